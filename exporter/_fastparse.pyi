@@ -1,0 +1,118 @@
+"""The engine: text of a server in, exposition bytes out.
+
+`_slowparse.py` is the same in plain Python and is the specification; this file states the types of both.
+Families are numbered from 0 within their part, and a `Block` holds the samples of all of them, grouped by family.
+"""
+
+from collections.abc import Mapping, Sequence
+
+ENGINE: str  # "compiled" or "python"
+
+# kinds of family rows of a Plan
+FIELD: int
+RECORD: int
+OPEN: int
+
+Pair = tuple[bytes, bytes]
+
+#: prefix, suffix, digits, name_label, whole, constant (rendered, `type="string"`), first
+PatternRow = tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]
+#: name, FIELD, keys (the first that is there counts), how, ((label, key, optional), …)
+FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, bool], ...]]
+#: name, RECORD, pattern, sub, how, ((label, sub), …), fill
+RecordRow = tuple[bytes, int, int, bytes, int, tuple[Pair, ...], bool]
+#: name, OPEN, pattern, sub_label, sub_name, how, (pattern, sub, how) of the sum or None, the same of the count
+OpenRow = tuple[bytes, int, int, bytes, int, int, tuple[int, bytes, int] | None, tuple[int, bytes, int] | None]
+
+class Labels:
+    """The labels of a target as they stand before a family's own: `addr="…",alias="…"`, without braces, maybe empty.
+
+    `special` gives other text for the families (by number) that have a label of the same name themselves.
+    """
+
+    text: bytes
+    special: Mapping[int, bytes]
+    def __init__(self, text: bytes, special: Mapping[int, bytes] | None = None) -> None: ...
+
+class Block:
+    """Rendered samples. `offsets` is int32, native order, one more than there are families: family i is
+    `samples[offsets[i]:offsets[i + 1]]`. `bad` counts values that were no numbers; `fields` holds the texts the plan
+    was told to return, None where the line is missing."""
+
+    samples: bytes
+    offsets: bytes
+    series: int
+    bad: int
+    fields: tuple[bytes | None, ...]
+
+class LineOrder:
+    """What one target's last reply looked like, so that the next one is read without hashing. Opaque; one per target and plan."""
+
+    def __init__(self) -> None: ...
+
+class Plan:
+    """The INFO-read families of one part, compiled. `interned_max` bounds the names that are remembered for all targets."""
+
+    families: int
+    interned: int
+    def __init__(
+        self,
+        patterns: Sequence[PatternRow],
+        families: Sequence[FieldRow | RecordRow | OpenRow | tuple[bytes, int]],
+        fields: Sequence[bytes] = (),
+        *,
+        interned_max: int = 16384,
+        label_max: int = 1024,
+    ) -> None: ...
+    def read(self, text: bytes, labels: Labels, order: LineOrder | None = None, now: float = 0.0, fill: int = 0) -> Block:
+        """Read one INFO reply (or several, joined by a line break). Never raises because of what is in `text`."""
+
+class Writer:
+    """Writes samples of families one by one, from Python; `families` are (full name, own label names)."""
+
+    def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None: ...
+    def add(
+        self,
+        family: int,
+        value: float | int | bytes,
+        values: Sequence[str | bytes] = (),
+        suffix: bytes = b"",
+        extra: tuple[bytes, str | bytes] | None = None,
+    ) -> None:
+        """One sample. `values` are as many as the family has labels; `suffix` and `extra` serve `_bucket` and `le`."""
+    def merge(self, block: Block) -> None:
+        """Take over the samples that a plan rendered for the same families; of a family with both, the block's stand first."""
+    def block(self) -> Block: ...
+
+class Assembler:
+    """Puts a page together, family by family.
+
+    headers[i] is the HELP and TYPE of the page's i-th family, cells[i] = (part, family within it), and blocks[p] the
+    (samples, offsets) of every target that has part p. Offsets are checked: one that lies raises ValueError.
+    """
+
+    size: int  # bytes of the whole page
+    def __init__(
+        self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]
+    ) -> None: ...
+    def piece(self, limit: int) -> bytes:
+        """The next bytes of the page, at most `limit` (512 kB, say); b"" at the end. Copies without the GIL."""
+
+def escape(value: bytes, limit: int = 1024) -> bytes:
+    """A label value, escaped: backslash, quote, line break; bytes that are not UTF-8 become U+FFFD; longer ones are cut."""
+
+def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
+    """The same samples without the target's labels."""
+
+def ages(heads: Sequence[bytes], times: Sequence[float], now: float) -> bytes:
+    """One line a head, `head` + (now - time) to the millisecond."""
+
+#: by-values; count; omem sum and max; tot-mem sum and max; idle max; age max
+Tally = tuple[tuple[bytes, ...], int, int, int, int, int, int, int]
+
+def tally_clients(text: bytes, by: Sequence[str]) -> list[Tally]:
+    """CLIENT LIST, counted by any of name, user, lib-name, cmd, db, flags; in the order of first sight. A field that a
+    line does not have is b"". Numbers that are none count as 0."""
+
+def client_rows(text: bytes) -> list[dict[bytes, bytes]]:
+    """CLIENT LIST, one mapping a client. A blank inside an address does not begin a field."""

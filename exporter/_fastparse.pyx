@@ -1,0 +1,2479 @@
+"""The compiled engine. `_slowparse.py` specifies it line by line; `_fastparse.pyi` states the types.
+
+How it is fast. A reply is read in one pass without the GIL. The keys of its lines are interned in a table that all
+targets share; each target remembers the order of its last reply, so that a line is recognised by comparing it with the
+one expected, without hashing. Values are noted as (pointer, length); a second pass over the families writes each sample
+as three or four short copies: head, labels, value. Copies go in strides of 32 bytes and may write, and read, past their
+end: every source and every buffer that they touch is padded by PAD bytes. Replies are not padded, so they are copied exactly.
+
+Invariants: nothing that a server says is trusted for an offset, a length or a count; what does not fit in the shared
+table is interned in a second one that lives for one reply.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.pythread cimport (
+    PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock, PyThread_type_lock, WAIT_LOCK,
+)
+from libc.math cimport rint
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
+
+cdef extern from *:
+    """
+    #include <string.h>
+    #include <stdint.h>
+    #define REDPOLL_PAD 64
+    /* In strides of 32 bytes; both sides are padded. */
+    static inline void redpoll_stride(char *to, const char *from, size_t n) {
+        memcpy(to, from, 32);
+        if (__builtin_expect(n > 32, 0)) {
+            size_t i = 32;
+            do { memcpy(to + i, from + i, 32); i += 32; } while (i < n);
+        }
+    }
+    static inline int redpoll_same(const char *a, const char *b, size_t n) {
+        /* a is a line of a reply, exactly n bytes of it may be read */
+        while (n >= 8) {
+            uint64_t x, y;
+            memcpy(&x, a, 8); memcpy(&y, b, 8);
+            if (x != y) return 0;
+            a += 8; b += 8; n -= 8;
+        }
+        while (n--) { if (*a++ != *b++) return 0; }
+        return 1;
+    }
+    /* How many of the n bytes are digits, from the first on. */
+    static inline size_t redpoll_digits(const char *p, size_t n) {
+        size_t i = 0;
+        while (i < n && (unsigned char)(p[i] - '0') < 10) i++;
+        return i;
+    }
+    static inline void redpoll_short(char *to, const char *from, size_t n) {
+        /* exact on the side of `from`; `to` is padded */
+        if (n <= 16) {
+            if (n >= 8) { uint64_t a, b; memcpy(&a, from, 8); memcpy(&b, from + n - 8, 8); memcpy(to, &a, 8); memcpy(to + n - 8, &b, 8); return; }
+            if (n >= 4) { uint32_t a, b; memcpy(&a, from, 4); memcpy(&b, from + n - 4, 4); memcpy(to, &a, 4); memcpy(to + n - 4, &b, 4); return; }
+            while (n--) *to++ = *from++;
+            return;
+        }
+        memcpy(to, from, n);
+    }
+    static inline uint64_t redpoll_hash(const char *p, size_t n, uint64_t seed) {
+        uint64_t h = seed ^ (n * 0x9E3779B97F4A7C15ULL), v;
+        while (n >= 8) { memcpy(&v, p, 8); h = (h ^ v) * 0xD6E8FEB86659FD93ULL; h ^= h >> 32; p += 8; n -= 8; }
+        if (n) { v = 0; memcpy(&v, p, n); h = (h ^ v) * 0xD6E8FEB86659FD93ULL; h ^= h >> 32; }
+        h *= 0xD6E8FEB86659FD93ULL;
+        return h ^ (h >> 29);
+    }
+    #define redpoll_prefetch(p) __builtin_prefetch(p)
+    """
+    const size_t PAD "REDPOLL_PAD"
+    void stride "redpoll_stride"(char *to, const char *src, size_t n) nogil
+    bint same "redpoll_same"(const char *a, const char *b, size_t n) nogil
+    size_t digit_span "redpoll_digits"(const char *p, size_t n) nogil
+    void copy_short "redpoll_short"(char *to, const char *src, size_t n) nogil
+    uint64_t hash_of "redpoll_hash"(const char *p, size_t n, uint64_t seed) nogil
+    void prefetch "redpoll_prefetch"(const void *p) nogil
+
+import os
+import struct
+
+ENGINE = "compiled"
+FIELD, RECORD, OPEN = 0, 1, 2
+
+cdef enum:
+    K_FIELD = 0
+    K_RECORD = 1
+    K_OPEN = 2
+    K_EMPTY = 3
+    NUM = 0
+    USEC = 1
+    MSEC = 2
+    PERCENT = 3
+    KIB = 4
+    FLAG = 5
+    UP = 6
+    STATUS = 7
+    ONE = 8
+    AGO = 9
+    NATURAL = 10
+    RAW = 0
+    PERCENTILE = 1
+    FRACTION = 2
+    SIZE = 3
+    GROUPS_MAX = 64
+    NUMBER_MAX = 40
+    FILL_MAX = 65536
+    OPEN_MAX = 256
+    KEY_INTERNED_MAX = 256      # a longer key is not worth remembering
+    LOOK_AHEAD = 8              # lines that may vanish at once before hashing takes over for one reply
+    SUBS_MAX = 16               # sub-fields of one pattern that families use
+    FULL = -2                   # returned where a block can hold no more
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Buffers
+
+cdef struct Buffer:
+    char *p
+    size_t n
+    size_t room
+
+cdef inline int reserve(Buffer *b, size_t extra) noexcept nogil:
+    """Room for `extra` more bytes and the padding. 0, or -1 where memory is out."""
+    if b.n + extra + PAD <= b.room:
+        return 0
+    return grow(b, extra)
+
+cdef int grow(Buffer *b, size_t extra) noexcept nogil:
+    cdef size_t room = b.room * 2 if b.room else 4096
+    while room < b.n + extra + PAD:
+        room *= 2
+    cdef char *p = <char *>PyMem_RawRealloc(b.p, room)
+    if p == NULL:
+        return -1
+    b.p = p
+    b.room = room
+    return 0
+
+cdef inline int append(Buffer *b, const char *src, size_t n) noexcept nogil:
+    """Exactly n bytes of an unpadded source."""
+    if reserve(b, n) < 0:
+        return -1
+    memcpy(b.p + b.n, src, n)
+    b.n += n
+    return 0
+
+cdef void release(Buffer *b) noexcept nogil:
+    PyMem_RawFree(b.p)
+    b.p = NULL
+    b.n = 0
+    b.room = 0
+
+cdef struct Text:
+    const char *p       # NULL: not there
+    size_t n
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Interning: bytes to small numbers
+
+cdef struct Slot:
+    uint32_t hash
+    int32_t number      # -1: free
+
+cdef struct Table:
+    Buffer keys         # the bytes of all keys, one after the other, padded at the end
+    Slot *slots
+    uint32_t slots_n    # a power of two
+    uint64_t *at        # offset << 24 | length, by number
+    int32_t count
+    int32_t room
+    uint64_t seed
+
+cdef int table_init(Table *t, uint64_t seed) noexcept nogil:
+    memset(t, 0, sizeof(Table))
+    t.seed = seed
+    return table_resize(t, 64)
+
+cdef int table_resize(Table *t, uint32_t slots_n) noexcept nogil:
+    cdef Slot *fresh = <Slot *>PyMem_RawMalloc(slots_n * sizeof(Slot))
+    cdef uint32_t i, j
+    if fresh == NULL:
+        return -1
+    for i in range(slots_n):
+        fresh[i].number = -1
+    for i in range(t.slots_n):
+        if t.slots[i].number >= 0:
+            j = t.slots[i].hash & (slots_n - 1)
+            while fresh[j].number >= 0:
+                j = (j + 1) & (slots_n - 1)
+            fresh[j] = t.slots[i]
+    PyMem_RawFree(t.slots)
+    t.slots = fresh
+    t.slots_n = slots_n
+    return 0
+
+cdef void table_clear(Table *t) noexcept nogil:
+    cdef uint32_t i
+    t.count = 0
+    t.keys.n = 0
+    for i in range(t.slots_n):
+        t.slots[i].number = -1
+
+cdef void table_free(Table *t) noexcept nogil:
+    release(&t.keys)
+    PyMem_RawFree(t.slots)
+    PyMem_RawFree(t.at)
+    t.slots = NULL
+    t.at = NULL
+
+cdef inline Text table_key(Table *t, int32_t number) noexcept nogil:
+    cdef Text key
+    key.p = t.keys.p + (t.at[number] >> 24)
+    key.n = t.at[number] & 0xFFFFFF
+    return key
+
+cdef int32_t table_find(Table *t, const char *p, size_t n, uint32_t h) noexcept nogil:
+    """The number of a key, -1 where it is not there."""
+    cdef uint32_t i = h & (t.slots_n - 1)
+    cdef Text key
+    while t.slots[i].number >= 0:
+        if t.slots[i].hash == h:
+            key = table_key(t, t.slots[i].number)
+            if key.n == n and memcmp(key.p, p, n) == 0:
+                return t.slots[i].number
+        i = (i + 1) & (t.slots_n - 1)
+    return -1
+
+cdef int32_t table_add(Table *t, const char *p, size_t n, uint32_t h) noexcept nogil:
+    """A number for a key that is not there; -1 where memory is out or the key is beyond all bounds."""
+    cdef int32_t room
+    cdef uint64_t *at
+    cdef uint32_t i
+    if n > 0xFFFFFF:
+        return -1
+    if t.count * 2 >= <int32_t>t.slots_n and table_resize(t, t.slots_n * 2) < 0:
+        return -1
+    if t.count >= t.room:
+        room = t.room * 2 if t.room else 64
+        at = <uint64_t *>PyMem_RawRealloc(t.at, room * sizeof(uint64_t))
+        if at == NULL:
+            return -1
+        t.at = at
+        t.room = room
+    t.at[t.count] = <uint64_t>t.keys.n << 24 | n
+    if append(&t.keys, p, n) < 0:
+        return -1
+    i = h & (t.slots_n - 1)
+    while t.slots[i].number >= 0:
+        i = (i + 1) & (t.slots_n - 1)
+    t.slots[i].hash = h
+    t.slots[i].number = t.count
+    t.count += 1
+    return t.count - 1
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Text: escaping, numbers
+
+cdef inline size_t utf8_length(const unsigned char *p, size_t n) noexcept nogil:
+    """Length of the well-formed sequence at p (Unicode, table 3-7), 0 where it is broken."""
+    cdef unsigned char a = p[0], b
+    if a < 0x80:
+        return 1
+    if a < 0xC2 or a > 0xF4 or n < 2:
+        return 0
+    b = p[1]
+    if a < 0xE0:
+        return 2 if b & 0xC0 == 0x80 else 0
+    if a < 0xF0:
+        if n < 3 or p[2] & 0xC0 != 0x80 or b & 0xC0 != 0x80:
+            return 0
+        if (a == 0xE0 and b < 0xA0) or (a == 0xED and b > 0x9F):
+            return 0
+        return 3
+    if n < 4 or p[3] & 0xC0 != 0x80 or p[2] & 0xC0 != 0x80 or b & 0xC0 != 0x80:
+        return 0
+    if (a == 0xF0 and b < 0x90) or (a == 0xF4 and b > 0x8F):
+        return 0
+    return 4
+
+cdef int put_escaped(Buffer *b, const char *src, size_t n, size_t limit) noexcept nogil:
+    cdef const unsigned char *p = <const unsigned char *>src
+    cdef size_t i = 0, k, length
+    cdef char *to
+    if n > limit:
+        k = limit
+        while k > 0 and limit - k < 3 and p[k] & 0xC0 == 0x80:
+            k -= 1
+        n = k
+    if reserve(b, 3 * n) < 0:
+        return -1
+    to = b.p + b.n
+    while i < n:
+        if p[i] == 92 or p[i] == 34:
+            to[0] = 92
+            to[1] = <char>p[i]
+            to += 2
+            i += 1
+        elif p[i] == 10:
+            to[0] = 92
+            to[1] = 110
+            to += 2
+            i += 1
+        else:
+            length = utf8_length(p + i, n - i)
+            if length == 0:
+                to[0] = <char>0xEF
+                to[1] = <char>0xBF
+                to[2] = <char>0xBD
+                to += 3
+                i += 1
+            else:
+                for k in range(length):
+                    to[k] = <char>p[i + k]
+                to += length
+                i += length
+    b.n = to - b.p
+    return 0
+
+cdef struct Number:
+    bint negative
+    const char *whole
+    size_t whole_n
+    const char *fraction
+    size_t fraction_n
+    bint has_exponent
+    int exponent
+
+cdef bint parse_number(const char *p, size_t n, Number *out) noexcept nogil:
+    """[+-] digits [. digits] [e [+-] one or two digits], and nothing else."""
+    cdef size_t k
+    cdef bint minus
+    if n == 0 or n > NUMBER_MAX:
+        return False
+    memset(out, 0, sizeof(Number))
+    if p[0] == 45 or p[0] == 43:
+        out.negative = p[0] == 45
+        p += 1
+        n -= 1
+    k = digit_span(p, n)
+    if k == 0:
+        return False
+    out.whole = p
+    out.whole_n = k
+    p += k
+    n -= k
+    if n and p[0] == 46:
+        k = digit_span(p + 1, n - 1)
+        if k == 0:
+            return False
+        out.fraction = p + 1
+        out.fraction_n = k
+        p += k + 1
+        n -= k + 1
+    if n == 0:
+        return True
+    if p[0] != 101 and p[0] != 69:
+        return False
+    p += 1
+    n -= 1
+    minus = False
+    if n and (p[0] == 45 or p[0] == 43):
+        minus = p[0] == 45
+        p += 1
+        n -= 1
+    if n < 1 or n > 2 or digit_span(p, n) != n:
+        return False
+    out.has_exponent = True
+    for k in range(n):
+        out.exponent = out.exponent * 10 + (p[k] - 48)
+    if minus:
+        out.exponent = -out.exponent
+    return True
+
+cdef inline char *write_int(char *to, int64_t value) noexcept nogil:
+    cdef char digits[24]
+    cdef int n = 0
+    cdef uint64_t left
+    if value < 0:
+        to[0] = 45
+        to += 1
+        left = <uint64_t>0 - <uint64_t>value
+    else:
+        left = <uint64_t>value
+    while True:
+        digits[n] = <char>(48 + left % 10)
+        n += 1
+        left = left // 10
+        if left == 0:
+            break
+    while n:
+        n -= 1
+        to[0] = digits[n]
+        to += 1
+    return to
+
+cdef char *write_point(char *to, bint negative, const char *digits, size_t n, size_t decimals) noexcept nogil:
+    """`digits` with a point before the last `decimals`, without needless zeros. n and decimals are below 64."""
+    cdef char padded[192]
+    cdef size_t width = n, cut, i
+    if width < decimals + 1:
+        width = decimals + 1
+    memset(padded, 48, width - n)
+    memcpy(padded + (width - n), digits, n)
+    if negative:
+        to[0] = 45
+        to += 1
+    cut = width - decimals
+    i = 0
+    while i + 1 < cut and padded[i] == 48:
+        i += 1
+    memcpy(to, padded + i, cut - i)
+    to += cut - i
+    while width > cut and padded[width - 1] == 48:
+        width -= 1
+    if width > cut:
+        to[0] = 46
+        memcpy(to + 1, padded + cut, width - cut)
+        to += 1 + width - cut
+    return to
+
+cdef char *write_shifted(char *to, Number *number, int decimals) noexcept nogil:
+    """The number divided by ten to the power of `decimals`, by moving the point."""
+    cdef char digits[64]
+    if number.has_exponent:
+        if number.negative:
+            to[0] = 45
+            to += 1
+        memcpy(to, number.whole, number.whole_n)
+        to += number.whole_n
+        if number.fraction_n:
+            to[0] = 46
+            memcpy(to + 1, number.fraction, number.fraction_n)
+            to += 1 + number.fraction_n
+        to[0] = 101
+        return write_int(to + 1, number.exponent - decimals)
+    memcpy(digits, number.whole, number.whole_n)
+    if number.fraction_n:
+        memcpy(digits + number.whole_n, number.fraction, number.fraction_n)
+    return write_point(to, number.negative, digits, number.whole_n + number.fraction_n, decimals + number.fraction_n)
+
+cdef inline bint is_word(const char *p, size_t n, const char *word, size_t word_n) noexcept nogil:
+    return n == word_n and memcmp(p, word, n) == 0
+
+cdef int flag_of(const char *p, size_t n) noexcept nogil:
+    """1 or 0 for a word that says so, -1 for any other text."""
+    if is_word(p, n, b"ok", 2) or is_word(p, n, b"yes", 3) or is_word(p, n, b"true", 4):
+        return 1
+    if is_word(p, n, b"no", 2) or is_word(p, n, b"err", 3) or is_word(p, n, b"fail", 4) or is_word(p, n, b"false", 5):
+        return 0
+    return -1
+
+cdef char *write_infinity(char *to, const char *p, size_t n) noexcept nogil:
+    """+Inf or -Inf where the text says so, NULL where it does not."""
+    cdef bint minus = False
+    if n and (p[0] == 45 or p[0] == 43):
+        minus = p[0] == 45
+        p += 1
+        n -= 1
+    if n != 3 or (p[0] | 32) != 105 or (p[1] | 32) != 110 or (p[2] | 32) != 102:
+        return NULL
+    memcpy(to, b"-Inf" if minus else b"+Inf", 4)
+    return to + 4
+
+cdef char *write_kib(char *to, Number *number) noexcept nogil:
+    cdef size_t n = number.whole_n + number.fraction_n, i
+    cdef uint64_t value = 0
+    cdef char digits[32]
+    cdef char *end
+    if number.has_exponent or n > 15:
+        return NULL
+    for i in range(number.whole_n):
+        value = value * 10 + <uint64_t>(number.whole[i] - 48)
+    for i in range(number.fraction_n):
+        value = value * 10 + <uint64_t>(number.fraction[i] - 48)
+    end = write_int(digits, <int64_t>(value * 1024))
+    return write_point(to, number.negative, digits, end - digits, number.fraction_n)
+
+cdef char *write_ago(char *to, Number *number, int64_t now) noexcept nogil:
+    cdef int64_t value = 0
+    cdef size_t i
+    if number.has_exponent or number.fraction_n or number.negative or number.whole_n > 15:
+        return NULL
+    for i in range(number.whole_n):
+        value = value * 10 + (number.whole[i] - 48)
+    return write_int(to, now - value)
+
+cdef char *convert(char *to, const char *p, size_t n, int how, int64_t now) noexcept nogil:
+    """Write the sample's value at `to` (160 bytes are enough). Returns its end; `to` itself where the value is left out
+    uncounted; NULL where the text is none. The source is read exactly."""
+    cdef Number number
+    cdef int flag
+    cdef char *end
+    if how == NUM and n <= 20 and n and digit_span(p, n) == n:
+        copy_short(to, p, n)
+        return to + n
+    if how == ONE:
+        to[0] = 49
+        return to + 1 if n else to
+    if how == UP:
+        to[0] = 49 if is_word(p, n, b"up", 2) else 48
+        return to + 1
+    if how == STATUS:
+        to[0] = 49 if is_word(p, n, b"ok", 2) else 48
+        return to + 1
+    if how == FLAG:
+        flag = flag_of(p, n)
+        if flag >= 0:
+            to[0] = <char>(48 + flag)
+            return to + 1
+    elif how == PERCENT and n and p[n - 1] == 37:
+        n -= 1
+    elif how == NATURAL and n and p[0] == 45:
+        return to
+    if not parse_number(p, n, &number):
+        if how == NUM or how == FLAG or how == NATURAL:
+            return write_infinity(to, p, n)
+        return NULL
+    # parse_number has it that a number begins with a sign or a digit
+    if how == USEC:
+        return write_shifted(to, &number, 6)
+    if how == MSEC:
+        return write_shifted(to, &number, 3)
+    if how == PERCENT:
+        return write_shifted(to, &number, 2)
+    if how == KIB:
+        return write_kib(to, &number)
+    if how == AGO:
+        return write_ago(to, &number, now)
+    if p[0] == 43:
+        p += 1
+        n -= 1
+    memcpy(to, p, n)
+    return to + n
+
+cdef int put_sub_name(Buffer *b, const char *p, size_t n, int kind, size_t limit) noexcept nogil:
+    """The label value that a sub-field's name stands for. 0; 1 where the name is of another form; -1 out of memory."""
+    cdef Number number
+    cdef uint64_t value = 0
+    cdef size_t k, i
+    cdef int power = 0
+    cdef const char *powers = b"KMGT"
+    if n > NUMBER_MAX:
+        return 1
+    if kind == RAW:
+        return put_escaped(b, p, n, limit)
+    if reserve(b, 192) < 0:
+        return -1
+    if kind == SIZE:
+        k = digit_span(p, n)
+        if k == 0 or k > 6 or n > k + 1:
+            return 1
+        for i in range(k):
+            value = value * 10 + <uint64_t>(p[i] - 48)
+        if n == k + 1:
+            while power < 4 and powers[power] != p[k]:
+                power += 1
+            if power == 4:
+                return 1
+            power = 10 * power + 10
+        b.n = write_int(b.p + b.n, <int64_t>(value << power)) - b.p
+        return 0
+    if n < 2 or p[0] != 112 or p[1] == 45 or p[1] == 43 or not parse_number(p + 1, n - 1, &number) or number.has_exponent:
+        return 1
+    if kind == PERCENTILE:
+        memcpy(b.p + b.n, p + 1, n - 1)
+        b.n += n - 1
+    else:
+        b.n = write_shifted(b.p + b.n, &number, 2) - b.p
+    return 0
+
+def escape(value: bytes, limit: int = 1024) -> bytes:
+    cdef Buffer b
+    memset(&b, 0, sizeof(Buffer))
+    if put_escaped(&b, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), <size_t>limit) < 0:
+        raise MemoryError
+    try:
+        return PyBytes_FromStringAndSize(b.p, b.n)
+    finally:
+        release(&b)
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What callers hold
+
+cdef struct LabelText:
+    char *open          # `{addr="x",` or `{`
+    size_t open_n
+    char *closed        # `{addr="x"} ` or ` `
+    size_t closed_n
+
+cdef int make_label_text(LabelText *out, bytes text) except -1:
+    cdef bytes opened = b"{" + text + b"," if text else b"{"
+    cdef bytes closed = b"{" + text + b"} " if text else b" "
+    out.open_n = PyBytes_GET_SIZE(opened)
+    out.closed_n = PyBytes_GET_SIZE(closed)
+    out.open = <char *>PyMem_RawMalloc(out.open_n + out.closed_n + 2 * PAD)
+    if out.open == NULL:
+        raise MemoryError
+    memset(out.open, 0, out.open_n + out.closed_n + 2 * PAD)
+    out.closed = out.open + out.open_n + PAD
+    memcpy(out.open, PyBytes_AS_STRING(opened), out.open_n)
+    memcpy(out.closed, PyBytes_AS_STRING(closed), out.closed_n)
+    return 0
+
+cdef class Labels:
+    cdef readonly bytes text
+    cdef readonly dict special
+    cdef LabelText *texts       # texts[0] for all families but the special ones
+    cdef int *special_families
+    cdef int special_n
+
+    def __cinit__(self, bytes text not None, special=None):
+        cdef int i
+        self.text = text
+        self.special = dict(special or {})
+        self.special_n = len(self.special)
+        self.texts = <LabelText *>PyMem_RawMalloc((self.special_n + 1) * sizeof(LabelText))
+        self.special_families = <int *>PyMem_RawMalloc((self.special_n + 1) * sizeof(int))
+        if self.texts == NULL or self.special_families == NULL:
+            raise MemoryError
+        memset(self.texts, 0, (self.special_n + 1) * sizeof(LabelText))
+        make_label_text(&self.texts[0], text)
+        for i, (family, own) in enumerate(sorted(self.special.items())):
+            self.special_families[i] = family
+            make_label_text(&self.texts[i + 1], own)
+
+    def __dealloc__(self):
+        cdef int i
+        if self.texts != NULL:
+            for i in range(self.special_n + 1):
+                PyMem_RawFree(self.texts[i].open)
+        PyMem_RawFree(self.texts)
+        PyMem_RawFree(self.special_families)
+
+    cdef inline LabelText *of(self, int family) noexcept nogil:
+        cdef int i
+        for i in range(self.special_n):
+            if self.special_families[i] == family:
+                return &self.texts[i + 1]
+        return &self.texts[0]
+
+cdef class Block:
+    cdef readonly bytes samples
+    cdef readonly bytes offsets
+    cdef readonly Py_ssize_t series
+    cdef readonly Py_ssize_t bad
+    cdef readonly tuple fields
+
+    def __init__(self, bytes samples, bytes offsets, Py_ssize_t series, Py_ssize_t bad, tuple fields):
+        self.samples = samples
+        self.offsets = offsets
+        self.series = series
+        self.bad = bad
+        self.fields = fields
+
+cdef class LineOrder:
+    cdef int32_t *ids           # numbers of kept entries, in the order of the lines; -1: one that is not kept
+    cdef int n
+    cdef int room
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.ids)
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The plan: reading
+
+cdef enum:
+    E_IGNORED = 0
+    E_FIELD = 1
+    E_RECORD = 2
+    GROUP_CURRENT = -1
+
+cdef struct Entry:
+    int8_t kind
+    bint sets_group
+    int32_t row             # slot of a field, pattern of a record
+    int32_t group           # of a field: 0, N of master_N_…, or the one that the lines before were of
+    int32_t number          # of a numbered record, -1 where it has none
+    int32_t subject         # (pattern, name)
+    int32_t joined          # (joined pattern, name), -1: none
+    uint32_t own            # where the rendered own labels begin
+    uint32_t own_n
+
+cdef struct Interner:
+    Table lines
+    Entry *entries
+    int32_t room
+    Buffer own
+    Table subjects
+
+cdef struct SubShape:
+    char key[32]            # `calls=`
+    uint8_t key_n
+    int8_t sub
+
+cdef struct Pattern:
+    Text prefix
+    Text suffix
+    Text name_label         # `cmd="`, empty: none
+    Text constant
+    Text first
+    bint digits
+    bint whole
+    int joined              # the pattern whose record of the same name is joined, -1: none
+    Text subs[SUBS_MAX]
+    int subs_n
+    SubShape shape[24]      # the sub-fields of the line read last, in order: the next one's, most likely
+    int shape_n
+    Buffer lines            # of Line
+    Buffer values           # of Text, subs_n a line
+
+cdef struct Line:
+    Text value
+    uint32_t own
+    uint32_t own_n
+    bint passing
+    int32_t number
+    int32_t joined
+
+cdef struct Seat:
+    uint32_t stamp
+    int32_t line
+
+cdef struct FieldLabel:
+    Text opening            # `role="`
+    int keys
+    int keys_n
+    bint optional
+
+cdef struct OpenName:
+    uint8_t raw_n
+    uint8_t state           # 0 written, 1 of another form, 2 there already
+    uint16_t label_n
+    char raw[NUMBER_MAX]
+    char label[256]         # `quantile="0.5"} `
+
+cdef struct OpenShape:
+    int n
+    OpenName names[OPEN_MAX]
+
+cdef struct FamilyRow:
+    int kind
+    Text name
+    int how
+    bint grouped
+    int keys                # into `numbers`: slots, the first that is there counts
+    int keys_n
+    int labels              # into `field_labels`
+    int labels_n
+    int pattern
+    int sub                 # -1: the whole value
+    bint fill
+    int sub_labels          # into `numbers`: sub numbers; the openings are in sub_openings
+    int sub_labels_n
+    int sub_kind
+    Text sub_opening        # `quantile="`
+    OpenShape *shape
+    int sum_sub             # -1: none
+    int sum_how
+    int count_sub
+    int count_how
+
+cdef struct GroupValue:
+    int group
+    int slot
+    Text value
+
+cdef int interner_init(Interner *it, uint64_t seed) noexcept nogil:
+    memset(it, 0, sizeof(Interner))
+    if table_init(&it.lines, seed) < 0 or table_init(&it.subjects, seed) < 0:
+        return -1
+    return grow(&it.own, 0)
+
+cdef void interner_free(Interner *it) noexcept nogil:
+    table_free(&it.lines)
+    table_free(&it.subjects)
+    PyMem_RawFree(it.entries)
+    it.entries = NULL
+    release(&it.own)
+
+cdef class Plan:
+    """See `_fastparse.pyi`. One lock guards all that is mutable here: reads of several threads come one after the other."""
+
+    cdef readonly int families
+    cdef int interned_max
+    cdef int subjects_max
+    cdef size_t label_max
+    cdef list _alive            # the Python objects that the Texts below point into
+    cdef tuple wanted
+    cdef int *wanted_slots
+    cdef PyThread_type_lock lock
+    cdef Table field_keys
+    cdef bint *grouped_slots
+    cdef Pattern *patterns
+    cdef int patterns_n
+    cdef FamilyRow *rows
+    cdef int *numbers
+    cdef int numbers_n
+    cdef FieldLabel *field_labels
+    cdef int field_labels_n
+    cdef Text *sub_openings     # parallel to numbers
+    cdef Interner kept
+    cdef Interner passing
+    # one reading
+    cdef Text *fields           # by slot, group 0
+    cdef Buffer group_values    # of GroupValue
+    cdef int groups[GROUPS_MAX]
+    cdef int groups_n
+    cdef int group
+    cdef Seat *seats            # by subject: the line of it in this reading
+    cdef int32_t seats_n
+    cdef uint32_t stamp
+    cdef Buffer ids             # of int32_t: the line order of this reading
+    cdef Buffer scratch
+    cdef Buffer out
+    cdef Buffer head
+    cdef Table seen             # heads that may come twice
+    cdef int32_t *offsets
+    cdef Py_ssize_t series
+    cdef Py_ssize_t bad
+    cdef LabelText *label_text
+
+    def __cinit__(self, patterns, families, fields=(), *, int interned_max=16384, int label_max=1024):
+        cdef uint64_t seed = struct.unpack("=Q", os.urandom(8))[0]
+        self.lock = PyThread_allocate_lock()
+        if self.lock == NULL:
+            raise MemoryError
+        self._alive = []
+        self.families = len(families)
+        self.interned_max = interned_max
+        self.subjects_max = 2 * interned_max + 64
+        self.label_max = max(label_max, 0)
+        self.wanted = tuple(fields)
+        if (
+            table_init(&self.field_keys, seed) < 0 or table_init(&self.seen, seed) < 0
+            or interner_init(&self.kept, seed) < 0 or interner_init(&self.passing, seed) < 0
+        ):
+            raise MemoryError
+        self._compile_patterns(patterns)
+        self._compile_families(families)
+        self.wanted_slots = <int *>raw_zeros(len(self.wanted) + 1, sizeof(int))
+        for i, key in enumerate(self.wanted):
+            self.wanted_slots[i] = self._slot(key)
+        self.fields = <Text *>raw_zeros(self.field_keys.count + 1, sizeof(Text))
+        self.offsets = <int32_t *>raw_zeros(self.families + 1, sizeof(int32_t))
+        self._group_slots(families)
+
+    def __dealloc__(self):
+        cdef int i
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
+        table_free(&self.field_keys)
+        table_free(&self.seen)
+        interner_free(&self.kept)
+        interner_free(&self.passing)
+        for i in range(self.patterns_n):
+            release(&self.patterns[i].lines)
+            release(&self.patterns[i].values)
+        if self.rows != NULL:
+            for i in range(self.families):
+                PyMem_RawFree(self.rows[i].shape)
+        PyMem_RawFree(self.patterns)
+        PyMem_RawFree(self.rows)
+        PyMem_RawFree(self.numbers)
+        PyMem_RawFree(self.field_labels)
+        PyMem_RawFree(self.sub_openings)
+        PyMem_RawFree(self.wanted_slots)
+        PyMem_RawFree(self.grouped_slots)
+        PyMem_RawFree(self.fields)
+        PyMem_RawFree(self.seats)
+        PyMem_RawFree(self.offsets)
+        release(&self.group_values)
+        release(&self.ids)
+        release(&self.scratch)
+        release(&self.out)
+        release(&self.head)
+
+    @property
+    def interned(self):
+        return self.kept.lines.count
+
+    # -- compiling
+
+    cdef Text _text(self, bytes value):
+        """A padded copy that lives as long as the plan."""
+        cdef bytes padded = value + bytes(PAD)
+        cdef Text text
+        self._alive.append(padded)
+        text.p = PyBytes_AS_STRING(padded)
+        text.n = PyBytes_GET_SIZE(value)
+        return text
+
+    cdef int _slot(self, bytes key) except -1:
+        cdef const char *p = PyBytes_AS_STRING(key)
+        cdef size_t n = PyBytes_GET_SIZE(key)
+        cdef uint32_t h = <uint32_t>hash_of(p, n, self.field_keys.seed)
+        cdef int32_t slot = table_find(&self.field_keys, p, n, h)
+        if slot < 0:
+            slot = table_add(&self.field_keys, p, n, h)
+            if slot < 0:
+                raise MemoryError
+        return slot
+
+    cdef int _sub(self, int pattern, bytes name) except -2:
+        cdef Pattern *row
+        cdef int i
+        if pattern < 0 or pattern >= self.patterns_n:
+            raise ValueError(f"there is no pattern {pattern}")
+        row = &self.patterns[pattern]
+        if not name:
+            return -1
+        for i in range(row.subs_n):
+            if row.subs[i].p[: row.subs[i].n] == name:
+                return i
+        if row.subs_n == SUBS_MAX:
+            raise ValueError(f"a pattern has at most {SUBS_MAX} sub-fields")
+        row.subs[row.subs_n] = self._text(name)
+        row.subs_n += 1
+        return row.subs_n - 1
+
+    def _compile_patterns(self, patterns):
+        cdef Pattern *row
+        self.patterns = <Pattern *>raw_zeros(len(patterns) + 1, sizeof(Pattern))
+        if len(patterns) > 250:
+            raise ValueError("a plan has at most 250 patterns")
+        for prefix, suffix, digits, name_label, whole, constant, first in patterns:
+            row = &self.patterns[self.patterns_n]
+            row.prefix = self._text(prefix)
+            row.suffix = self._text(suffix)
+            row.digits = digits
+            row.name_label = self._text(name_label + b'="' if name_label else b"")
+            row.whole = whole
+            row.constant = self._text(constant)
+            row.first = self._text(b":" + first if first else b"")
+            row.joined = -1
+            self.patterns_n += 1
+
+    def _compile_families(self, families):
+        cdef int i
+        numbers_room = field_room = 1
+        for row in families:
+            if len(row) > 2 and row[1] == K_FIELD:
+                field_room += len(row[4])
+                numbers_room += len(row[2]) + sum(keys.count(b"|") + 1 for _, keys, _ in row[4])
+            elif len(row) > 2 and row[1] == K_RECORD:
+                numbers_room += len(row[5])
+        self.rows = <FamilyRow *>raw_zeros(self.families + 1, sizeof(FamilyRow))
+        self.numbers = <int *>raw_zeros(numbers_room, sizeof(int))
+        self.sub_openings = <Text *>raw_zeros(numbers_room, sizeof(Text))
+        self.field_labels = <FieldLabel *>raw_zeros(field_room, sizeof(FieldLabel))
+        for i in range(self.families):
+            row = families[i]
+            self.rows[i].name = self._text(row[0])
+            self.rows[i].kind = row[1] if len(row) > 2 else K_EMPTY
+            if self.rows[i].kind == K_FIELD:
+                self._compile_field(i, row)
+            elif self.rows[i].kind == K_RECORD:
+                self._compile_record(i, row)
+            elif self.rows[i].kind == K_OPEN:
+                self._compile_open(i, row)
+
+    cdef int _compile_field(self, int i, row) except -1:
+        cdef FamilyRow *family = &self.rows[i]
+        cdef FieldLabel *label
+        _, _, keys, family.how, labels = row
+        family.keys = self.numbers_n
+        family.keys_n = len(keys)
+        for key in keys:
+            self.numbers[self.numbers_n] = self._slot(key)
+            self.numbers_n += 1
+        family.labels = self.field_labels_n
+        family.labels_n = len(labels)
+        for name, alternatives, optional in labels:
+            label = &self.field_labels[self.field_labels_n]
+            self.field_labels_n += 1
+            label.opening = self._text(name + b'="')
+            label.optional = optional
+            label.keys = self.numbers_n
+            for key in alternatives.split(b"|"):
+                self.numbers[self.numbers_n] = self._slot(key)
+                self.numbers_n += 1
+                label.keys_n += 1
+        return 0
+
+    cdef int _compile_record(self, int i, row) except -1:
+        cdef FamilyRow *family = &self.rows[i]
+        _, _, family.pattern, sub, family.how, labels, family.fill = row
+        family.sub = self._sub(family.pattern, sub)
+        family.sub_labels = self.numbers_n
+        family.sub_labels_n = len(labels)
+        for name, key in labels:
+            self.numbers[self.numbers_n] = self._sub(family.pattern, key)
+            self.sub_openings[self.numbers_n] = self._text(name + b'="')
+            self.numbers_n += 1
+        return 0
+
+    cdef int _compile_open(self, int i, row) except -1:
+        cdef FamilyRow *family = &self.rows[i]
+        _, _, family.pattern, label, family.sub_kind, family.how, total, count = row
+        self._sub(family.pattern, b"")
+        if len(label) > 64:
+            raise ValueError("the label of a sub-field has at most 64 characters")
+        family.sub_opening = self._text(label + b'="')
+        family.shape = <OpenShape *>raw_zeros(1, sizeof(OpenShape))
+        family.sum_sub = family.count_sub = -1
+        for join in (total, count):
+            if join is not None:
+                if self.patterns[family.pattern].joined not in (-1, join[0]):
+                    raise ValueError("a pattern is joined with one other pattern at most")
+                self.patterns[family.pattern].joined = join[0]
+        if total is not None:
+            family.sum_sub = self._sub(total[0], total[1])
+            family.sum_how = total[2]
+        if count is not None:
+            family.count_sub = self._sub(count[0], count[1])
+            family.count_how = count[2]
+        return 0
+
+    def _group_slots(self, families):
+        """Fields that may come once for each master: the keys of families that are labelled by it."""
+        cdef int i
+        grouped = set()
+        for row in families:
+            if len(row) > 2 and row[1] == K_FIELD:
+                label_keys = {key for _, keys, _ in row[4] for key in keys.split(b"|")}
+                if b"master_host" in label_keys:
+                    grouped.update(row[2])
+                    grouped.update(key for key in label_keys if key.startswith(b"master_"))
+        self.grouped_slots = <bint *>raw_zeros(self.field_keys.count + 1, sizeof(bint))
+        for key in grouped:
+            self.grouped_slots[self._slot(key)] = True
+        for i, row in enumerate(families):
+            if len(row) > 2 and row[1] == K_FIELD:
+                self.rows[i].grouped = any(key in grouped for key in row[2])
+
+    # -- reading: what a line is
+
+    cdef void _classify(self, const char *p, size_t n, int forced, Entry *entry) noexcept nogil:
+        """Fill in kind, row, group and number for a key; `forced` is the pattern where that is known already."""
+        cdef char plain[NUMBER_MAX + 64]
+        cdef size_t digits
+        cdef int32_t slot
+        cdef int i
+        cdef size_t k
+        entry.kind = E_IGNORED
+        entry.number = entry.subject = entry.joined = -1
+        if forced < 0:
+            slot = table_find(&self.field_keys, p, n, <uint32_t>hash_of(p, n, self.field_keys.seed))
+            if slot >= 0:
+                entry.kind = E_FIELD
+                entry.row = slot
+                if self.grouped_slots[slot]:
+                    if n >= 7 and memcmp(p, b"master_", 7) == 0:
+                        entry.sets_group = True
+                    else:
+                        entry.group = GROUP_CURRENT
+                return
+            if n > 9 and n < sizeof(plain) and memcmp(p, b"master_", 7) == 0 and p[7] != 48:
+                digits = digit_span(p + 7, n - 7)
+                if 0 < digits <= 4 and p[7 + digits] == 95:
+                    memcpy(plain, p, 7)
+                    memcpy(plain + 7, p + 8 + digits, n - 8 - digits)
+                    k = n - 1 - digits
+                    slot = table_find(&self.field_keys, plain, k, <uint32_t>hash_of(plain, k, self.field_keys.seed))
+                    if slot >= 0 and k > 7 and self.grouped_slots[slot]:
+                        entry.kind = E_FIELD
+                        entry.row = slot
+                        entry.sets_group = True
+                        for k in range(digits):
+                            entry.group = entry.group * 10 + (p[7 + k] - 48)
+                        return
+        for i in range(self.patterns_n):
+            if (forced < 0 and self._fits(&self.patterns[i], p, n)) or forced == i:
+                entry.kind = E_RECORD
+                entry.row = i
+                return
+
+    cdef bint _fits(self, Pattern *pattern, const char *p, size_t n) noexcept nogil:
+        cdef size_t middle
+        if n <= pattern.prefix.n + pattern.suffix.n or memcmp(p, pattern.prefix.p, pattern.prefix.n) != 0:
+            return False
+        if memcmp(p + n - pattern.suffix.n, pattern.suffix.p, pattern.suffix.n) != 0:
+            return False
+        middle = n - pattern.prefix.n - pattern.suffix.n
+        return not pattern.digits or (middle <= 18 and digit_span(p + pattern.prefix.n, middle) == middle)
+
+    cdef int32_t _subject(self, int pattern, const char *name, size_t n, bint keep) noexcept nogil:
+        """A number for (pattern, name), the same for the same. -1 out of memory."""
+        cdef char tag = <char>pattern
+        cdef uint32_t h
+        cdef int32_t found
+        self.scratch.n = 0
+        if append(&self.scratch, &tag, 1) < 0 or append(&self.scratch, name, n) < 0:
+            return -1
+        h = <uint32_t>hash_of(self.scratch.p, n + 1, self.kept.subjects.seed)
+        found = table_find(&self.kept.subjects, self.scratch.p, n + 1, h)
+        if found >= 0:
+            return found
+        if keep and self.kept.subjects.count < self.subjects_max:
+            return table_add(&self.kept.subjects, self.scratch.p, n + 1, h)
+        found = table_find(&self.passing.subjects, self.scratch.p, n + 1, h)
+        if found < 0:
+            found = table_add(&self.passing.subjects, self.scratch.p, n + 1, h)
+            if found < 0:
+                return -1
+        return self.subjects_max + found
+
+    cdef int _name_record(self, const char *p, size_t n, Interner *into, Entry *entry) noexcept nogil:
+        """Render the own labels of a record, and number its subject. -1 out of memory."""
+        cdef Pattern *pattern = &self.patterns[entry.row]
+        cdef const char *middle = p + pattern.prefix.n
+        cdef size_t middle_n = n - pattern.prefix.n - pattern.suffix.n
+        cdef size_t i, name_at
+        cdef bint keep = into == &self.kept
+        if pattern.digits and middle_n < 8 and (middle[0] != 48 or middle_n == 1):
+            entry.number = 0
+            for i in range(middle_n):
+                entry.number = entry.number * 10 + (middle[i] - 48)
+        entry.own = <uint32_t>into.own.n
+        if append(&into.own, pattern.name_label.p, pattern.name_label.n) < 0:
+            return -1
+        name_at = into.own.n
+        if put_escaped(&into.own, p if pattern.whole else middle, n if pattern.whole else middle_n, self.label_max) < 0:
+            return -1
+        entry.subject = self._subject(entry.row, into.own.p + name_at, into.own.n - name_at, keep)
+        if entry.subject < 0:
+            return -1
+        if pattern.joined >= 0:
+            entry.joined = self._subject(pattern.joined, into.own.p + name_at, into.own.n - name_at, keep)
+            if entry.joined < 0:
+                return -1
+        if pattern.name_label.n == 0:
+            into.own.n = name_at
+        elif append(&into.own, b'"', 1) < 0:
+            return -1
+        if pattern.constant.n:
+            if pattern.name_label.n and append(&into.own, b",", 1) < 0:
+                return -1
+            if append(&into.own, pattern.constant.p, pattern.constant.n) < 0:
+                return -1
+        entry.own_n = <uint32_t>(into.own.n - entry.own)
+        return reserve(&into.own, 0)
+
+    cdef int _intern(self, const char *p, size_t n, int forced, Entry **entry, int32_t *number) noexcept nogil:
+        """The entry of a key; `number` is its number where it is kept, else -1. Returns -1 out of memory."""
+        cdef uint32_t h = <uint32_t>hash_of(p, n, self.kept.lines.seed)
+        cdef Interner *into = &self.kept
+        cdef int32_t found = table_find(&self.kept.lines, p, n, h)
+        cdef Entry *entries
+        cdef Entry fresh
+        if found >= 0:
+            entry[0] = &self.kept.entries[found]
+            number[0] = found
+            return 0
+        if n > KEY_INTERNED_MAX or self.kept.lines.count >= self.interned_max:
+            into = &self.passing
+            found = table_find(&into.lines, p, n, h)
+            if found >= 0:
+                entry[0] = &into.entries[found]
+                number[0] = -1
+                return 0
+        memset(&fresh, 0, sizeof(Entry))
+        self._classify(p, n, forced, &fresh)
+        if fresh.kind == E_RECORD and self._name_record(p, n, into, &fresh) < 0:
+            return -1
+        if into.lines.count >= into.room:
+            into.room = into.room * 2 if into.room else 256
+            entries = <Entry *>PyMem_RawRealloc(into.entries, into.room * sizeof(Entry))
+            if entries == NULL:
+                return -1
+            into.entries = entries
+        found = table_add(&into.lines, p, n, h)
+        if found < 0:
+            return -1
+        into.entries[found] = fresh
+        entry[0] = &into.entries[found]
+        number[0] = found if into == &self.kept else -1
+        return 0
+
+    # -- reading: the pass over the lines
+
+    cdef int _scan(self, const char *p, size_t n, LineOrder order) noexcept nogil:
+        cdef const char *end = p + n
+        cdef const char *stop
+        cdef const char *colon
+        cdef const char *value
+        cdef Entry *entry
+        cdef int32_t id
+        cdef Text key
+        cdef int at = 0, known = order.n if order is not None else 0
+        cdef int i
+        cdef size_t key_n
+        while p < end:
+            if p[0] == 13 or p[0] == 10:
+                if p[0] == 10 or (p + 1 < end and p[1] == 10) or p + 1 == end:
+                    p += 1
+                    continue
+            entry = NULL
+            if p[0] == 35:
+                stop = <const char *>memchr(p, 10, end - p)
+                p = end if stop == NULL else stop + 1
+                continue
+            if at < known and order.ids[at] >= 0:
+                id = order.ids[at]
+                key = table_key(&self.kept.lines, id)
+                if <size_t>(end - p) > key.n and p[key.n] == 58 and same(p, key.p, key.n):
+                    entry = &self.kept.entries[id]
+                    key_n = key.n
+                    at += 1
+            if entry == NULL:
+                stop = <const char *>memchr(p, 10, end - p)
+                if stop == NULL:
+                    stop = end
+                colon = <const char *>memchr(p, 58, stop - p)
+                if colon == NULL:
+                    p = stop + 1
+                    continue
+                key_n = colon - p
+                if self._intern(p, key_n, -1, &entry, &id) < 0:
+                    return -1
+                for i in range(at, min(at + LOOK_AHEAD, known)):
+                    if order.ids[i] == id:
+                        at = i + 1
+                        break
+            value = p + key_n + 1
+            stop = <const char *>memchr(value, 10, end - value)
+            if stop == NULL:
+                stop = end
+            colon = stop                     # the value's end
+            if colon > value and colon[-1] == 13:
+                colon -= 1
+            if entry.kind == E_FIELD:
+                self._take_field(entry, value, colon - value)
+            elif entry.kind == E_RECORD:
+                if self._take_record(entry, &id, p, value, colon) < 0:
+                    return -1
+            if reserve(&self.ids, 4) < 0:
+                return -1
+            (<int32_t *>(self.ids.p + self.ids.n))[0] = id
+            self.ids.n += 4
+            p = stop + 1
+        return 0
+
+    cdef inline void _take_field(self, Entry *entry, const char *value, size_t n) noexcept nogil:
+        cdef int group = entry.group
+        if entry.sets_group or group == GROUP_CURRENT:
+            group = self._enter_group(entry)
+            if group < 0:
+                return
+            if group:
+                self._take_group_value(group, entry.row, value, n)
+                return
+        if self.fields[entry.row].p == NULL:
+            self.fields[entry.row].p = value
+            self.fields[entry.row].n = n
+
+    cdef int _enter_group(self, Entry *entry) noexcept nogil:
+        """The group that a field of a master belongs to; -1 where there are too many."""
+        cdef int i
+        if entry.group == GROUP_CURRENT:
+            return self.group
+        for i in range(self.groups_n):
+            if self.groups[i] == entry.group:
+                self.group = entry.group
+                return entry.group
+        if self.groups_n >= GROUPS_MAX:
+            return -1
+        self.groups[self.groups_n] = entry.group
+        self.groups_n += 1
+        self.group = entry.group
+        return entry.group
+
+    cdef void _take_group_value(self, int group, int slot, const char *value, size_t n) noexcept nogil:
+        cdef GroupValue *known = <GroupValue *>self.group_values.p
+        cdef size_t i, count = self.group_values.n // sizeof(GroupValue)
+        for i in range(count):
+            if known[i].group == group and known[i].slot == slot:
+                return
+        if reserve(&self.group_values, sizeof(GroupValue)) < 0:
+            return
+        known = <GroupValue *>(self.group_values.p + self.group_values.n)
+        known.group = group
+        known.slot = slot
+        known.value.p = value
+        known.value.n = n
+        self.group_values.n += sizeof(GroupValue)
+
+    cdef int _take_record(self, Entry *entry, int32_t *id, const char *line, const char *value, const char *end) noexcept nogil:
+        cdef Pattern *pattern = &self.patterns[entry.row]
+        cdef const char *at
+        cdef Line *fresh
+        cdef Text *values
+        cdef Seat *seat
+        cdef size_t first_n = pattern.first.n - 1
+        if pattern.first.n and not (<size_t>(end - value) >= first_n and same(value, pattern.first.p + 1, first_n)):
+            # the name itself holds a colon
+            if pattern.digits:
+                return 0
+            at = find_text(line, end - line, pattern.first)
+            if at == NULL:
+                return 0
+            if self._intern(line, at - line, entry.row, &entry, id) < 0:
+                return -1
+            value = at + 1
+            pattern = &self.patterns[entry.row]
+        seat = self._seat(entry.subject)
+        if seat == NULL:
+            return -1
+        if seat.stamp == self.stamp and pattern.name_label.n:
+            return 0
+        if reserve(&pattern.lines, sizeof(Line)) < 0 or reserve(&pattern.values, pattern.subs_n * sizeof(Text)) < 0:
+            return -1
+        if seat.stamp != self.stamp:
+            seat.stamp = self.stamp
+            seat.line = <int32_t>(pattern.lines.n // sizeof(Line))
+        fresh = <Line *>(pattern.lines.p + pattern.lines.n)
+        fresh.value.p = value
+        fresh.value.n = end - value
+        fresh.own = entry.own
+        fresh.own_n = entry.own_n
+        fresh.passing = id[0] < 0
+        fresh.number = entry.number
+        fresh.joined = entry.joined
+        pattern.lines.n += sizeof(Line)
+        if pattern.subs_n:
+            values = <Text *>(pattern.values.p + pattern.values.n)
+            memset(values, 0, pattern.subs_n * sizeof(Text))
+            pattern.values.n += pattern.subs_n * sizeof(Text)
+            take_subs(pattern, value, end, values)
+        return 0
+
+    cdef Seat *_seat(self, int32_t subject) noexcept nogil:
+        cdef Seat *seats
+        cdef int32_t n
+        if subject >= self.seats_n:
+            n = subject + 1 + subject // 2 + 256
+            seats = <Seat *>PyMem_RawRealloc(self.seats, n * sizeof(Seat))
+            if seats == NULL:
+                return NULL
+            memset(seats + self.seats_n, 0, (n - self.seats_n) * sizeof(Seat))
+            self.seats = seats
+            self.seats_n = n
+        return &self.seats[subject]
+
+    cdef void _begin(self) noexcept nogil:
+        """Forget the reading before."""
+        cdef int i
+        memset(self.fields, 0, self.field_keys.count * sizeof(Text))
+        self.group_values.n = self.ids.n = self.out.n = 0
+        self.groups[0] = 0
+        self.groups_n = 1
+        self.group = 0
+        self.series = self.bad = 0
+        for i in range(self.patterns_n):
+            self.patterns[i].lines.n = self.patterns[i].values.n = 0
+        if self.passing.lines.count or self.passing.subjects.count:
+            table_clear(&self.passing.lines)
+            table_clear(&self.passing.subjects)
+            self.passing.own.n = 0
+            if self.seats_n > self.subjects_max:
+                memset(self.seats + self.subjects_max, 0, (self.seats_n - self.subjects_max) * sizeof(Seat))
+        if self.seen.count:
+            table_clear(&self.seen)
+        self.stamp += 1
+        if self.stamp == 0:
+            memset(self.seats, 0, self.seats_n * sizeof(Seat))
+            self.stamp = 1
+
+    # -- writing
+
+    cdef int _write(self, Labels labels, int64_t now, int fill) noexcept nogil:
+        """All samples, family by family. -1 out of memory. What no longer fits in 31 bits of offset is left out."""
+        cdef int f, rc = 0
+        cdef FamilyRow *row
+        for f in range(self.families):
+            self.offsets[f] = <int32_t>self.out.n
+            row = &self.rows[f]
+            if rc == FULL:
+                continue
+            if row.kind == K_FIELD:
+                rc = self._write_field(row, labels.of(f), now)
+            elif row.kind != K_EMPTY and (self.patterns[row.pattern].lines.n or row.fill):
+                self.label_text = labels.of(f)
+                rc = self._write_records(row, now, fill) if row.kind == K_RECORD else self._write_open(row, now)
+            if rc == -1:
+                return -1
+        self.offsets[self.families] = <int32_t>self.out.n
+        self.bad += rc == FULL
+        return 0
+
+    cdef inline int _write_field(self, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
+        cdef int i
+        cdef Text *value
+        cdef char *to
+        cdef char *end
+        if row.grouped:
+            return self._write_grouped(row, text, now)
+        for i in range(row.keys, row.keys + row.keys_n):
+            value = &self.fields[self.numbers[i]]
+            if value.p == NULL:
+                continue
+            if row.labels_n:
+                return self._write_labelled(row, text, now, 0, value)
+            if reserve(&self.out, row.name.n + text.closed_n + 256) < 0:
+                return -1
+            to = self.out.p + self.out.n
+            stride(to, row.name.p, row.name.n)
+            to += row.name.n
+            stride(to, text.closed, text.closed_n)
+            to += text.closed_n
+            end = convert(to, value.p, value.n, row.how, now)
+            return self._commit(to, end)
+        return 0
+
+    cdef inline int _commit(self, char *value, char *end) noexcept nogil:
+        """Keep the sample that stands at the end of `out` if its value is one."""
+        if end == NULL:
+            self.bad += 1
+        elif end != value:
+            end[0] = 10
+            self.out.n = end + 1 - self.out.p
+            self.series += 1
+            if self.out.n > 0x70000000:
+                return FULL
+        return 0
+
+    cdef Text _value_of(self, int group, int slot) noexcept nogil:
+        cdef GroupValue *known = <GroupValue *>self.group_values.p
+        cdef size_t i
+        cdef Text none
+        if group == 0 or not self.grouped_slots[slot]:
+            return self.fields[slot]
+        for i in range(self.group_values.n // sizeof(GroupValue)):
+            if known[i].group == group and known[i].slot == slot:
+                return known[i].value
+        none.p = NULL
+        none.n = 0
+        return none
+
+    cdef int _write_grouped(self, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
+        cdef int g, i, rc
+        cdef Text value
+        for g in range(self.groups_n):
+            for i in range(row.keys, row.keys + row.keys_n):
+                value = self._value_of(self.groups[g], self.numbers[i])
+                if value.p != NULL:
+                    rc = self._write_labelled(row, text, now, self.groups[g], &value)
+                    if rc < 0:
+                        return rc
+                    break
+        return 0
+
+    cdef int _write_labelled(self, FamilyRow *row, LabelText *text, int64_t now, int group, Text *value) noexcept nogil:
+        """A field's sample whose labels are other fields."""
+        cdef size_t before = self.out.n
+        cdef FieldLabel *label
+        cdef Text found
+        cdef int i, k
+        cdef char *to
+        cdef char *end
+        cdef bint any_label = False
+        if append(&self.out, row.name.p, row.name.n) < 0 or append(&self.out, text.open, text.open_n) < 0:
+            return -1
+        for i in range(row.labels, row.labels + row.labels_n):
+            label = &self.field_labels[i]
+            found.p = NULL
+            found.n = 0
+            for k in range(label.keys, label.keys + label.keys_n):
+                found = self._value_of(group, self.numbers[k])
+                if found.p != NULL:
+                    break
+            if found.p == NULL and label.optional:
+                continue
+            if any_label and append(&self.out, b",", 1) < 0:
+                return -1
+            any_label = True
+            if append(&self.out, label.opening.p, label.opening.n) < 0:
+                return -1
+            if found.p != NULL and put_escaped(&self.out, found.p, found.n, self.label_max) < 0:
+                return -1
+            if append(&self.out, b'"', 1) < 0:
+                return -1
+        if any_label:
+            if append(&self.out, b"} ", 2) < 0:
+                return -1
+        else:
+            self.out.n = before + row.name.n
+            if append(&self.out, text.closed, text.closed_n) < 0:
+                return -1
+        return self._finish(before, value, row.how, now, row.grouped)
+
+    cdef int _finish(self, size_t before, Text *value, int how, int64_t now, bint may_repeat) noexcept nogil:
+        """Write the value behind the head that stands in `out` from `before` on; take all back if there is no sample."""
+        cdef size_t head_end = self.out.n
+        cdef char *to
+        cdef char *end
+        cdef uint32_t h
+        if reserve(&self.out, 256) < 0:
+            return -1
+        to = self.out.p + self.out.n
+        end = convert(to, value.p, value.n, how, now)
+        self.out.n = before
+        if end != NULL and end != to and may_repeat:
+            h = <uint32_t>hash_of(self.out.p + before, head_end - before, self.seen.seed)
+            if table_find(&self.seen, self.out.p + before, head_end - before, h) >= 0:
+                return 0
+            if table_add(&self.seen, self.out.p + before, head_end - before, h) < 0:
+                return -1
+        return self._commit(to, end)
+
+    cdef int _begin_head(self, FamilyRow *row, const char *suffix, size_t suffix_n) noexcept nogil:
+        """name + suffix + opening brace and target labels, padded, into `head`."""
+        self.head.n = 0
+        if append(&self.head, row.name.p, row.name.n) < 0 or append(&self.head, suffix, suffix_n) < 0:
+            return -1
+        if append(&self.head, self.label_text.open, self.label_text.open_n) < 0:
+            return -1
+        return reserve(&self.head, 0)
+
+    cdef int _write_records(self, FamilyRow *row, int64_t now, int fill) noexcept nogil:
+        cdef Pattern *pattern = &self.patterns[row.pattern]
+        cdef Line *lines = <Line *>pattern.lines.p
+        cdef size_t i, n = pattern.lines.n // sizeof(Line)
+        cdef Text *values = <Text *>pattern.values.p
+        cdef Text *value
+        cdef char *to
+        cdef char *end
+        cdef const char *own
+        cdef int rc
+        if self._begin_head(row, b"", 0) < 0:
+            return -1
+        for i in range(n):
+            value = &lines[i].value if row.sub < 0 else &values[i * pattern.subs_n + row.sub]
+            if value.p == NULL:
+                continue
+            if row.sub_labels_n or lines[i].own_n == 0:
+                rc = self._write_record_labelled(row, &lines[i], &values[i * pattern.subs_n], value, now)
+                if rc < 0:
+                    return rc
+                continue
+            if reserve(&self.out, self.head.n + lines[i].own_n + 256) < 0:
+                return -1
+            own = (self.passing.own.p if lines[i].passing else self.kept.own.p) + lines[i].own
+            to = self.out.p + self.out.n
+            stride(to, self.head.p, self.head.n)
+            to += self.head.n
+            stride(to, own, lines[i].own_n)
+            to += lines[i].own_n
+            to[0] = 125
+            to[1] = 32
+            to += 2
+            end = convert(to, value.p, value.n, row.how, now)
+            rc = self._commit(to, end)
+            if rc < 0:
+                return rc
+        if row.fill:
+            return self._write_missing(row, fill)
+        return 0
+
+    cdef int _write_record_labelled(self, FamilyRow *row, Line *line, Text *values, Text *value, int64_t now) noexcept nogil:
+        """A record whose labels are sub-fields, or that has none at all."""
+        cdef size_t before = self.out.n
+        cdef const char *own = (self.passing.own.p if line.passing else self.kept.own.p) + line.own
+        cdef Text *found
+        cdef int i
+        cdef bint any_label = line.own_n > 0
+        if append(&self.out, self.head.p, self.head.n) < 0 or append(&self.out, own, line.own_n) < 0:
+            return -1
+        for i in range(row.sub_labels, row.sub_labels + row.sub_labels_n):
+            if any_label and append(&self.out, b",", 1) < 0:
+                return -1
+            any_label = True
+            if append(&self.out, self.sub_openings[i].p, self.sub_openings[i].n) < 0:
+                return -1
+            found = &values[self.numbers[i]]
+            if found.p != NULL and put_escaped(&self.out, found.p, found.n, self.label_max) < 0:
+                return -1
+            if append(&self.out, b'"', 1) < 0:
+                return -1
+        if any_label:
+            if append(&self.out, b"} ", 2) < 0:
+                return -1
+        else:
+            self.out.n = before + row.name.n
+            if append(&self.out, self.label_text.closed, self.label_text.closed_n) < 0:
+                return -1
+        return self._finish(before, value, row.how, now, self.patterns[row.pattern].name_label.n == 0)
+
+    cdef int _write_missing(self, FamilyRow *row, int fill) noexcept nogil:
+        """0 for every number below `fill` that no line was seen of."""
+        cdef Pattern *pattern = &self.patterns[row.pattern]
+        cdef Line *lines = <Line *>pattern.lines.p
+        cdef size_t i, n = pattern.lines.n // sizeof(Line)
+        cdef char *seen
+        cdef int k
+        cdef char *to
+        if fill > FILL_MAX:
+            fill = FILL_MAX
+        if fill <= 0 or pattern.name_label.n == 0:
+            return 0
+        self.scratch.n = 0
+        if reserve(&self.scratch, fill) < 0:
+            return -1
+        seen = self.scratch.p
+        memset(seen, 0, fill)
+        for i in range(n):
+            if 0 <= lines[i].number < fill:
+                seen[lines[i].number] = 1
+        for k in range(fill):
+            if seen[k]:
+                continue
+            if reserve(&self.out, self.head.n + pattern.name_label.n + pattern.prefix.n + pattern.suffix.n + pattern.constant.n + 128) < 0:
+                return -1
+            to = self.out.p + self.out.n
+            to = put(to, self.head.p, self.head.n)
+            to = put(to, pattern.name_label.p, pattern.name_label.n)
+            if pattern.whole:
+                to = put(to, pattern.prefix.p, pattern.prefix.n)
+            to = write_int(to, k)
+            if pattern.whole:
+                to = put(to, pattern.suffix.p, pattern.suffix.n)
+            to = put(to, b'"', 1)
+            if pattern.constant.n:
+                to = put(to, b",", 1)
+                to = put(to, pattern.constant.p, pattern.constant.n)
+            to = put(to, b"} 0\n", 4)
+            self.out.n = to - self.out.p
+            self.series += 1
+        return 0
+
+    cdef int _write_open(self, FamilyRow *row, int64_t now) noexcept nogil:
+        cdef Pattern *pattern = &self.patterns[row.pattern]
+        cdef Line *lines = <Line *>pattern.lines.p
+        cdef size_t i, n = pattern.lines.n // sizeof(Line)
+        cdef int rc
+        cdef int32_t joined
+        for i in range(n):
+            if self._begin_head(row, b"", 0) < 0:
+                return -1
+            rc = self._write_open_line(row, &lines[i], now)
+            if rc < 0:
+                return rc
+            if lines[i].joined < 0 or lines[i].joined >= self.seats_n or self.seats[lines[i].joined].stamp != self.stamp:
+                continue
+            joined = self.seats[lines[i].joined].line
+            if row.sum_sub >= 0:
+                rc = self._write_joined(row, &lines[i], joined, b"_sum", 4, row.sum_sub, row.sum_how, now)
+                if rc < 0:
+                    return rc
+            if row.count_sub >= 0:
+                rc = self._write_joined(row, &lines[i], joined, b"_count", 6, row.count_sub, row.count_how, now)
+                if rc < 0:
+                    return rc
+        return 0
+
+    cdef int _write_joined(
+        self, FamilyRow *row, Line *line, int32_t joined, const char *suffix, size_t suffix_n, int sub, int how, int64_t now
+    ) noexcept nogil:
+        cdef Pattern *other = &self.patterns[self.patterns[row.pattern].joined]
+        cdef Text *value = &(<Text *>other.values.p)[joined * other.subs_n + sub]
+        cdef size_t before = self.out.n
+        cdef const char *own = (self.passing.own.p if line.passing else self.kept.own.p) + line.own
+        cdef char *to
+        if value.p == NULL:
+            return 0
+        if reserve(&self.out, row.name.n + suffix_n + self.label_text.open_n + self.label_text.closed_n + line.own_n + 256) < 0:
+            return -1
+        to = self.out.p + self.out.n
+        stride(to, row.name.p, row.name.n)
+        to += row.name.n
+        to = put(to, suffix, suffix_n)
+        if line.own_n:
+            stride(to, self.label_text.open, self.label_text.open_n)
+            to += self.label_text.open_n
+            stride(to, own, line.own_n)
+            to += line.own_n
+            to[0] = 125
+            to[1] = 32
+            to += 2
+        else:
+            to = put(to, self.label_text.closed, self.label_text.closed_n)
+        self.out.n = to - self.out.p
+        return self._finish(before, value, how, now, self.patterns[row.pattern].name_label.n == 0)
+
+    cdef int _write_open_line(self, FamilyRow *row, Line *line, int64_t now) noexcept nogil:
+        cdef OpenShape *shape = row.shape
+        cdef OpenName *name
+        cdef const char *p = line.value.p
+        cdef const char *end = p + line.value.n
+        cdef const char *comma
+        cdef const char *equals
+        cdef const char *own = (self.passing.own.p if line.passing else self.kept.own.p) + line.own
+        cdef bint may_repeat = self.patterns[row.pattern].name_label.n == 0
+        cdef int j = 0, rc
+        cdef size_t before
+        cdef char *to
+        cdef Text value
+        while p <= end:
+            comma = <const char *>memchr(p, 44, end - p)
+            if comma == NULL:
+                comma = end
+            equals = <const char *>memchr(p, 61, comma - p)
+            if equals == NULL:
+                p = comma + 1
+                continue
+            if j >= OPEN_MAX:
+                self.bad += 1
+                p = comma + 1
+                continue
+            name = &shape.names[j]
+            if j >= shape.n or name.raw_n > NUMBER_MAX or name.raw_n != equals - p or memcmp(name.raw, p, name.raw_n) != 0:
+                if self._learn_name(row, j, p, equals - p) < 0:
+                    return -1
+            j += 1
+            if name.state == 1:
+                self.bad += 1
+            elif name.state == 0:
+                if reserve(&self.out, self.head.n + line.own_n + name.label_n + 320) < 0:
+                    return -1
+                to = self.out.p + self.out.n
+                stride(to, self.head.p, self.head.n)
+                to += self.head.n
+                if line.own_n:
+                    stride(to, own, line.own_n)
+                    to += line.own_n
+                    to[0] = 44
+                    to += 1
+                stride(to, name.label, name.label_n)
+                to += name.label_n
+                value.p = equals + 1
+                value.n = comma - equals - 1
+                if may_repeat:
+                    before = self.out.n
+                    self.out.n = to - self.out.p
+                    rc = self._finish(before, &value, row.how, now, True)
+                else:
+                    rc = self._commit(to, convert(to, value.p, value.n, row.how, now))
+                if rc < 0:
+                    return rc
+            p = comma + 1
+        return 0
+
+    cdef int _learn_name(self, FamilyRow *row, int j, const char *p, size_t n) noexcept nogil:
+        """What the j-th sub-field's name stands for; all that was known of later ones is forgotten, because a name that
+        stood there may now be the second of its kind."""
+        cdef OpenShape *shape = row.shape
+        cdef OpenName *name = &shape.names[j]
+        cdef int i, rc
+        shape.n = j
+        if n > NUMBER_MAX:
+            name.raw_n = NUMBER_MAX + 1     # fits no name: the next one there is learnt anew
+            name.state = 1
+            shape.n = j + 1
+            return 0
+        self.scratch.n = 0
+        if append(&self.scratch, row.sub_opening.p, row.sub_opening.n) < 0:
+            return -1
+        rc = put_sub_name(&self.scratch, p, n, row.sub_kind, self.label_max)
+        if rc < 0:
+            return -1
+        if rc == 0 and append(&self.scratch, b'"} ', 3) < 0:
+            return -1
+        name.raw_n = <uint8_t>n
+        memcpy(name.raw, p, n)
+        name.state = <uint8_t>rc
+        if rc == 0:
+            name.label_n = <uint16_t>self.scratch.n
+            memcpy(name.label, self.scratch.p, self.scratch.n)
+            for i in range(j):
+                if shape.names[i].state == 0 and shape.names[i].label_n == name.label_n:
+                    if memcmp(shape.names[i].label, name.label, name.label_n) == 0:
+                        name.state = 2
+                        break
+        shape.n = j + 1
+        return 0
+
+    # -- one reading
+
+    def read(self, bytes text not None, Labels labels not None, LineOrder order=None, double now=0.0, int fill=0):
+        cdef const char *p = PyBytes_AS_STRING(text)
+        cdef size_t n = PyBytes_GET_SIZE(text)
+        cdef int rc
+        cdef int64_t seconds = <int64_t>now
+        with nogil:
+            PyThread_acquire_lock(self.lock, WAIT_LOCK)
+            self._begin()
+            rc = self._scan(p, n, order)
+            if rc == 0:
+                rc = self._write(labels, seconds, fill)
+            if rc == 0 and order is not None:
+                rc = remember_order(order, &self.ids)
+        # the lock is held until the scratch buffers have been copied: nobody waits for it with the GIL
+        try:
+            if rc == -1:
+                raise MemoryError
+            samples = PyBytes_FromStringAndSize(self.out.p, self.out.n)
+            offsets = PyBytes_FromStringAndSize(<char *>self.offsets, (self.families + 1) * sizeof(int32_t))
+            return Block(samples, offsets, self.series, self.bad, self._wanted())
+        finally:
+            if self.out.room > 1 << 22:
+                release(&self.out)
+            PyThread_release_lock(self.lock)
+
+    cdef tuple _wanted(self):
+        cdef list found = []
+        cdef int i
+        cdef Text value
+        for i in range(len(self.wanted)):
+            value = self.fields[self.wanted_slots[i]]
+            found.append(None if value.p == NULL else PyBytes_FromStringAndSize(value.p, value.n))
+        return tuple(found)
+
+cdef int remember_order(LineOrder order, Buffer *ids) noexcept nogil:
+    cdef int n = <int>(ids.n // 4)
+    cdef int32_t *room
+    if order.n == n and (n == 0 or memcmp(order.ids, ids.p, ids.n) == 0):
+        return 0
+    if n > order.room or n < order.room // 4:
+        room = <int32_t *>PyMem_RawRealloc(order.ids, (n + 1) * sizeof(int32_t))
+        if room == NULL:
+            return -1
+        order.ids = room
+        order.room = n
+    memcpy(order.ids, ids.p, ids.n)
+    order.n = n
+    return 0
+
+cdef inline char *put(char *to, const char *src, size_t n) noexcept nogil:
+    memcpy(to, src, n)
+    return to + n
+
+cdef void *raw_zeros(size_t n, size_t size) except NULL:
+    cdef void *p = PyMem_RawMalloc(n * size)
+    if p == NULL:
+        raise MemoryError
+    memset(p, 0, n * size)
+    return p
+
+cdef const char *find_text(const char *p, size_t n, Text what) noexcept nogil:
+    """Where `what` (not empty) stands first, NULL: nowhere."""
+    cdef const char *end = p + n
+    while <size_t>(end - p) >= what.n:
+        p = <const char *>memchr(p, what.p[0], end - p - what.n + 1)
+        if p == NULL:
+            return NULL
+        if memcmp(p, what.p, what.n) == 0:
+            return p
+        p += 1
+    return NULL
+
+cdef void take_subs(Pattern *pattern, const char *p, const char *end, Text *values) noexcept nogil:
+    """The sub-fields that families use; the first of a name counts."""
+    cdef int j = 0, sub, i
+    cdef const char *comma
+    cdef const char *equals
+    cdef const char *value
+    cdef SubShape *shape
+    while p < end:
+        shape = &pattern.shape[j]
+        if j < pattern.shape_n and shape.key_n <= end - p and same(p, shape.key, shape.key_n):
+            sub = shape.sub
+            value = p + shape.key_n
+        else:
+            comma = <const char *>memchr(p, 44, end - p)
+            if comma == NULL:
+                comma = end
+            equals = <const char *>memchr(p, 61, comma - p)
+            if equals == NULL:
+                p = comma + 1
+                continue
+            value = equals + 1
+            sub = -1
+            for i in range(pattern.subs_n):
+                if pattern.subs[i].n == <size_t>(equals - p) and memcmp(pattern.subs[i].p, p, pattern.subs[i].n) == 0:
+                    sub = i
+                    break
+            if j < 24 and value - p <= 31 and j <= pattern.shape_n:
+                memcpy(shape.key, p, value - p)
+                shape.key_n = <uint8_t>(value - p)
+                shape.sub = <int8_t>sub
+                if j == pattern.shape_n:
+                    pattern.shape_n += 1
+        comma = value + digit_span(value, end - value)
+        if comma < end and comma[0] != 44:
+            comma = <const char *>memchr(comma, 44, end - comma)
+            if comma == NULL:
+                comma = end
+        if sub >= 0 and values[sub].p == NULL:
+            values[sub].p = value
+            values[sub].n = comma - value
+        p = comma + 1
+        if j < 23:
+            j += 1
+        else:
+            j = 23
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Writing from Python
+
+cdef struct Sample:
+    int family
+    size_t at
+    size_t n
+
+cdef bytes format_value(value):
+    """The shortest text that reads back as the same number."""
+    cdef double number
+    if type(value) is int:
+        return b"%d" % value
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, int):
+        return b"%d" % value
+    number = value
+    if number != number:
+        return b"NaN"
+    if number == float("inf") or number == float("-inf"):
+        return b"+Inf" if number > 0 else b"-Inf"
+    if -1e15 < number < 1e15 and number == <int64_t>number:
+        return b"%d" % <int64_t>number
+    return repr(number).encode()
+
+cdef class Writer:
+    cdef object _families
+    cdef Labels _labels
+    cdef size_t _label_max
+    cdef Buffer out
+    cdef Buffer samples         # of Sample, in the order they came
+    cdef Table seen
+    cdef list _merged
+    cdef Py_ssize_t series
+    cdef Py_ssize_t bad
+
+    def __cinit__(self, families, Labels labels not None, int label_max=1024):
+        self._families = families
+        self._labels = labels
+        self._label_max = max(label_max, 0)
+        self._merged = []
+        if table_init(&self.seen, 0x2545F4914F6CDD1D) < 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        release(&self.out)
+        release(&self.samples)
+        table_free(&self.seen)
+
+    def add(self, int family, value, values=(), bytes suffix=b"", extra=None):
+        cdef bytes name
+        cdef tuple labels
+        cdef LabelText *text
+        cdef size_t before = self.out.n
+        cdef bint any_label = False
+        cdef uint32_t h
+        cdef Sample *sample
+        if family < 0:
+            raise IndexError("no such family")
+        name, labels = self._families[family]
+        if len(values) != len(labels):
+            raise ValueError(f"{name.decode()} has {len(labels)} labels, not {len(values)}")
+        text = self._labels.of(family)
+        written = format_value(value)
+        try:
+            self._append(name)
+            self._append(suffix)
+            if not labels and extra is None:
+                if append(&self.out, text.closed, text.closed_n) < 0:
+                    raise MemoryError
+            else:
+                if append(&self.out, text.open, text.open_n) < 0:
+                    raise MemoryError
+                for label, own in zip(labels, values):
+                    self._add_label(label, own, any_label)
+                    any_label = True
+                if extra is not None:
+                    self._add_label(extra[0], extra[1], any_label)
+                self._append(b"} ")
+        except BaseException:
+            self.out.n = before
+            raise
+        h = <uint32_t>hash_of(self.out.p + before, self.out.n - before, self.seen.seed ^ <uint64_t>family)
+        if table_find(&self.seen, self.out.p + before, self.out.n - before, h) >= 0:
+            self.out.n = before
+            return
+        if table_add(&self.seen, self.out.p + before, self.out.n - before, h) < 0:
+            raise MemoryError
+        self._append(written)
+        self._append(b"\n")
+        if reserve(&self.samples, sizeof(Sample)) < 0:
+            raise MemoryError
+        sample = <Sample *>(self.samples.p + self.samples.n)
+        sample.family = family
+        sample.at = before
+        sample.n = self.out.n - before
+        self.samples.n += sizeof(Sample)
+        self.series += 1
+
+    cdef int _append(self, bytes text) except -1:
+        if append(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:
+            raise MemoryError
+        return 0
+
+    cdef int _add_label(self, bytes label, value, bint comma) except -1:
+        cdef bytes own = value if isinstance(value, bytes) else value.encode("utf-8", "replace")
+        if comma:
+            self._append(b",")
+        self._append(label)
+        self._append(b'="')
+        if put_escaped(&self.out, PyBytes_AS_STRING(own), PyBytes_GET_SIZE(own), self._label_max) < 0:
+            raise MemoryError
+        self._append(b'"')
+        return 0
+
+    def merge(self, Block block not None):
+        if PyBytes_GET_SIZE(block.offsets) != 4 * (len(self._families) + 1):
+            raise ValueError("the block is of another part")
+        check_offsets(block.samples, block.offsets)
+        self._merged.append(block)
+        self.series += block.series
+        self.bad += block.bad
+
+    def block(self):
+        cdef int n = len(self._families), f
+        cdef size_t i, count = self.samples.n // sizeof(Sample)
+        cdef Sample *samples = <Sample *>self.samples.p
+        cdef list parts = [[] for _ in range(n)]
+        cdef const int32_t *offsets
+        cdef Block block
+        for block in self._merged:
+            offsets = <const int32_t *>PyBytes_AS_STRING(block.offsets)
+            for f in range(n):
+                if offsets[f + 1] > offsets[f]:
+                    parts[f].insert(0, block.samples[offsets[f]:offsets[f + 1]])
+        for i in range(count):
+            parts[samples[i].family].append(PyBytes_FromStringAndSize(self.out.p + samples[i].at, samples[i].n))
+        texts = [b"".join(part) for part in parts]
+        ends = [0]
+        for text in texts:
+            ends.append(ends[-1] + len(text))
+        return Block(b"".join(texts), struct.pack(f"={n + 1}i", *ends), self.series, self.bad, ())
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Pages
+
+cdef int check_offsets(bytes samples, bytes offsets) except -1:
+    """Offsets are trusted by nobody: one that lies would show one target's bytes as another's, or worse."""
+    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(offsets) // 4, i
+    cdef int32_t falling = 0
+    if n * 4 != PyBytes_GET_SIZE(offsets) or n == 0:
+        raise ValueError("offsets are 4 bytes each, and one at least")
+    for i in range(n - 1):
+        falling |= numbers[i + 1] < numbers[i]
+    if falling or numbers[0] != 0 or numbers[n - 1] != PyBytes_GET_SIZE(samples):
+        raise ValueError("offsets do not fit their samples")
+    return 0
+
+cdef struct Column:
+    const char *samples
+    const int32_t *offsets
+
+cdef class Assembler:
+    cdef readonly Py_ssize_t size
+    cdef list _alive
+    cdef int families
+    cdef Text *headers
+    cdef int *cell_parts
+    cdef int *cell_families
+    cdef Column **columns       # by part
+    cdef int *columns_n
+    cdef int parts
+    cdef char *present          # whether a family has any sample
+    # where the next piece begins
+    cdef int family
+    cdef int column             # -1: in the header
+    cdef size_t within
+
+    def __cinit__(self, headers, cells, blocks):
+        cdef int i, part, family
+        cdef Py_ssize_t size = 0
+        self._alive = []
+        self.families = len(headers)
+        if len(cells) != self.families:
+            raise ValueError("as many cells as headers")
+        self.parts = len(blocks)
+        self.headers = <Text *>raw_zeros(self.families + 1, sizeof(Text))
+        self.cell_parts = <int *>raw_zeros(self.families + 1, sizeof(int))
+        self.cell_families = <int *>raw_zeros(self.families + 1, sizeof(int))
+        self.columns = <Column **>raw_zeros(self.parts + 1, sizeof(Column *))
+        self.columns_n = <int *>raw_zeros(self.parts + 1, sizeof(int))
+        self.present = <char *>raw_zeros(self.families + 1, 1)
+        widest = [0] * self.parts
+        for i, (part, family) in enumerate(cells):
+            if part < 0 or part >= self.parts or family < 0:
+                raise ValueError(f"cell {i} names part {part}, family {family}")
+            widest[part] = max(widest[part], family + 2)
+            self.cell_parts[i] = part
+            self.cell_families[i] = family
+            header = headers[i]
+            self._alive.append(header)
+            self.headers[i].p = PyBytes_AS_STRING(header)
+            self.headers[i].n = PyBytes_GET_SIZE(header)
+        for part in range(self.parts):
+            self._take_part(part, blocks[part], widest[part])
+        with nogil:
+            size = self._measure()
+        self.size = size
+        self.column = -1
+
+    cdef int _take_part(self, int part, blocks, Py_ssize_t widest) except -1:
+        cdef bytes samples, offsets
+        cdef Column *column
+        cdef int i = 0
+        self.columns[part] = <Column *>raw_zeros(len(blocks) + 1, sizeof(Column))
+        for samples, offsets in blocks:
+            check_offsets(samples, offsets)
+            if PyBytes_GET_SIZE(offsets) // 4 < widest:
+                raise ValueError(f"a block of part {part} has no family {widest - 2}")
+            column = &self.columns[part][i]
+            column.samples = PyBytes_AS_STRING(samples)
+            column.offsets = <const int32_t *>PyBytes_AS_STRING(offsets)
+            self._alive.append(samples)
+            self._alive.append(offsets)
+            i += 1
+        self.columns_n[part] = i
+        return 0
+
+    def __dealloc__(self):
+        cdef int i
+        if self.columns != NULL:
+            for i in range(self.parts):
+                PyMem_RawFree(self.columns[i])
+        PyMem_RawFree(self.columns)
+        PyMem_RawFree(self.columns_n)
+        PyMem_RawFree(self.headers)
+        PyMem_RawFree(self.cell_parts)
+        PyMem_RawFree(self.cell_families)
+        PyMem_RawFree(self.present)
+
+    cdef Py_ssize_t _measure(self) noexcept nogil:
+        cdef Py_ssize_t size = 0, body
+        cdef int i, j, f
+        cdef Column *columns
+        for i in range(self.families):
+            columns = self.columns[self.cell_parts[i]]
+            f = self.cell_families[i]
+            body = 0
+            for j in range(self.columns_n[self.cell_parts[i]]):
+                body += columns[j].offsets[f + 1] - columns[j].offsets[f]
+            if body:
+                self.present[i] = 1
+                size += body + <Py_ssize_t>self.headers[i].n
+        return size
+
+    def piece(self, Py_ssize_t limit):
+        cdef Py_ssize_t n = self.size
+        cdef char *to
+        if limit <= 0:
+            raise ValueError("a piece has at least one byte")
+        if n > limit:
+            n = limit
+        piece = PyBytes_FromStringAndSize(NULL, n)
+        if n:
+            to = PyBytes_AS_STRING(piece)
+            with nogil:
+                self._fill(to, n)
+            self.size -= n
+        return piece
+
+    cdef void _fill(self, char *to, size_t room) noexcept nogil:
+        """Copy the next `room` bytes; there are as many."""
+        cdef char *end = to + room
+        cdef const char *src
+        cdef size_t n
+        cdef Column *columns
+        cdef int f, count, j
+        cdef int32_t begin
+        while self.family < self.families:
+            if self.present[self.family]:
+                if self.column < 0:
+                    src = self.headers[self.family].p + self.within
+                    n = self.headers[self.family].n - self.within
+                    if n > <size_t>(end - to):
+                        memcpy(to, src, end - to)
+                        self.within += end - to
+                        return
+                    memcpy(to, src, n)
+                    to += n
+                    self.column = 0
+                    self.within = 0
+                columns = self.columns[self.cell_parts[self.family]]
+                count = self.columns_n[self.cell_parts[self.family]]
+                f = self.cell_families[self.family]
+                for j in range(self.column, count):
+                    if j + 4 < count:
+                        prefetch(columns[j + 4].samples + columns[j + 4].offsets[f])
+                    begin = columns[j].offsets[f]
+                    src = columns[j].samples + begin + self.within
+                    n = columns[j].offsets[f + 1] - begin - self.within
+                    if n > <size_t>(end - to):
+                        memcpy(to, src, end - to)
+                        self.within += end - to
+                        self.column = j
+                        return
+                    memcpy(to, src, n)
+                    to += n
+                    self.within = 0
+            self.family += 1
+            self.column = -1
+            self.within = 0
+
+def unlabel(bytes samples not None, bytes offsets not None, Labels labels not None):
+    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
+    cdef int n, f
+    cdef const char *base = PyBytes_AS_STRING(samples)
+    cdef Buffer out
+    cdef int rc = 0
+    check_offsets(samples, offsets)
+    n = PyBytes_GET_SIZE(offsets) // 4
+    ends = PyBytes_FromStringAndSize(NULL, n * 4)
+    cdef int32_t *end = <int32_t *>PyBytes_AS_STRING(ends)
+    memset(&out, 0, sizeof(Buffer))
+    end[0] = 0
+    with nogil:
+        if reserve(&out, numbers[n - 1]) < 0:
+            rc = -1
+        for f in range(n - 1):
+            if rc == 0:
+                rc = strip_lines(&out, base + numbers[f], numbers[f + 1] - numbers[f], labels.of(f))
+                end[f + 1] = <int32_t>out.n
+    try:
+        if rc < 0:
+            raise MemoryError
+        return PyBytes_FromStringAndSize(out.p, out.n), ends
+    finally:
+        release(&out)
+
+cdef int strip_lines(Buffer *out, const char *p, size_t n, LabelText *text) noexcept nogil:
+    """Copy lines without the target's labels; a line that does not bear them is copied as it stands."""
+    cdef const char *end = p + n
+    cdef const char *stop
+    cdef const char *brace
+    cdef size_t labels_n = text.open_n - 1      # the opening brace and the labels, without the comma
+    if text.closed_n == 1:
+        return append(out, p, n)
+    while p < end:
+        stop = <const char *>memchr(p, 10, end - p)
+        stop = end if stop == NULL else stop + 1
+        brace = <const char *>memchr(p, 123, stop - p)
+        if brace == NULL or <size_t>(stop - brace) <= labels_n or memcmp(brace, text.open, labels_n) != 0:
+            if append(out, p, stop - p) < 0:
+                return -1
+        elif brace[labels_n] == 44:
+            if append(out, p, brace + 1 - p) < 0 or append(out, brace + labels_n + 1, stop - brace - labels_n - 1) < 0:
+                return -1
+        else:
+            if append(out, p, brace - p) < 0 or append(out, brace + labels_n + 1, stop - brace - labels_n - 1) < 0:
+                return -1
+        p = stop
+    return 0
+
+def ages(heads, times, double now):
+    cdef char text[48]
+    cdef char *to
+    cdef int64_t age_ms, left
+    cdef bytes head
+    cdef double time
+    cdef list lines = []
+    if len(heads) != len(times):
+        raise ValueError("as many times as heads")
+    for head, time in zip(heads, times):
+        age_ms = <int64_t>rint((now - time) * 1000)
+        to = text
+        if age_ms < 0:
+            to[0] = 45
+            to += 1
+            age_ms = -age_ms
+        to = write_int(to, age_ms // 1000)
+        left = age_ms % 1000
+        to[0] = 46
+        to[1] = <char>(48 + left // 100)
+        to[2] = <char>(48 + left // 10 % 10)
+        to[3] = <char>(48 + left % 10)
+        to[4] = 10
+        lines.append(head)
+        lines.append(PyBytes_FromStringAndSize(text, to + 5 - text))
+    return b"".join(lines)
+
+# ----------------------------------------------------------------------------------------------------------------------
+# CLIENT LIST
+
+cdef const char *find_byte(const char *p, const char *end, int byte) noexcept nogil:
+    cdef const char *found = <const char *>memchr(p, byte, end - p)
+    return end if found == NULL else found
+
+cdef inline bint ends_address(const char *p, const char *end, bint first) noexcept nogil:
+    """Whether the token at p ends an address: `laddr=` (after `addr` only) or `fd=`."""
+    if end - p >= 3 and p[0] == 102 and p[1] == 100 and p[2] == 61:
+        return True
+    return first and end - p >= 6 and memcmp(p, b"laddr=", 6) == 0
+
+cdef const char *value_end(const char *name, size_t name_n, const char *value, const char *end) noexcept nogil:
+    """Where the value of a field ends. An address may hold blanks; only what must follow it ends it."""
+    cdef bint first
+    cdef const char *p = find_byte(value, end, 32)
+    if name_n == 4 and memcmp(name, b"addr", 4) == 0:
+        first = True
+    elif name_n == 5 and memcmp(name, b"laddr", 5) == 0:
+        first = False
+    else:
+        return p
+    while p < end and not ends_address(p + 1, end, first):
+        p = find_byte(p + 1, end, 32)
+    return p
+
+def client_rows(bytes text not None):
+    cdef const char *p = PyBytes_AS_STRING(text)
+    cdef const char *end = p + PyBytes_GET_SIZE(text)
+    cdef const char *stop
+    cdef const char *line_end
+    cdef const char *token_end
+    cdef const char *equals
+    cdef list rows = []
+    cdef dict row
+    while p <= end:
+        stop = find_byte(p, end, 10)
+        line_end = stop - 1 if stop > p and stop[-1] == 13 else stop
+        row = {}
+        while p <= line_end:
+            token_end = find_byte(p, line_end, 32)
+            equals = find_byte(p, token_end, 61)
+            if equals < token_end:
+                name = p[: equals - p]
+                if name not in row:
+                    token_end = value_end(p, equals - p, equals + 1, line_end)
+                    row[name] = equals[1 : token_end - equals]
+            p = token_end + 1
+        if b"addr" in row:
+            rows.append(row)
+        p = stop + 1
+    return rows
+
+cdef enum:
+    BY_MAX = 16
+    COUNTED = 4
+    NAMES_MAX = 22
+
+cdef struct Tally:
+    int64_t count
+    int64_t omem
+    int64_t omem_max
+    int64_t memory
+    int64_t memory_max
+    int64_t idle_max
+    int64_t age_max
+
+cdef int64_t small_count(Text text) noexcept nogil:
+    cdef int64_t value = 0
+    cdef size_t i
+    if text.n == 0 or text.n > 15 or text.p == NULL or digit_span(text.p, text.n) != text.n:
+        return 0
+    for i in range(text.n):
+        value = value * 10 + (text.p[i] - 48)
+    return value
+
+cdef class Tallying:
+    """One run over a CLIENT LIST: which fields to look for, and what was found."""
+
+    cdef Text names[NAMES_MAX]      # the counted ones, `addr`, then those to group by
+    cdef Text found[NAMES_MAX]
+    cdef int names_n
+    cdef Table keys
+    cdef Buffer key
+    cdef Buffer tallies
+
+    def __cinit__(self):
+        if table_init(&self.keys, 0x9E3779B97F4A7C15) < 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        table_free(&self.keys)
+        release(&self.key)
+        release(&self.tallies)
+
+    cdef int run(self, const char *p, const char *end) noexcept nogil:
+        cdef const char *stop
+        cdef const char *line_end
+        while p <= end:
+            stop = find_byte(p, end, 10)
+            line_end = stop - 1 if stop > p and stop[-1] == 13 else stop
+            self._read_line(p, line_end)
+            if self.found[COUNTED].p != NULL and self._count() < 0:
+                return -1
+            p = stop + 1
+        return 0
+
+    cdef void _read_line(self, const char *p, const char *end) noexcept nogil:
+        cdef const char *token_end
+        cdef const char *equals
+        cdef int i
+        cdef size_t n
+        memset(self.found, 0, sizeof(self.found))
+        while p < end:
+            token_end = find_byte(p, end, 32)
+            equals = find_byte(p, token_end, 61)
+            if equals < token_end:
+                n = equals - p
+                if (n == 4 and p[0] == 97 and self.found[COUNTED].p == NULL) or n == 5:
+                    token_end = value_end(p, n, equals + 1, end)
+                for i in range(self.names_n):
+                    if self.names[i].n == n and self.found[i].p == NULL and memcmp(self.names[i].p, p, n) == 0:
+                        self.found[i].p = equals + 1
+                        self.found[i].n = token_end - equals - 1
+            p = token_end + 1
+
+    cdef int _count(self) noexcept nogil:
+        cdef int i
+        cdef uint32_t h, n
+        cdef int32_t number
+        cdef Tally *tally
+        cdef int64_t value
+        self.key.n = 0
+        for i in range(COUNTED + 1, self.names_n):
+            n = <uint32_t>self.found[i].n
+            if append(&self.key, <char *>&n, 4) < 0 or append(&self.key, self.found[i].p, n) < 0:
+                return -1
+        if reserve(&self.key, 0) < 0:
+            return -1
+        h = <uint32_t>hash_of(self.key.p, self.key.n, self.keys.seed)
+        number = table_find(&self.keys, self.key.p, self.key.n, h)
+        if number < 0:
+            number = table_add(&self.keys, self.key.p, self.key.n, h)
+            if number < 0 or reserve(&self.tallies, sizeof(Tally)) < 0:
+                return -1
+            memset(self.tallies.p + self.tallies.n, 0, sizeof(Tally))
+            self.tallies.n += sizeof(Tally)
+        tally = &(<Tally *>self.tallies.p)[number]
+        tally.count += 1
+        value = small_count(self.found[0])
+        tally.omem += value
+        tally.omem_max = max(tally.omem_max, value)
+        value = small_count(self.found[1])
+        tally.memory += value
+        tally.memory_max = max(tally.memory_max, value)
+        tally.idle_max = max(tally.idle_max, small_count(self.found[2]))
+        tally.age_max = max(tally.age_max, small_count(self.found[3]))
+        return 0
+
+    cdef tuple _values(self, int number):
+        cdef Text key = table_key(&self.keys, number)
+        cdef list values = []
+        cdef uint32_t n
+        cdef const char *p = key.p
+        for _ in range(COUNTED + 1, self.names_n):
+            memcpy(&n, p, 4)
+            values.append(PyBytes_FromStringAndSize(p + 4, n))
+            p += 4 + n
+        return tuple(values)
+
+def tally_clients(bytes text not None, by):
+    cdef Tallying run = Tallying()
+    cdef int rc, i
+    cdef const char *p = PyBytes_AS_STRING(text)
+    cdef const char *end = p + PyBytes_GET_SIZE(text)
+    cdef Tally *tally
+    names = [b"omem", b"tot-mem", b"idle", b"age", b"addr"] + [name.encode() for name in by]
+    if len(names) > NAMES_MAX:
+        raise ValueError(f"clients are counted by at most {BY_MAX} fields")
+    for name in names:
+        run.names[run.names_n].p = PyBytes_AS_STRING(name)
+        run.names[run.names_n].n = PyBytes_GET_SIZE(name)
+        run.names_n += 1
+    with nogil:
+        rc = run.run(p, end)
+    if rc < 0:
+        raise MemoryError
+    found = []
+    for i in range(run.keys.count):
+        tally = &(<Tally *>run.tallies.p)[i]
+        found.append((run._values(i), tally.count, tally.omem, tally.omem_max, tally.memory, tally.memory_max, tally.idle_max, tally.age_max))
+    return found

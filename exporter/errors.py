@@ -1,0 +1,158 @@
+"""One tree of errors, by whose fault it is.
+
+`ConfigError` is the operator's, `TargetError` the watched server's (or the network's), `InternalError` ours.
+Each class names its `reason`, the label under which a failed poll is counted, and its `exit_code`, what the
+command ends with when nothing catches it. `ReplyError` is no exception that is raised: it is the value of one
+error reply among the replies of a pipeline.
+"""
+
+from __future__ import annotations
+
+
+class RedpollError(Exception):
+    """Root of all errors of this program. Its text is for the reader and holds no secret."""
+
+    reason = "internal"
+    exit_code = 1
+
+
+class UsageError(RedpollError):
+    """The command line cannot be understood: an unknown flag, a value of the wrong form."""
+
+    exit_code = 2
+
+
+class ConfigError(RedpollError):
+    """The configuration is wrong. Holds every mistake found, one line each."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class InternalError(RedpollError):
+    """A mistake of this program."""
+
+
+class TargetError(RedpollError):
+    """A poll of one target failed; subclasses say why."""
+
+
+class DnsError(TargetError):
+    reason = "dns"
+
+
+class RefusedError(TargetError):
+    reason = "refused"
+
+
+class ResetError(TargetError):
+    """The connection was closed or broken by the other side."""
+
+    reason = "reset"
+
+
+class DeadlineError(TargetError):
+    reason = "timeout"
+
+
+class TlsError(TargetError):
+    reason = "tls"
+
+
+class AuthError(TargetError):
+    """NOAUTH, WRONGPASS and their older wordings."""
+
+    reason = "auth"
+
+
+class NoPermError(TargetError):
+    reason = "noperm"
+
+
+class BusyError(TargetError):
+    """A script blocks the server (`-BUSY`)."""
+
+    reason = "busy"
+
+
+class MaxClientsError(TargetError):
+    reason = "max_clients"
+
+
+class ProtocolError(TargetError):
+    """The other side does not speak RESP, or answered what cannot be an answer."""
+
+    reason = "protocol"
+
+
+class TooLargeError(TargetError):
+    """A reply is larger than the program is willing to hold."""
+
+    reason = "too_large"
+
+
+class CancelledPollError(TargetError):
+    """The program gave the poll up: it is stopping, or the target was removed."""
+
+    reason = "cancelled"
+
+
+#: Every reason there is, as the contract lists them: a closed set.
+REASONS: tuple[str, ...] = (
+    "dns",
+    "refused",
+    "reset",
+    "timeout",
+    "tls",
+    "auth",
+    "noperm",
+    "busy",
+    "max_clients",
+    "protocol",
+    "too_large",
+    "cancelled",
+    "internal",
+)
+
+
+class ReplyError(Exception):
+    """One error reply of a server: `-CODE text`.
+
+    `code` is the first word (`NOPERM`, `LOADING`, `ERR`), `text` the whole line without the leading `-`.
+    """
+
+    __slots__ = ("code", "text")
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = text.split(" ", 1)[0] if text else ""
+
+    @property
+    def unsupported(self) -> bool:
+        """The server does not know the command, or this user may not run it: not worth asking again soon."""
+        if self.code == "NOPERM":
+            return True
+        low = self.text.lower()
+        return self.code == "ERR" and (
+            "unknown command" in low
+            or "unknown subcommand" in low
+            or "unknown sub-command" in low
+            or "no permissions" in low
+            or "syntax error" in low
+            or "wrong number of arguments" in low
+        )
+
+    def as_target_error(self) -> TargetError:
+        """The same as a failure of the whole poll, for replies without which a poll is worth nothing."""
+        low = self.text.lower()
+        if self.code in ("NOAUTH", "WRONGPASS") or "operation not permitted" in low or "invalid password" in low:
+            return AuthError(self.text)
+        if self.code == "NOPERM":
+            return NoPermError(self.text)
+        if self.code == "BUSY":
+            return BusyError(self.text)
+        if "max number of clients" in low:
+            return MaxClientsError(self.text)
+        return ProtocolError(self.text)

@@ -1,0 +1,30 @@
+"""Picks the engine: the compiled one where it was built, else the plain one, with one warning."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+if os.environ.get("REDPOLL_ENGINE") == "python":
+    from exporter import _slowparse as engine
+else:
+    try:
+        from exporter import _fastparse as engine  # type: ignore[no-redef]
+    except ImportError:
+        from exporter import _slowparse as engine
+
+        warnings.warn("the compiled parser is not built (make build): the plain Python one works, some 30 times slower", stacklevel=2)
+
+ENGINE = engine.ENGINE
+FIELD, RECORD, OPEN = engine.FIELD, engine.RECORD, engine.OPEN
+Assembler = engine.Assembler
+Block = engine.Block
+Labels = engine.Labels
+LineOrder = engine.LineOrder
+Plan = engine.Plan
+Writer = engine.Writer
+ages = engine.ages
+client_rows = engine.client_rows
+escape = engine.escape
+tally_clients = engine.tally_clients
+unlabel = engine.unlabel
