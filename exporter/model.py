@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
-from hiredis import pack_command  # type: ignore[attr-defined]
+from hiredis import pack_command
 
 
 class Kind(Enum):

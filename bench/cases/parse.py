@@ -1,0 +1,97 @@
+"""INFO to exposition bytes, beside a newline scan of the same bytes, and beside redis-py with prometheus-client."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from redis._parsers.helpers import parse_info
+
+from bench.figures import Figure, at_least, at_most, plain
+from bench.fleet import part_of, recorded
+from bench.measure import least_us, newline_scan_us
+from exporter import fastparse
+from exporter.catalog import Part, hidden_families
+from exporter.registry import REGISTRY
+
+SHORT = b'addr="redis://10.0.0.1:6379"'
+LONG = b'addr="redis://10.20.30.40:6379",alias="orders-main"'
+
+
+def run(quick: bool) -> list[Figure]:
+    times, rounds = (20, 3) if quick else (300, 25)
+    default = recorded("redis-7.0.15", "info_default.txt")
+    everything = recorded("redis-7.0.15", "info_all.txt")
+    aliases = hidden_families(REGISTRY, "none", {})
+    figures = [plain("engine compiled", float(fastparse.ENGINE == "compiled"))]
+
+    scan_us, _ = newline_scan_us(default, times, rounds)
+    info = part_of("info")
+    took_us, series = _read_us([info], default, SHORT, times, rounds)
+    figures += [
+        plain("default INFO: newline scan", scan_us, "µs", f"{len(default):,} bytes"),
+        plain("default INFO: to exposition bytes", took_us, "µs", f"{series} samples"),
+        at_most("default INFO: parse / scan", took_us / scan_us, 5),
+    ]
+
+    scan_us, _ = newline_scan_us(everything, times, rounds)
+    bare_us, bare_series = _read_us([part_of("info", aliases), part_of("stats", aliases)], everything, LONG, times, rounds)
+    full_us, full_series = _read_us([info, part_of("stats")], everything, LONG, times, rounds)
+    figures += [
+        plain("INFO all: newline scan", scan_us, "µs", f"{len(everything):,} bytes"),
+        at_most("INFO all without aliases: parse / scan", bare_us / scan_us, 14, detail=f"{bare_us:.1f} µs, {bare_series} samples, {len(LONG)} bytes of labels"),
+        at_most("INFO all with everything: a sample", full_us * 1000 / full_series, 30, "ns", f"{full_us:.1f} µs, {full_series} samples"),
+        plain("INFO all: scan, a sample", scan_us * 1000 / full_series, "ns"),
+    ]
+    return figures + _rivals(info, default, 1 if quick else 20, rounds)
+
+
+def _read_us(parts: list[Part], text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
+    """Microseconds to read one text into all parts, and how many samples that makes."""
+    forms = fastparse.Labels(labels)
+    total_us, series = 0.0, 0
+    for part in parts:
+        plan = part.plan
+        assert plan is not None
+        order = fastparse.LineOrder()
+        series += plan.read(text, forms, order, 1.7e9, 16).series
+        total_us += least_us(lambda plan=plan, order=order: plan.read(text, forms, order, 1.7e9, 16), times, rounds)
+    return total_us, series
+
+
+class _Again:
+    """Yields the families of a page anew, sample by sample, as a collector of prometheus-client does."""
+
+    def __init__(self, page: str) -> None:
+        self._families = list(text_string_to_metric_families(page))
+
+    def collect(self) -> list[Metric]:
+        made = []
+        for family in self._families:
+            metric = Metric(family.name, family.documentation, family.type)
+            for sample in family.samples:
+                metric.add_sample(sample.name, dict(sample.labels), float(sample.value))
+            made.append(metric)
+        return made
+
+
+def _rivals(info: Part, text: bytes, times: int, rounds: int) -> list[Figure]:
+    forms = fastparse.Labels(SHORT)
+    order = fastparse.LineOrder()
+    assert info.plan is not None
+    plan = info.plan
+    block = plan.read(text, forms, order, 1.7e9, 16)
+    registry = CollectorRegistry()
+    registry.register(_Again(block.samples.decode()))  # type: ignore[arg-type]
+    shown = text.decode()
+
+    def rival() -> bytes:
+        parse_info(shown)
+        return generate_latest(registry)
+
+    rival_us = least_us(rival, times, min(rounds, 5))
+    ours_us = least_us(lambda: plan.read(text, forms, order, 1.7e9, 16), times * 10, rounds)
+    return [
+        plain("redis-py and prometheus-client, the same samples", rival_us, "µs"),
+        at_least("times faster than redis-py and prometheus-client", rival_us / ours_us, 300),
+    ]

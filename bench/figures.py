@@ -1,0 +1,51 @@
+"""What a bench says: figures with their goals."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`ok` is None where there is no goal. `detail` says what was measured, for the table's reader."""
+
+    figure: str
+    value: float
+    unit: str = ""
+    goal: str = ""
+    ok: bool | None = None
+    detail: str = ""
+
+
+def at_most(figure: str, value: float, goal: float, unit: str = "", detail: str = "") -> Figure:
+    return Figure(figure, round(value, 4), unit, f"≤ {goal:g}", value <= goal, detail)
+
+
+def at_least(figure: str, value: float, goal: float, unit: str = "", detail: str = "") -> Figure:
+    return Figure(figure, round(value, 4), unit, f"≥ {goal:g}", value >= goal, detail)
+
+
+def plain(figure: str, value: float, unit: str = "", detail: str = "") -> Figure:
+    return Figure(figure, round(value, 4), unit, detail=detail)
+
+
+def machine() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+
+
+def as_json(figures: Sequence[Figure]) -> str:
+    return json.dumps([asdict(figure) for figure in figures], indent=1, ensure_ascii=False)
+
+
+def as_table(figures: Sequence[Figure]) -> str:
+    """One line a figure; a goal that was missed is marked, not hidden."""
+    rows = [("figure", "value", "goal", "", "")]
+    for each in figures:
+        verdict = {True: "ok", False: "MISSED", None: ""}[each.ok]
+        rows.append((each.figure, f"{each.value:,.6g} {each.unit}".strip(), each.goal, verdict, each.detail))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)) + "  " + row[4] for row in rows)

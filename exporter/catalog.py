@@ -1,0 +1,200 @@
+"""The one table of families, as the enabled collectors make it: checked, named, ordered.
+
+A `Part` is a collector with its families in fixed order; a `Catalog` is a view over parts: which families a page
+shows, in which order, with their HELP and TYPE. Family numbers are positions within a part, so they never change while
+the program runs, whatever the options show or hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter import fastparse
+from exporter.collector import Collector
+from exporter.errors import InternalError
+from exporter.model import Dialect, Family, Field, Kind, Lane, Open, Pattern, Record, Target
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What is refreshed together. `names` are full names (with namespace), parallel to `families`."""
+
+    name: str
+    lane: Lane
+    families: tuple[Family, ...]
+    names: tuple[bytes, ...]
+    numbers: Mapping[str, int]  # family name → position
+    plan: fastparse.Plan | None
+    wanted_fields: tuple[str, ...] = ()
+    collector: Collector | None = None
+    rows: tuple[tuple[bytes, tuple[bytes, ...]], ...] = field(default=(), repr=False)
+
+
+def full_name(namespace: str, family: Family) -> bytes:
+    """`redis_` + name; an empty namespace adds nothing."""
+    return (f"{namespace}_{family.name}" if namespace else family.name).encode()
+
+
+def make_part(
+    name: str,
+    lane: Lane,
+    families: Sequence[Family],
+    *,
+    namespace: str,
+    hidden: frozenset[str] = frozenset(),
+    wanted_fields: tuple[str, ...] = (),
+    collector: Collector | None = None,
+    label_max: int = 1024,
+) -> Part:
+    """Number and compile the families of one part. Families in `hidden` are not even rendered."""
+    names = tuple(full_name(namespace, family) for family in families)
+    if len(set(names)) != len(names):
+        raise InternalError(f"{name}: a family is named twice")
+    plan = None
+    if any(family.source for family in families):
+        plan = compile_plan(families, names, hidden, wanted_fields, label_max)
+    rows = tuple((full, tuple(label.encode() for label in family.labels)) for full, family in zip(names, families, strict=True))
+    numbers = {family.name: number for number, family in enumerate(families)}
+    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows)
+
+
+def compile_plan(
+    families: Sequence[Family], names: Sequence[bytes], hidden: frozenset[str], wanted_fields: Sequence[str], label_max: int
+) -> fastparse.Plan:
+    """Families with a source, as the engine's plain rows."""
+    patterns: dict[Pattern, int] = {}
+
+    def number(pattern: Pattern) -> int:
+        return patterns.setdefault(pattern, len(patterns))
+
+    def join(record: Record | None) -> tuple[int, bytes, int] | None:
+        return None if record is None else (number(record.pattern), record.sub.encode(), int(record.how))
+
+    rows: list[tuple] = []  # type: ignore[type-arg]
+    for family, name in zip(families, names, strict=True):
+        source = None if family.name in hidden else family.source
+        match source:
+            case None:
+                rows.append((name, fastparse.FIELD))
+            case Field():
+                keys = tuple(key.encode() for key in (source.key, *source.also))
+                labels = tuple((label.encode(), key.encode(), label in source.optional) for label, key in source.labels)
+                rows.append((name, fastparse.FIELD, keys, int(source.how), labels))
+            case Record():
+                pairs = tuple((label.encode(), sub.encode()) for label, sub in source.labels)
+                rows.append(
+                    (name, fastparse.RECORD, number(source.pattern), source.sub.encode(), int(source.how), pairs, source.fill)
+                )
+            case Open():
+                rows.append(
+                    (
+                        name,
+                        fastparse.OPEN,
+                        number(source.pattern),
+                        source.sub_label.encode(),
+                        int(source.sub_name),
+                        int(source.how),
+                        join(source.sum),
+                        join(source.count),
+                    )
+                )
+    return fastparse.Plan(
+        [pattern_row(pattern) for pattern in patterns], rows, tuple(key.encode() for key in wanted_fields), label_max=label_max
+    )
+
+
+def pattern_row(pattern: Pattern) -> tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]:
+    constant = b",".join(b'%s="%s"' % (name.encode(), fastparse.escape(value.encode())) for name, value in pattern.constant)
+    return (
+        pattern.prefix.encode(),
+        pattern.suffix.encode(),
+        pattern.digits,
+        pattern.name_label.encode(),
+        pattern.whole,
+        constant,
+        pattern.first.encode(),
+    )
+
+
+def header(name: bytes, family: Family, lane: Lane) -> bytes:
+    """HELP and TYPE of the text format. Families that are not on the fast lane say so."""
+    text = family.help if lane is Lane.FAST else f"{family.help} Lane: {lane.value}."
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").encode()
+    return b"# HELP %s %s\n# TYPE %s %s\n" % (name, escaped, name, family.kind.value.encode())
+
+
+class Catalog:
+    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, by name order of parts."""
+
+    def __init__(self, parts: Sequence[Part], hidden: frozenset[str] = frozenset()) -> None:
+        self.parts = tuple(parts)
+        self.part_names = tuple(part.name for part in parts)
+        self.hidden = hidden
+        seen: dict[bytes, str] = {}
+        headers, cells, names = [], [], []
+        for part_number, part in enumerate(self.parts):
+            for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
+                if name in seen:
+                    raise InternalError(f"{name.decode()} is a family of {seen[name]} and of {part.name}")
+                seen[name] = part.name
+                if family.name not in hidden:
+                    headers.append(header(name, family, part.lane))
+                    cells.append((part_number, number))
+                    names.append(name.decode())
+        self.headers = tuple(headers)
+        self.cells = tuple(cells)
+        self.names = tuple(names)
+
+    def part(self, name: str) -> Part:
+        return self.parts[self.part_names.index(name)]
+
+    def view(self, names: Iterable[str]) -> tuple[tuple[bytes, ...], tuple[tuple[int, int], ...]]:
+        """Headers and cells of some families only, in the page's order."""
+        wanted = set(names)
+        chosen = [i for i, name in enumerate(self.names) if name in wanted]
+        return tuple(self.headers[i] for i in chosen), tuple(self.cells[i] for i in chosen)
+
+
+def hidden_families(collectors: Iterable[Collector], handbook_names: str, gated: Mapping[str, bool]) -> frozenset[str]:
+    """Families that the options leave out: the document's second names, and those behind a flag.
+
+    `handbook_names` is all, scalar (no second name that is written once per command or key) or none;
+    `gated` tells for the families behind a flag whether they are shown.
+    """
+    hidden = {name for name, shown in gated.items() if not shown}
+    for collector in collectors:
+        for family in collector.families:
+            if family.dialect is Dialect.HANDBOOK and (
+                handbook_names == "none" or (handbook_names == "scalar" and (family.labels or family.kind is Kind.SUMMARY))
+            ):
+                hidden.add(family.name)
+    return frozenset(hidden)
+
+
+def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tuple[bytes, bytes], ...]:
+    """The labels every series of a target bears, escaped: addr, alias where it is named, the configured ones. None with `never`."""
+    if mode == "never":
+        return ()
+    pairs = [("addr", target.addr)]
+    if target.alias:
+        pairs.append(("alias", target.alias))
+    pairs.extend(target.labels)
+    return tuple((name.encode(), fastparse.escape(value.encode("utf-8", "replace"), label_max)) for name, value in pairs)
+
+
+def label_forms(part: Part, pairs: Sequence[tuple[bytes, bytes]]) -> fastparse.Labels:
+    """A target's labels for the families of one part. A label of the family itself wins over the target's of the same name."""
+    names = {name for name, _ in pairs}
+    special = {}
+    for number, family in enumerate(part.families):
+        clash = names.intersection(label.encode() for label in family.labels)
+        if family.kind is Kind.SUMMARY:
+            clash |= names & {b"quantile"}
+        if clash:
+            special[number] = label_text([pair for pair in pairs if pair[0] not in clash])
+    return fastparse.Labels(label_text(pairs), special)
+
+
+def label_text(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b",".join(b'%s="%s"' % pair for pair in pairs)

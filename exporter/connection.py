@@ -1,0 +1,502 @@
+"""One connection to one server: dialling it, greeting it, and exchanging one pipeline for its replies.
+
+A `Link` is a protocol of ours: it writes what was packed, reads with hiredis, and calls back; no task is involved.
+A `Dialer` makes links, in the task of its caller. Every failure is a `TargetError`; its text names the server as the
+operator wrote it, and never a user, a password or what the server said to AUTH (an unknown AUTH is answered with its arguments).
+
+RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any, TypeVar, cast
+
+import hiredis
+
+from exporter.errors import (
+    AuthError,
+    BusyError,
+    CancelledPollError,
+    ConfigError,
+    DeadlineError,
+    DnsError,
+    InternalError,
+    MaxClientsError,
+    ProtocolError,
+    RefusedError,
+    ReplyError,
+    ResetError,
+    TargetError,
+    TlsError,
+    TooLargeError,
+)
+from exporter.model import Command, Target
+
+#: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
+Reply = Any
+Done = Callable[[list[Reply] | TargetError], None]
+Result = TypeVar("Result")
+
+CLIENT_NAME = "redis_exporter"
+MAX_REPLY_BYTES = 64 << 20
+KEEPALIVE_IDLE_S = 30
+KEEPALIVE_PROBE_S = 10
+KEEPALIVE_PROBES = 3
+
+_INCOMPLETE = object()
+
+
+def pack(commands: Iterable[Command]) -> bytes:
+    """The bytes of a pipeline."""
+    return b"".join([command.packed for command in commands])
+
+
+class Note(Enum):
+    """What the greeting met that does not keep the link from being used. The value is for the reader."""
+
+    PASSWORD_UNUSED = "the server has no password set: the configured one is not used"
+    AUTH_UNKNOWN = "the server does not know AUTH: the configured password is not used"
+    UNNAMED = f"the server did not take the client name {CLIENT_NAME}"
+    #: The link stands on database 0: whoever needs the target's own closes it once the server has its data.
+    DB_PENDING = "the server has no data yet and did not select the database"
+
+
+class Link(asyncio.Protocol):
+    """One connection to one server, with at most one exchange at a time.
+
+    `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the socket;
+    `opened_at` is monotonic seconds.
+    `began_reply` says whether any byte came for the newest exchange: while it is False, the exchange may be repeated
+    on another link. `notes` are left by the greeting. Once `closed`, a link stays closed.
+    """
+
+    def __init__(self, where: str, peer: str, max_reply_bytes: int = MAX_REPLY_BYTES) -> None:
+        self.closed = False
+        self.where = where
+        self.peer = peer
+        self.opened_at = time.monotonic()
+        self.began_reply = False
+        self.notes: tuple[Note, ...] = ()
+        self._max_reply_bytes = max_reply_bytes
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader: hiredis.Reader | None = None  # of the running exchange only: a reader keeps its last buffer
+        self._done: Done | None = None
+        self._replies: list[Reply] = []
+        self._count = 0
+        self._received = 0
+        self._exchanged = False  # whether an exchange has ended well on this link
+        self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
+
+    def exchange(self, payload: bytes, count: int, done: Done) -> None:
+        """Write `payload`, a packed pipeline of `count` > 0 commands, and call `done` once.
+
+        `done` gets the list of replies (texts as bytes, error replies as `ReplyError` values), or the error that ended
+        the exchange. It is never called from inside this method, and may itself start the next exchange.
+        """
+        if self._done is not None:
+            raise InternalError(f"{self.where}: an exchange is running already")
+        self._done = done
+        self._replies = []
+        self._count = count
+        self._received = 0
+        self.began_reply = False
+        if self.closed or self._transport is None:
+            self._loop.call_soon(self._finish, self._reason)
+            return
+        self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)
+        self._transport.write(payload)
+
+    def abort(self, error: TargetError) -> None:
+        """Close, and end the running exchange, if there is one, with `error`."""
+        self._shut(error)
+        self._finish(error)
+
+    def close(self) -> None:
+        """Close. A running exchange ends as cancelled."""
+        self.abort(CancelledPollError(f"{self.where}: the connection was given up"))
+
+    def _shut(self, reason: TargetError) -> None:
+        """Close without a word to the running exchange. The first reason is kept, for the exchange that follows."""
+        if self.closed:
+            return
+        self.closed = True
+        self._reason = reason
+        if self._transport is not None:
+            self._transport.abort()  # nothing unsent is worth a wait, and a TLS farewell can last
+
+    def _finish(self, outcome: list[Reply] | TargetError) -> None:
+        # The state is idle before the callback runs, for it may start the next exchange.
+        done, self._done, self._reader, self._replies = self._done, None, None, []
+        if done is not None:
+            done(outcome)
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self.closed:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            if not self.closed:
+                self._shut(self._unasked(data))
+            return
+        self.began_reply = True
+        self._received += len(data)
+        if self._received > self._max_reply_bytes:
+            self.abort(self._too_large())
+            return
+        replies = self._replies
+        try:
+            reader.feed(data)
+            while len(replies) < self._count:
+                reply = reader.gets()
+                if reply is _INCOMPLETE:
+                    return
+                replies.append(reply)
+        except hiredis.ProtocolError as error:
+            self.abort(_not_resp(self.where, data, error))
+            return
+        except MemoryError:  # an array header announced more elements than there is memory for
+            self.abort(self._too_large())
+            return
+        if reader.has_data():
+            self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
+        self._exchanged = True
+        self._finish(replies)
+
+    def eof_received(self) -> None:
+        self._lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost(exc)
+
+    # Why an exchange failed.
+
+    def _lost(self, exc: Exception | None) -> None:
+        if self.closed:
+            return
+        self.abort(self._farewell(self._replies) or self._broken(exc))
+
+    def _broken(self, exc: Exception | None) -> TargetError:
+        if isinstance(exc, ssl.SSLError):
+            return os_failure(self.where, exc)
+        if self._done is None:
+            return self._reason
+        if self.began_reply:
+            return ResetError(f"{self.where}: the server closed the connection in the middle of its replies")
+        hint = ""
+        if not self._exchanged and self._transport is not None:
+            # In TLS 1.3 a client certificate is refused after the handshake, and a reset can overtake the alert that says so.
+            secured = self._transport.get_extra_info("sslcontext") is not None
+            hint = ": it may want another client certificate" if secured else ": it may want TLS at this port (rediss:// or valkeys://)"
+        return ResetError(f"{self.where}: the server closed the connection before it answered{hint}")
+
+    def _farewell(self, replies: list[Reply]) -> TargetError | None:
+        """A server that does not want a new connection says why in one line, unasked, and closes."""
+        if self._exchanged or len(replies) != 1 or not isinstance(replies[0], ReplyError):
+            return None
+        return refusal(self.where, replies[0])
+
+    def _unasked(self, data: bytes) -> TargetError:
+        reader = hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)
+        try:
+            reader.feed(data)
+            reply = reader.gets()
+        except (hiredis.ProtocolError, MemoryError) as error:
+            return _not_resp(self.where, data, error)
+        return self._farewell([reply]) or ProtocolError(f"{self.where}: the server sent a reply to no command")
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"{self.where}: the replies are larger than {self._max_reply_bytes:,} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class DialSettings:
+    """How to connect, shared by targets. The files are PEM; "" for none, the system's CAs in case of `ca_file`.
+
+    `server_name` is what is sent as SNI and verified in place of the target's host.
+    """
+
+    set_client_name: bool = True
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    skip_verification: bool = False
+    max_reply_bytes: int = MAX_REPLY_BYTES
+
+
+class Dialer:
+    """Makes links under one set of settings."""
+
+    def __init__(self, settings: DialSettings | None = None) -> None:
+        self.settings = settings or DialSettings()
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """What all TLS links share. Its first use reads the files; a `ConfigError` names one that cannot be used."""
+        return tls_context(self.settings)
+
+    @staticmethod
+    async def resolve(host: str, port: int) -> tuple[str, ...]:
+        """The numeric addresses of `host`, in the order to try them; `Link.peer` is one of them. DnsError if there is none."""
+        try:
+            return (str(ipaddress.ip_address(host)),)
+        except ValueError:
+            pass  # a name
+        where = endpoint(host, port)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            raise DnsError(f"{where}: {host!r} cannot be a host name") from None
+        except OSError as error:
+            raise DnsError(f"{where}: the name cannot be resolved: {error.strerror or error}") from None
+        return tuple(dict.fromkeys(str(info[4][0]) for info in found))
+
+    async def dial(self, target: Target, deadline: float) -> Link:
+        """Connect to `target` and greet it, all before `deadline` (monotonic seconds). Nothing stays open on failure.
+
+        Raises a TargetError, or the ConfigError of `context`.
+        """
+        where = target.path or endpoint(target.host, target.port)
+        context = self.context if target.tls else None
+        sock, peer = await self._connect(target, where, deadline)
+        link = Link(where, peer, self.settings.max_reply_bytes)
+        try:
+            await self._attach(link, sock, target, context, deadline)
+            link.notes = await self._greet(link, target, deadline)
+        except BaseException:
+            link.close()
+            sock.close()
+            raise
+        return link
+
+    async def _connect(self, target: Target, where: str, deadline: float) -> tuple[socket.socket, str]:
+        """A connected socket and the address it is connected to. Each address gets an equal share of the time left."""
+        if target.path:
+            try:
+                return await _before(deadline, where, "connecting", _connected(socket.AF_UNIX, target.path)), target.path
+            except OSError as error:
+                raise os_failure(where, error) from None
+        addresses = await _before(deadline, where, "resolving the name", self.resolve(target.host, target.port))
+        failures: list[TargetError] = []
+        for tried, address in enumerate(addresses):
+            via = where if address == target.host else f"{where} ({address})"
+            now = time.monotonic()
+            share = now + (deadline - now) / (len(addresses) - tried)
+            try:
+                [(family, _, _, _, sockaddr), *_] = socket.getaddrinfo(
+                    address, target.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+                )
+                return await _before(share, via, "connecting", _connected(family, sockaddr)), address
+            except OSError as error:
+                failures.append(os_failure(via, error))
+            except DeadlineError as error:
+                failures.append(error)
+        raise type(failures[-1])("; ".join(str(failure) for failure in failures))
+
+    async def _attach(self, link: Link, sock: socket.socket, target: Target, context: ssl.SSLContext | None, deadline: float) -> None:
+        """Give a connected socket to the event loop, with TLS if there is a context."""
+        loop = asyncio.get_running_loop()
+        where = link.where
+        try:
+            if target.path:
+                await loop.create_unix_connection(lambda: link, sock=sock)
+            elif context is None:
+                await loop.create_connection(lambda: link, sock=sock)
+            else:
+                name = self.settings.server_name or target.host.partition("%")[0]
+                shaking = loop.create_connection(lambda: link, sock=sock, ssl=context, server_hostname=name)
+                await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
+        except ConnectionError:
+            raise ResetError(
+                f"{where}: the server closed the connection during the TLS handshake: this port speaks no TLS, or no client is free"
+            ) from None
+        except OSError as error:
+            raise os_failure(where, error) from None
+        except ValueError as error:  # a server name that TLS cannot carry
+            raise TlsError(f"{where}: {error}") from None
+
+    async def _greet(self, link: Link, target: Target, deadline: float) -> tuple[Note, ...]:
+        """AUTH, SELECT and CLIENT SETNAME as far as they are needed, in one pipeline."""
+        steps: list[tuple[Command, Callable[[str, Target, ReplyError], Note]]] = []
+        if target.user:
+            steps.append((Command.of("AUTH", target.user, target.password), _judge_auth))
+        elif target.password:
+            steps.append((Command.of("AUTH", target.password), _judge_auth))
+        if target.db:
+            steps.append((Command.of("SELECT", target.db), _judge_select))
+        if self.settings.set_client_name:
+            steps.append((Command.of("CLIENT", "SETNAME", CLIENT_NAME), _judge_name))
+        if not steps:
+            return ()
+        answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+        link.exchange(
+            pack(command for command, _ in steps),
+            len(steps),
+            lambda outcome: None if answered.done() else answered.set_result(outcome),
+        )
+        replies = await _before(deadline, link.where, "after connecting", answered)
+        if isinstance(replies, TargetError):
+            raise replies
+        notes = []
+        for (command, judge), reply in zip(steps, replies, strict=True):
+            if isinstance(reply, ReplyError):
+                unwelcome = refusal(link.where, reply)
+                if unwelcome is not None:
+                    raise unwelcome
+                notes.append(judge(link.where, target, reply))
+            elif reply != b"OK":
+                raise ProtocolError(f"{link.where}: the server answered {command.args[0]!r} with something else than OK or an error")
+        return tuple(notes)
+
+
+def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
+    # The server's own words stay out: they may hold the arguments.
+    low = reply.text.lower()
+    if "no password is set" in low or "without any password configured" in low:
+        return Note.PASSWORD_UNUSED
+    if "unknown command" in low:
+        return Note.AUTH_UNKNOWN
+    if "wrong number of arguments" in low and target.user:
+        raise AuthError(f"{where}: the server knows no users (Redis before 6): configure the password without a user")
+    if reply.code == "BUSY":
+        raise BusyError(f"{where}: a script blocks the server")
+    if reply.code == "WRONGPASS" or "invalid password" in low:
+        raise AuthError(f"{where}: the server refuses the {'user or password' if target.user else 'password'}")
+    raise AuthError(f"{where}: the server refuses AUTH with an error of another kind than a wrong password")
+
+
+def _judge_select(where: str, target: Target, reply: ReplyError) -> Note:
+    if reply.code in ("LOADING", "MASTERDOWN"):
+        return Note.DB_PENDING
+    said = reply.text.replace(target.password, "***") if target.password else reply.text
+    raise type(reply.as_target_error())(f"{where}: database {target.db} cannot be selected: {said}")
+
+
+def _judge_name(where: str, target: Target, reply: ReplyError) -> Note:
+    match reply.as_target_error():
+        case AuthError():
+            raise AuthError(f"{where}: the server wants a password and none is configured for it")
+        case BusyError():
+            raise BusyError(f"{where}: a script blocks the server")
+        case _:
+            return Note.UNNAMED
+
+
+def refusal(where: str, reply: ReplyError) -> TargetError | None:
+    """What a server tells a connection that it is about to close, as an error; None for any other reply."""
+    if "max number of clients" in reply.text.lower():
+        return MaxClientsError(f"{where}: the server has as many clients as it takes (maxclients)")
+    if reply.code == "DENIED":
+        return RefusedError(f"{where}: the server is in protected mode and serves its own machine only: give it a password")
+    return None
+
+
+def endpoint(host: str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[Result]) -> Result:
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()) as clock:
+            return await awaitable
+    except TimeoutError:
+        if not clock.expired():  # the operating system's own timeout
+            raise
+        raise DeadlineError(f"{where}: no answer before the deadline, {when}") from None
+
+
+async def _connected(family: int, address: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if family != socket.AF_UNIX:
+            _keep_alive(sock)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):  # not on every system
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_PROBE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+
+
+def _not_resp(where: str, data: bytes, error: Exception) -> TargetError:
+    if data[:1] in (b"\x15", b"\x16") and data[1:2] == b"\x03":  # an alert or handshake record of TLS
+        return TlsError(f"{where}: the server speaks TLS here: write rediss:// or valkeys://")
+    if data.startswith(b"HTTP/"):
+        return ProtocolError(f"{where}: this is an HTTP server, not Redis")
+    return ProtocolError(f"{where}: the server does not speak RESP: {error}")
+
+
+def os_failure(where: str, error: OSError) -> TargetError:
+    """What the operating system or TLS reports, as the failure of a target."""
+    text = f"{where}: {error.strerror or error}"
+    match error:
+        case ssl.SSLCertVerificationError():
+            return TlsError(f"{where}: the server's certificate cannot be trusted: {error.verify_message}")
+        case ssl.SSLError():
+            said = (error.reason or str(error)).replace("_", " ").lower()
+            hint = ": this port speaks no TLS" if said in ("wrong version number", "record layer failure", "packet length too long") else ""
+            return TlsError(f"{where}: TLS failed: {said}{hint}")
+        case socket.gaierror():
+            return DnsError(text)
+        case ConnectionRefusedError():
+            return RefusedError(f"{where}: connection refused: nothing listens there")
+        case FileNotFoundError():
+            return RefusedError(f"{where}: there is no such socket")
+        case PermissionError():
+            return RefusedError(f"{where}: no permission to connect")
+        case ConnectionError():
+            return ResetError(text)
+        case TimeoutError():
+            return DeadlineError(text)
+        case _ if error.errno in (errno.EMFILE, errno.ENFILE):
+            return TargetError(f"{text}: this process may open no more files: raise its limit (ulimit -n)")
+        case _:
+            return RefusedError(text)
+
+
+def tls_context(settings: DialSettings) -> ssl.SSLContext:
+    """The TLS side of `settings`. ConfigError for a file that cannot be used."""
+    if settings.key_file and not settings.cert_file:
+        raise ConfigError(f"the TLS client key {settings.key_file} has no certificate beside it: name that too")
+    read = settings.ca_file
+    try:
+        # Only the given CAs are trusted, not the system's as well.
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.cert_file:
+            read = " and ".join(filter(None, (settings.cert_file, settings.key_file)))
+            # A password is never asked for on the terminal.
+            context.load_cert_chain(settings.cert_file, settings.key_file or None, password=lambda: "")
+    except ssl.SSLError as error:
+        why = (error.reason or "not in PEM form, or an encrypted key").replace("_", " ").lower()
+        raise ConfigError(f"TLS: {read} cannot be used: {why}") from None
+    except OSError as error:
+        raise ConfigError(f"TLS: {read} cannot be read: {error.strerror}") from None
+    if settings.skip_verification:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

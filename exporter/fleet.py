@@ -1,0 +1,82 @@
+"""All watched targets, as the rooms above see them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+
+from exporter.schedule import Schedule
+from exporter.targets import parse_address
+from exporter.watch import Ended, Watch
+
+log = logging.getLogger(__name__)
+
+
+class Fleet:
+    """The watches by canonical address. Tells when every target was attempted, and logs who comes and goes."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._watches: dict[str, Watch] = {}
+        self._waiting: set[str] = set()
+        self._first_round = asyncio.Event()
+        self._first_round.set()
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        return self._watches
+
+    def add(self, watch: Watch) -> None:
+        self._watches[watch.target.addr] = watch
+        self._schedule.add(watch)
+        self._waiting.add(watch.target.addr)
+        self._first_round.clear()
+
+    def remove(self, addr: str) -> None:
+        del self._watches[addr]
+        self._schedule.remove(addr)
+        self._attempted(addr)
+
+    def find(self, text: str) -> Watch | None:
+        """By exact alias first, then by address in any spelling. A ConfigError says what is wrong with one that is none."""
+        for watch in self._watches.values():
+            if watch.target.alias and watch.target.alias == text:
+                return watch
+        return self._watches.get(parse_address(text).addr)
+
+    @property
+    def first_round_done(self) -> bool:
+        """Every target was attempted."""
+        return self._first_round.is_set()
+
+    async def wait_first_round(self, timeout_s: float) -> None:
+        """Until then, or for so long."""
+        try:
+            await asyncio.wait_for(self._first_round.wait(), timeout_s)
+        except TimeoutError:
+            pass
+
+    def states(self) -> Mapping[str, int]:
+        """How many targets are up, down, or not attempted yet (`unknown`)."""
+        counts = Counter({True: "up", False: "down", None: "unknown"}[watch.up] for watch in self._watches.values())
+        return {state: counts[state] for state in ("up", "down", "unknown")}
+
+    def note(self, watch: Watch, ended: Ended) -> None:
+        """A poll has ended."""
+        self._attempted(watch.target.addr)
+        if not ended.up_changed:
+            return
+        extra = {"addr": watch.target.addr, "duration_ms": round(ended.duration_s * 1000, 1)}
+        if watch.up:
+            log.info("up", extra=extra)
+            for note in watch.notes:
+                log.warning(note.value, extra={"addr": watch.target.addr})
+        elif ended.error is not None:
+            log.warning("down: %s", ended.error, extra={**extra, "reason": ended.error.reason})
+
+    def _attempted(self, addr: str) -> None:
+        self._waiting.discard(addr)
+        if not self._waiting:
+            self._first_round.set()

@@ -1,0 +1,225 @@
+"""One poll of one target, without I/O: the due collectors' batches go out merged, their replies come back split.
+
+    poll = Poll(parts, memory, labels, options, now)
+    batch = poll.begin()
+    while batch:
+        batch = poll.receive(replies of batch)
+    poll.blocks, poll.failures, poll.error
+
+INFO goes first. A target that nothing is known of yet is asked for INFO alone before the others begin, because they
+decide by its facts. A collector that raises loses its own block and no other; INFO failing fails the poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter import fastparse
+from exporter.catalog import Part
+from exporter.collector import Batches, Reply
+from exporter.collectors.info import make_facts
+from exporter.errors import InternalError, ReplyError, TargetError
+from exporter.model import Command, Facts, Family
+
+INFO_PART = "info"
+REPROBE_S = 3600.0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
+
+    `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the server, an
+    hour, or until the caller clears it.
+    """
+
+    facts: Facts | None = None
+    fields: tuple[bytes | None, ...] = ()
+    orders: dict[str, fastparse.LineOrder] = field(default_factory=dict)
+    refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
+
+    def learn(self, facts: Facts) -> None:
+        if self.facts is not None and self.facts.run_id != facts.run_id:
+            self.refused.clear()
+        self.facts = facts
+
+    def forget_refusals(self) -> None:
+        """On a new connection or a reload: whoever could not may now be able to."""
+        self.refused.clear()
+
+
+class Sheet:
+    """What a collector writes on: the `Out` of its contract."""
+
+    __slots__ = ("_block", "_labels", "_memory", "_part", "_writer", "databases", "now")
+
+    def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float) -> None:
+        self.now = now
+        self.databases: int | None = None
+        self._part = part
+        self._labels = labels
+        self._memory = memory
+        self._block: fastparse.Block | None = None
+        self._writer: fastparse.Writer | None = None
+
+    @property
+    def fields(self) -> dict[str, bytes | None]:
+        texts = self.field_texts
+        return dict(zip(self._part.wanted_fields, texts, strict=True)) if texts else {}
+
+    @property
+    def field_texts(self) -> tuple[bytes | None, ...]:
+        return self._block.fields if self._block is not None else ()
+
+    def info(self, text: bytes, fill: int = 0) -> None:
+        plan = self._part.plan
+        if plan is None or self._block is not None:
+            raise InternalError(f"{self._part.name}: INFO is read once, by a collector with families that have a source")
+        orders = self._memory.orders
+        order = orders.get(self._part.name)
+        if order is None:
+            order = orders[self._part.name] = fastparse.LineOrder()
+        self._block = plan.read(text, self._labels, order, self.now, fill)
+
+    def add(self, family: Family, value: float, *labels: str | bytes) -> None:
+        if self._writer is None:
+            self._writer = fastparse.Writer(self._part.rows, self._labels)
+        self._writer.add(self._part.numbers[family.name], value, labels)
+
+    def block(self) -> fastparse.Block:
+        if self._writer is None:
+            return self._block or fastparse.Writer(self._part.rows, self._labels).block()
+        if self._block is not None:
+            self._writer.merge(self._block)
+        return self._writer.block()
+
+
+class _Run:
+    """One collector under way: its generator, and where in the batch its replies will be."""
+
+    __slots__ = ("generator", "part", "places", "sheet")
+
+    def __init__(self, part: Part, generator: Batches, sheet: Sheet) -> None:
+        self.part = part
+        self.generator = generator
+        self.sheet = sheet
+        #: for each command of its batch: its place among those sent, or the remembered refusal
+        self.places: list[int | ReplyError] = []
+
+
+class Poll:
+    """See the module. `labels` maps a part's name to the target's labels as they stand before its families' own;
+    `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning."""
+
+    def __init__(
+        self, parts: Sequence[Part], memory: Memory, labels: Mapping[str, fastparse.Labels], options: Any, now: float, clock: float
+    ) -> None:
+        self.blocks: dict[str, fastparse.Block] = {}
+        self.failures: dict[str, str] = {}  # part → reason
+        self.unsupported: set[str] = set()  # parts all of whose commands are refused
+        self.error: TargetError | None = None
+        self._parts = list(parts)
+        self._memory = memory
+        self._labels = labels
+        self._options = options
+        self._now = now
+        self._clock = clock
+        self._runs: list[_Run] = []
+        self._sent: list[Command] = []
+        self._next: list[Command] = []
+
+    def begin(self) -> list[Command]:
+        """The first batch; empty if nothing is to be asked."""
+        if self._memory.facts is None:
+            self._start([part for part in self._parts if part.name == INFO_PART] or self._parts)
+        else:
+            self._start(self._parts)
+        return self._gather()
+
+    def receive(self, replies: Sequence[Reply]) -> list[Command]:
+        """Take the replies of the batch before; the next batch, empty when the poll is over."""
+        for command, reply in zip(self._sent, replies, strict=True):
+            if isinstance(reply, ReplyError) and reply.unsupported:
+                self._memory.refused[command.name] = (reply, self._clock)
+        runs, self._runs = self._runs, []
+        for run in runs:
+            self._advance(run, [replies[place] if isinstance(place, int) else place for place in run.places])
+            if self.error is not None:
+                self._drop()
+                return []
+        return self._gather()
+
+    def _start(self, parts: Sequence[Part]) -> None:
+        self._parts = [part for part in self._parts if part not in parts]
+        facts = self._memory.facts
+        for part in parts:
+            collector = part.collector
+            if collector is None or (facts is not None and not collector.wants(facts, self._options)):
+                continue
+            sheet = Sheet(part, self._labels[part.name], self._memory, self._now)
+            self._advance(_Run(part, collector.collect(facts, self._options, sheet), sheet), None)
+
+    def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
+        """Let a collector go on to its next batch, or to its end. Refused commands are answered from memory."""
+        while True:
+            try:
+                commands = next(run.generator) if replies is None else run.generator.send(replies)
+            except StopIteration:
+                self._finish(run)
+                return
+            except TargetError as error:
+                self._fail(run, error.reason, error)
+                return
+            except Exception as error:  # one collector's mistake is no other's loss
+                self._fail(run, InternalError.reason, TargetError(f"{run.part.name}: {type(error).__name__}: {error}"))
+                return
+            places = [self._place(command) for command in commands]
+            if any(isinstance(place, int) for place in places):
+                run.places = places
+                self._runs.append(run)
+                return
+            if commands:
+                self.unsupported.add(run.part.name)
+            replies = list(places)
+
+    def _place(self, command: Command) -> int | ReplyError:
+        refusal = self._memory.refused.get(command.name) if self._memory.refused else None
+        if refusal is not None:
+            if self._clock - refusal[1] < REPROBE_S:
+                return refusal[0]
+            del self._memory.refused[command.name]
+        self._next.append(command)
+        return len(self._next) - 1
+
+    def _gather(self) -> list[Command]:
+        if not self._runs and self._parts and self.error is None:
+            self._start(self._parts)  # INFO has told the facts that the others decide by
+        self._sent, self._next = self._next, []
+        return self._sent
+
+    def _finish(self, run: _Run) -> None:
+        try:
+            if run.part.name == INFO_PART:
+                self._learn(run.sheet)
+            self.blocks[run.part.name] = run.sheet.block()
+        except TargetError as error:
+            self._fail(run, error.reason, error)
+
+    def _learn(self, sheet: Sheet) -> None:
+        memory = self._memory
+        databases = sheet.databases if memory.facts is None else memory.facts.databases
+        if sheet.field_texts != memory.fields or memory.facts is None:
+            memory.learn(make_facts(sheet.fields, databases))
+            memory.fields = sheet.field_texts
+
+    def _fail(self, run: _Run, reason: str, error: TargetError) -> None:
+        self.failures[run.part.name] = reason
+        if run.part.name == INFO_PART:
+            self.error = error
+
+    def _drop(self) -> None:
+        for run in self._runs:
+            run.generator.close()
+        self._runs = []

@@ -1,0 +1,73 @@
+"""The newest snapshot of every (target, part).
+
+Invariants: a snapshot is replaced whole, never changed; one whose poll began before the stored one's is refused; the
+generation grows with every change of what may be served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from exporter.model import Snapshot
+
+
+class Store:
+    """`stale_policy` is drop, serve or fail (semantics §4): with serve, snapshots are shown past their expiry."""
+
+    def __init__(self, part_names: Sequence[str], stale_policy: str = "drop") -> None:
+        self.generation = 0
+        self.stale_policy = stale_policy
+        self._parts: dict[str, dict[str, Snapshot]] = {name: {} for name in part_names}
+        self._expired: set[tuple[str, str]] = set()
+
+    def put(self, snapshot: Snapshot) -> bool:
+        """Keep it, unless a poll that began later has been stored already. Whether it was kept."""
+        part = self._parts[snapshot.part]
+        before = part.get(snapshot.addr)
+        if before is not None and before.began_at > snapshot.began_at:
+            return False
+        part[snapshot.addr] = snapshot
+        self._expired.discard((snapshot.addr, snapshot.part))
+        self.generation += 1
+        return True
+
+    def get(self, addr: str, part: str) -> Snapshot | None:
+        """The newest, expired or not."""
+        return self._parts[part].get(addr)
+
+    def expired(self, addr: str, part: str) -> bool:
+        return (addr, part) in self._expired
+
+    def snapshots(self, part: str) -> Iterable[Snapshot]:
+        """Those that may be served, in the order their targets came."""
+        kept = self._parts[part].values()
+        if not self._expired or self.stale_policy == "serve":
+            return kept
+        return [snapshot for snapshot in kept if (snapshot.addr, snapshot.part) not in self._expired]
+
+    def visible(self, addr: str, part: str) -> Snapshot | None:
+        """The newest of one target, unless the stale policy withholds it."""
+        snapshot = self._parts[part].get(addr)
+        if snapshot is None or (self.stale_policy != "serve" and (addr, part) in self._expired):
+            return None
+        return snapshot
+
+    def drop(self, addr: str) -> None:
+        """Forget a target: its series are off the next page."""
+        for name, part in self._parts.items():
+            if part.pop(addr, None) is not None:
+                self._expired.discard((addr, name))
+                self.generation += 1
+
+    def expire(self, now: float) -> list[Snapshot]:
+        """Mark what has outlived its time at `now` (monotonic), and return what was newly marked. A change like any other."""
+        fresh = [
+            snapshot
+            for name, part in self._parts.items()
+            for addr, snapshot in part.items()
+            if snapshot.expires_at <= now and (addr, name) not in self._expired
+        ]
+        if fresh:
+            self._expired.update((snapshot.addr, snapshot.part) for snapshot in fresh)
+            self.generation += 1
+        return fresh

@@ -1,0 +1,136 @@
+"""What is told about a target besides its own values: up, why not, how long a poll took, how often it was polled.
+
+These families are a part like any other, called `target`; no collector writes them, the watch does, after every poll.
+The ages are not here: they are made when a page is served (see `exposition`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter import fastparse
+from exporter.catalog import Part, make_part
+from exporter.errors import REASONS
+from exporter.model import Dialect, Lane, counter, gauge
+
+PART_NAME = "target"
+
+UP = gauge(
+    "up", "1 if the newest finished poll got a valid INFO and began within two intervals, else 0.", dialect=Dialect.GO
+)
+DOWN = gauge("exporter_target_down", "1 while the target is down, with the reason.", labels=("reason",))
+DURATION = gauge(
+    "exporter_last_scrape_duration_seconds", "How long the newest finished poll of the target took.", dialect=Dialect.GO
+)
+CONNECT = gauge(
+    "exporter_last_scrape_connect_time_seconds",
+    "How long the newest connection took to make: name, connect, TLS and AUTH.",
+    dialect=Dialect.GO,
+)
+ERROR = gauge(
+    "exporter_last_scrape_error",
+    "1 with the reason if the newest finished poll failed, 0 with an empty one if not.",
+    labels=("err",),
+    dialect=Dialect.GO,
+)
+LAST_SUCCESS = gauge(
+    "exporter_snapshot_last_success_timestamp_seconds", "When the newest snapshot of a lane was taken.", labels=("lane",)
+)
+STALE = gauge("exporter_snapshot_stale", "1 if the newest snapshot of a lane is older than it may be.", labels=("lane",))
+POLLS = counter("exporter_target_polls_total", "Polls of the target that ended, well or not.", labels=("lane",))
+FAILURES = counter("exporter_target_poll_failures_total", "Polls of the target that failed.", labels=("reason",))
+SKIPPED = counter(
+    "exporter_target_polls_skipped_total", "Polls that were due while the one before still ran.", labels=("lane",)
+)
+SERIES = gauge("exporter_target_series", "How many samples the target's newest snapshots hold.")
+DROPPED = counter("exporter_target_values_dropped_total", "Values of the target's replies that were no numbers.")
+SUCCESS = gauge("exporter_collector_success", "1 if the collector's newest run went well, else 0.", labels=("collector",))
+SUPPORTED = gauge(
+    "exporter_collector_supported", "0 if the server refuses every command of the collector, else 1.", labels=("collector",)
+)
+
+FAMILIES = (
+    UP,
+    DOWN,
+    DURATION,
+    CONNECT,
+    ERROR,
+    LAST_SUCCESS,
+    STALE,
+    POLLS,
+    FAILURES,
+    SKIPPED,
+    SERIES,
+    DROPPED,
+    SUCCESS,
+    SUPPORTED,
+)
+
+
+def vitals_part(namespace: str) -> Part:
+    return make_part(PART_NAME, Lane.FAST, FAMILIES, namespace=namespace)
+
+
+@dataclass(slots=True)
+class LaneCount:
+    """How one lane of one target fares."""
+
+    polls: int = 0
+    skipped: int = 0
+    succeeded_at: float | None = None  # wall-clock seconds of its newest snapshot
+    stale: bool = False
+
+
+@dataclass(slots=True)
+class Vitals:
+    """The state of one target that is told. Changed by its watch alone."""
+
+    up: bool | None = None  # None: no attempt has ended yet
+    reason: str = ""
+    duration_s: float = 0.0
+    connect_s: float = 0.0
+    series: int = 0
+    dropped: int = 0
+    lanes: dict[Lane, LaneCount] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
+
+    def fail(self, reason: str) -> None:
+        """Count a failed poll. `reason` is one of the closed set."""
+        if reason not in REASONS:
+            raise ValueError(f"{reason!r} is no reason")
+        self.failures[reason] = self.failures.get(reason, 0) + 1
+        self.reason = reason
+        self.up = False
+
+    def render(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
+        """All series about the target, as the part's block."""
+        out = fastparse.Writer(part.rows, labels)
+        number = part.numbers
+        if self.up is not None:
+            out.add(number[UP.name], int(self.up))
+            if not self.up:
+                out.add(number[DOWN.name], 1, (self.reason,))
+            out.add(number[DURATION.name], self.duration_s)
+            out.add(number[CONNECT.name], self.connect_s)
+            out.add(number[ERROR.name], int(not self.up), (self.reason,))
+        for lane, count in self.lanes.items():
+            if count.succeeded_at is not None:
+                out.add(number[LAST_SUCCESS.name], round(count.succeeded_at, 3), (lane.value,))
+                out.add(number[STALE.name], int(count.stale), (lane.value,))
+            out.add(number[POLLS.name], count.polls, (lane.value,))
+            if count.skipped:
+                out.add(number[SKIPPED.name], count.skipped, (lane.value,))
+        for reason, failed in self.failures.items():
+            out.add(number[FAILURES.name], failed, (reason,))
+        out.add(number[SERIES.name], self.series)
+        if self.dropped:
+            out.add(number[DROPPED.name], self.dropped)
+        self._render_collectors(out, number)
+        return out.block()
+
+    def _render_collectors(self, out: fastparse.Writer, number: Mapping[str, int]) -> None:
+        for name, (success, supported) in self.collectors.items():
+            out.add(number[SUCCESS.name], int(success), (name,))
+            out.add(number[SUPPORTED.name], int(supported), (name,))
