@@ -1226,7 +1226,7 @@ cdef class Plan:
             if stop == NULL:
                 stop = end
             colon = stop                     # the value's end
-            if colon > value and colon[-1] == 13:
+            if colon > value and (colon - 1)[0] == 13:
                 colon -= 1
             if entry.kind == E_FIELD:
                 self._take_field(entry, value, colon - value)
@@ -2032,9 +2032,11 @@ cdef class Writer:
         for i in range(count):
             parts[samples[i].family].append(PyBytes_FromStringAndSize(self.out.p + samples[i].at, samples[i].n))
         texts = [b"".join(part) for part in parts]
-        ends = [0]
+        end = 0
+        ends = [end]
         for text in texts:
-            ends.append(ends[-1] + len(text))
+            end += len(text)
+            ends.append(end)
         return Block(b"".join(texts), struct.pack(f"={n + 1}i", *ends), self.series, self.bad, ())
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -2322,7 +2324,7 @@ def client_rows(bytes text not None):
     cdef dict row
     while p <= end:
         stop = find_byte(p, end, 10)
-        line_end = stop - 1 if stop > p and stop[-1] == 13 else stop
+        line_end = stop - 1 if stop > p and (stop - 1)[0] == 13 else stop
         row = {}
         while p <= line_end:
             token_end = find_byte(p, line_end, 32)
@@ -2385,7 +2387,7 @@ cdef class Tallying:
         cdef const char *line_end
         while p <= end:
             stop = find_byte(p, end, 10)
-            line_end = stop - 1 if stop > p and stop[-1] == 13 else stop
+            line_end = stop - 1 if stop > p and (stop - 1)[0] == 13 else stop
             self._read_line(p, line_end)
             if self.found[COUNTED].p != NULL and self._count() < 0:
                 return -1

@@ -1,0 +1,271 @@
+"""Where everything meets: build, start, drain, stop. Nothing else knows both ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+
+import uvloop
+from aiohttp import web
+
+from exporter import __version__, fastparse
+from exporter.catalog import Catalog, hidden_families, make_part
+from exporter.collectors.info import GATED
+from exporter.connection import Dialer, DialSettings
+from exporter.errors import ConfigError
+from exporter.exposition import Exposition, Origin, Page, Pages
+from exporter.fleet import Fleet
+from exporter.model import Lane, Target
+from exporter.options import Options, lane_notes, lanes, parse_interval, split_listen_address
+from exporter.registry import REGISTRY
+from exporter.schedule import Schedule
+from exporter.selfmetrics import SelfMetrics
+from exporter.store import Store
+from exporter.targets import load_targets
+from exporter.vitals import vitals_part
+from exporter.watch import Ended, Gate, Pace, Watch
+from exporter.web.routes import Settings, Web
+
+#: how long a stop waits for answers that are under way
+DRAIN_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """One running exporter. Make it inside the event loop."""
+
+    def __init__(self, options: Options, targets: Sequence[Target]) -> None:
+        metrics = options.metrics
+        self._options = options
+        self._targets = targets
+        gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
+        hidden = hidden_families(REGISTRY, metrics.handbook_names, gated)
+        self._parts = [
+            make_part(
+                collector.name,
+                collector.lane,
+                collector.families,
+                namespace=metrics.namespace,
+                hidden=hidden,
+                wanted_fields=collector.wanted_fields,
+                collector=collector,
+                label_max=metrics.max_label_length,
+            )
+            for collector in REGISTRY
+        ]
+        self._vitals_part = vitals_part(metrics.namespace)
+        self.catalog = Catalog([self._vitals_part, *self._parts], hidden)
+        self.store = Store(self.catalog.part_names, options.poll.stale_policy)
+        self.selfmetrics = SelfMetrics(metrics.namespace, __version__, only_redis=metrics.redis_only_metrics)
+        self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed)
+        self.fleet = Fleet(self.schedule)
+        self._gate = Gate(options.poll.max_in_flight)
+        exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
+        self.pages = Pages(exposition, options.web.page_min_interval_s, self._note_page)
+        self._lanes = lanes(options.poll)
+        self._dialer = self._make_dialer()
+        self._runner: web.AppRunner | None = None
+        self._read_gauges()
+
+    def _make_dialer(self) -> Dialer:
+        redis = self._options.redis
+        dialer = Dialer(
+            DialSettings(
+                set_client_name=redis.set_client_name,
+                ca_file=redis.tls_ca_cert_file,
+                cert_file=redis.tls_client_cert_file,
+                key_file=redis.tls_client_key_file,
+                server_name=redis.tls_server_name,
+                skip_verification=redis.skip_tls_verification,
+            )
+        )
+        if any(target.tls for target in self._targets):
+            _ = dialer.context  # a file that cannot be used is a mistake to be told now
+        return dialer
+
+    def _read_gauges(self) -> None:
+        selfmetrics = self.selfmetrics
+        selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
+        selfmetrics.read("page_age_seconds", "Age of the newest page of everything when it was replaced.", self._page_age_s)
+        selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
+        running = {part.lane for part in self._parts}
+        selfmetrics.read_labelled(
+            "lane_interval_seconds",
+            "How often a lane is polled.",
+            "lane",
+            lambda: {lane.value: seconds for lane, seconds in self._lanes.items() if lane in running},
+        )
+
+    def _page_age_s(self) -> float:
+        page = self.pages.whole
+        return 0.0 if page is None else asyncio.get_running_loop().time() - page.gathered_at
+
+    def _note_page(self, page: Page, seconds: float) -> None:
+        self.selfmetrics.build_seconds.observe(seconds)
+        if page is self.pages.whole or self.pages.whole is None:
+            self.selfmetrics.page_bytes.labels("plain").set(page.length)
+            self.selfmetrics.page_bytes.labels("gzip").set(len(page.body))
+
+    def _up_changed(self) -> None:
+        self.pages.up_changed()
+
+    def _ended(self, watch: Watch, ended: Ended) -> None:
+        self.selfmetrics.poll_seconds.observe(ended.duration_s)
+        self.fleet.note(watch, ended)
+        if ended.up_changed:
+            self._up_changed()
+
+    def _origin(self, addr: str) -> Origin:
+        watch = self.fleet.watches[addr]
+        return Origin(watch.labels, watch.labels_of, dict(watch.target.labels).get("group", ""))
+
+    def add(self, target: Target) -> None:
+        """Watch one more target."""
+        poll, redis = self._options.poll, self._options.redis
+        pace = Pace.of(
+            target,
+            self._lanes,
+            timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
+            max_backoff_s=poll.max_backoff_s,
+            connection_max_age_s=redis.connection_max_age_s,
+            max_age_s=poll.max_age_s,
+        )
+        self.fleet.add(
+            Watch(
+                target,
+                self._parts,
+                self._vitals_part,
+                pace=pace,
+                dialer=self._dialer,
+                store=self.store,
+                gate=self._gate,
+                options=self._options.metrics,
+                label_mode=self._options.metrics.target_labels,
+                label_max=self._options.metrics.max_label_length,
+                on_end=self._ended,
+            )
+        )
+
+    async def start(self) -> None:
+        """Begin to poll and to listen. ConfigError if the address cannot be had."""
+        for note in lane_notes(self._options.poll):
+            log.info(note)
+        for warning in label_warnings(self._targets, self.catalog):
+            log.warning(warning)
+        for target in self._targets:
+            self.add(target)
+        settings = self._web_settings()
+        answers = Web(
+            settings,
+            self.pages,
+            self.fleet,
+            self.selfmetrics,
+            turned_at=lambda: self.schedule.turned_at,
+            stale=lambda addr: self.store.expired(addr, self._parts[0].name),
+            generation=lambda: self.store.generation,
+        )
+        self._runner = web.AppRunner(answers.app(), access_log=None, shutdown_timeout=DRAIN_S, handle_signals=False)
+        await self._runner.setup()
+        try:
+            await self._listen()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self.schedule.start()
+        log.info("polling %d targets (%s engine)", len(self._targets), fastparse.ENGINE)
+
+    def _web_settings(self) -> Settings:
+        options = self._options
+        return Settings(
+            version=__version__,
+            telemetry_path=options.web.telemetry_path,
+            health_strict=options.web.health_strict,
+            scrape_endpoint=not options.web.disable_scrape_endpoint,
+            plain_targets=options.metrics.target_labels == "auto",
+            fail_when_stale=options.poll.stale_policy == "fail",
+            ready_after_s=min(options.redis.scrape_timeout_s, options.redis.connection_timeout_s, max(1.0, options.poll.interval_s)),
+        )
+
+    async def _listen(self) -> None:
+        address = self._options.web.listen_address
+        host, port = split_listen_address(address)
+        assert self._runner is not None
+        try:
+            await web.TCPSite(self._runner, host or None, port, backlog=1024).start()
+        except OSError as error:
+            why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+            raise ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122") from None
+        for bound in self._runner.addresses:
+            log.info("listening on %s", _shown(bound))
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as host:port."""
+        return [_shown(bound) for bound in self._runner.addresses] if self._runner else []
+
+    async def stop(self) -> None:
+        """Poll no more, finish the answers under way, let go of everything."""
+        await self.schedule.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.pages.close()
+
+
+def _shown(bound: object) -> str:
+    if isinstance(bound, tuple):
+        host, port = bound[0], bound[1]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return str(bound)
+
+
+def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]:
+    """One line for each configured label that some families have themselves."""
+    configured = {name for target in targets for name, _ in target.labels}
+    for name in sorted(configured):
+        clashing = [
+            full.decode()
+            for part in catalog.parts
+            for family, full in zip(part.families, part.names, strict=True)
+            if name in family.labels and family.name not in catalog.hidden
+        ]
+        if clashing:
+            shown = ", ".join(clashing[:3]) + (" and others" if len(clashing) > 3 else "")
+            yield f"the configured label {name!r} is left off {shown}: they have a label of that name themselves"
+
+
+async def serve(options: Options, targets: Sequence[Target]) -> None:
+    """Run until SIGTERM or SIGINT."""
+    app = App(options, targets)
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await app.start()
+    await stopping.wait()
+    log.info("stopping")
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(app.stop(), 2 * DRAIN_S)
+
+
+def run(options: Options, environ: Mapping[str, str]) -> int:
+    """What the command does without a sub-command. Returns the exit code."""
+    redis = options.redis
+    targets = load_targets(
+        redis.addr,
+        addr_given=redis.addr_given,
+        user=redis.user,
+        password=redis.password,
+        file=redis.file,
+        environ=environ,
+        parse_interval=parse_interval,
+    )
+    uvloop.run(serve(options, targets))
+    return 0
+
+
+__all__ = ["App", "Lane", "run", "serve"]

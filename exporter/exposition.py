@@ -1,0 +1,431 @@
+"""Pages: what is served, put together ahead of the scrapes that fetch it.
+
+A `Draft` gathers pointers to snapshots on the event loop; a worker thread assembles and compresses it, piece by piece and
+without the GIL, into a `Page`. A page is one gzip member without its end: who serves it writes the page and then its
+tail, the ages of the page's own snapshots as of this moment, as further deflate blocks of the same member. (Of several
+members curl shows the first only.) `Pages` keeps the pages that somebody asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from isal import isal_zlib
+
+from exporter import fastparse
+from exporter.catalog import Catalog, header
+from exporter.model import Lane, Snapshot, gauge
+from exporter.store import Store
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PIECE_BYTES = 512 * 1024
+#: a page of less is made at once: handing it to the thread would take longer
+INLINE_BYTES = 128 * 1024
+LEVEL = 1
+#: how many different selections are kept
+PAGES_MAX = 64
+GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
+#: a page is kept up for so many of its readers' intervals
+ASKED_GAPS = 3
+
+AGE = gauge("exporter_snapshot_age_seconds", "How old the served values of a lane are, as of this scrape.", labels=("lane",))
+
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+VITALS_PART = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of everything a page shows. All None: the whole.
+
+    `shard` is (I, N): the targets whose address hashes to I of N; `group` those whose label `group` says so; `names`
+    some families; `addr` one target, with `plain` without its labels.
+    """
+
+    shard: tuple[int, int] | None = None
+    group: str | None = None
+    names: frozenset[str] | None = None
+    addr: str | None = None
+    plain: bool = False
+
+    def takes(self, addr: str, groups: Callable[[str], str]) -> bool:
+        if self.addr is not None:
+            return addr == self.addr
+        if self.shard is not None and zlib.crc32(addr.encode()) % self.shard[1] != self.shard[0]:
+            return False
+        return self.group is None or groups(addr) == self.group
+
+    @property
+    def takes_all(self) -> bool:
+        return self.addr is None and self.shard is None and self.group is None
+
+
+WHOLE = Selection()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """A finished page. `body` is a gzip member as far as the end of its static part; `crc` and `length` are of the plain
+    static part; `heads` and `times` are the age lines of its snapshots, `age_header` what stands before them."""
+
+    body: bytes
+    crc: int
+    length: int
+    age_header: bytes
+    heads: tuple[bytes, ...]
+    times: tuple[float, ...]
+    series: int
+    generation: int
+    gathered_at: float  # monotonic
+
+    def plain_tail(self, now: float) -> bytes:
+        """The age lines as of `now` (wall-clock seconds)."""
+        return self.age_header + fastparse.ages(self.heads, self.times, now) if self.heads else b""
+
+    def tail(self, now: float) -> bytes:
+        """What completes `body`: the age lines, checksum and length."""
+        text = self.plain_tail(now)
+        deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
+        end = struct.pack("<II", isal_zlib.crc32(text, self.crc), (self.length + len(text)) & 0xFFFFFFFF)
+        return b"".join((deflate.compress(text), deflate.flush(isal_zlib.Z_FINISH), end))
+
+    def plain_pieces(self) -> Iterator[bytes]:
+        """The static part as plain text. No plain page is kept: who wants one pays for it."""
+        inflate = isal_zlib.decompressobj(-15)
+        data = self.body[len(_GZIP_HEADER) :]
+        while data:
+            piece = inflate.decompress(data, PIECE_BYTES)
+            data = inflate.unconsumed_tail
+            if not piece:
+                return
+            yield piece
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """Everything a page is made of, gathered on the loop; `build` touches nothing else, so a thread may run it."""
+
+    headers: Sequence[bytes]
+    cells: Sequence[tuple[int, int]]
+    blocks: Sequence[Sequence[tuple[bytes, bytes]]]
+    extra: bytes
+    age_header: bytes
+    heads: tuple[bytes, ...]
+    times: tuple[float, ...]
+    series: int
+    generation: int
+    gathered_at: float
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the page will have."""
+        return sum(len(samples) for part in self.blocks for samples, _ in part) + len(self.extra)
+
+    def build(self) -> Page:
+        assembler = fastparse.Assembler(self.headers, self.cells, self.blocks)
+        deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
+        body = [_GZIP_HEADER]
+        crc = length = 0
+        for piece in _pieces(assembler, self.extra):
+            crc = isal_zlib.crc32(piece, crc)
+            length += len(piece)
+            body.append(deflate.compress(piece))
+        body.append(deflate.flush(isal_zlib.Z_FULL_FLUSH))
+        return Page(
+            b"".join(body),
+            crc,
+            length,
+            self.age_header,
+            self.heads,
+            self.times,
+            self.series,
+            self.generation,
+            self.gathered_at,
+        )
+
+
+def _pieces(assembler: fastparse.Assembler, extra: bytes) -> Iterator[bytes]:
+    while piece := assembler.piece(PIECE_BYTES):
+        yield piece
+    if extra:
+        yield extra
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a page needs to know of a target besides its snapshots."""
+
+    labels: fastparse.Labels
+    labels_of: Callable[[str], fastparse.Labels]
+    group: str = ""
+
+
+class Exposition:
+    """Store × catalog → drafts. `origin` tells of a target by its address; `self_series` renders the process-wide series."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        origin: Callable[[str], Origin],
+        self_series: Callable[[], bytes],
+        namespace: str = "redis",
+    ) -> None:
+        self.store = store
+        self._catalog = catalog
+        self._origin = origin
+        self._self_series = self_series
+        self._age_name = (f"{namespace}_{AGE.name}" if namespace else AGE.name).encode()
+        self._age_header = header(self._age_name, AGE, Lane.FAST)
+        self._age_heads: dict[tuple[str, Lane, bool], bytes] = {}
+
+    def draft(self, selection: Selection = WHOLE) -> Draft:
+        """Gather what a page shows now."""
+        catalog = self._catalog
+        headers, cells = (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
+        chosen = [self._chosen(name, selection) for name in catalog.part_names]
+        ages: dict[tuple[str, Lane], float] = {}
+        for name, snapshots in zip(catalog.part_names, chosen, strict=True):
+            if name != VITALS_PART:
+                for snapshot in snapshots:
+                    key = (snapshot.addr, snapshot.lane)
+                    ages[key] = min(snapshot.polled_at, ages.get(key, snapshot.polled_at))
+        show_ages = selection.names is None or self._age_name.decode() in selection.names
+        heads = tuple(self._age_head(addr, lane, selection.plain) for addr, lane in ages) if show_ages else ()
+        return Draft(
+            headers,
+            cells,
+            [self._blocks(name, snapshots, selection) for name, snapshots in zip(catalog.part_names, chosen, strict=True)],
+            self._extra(selection),
+            self._age_header,
+            heads,
+            tuple(ages.values()) if show_ages else (),
+            sum(snapshot.series for snapshots in chosen for snapshot in snapshots),
+            self.store.generation,
+            time.monotonic(),
+        )
+
+    def sources(self, addr: str) -> tuple[Snapshot, ...]:
+        """The snapshots that a page of one target would show."""
+        found = (self.store.visible(addr, name) for name in self._catalog.part_names)
+        return tuple(snapshot for snapshot in found if snapshot is not None)
+
+    def forget(self, addr: str) -> None:
+        """A target was removed."""
+        for key in [key for key in self._age_heads if key[0] == addr]:
+            del self._age_heads[key]
+
+    def _chosen(self, part: str, selection: Selection) -> list[Snapshot]:
+        if selection.addr is not None:
+            snapshot = self.store.visible(selection.addr, part)
+            return [] if snapshot is None else [snapshot]
+        snapshots: Iterable[Snapshot] = self.store.snapshots(part)
+        if selection.takes_all:
+            return list(snapshots)
+        return [snapshot for snapshot in snapshots if selection.takes(snapshot.addr, self._group)]
+
+    def _group(self, addr: str) -> str:
+        return self._origin(addr).group
+
+    def _blocks(self, part: str, snapshots: Sequence[Snapshot], selection: Selection) -> list[tuple[bytes, bytes]]:
+        if not selection.plain:
+            return [(snapshot.samples, snapshot.offsets) for snapshot in snapshots]
+        return [
+            fastparse.unlabel(snapshot.samples, snapshot.offsets, self._origin(snapshot.addr).labels_of(part)) for snapshot in snapshots
+        ]
+
+    def _extra(self, selection: Selection) -> bytes:
+        """Process-wide series stand on pages of the telemetry path, in shards on the first one only."""
+        if selection.addr is not None or selection.group is not None or (selection.shard and selection.shard[0]):
+            return b""
+        text = self._self_series()
+        return text if selection.names is None else _only(text, selection.names)
+
+    def _age_head(self, addr: str, lane: Lane, plain: bool) -> bytes:
+        key = (addr, lane, plain)
+        head = self._age_heads.get(key)
+        if head is None:
+            labels = b"" if plain else self._origin(addr).labels.text
+            head = b'%s{%slane="%s"} ' % (self._age_name, labels + b"," if labels else b"", lane.value.encode())
+            self._age_heads[key] = head
+        return head
+
+
+def _only(text: bytes, names: frozenset[str]) -> bytes:
+    """The families of `names` from a small page."""
+    kept: list[bytes] = []
+    showing = False
+    for line in text.splitlines(keepends=True):
+        if line.startswith(b"# HELP "):
+            showing = line.split(b" ", 3)[2].decode() in names
+        if showing:
+            kept.append(line)
+    return b"".join(kept)
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """One selection's newest page, and who asks for it."""
+
+    page: Page | None = None
+    building: asyncio.Task[Page] | None = None
+    again: bool = False  # something changed while it was built
+    asked_at: float = 0.0
+    gap_s: float = GAP_DEFAULT_S
+    timer: asyncio.TimerHandle | None = None
+    sources: tuple[Snapshot, ...] = field(default=())
+
+
+class Pages:
+    """Keeps pages for those who ask. A page is built just before its next expected scrape, on a scrape when it is older
+    than `min_interval_s`, and when a `redis_up` changed; never twice at once, and only if the store has changed.
+    `on_built` is told the page and the seconds it took."""
+
+    def __init__(
+        self,
+        exposition: Exposition,
+        min_interval_s: float = 1.0,
+        on_built: Callable[[Page, float], None] = lambda page, seconds: None,
+    ) -> None:
+        self._exposition = exposition
+        self._min_interval_s = min_interval_s
+        self._on_built = on_built
+        self._kept: OrderedDict[Selection, _Kept] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
+        self._build_s = 0.0
+
+    @property
+    def whole(self) -> Page | None:
+        """The newest page of everything, for figures about it."""
+        kept = self._kept.get(WHOLE)
+        return kept.page if kept else None
+
+    async def page(self, selection: Selection = WHOLE, *, at_least: int = 0) -> Page:
+        """The newest finished page. Waits for a build only if there is none that was kept up, or none that shows the
+        store's generation `at_least`."""
+        now = time.monotonic()
+        kept = self._note(selection, now)
+        page = kept.page
+        while page is None or page.generation < at_least:
+            page = await self._build(selection, kept)  # the second round at the latest begins after that generation
+        if now - page.gathered_at > self._min_interval_s:
+            self._refresh(selection, kept)
+        return page
+
+    async def of_target(self, addr: str, *, plain: bool) -> Page:
+        """The page of one target, made when it is asked for and kept until one of its snapshots is replaced."""
+        selection = Selection(addr=addr, plain=plain)
+        sources = self._exposition.sources(addr)
+        kept = self._kept.get(selection)
+        if kept is not None and kept.page is not None and kept.sources == sources:
+            self._kept.move_to_end(selection)
+            return kept.page
+        kept = self._keep(selection)
+        page = await self._made(self._exposition.draft(selection))
+        kept.page, kept.sources = page, sources
+        return page
+
+    def up_changed(self) -> None:
+        """A target came up or went down: whoever asks should see it at once."""
+        for selection, kept in list(self._kept.items()):
+            if selection.addr is None and kept.timer is not None:
+                kept.again = kept.building is not None
+                self._refresh(selection, kept)
+
+    def forget(self, addr: str) -> None:
+        for selection in [selection for selection in self._kept if selection.addr == addr]:
+            del self._kept[selection]
+        self._exposition.forget(addr)
+
+    async def close(self) -> None:
+        for kept in self._kept.values():
+            if kept.timer is not None:
+                kept.timer.cancel()
+            if kept.building is not None:
+                kept.building.cancel()
+        building = [kept.building for kept in self._kept.values() if kept.building is not None]
+        await asyncio.gather(*building, return_exceptions=True)
+        self._thread.shutdown()
+
+    # -- when to build
+
+    def _keep(self, selection: Selection) -> _Kept:
+        kept = self._kept.get(selection)
+        if kept is None:
+            kept = self._kept[selection] = _Kept()
+            while len(self._kept) > PAGES_MAX:
+                _, oldest = self._kept.popitem(last=False)
+                if oldest.timer is not None:
+                    oldest.timer.cancel()
+        self._kept.move_to_end(selection)
+        return kept
+
+    def _note(self, selection: Selection, now: float) -> _Kept:
+        """Somebody asks: learn the interval, and be ready for the next time."""
+        kept = self._keep(selection)
+        if kept.asked_at:
+            kept.gap_s = min(max(now - kept.asked_at, GAP_MIN_S), GAP_MAX_S)
+        kept.asked_at = now
+        self._arm(selection, kept, now)
+        return kept
+
+    def _arm(self, selection: Selection, kept: _Kept, now: float) -> None:
+        if kept.timer is not None:
+            kept.timer.cancel()
+        lead_s = 0.05 + 3 * self._build_s
+        # the next of the expected moments that lies ahead
+        gaps = int((now - kept.asked_at + lead_s) / kept.gap_s) + 1
+        delay_s = kept.asked_at + gaps * kept.gap_s - lead_s - now
+        kept.timer = asyncio.get_running_loop().call_later(max(0.01, delay_s), self._expect, selection, kept)
+
+    def _expect(self, selection: Selection, kept: _Kept) -> None:
+        now = time.monotonic()
+        kept.timer = None
+        if now - kept.asked_at > ASKED_GAPS * kept.gap_s:
+            kept.page = None  # nobody comes any more; whoever does again gets a new one
+            return
+        self._refresh(selection, kept)
+        self._arm(selection, kept, now)
+
+    def _refresh(self, selection: Selection, kept: _Kept) -> None:
+        """Start a build, unless one runs or nothing has changed."""
+        if kept.building is None and kept.page is not None and kept.page.generation != self._exposition.store.generation:
+            self._start(selection, kept)
+
+    # -- building
+
+    async def _build(self, selection: Selection, kept: _Kept) -> Page:
+        """Join the build under way, or start one."""
+        return await asyncio.shield(kept.building or self._start(selection, kept))
+
+    def _start(self, selection: Selection, kept: _Kept) -> asyncio.Task[Page]:
+        kept.again = False
+        kept.building = asyncio.get_running_loop().create_task(self._run(selection, kept))
+        return kept.building
+
+    async def _run(self, selection: Selection, kept: _Kept) -> Page:
+        try:
+            kept.page = await self._made(self._exposition.draft(selection))
+            return kept.page
+        finally:
+            kept.building = None
+            if kept.again:
+                kept.again = False
+                asyncio.get_running_loop().call_soon(self._refresh, selection, kept)
+
+    async def _made(self, draft: Draft) -> Page:
+        began = time.perf_counter()
+        if draft.size <= INLINE_BYTES:
+            page = draft.build()
+        else:
+            page = await asyncio.get_running_loop().run_in_executor(self._thread, draft.build)
+        self._build_s = time.perf_counter() - began
+        self._on_built(page, self._build_s)
+        return page

@@ -1,0 +1,89 @@
+"""The process-wide series: about the exporter itself, kept by prometheus-client in a registry of our own.
+
+Nothing happens at import. What can be read off when a page is built is a gauge with a function; see semantics §7.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from exporter import fastparse
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class _Labelled:
+    """A gauge whose values by label are read when it is rendered."""
+
+    def __init__(self, name: str, help: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        self._family = (name, help, [label])
+        self._read = read
+
+    def collect(self) -> list[Metric]:
+        name, help, labels = self._family
+        family = GaugeMetricFamily(name, help, labels=labels)
+        for value, number in self._read().items():
+            family.add_metric([value], number)
+        return [family]
+
+
+class SelfMetrics:
+    """`only_redis` leaves out build information and the process's own figures, as `--redis-only-metrics` asks."""
+
+    def __init__(self, namespace: str, version: str, *, only_redis: bool = False) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._namespace = namespace
+        prefix = f"{namespace}_" if namespace else ""
+        self._prefix = prefix
+        if not only_redis:
+            ProcessCollector(registry=self.registry)
+            info = Gauge(
+                f"{prefix}exporter_build_info",
+                "What runs here.",
+                ["version", "commit_sha", "build_date", "python_version", "engine"],
+                registry=self.registry,
+            )
+            info.labels(version, "", "", platform.python_version(), fastparse.ENGINE).set(1)
+        self.scrapes = Counter(f"{prefix}exporter_scrapes", "Scrapes that were answered.", registry=self.registry)
+        self.request_errors = Counter(
+            f"{prefix}target_scrape_request_errors", "Requests for one target that were refused.", registry=self.registry
+        )
+        self.poll_seconds = self._histogram("scrape_duration_seconds", "How long it took to get the values from a target.")
+        self.request_seconds = Histogram(
+            f"{prefix}exporter_http_request_duration_seconds",
+            "How long an answer took, by endpoint.",
+            ["endpoint"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.build_seconds = self._histogram("page_build_duration_seconds", "How long it took to assemble and compress a page.")
+        self.lag_seconds = self._gauge("loop_lag_seconds", "How late the event loop was at its newest beat.")
+        self.page_bytes = Gauge(
+            f"{prefix}exporter_page_bytes", "Size of the newest page of everything.", ["encoding"], registry=self.registry
+        )
+
+    def read(self, name: str, help: str, function: Callable[[], float]) -> None:
+        """A gauge `exporter_` + name, read off when it is rendered."""
+        self._gauge(name, help).set_function(function)
+
+    def read_labelled(self, name: str, help: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
+        """The same with one label: `function` gives a number for each of its values."""
+        self.registry.register(_Labelled(f"{self._prefix}exporter_{name}", help, label, function))  # type: ignore[arg-type]
+
+    def render(self) -> bytes:
+        """The text format, without prometheus-client's `_created` series."""
+        kept = []
+        for block in generate_latest(self.registry).split(b"# HELP ")[1:]:
+            if not block.split(b" ", 1)[0].endswith(b"_created"):
+                kept.append(b"# HELP " + block)
+        return b"".join(kept)
+
+    def _histogram(self, name: str, help: str) -> Histogram:
+        return Histogram(f"{self._prefix}exporter_{name}", help, buckets=_SECONDS, registry=self.registry)
+
+    def _gauge(self, name: str, help: str) -> Gauge:
+        return Gauge(f"{self._prefix}exporter_{name}", help, registry=self.registry)

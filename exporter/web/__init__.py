@@ -1,0 +1,1 @@
+"""The HTTP side: routes, answers, and the page for people."""

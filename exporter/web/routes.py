@@ -1,0 +1,209 @@
+"""One route, one function."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from exporter.errors import ConfigError
+from exporter.exposition import CONTENT_TYPE, Page, Pages
+from exporter.model import Target
+from exporter.selfmetrics import SelfMetrics
+from exporter.web import landing, query
+
+ALIVE_S = 5.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WatchedTarget(Protocol):
+    """What a request needs of one target."""
+
+    target: Target
+
+    @property
+    def up(self) -> bool | None: ...
+    async def fresh(self, max_age_s: float, deadline: float) -> None: ...
+
+
+class WatchedFleet(Protocol):
+    """What a request needs of all targets."""
+
+    @property
+    def watches(self) -> Mapping[str, WatchedTarget]: ...
+    @property
+    def first_round_done(self) -> bool: ...
+    def find(self, text: str) -> WatchedTarget | None: ...
+    def states(self) -> Mapping[str, int]: ...
+    async def wait_first_round(self, timeout_s: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off."""
+
+    version: str
+    telemetry_path: str
+    health_strict: bool
+    scrape_endpoint: bool
+    plain_targets: bool
+    fail_when_stale: bool
+    ready_after_s: float
+
+
+class Web:
+    """The answers. `turned_at` tells when the event loop last went round (monotonic), `stale` whether a target's values
+    are withheld for their age, `generation` what the store is at."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pages: Pages,
+        fleet: WatchedFleet,
+        selfmetrics: SelfMetrics,
+        *,
+        turned_at: Callable[[], float],
+        stale: Callable[[str], bool],
+        generation: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._pages = pages
+        self._fleet = fleet
+        self._selfmetrics = selfmetrics
+        self._turned_at = turned_at
+        self._stale = stale
+        self._generation = generation
+        self._started_at = time.monotonic()
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        for path, endpoint, handler in self._routes():
+            app.router.add_get(path, self._measured(endpoint, handler))
+        return app
+
+    def _routes(self) -> list[tuple[str, str, Handler]]:
+        routes: list[tuple[str, str, Handler]] = [
+            (self._settings.telemetry_path, "metrics", self.metrics),
+            ("/health", "health", self.health),
+            ("/-/healthy", "healthy", self.healthy),
+            ("/-/ready", "ready", self.ready),
+            ("/", "landing", self.landing),
+        ]
+        if self._settings.scrape_endpoint:
+            routes.append(("/scrape", "scrape", self.scrape))
+        return routes
+
+    def _measured(self, endpoint: str, handler: Handler) -> Handler:
+        seconds = self._selfmetrics.request_seconds.labels(endpoint)
+
+        async def measured(request: web.Request) -> web.StreamResponse:
+            began = time.perf_counter()
+            try:
+                return await handler(request)
+            except ConfigError as error:
+                return web.Response(status=400, text=f"{error}\n")
+            finally:
+                seconds.observe(time.perf_counter() - began)
+
+        return measured
+
+    # -- metrics
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """All targets."""
+        selection = query.selection(request.query)
+        max_age_s = query.max_age_s(request.query)
+        deadline = time.monotonic() + query.wait_s(request.headers)
+        self._selfmetrics.scrapes.inc()
+        if not self._fleet.first_round_done:
+            await self._fleet.wait_first_round(deadline - time.monotonic())
+        at_least = 0
+        if max_age_s is not None:
+            watches = list(self._fleet.watches.values())
+            await asyncio.gather(*(watch.fresh(max_age_s, deadline) for watch in watches))
+            at_least = self._generation()
+        return await self._send(request, await self._pages.page(selection, at_least=at_least))
+
+    async def scrape(self, request: web.Request) -> web.StreamResponse:
+        """One target."""
+        text = request.query.get("target", "")
+        if not text:
+            return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
+        try:
+            watch = self._fleet.find(text)
+        except ConfigError as error:
+            return self._refuse(400, f"target: {error}")
+        if watch is None:
+            return self._refuse(404, "target: not configured here; see --redis.addr and --redis-file")
+        max_age_s = query.max_age_s(request.query)
+        self._selfmetrics.scrapes.inc()
+        if watch.up is None or max_age_s is not None:
+            await watch.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
+        if self._settings.fail_when_stale and self._stale(watch.target.addr):
+            return web.Response(status=503, text="the target's newest values are too old to be served\n")
+        return await self._send(request, await self._pages.of_target(watch.target.addr, plain=self._settings.plain_targets))
+
+    def _refuse(self, status: int, text: str) -> web.Response:
+        self._selfmetrics.request_errors.inc()
+        return web.Response(status=status, text=f"{text}\n")
+
+    async def _send(self, request: web.Request, page: Page) -> web.StreamResponse:
+        """The page and its tail, as two writes: joining them would copy megabytes."""
+        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
+        response = web.StreamResponse(headers=headers)
+        if query.accepts_gzip(request.headers.get("Accept-Encoding", "")):
+            tail = page.tail(time.time())
+            response.headers["Content-Encoding"] = "gzip"
+            response.content_length = len(page.body) + len(tail)
+            await response.prepare(request)
+            if request.method != "HEAD":
+                await response.write(page.body)
+                await response.write(tail)
+        else:
+            tail = page.plain_tail(time.time())
+            response.content_length = page.length + len(tail)
+            await response.prepare(request)
+            if request.method != "HEAD":
+                for piece in page.plain_pieces():
+                    await response.write(piece)
+                    await asyncio.sleep(0)
+                await response.write(tail)
+        return response
+
+    # -- health
+
+    async def health(self, request: web.Request) -> web.StreamResponse:
+        """The document's bodies: ok, or an error if no target can be reached."""
+        reachable = not self._fleet.watches or any(watch.up is not False for watch in self._fleet.watches.values())
+        if reachable:
+            return _json('{"status":"ok"}', 200)
+        strict = self._settings.health_strict or request.query.get("strict") == "1"
+        return _json('{"status":"error","message":"Cannot connect to Redis"}', 503 if strict else 200)
+
+    async def healthy(self, request: web.Request) -> web.StreamResponse:
+        """The process is alive: its loop turned lately."""
+        late_s = time.monotonic() - self._turned_at()
+        if late_s <= ALIVE_S:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text=f"the event loop last turned {late_s:.1f} s ago\n")
+
+    async def ready(self, request: web.Request) -> web.StreamResponse:
+        """Every target was attempted, or had its time."""
+        if self._fleet.first_round_done or time.monotonic() - self._started_at >= self._settings.ready_after_s:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="not every target was attempted yet\n")
+
+    async def landing(self, request: web.Request) -> web.StreamResponse:
+        text = landing.render(
+            self._settings.version, self._fleet.states(), self._settings.telemetry_path, self._settings.scrape_endpoint
+        )
+        return web.Response(text=text, content_type="text/html")
+
+
+def _json(text: str, status: int) -> web.Response:
+    return web.Response(status=status, text=text, content_type="application/json")
