@@ -29,6 +29,7 @@ class Out(Protocol):
 
     fields: dict[str, bytes | None]  # after `info`: the texts that Facts are made of
     now: float  # wall-clock seconds at which the poll began
+    databases: int | None  # how many the server has, for the one collector that learns it
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         """One sample; `labels` are the values of the family's own labels, in order."""

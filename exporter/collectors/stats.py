@@ -1,15 +1,71 @@
-"""temporary"""
-from exporter.collector import Collector
+"""Statistics by command and by error: INFO's commandstats, errorstats and latencystats, on the standard lane.
+
+They make up most of the series of a server and seldom need to be as fresh as the rest.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.model import *
-from exporter.model import gauge, counter
-C = Pattern("cmdstat_", "cmd", first="calls=")
+from exporter.model import Command, Dialect, Facts, How, Lane, Open, Pattern, Record, SubName, counter, summary
+
+COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
+ERROR = Pattern("errorstat_", "err", first="count=")
+LATENCY = Pattern("latency_percentiles_usec_", "cmd")
+
+go_counter = partial(counter, dialect=Dialect.GO)
+
+FAMILIES = (
+    go_counter("commands_total", "Calls of a command.", Record(COMMAND, "calls")),
+    go_counter("commands_duration_seconds_total", "Time spent on a command.", Record(COMMAND, "usec", How.USEC)),
+    go_counter(
+        "commands_rejected_calls_total", "Calls of a command refused before they ran.", Record(COMMAND, "rejected_calls"), since="6.2"
+    ),
+    go_counter("commands_failed_calls_total", "Calls of a command that failed.", Record(COMMAND, "failed_calls"), since="6.2"),
+    go_counter("errors_total", "Error replies by their code.", Record(ERROR, "count"), since="6.2"),
+    summary(
+        "latency_percentiles_usec",
+        "Microseconds of a command's calls; the quantile is a percentile.",
+        Open(LATENCY, "quantile", SubName.PERCENTILE, How.NUM, sum=Record(COMMAND, "usec"), count=Record(COMMAND, "calls")),
+        labels=("cmd",),
+        since="7.0",
+        dialect=Dialect.GO,
+    ),
+    summary(
+        "command_call_duration_seconds",
+        "Seconds of a command's calls; the quantile is a fraction.",
+        Open(LATENCY, "quantile", SubName.FRACTION, How.USEC, sum=Record(COMMAND, "usec", How.USEC), count=Record(COMMAND, "calls")),
+        labels=("cmd",),
+        since="7.0",
+        dialect=Dialect.HANDBOOK,
+    ),
+)
+
+
 class StatsCollector(Collector):
     name = "stats"
-    help = "stats"
+    help = "Statistics by command and by error."
     lane = Lane.STANDARD
-    families = (counter("commands_total","Calls.",Record(C,"calls")),counter("commands_duration_seconds_total","Time.",Record(C,"usec",How.USEC)))
-    def collect(self, facts, options, out):
-        rs = yield [Command.of("INFO","commandstats","errorstats","latencystats")] if facts.version>=(7,0,0) else [Command.of("INFO","commandstats")]
-        if isinstance(rs[0], ReplyError): raise rs[0].as_target_error()
-        out.info(rs[0])
+    families = FAMILIES
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.version >= (2, 6, 0) and facts.mode != "sentinel"
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        if facts.version >= (7, 0, 0):  # earlier servers answer several sections with a syntax error
+            batch = [Command.of("INFO", "commandstats", "errorstats", "latencystats")]
+        else:
+            batch = [Command.of("INFO", "commandstats")]
+            if facts.version >= (6, 2, 0):
+                batch.append(Command.of("INFO", "errorstats"))
+        replies = yield batch
+        texts = [reply for reply in replies if isinstance(reply, bytes)]
+        if not texts:
+            for reply in replies:
+                if isinstance(reply, ReplyError):
+                    raise reply.as_target_error()
+        out.info(b"\r\n".join(texts))
