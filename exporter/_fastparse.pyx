@@ -2399,13 +2399,18 @@ cdef class Tallying:
         cdef const char *equals
         cdef int i
         cdef size_t n
+        cdef bint laddr_seen = False
         memset(self.found, 0, sizeof(self.found))
         while p < end:
             token_end = find_byte(p, end, 32)
             equals = find_byte(p, token_end, 61)
             if equals < token_end:
                 n = equals - p
-                if (n == 4 and p[0] == 97 and self.found[COUNTED].p == NULL) or n == 5:
+                if n == 5 and memcmp(p, b"laddr", 5) == 0:
+                    if not laddr_seen:
+                        token_end = value_end(p, n, equals + 1, end)
+                    laddr_seen = True
+                elif self.found[COUNTED].p == NULL:
                     token_end = value_end(p, n, equals + 1, end)
                 for i in range(self.names_n):
                     if self.names[i].n == n and self.found[i].p == NULL and memcmp(self.names[i].p, p, n) == 0:
