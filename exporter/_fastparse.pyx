@@ -11,6 +11,9 @@ table is interned in a second one that lives for one reply.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
+from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.pythread cimport (
     PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock, PyThread_type_lock, WAIT_LOCK,
@@ -46,8 +49,26 @@ cdef extern from *:
     /* How many of the n bytes are digits, from the first on. */
     static inline size_t redpoll_digits(const char *p, size_t n) {
         size_t i = 0;
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        while (n - i >= 8) {
+            uint64_t x;
+            memcpy(&x, p + i, 8);
+            x ^= 0x3030303030303030ULL;         /* digits become 0 to 9 */
+            x = (x | ((x & 0x7F7F7F7F7F7F7F7FULL) + 0x7676767676767676ULL)) & 0x8080808080808080ULL;
+            if (x) return i + ((size_t)__builtin_ctzll(x) >> 3);
+            i += 8;
+        }
+    #endif
         while (i < n && (unsigned char)(p[i] - '0') < 10) i++;
         return i;
+    }
+    /* Whether none of eight bytes needs a look when it is escaped: all ASCII, no quote, backslash or line break. */
+    static inline int redpoll_harmless(const char *p) {
+        uint64_t x, q, b, l;
+        const uint64_t ones = 0x0101010101010101ULL, tops = 0x8080808080808080ULL;
+        memcpy(&x, p, 8);
+        q = x ^ (ones * '"'); b = x ^ (ones * '\\\\'); l = x ^ (ones * '\\n');
+        return !((x | ((q - ones) & ~q) | ((b - ones) & ~b) | ((l - ones) & ~l)) & tops);
     }
     static inline void redpoll_short(char *to, const char *from, size_t n) {
         /* exact on the side of `from`; `to` is padded */
@@ -66,6 +87,31 @@ cdef extern from *:
         h *= 0xD6E8FEB86659FD93ULL;
         return h ^ (h >> 29);
     }
+    /* n digits, the first of them not 0, divided by a million. 32 bytes can be read at p, and written at to. */
+    static inline char *redpoll_usec(char *to, const char *p, size_t n) {
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        const uint64_t zeros = 0x303030303030ULL;       /* six digits, the first one lowest */
+        uint64_t six, rest;
+        if (n > 6) {
+            memcpy(&six, p + n - 6, 8);
+            six &= 0xFFFFFFFFFFFFULL;
+            memcpy(to, p, 16);
+            to += n - 6;
+        } else {
+            memcpy(&six, p, 8);
+            six <<= 64 - 8 * n;                         /* n is 1 to 6: what follows the digits falls off */
+            six = (six >> 16) | (n == 6 ? 0 : zeros & ((1ULL << (48 - 8 * n)) - 1));
+            *to++ = '0';
+        }
+        *to = '.';
+        memcpy(to + 1, &six, 8);
+        rest = six ^ zeros;
+        return rest ? to + 2 + ((63 - __builtin_clzll(rest)) >> 3) : to;
+    #else
+        (void)to; (void)p; (void)n;
+        return 0;
+    #endif
+    }
     #define redpoll_prefetch(p) __builtin_prefetch(p)
     """
     const size_t PAD "REDPOLL_PAD"
@@ -73,8 +119,14 @@ cdef extern from *:
     bint same "redpoll_same"(const char *a, const char *b, size_t n) nogil
     size_t digit_span "redpoll_digits"(const char *p, size_t n) nogil
     void copy_short "redpoll_short"(char *to, const char *src, size_t n) nogil
+    bint harmless "redpoll_harmless"(const char *p) nogil
     uint64_t hash_of "redpoll_hash"(const char *p, size_t n, uint64_t seed) nogil
+    char *write_usec "redpoll_usec"(char *to, const char *p, size_t n) nogil
     void prefetch "redpoll_prefetch"(const void *p) nogil
+
+cdef extern from "Python.h":
+    PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(const char *p, Py_ssize_t n)
+    int _PyBytes_Resize(PyObject **object, Py_ssize_t n) except -1
 
 import os
 import struct
@@ -109,6 +161,9 @@ cdef enum:
     KEY_INTERNED_MAX = 256      # a longer key is not worth remembering
     LOOK_AHEAD = 8              # lines that may vanish at once before hashing takes over for one reply
     SUBS_MAX = 16               # sub-fields of one pattern that families use
+    F_ANY = 0
+    F_DIGITS = 1                # one to twenty digits
+    F_DECIMAL = 2               # digits, a point, digits; thirty-two characters at most
     FULL = -2                   # returned where a block can hold no more
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -118,6 +173,7 @@ cdef struct Buffer:
     char *p
     size_t n
     size_t room
+    bint borrowed       # p is another's: it is left behind when it does not suffice
 
 cdef inline int reserve(Buffer *b, size_t extra) noexcept nogil:
     """Room for `extra` more bytes and the padding. 0, or -1 where memory is out."""
@@ -129,9 +185,12 @@ cdef int grow(Buffer *b, size_t extra) noexcept nogil:
     cdef size_t room = b.room * 2 if b.room else 4096
     while room < b.n + extra + PAD:
         room *= 2
-    cdef char *p = <char *>PyMem_RawRealloc(b.p, room)
+    cdef char *p = <char *>PyMem_RawRealloc(NULL if b.borrowed else b.p, room)
     if p == NULL:
         return -1
+    if b.borrowed:
+        memcpy(p, b.p, b.n)
+        b.borrowed = False
     b.p = p
     b.room = room
     return 0
@@ -145,14 +204,17 @@ cdef inline int append(Buffer *b, const char *src, size_t n) noexcept nogil:
     return 0
 
 cdef void release(Buffer *b) noexcept nogil:
-    PyMem_RawFree(b.p)
+    if not b.borrowed:
+        PyMem_RawFree(b.p)
+    b.borrowed = False
     b.p = NULL
     b.n = 0
     b.room = 0
 
 cdef struct Text:
     const char *p       # NULL: not there
-    size_t n
+    uint32_t n
+    int form            # what is known of it: F_ANY, F_DIGITS or F_DECIMAL
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Interning: bytes to small numbers
@@ -290,6 +352,12 @@ cdef int put_escaped(Buffer *b, const char *src, size_t n, size_t limit) noexcep
         return -1
     to = b.p + b.n
     while i < n:
+        while n - i >= 8 and harmless(<const char *>p + i):
+            memcpy(to, p + i, 8)
+            to += 8
+            i += 8
+        if i == n:
+            break
         if p[i] == 92 or p[i] == 34:
             to[0] = 92
             to[1] = <char>p[i]
@@ -315,6 +383,17 @@ cdef int put_escaped(Buffer *b, const char *src, size_t n, size_t limit) noexcep
                 i += length
     b.n = to - b.p
     return 0
+
+cdef inline const char *number_span(const char *p, const char *end, int *form) noexcept nogil:
+    """The end of the digits, or digits, point and digits, at p, and which of them it is (F_ANY: neither, or too long)."""
+    cdef size_t whole = digit_span(p, end - p), rest
+    cdef const char *stop = p + whole
+    if stop < end and stop[0] == 46 and whole:
+        rest = digit_span(stop + 1, end - stop - 1)
+        form[0] = F_DECIMAL if rest and whole + rest < 32 else F_ANY
+        return stop + 1 + rest
+    form[0] = F_DIGITS if 0 < whole <= 20 else F_ANY
+    return stop
 
 cdef struct Number:
     bint negative
@@ -395,27 +474,30 @@ cdef inline char *write_int(char *to, int64_t value) noexcept nogil:
 
 cdef char *write_point(char *to, bint negative, const char *digits, size_t n, size_t decimals) noexcept nogil:
     """`digits` with a point before the last `decimals`, without needless zeros. n and decimals are below 64."""
-    cdef char padded[192]
-    cdef size_t width = n, cut, i
-    if width < decimals + 1:
-        width = decimals + 1
-    memset(padded, 48, width - n)
-    memcpy(padded + (width - n), digits, n)
+    cdef size_t kept = n, i = 0
     if negative:
         to[0] = 45
         to += 1
-    cut = width - decimals
-    i = 0
-    while i + 1 < cut and padded[i] == 48:
+    while kept and digits[kept - 1] == 48 and n - kept < decimals:
+        kept -= 1               # zeros at the end of the fraction
+    if n <= decimals:
+        to[0] = 48
+        to += 1
+        if kept:
+            to[0] = 46
+            memset(to + 1, 48, decimals - n)
+            to += 1 + decimals - n
+            memcpy(to, digits, kept)
+            to += kept
+        return to
+    while i + decimals + 1 < n and digits[i] == 48:
         i += 1
-    memcpy(to, padded + i, cut - i)
-    to += cut - i
-    while width > cut and padded[width - 1] == 48:
-        width -= 1
-    if width > cut:
+    memcpy(to, digits + i, n - decimals - i)
+    to += n - decimals - i
+    if kept > n - decimals:
         to[0] = 46
-        memcpy(to + 1, padded + cut, width - cut)
-        to += 1 + width - cut
+        memcpy(to + 1, digits + n - decimals, kept - (n - decimals))
+        to += 1 + kept - (n - decimals)
     return to
 
 cdef char *write_shifted(char *to, Number *number, int decimals) noexcept nogil:
@@ -489,10 +571,17 @@ cdef char *convert(char *to, const char *p, size_t n, int how, int64_t now) noex
     uncounted; NULL where the text is none. The source is read exactly."""
     cdef Number number
     cdef int flag
-    cdef char *end
-    if how == NUM and n <= 20 and n and digit_span(p, n) == n:
-        copy_short(to, p, n)
-        return to + n
+    cdef size_t whole, rest
+    if how == NUM and n <= 40:
+        whole = digit_span(p, n)
+        if whole == n and n:
+            copy_short(to, p, n)
+            return to + n
+        if whole and p[whole] == 46:
+            rest = digit_span(p + whole + 1, n - whole - 1)
+            if rest and whole + 1 + rest == n:
+                copy_short(to, p, n)
+                return to + n
     if how == ONE:
         to[0] = 49
         return to + 1 if n else to
@@ -531,6 +620,16 @@ cdef char *convert(char *to, const char *p, size_t n, int how, int64_t now) noex
         n -= 1
     memcpy(to, p, n)
     return to + n
+
+cdef inline char *write_value(char *to, Text *value, int how, int64_t now, const char *last) noexcept nogil:
+    """`convert`, with short ways for what comes most often. Up to `last`, 32 bytes can be read wherever a value begins."""
+    if value.form != F_ANY and value.p <= last:
+        if how == NUM or how == NATURAL:
+            memcpy(to, value.p, 32)
+            return to + value.n
+        if how == USEC and value.form == F_DIGITS and value.p[0] != 48:
+            return write_usec(to, value.p, value.n)
+    return convert(to, value.p, value.n, how, now)
 
 cdef int put_sub_name(Buffer *b, const char *p, size_t n, int kind, size_t limit) noexcept nogil:
     """The label value that a sub-field's name stands for. 0; 1 where the name is of another form; -1 out of memory."""
@@ -656,6 +755,8 @@ cdef class LineOrder:
     cdef int32_t *ids           # numbers of kept entries, in the order of the lines; -1: one that is not kept
     cdef int n
     cdef int room
+    cdef Py_ssize_t room_n      # how many bytes of samples to make room for
+    cdef tuple fields
 
     def __dealloc__(self):
         PyMem_RawFree(self.ids)
@@ -670,6 +771,8 @@ cdef enum:
     GROUP_CURRENT = -1
 
 cdef struct Entry:
+    uint32_t key            # where the key begins among the interned ones
+    uint32_t key_n
     int8_t kind
     bint sets_group
     int32_t row             # slot of a field, pattern of a record
@@ -759,6 +862,12 @@ cdef struct FamilyRow:
     int count_sub
     int count_how
 
+cdef struct PlainRow:
+    const char *name
+    uint32_t name_n
+    int32_t slot            # of a field with one key and no labels; -1: look at the full row
+    int32_t how
+
 cdef struct GroupValue:
     int group
     int slot
@@ -793,6 +902,9 @@ cdef class Plan:
     cdef Pattern *patterns
     cdef int patterns_n
     cdef FamilyRow *rows
+    cdef PlainRow *plain        # parallel to rows: all that the most common kind needs, close together
+    cdef Buffer names           # of the families
+    cdef const char *last       # up to here, 32 bytes of the text can be read
     cdef int *numbers
     cdef int numbers_n
     cdef FieldLabel *field_labels
@@ -843,6 +955,7 @@ cdef class Plan:
         self.fields = <Text *>raw_zeros(self.field_keys.count + 1, sizeof(Text))
         self.offsets = <int32_t *>raw_zeros(self.families + 1, sizeof(int32_t))
         self._group_slots(families)
+        self._make_plain()
 
     def __dealloc__(self):
         cdef int i
@@ -860,6 +973,8 @@ cdef class Plan:
                 PyMem_RawFree(self.rows[i].shape)
         PyMem_RawFree(self.patterns)
         PyMem_RawFree(self.rows)
+        PyMem_RawFree(self.plain)
+        release(&self.names)
         PyMem_RawFree(self.numbers)
         PyMem_RawFree(self.field_labels)
         PyMem_RawFree(self.sub_openings)
@@ -886,7 +1001,8 @@ cdef class Plan:
         cdef Text text
         self._alive.append(padded)
         text.p = PyBytes_AS_STRING(padded)
-        text.n = PyBytes_GET_SIZE(value)
+        text.n = <uint32_t>PyBytes_GET_SIZE(value)
+        text.form = F_ANY
         return text
 
     cdef int _slot(self, bytes key) except -1:
@@ -1032,6 +1148,25 @@ cdef class Plan:
             if len(row) > 2 and row[1] == K_FIELD:
                 self.rows[i].grouped = any(key in grouped for key in row[2])
 
+    def _make_plain(self):
+        cdef int i
+        cdef FamilyRow *row
+        cdef size_t at
+        for i in range(self.families):
+            if append(&self.names, self.rows[i].name.p, self.rows[i].name.n) < 0:
+                raise MemoryError
+        self.plain = <PlainRow *>raw_zeros(self.families + 1, sizeof(PlainRow))
+        at = 0
+        for i in range(self.families):
+            row = &self.rows[i]
+            self.plain[i].name = self.names.p + at
+            self.plain[i].name_n = row.name.n
+            at += row.name.n
+            self.plain[i].slot = -1
+            self.plain[i].how = row.how
+            if row.kind == K_FIELD and row.keys_n == 1 and row.labels_n == 0 and not row.grouped:
+                self.plain[i].slot = self.numbers[row.keys]
+
     # -- reading: what a line is
 
     cdef void _classify(self, const char *p, size_t n, int forced, Entry *entry) noexcept nogil:
@@ -1171,6 +1306,8 @@ cdef class Plan:
         found = table_add(&into.lines, p, n, h)
         if found < 0:
             return -1
+        fresh.key = <uint32_t>(into.lines.at[found] >> 24)
+        fresh.key_n = <uint32_t>n
         into.entries[found] = fresh
         entry[0] = &into.entries[found]
         number[0] = found if into == &self.kept else -1
@@ -1184,8 +1321,9 @@ cdef class Plan:
         cdef const char *colon
         cdef const char *value
         cdef Entry *entry
+        cdef Entry *expected
         cdef int32_t id
-        cdef Text key
+        cdef int form
         cdef int at = 0, known = order.n if order is not None else 0
         cdef int i
         cdef size_t key_n
@@ -1201,11 +1339,12 @@ cdef class Plan:
                 continue
             if at < known and order.ids[at] >= 0:
                 id = order.ids[at]
-                key = table_key(&self.kept.lines, id)
-                if <size_t>(end - p) > key.n and p[key.n] == 58 and same(p, key.p, key.n):
-                    entry = &self.kept.entries[id]
-                    key_n = key.n
-                    at += 1
+                expected = &self.kept.entries[id]
+                if end - p > expected.key_n and p[expected.key_n] == 58:
+                    if same(p, self.kept.lines.keys.p + expected.key, expected.key_n):
+                        entry = expected
+                        key_n = expected.key_n
+                        at += 1
             if entry == NULL:
                 stop = <const char *>memchr(p, 10, end - p)
                 if stop == NULL:
@@ -1222,14 +1361,19 @@ cdef class Plan:
                         at = i + 1
                         break
             value = p + key_n + 1
-            stop = <const char *>memchr(value, 10, end - value)
-            if stop == NULL:
-                stop = end
-            colon = stop                     # the value's end
-            if colon > value and (colon - 1)[0] == 13:
-                colon -= 1
+            colon = number_span(value, end, &form)      # the value's end, if the line ends there
+            if end - colon >= 2 and colon[0] == 13 and colon[1] == 10:
+                stop = colon + 1
+            else:
+                form = F_ANY
+                stop = <const char *>memchr(colon, 10, end - colon)
+                if stop == NULL:
+                    stop = end
+                colon = stop
+                if colon > value and (colon - 1)[0] == 13:
+                    colon -= 1
             if entry.kind == E_FIELD:
-                self._take_field(entry, value, colon - value)
+                self._take_field(entry, value, colon - value, form)
             elif entry.kind == E_RECORD:
                 if self._take_record(entry, &id, p, value, colon) < 0:
                     return -1
@@ -1240,7 +1384,7 @@ cdef class Plan:
             p = stop + 1
         return 0
 
-    cdef inline void _take_field(self, Entry *entry, const char *value, size_t n) noexcept nogil:
+    cdef inline void _take_field(self, Entry *entry, const char *value, size_t n, int form) noexcept nogil:
         cdef int group = entry.group
         if entry.sets_group or group == GROUP_CURRENT:
             group = self._enter_group(entry)
@@ -1251,7 +1395,8 @@ cdef class Plan:
                 return
         if self.fields[entry.row].p == NULL:
             self.fields[entry.row].p = value
-            self.fields[entry.row].n = n
+            self.fields[entry.row].n = <uint32_t>n
+            self.fields[entry.row].form = form
 
     cdef int _enter_group(self, Entry *entry) noexcept nogil:
         """The group that a field of a master belongs to; -1 where there are too many."""
@@ -1281,7 +1426,8 @@ cdef class Plan:
         known.group = group
         known.slot = slot
         known.value.p = value
-        known.value.n = n
+        known.value.n = <uint32_t>n
+        known.value.form = F_ANY
         self.group_values.n += sizeof(GroupValue)
 
     cdef int _take_record(self, Entry *entry, int32_t *id, const char *line, const char *value, const char *end) noexcept nogil:
@@ -1314,7 +1460,8 @@ cdef class Plan:
             seat.line = <int32_t>(pattern.lines.n // sizeof(Line))
         fresh = <Line *>(pattern.lines.p + pattern.lines.n)
         fresh.value.p = value
-        fresh.value.n = end - value
+        fresh.value.n = <uint32_t>(end - value)
+        fresh.value.form = F_ANY
         fresh.own = entry.own
         fresh.own_n = entry.own_n
         fresh.passing = id[0] < 0
@@ -1371,11 +1518,30 @@ cdef class Plan:
         """All samples, family by family. -1 out of memory. What no longer fits in 31 bits of offset is left out."""
         cdef int f, rc = 0
         cdef FamilyRow *row
+        cdef PlainRow *plain
+        cdef LabelText *text
+        cdef Text *value
+        cdef char *to
         for f in range(self.families):
             self.offsets[f] = <int32_t>self.out.n
-            row = &self.rows[f]
             if rc == FULL:
                 continue
+            plain = &self.plain[f]
+            if plain.slot >= 0:
+                value = &self.fields[plain.slot]
+                if value.p == NULL:
+                    continue
+                text = labels.of(f)
+                if reserve(&self.out, plain.name_n + text.closed_n + 256) < 0:
+                    return -1
+                to = self.out.p + self.out.n
+                stride(to, plain.name, plain.name_n)
+                to += plain.name_n
+                stride(to, text.closed, text.closed_n)
+                to += text.closed_n
+                rc = self._commit(to, write_value(to, value, plain.how, now, self.last))
+                continue
+            row = &self.rows[f]
             if row.kind == K_FIELD:
                 rc = self._write_field(row, labels.of(f), now)
             elif row.kind != K_EMPTY and (self.patterns[row.pattern].lines.n or row.fill):
@@ -1390,25 +1556,13 @@ cdef class Plan:
     cdef inline int _write_field(self, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
         cdef int i
         cdef Text *value
-        cdef char *to
-        cdef char *end
         if row.grouped:
             return self._write_grouped(row, text, now)
         for i in range(row.keys, row.keys + row.keys_n):
             value = &self.fields[self.numbers[i]]
             if value.p == NULL:
                 continue
-            if row.labels_n:
-                return self._write_labelled(row, text, now, 0, value)
-            if reserve(&self.out, row.name.n + text.closed_n + 256) < 0:
-                return -1
-            to = self.out.p + self.out.n
-            stride(to, row.name.p, row.name.n)
-            to += row.name.n
-            stride(to, text.closed, text.closed_n)
-            to += text.closed_n
-            end = convert(to, value.p, value.n, row.how, now)
-            return self._commit(to, end)
+            return self._write_labelled(row, text, now, 0, value)
         return 0
 
     cdef inline int _commit(self, char *value, char *end) noexcept nogil:
@@ -1497,7 +1651,7 @@ cdef class Plan:
         if reserve(&self.out, 256) < 0:
             return -1
         to = self.out.p + self.out.n
-        end = convert(to, value.p, value.n, how, now)
+        end = write_value(to, value, how, now, self.last)
         self.out.n = before
         if end != NULL and end != to and may_repeat:
             h = <uint32_t>hash_of(self.out.p + before, head_end - before, self.seen.seed)
@@ -1548,7 +1702,7 @@ cdef class Plan:
             to[0] = 125
             to[1] = 32
             to += 2
-            end = convert(to, value.p, value.n, row.how, now)
+            end = write_value(to, value, row.how, now, self.last)
             rc = self._commit(to, end)
             if rc < 0:
                 return rc
@@ -1592,6 +1746,7 @@ cdef class Plan:
         cdef size_t i, n = pattern.lines.n // sizeof(Line)
         cdef char *seen
         cdef int k
+        cdef size_t tail_n
         cdef char *to
         if fill > FILL_MAX:
             fill = FILL_MAX
@@ -1605,25 +1760,30 @@ cdef class Plan:
         for i in range(n):
             if 0 <= lines[i].number < fill:
                 seen[lines[i].number] = 1
+        if append(&self.head, pattern.name_label.p, pattern.name_label.n) < 0:
+            return -1
+        if pattern.whole and append(&self.head, pattern.prefix.p, pattern.prefix.n) < 0:
+            return -1
+        if reserve(&self.head, 0) < 0:
+            return -1
+        tail_n = 5 + (pattern.suffix.n if pattern.whole else 0) + (pattern.constant.n + 1 if pattern.constant.n else 0)
         for k in range(fill):
             if seen[k]:
                 continue
-            if reserve(&self.out, self.head.n + pattern.name_label.n + pattern.prefix.n + pattern.suffix.n + pattern.constant.n + 128) < 0:
+            if reserve(&self.out, self.head.n + tail_n + 32) < 0:
                 return -1
             to = self.out.p + self.out.n
-            to = put(to, self.head.p, self.head.n)
-            to = put(to, pattern.name_label.p, pattern.name_label.n)
-            if pattern.whole:
-                to = put(to, pattern.prefix.p, pattern.prefix.n)
-            to = write_int(to, k)
-            if pattern.whole:
+            stride(to, self.head.p, self.head.n)
+            to = write_int(to + self.head.n, k)
+            if pattern.whole and pattern.suffix.n:
                 to = put(to, pattern.suffix.p, pattern.suffix.n)
-            to = put(to, b'"', 1)
+            to[0] = 34
+            to += 1
             if pattern.constant.n:
-                to = put(to, b",", 1)
-                to = put(to, pattern.constant.p, pattern.constant.n)
-            to = put(to, b"} 0\n", 4)
-            self.out.n = to - self.out.p
+                to[0] = 44
+                to = put(to + 1, pattern.constant.p, pattern.constant.n)
+            memcpy(to, b"} 0\n", 4)
+            self.out.n = to + 4 - self.out.p
             self.series += 1
         return 0
 
@@ -1694,20 +1854,25 @@ cdef class Plan:
         cdef size_t before
         cdef char *to
         cdef Text value
-        while p <= end:
-            comma = <const char *>memchr(p, 44, end - p)
-            if comma == NULL:
-                comma = end
-            equals = <const char *>memchr(p, 61, comma - p)
-            if equals == NULL:
-                p = comma + 1
-                continue
-            if j >= OPEN_MAX:
-                self.bad += 1
-                p = comma + 1
-                continue
-            name = &shape.names[j]
-            if j >= shape.n or name.raw_n > NUMBER_MAX or name.raw_n != equals - p or memcmp(name.raw, p, name.raw_n) != 0:
+        while p < end:
+            name = &shape.names[j] if j < OPEN_MAX else NULL
+            if j < shape.n and name.raw_n < end - p and p[name.raw_n] == 61 and name.raw_n <= NUMBER_MAX and same(p, name.raw, name.raw_n):
+                equals = p + name.raw_n
+                comma = number_span(equals + 1, end, &value.form)
+                if comma < end and comma[0] != 44:
+                    value.form = F_ANY
+                    comma = find_byte(comma, end, 44)
+            else:
+                value.form = F_ANY
+                comma = find_byte(p, end, 44)
+                equals = find_byte(p, comma, 61)
+                if equals == comma:
+                    p = comma + 1
+                    continue
+                if name == NULL:
+                    self.bad += 1
+                    p = comma + 1
+                    continue
                 if self._learn_name(row, j, p, equals - p) < 0:
                     return -1
             j += 1
@@ -1727,13 +1892,13 @@ cdef class Plan:
                 stride(to, name.label, name.label_n)
                 to += name.label_n
                 value.p = equals + 1
-                value.n = comma - equals - 1
+                value.n = <uint32_t>(comma - equals - 1)
                 if may_repeat:
                     before = self.out.n
                     self.out.n = to - self.out.p
                     rc = self._finish(before, &value, row.how, now, True)
                 else:
-                    rc = self._commit(to, convert(to, value.p, value.n, row.how, now))
+                    rc = self._commit(to, write_value(to, &value, row.how, now, self.last))
                 if rc < 0:
                     return rc
             p = comma + 1
@@ -1777,37 +1942,77 @@ cdef class Plan:
 
     def read(self, bytes text not None, Labels labels not None, LineOrder order=None, double now=0.0, int fill=0):
         cdef const char *p = PyBytes_AS_STRING(text)
-        cdef size_t n = PyBytes_GET_SIZE(text)
+        cdef size_t n = min(PyBytes_GET_SIZE(text), <Py_ssize_t>0x7FFFFFFF)
         cdef int rc
         cdef int64_t seconds = <int64_t>now
+        cdef Py_ssize_t room = (order.room_n if order is not None else 0) + 4096
+        cdef PyObject *samples = PyBytes_FromStringAndSize_raw(NULL, room)      # written in place, cut to size in the end
+        if samples == NULL:
+            raise MemoryError
+        cdef char *start = PyBytes_AS_STRING(<object>samples)
         with nogil:
             PyThread_acquire_lock(self.lock, WAIT_LOCK)
             self._begin()
+            self.last = p + n - 32 if n >= 32 else NULL
+            self.out.p = start
+            self.out.room = room
+            self.out.borrowed = True
             rc = self._scan(p, n, order)
             if rc == 0:
                 rc = self._write(labels, seconds, fill)
             if rc == 0 and order is not None:
                 rc = remember_order(order, &self.ids)
-        # the lock is held until the scratch buffers have been copied: nobody waits for it with the GIL
+        # the lock is held until the scratch has been copied: nobody waits for it with the GIL
         try:
-            if rc == -1:
+            if rc < 0:
                 raise MemoryError
-            samples = PyBytes_FromStringAndSize(self.out.p, self.out.n)
+            if order is not None:
+                order.room_n = self.out.n + (self.out.n >> 3)
             offsets = PyBytes_FromStringAndSize(<char *>self.offsets, (self.families + 1) * sizeof(int32_t))
-            return Block(samples, offsets, self.series, self.bad, self._wanted())
+            return Block(take_bytes(&samples, &self.out), offsets, self.series, self.bad, self._wanted(order))
         finally:
-            if self.out.room > 1 << 22:
-                release(&self.out)
+            release(&self.out)
             PyThread_release_lock(self.lock)
+            Py_XDECREF(samples)
 
-    cdef tuple _wanted(self):
-        cdef list found = []
-        cdef int i
-        cdef Text value
-        for i in range(len(self.wanted)):
-            value = self.fields[self.wanted_slots[i]]
-            found.append(None if value.p == NULL else PyBytes_FromStringAndSize(value.p, value.n))
-        return tuple(found)
+    cdef tuple _wanted(self, LineOrder order):
+        """The texts of the wanted fields: the very objects of the reading before, where nothing has changed."""
+        cdef list found
+        cdef Py_ssize_t i, n = len(self.wanted)
+        cdef Text *value
+        cdef bytes before
+        if order is not None and order.fields is not None:
+            for i in range(n):
+                value = &self.fields[self.wanted_slots[i]]
+                before = <bytes>PyTuple_GET_ITEM(order.fields, i)
+                if value.p == NULL or before is None:
+                    if value.p != NULL or before is not None:
+                        break
+                elif value.n != PyBytes_GET_SIZE(before) or memcmp(value.p, PyBytes_AS_STRING(before), value.n) != 0:
+                    break
+            else:
+                return order.fields
+        found = []
+        for i in range(n):
+            value = &self.fields[self.wanted_slots[i]]
+            found.append(None if value.p == NULL else value.p[:value.n])
+        fields = tuple(found)
+        if order is not None:
+            order.fields = fields
+        return fields
+
+cdef object take_bytes(PyObject **written, Buffer *b):
+    """What stands in `b` as bytes: the object it was written into, cut to size, or a copy where that did not suffice."""
+    cdef PyObject *cut
+    if not b.borrowed:
+        return b.p[: b.n]
+    cut = written[0]
+    written[0] = NULL
+    if _PyBytes_Resize(&cut, b.n) < 0:
+        raise MemoryError
+    result = <object>cut
+    Py_XDECREF(cut)          # `result` holds it now
+    return result
 
 cdef int remember_order(LineOrder order, Buffer *ids) noexcept nogil:
     cdef int n = <int>(ids.n // 4)
@@ -1823,6 +2028,10 @@ cdef int remember_order(LineOrder order, Buffer *ids) noexcept nogil:
     memcpy(order.ids, ids.p, ids.n)
     order.n = n
     return 0
+
+cdef inline const char *find_byte(const char *p, const char *end, int byte) noexcept nogil:
+    cdef inline const char *found = <const char *>memchr(p, byte, end - p)
+    return end if found == NULL else found
 
 cdef inline char *put(char *to, const char *src, size_t n) noexcept nogil:
     memcpy(to, src, n)
@@ -1850,6 +2059,7 @@ cdef const char *find_text(const char *p, size_t n, Text what) noexcept nogil:
 cdef void take_subs(Pattern *pattern, const char *p, const char *end, Text *values) noexcept nogil:
     """The sub-fields that families use; the first of a name counts."""
     cdef int j = 0, sub, i
+    cdef int form
     cdef const char *comma
     cdef const char *equals
     cdef const char *value
@@ -1879,14 +2089,14 @@ cdef void take_subs(Pattern *pattern, const char *p, const char *end, Text *valu
                 shape.sub = <int8_t>sub
                 if j == pattern.shape_n:
                     pattern.shape_n += 1
-        comma = value + digit_span(value, end - value)
+        comma = number_span(value, end, &form)
         if comma < end and comma[0] != 44:
-            comma = <const char *>memchr(comma, 44, end - comma)
-            if comma == NULL:
-                comma = end
+            form = F_ANY
+            comma = find_byte(comma, end, 44)
         if sub >= 0 and values[sub].p == NULL:
             values[sub].p = value
-            values[sub].n = comma - value
+            values[sub].n = <uint32_t>(comma - value)
+            values[sub].form = form
         p = comma + 1
         if j < 23:
             j += 1
@@ -2099,7 +2309,7 @@ cdef class Assembler:
             header = headers[i]
             self._alive.append(header)
             self.headers[i].p = PyBytes_AS_STRING(header)
-            self.headers[i].n = PyBytes_GET_SIZE(header)
+            self.headers[i].n = <uint32_t>PyBytes_GET_SIZE(header)
         for part in range(self.parts):
             self._take_part(part, blocks[part], widest[part])
         with nogil:
@@ -2288,10 +2498,6 @@ def ages(heads, times, double now):
 
 # ----------------------------------------------------------------------------------------------------------------------
 # CLIENT LIST
-
-cdef const char *find_byte(const char *p, const char *end, int byte) noexcept nogil:
-    cdef const char *found = <const char *>memchr(p, byte, end - p)
-    return end if found == NULL else found
 
 cdef inline bint ends_address(const char *p, const char *end, bint first) noexcept nogil:
     """Whether the token at p ends an address: `laddr=` (after `addr` only) or `fd=`."""
