@@ -37,11 +37,21 @@ cdef extern from *:
     }
     static inline int redpoll_same(const char *a, const char *b, size_t n) {
         /* a is a line of a reply, exactly n bytes of it may be read */
-        while (n >= 8) {
-            uint64_t x, y;
-            memcpy(&x, a, 8); memcpy(&y, b, 8);
-            if (x != y) return 0;
-            a += 8; b += 8; n -= 8;
+        uint64_t x, y;
+        if (n >= 8) {
+            const char *last_a = a + n - 8, *last_b = b + n - 8;
+            while (a < last_a) {
+                memcpy(&x, a, 8); memcpy(&y, b, 8);
+                if (x != y) return 0;
+                a += 8; b += 8;
+            }
+            memcpy(&x, last_a, 8); memcpy(&y, last_b, 8);
+            return x == y;
+        }
+        if (n >= 4) {
+            uint32_t u, v, w, z;
+            memcpy(&u, a, 4); memcpy(&v, b, 4); memcpy(&w, a + n - 4, 4); memcpy(&z, b + n - 4, 4);
+            return u == v && w == z;
         }
         while (n--) { if (*a++ != *b++) return 0; }
         return 1;
@@ -1325,6 +1335,8 @@ cdef class Plan:
         cdef int32_t id
         cdef int form
         cdef int at = 0, known = order.n if order is not None else 0
+        cdef int32_t *ids = order.ids if order is not None else NULL
+        cdef bint as_before = True      # every line so far was the expected one: `ids` up to `at` are this reading's too
         cdef int i
         cdef size_t key_n
         while p < end:
@@ -1337,8 +1349,8 @@ cdef class Plan:
                 stop = <const char *>memchr(p, 10, end - p)
                 p = end if stop == NULL else stop + 1
                 continue
-            if at < known and order.ids[at] >= 0:
-                id = order.ids[at]
+            if at < known and ids[at] >= 0:
+                id = ids[at]
                 expected = &self.kept.entries[id]
                 if end - p > expected.key_n and p[expected.key_n] == 58:
                     if same(p, self.kept.lines.keys.p + expected.key, expected.key_n):
@@ -1356,8 +1368,12 @@ cdef class Plan:
                 key_n = colon - p
                 if self._intern(p, key_n, -1, &entry, &id) < 0:
                     return -1
+                if as_before:
+                    as_before = False
+                    if append(&self.ids, <char *>ids, at * sizeof(int32_t)) < 0:
+                        return -1
                 for i in range(at, min(at + LOOK_AHEAD, known)):
-                    if order.ids[i] == id:
+                    if ids[i] == id:
                         at = i + 1
                         break
             value = p + key_n + 1
@@ -1377,12 +1393,18 @@ cdef class Plan:
             elif entry.kind == E_RECORD:
                 if self._take_record(entry, &id, p, value, colon) < 0:
                     return -1
-            if reserve(&self.ids, 4) < 0:
+                if as_before and id != ids[at - 1]:     # the name held a colon: another key than the expected one
+                    as_before = False
+                    if append(&self.ids, <char *>ids, (at - 1) * sizeof(int32_t)) < 0:
+                        return -1
+            if not as_before and append(&self.ids, <char *>&id, sizeof(int32_t)) < 0:
                 return -1
-            (<int32_t *>(self.ids.p + self.ids.n))[0] = id
-            self.ids.n += 4
             p = stop + 1
-        return 0
+        if order is None or (as_before and at == known):
+            return 0
+        if as_before and append(&self.ids, <char *>ids, at * sizeof(int32_t)) < 0:
+            return -1
+        return remember_order(order, &self.ids)
 
     cdef inline void _take_field(self, Entry *entry, const char *value, size_t n, int form) noexcept nogil:
         cdef int group = entry.group
@@ -1516,42 +1538,86 @@ cdef class Plan:
 
     cdef int _write(self, Labels labels, int64_t now, int fill) noexcept nogil:
         """All samples, family by family. -1 out of memory. What no longer fits in 31 bits of offset is left out."""
-        cdef int f, rc = 0
+        cdef int f = 0, rc = 0
         cdef FamilyRow *row
-        cdef PlainRow *plain
-        cdef LabelText *text
-        cdef Text *value
-        cdef char *to
-        for f in range(self.families):
-            self.offsets[f] = <int32_t>self.out.n
-            if rc == FULL:
-                continue
-            plain = &self.plain[f]
-            if plain.slot >= 0:
-                value = &self.fields[plain.slot]
-                if value.p == NULL:
-                    continue
-                text = labels.of(f)
-                if reserve(&self.out, plain.name_n + text.closed_n + 256) < 0:
+        while f < self.families:
+            if rc != FULL and self.plain[f].slot >= 0:
+                f = self._write_plain(f, labels, now)
+                if f < 0:
                     return -1
-                to = self.out.p + self.out.n
-                stride(to, plain.name, plain.name_n)
-                to += plain.name_n
-                stride(to, text.closed, text.closed_n)
-                to += text.closed_n
-                rc = self._commit(to, write_value(to, value, plain.how, now, self.last))
+                if self.out.n > 0x70000000:
+                    rc = FULL
                 continue
+            self.offsets[f] = <int32_t>self.out.n
             row = &self.rows[f]
-            if row.kind == K_FIELD:
-                rc = self._write_field(row, labels.of(f), now)
-            elif row.kind != K_EMPTY and (self.patterns[row.pattern].lines.n or row.fill):
-                self.label_text = labels.of(f)
-                rc = self._write_records(row, now, fill) if row.kind == K_RECORD else self._write_open(row, now)
-            if rc == -1:
-                return -1
+            if rc != FULL:
+                if row.kind == K_FIELD:
+                    rc = self._write_field(row, labels.of(f), now)
+                elif row.kind != K_EMPTY and (self.patterns[row.pattern].lines.n or row.fill):
+                    self.label_text = labels.of(f)
+                    rc = self._write_records(row, now, fill) if row.kind == K_RECORD else self._write_open(row, now)
+                if rc == -1:
+                    return -1
+            f += 1
         self.offsets[self.families] = <int32_t>self.out.n
         self.bad += rc == FULL
         return 0
+
+    cdef int _write_plain(self, int f, Labels labels, int64_t now) noexcept nogil:
+        """A run of families that are one field each. Returns the first that is none, -1 out of memory.
+
+        All that changes is local: a write through a `char *` may change any other memory, as far as the compiler knows.
+        """
+        cdef PlainRow *plain = self.plain
+        cdef Text *fields = self.fields
+        cdef Text *value
+        cdef LabelText *text = labels.texts
+        cdef const char *closed = text.closed
+        cdef size_t closed_n = text.closed_n
+        cdef int families = self.families
+        cdef int special_n = labels.special_n
+        cdef int32_t *offsets = self.offsets
+        cdef const char *last = self.last
+        cdef char *start = self.out.p
+        cdef char *to = start + self.out.n
+        cdef char *stop = start + self.out.room
+        cdef char *at
+        cdef char *end
+        cdef Py_ssize_t series = 0, bad = 0
+        while f < families and plain[f].slot >= 0:
+            offsets[f] = <int32_t>(to - start)
+            value = &fields[plain[f].slot]
+            if value.p == NULL:
+                f += 1
+                continue
+            if special_n:
+                text = labels.of(f)
+                closed = text.closed
+                closed_n = text.closed_n
+            if <size_t>(stop - to) < plain[f].name_n + closed_n + 512:
+                self.out.n = to - start
+                if grow(&self.out, plain[f].name_n + closed_n + 512) < 0:
+                    return -1
+                start = self.out.p
+                to = start + self.out.n
+                stop = start + self.out.room
+            at = to
+            stride(at, plain[f].name, plain[f].name_n)
+            at += plain[f].name_n
+            stride(at, closed, closed_n)
+            at += closed_n
+            end = write_value(at, value, plain[f].how, now, last)
+            if end == NULL:
+                bad += 1
+            elif end != at:
+                end[0] = 10
+                to = end + 1
+                series += 1
+            f += 1
+        self.out.n = to - start
+        self.series += series
+        self.bad += bad
+        return f
 
     cdef inline int _write_field(self, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
         cdef int i
@@ -1676,38 +1742,71 @@ cdef class Plan:
         cdef size_t i, n = pattern.lines.n // sizeof(Line)
         cdef Text *values = <Text *>pattern.values.p
         cdef Text *value
-        cdef char *to
-        cdef char *end
-        cdef const char *own
         cdef int rc
         if self._begin_head(row, b"", 0) < 0:
             return -1
-        for i in range(n):
-            value = &lines[i].value if row.sub < 0 else &values[i * pattern.subs_n + row.sub]
-            if value.p == NULL:
-                continue
-            if row.sub_labels_n or lines[i].own_n == 0:
-                rc = self._write_record_labelled(row, &lines[i], &values[i * pattern.subs_n], value, now)
-                if rc < 0:
-                    return rc
-                continue
-            if reserve(&self.out, self.head.n + lines[i].own_n + 256) < 0:
-                return -1
-            own = (self.passing.own.p if lines[i].passing else self.kept.own.p) + lines[i].own
-            to = self.out.p + self.out.n
-            stride(to, self.head.p, self.head.n)
-            to += self.head.n
-            stride(to, own, lines[i].own_n)
-            to += lines[i].own_n
-            to[0] = 125
-            to[1] = 32
-            to += 2
-            end = write_value(to, value, row.how, now, self.last)
-            rc = self._commit(to, end)
-            if rc < 0:
-                return rc
+        if row.sub_labels_n or pattern.name_label.n == 0:
+            for i in range(n):
+                value = &lines[i].value if row.sub < 0 else &values[i * pattern.subs_n + row.sub]
+                if value.p != NULL:
+                    rc = self._write_record_labelled(row, &lines[i], &values[i * pattern.subs_n], value, now)
+                    if rc < 0:
+                        return rc
+        elif self._write_named(row, lines, n, now) < 0:
+            return -1
+        if self.out.n > 0x70000000:
+            return FULL
         if row.fill:
             return self._write_missing(row, fill)
+        return 0
+
+    cdef int _write_named(self, FamilyRow *row, Line *lines, size_t n, int64_t now) noexcept nogil:
+        """Records whose labels are rendered already. All that changes is local, as in `_write_plain`."""
+        cdef Pattern *pattern = &self.patterns[row.pattern]
+        cdef Text *values = <Text *>pattern.values.p
+        cdef int subs_n = pattern.subs_n, sub = row.sub, how = row.how
+        cdef const char *kept = self.kept.own.p
+        cdef const char *passing = self.passing.own.p
+        cdef const char *head = self.head.p
+        cdef size_t head_n = self.head.n
+        cdef const char *last = self.last
+        cdef char *start = self.out.p
+        cdef char *to = start + self.out.n
+        cdef char *stop = start + self.out.room
+        cdef char *at
+        cdef char *end
+        cdef Text *value
+        cdef Py_ssize_t series = 0, bad = 0
+        cdef size_t i
+        for i in range(n):
+            value = &lines[i].value if sub < 0 else &values[i * subs_n + sub]
+            if value.p == NULL:
+                continue
+            if <size_t>(stop - to) < head_n + lines[i].own_n + 512:
+                self.out.n = to - start
+                if grow(&self.out, head_n + lines[i].own_n + 512) < 0:
+                    return -1
+                start = self.out.p
+                to = start + self.out.n
+                stop = start + self.out.room
+            at = to
+            stride(at, head, head_n)
+            at += head_n
+            stride(at, (passing if lines[i].passing else kept) + lines[i].own, lines[i].own_n)
+            at += lines[i].own_n
+            at[0] = 125
+            at[1] = 32
+            at += 2
+            end = write_value(at, value, how, now, last)
+            if end == NULL:
+                bad += 1
+            elif end != at:
+                end[0] = 10
+                to = end + 1
+                series += 1
+        self.out.n = to - start
+        self.series += series
+        self.bad += bad
         return 0
 
     cdef int _write_record_labelled(self, FamilyRow *row, Line *line, Text *values, Text *value, int64_t now) noexcept nogil:
@@ -1793,9 +1892,9 @@ cdef class Plan:
         cdef size_t i, n = pattern.lines.n // sizeof(Line)
         cdef int rc
         cdef int32_t joined
+        if self._begin_head(row, b"", 0) < 0:
+            return -1
         for i in range(n):
-            if self._begin_head(row, b"", 0) < 0:
-                return -1
             rc = self._write_open_line(row, &lines[i], now)
             if rc < 0:
                 return rc
@@ -1960,8 +2059,6 @@ cdef class Plan:
             rc = self._scan(p, n, order)
             if rc == 0:
                 rc = self._write(labels, seconds, fill)
-            if rc == 0 and order is not None:
-                rc = remember_order(order, &self.ids)
         # the lock is held until the scratch has been copied: nobody waits for it with the GIL
         try:
             if rc < 0:
