@@ -169,6 +169,7 @@ cdef enum:
     FILL_MAX = 65536
     OPEN_MAX = 256
     KEY_INTERNED_MAX = 256      # a longer key is not worth remembering
+    SHORT_MAX = 256             # a slice of more is copied by memcpy
     LOOK_AHEAD = 8              # lines that may vanish at once before hashing takes over for one reply
     SUBS_MAX = 16               # sub-fields of one pattern that families use
     F_ANY = 0
@@ -2365,6 +2366,7 @@ cdef int check_offsets(bytes samples, bytes offsets) except -1:
 cdef struct Column:
     const char *samples
     const int32_t *offsets
+    int32_t strides_to      # up to this offset a short slice can be copied in strides
 
 cdef class Assembler:
     cdef readonly Py_ssize_t size
@@ -2426,6 +2428,7 @@ cdef class Assembler:
             column = &self.columns[part][i]
             column.samples = PyBytes_AS_STRING(samples)
             column.offsets = <const int32_t *>PyBytes_AS_STRING(offsets)
+            column.strides_to = <int32_t>(PyBytes_GET_SIZE(samples) - SHORT_MAX - 32)
             self._alive.append(samples)
             self._alive.append(offsets)
             i += 1
@@ -2501,9 +2504,15 @@ cdef class Assembler:
                 for j in range(self.column, count):
                     if j + 4 < count:
                         prefetch(columns[j + 4].samples + columns[j + 4].offsets[f])
-                    begin = columns[j].offsets[f]
-                    src = columns[j].samples + begin + self.within
-                    n = columns[j].offsets[f + 1] - begin - self.within
+                    begin = columns[j].offsets[f] + <int32_t>self.within
+                    src = columns[j].samples + begin
+                    n = columns[j].offsets[f + 1] - begin
+                    if n <= SHORT_MAX and begin <= columns[j].strides_to and end - to > SHORT_MAX + 32:
+                        if n:
+                            stride(to, src, n)      # past the slice, but inside the piece: what follows is written later
+                            to += n
+                        self.within = 0
+                        continue
                     if n > <size_t>(end - to):
                         memcpy(to, src, end - to)
                         self.within += end - to

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from redis._parsers.helpers import parse_info
 
@@ -11,7 +11,8 @@ from bench.figures import Figure, at_least, at_most, plain
 from bench.fleet import part_of, recorded
 from bench.measure import least_us, newline_scan_us
 from exporter import fastparse
-from exporter.catalog import Part, hidden_families
+from exporter.catalog import Part, hidden_families, make_part
+from exporter.model import Lane
 from exporter.registry import REGISTRY
 
 SHORT = b'addr="redis://10.0.0.1:6379"'
@@ -27,7 +28,7 @@ def run(quick: bool) -> list[Figure]:
 
     scan_us, _ = newline_scan_us(default, times, rounds)
     info = part_of("info")
-    took_us, series = _read_us([info], default, SHORT, times, rounds)
+    took_us, series = _read_us(info, default, SHORT, times, rounds)
     figures += [
         plain("default INFO: newline scan", scan_us, "µs", f"{len(default):,} bytes"),
         plain("default INFO: to exposition bytes", took_us, "µs", f"{series} samples"),
@@ -35,8 +36,8 @@ def run(quick: bool) -> list[Figure]:
     ]
 
     scan_us, _ = newline_scan_us(everything, times, rounds)
-    bare_us, bare_series = _read_us([part_of("info", aliases), part_of("stats", aliases)], everything, LONG, times, rounds)
-    full_us, full_series = _read_us([info, part_of("stats")], everything, LONG, times, rounds)
+    bare_us, bare_series = _read_us(_everything(aliases), everything, LONG, times, rounds)
+    full_us, full_series = _read_us(_everything(frozenset()), everything, LONG, times, rounds)
     figures += [
         plain("INFO all: newline scan", scan_us, "µs", f"{len(everything):,} bytes"),
         at_most("INFO all without aliases: parse / scan", bare_us / scan_us, 14, detail=f"{bare_us:.1f} µs, {bare_series} samples, {len(LONG)} bytes of labels"),
@@ -46,32 +47,44 @@ def run(quick: bool) -> list[Figure]:
     return figures + _rivals(info, default, 1 if quick else 20, rounds)
 
 
-def _read_us(parts: list[Part], text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
-    """Microseconds to read one text into all parts, and how many samples that makes."""
+def _everything(hidden: frozenset[str]) -> Part:
+    """The families of INFO and of its statistics as one part: one pass over one text."""
+    families = [family for collector in REGISTRY for family in collector.families if family.source]
+    return make_part("everything", Lane.FAST, families, namespace="redis", hidden=hidden)
+
+
+def _read_us(part: Part, text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
+    """Microseconds to read a text into a part, and how many samples that makes."""
     forms = fastparse.Labels(labels)
-    total_us, series = 0.0, 0
-    for part in parts:
-        plan = part.plan
-        assert plan is not None
-        order = fastparse.LineOrder()
-        series += plan.read(text, forms, order, 1.7e9, 16).series
-        total_us += least_us(lambda plan=plan, order=order: plan.read(text, forms, order, 1.7e9, 16), times, rounds)
-    return total_us, series
+    order = fastparse.LineOrder()
+    plan = part.plan
+    assert plan is not None
+    series = plan.read(text, forms, order, 1.7e9, 16).series
+    return least_us(lambda: plan.read(text, forms, order, 1.7e9, 16), times, rounds), series
 
 
 class _Again:
-    """Yields the families of a page anew, sample by sample, as a collector of prometheus-client does."""
+    """Yields the families of a page anew, sample by sample, the way collectors of prometheus-client are written."""
 
     def __init__(self, page: str) -> None:
-        self._families = list(text_string_to_metric_families(page))
+        self._families = [
+            (
+                CounterMetricFamily if family.type == "counter" else GaugeMetricFamily,
+                family.name,
+                family.documentation,
+                tuple(family.samples[0].labels),
+                [(tuple(sample.labels.values()), str(sample.value)) for sample in family.samples],
+            )
+            for family in text_string_to_metric_families(page)
+        ]
 
     def collect(self) -> list[Metric]:
-        made = []
-        for family in self._families:
-            metric = Metric(family.name, family.documentation, family.type)
-            for sample in family.samples:
-                metric.add_sample(sample.name, dict(sample.labels), float(sample.value))
-            made.append(metric)
+        made: list[Metric] = []
+        for kind, name, text, labels, samples in self._families:
+            family = kind(name, text, labels=labels)
+            for values, value in samples:
+                family.add_metric(values, float(value))
+            made.append(family)
         return made
 
 

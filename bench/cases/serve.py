@@ -18,7 +18,7 @@ TICK_S = 0.001
 def run(quick: bool) -> list[Figure]:
     targets, rounds = (20, 3) if quick else (500, 20)
     figures: list[Figure] = []
-    for what, with_commands, count in (("default INFO", False, targets), ("with command statistics", True, targets // 5)):
+    for what, with_commands, count in (("default INFO", False, targets), ("with statistics of 25 commands", True, targets)):
         fleet = recorded_fleet(count, with_commands)
         figures += asyncio.run(_measure(f"{count} targets, {what}", fleet, rounds))
     return figures
