@@ -66,7 +66,7 @@ class App:
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight)
         exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
-        self.pages = Pages(exposition, options.web.page_min_interval_s, self._note_page)
+        self.pages = Pages(exposition, options.web.page_min_interval_s, options.poll.interval_s, self._note_page)
         self._lanes = lanes(options.poll)
         self._dialer = self._make_dialer()
         self._runner: web.AppRunner | None = None

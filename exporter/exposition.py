@@ -285,17 +285,19 @@ class _Kept:
 
 class Pages:
     """Keeps pages for those who ask. A page is built just before its next expected scrape, on a scrape when it is older
-    than `min_interval_s`, and when a `redis_up` changed; never twice at once, and only if the store has changed.
+    than `min_interval_s` (before it, if older than `max_age_s`), and when a `redis_up` changed; never twice at once, and only if the store has changed.
     `on_built` is told the page and the seconds it took."""
 
     def __init__(
         self,
         exposition: Exposition,
         min_interval_s: float = 1.0,
+        max_age_s: float = 5.0,
         on_built: Callable[[Page, float], None] = lambda page, seconds: None,
     ) -> None:
         self._exposition = exposition
         self._min_interval_s = min_interval_s
+        self._max_age_s = max(min_interval_s, max_age_s)
         self._on_built = on_built
         self._kept: OrderedDict[Selection, _Kept] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
@@ -313,6 +315,8 @@ class Pages:
         now = time.monotonic()
         kept = self._note(selection, now)
         page = kept.page
+        if page is not None and now - page.gathered_at > self._max_age_s and page.generation != self._exposition.store.generation:
+            page = None  # nobody was expected now: a build takes milliseconds, and needs no server
         while page is None or page.generation < at_least:
             page = await self._build(selection, kept)  # the second round at the latest begins after that generation
         if now - page.gathered_at > self._min_interval_s:
