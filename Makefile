@@ -19,11 +19,11 @@ debug sanitize pure:
 	$(MAKE) build BUILD=$@
 
 # One build at a time is installed: a new one takes the place of the old one's stamp.
-$(VENV)/built-$(BUILD): exporter/_fastparse.pyx setup.py pyproject.toml $(VENV)/deps
+$(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/*.pxd) setup.py pyproject.toml $(VENV)/deps
 	@if [ "$(BUILD)" != pure ]; then command -v $${CC:-gcc} >/dev/null || { echo "no C compiler: apt-get install gcc (or: make pure)" >&2; exit 1; }; \
 	  $(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
 	  || { echo "no Python headers: apt-get install python3-dev (or: make pure)" >&2; exit 1; }; fi
-	@rm -f $(VENV)/built-* exporter/_fastparse*.so
+	@rm -f $(VENV)/built-* exporter/_*.so
 	REDPOLL_BUILD=$(BUILD) $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -73,4 +73,4 @@ dist: build
 	$(BIN)/python -m build --no-isolation
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info exporter/_fastparse*.so
+	rm -rf $(VENV) build dist *.egg-info exporter/_*.so

@@ -1,4 +1,4 @@
-"""The extension, in one of four builds: REDPOLL_BUILD=release (default), debug, sanitize or pure."""
+"""The extensions, in one of four builds: REDPOLL_BUILD=release (default), debug, sanitize or pure."""
 
 import os
 import sys
@@ -35,14 +35,18 @@ if BUILDS[build] is not None:
     compile_args, link_args, changed = BUILDS[build]
     warnings = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-missing-field-initializers"]
     macros = [("CYTHON_TRACE_NOGIL", "1")] if build == "debug" else []
-    extension = Extension(
-        "exporter._fastparse",
-        ["exporter/_fastparse.pyx"],
-        extra_compile_args=compile_args + warnings,
-        extra_link_args=link_args,
-        define_macros=macros,
-    )
+    modules = [
+        Extension(
+            f"exporter.{name}",
+            [f"exporter/{name}.pyx"],
+            depends=["exporter/_text.pxd"],
+            extra_compile_args=compile_args + warnings,
+            extra_link_args=link_args,
+            define_macros=macros,
+        )
+        for name in ("_text", "_pages", "_clients", "_fastparse")
+    ]
     # the generated C stays out of the source tree; another build never takes it up
-    extensions = cythonize([extension], build_dir=f"build/cython-{build}", compiler_directives={**DIRECTIVES, **changed})
+    extensions = cythonize(modules, build_dir=f"build/cython-{build}", compiler_directives={**DIRECTIVES, **changed})
 
 setup(ext_modules=extensions)

@@ -1,0 +1,202 @@
+"""CLIENT LIST: rows, and tallies by some of their fields."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.string cimport memcmp, memcpy, memset
+
+from exporter._text cimport (
+    Buffer, Table, Text, append, digit_span, find_byte, hash_of, release, reserve, table_add, table_find, table_free,
+    table_init, table_key,
+)
+
+cdef inline bint ends_address(const char *p, const char *end, bint first) noexcept nogil:
+    """Whether the token at p ends an address: `laddr=` (after `addr` only) or `fd=`."""
+    if end - p >= 3 and p[0] == 102 and p[1] == 100 and p[2] == 61:
+        return True
+    return first and end - p >= 6 and memcmp(p, b"laddr=", 6) == 0
+
+cdef const char *value_end(const char *name, size_t name_n, const char *value, const char *end) noexcept nogil:
+    """Where the value of a field ends. An address may hold blanks; only what must follow it ends it."""
+    cdef bint first
+    cdef const char *p = find_byte(value, end, 32)
+    if name_n == 4 and memcmp(name, b"addr", 4) == 0:
+        first = True
+    elif name_n == 5 and memcmp(name, b"laddr", 5) == 0:
+        first = False
+    else:
+        return p
+    while p < end and not ends_address(p + 1, end, first):
+        p = find_byte(p + 1, end, 32)
+    return p
+
+def client_rows(bytes text not None):
+    cdef const char *p = PyBytes_AS_STRING(text)
+    cdef const char *end = p + PyBytes_GET_SIZE(text)
+    cdef const char *stop
+    cdef const char *line_end
+    cdef const char *token_end
+    cdef const char *equals
+    cdef list rows = []
+    cdef dict row
+    while p <= end:
+        stop = find_byte(p, end, 10)
+        line_end = stop - 1 if stop > p and (stop - 1)[0] == 13 else stop
+        row = {}
+        while p <= line_end:
+            token_end = find_byte(p, line_end, 32)
+            equals = find_byte(p, token_end, 61)
+            if equals < token_end:
+                name = p[: equals - p]
+                if name not in row:
+                    token_end = value_end(p, equals - p, equals + 1, line_end)
+                    row[name] = equals[1 : token_end - equals]
+            p = token_end + 1
+        if b"addr" in row:
+            rows.append(row)
+        p = stop + 1
+    return rows
+
+cdef enum:
+    BY_MAX = 16
+    COUNTED = 4
+    NAMES_MAX = 22
+
+cdef struct Tally:
+    int64_t count
+    int64_t omem
+    int64_t omem_max
+    int64_t memory
+    int64_t memory_max
+    int64_t idle_max
+    int64_t age_max
+
+cdef int64_t small_count(Text text) noexcept nogil:
+    cdef int64_t value = 0
+    cdef size_t i
+    if text.n == 0 or text.n > 15 or text.p == NULL or digit_span(text.p, text.n) != text.n:
+        return 0
+    for i in range(text.n):
+        value = value * 10 + (text.p[i] - 48)
+    return value
+
+cdef class Tallying:
+    """One run over a CLIENT LIST: which fields to look for, and what was found."""
+
+    cdef Text names[NAMES_MAX]      # the counted ones, `addr`, then those to group by
+    cdef Text found[NAMES_MAX]
+    cdef int names_n
+    cdef Table keys
+    cdef Buffer key
+    cdef Buffer tallies
+
+    def __cinit__(self):
+        if table_init(&self.keys, 0x9E3779B97F4A7C15) < 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        table_free(&self.keys)
+        release(&self.key)
+        release(&self.tallies)
+
+    cdef int run(self, const char *p, const char *end) noexcept nogil:
+        cdef const char *stop
+        cdef const char *line_end
+        while p <= end:
+            stop = find_byte(p, end, 10)
+            line_end = stop - 1 if stop > p and (stop - 1)[0] == 13 else stop
+            self._read_line(p, line_end)
+            if self.found[COUNTED].p != NULL and self._count() < 0:
+                return -1
+            p = stop + 1
+        return 0
+
+    cdef void _read_line(self, const char *p, const char *end) noexcept nogil:
+        cdef const char *token_end
+        cdef const char *equals
+        cdef int i
+        cdef size_t n
+        cdef bint laddr_seen = False
+        memset(self.found, 0, sizeof(self.found))
+        while p < end:
+            token_end = find_byte(p, end, 32)
+            equals = find_byte(p, token_end, 61)
+            if equals < token_end:
+                n = equals - p
+                if n == 5 and memcmp(p, b"laddr", 5) == 0:
+                    if not laddr_seen:
+                        token_end = value_end(p, n, equals + 1, end)
+                    laddr_seen = True
+                elif self.found[COUNTED].p == NULL:
+                    token_end = value_end(p, n, equals + 1, end)
+                for i in range(self.names_n):
+                    if self.names[i].n == n and self.found[i].p == NULL and memcmp(self.names[i].p, p, n) == 0:
+                        self.found[i].p = equals + 1
+                        self.found[i].n = token_end - equals - 1
+            p = token_end + 1
+
+    cdef int _count(self) noexcept nogil:
+        cdef int i
+        cdef uint32_t h, n
+        cdef int32_t number
+        cdef Tally *tally
+        cdef int64_t value
+        self.key.n = 0
+        for i in range(COUNTED + 1, self.names_n):
+            n = <uint32_t>self.found[i].n
+            if append(&self.key, <char *>&n, 4) < 0 or append(&self.key, self.found[i].p, n) < 0:
+                return -1
+        if reserve(&self.key, 0) < 0:
+            return -1
+        h = <uint32_t>hash_of(self.key.p, self.key.n, self.keys.seed)
+        number = table_find(&self.keys, self.key.p, self.key.n, h)
+        if number < 0:
+            number = table_add(&self.keys, self.key.p, self.key.n, h)
+            if number < 0 or reserve(&self.tallies, sizeof(Tally)) < 0:
+                return -1
+            memset(self.tallies.p + self.tallies.n, 0, sizeof(Tally))
+            self.tallies.n += sizeof(Tally)
+        tally = &(<Tally *>self.tallies.p)[number]
+        tally.count += 1
+        value = small_count(self.found[0])
+        tally.omem += value
+        tally.omem_max = max(tally.omem_max, value)
+        value = small_count(self.found[1])
+        tally.memory += value
+        tally.memory_max = max(tally.memory_max, value)
+        tally.idle_max = max(tally.idle_max, small_count(self.found[2]))
+        tally.age_max = max(tally.age_max, small_count(self.found[3]))
+        return 0
+
+    cdef tuple _values(self, int number):
+        cdef Text key = table_key(&self.keys, number)
+        cdef list values = []
+        cdef uint32_t n
+        cdef const char *p = key.p
+        for _ in range(COUNTED + 1, self.names_n):
+            memcpy(&n, p, 4)
+            values.append(PyBytes_FromStringAndSize(p + 4, n))
+            p += 4 + n
+        return tuple(values)
+
+def tally_clients(bytes text not None, by):
+    cdef Tallying run = Tallying()
+    cdef int rc, i
+    cdef const char *p = PyBytes_AS_STRING(text)
+    cdef const char *end = p + PyBytes_GET_SIZE(text)
+    cdef Tally *tally
+    names = [b"omem", b"tot-mem", b"idle", b"age", b"addr"] + [name.encode() for name in by]
+    if len(names) > NAMES_MAX:
+        raise ValueError(f"clients are counted by at most {BY_MAX} fields")
+    for name in names:
+        run.names[run.names_n].p = PyBytes_AS_STRING(name)
+        run.names[run.names_n].n = PyBytes_GET_SIZE(name)
+        run.names_n += 1
+    with nogil:
+        rc = run.run(p, end)
+    if rc < 0:
+        raise MemoryError
+    found = []
+    for i in range(run.keys.count):
+        tally = &(<Tally *>run.tallies.p)[i]
+        found.append((run._values(i), tally.count, tally.omem, tally.omem_max, tally.memory, tally.memory_max, tally.idle_max, tally.age_max))
+    return found
