@@ -104,6 +104,9 @@ def escape(value: bytes, limit: int = 1024) -> bytes:
 def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
     """The same samples without the target's labels."""
 
+def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
+    """The same samples, each with the time `at_ms` (Unix time in milliseconds)."""
+
 def ages(heads: Sequence[bytes], times: Sequence[float], now: float) -> bytes:
     """One line a head, `head` + (now - time) to the millisecond."""
 

@@ -31,7 +31,7 @@ import os
 import struct
 
 from exporter._clients import client_rows, tally_clients
-from exporter._pages import Assembler, ages, unlabel
+from exporter._pages import Assembler, ages, stamp, unlabel
 
 ENGINE = "compiled"
 FIELD, RECORD, OPEN = 0, 1, 2

@@ -1,4 +1,4 @@
-"""Pages out of blocks: assembling, taking labels off again, ages."""
+"""Pages out of blocks: assembling, taking labels off again, times and ages."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree
@@ -222,6 +222,24 @@ cdef int strip_lines(Buffer *out, const char *p, size_t n, const char *opening, 
                 return -1
         p = stop
     return 0
+
+def stamp(bytes samples not None, bytes offsets not None, int64_t at_ms):
+    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
+    cdef bytes end = b" %d\n" % at_ms
+    cdef bytes stamped, ends
+    cdef list texts = []
+    cdef int32_t *to
+    cdef int n, i
+    check_offsets(samples, offsets)
+    n = PyBytes_GET_SIZE(offsets) // 4
+    ends = PyBytes_FromStringAndSize(NULL, n * 4)
+    to = <int32_t *>PyBytes_AS_STRING(ends)
+    to[0] = 0
+    for i in range(n - 1):
+        stamped = samples[numbers[i]:numbers[i + 1]].replace(b"\n", end)
+        to[i + 1] = to[i] + <int32_t>PyBytes_GET_SIZE(stamped)
+        texts.append(stamped)
+    return b"".join(texts), ends
 
 def ages(heads, times, double now):
     cdef char text[48]

@@ -497,6 +497,16 @@ def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, byte
     return b"".join(texts), struct.pack(f"={len(ends)}i", *ends)
 
 
+def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
+    numbers = _offsets(samples, offsets)
+    end = b" %d\n" % at_ms
+    texts = [samples[begin:stop].replace(b"\n", end) for begin, stop in zip(numbers, numbers[1:], strict=False)]
+    ends = [0]
+    for text in texts:
+        ends.append(ends[-1] + len(text))
+    return b"".join(texts), struct.pack(f"={len(ends)}i", *ends)
+
+
 def ages(heads: Sequence[bytes], times: Sequence[float], now: float) -> bytes:
     lines = []
     for head, time in zip(heads, times, strict=True):

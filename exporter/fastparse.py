@@ -26,5 +26,6 @@ Writer = engine.Writer
 ages = engine.ages
 client_rows = engine.client_rows
 escape = engine.escape
+stamp = engine.stamp
 tally_clients = engine.tally_clients
 unlabel = engine.unlabel

@@ -272,6 +272,15 @@ def test_target_labels_can_be_taken_off_again(engine) -> None:
     assert (samples, offsets) == (plain.samples, plain.offsets)
 
 
+@given(text)
+@settings(max_examples=30, deadline=None)
+def test_samples_are_stamped_alike(pair: Pair, text: bytes) -> None:
+    block = pair.check(text)
+    stamped, offsets = fast.stamp(block.samples, block.offsets, 1_700_000_000_123)
+    assert (stamped, offsets) == slow.stamp(block.samples, block.offsets, 1_700_000_000_123)
+    assert stamped.count(b" 1700000000123\n") == block.series
+
+
 @given(st.lists(st.floats(0, 1e9), max_size=10), st.floats(0, 1e9))
 def test_ages_are_written_alike(times: list[float], now: float) -> None:
     heads = [b"age " for _ in times]
