@@ -24,6 +24,7 @@ from exporter.errors import InternalError, ReplyError, TargetError
 from exporter.model import Command, Facts, Family
 
 INFO_PART = "info"
+INFO = "INFO"
 REPROBE_S = 3600.0
 
 
@@ -141,7 +142,8 @@ class Poll:
     def receive(self, replies: Sequence[Reply]) -> list[Command]:
         """Take the replies of the batch before; the next batch, empty when the poll is over."""
         for command, reply in zip(self._sent, replies, strict=True):
-            if isinstance(reply, ReplyError) and reply.unsupported:
+            # INFO is asked whatever the answer was: without it there is no target, and it must be seen to come back
+            if isinstance(reply, ReplyError) and reply.unsupported and command.name != INFO:
                 self._memory.refused[command.name] = (reply, self._clock)
         runs, self._runs = self._runs, []
         for run in runs:
