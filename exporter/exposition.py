@@ -9,11 +9,12 @@ members curl shows the first only.) `Pages` keeps the pages that somebody asks f
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -29,16 +30,20 @@ PIECE_BYTES = 512 * 1024
 #: a page of less is made at once: handing it to the thread would take longer
 INLINE_BYTES = 128 * 1024
 LEVEL = 1
-#: how many different selections are kept
-PAGES_MAX = 64
+#: how many different selections are kept besides the whole, pages of one target, and readers of a page
+PAGES_MAX, TARGET_PAGES_MAX, READERS_MAX = 64, 64, 16
 GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
 #: a page is kept up for so many of its readers' intervals
 ASKED_GAPS = 3
+#: a page is begun so long before it is expected to be asked for, and three times what the last one took
+LEAD_S = 0.05
 
 AGE = gauge("exporter_snapshot_age_seconds", "How old the served values of a lane are, as of this scrape.", labels=("lane",))
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 VITALS_PART = "target"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +104,12 @@ class Page:
     def plain_pieces(self) -> Iterator[bytes]:
         """The static part as plain text. No plain page is kept: who wants one pays for it."""
         inflate = isal_zlib.decompressobj(-15)
-        data = self.body[len(_GZIP_HEADER) :]
-        while data:
-            piece = inflate.decompress(data, PIECE_BYTES)
-            data = inflate.unconsumed_tail
-            if not piece:
-                return
+        piece = inflate.decompress(self.body[len(_GZIP_HEADER) :], PIECE_BYTES)
+        left = self.length - len(piece)
+        yield piece
+        while left:  # the length tells the end: output may be pending when all input is taken
+            piece = inflate.decompress(inflate.unconsumed_tail, PIECE_BYTES)
+            left -= len(piece)
             yield piece
 
 
@@ -168,7 +173,7 @@ class Origin:
 
 
 class Exposition:
-    """Store × catalog → drafts. `origin` tells of a target by its address; `self_series` renders the process-wide series."""
+    """From store and catalog to drafts. `origin` tells of a target by its address, `self_series` gives the process-wide series."""
 
     def __init__(
         self,
@@ -212,6 +217,10 @@ class Exposition:
             time.monotonic(),
         )
 
+    def shows(self, selection: Selection, addr: str) -> bool:
+        """Whether a target is on a page."""
+        return selection.takes(addr, lambda addr: self._origin(addr).group)
+
     def sources(self, addr: str) -> tuple[Snapshot, ...]:
         """The snapshots that a page of one target would show."""
         found = (self.store.visible(addr, name) for name in self._catalog.part_names)
@@ -229,10 +238,7 @@ class Exposition:
         snapshots: Iterable[Snapshot] = self.store.snapshots(part)
         if selection.takes_all:
             return list(snapshots)
-        return [snapshot for snapshot in snapshots if selection.takes(snapshot.addr, self._group)]
-
-    def _group(self, addr: str) -> str:
-        return self._origin(addr).group
+        return [snapshot for snapshot in snapshots if self.shows(selection, snapshot.addr)]
 
     def _blocks(self, part: str, snapshots: Sequence[Snapshot], selection: Selection) -> list[tuple[bytes, bytes]]:
         if not selection.plain:
@@ -271,22 +277,62 @@ def _only(text: bytes, names: frozenset[str]) -> bytes:
 
 
 @dataclass(slots=True, eq=False)
+class _Reader:
+    """One who asks for a page, and how often. Two gaps are kept: of one who comes in pairs, the shorter tells when to
+    expect him, the longer when he has gone."""
+
+    asked_at: float
+    gap_s: float = GAP_DEFAULT_S
+    gap_before_s: float = GAP_MIN_S
+
+    def ask(self, now: float) -> None:
+        self.gap_before_s = self.gap_s
+        self.gap_s = min(max(now - self.asked_at, GAP_MIN_S), GAP_MAX_S)
+        self.asked_at = now
+
+    def has_gone(self, now: float) -> bool:
+        return now - self.asked_at > ASKED_GAPS * max(self.gap_s, self.gap_before_s)
+
+    def expected_after(self, moment: float) -> float:
+        gaps = int((moment - self.asked_at) / self.gap_s) + 1
+        return self.asked_at + gaps * self.gap_s
+
+
+@dataclass(slots=True, eq=False)
 class _Kept:
-    """One selection's newest page, and who asks for it."""
+    """One selection's newest page, and who asks for it. Of one target's page, the snapshots that it shows."""
 
     page: Page | None = None
     building: asyncio.Task[Page] | None = None
-    again: bool = False  # something changed while it was built
-    asked_at: float = 0.0
-    gap_s: float = GAP_DEFAULT_S
+    again: bool = False  # a `redis_up` changed while it was built
+    readers: OrderedDict[Hashable, _Reader] = field(default_factory=OrderedDict)
     timer: asyncio.TimerHandle | None = None
-    sources: tuple[Snapshot, ...] = field(default=())
+    sources: tuple[Snapshot, ...] = ()
+
+    def note(self, reader: Hashable, now: float) -> None:
+        known = self.readers.get(reader)
+        if known is None:
+            self.readers[reader] = _Reader(now)
+            if len(self.readers) > READERS_MAX:
+                self.readers.popitem(last=False)
+        else:
+            known.ask(now)
+            self.readers.move_to_end(reader)
+
+    def rest(self) -> None:
+        """Keep it up no longer."""
+        self.readers.clear()
+        self.again = False
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class Pages:
     """Keeps pages for those who ask. A page is built just before its next expected scrape, on a scrape when it is older
-    than `min_interval_s` (before it, if older than `max_age_s`), and when a `redis_up` changed; never twice at once, and only if the store has changed.
-    `on_built` is told the page and the seconds it took."""
+    than `min_interval_s` (before it, if older than `max_age_s`), and when a `redis_up` changed, no sooner than
+    `min_interval_s` after the one before; never twice at once, and only if the store has changed. `on_built` is told the
+    page and the seconds it took."""
 
     def __init__(
         self,
@@ -299,26 +345,30 @@ class Pages:
         self._min_interval_s = min_interval_s
         self._max_age_s = max(min_interval_s, max_age_s)
         self._on_built = on_built
-        self._kept: OrderedDict[Selection, _Kept] = OrderedDict()
+        self._whole = _Kept()
+        self._others: OrderedDict[Selection, _Kept] = OrderedDict()
+        self._targets: OrderedDict[Selection, _Kept] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._build_s = 0.0
 
     @property
     def whole(self) -> Page | None:
         """The newest page of everything, for figures about it."""
-        kept = self._kept.get(WHOLE)
-        return kept.page if kept else None
+        return self._whole.page
 
-    async def page(self, selection: Selection = WHOLE, *, at_least: int = 0) -> Page:
+    async def page(self, selection: Selection = WHOLE, *, at_least: int = 0, reader: Hashable = None) -> Page:
         """The newest finished page. Waits for a build only if there is none that was kept up, or none that shows the
-        store's generation `at_least`."""
+        store's generation `at_least`. `reader` is whatever tells those who ask apart."""
         now = time.monotonic()
-        kept = self._note(selection, now)
+        kept = self._whole if selection == WHOLE else _of(self._others, selection, PAGES_MAX)
+        kept.note(reader, now)
+        self._arm(selection, kept, now)
         page = kept.page
-        if page is not None and now - page.gathered_at > self._max_age_s and page.generation != self._exposition.store.generation:
+        if page is not None and now - page.gathered_at > self._max_age_s and self._is_outdated(page):
             page = None  # nobody was expected now: a build takes milliseconds, and needs no server
         while page is None or page.generation < at_least:
-            page = await self._build(selection, kept)  # the second round at the latest begins after that generation
+            # the second round at the latest begins after that generation
+            page = await asyncio.shield(kept.building or self._start(selection, kept))
         if now - page.gathered_at > self._min_interval_s:
             self._refresh(selection, kept)
         return page
@@ -327,72 +377,67 @@ class Pages:
         """The page of one target, made when it is asked for and kept until one of its snapshots is replaced."""
         selection = Selection(addr=addr, plain=plain)
         sources = self._exposition.sources(addr)
-        kept = self._kept.get(selection)
-        if kept is not None and kept.page is not None and kept.sources == sources:
-            self._kept.move_to_end(selection)
-            return kept.page
-        kept = self._keep(selection)
-        page = await self._made(self._exposition.draft(selection))
-        kept.page, kept.sources = page, sources
-        return page
+        kept = _of(self._targets, selection, TARGET_PAGES_MAX)
+        if kept.sources != sources:
+            kept.sources = sources
+            kept.page = kept.building = None
+        page = kept.page
+        return page if page is not None else await asyncio.shield(kept.building or self._start(selection, kept))
+
+    def shows(self, selection: Selection, addr: str) -> bool:
+        """Whether a target is on a page."""
+        return self._exposition.shows(selection, addr)
 
     def up_changed(self) -> None:
-        """A target came up or went down: whoever asks should see it at once."""
-        for selection, kept in list(self._kept.items()):
-            if selection.addr is None and kept.timer is not None:
-                kept.again = kept.building is not None
-                self._refresh(selection, kept)
+        """A target came up or went down: whoever asks should see it soon."""
+        for selection, kept in [(WHOLE, self._whole), *self._others.items()]:
+            if kept.building is not None:
+                kept.again = True
+            elif kept.timer is not None:
+                self._hasten(selection, kept)
 
     def forget(self, addr: str) -> None:
-        for selection in [selection for selection in self._kept if selection.addr == addr]:
-            del self._kept[selection]
+        """A target was removed."""
+        for selection in [selection for selection in self._targets if selection.addr == addr]:
+            del self._targets[selection]
         self._exposition.forget(addr)
 
     async def close(self) -> None:
-        for kept in self._kept.values():
-            if kept.timer is not None:
-                kept.timer.cancel()
-            if kept.building is not None:
-                kept.building.cancel()
-        building = [kept.building for kept in self._kept.values() if kept.building is not None]
+        """Build no more."""
+        everything = [self._whole, *self._others.values(), *self._targets.values()]
+        for kept in everything:
+            kept.rest()
+        building = [kept.building for kept in everything if kept.building is not None]
+        for task in building:
+            task.cancel()
         await asyncio.gather(*building, return_exceptions=True)
         self._thread.shutdown()
 
     # -- when to build
 
-    def _keep(self, selection: Selection) -> _Kept:
-        kept = self._kept.get(selection)
-        if kept is None:
-            kept = self._kept[selection] = _Kept()
-            while len(self._kept) > PAGES_MAX:
-                _, oldest = self._kept.popitem(last=False)
-                if oldest.timer is not None:
-                    oldest.timer.cancel()
-        self._kept.move_to_end(selection)
-        return kept
-
-    def _note(self, selection: Selection, now: float) -> _Kept:
-        """Somebody asks: learn the interval, and be ready for the next time."""
-        kept = self._keep(selection)
-        if kept.asked_at:
-            kept.gap_s = min(max(now - kept.asked_at, GAP_MIN_S), GAP_MAX_S)
-        kept.asked_at = now
-        self._arm(selection, kept, now)
-        return kept
-
     def _arm(self, selection: Selection, kept: _Kept, now: float) -> None:
+        """Be ready for the next who is expected."""
+        lead_s = LEAD_S + 3 * self._build_s
+        moment = min(reader.expected_after(now + lead_s) for reader in kept.readers.values())
+        self._arm_at(selection, kept, moment - lead_s)
+
+    def _arm_at(self, selection: Selection, kept: _Kept, moment: float) -> None:
         if kept.timer is not None:
             kept.timer.cancel()
-        lead_s = 0.05 + 3 * self._build_s
-        # the next of the expected moments that lies ahead
-        gaps = int((now - kept.asked_at + lead_s) / kept.gap_s) + 1
-        delay_s = kept.asked_at + gaps * kept.gap_s - lead_s - now
-        kept.timer = asyncio.get_running_loop().call_later(max(0.01, delay_s), self._expect, selection, kept)
+        delay_s = max(0.0, moment - time.monotonic())
+        kept.timer = asyncio.get_running_loop().call_later(delay_s, self._expect, selection, kept)
+
+    def _hasten(self, selection: Selection, kept: _Kept) -> None:
+        """Build as soon as the page is old enough, whoever is expected."""
+        gathered_at = kept.page.gathered_at if kept.page is not None else 0.0
+        self._arm_at(selection, kept, gathered_at + self._min_interval_s)
 
     def _expect(self, selection: Selection, kept: _Kept) -> None:
         now = time.monotonic()
-        kept.timer = None
-        if now - kept.asked_at > ASKED_GAPS * kept.gap_s:
+        for reader in [reader for reader, habit in kept.readers.items() if habit.has_gone(now)]:
+            del kept.readers[reader]
+        if not kept.readers:
+            kept.rest()
             kept.page = None  # nobody comes any more; whoever does again gets a new one
             return
         self._refresh(selection, kept)
@@ -400,29 +445,18 @@ class Pages:
 
     def _refresh(self, selection: Selection, kept: _Kept) -> None:
         """Start a build, unless one runs or nothing has changed."""
-        if kept.building is None and kept.page is not None and kept.page.generation != self._exposition.store.generation:
+        if kept.building is None and kept.page is not None and self._is_outdated(kept.page):
             self._start(selection, kept)
+
+    def _is_outdated(self, page: Page) -> bool:
+        return page.generation != self._exposition.store.generation
 
     # -- building
 
-    async def _build(self, selection: Selection, kept: _Kept) -> Page:
-        """Join the build under way, or start one."""
-        return await asyncio.shield(kept.building or self._start(selection, kept))
-
     def _start(self, selection: Selection, kept: _Kept) -> asyncio.Task[Page]:
-        kept.again = False
-        kept.building = asyncio.get_running_loop().create_task(self._run(selection, kept))
-        return kept.building
-
-    async def _run(self, selection: Selection, kept: _Kept) -> Page:
-        try:
-            kept.page = await self._made(self._exposition.draft(selection))
-            return kept.page
-        finally:
-            kept.building = None
-            if kept.again:
-                kept.again = False
-                asyncio.get_running_loop().call_soon(self._refresh, selection, kept)
+        task = kept.building = asyncio.get_running_loop().create_task(self._made(self._exposition.draft(selection)))
+        task.add_done_callback(lambda task: self._finish(selection, kept, task))
+        return task
 
     async def _made(self, draft: Draft) -> Page:
         began = time.perf_counter()
@@ -431,5 +465,33 @@ class Pages:
         else:
             page = await asyncio.get_running_loop().run_in_executor(self._thread, draft.build)
         self._build_s = time.perf_counter() - began
-        self._on_built(page, self._build_s)
         return page
+
+    def _finish(self, selection: Selection, kept: _Kept, task: asyncio.Task[Page]) -> None:
+        """Keep what was built, unless a newer build has taken its place."""
+        current = kept.building is task
+        if current:
+            kept.building = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error("a page could not be built: %s: %s", type(error).__name__, error)
+            return
+        if current:
+            kept.page = task.result()
+        self._on_built(task.result(), self._build_s)
+        if kept.again and kept.timer is not None:
+            kept.again = False
+            self._hasten(selection, kept)
+
+
+def _of(pages: OrderedDict[Selection, _Kept], selection: Selection, limit: int) -> _Kept:
+    """The one of a selection, new if need be; the one that was longest unused makes room."""
+    kept = pages.get(selection)
+    if kept is None:
+        kept = pages[selection] = _Kept()
+        while len(pages) > limit:
+            pages.popitem(last=False)[1].rest()
+    pages.move_to_end(selection)
+    return kept

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from exporter import fastparse
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class _Labelled:
+class _Labelled(Collector):
     """A gauge whose values by label are read when it is rendered."""
 
     def __init__(self, name: str, help: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
@@ -72,7 +73,7 @@ class SelfMetrics:
 
     def read_labelled(self, name: str, help: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
         """The same with one label: `function` gives a number for each of its values."""
-        self.registry.register(_Labelled(f"{self._prefix}exporter_{name}", help, label, function))  # type: ignore[arg-type]
+        self.registry.register(_Labelled(f"{self._prefix}exporter_{name}", help, label, function))
 
     def render(self) -> bytes:
         """The text format, without prometheus-client's `_created` series."""

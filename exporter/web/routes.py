@@ -11,12 +11,14 @@ from typing import Protocol
 from aiohttp import web
 
 from exporter.errors import ConfigError
-from exporter.exposition import CONTENT_TYPE, Page, Pages
+from exporter.exposition import CONTENT_TYPE, Page, Pages, Selection
 from exporter.model import Target
 from exporter.selfmetrics import SelfMetrics
 from exporter.web import landing, query
 
 ALIVE_S = 5.0
+#: with `max_age` so many polls are started before the loop goes round
+HANDFUL = 50
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -94,8 +96,7 @@ class Web:
             ("/-/ready", "ready", self.ready),
             ("/", "landing", self.landing),
         ]
-        if self._settings.scrape_endpoint:
-            routes.append(("/scrape", "scrape", self.scrape))
+        routes.append(("/scrape", "scrape", self.scrape if self._settings.scrape_endpoint else self.no_scrape))
         return routes
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
@@ -120,14 +121,25 @@ class Web:
         max_age_s = query.max_age_s(request.query)
         deadline = time.monotonic() + query.wait_s(request.headers)
         self._selfmetrics.scrapes.inc()
+        at_least = 0
         if not self._fleet.first_round_done:
             await self._fleet.wait_first_round(deadline - time.monotonic())
-        at_least = 0
-        if max_age_s is not None:
-            watches = list(self._fleet.watches.values())
-            await asyncio.gather(*(watch.fresh(max_age_s, deadline) for watch in watches))
             at_least = self._generation()
-        return await self._send(request, await self._pages.page(selection, at_least=at_least))
+        if max_age_s is not None:
+            await self._freshen(selection, max_age_s, deadline)
+            at_least = self._generation()
+        reader = (request.remote, request.headers.get("User-Agent"))
+        return await self._send(request, await self._pages.page(selection, at_least=at_least, reader=reader))
+
+    async def _freshen(self, selection: Selection, max_age_s: float, deadline: float) -> None:
+        """Poll those targets of a selection whose values are older, until the (monotonic) deadline."""
+        chosen = [watch for addr, watch in self._fleet.watches.items() if self._pages.shows(selection, addr)]
+        polls = []
+        for number, watch in enumerate(chosen, 1):
+            polls.append(asyncio.ensure_future(watch.fresh(max_age_s, deadline)))
+            if number % HANDFUL == 0:
+                await asyncio.sleep(0)
+        await asyncio.gather(*polls)
 
     async def scrape(self, request: web.Request) -> web.StreamResponse:
         """One target."""
@@ -135,18 +147,22 @@ class Web:
         if not text:
             return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
         try:
+            max_age_s = query.max_age_s(request.query)
             watch = self._fleet.find(text)
         except ConfigError as error:
-            return self._refuse(400, f"target: {error}")
+            return self._refuse(400, str(error))
         if watch is None:
             return self._refuse(404, "target: not configured here; see --redis.addr and --redis-file")
-        max_age_s = query.max_age_s(request.query)
         self._selfmetrics.scrapes.inc()
         if watch.up is None or max_age_s is not None:
             await watch.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
         if self._settings.fail_when_stale and self._stale(watch.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
         return await self._send(request, await self._pages.of_target(watch.target.addr, plain=self._settings.plain_targets))
+
+    async def no_scrape(self, request: web.Request) -> web.StreamResponse:
+        """What stands in its place when it is switched off."""
+        return self._refuse(404, "switched off by --disable-scrape-endpoint")
 
     def _refuse(self, status: int, text: str) -> web.Response:
         self._selfmetrics.request_errors.inc()
@@ -162,6 +178,7 @@ class Web:
             response.content_length = len(page.body) + len(tail)
             await response.prepare(request)
             if request.method != "HEAD":
+                await response.write(b"")  # the headers by themselves: aiohttp may join them with what comes first
                 await response.write(page.body)
                 await response.write(tail)
         else:

@@ -1,0 +1,123 @@
+"""A stock of snapshots that pages are made of: three families in two parts, and the series about each target."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import Callable
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import fastparse
+from exporter.catalog import Catalog, label_forms, make_part, target_labels
+from exporter.exposition import Exposition, Origin, Page
+from exporter.model import Lane, Snapshot, counter, gauge
+from exporter.store import Store
+from exporter.targets import parse_address
+from exporter.vitals import Vitals, vitals_part
+
+CLIENTS = gauge("connected_clients", "Clients.")
+ROLE = gauge("instance_info", "What the server says of itself.", labels=("role",))
+CALLS = counter("commands_total", "Calls of a command.", labels=("cmd",))
+
+#: process-wide series, as short as can be
+SELF = b"# HELP redis_exporter_scrapes_total Scrapes.\n# TYPE redis_exporter_scrapes_total counter\nredis_exporter_scrapes_total 7.0\n"
+
+PATIENCE_S = 20.0
+
+
+class Stock:
+    """What a store holds of a few targets. `group` is the configured label of that name, and `role` one that clashes."""
+
+    def __init__(self, *, stale_policy: str = "drop", label_mode: str = "auto") -> None:
+        self.parts = {
+            "target": vitals_part("redis"),
+            "info": make_part("info", Lane.FAST, [CLIENTS, ROLE], namespace="redis"),
+            "stats": make_part("stats", Lane.STANDARD, [CALLS], namespace="redis"),
+        }
+        self.catalog = Catalog(tuple(self.parts.values()))
+        self.store = Store(self.catalog.part_names, stale_policy)
+        self.self_renders = 0
+        self._label_mode = label_mode
+        self._labels: dict[str, dict[str, fastparse.Labels]] = {}
+        self._groups: dict[str, str] = {}
+        self.exposition = Exposition(self.catalog, self.store, self.origin, self.self_series)
+
+    def add(self, addr: str, *, group: str = "", clients: int = 1, up: bool = True, polled_at: float | None = None) -> str:
+        """Put a target in stock, or a newer poll of it. Returns its address."""
+        target = parse_address(addr)
+        labels = (("role", "configured"), *((("group", group),) if group else ()))
+        pairs = (*target_labels(target, self._label_mode), *((n.encode(), v.encode()) for n, v in labels if self._label_mode != "never"))
+        self._labels[target.addr] = {name: label_forms(part, pairs) for name, part in self.parts.items()}
+        self._groups[target.addr] = group
+        polled_at = time.time() if polled_at is None else polled_at
+        if up:
+            self._write(target.addr, "info", polled_at, ((CLIENTS.name, clients, ()), (ROLE.name, 1, ("master",))))
+            self._write(target.addr, "stats", polled_at - 10, ((CALLS.name, 3, ("get",)), (CALLS.name, 4, ("set",))))
+        vitals = Vitals(lanes={})
+        vitals.up = up
+        self._put(target.addr, "target", polled_at, vitals.render(self.parts["target"], self._labels[target.addr]["target"]))
+        return target.addr
+
+    def origin(self, addr: str) -> Origin:
+        forms = self._labels[addr]
+        return Origin(forms["target"], forms.__getitem__, self._groups[addr])
+
+    def self_series(self) -> bytes:
+        self.self_renders += 1
+        return SELF
+
+    def _write(self, addr: str, part: str, polled_at: float, samples: tuple[tuple[str, float, tuple[str, ...]], ...]) -> None:
+        writer = fastparse.Writer(self.parts[part].rows, self._labels[addr][part])
+        for name, value, own in samples:
+            writer.add(self.parts[part].numbers[name], value, own)
+        self._put(addr, part, polled_at, writer.block())
+
+    def _put(self, addr: str, part: str, polled_at: float, block: fastparse.Block) -> None:
+        expires_at = float("inf") if part == "target" else time.monotonic() + 3600
+        lane = self.parts[part].lane
+        self.store.put(
+            Snapshot(addr, part, lane, block.samples, block.offsets, block.series, time.monotonic(), polled_at, expires_at)
+        )
+
+
+def plain_text(page: Page, now: float | None = None) -> str:
+    now = time.time() if now is None else now
+    return (b"".join(page.plain_pieces()) + page.plain_tail(now)).decode()
+
+
+def gunzip_one(body: bytes) -> bytes:
+    """The content of a body that is one gzip member and nothing else."""
+    member = zlib.decompressobj(31)
+    content = member.decompress(body)
+    assert member.eof
+    assert member.unused_data == b""
+    return content
+
+
+def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample by name and labels, as prometheus-client reads them. None may come twice."""
+    samples: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    families: set[str] = set()
+    for family in text_string_to_metric_families(text):
+        assert family.name not in families
+        families.add(family.name)
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in samples
+            samples[key] = sample.value
+    return samples
+
+
+def values_of(text: str, name: str) -> dict[str, float]:
+    """The values of one metric by the `addr` of their labels ("" without)."""
+    return {dict(labels).get("addr", ""): value for (sample, labels), value in samples_of(text).items() if sample == name}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, not for a time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "what was expected has not come"
+        await asyncio.sleep(0.005)

@@ -1,0 +1,57 @@
+"""Targets as the web side sees them, without polls: what a poll would do is told beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from exporter.model import Target
+from exporter.targets import parse_address
+
+
+class FakeWatch:
+    """Counts what it is asked for; `poll` is what a poll of it does."""
+
+    def __init__(self, target: Target, up: bool | None, poll: Callable[[], object] = lambda: None) -> None:
+        self.target = target
+        self.up = up
+        self.poll = poll
+        self.asked: list[tuple[float, float]] = []
+
+    async def fresh(self, max_age_s: float, deadline: float) -> None:
+        self.asked.append((max_age_s, deadline))
+        self.poll()
+
+
+class FakeFleet:
+    """All of them. `round_done` ends the first round."""
+
+    def __init__(self, watches: list[FakeWatch]) -> None:
+        self._watches = {watch.target.addr: watch for watch in watches}
+        self.round_done = asyncio.Event()
+        self.round_done.set()
+        self.waited_s: list[float] = []
+
+    @property
+    def watches(self) -> Mapping[str, FakeWatch]:
+        return self._watches
+
+    @property
+    def first_round_done(self) -> bool:
+        return self.round_done.is_set()
+
+    def find(self, text: str) -> FakeWatch | None:
+        for watch in self._watches.values():
+            if watch.target.alias == text:
+                return watch
+        return self._watches.get(parse_address(text).addr)
+
+    def states(self) -> Mapping[str, int]:
+        counts = Counter({True: "up", False: "down", None: "unknown"}[watch.up] for watch in self._watches.values())
+        return {state: counts[state] for state in ("up", "down", "unknown")}
+
+    async def wait_first_round(self, timeout_s: float) -> None:
+        """Until the round ends, however long that takes: how long it may take is written down."""
+        self.waited_s.append(timeout_s)
+        await self.round_done.wait()

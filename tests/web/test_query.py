@@ -1,0 +1,88 @@
+"""What a request asks for."""
+
+from __future__ import annotations
+
+import pytest
+from multidict import MultiDict
+
+from exporter.errors import ConfigError
+from exporter.exposition import WHOLE, Selection
+from exporter.web import query
+
+
+@pytest.mark.parametrize(
+    ("header", "takes"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("GZIP", True),
+        ("deflate, gzip;q=1.0, *;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0.001", True),
+        ("*", True),
+        ("*;q=0", False),
+        ("*, gzip;q=0", False),
+        ("gzip, *;q=0", True),
+        ("identity", False),
+        ("deflate, br", False),
+        ("gzip;q=", False),
+        ("gzip;q=nan", False),
+        ("notgzip", False),
+    ],
+)
+def test_gzip_is_sent_to_those_who_take_it(header: str, takes: bool) -> None:
+    assert query.accepts_gzip(header) is takes
+
+
+@pytest.mark.parametrize(
+    ("pairs", "selection"),
+    [
+        ([], WHOLE),
+        ([("part", "0/20")], Selection(shard=(0, 20))),
+        ([("part", "19/20")], Selection(shard=(19, 20))),
+        ([("group", "blue")], Selection(group="blue")),
+        ([("name[]", "redis_up"), ("name[]", "redis_x")], Selection(names=frozenset({"redis_up", "redis_x"}))),
+        ([("anything", "else")], WHOLE),
+    ],
+)
+def test_the_query_chooses_a_part_of_the_page(pairs: list[tuple[str, str]], selection: Selection) -> None:
+    assert query.selection(MultiDict(pairs)) == selection
+
+
+@pytest.mark.parametrize("text", ["", "1", "1/0", "20/20", "-1/20", "a/b", "1/20/3", " 1/20", "1/20\n", "\u0661/\u0662"])
+def test_a_part_that_is_none_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match="part=0/20"):
+        query.selection(MultiDict(part=text))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("2", 2.0), ("0.5", 0.5), ("1e3", 1000.0)])
+def test_max_age_is_seconds(text: str, seconds: float) -> None:
+    assert query.max_age_s(MultiDict(max_age=text)) == seconds
+
+
+def test_max_age_is_not_asked_for_by_default() -> None:
+    assert query.max_age_s(MultiDict()) is None
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "now", "5s"])
+def test_a_max_age_that_is_none_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match="max_age=2"):
+        query.max_age_s(MultiDict(max_age=text))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 2.0),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "10"}, 8.0),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "0.5"}, 0.4),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "0"}, 2.0),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "-3"}, 2.0),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "nan"}, 2.0),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "1e9"}, 2.0),
+        ({"X-Prometheus-Scrape-Timeout-Seconds": "soon"}, 2.0),
+    ],
+)
+def test_a_client_waits_for_eight_tenths_of_its_timeout(headers: dict[str, str], seconds: float) -> None:
+    assert query.wait_s(headers) == pytest.approx(seconds)

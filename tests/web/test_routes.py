@@ -1,0 +1,389 @@
+"""The endpoints, over real sockets of the loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientResponse, ClientSession
+from aiohttp.test_utils import TestServer
+
+from exporter import fastparse
+from exporter.exposition import CONTENT_TYPE, Draft, Page, Pages
+from exporter.selfmetrics import SelfMetrics
+from exporter.targets import parse_address
+from exporter.web.routes import ALIVE_S, Settings, Web
+from tests.stock import PATIENCE_S, SELF, Stock, gunzip_one, samples_of, until, values_of
+from tests.web.fleet import FakeFleet, FakeWatch
+
+A, B = "redis://a:6379", "redis://b:6379"
+SETTINGS = Settings(
+    version="1.2.3",
+    telemetry_path="/metrics",
+    health_strict=False,
+    scrape_endpoint=True,
+    plain_targets=True,
+    fail_when_stale=False,
+    ready_after_s=3600.0,
+)
+
+
+class Site:
+    """A program with two targets, one in group blue, that polls nothing; and a client of it."""
+
+    def __init__(self) -> None:
+        self.stock = Stock()
+        self.stock.add(A, group="blue", clients=1)
+        self.stock.add(B, clients=2)
+        self.fleet = FakeFleet([FakeWatch(dataclasses.replace(parse_address(A), alias="first"), True), FakeWatch(parse_address(B), True)])
+        self.selfmetrics = SelfMetrics("redis", "1.2.3")
+        self.pages = Pages(self.stock.exposition)
+        self.turned_at = time.monotonic()
+        self.stale: set[str] = set()
+        self._server: TestServer | None = None
+        self._client: ClientSession | None = None
+
+    async def start(self, **settings: object) -> None:
+        await self.stop_serving()
+        web = Web(
+            dataclasses.replace(SETTINGS, **settings),  # type: ignore[arg-type]
+            self.pages,
+            self.fleet,
+            self.selfmetrics,
+            turned_at=lambda: self.turned_at,
+            stale=self.stale.__contains__,
+            generation=lambda: self.stock.store.generation,
+        )
+        self._server = TestServer(web.app(), host="127.0.0.1")
+        await self._server.start_server()
+        self._client = ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
+
+    async def stop_serving(self) -> None:
+        if self._client is not None and self._server is not None:
+            await self._client.close()
+            await self._server.close()
+
+    async def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[ClientResponse, bytes]:
+        assert self._client is not None
+        assert self._server is not None
+        async with self._client.request(method, self._server.make_url(path), headers=headers) as response:
+            return response, await response.read()
+
+    async def text(self, path: str, status: int = 200, **headers: str) -> str:
+        response, body = await self.ask(path, **headers)
+        assert response.status == status, body
+        return body.decode()
+
+    def count(self, name: str) -> float:
+        return samples_of(self.selfmetrics.render().decode())[name, frozenset()]
+
+
+@pytest_asyncio.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    await site.start()
+    yield site
+    await site.stop_serving()
+    await site.pages.close()
+
+
+class TestMetrics:
+    async def test_all_targets_and_the_exporter_s_own_series(self, site: Site) -> None:
+        text = await site.text("/metrics")
+        assert values_of(text, "redis_connected_clients") == {A: 1, B: 2}
+        assert values_of(text, "redis_up") == {A: 1, B: 1}
+        assert SELF.decode() in text
+        assert 'redis_exporter_snapshot_age_seconds{addr="redis://a:6379"' in text
+
+    @pytest.mark.parametrize("encoding", ["identity", "gzip"])
+    async def test_the_headers_are_exact(self, site: Site, encoding: str) -> None:
+        response, body = await site.ask("/metrics", **{"Accept-Encoding": encoding})
+        assert response.headers["Content-Type"] == CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+        assert response.headers["Content-Length"] == str(len(body))
+        assert response.headers.get("Content-Encoding", "identity") == encoding
+        assert response.headers["Vary"] == "Accept-Encoding"
+
+    async def test_openmetrics_is_answered_with_the_text_format(self, site: Site) -> None:
+        response, _ = await site.ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+        assert response.headers["Content-Type"] == CONTENT_TYPE
+
+    async def test_the_compressed_page_is_one_member_of_the_plain_one(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("exporter.web.routes.time.time", lambda: 2e9)
+        _, plain = await site.ask("/metrics")
+        _, compressed = await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
+        assert gunzip_one(compressed) == plain
+
+    async def test_a_page_of_megabytes_comes_whole(self, site: Site) -> None:
+        text = b"# HELP x X.\n# TYPE x gauge\n" + b"".join(b'x{n="%d"} 1\n' % n for n in range(200_000))
+        site.stock.exposition._self_series = lambda: text
+        _, compressed = await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
+        response, plain = await site.ask("/metrics")
+        assert text in plain
+        assert text in gunzip_one(compressed)
+        assert response.headers["Content-Length"] == str(len(plain))
+
+    @pytest.mark.parametrize("encoding", ["identity", "gzip"])
+    async def test_head_is_get_without_a_body(self, site: Site, encoding: str) -> None:
+        got, _ = await site.ask("/metrics", **{"Accept-Encoding": encoding})
+        head, body = await site.ask("/metrics", "HEAD", **{"Accept-Encoding": encoding})
+        assert (head.status, body) == (200, b"")
+        assert head.headers["Content-Type"] == got.headers["Content-Type"]
+        assert int(head.headers["Content-Length"]) == pytest.approx(int(got.headers["Content-Length"]), abs=50)
+
+    async def test_a_scrape_makes_its_tail_and_nothing_else(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        await site.ask("/metrics")
+        made: list[str] = []
+        tail = Page.tail
+
+        def counted_tail(page: Page, now: float) -> bytes:
+            made.append("tail")
+            return tail(page, now)
+
+        monkeypatch.setattr(Page, "tail", counted_tail)
+        monkeypatch.setattr(Draft, "build", lambda draft: made.append("page"))
+        monkeypatch.setattr(fastparse, "Assembler", lambda *args: made.append("assembling"))
+        rendered = site.stock.self_renders
+        for _ in range(5):
+            await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
+        assert made == ["tail"] * 5
+        assert site.stock.self_renders == rendered
+
+    async def test_parts_together_are_the_whole(self, site: Site) -> None:
+        parts = [values_of(await site.text(f"/metrics?part={i}/3"), "redis_up") for i in range(3)]
+        assert sorted(addr for part in parts for addr in part) == [A, B]
+
+    async def test_groups_and_names(self, site: Site) -> None:
+        text = await site.text("/metrics?group=blue&name[]=redis_connected_clients&name[]=redis_up")
+        assert {name for name, _ in samples_of(text)} == {"redis_connected_clients", "redis_up"}
+        assert values_of(text, "redis_up") == {A: 1}
+
+    @pytest.mark.parametrize(("query", "says"), [("part=3/3", "part=0/20"), ("part=x", "part=0/20"), ("max_age=soon", "max_age=2")])
+    async def test_what_cannot_be_understood_is_answered_with_an_example(self, site: Site, query: str, says: str) -> None:
+        response, body = await site.ask(f"/metrics?{query}")
+        assert response.status == 400
+        assert response.content_type == "text/plain"
+        assert says in body.decode()
+
+    async def test_scrapes_are_counted_and_timed(self, site: Site) -> None:
+        for _ in range(3):
+            await site.ask("/metrics")
+        assert site.count("redis_exporter_scrapes_total") == 3
+        samples = samples_of(site.selfmetrics.render().decode())
+        name = "redis_exporter_http_request_duration_seconds_count"
+        assert samples[name, frozenset({("endpoint", "metrics")})] == 3
+
+    async def test_the_path_is_a_setting(self, site: Site) -> None:
+        await site.start(telemetry_path="/values")
+        assert "redis_up" in await site.text("/values")
+        await site.text("/metrics", 404)
+
+
+class TestMaxAge:
+    async def test_what_is_older_is_polled_and_the_page_shows_it(self, site: Site) -> None:
+        await site.text("/metrics")
+        for clients, watch in enumerate(site.fleet.watches.values(), 10):
+            watch.poll = lambda addr=watch.target.addr, clients=clients: site.stock.add(addr, clients=clients)  # type: ignore[misc]
+        assert values_of(await site.text("/metrics?max_age=0"), "redis_connected_clients") == {A: 10, B: 11}
+        assert [watch.asked[0][0] for watch in site.fleet.watches.values()] == [0.0, 0.0]
+
+    async def test_only_the_targets_on_the_page_are_polled(self, site: Site) -> None:
+        await site.text("/metrics?group=blue&max_age=3")
+        assert [len(watch.asked) for watch in site.fleet.watches.values()] == [1, 0]
+
+    async def test_the_wait_is_bounded_by_the_scraper_s_timeout(self, site: Site) -> None:
+        before = time.monotonic()
+        await site.text("/metrics?max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "100"})
+        [(_, deadline)] = site.fleet.watches[A].asked
+        assert before + 80 <= deadline <= time.monotonic() + 80
+
+    async def test_without_it_nothing_is_polled(self, site: Site) -> None:
+        await site.text("/metrics")
+        assert site.fleet.watches[A].asked == []
+
+
+class TestFirstRound:
+    async def test_a_scrape_waits_for_its_end(self, site: Site) -> None:
+        site.fleet.round_done.clear()
+        scrape = asyncio.ensure_future(site.text("/metrics"))
+        await until(lambda: site.fleet.waited_s)
+        assert not scrape.done()
+        site.stock.add(A, group="blue", clients=7)
+        site.fleet.round_done.set()
+        assert values_of(await scrape, "redis_connected_clients")[A] == 7
+
+    @pytest.mark.parametrize(
+        ("timeout", "at_least", "at_most"), [({}, 0.0, 2.0), ({"X-Prometheus-Scrape-Timeout-Seconds": "100"}, 2.0, 80.0)]
+    )
+    async def test_but_no_longer_than_the_scraper_would(
+        self, site: Site, timeout: dict[str, str], at_least: float, at_most: float
+    ) -> None:
+        site.fleet.round_done.clear()
+        scrape = asyncio.ensure_future(site.text("/metrics", **timeout))
+        await until(lambda: site.fleet.waited_s)
+        site.fleet.round_done.set()
+        await scrape
+        assert at_least < site.fleet.waited_s[0] <= at_most
+
+    async def test_who_comes_during_it_sees_what_is_there_by_now(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def give_up(timeout_s: float) -> None:
+            pass
+
+        monkeypatch.setattr(site.fleet, "wait_first_round", give_up)
+        site.fleet.round_done.clear()
+        await site.text("/metrics")
+        site.stock.add(B, clients=9)
+        assert values_of(await site.text("/metrics"), "redis_connected_clients")[B] == 9
+
+    async def test_afterwards_nobody_waits(self, site: Site) -> None:
+        await site.text("/metrics")
+        assert site.fleet.waited_s == []
+
+
+class TestScrape:
+    @pytest.mark.parametrize("target", ["first", A, "a", "REDIS://A", "redis://user:secret@a:6379/0"])
+    async def test_one_target_by_alias_or_address_without_its_labels(self, site: Site, target: str) -> None:
+        text = await site.text(f"/scrape?target={target}")
+        assert values_of(text, "redis_connected_clients") == {"": 1}
+        assert "blue" not in text
+        assert SELF.decode() not in text
+        assert 'redis_exporter_snapshot_age_seconds{lane="fast"}' in text
+        assert site.count("redis_exporter_scrapes_total") == 1
+
+    async def test_with_its_labels_where_that_is_asked_for(self, site: Site) -> None:
+        await site.start(plain_targets=False)
+        text = await site.text(f"/scrape?target={A}")
+        assert values_of(text, "redis_connected_clients") == {A: 1}
+
+    async def test_gzip_is_one_member(self, site: Site) -> None:
+        response, body = await site.ask(f"/scrape?target={A}", **{"Accept-Encoding": "gzip"})
+        assert response.headers["Content-Type"] == CONTENT_TYPE
+        assert b"redis_connected_clients 1\n" in gunzip_one(body)
+
+    @pytest.mark.parametrize(
+        ("path", "status", "says"),
+        [
+            ("/scrape", 400, "/scrape?target=redis://"),
+            ("/scrape?target=", 400, "/scrape?target=redis://"),
+            ("/scrape?target=http://a", 400, "redis://"),
+            (f"/scrape?target={A}&max_age=soon", 400, "max_age=2"),
+            ("/scrape?target=redis://elsewhere:6379", 404, "--redis.addr"),
+        ],
+    )
+    async def test_what_cannot_be_answered_says_what_to_write_and_is_counted(
+        self, site: Site, path: str, status: int, says: str
+    ) -> None:
+        assert says in await site.text(path, status)
+        assert site.count("redis_target_scrape_request_errors_total") == 1
+        assert site.count("redis_exporter_scrapes_total") == 0
+
+    @pytest.mark.parametrize("target", ["http://user:s3cret@a", "redis://user:s3cret@elsewhere", "redis://user:s3cret/x@a"])
+    async def test_no_refusal_repeats_a_password(self, site: Site, target: str) -> None:
+        response, body = await site.ask(f"/scrape?target={target}")
+        assert response.status in (400, 404)
+        assert b"s3cret" not in body
+
+    async def test_switched_off_it_names_the_flag(self, site: Site) -> None:
+        await site.start(scrape_endpoint=False)
+        assert "--disable-scrape-endpoint" in await site.text(f"/scrape?target={A}", 404)
+
+    async def test_a_target_that_is_down_is_answered_all_the_same(self, site: Site) -> None:
+        site.stock.add(A, group="blue", up=False)
+        site.fleet.watches[A].up = False
+        assert values_of(await site.text(f"/scrape?target={A}"), "redis_up") == {"": 0}
+
+    async def test_with_the_fail_policy_what_is_stale_is_503(self, site: Site) -> None:
+        site.stale.add(A)
+        assert "redis_up" in await site.text(f"/scrape?target={A}")
+        await site.start(fail_when_stale=True)
+        assert "too old" in await site.text(f"/scrape?target={A}", 503)
+        assert "redis_up" in await site.text(f"/scrape?target={B}")
+
+    async def test_a_target_that_was_never_tried_is_polled_first(self, site: Site) -> None:
+        watch = site.fleet.watches[A]
+        watch.up = None
+        watch.poll = lambda: site.stock.add(A, clients=8)
+        assert values_of(await site.text(f"/scrape?target={A}"), "redis_connected_clients") == {"": 8}
+        assert len(watch.asked) == 1
+        assert site.fleet.watches[B].asked == []
+
+    async def test_max_age_polls_what_is_older(self, site: Site) -> None:
+        watch = site.fleet.watches[A]
+        watch.poll = lambda: site.stock.add(A, clients=8)
+        assert values_of(await site.text(f"/scrape?target={A}&max_age=1.5"), "redis_connected_clients") == {"": 8}
+        assert [max_age_s for max_age_s, _ in watch.asked] == [1.5]
+
+
+class TestHealth:
+    OK = '{"status":"ok"}'
+    ERROR = '{"status":"error","message":"Cannot connect to Redis"}'
+
+    @pytest.mark.parametrize(
+        ("ups", "body"), [((True, True), OK), ((True, False), OK), ((None, False), OK), ((None, None), OK), ((False, False), ERROR)]
+    )
+    async def test_is_ok_unless_no_target_can_be_reached(self, site: Site, ups: tuple[bool | None, bool | None], body: str) -> None:
+        for watch, up in zip(site.fleet.watches.values(), ups, strict=True):
+            watch.up = up
+        response, got = await site.ask("/health")
+        assert (response.status, got.decode()) == (200, body)
+        assert response.content_type == "application/json"
+
+    @pytest.mark.parametrize(("path", "setting"), [("/health?strict=1", False), ("/health", True)])
+    async def test_is_503_then_if_asked_to_be_strict(self, site: Site, path: str, setting: bool) -> None:
+        await site.start(health_strict=setting)
+        assert await site.text(path, 200) == self.OK
+        for watch in site.fleet.watches.values():
+            watch.up = False
+        assert await site.text(path, 503) == self.ERROR
+
+    async def test_healthy_while_the_loop_turns(self, site: Site) -> None:
+        assert await site.text("/-/healthy") == "ok\n"
+        site.turned_at = time.monotonic() - ALIVE_S - 1
+        assert "event loop" in await site.text("/-/healthy", 503)
+
+    async def test_ready_once_every_target_was_attempted(self, site: Site) -> None:
+        site.fleet.round_done.clear()
+        await site.text("/-/ready", 503)
+        site.fleet.round_done.set()
+        assert await site.text("/-/ready") == "ok\n"
+
+    async def test_ready_also_once_a_deadline_has_passed(self, site: Site) -> None:
+        site.fleet.round_done.clear()
+        await site.start(ready_after_s=0.0)
+        assert await site.text("/-/ready") == "ok\n"
+
+
+class TestAll:
+    async def test_the_landing_page_shows_the_version_and_the_counts(self, site: Site) -> None:
+        site.fleet.watches[B].up = False
+        response, body = await site.ask("/")
+        assert response.content_type == "text/html"
+        assert b"1.2.3" in body
+        assert b"<b>1</b>up" in body
+        assert b"<b>1</b>down" in body
+
+    async def test_what_is_not_there_is_404_as_text(self, site: Site) -> None:
+        response, _ = await site.ask("/nothing")
+        assert (response.status, response.content_type) == (404, "text/plain")
+
+    @pytest.mark.parametrize("path", ["/metrics", "/scrape", "/health", "/-/healthy", "/-/ready", "/"])
+    async def test_only_get_and_head_are_answered(self, site: Site, path: str) -> None:
+        for method in ("POST", "PUT", "DELETE"):
+            response, _ = await site.ask(path, method)
+            assert response.status == 405
+        head, body = await site.ask(f"{path}?target={A}", "HEAD")
+        assert (head.status, body) == (200, b"")
+
+    async def test_a_client_that_leaves_early_harms_nobody(self, site: Site) -> None:
+        text = b"# HELP x X.\n# TYPE x gauge\n" + b"".join(b'x{n="%d"} 1\n' % n for n in range(200_000))
+        site.stock.exposition._self_series = lambda: text
+        await site.text("/metrics")
+        assert site._server is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", site._server.port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(reader.readline(), PATIENCE_S)
+        writer.transport.abort()
+        assert "redis_up" in await site.text("/metrics")
