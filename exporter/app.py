@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import uvloop
@@ -61,7 +62,7 @@ class App:
         self._vitals_part = vitals_part(metrics.namespace)
         self.catalog = Catalog([self._vitals_part, *self._parts], hidden)
         self.store = Store(self.catalog.part_names, options.poll.stale_policy)
-        self.selfmetrics = SelfMetrics(metrics.namespace, __version__, only_redis=metrics.redis_only_metrics)
+        self.selfmetrics = SelfMetrics(metrics.namespace, __version__, fastparse.ENGINE, only_redis=metrics.redis_only_metrics)
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed)
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight)
@@ -91,7 +92,7 @@ class App:
     def _read_gauges(self) -> None:
         selfmetrics = self.selfmetrics
         selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
-        selfmetrics.read("page_age_seconds", "Age of the newest page of everything when it was replaced.", self._page_age_s)
+        selfmetrics.read("page_age_seconds", "Age of the newest page of everything when the next one was begun.", self._page_age_s)
         selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
         running = {part.lane for part in self._parts}
         selfmetrics.read_labelled(
@@ -103,11 +104,11 @@ class App:
 
     def _page_age_s(self) -> float:
         page = self.pages.whole
-        return 0.0 if page is None else asyncio.get_running_loop().time() - page.gathered_at
+        return 0.0 if page is None else time.monotonic() - page.gathered_at
 
     def _note_page(self, page: Page, seconds: float) -> None:
         self.selfmetrics.build_seconds.observe(seconds)
-        if page is self.pages.whole or self.pages.whole is None:
+        if page is self.pages.whole:
             self.selfmetrics.page_bytes.labels("plain").set(page.length)
             self.selfmetrics.page_bytes.labels("gzip").set(len(page.body))
 

@@ -12,8 +12,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporter import fastparse
-
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -35,7 +33,7 @@ class _Labelled(Collector):
 class SelfMetrics:
     """`only_redis` leaves out build information and the process's own figures, as `--redis-only-metrics` asks."""
 
-    def __init__(self, namespace: str, version: str, *, only_redis: bool = False) -> None:
+    def __init__(self, namespace: str, version: str, engine: str, *, only_redis: bool = False) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self._namespace = namespace
         prefix = f"{namespace}_" if namespace else ""
@@ -48,7 +46,7 @@ class SelfMetrics:
                 ["version", "commit_sha", "build_date", "python_version", "engine"],
                 registry=self.registry,
             )
-            info.labels(version, "", "", platform.python_version(), fastparse.ENGINE).set(1)
+            info.labels(version, "", "", platform.python_version(), engine).set(1)
         self.scrapes = Counter(f"{prefix}exporter_scrapes", "Scrapes that were answered.", registry=self.registry)
         self.request_errors = Counter(
             f"{prefix}target_scrape_request_errors", "Requests for one target that were refused.", registry=self.registry

@@ -7,7 +7,6 @@ import platform
 import prometheus_client
 import pytest
 
-from exporter import fastparse
 from exporter.selfmetrics import SelfMetrics
 from tests.stock import samples_of
 
@@ -17,7 +16,7 @@ def names(metrics: SelfMetrics) -> set[str]:
 
 
 def test_all_of_the_contract_s_names_are_there() -> None:
-    metrics = SelfMetrics("redis", "1.2.3")
+    metrics = SelfMetrics("redis", "1.2.3", "compiled")
     metrics.read("page_age_seconds", "Age.", lambda: 0.5)
     metrics.read_labelled("targets", "Targets by state.", "state", lambda: {"up": 2, "down": 1})
     metrics.request_seconds.labels("metrics").observe(0.001)
@@ -41,29 +40,29 @@ def test_all_of_the_contract_s_names_are_there() -> None:
 
 @pytest.mark.parametrize(("namespace", "prefix"), [("redis", "redis_"), ("cache", "cache_"), ("", "")])
 def test_the_namespace_stands_before_all_but_the_process_s_own(namespace: str, prefix: str) -> None:
-    found = names(SelfMetrics(namespace, "1"))
+    found = names(SelfMetrics(namespace, "1", "compiled"))
     own = {name for name in found if not name.startswith("process_")}
     assert f"{prefix}exporter_scrapes_total" in own
     assert all(name.startswith((f"{prefix}exporter_", f"{prefix}target_")) for name in own)
 
 
 def test_build_information_tells_the_version_and_the_engine() -> None:
-    samples = samples_of(SelfMetrics("redis", "1.2.3").render().decode())
+    samples = samples_of(SelfMetrics("redis", "1.2.3", "compiled").render().decode())
     [labels] = [dict(labels) for name, labels in samples if name == "redis_exporter_build_info"]
     assert labels.keys() == {"version", "commit_sha", "build_date", "python_version", "engine"}
     assert labels["version"] == "1.2.3"
     assert labels["python_version"] == platform.python_version()
-    assert labels["engine"] == fastparse.ENGINE
+    assert labels["engine"] == "compiled"
 
 
 def test_redis_only_leaves_out_the_build_and_the_process() -> None:
-    found = names(SelfMetrics("redis", "1", only_redis=True))
+    found = names(SelfMetrics("redis", "1", "compiled", only_redis=True))
     assert "redis_exporter_scrapes_total" in found
     assert not {name for name in found if name.startswith("process_") or name.endswith("build_info")}
 
 
 def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None:
-    metrics = SelfMetrics("redis", "1")
+    metrics = SelfMetrics("redis", "1", "compiled")
     metrics.scrapes.inc()
     assert b"_created" not in metrics.render()
     other = prometheus_client.CollectorRegistry()
@@ -72,7 +71,7 @@ def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None
 
 
 def test_gauges_are_read_when_they_are_rendered() -> None:
-    metrics = SelfMetrics("redis", "1")
+    metrics = SelfMetrics("redis", "1", "compiled")
     states = {"up": 1}
     metrics.read_labelled("targets", "Targets by state.", "state", lambda: states)
     metrics.render()
@@ -81,13 +80,13 @@ def test_gauges_are_read_when_they_are_rendered() -> None:
 
 
 def test_two_can_stand_side_by_side() -> None:
-    one, other = SelfMetrics("redis", "1"), SelfMetrics("redis", "1")
+    one, other = SelfMetrics("redis", "1", "compiled"), SelfMetrics("redis", "1", "compiled")
     one.scrapes.inc()
     assert b"redis_exporter_scrapes_total 0.0" in other.render()
     assert b"redis_exporter_scrapes_total 1.0" in one.render()
 
 
 def test_every_family_has_a_type_and_a_full_sentence_for_help() -> None:
-    for line in SelfMetrics("redis", "1").render().decode().splitlines():
+    for line in SelfMetrics("redis", "1", "compiled").render().decode().splitlines():
         if line.startswith("# HELP redis"):
             assert line.endswith(".")

@@ -40,7 +40,7 @@ class Site:
         self.stock.add(A, group="blue", clients=1)
         self.stock.add(B, clients=2)
         self.fleet = FakeFleet([FakeWatch(dataclasses.replace(parse_address(A), alias="first"), True), FakeWatch(parse_address(B), True)])
-        self.selfmetrics = SelfMetrics("redis", "1.2.3")
+        self.selfmetrics = SelfMetrics("redis", "1.2.3", "compiled")
         self.pages = Pages(self.stock.exposition)
         self.turned_at = time.monotonic()
         self.stale: set[str] = set()
