@@ -33,7 +33,14 @@ if BUILDS[build] is not None:
     from Cython.Build import cythonize
 
     compile_args, link_args, changed = BUILDS[build]
-    warnings = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-missing-field-initializers"]
+    warnings = [
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused-function",
+        "-Wno-unused-parameter",
+        "-Wno-cast-function-type",
+        "-Wno-missing-field-initializers",
+    ]
     macros = [("CYTHON_TRACE_NOGIL", "1")] if build == "debug" else []
     modules = [
         Extension(

@@ -23,9 +23,7 @@ def recorded(version: str, name: str) -> bytes:
 
 def part_of(name: str, hidden: frozenset[str] = frozenset()) -> Part:
     collector = COLLECTORS[name]
-    return make_part(
-        name, collector.lane, collector.families, namespace="redis", hidden=hidden, wanted_fields=collector.wanted_fields
-    )
+    return make_part(name, collector.lane, collector.families, namespace="redis", hidden=hidden, wanted_fields=collector.wanted_fields)
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,14 @@ def recorded_fleet(targets: int, with_commands: bool) -> RecordedFleet:
 def _few_commands(text: bytes, count: int) -> bytes:
     """The statistics of so many commands: what an application uses, of all that a server knows."""
     lines = text.splitlines()
-    names = [line.split(b":")[0].removeprefix(b"latency_percentiles_usec_") for line in lines if line.startswith(b"latency_percentiles_usec_")]
+    names = [
+        line.split(b":")[0].removeprefix(b"latency_percentiles_usec_") for line in lines if line.startswith(b"latency_percentiles_usec_")
+    ]
     chosen = set(names[:count])
     kept = [
         line
         for line in lines
-        if line.startswith(b"errorstat_")
-        or (line.startswith((b"cmdstat_", b"latency_percentiles_usec_")) and _command(line) in chosen)
+        if line.startswith(b"errorstat_") or (line.startswith((b"cmdstat_", b"latency_percentiles_usec_")) and _command(line) in chosen)
     ]
     return b"\r\n".join(kept)
 

@@ -5,6 +5,7 @@ Written to be read. `_fastparse.pyi` states the types; what happens to each kind
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -423,7 +424,9 @@ class Writer:
             raise ValueError(f"{name.decode()} has {len(labels)} labels, not {len(values)}")
         pairs = list(zip(labels, values, strict=True)) + ([extra] if extra else [])
         self._page.begin(family, name)
-        own = [b'%s="%s"' % (label, escape(v if isinstance(v, bytes) else v.encode("utf-8", "replace"), self._label_max)) for label, v in pairs]
+        own = [
+            b'%s="%s"' % (label, escape(v if isinstance(v, bytes) else v.encode("utf-8", "replace"), self._label_max)) for label, v in pairs
+        ]
         self._page.add(format_value(value), own, suffix)
 
     def merge(self, block: Block) -> None:
@@ -442,9 +445,7 @@ class Writer:
 
 
 class Assembler:
-    def __init__(
-        self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]
-    ) -> None:
+    def __init__(self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]) -> None:
         columns = [[(samples, _offsets(samples, offsets)) for samples, offsets in part] for part in blocks]
         pieces = []
         for header, (part, family) in zip(headers, cells, strict=True):
@@ -471,7 +472,7 @@ def _offsets(samples: bytes, offsets: bytes) -> tuple[int, ...]:
     if len(offsets) % 4 or not offsets:
         raise ValueError("offsets are 4 bytes each, and one at least")
     numbers = struct.unpack(f"={len(offsets) // 4}i", offsets)
-    if numbers[0] != 0 or numbers[-1] != len(samples) or any(a > b for a, b in zip(numbers, numbers[1:], strict=False)):
+    if numbers[0] != 0 or numbers[-1] != len(samples) or any(a > b for a, b in itertools.pairwise(numbers)):
         raise ValueError("offsets do not fit their samples")
     return numbers
 
@@ -479,7 +480,7 @@ def _offsets(samples: bytes, offsets: bytes) -> tuple[int, ...]:
 def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
     numbers = _offsets(samples, offsets)
     texts = []
-    for family, (begin, end) in enumerate(zip(numbers, numbers[1:], strict=False)):
+    for family, (begin, end) in enumerate(itertools.pairwise(numbers)):
         head = b"{" + labels.special.get(family, labels.text)
         lines = []
         for line in samples[begin:end].splitlines(keepends=True) if len(head) > 1 else [samples[begin:end]]:
@@ -500,7 +501,7 @@ def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, byte
 def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
     numbers = _offsets(samples, offsets)
     end = b" %d\n" % at_ms
-    texts = [samples[begin:stop].replace(b"\n", end) for begin, stop in zip(numbers, numbers[1:], strict=False)]
+    texts = [samples[begin:stop].replace(b"\n", end) for begin, stop in itertools.pairwise(numbers)]
     ends = [0]
     for text in texts:
         ends.append(ends[-1] + len(text))

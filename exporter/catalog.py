@@ -83,9 +83,7 @@ def compile_plan(
                 rows.append((name, fastparse.FIELD, keys, int(source.how), labels))
             case Record():
                 pairs = tuple((label.encode(), sub.encode()) for label, sub in source.labels)
-                rows.append(
-                    (name, fastparse.RECORD, number(source.pattern), source.sub.encode(), int(source.how), pairs, source.fill)
-                )
+                rows.append((name, fastparse.RECORD, number(source.pattern), source.sub.encode(), int(source.how), pairs, source.fill))
             case Open():
                 rows.append(
                     (

@@ -209,7 +209,7 @@ class Command:
 
     @classmethod
     def of(cls, *args: str | bytes | int) -> Command:
-        return cls(args, pack_command(args))
+        return cls(args, pack_command(args))  # type: ignore[arg-type]  # its stub knows tuples of one element only
 
     @property
     def name(self) -> str:

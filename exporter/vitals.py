@@ -16,13 +16,9 @@ from exporter.model import Dialect, Lane, counter, gauge
 
 PART_NAME = "target"
 
-UP = gauge(
-    "up", "1 if the newest finished poll got a valid INFO and began within two intervals, else 0.", dialect=Dialect.GO
-)
+UP = gauge("up", "1 if the newest finished poll got a valid INFO and began within two intervals, else 0.", dialect=Dialect.GO)
 DOWN = gauge("exporter_target_down", "1 while the target is down, with the reason.", labels=("reason",))
-DURATION = gauge(
-    "exporter_last_scrape_duration_seconds", "How long the newest finished poll of the target took.", dialect=Dialect.GO
-)
+DURATION = gauge("exporter_last_scrape_duration_seconds", "How long the newest finished poll of the target took.", dialect=Dialect.GO)
 CONNECT = gauge(
     "exporter_last_scrape_connect_time_seconds",
     "How long the newest connection took to make: name, connect, TLS and AUTH.",
@@ -34,21 +30,15 @@ ERROR = gauge(
     labels=("err",),
     dialect=Dialect.GO,
 )
-LAST_SUCCESS = gauge(
-    "exporter_snapshot_last_success_timestamp_seconds", "When the newest snapshot of a lane was taken.", labels=("lane",)
-)
+LAST_SUCCESS = gauge("exporter_snapshot_last_success_timestamp_seconds", "When the newest snapshot of a lane was taken.", labels=("lane",))
 STALE = gauge("exporter_snapshot_stale", "1 if the newest snapshot of a lane is older than it may be.", labels=("lane",))
 POLLS = counter("exporter_target_polls_total", "Polls of the target that ended, well or not.", labels=("lane",))
 FAILURES = counter("exporter_target_poll_failures_total", "Polls of the target that failed.", labels=("reason",))
-SKIPPED = counter(
-    "exporter_target_polls_skipped_total", "Polls that were due while the one before still ran.", labels=("lane",)
-)
+SKIPPED = counter("exporter_target_polls_skipped_total", "Polls that were due while the one before still ran.", labels=("lane",))
 SERIES = gauge("exporter_target_series", "How many samples the target's newest snapshots hold.")
 DROPPED = counter("exporter_target_values_dropped_total", "Values of the target's replies that were no numbers.")
 SUCCESS = gauge("exporter_collector_success", "1 if the collector's newest run went well, else 0.", labels=("collector",))
-SUPPORTED = gauge(
-    "exporter_collector_supported", "0 if the server refuses every command of the collector, else 1.", labels=("collector",)
-)
+SUPPORTED = gauge("exporter_collector_supported", "0 if the server refuses every command of the collector, else 1.", labels=("collector",))
 
 FAMILIES = (
     UP,

@@ -126,7 +126,9 @@ def mutations(text: bytes, rnd: random.Random) -> Iterator[bytes]:
             if choice < 0.3 and at < len(broken):
                 broken[at] = rnd.choice(b'\r\n:=,-+.e%\\"059p\xff\xc3 #_')
             elif choice < 0.6:
-                broken[at:at] = rnd.choice([b"\n", b"\r\n", b":", b"cmdstat_x:y:calls=1,usec=2\r\n", b"\nmaster_3_host:h\r\n", b"inf", b"\ndb1:keys=2\n"])
+                broken[at:at] = rnd.choice(
+                    [b"\n", b"\r\n", b":", b"cmdstat_x:y:calls=1,usec=2\r\n", b"\nmaster_3_host:h\r\n", b"inf", b"\ndb1:keys=2\n"]
+                )
             elif choice < 0.8:
                 del broken[at : at + rnd.randint(1, 40)]
             else:
@@ -194,7 +196,27 @@ def test_client_lists_are_read_alike(path: pathlib.Path) -> None:
 
 
 CLIENT = st.lists(
-    st.sampled_from([b"id=1", b"addr=1.2.3.4:5", b"addr=/a b=c fd", b"laddr=x", b"fd=5", b"name=a=b", b"name=", b"omem=12", b"tot-mem=x", b"idle=3", b"age=99", b"fd=", b"x", b"db=0", b"user=\xff", b"cmd=NULL", b" "]),
+    st.sampled_from(
+        [
+            b"id=1",
+            b"addr=1.2.3.4:5",
+            b"addr=/a b=c fd",
+            b"laddr=x",
+            b"fd=5",
+            b"name=a=b",
+            b"name=",
+            b"omem=12",
+            b"tot-mem=x",
+            b"idle=3",
+            b"age=99",
+            b"fd=",
+            b"x",
+            b"db=0",
+            b"user=\xff",
+            b"cmd=NULL",
+            b" ",
+        ]
+    ),
     max_size=12,
 ).map(b" ".join)
 

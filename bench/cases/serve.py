@@ -43,7 +43,12 @@ async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]
     return [
         plain(f"{what}: page", len(page) / 1e6, "MB", f"{kept.series:,} series, {len(kept.body) / 1e6:.2f} MB compressed"),
         plain(f"{what}: copy of the page", copied_us / 1e3, "ms"),
-        at_most(f"{what}: assembling / copy", assembled_us / copied_us, 4, detail=f"{assembled_us / 1e3:.2f} ms in pieces of {PIECE_BYTES // 1024} kB"),
+        at_most(
+            f"{what}: assembling / copy",
+            assembled_us / copied_us,
+            4,
+            detail=f"{assembled_us / 1e3:.2f} ms in pieces of {PIECE_BYTES // 1024} kB",
+        ),
         plain(f"{what}: gathering on the loop", gathered_us / 1e3, "ms"),
         plain(f"{what}: assembling and compressing in the thread", built_s * 1e3, "ms"),
         at_most(f"{what}: loop lag p99 meanwhile", lag_s * 1e3, 5, "ms"),

@@ -134,7 +134,9 @@ MEMORY = (
     go_gauge("memory_used_startup_bytes", "Memory the server used when it had just started.", Field("used_memory_startup")),
     go_gauge("memory_used_dataset_bytes", "Memory of the data.", Field("used_memory_dataset")),
     gauge("memory_used_peak_ratio", "Used memory as a part of its peak.", Field("used_memory_peak_perc", How.PERCENT)),
-    gauge("memory_used_dataset_ratio", "Memory of the data as a part of what is not start-up.", Field("used_memory_dataset_perc", How.PERCENT)),
+    gauge(
+        "memory_used_dataset_ratio", "Memory of the data as a part of what is not start-up.", Field("used_memory_dataset_perc", How.PERCENT)
+    ),
     go_gauge("number_of_cached_scripts", "Scripts that EVAL and SCRIPT LOAD left in the cache.", Field("number_of_cached_scripts")),
     go_gauge("number_of_functions", "Functions loaded.", Field("number_of_functions"), since="7.0"),
     go_gauge("number_of_libraries", "Libraries of functions loaded.", Field("number_of_libraries"), since="7.0"),
@@ -273,7 +275,9 @@ PERSISTENCE = (
     go_gauge("aof_last_write_status", "1 if the newest write to the append-only file went well.", Field("aof_last_write_status", How.FLAG)),
     go_gauge("module_fork_in_progress", "1 while a module has forked.", Field("module_fork_in_progress")),
     go_gauge("module_fork_last_cow_size", "Bytes copied on write during a module's newest fork.", Field("module_fork_last_cow_size")),
-    gauge("slot_migration_fork_in_progress", "1 while a fork sends slots away.", Field("slot_migration_fork_in_progress"), since="valkey 9.1"),
+    gauge(
+        "slot_migration_fork_in_progress", "1 while a fork sends slots away.", Field("slot_migration_fork_in_progress"), since="valkey 9.1"
+    ),
 )
 
 STATS = (
@@ -285,7 +289,11 @@ STATS = (
     go_counter("net_output_bytes_total", "Bytes written to the network.", Field("total_net_output_bytes")),
     go_counter("net_repl_input_bytes_total", "Bytes read for replication.", Field("total_net_repl_input_bytes"), since="7.0"),
     go_counter("net_repl_output_bytes_total", "Bytes written for replication.", Field("total_net_repl_output_bytes"), since="7.0"),
-    gauge("instantaneous_input_bytes_per_second", "Bytes read a second, by the server's own average.", Field("instantaneous_input_kbps", How.KIB)),
+    gauge(
+        "instantaneous_input_bytes_per_second",
+        "Bytes read a second, by the server's own average.",
+        Field("instantaneous_input_kbps", How.KIB),
+    ),
     gauge(
         "instantaneous_output_bytes_per_second",
         "Bytes written a second, by the server's own average.",
@@ -332,7 +340,9 @@ STATS = (
     go_counter("evicted_keys_total", "Keys evicted because of maxmemory.", Field("evicted_keys")),
     go_counter("evicted_clients_total", "Clients evicted because of maxmemory-clients.", Field("evicted_clients"), since="7.0"),
     go_counter("evicted_scripts_total", "Scripts evicted from the cache.", Field("evicted_scripts"), since="7.4"),
-    go_counter("eviction_exceeded_time_ms_total", "Milliseconds spent above maxmemory.", Field("total_eviction_exceeded_time"), since="7.0"),
+    go_counter(
+        "eviction_exceeded_time_ms_total", "Milliseconds spent above maxmemory.", Field("total_eviction_exceeded_time"), since="7.0"
+    ),
     go_gauge(
         "current_eviction_exceeded_time_ms",
         "Milliseconds since memory rose above maxmemory; 0: it is below.",
@@ -347,13 +357,18 @@ STATS = (
     go_gauge("latest_fork_seconds", "How long the newest fork took.", Field("latest_fork_usec", How.USEC)),
     counter("forks_total", "Forks since the server started.", Field("total_forks")),
     go_gauge("migrate_cached_sockets_total", "Sockets open for MIGRATE.", Field("migrate_cached_sockets")),
-    go_gauge("slave_expires_tracked_keys", "Keys with an expiry that a writable replica keeps track of.", Field("slave_expires_tracked_keys")),
+    go_gauge(
+        "slave_expires_tracked_keys", "Keys with an expiry that a writable replica keeps track of.", Field("slave_expires_tracked_keys")
+    ),
     go_gauge("defrag_hits", "Values moved by active defragmentation.", Field("active_defrag_hits")),
     go_gauge("defrag_misses", "Moves of values that active defragmentation gave up.", Field("active_defrag_misses")),
     go_gauge("defrag_key_hits", "Keys that active defragmentation worked on.", Field("active_defrag_key_hits")),
     go_gauge("defrag_key_misses", "Keys that active defragmentation left as they were.", Field("active_defrag_key_misses")),
     counter(
-        "active_defrag_seconds_total", "Time that fragmentation was above its limit.", Field("total_active_defrag_time", How.MSEC), since="7.0"
+        "active_defrag_seconds_total",
+        "Time that fragmentation was above its limit.",
+        Field("total_active_defrag_time", How.MSEC),
+        since="7.0",
     ),
     gauge(
         "current_active_defrag_seconds",
@@ -372,10 +387,21 @@ STATS = (
     go_counter("io_threaded_reads_processed", "Read events processed by I/O threads.", Field("io_threaded_reads_processed")),
     go_counter("io_threaded_writes_processed", "Write events processed by I/O threads.", Field("io_threaded_writes_processed")),
     counter("io_threaded_freed_objects_total", "Objects freed by I/O threads.", Field("io_threaded_freed_objects"), since="valkey 8.0"),
-    counter("io_threaded_accept_processed_total", "Connections accepted by I/O threads.", Field("io_threaded_accept_processed"), since="valkey 8.1"),
-    counter("io_threaded_poll_processed_total", "Polls for events done by I/O threads.", Field("io_threaded_poll_processed"), since="valkey 8.0"),
-    counter("io_threaded_prefetch_batches_total", "Batches of prefetched keys.", Field("io_threaded_total_prefetch_batches"), since="valkey 8.0"),
-    counter("io_threaded_prefetch_entries_total", "Keys that were prefetched.", Field("io_threaded_total_prefetch_entries"), since="valkey 8.0"),
+    counter(
+        "io_threaded_accept_processed_total",
+        "Connections accepted by I/O threads.",
+        Field("io_threaded_accept_processed"),
+        since="valkey 8.1",
+    ),
+    counter(
+        "io_threaded_poll_processed_total", "Polls for events done by I/O threads.", Field("io_threaded_poll_processed"), since="valkey 8.0"
+    ),
+    counter(
+        "io_threaded_prefetch_batches_total", "Batches of prefetched keys.", Field("io_threaded_total_prefetch_batches"), since="valkey 8.0"
+    ),
+    counter(
+        "io_threaded_prefetch_entries_total", "Keys that were prefetched.", Field("io_threaded_total_prefetch_entries"), since="valkey 8.0"
+    ),
     go_counter(
         "client_query_buffer_limit_disconnections_total",
         "Clients cut off because of their query buffer.",
@@ -400,7 +426,10 @@ STATS = (
     gauge("eventloop_duration_max_seconds", "Longest turn of the event loop.", Field("eventloop_duration_max", How.USEC)),
     gauge("eventloop_commands_per_cycle_max", "Most commands in one turn of the event loop.", Field("eventloop_cmd_per_cycle_max")),
     go_gauge(
-        "instantaneous_eventloop_cycles_per_sec", "Turns of the event loop a second.", Field("instantaneous_eventloop_cycles_per_sec"), since="7.2"
+        "instantaneous_eventloop_cycles_per_sec",
+        "Turns of the event loop a second.",
+        Field("instantaneous_eventloop_cycles_per_sec"),
+        since="7.2",
     ),
     go_gauge(
         "instantaneous_eventloop_duration_usec",
@@ -416,7 +445,9 @@ STATS = (
     counter("acl_access_denied_tls_cert_total", "Certificates denied by ACL.", Field("acl_access_denied_tls_cert"), since="valkey 9.1"),
     go_counter("cached_keys_total", "Keys cached in memory by KeyDB's FLASH.", Field("cached_keys")),
     go_counter("storage_provider_read_hits", "Reads that KeyDB's storage provider answered.", Field("storage_provider_read_hits")),
-    go_counter("storage_provider_read_misses", "Reads that KeyDB's storage provider could not answer.", Field("storage_provider_read_misses")),
+    go_counter(
+        "storage_provider_read_misses", "Reads that KeyDB's storage provider could not answer.", Field("storage_provider_read_misses")
+    ),
     gauge("instantaneous_lock_contention", "Threads of KeyDB that wait for the lock.", Field("instantaneous_lock_contention")),
     gauge("lock_contention_average", "Threads of KeyDB that wait for the lock, on average.", Field("avg_lock_contention")),
 )
@@ -481,7 +512,9 @@ REPLICATION = (
     ),
     gauge("master_sync_size_bytes", "Bytes that a sync has to transfer.", Field("master_sync_total_bytes", How.NATURAL, labels=MASTER)),
     gauge("master_sync_read_bytes", "Bytes that a sync has transferred.", Field("master_sync_read_bytes", How.NATURAL, labels=MASTER)),
-    gauge("master_sync_left_bytes", "Bytes that a sync has still to transfer.", Field("master_sync_left_bytes", How.NATURAL, labels=MASTER)),
+    gauge(
+        "master_sync_left_bytes", "Bytes that a sync has still to transfer.", Field("master_sync_left_bytes", How.NATURAL, labels=MASTER)
+    ),
     gauge(
         "master_sync_last_io_ago_seconds",
         "Seconds since a sync last transferred anything.",
@@ -502,10 +535,10 @@ CPU = (
     go_counter("cpu_user_children_seconds_total", "User CPU of the server's children.", Field("used_cpu_user_children")),
     go_counter("cpu_sys_main_thread_seconds_total", "System CPU of the main thread.", Field("used_cpu_sys_main_thread")),
     go_counter("cpu_user_main_thread_seconds_total", "User CPU of the main thread.", Field("used_cpu_user_main_thread")),
-    counter("active_time_main_thread_seconds_total", "Time the main thread was busy.", Field("used_active_time_main_thread"), since="valkey 9.1"),
-    go_counter(
-        "active_time_io_thread_seconds_total", "Time an I/O thread was busy.", Record(ACTIVE_THREAD, ""), since="valkey 9.1"
+    counter(
+        "active_time_main_thread_seconds_total", "Time the main thread was busy.", Field("used_active_time_main_thread"), since="valkey 9.1"
     ),
+    go_counter("active_time_io_thread_seconds_total", "Time an I/O thread was busy.", Record(ACTIVE_THREAD, ""), since="valkey 9.1"),
     go_gauge("server_threads_total", "Threads of KeyDB.", Field("server_threads")),
     go_gauge("long_lock_waits_total", "Long waits for KeyDB's lock.", Field("long_lock_waits")),
 )
@@ -532,7 +565,9 @@ TLS = tuple(
 
 SCRIPTING = (
     gauge("scripting_engines", "Scripting engines loaded.", Field("engines_count"), since="valkey 9.1"),
-    gauge("scripting_engines_used_memory_bytes", "Memory of all scripting engines.", Field("engines_total_used_memory"), since="valkey 9.1"),
+    gauge(
+        "scripting_engines_used_memory_bytes", "Memory of all scripting engines.", Field("engines_total_used_memory"), since="valkey 9.1"
+    ),
     gauge(
         "scripting_engines_overhead_bytes", "Overhead of all scripting engines.", Field("engines_total_memory_overhead"), since="valkey 9.1"
     ),
