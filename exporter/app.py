@@ -123,7 +123,7 @@ class App:
 
     def _origin(self, addr: str) -> Origin:
         watch = self.fleet.watches[addr]
-        return Origin(watch.labels, watch.labels_of, dict(watch.target.labels).get("group", ""))
+        return Origin(watch.lane_labels, watch.labels_of, dict(watch.target.labels).get("group", ""))
 
     def add(self, target: Target) -> None:
         """Watch one more target."""
@@ -148,6 +148,7 @@ class App:
                 options=self._options.metrics,
                 label_mode=self._options.metrics.target_labels,
                 label_max=self._options.metrics.max_label_length,
+                timestamps=self._options.metrics.export_timestamps,
                 on_end=self._ended,
             )
         )

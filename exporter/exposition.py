@@ -167,7 +167,7 @@ def _pieces(assembler: fastparse.Assembler, extra: bytes) -> Iterator[bytes]:
 class Origin:
     """What a page needs to know of a target besides its snapshots."""
 
-    labels: fastparse.Labels
+    lane_labels: bytes  # what stands before the label `lane` of an age
     labels_of: Callable[[str], fastparse.Labels]
     group: str = ""
 
@@ -258,7 +258,7 @@ class Exposition:
         key = (addr, lane, plain)
         head = self._age_heads.get(key)
         if head is None:
-            labels = b"" if plain else self._origin(addr).labels.text
+            labels = b"" if plain else self._origin(addr).lane_labels
             head = b'%s{%slane="%s"} ' % (self._age_name, labels + b"," if labels else b"", lane.value.encode())
             self._age_heads[key] = head
         return head

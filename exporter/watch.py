@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import fastparse
-from exporter.catalog import Part, label_forms, target_labels
+from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer, Link, Note, Reply, pack
 from exporter.errors import AuthError, CancelledPollError, DeadlineError, InternalError, RedpollError, ResetError, TargetError
 from exporter.model import Command, Lane, Snapshot, Target
@@ -108,6 +108,7 @@ class Watch:
         options: Any,
         label_mode: str = "auto",
         label_max: int = 1024,
+        timestamps: bool = False,
         on_end: Callable[[Watch, Ended], None] = lambda watch, ended: None,
     ) -> None:
         self.target = target
@@ -121,6 +122,9 @@ class Watch:
         self._vitals_part = vitals_part
         pairs = target_labels(target, label_mode, label_max)
         self._labels = {part.name: label_forms(part, pairs) for part in (*parts, vitals_part)}
+        #: before the label `lane`, which wins over a configured one of that name
+        self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
+        self._timestamps = timestamps
         self._dialer = dialer
         self._store = store
         self._gate = gate
@@ -148,11 +152,6 @@ class Watch:
         self._closed = False
 
     # -- what others see
-
-    @property
-    def labels(self) -> fastparse.Labels:
-        """The labels of every series of this target, in the form without exceptions."""
-        return self._labels[PART_NAME]
 
     def labels_of(self, part: str) -> fastparse.Labels:
         return self._labels[part]
@@ -394,13 +393,16 @@ class Watch:
             self._link = None
 
     def _put(self, part: Part, block: fastparse.Block, expires_at: float) -> None:
+        samples, offsets = block.samples, block.offsets
+        if self._timestamps and part is not self._vitals_part:  # those change between polls as well
+            samples, offsets = fastparse.stamp(samples, offsets, round(self._wall_at * 1000))
         self._store.put(
             Snapshot(
                 self.target.addr,
                 part.name,
                 part.lane,
-                block.samples,
-                block.offsets,
+                samples,
+                offsets,
                 block.series,
                 self._began_at,
                 self._wall_at,

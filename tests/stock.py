@@ -62,7 +62,7 @@ class Stock:
 
     def origin(self, addr: str) -> Origin:
         forms = self._labels[addr]
-        return Origin(forms["target"], forms.__getitem__, self._groups[addr])
+        return Origin(forms["target"].text, forms.__getitem__, self._groups[addr])
 
     def self_series(self) -> bytes:
         self.self_renders += 1

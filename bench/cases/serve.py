@@ -26,7 +26,7 @@ def run(quick: bool) -> list[Figure]:
 
 async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]:
     no_labels = fastparse.Labels(b"")
-    exposition = Exposition(fleet.catalog, fleet.store, lambda addr: Origin(no_labels, lambda part: no_labels), lambda: b"")
+    exposition = Exposition(fleet.catalog, fleet.store, lambda addr: Origin(b"", lambda part: no_labels), lambda: b"")
     draft = exposition.draft()
     page = b"".join(_pieces(draft))
     copied_us = copy_us(page, rounds)
