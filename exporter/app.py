@@ -20,8 +20,9 @@ from exporter.connection import Dialer, DialSettings
 from exporter.errors import ConfigError
 from exporter.exposition import Exposition, Origin, Page, Pages
 from exporter.fleet import Fleet
+from exporter.forms import split_listen_address
 from exporter.model import Lane, Target
-from exporter.options import Options, lane_notes, lanes, parse_interval, split_listen_address
+from exporter.options import Options, lane_notes, lanes
 from exporter.registry import REGISTRY
 from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
@@ -264,7 +265,6 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
         password=redis.password,
         file=redis.file,
         environ=environ,
-        parse_interval=parse_interval,
     )
     uvloop.run(serve(options, targets))
     return 0

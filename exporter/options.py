@@ -11,143 +11,32 @@ import difflib
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from exporter.errors import ConfigError, UsageError
+from exporter.forms import (
+    ADDRESSES,
+    BOOL,
+    COUNT,
+    DURATION_OR_ZERO,
+    FALSE_WORDS,
+    FILE,
+    INTERVAL,
+    LANE_INTERVAL,
+    TEXT,
+    TRUE_WORDS,
+    Form,
+    choice,
+    parse_listen_address,
+    parse_namespace,
+    parse_path,
+)
 from exporter.model import Lane
 
 HELP_COLUMNS = 100
-#: shorter polls would only measure themselves
-INTERVAL_MIN_S = 0.1
-#: the paths that are taken; a telemetry path may be none of them, nor begin with `/-/`
-ENDPOINTS = ("/", "/scrape", "/health", "/-/healthy", "/-/ready")
-
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
-_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
-_DURATION_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
-_NAMESPACE = re.compile(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\Z")
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
-_LISTEN = re.compile(r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})\Z")
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z", re.DOTALL)
-
-
-def parse_bool(text: str) -> bool:
-    """A boolean as Go's `strconv.ParseBool` reads it. Raises ValueError."""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError("write true or false")
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a Go duration (`1m30s`, `250ms`, `0`). Raises ValueError."""
-    if text in ("0", "+0", "-0"):
-        return 0.0
-    match = _DURATION.match(text)
-    if match is None:
-        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)
-        raise ValueError(f"a duration needs its unit: write {text}s" if number else "write a duration such as 250ms, 15s or 1m30s")
-    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION_PART.findall(match[2]))
-    return -seconds if match[1] == "-" else seconds
-
-
-def parse_interval(text: str) -> float:
-    """Seconds between two polls, a Go duration of at least `INTERVAL_MIN_S`. Raises ValueError."""
-    return _duration_from(INTERVAL_MIN_S)(text)
-
-
-def split_listen_address(text: str) -> tuple[str, int]:
-    """Host ("" for every interface; IPv6 without brackets) and port of `host:port`. Raises ValueError."""
-    match = _LISTEN.match(text)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError("write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121")
-    return match["ip6"] or match["host"] or "", int(match["port"])
-
-
-def _duration_from(least_s: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        seconds = parse_duration(text)
-        if seconds < least_s:
-            raise ValueError(f"the least is {least_s:g}s")
-        return seconds
-
-    return parse
-
-
-def _int_from(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-            raise ValueError("write a whole number")
-        if int(text) < least:
-            raise ValueError(f"the least is {least}")
-        return int(text)
-
-    return parse
-
-
-def _parse_lane_interval(text: str) -> float | None:
-    """None stands for the word `fast`: whatever the fast lane has."""
-    return None if text == "fast" else parse_interval(text)
-
-
-def _parse_listen_address(text: str) -> str:
-    split_listen_address(text)
-    return text
-
-
-def _parse_path(text: str) -> str:
-    if not _PATH.match(text):
-        raise ValueError("write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics")
-    if text.rstrip("/") in ENDPOINTS or text.startswith("/-/"):
-        raise ValueError("this path is an endpoint of its own: write another one, such as /metrics")
-    return text
-
-
-def _parse_namespace(text: str) -> str:
-    if not _NAMESPACE.match(text):
-        raise ValueError("write letters, digits and _ only, no digit first, such as redis; or leave it empty")
-    return text
-
-
-def _parse_list(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (part.strip() for part in text.split(",")) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How the text of a value is read. `parse` raises ValueError with what to write instead.
-
-    Where `empty` does not hold, a variable that is set but empty is taken as not set.
-    """
-
-    value_name: str
-    parse: Callable[[str], Any]
-    empty: bool = False
-
-
-def _choice(*words: str, upper: bool = False) -> Form:
-    def parse(text: str) -> str:
-        word = text.upper() if upper else text
-        if word not in words:
-            raise ValueError(f"write one of {', '.join(words)}")
-        return word
-
-    return Form("|".join(words), parse)
-
-
-BOOL = Form("", parse_bool)
-TEXT = Form("TEXT", str, empty=True)
-FILE = Form("FILE", str, empty=True)
-ADDRESSES = Form("ADDRESS,…", _parse_list, empty=True)
-INTERVAL = Form("DURATION", parse_interval)
-LANE_INTERVAL = Form("DURATION|fast", _parse_lane_interval)
-DURATION_OR_ZERO = Form("DURATION", _duration_from(0))
-COUNT = Form("N", _int_from(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +101,19 @@ OPTIONS: tuple[Option, ...] = (
     Option("poll.max-backoff", INTERVAL, "30s", "poll", "max_backoff_s", "Longest pause before a server that is down is tried again."),
     Option("max-age", DURATION_OR_ZERO, "0s", "poll", "max_age_s",
            "Age at which values count as stale; 0s: three intervals of their lane and its deadline."),
-    Option("stale-policy", _choice("drop", "serve", "fail"), "drop", "poll", "stale_policy",
+    Option("stale-policy", choice("drop", "serve", "fail"), "drop", "poll", "stale_policy",
            "Stale values are dropped, served on, or dropped with 503 from /scrape."),
-    Option("web.listen-address", Form("[HOST]:PORT", _parse_listen_address, empty=True), ":9121", "web", "listen_address",
+    Option("web.listen-address", Form("[HOST]:PORT", parse_listen_address, empty=True), ":9121", "web", "listen_address",
            "Where to listen for HTTP; without a host on every interface."),
-    Option("web.telemetry-path", Form("PATH", _parse_path, empty=True), "/metrics", "web", "telemetry_path",
+    Option("web.telemetry-path", Form("PATH", parse_path, empty=True), "/metrics", "web", "telemetry_path",
            "Path of the page that holds every server's metrics."),
     Option("page.min-interval", DURATION_OR_ZERO, "1s", "web", "page_min_interval_s", "Least time between two builds of that page."),
     Option("health.strict", BOOL, "false", "web", "health_strict", "Answer 503 on /health when no server can be reached."),
     Option("disable-scrape-endpoint", BOOL, "false", "web", "disable_scrape_endpoint", "Answer 404 on /scrape."),
-    Option("namespace", Form("PREFIX", _parse_namespace, empty=True), "redis", "metrics", "namespace", "First word of each metric's name."),
-    Option("handbook-names", _choice("all", "scalar", "none"), "all", "metrics", "handbook_names",
+    Option("namespace", Form("PREFIX", parse_namespace, empty=True), "redis", "metrics", "namespace", "First word of each metric's name."),
+    Option("handbook-names", choice("all", "scalar", "none"), "all", "metrics", "handbook_names",
            "Metrics that the handbook names otherwise appear under both names: all, those without labels, none."),
-    Option("target-labels", _choice("auto", "always", "never"), "auto", "metrics", "target_labels",
+    Option("target-labels", choice("auto", "always", "never"), "auto", "metrics", "target_labels",
            "Where series bear the server's labels; auto: on the telemetry path, not on /scrape."),
     Option("max-label-length", COUNT, "1024", "metrics", "max_label_length", "Bytes after which a label's value is cut."),
     Option("include-system-metrics", BOOL, "false", "metrics", "include_system_metrics", "Add the memory of the server's host.",
@@ -236,8 +125,8 @@ OPTIONS: tuple[Option, ...] = (
            aliases=("redis-metrics-only",)),
     Option("debug", BOOL, "false", "log", "debug", "Log everything, whatever --log-level says."),
     Option("verbose", BOOL, "false", "log", "verbose", "Log more than usual about each server."),
-    Option("log-level", _choice("DEBUG", "INFO", "WARN", "WARNING", "ERROR", upper=True), "INFO", "log", "level", "Least level to log."),
-    Option("log-format", _choice("txt", "json"), "txt", "log", "format", "Log lines as text, or as one JSON object each."),
+    Option("log-level", choice("DEBUG", "INFO", "WARN", "WARNING", "ERROR", upper=True), "INFO", "log", "level", "Least level to log."),
+    Option("log-format", choice("txt", "json"), "txt", "log", "format", "Log lines as text, or as one JSON object each."),
     Option("print-config", BOOL, "false", "run", "print_config", "Print every option's value and where it comes from, and end."),
     Option("version", BOOL, "false", "run", "version", "Print the version and end.", env=None),
     Option("help", BOOL, "false", "run", "help", "Print this text and end.", env=None, aliases=("h",)),
@@ -370,7 +259,7 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
         match = _FLAG.match(argument)
         if match is None:
             # the argument is not shown: it may be the second half of a password
-            of_bool = previous is not None and previous.form is BOOL and argument in _TRUE + _FALSE
+            of_bool = previous is not None and previous.form is BOOL and argument in TRUE_WORDS + FALSE_WORDS
             hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
             problems.append(f"argument {position} belongs to no flag: {hint}")
             previous = None

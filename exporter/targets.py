@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 import yaml
 
 from exporter.errors import ConfigError
+from exporter.forms import parse_interval
 from exporter.model import Target
 
 DEFAULT_HOST = "localhost"
@@ -31,8 +32,6 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 _USERINFO = re.compile(r"(\b[a-z]+://)[^\s\"']*@", re.IGNORECASE)
-
-ParseInterval = Callable[[str], float]
 
 
 def parse_address(text: str) -> Target:
@@ -149,13 +148,11 @@ def load_targets(
     password: str = "",
     file: str = "",
     environ: Mapping[str, str],
-    parse_interval: ParseInterval,
 ) -> list[Target]:
     """All targets that flags and the instances file name, in that order.
 
     `addresses` that were not given (`addr_given` False) are a default, for want of any other source. `user` and
-    `password` belong to `addresses` alone: one for all, or a comma list with one for each. `parse_interval` turns
-    the text of a duration into seconds, or raises ValueError saying what to write.
+    `password` belong to `addresses` alone: one for all, or a comma list with one for each.
     Raises one ConfigError with every mistake found.
     """
     problems: list[str] = []
@@ -163,7 +160,7 @@ def load_targets(
     if addr_given or not file:
         named += _from_flags(addresses, user, password, problems)
     if file:
-        named += _InstancesFile(file, environ, parse_interval, problems).read()
+        named += _InstancesFile(file, environ, problems).read()
     _refuse_duplicates(named, problems)
     if problems:
         raise ConfigError(*problems)
@@ -265,10 +262,9 @@ _QUOTED = re.compile(r"(['\"])(?!<[a-z ]+>\1).{2,}\1")
 class _InstancesFile:
     """Reads one instances file; what is wrong with it goes to `problems`."""
 
-    def __init__(self, file: str, environ: Mapping[str, str], parse_interval: ParseInterval, problems: list[str]) -> None:
+    def __init__(self, file: str, environ: Mapping[str, str], problems: list[str]) -> None:
         self.file = file
         self.environ = environ
-        self.parse_interval = parse_interval
         self.problems = problems
 
     def read(self) -> list[_Named]:
@@ -398,7 +394,7 @@ class _InstancesFile:
         if text is None:
             return None
         try:
-            return self.parse_interval(text)
+            return parse_interval(text)
         except ValueError as error:
             self.problems.append(f"{where}: interval: {error}")
             return None

@@ -23,7 +23,7 @@ from exporter.errors import AuthError, CancelledPollError, DeadlineError, Intern
 from exporter.model import Command, Lane, Snapshot, Target
 from exporter.poller import Memory, Poll
 from exporter.store import Store
-from exporter.vitals import PART_NAME, LaneCount, Vitals
+from exporter.vitals import LaneCount, Vitals
 
 #: names are resolved again so often; a connection whose address is gone is made anew
 RESOLVE_AGAIN_S = 30.0

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from exporter.errors import ConfigError, UsageError
+from exporter.forms import BOOL, ENDPOINTS, parse_duration, split_listen_address
 from exporter.model import Lane
 from exporter.options import (
-    BOOL,
-    ENDPOINTS,
     HELP_COLUMNS,
     OPTIONS,
     Option,
@@ -20,10 +19,8 @@ from exporter.options import (
     lane_notes,
     lanes,
     parse,
-    parse_duration,
     print_config,
     rows,
-    split_listen_address,
 )
 
 #: text of a value that is good for the option, and not its default

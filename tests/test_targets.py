@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
 from exporter.model import Target
-from exporter.options import parse_interval
 from exporter.targets import load_targets, parse_address, redact
 
 CONFIG = Path(__file__).parent / "data" / "config"
@@ -27,7 +26,6 @@ def load(*addresses: str, given: bool | None = None, user: str = "", password: s
         password=password,
         file=str(file),
         environ=ENVIRON,
-        parse_interval=parse_interval,
     )
 
 

@@ -1,0 +1,150 @@
+"""The forms that values are written in: durations, intervals, addresses to listen on, lists, choices.
+
+Every `parse_…` raises ValueError with what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+#: shorter polls would only measure themselves
+INTERVAL_MIN_S = 0.1
+#: the paths that are taken; a telemetry path may be none of them, nor begin with `/-/`
+ENDPOINTS = ("/", "/scrape", "/health", "/-/healthy", "/-/ready")
+
+TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
+FALSE_WORDS = ("0", "f", "F", "FALSE", "false", "False")
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
+_DURATION_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
+_NAMESPACE = re.compile(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\Z")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
+_LISTEN = re.compile(r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})\Z")
+
+
+def parse_bool(text: str) -> bool:
+    """A boolean as Go's `strconv.ParseBool` reads it. Raises ValueError."""
+    if text in TRUE_WORDS:
+        return True
+    if text in FALSE_WORDS:
+        return False
+    raise ValueError("write true or false")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a Go duration (`1m30s`, `250ms`, `0`). Raises ValueError."""
+    if text in ("0", "+0", "-0"):
+        return 0.0
+    match = _DURATION.match(text)
+    if match is None:
+        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)
+        raise ValueError(f"a duration needs its unit: write {text}s" if number else "write a duration such as 250ms, 15s or 1m30s")
+    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION_PART.findall(match[2]))
+    return -seconds if match[1] == "-" else seconds
+
+
+def parse_interval(text: str) -> float:
+    """Seconds between two polls, a Go duration of at least `INTERVAL_MIN_S`. Raises ValueError."""
+    return duration_from(INTERVAL_MIN_S)(text)
+
+
+def split_listen_address(text: str) -> tuple[str, int]:
+    """Host ("" for every interface; IPv6 without brackets) and port of `host:port`. Raises ValueError."""
+    match = _LISTEN.match(text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError("write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121")
+    return match["ip6"] or match["host"] or "", int(match["port"])
+
+
+def duration_from(least_s: float) -> Callable[[str], float]:
+    """A duration of at least so many seconds."""
+
+    def parse(text: str) -> float:
+        seconds = parse_duration(text)
+        if seconds < least_s:
+            raise ValueError(f"the least is {least_s:g}s")
+        return seconds
+
+    return parse
+
+
+def int_from(least: int) -> Callable[[str], int]:
+    """A whole number of at least `least`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+            raise ValueError("write a whole number")
+        if int(text) < least:
+            raise ValueError(f"the least is {least}")
+        return int(text)
+
+    return parse
+
+
+def parse_lane_interval(text: str) -> float | None:
+    """None stands for the word `fast`: whatever the fast lane has."""
+    return None if text == "fast" else parse_interval(text)
+
+
+def parse_listen_address(text: str) -> str:
+    """The text itself, if it is one."""
+    split_listen_address(text)
+    return text
+
+
+def parse_path(text: str) -> str:
+    """A path that is free to be the telemetry path."""
+    if not _PATH.match(text):
+        raise ValueError("write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics")
+    if text.rstrip("/") in ENDPOINTS or text.startswith("/-/"):
+        raise ValueError("this path is an endpoint of its own: write another one, such as /metrics")
+    return text
+
+
+def parse_namespace(text: str) -> str:
+    """The first part of metric names; may be empty."""
+    if not _NAMESPACE.match(text):
+        raise ValueError("write letters, digits and _ only, no digit first, such as redis; or leave it empty")
+    return text
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """The parts of a comma list, without blanks and empty ones."""
+    return tuple(part for part in (part.strip() for part in text.split(",")) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the text of a value is read. `parse` raises ValueError with what to write instead.
+
+    Where `empty` does not hold, a variable that is set but empty is taken as not set.
+    """
+
+    value_name: str
+    parse: Callable[[str], Any]
+    empty: bool = False
+
+
+def choice(*words: str, upper: bool = False) -> Form:
+    """One of some words, in any case with `upper`."""
+
+    def parse(text: str) -> str:
+        word = text.upper() if upper else text
+        if word not in words:
+            raise ValueError(f"write one of {', '.join(words)}")
+        return word
+
+    return Form("|".join(words), parse)
+
+
+BOOL = Form("", parse_bool)
+TEXT = Form("TEXT", str, empty=True)
+FILE = Form("FILE", str, empty=True)
+ADDRESSES = Form("ADDRESS,…", parse_list, empty=True)
+INTERVAL = Form("DURATION", parse_interval)
+LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
+DURATION_OR_ZERO = Form("DURATION", duration_from(0))
+COUNT = Form("N", int_from(1))
