@@ -27,9 +27,13 @@ Batches = Generator[list[Command], list[Reply], None]
 class Out(Protocol):
     """Where a collector writes. One object for one collector and poll."""
 
-    fields: dict[str, bytes | None]  # after `info`: the texts that Facts are made of
     now: float  # wall-clock seconds at which the poll began
     databases: int | None  # how many the server has, for the one collector that learns it
+
+    @property
+    def fields(self) -> dict[str, bytes | None]:
+        """After `info`: the texts that Facts are made of."""
+        ...
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         """One sample; `labels` are the values of the family's own labels, in order."""

@@ -138,7 +138,7 @@ class Schedule:
         loop = asyncio.get_running_loop()
         for number, watch in enumerate(watches, 1):
             if watch.tick(time.monotonic()):
-                loop.call_later(watch.pace.deadline_s + 0.01, lambda watch=watch: watch.check(time.monotonic()))
+                loop.call_later(watch.pace.deadline_s + 0.01, _check, watch)
             if number % FIRST_HANDFUL == 0:
                 await asyncio.sleep(FIRST_PAUSE_S)
 
@@ -165,5 +165,10 @@ class Schedule:
             watch = self._watches.get(snapshot.addr)
             if watch is not None:
                 watch.note_stale(snapshot.lane)
-        if any([watch.expire(now) for watch in self._watches.values()]):
+        gone_down = [watch for watch in self._watches.values() if watch.expire(now)]
+        if gone_down:
             self._on_up_change()
+
+
+def _check(watch: Watch) -> None:
+    watch.check(time.monotonic())

@@ -19,7 +19,7 @@ from typing import Any
 from exporter import fastparse
 from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer, Link, Note, Reply, pack
-from exporter.errors import AuthError, CancelledPollError, DeadlineError, InternalError, RedpollError, ResetError, TargetError
+from exporter.errors import AuthError, CancelledPollError, DeadlineError, RedpollError, ResetError, TargetError
 from exporter.model import Command, Lane, Snapshot, Target
 from exporter.poller import Memory, Poll
 from exporter.store import Store
@@ -44,8 +44,8 @@ class Pace:
     def of(cls, target: Target, lanes: Mapping[Lane, float], *, timeout_s: float, **limits: float) -> Pace:
         """`lanes` are the configured intervals; a target's own takes the place of the fast one, the others follow in whole multiples."""
         interval_s = target.interval_s or lanes[Lane.FAST]
-        every = {lane: max(1, -int(-lane_s // interval_s)) for lane, lane_s in lanes.items() if lane is not Lane.FAST}
-        return cls(interval_s, {Lane.FAST: 1, **every}, min(timeout_s, max(1.0, interval_s)), **limits)
+        every = {lane: 1 if lane is Lane.FAST else max(1, -int(-lane_s // interval_s)) for lane, lane_s in lanes.items()}
+        return cls(interval_s, every, min(timeout_s, max(1.0, interval_s)), **limits)
 
     def lane_interval_s(self, lane: Lane) -> float:
         return self.interval_s * self.every[lane]
@@ -343,7 +343,7 @@ class Watch:
         if error is None and poll is not None:
             self._keep(poll, parts)
         else:
-            self._give_up(error or InternalError("a poll ended without a cause"), now)
+            self._give_up(error or TargetError("a poll ended without a cause"), now)
         if not isinstance(error, CancelledPollError):
             self._last_began_at = self._began_at
             self._tell()
@@ -371,8 +371,9 @@ class Watch:
                 lane = vitals.lanes[part.lane]
                 lane.succeeded_at = self._wall_at
                 lane.stale = False
-        for lane_name in {part.lane for part in parts}:
-            self._due_at[lane_name] = max(self._due_at.get(lane_name, 0), self._ticks - self.pace.every[lane_name]) + self.pace.every[lane_name]
+        for polled in {part.lane for part in parts}:
+            every = self.pace.every[polled]
+            self._due_at[polled] = max(self._due_at.get(polled, 0), self._ticks - every) + every
         vitals.series = sum(snapshot.series for part in self._parts if (snapshot := self._store.get(self.target.addr, part.name)))
 
     def _spread(self, number: int) -> None:

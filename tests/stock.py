@@ -77,9 +77,7 @@ class Stock:
     def _put(self, addr: str, part: str, polled_at: float, block: fastparse.Block) -> None:
         expires_at = float("inf") if part == "target" else time.monotonic() + 3600
         lane = self.parts[part].lane
-        self.store.put(
-            Snapshot(addr, part, lane, block.samples, block.offsets, block.series, time.monotonic(), polled_at, expires_at)
-        )
+        self.store.put(Snapshot(addr, part, lane, block.samples, block.offsets, block.series, time.monotonic(), polled_at, expires_at))
 
 
 def plain_text(page: Page, now: float | None = None) -> str:

@@ -261,9 +261,7 @@ class TestPages:
         await until(lambda: pages.whole is not old)
         assert values_of(plain_text(await pages.page()), "redis_up")[A] == 0
 
-    async def test_a_change_of_up_during_a_build_brings_another(
-        self, stock: Stock, pages: Pages, held_builds: threading.Event
-    ) -> None:
+    async def test_a_change_of_up_during_a_build_brings_another(self, stock: Stock, pages: Pages, held_builds: threading.Event) -> None:
         waiting = asyncio.ensure_future(pages.page())
         await until(lambda: pages._whole.building is not None)
         stock.add(A, up=False)
@@ -285,9 +283,7 @@ class TestPages:
         await pages.close()
         assert len(builds) == 2
 
-    async def test_a_change_of_up_builds_nothing_that_nobody_asked_for(
-        self, stock: Stock, pages: Pages, builds: list[Draft]
-    ) -> None:
+    async def test_a_change_of_up_builds_nothing_that_nobody_asked_for(self, stock: Stock, pages: Pages, builds: list[Draft]) -> None:
         pages.up_changed()
         await pages.of_target(A, plain=True)
         pages.up_changed()

@@ -216,9 +216,7 @@ class Web:
         return web.Response(status=503, text="not every target was attempted yet\n")
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
-        text = landing.render(
-            self._settings.version, self._fleet.states(), self._settings.telemetry_path, self._settings.scrape_endpoint
-        )
+        text = landing.render(self._settings.version, self._fleet.states(), self._settings.telemetry_path, self._settings.scrape_endpoint)
         return web.Response(text=text, content_type="text/html")
 
 

@@ -218,9 +218,7 @@ class TestFirstRound:
     @pytest.mark.parametrize(
         ("timeout", "at_least", "at_most"), [({}, 0.0, 2.0), ({"X-Prometheus-Scrape-Timeout-Seconds": "100"}, 2.0, 80.0)]
     )
-    async def test_but_no_longer_than_the_scraper_would(
-        self, site: Site, timeout: dict[str, str], at_least: float, at_most: float
-    ) -> None:
+    async def test_but_no_longer_than_the_scraper_would(self, site: Site, timeout: dict[str, str], at_least: float, at_most: float) -> None:
         site.fleet.round_done.clear()
         scrape = asyncio.ensure_future(site.text("/metrics", **timeout))
         await until(lambda: site.fleet.waited_s)
@@ -273,9 +271,7 @@ class TestScrape:
             ("/scrape?target=redis://elsewhere:6379", 404, "--redis.addr"),
         ],
     )
-    async def test_what_cannot_be_answered_says_what_to_write_and_is_counted(
-        self, site: Site, path: str, status: int, says: str
-    ) -> None:
+    async def test_what_cannot_be_answered_says_what_to_write_and_is_counted(self, site: Site, path: str, status: int, says: str) -> None:
         assert says in await site.text(path, status)
         assert site.count("redis_target_scrape_request_errors_total") == 1
         assert site.count("redis_exporter_scrapes_total") == 0
