@@ -278,12 +278,12 @@ def _only(text: bytes, names: frozenset[str]) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """One who asks for a page, and how often. Two gaps are kept: of one who comes in pairs, the shorter tells when to
-    expect him, the longer when he has gone."""
+    """One who asks for a page, and how often. Two gaps are kept, and expected in turn: so one who comes in pairs (or two
+    who look like one) is expected as he comes, and not at the shorter gap all the time."""
 
     asked_at: float
     gap_s: float = GAP_DEFAULT_S
-    gap_before_s: float = GAP_MIN_S
+    gap_before_s: float = GAP_DEFAULT_S
 
     def ask(self, now: float) -> None:
         self.gap_before_s = self.gap_s
@@ -294,8 +294,11 @@ class _Reader:
         return now - self.asked_at > ASKED_GAPS * max(self.gap_s, self.gap_before_s)
 
     def expected_after(self, moment: float) -> float:
-        gaps = int((moment - self.asked_at) / self.gap_s) + 1
-        return self.asked_at + gaps * self.gap_s
+        """When he comes next, after `moment`."""
+        both_s = self.gap_before_s + self.gap_s
+        begun = self.asked_at + int((moment - self.asked_at) / both_s) * both_s
+        first = begun + self.gap_before_s
+        return first if first > moment else begun + both_s
 
 
 @dataclass(slots=True, eq=False)
