@@ -84,6 +84,14 @@ class Writer:
         """Take over the samples that a plan rendered for the same families; of a family with both, the block's stand first."""
     def block(self) -> Block: ...
 
+class Heads:
+    """For samples that are written again and again with other values: what stands before each value is kept. `families` as
+    for a Writer."""
+
+    def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None: ...
+    def block(self, samples: Sequence[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
+        """((family, label values), value) in the order of the families; of the same labels the first counts."""
+
 class Assembler:
     """Puts a page together, family by family.
 

@@ -1566,6 +1566,66 @@ cdef void take_subs(Pattern *pattern, const char *p, const char *end, Text *valu
 # ----------------------------------------------------------------------------------------------------------------------
 # Writing from Python
 
+cdef class Heads:
+    cdef object _families
+    cdef Labels _labels
+    cdef int _label_max
+    cdef dict _known            # (family, label values) → all of the line before its value
+
+    def __cinit__(self, families, Labels labels not None, int label_max=1024):
+        self._families = families
+        self._labels = labels
+        self._label_max = label_max
+        self._known = {}
+
+    cdef bytes _learn(self, tuple key):
+        writer = Writer(self._families, self._labels, self._label_max)
+        writer.add(key[0], 0, key[1])
+        head = writer.block().samples[:-2]
+        self._known[key] = head
+        return head
+
+    def block(self, samples):
+        cdef int n = len(self._families), family = 0, next_family
+        cdef Buffer out
+        cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
+        cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
+        cdef tuple key
+        cdef bytes head, text
+        cdef set seen = set()
+        memset(&out, 0, sizeof(Buffer))
+        ends[0] = 0
+        try:
+            for key, value in samples:
+                if key in seen:
+                    continue
+                seen.add(key)
+                head = <bytes>self._known.get(key)
+                if head is None:
+                    head = self._learn(key)
+                next_family = key[0]
+                if next_family < family:
+                    raise ValueError("samples come in the order of their families")
+                while family < next_family:
+                    family += 1
+                    ends[family] = <int32_t>out.n
+                if append(&out, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head)) < 0 or reserve(&out, 32) < 0:
+                    raise MemoryError
+                if type(value) is int and -(1 << 62) < value < 1 << 62:
+                    out.n = write_int(out.p + out.n, value) - out.p
+                else:
+                    text = format_value(value)
+                    if append(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:
+                        raise MemoryError
+                if append(&out, b"\n", 1) < 0:
+                    raise MemoryError
+            while family < n:
+                family += 1
+                ends[family] = <int32_t>out.n
+            return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(seen), 0, ())
+        finally:
+            release(&out)
+
 cdef struct Sample:
     int family
     size_t at

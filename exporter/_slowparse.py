@@ -444,6 +444,23 @@ class Writer:
         return block
 
 
+class Heads:
+    def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None:
+        self._families = families
+        self._labels = labels
+        self._label_max = label_max
+
+    def block(self, samples: Sequence[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
+        writer = Writer(self._families, self._labels, self._label_max)
+        before = 0
+        for (family, values), value in samples:
+            if family < before:
+                raise ValueError("samples come in the order of their families")
+            before = family
+            writer.add(family, value, values)
+        return writer.block()
+
+
 class Assembler:
     def __init__(self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]) -> None:
         columns = [[(samples, _offsets(samples, offsets)) for samples, offsets in part] for part in blocks]

@@ -19,6 +19,7 @@ ENGINE = engine.ENGINE
 FIELD, RECORD, OPEN = engine.FIELD, engine.RECORD, engine.OPEN
 Assembler = engine.Assembler
 Block = engine.Block
+Heads = engine.Heads
 Labels = engine.Labels
 LineOrder = engine.LineOrder
 Plan = engine.Plan

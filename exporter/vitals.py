@@ -6,7 +6,7 @@ The ages are not here: they are made when a page is served (see `exposition`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exporter import fastparse
@@ -58,6 +58,10 @@ FAMILIES = (
 )
 
 
+_NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
+_LANES = {lane: (lane.value,) for lane in Lane}
+
+
 def vitals_part(namespace: str) -> Part:
     return make_part(PART_NAME, Lane.FAST, FAMILIES, namespace=namespace)
 
@@ -85,6 +89,7 @@ class Vitals:
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
+    _heads: fastparse.Heads | None = field(default=None, repr=False)
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -95,32 +100,38 @@ class Vitals:
         self.up = False
 
     def render(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
-        """All series about the target, as the part's block."""
-        out = fastparse.Writer(part.rows, labels)
-        number = part.numbers
-        if self.up is not None:
-            out.add(number[UP.name], int(self.up))
-            if not self.up:
-                out.add(number[DOWN.name], 1, (self.reason,))
-            out.add(number[DURATION.name], self.duration_s)
-            out.add(number[CONNECT.name], self.connect_s)
-            out.add(number[ERROR.name], int(not self.up), (self.reason,))
-        for lane, count in self.lanes.items():
-            if count.succeeded_at is not None:
-                out.add(number[LAST_SUCCESS.name], round(count.succeeded_at, 3), (lane.value,))
-                out.add(number[STALE.name], int(count.stale), (lane.value,))
-            out.add(number[POLLS.name], count.polls, (lane.value,))
-            if count.skipped:
-                out.add(number[SKIPPED.name], count.skipped, (lane.value,))
-        for reason, failed in self.failures.items():
-            out.add(number[FAILURES.name], failed, (reason,))
-        out.add(number[SERIES.name], self.series)
-        if self.dropped:
-            out.add(number[DROPPED.name], self.dropped)
-        self._render_collectors(out, number)
-        return out.block()
+        """All series about the target, as the part's block. `labels` are the same every time."""
+        if self._heads is None:
+            self._heads = fastparse.Heads(part.rows, labels)
+        return self._heads.block([((_NUMBERS[name], values), value) for name, values, value in self._samples()])
 
-    def _render_collectors(self, out: fastparse.Writer, number: Mapping[str, int]) -> None:
-        for name, (success, supported) in self.collectors.items():
-            out.add(number[SUCCESS.name], int(success), (name,))
-            out.add(number[SUPPORTED.name], int(supported), (name,))
+    def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """In the order of `FAMILIES`."""
+        lanes = [(_LANES[lane], count) for lane, count in self.lanes.items()]
+        if self.up is not None:
+            yield UP.name, (), int(self.up)
+            if not self.up:
+                yield DOWN.name, (self.reason,), 1
+            yield DURATION.name, (), round(self.duration_s, 6)
+            yield CONNECT.name, (), round(self.connect_s, 6)
+            yield ERROR.name, (self.reason,), int(not self.up)
+        for label, count in lanes:
+            if count.succeeded_at is not None:
+                yield LAST_SUCCESS.name, label, round(count.succeeded_at, 3)
+        for label, count in lanes:
+            if count.succeeded_at is not None:
+                yield STALE.name, label, int(count.stale)
+        for label, count in lanes:
+            yield POLLS.name, label, count.polls
+        for reason, failed in self.failures.items():
+            yield FAILURES.name, (reason,), failed
+        for label, count in lanes:
+            if count.skipped:
+                yield SKIPPED.name, label, count.skipped
+        yield SERIES.name, (), self.series
+        if self.dropped:
+            yield DROPPED.name, (), self.dropped
+        for name, (success, _) in self.collectors.items():
+            yield SUCCESS.name, (name,), int(success)
+        for name, (_, supported) in self.collectors.items():
+            yield SUPPORTED.name, (name,), int(supported)

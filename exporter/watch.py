@@ -1,18 +1,18 @@
 """One live target: its connection, what its polls remember, the poll under way, when to try again.
 
 A watch is a small state machine driven by callbacks: idle, waiting at the gate, dialling (the only task), exchanging.
-There is at most one poll and one dial at a time, under one deadline. Who is due when is the schedule's business; whether
-a due poll can start now, and which lanes it takes along, is decided here.
+There is at most one poll and one dial at a time, under one deadline; every poll that began ends in `_end`, once. Who is
+due when is the schedule's business; whether a due poll can start now, and which lanes it takes along, is decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import time
 import zlib
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,66 +21,15 @@ from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer, Link, Note, Reply, pack
 from exporter.errors import AuthError, CancelledPollError, DeadlineError, RedpollError, ResetError, TargetError
 from exporter.model import Command, Lane, Snapshot, Target
+from exporter.pace import Gate, Pace
 from exporter.poller import Memory, Poll
 from exporter.store import Store
 from exporter.vitals import LaneCount, Vitals
 
-#: names are resolved again so often; a connection whose address is gone is made anew
-RESOLVE_AGAIN_S = 30.0
+#: a turn that comes so little before the deadline of the poll under way finds it over
+EARLY_S = 0.02
 
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane."""
-
-    interval_s: float
-    every: Mapping[Lane, int]
-    deadline_s: float
-    max_backoff_s: float
-    connection_max_age_s: float
-    max_age_s: float  # 0: three intervals of the lane and one deadline
-
-    @classmethod
-    def of(cls, target: Target, lanes: Mapping[Lane, float], *, timeout_s: float, **limits: float) -> Pace:
-        """`lanes` are the configured intervals; a target's own takes the place of the fast one, the others follow in whole multiples."""
-        interval_s = target.interval_s or lanes[Lane.FAST]
-        every = {lane: 1 if lane is Lane.FAST else max(1, -int(-lane_s // interval_s)) for lane, lane_s in lanes.items()}
-        return cls(interval_s, every, min(timeout_s, max(1.0, interval_s)), **limits)
-
-    def lane_interval_s(self, lane: Lane) -> float:
-        return self.interval_s * self.every[lane]
-
-    def expiry_s(self, lane: Lane) -> float:
-        """How long after its poll began a snapshot may be served."""
-        return self.max_age_s or 3 * self.lane_interval_s(lane) + self.deadline_s
-
-    def backoff_s(self, failures: int) -> float:
-        """How long to leave a target alone after so many failures in a row: not at all after the first, then less than
-        two intervals, so that every second turn is taken."""
-        return 0.0 if failures < 2 else min(1.5 * self.interval_s, self.max_backoff_s)
-
-
-class Gate:
-    """Lets so many polls be under way at once; the others wait in line."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.inside = 0
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def enter(self, start: Callable[[], None]) -> None:
-        """Call `start` now or when there is room. Whoever was started leaves once."""
-        if self.inside >= self.limit:
-            self._waiting.append(start)
-        else:
-            self.inside += 1
-            start()
-
-    def leave(self) -> None:
-        if self._waiting:
-            self._waiting.popleft()()
-        else:
-            self.inside -= 1
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +81,7 @@ class Watch:
         self._on_end = on_end
         self._link: Link | None = None
         self._link_until = 0.0
-        self._named = bool(target.host) and not _is_numeric(target.host)
-        self._resolved_at = 0.0
         self._dialling: asyncio.Task[None] | None = None
-        self._resolving: asyncio.Task[None] | None = None
         self._polling: list[Part] = []
         self._poll: Poll | None = None
         self._batch: list[Command] = []
@@ -143,6 +89,7 @@ class Watch:
         self._began_at = 0.0
         self._wall_at = 0.0
         self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # None: no poll under way, or its deadline has passed
         self._ticks = 0
         self._due_at: dict[Lane, int] = {}
         self._failures = 0
@@ -162,39 +109,31 @@ class Watch:
         return self.vitals.up
 
     @property
-    def attempted(self) -> bool:
-        return self.vitals.up is not None
-
-    @property
     def busy(self) -> bool:
+        """Whether a poll is under way, or waits at the gate."""
         return bool(self._polling)
 
     # -- when to poll
 
-    def tick(self, now: float) -> bool:
-        """The target's turn has come (monotonic `now`). Whether a poll was started, or waits at the gate."""
-        self.check(now)
+    def tick(self, now: float) -> None:
+        """The target's turn has come (monotonic `now`): start a poll, unless the one before runs or failures ask for a pause."""
+        if self._closed:
+            return
         self._ticks += 1
+        if self._poll is not None and now >= self._deadline - EARLY_S:
+            self._time_out()
         if self.busy:
             for lane in self._due_lanes():
                 self.vitals.lanes[lane].skipped += 1
-            return False
-        if now < self._retry_at or self._closed:
-            return False
-        self._start(self._due_lanes())
-        return True
-
-    def check(self, now: float) -> None:
-        """End the poll under way if its deadline has passed."""
-        if self._poll is not None and now >= self._deadline and self._link is not None and self._dialling is None:
-            where = self._link.where
-            self._link.abort(DeadlineError(f"{where}: no complete answer within {self.pace.deadline_s:g} s"))
+        elif now >= self._retry_at:
+            self._start()
 
     def expire(self, now: float) -> bool:
         """Down, if the last finished attempt began more than two intervals ago. Whether that changed `redis_up`."""
         if self.vitals.up and now - self._last_began_at > 2 * self.pace.interval_s:
             self.vitals.up = False
             self.vitals.reason = DeadlineError.reason
+            self.error_text = f"{self.target.addr}: no poll that ended began within two intervals"
             self._tell()
             return True
         return False
@@ -208,190 +147,224 @@ class Watch:
         """Return when the fast snapshot is at most `max_age_s` old, when a poll that was needed has ended, or at the
         (monotonic) deadline. Joins the poll under way."""
         now = time.monotonic()
-        if not self.busy and now - self._last_began_at <= max_age_s and self.up:
-            return
-        if self._closed:
+        if self._closed or (self.up and now - self._last_began_at <= max_age_s):
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         if not self.busy:
-            self._start(self._due_lanes())
-            asyncio.get_running_loop().call_later(self.pace.deadline_s + 0.05, lambda: self.check(time.monotonic()))
+            self._start()
         try:
             await asyncio.wait_for(waiter, max(0.0, deadline - now))
         except TimeoutError:
             pass
 
-    def close(self) -> None:
-        """Give up the poll under way and the connection. The watch polls no more."""
+    def _due_lanes(self) -> list[Lane]:
+        return [lane for lane in self.vitals.lanes if lane is Lane.FAST or self._ticks >= self._due_at.get(lane, 0)]
+
+    def _start(self) -> None:
+        lanes = self._due_lanes()
+        self._polling = [part for part in self._parts if part.lane in lanes]
+        self._gate.enter(self._begin)
+
+    # -- the target's name
+
+    @property
+    def named(self) -> bool:
+        """Whether the host is a name, behind which the address can change."""
+        return bool(self.target.host) and not _is_numeric(self.target.host)
+
+    async def resolve(self) -> tuple[str, ...]:
+        """The addresses that the name has now. DnsError if there is none."""
+        return await self._dialer.resolve(self.target.host, self.target.port)
+
+    def compare(self, addresses: Iterable[str]) -> None:
+        """If the connection is to none of the target's `addresses`, let the next poll make a new one."""
+        if self._link is not None and self._link.peer not in addresses:
+            self._link_until = 0.0
+
+    # -- the end
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Give up the poll under way and the connection; the watch polls no more. Gives the tasks that are cancelled by it."""
         self._closed = True
-        for task in (self._dialling, self._resolving):
-            if task is not None:
-                task.cancel()
+        dialling, self._dialling = self._dialling, None
+        if dialling is not None:
+            dialling.cancel()
         link, self._link = self._link, None
         if link is not None:
             link.close()
+        if self._poll is not None:
+            self._end(self._removed())
         self._wake()
+        return [dialling] if dialling is not None else []
 
-    def _due_lanes(self) -> list[Lane]:
-        lanes = self.vitals.lanes
-        return [lane for lane in lanes if self._ticks >= self._due_at.get(lane, 0)]
-
-    def _start(self, lanes: Sequence[Lane]) -> None:
-        self._polling = [part for part in self._parts if part.lane in lanes or part.lane is Lane.FAST]
-        self._gate.enter(self._begin)
+    def _removed(self) -> CancelledPollError:
+        return CancelledPollError(f"{self.target.addr}: the target was removed")
 
     # -- the poll
 
     def _begin(self) -> None:
         now = self._began_at = time.monotonic()
+        if self._closed:  # while it waited at the gate
+            self._end(self._removed())
+            return
         self._wall_at = time.time()
         self._deadline = now + self.pace.deadline_s
-        if self._closed:
-            self._end(CancelledPollError(f"{self.target.addr}: the target was removed"))
-            return
+        self._timer = asyncio.get_running_loop().call_later(self.pace.deadline_s, self._time_out)
         self._poll = Poll(self._polling, self.memory, self._labels, self._options, self._wall_at, now)
-        self._batch = self._poll.begin()
         link = self._link
         if link is not None and (link.closed or now >= self._link_until):
             link.close()
             link = self._link = None
-        if self._named and now - self._resolved_at >= RESOLVE_AGAIN_S and link is not None and self._resolving is None:
-            self._resolving = asyncio.get_running_loop().create_task(self._resolve())
         self._untouched = link is not None
-        if not self._batch:
-            self._end(self._poll.error)
-        elif link is None:
+        if not self._advance(None):
+            return
+        if link is None:
             self._dial()
         else:
-            link.exchange(pack(self._batch), len(self._batch), self._receive)
+            self._exchange(link)
+
+    def _time_out(self) -> None:
+        """The deadline has passed. A dial sees that for itself, and knows better what it was that did not come."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._dialling is None and self._link is not None:
+            self._link.abort(self._late(self._link))
+
+    def _late(self, link: Link) -> DeadlineError:
+        return DeadlineError(f"{link.where}: no complete answer within {self.pace.deadline_s:g} s")
 
     def _dial(self) -> None:
         self._dialling = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
         began_at = time.monotonic()
-        error: TargetError | None = None
         try:
-            self._link = await self._dialer.dial(self.target, self._deadline)
+            link = await self._dialer.dial(self.target, self._deadline)
         except TargetError as failure:
-            error = failure
-        except asyncio.CancelledError:
-            error = CancelledPollError(f"{self.target.addr}: the target was removed")
-        except RedpollError as failure:
-            error = TargetError(str(failure))
+            self._end_dial(began_at)
+            self._end(failure)
         except Exception as failure:  # whatever it is, the watch must not hang in this poll
-            error = TargetError(f"{type(failure).__name__} while connecting")
-        self._dialling = None
+            log.exception("%s: a mistake in this program, while connecting", self.target.addr)
+            self._end_dial(began_at)
+            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while connecting"))
+        else:
+            now = self._end_dial(began_at)
+            self._link = link
+            self.notes = link.notes
+            # a different moment for each target, so that a fleet does not reconnect all at once
+            self._link_until = now + self.pace.connection_max_age_s * (0.8 + 0.2 * (self.hash % 1000) / 1000)
+            self._exchange(link)
+            if self._timer is None:
+                link.abort(self._late(link))
+
+    def _end_dial(self, began_at: float) -> float:
         now = time.monotonic()
         self.vitals.connect_s = now - began_at
-        link = self._link
-        if error is not None or link is None:
-            self._end(error or CancelledPollError("the target was removed"))
-            return
-        if self._closed:
-            link.close()
-        self.notes = link.notes
-        # a different moment for each target, so that a fleet does not reconnect all at once
-        self._link_until = now + self.pace.connection_max_age_s * (0.8 + 0.2 * (self.hash % 1000) / 1000)
-        self._resolved_at = now
+        self._dialling = None
+        return now
+
+    def _exchange(self, link: Link) -> None:
         link.exchange(pack(self._batch), len(self._batch), self._receive)
 
-    async def _resolve(self) -> None:
-        """See whether the connection's address still is one of the target's; if not, let the next poll make a new one."""
+    def _advance(self, replies: list[Reply] | None) -> bool:
+        """Let the poll take its replies and say what it asks next. False: nothing, it has ended."""
+        poll = self._poll
+        assert poll is not None
         try:
-            addresses = await self._dialer.resolve(self.target.host, self.target.port)
-            if self._link is not None and self._link.peer not in addresses:
-                self._link_until = 0.0
-        except (TargetError, asyncio.CancelledError):
-            pass  # a name that does not resolve just now is no reason to leave a connection that works
-        finally:
-            self._resolved_at = time.monotonic()
-            self._resolving = None
+            self._batch = poll.begin() if replies is None else poll.receive(replies)
+        except Exception as failure:  # as above
+            log.exception("%s: a mistake in this program, while reading replies", self.target.addr)
+            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))
+            return False
+        if not self._batch:
+            self._end(poll.error)
+        return bool(self._batch)
 
     def _receive(self, outcome: list[Reply] | TargetError) -> None:
-        poll = self._poll
-        if poll is None:
+        if self._poll is None:  # it was given up
             return
+        link = self._link
         if isinstance(outcome, TargetError):
-            link, self._link = self._link, None
-            if isinstance(outcome, ResetError) and self._untouched and link is not None and not link.began_reply and not self._closed:
+            self._link = None
+            if isinstance(outcome, ResetError) and self._untouched and link is not None and not link.began_reply:
                 self._untouched = False  # closed while idle: once more, on a new connection, before the same deadline
                 self._dial()
             else:
                 self._end(outcome)
             return
         self._untouched = False
-        self._batch = poll.receive(outcome)
-        link = self._link
-        if not self._batch:
-            self._end(poll.error)
-        elif link is None or link.closed:
-            self._end(ResetError(f"{self.target.addr}: the connection was lost between two batches"))
-        else:
-            link.exchange(pack(self._batch), len(self._batch), self._receive)
+        if self._advance(outcome) and link is not None:
+            self._exchange(link)
 
     def _end(self, error: TargetError | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         poll, self._poll = self._poll, None
         parts, self._polling = self._polling, []
-        now = time.monotonic()
-        vitals = self.vitals
-        was_up = vitals.up
-        vitals.duration_s = now - self._began_at
-        for lane in {part.lane for part in parts}:
-            vitals.lanes[lane].polls += 1
-        if error is None and poll is not None:
-            self._keep(poll, parts)
-        else:
-            self._give_up(error or TargetError("a poll ended without a cause"), now)
+        was_up = self.vitals.up
+        duration_s = time.monotonic() - self._began_at
         if not isinstance(error, CancelledPollError):
+            self.vitals.duration_s = duration_s
             self._last_began_at = self._began_at
+            for lane in {part.lane for part in parts}:
+                self.vitals.lanes[lane].polls += 1
+            if error is None and poll is not None:
+                self._keep(poll, parts)
+            else:
+                self._give_up(error or TargetError("a poll ended without a cause"))
             self._tell()
         self._gate.leave()
         self._wake()
-        self._on_end(self, Ended(vitals.duration_s, error, was_up is not vitals.up))
+        self._on_end(self, Ended(duration_s, error, was_up is not self.vitals.up))
 
     def _keep(self, poll: Poll, parts: Sequence[Part]) -> None:
         """Store what a poll brought. Each part stands for itself: a collector that failed leaves its old block in place."""
         vitals = self.vitals
-        if vitals.up is None:
-            self._spread(self.hash)
         vitals.up = True
         vitals.reason = self.error_text = ""
         self._failures = 0
         self._retry_at = 0.0
         for part in parts:
             block = poll.blocks.get(part.name)
-            if part.name in poll.failures:
-                vitals.collectors[part.name] = (False, True)
-            elif block is not None:
-                vitals.collectors[part.name] = (True, part.name not in poll.unsupported)
+            if block is not None or part.name in poll.failures:
+                vitals.collectors[part.name] = (part.name not in poll.failures, part.name not in poll.unsupported)
+            if block is not None:
                 vitals.dropped += block.bad
                 self._put(part, block, self._began_at + self.pace.expiry_s(part.lane))
                 lane = vitals.lanes[part.lane]
                 lane.succeeded_at = self._wall_at
                 lane.stale = False
         for polled in {part.lane for part in parts}:
-            every = self.pace.every[polled]
-            self._due_at[polled] = max(self._due_at.get(polled, 0), self._ticks - every) + every
+            self._due_at[polled] = self._next_turn(polled)
         vitals.series = sum(snapshot.series for part in self._parts if (snapshot := self._store.get(self.target.addr, part.name)))
+        facts = self.memory.facts
+        if Note.DB_PENDING in self.notes and facts is not None and not facts.loading:
+            self._drop_link()  # the next greeting selects the database
 
-    def _spread(self, number: int) -> None:
-        """After the first poll, which took all lanes: let each slower lane come round at a turn of this target's own."""
-        for lane in self.vitals.lanes:
-            every = self.pace.every[lane]
-            self._due_at[lane] = self._ticks - every + number % every
+    def _next_turn(self, lane: Lane) -> int:
+        """The tick at which a lane that was polled just now is due again. The first poll took all lanes along; after it
+        each comes round at a turn of this target's own."""
+        every = self.pace.every[lane]
+        due_at = self._due_at.get(lane)
+        if due_at is None:
+            return self._ticks + 1 + self.hash % every
+        return max(due_at, self._ticks - every + 1) + every
 
-    def _give_up(self, error: TargetError, now: float) -> None:
-        if isinstance(error, CancelledPollError):
-            return
+    def _give_up(self, error: TargetError) -> None:
         self._failures += 1
         self.vitals.fail(error.reason)
         self.error_text = str(error)
-        self._retry_at = now + self.pace.backoff_s(self._failures)
-        if isinstance(error, AuthError) and self._link is not None:
-            self._link.close()  # a password that was set meanwhile is sent by the next greeting
-            self._link = None
+        self._retry_at = time.monotonic() + self.pace.backoff_s(self._failures)
+        if isinstance(error, AuthError):
+            self._drop_link()  # a password that was set meanwhile is sent by the next greeting
+
+    def _drop_link(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     def _put(self, part: Part, block: fastparse.Block, expires_at: float) -> None:
         samples, offsets = block.samples, block.offsets

@@ -1,8 +1,11 @@
-"""Fixtures that all tests share: real servers on free ports, and the event loops."""
+"""What all tests share: real servers on free ports, the event loops, and what becomes of tests whose servers are not there."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +14,34 @@ import pytest
 import uvloop
 
 from tests.servers import Certificates, RedisServer, Script, ScriptedServer, make_certificates
+
+#: marker → a program that its tests start, and Debian's package of it
+PROGRAMS = {"server": ("redis-server", "redis-server"), "prometheus": ("promtool", "prometheus")}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (program, package) in PROGRAMS.items():
+        if item.get_closest_marker(marker) and shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: apt-get install {package}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where CI=true, a test that was left out is one that failed."""
+    if os.environ.get("CI") == "true" and session.exitstatus == pytest.ExitCode.OK and _left_out(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for reason, count in _left_out(config).items():
+        verdict = ", which CI does not allow" if os.environ.get("CI") == "true" else ""
+        terminalreporter.write_line(f"{count} tests left out{verdict}: {reason}", yellow=True)
+
+
+def _left_out(config: pytest.Config) -> Counter[str]:
+    """How many tests were left out, by reason. Nothing in a worker, which does not report."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reports if isinstance(report.longrepr, tuple))
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

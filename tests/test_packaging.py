@@ -1,0 +1,176 @@
+"""What is handed on: the sdist, the wheel, the command, and a build without a compiler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import exporter
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = Path(sys.executable).with_name("redis_exporter")
+BUILD_TIMEOUT_S = 600
+
+
+def run(command: Sequence[str | Path], cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end, which is to be a good one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH", "REDPOLL_"))}
+    outcome = subprocess.run(command, cwd=cwd, env={**kept, **environ}, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome
+
+
+def tracked(folder: Path) -> Path:
+    """A copy of the source tree without what was built."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            copy = folder / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes((ROOT / name).read_bytes())
+            copy.chmod((ROOT / name).stat().st_mode)
+    return folder
+
+
+def empty_environment(folder: Path) -> Path:
+    """The Python of a new environment that has pip and nothing else."""
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("command", [[SCRIPT], [sys.executable, "-m", "exporter"]], ids=["redis_exporter", "python -m exporter"])
+def test_the_command_tells_its_version_and_its_flags(command: Sequence[str | Path], tmp_path: Path) -> None:
+    assert run([*command, "--version"], tmp_path).stdout == f"redpoll {exporter.__version__}\n"
+    assert "--redis.addr ADDRESS" in run([*command, "--help"], tmp_path).stdout
+
+
+def test_every_package_is_named() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = {".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "exporter").rglob("__init__.py")}
+    assert set(project["tool"]["setuptools"]["packages"]) == folders
+
+
+def test_the_lock_holds_what_is_asked_for() -> None:
+    """Each requirement of the project and its tests is pinned, and its bounds allow the pin."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = [Requirement(text) for text in (*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["test"])]
+    asked += [Requirement(text) for text in project["build-system"]["requires"]]
+    pins = dict(line.split("==") for line in (ROOT / "requirements-test.lock").read_text().splitlines() if line and line[0] != "#")
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    unmet = {str(each) for each in asked if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"), prereleases=True)}
+    assert unmet == set()
+
+
+def test_an_unknown_build_is_refused(tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "setup.py", "--version"],
+        cwd=ROOT,
+        env={**os.environ, "REDPOLL_BUILD": "fast"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 1
+    assert outcome.stderr == "REDPOLL_BUILD=fast: write one of release, debug, sanitize, pure\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+class TestDistributions:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def dist(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A folder with the sdist, and the wheel that was built from it."""
+        source = tracked(tmp_path_factory.mktemp("source"))
+        run([sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist"], source)
+        return source / "dist"
+
+    def test_the_sdist_holds_sources_only(self, dist: Path) -> None:
+        with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        assert {"setup.py", "Makefile", "LICENSE", "exporter/_fastparse.pyx", "exporter/_text.pxd", "exporter/_fastparse.pyi"} <= names
+        assert {"tests/conftest.py", "deploy/demo/demo.py", "requirements-test.lock"} <= names
+        assert [name for name in names if name.endswith((".c", ".so", ".pyc", ".html")) or ".venv" in name] == []
+
+    def test_the_wheel_holds_the_package_only(self, dist: Path) -> None:
+        with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
+            names = archive.namelist()
+        modules = {name for name in names if name.startswith("exporter/_fastparse.") and name.endswith(".so")}
+        assert len(modules) == 1
+        assert {"exporter/cli.py", "exporter/web/routes.py", "exporter/collectors/info.py", "exporter/py.typed"} <= set(names)
+        assert {name.partition("/")[0] for name in names} == {"exporter", f"redpoll-{exporter.__version__}.dist-info"}
+        assert [name for name in names if name.endswith((".c", ".pyc"))] == []
+
+    def test_the_sdist_installs_in_an_empty_environment(self, dist: Path, tmp_path: Path) -> None:
+        """With its build in isolation too: nothing of this environment is used."""
+        python = empty_environment(tmp_path / "venv")
+        run([python, "-m", "pip", "install", "--quiet", next(dist.glob("*.tar.gz"))], tmp_path)
+        assert run([python.with_name("redis_exporter"), "--version"], tmp_path).stdout == f"redpoll {exporter.__version__}\n"
+        engine = run([python, "-W", "error", "-c", "from exporter import fastparse; print(fastparse.ENGINE)"], tmp_path)
+        assert engine.stdout == "compiled\n"
+        assert "No broken requirements" in run([python, "-m", "pip", "check"], tmp_path).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+class TestBuilds:
+    def test_without_a_compiler_the_plain_engine_works_and_says_so_once(self, tmp_path: Path) -> None:
+        source = tracked(tmp_path / "source")
+        target = tmp_path / "installed"
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", f"--target={target}", "."]
+        run(install, source, REDPOLL_BUILD="pure", CC="/bin/false")
+        assert list(target.rglob("*.so")) == []
+        code = "from exporter import fastparse, catalog, app; print(fastparse.ENGINE, fastparse.__file__)"
+        # -S: the libraries of this environment without its link to the source tree
+        path = f"{target}{os.pathsep}{sysconfig.get_path('platlib')}"
+        outcome = run([sys.executable, "-S", "-c", code], tmp_path, PYTHONPATH=path)
+        assert outcome.stdout == f"python {target / 'exporter' / 'fastparse.py'}\n"
+        assert outcome.stderr.count("Warning") == 1
+        assert "the compiled parser is not built" in outcome.stderr
+
+    def test_a_compile_that_fails_is_no_build(self, tmp_path: Path) -> None:
+        source = tracked(tmp_path / "source")
+        outcome = subprocess.run(
+            [sys.executable, "setup.py", "build_ext", "--build-lib", tmp_path / "lib"],
+            cwd=source,
+            env={**os.environ, "CC": "/bin/false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert outcome.returncode != 0
+        assert "/bin/false" in outcome.stderr
+
+    @pytest.mark.parametrize(("build", "flags"), [("release", "-O3"), ("debug", "-O0"), ("sanitize", "-fsanitize=address,undefined")])
+    def test_a_build_has_its_flags(self, build: str, flags: str, tmp_path: Path) -> None:
+        """What the compiler is told; a script in its place writes it down and makes no code."""
+        source = tracked(tmp_path / "source")
+        compiler = tmp_path / "cc"
+        compiler.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/told\nexit 1\n')
+        compiler.chmod(0o755)
+        subprocess.run(
+            [sys.executable, "setup.py", "build_ext", "--build-lib", tmp_path / "lib"],
+            cwd=source,
+            env={**os.environ, "CC": str(compiler), "REDPOLL_BUILD": build},
+            capture_output=True,
+            check=False,
+        )
+        told = (tmp_path / "told").read_text().split()
+        assert flags in told
+        assert "-Wall" in told
+        assert not {"-Ofast", "-ffast-math", "-march=native"} & set(told)
