@@ -47,11 +47,11 @@ test: build system
 test-slow: build system
 	$(PYTEST) -m slow $(ARGS)
 
-# The engine's own tests under ASan and UBSan.
+# What the compiled engine does, under ASan and UBSan; the release build comes back afterwards.
 test-sanitize:
 	$(MAKE) build BUILD=sanitize
 	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	  $(BIN)/python -m pytest -n $(WORKERS) tests/test_engines.py tests/test_fastparse.py $(ARGS)
+	  $(BIN)/python -m pytest -n $(WORKERS) tests/test_engines.py tests/test_exposition.py $(ARGS)
 	$(MAKE) build
 
 check: build lint types test
@@ -61,6 +61,7 @@ lint: build
 
 types: build
 	$(BIN)/mypy
+	$(BIN)/mypy deploy/demo/demo.py
 
 bench: build
 	$(BIN)/python -m bench $(ARGS)

@@ -23,13 +23,14 @@ from exporter.fleet import Fleet
 from exporter.forms import split_listen_address
 from exporter.model import Lane, Target
 from exporter.options import Options, lane_notes, lanes
+from exporter.pace import Gate, Pace
 from exporter.registry import REGISTRY
 from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
 from exporter.store import Store
 from exporter.targets import load_targets
 from exporter.vitals import vitals_part
-from exporter.watch import Ended, Gate, Pace, Watch
+from exporter.watch import Ended, Watch
 from exporter.web.routes import Settings, Web
 
 #: how long a stop waits for answers that are under way

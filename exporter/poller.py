@@ -47,7 +47,7 @@ class Memory:
         self.facts = facts
 
     def forget_refusals(self) -> None:
-        """On a new connection or a reload: whoever could not may now be able to."""
+        """On a reload: whoever could not may now be able to."""
         self.refused.clear()
 
 
@@ -100,7 +100,7 @@ class Sheet:
 class _Run:
     """One collector under way: its generator, and where in the batch its replies will be."""
 
-    __slots__ = ("generator", "part", "places", "sheet")
+    __slots__ = ("generator", "part", "places", "refused", "sheet")
 
     def __init__(self, part: Part, generator: Batches, sheet: Sheet) -> None:
         self.part = part
@@ -108,6 +108,7 @@ class _Run:
         self.sheet = sheet
         #: for each command of its batch: its place among those sent, or the remembered refusal
         self.places: list[int | ReplyError] = []
+        self.refused: bool | None = None  # whether every command so far was; None: nothing was asked
 
 
 class Poll:
@@ -166,6 +167,8 @@ class Poll:
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
         """Let a collector go on to its next batch, or to its end. Refused commands are answered from memory."""
         while True:
+            if replies:
+                run.refused = run.refused is not False and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
             try:
                 commands = next(run.generator) if replies is None else run.generator.send(replies)
             except StopIteration:
@@ -182,8 +185,6 @@ class Poll:
                 run.places = places
                 self._runs.append(run)
                 return
-            if commands:
-                self.unsupported.add(run.part.name)
             replies = list(places)
 
     def _place(self, command: Command) -> int | ReplyError:
@@ -206,6 +207,7 @@ class Poll:
             if run.part.name == INFO_PART:
                 self._learn(run.sheet)
             self.blocks[run.part.name] = run.sheet.block()
+            self._note_support(run)
         except TargetError as error:
             self._fail(run, error.reason, error)
 
@@ -218,8 +220,13 @@ class Poll:
 
     def _fail(self, run: _Run, reason: str, error: TargetError) -> None:
         self.failures[run.part.name] = reason
+        self._note_support(run)
         if run.part.name == INFO_PART:
             self.error = error
+
+    def _note_support(self, run: _Run) -> None:
+        if run.refused:
+            self.unsupported.add(run.part.name)
 
     def _drop(self) -> None:
         for run in self._runs:

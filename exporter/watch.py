@@ -66,6 +66,8 @@ class Watch:
         self.vitals = Vitals(lanes={lane: LaneCount() for lane in Lane if any(part.lane is lane for part in parts)})
         self.error_text = ""
         self.notes: tuple[Note, ...] = ()
+        #: whether the host is a name, behind which the address can change
+        self.named = bool(target.host) and not _is_numeric(target.host)
         self.hash = zlib.crc32(target.addr.encode())
         self._parts = parts
         self._vitals_part = vitals_part
@@ -168,11 +170,6 @@ class Watch:
 
     # -- the target's name
 
-    @property
-    def named(self) -> bool:
-        """Whether the host is a name, behind which the address can change."""
-        return bool(self.target.host) and not _is_numeric(self.target.host)
-
     async def resolve(self) -> tuple[str, ...]:
         """The addresses that the name has now. DnsError if there is none."""
         return await self._dialer.resolve(self.target.host, self.target.port)
@@ -242,9 +239,9 @@ class Watch:
         began_at = time.monotonic()
         try:
             link = await self._dialer.dial(self.target, self._deadline)
-        except TargetError as failure:
+        except RedpollError as failure:
             self._end_dial(began_at)
-            self._end(failure)
+            self._end(failure if isinstance(failure, TargetError) else TargetError(str(failure)))
         except Exception as failure:  # whatever it is, the watch must not hang in this poll
             log.exception("%s: a mistake in this program, while connecting", self.target.addr)
             self._end_dial(began_at)
@@ -351,13 +348,14 @@ class Watch:
         due_at = self._due_at.get(lane)
         if due_at is None:
             return self._ticks + 1 + self.hash % every
-        return max(due_at, self._ticks - every + 1) + every
+        return due_at + every * ((self._ticks - due_at) // every + 1)
 
     def _give_up(self, error: TargetError) -> None:
         self._failures += 1
         self.vitals.fail(error.reason)
         self.error_text = str(error)
-        self._retry_at = time.monotonic() + self.pace.backoff_s(self._failures)
+        pause_s = self.pace.backoff_s(self._failures)
+        self._retry_at = time.monotonic() + pause_s if pause_s else 0.0
         if isinstance(error, AuthError):
             self._drop_link()  # a password that was set meanwhile is sent by the next greeting
 

@@ -26,7 +26,7 @@ FLOORS = (
     ("__init__", "_text"),
     ("_clients", "_pages"),
     ("_fastparse", "_slowparse", "errors", "forms", "logs", "model"),
-    ("collector", "connection", "fastparse", "options", "store", "targets"),
+    ("collector", "connection", "fastparse", "options", "pace", "store", "targets"),
     ("collectors", "selfmetrics"),
     ("registry",),
     ("catalog",),

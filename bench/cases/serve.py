@@ -96,7 +96,7 @@ async def _lag(exposition: Exposition, fleet: RecordedFleet, rounds: int) -> tup
         done.set()
 
     future = loop.run_in_executor(None, build)
-    while not done.is_set():
+    while not (lags and done.is_set()):
         began = time.perf_counter()
         await asyncio.sleep(TICK_S)
         lags.append(time.perf_counter() - began - TICK_S)

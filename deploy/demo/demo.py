@@ -152,16 +152,21 @@ def show(base: str) -> None:
                 if target and sample.name == name and labels.items() <= sample.labels.items():
                     values.setdefault(target, {})[title(name, labels)] = sample.value
     columns = dict(list(values.items())[:SHOWN_TARGETS])
-    print(" " * 50, *(f"{target:>12}" for target in columns))
-    for name, labels in SHOWN:
-        row = title(name, labels)
-        print(f"  {row:48}", *(f"{column[row]:>12.10g}" if row in column else f"{'-':>12}" for column in columns.values()))
+    rows = [[title(name, labels), *(number(column.get(title(name, labels))) for column in columns.values())] for name, labels in SHOWN]
+    rows.insert(0, ["", *columns])
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for first, *cells in rows:
+        print(f"  {first:{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)), sep="   ")
     more = len(values) - len(columns)
     print(f"\nCtrl-C ends the demo{f'; {more} targets more are watched' if more else ''}.", flush=True)
 
 
 def title(name: str, labels: dict[str, str]) -> str:
     return name + "".join(f'{{{label}="{value}"}}' for label, value in labels.items())
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.10g}"
 
 
 def chosen_port() -> int:
