@@ -164,7 +164,8 @@ cdef inline int append(Buffer *b, const char *src, size_t n) noexcept nogil:
     """Exactly n bytes of an unpadded source."""
     if reserve(b, n) < 0:
         return -1
-    memcpy(b.p + b.n, src, n)
+    if n:  # of no bytes `src` may be NULL
+        memcpy(b.p + b.n, src, n)
     b.n += n
     return 0
 

@@ -1,0 +1,199 @@
+"""What a `Watch` needs around it, and what can be read off it: a store, a gate, a dialer, and the ends of its polls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.catalog import make_part
+from exporter.collector import Collector
+from exporter.connection import Dialer, DialSettings
+from exporter.errors import CancelledPollError
+from exporter.model import Lane, Target
+from exporter.options import parse
+from exporter.pace import Gate, Pace
+from exporter.registry import REGISTRY
+from exporter.store import Store
+from exporter.vitals import vitals_part
+from exporter.watch import Ended, Watch
+from tests.servers import Conversation, RedisServer, Script
+from tests.stock import until
+
+HOST = "127.0.0.1"
+SECRET = "s3cret-of-mine"
+INTERVAL_S = 0.2
+AMPLE_S = 20.0  # a deadline that is not what the test is about
+
+
+class CountingDialer(Dialer):
+    """Counts dials, and how many were under way at once. `resolve_by` takes the place of name resolution."""
+
+    def __init__(self, settings: DialSettings | None = None) -> None:
+        super().__init__(settings)
+        self.dials = 0
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def dial(self, target: Target, deadline: float) -> Any:
+        self.dials += 1
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            return await super().dial(target, deadline)
+        finally:
+            self.under_way -= 1
+
+    def resolve_by(self, look_up: Callable[[str, int], Awaitable[tuple[str, ...]]]) -> None:
+        self.resolve = look_up  # type: ignore[method-assign, assignment]
+
+
+class Lookout:
+    """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's polls ended."""
+
+    def __init__(self, collectors: Sequence[Collector] = REGISTRY, *, limit: int = 100, stale_policy: str = "drop") -> None:
+        self.parts = [
+            make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c) for c in collectors
+        ]
+        self.vitals_part = vitals_part("redis")
+        self.part_names = [part.name for part in (self.vitals_part, *self.parts)]
+        self.store = Store(self.part_names, stale_policy)
+        self.gate = Gate(limit)
+        self.dialer = CountingDialer()
+        self.ended: dict[str, list[Ended]] = {}
+        self._options = parse([], {}).metrics
+
+    def watch(
+        self,
+        port: int,
+        host: str = HOST,
+        *,
+        name: str = "",
+        interval_s: float = INTERVAL_S,
+        standard_every: int = 3,
+        deadline_s: float = AMPLE_S,
+        max_age_s: float = 0.0,
+        connection_max_age_s: float = 600.0,
+        **target: Any,
+    ) -> Watch:
+        """`name` takes the place of the address, for several watches of one server."""
+        addr = name or f"redis://{host}:{port}"
+        pace = Pace(
+            interval_s,
+            {Lane.FAST: 1, Lane.STANDARD: standard_every},
+            deadline_s,
+            max_backoff_s=30.0,
+            connection_max_age_s=connection_max_age_s,
+            max_age_s=max_age_s,
+        )
+        return Watch(
+            Target(addr, "redis", host, port, "", target.pop("db", 0), **target),
+            self.parts,
+            self.vitals_part,
+            pace=pace,
+            dialer=self.dialer,
+            store=self.store,
+            gate=self.gate,
+            options=self._options,
+            on_end=lambda watch, ended: self.ended.setdefault(watch.target.addr, []).append(ended),
+        )
+
+    def ends(self, watch: Watch) -> list[Ended]:
+        return self.ended.get(watch.target.addr, [])
+
+    async def poll(self, watch: Watch) -> Ended:
+        """Give a watch its turn, a few intervals after the one before so that no back-off holds it, and wait for the end of its poll."""
+        before = len(self.ends(watch))
+        watch.tick(time.monotonic() + 3 * watch.pace.interval_s)
+        await until(lambda: len(self.ends(watch)) > before)
+        return self.ends(watch)[-1]
+
+    async def poll_until(self, watch: Watch, condition: Callable[[], object]) -> None:
+        """Poll again and again, until something is seen."""
+        give_up = time.monotonic() + AMPLE_S
+        while not condition():
+            assert time.monotonic() < give_up, f"{watch.target.addr} has polled in vain; its last error: {watch.error_text}"
+            await self.poll(watch)
+            await asyncio.sleep(0.01)
+
+    def series(self, watch: Watch) -> dict[tuple[str, tuple[str, ...]], float]:
+        """Every sample that is served of the target, by name and the values of its own labels."""
+        served = [self.store.visible(watch.target.addr, part) for part in self.part_names]
+        text = b"".join(snapshot.samples for snapshot in served if snapshot is not None).decode()
+        return {
+            (sample.name, tuple(value for label, value in sample.labels.items() if label != "addr")): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, watch: Watch, name: str, *labels: str) -> float | None:
+        return self.series(watch).get((name, labels))
+
+    def went_well(self, watch: Watch) -> bool:
+        """Whether there were polls and none failed."""
+        return bool(self.ends(watch)) and all(ended.error is None for ended in self.ends(watch))
+
+    def was_cancelled(self, watch: Watch) -> bool:
+        return isinstance(self.ends(watch)[-1].error, CancelledPollError)
+
+
+def connections(server: RedisServer) -> int:
+    """How many connections of ours a server has, by their client name."""
+    clients = server.ask("CLIENT", "LIST")
+    assert isinstance(clients, bytes)
+    return clients.count(b"name=redis_exporter")
+
+
+def server_field(server: RedisServer, name: str) -> int:
+    """A number of the server's own INFO."""
+    lines = server.ask("INFO", "everything").decode().splitlines()
+    return int(dict(line.split(":", 1) for line in lines if ":" in line)[name])
+
+
+def others() -> set[asyncio.Task[Any]]:
+    """The tasks that run beside the test."""
+    tasks = asyncio.all_tasks()
+    current = asyncio.current_task()
+    assert current is not None
+    return tasks - {current}
+
+
+def info(**fields: str | int) -> bytes:
+    """A reply of INFO, as short as can be."""
+    lines = {"redis_version": "7.0.15", "run_id": "a", "role": "master", "loading": 0, "connected_clients": 3, **fields}
+    return bulk("".join(f"{key}:{value}\r\n" for key, value in lines.items()).encode())
+
+
+def bulk(text: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(text), text)
+
+
+def redis_like(replies: dict[str, bytes] | None = None, commands: int | None = None) -> Script:
+    """Answers as Redis would: `replies` by the first word of a command, else INFO and OK. After so many `commands` it leaves
+    the next one to the script that follows it."""
+
+    def script(talk: Conversation) -> None:
+        told = {"INFO": info(), "CONFIG": b"*0\r\n", **(replies or {})}
+        served = 0
+        while commands is None or served < commands:
+            talk.send(told.get(talk.command()[0].decode(), b"+OK\r\n"))
+            served += 1
+
+    return script
+
+
+#: commands of the first poll on a connection: CLIENT SETNAME, INFO, CONFIG GET databases, INFO of the standard lane
+FIRST_POLL = 4
+
+
+def in_turn(*scripts: Script) -> Script:
+    """One connection that is served by one script after the other."""
+
+    def script(talk: Conversation) -> None:
+        for each in scripts:
+            each(talk)
+
+    return script

@@ -1,0 +1,103 @@
+"""What the pages for readers name is there: flags and their defaults, series, examples, links, targets of make."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import REASONS
+from exporter.exposition import AGE
+from exporter.model import Target
+from exporter.options import OPTIONS
+from exporter.registry import REGISTRY
+from exporter.targets import load_targets
+from exporter.vitals import FAMILIES
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+POLLING = ROOT / "docs" / "polling.md"
+TARGETS = ROOT / "docs" / "targets.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+FLAGS = {flag: option for option in OPTIONS for flag in (option.flag, *option.aliases)}
+ENVIRON = {"REDIS_PASSWORD": "one", "CACHE_PASSWORD": "two"}
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def instances(page: Path, folder: Path) -> list[Target]:
+    """The targets of the instances file that a page shows."""
+    block = next(block for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S) if "redis_instances:" in block)
+    file = folder / "instances.yml"
+    file.write_text(block)
+    return load_targets([], addr_given=False, file=str(file), environ=ENVIRON)
+
+
+def tabled(page: Path) -> Iterator[tuple[list[str], list[str]]]:
+    """Of the rows of a page's tables that hold flags alone in a cell: the flags, and the cell of defaults after it."""
+    for line in page.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        for cell, after in itertools.pairwise(cells):
+            if re.fullmatch(r"(`--[\w.-]+`(, )?)+", cell):
+                yield re.findall(r"`--([\w.-]+)`", cell), after.replace("`", "").split(", ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_flags_exist(page: Path) -> None:
+    named = re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)?)", page.read_text())
+    assert set(named) - FLAGS.keys() - {"quick"} == set()
+
+
+@pytest.mark.parametrize("page", [README, POLLING], ids=page_id)
+def test_defaults_are_those_of_the_flags(page: Path) -> None:
+    rows = [(flag, default) for flags, defaults in tabled(page) for flag, default in zip(flags, defaults, strict=False)]
+    assert len(rows) >= 4
+    assert [(flag, FLAGS[flag].default) for flag, _ in rows] == rows
+
+
+def test_every_series_about_a_target_is_listed() -> None:
+    listed = set(re.findall(r"`redis_(\w+)(?:\{\w+\})?`", POLLING.read_text()))
+    assert {family.name for family in (*FAMILIES, AGE)} <= listed
+
+
+def test_every_reason_is_listed() -> None:
+    sentence = re.search(r"Reasons are a closed set: ([`\w ]+)\.", POLLING.read_text())
+    assert sentence is not None
+    assert tuple(re.findall(r"\w+", sentence[1])) == REASONS
+
+
+def test_a_lane_without_collectors_says_so() -> None:
+    rows = re.findall(r"^\| (\w+) \| `--poll\.[\w-]+` \| \w+ \| (.*) \|$", POLLING.read_text(), re.M)
+    assert {lane for lane, asked in rows if asked != "nothing yet"} == {collector.lane.value for collector in REGISTRY}
+
+
+def test_the_readmes_instances_file_is_read(tmp_path: Path) -> None:
+    main, replica = instances(README, tmp_path)
+    assert (main.alias, main.user, main.password, dict(main.labels)) == ("orders-main", "exporter", "one", {"team": "orders"})
+    assert replica.interval_s == 10
+
+
+def test_the_instances_file_of_the_docs_is_read(tmp_path: Path) -> None:
+    main, cache, local = instances(TARGETS, tmp_path)
+    assert dict(main.labels) == {"env": "production", "team": "orders"}
+    assert (cache.password, cache.interval_s) == ("two", 10)
+    assert (local.addr, local.user, local.password) == ("unix:///run/redis/redis.sock", "", "one")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_targets_of_make_exist(page: Path) -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert declared is not None
+    named = re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)|\(make ([a-z-]+)\)", page.read_text(), re.M)
+    assert {first or second or third for first, second, third in named} <= set(declared[1].split())

@@ -1,0 +1,769 @@
+"""What becomes of one target's polls: against real servers, and against some that misbehave on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import pytest
+import redis
+
+from exporter.collector import Batches, Collector, Out
+from exporter.collectors.info import InfoCollector
+from exporter.errors import CancelledPollError, DnsError, ReplyError
+from exporter.model import Command, Facts, Lane, gauge
+from exporter.watch import Watch
+from tests.lookout import (
+    AMPLE_S,
+    FIRST_POLL,
+    SECRET,
+    Lookout,
+    bulk,
+    connections,
+    in_turn,
+    info,
+    others,
+    redis_like,
+    server_field,
+)
+from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
+from tests.stock import until
+
+RedisFactory = Callable[..., RedisServer]
+ScriptFactory = Callable[..., ScriptedServer]
+
+SCANT_S = 0.3  # the deadline of polls that miss it
+
+
+@pytest.fixture
+def lookout() -> Lookout:
+    return Lookout()
+
+
+def assert_down(lookout: Lookout, watch: Watch, reason: str) -> None:
+    """Down for this reason, and for no other: in every series that tells."""
+    told = lookout.series(watch)
+    assert told["redis_up", ()] == 0
+    assert [labels for name, labels in told if name == "redis_exporter_target_down"] == [(reason,)]
+    assert told["redis_exporter_last_scrape_error", (reason,)] == 1
+    assert {labels for name, labels in told if name == "redis_exporter_target_poll_failures_total"} == {(reason,)}
+    assert SECRET not in watch.error_text
+    assert watch.error_text
+
+
+def assert_up(lookout: Lookout, watch: Watch) -> None:
+    told = lookout.series(watch)
+    assert told["redis_up", ()] == 1
+    assert not [labels for name, labels in told if name == "redis_exporter_target_down"]
+    assert told["redis_exporter_last_scrape_error", ("",)] == 0
+    assert watch.error_text == ""
+
+
+async def no_such_name(host: str, port: int) -> tuple[str, ...]:
+    raise DnsError(f"{host}:{port}: the name cannot be resolved")
+
+
+class Hang:
+    """A name resolution that does not come back until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
+        self.asked += 1
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+
+class TestLanes:
+    async def test_nothing_is_told_before_the_first_poll_has_ended(self, lookout: Lookout) -> None:
+        watch = lookout.watch(free_port())
+        assert watch.up is None
+        assert lookout.series(watch) == {}
+
+    async def test_the_first_poll_takes_all_lanes_along(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port)
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        for lane in ("fast", "standard"):
+            assert lookout.value(watch, "redis_exporter_target_polls_total", lane) == 1
+        assert lookout.value(watch, "redis_connected_clients") == 1
+        assert lookout.value(watch, "redis_commands_total", "info") is not None
+        assert (lookout.value(watch, "redis_exporter_target_series") or 0) > 100
+        watch.close()
+
+    @pytest.mark.parametrize(("place", "turns"), [(0, [1, 2, 5, 8]), (1, [1, 3, 6, 9]), (2, [1, 4, 7, 10])])
+    async def test_the_standard_lane_comes_round_at_its_multiple_at_a_turn_of_the_targets_own(
+        self, lookout: Lookout, redis_server: RedisFactory, place: int, turns: list[int]
+    ) -> None:
+        watch = lookout.watch(redis_server().port, standard_every=3)
+        watch.hash = place
+        taken = []
+        for turn in range(1, 11):
+            before = watch.vitals.lanes[Lane.STANDARD].polls
+            await lookout.poll(watch)
+            if watch.vitals.lanes[Lane.STANDARD].polls > before:
+                taken.append(turn)
+        assert taken == turns
+        assert watch.vitals.lanes[Lane.FAST].polls == 10
+        watch.close()
+
+    async def test_polls_between_the_turns_take_nothing_away_from_the_turns(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port, standard_every=1)
+        await lookout.poll(watch)
+        for _ in range(5):
+            await watch.fresh(0.0, time.monotonic() + AMPLE_S)
+        polls = watch.vitals.lanes[Lane.STANDARD].polls
+        await lookout.poll(watch)
+        await lookout.poll(watch)
+        assert watch.vitals.lanes[Lane.STANDARD].polls == polls + 2
+        watch.close()
+
+    async def test_a_lane_whose_poll_failed_comes_with_the_next_one_and_keeps_its_turns(
+        self, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, standard_every=3)
+        watch.hash = 2  # the standard lane's turns are 1, 4, 7, …
+        for _ in range(3):
+            await lookout.poll(watch)
+        server.kill()
+        assert (await lookout.poll(watch)).error is not None
+        server.start()
+        taken = []
+        for turn in range(5, 11):
+            before = watch.vitals.lanes[Lane.STANDARD].polls
+            await lookout.poll(watch)
+            if watch.vitals.lanes[Lane.STANDARD].polls > before:
+                taken.append(turn)
+        assert taken == [5, 7, 10]
+        watch.close()
+
+    async def test_a_turn_that_finds_the_poll_before_still_running_is_skipped_and_counted(
+        self, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, standard_every=4)
+        watch.hash = 0
+        await lookout.poll(watch)
+        server.pause()
+        watch.tick(time.monotonic())  # runs, with the standard lane
+        for _ in range(3):
+            watch.tick(time.monotonic())
+        server.resume()
+        await until(lambda: not watch.busy)
+        assert lookout.value(watch, "redis_exporter_target_polls_total", "fast") == 2
+        assert lookout.value(watch, "redis_exporter_target_polls_skipped_total", "fast") == 3
+        assert_up(lookout, watch)
+        watch.close()
+
+
+class TestDown:
+    async def test_refused_and_back_without_a_restart(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        server.kill()
+        for _ in range(2):
+            await lookout.poll(watch)
+            assert_down(lookout, watch, "refused")
+        server.start()
+        assert (await lookout.poll(watch)).up_changed
+        assert_up(lookout, watch)
+        assert lookout.value(watch, "redis_exporter_target_poll_failures_total", "refused") == 2
+        watch.close()
+
+    async def test_a_failed_poll_leaves_the_values_of_the_one_before(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        server.kill()
+        await lookout.poll(watch)
+        assert lookout.value(watch, "redis_connected_clients") == 1
+
+    async def test_a_wrong_password(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--requirepass", "the right one")
+        watch = lookout.watch(server.port, password=SECRET)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "auth")
+        with redis.Redis(port=server.port, password="the right one") as client:
+            client.config_set("requirepass", SECRET)
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        watch.close()
+
+    async def test_no_password_where_one_is_wanted(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--requirepass", SECRET)
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "auth")
+        with redis.Redis(port=server.port, password=SECRET) as client:
+            client.config_set("requirepass", "")
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        watch.close()
+
+    async def test_a_password_wanted_on_a_kept_connection_is_sent_on_a_new_one(
+        self, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        logged_out = redis_like({"INFO": b"-NOAUTH Authentication required.\r\n"})
+        server = scripted_server(in_turn(redis_like(commands=1), logged_out), redis_like())
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "auth")
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        assert server.accepted == 2
+        watch.close()
+
+    async def test_info_forbidden_and_then_allowed(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+ping")
+        watch = lookout.watch(server.port, user="watcher", password=SECRET)
+        for _ in range(2):
+            await lookout.poll(watch)
+            assert_down(lookout, watch, "noperm")
+        server.ask("ACL", "SETUSER", "watcher", "+info")
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        assert lookout.dialer.dials == 1
+        watch.close()
+
+    async def test_a_name_that_cannot_be_resolved(self, lookout: Lookout) -> None:
+        lookout.dialer.resolve_by(no_such_name)
+        watch = lookout.watch(6379, "redis.invalid")
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "dns")
+
+    async def test_a_name_service_that_does_not_answer(self, lookout: Lookout) -> None:
+        lookout.dialer.resolve_by(Hang())
+        watch = lookout.watch(6379, "redis.invalid", deadline_s=SCANT_S)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "timeout")
+        assert "resolving the name" in watch.error_text
+        assert others() == set()
+
+    async def test_a_server_that_hangs_and_wakes_up(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, deadline_s=SCANT_S)
+        await lookout.poll(watch)
+        server.pause()
+        for when in ("no complete answer", "after connecting"):  # on the kept connection, then on a new one
+            await lookout.poll(watch)
+            assert_down(lookout, watch, "timeout")
+            assert when in watch.error_text
+        server.resume()
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        await until(lambda: connections(server) == 1)
+        watch.close()
+
+    async def test_a_connection_that_is_made_as_the_deadline_passes_is_of_no_use(
+        self, lookout: Lookout, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = scripted_server(redis_like())
+        watch = lookout.watch(server.port, deadline_s=SCANT_S)
+        dial = lookout.dialer.dial
+
+        async def dial_slowly(*args: Any) -> Any:
+            link = await dial(*args)
+            await asyncio.sleep(SCANT_S)
+            return link
+
+        monkeypatch.setattr(lookout.dialer, "dial", dial_slowly)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "timeout")
+        await until(lambda: server.finished == 1)
+
+    async def test_a_turn_at_the_deadline_ends_the_poll_and_starts_the_next(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, deadline_s=AMPLE_S)
+        await lookout.poll(watch)
+        server.pause()
+        watch.tick(time.monotonic())
+        watch.tick(time.monotonic() + AMPLE_S)
+        assert_down(lookout, watch, "timeout")
+        assert watch.busy
+        assert watch.vitals.lanes[Lane.FAST].skipped == 0
+        watch.close()
+
+    async def test_a_script_that_blocks_the_server(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--lua-time-limit", "10")
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+
+        def block() -> None:
+            with redis.Redis(port=server.port) as client, suppress(redis.ResponseError):  # killed
+                client.eval("while true do end", 0)
+
+        blocker = threading.Thread(target=block)
+        blocker.start()
+        await lookout.poll_until(watch, lambda: not watch.up)
+        assert_down(lookout, watch, "busy")
+        server.ask("SCRIPT", "KILL")
+        blocker.join()
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        watch.close()
+
+    async def test_a_script_that_blocks_the_greeting(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        server = scripted_server(redis_like({"CLIENT": b"-BUSY Redis is busy running a script.\r\n"}))
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "busy")
+        watch.close()
+
+    async def test_something_else_than_redis(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        server = scripted_server(redis_like({"INFO": bulk(b"version:1.6.21\r\n")}))
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "protocol")
+        watch.close()
+
+    async def test_a_mistake_of_ours_while_connecting_is_told_and_logged(
+        self, lookout: Lookout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def stumble(*args: Any) -> Any:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(lookout.dialer, "dial", stumble)
+        watch = lookout.watch(6379)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "internal")
+        assert "ZeroDivisionError" in caplog.text
+
+    async def test_a_mistake_of_ours_while_reading_costs_one_poll(
+        self, lookout: Lookout, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        watch = lookout.watch(scripted_server(redis_like()).port)
+        with monkeypatch.context() as patch:
+            patch.setattr("exporter.poller.Poll.receive", lambda poll, replies: 1 / 0)
+            await lookout.poll(watch)
+        assert_down(lookout, watch, "internal")
+        assert "ZeroDivisionError" in caplog.text
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        watch.close()
+
+
+class TestUp:
+    async def test_a_server_that_loads_its_data(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        watch = lookout.watch(scripted_server(redis_like({"INFO": info(loading=1)})).port)
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        assert lookout.value(watch, "redis_loading_dump_file") == 1
+        watch.close()
+
+    async def test_a_database_that_could_not_be_selected_while_loading_is_selected_on_a_new_connection(
+        self, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        selected = threading.Event()
+
+        def select(talk: Conversation) -> None:
+            assert talk.command() == [b"SELECT", b"3"]
+            talk.send(b"+OK\r\n")
+            selected.set()
+
+        loading = {"SELECT": b"-LOADING Redis is loading the dataset in memory\r\n", "INFO": info(loading=1)}
+        server = scripted_server(in_turn(redis_like(loading, commands=1 + FIRST_POLL + 1), redis_like()), in_turn(select, redis_like()))
+        watch = lookout.watch(server.port, db=3, standard_every=100)
+        watch.hash = 99
+        for _ in range(2):
+            await lookout.poll(watch)
+            assert_up(lookout, watch)
+            assert server.accepted == 1
+        assert not selected.is_set()
+        for _ in range(3):
+            await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert selected.is_set()
+        assert server.accepted == 2
+        watch.close()
+
+    async def test_down_when_no_poll_began_within_two_intervals(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port)
+        await lookout.poll(watch)
+        now = time.monotonic()
+        assert not watch.expire(now)
+        assert_up(lookout, watch)
+        assert watch.expire(now + 2 * watch.pace.interval_s)
+        assert lookout.value(watch, "redis_up") == 0
+        assert lookout.value(watch, "redis_exporter_target_down", "timeout") == 1
+        assert not watch.expire(now + 3 * watch.pace.interval_s)  # it is known
+        assert (await lookout.poll(watch)).up_changed
+        assert_up(lookout, watch)
+        watch.close()
+
+
+class TestBackOff:
+    async def test_the_first_failure_costs_no_turn_and_then_every_second_one_is_taken(self, lookout: Lookout) -> None:
+        watch = lookout.watch(free_port(), interval_s=1000.0)
+        taken = []
+        for turn in range(8):
+            watch.tick(time.monotonic() + turn * 1000.0)
+            if watch.busy:
+                taken.append(turn)
+                await until(lambda: not watch.busy)
+        # with a clock that goes on by 1,000 s a turn, while failures are dated by the real one
+        assert taken[:2] == [0, 1]
+        assert 2 not in taken or taken[2] == 2
+
+    async def test_success_ends_it(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, interval_s=1000.0)
+        server.kill()
+        await lookout.poll(watch)
+        await lookout.poll(watch)
+        watch.tick(time.monotonic())
+        assert not watch.busy
+        server.start()
+        await lookout.poll(watch)
+        watch.tick(time.monotonic())
+        assert watch.busy
+        watch.close()
+
+
+class TestConnection:
+    async def test_is_kept_from_poll_to_poll(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        for _ in range(5):
+            await lookout.poll(watch)
+        assert lookout.dialer.dials == 1
+        assert connections(server) == 1
+        watch.close()
+
+    async def test_is_made_anew_when_it_is_old(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, connection_max_age_s=1e-9)
+        for _ in range(3):
+            await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert lookout.dialer.dials == 3
+        await until(lambda: connections(server) == 1)
+        watch.close()
+
+    async def test_a_server_that_closes_idle_connections_is_redialled_once_and_never_down(
+        self, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server("--timeout", "1")
+        watch = lookout.watch(server.port)
+        for dials in (1, 2):
+            await lookout.poll(watch)
+            assert lookout.dialer.dials == dials
+            await until(lambda: connections(server) == 0)
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert lookout.dialer.dials == 3
+        watch.close()
+
+    @pytest.mark.parametrize("leave", [Conversation.close, Conversation.reset], ids=["closed", "reset"])
+    async def test_closed_as_the_poll_arrives_it_is_redialled_once_within_the_poll(
+        self, lookout: Lookout, scripted_server: ScriptFactory, leave: Callable[[Conversation], None]
+    ) -> None:
+        def hang_up(talk: Conversation) -> None:
+            talk.command()
+            leave(talk)
+
+        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), hang_up), redis_like())
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert server.accepted == 2
+        watch.close()
+
+    async def test_but_not_twice(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        def hang_up(talk: Conversation) -> None:
+            talk.command()
+            talk.close()
+
+        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), hang_up), in_turn(redis_like(commands=1), hang_up))
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "reset")
+        assert server.accepted == 2
+
+    async def test_closed_in_the_middle_of_a_reply_it_is_not_asked_again(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        def break_off(talk: Conversation) -> None:
+            talk.command()
+            talk.send(info()[:20])
+            talk.close()
+
+        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), break_off), redis_like())
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "reset")
+        assert server.accepted == 1
+
+    async def test_one_that_the_server_has_half_closed_is_left_for_a_new_one(
+        self, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), Conversation.close), redis_like())
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        await until(lambda: server.finished == 1)  # we closed our half too
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert server.accepted == 2
+        watch.close()
+
+    async def test_to_an_address_that_the_name_has_no_more_is_left_for_a_new_one(
+        self, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        server = scripted_server(redis_like())
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        watch.compare(("127.0.0.9", "127.0.0.1"))
+        await lookout.poll(watch)
+        assert server.accepted == 1
+        watch.compare(("127.0.0.9",))
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert server.accepted == 2
+        watch.close()
+
+    async def test_there_is_one_dial_at_a_time(self, lookout: Lookout) -> None:
+        hang = Hang()
+        lookout.dialer.resolve_by(hang)
+        watch = lookout.watch(6379, "redis.invalid")
+        for _ in range(4):
+            watch.tick(time.monotonic())
+            await asyncio.sleep(0)
+        await until(lambda: hang.asked)
+        assert lookout.dialer.dials == 1
+        assert watch.vitals.lanes[Lane.FAST].skipped == 3
+        watch.close()
+
+
+class TestGate:
+    async def test_no_more_polls_are_under_way_than_it_lets_in_and_all_come_through(self, redis_server: RedisFactory) -> None:
+        lookout = Lookout(limit=3)
+        server = redis_server()
+        watches = [lookout.watch(server.port, name=f"redis://h:{number}") for number in range(10)]
+        server.pause()
+        for watch in watches:
+            watch.tick(time.monotonic())
+        await until(lambda: lookout.dialer.under_way == 3)
+        assert [watch.busy for watch in watches] == [True] * 10
+        server.resume()
+        await until(lambda: not any(watch.busy for watch in watches))
+        assert all(lookout.went_well(watch) for watch in watches)
+        assert lookout.dialer.most_under_way == 3
+        assert lookout.gate.inside == 0
+        for watch in watches:
+            watch.close()
+
+    async def test_a_poll_that_had_to_wait_has_a_deadline_of_its_own(self, scripted_server: ScriptFactory) -> None:
+        lookout = Lookout(limit=1)
+        silent = scripted_server(Conversation.silence)
+        watches = [lookout.watch(silent.port, name=f"redis://h:{number}", deadline_s=SCANT_S) for number in range(3)]
+        for watch in watches:
+            watch.tick(time.monotonic())
+        await until(lambda: not any(watch.busy for watch in watches))
+        for watch in watches:
+            assert_down(lookout, watch, "timeout")
+            assert lookout.ends(watch)[0].duration_s < 2 * SCANT_S + AMPLE_S
+
+
+class TestFresh:
+    async def test_returns_at_once_while_what_is_there_is_new_enough(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        server.pause()
+        watch.tick(time.monotonic())  # even while a poll is under way
+        await watch.fresh(AMPLE_S, time.monotonic() + AMPLE_S)
+        assert watch.busy
+        assert len(lookout.ends(watch)) == 1
+        watch.close()
+
+    async def test_starts_a_poll_when_it_is_older(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port)
+        await watch.fresh(AMPLE_S, time.monotonic() + AMPLE_S)  # never polled yet
+        assert len(lookout.ends(watch)) == 1
+        await watch.fresh(0.0, time.monotonic() + AMPLE_S)
+        assert len(lookout.ends(watch)) == 2
+        assert_up(lookout, watch)
+        watch.close()
+
+    async def test_all_who_ask_share_the_poll_that_runs(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port)
+        watch.tick(time.monotonic())
+        await asyncio.gather(*(watch.fresh(0.0, time.monotonic() + AMPLE_S) for _ in range(5)))
+        assert len(lookout.ends(watch)) == 1
+        watch.close()
+
+    async def test_returns_at_its_own_deadline_and_leaves_the_poll_running(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        server.pause()
+        await watch.fresh(0.0, time.monotonic() + SCANT_S)
+        assert watch.busy
+        server.resume()
+        await until(lambda: not watch.busy)
+        assert lookout.went_well(watch)
+        watch.close()
+
+    async def test_returns_when_the_poll_has_failed_or_missed_its_deadline(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, deadline_s=SCANT_S)
+        server.pause()
+        await watch.fresh(0.0, time.monotonic() + AMPLE_S)
+        assert_down(lookout, watch, "timeout")
+
+    async def test_of_a_closed_watch_returns_at_once(self, lookout: Lookout) -> None:
+        watch = lookout.watch(free_port())
+        watch.close()
+        await watch.fresh(0.0, time.monotonic() + AMPLE_S)
+        assert lookout.ends(watch) == []
+
+
+class TestClose:
+    """Whatever is under way: nothing is left of it."""
+
+    async def assert_closes(self, lookout: Lookout, watch: Watch) -> None:
+        waiting = asyncio.get_running_loop().create_task(watch.fresh(0.0, time.monotonic() + AMPLE_S))
+        await asyncio.sleep(0)
+        tasks = watch.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await waiting
+        assert others() == set()
+        assert lookout.gate.inside == 0
+        assert lookout.was_cancelled(watch)
+        assert lookout.value(watch, "redis_exporter_target_poll_failures_total", "cancelled") is None
+        watch.tick(time.monotonic() + AMPLE_S)
+        assert not watch.busy
+
+    async def test_a_dial_that_has_just_been_called_for(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        watch = lookout.watch(scripted_server(redis_like()).port)
+        watch.tick(time.monotonic())
+        watch.close()
+        assert lookout.gate.inside == 0
+        assert lookout.was_cancelled(watch)
+        await until(lambda: not others())
+        assert lookout.dialer.dials == 0
+
+    async def test_a_dial_that_waits_for_the_name(self, lookout: Lookout) -> None:
+        hang = Hang()
+        lookout.dialer.resolve_by(hang)
+        watch = lookout.watch(6379, "redis.invalid")
+        watch.tick(time.monotonic())
+        await until(lambda: hang.asked)
+        await self.assert_closes(lookout, watch)
+
+    async def test_a_greeting(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        server = scripted_server(Conversation.silence)
+        watch = lookout.watch(server.port)
+        watch.tick(time.monotonic())
+        await until(lambda: server.accepted == 1)
+        await self.assert_closes(lookout, watch)
+        await until(lambda: server.finished == 1)
+
+    async def test_an_exchange(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), Conversation.silence))
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        watch.tick(time.monotonic())
+        await self.assert_closes(lookout, watch)
+        await until(lambda: server.finished == 1)
+
+    async def test_an_idle_connection(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert watch.close() == []
+        await until(lambda: connections(server) == 0)
+        assert others() == set()
+
+    async def test_a_place_in_the_line(self, scripted_server: ScriptFactory) -> None:
+        lookout = Lookout(limit=1)
+        server = scripted_server(Conversation.silence)
+        watches = [lookout.watch(server.port, name=f"redis://h:{number}") for number in range(3)]
+        for watch in watches:
+            watch.tick(time.monotonic())
+        tasks = [task for watch in reversed(watches) for task in watch.close()]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert lookout.gate.inside == 0
+        assert all(lookout.was_cancelled(watch) for watch in watches)
+        assert others() == set()
+
+    async def test_is_no_failure_of_the_target(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        server.pause()
+        watch.tick(time.monotonic())
+        watch.close()
+        ended = lookout.ends(watch)[-1]
+        assert isinstance(ended.error, CancelledPollError)
+        assert not ended.up_changed
+        assert watch.up
+
+
+class Sizes(Collector):
+    """Two commands that a user may be forbidden."""
+
+    name = "sizes"
+    help = "Sizes."
+    lane = Lane.FAST
+    KEYS: ClassVar = gauge("test_keys", "Keys.")
+    families = (KEYS,)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [keys, _] = yield [Command.of("DBSIZE"), Command.of("LASTSAVE")]
+        if isinstance(keys, ReplyError):
+            raise keys.as_target_error()
+        out.add(self.KEYS, keys)
+
+
+class TestRefusedCommands:
+    async def test_are_asked_once(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info")
+        watch = lookout.watch(server.port, user="watcher", password=SECRET)
+        await lookout.poll(watch)
+        refused = server_field(server, "total_error_replies")
+        assert refused == 2  # the connection's name, and the number of databases
+        for _ in range(20):
+            await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert server_field(server, "total_error_replies") == refused
+        watch.close()
+
+    async def test_are_asked_again_when_the_server_has_started_anew(self, redis_server: RedisFactory) -> None:
+        lookout = Lookout([InfoCollector(), Sizes()])
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get")
+        watch = lookout.watch(server.port, user="watcher", password=SECRET)
+        for _ in range(5):
+            await lookout.poll(watch)
+        assert server_field(server, "total_error_replies") == 2
+        assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 0
+        assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 0
+        assert lookout.value(watch, "redis_test_keys") is None
+        assert_up(lookout, watch)
+
+        server.kill()
+        server.args = (*server.args, "+dbsize")
+        server.start()
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_keys") == 0)
+        assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 1
+        assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 1
+        watch.close()
+
+
+class TestStale:
+    async def test_a_lane_says_so_until_its_next_snapshot(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port)
+        await lookout.poll(watch)
+        assert lookout.value(watch, "redis_exporter_snapshot_stale", "fast") == 0
+        watch.note_stale(Lane.FAST)
+        assert lookout.value(watch, "redis_exporter_snapshot_stale", "fast") == 1
+        assert lookout.value(watch, "redis_exporter_snapshot_stale", "standard") == 0
+        await lookout.poll(watch)
+        assert lookout.value(watch, "redis_exporter_snapshot_stale", "fast") == 0
+        watch.close()
