@@ -11,7 +11,7 @@ BUILD ?= release
 WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: build debug sanitize pure demo test test-slow test-sanitize check lint types bench golden dist clean system test-deps
+.PHONY: build debug sanitize pure demo test test-slow test-sanitize check lint types bench golden dist clean system
 
 build: $(VENV)/built-$(BUILD)
 
@@ -50,8 +50,9 @@ test-slow: build system
 # What the compiled engine does, under ASan and UBSan; the release build comes back afterwards.
 test-sanitize:
 	$(MAKE) build BUILD=sanitize
-	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	  $(BIN)/python -m pytest -n $(WORKERS) tests/test_engines.py tests/test_exposition.py $(ARGS)
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/test_engines.py tests/test_exposition.py $(ARGS)
 	$(MAKE) build
 
 check: build lint types test

@@ -122,6 +122,8 @@ class Schedule:
         """Fire no more, and give up what is under way. Nothing is left of it when this returns."""
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
+            # It shuts down a moment later; a fire that it calls for until then would be cancelled, and logged as an error.
+            scheduler.pause()
             scheduler.shutdown(wait=False)
         cancelled = [*self._tasks, *self._lookups.values()]
         for task in cancelled:

@@ -1,0 +1,68 @@
+"""Driving a collector: no loop, no server, no mock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from exporter import fastparse
+from exporter.catalog import header, label_forms, make_part
+from exporter.collector import Collector
+from exporter.model import Facts
+from exporter.poller import Memory, Sheet
+
+NOW = 1_795_380_000.25
+LABELS = ((b"addr", b"redis://h:6379"),)
+OPTIONS = SimpleNamespace(include_metrics_for_empty_databases=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden pages anew, in place of comparing")
+
+
+class Played:
+    """A collector that was played to its end: what it asked, batch by batch, and what it wrote."""
+
+    def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any) -> None:
+        self.part = make_part(collector.name, collector.lane, collector.families, namespace="redis", wanted_fields=collector.wanted_fields)
+        self.sheet = Sheet(self.part, label_forms(self.part, LABELS), Memory(), NOW)
+        self.asked: list[list[tuple[Any, ...]]] = []
+        generator = collector.collect(facts, options, self.sheet)
+        batch = next(generator)
+        try:
+            for answers in replies:
+                self.asked.append([command.args for command in batch])
+                batch = generator.send(list(answers))
+            pytest.fail(f"{collector.name} asks on: {batch}")
+        except StopIteration:
+            pass
+        self.block: fastparse.Block = self.sheet.block()
+
+    @property
+    def text(self) -> str:
+        return self.block.samples.decode()
+
+    def samples(self) -> dict[str, str]:
+        """Value by series, without the target's label."""
+        plain = self.text.replace('{addr="redis://h:6379"}', "").replace('addr="redis://h:6379",', "")
+        return dict(line.rsplit(" ", 1) for line in plain.splitlines())
+
+    def page(self) -> str:
+        """With HELP and TYPE, as a page shows it."""
+        headers = [header(name, family, self.part.lane) for name, family in zip(self.part.names, self.part.families, strict=True)]
+        cells = [(0, number) for number in range(len(headers))]
+        assembler = fastparse.Assembler(headers, cells, [[(self.block.samples, self.block.offsets)]])
+        return assembler.piece(assembler.size or 1).decode()
+
+
+@pytest.fixture
+def play() -> Callable[..., Played]:
+    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch."""
+
+    def run(collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS) -> Played:
+        return Played(collector, replies, facts, options)
+
+    return run

@@ -1,0 +1,234 @@
+"""INFO: every row of the table, on the recorded replies of many servers."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.collectors.info import GATED, InfoCollector, make_facts
+from exporter.collectors.stats import StatsCollector
+from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
+from exporter.model import Dialect, Facts, Field, Kind, Open, Record
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
+GOLDEN = DATA / "golden"
+VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
+RECORDED = sorted(path for version in VERSIONS for path in (DATA / version).glob("*info*.txt"))
+FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCollector.families)}
+FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
+DATABASES = [b"databases", b"16"]
+
+
+def golden_page(play, version: str) -> str:
+    """What a page shows of the default INFO and of the statistics, after a first poll."""
+    folder = DATA / version
+    info = play(InfoCollector(), [(folder / "info_default.txt").read_bytes()], [DATABASES])
+    facts = make_facts(info.sheet.fields, 16)
+    everything = (folder / "info_all.txt").read_bytes()
+    batches = [everything] if facts.version >= (7, 0, 0) or facts.version < (6, 2, 0) else [everything, b""]
+    return info.page() + play(StatsCollector(), batches, facts=facts).page()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_page(play, version: str, request: pytest.FixtureRequest) -> None:
+    page = golden_page(play, version)
+    path = GOLDEN / f"{version}.prom"
+    if request.config.getoption("--update-golden"):
+        GOLDEN.mkdir(exist_ok=True)
+        path.write_text(page)
+    assert page == path.read_text()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_pages_are_read_by_prometheus_client_without_a_duplicate(version: str) -> None:
+    seen = set()
+    for family in text_string_to_metric_families((GOLDEN / f"{version}.prom").read_text()):
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in seen
+            seen.add(key)
+    assert len(seen) > 100
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize("version", VERSIONS)
+def test_promtool_finds_only_inherited_names(version: str) -> None:
+    promtool = shutil.which("promtool")
+    assert promtool is not None
+    page = (GOLDEN / f"{version}.prom").read_bytes()
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    for line in done.stderr.decode().splitlines():
+        name, complaint = line.split(" ", 1)
+        family = FAMILIES[name.removeprefix("redis_")]
+        assert family.dialect is not Dialect.OWN, line
+        assert re.search(r"should|abbreviated units", complaint), line
+
+
+def go_rows() -> list[dict[str, str]]:
+    with (DATA / "go_metrics_info.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
+def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
+    family = FAMILIES[row["name"].removeprefix("redis_")]
+    assert family.kind.value == row["type"]
+    labels = {label.strip("[]") for label in re.split(r";|(?=\[)", row["labels"]) if label.strip("[];")}
+    assert set(family.labels) == {label.strip(";[]") for label in labels}
+    assert family.source is not None
+
+
+def text_for(family) -> tuple[bytes, str]:
+    """A text of INFO that holds what the family is read from, and what its line must look like."""
+    match family.source:
+        case Field():
+            lines = [f"{family.source.key}:7"] + [f"{key.split('|')[0]}:x" for _, key in family.source.labels if key != family.source.key]
+        case Record():
+            pattern = family.source.pattern
+            key = f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}"
+            first = pattern.first if pattern.first and pattern.first != f"{family.source.sub}=" else ""
+            value = f"{first}1,{family.source.sub}=7" if first else f"{family.source.sub}=7" if family.source.sub else "7"
+            lines = [f"{key}:{value}"]
+        case Open():
+            pattern = family.source.pattern
+            lines = [
+                f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}:{'p50' if family.kind is Kind.SUMMARY else '8'}=7"
+            ]
+    return "\r\n".join(lines).encode(), f"redis_{family.name}{{"
+
+
+@pytest.mark.parametrize("family", InfoCollector.families, ids=lambda family: family.name)
+def test_every_family_is_rendered_from_its_field(play, family) -> None:
+    text, head = text_for(family)
+    played = play(InfoCollector(), [text], facts=FACTS)
+    assert any(line.startswith(head) for line in played.text.splitlines()), text
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_recorded_reply_writes_what_is_no_number(play, path: pathlib.Path) -> None:
+    for value in play(InfoCollector(), [path.read_bytes()], facts=FACTS).samples().values():
+        assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
+
+
+class TestTable:
+    def test_counters_of_ours_end_in_total_and_gauges_do_not(self) -> None:
+        for family in FAMILIES.values():
+            if family.dialect is Dialect.OWN and family.kind is not Kind.SUMMARY:
+                assert family.name.endswith("_total") == (family.kind is Kind.COUNTER), family.name
+
+    def test_units_of_ours_are_base_units(self) -> None:
+        for family in FAMILIES.values():
+            if family.dialect is Dialect.OWN:
+                assert not re.search(r"_(ms|usec|msec|milliseconds|kb|kbps|perc|percent|sec)(_|$)", family.name), family.name
+
+    def test_no_help_text_is_used_twice(self) -> None:
+        texts = [family.help for family in FAMILIES.values()]
+        assert sorted(texts) == sorted(set(texts))
+
+    def test_gated_families_are_in_the_table(self) -> None:
+        assert set(GATED) <= set(FAMILIES)
+
+
+class TestQuestions:
+    def test_the_first_poll_asks_how_many_databases_there_are(self, play) -> None:
+        played = play(InfoCollector(), [b"redis_version:7.0.0\r\nredis_mode:standalone\r\n"], [[b"databases", b"4"]])
+        assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
+        assert played.sheet.databases == 4
+        assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [f'redis_db_keys{{db="db{n}"}}' for n in range(4)]
+
+    def test_later_polls_do_not(self, play) -> None:
+        played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], facts=FACTS)
+        assert played.asked == [[("INFO",)]]
+        assert 'redis_db_keys{db="db15"}' in played.samples()
+
+    def test_a_refused_config_means_sixteen(self, play) -> None:
+        played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [ReplyError("NOPERM no")])
+        assert played.sheet.databases is None
+        assert 'redis_db_keys{db="db15"}' in played.samples()
+
+    @pytest.mark.parametrize("text", [b"redis_version:7.0.0\r\nredis_mode:sentinel\r\n", b"redis_version:8\r\nserver_mode:sentinel\r\n"])
+    def test_a_sentinel_is_not_asked_and_has_no_databases(self, play, text: bytes) -> None:
+        played = play(InfoCollector(), [text])
+        assert not [key for key in played.samples() if key.startswith("redis_db_keys")]
+
+    def test_a_cluster_node_has_one_database(self, play) -> None:
+        played = play(InfoCollector(), [b"redis_version:7.0.0\r\ncluster_enabled:1\r\n"])
+        assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == ['redis_db_keys{db="db0"}']
+
+    @pytest.mark.parametrize(
+        ("reply", "error"),
+        [
+            (ReplyError("NOAUTH Authentication required."), AuthError),
+            (ReplyError("NOPERM this user has no permissions"), NoPermError),
+            (ReplyError("BUSY Redis is busy running a script."), BusyError),
+            (17, ProtocolError),
+        ],
+    )
+    def test_without_info_the_poll_has_failed(self, play, reply: object, error: type[Exception]) -> None:
+        with pytest.raises(error):
+            play(InfoCollector(), [reply])
+
+
+class TestFacts:
+    @pytest.mark.parametrize(
+        ("version", "flavor", "number"),
+        [
+            ("redis-2.8.24", "redis", (2, 8, 24)),
+            ("redis-7.0.15", "redis", (7, 0, 15)),
+            ("valkey-8.1.1", "valkey", (7, 2, 4)),
+            ("keydb-6.3.4", "keydb", (6, 3, 4)),
+        ],
+    )
+    def test_version_and_flavor(self, play, version: str, flavor: str, number: tuple[int, int, int]) -> None:
+        played = play(InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], facts=FACTS)
+        facts = make_facts(played.sheet.fields, 16)
+        assert (facts.flavor, facts.version) == (flavor, number)
+
+    def test_what_is_no_info_is_told(self) -> None:
+        with pytest.raises(ProtocolError, match="no redis_version"):
+            make_facts({"role": b"master"}, None)
+
+    @pytest.mark.parametrize(
+        ("text", "number"), [("255.255.255", (255, 255, 255)), ("8.0-m01", (8, 0, 0)), ("x.y", (0, 0, 0)), ("7", (7, 0, 0))]
+    )
+    def test_odd_versions(self, text: str, number: tuple[int, int, int]) -> None:
+        assert make_facts({"redis_version": text.encode()}, None).version == number
+
+
+class TestValues:
+    def test_keyspace_is_read_by_name(self, play) -> None:
+        text = b"redis_version:7.4.1\r\ndb0:keys=10,expires=2,avg_ttl=1500,subexpiry=3\r\ndb1:keys=1,expires=0,avg_ttl=0,cached_keys=7\r\n"
+        samples = play(InfoCollector(), [text], facts=FACTS).samples()
+        assert samples['redis_db_keys_with_expiring_items{db="db0"}'] == "3"
+        assert samples['redis_db_keys_cached{db="db1"}'] == "7"
+        assert 'redis_db_keys_cached{db="db0"}' not in samples
+        assert samples['redis_db_avg_ttl_seconds{db="db0"}'] == "1.5"
+
+    def test_a_replica_that_never_acknowledged_has_no_lag(self, play) -> None:
+        text = b"slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=-1\r\n"
+        played = play(InfoCollector(), [text], facts=FACTS)
+        labels = '{slave_ip="10.0.0.2",slave_port="6379",slave_state="online"}'
+        assert played.samples()[f"redis_connected_slave_offset_bytes{labels}"] == "7"
+        assert f"redis_connected_slave_lag_seconds{labels}" not in played.samples()
+        assert played.block.bad == 0
+
+    def test_keydb_with_two_masters(self, play) -> None:
+        samples = play(InfoCollector(), [(DATA / "keydb-6.3.4" / "info_multimaster.txt").read_bytes()], facts=FACTS).samples()
+        assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21042"}'] == "1502"
+        assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21043"}'] == "1805"
+        assert samples['redis_master_link_up{master_host="127.0.0.1",master_port="21043"}'] == "1"
+
+    def test_the_start_is_told_by_the_clock(self, play) -> None:
+        assert play(InfoCollector(), [b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()["redis_start_time_seconds"] == "1795379900"
+
+    def test_nan_is_dropped_and_counted(self, play) -> None:
+        played = play(InfoCollector(), [b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
+        assert "redis_mem_fragmentation_ratio" not in played.samples()
+        assert played.block.bad == 1

@@ -1,0 +1,518 @@
+"""Who is polled when: slots, the beat, jumps of the clock, names, and the end of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from exporter import schedule as schedule_module
+from exporter.errors import DnsError
+from exporter.model import Lane
+from exporter.schedule import SLOTS, Schedule, Slot
+from exporter.watch import Watch
+from tests.lookout import INTERVAL_S, Lookout, connections, others, redis_like
+from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
+from tests.stock import until
+
+RedisFactory = Callable[..., RedisServer]
+ScriptFactory = Callable[..., ScriptedServer]
+
+SCANT_S = 0.3  # the deadline of polls that miss it
+
+
+class Post:
+    """A schedule and what it was heard to say."""
+
+    def __init__(self, lookout: Lookout) -> None:
+        self.lookout = lookout
+        self.lags: list[float] = []
+        self.up_changes = 0
+        self.schedule = Schedule(lookout.store, self.lags.append, self._note_up_change)
+
+    def _note_up_change(self) -> None:
+        self.up_changes += 1
+
+    def add(self, *watches: Watch) -> None:
+        for watch in watches:
+            self.schedule.add(watch)
+
+    async def polled(self, watch: Watch, times: int) -> None:
+        """Wait until so many more polls of a target have ended."""
+        wanted = len(self.lookout.ends(watch)) + times
+        await until(lambda: len(self.lookout.ends(watch)) >= wanted)
+
+
+@pytest.fixture
+def lookout() -> Lookout:
+    return Lookout()
+
+
+@pytest.fixture
+async def post(lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+    """Its beat is faster than the real one."""
+    monkeypatch.setattr(schedule_module, "BEAT_S", 0.02)
+    post = Post(lookout)
+    yield post
+    await post.schedule.stop()
+    assert others() == set()
+
+
+class TestSlot:
+    def test_the_slots_of_an_interval_are_evenly_apart_and_at_the_same_moments_after_a_restart(self) -> None:
+        for wall_s in (1_700_000_000.0, 1_700_000_003.3):
+            moments = [(wall_s + Slot(5.0, number).wait_s(wall_s)) % 5.0 for number in range(SLOTS)]
+            assert [round(moment, 3) % 5.0 for moment in moments] == pytest.approx([number * 0.5 for number in range(SLOTS)])
+
+    def test_the_next_moment_is_less_than_an_interval_away(self) -> None:
+        assert all(0 <= Slot(5.0, number).wait_s(1_700_000_003.3) < 5.0 for number in range(SLOTS))
+
+
+class TestPolling:
+    async def test_begins_at_once_with_every_target_and_goes_on(self, post: Post, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watches = [lookout.watch(server.port, name=f"redis://h:{number}") for number in range(120)]
+        slow = lookout.watch(server.port, name="redis://slow:1", interval_s=1000.0)
+        post.add(*watches, slow)
+        post.schedule.start()
+        await until(lambda: len(lookout.ended) == 121)
+        await until(lambda: all(len(lookout.ends(watch)) >= 3 for watch in watches))
+        assert all(lookout.went_well(watch) for watch in watches)
+        assert len(lookout.ends(slow)) == 1
+        assert lookout.dialer.dials == 121
+
+    async def test_takes_the_standard_lane_along_at_its_multiple(self, post: Post, lookout: Lookout, redis_server: RedisFactory) -> None:
+        watch = lookout.watch(redis_server().port, interval_s=0.1, standard_every=3)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 13)
+        lanes = watch.vitals.lanes
+        turns = lanes[Lane.FAST].polls + lanes[Lane.FAST].skipped
+        assert lanes[Lane.STANDARD].polls in (1 + (turns - 1) // 3, 2 + (turns - 1) // 3)
+
+    async def test_of_a_target_that_comes_later_begins_at_once(self, post: Post, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        post.schedule.start()
+        late = lookout.watch(server.port, interval_s=1000.0)
+        post.add(late)
+        await post.polled(late, 1)
+        soon = lookout.watch(server.port, name="redis://h:2")
+        post.add(soon)
+        await post.polled(soon, 3)
+        assert lookout.went_well(soon)
+
+    async def test_others_are_polled_as_ever_while_one_hangs(self, post: Post, lookout: Lookout, redis_server: RedisFactory) -> None:
+        hanging, healthy = redis_server(), redis_server()
+        stuck = lookout.watch(hanging.port, deadline_s=SCANT_S)
+        # all of them in one slot: it is there that one could hold up the others
+        well = [lookout.watch(healthy.port, name=f"redis://h:{number}") for number in range(20)]
+        for watch in well:
+            watch.hash = stuck.hash
+        post.add(stuck, *well)
+        post.schedule.start()
+        await post.polled(stuck, 2)
+        hanging.pause()
+        await until(lambda: stuck.up is False)
+        before = {watch.target.addr: watch.vitals.lanes[Lane.FAST].polls for watch in well}
+        await post.polled(stuck, 3)
+        assert stuck.vitals.failures.keys() == {"timeout"}
+        for watch in well:
+            # while the stuck one failed thrice, each after its deadline of more than an interval
+            assert watch.vitals.lanes[Lane.FAST].polls - before[watch.target.addr] >= 3
+            assert watch.vitals.lanes[Lane.FAST].skipped == 0
+            assert lookout.went_well(watch)
+            assert not any(ended.up_changed for ended in lookout.ends(watch)[1:])  # nor was it down between two polls
+        hanging.resume()
+        await until(lambda: stuck.up)
+
+    async def test_a_poll_that_outlasts_its_interval_is_not_started_twice(
+        self, post: Post, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 1)
+        server.pause()
+        await until(lambda: watch.vitals.lanes[Lane.FAST].skipped >= 3)
+        assert lookout.dialer.dials == 1
+        server.resume()
+        await post.polled(watch, 2)
+        assert lookout.went_well(watch)
+
+
+class TestRemoving:
+    async def test_takes_the_targets_series_away_and_leaves_the_others(
+        self, post: Post, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        gone, stays = lookout.watch(server.port, name="redis://h:1"), lookout.watch(server.port, name="redis://h:2")
+        gone.hash = stays.hash
+        post.add(gone, stays)
+        post.schedule.start()
+        await post.polled(stays, 2)
+        generation = lookout.store.generation
+        post.schedule.remove("redis://h:1")
+        assert lookout.series(gone) == {}
+        assert lookout.store.generation > generation
+        await post.polled(stays, 2)
+        assert lookout.series(gone) == {}
+        assert connections(server) == 1
+
+    async def test_while_it_is_polled(self, post: Post, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 1)
+        server.pause()
+        await until(lambda: watch.busy)
+        post.schedule.remove(watch.target.addr)
+        server.resume()
+        assert lookout.was_cancelled(watch)
+        assert lookout.series(watch) == {}
+        assert lookout.gate.inside == 0
+        await until(lambda: connections(server) == 0)
+
+    async def test_and_adding_it_again(self, post: Post, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        post.schedule.start()
+        for _ in range(2):
+            watch = lookout.watch(server.port)
+            post.add(watch)
+            await post.polled(watch, 2)
+            assert lookout.value(watch, "redis_up") == 1
+            post.schedule.remove(watch.target.addr)
+
+    async def test_before_the_start_and_after_the_end(self, lookout: Lookout) -> None:
+        post = Post(lookout)
+        for name in ("redis://h:1", "redis://h:2"):
+            post.add(lookout.watch(free_port(), name=name))
+        post.schedule.remove("redis://h:1")
+        post.schedule.start()
+        await post.schedule.stop()
+        post.schedule.remove("redis://h:2")
+        assert others() == set()
+
+
+class TestStale:
+    @pytest.mark.parametrize(("policy", "served"), [("drop", False), ("serve", True), ("fail", False)])
+    async def test_a_snapshot_that_outlives_its_time_is_marked_and_withheld(
+        self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch, policy: str, served: bool
+    ) -> None:
+        monkeypatch.setattr(schedule_module, "BEAT_S", 0.02)
+        lookout = Lookout(stale_policy=policy)
+        post = Post(lookout)
+        server = redis_server()
+        watch = lookout.watch(server.port, max_age_s=0.5)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 1)
+        server.kill()
+        await until(lambda: lookout.store.expired(watch.target.addr, "info") and lookout.store.expired(watch.target.addr, "stats"))
+        told = lookout.series(watch)
+        assert told["redis_exporter_snapshot_stale", ("fast",)] == 1
+        assert told["redis_exporter_snapshot_stale", ("standard",)] == 1
+        assert told["redis_up", ()] == 0
+        assert (("redis_connected_clients", ()) in told) is served
+        assert (("redis_commands_total", ("info",)) in told) is served
+        server.start()
+        await until(lambda: lookout.value(watch, "redis_exporter_snapshot_stale", "fast") == 0)
+        assert lookout.value(watch, "redis_connected_clients") == 1
+        await post.schedule.stop()
+
+    async def test_down_when_polls_have_ceased_to_begin(self, post: Post, redis_server: RedisFactory) -> None:
+        lookout = post.lookout
+        watch = lookout.watch(redis_server().port)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 2)
+        await until(lambda: not watch.busy)
+        lookout.gate.limit = 0
+        await until(lambda: watch.up is False)
+        assert lookout.value(watch, "redis_exporter_target_down", "timeout") == 1
+        assert post.up_changes == 1
+        lookout.gate.limit = 1
+        lookout.gate.enter(lookout.gate.leave)
+        await until(lambda: watch.up)
+        assert lookout.went_well(watch)
+
+
+class ShiftedTime:
+    """Stands for the module `time`, and makes the `datetime` that goes with it: their wall clock is ahead of the real one."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+        self.monotonic = time.monotonic
+
+    def time(self) -> float:
+        return time.time() + self.ahead_s
+
+    def datetime_class(self) -> type[datetime]:
+        clock = self
+
+        class Shifted(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Any:
+                return datetime.now(tz) + timedelta(seconds=clock.ahead_s)
+
+        return Shifted
+
+
+@pytest.fixture
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> ShiftedTime:
+    """The wall clock of the schedule and of APScheduler."""
+    clock = ShiftedTime()
+    monkeypatch.setattr(schedule_module, "time", clock)
+    for module in ("exporter.schedule", "apscheduler.schedulers.base", "apscheduler.executors.base"):
+        monkeypatch.setattr(f"{module}.datetime", clock.datetime_class())
+    return clock
+
+
+class TestBeat:
+    @pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+    async def test_a_jump_of_the_wall_clock_stops_no_polls(
+        self,
+        post: Post,
+        lookout: Lookout,
+        redis_server: RedisFactory,
+        wall_clock: ShiftedTime,
+        caplog: pytest.LogCaptureFixture,
+        ahead_s: float,
+    ) -> None:
+        watch = lookout.watch(redis_server().port)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 3)
+        wall_clock.ahead_s = ahead_s
+        await post.polled(watch, 5)
+        assert lookout.went_well(watch)
+        assert f"the wall clock jumped by {ahead_s:+.1f} s" in caplog.text
+        assert caplog.text.count("jumped") == 1
+
+    async def test_targets_that_would_wait_too_long_after_a_jump_get_their_turn_at_once(
+        self, post: Post, lookout: Lookout, redis_server: RedisFactory, wall_clock: ShiftedTime
+    ) -> None:
+        watch = lookout.watch(redis_server().port, interval_s=1000.0)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 1)
+        [slot] = post.schedule._slots.values()
+        slot.fired_at -= 1600.0
+        wall_clock.ahead_s = -5000.0
+        await post.polled(watch, 1)
+        assert lookout.went_well(watch)
+
+    async def test_the_slow_drift_of_the_clock_changes_nothing(
+        self, post: Post, wall_clock: ShiftedTime, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        post.schedule.start()
+        for _ in range(5):
+            wall_clock.ahead_s += 0.5
+            beats = len(post.lags)
+            await until(lambda beats=beats: len(post.lags) > beats + 1)  # type: ignore[misc]
+        assert "jumped" not in caplog.text
+
+    async def test_tells_how_late_the_loop_is(self, post: Post) -> None:
+        post.schedule.start()
+        began_at = post.schedule.turned_at
+        await until(lambda: len(post.lags) >= 2)
+        time.sleep(0.1)  # somebody holds the loop
+        await until(lambda: max(post.lags) >= 0.05)
+        assert min(post.lags) >= 0
+        assert post.schedule.turned_at > began_at
+
+    async def test_goes_on_after_a_mistake_of_ours_and_logs_it(
+        self, post: Post, lookout: Lookout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(lookout.store, "expire", lambda now: 1 / 0)
+            post.schedule.start()
+            await until(lambda: len(post.lags) >= 3)
+        assert "ZeroDivisionError" in caplog.text
+
+
+class TestNames:
+    @pytest.fixture(autouse=True)
+    def at_every_beat(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(schedule_module, "RESOLVE_EVERY", 1)
+
+    async def test_a_connection_whose_address_is_gone_is_made_anew(
+        self, post: Post, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        before, after = scripted_server(redis_like()), scripted_server(redis_like())
+        addresses = ["127.0.0.1"]
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            return tuple(addresses)
+
+        lookout.dialer.resolve_by(look_up)
+        watch = lookout.watch(before.port, "redis.test")
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 3)
+        assert before.accepted == 1
+        # 127.0.0.2 leads to the same machine; a server that listens on 127.0.0.1 only refuses it
+        addresses[:] = ["127.0.0.2"]
+        await until(lambda: watch.up is False)
+        assert watch.vitals.reason == "refused"
+        await until(lambda: before.finished == 1)
+        addresses[:] = ["127.0.0.1"]
+        await until(lambda: watch.up)
+        assert before.accepted == 2
+        assert after.accepted == 0
+
+    async def test_are_looked_up_once_for_all_targets_that_share_them(
+        self, post: Post, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        server = scripted_server(redis_like())
+        asked: list[str] = []
+        going_on = asyncio.Event()
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            asked.append(host)
+            if len(lookout.ended) == 6:  # not while the connections are made
+                await going_on.wait()
+            return ("127.0.0.1",)
+
+        lookout.dialer.resolve_by(look_up)
+        for host in ("redis.test", "other.test", "127.0.0.1"):
+            for number in range(2):
+                post.add(lookout.watch(server.port, host, name=f"redis://{host}:{number}", interval_s=1000.0))
+        post.schedule.start()
+        await until(lambda: len(lookout.ended) == 6)
+        asked.clear()
+        await until(lambda: len(asked) >= 2)
+        beats = len(post.lags)
+        await until(lambda: len(post.lags) >= beats + 3)
+        assert sorted(asked) == ["other.test", "redis.test"]  # under way: not asked again
+        going_on.set()
+        await until(lambda: len(asked) >= 4)
+
+    async def test_that_do_not_resolve_just_now_cost_no_connection(
+        self, post: Post, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        server = scripted_server(redis_like())
+        failures = 0
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            nonlocal failures
+            if lookout.ended:
+                failures += 1
+                raise DnsError(f"{host}: the name cannot be resolved")
+            return ("127.0.0.1",)
+
+        lookout.dialer.resolve_by(look_up)
+        watch = lookout.watch(server.port, "redis.test")
+        post.add(watch)
+        post.schedule.start()
+        await until(lambda: failures >= 3)
+        await post.polled(watch, 2)
+        assert lookout.went_well(watch)
+        assert server.accepted == 1
+
+    async def test_take_turns_in_different_beats(self, post: Post, lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(schedule_module, "RESOLVE_EVERY", 10)
+        asked_in: dict[str, set[int]] = {}
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            asked_in.setdefault(host, set()).add(len(post.lags) % 10)
+            return ("127.0.0.1",)
+
+        watches = [lookout.watch(6379, f"h{number}.test", interval_s=1000.0) for number in range(40)]
+        lookout.gate.limit = 0  # no polls, so that all who look up are those who do it again
+        lookout.dialer.resolve_by(look_up)
+        post.add(*watches)
+        post.schedule.start()
+        await until(lambda: len(post.lags) >= 25)
+        assert len(asked_in) == 40
+        assert all(len(beats) == 1 for beats in asked_in.values())
+        assert len(set().union(*asked_in.values())) > 5
+
+
+class TestStop:
+    async def test_at_the_moment_of_a_fire_is_no_error(
+        self, lookout: Lookout, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        post = Post(lookout)
+        watch = lookout.watch(redis_server().port)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 1)
+        stopping: list[asyncio.Task[None]] = []
+        wakeup = AsyncIOScheduler.wakeup
+
+        def stop_and_wake_up(scheduler: Any) -> None:
+            stopping.append(asyncio.get_running_loop().create_task(post.schedule.stop()))
+            wakeup(scheduler)
+
+        monkeypatch.setattr(AsyncIOScheduler, "wakeup", stop_and_wake_up)
+        await until(lambda: stopping)
+        await stopping[0]
+        await until(lambda: not others())
+        assert caplog.text == ""
+
+    async def test_leaves_nothing_of_what_was_under_way(
+        self, lookout: Lookout, redis_server: RedisFactory, scripted_server: ScriptFactory
+    ) -> None:
+        post = Post(lookout)
+        hanging, silent = redis_server(), scripted_server(Conversation.silence)
+        idle, exchanging = lookout.watch(hanging.port), lookout.watch(hanging.port, name="redis://h:1")
+        greeting = lookout.watch(silent.port)
+        post.add(idle, exchanging, greeting)
+        post.schedule.start()
+        await until(lambda: idle.up and exchanging.up and silent.accepted == 1)
+        hanging.pause()
+        await until(lambda: exchanging.busy)
+        asking = asyncio.get_running_loop().create_task(exchanging.fresh(0.0, time.monotonic() + 1000))
+        await asyncio.sleep(0)
+        await post.schedule.stop()
+        await asking
+        assert others() == set()
+        assert lookout.gate.inside == 0
+        hanging.resume()
+        await until(lambda: connections(hanging) == 0)
+        await until(lambda: silent.finished == 1)
+
+    async def test_as_soon_as_it_has_started(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        post = Post(lookout)
+        server = redis_server()
+        post.add(*(lookout.watch(server.port, name=f"redis://h:{number}") for number in range(200)))
+        post.schedule.start()
+        await post.schedule.stop()
+        assert others() == set()
+        assert lookout.gate.inside == 0
+        assert lookout.dialer.under_way == 0
+
+    async def test_while_more_wait_at_the_gate_than_the_stack_is_deep(self, redis_server: RedisFactory) -> None:
+        lookout = Lookout(limit=2)
+        post = Post(lookout)
+        server = redis_server()
+        server.pause()
+        watches = [lookout.watch(server.port, name=f"redis://h:{number}") for number in range(1500)]
+        post.add(*watches)
+        post.schedule.start()
+        await until(lambda: all(watch.busy for watch in watches))
+        await post.schedule.stop()
+        assert others() == set()
+        assert lookout.gate.inside == 0
+        assert all(lookout.was_cancelled(watch) for watch in watches)
+
+    async def test_no_polls_come_after_it(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        post = Post(lookout)
+        watch = lookout.watch(redis_server().port)
+        post.add(watch)
+        post.schedule.start()
+        await post.polled(watch, 1)
+        await post.schedule.stop()
+        ends = len(lookout.ends(watch))
+        [slot] = post.schedule._slots.values()
+        await slot.fire()
+        await asyncio.sleep(2 * INTERVAL_S)
+        assert len(lookout.ends(watch)) == ends
+        assert not watch.busy
