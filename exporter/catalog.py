@@ -29,6 +29,7 @@ class Part:
     wanted_fields: tuple[str, ...] = ()
     collector: Collector | None = None
     rows: tuple[tuple[bytes, tuple[bytes, ...]], ...] = field(default=(), repr=False)
+    label_max: int = 1024  # longer label values are cut
 
 
 def full_name(namespace: str, family: Family) -> bytes:
@@ -56,7 +57,7 @@ def make_part(
         plan = compile_plan(families, names, hidden, wanted_fields, label_max)
     rows = tuple((full, tuple(label.encode() for label in family.labels)) for full, family in zip(names, families, strict=True))
     numbers = {family.name: number for number, family in enumerate(families)}
-    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows)
+    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows, label_max)
 
 
 def compile_plan(
@@ -123,7 +124,7 @@ def header(name: bytes, family: Family, lane: Lane) -> bytes:
 
 
 class Catalog:
-    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, by name order of parts."""
+    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part after part."""
 
     def __init__(self, parts: Sequence[Part], hidden: frozenset[str] = frozenset()) -> None:
         self.parts = tuple(parts)

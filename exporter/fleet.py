@@ -20,6 +20,7 @@ class Fleet:
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._watches: dict[str, Watch] = {}
+        self._by_alias: dict[str, Watch] = {}
         self._waiting: set[str] = set()
         self._first_round = asyncio.Event()
         self._first_round.set()
@@ -30,21 +31,21 @@ class Fleet:
 
     def add(self, watch: Watch) -> None:
         self._watches[watch.target.addr] = watch
+        if watch.target.alias:
+            self._by_alias[watch.target.alias] = watch
         self._schedule.add(watch)
         self._waiting.add(watch.target.addr)
         self._first_round.clear()
 
     def remove(self, addr: str) -> None:
-        del self._watches[addr]
+        alias = self._watches.pop(addr).target.alias
+        self._by_alias.pop(alias, None)
         self._schedule.remove(addr)
         self._attempted(addr)
 
     def find(self, text: str) -> Watch | None:
         """By exact alias first, then by address in any spelling. A ConfigError says what is wrong with one that is none."""
-        for watch in self._watches.values():
-            if watch.target.alias and watch.target.alias == text:
-                return watch
-        return self._watches.get(parse_address(text).addr)
+        return self._by_alias.get(text) or self._watches.get(parse_address(text).addr)
 
     @property
     def first_round_done(self) -> bool:

@@ -213,9 +213,9 @@ class Command:
 
     @property
     def name(self) -> str:
-        """What a refusal is remembered under: the command, with its sub-command where it is of the kind that has one."""
-        words = [a.decode() if isinstance(a, bytes) else str(a) for a in self.args]
-        return " ".join(words).upper()
+        """What a refusal is remembered under: all its words, for a server may refuse one sub-command, section or key alone."""
+        words = [a.decode("utf-8", "backslashreplace") if isinstance(a, bytes) else str(a) for a in self.args]
+        return " ".join([words[0].upper(), *words[1:]])
 
 
 @dataclass(frozen=True, slots=True)

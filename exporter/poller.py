@@ -86,7 +86,7 @@ class Sheet:
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         if self._writer is None:
-            self._writer = fastparse.Writer(self._part.rows, self._labels)
+            self._writer = fastparse.Writer(self._part.rows, self._labels, self._part.label_max)
         self._writer.add(self._part.numbers[family.name], value, labels)
 
     def block(self) -> fastparse.Block:
@@ -150,7 +150,7 @@ class Poll:
         for run in runs:
             self._advance(run, [replies[place] if isinstance(place, int) else place for place in run.places])
             if self.error is not None:
-                self._drop()
+                self._drop(runs)
                 return []
         return self._gather()
 
@@ -171,16 +171,13 @@ class Poll:
                 run.refused = run.refused is not False and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
             try:
                 commands = next(run.generator) if replies is None else run.generator.send(replies)
+                places = [self._place(command) for command in commands]
             except StopIteration:
                 self._finish(run)
                 return
-            except TargetError as error:
-                self._fail(run, error.reason, error)
-                return
             except Exception as error:  # one collector's mistake is no other's loss
-                self._fail(run, InternalError.reason, TargetError(f"{run.part.name}: {type(error).__name__}: {error}"))
+                self._fail(run, error)
                 return
-            places = [self._place(command) for command in commands]
             if any(isinstance(place, int) for place in places):
                 run.places = places
                 self._runs.append(run)
@@ -208,8 +205,8 @@ class Poll:
                 self._learn(run.sheet)
             self.blocks[run.part.name] = run.sheet.block()
             self._note_support(run)
-        except TargetError as error:
-            self._fail(run, error.reason, error)
+        except Exception as error:
+            self._fail(run, error)
 
     def _learn(self, sheet: Sheet) -> None:
         memory = self._memory
@@ -218,8 +215,10 @@ class Poll:
             memory.learn(make_facts(sheet.fields, databases))
             memory.fields = sheet.field_texts
 
-    def _fail(self, run: _Run, reason: str, error: TargetError) -> None:
-        self.failures[run.part.name] = reason
+    def _fail(self, run: _Run, error: Exception) -> None:
+        if not isinstance(error, TargetError):
+            error = TargetError(f"{run.part.name}: {type(error).__name__}: {error}")
+        self.failures[run.part.name] = error.reason
         self._note_support(run)
         if run.part.name == INFO_PART:
             self.error = error
@@ -228,7 +227,7 @@ class Poll:
         if run.refused:
             self.unsupported.add(run.part.name)
 
-    def _drop(self) -> None:
-        for run in self._runs:
+    def _drop(self, runs: Sequence[_Run]) -> None:
+        for run in (*runs, *self._runs):
             run.generator.close()
         self._runs = []

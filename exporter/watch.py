@@ -253,6 +253,8 @@ class Watch:
             # a different moment for each target, so that a fleet does not reconnect all at once
             self._link_until = now + self.pace.connection_max_age_s * (0.8 + 0.2 * (self.hash % 1000) / 1000)
             self._exchange(link)
+            if self._timer is None:
+                link.abort(self._late(link))
 
     def _end_dial(self, began_at: float) -> float:
         now = time.monotonic()

@@ -1,0 +1,114 @@
+"""The tree of errors: whose fault, which reason, which exit code; and what an error reply of a server means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from exporter import errors
+from exporter.errors import REASONS, ConfigError, InternalError, RedpollError, ReplyError, TargetError, UsageError
+
+
+def below(kind: type[RedpollError]) -> Iterator[type[RedpollError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from below(child)
+
+
+class TestTree:
+    def test_every_reason_has_one_error_of_a_target_and_every_such_error_a_reason(self) -> None:
+        of_targets = {kind.reason: kind for kind in below(TargetError)}
+        assert len(of_targets) == len(list(below(TargetError)))
+        assert {*of_targets, TargetError.reason} == set(REASONS)
+
+    def test_reasons_are_listed_once(self) -> None:
+        assert len(set(REASONS)) == len(REASONS)
+
+    def test_a_failure_that_is_of_no_kind_is_ours(self) -> None:
+        assert TargetError("what?").reason == InternalError("what?").reason == "internal"
+
+    def test_every_error_of_the_module_is_in_the_tree_but_the_reply_which_is_a_value(self) -> None:
+        raised = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
+        assert raised == {RedpollError, *below(RedpollError), ReplyError}
+
+    @pytest.mark.parametrize(("kind", "code"), [(UsageError, 2), (ConfigError, 1), (TargetError, 1), (InternalError, 1)])
+    def test_exit_codes(self, kind: type[RedpollError], code: int) -> None:
+        assert kind("why").exit_code == code
+
+    def test_a_configuration_tells_all_its_problems_one_line_each(self) -> None:
+        error = ConfigError("the first", "the second")
+        assert error.problems == ("the first", "the second")
+        assert str(error) == "the first\nthe second"
+
+
+class TestReplyCode:
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [("NOPERM no", "NOPERM"), ("LOADING", "LOADING"), ("ERR unknown command 'X'", "ERR"), ("", "")],
+    )
+    def test_it_is_the_first_word(self, text: str, code: str) -> None:
+        reply = ReplyError(text)
+        assert reply.code == code
+        assert reply.text == str(reply) == text
+
+
+# as real servers word it, from 2.4 to Valkey 9
+UNSUPPORTED = [
+    "ERR unknown command 'SLOWLOG'",
+    "ERR unknown command `MEMORY`, with args beginning with: `STATS`, ",
+    "ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' ",
+    "ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP.",
+    "ERR unknown subcommand 'x'. Try CLIENT HELP.",
+    "ERR Unknown sub-command 'SHARDS'",
+    "ERR syntax error",
+    "ERR Syntax error, try CLIENT (LIST | KILL ip:port)",
+    "ERR wrong number of arguments for 'info' command",
+    "NOPERM this user has no permissions to run the 'config' command or its subcommand",
+    "NOPERM User watcher has no permissions to run the 'config|get' command",
+    "NOPERM No permissions to access a key",
+]
+PASSING = [
+    "LOADING Redis is loading the dataset in memory",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "NOAUTH Authentication required.",
+    "ERR no such key",
+    "ERR This instance has cluster support disabled",
+    "WRONGTYPE unknown command",  # the words of another code mean nothing
+    "",
+]
+
+
+class TestUnsupported:
+    """Not worth asking again soon."""
+
+    @pytest.mark.parametrize("text", UNSUPPORTED)
+    def test_what_the_server_does_not_know_or_this_user_may_not_run(self, text: str) -> None:
+        assert ReplyError(text).unsupported
+
+    @pytest.mark.parametrize("text", PASSING)
+    def test_what_may_pass(self, text: str) -> None:
+        assert not ReplyError(text).unsupported
+
+
+class TestAsFailureOfThePoll:
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("NOAUTH Authentication required.", "auth"),
+            ("WRONGPASS invalid username-password pair or user is disabled.", "auth"),
+            ("ERR operation not permitted", "auth"),  # 2.6
+            ("ERR invalid password", "auth"),  # up to 5.0
+            ("NOPERM User watcher has no permissions to run the 'info' command", "noperm"),
+            ("BUSY Valkey is busy running a script.", "busy"),
+            ("ERR max number of clients reached", "max_clients"),
+            ("ERR max number of clients + cluster connections reached", "max_clients"),
+            ("ERR unknown command 'INFO'", "protocol"),
+            ("", "protocol"),
+        ],
+    )
+    def test_its_reason(self, text: str, reason: str) -> None:
+        failure = ReplyError(text).as_target_error()
+        assert failure.reason == reason
+        assert str(failure) == text
