@@ -1,0 +1,69 @@
+"""The whole program as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port, wait_until
+
+
+class Exporter:
+    """`redis_exporter` on a free port of loopback, with one second between polls."""
+
+    def __init__(self, log: Path, *flags: str, environ: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.log = log
+        self._out = log.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{self.port}", "--poll.interval=1s", *flags],
+            env={**os.environ, **(environ or {})},
+            stderr=self._out,
+        )
+        wait_until(self._is_ready, "the exporter's first round")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.get("/-/ready") == "ok\n"
+        except OSError:
+            return False
+
+    def get(self, path: str = "/metrics") -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+            return str(response.read().decode())
+
+    def values(self, name: str, **labels: str) -> dict[str, float]:
+        """Value by address of one family's series."""
+        found = {}
+        for line in self.get().splitlines():
+            if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):
+                found[re.findall(r'addr="([^"]*)"', line)[0]] = float(line.rsplit(" ", 1)[1])
+        return found
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(15)
+        finally:
+            self.process.kill()
+            self._out.close()
+
+
+@pytest.fixture
+def exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
+    with ExitStack() as cleanup:
+
+        def start(*flags: str, environ: dict[str, str] | None = None) -> Exporter:
+            started = Exporter(tmp_path / "exporter.log", *flags, environ=environ)
+            cleanup.callback(started.stop)
+            return started
+
+        yield start

@@ -1,0 +1,63 @@
+"""Servers die, hang, block and come back; their neighbours do not notice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.servers import wait_until
+
+HEALTHY_AGE_S = 3.5  # two intervals, the page's own age, and a busy machine
+
+
+def watched(redis_server, exporter, *args: str):
+    servers = [redis_server(*args), redis_server()]
+    addresses = [f"redis://127.0.0.1:{server.port}" for server in servers]
+    return servers, addresses, exporter(f"--redis.addr={','.join(addresses)}")
+
+
+@pytest.mark.parametrize(("fault", "cure", "reason"), [("kill", "start", "refused"), ("pause", "resume", "timeout")])
+def test_a_fault_is_seen_and_gone_without_a_restart(redis_server, exporter, fault: str, cure: str, reason: str) -> None:
+    servers, [addr, neighbour], program = watched(redis_server, exporter)
+    assert program.values("redis_up") == {addr: 1, neighbour: 1}
+    getattr(servers[0], fault)()
+    wait_until(lambda: program.values("redis_up")[addr] == 0, "redis_up 0")
+    assert program.values("redis_exporter_target_down", reason=reason) == {addr: 1}
+    for _ in range(5):
+        assert program.values("redis_exporter_snapshot_age_seconds", lane="fast")[neighbour] < HEALTHY_AGE_S
+    assert program.values("redis_up")[neighbour] == 1
+    assert program.get("/health") == '{"status":"ok"}'
+    getattr(servers[0], cure)()
+    wait_until(lambda: program.values("redis_up")[addr] == 1, "redis_up 1 again")
+    assert program.values("redis_exporter_target_down") == {}
+
+
+def test_a_server_that_closes_idle_connections_stays_up(redis_server, exporter) -> None:
+    [server, _], [addr, _], program = watched(redis_server, exporter, "--timeout", "1")
+    before = program.values("redis_exporter_target_polls_total", lane="fast")[addr]
+    wait_until(lambda: program.values("redis_exporter_target_polls_total", lane="fast")[addr] >= before + 4, "four more polls")
+    assert program.values("redis_up")[addr] == 1
+    assert program.values("redis_exporter_target_poll_failures_total") == {}
+
+
+def test_values_that_are_too_old_are_withheld(redis_server, exporter) -> None:
+    servers, [addr, neighbour], program = watched(redis_server, exporter)
+    assert addr in program.values("redis_connected_clients")
+    servers[0].kill()
+    wait_until(lambda: addr not in program.values("redis_connected_clients"), "the dead server's values to go")
+    assert program.values("redis_exporter_snapshot_stale", lane="fast") == {addr: 1, neighbour: 0}
+    assert neighbour in program.values("redis_connected_clients")
+
+
+def test_it_ends_in_time_and_well_while_a_target_hangs(redis_server, exporter) -> None:
+    servers, _, program = watched(redis_server, exporter)
+    servers[0].pause()
+    assert program.stop() == 0
+    assert "error" not in program.log.read_text()
+    servers[0].resume()
+
+
+def test_no_password_is_ever_shown(redis_server, exporter) -> None:
+    server = redis_server("--requirepass", "planted-secret")
+    program = exporter(f"--redis.addr=redis://:planted-secret@127.0.0.1:{server.port}", "--debug")
+    assert program.values("redis_up") == {f"redis://127.0.0.1:{server.port}": 1}
+    assert "planted-secret" not in program.get() + program.get("/") + program.log.read_text()

@@ -1,0 +1,87 @@
+"""A real Prometheus scrapes twenty real servers, configured by a file with names, passwords and `role` labels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers import free_port, wait_until
+
+SERVERS = 20
+
+
+def instances_file(path: Path, ports: list[int]) -> Path:
+    entries = [
+        f"  - name: redis-{number}\n    addr: redis://127.0.0.1:{port}\n    password: ${{REDIS_PASSWORD}}\n"
+        f"    labels:\n      role: {'master' if number == 0 else 'replica'}\n      environment: production\n"
+        for number, port in enumerate(ports)
+    ]
+    path.write_text("redis_instances:\n" + "".join(entries))
+    return path
+
+
+@pytest.mark.prometheus
+def test_prometheus_takes_every_sample(redis_server, exporter, tmp_path: Path) -> None:
+    servers = [redis_server("--requirepass", "pw") for _ in range(SERVERS)]
+    file = instances_file(tmp_path / "instances.yml", [server.port for server in servers])
+    program = exporter(f"--redis-file={file}", environ={"REDIS_PASSWORD": "pw"})
+    assert sum(program.values("redis_up").values()) == SERVERS
+
+    port = free_port()
+    config = tmp_path / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s}\nscrape_configs:\n"
+        f"  - {{job_name: redis, static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n"
+    )
+    binary = shutil.which("prometheus")
+    assert binary is not None
+    log = (tmp_path / "prometheus.log").open("wb")
+    prometheus = subprocess.Popen(
+        [binary, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"],
+        stderr=log,
+    )
+
+    def ask(expression: str) -> list[float]:
+        query = urllib.parse.urlencode({"query": expression})
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=5) as response:
+                return [float(found["value"][1]) for found in json.load(response)["data"]["result"]]
+        except OSError:
+            return []
+
+    try:
+        wait_until(lambda: ask('up{job="redis"}') == [1.0], "up 1")
+        wait_until(lambda: ask('count_over_time(up{job="redis"}[1m]) >= 3') != [], "three scrapes")
+        assert ask('min_over_time(up{job="redis"}[1m])') == [1.0]
+        assert ask('sum(redis_up{job="redis"})') == [SERVERS]
+        assert ask('count(redis_up{role="replica"})') == [SERVERS - 1]
+        assert ask("scrape_samples_scraped - scrape_samples_post_metric_relabeling") == [0.0]
+        # a summary's quantiles, sum and count are samples of one family: what the parser counts is what was scraped
+        assert ask("scrape_samples_scraped")[0] > 100 * SERVERS
+    finally:
+        prometheus.terminate()
+        prometheus.wait(20)
+        log.close()
+    assert "level=warn" not in (tmp_path / "prometheus.log").read_text().replace("level=warn component=tsdb", "")
+
+
+@pytest.mark.prometheus
+def test_the_page_is_read_without_a_duplicate_and_promtool_finds_no_fault(redis_server, exporter) -> None:
+    program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
+    page = program.get()
+    series = [
+        (sample.name, frozenset(sample.labels.items())) for family in text_string_to_metric_families(page) for sample in family.samples
+    ]
+    assert len(series) == len(set(series))
+    promtool = shutil.which("promtool")
+    assert promtool is not None
+    done = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True, timeout=60, check=False)
+    for line in done.stderr.decode().splitlines():
+        assert "should" in line or "abbreviated units" in line, line
