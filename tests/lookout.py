@@ -64,6 +64,7 @@ class Lookout:
         self.gate = Gate(limit)
         self.dialer = CountingDialer()
         self.ended: dict[str, list[Ended]] = {}
+        self._made: list[Watch] = []
         self._options = parse([], {}).metrics
 
     def watch(
@@ -89,7 +90,7 @@ class Lookout:
             connection_max_age_s=connection_max_age_s,
             max_age_s=max_age_s,
         )
-        return Watch(
+        watch = Watch(
             Target(addr, "redis", host, port, "", target.pop("db", 0), **target),
             self.parts,
             self.vitals_part,
@@ -100,6 +101,13 @@ class Lookout:
             options=self._options,
             on_end=lambda watch, ended: self.ended.setdefault(watch.target.addr, []).append(ended),
         )
+        self._made.append(watch)
+        return watch
+
+    async def close(self) -> None:
+        """Close every watch that was made. uvloop waits for ever at its end for a connection that was left open."""
+        tasks = [task for watch in self._made for task in watch.close()]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def ends(self, watch: Watch) -> list[Ended]:
         return self.ended.get(watch.target.addr, [])

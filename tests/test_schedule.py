@@ -49,8 +49,11 @@ class Post:
 
 
 @pytest.fixture
-def lookout() -> Lookout:
-    return Lookout()
+async def lookout() -> AsyncIterator[Lookout]:
+    lookout = Lookout()
+    yield lookout
+    await lookout.close()
+    assert others() == set()
 
 
 @pytest.fixture
@@ -60,7 +63,6 @@ async def post(lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     post = Post(lookout)
     yield post
     await post.schedule.stop()
-    assert others() == set()
 
 
 class TestSlot:

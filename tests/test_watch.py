@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -33,6 +33,7 @@ from tests.lookout import (
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
 from tests.stock import until
 
+LookoutFactory = Callable[..., Lookout]
 RedisFactory = Callable[..., RedisServer]
 ScriptFactory = Callable[..., ScriptedServer]
 
@@ -40,8 +41,24 @@ SCANT_S = 0.3  # the deadline of polls that miss it
 
 
 @pytest.fixture
-def lookout() -> Lookout:
-    return Lookout()
+async def make_lookout() -> AsyncIterator[LookoutFactory]:
+    """Makes lookouts, and closes their watches when the test is over. Nothing may be left of any."""
+    made: list[Lookout] = []
+
+    def make(*args: Any, **kwargs: Any) -> Lookout:
+        made.append(Lookout(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for lookout in made:
+        await lookout.close()
+        assert lookout.gate.inside == 0
+    assert others() == set()
+
+
+@pytest.fixture
+def lookout(make_lookout: LookoutFactory) -> Lookout:
+    return make_lookout()
 
 
 def assert_down(lookout: Lookout, watch: Watch, reason: str) -> None:
@@ -94,7 +111,6 @@ class TestLanes:
         assert lookout.value(watch, "redis_connected_clients") == 1
         assert lookout.value(watch, "redis_commands_total", "info") is not None
         assert (lookout.value(watch, "redis_exporter_target_series") or 0) > 100
-        watch.close()
 
     @pytest.mark.parametrize(("place", "turns"), [(0, [1, 2, 5, 8]), (1, [1, 3, 6, 9]), (2, [1, 4, 7, 10])])
     async def test_the_standard_lane_comes_round_at_its_multiple_at_a_turn_of_the_targets_own(
@@ -110,7 +126,6 @@ class TestLanes:
                 taken.append(turn)
         assert taken == turns
         assert watch.vitals.lanes[Lane.FAST].polls == 10
-        watch.close()
 
     async def test_polls_between_the_turns_take_nothing_away_from_the_turns(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         watch = lookout.watch(redis_server().port, standard_every=1)
@@ -121,7 +136,6 @@ class TestLanes:
         await lookout.poll(watch)
         await lookout.poll(watch)
         assert watch.vitals.lanes[Lane.STANDARD].polls == polls + 2
-        watch.close()
 
     async def test_a_lane_whose_poll_failed_comes_with_the_next_one_and_keeps_its_turns(
         self, lookout: Lookout, redis_server: RedisFactory
@@ -141,7 +155,6 @@ class TestLanes:
             if watch.vitals.lanes[Lane.STANDARD].polls > before:
                 taken.append(turn)
         assert taken == [5, 7, 10]
-        watch.close()
 
     async def test_a_turn_that_finds_the_poll_before_still_running_is_skipped_and_counted(
         self, lookout: Lookout, redis_server: RedisFactory
@@ -159,7 +172,6 @@ class TestLanes:
         assert lookout.value(watch, "redis_exporter_target_polls_total", "fast") == 2
         assert lookout.value(watch, "redis_exporter_target_polls_skipped_total", "fast") == 3
         assert_up(lookout, watch)
-        watch.close()
 
 
 class TestDown:
@@ -175,7 +187,6 @@ class TestDown:
         assert (await lookout.poll(watch)).up_changed
         assert_up(lookout, watch)
         assert lookout.value(watch, "redis_exporter_target_poll_failures_total", "refused") == 2
-        watch.close()
 
     async def test_a_failed_poll_leaves_the_values_of_the_one_before(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server()
@@ -194,7 +205,6 @@ class TestDown:
             client.config_set("requirepass", SECRET)
         await lookout.poll(watch)
         assert_up(lookout, watch)
-        watch.close()
 
     async def test_no_password_where_one_is_wanted(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server("--requirepass", SECRET)
@@ -205,7 +215,6 @@ class TestDown:
             client.config_set("requirepass", "")
         await lookout.poll(watch)
         assert_up(lookout, watch)
-        watch.close()
 
     async def test_a_password_wanted_on_a_kept_connection_is_sent_on_a_new_one(
         self, lookout: Lookout, scripted_server: ScriptFactory
@@ -218,7 +227,6 @@ class TestDown:
         await lookout.poll(watch)
         assert_up(lookout, watch)
         assert server.accepted == 2
-        watch.close()
 
     async def test_info_forbidden_and_then_allowed(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+ping")
@@ -230,7 +238,6 @@ class TestDown:
         await lookout.poll(watch)
         assert_up(lookout, watch)
         assert lookout.dialer.dials == 1
-        watch.close()
 
     async def test_a_name_that_cannot_be_resolved(self, lookout: Lookout) -> None:
         lookout.dialer.resolve_by(no_such_name)
@@ -259,7 +266,6 @@ class TestDown:
         await lookout.poll(watch)
         assert_up(lookout, watch)
         await until(lambda: connections(server) == 1)
-        watch.close()
 
     async def test_a_connection_that_is_made_as_the_deadline_passes_is_of_no_use(
         self, lookout: Lookout, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch
@@ -288,7 +294,6 @@ class TestDown:
         assert_down(lookout, watch, "timeout")
         assert watch.busy
         assert watch.vitals.lanes[Lane.FAST].skipped == 0
-        watch.close()
 
     async def test_a_script_that_blocks_the_server(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server("--lua-time-limit", "10")
@@ -307,21 +312,18 @@ class TestDown:
         blocker.join()
         await lookout.poll(watch)
         assert_up(lookout, watch)
-        watch.close()
 
     async def test_a_script_that_blocks_the_greeting(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
         server = scripted_server(redis_like({"CLIENT": b"-BUSY Redis is busy running a script.\r\n"}))
         watch = lookout.watch(server.port)
         await lookout.poll(watch)
         assert_down(lookout, watch, "busy")
-        watch.close()
 
     async def test_something_else_than_redis(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
         server = scripted_server(redis_like({"INFO": bulk(b"version:1.6.21\r\n")}))
         watch = lookout.watch(server.port)
         await lookout.poll(watch)
         assert_down(lookout, watch, "protocol")
-        watch.close()
 
     async def test_a_mistake_of_ours_while_connecting_is_told_and_logged(
         self, lookout: Lookout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -346,7 +348,6 @@ class TestDown:
         assert "ZeroDivisionError" in caplog.text
         await lookout.poll(watch)
         assert_up(lookout, watch)
-        watch.close()
 
 
 class TestUp:
@@ -355,7 +356,6 @@ class TestUp:
         await lookout.poll(watch)
         assert_up(lookout, watch)
         assert lookout.value(watch, "redis_loading_dump_file") == 1
-        watch.close()
 
     async def test_a_database_that_could_not_be_selected_while_loading_is_selected_on_a_new_connection(
         self, lookout: Lookout, scripted_server: ScriptFactory
@@ -381,7 +381,6 @@ class TestUp:
         assert lookout.went_well(watch)
         assert selected.is_set()
         assert server.accepted == 2
-        watch.close()
 
     async def test_down_when_no_poll_began_within_two_intervals(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         watch = lookout.watch(redis_server().port)
@@ -395,7 +394,6 @@ class TestUp:
         assert not watch.expire(now + 3 * watch.pace.interval_s)  # it is known
         assert (await lookout.poll(watch)).up_changed
         assert_up(lookout, watch)
-        watch.close()
 
 
 class Clock:
@@ -438,7 +436,6 @@ class TestBackOff:
         await lookout.poll(watch)
         watch.tick(time.monotonic())
         assert watch.busy
-        watch.close()
 
 
 class TestConnection:
@@ -449,7 +446,6 @@ class TestConnection:
             await lookout.poll(watch)
         assert lookout.dialer.dials == 1
         assert connections(server) == 1
-        watch.close()
 
     async def test_is_made_anew_when_it_is_old(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server()
@@ -459,7 +455,6 @@ class TestConnection:
         assert lookout.went_well(watch)
         assert lookout.dialer.dials == 3
         await until(lambda: connections(server) == 1)
-        watch.close()
 
     async def test_a_server_that_closes_idle_connections_is_redialled_once_and_never_down(
         self, lookout: Lookout, redis_server: RedisFactory
@@ -473,7 +468,6 @@ class TestConnection:
         await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert lookout.dialer.dials == 3
-        watch.close()
 
     @pytest.mark.parametrize("leave", [Conversation.close, Conversation.reset], ids=["closed", "reset"])
     async def test_closed_as_the_poll_arrives_it_is_redialled_once_within_the_poll(
@@ -489,7 +483,6 @@ class TestConnection:
         await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert server.accepted == 2
-        watch.close()
 
     async def test_but_not_twice(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
         def hang_up(talk: Conversation) -> None:
@@ -526,7 +519,6 @@ class TestConnection:
         await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert server.accepted == 2
-        watch.close()
 
     async def test_to_an_address_that_the_name_has_no_more_is_left_for_a_new_one(
         self, lookout: Lookout, scripted_server: ScriptFactory
@@ -541,7 +533,6 @@ class TestConnection:
         await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert server.accepted == 2
-        watch.close()
 
     async def test_there_is_one_dial_at_a_time(self, lookout: Lookout) -> None:
         hang = Hang()
@@ -553,12 +544,13 @@ class TestConnection:
         await until(lambda: hang.asked)
         assert lookout.dialer.dials == 1
         assert watch.vitals.lanes[Lane.FAST].skipped == 3
-        watch.close()
 
 
 class TestGate:
-    async def test_no_more_polls_are_under_way_than_it_lets_in_and_all_come_through(self, redis_server: RedisFactory) -> None:
-        lookout = Lookout(limit=3)
+    async def test_no_more_polls_are_under_way_than_it_lets_in_and_all_come_through(
+        self, make_lookout: LookoutFactory, redis_server: RedisFactory
+    ) -> None:
+        lookout = make_lookout(limit=3)
         server = redis_server()
         watches = [lookout.watch(server.port, name=f"redis://h:{number}") for number in range(10)]
         server.pause()
@@ -571,11 +563,11 @@ class TestGate:
         assert all(lookout.went_well(watch) for watch in watches)
         assert lookout.dialer.most_under_way == 3
         assert lookout.gate.inside == 0
-        for watch in watches:
-            watch.close()
 
-    async def test_a_poll_that_had_to_wait_has_a_deadline_of_its_own(self, scripted_server: ScriptFactory) -> None:
-        lookout = Lookout(limit=1)
+    async def test_a_poll_that_had_to_wait_has_a_deadline_of_its_own(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory
+    ) -> None:
+        lookout = make_lookout(limit=1)
         silent = scripted_server(Conversation.silence)
         watches = [lookout.watch(silent.port, name=f"redis://h:{number}", deadline_s=SCANT_S) for number in range(3)]
         for watch in watches:
@@ -595,7 +587,6 @@ class TestFresh:
         await watch.fresh(AMPLE_S, time.monotonic() + AMPLE_S)
         assert watch.busy
         assert len(lookout.ends(watch)) == 1
-        watch.close()
 
     async def test_starts_a_poll_when_it_is_older(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         watch = lookout.watch(redis_server().port)
@@ -604,14 +595,12 @@ class TestFresh:
         await watch.fresh(0.0, time.monotonic() + AMPLE_S)
         assert len(lookout.ends(watch)) == 2
         assert_up(lookout, watch)
-        watch.close()
 
     async def test_all_who_ask_share_the_poll_that_runs(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         watch = lookout.watch(redis_server().port)
         watch.tick(time.monotonic())
         await asyncio.gather(*(watch.fresh(0.0, time.monotonic() + AMPLE_S) for _ in range(5)))
         assert len(lookout.ends(watch)) == 1
-        watch.close()
 
     async def test_returns_at_its_own_deadline_and_leaves_the_poll_running(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server()
@@ -622,7 +611,6 @@ class TestFresh:
         server.resume()
         await until(lambda: not watch.busy)
         assert lookout.went_well(watch)
-        watch.close()
 
     async def test_returns_when_the_poll_has_failed_or_missed_its_deadline(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server()
@@ -695,8 +683,8 @@ class TestClose:
         await until(lambda: connections(server) == 0)
         assert others() == set()
 
-    async def test_a_place_in_the_line(self, scripted_server: ScriptFactory) -> None:
-        lookout = Lookout(limit=1)
+    async def test_a_place_in_the_line(self, make_lookout: LookoutFactory, scripted_server: ScriptFactory) -> None:
+        lookout = make_lookout(limit=1)
         server = scripted_server(Conversation.silence)
         watches = [lookout.watch(server.port, name=f"redis://h:{number}") for number in range(3)]
         for watch in watches:
@@ -747,10 +735,9 @@ class TestRefusedCommands:
             await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert server_field(server, "total_error_replies") == refused
-        watch.close()
 
-    async def test_are_asked_again_when_the_server_has_started_anew(self, redis_server: RedisFactory) -> None:
-        lookout = Lookout([InfoCollector(), Sizes()])
+    async def test_are_asked_again_when_the_server_has_started_anew(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        lookout = make_lookout([InfoCollector(), Sizes()])
         server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get")
         watch = lookout.watch(server.port, user="watcher", password=SECRET)
         for _ in range(5):
@@ -767,7 +754,6 @@ class TestRefusedCommands:
         await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_keys") == 0)
         assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 1
         assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 1
-        watch.close()
 
 
 class TestStale:
@@ -780,4 +766,3 @@ class TestStale:
         assert lookout.value(watch, "redis_exporter_snapshot_stale", "standard") == 0
         await lookout.poll(watch)
         assert lookout.value(watch, "redis_exporter_snapshot_stale", "fast") == 0
-        watch.close()

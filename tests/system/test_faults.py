@@ -32,7 +32,7 @@ def test_a_fault_is_seen_and_gone_without_a_restart(redis_server, exporter, faul
 
 
 def test_a_server_that_closes_idle_connections_stays_up(redis_server, exporter) -> None:
-    [server, _], [addr, _], program = watched(redis_server, exporter, "--timeout", "1")
+    _, [addr, _], program = watched(redis_server, exporter, "--timeout", "1")
     before = program.values("redis_exporter_target_polls_total", lane="fast")[addr]
     wait_until(lambda: program.values("redis_exporter_target_polls_total", lane="fast")[addr] >= before + 4, "four more polls")
     assert program.values("redis_up")[addr] == 1
