@@ -96,6 +96,18 @@ class Hang:
         raise AssertionError("never")
 
 
+class Clock:
+    """Stands for the module `time`, whose monotonic clock it sets ahead."""
+
+    time = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+
 class TestLanes:
     async def test_nothing_is_told_before_the_first_poll_has_ended(self, lookout: Lookout) -> None:
         watch = lookout.watch(free_port())
@@ -256,14 +268,14 @@ class TestDown:
     async def test_a_server_that_hangs_and_wakes_up(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server()
         watch = lookout.watch(server.port, deadline_s=SCANT_S)
-        await lookout.poll(watch)
+        await lookout.poll_until(watch, lambda: watch.up)
         server.pause()
         for when in ("no complete answer", "after connecting"):  # on the kept connection, then on a new one
             await lookout.poll(watch)
             assert_down(lookout, watch, "timeout")
             assert when in watch.error_text
         server.resume()
-        await lookout.poll(watch)
+        await lookout.poll_until(watch, lambda: watch.up)
         assert_up(lookout, watch)
         await until(lambda: connections(server) == 1)
 
@@ -284,13 +296,18 @@ class TestDown:
         assert_down(lookout, watch, "timeout")
         await until(lambda: server.finished == 1)
 
-    async def test_a_turn_at_the_deadline_ends_the_poll_and_starts_the_next(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+    async def test_a_turn_at_the_deadline_ends_the_poll_and_starts_the_next(
+        self, lookout: Lookout, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock()
+        monkeypatch.setattr("exporter.watch.time", clock)
         server = redis_server()
         watch = lookout.watch(server.port, deadline_s=AMPLE_S)
         await lookout.poll(watch)
         server.pause()
         watch.tick(time.monotonic())
-        watch.tick(time.monotonic() + AMPLE_S)
+        clock.ahead_s = AMPLE_S
+        watch.tick(clock.monotonic())
         assert_down(lookout, watch, "timeout")
         assert watch.busy
         assert watch.vitals.lanes[Lane.FAST].skipped == 0
@@ -394,18 +411,6 @@ class TestUp:
         assert not watch.expire(now + 3 * watch.pace.interval_s)  # it is known
         assert (await lookout.poll(watch)).up_changed
         assert_up(lookout, watch)
-
-
-class Clock:
-    """Stands for the module `time`, whose monotonic clock it sets ahead."""
-
-    time = staticmethod(time.time)
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.ahead_s
 
 
 class TestBackOff:
@@ -593,7 +598,7 @@ class TestFresh:
         await watch.fresh(AMPLE_S, time.monotonic() + AMPLE_S)  # never polled yet
         assert len(lookout.ends(watch)) == 1
         await watch.fresh(0.0, time.monotonic() + AMPLE_S)
-        assert len(lookout.ends(watch)) == 2
+        assert lookout.value(watch, "redis_exporter_target_polls_total", "fast") == 2
         assert_up(lookout, watch)
 
     async def test_all_who_ask_share_the_poll_that_runs(self, lookout: Lookout, redis_server: RedisFactory) -> None:
