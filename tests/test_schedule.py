@@ -390,7 +390,7 @@ class TestNames:
         await until(lambda: len(asked) >= 4)
 
     async def test_that_do_not_resolve_just_now_cost_no_connection(
-        self, post: Post, lookout: Lookout, scripted_server: ScriptFactory
+        self, post: Post, lookout: Lookout, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
     ) -> None:
         server = scripted_server(redis_like())
         failures = 0
@@ -410,6 +410,7 @@ class TestNames:
         await post.polled(watch, 2)
         assert lookout.went_well(watch)
         assert server.accepted == 1
+        assert caplog.text == ""
 
     async def test_take_turns_in_different_beats(self, post: Post, lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(schedule_module, "RESOLVE_EVERY", 10)

@@ -525,6 +525,21 @@ class TestConnection:
         assert lookout.went_well(watch)
         assert server.accepted == 2
 
+    async def test_one_on_which_the_server_spoke_out_of_turn_is_left_for_a_new_one(
+        self, lookout: Lookout, scripted_server: ScriptFactory
+    ) -> None:
+        def blurt(talk: Conversation) -> None:
+            talk.send(b"+hello\r\n")
+            talk.silence()
+
+        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), blurt), redis_like())
+        watch = lookout.watch(server.port, standard_every=100)
+        await lookout.poll(watch)
+        await until(lambda: server.finished == 1)
+        await lookout.poll(watch)
+        assert watch.up
+        assert server.accepted == 2
+
     async def test_to_an_address_that_the_name_has_no_more_is_left_for_a_new_one(
         self, lookout: Lookout, scripted_server: ScriptFactory
     ) -> None:
