@@ -18,12 +18,13 @@ from exporter.catalog import Catalog, hidden_families, make_part
 from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
 from exporter.errors import ConfigError
-from exporter.exposition import Exposition, Origin, Page, Pages
+from exporter.exposition import Exposition, Origin, Page
 from exporter.fleet import Fleet
 from exporter.forms import split_listen_address
-from exporter.model import Lane, Target
+from exporter.model import Target
 from exporter.options import Options, lane_notes, lanes
 from exporter.pace import Gate, Pace
+from exporter.pages import Pages
 from exporter.registry import REGISTRY
 from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
@@ -269,6 +270,3 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     )
     uvloop.run(serve(options, targets))
     return 0
-
-
-__all__ = ["App", "Lane", "run", "serve"]

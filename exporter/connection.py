@@ -17,21 +17,17 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import hiredis
 
 from exporter.errors import (
-    AuthError,
-    BusyError,
     CancelledPollError,
     ConfigError,
     DeadlineError,
     DnsError,
     InternalError,
-    MaxClientsError,
     ProtocolError,
     RefusedError,
     ReplyError,
@@ -40,6 +36,7 @@ from exporter.errors import (
     TlsError,
     TooLargeError,
 )
+from exporter.greeting import Greeting, Note, refusal
 from exporter.model import Command, Target
 
 #: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
@@ -47,7 +44,6 @@ Reply = Any
 Done = Callable[[list[Reply] | TargetError], None]
 Result = TypeVar("Result")
 
-CLIENT_NAME = "redis_exporter"
 MAX_REPLY_BYTES = 64 << 20
 KEEPALIVE_IDLE_S = 30
 KEEPALIVE_PROBE_S = 10
@@ -59,16 +55,6 @@ _INCOMPLETE = object()
 def pack(commands: Iterable[Command]) -> bytes:
     """The bytes of a pipeline."""
     return b"".join([command.packed for command in commands])
-
-
-class Note(Enum):
-    """What the greeting met that does not keep the link from being used. The value is for the reader."""
-
-    PASSWORD_UNUSED = "the server has no password set: the configured one is not used"
-    AUTH_UNKNOWN = "the server does not know AUTH: the configured password is not used"
-    UNNAMED = f"the server did not take the client name {CLIENT_NAME}"
-    #: The link stands on database 0: whoever needs the target's own closes it once the server has its data.
-    DB_PENDING = "the server has no data yet and did not select the database"
 
 
 class Link(asyncio.Protocol):
@@ -267,10 +253,11 @@ class Dialer:
             raise DnsError(f"{where}: the name cannot be resolved: {error.strerror or error}") from None
         return tuple(dict.fromkeys(str(info[4][0]) for info in found))
 
-    async def dial(self, target: Target, deadline: float) -> Link:
+    async def dial(self, target: Target, deadline: float, *, named: bool = True) -> Link:
         """Connect to `target` and greet it, all before `deadline` (monotonic seconds). Nothing stays open on failure.
 
-        Raises a TargetError, or the ConfigError of `context`.
+        Without `named` the connection gets no name: the server would not take it. Raises a TargetError, or the
+        ConfigError of `context`.
         """
         where = target.path or endpoint(target.host, target.port)
         context = self.context if target.tls else None
@@ -278,7 +265,7 @@ class Dialer:
         link = Link(where, peer, self.settings.max_reply_bytes)
         try:
             await self._attach(link, sock, target, context, deadline)
-            link.notes = await self._greet(link, target, deadline)
+            link.notes = await self._greet(link, target, deadline, named)
         except BaseException:
             link.close()
             sock.close()
@@ -331,80 +318,20 @@ class Dialer:
         except ValueError as error:  # a server name that TLS cannot carry
             raise TlsError(f"{where}: {error}") from None
 
-    async def _greet(self, link: Link, target: Target, deadline: float) -> tuple[Note, ...]:
-        """AUTH, SELECT and CLIENT SETNAME as far as they are needed, in one pipeline."""
-        steps: list[tuple[Command, Callable[[str, Target, ReplyError], Note]]] = []
-        if target.user:
-            steps.append((Command.of("AUTH", target.user, target.password), _judge_auth))
-        elif target.password:
-            steps.append((Command.of("AUTH", target.password), _judge_auth))
-        if target.db:
-            steps.append((Command.of("SELECT", target.db), _judge_select))
-        if self.settings.set_client_name:
-            steps.append((Command.of("CLIENT", "SETNAME", CLIENT_NAME), _judge_name))
-        if not steps:
+    async def _greet(self, link: Link, target: Target, deadline: float, named: bool) -> tuple[Note, ...]:
+        greeting = Greeting(link.where, target, named=named and self.settings.set_client_name)
+        if not greeting.commands:
             return ()
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
         link.exchange(
-            pack(command for command, _ in steps),
-            len(steps),
+            pack(greeting.commands),
+            len(greeting.commands),
             lambda outcome: None if answered.done() else answered.set_result(outcome),
         )
         replies = await _before(deadline, link.where, "after connecting", answered)
         if isinstance(replies, TargetError):
             raise replies
-        notes = []
-        for (command, judge), reply in zip(steps, replies, strict=True):
-            if isinstance(reply, ReplyError):
-                unwelcome = refusal(link.where, reply)
-                if unwelcome is not None:
-                    raise unwelcome
-                notes.append(judge(link.where, target, reply))
-            elif reply != b"OK":
-                raise ProtocolError(f"{link.where}: the server answered {command.args[0]!r} with something else than OK or an error")
-        return tuple(notes)
-
-
-def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
-    # The server's own words stay out: they may hold the arguments.
-    low = reply.text.lower()
-    if "no password is set" in low or "without any password configured" in low:
-        return Note.PASSWORD_UNUSED
-    if "unknown command" in low:
-        return Note.AUTH_UNKNOWN
-    if "wrong number of arguments" in low and target.user:
-        raise AuthError(f"{where}: the server knows no users (Redis before 6): configure the password without a user")
-    if reply.code == "BUSY":
-        raise BusyError(f"{where}: a script blocks the server")
-    if reply.code == "WRONGPASS" or "invalid password" in low:
-        raise AuthError(f"{where}: the server refuses the {'user or password' if target.user else 'password'}")
-    raise AuthError(f"{where}: the server refuses AUTH with an error of another kind than a wrong password")
-
-
-def _judge_select(where: str, target: Target, reply: ReplyError) -> Note:
-    if reply.code in ("LOADING", "MASTERDOWN"):
-        return Note.DB_PENDING
-    said = reply.text.replace(target.password, "***") if target.password else reply.text
-    raise type(reply.as_target_error())(f"{where}: database {target.db} cannot be selected: {said}")
-
-
-def _judge_name(where: str, target: Target, reply: ReplyError) -> Note:
-    match reply.as_target_error():
-        case AuthError():
-            raise AuthError(f"{where}: the server wants a password and none is configured for it")
-        case BusyError():
-            raise BusyError(f"{where}: a script blocks the server")
-        case _:
-            return Note.UNNAMED
-
-
-def refusal(where: str, reply: ReplyError) -> TargetError | None:
-    """What a server tells a connection that it is about to close, as an error; None for any other reply."""
-    if "max number of clients" in reply.text.lower():
-        return MaxClientsError(f"{where}: the server has as many clients as it takes (maxclients)")
-    if reply.code == "DENIED":
-        return RefusedError(f"{where}: the server is in protected mode and serves its own machine only: give it a password")
-    return None
+        return greeting.judge(replies)
 
 
 def endpoint(host: str, port: int) -> str:

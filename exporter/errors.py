@@ -151,6 +151,8 @@ class ReplyError(Exception):
             return AuthError(self.text)
         if self.code == "NOPERM":
             return NoPermError(self.text)
+        if self.code == "DENIED":  # protected mode
+            return RefusedError(self.text)
         if self.code == "BUSY":
             return BusyError(self.text)
         if "max number of clients" in low:

@@ -1,22 +1,19 @@
-"""Pages: what is served, put together ahead of the scrapes that fetch it.
+"""From snapshots to a page.
 
 A `Draft` gathers pointers to snapshots on the event loop; a worker thread assembles and compresses it, piece by piece and
 without the GIL, into a `Page`. A page is one gzip member without its end: who serves it writes the page and then its
 tail, the ages of the page's own snapshots as of this moment, as further deflate blocks of the same member. (Of several
-members curl shows the first only.) `Pages` keeps the pages that somebody asks for.
+members curl shows the first only.)
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import struct
 import time
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from isal import isal_zlib
 
@@ -27,16 +24,7 @@ from exporter.store import Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PIECE_BYTES = 512 * 1024
-#: a page of less is made at once: handing it to the thread would take longer
-INLINE_BYTES = 128 * 1024
 LEVEL = 1
-#: how many different selections are kept besides the whole, pages of one target, and readers of a page
-PAGES_MAX, TARGET_PAGES_MAX, READERS_MAX = 64, 64, 16
-GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
-#: a page is kept up for so many of its readers' intervals
-ASKED_GAPS = 3
-#: a page is begun so long before it is expected to be asked for, and three times what the last one took
-LEAD_S = 0.05
 
 AGE = gauge("exporter_snapshot_age_seconds", "How old the served values of a lane are, as of this scrape.", labels=("lane",))
 
@@ -274,227 +262,3 @@ def _only(text: bytes, names: frozenset[str]) -> bytes:
         if showing:
             kept.append(line)
     return b"".join(kept)
-
-
-@dataclass(slots=True, eq=False)
-class _Reader:
-    """One who asks for a page, and how often. Two gaps are kept, and expected in turn: so one who comes in pairs (or two
-    who look like one) is expected as he comes, and not at the shorter gap all the time."""
-
-    asked_at: float
-    gap_s: float = GAP_DEFAULT_S
-    gap_before_s: float = GAP_DEFAULT_S
-
-    def ask(self, now: float) -> None:
-        self.gap_before_s = self.gap_s
-        self.gap_s = min(max(now - self.asked_at, GAP_MIN_S), GAP_MAX_S)
-        self.asked_at = now
-
-    def has_gone(self, now: float) -> bool:
-        return now - self.asked_at > ASKED_GAPS * max(self.gap_s, self.gap_before_s)
-
-    def expected_after(self, moment: float) -> float:
-        """When he comes next, after `moment`."""
-        both_s = self.gap_before_s + self.gap_s
-        begun = self.asked_at + int((moment - self.asked_at) / both_s) * both_s
-        first = begun + self.gap_before_s
-        return first if first > moment else begun + both_s
-
-
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """One selection's newest page, and who asks for it. Of one target's page, the snapshots that it shows."""
-
-    page: Page | None = None
-    building: asyncio.Task[Page] | None = None
-    again: bool = False  # a `redis_up` changed while it was built
-    readers: OrderedDict[Hashable, _Reader] = field(default_factory=OrderedDict)
-    timer: asyncio.TimerHandle | None = None
-    sources: tuple[Snapshot, ...] = ()
-
-    def note(self, reader: Hashable, now: float) -> None:
-        known = self.readers.get(reader)
-        if known is None:
-            self.readers[reader] = _Reader(now)
-            if len(self.readers) > READERS_MAX:
-                self.readers.popitem(last=False)
-        else:
-            known.ask(now)
-            self.readers.move_to_end(reader)
-
-    def rest(self) -> None:
-        """Keep it up no longer."""
-        self.readers.clear()
-        self.again = False
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-
-class Pages:
-    """Keeps pages for those who ask. A page is built just before its next expected scrape, on a scrape when it is older
-    than `min_interval_s` (before it, if older than `max_age_s`), and when a `redis_up` changed, no sooner than
-    `min_interval_s` after the one before; never twice at once, and only if the store has changed. `on_built` is told the
-    page and the seconds it took."""
-
-    def __init__(
-        self,
-        exposition: Exposition,
-        min_interval_s: float = 1.0,
-        max_age_s: float = 5.0,
-        on_built: Callable[[Page, float], None] = lambda page, seconds: None,
-    ) -> None:
-        self._exposition = exposition
-        self._min_interval_s = min_interval_s
-        self._max_age_s = max(min_interval_s, max_age_s)
-        self._on_built = on_built
-        self._whole = _Kept()
-        self._others: OrderedDict[Selection, _Kept] = OrderedDict()
-        self._targets: OrderedDict[Selection, _Kept] = OrderedDict()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
-        self._build_s = 0.0
-
-    @property
-    def whole(self) -> Page | None:
-        """The newest page of everything, for figures about it."""
-        return self._whole.page
-
-    async def page(self, selection: Selection = WHOLE, *, at_least: int = 0, reader: Hashable = None) -> Page:
-        """The newest finished page. Waits for a build only if there is none that was kept up, or none that shows the
-        store's generation `at_least`. `reader` is whatever tells those who ask apart."""
-        now = time.monotonic()
-        kept = self._whole if selection == WHOLE else _of(self._others, selection, PAGES_MAX)
-        kept.note(reader, now)
-        self._arm(selection, kept, now)
-        page = kept.page
-        if page is not None and now - page.gathered_at > self._max_age_s and self._is_outdated(page):
-            page = None  # nobody was expected now: a build takes milliseconds, and needs no server
-        while page is None or page.generation < at_least:
-            # the second round at the latest begins after that generation
-            page = await asyncio.shield(kept.building or self._start(selection, kept))
-        if now - page.gathered_at > self._min_interval_s:
-            self._refresh(selection, kept)
-        return page
-
-    async def of_target(self, addr: str, *, plain: bool) -> Page:
-        """The page of one target, made when it is asked for and kept until one of its snapshots is replaced."""
-        selection = Selection(addr=addr, plain=plain)
-        sources = self._exposition.sources(addr)
-        kept = _of(self._targets, selection, TARGET_PAGES_MAX)
-        if kept.sources != sources:
-            kept.sources = sources
-            kept.page = kept.building = None
-        page = kept.page
-        return page if page is not None else await asyncio.shield(kept.building or self._start(selection, kept))
-
-    def shows(self, selection: Selection, addr: str) -> bool:
-        """Whether a target is on a page."""
-        return self._exposition.shows(selection, addr)
-
-    def up_changed(self) -> None:
-        """A target came up or went down: whoever asks should see it soon."""
-        for selection, kept in [(WHOLE, self._whole), *self._others.items()]:
-            if kept.building is not None:
-                kept.again = True
-            elif kept.timer is not None:
-                self._hasten(selection, kept)
-
-    def forget(self, addr: str) -> None:
-        """A target was removed."""
-        for selection in [selection for selection in self._targets if selection.addr == addr]:
-            del self._targets[selection]
-        self._exposition.forget(addr)
-
-    async def close(self) -> None:
-        """Build no more."""
-        everything = [self._whole, *self._others.values(), *self._targets.values()]
-        for kept in everything:
-            kept.rest()
-        building = [kept.building for kept in everything if kept.building is not None]
-        for task in building:
-            task.cancel()
-        await asyncio.gather(*building, return_exceptions=True)
-        self._thread.shutdown()
-
-    # -- when to build
-
-    def _arm(self, selection: Selection, kept: _Kept, now: float) -> None:
-        """Be ready for the next who is expected."""
-        lead_s = LEAD_S + 3 * self._build_s
-        moment = min(reader.expected_after(now + lead_s) for reader in kept.readers.values())
-        self._arm_at(selection, kept, moment - lead_s)
-
-    def _arm_at(self, selection: Selection, kept: _Kept, moment: float) -> None:
-        if kept.timer is not None:
-            kept.timer.cancel()
-        delay_s = max(0.0, moment - time.monotonic())
-        kept.timer = asyncio.get_running_loop().call_later(delay_s, self._expect, selection, kept)
-
-    def _hasten(self, selection: Selection, kept: _Kept) -> None:
-        """Build as soon as the page is old enough, whoever is expected."""
-        gathered_at = kept.page.gathered_at if kept.page is not None else 0.0
-        self._arm_at(selection, kept, gathered_at + self._min_interval_s)
-
-    def _expect(self, selection: Selection, kept: _Kept) -> None:
-        now = time.monotonic()
-        for reader in [reader for reader, habit in kept.readers.items() if habit.has_gone(now)]:
-            del kept.readers[reader]
-        if not kept.readers:
-            kept.rest()
-            kept.page = None  # nobody comes any more; whoever does again gets a new one
-            return
-        self._refresh(selection, kept)
-        self._arm(selection, kept, now)
-
-    def _refresh(self, selection: Selection, kept: _Kept) -> None:
-        """Start a build, unless one runs or nothing has changed."""
-        if kept.building is None and kept.page is not None and self._is_outdated(kept.page):
-            self._start(selection, kept)
-
-    def _is_outdated(self, page: Page) -> bool:
-        return page.generation != self._exposition.store.generation
-
-    # -- building
-
-    def _start(self, selection: Selection, kept: _Kept) -> asyncio.Task[Page]:
-        task = kept.building = asyncio.get_running_loop().create_task(self._made(self._exposition.draft(selection)))
-        task.add_done_callback(lambda task: self._finish(selection, kept, task))
-        return task
-
-    async def _made(self, draft: Draft) -> Page:
-        began = time.perf_counter()
-        if draft.size <= INLINE_BYTES:
-            page = draft.build()
-        else:
-            page = await asyncio.get_running_loop().run_in_executor(self._thread, draft.build)
-        self._build_s = time.perf_counter() - began
-        return page
-
-    def _finish(self, selection: Selection, kept: _Kept, task: asyncio.Task[Page]) -> None:
-        """Keep what was built, unless a newer build has taken its place."""
-        current = kept.building is task
-        if current:
-            kept.building = None
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            log.error("a page could not be built: %s: %s", type(error).__name__, error)
-            return
-        if current:
-            kept.page = task.result()
-        self._on_built(task.result(), self._build_s)
-        if kept.again and kept.timer is not None:
-            kept.again = False
-            self._hasten(selection, kept)
-
-
-def _of(pages: OrderedDict[Selection, _Kept], selection: Selection, limit: int) -> _Kept:
-    """The one of a selection, new if need be; the one that was longest unused makes room."""
-    kept = pages.get(selection)
-    if kept is None:
-        kept = pages[selection] = _Kept()
-        while len(pages) > limit:
-            pages.popitem(last=False)[1].rest()
-    pages.move_to_end(selection)
-    return kept

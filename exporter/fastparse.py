@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import warnings
 
 if os.environ.get("REDPOLL_ENGINE") == "python":
     from exporter import _slowparse as engine
@@ -13,7 +13,9 @@ else:
     except ImportError:
         from exporter import _slowparse as engine
 
-        warnings.warn("the compiled parser is not built (make build): the plain Python one works, some 30 times slower", stacklevel=2)
+        logging.getLogger(__name__).warning(
+            "the compiled parser is not built (make build): the plain Python one works, some 30 times slower"
+        )
 
 ENGINE = engine.ENGINE
 FIELD, RECORD, OPEN = engine.FIELD, engine.RECORD, engine.OPEN

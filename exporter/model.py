@@ -229,7 +229,7 @@ class Facts:
     run_id: str
     cluster_enabled: bool
     loading: bool
-    databases: int | None = None  # how many the server has; None: not asked yet, or refused
+    databases: int | None = None  # how many the server has; None: not known
 
 
 @dataclass(frozen=True, slots=True)

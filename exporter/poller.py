@@ -13,7 +13,7 @@ decide by its facts. A collector that raises loses its own block and no other; I
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter import fastparse
@@ -32,8 +32,8 @@ REPROBE_S = 3600.0
 class Memory:
     """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
 
-    `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the server, an
-    hour, or until the caller clears it.
+    `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the server, or an
+    hour.
     """
 
     facts: Facts | None = None
@@ -44,11 +44,19 @@ class Memory:
     def learn(self, facts: Facts) -> None:
         if self.facts is not None and self.facts.run_id != facts.run_id:
             self.refused.clear()
+            facts = replace(facts, databases=None)  # it may have been configured anew
         self.facts = facts
 
-    def forget_refusals(self) -> None:
-        """On a reload: whoever could not may now be able to."""
-        self.refused.clear()
+    def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
+        self.refused[command] = (reply, clock)
+
+    def refusal(self, command: str, clock: float) -> ReplyError | None:
+        """What the server answers to a command (see `Command.name`) that is not worth asking again yet."""
+        reply, refused_at = self.refused.get(command, (None, 0.0))
+        if reply is not None and clock - refused_at >= REPROBE_S:
+            del self.refused[command]
+            return None
+        return reply
 
 
 class Sheet:
@@ -119,7 +127,7 @@ class Poll:
         self, parts: Sequence[Part], memory: Memory, labels: Mapping[str, fastparse.Labels], options: Any, now: float, clock: float
     ) -> None:
         self.blocks: dict[str, fastparse.Block] = {}
-        self.failures: dict[str, str] = {}  # part → reason
+        self.failures: dict[str, TargetError] = {}  # by part
         self.unsupported: set[str] = set()  # parts all of whose commands are refused
         self.error: TargetError | None = None
         self._parts = list(parts)
@@ -145,7 +153,7 @@ class Poll:
         for command, reply in zip(self._sent, replies, strict=True):
             # INFO is asked whatever the answer was: without it there is no target, and it must be seen to come back
             if isinstance(reply, ReplyError) and reply.unsupported and command.name != INFO:
-                self._memory.refused[command.name] = (reply, self._clock)
+                self._memory.refuse(command.name, reply, self._clock)
         runs, self._runs = self._runs, []
         for run in runs:
             self._advance(run, [replies[place] if isinstance(place, int) else place for place in run.places])
@@ -185,11 +193,9 @@ class Poll:
             replies = list(places)
 
     def _place(self, command: Command) -> int | ReplyError:
-        refusal = self._memory.refused.get(command.name) if self._memory.refused else None
+        refusal = self._memory.refusal(command.name, self._clock) if self._memory.refused else None
         if refusal is not None:
-            if self._clock - refusal[1] < REPROBE_S:
-                return refusal[0]
-            del self._memory.refused[command.name]
+            return refusal
         self._next.append(command)
         return len(self._next) - 1
 
@@ -210,15 +216,14 @@ class Poll:
 
     def _learn(self, sheet: Sheet) -> None:
         memory = self._memory
-        databases = sheet.databases if memory.facts is None else memory.facts.databases
-        if sheet.field_texts != memory.fields or memory.facts is None:
-            memory.learn(make_facts(sheet.fields, databases))
+        if memory.facts is None or sheet.field_texts != memory.fields or sheet.databases != memory.facts.databases:
+            memory.learn(make_facts(sheet.fields, sheet.databases))
             memory.fields = sheet.field_texts
 
     def _fail(self, run: _Run, error: Exception) -> None:
         if not isinstance(error, TargetError):
-            error = TargetError(f"{run.part.name}: {type(error).__name__}: {error}")
-        self.failures[run.part.name] = error.reason
+            error = TargetError(f"{type(error).__name__}: {error}")
+        self.failures[run.part.name] = error
         self._note_support(run)
         if run.part.name == INFO_PART:
             self.error = error

@@ -107,7 +107,6 @@ class Schedule:
 
     def start(self) -> None:
         """Poll every target at once for the first time, then each in its slot."""
-        logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler = AsyncIOScheduler(
             timezone=timezone.utc, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )

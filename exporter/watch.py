@@ -18,12 +18,14 @@ from typing import Any
 
 from exporter import fastparse
 from exporter.catalog import Part, label_forms, label_text, target_labels
-from exporter.connection import Dialer, Link, Note, Reply, pack
-from exporter.errors import AuthError, CancelledPollError, DeadlineError, RedpollError, ResetError, TargetError
+from exporter.connection import Dialer, Link, Reply, pack
+from exporter.errors import AuthError, CancelledPollError, DeadlineError, RedpollError, ReplyError, ResetError, TargetError
+from exporter.greeting import SET_NAME, Note
 from exporter.model import Command, Lane, Snapshot, Target
 from exporter.pace import Gate, Pace
 from exporter.poller import Memory, Poll
 from exporter.store import Store
+from exporter.targets import redact
 from exporter.vitals import LaneCount, Vitals
 
 #: a turn that comes so little before the deadline of the poll under way finds it over
@@ -238,7 +240,8 @@ class Watch:
     async def _connect(self) -> None:
         began_at = time.monotonic()
         try:
-            link = await self._dialer.dial(self.target, self._deadline)
+            named = self.memory.refusal(SET_NAME.name, began_at) is None
+            link = await self._dialer.dial(self.target, self._deadline, named=named)
         except RedpollError as failure:
             self._end_dial(began_at)
             self._end(failure if isinstance(failure, TargetError) else TargetError(str(failure)))
@@ -250,6 +253,8 @@ class Watch:
             now = self._end_dial(began_at)
             self._link = link
             self.notes = link.notes
+            if Note.UNNAMED in link.notes:
+                self.memory.refuse(SET_NAME.name, ReplyError(Note.UNNAMED.value), now)
             # a different moment for each target, so that a fleet does not reconnect all at once
             self._link_until = now + self.pace.connection_max_age_s * (0.8 + 0.2 * (self.hash % 1000) / 1000)
             self._exchange(link)
@@ -326,8 +331,9 @@ class Watch:
         self._retry_at = 0.0
         for part in parts:
             block = poll.blocks.get(part.name)
-            if block is not None or part.name in poll.failures:
-                vitals.collectors[part.name] = (part.name not in poll.failures, part.name not in poll.unsupported)
+            failure = poll.failures.get(part.name)
+            if block is not None or failure is not None:
+                self._note_collector(part.name, failure, part.name not in poll.unsupported)
             if block is not None:
                 vitals.dropped += block.bad
                 self._put(part, block, self._began_at + self.pace.expiry_s(part.lane))
@@ -340,6 +346,14 @@ class Watch:
         facts = self.memory.facts
         if Note.DB_PENDING in self.notes and facts is not None and not facts.loading:
             self._drop_link()  # the next greeting selects the database
+
+    def _note_collector(self, name: str, failure: TargetError | None, supported: bool) -> None:
+        """How a collector fared. The log is told when it goes from well to ill, not of a command that the server refuses."""
+        went_well, _ = self.vitals.collectors.get(name, (True, True))
+        if failure is not None and went_well and supported:
+            text = redact(str(failure), [self.target.password])
+            log.warning("the collector %s failed: %s", name, text, extra={"addr": self.target.addr, "reason": failure.reason})
+        self.vitals.collectors[name] = (failure is None, supported)
 
     def _next_turn(self, lane: Lane) -> int:
         """The tick at which a lane that was polled just now is due again. The first poll took all lanes along; after it

@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from tests.servers import Certificates, RedisServer, Script, ScriptedServer, make_certificates
+from tests.stock import ADDRS, Stock
 
 #: marker → a program that its tests start, and Debian's package of it
 PROGRAMS = {"server": ("redis-server", "redis-server"), "prometheus": ("promtool", "prometheus")}
@@ -85,3 +86,12 @@ def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def stock() -> Stock:
+    """Three targets, the first two in groups of their own."""
+    stock = Stock()
+    for clients, (addr, group) in enumerate(zip(ADDRS, ("blue", "green", ""), strict=True), 1):
+        stock.add(addr, group=group, clients=clients)
+    return stock

@@ -38,12 +38,12 @@ class CountingDialer(Dialer):
         self.under_way = 0
         self.most_under_way = 0
 
-    async def dial(self, target: Target, deadline: float) -> Any:
+    async def dial(self, target: Target, deadline: float, *, named: bool = True) -> Any:
         self.dials += 1
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            return await super().dial(target, deadline)
+            return await super().dial(target, deadline, named=named)
         finally:
             self.under_way -= 1
 
@@ -180,14 +180,16 @@ def bulk(text: bytes) -> bytes:
 
 
 def redis_like(replies: dict[str, bytes] | None = None, commands: int | None = None) -> Script:
-    """Answers as Redis would: `replies` by the first word of a command, else INFO and OK. After so many `commands` it leaves
-    the next one to the script that follows it."""
+    """Answers as Redis would: `replies` by the first word of a command (they may change meanwhile), else INFO and OK. After so
+    many `commands` it leaves the next one to the script that follows it."""
 
     def script(talk: Conversation) -> None:
-        told = {"INFO": info(), "CONFIG": b"*0\r\n", **(replies or {})}
+        told = {"INFO": info(), "CONFIG": b"*0\r\n"}
+        changing = replies or {}
         served = 0
         while commands is None or served < commands:
-            talk.send(told.get(talk.command()[0].decode(), b"+OK\r\n"))
+            word = talk.command()[0].decode()
+            talk.send(changing.get(word) or told.get(word, b"+OK\r\n"))
             served += 1
 
     return script

@@ -25,6 +25,7 @@ CALLS = counter("commands_total", "Calls of a command.", labels=("cmd",))
 SELF = b"# HELP redis_exporter_scrapes_total Scrapes.\n# TYPE redis_exporter_scrapes_total counter\nredis_exporter_scrapes_total 7.0\n"
 
 PATIENCE_S = 20.0
+ADDRS = ("redis://a:6379", "redis://b:6379", "redis://c:6379")
 
 
 class Stock:

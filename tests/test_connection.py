@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from exporter import errors
-from exporter.connection import CLIENT_NAME, Dialer, DialSettings, Link, Note, Reply, os_failure, pack
+from exporter.connection import Dialer, DialSettings, Link, Reply, os_failure, pack
 from exporter.errors import ReplyError, TargetError
+from exporter.greeting import CLIENT_NAME, Note
 from exporter.model import Command, Target
 from tests.servers import Certificates, Conversation, RedisServer, ScriptedServer, answers, free_port, wait_until
 

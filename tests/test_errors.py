@@ -102,6 +102,7 @@ class TestAsFailureOfThePoll:
             ("ERR invalid password", "auth"),  # up to 5.0
             ("NOPERM User watcher has no permissions to run the 'info' command", "noperm"),
             ("BUSY Valkey is busy running a script.", "busy"),
+            ("DENIED Redis is running in protected mode because protected mode is enabled", "refused"),
             ("ERR max number of clients reached", "max_clients"),
             ("ERR max number of clients + cluster connections reached", "max_clients"),
             ("ERR unknown command 'INFO'", "protocol"),

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from exporter.connection import Note
 from exporter.errors import CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
 from exporter.fleet import Fleet
+from exporter.greeting import Note
 from exporter.model import Target
 from exporter.schedule import Schedule
 from exporter.targets import parse_address

@@ -286,8 +286,8 @@ class TestDown:
         watch = lookout.watch(server.port, deadline_s=SCANT_S)
         dial = lookout.dialer.dial
 
-        async def dial_slowly(*args: Any) -> Any:
-            link = await dial(*args)
+        async def dial_slowly(*args: Any, **settings: Any) -> Any:
+            link = await dial(*args, **settings)
             await asyncio.sleep(SCANT_S)
             return link
 
@@ -345,7 +345,7 @@ class TestDown:
     async def test_a_mistake_of_ours_while_connecting_is_told_and_logged(
         self, lookout: Lookout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async def stumble(*args: Any) -> Any:
+        async def stumble(*args: Any, **settings: Any) -> Any:
             raise ZeroDivisionError
 
         monkeypatch.setattr(lookout.dialer, "dial", stumble)
@@ -756,6 +756,22 @@ class TestRefusedCommands:
         assert lookout.went_well(watch)
         assert server_field(server, "total_error_replies") == refused
 
+    async def test_are_not_asked_again_on_a_new_connection(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+config|get")
+        watch = lookout.watch(server.port, user="watcher", password=SECRET, connection_max_age_s=1e-9)
+        for _ in range(3):
+            await lookout.poll(watch)
+        assert lookout.dialer.dials == 3
+        assert server_field(server, "total_error_replies") == 1  # the connection's name
+
+    async def test_are_no_failure_worth_a_line_in_the_log(
+        self, make_lookout: LookoutFactory, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get")
+        lookout = make_lookout([InfoCollector(), Sizes()])
+        await lookout.poll(lookout.watch(server.port, user="watcher", password=SECRET))
+        assert caplog.text == ""
+
     async def test_are_asked_again_when_the_server_has_started_anew(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
         lookout = make_lookout([InfoCollector(), Sizes()])
         server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get")
@@ -774,6 +790,24 @@ class TestRefusedCommands:
         await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_keys") == 0)
         assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 1
         assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 1
+
+
+class TestFailingCollector:
+    async def test_is_logged_once_until_it_has_gone_well_again(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        replies = {"DBSIZE": f"-ERR no {SECRET} here\r\n".encode(), "LASTSAVE": b":1\r\n"}
+        lookout = make_lookout([InfoCollector(), Sizes()])
+        watch = lookout.watch(scripted_server(redis_like(replies)).port, password=SECRET)
+        for _ in range(3):
+            await lookout.poll(watch)
+        assert_up(lookout, watch)
+        assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 0
+        assert [record.getMessage() for record in caplog.records] == ["the collector sizes failed: ERR no *** here"]
+        replies["DBSIZE"] = b":5\r\n"
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_keys") == 5)
+        replies["DBSIZE"] = b"-ERR again\r\n"
+        await lookout.poll_until(watch, lambda: len(caplog.records) == 2)
 
 
 class TestStale:

@@ -10,7 +10,8 @@ from bench.figures import Figure, at_most, plain
 from bench.fleet import RecordedFleet, recorded_fleet
 from bench.measure import copy_us, percentile
 from exporter import fastparse
-from exporter.exposition import PIECE_BYTES, Draft, Exposition, Origin, Pages
+from exporter.exposition import PIECE_BYTES, Draft, Exposition, Origin
+from exporter.pages import Pages
 
 TICK_S = 0.001
 

@@ -17,7 +17,7 @@ from exporter.model import Command, Dialect, Facts, Field, How, Lane, Open, Patt
 
 #: families that are shown only if the option of this name is on
 GATED = {"total_system_memory_bytes": "include_system_metrics"}
-#: what Redis has unless it is told otherwise; taken where CONFIG is refused
+#: what Redis has unless it is told otherwise; taken where CONFIG does not tell
 DATABASES_DEFAULT = 16
 
 go_gauge = partial(gauge, dialect=Dialect.GO)
@@ -691,17 +691,11 @@ class InfoCollector(Collector):
             raise text.as_target_error()
         if not isinstance(text, bytes):
             raise ProtocolError("the answer to INFO is no text")
-        if facts is not None:
-            databases = facts.databases
-            is_sentinel, is_cluster = facts.mode == "sentinel", facts.cluster_enabled
-        else:
-            # the first poll: how many databases there are is asked of those that may have several
-            is_sentinel = b"_mode:sentinel" in text
-            is_cluster = b"cluster_enabled:1" in text
-            databases = None
-            if b"redis_version:" in text and not is_sentinel and not is_cluster:
-                [reply] = yield [Command.of("CONFIG", "GET", "databases")]
-                databases = _databases(reply)
+        is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
+        databases = None if facts is None else facts.databases
+        if databases is None and b"redis_version:" in text and not is_sentinel and not is_cluster:
+            [reply] = yield [Command.of("CONFIG", "GET", "databases")]
+            databases = _databases(reply)
         out.databases = databases
         if not options.include_metrics_for_empty_databases or is_sentinel:
             fill = 0
@@ -713,7 +707,9 @@ class InfoCollector(Collector):
 
 
 def _databases(reply: object) -> int | None:
-    """The number in a reply to CONFIG GET databases, None where there is none."""
+    """The number in a reply to CONFIG GET databases; None after an error: it may be told later."""
+    if isinstance(reply, ReplyError):
+        return None
     if isinstance(reply, list) and len(reply) == 2 and isinstance(reply[1], bytes) and reply[1].isdigit() and len(reply[1]) < 9:
         return int(reply[1])
-    return None
+    return DATABASES_DEFAULT

@@ -11,8 +11,9 @@ from typing import Protocol
 from aiohttp import web
 
 from exporter.errors import ConfigError
-from exporter.exposition import CONTENT_TYPE, Page, Pages, Selection
+from exporter.exposition import CONTENT_TYPE, Page, Selection
 from exporter.model import Target
+from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
 from exporter.web import landing, query
 

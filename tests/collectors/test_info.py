@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -148,7 +149,16 @@ class TestQuestions:
         assert played.asked == [[("INFO",)]]
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
-    def test_a_refused_config_means_sixteen(self, play) -> None:
+    def test_it_is_asked_again_where_it_is_not_known(self, play) -> None:
+        played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [[b"databases", b"4"]], facts=replace(FACTS, databases=None))
+        assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
+        assert played.sheet.databases == 4
+
+    @pytest.mark.parametrize("reply", [[], [b"databases", b"many"], 7])
+    def test_an_answer_without_a_number_means_sixteen_for_good(self, play, reply: object) -> None:
+        assert play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).sheet.databases == 16
+
+    def test_a_refused_config_means_sixteen_for_now(self, play) -> None:
         played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [ReplyError("NOPERM no")])
         assert played.sheet.databases is None
         assert 'redis_db_keys{db="db15"}' in played.samples()

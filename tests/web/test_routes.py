@@ -13,7 +13,8 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestServer
 
 from exporter import fastparse
-from exporter.exposition import CONTENT_TYPE, Draft, Page, Pages
+from exporter.exposition import CONTENT_TYPE, Draft, Page
+from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
 from exporter.targets import parse_address
 from exporter.web.routes import ALIVE_S, Settings, Web

@@ -1,0 +1,260 @@
+"""When pages are built, for whom, and how long they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from exporter import exposition
+from exporter import pages as rooms
+from exporter.exposition import WHOLE, Draft, Page, Selection
+from exporter.pages import INLINE_BYTES, PAGES_MAX, READERS_MAX, TARGET_PAGES_MAX, Pages
+from tests.stock import ADDRS, PATIENCE_S, Stock, plain_text, until, values_of
+
+A, B, C = ADDRS
+AGE = "redis_exporter_snapshot_age_seconds"
+
+
+@pytest_asyncio.fixture
+async def pages(stock: Stock) -> AsyncIterator[Pages]:
+    """Pages that may be built as often as it takes."""
+    pages = Pages(stock.exposition, min_interval_s=0.0)
+    yield pages
+    await pages.close()
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[Draft]:
+    """Every draft that was built."""
+    built: list[Draft] = []
+    build = Draft.build
+
+    def counted(draft: Draft) -> Page:
+        built.append(draft)
+        return build(draft)
+
+    monkeypatch.setattr(Draft, "build", counted)
+    return built
+
+
+@pytest.fixture
+def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Builds run in the thread, and come to no end before this is set."""
+    go = threading.Event()
+    build = Draft.build
+
+    def held(draft: Draft) -> Page:
+        assert go.wait(PATIENCE_S)
+        return build(draft)
+
+    monkeypatch.setattr(rooms, "INLINE_BYTES", -1)
+    monkeypatch.setattr(Draft, "build", held)
+    yield go
+    go.set()
+
+
+@pytest.fixture
+def short_gaps(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The gap of readers who ask faster than that, in seconds."""
+    monkeypatch.setattr(rooms, "GAP_MIN_S", 0.3)
+    return rooms.GAP_MIN_S
+
+
+async def ask(pages: Pages, reader: str = "") -> None:
+    """Often enough to show a habit."""
+    for _ in range(3):
+        await pages.page(reader=reader)
+
+
+class TestPages:
+    async def test_while_nothing_changes_one_page_serves_all(self, pages: Pages, builds: list[Draft]) -> None:
+        first = await pages.page()
+        assert [await pages.page() for _ in range(10)] == [first] * 10
+        assert len(builds) == 1
+        assert pages.whole is first
+
+    async def test_those_who_come_together_share_one_build(self, pages: Pages, builds: list[Draft]) -> None:
+        assert len(set(await asyncio.gather(*(pages.page() for _ in range(10))))) == 1
+        assert len(builds) == 1
+
+    async def test_a_scrape_gets_the_finished_page_and_sets_off_the_next(self, stock: Stock, pages: Pages) -> None:
+        old = await pages.page()
+        stock.add(A, clients=5)
+        assert await pages.page() is old
+        await until(lambda: pages.whole is not old)
+        assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
+
+    async def test_a_young_page_is_not_replaced_on_a_scrape(self, stock: Stock, builds: list[Draft]) -> None:
+        pages = Pages(stock.exposition, min_interval_s=3600.0, max_age_s=3600.0)
+        await pages.page()
+        stock.add(A, clients=5)
+        await pages.page()
+        await pages.close()
+        assert len(builds) == 1
+
+    async def test_a_page_that_was_not_kept_up_is_built_before_it_is_served(self, stock: Stock) -> None:
+        pages = Pages(stock.exposition, min_interval_s=0.0, max_age_s=0.0)
+        old = await pages.page()
+        assert await pages.page() is old
+        stock.add(A, clients=5)
+        assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
+        await pages.close()
+
+    async def test_who_asks_for_a_generation_gets_it(self, stock: Stock, pages: Pages) -> None:
+        old = await pages.page()
+        stock.add(A, clients=5)
+        page = await pages.page(at_least=stock.store.generation)
+        assert page is not old
+        assert values_of(plain_text(page), "redis_connected_clients")[A] == 5
+
+    async def test_it_is_ready_before_the_next_expected_scrape(self, stock: Stock, builds: list[Draft], short_gaps: float) -> None:
+        pages = Pages(stock.exposition, min_interval_s=3600.0, max_age_s=3600.0)
+        await ask(pages)
+        old = pages.whole
+        stock.add(A, clients=5)
+        await until(lambda: pages.whole is not old)
+        assert len(builds) == 2
+        assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
+        await pages.close()
+
+    async def test_it_is_given_up_when_nobody_comes_for_three_gaps(self, pages: Pages, short_gaps: float) -> None:
+        began = time.monotonic()
+        await ask(pages)
+        await until(lambda: pages.whole is None)
+        assert time.monotonic() - began > 3 * short_gaps
+
+    async def test_one_who_came_in_haste_and_left_takes_no_page_from_another(self, pages: Pages, short_gaps: float) -> None:
+        await pages.page(reader="prometheus")
+        await ask(pages, reader="human")
+        await until(lambda: set(pages._whole.readers) == {"prometheus"})
+        assert pages.whole is not None
+
+    async def test_readers_are_bounded(self, pages: Pages) -> None:
+        for number in range(READERS_MAX + 10):
+            await pages.page(reader=number)
+        assert list(pages._whole.readers) == list(range(10, READERS_MAX + 10))
+
+    async def test_a_change_of_up_is_shown_without_being_asked_for(self, stock: Stock, pages: Pages) -> None:
+        old = await pages.page()
+        stock.add(A, up=False)
+        pages.up_changed()
+        await until(lambda: pages.whole is not old)
+        assert values_of(plain_text(await pages.page()), "redis_up")[A] == 0
+
+    async def test_a_change_of_up_during_a_build_brings_another(self, stock: Stock, pages: Pages, held_builds: threading.Event) -> None:
+        waiting = asyncio.ensure_future(pages.page())
+        await until(lambda: pages._whole.building is not None)
+        stock.add(A, up=False)
+        pages.up_changed()
+        held_builds.set()
+        first = await waiting
+        assert values_of(plain_text(first), "redis_up")[A] == 1
+        await until(lambda: pages.whole is not first and pages.whole is not None)
+        assert values_of(plain_text(await pages.page()), "redis_up")[A] == 0
+
+    async def test_many_changes_of_up_are_one_build(self, stock: Stock, builds: list[Draft]) -> None:
+        pages = Pages(stock.exposition, min_interval_s=0.3)
+        await pages.page()
+        for up in (False, True) * 50:
+            stock.add(A, up=up)
+            pages.up_changed()
+            await asyncio.sleep(0)
+        await until(lambda: len(builds) > 1)
+        await pages.close()
+        assert len(builds) == 2
+
+    async def test_a_change_of_up_builds_nothing_that_nobody_asked_for(self, stock: Stock, pages: Pages, builds: list[Draft]) -> None:
+        pages.up_changed()
+        await pages.of_target(A, plain=True)
+        pages.up_changed()
+        assert [draft.series for draft in builds] == [stock.exposition.draft(Selection(addr=A)).series]
+        assert pages.whole is None
+
+    async def test_large_pages_are_built_in_the_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stock = Stock()
+        monkeypatch.setattr(stock, "self_series", lambda: b"# " + b"x" * INLINE_BYTES + b"\n")
+        pages = Pages(exposition.Exposition(stock.catalog, stock.store, stock.origin, stock.self_series))
+        page = await pages.page()
+        assert page.length > INLINE_BYTES
+        assert pages._thread._threads
+        await pages.close()
+
+    async def test_a_build_that_fails_is_told_and_the_old_page_stays(
+        self, stock: Stock, pages: Pages, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        old = await pages.page()
+
+        def fail(draft: Draft) -> Page:
+            raise ValueError("an offset lies")
+
+        monkeypatch.setattr(Draft, "build", fail)
+        stock.add(A, clients=5)
+        with caplog.at_level(logging.ERROR):
+            assert await pages.page() is old
+            await until(lambda: caplog.records)
+        assert caplog.messages == ["a page could not be built: ValueError: an offset lies"]
+        assert pages.whole is old
+
+    async def test_is_told_of_what_was_built_once_it_is_the_newest(self, stock: Stock) -> None:
+        told: list[bool] = []
+        pages = Pages(stock.exposition, 0.0, on_built=lambda page, seconds: told.append(page is pages.whole and seconds > 0))
+        await pages.page()
+        stock.add(A)
+        await pages.page(at_least=stock.store.generation)
+        await pages.close()
+        assert told == [True, True]
+
+    async def test_other_selections_are_bounded_and_never_push_out_the_whole(self, pages: Pages) -> None:
+        whole = await pages.page()
+        for number in range(PAGES_MAX + 10):
+            await pages.page(Selection(group=f"g{number}"))
+        assert len(pages._others) == PAGES_MAX
+        assert await pages.page() is whole
+
+    async def test_closing_ends_builds_under_way(self, pages: Pages, held_builds: threading.Event) -> None:
+        waiting = asyncio.ensure_future(pages.page())
+        await until(lambda: pages._whole.building is not None)
+        asyncio.get_running_loop().call_soon(held_builds.set)
+        await pages.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert pages.whole is None
+
+
+class TestPagesOfTargets:
+    async def test_are_kept_until_a_snapshot_is_replaced(self, stock: Stock, pages: Pages, builds: list[Draft]) -> None:
+        first = await pages.of_target(A, plain=True)
+        stock.add(B)
+        assert await pages.of_target(A, plain=True) is first
+        stock.add(A, clients=9)
+        assert "redis_connected_clients 9" in plain_text(await pages.of_target(A, plain=True))
+        assert len(builds) == 2
+
+    async def test_those_who_come_together_share_one_build(self, pages: Pages, builds: list[Draft]) -> None:
+        await asyncio.gather(*(pages.of_target(A, plain=True) for _ in range(10)))
+        assert len(builds) == 1
+
+    async def test_both_forms_of_labels_stand_side_by_side(self, pages: Pages) -> None:
+        assert await pages.of_target(A, plain=True) is not await pages.of_target(A, plain=False)
+
+    async def test_they_do_not_push_out_a_page_of_the_telemetry_path(self, stock: Stock, pages: Pages, builds: list[Draft]) -> None:
+        group = await pages.page(Selection(group="blue"))
+        for number in range(TARGET_PAGES_MAX + 10):
+            await pages.of_target(stock.add(f"redis://more:{number + 1}"), plain=True)
+        assert len(pages._targets) == TARGET_PAGES_MAX
+        assert await pages.page(Selection(group="blue")) is group
+
+    async def test_of_a_forgotten_target_nothing_is_left(self, stock: Stock, pages: Pages) -> None:
+        await pages.of_target(A, plain=True)
+        await pages.page(WHOLE)
+        stock.store.drop(A)
+        pages.forget(A)
+        assert not pages._targets
+        text = plain_text(await pages.page(at_least=stock.store.generation))
+        assert f'addr="{A}"' not in text
