@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.cases import parse, poll, serve
+from bench.cases import parse, poll, serve, startup
 from bench.figures import as_json, as_table, machine
 
-CASES = {"parse": parse.run, "serve": serve.run, "poll": poll.run}
+CASES = {"parse": parse.run, "serve": serve.run, "poll": poll.run, "startup": startup.run}
 
 
 def main() -> int:
