@@ -29,7 +29,7 @@ def main() -> int:
     if arguments.json:
         print(as_json(figures))
     else:
-        print(f"{machine()}\n\n{as_table(figures)}")
+        print(f"{machine()}\n\n{as_table(figures, not arguments.quick)}")
     return int(not arguments.quick and any(figure.ok is False for figure in figures))
 
 

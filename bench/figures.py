@@ -41,11 +41,11 @@ def as_json(figures: Sequence[Figure]) -> str:
     return json.dumps([asdict(figure) for figure in figures], indent=1, ensure_ascii=False)
 
 
-def as_table(figures: Sequence[Figure]) -> str:
-    """One line a figure; a goal that was missed is marked, not hidden."""
+def as_table(figures: Sequence[Figure], judged: bool = True) -> str:
+    """One line a figure; a goal that was missed is marked, not hidden, unless the figures are not to be judged."""
     rows = [("figure", "value", "goal", "", "")]
     for each in figures:
-        verdict = {True: "ok", False: "MISSED", None: ""}[each.ok]
+        verdict = {True: "ok", False: "MISSED", None: ""}[each.ok if judged else None]
         rows.append((each.figure, f"{each.value:,.6g} {each.unit}".strip(), each.goal, verdict, each.detail))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)) + "  " + row[4] for row in rows)

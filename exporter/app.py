@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 
 from exporter import __version__, fastparse
-from exporter.catalog import Catalog, hidden_families, make_part
+from exporter.catalog import Catalog, hidden_families, is_denied, make_part
 from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
 from exporter.errors import ConfigError
@@ -30,6 +30,7 @@ from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
 from exporter.store import Store
 from exporter.targets import load_targets
+from exporter.vitals import FAMILIES as VITALS
 from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
 from exporter.web.routes import Settings, Web
@@ -47,8 +48,9 @@ class App:
         metrics = options.metrics
         self._options = options
         self._targets = targets
+        collectors = [collector for collector in REGISTRY if collector.enabled(options)]
         gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
-        hidden = hidden_families(REGISTRY, metrics.handbook_names, gated)
+        hidden = hidden_families(collectors, metrics, gated) | {family.name for family in VITALS if is_denied(family, metrics)}
         self._parts = [
             make_part(
                 collector.name,
@@ -60,7 +62,8 @@ class App:
                 collector=collector,
                 label_max=metrics.max_label_length,
             )
-            for collector in REGISTRY
+            for collector in collectors
+            if collector is REGISTRY[0] or any(family.name not in hidden for family in collector.families)
         ]
         self._vitals_part = vitals_part(metrics.namespace)
         self.catalog = Catalog([self._vitals_part, *self._parts], hidden)
@@ -148,7 +151,7 @@ class App:
                 dialer=self._dialer,
                 store=self.store,
                 gate=self._gate,
-                options=self._options.metrics,
+                options=self._options,
                 label_mode=self._options.metrics.target_labels,
                 label_max=self._options.metrics.max_label_length,
                 timestamps=self._options.metrics.export_timestamps,

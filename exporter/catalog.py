@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from exporter import fastparse
 from exporter.collector import Collector
 from exporter.errors import InternalError
 from exporter.model import Dialect, Family, Field, Kind, Lane, Open, Pattern, Record, Target
+from exporter.options import MetricsOptions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +32,7 @@ class Part:
     collector: Collector | None = None
     rows: tuple[tuple[bytes, tuple[bytes, ...]], ...] = field(default=(), repr=False)
     label_max: int = 1024  # longer label values are cut
+    hidden: frozenset[int] = frozenset()  # positions of families that are not rendered
 
 
 def full_name(namespace: str, family: Family) -> bytes:
@@ -57,7 +60,8 @@ def make_part(
         plan = compile_plan(families, names, hidden, wanted_fields, label_max)
     rows = tuple((full, tuple(label.encode() for label in family.labels)) for full, family in zip(names, families, strict=True))
     numbers = {family.name: number for number, family in enumerate(families)}
-    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows, label_max)
+    unseen = frozenset(number for family, number in numbers.items() if family in hidden)
+    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows, label_max, unseen)
 
 
 def compile_plan(
@@ -155,20 +159,33 @@ class Catalog:
         return tuple(self.headers[i] for i in chosen), tuple(self.cells[i] for i in chosen)
 
 
-def hidden_families(collectors: Iterable[Collector], handbook_names: str, gated: Mapping[str, bool]) -> frozenset[str]:
-    """Families that the options leave out: the document's second names, and those behind a flag.
+def hidden_families(collectors: Iterable[Collector], options: MetricsOptions, gated: Mapping[str, bool]) -> frozenset[str]:
+    """Families that the options leave out: the document's second names, those behind a flag, those not allowed or denied.
 
-    `handbook_names` is all, scalar (no second name that is written once per command or key) or none;
     `gated` tells for the families behind a flag whether they are shown.
     """
     hidden = {name for name, shown in gated.items() if not shown}
     for collector in collectors:
-        for family in collector.families:
-            if family.dialect is Dialect.HANDBOOK and (
-                handbook_names == "none" or (handbook_names == "scalar" and (family.labels or family.kind is Kind.SUMMARY))
-            ):
-                hidden.add(family.name)
+        hidden.update(family.name for family in collector.families if _is_left_out(family, options))
     return frozenset(hidden)
+
+
+def _is_left_out(family: Family, options: MetricsOptions) -> bool:
+    if family.dialect is Dialect.HANDBOOK:
+        each = bool(family.labels) or family.kind is Kind.SUMMARY  # one for each command or key
+        if options.handbook_names == "none" or (options.handbook_names == "scalar" and each):
+            return True
+    return (bool(options.allow) and not _fits(family, options.namespace, options.allow)) or is_denied(family, options)
+
+
+def is_denied(family: Family, options: MetricsOptions) -> bool:
+    return _fits(family, options.namespace, options.deny)
+
+
+def _fits(family: Family, namespace: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is of the name, with its namespace or without."""
+    names = (family.name, full_name(namespace, family).decode())
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
 def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tuple[bytes, bytes], ...]:
@@ -190,6 +207,8 @@ def label_forms(part: Part, pairs: Sequence[tuple[bytes, bytes]]) -> fastparse.L
         clash = names.intersection(label.encode() for label in family.labels)
         if family.kind is Kind.SUMMARY:
             clash |= names & {b"quantile"}
+        if family.kind is Kind.HISTOGRAM:
+            clash |= names & {b"le"}
         if clash:
             special[number] = label_text([pair for pair in pairs if pair[0] not in clash])
     return fastparse.Labels(label_text(pairs), special)

@@ -14,7 +14,7 @@ A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mo
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, ClassVar, Protocol
 
 from exporter.model import Command, Facts, Family, Lane
@@ -28,6 +28,8 @@ class Out(Protocol):
     """Where a collector writes. One object for one collector and poll."""
 
     now: float  # wall-clock seconds at which the poll began
+    spent_s: float  # how long the poll has taken, as of the newest replies
+    memory: Any  # what `Collector.new_memory` made when the target was first polled: it lasts as long as the target
     databases: int | None  # how many the server has, for the one collector that learns it
 
     @property
@@ -37,6 +39,9 @@ class Out(Protocol):
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         """One sample; `labels` are the values of the family's own labels, in order."""
+
+    def add_histogram(self, family: Family, buckets: Iterable[tuple[str, int]], count: int, total: float, *labels: str | bytes) -> None:
+        """A histogram: (upper bound, how many were at most that) in rising order, without `+Inf`, and the sum of all."""
 
     def info(self, text: bytes, fill: int = 0) -> None:
         """Read a reply of INFO into the families of this collector that have a source."""
@@ -52,13 +57,22 @@ class Collector:
     help: ClassVar[str]
     lane: ClassVar[Lane]
     families: ClassVar[tuple[Family, ...]]
-    default: ClassVar[bool] = True
     #: keys of INFO whose text `Out.fields` gives back
     wanted_fields: ClassVar[tuple[str, ...]] = ()
+    #: collectors of one memory name share what they remember of a target; "": nobody shares it
+    memory_name: ClassVar[str] = ""
+
+    def enabled(self, options: Any) -> bool:
+        """Whether the options (`exporter.options.Options`) ask for it. Those that do not are not even in the table of families."""
+        return True
 
     def wants(self, facts: Facts, options: Any) -> bool:
-        """Whether the collector applies to a server: its version, its role, its mode."""
+        """Whether the collector applies to a server: its version, its role, its mode. Asked at every poll."""
         return True
+
+    def new_memory(self) -> Any:
+        """What is to be remembered of one target from poll to poll, as `Out.memory`. The one thing that may be changed."""
+        return None
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         """Ask and write. `facts` is None for INFO alone, on the first poll of a target."""

@@ -5,10 +5,12 @@ Every `parse_…` raises ValueError with what to write instead.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 #: shorter polls would only measure themselves
 INTERVAL_MIN_S = 0.1
@@ -22,6 +24,7 @@ _DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs
 _DURATION_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
 _NAMESPACE = re.compile(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\Z")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LISTEN = re.compile(r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})\Z")
 
 
@@ -116,6 +119,62 @@ def parse_list(text: str) -> tuple[str, ...]:
     return tuple(part for part in (part.strip() for part in text.split(",")) if part)
 
 
+class KeyName(NamedTuple):
+    """A key or a pattern of keys, and the number of its database."""
+
+    db: int
+    name: bytes
+
+
+def parse_keys(text: str) -> tuple[KeyName, ...]:
+    """`[DB=]KEY,…`, a database as `3` or `db3`. A key may be percent-encoded, and a `+` in it stands for a blank."""
+    keys = (_parse_key(item) for item in text.split(","))
+    return tuple(key for key in keys if key is not None)
+
+
+def _parse_key(item: str) -> KeyName | None:
+    """None for an item without a key or a database, which means nothing."""
+    db, equals, name = item.partition("=")
+    if not equals:
+        db, name = "0", item
+    if not db.strip() or not name.strip():
+        return None
+    if "=" in name:
+        raise ValueError(f"{item.strip()} holds two = signs: write one between database and key, and %3D in a key")
+    number = db.strip().replace("db", "") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", number):
+        raise ValueError(f"{item.strip()}: what stands before the = is no database: write it as in db3=key")
+    if _BAD_ESCAPE.search(name):
+        raise ValueError(f"{item.strip()} holds a % as it stands: write it as %25")
+    return KeyName(int(number), unquote_to_bytes(name.strip().replace("+", " ")))
+
+
+def parse_lua_patterns(text: str) -> tuple[str, ...]:
+    """The items of one CSV record, without blanks around them and empty ones."""
+    try:
+        rows = list(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise ValueError(f"this is no CSV record ({error}): put an item with a comma between quotes, and double quotes in it") from None
+    return tuple(item.strip() for row in rows for item in row if item.strip())
+
+
+def parse_regex(text: str) -> re.Pattern[str]:
+    """A regular expression, found anywhere in a name."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
+
+
+def parse_name_patterns(text: str) -> tuple[str, ...]:
+    """Names of metrics, in which * and ? stand for others."""
+    parts = parse_list(text)
+    for part in parts:
+        if not re.fullmatch(r"[a-zA-Z0-9_:*?]+", part):
+            raise ValueError(f"{part} is no metric's name: write letters, digits, _ and : only, and * or ? for any of them")
+    return parts
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How the text of a value is read. `parse` raises ValueError with what to write instead.
@@ -140,6 +199,19 @@ def choice(*words: str, upper: bool = False) -> Form:
     return Form("|".join(words), parse)
 
 
+def choices(*words: str) -> Form:
+    """Any of some words, with commas between."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        parts = parse_list(text)
+        for part in parts:
+            if part not in words:
+                raise ValueError(f"{part} is none of {', '.join(words)}")
+        return tuple(dict.fromkeys(parts))
+
+    return Form(f"{words[0]},…", parse, empty=True)
+
+
 BOOL = Form("", parse_bool)
 TEXT = Form("TEXT", str, empty=True)
 FILE = Form("FILE", str, empty=True)
@@ -148,3 +220,8 @@ INTERVAL = Form("DURATION", parse_interval)
 LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
 DURATION_OR_ZERO = Form("DURATION", duration_from(0))
 COUNT = Form("N", int_from(1))
+FILES = Form("FILE,…", parse_list, empty=True)
+KEYS = Form("[DB=]KEY,…", parse_keys, empty=True)
+LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
+NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)
+REGEX = Form("REGEX", parse_regex)

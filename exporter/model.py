@@ -193,6 +193,11 @@ def counter(
     return _family(Kind.COUNTER, name, help, source, labels, since, dialect)
 
 
+def histogram(name: str, help: str, *, labels: Iterable[str] = (), since: str = "", dialect: Dialect = Dialect.OWN) -> Family:
+    """Counts by upper bound, with their sum and count. The label `le` is written by `Out.add_histogram` and not listed."""
+    return _family(Kind.HISTOGRAM, name, help, None, labels, since, dialect)
+
+
 def summary(
     name: str, help: str, source: Source | None = None, *, labels: Iterable[str] = (), since: str = "", dialect: Dialect = Dialect.OWN
 ) -> Family:
@@ -202,14 +207,18 @@ def summary(
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: its arguments, and the bytes that go over the wire."""
+    """One command: its arguments, and the bytes that go over the wire.
+
+    `node` is `host:port` of another node of the target's cluster, where that is to be asked in the target's place.
+    """
 
     args: tuple[str | bytes | int, ...]
     packed: bytes = field(repr=False, compare=False)
+    node: str = ""
 
     @classmethod
-    def of(cls, *args: str | bytes | int) -> Command:
-        return cls(args, pack_command(args))  # type: ignore[arg-type]  # its stub knows tuples of one element only
+    def of(cls, *args: str | bytes | int, node: str = "") -> Command:
+        return cls(args, pack_command(args), node)  # type: ignore[arg-type]  # its stub knows tuples of one element only
 
     @property
     def name(self) -> str:

@@ -1,42 +1,39 @@
 """The one table of options. Flags, variables, help, docs and `--print-config` are all derived from it.
 
-Names, variables and defaults of the options that the Go exporter has are that program's. The syntax is that of Go's
-`flag` package: `-x`, `--x`, `--x=v`, `--x v`, booleans `--x` or `--x=false`. The command line wins over the environment,
-which wins over the default.
+Names, variables and defaults of the options that the Go exporter has are that program's.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from exporter.errors import ConfigError, UsageError
 from exporter.forms import (
     ADDRESSES,
     BOOL,
     COUNT,
     DURATION_OR_ZERO,
-    FALSE_WORDS,
     FILE,
+    FILES,
     INTERVAL,
+    KEYS,
     LANE_INTERVAL,
+    LUA_PATTERNS,
+    NAME_PATTERNS,
+    REGEX,
     TEXT,
-    TRUE_WORDS,
     Form,
+    KeyName,
     choice,
+    choices,
     parse_listen_address,
     parse_namespace,
     parse_path,
 )
 from exporter.model import Lane
-
-HELP_COLUMNS = 100
-_FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +59,13 @@ class Option:
         return "REDIS_EXPORTER_" + self.flag.upper().replace(".", "_").replace("-", "_")
 
 
-_TITLES = {
+#: group → title
+GROUPS = {
     "redis": "Redis",
     "poll": "Polling",
     "web": "Pages",
     "metrics": "Metrics",
+    "keys": "Keys, streams and scripts",
     "log": "Logging",
     "run": "This command",
 }
@@ -79,12 +78,18 @@ OPTIONS: tuple[Option, ...] = (
            "ACL user for the servers of --redis.addr: one for all, or a comma list with one for each.", env="REDIS_USER"),
     Option("redis.password", TEXT, "", "redis", "password",
            "Password for the servers of --redis.addr: one for all, or a comma list with one for each.", env="REDIS_PASSWORD", secret=True),
+    Option("redis.password-file", FILE, "", "redis", "password_file",
+           "JSON file of passwords by address, for servers that have none otherwise.", env="REDIS_PASSWORD_FILE"),
     Option("redis-file", FILE, "", "redis", "file", "YAML file of servers with names, passwords and labels (redis_instances)."),
     Option("connection-timeout", INTERVAL, "15s", "redis", "connection_timeout_s", "Longest time that connecting or one poll may take."),
     Option("scrape-timeout", INTERVAL, "30s", "redis", "scrape_timeout_s", "Longest time for a whole poll or a scrape on demand."),
     Option("connection-max-age", INTERVAL, "10m", "redis", "connection_max_age_s",
            "Age at which a kept connection is made anew, which proves that connecting still works."),
     Option("set-client-name", BOOL, "true", "redis", "set_client_name", "Name the connections redis_exporter in CLIENT LIST."),
+    Option("ping-on-connect", BOOL, "false", "redis", "ping_on_connect", "PING each new connection and export how long that took."),
+    Option("config-command", TEXT, "CONFIG", "redis", "config_command", "What CONFIG is called on the servers; - for not to ask it."),
+    Option("is-cluster", BOOL, "false", "redis", "is_cluster", "Look for keys and streams on all nodes of each server's cluster."),
+    Option("is-tile38", BOOL, "false", "redis", "is_tile38", "Ask for Tile38's own metrics too."),
     Option("is-sentinel", BOOL, "false", "redis", "is_sentinel", "Accepted for compatibility: a Sentinel is recognised by itself."),
     Option("tls-client-key-file", FILE, "", "redis", "tls_client_key_file", "Private key shown to the servers; needs the certificate too."),
     Option("tls-client-cert-file", FILE, "", "redis", "tls_client_cert_file", "Certificate shown to the servers; needs the key too."),
@@ -110,6 +115,17 @@ OPTIONS: tuple[Option, ...] = (
     Option("page.min-interval", DURATION_OR_ZERO, "1s", "web", "page_min_interval_s", "Least time between two builds of that page."),
     Option("health.strict", BOOL, "false", "web", "health_strict", "Answer 503 on /health when no server can be reached."),
     Option("disable-scrape-endpoint", BOOL, "false", "web", "disable_scrape_endpoint", "Answer 404 on /scrape."),
+    Option("cluster-discover-hostnames", BOOL, "false", "web", "cluster_discover_hostnames",
+           "Answer /discover-cluster-nodes with the host names that nodes announce."),
+    Option("tls-server-key-file", FILE, "", "web", "tls_server_key_file", "Private key to serve HTTPS with; needs the certificate too."),
+    Option("tls-server-cert-file", FILE, "", "web", "tls_server_cert_file", "Certificate to serve HTTPS with; needs the key too."),
+    Option("tls-server-ca-cert-file", FILE, "", "web", "tls_server_ca_cert_file",
+           "Authorities that must have signed a client's certificate."),
+    Option("tls-server-min-version", choice("TLS1.0", "TLS1.1", "TLS1.2", "TLS1.3"), "TLS1.2", "web", "tls_server_min_version",
+           "Oldest version of TLS to serve."),
+    Option("basic-auth-username", TEXT, "", "web", "basic_auth_username", "User that every request must name."),
+    Option("basic-auth-password", TEXT, "", "web", "basic_auth_password", "That user's password.", secret=True),
+    Option("basic-auth-hash-password", TEXT, "", "web", "basic_auth_hash_password", "The same as a bcrypt hash.", secret=True),
     Option("namespace", Form("PREFIX", parse_namespace, empty=True), "redis", "metrics", "namespace", "First word of each metric's name."),
     Option("handbook-names", choice("all", "scalar", "none"), "all", "metrics", "handbook_names",
            "Metrics that the handbook names otherwise appear under both names: all, those without labels, none."),
@@ -120,9 +136,68 @@ OPTIONS: tuple[Option, ...] = (
            env="REDIS_EXPORTER_INCL_SYSTEM_METRICS"),
     Option("include-metrics-for-empty-databases", BOOL, "true", "metrics", "include_metrics_for_empty_databases",
            "Write zeros for databases without keys.", env="REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES"),
+    Option("include-config-metrics", BOOL, "false", "metrics", "include_config_metrics", "Export every key of the configuration.",
+           env="REDIS_EXPORTER_INCL_CONFIG_METRICS"),
+    Option("redact-config-metrics", BOOL, "true", "metrics", "redact_config_metrics", "Leave secrets out of those."),
+    Option("include-rdb-file-size-metric", BOOL, "false", "metrics", "include_rdb_file_size_metric",
+           "Export the size of the dump, where it lies on the exporter's own host.", env="REDIS_EXPORTER_INCL_RDB_FILE_SIZE_METRIC"),
+    Option("exclude-latency-histogram-metrics", BOOL, "false", "metrics", "exclude_latency_histogram_metrics",
+           "Ask for neither LATENCY LATEST nor LATENCY HISTOGRAM."),
+    Option("export-client-list", BOOL, "false", "metrics", "export_client_list", "Export each client of CLIENT LIST."),
+    Option("export-client-port", BOOL, "false", "metrics", "export_client_port", "Label each client with its port too."),
+    Option("client-list-by", choices("name", "user", "lib-name", "cmd", "db", "flags"), "", "metrics", "client_list_by",
+           "Count clients by any of name, user, lib-name, cmd, db, flags."),
+    Option("client-list.max-clients", COUNT, "5000", "metrics", "client_list_max_clients",
+           "With more clients than this CLIENT LIST is not asked for: it would hold the server up."),
+    Option("include-memory-stats-metrics", BOOL, "false", "metrics", "include_memory_stats_metrics", "Export MEMORY STATS."),
+    Option("include-acl-log-metrics", BOOL, "false", "metrics", "include_acl_log_metrics", "Count denials of ACL LOG by reason and user."),
+    Option("include-modules-metrics", BOOL, "false", "metrics", "include_modules_metrics", "Export INFO MODULES.",
+           env="REDIS_EXPORTER_INCL_MODULES_METRICS"),
+    Option("include-search-indexes-metrics", BOOL, "false", "metrics", "include_search_indexes_metrics", "Export the search indexes.",
+           env="REDIS_EXPORTER_INCL_SEARCH_INDEXES_METRICS"),
+    Option("check-search-indexes", REGEX, ".*", "metrics", "check_search_indexes", "Regular expression that those indexes' names match."),
+    Option("include-sentinel-peer-info", BOOL, "false", "metrics", "include_sentinel_peer_info",
+           "Export each other Sentinel of a Sentinel.",
+           env="REDIS_EXPORTER_INCL_SENTINEL_PEER_INFO"),
+    Option("include-cluster-node-metrics", BOOL, "true", "metrics", "include_cluster_node_metrics",
+           "Export each node that a cluster node knows."),
+    Option("append-instance-role-label", BOOL, "false", "metrics", "append_instance_role_label",
+           "Label every series of a server with its role, as instance_role."),
+    Option("export-unknown-info", BOOL, "false", "metrics", "export_unknown_info",
+           "Export numbers of INFO that have no metric of their own, as redis_info_ and the field's name."),
+    Option("metrics.allow", NAME_PATTERNS, "", "metrics", "allow", "Names of metrics to export, with * and ?; empty: all."),
+    Option("metrics.deny", NAME_PATTERNS, "", "metrics", "deny", "Names of metrics not to export, with * and ?."),
+    Option("max-series-per-target", COUNT, "10000", "metrics", "max_series_per_target",
+           "Series of one server beyond which new ones are refused."),
+    Option("max-series-per-family", COUNT, "5000", "metrics", "max_series_per_family", "The same for one metric of one server."),
     Option("export-timestamps", BOOL, "false", "metrics", "export_timestamps", "Give each sample the time of its poll."),
     Option("redis-only-metrics", BOOL, "false", "metrics", "redis_only_metrics", "Leave out the metrics of the exporter's own process.",
            aliases=("redis-metrics-only",)),
+    Option("include-go-runtime-metrics", BOOL, "false", "metrics", "include_go_runtime_metrics",
+           "Add the metrics of this process's runtime: Python's, for there is no Go."),
+    Option("check-keys", KEYS, "", "keys", "check_keys", "Keys to export size and value of; patterns are found by SCAN.", repeatable=True),
+    Option("check-single-keys", KEYS, "", "keys", "check_single_keys",
+           "The same for keys as they are written, never patterns.", repeatable=True),
+    Option("count-keys", KEYS, "", "keys", "count_keys", "Patterns to count the keys of.", repeatable=True),
+    Option("check-streams", KEYS, "", "keys", "check_streams", "Streams to export; patterns are found by SCAN.", repeatable=True),
+    Option("check-single-streams", KEYS, "", "keys", "check_single_streams", "The same for streams as they are written.", repeatable=True),
+    Option("streams-exclude-consumer-metrics", BOOL, "false", "keys", "streams_exclude_consumer_metrics",
+           "Leave out the consumers of streams."),
+    Option("check-key-groups", LUA_PATTERNS, "", "keys", "check_key_groups",
+           "Lua patterns, a CSV record: all keys are counted by what the first that fits captures."),
+    Option("max-distinct-key-groups", COUNT, "100", "keys", "max_distinct_key_groups",
+           "Groups of one database beyond which the smallest are summed up."),
+    Option("check-keys-batch-size", COUNT, "1000", "keys", "check_keys_batch_size", "COUNT of each SCAN."),
+    Option("disable-exporting-key-values", BOOL, "false", "keys", "disable_exporting_key_values", "Export no values of keys."),
+    Option("skip-checkkeys-for-role-master", BOOL, "false", "keys", "skip_checkkeys_for_role_master",
+           "Look for keys, streams and groups on replicas only."),
+    Option("missing-keys", choice("zero", "absent"), "zero", "keys", "missing_keys",
+           "What redis_key_size of a single key that is not there is."),
+    Option("max-keys-per-pattern", COUNT, "1000", "keys", "max_keys_per_pattern", "Keys of one pattern beyond which no more are exported."),
+    Option("scan.budget-keys", COUNT, "10000000", "keys", "scan_budget_keys", "Keys of one server that one round of SCAN looks at."),
+    Option("scan.budget-time", INTERVAL, "30s", "keys", "scan_budget_time_s", "Time that one round of SCAN of one server takes at most."),
+    Option("script", FILES, "", "keys", "script", "Lua files whose results are exported.", repeatable=True),
+    Option("lua-script-read-only", BOOL, "false", "keys", "lua_script_read_only", "Run the scripts with EVAL_RO."),
     Option("debug", BOOL, "false", "log", "debug", "Log everything, whatever --log-level says."),
     Option("verbose", BOOL, "false", "log", "verbose", "Log more than usual about each server."),
     Option("log-level", choice("DEBUG", "INFO", "WARN", "WARNING", "ERROR", upper=True), "INFO", "log", "level", "Least level to log."),
@@ -131,8 +206,6 @@ OPTIONS: tuple[Option, ...] = (
     Option("version", BOOL, "false", "run", "version", "Print the version and end.", env=None),
     Option("help", BOOL, "false", "run", "help", "Print this text and end.", env=None, aliases=("h",)),
 )  # fmt: skip
-
-_BY_NAME = {name: option for option in OPTIONS for name in (option.flag, *option.aliases)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +216,16 @@ class RedisOptions:
     addr_given: bool
     user: str
     password: str = field(repr=False)
+    password_file: str
     file: str
     connection_timeout_s: float
     scrape_timeout_s: float
     connection_max_age_s: float
     set_client_name: bool
+    ping_on_connect: bool
+    config_command: str
+    is_cluster: bool
+    is_tile38: bool
     is_sentinel: bool
     tls_client_key_file: str
     tls_client_cert_file: str
@@ -177,6 +255,14 @@ class WebOptions:
     page_min_interval_s: float
     health_strict: bool
     disable_scrape_endpoint: bool
+    cluster_discover_hostnames: bool
+    tls_server_key_file: str
+    tls_server_cert_file: str
+    tls_server_ca_cert_file: str
+    tls_server_min_version: str
+    basic_auth_username: str
+    basic_auth_password: str = field(repr=False)
+    basic_auth_hash_password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +273,53 @@ class MetricsOptions:
     max_label_length: int
     include_system_metrics: bool
     include_metrics_for_empty_databases: bool
+    include_config_metrics: bool
+    redact_config_metrics: bool
+    include_rdb_file_size_metric: bool
+    exclude_latency_histogram_metrics: bool
+    export_client_list: bool
+    export_client_port: bool
+    client_list_by: tuple[str, ...]
+    client_list_max_clients: int
+    include_memory_stats_metrics: bool
+    include_acl_log_metrics: bool
+    include_modules_metrics: bool
+    include_search_indexes_metrics: bool
+    check_search_indexes: re.Pattern[str]
+    include_sentinel_peer_info: bool
+    include_cluster_node_metrics: bool
+    append_instance_role_label: bool
+    export_unknown_info: bool
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+    max_series_per_target: int
+    max_series_per_family: int
     export_timestamps: bool
     redis_only_metrics: bool
+    include_go_runtime_metrics: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeysOptions:
+    """What to look at among the data itself. `script` holds the files' names."""
+
+    check_keys: tuple[KeyName, ...]
+    check_single_keys: tuple[KeyName, ...]
+    count_keys: tuple[KeyName, ...]
+    check_streams: tuple[KeyName, ...]
+    check_single_streams: tuple[KeyName, ...]
+    streams_exclude_consumer_metrics: bool
+    check_key_groups: tuple[str, ...]
+    max_distinct_key_groups: int
+    check_keys_batch_size: int
+    disable_exporting_key_values: bool
+    skip_checkkeys_for_role_master: bool
+    missing_keys: str
+    max_keys_per_pattern: int
+    scan_budget_keys: int
+    scan_budget_time_s: float
+    script: tuple[str, ...]
+    lua_script_read_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,110 +352,10 @@ class Options:
     poll: PollOptions
     web: WebOptions
     metrics: MetricsOptions
+    keys: KeysOptions
     log: LogOptions
     run: RunOptions
     settings: Mapping[str, Setting] = field(repr=False)
-
-
-def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
-    """Read the arguments (without the program's name) and the environment.
-
-    Raises UsageError for what cannot be read and ConfigError for values that do not go together, with every problem
-    on a line of its own. Whoever asks for help or the version gets it, whatever else is wrong.
-    """
-    problems: list[str] = []
-    settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
-    for option in OPTIONS:
-        text = environ.get(option.variable) if option.variable else None
-        if text is not None and (text or option.form.empty):
-            settings[option.flag] = Setting(text, "environment")
-    settings.update(_read_flags(argv, problems))
-    values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
-    options = _group(values, settings)
-    if options.run.help or options.run.version:
-        return options
-    conflicts = list(_conflicts(options))
-    if problems:
-        raise UsageError("\n".join([*problems, *conflicts]))
-    if conflicts:
-        raise ConfigError(*conflicts)
-    return options
-
-
-def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
-    found: dict[str, Setting] = {}
-    rest = iter(enumerate(argv, 1))
-    previous: Option | None = None
-    for position, argument in rest:
-        match = _FLAG.match(argument)
-        if match is None:
-            # the argument is not shown: it may be the second half of a password
-            of_bool = previous is not None and previous.form is BOOL and argument in TRUE_WORDS + FALSE_WORDS
-            hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
-            problems.append(f"argument {position} belongs to no flag: {hint}")
-            previous = None
-            continue
-        name, text = match["name"], match["value"]
-        option = previous = _BY_NAME.get(name)
-        if option is None:
-            problems.append(f"unknown flag --{name}{_nearest(name)}")
-            _skip_value(argv, position, text, rest)
-            continue
-        if text is None and option.form is BOOL:
-            text = "true"
-        elif text is None:
-            _, text = next(rest, (0, None))
-            previous = None
-            if text is None or (option.form not in (TEXT, FILE) and text != "" and _FLAG.match(text)):
-                problems.append(f"--{name} needs a value: write --{name}={option.form.value_name}")
-                continue
-        before = found.get(option.flag) if option.repeatable else None
-        found[option.flag] = Setting(f"{before.text},{text}" if before and before.text else text, "flag")
-    return found
-
-
-def _skip_value(argv: Sequence[str], position: int, text: str | None, rest: Iterator[tuple[int, str]]) -> None:
-    """What follows an unknown flag is taken for its value: one mistake, one line."""
-    if text is None and position < len(argv) and not argv[position].startswith("-"):
-        next(rest)
-
-
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.7)
-    return f": did you mean --{near[0]}?" if near else ": --help lists them all"
-
-
-def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
-    try:
-        return option.form.parse(setting.text)
-    except ValueError as error:
-        name = option.variable if setting.source == "environment" else f"--{option.flag}"
-        problems.append(f"{name}={textwrap.shorten(setting.text, 80, placeholder='…')}: {error}")
-        return option.form.parse(option.default)
-
-
-def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:
-    groups: dict[str, dict[str, Any]] = {group: {} for group in _TITLES}
-    for option in OPTIONS:
-        groups[option.group][option.attribute] = values[option.flag]
-    interval_s = groups["poll"]["interval_s"]
-    poll = {name: interval_s if value is None else value for name, value in groups["poll"].items()}
-    return Options(
-        RedisOptions(**groups["redis"], addr_given=settings["redis.addr"].source != "default"),
-        PollOptions(**poll),
-        WebOptions(**groups["web"]),
-        MetricsOptions(**groups["metrics"]),
-        LogOptions(**groups["log"]),
-        RunOptions(**groups["run"]),
-        dict(settings),
-    )
-
-
-def _conflicts(options: Options) -> Iterator[str]:
-    redis = options.redis
-    if bool(redis.tls_client_key_file) != bool(redis.tls_client_cert_file):
-        given, missing = ("key", "cert") if redis.tls_client_key_file else ("cert", "key")
-        yield f"--tls-client-{given}-file is set alone: set --tls-client-{missing}-file too, or neither"
 
 
 def lanes(poll: PollOptions) -> dict[Lane, float]:
@@ -368,44 +399,4 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """Every option, in the order of the table."""
-    return [Row(_TITLES[o.group], o.flag, o.form.value_name, o.default, o.variable or "", o.help, o.aliases) for o in OPTIONS]
-
-
-def help_text() -> str:
-    """What `--help` prints, at most `HELP_COLUMNS` wide."""
-    lines = ["usage: redis_exporter [flags]", "", "A flag is written -x, --x, --x=value or --x value; a boolean --x or --x=false."]
-    lines += ["The command line wins over the environment variable, named in brackets, and that over the default."]
-    group = ""
-    for row in rows():
-        if row.group != group:
-            group = row.group
-            lines += ["", f"{group}:"]
-        names = " ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in (row.flag, *row.aliases))
-        lines.append(f"  {names}{' ' + row.value if row.value else ''}")
-        default = f" Default: {row.default}." if row.default else ""
-        variable = f" [{row.variable}]" if row.variable else ""
-        lines += textwrap.wrap(
-            row.help + default + variable, HELP_COLUMNS, initial_indent=" " * 8, subsequent_indent=" " * 8,
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-def print_config(options: Options) -> str:
-    """One line for each option: its value, and where that comes from. Passwords are masked."""
-    lines = []
-    for option in OPTIONS:
-        text, source = options.settings[option.flag]
-        if option.secret and text:
-            text = "***"
-        elif option.form is ADDRESSES:
-            text = _mask_userinfo(text)
-        where = f"environment: {option.variable}" if source == "environment" else source
-        lines.append(f"--{option.flag}={text}  ({where})")
-    return "\n".join(lines) + "\n"
-
-
-def _mask_userinfo(text: str) -> str:
-    """A list of addresses without users and passwords, whatever characters those hold: too much rather than too little."""
-    addresses = re.split(r",(?=\s*[a-z]+://)", text, flags=re.IGNORECASE)
-    return ",".join(re.sub(r"^(\s*[a-zA-Z]+://)?.*@", r"\1***@", address, flags=re.DOTALL) for address in addresses)
+    return [Row(GROUPS[o.group], o.flag, o.form.value_name, o.default, o.variable or "", o.help, o.aliases) for o in OPTIONS]

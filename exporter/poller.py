@@ -12,13 +12,13 @@ decide by its facts. A collector that raises loses its own block and no other; I
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter import fastparse
 from exporter.catalog import Part
-from exporter.collector import Batches, Reply
+from exporter.collector import Batches, Collector, Reply
 from exporter.collectors.info import make_facts
 from exporter.errors import InternalError, ReplyError, TargetError
 from exporter.model import Command, Facts, Family
@@ -40,6 +40,13 @@ class Memory:
     fields: tuple[bytes | None, ...] = ()
     orders: dict[str, fastparse.LineOrder] = field(default_factory=dict)
     refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
+    collectors: dict[str, Any] = field(default_factory=dict)  # what they remember themselves, by their memory's name
+
+    def of(self, collector: Collector) -> Any:
+        name = collector.memory_name or collector.name
+        if name not in self.collectors:
+            self.collectors[name] = collector.new_memory()
+        return self.collectors[name]
 
     def learn(self, facts: Facts) -> None:
         if self.facts is not None and self.facts.run_id != facts.run_id:
@@ -62,10 +69,12 @@ class Memory:
 class Sheet:
     """What a collector writes on: the `Out` of its contract."""
 
-    __slots__ = ("_block", "_labels", "_memory", "_part", "_writer", "databases", "now")
+    __slots__ = ("_block", "_labels", "_memory", "_part", "_writer", "databases", "memory", "now", "spent_s")
 
     def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float) -> None:
         self.now = now
+        self.spent_s = 0.0
+        self.memory = None if part.collector is None else memory.of(part.collector)
         self.databases: int | None = None
         self._part = part
         self._labels = labels
@@ -93,9 +102,25 @@ class Sheet:
         self._block = plan.read(text, self._labels, order, self.now, fill)
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
+        number = self._part.numbers[family.name]
+        if number not in self._part.hidden:
+            self._writing().add(number, value, labels)
+
+    def add_histogram(self, family: Family, buckets: Iterable[tuple[str, int]], count: int, total: float, *labels: str | bytes) -> None:
+        number = self._part.numbers[family.name]
+        if number in self._part.hidden:
+            return
+        writer = self._writing()
+        for bound, below in buckets:
+            writer.add(number, below, labels, b"_bucket", (b"le", bound))
+        writer.add(number, count, labels, b"_bucket", (b"le", "+Inf"))
+        writer.add(number, total, labels, b"_sum")
+        writer.add(number, count, labels, b"_count")
+
+    def _writing(self) -> fastparse.Writer:
         if self._writer is None:
             self._writer = fastparse.Writer(self._part.rows, self._labels, self._part.label_max)
-        self._writer.add(self._part.numbers[family.name], value, labels)
+        return self._writer
 
     def block(self) -> fastparse.Block:
         if self._writer is None:
@@ -148,14 +173,15 @@ class Poll:
             self._start(self._parts)
         return self._gather()
 
-    def receive(self, replies: Sequence[Reply]) -> list[Command]:
-        """Take the replies of the batch before; the next batch, empty when the poll is over."""
+    def receive(self, replies: Sequence[Reply], spent_s: float = 0.0) -> list[Command]:
+        """Take the replies of the batch before, `spent_s` after the beginning; the next batch, empty when the poll is over."""
         for command, reply in zip(self._sent, replies, strict=True):
             # INFO is asked whatever the answer was: without it there is no target, and it must be seen to come back
             if isinstance(reply, ReplyError) and reply.unsupported and command.name != INFO:
                 self._memory.refuse(command.name, reply, self._clock)
         runs, self._runs = self._runs, []
         for run in runs:
+            run.sheet.spent_s = spent_s
             self._advance(run, [replies[place] if isinstance(place, int) else place for place in run.places])
             if self.error is not None:
                 self._drop(runs)

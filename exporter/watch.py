@@ -275,7 +275,7 @@ class Watch:
         poll = self._poll
         assert poll is not None
         try:
-            self._batch = poll.begin() if replies is None else poll.receive(replies)
+            self._batch = poll.begin() if replies is None else poll.receive(replies, time.monotonic() - self._began_at)
         except Exception as failure:  # as above
             log.exception("%s: a mistake in this program, while reading replies", self.target.addr)
             self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))

@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalog import make_part
 from exporter.collector import Collector
+from exporter.commandline import parse
 from exporter.connection import Dialer, DialSettings
 from exporter.errors import CancelledPollError
 from exporter.model import Lane, Target
-from exporter.options import parse
 from exporter.pace import Gate, Pace
 from exporter.registry import REGISTRY
 from exporter.store import Store
@@ -65,7 +65,7 @@ class Lookout:
         self.dialer = CountingDialer()
         self.ended: dict[str, list[Ended]] = {}
         self._made: list[Watch] = []
-        self._options = parse([], {}).metrics
+        self._options = parse([], {})
 
     def watch(
         self,

@@ -27,7 +27,7 @@ FLOORS = (
     ("_clients", "_pages"),
     ("_fastparse", "_slowparse", "errors", "forms", "logs", "model"),
     ("collector", "fastparse", "greeting", "options", "pace", "store", "targets"),
-    ("collectors", "connection", "selfmetrics"),
+    ("collectors", "commandline", "connection", "selfmetrics"),
     ("registry",),
     ("catalog",),
     ("exposition", "poller", "vitals"),

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from exporter import fastparse
-from exporter.catalog import Catalog, Part, full_name, header, hidden_families, label_forms, make_part, target_labels
+from exporter.catalog import Catalog, Part, full_name, header, hidden_families, is_denied, label_forms, make_part, target_labels
 from exporter.collector import Collector
 from exporter.collectors.info import GATED
+from exporter.commandline import parse
 from exporter.errors import InternalError
 from exporter.model import Dialect, Family, Field, How, Lane, Open, Pattern, Record, SubName, Target, counter, gauge, summary
+from exporter.options import MetricsOptions
 from exporter.registry import REGISTRY
 
 CLIENTS = gauge("clients", "Clients.", Field("connected_clients", also=("clients",)))
@@ -154,6 +156,10 @@ class Mixed(Collector):
     )
 
 
+def metrics(*argv: str) -> MetricsOptions:
+    return parse(argv, {}).metrics
+
+
 class TestHiddenFamilies:
     @pytest.mark.parametrize(
         ("handbook_names", "hidden"),
@@ -164,11 +170,29 @@ class TestHiddenFamilies:
         ],
     )
     def test_second_names(self, handbook_names: str, hidden: set[str]) -> None:
-        assert hidden_families([Mixed()], handbook_names, {}) == hidden
+        assert hidden_families([Mixed()], metrics(f"--handbook-names={handbook_names}"), {}) == hidden
 
     def test_those_behind_a_flag(self) -> None:
-        assert hidden_families([Mixed()], "all", {"behind_a_flag": False}) == {"behind_a_flag"}
-        assert hidden_families([Mixed()], "all", {"behind_a_flag": True}) == set()
+        assert hidden_families([Mixed()], metrics(), {"behind_a_flag": False}) == {"behind_a_flag"}
+        assert hidden_families([Mixed()], metrics(), {"behind_a_flag": True}) == set()
+
+    @pytest.mark.parametrize(
+        ("argv", "shown"),
+        [
+            (["--metrics.allow=go_*"], {"go_name"}),
+            (["--metrics.allow=redis_go_name,own_nam?"], {"go_name", "own_name"}),
+            (["--metrics.deny=second_*,redis_behind_a_flag"], {"go_name", "own_name"}),
+            (["--metrics.allow=*name", "--metrics.deny=redis_go_*"], {"own_name", "second_name"}),
+            (["--namespace=kv", "--metrics.allow=kv_own_name,redis_go_name"], {"own_name"}),
+        ],
+    )
+    def test_those_not_allowed_or_denied(self, argv: list[str], shown: set[str]) -> None:
+        hidden = hidden_families([Mixed()], metrics(*argv), {})
+        assert {family.name for family in Mixed.families} - hidden == shown
+
+    def test_a_family_may_be_denied_by_itself(self) -> None:
+        assert is_denied(CLIENTS, metrics("--metrics.deny=redis_cli*"))
+        assert not is_denied(CLIENTS, metrics("--metrics.allow=other"))
 
     def test_every_flag_has_a_family(self) -> None:
         assert GATED.keys() <= {family.name for collector in REGISTRY for family in collector.families}

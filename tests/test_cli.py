@@ -13,8 +13,9 @@ import pytest
 
 from exporter import __version__, app, logs
 from exporter.cli import main
+from exporter.commandline import help_text, parse, print_config
 from exporter.errors import ConfigError, DnsError, RedpollError, UsageError
-from exporter.options import Options, help_text, parse, print_config
+from exporter.options import Options
 
 ROOT = Path(__file__).parent.parent
 SECRET = "s3cret-of-mine"

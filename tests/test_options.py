@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
 
+from exporter.commandline import HELP_COLUMNS, help_text, parse, print_config
 from exporter.errors import ConfigError, UsageError
 from exporter.forms import BOOL, ENDPOINTS, parse_duration, split_listen_address
 from exporter.model import Lane
-from exporter.options import (
-    HELP_COLUMNS,
-    OPTIONS,
-    Option,
-    Options,
-    help_text,
-    lane_notes,
-    lanes,
-    parse,
-    print_config,
-    rows,
-)
+from exporter.options import OPTIONS, Option, Options, lane_notes, lanes, rows
 
 #: text of a value that is good for the option, and not its default
 OTHER_TEXTS = {
     "true": "false", "false": "true", "TEXT": "kiwi", "FILE": "/kiwi", "ADDRESS,…": "redis://kiwi", "DURATION": "7s", "DURATION|fast": "7s",
     "N": "7", "[HOST]:PORT": "[::1]:80", "PATH": "/kiwi", "PREFIX": "kiwi", "drop|serve|fail": "fail", "all|scalar|none": "none",
-    "auto|always|never": "never", "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR", "txt|json": "json",
+    "auto|always|never": "never", "TLS1.0|TLS1.1|TLS1.2|TLS1.3": "TLS1.3", "zero|absent": "absent", "REGEX": "^a$", "PATTERN,…": "^a(.*)",
+    "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": "/kiwi", "[DB=]KEY,…": "db3=kiwi",
+    "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR", "txt|json": "json",
 }  # fmt: skip
 
 by_flag = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
@@ -42,11 +35,12 @@ def value_of(options: Options, option: Option) -> Any:
     return getattr(getattr(options, option.group), option.attribute)
 
 
+PAIRED = re.compile(r"tls-client-(key|cert)")
+
+
 def partner(option: Option) -> list[str]:
     """The other half of the pair that must be set together."""
-    return [
-        f"--{o.flag}=/fig" for o in OPTIONS if o.flag.startswith("tls-client-") and option.flag.startswith("tls-client-") and o != option
-    ]
+    return [f"--{o.flag}=/fig" for o in OPTIONS if PAIRED.match(o.flag) and PAIRED.match(option.flag) and o != option]
 
 
 def problems_of(*argv: str, **environ: str) -> list[str]:

@@ -11,7 +11,7 @@ from exporter import fastparse
 from exporter.catalog import Part, label_forms, make_part
 from exporter.collector import Batches, Collector, Out, Reply
 from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError, ReplyError, TargetError
-from exporter.model import Command, Facts, Family, Field, Lane, Pattern, Record, gauge
+from exporter.model import Command, Facts, Family, Field, Lane, Pattern, Record, gauge, histogram
 from exporter.poller import INFO_PART, REPROBE_S, Memory, Poll, Sheet
 
 NOW = 1_700_000_000.5
@@ -32,6 +32,11 @@ def part(name: str, ask: Ask, *families: Family, wants: Callable[[Facts], bool] 
     """A part whose collector asks as it is told."""
 
     class Asker(Collector):
+        memory_name = name
+
+        def new_memory(self) -> list[str]:
+            return []
+
         def wants(self, facts: Facts, options: Any) -> bool:
             assert options is OPTIONS
             return wants(facts)
@@ -427,6 +432,64 @@ class TestSupport:
             poll = server.serve([part("it", ask, LENGTH)], memory)
             assert poll.unsupported == {"it"}
             assert poll.failures["it"].reason == "noperm"
+
+
+class TestMemory:
+    """What a collector remembers of a target from poll to poll."""
+
+    def test_is_the_same_for_all_polls_of_a_target_and_none_of_another(self) -> None:
+        seen: list[list[str]] = []
+
+        def ask(facts: Facts | None, out: Out) -> Batches:
+            out.memory.append("poll")
+            seen.append(out.memory)
+            yield []
+
+        one, other = known(), known()
+        for memory in (one, one, other):
+            Server({}).serve([part("it", ask, LENGTH)], memory)
+        assert seen[0] is seen[1] == ["poll", "poll"]
+        assert seen[2] == ["poll"]
+
+    def test_collectors_of_one_memory_name_share_it(self) -> None:
+        class Finder(Collector):
+            name = "finder"
+            memory_name = "keys"
+
+            def new_memory(self) -> set[bytes]:
+                return set()
+
+        class Looker(Finder):
+            name = "looker"
+
+        memory = Memory()
+        assert memory.of(Finder()) is memory.of(Looker())
+
+
+class TestHistograms:
+    TIMES = histogram("latencies_usec", "Times.", labels=("cmd",))
+
+    def test_are_buckets_with_sum_and_count(self) -> None:
+        def ask(facts: Facts | None, out: Out) -> Batches:
+            out.add_histogram(self.TIMES, [("1", 3), ("2.5", 4)], 5, 17, "get")
+            yield []
+
+        assert text(Server({}).serve([part("it", ask, self.TIMES)], known()), "it").splitlines() == [
+            'redis_latencies_usec_bucket{cmd="get",le="1"} 3',
+            'redis_latencies_usec_bucket{cmd="get",le="2.5"} 4',
+            'redis_latencies_usec_bucket{cmd="get",le="+Inf"} 5',
+            'redis_latencies_usec_sum{cmd="get"} 17',
+            'redis_latencies_usec_count{cmd="get"} 5',
+        ]
+
+    def test_hidden_families_are_not_written(self) -> None:
+        def ask(facts: Facts | None, out: Out) -> Batches:
+            out.add_histogram(self.TIMES, [], 5, 17, "get")
+            out.add(LENGTH, 3)
+            yield []
+
+        hidden = part("it", ask, self.TIMES, LENGTH, hidden=frozenset({"latencies_usec", "slowlog_length"}))
+        assert text(Server({}).serve([hidden], known()), "it") == ""
 
 
 class TestSheet:

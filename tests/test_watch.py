@@ -359,7 +359,7 @@ class TestDown:
     ) -> None:
         watch = lookout.watch(scripted_server(redis_like()).port)
         with monkeypatch.context() as patch:
-            patch.setattr("exporter.poller.Poll.receive", lambda poll, replies: 1 / 0)
+            patch.setattr("exporter.poller.Poll.receive", lambda poll, replies, spent_s: 1 / 0)
             await lookout.poll(watch)
         assert_down(lookout, watch, "internal")
         assert "ZeroDivisionError" in caplog.text

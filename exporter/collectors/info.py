@@ -697,7 +697,7 @@ class InfoCollector(Collector):
             [reply] = yield [Command.of("CONFIG", "GET", "databases")]
             databases = _databases(reply)
         out.databases = databases
-        if not options.include_metrics_for_empty_databases or is_sentinel:
+        if not options.metrics.include_metrics_for_empty_databases or is_sentinel:
             fill = 0
         elif is_cluster:
             fill = 1

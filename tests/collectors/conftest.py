@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +10,13 @@ import pytest
 from exporter import fastparse
 from exporter.catalog import header, label_forms, make_part
 from exporter.collector import Collector
+from exporter.commandline import parse
 from exporter.model import Facts
 from exporter.poller import Memory, Sheet
 
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
-OPTIONS = SimpleNamespace(include_metrics_for_empty_databases=True)
+OPTIONS = parse([], {})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,177 @@
+"""Reading the command line and the environment by the table of options, and telling about them: `--help`, `--print-config`.
+
+The syntax is that of Go's `flag` package: `-x`, `--x`, `--x=v`, `--x v`, booleans `--x` or `--x=false`. The command line
+wins over the environment, which wins over the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from exporter.errors import ConfigError, UsageError
+from exporter.forms import ADDRESSES, BOOL, FALSE_WORDS, FILE, TEXT, TRUE_WORDS
+from exporter.options import (
+    GROUPS,
+    OPTIONS,
+    KeysOptions,
+    LogOptions,
+    MetricsOptions,
+    Option,
+    Options,
+    PollOptions,
+    RedisOptions,
+    RunOptions,
+    Setting,
+    WebOptions,
+    rows,
+)
+
+HELP_COLUMNS = 100
+_FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z", re.DOTALL)
+_BY_NAME = {name: option for option in OPTIONS for name in (option.flag, *option.aliases)}
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+    """Read the arguments (without the program's name) and the environment.
+
+    Raises UsageError for what cannot be read and ConfigError for values that do not go together, with every problem
+    on a line of its own. Whoever asks for help or the version gets it, whatever else is wrong.
+    """
+    problems: list[str] = []
+    settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
+    for option in OPTIONS:
+        text = environ.get(option.variable) if option.variable else None
+        if text is not None and (text or option.form.empty):
+            settings[option.flag] = Setting(text, "environment")
+    settings.update(_read_flags(argv, problems))
+    values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
+    options = _group(values, settings)
+    if options.run.help or options.run.version:
+        return options
+    conflicts = list(_conflicts(options))
+    if problems:
+        raise UsageError("\n".join([*problems, *conflicts]))
+    if conflicts:
+        raise ConfigError(*conflicts)
+    return options
+
+
+def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
+    found: dict[str, Setting] = {}
+    rest = iter(enumerate(argv, 1))
+    previous: Option | None = None
+    for position, argument in rest:
+        match = _FLAG.match(argument)
+        if match is None:
+            # the argument is not shown: it may be the second half of a password
+            of_bool = previous is not None and previous.form is BOOL and argument in TRUE_WORDS + FALSE_WORDS
+            hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
+            problems.append(f"argument {position} belongs to no flag: {hint}")
+            previous = None
+            continue
+        name, text = match["name"], match["value"]
+        option = previous = _BY_NAME.get(name)
+        if option is None:
+            problems.append(f"unknown flag --{name}{_nearest(name)}")
+            _skip_value(argv, position, text, rest)
+            continue
+        if text is None and option.form is BOOL:
+            text = "true"
+        elif text is None:
+            _, text = next(rest, (0, None))
+            previous = None
+            if text is None or (option.form not in (TEXT, FILE) and text != "" and _FLAG.match(text)):
+                problems.append(f"--{name} needs a value: write --{name}={option.form.value_name}")
+                continue
+        before = found.get(option.flag) if option.repeatable else None
+        found[option.flag] = Setting(f"{before.text},{text}" if before and before.text else text, "flag")
+    return found
+
+
+def _skip_value(argv: Sequence[str], position: int, text: str | None, rest: Iterator[tuple[int, str]]) -> None:
+    """What follows an unknown flag is taken for its value: one mistake, one line."""
+    if text is None and position < len(argv) and not argv[position].startswith("-"):
+        next(rest)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.7)
+    return f": did you mean --{near[0]}?" if near else ": --help lists them all"
+
+
+def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
+    try:
+        return option.form.parse(setting.text)
+    except ValueError as error:
+        name = option.variable if setting.source == "environment" else f"--{option.flag}"
+        problems.append(f"{name}={textwrap.shorten(setting.text, 80, placeholder='…')}: {error}")
+        return option.form.parse(option.default)
+
+
+def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:
+    groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+    for option in OPTIONS:
+        groups[option.group][option.attribute] = values[option.flag]
+    interval_s = groups["poll"]["interval_s"]
+    poll = {name: interval_s if value is None else value for name, value in groups["poll"].items()}
+    return Options(
+        RedisOptions(**groups["redis"], addr_given=settings["redis.addr"].source != "default"),
+        PollOptions(**poll),
+        WebOptions(**groups["web"]),
+        MetricsOptions(**groups["metrics"]),
+        KeysOptions(**groups["keys"]),
+        LogOptions(**groups["log"]),
+        RunOptions(**groups["run"]),
+        dict(settings),
+    )
+
+
+def _conflicts(options: Options) -> Iterator[str]:
+    redis = options.redis
+    if bool(redis.tls_client_key_file) != bool(redis.tls_client_cert_file):
+        given, missing = ("key", "cert") if redis.tls_client_key_file else ("cert", "key")
+        yield f"--tls-client-{given}-file is set alone: set --tls-client-{missing}-file too, or neither"
+
+
+def help_text() -> str:
+    """What `--help` prints, at most `HELP_COLUMNS` wide."""
+    lines = ["usage: redis_exporter [flags]", "", "A flag is written -x, --x, --x=value or --x value; a boolean --x or --x=false."]
+    lines += ["The command line wins over the environment variable, named in brackets, and that over the default."]
+    group = ""
+    for row in rows():
+        if row.group != group:
+            group = row.group
+            lines += ["", f"{group}:"]
+        names = " ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in (row.flag, *row.aliases))
+        lines.append(f"  {names}{' ' + row.value if row.value else ''}")
+        default = f" Default: {row.default}." if row.default else ""
+        variable = f" [{row.variable}]" if row.variable else ""
+        lines += textwrap.wrap(
+            row.help + default + variable, HELP_COLUMNS, initial_indent=" " * 8, subsequent_indent=" " * 8,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def print_config(options: Options) -> str:
+    """One line for each option: its value, and where that comes from. Passwords are masked."""
+    lines = []
+    for option in OPTIONS:
+        text, source = options.settings[option.flag]
+        if option.secret and text:
+            text = "***"
+        elif option.form is ADDRESSES:
+            text = _mask_userinfo(text)
+        where = f"environment: {option.variable}" if source == "environment" else source
+        lines.append(f"--{option.flag}={text}  ({where})")
+    return "\n".join(lines) + "\n"
+
+
+def _mask_userinfo(text: str) -> str:
+    """A list of addresses without users and passwords, whatever characters those hold: too much rather than too little."""
+    addresses = re.split(r",(?=\s*[a-z]+://)", text, flags=re.IGNORECASE)
+    return ",".join(re.sub(r"^(\s*[a-zA-Z]+://)?.*@", r"\1***@", address, flags=re.DOTALL) for address in addresses)
