@@ -70,6 +70,10 @@ class Collector:
         """Whether the collector applies to a server: its version, its role, its mode. Asked at every poll."""
         return True
 
+    def acl(self, options: Any) -> tuple[str, ...]:
+        """The rules that a user of least rights needs for it, such as `+slowlog|get`."""
+        return ()
+
     def new_memory(self) -> Any:
         """What is to be remembered of one target from poll to poll, as `Out.memory`. The one thing that may be changed."""
         return None

@@ -685,6 +685,9 @@ class InfoCollector(Collector):
         "loading",
     )
 
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+info", "+config|get")
+
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         [text] = yield [Command.of("INFO")]
         if isinstance(text, ReplyError):

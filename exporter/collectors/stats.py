@@ -54,6 +54,9 @@ class StatsCollector(Collector):
     def wants(self, facts: Facts, options: Any) -> bool:
         return facts.version >= (2, 6, 0) and facts.mode != "sentinel"
 
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+info",)
+
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
         if facts.version >= (7, 0, 0):  # earlier servers answer several sections with a syntax error
