@@ -37,6 +37,8 @@ from exporter.web.routes import Settings, Web
 
 #: how long a stop waits for answers that are under way
 DRAIN_S = 5.0
+#: scans under way at once, all targets together
+SCANS_MAX = 16
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class App:
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed)
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight)
+        self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
         exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
         self.pages = Pages(exposition, options.web.page_min_interval_s, options.poll.interval_s, self._note_page)
         self._lanes = lanes(options.poll)
@@ -141,6 +144,7 @@ class App:
             max_backoff_s=poll.max_backoff_s,
             connection_max_age_s=redis.connection_max_age_s,
             max_age_s=poll.max_age_s,
+            scan_budget_s=self._options.keys.scan_budget_time_s,
         )
         self.fleet.add(
             Watch(
@@ -151,6 +155,7 @@ class App:
                 dialer=self._dialer,
                 store=self.store,
                 gate=self._gate,
+                scan_gate=self._scan_gate,
                 options=self._options,
                 label_mode=self._options.metrics.target_labels,
                 label_max=self._options.metrics.max_label_length,

@@ -84,6 +84,10 @@ class Link(asyncio.Protocol):
         self._exchanged = False  # whether an exchange has ended well on this link
         self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
 
+    @property
+    def exchanging(self) -> bool:
+        return self._done is not None
+
     def exchange(self, payload: bytes, count: int, done: Done) -> None:
         """Write `payload`, a packed pipeline of `count` > 0 commands, and call `done` once.
 

@@ -12,28 +12,34 @@ from exporter.model import Lane, Target
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane."""
+    """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane.
+
+    A scan stops asking at its budget; its deadline is later by one exchange.
+    """
 
     interval_s: float
     every: Mapping[Lane, int]
     deadline_s: float
+    scan_deadline_s: float
     max_backoff_s: float
     connection_max_age_s: float
     max_age_s: float  # 0: three intervals of the lane and one deadline
 
     @classmethod
-    def of(cls, target: Target, lanes: Mapping[Lane, float], *, timeout_s: float, **limits: float) -> Pace:
+    def of(cls, target: Target, lanes: Mapping[Lane, float], *, timeout_s: float, scan_budget_s: float, **limits: float) -> Pace:
         """`lanes` are the configured intervals; a target's own takes the place of the fast one, the others follow in whole multiples."""
         interval_s = target.interval_s or lanes[Lane.FAST]
         every = {lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()}
-        return cls(interval_s, every, min(timeout_s, max(1.0, interval_s)), **limits)
+        deadline_s = min(timeout_s, max(1.0, interval_s))
+        return cls(interval_s, every, deadline_s, scan_budget_s + deadline_s, **limits)
 
     def lane_interval_s(self, lane: Lane) -> float:
         return self.interval_s * self.every[lane]
 
     def expiry_s(self, lane: Lane) -> float:
         """How long after its poll began a snapshot may be served."""
-        return self.max_age_s or 3 * self.lane_interval_s(lane) + self.deadline_s
+        deadline_s = self.scan_deadline_s if lane is Lane.SCAN else self.deadline_s
+        return self.max_age_s or 3 * self.lane_interval_s(lane) + deadline_s
 
     def backoff_s(self, failures: int) -> float:
         """How long to leave a target alone after so many failures in a row: not at all after the first, then less than

@@ -93,11 +93,15 @@ class Vitals:
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
+        self.count_failure(reason)
+        self.reason = reason
+        self.up = False
+
+    def count_failure(self, reason: str) -> None:
+        """The same of a poll by which a target does not go down."""
         if reason not in REASONS:
             raise ValueError(f"{reason!r} is no reason")
         self.failures[reason] = self.failures.get(reason, 0) + 1
-        self.reason = reason
-        self.up = False
 
     def render(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
         """All series about the target, as the part's block. `labels` are the same every time."""

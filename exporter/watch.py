@@ -1,8 +1,7 @@
-"""One live target: its connection, what its polls remember, the poll under way, when to try again.
+"""One live target: what its polls remember, which lanes are due, what becomes of what they bring, when to try again.
 
-A watch is a small state machine driven by callbacks: idle, waiting at the gate, dialling (the only task), exchanging.
-There is at most one poll and one dial at a time, under one deadline; every poll that began ends in `_end`, once. Who is
-due when is the schedule's business; whether a due poll can start now, and which lanes it takes along, is decided here.
+A watch has two lines: one for its polls, and one for scans, which take long and must not hold the others up. Who is due when
+is the schedule's business; whether a due poll can start now, and which lanes it takes along, is decided here.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from typing import Any
 
 from exporter import fastparse
 from exporter.catalog import Part, label_forms, label_text, target_labels
-from exporter.connection import Dialer, Link, Reply, pack
-from exporter.errors import AuthError, CancelledPollError, DeadlineError, RedpollError, ReplyError, ResetError, TargetError
-from exporter.greeting import SET_NAME, Note
-from exporter.model import Command, Lane, Snapshot, Target
+from exporter.connection import Dialer
+from exporter.errors import AuthError, CancelledPollError, DeadlineError, TargetError
+from exporter.greeting import Note
+from exporter.line import Call, Line
+from exporter.model import Lane, Snapshot, Target
 from exporter.pace import Gate, Pace
 from exporter.poller import Memory, Poll
 from exporter.store import Store
@@ -30,6 +30,8 @@ from exporter.vitals import LaneCount, Vitals
 
 #: a turn that comes so little before the deadline of the poll under way finds it over
 EARLY_S = 0.02
+#: turns over which the first scans of a fleet are spread
+SCAN_SPREAD = 4
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Watch:
         dialer: Dialer,
         store: Store,
         gate: Gate,
+        scan_gate: Gate | None = None,
         options: Any,
         label_mode: str = "auto",
         label_max: int = 1024,
@@ -71,7 +74,8 @@ class Watch:
         #: whether the host is a name, behind which the address can change
         self.named = bool(target.host) and not _is_numeric(target.host)
         self.hash = zlib.crc32(target.addr.encode())
-        self._parts = parts
+        self._parts = [part for part in parts if part.lane is not Lane.SCAN]
+        self._scan_parts = [part for part in parts if part.lane is Lane.SCAN]
         self._vitals_part = vitals_part
         pairs = target_labels(target, label_mode, label_max)
         self._labels = {part.name: label_forms(part, pairs) for part in (*parts, vitals_part)}
@@ -80,21 +84,15 @@ class Watch:
         self._timestamps = timestamps
         self._dialer = dialer
         self._store = store
-        self._gate = gate
         self._options = options
         self._on_end = on_end
-        self._link: Link | None = None
-        self._link_until = 0.0
-        self._dialling: asyncio.Task[None] | None = None
+        phase = self.hash % 1000 / 1000
+        max_age_s = pace.connection_max_age_s
+        self._line = Line(target, dialer, gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end)
+        self._scan_line = Line(target, dialer, scan_gate or gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end_scan)
         self._polling: list[Part] = []
-        self._poll: Poll | None = None
-        self._batch: list[Command] = []
-        self._untouched = False  # no reply of this poll has come yet, and it began on a kept connection
-        self._began_at = 0.0
-        self._wall_at = 0.0
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None  # None: no poll under way, or its deadline has passed
         self._ticks = 0
+        self._lanes = [lane for lane in self.vitals.lanes if lane is not Lane.SCAN]
         self._due_at: dict[Lane, int] = {}
         self._failures = 0
         self._retry_at = 0.0
@@ -115,7 +113,7 @@ class Watch:
     @property
     def busy(self) -> bool:
         """Whether a poll is under way, or waits at the gate."""
-        return bool(self._polling)
+        return self._line.busy
 
     # -- when to poll
 
@@ -124,13 +122,15 @@ class Watch:
         if self._closed:
             return
         self._ticks += 1
-        if self._poll is not None and now >= self._deadline - EARLY_S:
-            self._time_out()
-        if self.busy:
+        if self._line.overdue(now + EARLY_S):
+            self._line.time_out()
+        if self._line.busy:
             for lane in self._due_lanes():
                 self.vitals.lanes[lane].skipped += 1
         elif now >= self._retry_at:
             self._start()
+        if self._scan_parts and self.up and self._ticks >= self._due_at.setdefault(Lane.SCAN, self._first_scan()):
+            self._scan()
 
     def expire(self, now: float) -> bool:
         """Down, if the last finished attempt began more than two intervals ago. Whether that changed `redis_up`."""
@@ -163,12 +163,28 @@ class Watch:
             pass
 
     def _due_lanes(self) -> list[Lane]:
-        return [lane for lane in self.vitals.lanes if lane is Lane.FAST or self._ticks >= self._due_at.get(lane, 0)]
+        """Of the lanes but scan."""
+        due_at = self._due_at
+        return [lane for lane in self._lanes if lane is Lane.FAST or self._ticks >= due_at.get(lane, 0)]
 
     def _start(self) -> None:
         lanes = self._due_lanes()
         self._polling = [part for part in self._parts if part.lane in lanes]
-        self._gate.enter(self._begin)
+        self._line.start(lambda wall, now: Poll(self._polling, self.memory, self._labels, self._options, wall, now), self.pace.deadline_s)
+
+    def _first_scan(self) -> int:
+        """Soon, for nothing is known until then; but not of all targets at once."""
+        return self._ticks + self.hash % min(SCAN_SPREAD, self.pace.every[Lane.SCAN])
+
+    def _scan(self) -> None:
+        if self._scan_line.busy:
+            self.vitals.lanes[Lane.SCAN].skipped += 1
+            self._due_at[Lane.SCAN] += self.pace.every[Lane.SCAN]
+            return
+        self._due_at[Lane.SCAN] = self._ticks + self.pace.every[Lane.SCAN]
+        self._scan_line.start(
+            lambda wall, now: Poll(self._scan_parts, self.memory, self._labels, self._options, wall, now), self.pace.scan_deadline_s
+        )
 
     # -- the target's name
 
@@ -178,157 +194,68 @@ class Watch:
 
     def compare(self, addresses: Iterable[str]) -> None:
         """If the connection is to none of the target's `addresses`, let the next poll make a new one."""
-        if self._link is not None and self._link.peer not in addresses:
-            self._link_until = 0.0
+        self._line.compare(addresses)
+        self._scan_line.compare(addresses)
 
     # -- the end
 
     def close(self) -> list[asyncio.Task[None]]:
-        """Give up the poll under way and the connection; the watch polls no more. Gives the tasks that are cancelled by it."""
+        """Give up what is under way and the connections; the watch polls no more. Gives the tasks that are cancelled by it."""
         self._closed = True
-        dialling, self._dialling = self._dialling, None
-        if dialling is not None:
-            dialling.cancel()
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
-        if self._poll is not None:
-            self._end(self._removed())
+        cancelled = [*self._line.close(), *self._scan_line.close()]
         self._wake()
-        return [dialling] if dialling is not None else []
+        return cancelled
 
-    def _removed(self) -> CancelledPollError:
-        return CancelledPollError(f"{self.target.addr}: the target was removed")
+    # -- the ends of polls
 
-    # -- the poll
-
-    def _begin(self) -> None:
-        now = self._began_at = time.monotonic()
-        if self._closed:  # while it waited at the gate
-            self._end(self._removed())
-            return
-        self._wall_at = time.time()
-        self._deadline = now + self.pace.deadline_s
-        self._timer = asyncio.get_running_loop().call_later(self.pace.deadline_s, self._time_out)
-        self._poll = Poll(self._polling, self.memory, self._labels, self._options, self._wall_at, now)
-        link = self._link
-        if link is not None and (link.closed or now >= self._link_until):
-            link.close()
-            link = self._link = None
-        self._untouched = link is not None
-        if not self._advance(None):
-            return
-        if link is None:
-            self._dial()
-        else:
-            self._exchange(link)
-
-    def _time_out(self) -> None:
-        """The deadline has passed. A dial sees that for itself, and knows better what it was that did not come."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._dialling is None and self._link is not None:
-            self._link.abort(self._late(self._link))
-
-    def _late(self, link: Link) -> DeadlineError:
-        return DeadlineError(f"{link.where}: no complete answer within {self.pace.deadline_s:g} s")
-
-    def _dial(self) -> None:
-        self._dialling = asyncio.get_running_loop().create_task(self._connect())
-
-    async def _connect(self) -> None:
-        began_at = time.monotonic()
-        try:
-            named = self.memory.refusal(SET_NAME.name, began_at) is None
-            link = await self._dialer.dial(self.target, self._deadline, named=named)
-        except RedpollError as failure:
-            self._end_dial(began_at)
-            self._end(failure if isinstance(failure, TargetError) else TargetError(str(failure)))
-        except Exception as failure:  # whatever it is, the watch must not hang in this poll
-            log.exception("%s: a mistake in this program, while connecting", self.target.addr)
-            self._end_dial(began_at)
-            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while connecting"))
-        else:
-            now = self._end_dial(began_at)
-            self._link = link
-            self.notes = link.notes
-            if Note.UNNAMED in link.notes:
-                self.memory.refuse(SET_NAME.name, ReplyError(Note.UNNAMED.value), now)
-            # a different moment for each target, so that a fleet does not reconnect all at once
-            self._link_until = now + self.pace.connection_max_age_s * (0.8 + 0.2 * (self.hash % 1000) / 1000)
-            self._exchange(link)
-            if self._timer is None:
-                link.abort(self._late(link))
-
-    def _end_dial(self, began_at: float) -> float:
-        now = time.monotonic()
-        self.vitals.connect_s = now - began_at
-        self._dialling = None
-        return now
-
-    def _exchange(self, link: Link) -> None:
-        link.exchange(pack(self._batch), len(self._batch), self._receive)
-
-    def _advance(self, replies: list[Reply] | None) -> bool:
-        """Let the poll take its replies and say what it asks next. False: nothing, it has ended."""
-        poll = self._poll
-        assert poll is not None
-        try:
-            self._batch = poll.begin() if replies is None else poll.receive(replies, time.monotonic() - self._began_at)
-        except Exception as failure:  # as above
-            log.exception("%s: a mistake in this program, while reading replies", self.target.addr)
-            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))
-            return False
-        if not self._batch:
-            self._end(poll.error)
-        return bool(self._batch)
-
-    def _receive(self, outcome: list[Reply] | TargetError) -> None:
-        if self._poll is None:  # it was given up
-            return
-        link = self._link
-        if isinstance(outcome, TargetError):
-            self._link = None
-            if isinstance(outcome, ResetError) and self._untouched and link is not None and not link.began_reply:
-                self._untouched = False  # closed while idle: once more, on a new connection, before the same deadline
-                self._dial()
-            else:
-                self._end(outcome)
-            return
-        self._untouched = False
-        if self._advance(outcome) and link is not None:
-            self._exchange(link)
-
-    def _end(self, error: TargetError | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        poll, self._poll = self._poll, None
+    def _end(self, call: Call) -> None:
         parts, self._polling = self._polling, []
         was_up = self.vitals.up
-        duration_s = time.monotonic() - self._began_at
-        if not isinstance(error, CancelledPollError):
+        duration_s = time.monotonic() - call.began_at
+        if not isinstance(call.error, CancelledPollError):
+            self.notes = self._line.notes
+            self.vitals.connect_s = self._line.connect_s
             self.vitals.duration_s = duration_s
-            self._last_began_at = self._began_at
+            self._last_began_at = call.began_at
             for lane in {part.lane for part in parts}:
                 self.vitals.lanes[lane].polls += 1
-            if error is None and poll is not None:
-                self._keep(poll, parts)
+            if call.error is None and call.poll is not None:
+                self._succeed(call, call.poll, parts)
             else:
-                self._give_up(error or TargetError("a poll ended without a cause"))
+                self._give_up(call.error or TargetError("a poll ended without a cause"))
             self._tell()
-        self._gate.leave()
         self._wake()
-        self._on_end(self, Ended(duration_s, error, was_up is not self.vitals.up))
+        self._on_end(self, Ended(duration_s, call.error, was_up is not self.vitals.up))
 
-    def _keep(self, poll: Poll, parts: Sequence[Part]) -> None:
-        """Store what a poll brought. Each part stands for itself: a collector that failed leaves its old block in place."""
-        vitals = self.vitals
-        vitals.up = True
-        vitals.reason = self.error_text = ""
+    def _end_scan(self, call: Call) -> None:
+        """A scan that fails is no failure of the target: it is on a connection and a budget of its own."""
+        if isinstance(call.error, CancelledPollError):
+            return
+        self.vitals.lanes[Lane.SCAN].polls += 1
+        if call.error is None and call.poll is not None:
+            self._keep(call, call.poll, self._scan_parts)
+        else:
+            error = call.error or TargetError("a scan ended without a cause")
+            self.vitals.count_failure(error.reason)
+            for part in self._scan_parts:
+                self._note_collector(part.name, error, supported=True)
+        self._tell()
+
+    def _succeed(self, call: Call, poll: Poll, parts: Sequence[Part]) -> None:
+        self.vitals.up = True
+        self.vitals.reason = self.error_text = ""
         self._failures = 0
         self._retry_at = 0.0
+        self._keep(call, poll, parts)
+        for lane in {part.lane for part in parts}:
+            self._due_at[lane] = self._next_turn(lane)
+        facts = self.memory.facts
+        if Note.DB_PENDING in self.notes and facts is not None and not facts.loading:
+            self._line.drop()  # the next greeting selects the database
+
+    def _keep(self, call: Call, poll: Poll, parts: Sequence[Part]) -> None:
+        """Store what a poll brought. Each part stands for itself: a collector that failed leaves its old block in place."""
+        vitals = self.vitals
         for part in parts:
             block = poll.blocks.get(part.name)
             failure = poll.failures.get(part.name)
@@ -336,16 +263,15 @@ class Watch:
                 self._note_collector(part.name, failure, part.name not in poll.unsupported)
             if block is not None:
                 vitals.dropped += block.bad
-                self._put(part, block, self._began_at + self.pace.expiry_s(part.lane))
+                self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane))
                 lane = vitals.lanes[part.lane]
-                lane.succeeded_at = self._wall_at
+                lane.succeeded_at = call.wall_at
                 lane.stale = False
-        for polled in {part.lane for part in parts}:
-            self._due_at[polled] = self._next_turn(polled)
-        vitals.series = sum(snapshot.series for part in self._parts if (snapshot := self._store.get(self.target.addr, part.name)))
-        facts = self.memory.facts
-        if Note.DB_PENDING in self.notes and facts is not None and not facts.loading:
-            self._drop_link()  # the next greeting selects the database
+        vitals.series = sum(
+            snapshot.series
+            for part in (*self._parts, *self._scan_parts)
+            if (snapshot := self._store.get(self.target.addr, part.name)) is not None
+        )
 
     def _note_collector(self, name: str, failure: TargetError | None, supported: bool) -> None:
         """How a collector fared. The log is told when it goes from well to ill, not of a command that the server refuses."""
@@ -371,17 +297,12 @@ class Watch:
         pause_s = self.pace.backoff_s(self._failures)
         self._retry_at = time.monotonic() + pause_s if pause_s else 0.0
         if isinstance(error, AuthError):
-            self._drop_link()  # a password that was set meanwhile is sent by the next greeting
+            self._line.drop()  # a password that was set meanwhile is sent by the next greeting
 
-    def _drop_link(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
-
-    def _put(self, part: Part, block: fastparse.Block, expires_at: float) -> None:
+    def _put(self, part: Part, block: fastparse.Block, call: Call, expires_at: float) -> None:
         samples, offsets = block.samples, block.offsets
-        if self._timestamps and part is not self._vitals_part:  # those change between polls as well
-            samples, offsets = fastparse.stamp(samples, offsets, round(self._wall_at * 1000))
+        if self._timestamps:
+            samples, offsets = fastparse.stamp(samples, offsets, round(call.wall_at * 1000))
         self._store.put(
             Snapshot(
                 self.target.addr,
@@ -390,8 +311,8 @@ class Watch:
                 samples,
                 offsets,
                 block.series,
-                self._began_at,
-                self._wall_at,
+                call.began_at,
+                call.wall_at,
                 expires_at,
             )
         )
@@ -399,7 +320,20 @@ class Watch:
     def _tell(self) -> None:
         """Render the series about the target anew."""
         part = self._vitals_part
-        self._put(part, self.vitals.render(part, self._labels[part.name]), float("inf"))
+        block = self.vitals.render(part, self._labels[part.name])
+        self._store.put(
+            Snapshot(
+                self.target.addr,
+                part.name,
+                part.lane,
+                block.samples,
+                block.offsets,
+                block.series,
+                time.monotonic(),
+                time.time(),
+                float("inf"),
+            )
+        )
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []

@@ -84,8 +84,9 @@ class Lookout:
         addr = name or f"redis://{host}:{port}"
         pace = Pace(
             interval_s,
-            {Lane.FAST: 1, Lane.STANDARD: standard_every},
+            {Lane.FAST: 1, Lane.STANDARD: standard_every, Lane.SLOW: 6, Lane.SCAN: 4},
             deadline_s,
+            scan_deadline_s=deadline_s,
             max_backoff_s=30.0,
             connection_max_age_s=connection_max_age_s,
             max_age_s=max_age_s,

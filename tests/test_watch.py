@@ -792,6 +792,77 @@ class TestRefusedCommands:
         assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 1
 
 
+class Counts(Collector):
+    """Takes as long as it is told to, on the scan lane."""
+
+    name = "counts"
+    help = "Counts."
+    lane = Lane.SCAN
+    KEYS: ClassVar = gauge("test_counted", "Keys counted.")
+    families = (KEYS,)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [keys] = yield [Command.of("DBSIZE")]
+        if isinstance(keys, ReplyError):
+            raise keys.as_target_error()
+        out.add(self.KEYS, keys)
+
+
+class TestScans:
+    async def test_have_a_connection_of_their_own_that_holds_nothing_up(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory
+    ) -> None:
+        go = threading.Event()
+
+        def hold(talk: Conversation) -> None:
+            talk.command()  # its name
+            talk.send(b"+OK\r\n")
+            talk.command()
+            go.wait(AMPLE_S)
+            talk.send(b":7\r\n")
+
+        lookout = make_lookout([InfoCollector(), Counts()])
+        watch = lookout.watch(scripted_server(redis_like(), hold).port)
+        try:
+            for _ in range(12):
+                await lookout.poll(watch)
+            assert lookout.went_well(watch)
+            assert lookout.dialer.dials == 2
+            assert lookout.value(watch, "redis_test_counted") is None
+            assert lookout.value(watch, "redis_exporter_target_polls_skipped_total", "scan") >= 1
+        finally:
+            go.set()
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_counted") == 7)
+        assert lookout.value(watch, "redis_exporter_target_polls_total", "scan") == 1
+
+    async def test_come_after_the_first_poll_and_then_at_their_interval(
+        self, make_lookout: LookoutFactory, redis_server: RedisFactory
+    ) -> None:
+        lookout = make_lookout([InfoCollector(), Counts()])
+        watch = lookout.watch(redis_server().port)
+        await lookout.poll(watch)
+        assert lookout.value(watch, "redis_exporter_target_polls_total", "scan") == 0
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_exporter_target_polls_total", "scan") == 1)
+        began = lookout.value(watch, "redis_exporter_target_polls_total", "fast")
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_exporter_target_polls_total", "scan") == 3)
+        assert lookout.value(watch, "redis_exporter_target_polls_total", "fast") - began >= 2 * watch.pace.every[Lane.SCAN] - 1
+
+    async def test_one_that_fails_is_counted_and_told_and_takes_nobody_down(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def refuse(talk: Conversation) -> None:
+            talk.close()
+
+        lookout = make_lookout([InfoCollector(), Counts()])
+        watch = lookout.watch(scripted_server(redis_like(), refuse, refuse, redis_like({"DBSIZE": b":5\r\n"})).port)
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_exporter_target_poll_failures_total", "reset") == 1)
+        assert_up(lookout, watch)
+        assert lookout.value(watch, "redis_exporter_collector_success", "counts") == 0
+        assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["the collector counts failed"]
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_counted") == 5)
+        assert lookout.value(watch, "redis_exporter_collector_success", "counts") == 1
+
+
 class TestFailingCollector:
     async def test_is_logged_once_until_it_has_gone_well_again(
         self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture

@@ -1,0 +1,228 @@
+"""One connection to a target, and the poll under way on it.
+
+A line is a small state machine driven by callbacks: idle, waiting at the gate, dialling (the only task), exchanging. There
+is at most one poll and one dial at a time, under one deadline; every poll that was started ends, once. What a poll asks
+of other nodes of a cluster goes out over links of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from exporter.connection import Dialer, Link, Reply, pack
+from exporter.errors import CancelledPollError, DeadlineError, RedpollError, ReplyError, ResetError, TargetError
+from exporter.greeting import SET_NAME, Note
+from exporter.model import Command, Target
+from exporter.nodes import Nodes
+from exporter.pace import Gate
+from exporter.poller import Memory, Poll
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A poll that has ended, or none where it never began. `began_at` is monotonic, `wall_at` wall-clock seconds."""
+
+    poll: Poll | None
+    error: TargetError | None
+    began_at: float
+    wall_at: float
+
+
+class Line:
+    """See the module. `make` gives the poll at its beginning, from wall-clock and monotonic time; `on_end` is told every end.
+
+    `connect_s` is how long the newest dial took, `notes` what its greeting left. A connection is made anew at an age of
+    `max_age_s` less up to a fifth of it, by `phase` (0 to 1): so a fleet does not reconnect all at once.
+    """
+
+    def __init__(
+        self, target: Target, dialer: Dialer, gate: Gate, memory: Memory, *, max_age_s: float, phase: float, on_end: Callable[[Call], None]
+    ) -> None:
+        self.target = target
+        self.connect_s = 0.0
+        self.notes: tuple[Note, ...] = ()
+        self._dialer = dialer
+        self._gate = gate
+        self._memory = memory
+        self._max_age_s = max_age_s * (0.8 + 0.2 * phase)
+        self._on_end = on_end
+        self._nodes = Nodes(dialer)
+        self._link: Link | None = None
+        self._link_until = 0.0
+        self._dialling: asyncio.Task[None] | None = None
+        self._make: Callable[[float, float], Poll] | None = None  # None: idle
+        self._poll: Poll | None = None
+        self._batch: list[Command] = []
+        self._untouched = False  # no reply of this poll has come yet, and it began on a kept connection
+        self._began_at = 0.0
+        self._wall_at = 0.0
+        self._deadline_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # None: no poll under way, or its deadline has passed
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a poll is under way, or waits at the gate."""
+        return self._make is not None
+
+    def overdue(self, now: float) -> bool:
+        """Whether the poll under way has had its time at `now`."""
+        return self._poll is not None and now >= self._began_at + self._deadline_s
+
+    def start(self, make: Callable[[float, float], Poll], deadline_s: float) -> None:
+        """Poll as soon as the gate lets it, and for at most so long from then on. Only while it is not busy."""
+        self._make = make
+        self._deadline_s = deadline_s
+        self._gate.enter(self._begin)
+
+    def compare(self, addresses: Iterable[str]) -> None:
+        """If the connection is to none of the target's `addresses`, let the next poll make a new one."""
+        if self._link is not None and self._link.peer not in addresses:
+            self._link_until = 0.0
+
+    def drop(self) -> None:
+        """Close the connections; the next poll makes new ones."""
+        self._nodes.close()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Give up the poll under way and the connections, for good. Gives the tasks that are cancelled by it."""
+        self._closed = True
+        cancelled = self._nodes.close()
+        dialling, self._dialling = self._dialling, None
+        if dialling is not None:
+            dialling.cancel()
+            cancelled.append(dialling)
+        self.drop()
+        if self._poll is not None:
+            self._end(self._given_up())
+        return cancelled
+
+    def _given_up(self) -> CancelledPollError:
+        return CancelledPollError(f"{self.target.addr}: the target was removed")
+
+    # -- the poll
+
+    def _begin(self) -> None:
+        now = self._began_at = time.monotonic()
+        self._wall_at = time.time()
+        if self._closed:  # while it waited at the gate
+            self._end(self._given_up())
+            return
+        assert self._make is not None
+        self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
+        self._poll = self._make(self._wall_at, now)
+        link = self._link
+        if link is not None and (link.closed or now >= self._link_until):
+            link.close()
+            link = self._link = None
+        self._untouched = link is not None
+        if not self._advance(None):
+            return
+        if link is None:
+            self._dial()
+        else:
+            self._exchange(link)
+
+    def time_out(self) -> None:
+        """The deadline has passed. A dial sees that for itself, and knows better what it was that did not come."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._nodes.abort()
+        if self._dialling is None and self._link is not None and self._link.exchanging:
+            self._link.abort(self._late(self._link))
+
+    def _late(self, link: Link) -> DeadlineError:
+        return DeadlineError(f"{link.where}: no complete answer within {self._deadline_s:g} s")
+
+    def _dial(self) -> None:
+        self._dialling = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        began_at = time.monotonic()
+        try:
+            named = self._memory.refusal(SET_NAME.name, began_at) is None
+            link = await self._dialer.dial(self.target, self._began_at + self._deadline_s, named=named)
+        except RedpollError as failure:
+            self._end_dial(began_at)
+            self._end(failure if isinstance(failure, TargetError) else TargetError(str(failure)))
+        except Exception as failure:  # whatever it is, the line must not hang in this poll
+            log.exception("%s: a mistake in this program, while connecting", self.target.addr)
+            self._end_dial(began_at)
+            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while connecting"))
+        else:
+            now = self._end_dial(began_at)
+            self._link = link
+            self.notes = link.notes
+            if Note.UNNAMED in link.notes:
+                self._memory.refuse(SET_NAME.name, ReplyError(Note.UNNAMED.value), now)
+            self._link_until = now + self._max_age_s
+            self._exchange(link)
+            if self._timer is None:
+                link.abort(self._late(link))
+
+    def _end_dial(self, began_at: float) -> float:
+        now = time.monotonic()
+        self.connect_s = now - began_at
+        self._dialling = None
+        return now
+
+    def _exchange(self, link: Link) -> None:
+        batch = self._batch
+        if any(command.node for command in batch):
+            self._nodes.scatter(self.target, link, batch, self._began_at + self._deadline_s, self._receive)
+        else:
+            link.exchange(pack(batch), len(batch), self._receive)
+
+    def _advance(self, replies: list[Reply] | None) -> bool:
+        """Let the poll take its replies and say what it asks next. False: nothing, it has ended."""
+        poll = self._poll
+        assert poll is not None
+        try:
+            self._batch = poll.begin() if replies is None else poll.receive(replies, time.monotonic() - self._began_at)
+        except Exception as failure:  # as above
+            log.exception("%s: a mistake in this program, while reading replies", self.target.addr)
+            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))
+            return False
+        if not self._batch:
+            self._end(poll.error)
+        return bool(self._batch)
+
+    def _receive(self, outcome: list[Reply] | TargetError) -> None:
+        if self._poll is None:  # it was given up
+            return
+        link = self._link
+        if isinstance(outcome, TargetError):
+            self._link = None
+            if isinstance(outcome, ResetError) and self._untouched and link is not None and not link.began_reply:
+                self._untouched = False  # closed while idle: once more, on a new connection, before the same deadline
+                self._dial()
+            else:
+                self._end(outcome)
+            return
+        self._untouched = False
+        if self._advance(outcome) and link is not None:
+            if self._timer is None:  # what the nodes did not answer in time left nothing of it
+                self._end(self._late(link))
+            else:
+                self._exchange(link)
+
+    def _end(self, error: TargetError | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        poll, self._poll = self._poll, None
+        self._make = None
+        try:
+            self._on_end(Call(poll, error, self._began_at, self._wall_at))
+        finally:
+            self._gate.leave()

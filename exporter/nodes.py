@@ -1,0 +1,121 @@
+"""Links to the other nodes of a target's cluster, over which single commands of a poll go.
+
+They are dialled as the target is: the same user, password and TLS. A node that cannot be reached costs its own replies
+only: each of them is an error reply that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from exporter.connection import Dialer, Link, Reply, pack
+from exporter.errors import DeadlineError, ReplyError, TargetError
+from exporter.model import Command, Target
+
+#: code of the error that stands in place of a reply
+UNREACHABLE = "UNREACHABLE"
+
+Done = Callable[[list[Reply] | TargetError], None]
+
+
+def parse_node(text: str) -> tuple[str, int]:
+    """Host and port of `host:port`; an IPv6 host may stand in brackets. ValueError if it is none."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+class _Round:
+    """One batch under way on several links: its replies by place, and how many links have still to answer."""
+
+    __slots__ = ("done", "replies", "waiting")
+
+    def __init__(self, count: int, waiting: int, done: Done) -> None:
+        self.replies: list[Reply] = [None] * count
+        self.waiting = waiting
+        self.done: Done | None = done
+
+    def take(self, places: Sequence[int], replies: Sequence[Reply]) -> None:
+        for place, reply in zip(places, replies, strict=True):
+            self.replies[place] = reply
+        self.waiting -= 1
+        if self.waiting == 0:
+            self.finish(self.replies)
+
+    def finish(self, outcome: list[Reply] | TargetError) -> None:
+        done, self.done = self.done, None
+        if done is not None:
+            done(outcome)
+
+
+class Nodes:
+    """The links of one line, by `host:port`. One batch is under way at a time."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+        self._links: dict[str, Link] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def scatter(self, target: Target, link: Link, batch: Sequence[Command], deadline: float, done: Done) -> None:
+        """Send each command where it belongs, those without a node over `link`. `done` gets all replies in order, or the
+        error of `link`; it is not called from inside this method."""
+        places: dict[str, list[int]] = {}
+        for place, command in enumerate(batch):
+            places.setdefault(command.node, []).append(place)
+        own = places.pop("", [])
+        current = _Round(len(batch), len(places) + bool(own), done)
+
+        def receive(outcome: list[Reply] | TargetError) -> None:
+            if isinstance(outcome, TargetError):
+                current.finish(outcome)
+                self.abort()
+            else:
+                current.take(own, outcome)
+
+        if own:
+            link.exchange(pack(batch[place] for place in own), len(own), receive)
+        for node, at in places.items():
+            task = asyncio.get_running_loop().create_task(self._ask(target, node, [batch[place] for place in at], at, deadline, current))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    def abort(self) -> None:
+        """Whoever has not answered yet does so no more."""
+        for node, link in list(self._links.items()):
+            if link.exchanging:
+                del self._links[node]
+                link.abort(DeadlineError(f"{link.where}: no complete answer in time"))
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Close all links. Gives the tasks that are cancelled by it."""
+        asking = list(self._asking)
+        for task in asking:
+            task.cancel()
+        links, self._links = self._links, {}
+        for link in links.values():
+            link.close()
+        return asking
+
+    async def _ask(
+        self, target: Target, node: str, commands: Sequence[Command], places: Sequence[int], deadline: float, current: _Round
+    ) -> None:
+        try:
+            link = await self._link(target, node, deadline)
+            answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+            link.exchange(pack(commands), len(commands), lambda outcome: None if answered.done() else answered.set_result(outcome))
+            outcome = await answered
+        except (ValueError, TargetError) as error:
+            outcome = TargetError(str(error))
+        if isinstance(outcome, TargetError):
+            outcome = [ReplyError(f"{UNREACHABLE} {outcome}")] * len(commands)
+        current.take(places, outcome)
+
+    async def _link(self, target: Target, node: str, deadline: float) -> Link:
+        link = self._links.get(node)
+        if link is None or link.closed:
+            host, port = parse_node(node)
+            link = self._links[node] = await self._dialer.dial(replace(target, host=host, port=port, path="", db=0), deadline)
+        return link
