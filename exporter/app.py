@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 
 from exporter import __version__, fastparse
-from exporter.catalog import Catalog, hidden_families, is_denied, make_part
+from exporter.catalog import Catalog, hidden_families, is_denied, is_shown, make_part
 from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
 from exporter.errors import ConfigError
@@ -52,7 +52,7 @@ class App:
         self._targets = targets
         collectors = [collector for collector in REGISTRY if collector.enabled(options)]
         gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
-        hidden = hidden_families(collectors, metrics, gated) | {family.name for family in VITALS if is_denied(family, metrics)}
+        hidden = hidden_families(collectors, metrics, gated) | {family.name for family in VITALS if is_denied(family.name, metrics)}
         self._parts = [
             make_part(
                 collector.name,
@@ -68,7 +68,7 @@ class App:
             if collector is REGISTRY[0] or any(family.name not in hidden for family in collector.families)
         ]
         self._vitals_part = vitals_part(metrics.namespace)
-        self.catalog = Catalog([self._vitals_part, *self._parts], hidden)
+        self.catalog = Catalog([self._vitals_part, *self._parts], hidden, lambda name: is_shown(name, metrics))
         self.store = Store(self.catalog.part_names, options.poll.stale_policy)
         self.selfmetrics = SelfMetrics(metrics.namespace, __version__, fastparse.ENGINE, only_redis=metrics.redis_only_metrics)
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed)

@@ -7,12 +7,13 @@ the program runs, whatever the options show or hide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from exporter import fastparse
 from exporter.collector import Collector
+from exporter.dynamic import SLOTS, Dynamic
 from exporter.errors import InternalError
 from exporter.model import Dialect, Family, Field, Kind, Lane, Open, Pattern, Record, Target
 from exporter.options import MetricsOptions
@@ -30,9 +31,10 @@ class Part:
     plan: fastparse.Plan | None
     wanted_fields: tuple[str, ...] = ()
     collector: Collector | None = None
-    rows: tuple[tuple[bytes, tuple[bytes, ...]], ...] = field(default=(), repr=False)
+    rows: Sequence[tuple[bytes, tuple[bytes, ...]]] = field(default=(), repr=False)  # of families and slots
     label_max: int = 1024  # longer label values are cut
     hidden: frozenset[int] = frozenset()  # positions of families that are not rendered
+    dynamic: Dynamic | None = None  # the slots behind the families
 
 
 def full_name(namespace: str, family: Family) -> bytes:
@@ -58,10 +60,15 @@ def make_part(
     plan = None
     if any(family.source for family in families):
         plan = compile_plan(families, names, hidden, wanted_fields, label_max)
-    rows = tuple((full, tuple(label.encode() for label in family.labels)) for full, family in zip(names, families, strict=True))
+    rows = [(full, tuple(label.encode() for label in family.labels)) for full, family in zip(names, families, strict=True)]
     numbers = {family.name: number for number, family in enumerate(families)}
     unseen = frozenset(number for family, number in numbers.items() if family in hidden)
-    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows, label_max, unseen)
+    dynamic = None
+    if collector is not None and collector.dynamic:
+        if plan is not None:
+            raise InternalError(f"{name}: a collector with dynamic families has none with a source")
+        dynamic = Dynamic(namespace, len(names), rows)
+    return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows, label_max, unseen, dynamic)
 
 
 def compile_plan(
@@ -128,14 +135,22 @@ def header(name: bytes, family: Family, lane: Lane) -> bytes:
 
 
 class Catalog:
-    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part after part."""
+    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part after part.
 
-    def __init__(self, parts: Sequence[Part], hidden: frozenset[str] = frozenset()) -> None:
+    Slots of dynamic families have an empty header until they are given; `admits` tells by the full name whether one may be.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], hidden: frozenset[str] = frozenset(), admits: Callable[[str], bool] = lambda name: True
+    ) -> None:
         self.parts = tuple(parts)
         self.part_names = tuple(part.name for part in parts)
         self.hidden = hidden
+        self._admits = admits
         seen: dict[bytes, str] = {}
-        headers, cells, names = [], [], []
+        headers: list[bytes] = []
+        cells: list[tuple[int, int]] = []
+        names: list[str] = []
         for part_number, part in enumerate(self.parts):
             for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
                 if name in seen:
@@ -145,9 +160,26 @@ class Catalog:
                     headers.append(header(name, family, part.lane))
                     cells.append((part_number, number))
                     names.append(name.decode())
-        self.headers = tuple(headers)
+            if part.dynamic is not None:
+                self._open(part, part.dynamic, len(headers))
+                headers += [b""] * SLOTS
+                names += [""] * SLOTS
+                cells += [(part_number, len(part.families) + slot) for slot in range(SLOTS)]
+        self._taken = {name.decode() for name in seen}
+        self.headers = headers
         self.cells = tuple(cells)
-        self.names = tuple(names)
+        self.names = names
+
+    def _open(self, part: Part, dynamic: Dynamic, at: int) -> None:
+        """Let the slots of a part, whose headers begin at `at`, be given."""
+
+        def add(slot: int, name: str, kind: str, help: str) -> None:
+            self._taken.add(name)
+            self.headers[at + slot] = header(name.encode(), Family(name, Kind(kind), help), part.lane)
+            self.names[at + slot] = name
+
+        dynamic.admits = lambda name: name not in self._taken and self._admits(name)
+        dynamic.on_new = add
 
     def part(self, name: str) -> Part:
         return self.parts[self.part_names.index(name)]
@@ -175,17 +207,24 @@ def _is_left_out(family: Family, options: MetricsOptions) -> bool:
         each = bool(family.labels) or family.kind is Kind.SUMMARY  # one for each command or key
         if options.handbook_names == "none" or (options.handbook_names == "scalar" and each):
             return True
-    return (bool(options.allow) and not _fits(family, options.namespace, options.allow)) or is_denied(family, options)
+    return not is_shown(family.name, options)
 
 
-def is_denied(family: Family, options: MetricsOptions) -> bool:
-    return _fits(family, options.namespace, options.deny)
+def is_denied(name: str, options: MetricsOptions) -> bool:
+    """Of the name of a family, with its namespace or without."""
+    return _fits(name, options.namespace, options.deny)
 
 
-def _fits(family: Family, namespace: str, patterns: Iterable[str]) -> bool:
+def is_shown(name: str, options: MetricsOptions) -> bool:
+    """Whether a family of that name may be shown: it is allowed, if only some are, and not denied."""
+    return (not options.allow or _fits(name, options.namespace, options.allow)) and not is_denied(name, options)
+
+
+def _fits(name: str, namespace: str, patterns: Iterable[str]) -> bool:
     """Whether one of the patterns is of the name, with its namespace or without."""
-    names = (family.name, full_name(namespace, family).decode())
-    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
+    prefix = f"{namespace}_" if namespace else ""
+    bare = name.removeprefix(prefix)
+    return any(fnmatchcase(bare, pattern) or fnmatchcase(prefix + bare, pattern) for pattern in patterns)
 
 
 def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tuple[bytes, bytes], ...]:

@@ -14,7 +14,7 @@ A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mo
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from exporter.model import Command, Facts, Family, Lane
@@ -43,6 +43,12 @@ class Out(Protocol):
     def add_histogram(self, family: Family, buckets: Iterable[tuple[str, int]], count: int, total: float, *labels: str | bytes) -> None:
         """A histogram: (upper bound, how many were at most that) in rising order, without `+Inf`, and the sum of all."""
 
+    def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+        """One sample of a family that is not in the table: `kind` is gauge, counter or untyped. Whether it was taken: not if
+        the name or a label's is none, or if there are too many names already. A label that the target bears itself is left off.
+        """
+        ...
+
     def info(self, text: bytes, fill: int = 0) -> None:
         """Read a reply of INFO into the families of this collector that have a source."""
 
@@ -59,6 +65,8 @@ class Collector:
     families: ClassVar[tuple[Family, ...]]
     #: keys of INFO whose text `Out.fields` gives back
     wanted_fields: ClassVar[tuple[str, ...]] = ()
+    #: whether it writes with `Out.add_dynamic`
+    dynamic: ClassVar[bool] = False
     #: collectors of one memory name share what they remember of a target; "": nobody shares it
     memory_name: ClassVar[str] = ""
 

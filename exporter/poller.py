@@ -12,8 +12,10 @@ decide by its facts. A collector that raises loses its own block and no other; I
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from exporter import fastparse
@@ -66,6 +68,12 @@ class Memory:
         return reply
 
 
+@lru_cache(1024)
+def names_in(text: bytes) -> frozenset[str]:
+    """The names of rendered labels. A quote within a value is escaped, so none of those can look like a label."""
+    return frozenset(name.decode() for name in re.findall(rb'(?:^|,)([a-zA-Z_][a-zA-Z0-9_]*)="', text))
+
+
 class Sheet:
     """What a collector writes on: the `Out` of its contract."""
 
@@ -116,6 +124,18 @@ class Sheet:
         writer.add(number, count, labels, b"_bucket", (b"le", "+Inf"))
         writer.add(number, total, labels, b"_sum")
         writer.add(number, count, labels, b"_count")
+
+    def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+        dynamic = self._part.dynamic
+        if dynamic is None:
+            raise InternalError(f"{self._part.name}: its collector is not marked as dynamic")
+        borne = names_in(self._labels.text)
+        own = {label: text for label, text in labels.items() if label not in borne}
+        number = dynamic.number(name, kind, help, own)
+        if number is None:
+            return False
+        self._writing().add(number, value, [own.get(label, "") for label in dynamic.labels_of(number)])
+        return True
 
     def _writing(self) -> fastparse.Writer:
         if self._writer is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from exporter.catalog import Catalog, Part, full_name, header, hidden_families, 
 from exporter.collector import Collector
 from exporter.collectors.info import GATED
 from exporter.commandline import parse
+from exporter.dynamic import SLOTS
 from exporter.errors import InternalError
 from exporter.model import Dialect, Family, Field, How, Lane, Open, Pattern, Record, SubName, Target, counter, gauge, summary
 from exporter.options import MetricsOptions
@@ -45,7 +47,7 @@ class TestPart:
         assert made.numbers == {"clients": 0, "slowlog_length": 1}
 
     def test_rows_are_what_a_writer_wants(self) -> None:
-        assert part(LENGTH, CALLS).rows == ((b"redis_slowlog_length", ()), (b"redis_calls_total", (b"cmd",)))
+        assert part(LENGTH, CALLS).rows == [(b"redis_slowlog_length", ()), (b"redis_calls_total", (b"cmd",))]
 
     @pytest.mark.parametrize(("namespace", "name"), [("redis", b"redis_clients"), ("", b"clients"), ("a_b", b"a_b_clients")])
     def test_names_begin_with_the_namespace(self, namespace: str, name: bytes) -> None:
@@ -118,14 +120,14 @@ class TestCatalog:
 
     def test_shows_family_after_family_and_part_after_part(self) -> None:
         catalog = Catalog(self.PARTS)
-        assert catalog.names == ("redis_clients", "redis_info", "redis_calls_total")
+        assert catalog.names == ["redis_clients", "redis_info", "redis_calls_total"]
         assert catalog.cells == ((0, 0), (0, 1), (1, 0))
         assert catalog.headers[2] == header(b"redis_calls_total", CALLS, Lane.STANDARD)
         assert catalog.part_names == ("info", "stats")
 
     def test_hidden_families_are_not_shown_and_the_others_keep_their_numbers(self) -> None:
         catalog = Catalog(self.PARTS, frozenset({"clients"}))
-        assert catalog.names == ("redis_info", "redis_calls_total")
+        assert catalog.names == ["redis_info", "redis_calls_total"]
         assert catalog.cells == ((0, 1), (1, 0))
 
     def test_a_family_of_two_parts_is_a_mistake_of_ours(self) -> None:
@@ -160,6 +162,70 @@ def metrics(*argv: str) -> MetricsOptions:
     return parse(argv, {}).metrics
 
 
+class Scripts(Collector):
+    name = "scripts"
+    help = "Families of any name."
+    lane = Lane.STANDARD
+    families = (gauge("script_result", "Help."),)
+    dynamic = True
+
+
+class TestDynamicFamilies:
+    """A family that is first seen in a poll takes a slot behind its part's own."""
+
+    @staticmethod
+    def make(admits: Callable[[str], bool] = lambda name: True) -> tuple[Catalog, Part]:
+        scripts = make_part("scripts", Lane.STANDARD, Scripts.families, namespace="redis", collector=Scripts())
+        return Catalog([part(CLIENTS), scripts], admits=admits), scripts
+
+    def test_it_is_shown_with_its_type_and_help(self) -> None:
+        catalog, scripts = self.make()
+        assert scripts.dynamic is not None
+        number = scripts.dynamic.number("active_users", "counter", "Users.", ["type"])
+        assert number == 1
+        place = catalog.names.index("redis_active_users")
+        assert catalog.headers[place] == b"# HELP redis_active_users Users. Lane: standard.\n# TYPE redis_active_users counter\n"
+        assert catalog.cells[place] == (1, number)
+        assert catalog.view(["redis_active_users"]) == ((catalog.headers[place],), ((1, 1),))
+
+    @pytest.mark.parametrize(("name", "label"), [("clients", "a"), ("script_result", "a"), ("not a name", "a"), ("fine", "not-a-label")])
+    def test_names_that_are_taken_or_none_are_refused(self, name: str, label: str) -> None:
+        _, scripts = self.make()
+        assert scripts.dynamic is not None
+        assert scripts.dynamic.number(name, "gauge", "Help.", [label]) is None
+
+    def test_those_not_to_be_shown_are_refused(self) -> None:
+        _, scripts = self.make(lambda name: name != "redis_secret")
+        assert scripts.dynamic is not None
+        assert scripts.dynamic.number("secret", "gauge", "Help.", []) is None
+        assert scripts.dynamic.number("open", "gauge", "Help.", []) is not None
+
+    def test_a_page_holds_what_was_written_before_and_after_a_label_was_new(self) -> None:
+        catalog, scripts = self.make()
+        assert scripts.dynamic is not None
+        writer = fastparse.Writer(scripts.rows, fastparse.Labels(b""))
+        number = scripts.dynamic.number("users", "gauge", "Users.", ["type"])
+        assert number is not None
+        writer.add(number, 1, ["admin"])
+        before = writer.block()
+        assert scripts.dynamic.number("users", "gauge", "Users.", ["zone"]) == number
+        assert scripts.dynamic.labels_of(number) == ("type", "zone")
+        writer = fastparse.Writer(scripts.rows, fastparse.Labels(b""))
+        writer.add(number, 2, ["", "b"])
+        after = writer.block()
+        blocks = [(block.samples, block.offsets) for block in (before, after)]
+        page = fastparse.Assembler(catalog.headers, catalog.cells, [[], blocks])
+        assert page.piece(page.size).decode().splitlines()[2:] == ['redis_users{type="admin"} 1', 'redis_users{type="",zone="b"} 2']
+
+    def test_there_are_so_many_and_no_more(self) -> None:
+        catalog, scripts = self.make()
+        assert scripts.dynamic is not None
+        numbers = [scripts.dynamic.number(f"n{i}", "gauge", "Help.", []) for i in range(SLOTS + 1)]
+        assert numbers == [*range(1, SLOTS + 1), None]
+        assert scripts.dynamic.number("n7", "gauge", "Help.", []) == 8
+        assert len(catalog.names) == 2 + SLOTS
+
+
 class TestHiddenFamilies:
     @pytest.mark.parametrize(
         ("handbook_names", "hidden"),
@@ -191,8 +257,9 @@ class TestHiddenFamilies:
         assert {family.name for family in Mixed.families} - hidden == shown
 
     def test_a_family_may_be_denied_by_itself(self) -> None:
-        assert is_denied(CLIENTS, metrics("--metrics.deny=redis_cli*"))
-        assert not is_denied(CLIENTS, metrics("--metrics.allow=other"))
+        assert is_denied("clients", metrics("--metrics.deny=redis_cli*"))
+        assert is_denied("redis_clients", metrics("--metrics.deny=cli*"))
+        assert not is_denied("clients", metrics("--metrics.allow=other"))
 
     def test_every_flag_has_a_family(self) -> None:
         assert GATED.keys() <= {family.name for collector in REGISTRY for family in collector.families}
@@ -255,7 +322,8 @@ class TestRegistered:
 
     def test_no_two_have_a_family_in_common(self) -> None:
         parts = [make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c) for c in REGISTRY]
-        assert len(Catalog(parts).names) == sum(len(c.families) for c in REGISTRY)
+        names = [name for name in Catalog(parts).names if name]
+        assert len(names) == sum(len(c.families) for c in REGISTRY)
 
     @pytest.mark.parametrize("family", [f for c in REGISTRY for f in c.families], ids=lambda family: family.name)
     def test_a_name_of_ours_says_what_it_is(self, family: Family) -> None:

@@ -492,6 +492,35 @@ class TestHistograms:
         assert text(Server({}).serve([hidden], known()), "it") == ""
 
 
+class TestDynamicFamilies:
+    @staticmethod
+    def written(labels: bytes, *calls: tuple[str, dict[str, str]]) -> tuple[list[bool], list[str]]:
+        class Scripts(Collector):
+            name = "scripts"
+            dynamic = True
+
+        made = make_part("scripts", Lane.FAST, [LENGTH], namespace="redis", collector=Scripts())
+        sheet = Sheet(made, fastparse.Labels(labels), Memory(), 0.0)
+        taken = [sheet.add_dynamic(name, "gauge", "Help.", 1.5, own) for name, own in calls]
+        return taken, sheet.block().samples.decode().splitlines()
+
+    def test_each_sample_has_its_labels_and_those_it_lacks_are_empty(self) -> None:
+        calls = [("users", {"type": "a"}), ("users", {"zone": "z"}), ("bad name", {})]
+        assert self.written(b'addr="h"', *calls) == (
+            [True, True, False],
+            ['redis_users{addr="h",type="a"} 1.5', 'redis_users{addr="h",type="",zone="z"} 1.5'],
+        )
+
+    def test_a_label_that_the_target_bears_is_left_off(self) -> None:
+        labels = b'addr="h",role="quo\\",odd=\\"te"'
+        assert self.written(labels, ("users", {"role": "mine", "odd": "b"})) == ([True], [f'redis_users{{{labels.decode()},odd="b"}} 1.5'])
+
+    def test_only_a_collector_that_says_so_may(self) -> None:
+        sheet = Sheet(SLOWLOG, fastparse.Labels(b""), known(), 0.0)
+        with pytest.raises(InternalError):
+            sheet.add_dynamic("users", "gauge", "Help.", 1, {})
+
+
 class TestSheet:
     """What a collector writes on."""
 

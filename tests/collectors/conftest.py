@@ -27,7 +27,14 @@ class Played:
     """A collector that was played to its end: what it asked, batch by batch, and what it wrote."""
 
     def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any) -> None:
-        self.part = make_part(collector.name, collector.lane, collector.families, namespace="redis", wanted_fields=collector.wanted_fields)
+        self.part = make_part(
+            collector.name,
+            collector.lane,
+            collector.families,
+            namespace="redis",
+            wanted_fields=collector.wanted_fields,
+            collector=collector,
+        )
         self.sheet = Sheet(self.part, label_forms(self.part, LABELS), Memory(), NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
         generator = collector.collect(facts, options, self.sheet)

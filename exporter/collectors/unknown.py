@@ -1,0 +1,69 @@
+"""Numbers of INFO that have no metric of their own, as they stand: what a newer server tells that nobody has named yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out
+from exporter.errors import ReplyError
+from exporter.model import Command, Facts, Field, Lane, Open, Pattern, Record, gauge
+
+FIELDS = gauge("exporter_unknown_info_fields", "Fields of INFO with a number and without a metric of their own.")
+HELP = "A field of INFO as the server tells it."
+
+_NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
+_ODD = re.compile(r"[^a-zA-Z0-9_]")
+
+
+class UnknownInfoCollector(Collector):
+    """`known` are the collectors whose families name what is known."""
+
+    name = "unknown"
+    help = "Fields of INFO that have no metric of their own."
+    lane = Lane.SLOW
+    families = (FIELDS,)
+    dynamic = True
+
+    def __init__(self, known: Iterable[Collector]) -> None:
+        keys: set[str] = set()
+        patterns: set[Pattern] = set()
+        for collector in known:
+            keys.update(collector.wanted_fields)
+            for family in collector.families:
+                match family.source:
+                    case Field() as field:
+                        keys.update((field.key, *field.also))
+                        keys.update(key for _, alternatives in field.labels for key in alternatives.split("|"))
+                    case Record() | Open() as records:
+                        patterns.add(records.pattern)
+        self._keys = frozenset(key.encode() for key in keys)
+        forms = (
+            f"{re.escape(each.prefix)}{'[0-9]+' if each.digits else '.+'}{re.escape(each.suffix)}"
+            for each in sorted(patterns, key=lambda pattern: (pattern.prefix, pattern.suffix))
+        )
+        # of several masters (KeyDB) each has its fields once more, with a number
+        self._known = re.compile("|".join([*forms, r"master_[0-9]+_.+"]).encode())
+
+    def enabled(self, options: Any) -> bool:
+        return bool(options.metrics.export_unknown_info)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+info",)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [text] = yield [Command.of("INFO")]
+        if isinstance(text, ReplyError):
+            raise text.as_target_error()
+        found = 0
+        for line in text.splitlines() if isinstance(text, bytes) else ():
+            key, colon, value = line.partition(b":")
+            if colon and _NUMBER.match(value) and not line.startswith(b"#") and not self._is_known(key):
+                found += 1
+                name = _ODD.sub("_", key.decode("utf-8", "replace"))
+                out.add_dynamic(f"info_{name}", "untyped", HELP, float(value) if b"." in value else int(value), {})
+        out.add(FIELDS, found)
+
+    def _is_known(self, key: bytes) -> bool:
+        return key in self._keys or self._known.fullmatch(key) is not None
