@@ -87,6 +87,7 @@ class App:
         dialer = Dialer(
             DialSettings(
                 set_client_name=redis.set_client_name,
+                ping=redis.ping_on_connect,
                 ca_file=redis.tls_ca_cert_file,
                 cert_file=redis.tls_client_cert_file,
                 key_file=redis.tls_client_key_file,
@@ -157,9 +158,6 @@ class App:
                 gate=self._gate,
                 scan_gate=self._scan_gate,
                 options=self._options,
-                label_mode=self._options.metrics.target_labels,
-                label_max=self._options.metrics.max_label_length,
-                timestamps=self._options.metrics.export_timestamps,
                 on_end=self._ended,
             )
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from exporter import fastparse
 from exporter.collector import Collector
@@ -238,12 +239,15 @@ def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tup
     return tuple((name.encode(), fastparse.escape(value.encode("utf-8", "replace"), label_max)) for name, value in pairs)
 
 
-def label_forms(part: Part, pairs: Sequence[tuple[bytes, bytes]]) -> fastparse.Labels:
-    """A target's labels for the families of one part. A label of the family itself wins over the target's of the same name."""
+def label_forms(part: Part, pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes] = MappingProxyType({})) -> fastparse.Labels:
+    """A target's labels for the families of one part. A label of the family itself wins over the target's of the same name.
+    `without` names a label that some families do not get."""
     names = {name for name, _ in pairs}
     special = {}
     for number, family in enumerate(part.families):
         clash = names.intersection(label.encode() for label in family.labels)
+        if family.name in without:
+            clash |= names & {without[family.name]}
         if family.kind is Kind.SUMMARY:
             clash |= names & {b"quantile"}
         if family.kind is Kind.HISTOGRAM:

@@ -15,7 +15,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -63,7 +63,7 @@ class Link(asyncio.Protocol):
     `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the socket;
     `opened_at` is monotonic seconds.
     `began_reply` says whether any byte came for the newest exchange: while it is False, the exchange may be repeated
-    on another link. `notes` are left by the greeting. Once `closed`, a link stays closed.
+    on another link. `notes` are left by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
     """
 
     def __init__(self, where: str, peer: str, max_reply_bytes: int = MAX_REPLY_BYTES) -> None:
@@ -73,6 +73,7 @@ class Link(asyncio.Protocol):
         self.opened_at = time.monotonic()
         self.began_reply = False
         self.notes: tuple[Note, ...] = ()
+        self.ping_s: float | None = None
         self._max_reply_bytes = max_reply_bytes
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -222,6 +223,7 @@ class DialSettings:
     """
 
     set_client_name: bool = True
+    ping: bool = False
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
@@ -270,6 +272,8 @@ class Dialer:
         try:
             await self._attach(link, sock, target, context, deadline)
             link.notes = await self._greet(link, target, deadline, named)
+            if self.settings.ping:
+                link.ping_s = await self._ping(link, deadline)
         except BaseException:
             link.close()
             sock.close()
@@ -326,16 +330,21 @@ class Dialer:
         greeting = Greeting(link.where, target, named=named and self.settings.set_client_name)
         if not greeting.commands:
             return ()
+        return greeting.judge(await self._ask(link, greeting.commands, deadline))
+
+    async def _ping(self, link: Link, deadline: float) -> float | None:
+        """Seconds that a PING took, None if the server will not have it."""
+        began_at = time.perf_counter()
+        [reply] = await self._ask(link, [Command.of("PING")], deadline)
+        return None if isinstance(reply, ReplyError) else time.perf_counter() - began_at
+
+    async def _ask(self, link: Link, commands: Sequence[Command], deadline: float) -> list[Reply]:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
-        link.exchange(
-            pack(greeting.commands),
-            len(greeting.commands),
-            lambda outcome: None if answered.done() else answered.set_result(outcome),
-        )
+        link.exchange(pack(commands), len(commands), lambda outcome: None if answered.done() else answered.set_result(outcome))
         replies = await _before(deadline, link.where, "after connecting", answered)
         if isinstance(replies, TargetError):
             raise replies
-        return greeting.judge(replies)
+        return replies
 
 
 def endpoint(host: str, port: int) -> str:

@@ -37,7 +37,7 @@ class Call:
 class Line:
     """See the module. `make` gives the poll at its beginning, from wall-clock and monotonic time; `on_end` is told every end.
 
-    `connect_s` is how long the newest dial took, `notes` what its greeting left. A connection is made anew at an age of
+    `connect_s` is how long the newest dial took, `notes` and `ping_s` what its greeting left. A connection is made anew at an age of
     `max_age_s` less up to a fifth of it, by `phase` (0 to 1): so a fleet does not reconnect all at once.
     """
 
@@ -47,6 +47,7 @@ class Line:
         self.target = target
         self.connect_s = 0.0
         self.notes: tuple[Note, ...] = ()
+        self.ping_s: float | None = None
         self._dialer = dialer
         self._gate = gate
         self._memory = memory
@@ -163,6 +164,7 @@ class Line:
             now = self._end_dial(began_at)
             self._link = link
             self.notes = link.notes
+            self.ping_s = link.ping_s
             if Note.UNNAMED in link.notes:
                 self._memory.refuse(SET_NAME.name, ReplyError(Note.UNNAMED.value), now)
             self._link_until = now + self._max_age_s

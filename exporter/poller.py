@@ -13,7 +13,7 @@ decide by its facts. A collector that raises loses its own block and no other; I
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -77,7 +77,7 @@ def names_in(text: bytes) -> frozenset[str]:
 class Sheet:
     """What a collector writes on: the `Out` of its contract."""
 
-    __slots__ = ("_block", "_labels", "_memory", "_part", "_writer", "databases", "memory", "now", "spent_s")
+    __slots__ = ("_block", "_labels", "_memory", "_part", "_read", "_writer", "databases", "memory", "now", "spent_s")
 
     def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float) -> None:
         self.now = now
@@ -88,6 +88,7 @@ class Sheet:
         self._labels = labels
         self._memory = memory
         self._block: fastparse.Block | None = None
+        self._read: tuple[bytes, int] | None = None
         self._writer: fastparse.Writer | None = None
 
     @property
@@ -108,6 +109,7 @@ class Sheet:
         if order is None:
             order = orders[self._part.name] = fastparse.LineOrder()
         self._block = plan.read(text, self._labels, order, self.now, fill)
+        self._read = (text, fill)
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         number = self._part.numbers[family.name]
@@ -142,6 +144,13 @@ class Sheet:
             self._writer = fastparse.Writer(self._part.rows, self._labels, self._part.label_max)
         return self._writer
 
+    def relabel(self, labels: fastparse.Labels) -> None:
+        """Write with other labels, what was read of INFO too."""
+        self._labels = labels
+        if self._read is not None:
+            self._block = None
+            self.info(*self._read)
+
     def block(self) -> fastparse.Block:
         if self._writer is None:
             return self._block or fastparse.Writer(self._part.rows, self._labels).block()
@@ -166,10 +175,18 @@ class _Run:
 
 class Poll:
     """See the module. `labels` maps a part's name to the target's labels as they stand before its families' own;
-    `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning."""
+    `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `on_facts` is told what INFO says, and tells
+    whether the `labels` are others by that."""
 
     def __init__(
-        self, parts: Sequence[Part], memory: Memory, labels: Mapping[str, fastparse.Labels], options: Any, now: float, clock: float
+        self,
+        parts: Sequence[Part],
+        memory: Memory,
+        labels: Mapping[str, fastparse.Labels],
+        options: Any,
+        now: float,
+        clock: float,
+        on_facts: Callable[[Facts], bool] = lambda facts: False,
     ) -> None:
         self.blocks: dict[str, fastparse.Block] = {}
         self.failures: dict[str, TargetError] = {}  # by part
@@ -181,7 +198,9 @@ class Poll:
         self._options = options
         self._now = now
         self._clock = clock
+        self._on_facts = on_facts
         self._runs: list[_Run] = []
+        self._receiving: list[_Run] = []
         self._sent: list[Command] = []
         self._next: list[Command] = []
 
@@ -200,6 +219,7 @@ class Poll:
             if isinstance(reply, ReplyError) and reply.unsupported and command.name != INFO:
                 self._memory.refuse(command.name, reply, self._clock)
         runs, self._runs = self._runs, []
+        self._receiving = runs
         for run in runs:
             run.sheet.spent_s = spent_s
             self._advance(run, [replies[place] if isinstance(place, int) else place for place in run.places])
@@ -265,6 +285,10 @@ class Poll:
         if memory.facts is None or sheet.field_texts != memory.fields or sheet.databases != memory.facts.databases:
             memory.learn(make_facts(sheet.fields, sheet.databases))
             memory.fields = sheet.field_texts
+        assert memory.facts is not None
+        if self._on_facts(memory.facts):
+            for run in self._receiving:
+                run.sheet.relabel(self._labels[run.part.name])
 
     def _fail(self, run: _Run, error: Exception) -> None:
         if not isinstance(error, TargetError):

@@ -35,6 +35,8 @@ STALE = gauge("exporter_snapshot_stale", "1 if the newest snapshot of a lane is 
 POLLS = counter("exporter_target_polls_total", "Polls of the target that ended, well or not.", labels=("lane",))
 FAILURES = counter("exporter_target_poll_failures_total", "Polls of the target that failed.", labels=("reason",))
 SKIPPED = counter("exporter_target_polls_skipped_total", "Polls that were due while the one before still ran.", labels=("lane",))
+PING = gauge("exporter_last_scrape_ping_time_seconds", "How long a PING took on the newest connection.", dialect=Dialect.GO)
+REFUSED = gauge("exporter_target_series_refused", "How many samples of the newest polls were refused by a limit on series.")
 SERIES = gauge("exporter_target_series", "How many samples the target's newest snapshots hold.")
 DROPPED = counter("exporter_target_values_dropped_total", "Values of the target's replies that were no numbers.")
 SUCCESS = gauge("exporter_collector_success", "1 if the collector's newest run went well, else 0.", labels=("collector",))
@@ -45,6 +47,7 @@ FAMILIES = (
     DOWN,
     DURATION,
     CONNECT,
+    PING,
     ERROR,
     LAST_SUCCESS,
     STALE,
@@ -52,11 +55,15 @@ FAMILIES = (
     FAILURES,
     SKIPPED,
     SERIES,
+    REFUSED,
     DROPPED,
     SUCCESS,
     SUPPORTED,
 )
 
+
+#: they are about connecting, and have no label of the role it led to
+ROLELESS = (CONNECT, PING)
 
 _NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
 _LANES = {lane: (lane.value,) for lane in Lane}
@@ -84,12 +91,14 @@ class Vitals:
     reason: str = ""
     duration_s: float = 0.0
     connect_s: float = 0.0
+    ping_s: float | None = None  # None: no PING was sent, or it was refused
     series: int = 0
+    refused: int = 0
     dropped: int = 0
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
-    _heads: fastparse.Heads | None = field(default=None, repr=False)
+    _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -104,10 +113,10 @@ class Vitals:
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
     def render(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
-        """All series about the target, as the part's block. `labels` are the same every time."""
-        if self._heads is None:
-            self._heads = fastparse.Heads(part.rows, labels)
-        return self._heads.block([((_NUMBERS[name], values), value) for name, values, value in self._samples()])
+        """All series about the target, as the part's block. `labels` are the same object nearly every time."""
+        if self._heads is None or self._heads[0] is not labels:
+            self._heads = (labels, fastparse.Heads(part.rows, labels))
+        return self._heads[1].block([((_NUMBERS[name], values), value) for name, values, value in self._samples()])
 
     def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         """In the order of `FAMILIES`."""
@@ -118,6 +127,8 @@ class Vitals:
                 yield DOWN.name, (self.reason,), 1
             yield DURATION.name, (), round(self.duration_s, 6)
             yield CONNECT.name, (), round(self.connect_s, 6)
+            if self.ping_s is not None:
+                yield PING.name, (), round(self.ping_s, 6)
             yield ERROR.name, (self.reason,), int(not self.up)
         for label, count in lanes:
             if count.succeeded_at is not None:
@@ -133,6 +144,8 @@ class Vitals:
             if count.skipped:
                 yield SKIPPED.name, label, count.skipped
         yield SERIES.name, (), self.series
+        if self.refused:
+            yield REFUSED.name, (), self.refused
         if self.dropped:
             yield DROPPED.name, (), self.dropped
         for name, (success, _) in self.collectors.items():

@@ -13,23 +13,25 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from exporter import fastparse
+from exporter.caps import Caps
 from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer
 from exporter.errors import AuthError, CancelledPollError, DeadlineError, TargetError
 from exporter.greeting import Note
 from exporter.line import Call, Line
-from exporter.model import Lane, Snapshot, Target
+from exporter.model import Facts, Lane, Snapshot, Target
+from exporter.options import Options
 from exporter.pace import Gate, Pace
 from exporter.poller import Memory, Poll
 from exporter.store import Store
 from exporter.targets import redact
-from exporter.vitals import LaneCount, Vitals
+from exporter.vitals import ROLELESS, LaneCount, Vitals
 
 #: a turn that comes so little before the deadline of the poll under way finds it over
 EARLY_S = 0.02
+ROLE_LABEL = b"instance_role"
 #: turns over which the first scans of a fleet are spread
 SCAN_SPREAD = 4
 
@@ -59,10 +61,7 @@ class Watch:
         store: Store,
         gate: Gate,
         scan_gate: Gate | None = None,
-        options: Any,
-        label_mode: str = "auto",
-        label_max: int = 1024,
-        timestamps: bool = False,
+        options: Options,
         on_end: Callable[[Watch, Ended], None] = lambda watch, ended: None,
     ) -> None:
         self.target = target
@@ -77,11 +76,20 @@ class Watch:
         self._parts = [part for part in parts if part.lane is not Lane.SCAN]
         self._scan_parts = [part for part in parts if part.lane is Lane.SCAN]
         self._vitals_part = vitals_part
-        pairs = target_labels(target, label_mode, label_max)
-        self._labels = {part.name: label_forms(part, pairs) for part in (*parts, vitals_part)}
+        metrics = options.metrics
+        pairs = target_labels(target, metrics.target_labels, metrics.max_label_length)
+        if metrics.append_instance_role_label:
+            pairs = tuple(pair for pair in pairs if pair[0] != ROLE_LABEL)
+        self._all_parts = (*parts, vitals_part)
+        self._label_pairs = pairs
+        self._plain_labels = {part.name: label_forms(part, pairs) for part in self._all_parts}
+        #: those that are written, with the role where that is asked for
+        self._labels = dict(self._plain_labels)
+        self._role = ""
         #: before the label `lane`, which wins over a configured one of that name
         self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
-        self._timestamps = timestamps
+        self._caps = Caps(metrics.max_series_per_target, metrics.max_series_per_family)
+        self._run_id = ""
         self._dialer = dialer
         self._store = store
         self._options = options
@@ -103,7 +111,8 @@ class Watch:
     # -- what others see
 
     def labels_of(self, part: str) -> fastparse.Labels:
-        return self._labels[part]
+        """What a page without the target's labels leaves off: all but the role."""
+        return self._plain_labels[part]
 
     @property
     def up(self) -> bool | None:
@@ -170,7 +179,23 @@ class Watch:
     def _start(self) -> None:
         lanes = self._due_lanes()
         self._polling = [part for part in self._parts if part.lane in lanes]
-        self._line.start(lambda wall, now: Poll(self._polling, self.memory, self._labels, self._options, wall, now), self.pace.deadline_s)
+        self._line.start(lambda wall, now: self._new_poll(self._polling, wall, now), self.pace.deadline_s)
+
+    def _new_poll(self, parts: Sequence[Part], wall: float, now: float) -> Poll:
+        return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn)
+
+    def _learn(self, facts: Facts) -> bool:
+        """What INFO has just told. Whether the labels have changed by it."""
+        if facts.run_id != self._run_id:
+            self._run_id = facts.run_id
+            self._caps.forget()
+        if not self._options.metrics.append_instance_role_label or facts.role == self._role:
+            return False
+        self._role = facts.role
+        pairs = (*self._label_pairs, (ROLE_LABEL, fastparse.escape(self._role.encode())))
+        for part in self._all_parts:
+            self._labels[part.name] = label_forms(part, pairs, {family.name: ROLE_LABEL for family in ROLELESS})
+        return True
 
     def _first_scan(self) -> int:
         """Soon, for nothing is known until then; but not of all targets at once."""
@@ -182,9 +207,7 @@ class Watch:
             self._due_at[Lane.SCAN] += self.pace.every[Lane.SCAN]
             return
         self._due_at[Lane.SCAN] = self._ticks + self.pace.every[Lane.SCAN]
-        self._scan_line.start(
-            lambda wall, now: Poll(self._scan_parts, self.memory, self._labels, self._options, wall, now), self.pace.scan_deadline_s
-        )
+        self._scan_line.start(lambda wall, now: self._new_poll(self._scan_parts, wall, now), self.pace.scan_deadline_s)
 
     # -- the target's name
 
@@ -215,6 +238,7 @@ class Watch:
         if not isinstance(call.error, CancelledPollError):
             self.notes = self._line.notes
             self.vitals.connect_s = self._line.connect_s
+            self.vitals.ping_s = self._line.ping_s
             self.vitals.duration_s = duration_s
             self._last_began_at = call.began_at
             for lane in {part.lane for part in parts}:
@@ -267,11 +291,7 @@ class Watch:
                 lane = vitals.lanes[part.lane]
                 lane.succeeded_at = call.wall_at
                 lane.stale = False
-        vitals.series = sum(
-            snapshot.series
-            for part in (*self._parts, *self._scan_parts)
-            if (snapshot := self._store.get(self.target.addr, part.name)) is not None
-        )
+        vitals.series, vitals.refused = self._caps.series, self._caps.refused
 
     def _note_collector(self, name: str, failure: TargetError | None, supported: bool) -> None:
         """How a collector fared. The log is told when it goes from well to ill, not of a command that the server refuses."""
@@ -300,22 +320,13 @@ class Watch:
             self._line.drop()  # a password that was set meanwhile is sent by the next greeting
 
     def _put(self, part: Part, block: fastparse.Block, call: Call, expires_at: float) -> None:
-        samples, offsets = block.samples, block.offsets
-        if self._timestamps:
+        addr = self.target.addr
+        before = self._store.get(addr, part.name)
+        rendered = (block.samples, block.offsets, block.series)
+        samples, offsets, series = self._caps.admit(part.name, rendered, None if before is None else (before.samples, before.offsets))
+        if self._options.metrics.export_timestamps:
             samples, offsets = fastparse.stamp(samples, offsets, round(call.wall_at * 1000))
-        self._store.put(
-            Snapshot(
-                self.target.addr,
-                part.name,
-                part.lane,
-                samples,
-                offsets,
-                block.series,
-                call.began_at,
-                call.wall_at,
-                expires_at,
-            )
-        )
+        self._store.put(Snapshot(addr, part.name, part.lane, samples, offsets, series, call.began_at, call.wall_at, expires_at))
 
     def _tell(self) -> None:
         """Render the series about the target anew."""

@@ -54,9 +54,14 @@ class CountingDialer(Dialer):
 class Lookout:
     """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's polls ended."""
 
-    def __init__(self, collectors: Sequence[Collector] = REGISTRY, *, limit: int = 100, stale_policy: str = "drop") -> None:
+    def __init__(
+        self, collectors: Sequence[Collector] = REGISTRY, *, argv: Sequence[str] = (), limit: int = 100, stale_policy: str = "drop"
+    ) -> None:
+        self._options = parse(argv, {})
         self.parts = [
-            make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c) for c in collectors
+            make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c)
+            for c in collectors
+            if c.enabled(self._options)
         ]
         self.vitals_part = vitals_part("redis")
         self.part_names = [part.name for part in (self.vitals_part, *self.parts)]
@@ -65,7 +70,6 @@ class Lookout:
         self.dialer = CountingDialer()
         self.ended: dict[str, list[Ended]] = {}
         self._made: list[Watch] = []
-        self._options = parse([], {})
 
     def watch(
         self,

@@ -25,7 +25,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_text"),
     ("_clients", "_pages"),
-    ("_fastparse", "_slowparse", "dynamic", "errors", "forms", "logs", "model"),
+    ("_fastparse", "_slowparse", "caps", "dynamic", "errors", "forms", "logs", "model"),
     ("collector", "fastparse", "greeting", "options", "pace", "store", "targets"),
     ("collectors", "commandline", "connection", "selfmetrics"),
     ("nodes",),

@@ -9,7 +9,7 @@ from exporter import fastparse
 from exporter.catalog import label_forms
 from exporter.errors import REASONS
 from exporter.model import Lane
-from exporter.vitals import FAMILIES, LaneCount, Vitals, vitals_part
+from exporter.vitals import CONNECT, FAMILIES, LaneCount, Vitals, vitals_part
 
 PART = vitals_part("redis")
 PAIRS = ((b"addr", b"h"), (b"reason", b"configured"))
@@ -125,7 +125,8 @@ class TestRender:
 
     def test_every_family_can_be_told(self, up: Vitals) -> None:
         up.fail("dns")
-        up.lanes[Lane.FAST].skipped = up.dropped = 1
+        up.lanes[Lane.FAST].skipped = up.dropped = up.refused = 1
+        up.ping_s = 0.001
         up.collectors = {"info": (True, True)}
         samples = told(up)
         assert names(samples) == {family.name for family in FAMILIES}
@@ -139,6 +140,13 @@ class TestRender:
             ("exporter_target_series", ()),
             ("exporter_target_polls_total", ("fast",)),
         }
+
+    def test_with_other_labels_when_those_have_changed(self, up: Vitals) -> None:
+        for role in (b"master", b"slave"):
+            labels = label_forms(PART, [(b"instance_role", role)], {CONNECT.name: b"instance_role"})
+            text = up.render(PART, labels).samples
+            assert b'redis_up{instance_role="%s"} 1\n' % role in text
+            assert b"redis_exporter_last_scrape_connect_time_seconds 0.5\n" in text
 
     def test_a_configured_label_gives_way_to_the_familys_own(self, up: Vitals) -> None:
         up.fail("dns")

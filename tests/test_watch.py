@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +13,10 @@ from typing import Any, ClassVar
 import pytest
 import redis
 
+from exporter import fastparse
 from exporter.collector import Batches, Collector, Out
 from exporter.collectors.info import InfoCollector
+from exporter.connection import DialSettings
 from exporter.errors import CancelledPollError, DnsError, ReplyError
 from exporter.model import Command, Facts, Lane, gauge
 from exporter.watch import Watch
@@ -790,6 +793,95 @@ class TestRefusedCommands:
         await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_keys") == 0)
         assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 1
         assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 1
+
+
+class TestRoleLabel:
+    async def test_every_series_bears_the_role_that_info_tells(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        master, server = redis_server(), redis_server()
+        lookout = make_lookout(argv=["--append-instance-role-label"])
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert roles(lookout, watch) == {"master"}
+        server.ask("REPLICAOF", "127.0.0.1", master.port)
+        await lookout.poll(watch)
+        assert roles(lookout, watch, "info", "target") == {"slave"}
+        await lookout.poll_until(watch, lambda: roles(lookout, watch) == {"slave"})
+
+    async def test_while_it_is_down_the_role_is_the_one_it_had(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        lookout = make_lookout(argv=["--append-instance-role-label"])
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        server.kill()
+        await lookout.poll(watch)
+        assert b'redis_up{addr="%s",instance_role="master"} 0\n' % watch.target.addr.encode() in served(lookout, watch, "target")
+
+    async def test_a_page_without_the_targets_labels_has_it(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        lookout = make_lookout(argv=["--append-instance-role-label"])
+        watch = lookout.watch(redis_server().port, labels=(("instance_role", "mine"),))
+        await lookout.poll(watch)
+        snapshot = lookout.store.get(watch.target.addr, "info")
+        assert snapshot is not None
+        samples, _ = fastparse.unlabel(snapshot.samples, snapshot.offsets, watch.labels_of("info"))
+        assert b'\nredis_hz{instance_role="master"} 10\n' in samples
+
+
+def served(lookout: Lookout, watch: Watch, *parts: str) -> bytes:
+    snapshots = [lookout.store.get(watch.target.addr, part) for part in parts or lookout.part_names]
+    return b"".join(snapshot.samples for snapshot in snapshots if snapshot is not None)
+
+
+def roles(lookout: Lookout, watch: Watch, *parts: str) -> set[str]:
+    """The roles that series are labelled with; "" for one that has none. Those about connecting have none."""
+    lines = [line for line in served(lookout, watch, *parts).decode().splitlines() if "_connect_time_" not in line]
+    return {found[1] if (found := re.search(r'instance_role="(\w*)"', line)) else "" for line in lines}
+
+
+class TestCaps:
+    async def test_series_beyond_the_limit_are_refused_and_counted(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        lookout = make_lookout(argv=["--max-series-per-target=200"])
+        server = redis_server()
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        shown = set(lookout.series(watch))
+        refused = lookout.value(watch, "redis_exporter_target_series_refused")
+        assert lookout.value(watch, "redis_exporter_target_series") == 200
+        assert refused is not None
+        server.ask("SELECT", 0)
+        server.ask("HSET", "a", "b", "c")
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_exporter_target_series_refused") > refused)
+        assert {key for key in lookout.series(watch) if not key[0].startswith("redis_exporter_")} == {
+            key for key in shown if not key[0].startswith("redis_exporter_")
+        }
+        server.kill()
+        server.start()
+        await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_uptime_in_seconds") == 0)
+        assert lookout.value(watch, "redis_exporter_target_series") == 200
+
+
+class TestPing:
+    async def test_is_timed_once_for_each_connection(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        lookout = make_lookout()
+        server = redis_server()
+        plain = lookout.watch(server.port)
+        await lookout.poll(plain)
+        assert lookout.value(plain, "redis_exporter_last_scrape_ping_time_seconds") is None
+        lookout.dialer.settings = DialSettings(ping=True)
+        server.ask("CONFIG", "RESETSTAT")
+        watch = lookout.watch(server.port, name="redis://again:6379")
+        for _ in range(3):
+            await lookout.poll(watch)
+        assert 0 < lookout.value(watch, "redis_exporter_last_scrape_ping_time_seconds") < AMPLE_S
+        assert b"cmdstat_ping:calls=1," in server.ask("INFO", "commandstats")
+
+    async def test_one_that_is_refused_costs_its_figure_only(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        lookout = make_lookout()
+        lookout.dialer.settings = DialSettings(ping=True)
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get")
+        watch = lookout.watch(server.port, user="watcher", password=SECRET)
+        await lookout.poll(watch)
+        assert_up(lookout, watch)
+        assert lookout.value(watch, "redis_exporter_last_scrape_ping_time_seconds") is None
 
 
 class Counts(Collector):
