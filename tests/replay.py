@@ -1,0 +1,139 @@
+"""Servers of other versions than the one at hand, as far as their recorded replies go: on a real socket, every command counted.
+
+A command that has no recorded reply is answered as that version answers one that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from tests.servers import Conversation
+
+DATA = Path(__file__).parent / "data"
+VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
+SENTINELS = sorted(path.name for path in DATA.iterdir() if (path / "sentinel_info.txt").exists())
+#: section of INFO → how its lines begin
+SECTIONS = {"commandstats": b"cmdstat_", "errorstats": b"errorstat_", "latencystats": b"latency_percentiles_usec_"}
+
+
+def resp(value: Any) -> bytes:
+    """A reply as it goes over the wire (RESP2)."""
+    match value:
+        case None:
+            return b"$-1\r\n"
+        case int():
+            return b":%d\r\n" % value
+        case str():
+            return resp(value.encode("utf-8", "surrogateescape"))
+        case bytes():
+            return b"$%d\r\n%s\r\n" % (len(value), value)
+        case list():
+            return b"*%d\r\n%s" % (len(value), b"".join(map(resp, value)))
+    raise TypeError(f"{value!r} is no reply")
+
+
+class Replay:
+    """A script for a `ScriptedServer`. `errors` counts the commands that were answered by an error, `asked` all of them."""
+
+    def __init__(self, version: str, *, sentinel: bool = False) -> None:
+        self.version = version
+        self.errors: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+        self._folder = DATA / version
+        self._sentinel = sentinel
+        self._handlers: dict[str, Callable[..., bytes]] = {
+            "CLIENT": self._client,
+            "PING": lambda: b"+PONG\r\n",
+            "SELECT": lambda db: b"+OK\r\n",
+            "INFO": self._info,
+            "SLOWLOG": self._slowlog,
+            "LATENCY": lambda what, *more: self._recorded(f"latency_{what.lower()}"),
+            "CONFIG": self._config,
+            "COMMANDLOG": self._commandlog,
+            "MEMORY": lambda what: self._recorded(f"memory_{what.lower()}"),
+            "ACL": lambda what, *more: self._recorded(f"acl_{what.lower()}"),
+            "CLUSTER": lambda what: self._recorded(f"cluster_{what.lower()}"),
+        }
+        if sentinel:
+            self._handlers = {name: self._handlers[name] for name in ("CLIENT", "PING", "INFO")} | {"SENTINEL": self._ask_sentinel}
+
+    def __call__(self, talk: Conversation) -> None:
+        while True:
+            words = [word.decode("utf-8", "surrogateescape") for word in talk.command()]
+            name = " ".join([words[0].upper(), *words[1:2]])
+            self.asked[name] += 1
+            reply = self._reply(words)
+            if reply.startswith(b"-"):
+                self.errors[name] += 1
+            talk.send(reply)
+
+    def _reply(self, words: list[str]) -> bytes:
+        handler = self._handlers.get(words[0].upper())
+        try:
+            return handler(*words[1:]) if handler is not None else self._unknown()
+        except (FileNotFoundError, TypeError):
+            return self._unknown()
+
+    @staticmethod
+    def _unknown() -> bytes:
+        return b"-ERR unknown command\r\n"
+
+    @property
+    def _several(self) -> bool:
+        """Whether INFO takes several sections and CONFIG GET several keys: from 7.0 on."""
+        return self.version.startswith("valkey") or (self.version.startswith("redis-") and int(self.version[6]) >= 7)
+
+    def _recorded(self, name: str) -> bytes:
+        refused = self._folder / f"{name}.error.txt"
+        if refused.exists():
+            return refused.read_bytes().rstrip() + b"\r\n"
+        text = self._folder / f"{name}.txt"
+        if text.exists():
+            return resp(text.read_bytes())
+        return resp(json.loads((self._folder / f"{name}.json").read_text(errors="surrogateescape")))
+
+    def _client(self, what: str, *more: str) -> bytes:
+        if what.upper() == "LIST":
+            return self._recorded("client_list")
+        if what.upper() == "SETNAME":
+            return b"+OK\r\n"
+        return self._unknown()
+
+    def _info(self, *sections: str) -> bytes:
+        if len(sections) > 1 and not self._several:
+            return b"-ERR syntax error\r\n"
+        if not sections or sections == ("default",):
+            return resp((self._folder / ("sentinel_info.txt" if self._sentinel else "info_default.txt")).read_bytes())
+        if sections == ("modules",):
+            return self._recorded("info_modules")
+        starts = tuple(SECTIONS[section.lower()] for section in sections)
+        lines = (self._folder / "info_all.txt").read_bytes().splitlines(keepends=True)
+        return resp(b"".join(line for line in lines if line.startswith(starts)))
+
+    def _slowlog(self, what: str, count: str = "10") -> bytes:
+        if what.upper() == "LEN":
+            return resp(int((self._folder / "slowlog_len").read_text()))
+        return resp(json.loads((self._folder / "slowlog_get.json").read_text(errors="surrogateescape"))[: int(count)])
+
+    def _commandlog(self, what: str, *more: str) -> bytes:
+        kind = more[-1].replace("-", "_")
+        entries = json.loads((self._folder / f"commandlog_{kind}.json").read_text(errors="surrogateescape"))
+        return resp(len(entries) if what.upper() == "LEN" else entries[: int(more[0])])
+
+    def _config(self, what: str, *patterns: str) -> bytes:
+        if what.upper() != "GET" or (len(patterns) > 1 and not self._several):
+            return b"-ERR wrong number of arguments for CONFIG GET\r\n"
+        pairs = json.loads((self._folder / "config_get.json").read_text(errors="surrogateescape"))
+        chosen = [[key, value] for key, value in zip(pairs[::2], pairs[1::2], strict=True) if any(fnmatchcase(key, p) for p in patterns)]
+        return resp([text for pair in chosen for text in pair])
+
+    def _ask_sentinel(self, what: str, *more: str) -> bytes:
+        name = what.lower().replace("replicas", "slaves")
+        if name == "config":
+            return self._recorded("sentinel_config_get")
+        return self._recorded(f"sentinel_{name}")
