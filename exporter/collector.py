@@ -65,6 +65,8 @@ class Collector:
     families: ClassVar[tuple[Family, ...]]
     #: keys of INFO whose text `Out.fields` gives back
     wanted_fields: ClassVar[tuple[str, ...]] = ()
+    #: whether the same replies as in the poll before mean the same block as then: nothing in it depends on the time
+    repeatable: ClassVar[bool] = False
     #: whether it writes with `Out.add_dynamic`
     dynamic: ClassVar[bool] = False
     #: collectors of one memory name share what they remember of a target; "": nobody shares it

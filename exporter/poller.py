@@ -30,6 +30,17 @@ INFO = "INFO"
 REPROBE_S = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """What one part's collector was told in its only batch, and what it made of that."""
+
+    facts: Facts | None
+    labels: fastparse.Labels
+    commands: Sequence[Command]
+    replies: Sequence[Reply]
+    block: fastparse.Block
+
+
 @dataclass(slots=True)
 class Memory:
     """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
@@ -43,6 +54,7 @@ class Memory:
     orders: dict[str, fastparse.LineOrder] = field(default_factory=dict)
     refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
     collectors: dict[str, Any] = field(default_factory=dict)  # what they remember themselves, by their memory's name
+    repeats: dict[str, _Repeat] = field(default_factory=dict)  # by part
 
     def of(self, collector: Collector) -> Any:
         name = collector.memory_name or collector.name
@@ -77,7 +89,7 @@ def names_in(text: bytes) -> frozenset[str]:
 class Sheet:
     """What a collector writes on: the `Out` of its contract."""
 
-    __slots__ = ("_block", "_labels", "_memory", "_part", "_read", "_writer", "databases", "memory", "now", "spent_s")
+    __slots__ = ("_block", "_memory", "_part", "_read", "_writer", "databases", "labels", "memory", "now", "spent_s")
 
     def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float) -> None:
         self.now = now
@@ -85,7 +97,7 @@ class Sheet:
         self.memory = None if part.collector is None else memory.of(part.collector)
         self.databases: int | None = None
         self._part = part
-        self._labels = labels
+        self.labels = labels
         self._memory = memory
         self._block: fastparse.Block | None = None
         self._read: tuple[bytes, int] | None = None
@@ -108,7 +120,7 @@ class Sheet:
         order = orders.get(self._part.name)
         if order is None:
             order = orders[self._part.name] = fastparse.LineOrder()
-        self._block = plan.read(text, self._labels, order, self.now, fill)
+        self._block = plan.read(text, self.labels, order, self.now, fill)
         self._read = (text, fill)
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
@@ -131,7 +143,7 @@ class Sheet:
         dynamic = self._part.dynamic
         if dynamic is None:
             raise InternalError(f"{self._part.name}: its collector is not marked as dynamic")
-        borne = names_in(self._labels.text)
+        borne = names_in(self.labels.text)
         own = {label: text for label, text in labels.items() if label not in borne}
         number = dynamic.number(name, kind, help, own)
         if number is None:
@@ -141,19 +153,19 @@ class Sheet:
 
     def _writing(self) -> fastparse.Writer:
         if self._writer is None:
-            self._writer = fastparse.Writer(self._part.rows, self._labels, self._part.label_max)
+            self._writer = fastparse.Writer(self._part.rows, self.labels, self._part.label_max)
         return self._writer
 
     def relabel(self, labels: fastparse.Labels) -> None:
         """Write with other labels, what was read of INFO too."""
-        self._labels = labels
+        self.labels = labels
         if self._read is not None:
             self._block = None
             self.info(*self._read)
 
     def block(self) -> fastparse.Block:
         if self._writer is None:
-            return self._block or fastparse.Writer(self._part.rows, self._labels).block()
+            return self._block or fastparse.Writer(self._part.rows, self.labels).block()
         if self._block is not None:
             self._writer.merge(self._block)
         return self._writer.block()
@@ -162,7 +174,7 @@ class Sheet:
 class _Run:
     """One collector under way: its generator, and where in the batch its replies will be."""
 
-    __slots__ = ("generator", "part", "places", "refused", "sheet")
+    __slots__ = ("batches", "commands", "generator", "part", "places", "refused", "replies", "sheet")
 
     def __init__(self, part: Part, generator: Batches, sheet: Sheet) -> None:
         self.part = part
@@ -171,6 +183,9 @@ class _Run:
         #: for each command of its batch: its place among those sent, or the remembered refusal
         self.places: list[int | ReplyError] = []
         self.refused: bool | None = None  # whether every command so far was; None: nothing was asked
+        self.batches = 0
+        self.commands: Sequence[Command] = ()  # of the newest batch
+        self.replies: Sequence[Reply] = ()  # to it
 
 
 class Poll:
@@ -241,6 +256,8 @@ class Poll:
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
         """Let a collector go on to its next batch, or to its end. Refused commands are answered from memory."""
         while True:
+            if replies is not None and run.batches == 1 and self._repeats(run, replies):
+                return
             if replies:
                 run.refused = run.refused is not False and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
             try:
@@ -252,11 +269,31 @@ class Poll:
             except Exception as error:  # one collector's mistake is no other's loss
                 self._fail(run, error)
                 return
+            run.batches += 1
+            run.commands = commands
             if any(isinstance(place, int) for place in places):
                 run.places = places
                 self._runs.append(run)
                 return
             replies = list(places)
+
+    def _repeats(self, run: _Run, replies: Sequence[Reply]) -> bool:
+        """Whether a collector was told what it was told in the poll before, so that its block stands as it is."""
+        if not run.part.collector or not run.part.collector.repeatable:
+            return False
+        run.replies = replies
+        before = self._memory.repeats.get(run.part.name)
+        if (
+            before is None
+            or before.replies != replies
+            or before.facts is not self._memory.facts
+            or before.labels is not run.sheet.labels
+            or before.commands != run.commands
+        ):
+            return False
+        run.generator.close()
+        self.blocks[run.part.name] = before.block
+        return True
 
     def _place(self, command: Command) -> int | ReplyError:
         refusal = self._memory.refusal(command.name, self._clock) if self._memory.refused else None
@@ -275,10 +312,20 @@ class Poll:
         try:
             if run.part.name == INFO_PART:
                 self._learn(run.sheet)
-            self.blocks[run.part.name] = run.sheet.block()
+            block = self.blocks[run.part.name] = run.sheet.block()
             self._note_support(run)
+            if run.part.collector is not None and run.part.collector.repeatable:
+                self._remember(run, block)
         except Exception as error:
             self._fail(run, error)
+
+    def _remember(self, run: _Run, block: fastparse.Block) -> None:
+        """For the next poll; not where a second batch was asked, or something was refused."""
+        repeats = self._memory.repeats
+        if run.batches == 1 and not any(isinstance(reply, ReplyError) for reply in run.replies):
+            repeats[run.part.name] = _Repeat(self._memory.facts, run.sheet.labels, run.commands, run.replies, block)
+        else:
+            repeats.pop(run.part.name, None)
 
     def _learn(self, sheet: Sheet) -> None:
         memory = self._memory

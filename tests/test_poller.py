@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +28,8 @@ LENGTH = gauge("slowlog_length", "Entries of the slow log.")
 ITEM = gauge("item", "Something by name.", labels=("name",))
 
 Ask = Callable[[Facts | None, Out], Batches]
+#: a target's labels are the same object from poll to poll
+LABELS = functools.cache(fastparse.Labels)
 
 
 def part(name: str, ask: Ask, *families: Family, wants: Callable[[Facts], bool] = lambda facts: True, **more: Any) -> Part:
@@ -89,7 +93,7 @@ class Server:
 
     def serve(self, parts: Sequence[Part], memory: Memory, *, labels: bytes = b"", clock: float = CLOCK) -> Poll:
         self.asked = []
-        forms = {each.name: fastparse.Labels(labels) for each in parts}
+        forms = {each.name: LABELS(labels) for each in parts}
         poll = Poll(parts, memory, forms, OPTIONS, NOW, clock)
         batch = poll.begin()
         while batch:
@@ -464,6 +468,51 @@ class TestMemory:
 
         memory = Memory()
         assert memory.of(Finder()) is memory.of(Looker())
+
+
+class TestRepeats:
+    """The same replies as in the poll before: the same block."""
+
+    @staticmethod
+    def counted(runs: list[int], repeatable: bool = True, batches: int = 1) -> Part:
+        class Asker(Collector):
+            def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+                for _ in range(batches):
+                    [length] = yield [Command.of("SLOWLOG", "LEN")]
+                runs.append(length)
+                out.add(LENGTH, length if isinstance(length, int) else -1)
+
+        Asker.name = "slowlog"
+        Asker.repeatable = repeatable
+        return make_part("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Asker())
+
+    def lengths(self, made: Part, memory: Memory, *lengths: object) -> list[str]:
+        return [text(Server({"SLOWLOG LEN": length}).serve([made], memory), "slowlog") for length in lengths]
+
+    def test_a_collector_is_not_run_to_its_end_again(self) -> None:
+        runs: list[int] = []
+        memory = known()
+        assert self.lengths(self.counted(runs), memory, 5, 5, 5, 6, 6, 5) == [f"redis_slowlog_length {n}\n" for n in (5, 5, 5, 6, 6, 5)]
+        assert runs == [5, 6, 5]
+
+    @pytest.mark.parametrize(("repeatable", "batches"), [(False, 1), (True, 2)])
+    def test_unless_it_may_not_be_or_asks_on(self, repeatable: bool, batches: int) -> None:
+        runs: list[int] = []
+        assert len(set(self.lengths(self.counted(runs, repeatable, batches), known(), 5, 5))) == 1
+        assert runs == [5, 5]
+
+    def test_nor_where_the_facts_are_others(self) -> None:
+        runs: list[int] = []
+        memory, made = known(), self.counted(runs)
+        self.lengths(made, memory, 5)
+        memory.learn(dataclasses.replace(memory.facts, role="slave"))
+        self.lengths(made, memory, 5)
+        assert runs == [5, 5]
+
+    def test_a_refusal_is_looked_at_each_time(self) -> None:
+        made, memory = self.counted([]), known()
+        for _ in range(3):
+            assert Server({"SLOWLOG LEN": FORBIDDEN}).serve([made], memory).unsupported == {"slowlog"}
 
 
 class TestHistograms:
