@@ -37,6 +37,7 @@ FLOORS = (
     ("schedule", "web"),
     ("fleet",),
     ("app",),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,1 @@
+"""What `redis_exporter WORD` does: one file for each word."""
