@@ -11,7 +11,7 @@ BUILD ?= release
 WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: build debug sanitize pure demo test test-slow test-sanitize check lint types bench golden dist clean system
+.PHONY: build debug sanitize pure demo test test-slow test-sanitize check lint types bench golden docs dist clean system
 
 build: $(VENV)/built-$(BUILD)
 
@@ -69,6 +69,10 @@ bench: build
 
 golden: build
 	$(BIN)/python -m pytest tests/collectors --update-golden $(ARGS)
+
+# The pages that come from the tables.
+docs: build
+	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.md; done
 
 dist: build
 	rm -rf dist

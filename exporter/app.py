@@ -75,8 +75,8 @@ class App:
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight)
         self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
-        exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
-        self.pages = Pages(exposition, options.web.page_min_interval_s, options.poll.interval_s, self._note_page)
+        self.exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
+        self.pages = Pages(self.exposition, options.web.page_min_interval_s, options.poll.interval_s, self._note_page)
         self._lanes = lanes(options.poll)
         self._dialer = self._make_dialer()
         self._runner: web.AppRunner | None = None
@@ -162,14 +162,18 @@ class App:
             )
         )
 
-    async def start(self) -> None:
-        """Begin to poll and to listen. ConfigError if the address cannot be had."""
-        for note in lane_notes(self._options.poll):
-            log.info(note)
+    def watch_all(self) -> None:
+        """Watch every target that was given; nothing is polled before the schedule starts."""
         for warning in label_warnings(self._targets, self.catalog):
             log.warning(warning)
         for target in self._targets:
             self.add(target)
+
+    async def start(self) -> None:
+        """Begin to poll and to listen. ConfigError if the address cannot be had."""
+        for note in lane_notes(self._options.poll):
+            log.info(note)
+        self.watch_all()
         settings = self._web_settings()
         answers = Web(
             settings,
@@ -263,10 +267,10 @@ async def serve(options: Options, targets: Sequence[Target]) -> None:
         await asyncio.wait_for(app.stop(), 2 * DRAIN_S)
 
 
-def run(options: Options, environ: Mapping[str, str]) -> int:
-    """What the command does without a sub-command. Returns the exit code."""
+def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
+    """The targets that the options name. ConfigError with every mistake."""
     redis = options.redis
-    targets = load_targets(
+    return load_targets(
         redis.addr,
         addr_given=redis.addr_given,
         user=redis.user,
@@ -274,5 +278,9 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
         file=redis.file,
         environ=environ,
     )
-    uvloop.run(serve(options, targets))
+
+
+def run(options: Options, environ: Mapping[str, str]) -> int:
+    """What the command does without a sub-command. Returns the exit code."""
+    uvloop.run(serve(options, read_targets(options, environ)))
     return 0

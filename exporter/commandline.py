@@ -137,9 +137,11 @@ def _conflicts(options: Options) -> Iterator[str]:
         yield f"--tls-client-{given}-file is set alone: set --tls-client-{missing}-file too, or neither"
 
 
-def help_text() -> str:
-    """What `--help` prints, at most `HELP_COLUMNS` wide."""
-    lines = ["usage: redis_exporter [flags]", "", "A flag is written -x, --x, --x=value or --x value; a boolean --x or --x=false."]
+def help_text(commands: Mapping[str, str]) -> str:
+    """What `--help` prints, at most `HELP_COLUMNS` wide. `commands` are the sub-commands and what they do."""
+    lines = ["usage: redis_exporter [command] [flags]", "", "Without a command: poll, and serve what was learnt.", ""]
+    lines += [f"  {name:<9} {text}" for name, text in commands.items()]
+    lines += ["", "A flag is written -x, --x, --x=value or --x value; a boolean --x or --x=false."]
     lines += ["The command line wins over the environment variable, named in brackets, and that over the default."]
     group = ""
     for row in rows():

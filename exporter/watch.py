@@ -139,7 +139,7 @@ class Watch:
         elif now >= self._retry_at:
             self._start()
         if self._scan_parts and self.up and self._ticks >= self._due_at.setdefault(Lane.SCAN, self._first_scan()):
-            self._scan()
+            self.scan()
 
     def expire(self, now: float) -> bool:
         """Down, if the last finished attempt began more than two intervals ago. Whether that changed `redis_up`."""
@@ -201,7 +201,15 @@ class Watch:
         """Soon, for nothing is known until then; but not of all targets at once."""
         return self._ticks + self.hash % min(SCAN_SPREAD, self.pace.every[Lane.SCAN])
 
-    def _scan(self) -> None:
+    @property
+    def scanning(self) -> bool:
+        """Whether a scan is under way, or waits at its gate."""
+        return self._scan_line.busy
+
+    def scan(self) -> None:
+        """Start what is on the scan lane, unless it still runs: that is counted."""
+        if not self._scan_parts:
+            return
         if self._scan_line.busy:
             self.vitals.lanes[Lane.SCAN].skipped += 1
             self._due_at[Lane.SCAN] += self.pace.every[Lane.SCAN]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__, app, logs
-from exporter.cli import main
+from exporter.cli import COMMANDS, main
 from exporter.commandline import help_text, parse, print_config
 from exporter.errors import ConfigError, DnsError, RedpollError, UsageError
 from exporter.options import Options
@@ -50,7 +50,7 @@ class TestTelling:
     @pytest.mark.parametrize("flag", ["--help", "-help", "-h"])
     def test_help(self, runs: Runs, capsys: pytest.CaptureFixture[str], flag: str) -> None:
         assert main([flag], {}) == 0
-        assert capsys.readouterr() == (help_text(), "")
+        assert capsys.readouterr() == (help_text({name: help for name, (help, _) in COMMANDS.items()}), "")
         assert runs.given == []
         assert runs.logging == []
 

@@ -1,0 +1,25 @@
+"""`redis_exporter check`: whether the program would start with these options; nobody is connected to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from exporter.app import App, read_targets
+from exporter.options import Options
+
+
+def run(options: Options, environ: Mapping[str, str]) -> int:
+    """One line for each target. What is wrong is raised, as it is by a start."""
+    targets = read_targets(options, environ)
+
+    async def build() -> None:
+        app = App(options, targets)
+        app.watch_all()
+        await app.stop()
+
+    asyncio.run(build())
+    for target in targets:
+        print(f"{target.addr}{f'  {target.alias}' if target.alias else ''}")
+    print(f"ok: {len(targets)} target{'' if len(targets) == 1 else 's'}")
+    return 0
