@@ -152,6 +152,7 @@ class Catalog:
         headers: list[bytes] = []
         cells: list[tuple[int, int]] = []
         names: list[str] = []
+        dynamics: list[tuple[Part, Dynamic, int]] = []
         for part_number, part in enumerate(self.parts):
             for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
                 if name in seen:
@@ -162,7 +163,7 @@ class Catalog:
                     cells.append((part_number, number))
                     names.append(name.decode())
             if part.dynamic is not None:
-                self._open(part, part.dynamic, len(headers))
+                dynamics.append((part, part.dynamic, len(headers)))
                 headers += [b""] * SLOTS
                 names += [""] * SLOTS
                 cells += [(part_number, len(part.families) + slot) for slot in range(SLOTS)]
@@ -170,6 +171,8 @@ class Catalog:
         self.headers = headers
         self.cells = tuple(cells)
         self.names = names
+        for dynamic in dynamics:
+            self._open(*dynamic)
 
     def _open(self, part: Part, dynamic: Dynamic, at: int) -> None:
         """Let the slots of a part, whose headers begin at `at`, be given."""
@@ -179,8 +182,7 @@ class Catalog:
             self.headers[at + slot] = header(name.encode(), Family(name, Kind(kind), help), part.lane)
             self.names[at + slot] = name
 
-        dynamic.admits = lambda name: name not in self._taken and self._admits(name)
-        dynamic.on_new = add
+        dynamic.open(lambda name: name not in self._taken and self._admits(name), add)
 
     def part(self, name: str) -> Part:
         return self.parts[self.part_names.index(name)]

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ from tests.servers import Conversation
 DATA = Path(__file__).parent / "data"
 VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
 SENTINELS = sorted(path.name for path in DATA.iterdir() if (path / "sentinel_info.txt").exists())
+#: every option that adds metrics of what is on record
+EVERYTHING = (
+    "--include-config-metrics",
+    "--export-client-list",
+    "--client-list-by=name,cmd",
+    "--include-memory-stats-metrics",
+    "--include-acl-log-metrics",
+    "--include-modules-metrics",
+    "--include-sentinel-peer-info",
+    "--include-system-metrics",
+    "--export-unknown-info",
+)
 #: section of INFO → how its lines begin
 SECTIONS = {"commandstats": b"cmdstat_", "errorstats": b"errorstat_", "latencystats": b"latency_percentiles_usec_"}
 
@@ -40,12 +53,12 @@ def resp(value: Any) -> bytes:
 class Replay:
     """A script for a `ScriptedServer`. `errors` counts the commands that were answered by an error, `asked` all of them."""
 
-    def __init__(self, version: str, *, sentinel: bool = False) -> None:
+    def __init__(self, version: str, info: str = "info_default.txt") -> None:
         self.version = version
         self.errors: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self._folder = DATA / version
-        self._sentinel = sentinel
+        self._default = info
         self._handlers: dict[str, Callable[..., bytes]] = {
             "CLIENT": self._client,
             "PING": lambda: b"+PONG\r\n",
@@ -59,18 +72,22 @@ class Replay:
             "ACL": lambda what, *more: self._recorded(f"acl_{what.lower()}"),
             "CLUSTER": lambda what: self._recorded(f"cluster_{what.lower()}"),
         }
-        if sentinel:
+        if info.startswith("sentinel"):
             self._handlers = {name: self._handlers[name] for name in ("CLIENT", "PING", "INFO")} | {"SENTINEL": self._ask_sentinel}
 
     def __call__(self, talk: Conversation) -> None:
         while True:
             words = [word.decode("utf-8", "surrogateescape") for word in talk.command()]
-            name = " ".join([words[0].upper(), *words[1:2]])
-            self.asked[name] += 1
-            reply = self._reply(words)
-            if reply.startswith(b"-"):
-                self.errors[name] += 1
-            talk.send(reply)
+            talk.send(self.answer(words))
+
+    def answer(self, words: list[str]) -> bytes:
+        """What the server says to a command."""
+        name = " ".join([words[0].upper(), *words[1:2]])
+        self.asked[name] += 1
+        reply = self._reply(words)
+        if reply.startswith(b"-"):
+            self.errors[name] += 1
+        return reply
 
     def _reply(self, words: list[str]) -> bytes:
         handler = self._handlers.get(words[0].upper())
@@ -108,7 +125,7 @@ class Replay:
         if len(sections) > 1 and not self._several:
             return b"-ERR syntax error\r\n"
         if not sections or sections == ("default",):
-            return resp((self._folder / ("sentinel_info.txt" if self._sentinel else "info_default.txt")).read_bytes())
+            return resp((self._folder / self._default).read_bytes())
         if sections == ("modules",):
             return self._recorded("info_modules")
         starts = tuple(SECTIONS[section.lower()] for section in sections)
@@ -137,3 +154,15 @@ class Replay:
         if name == "config":
             return self._recorded("sentinel_config_get")
         return self._recorded(f"sentinel_{name}")
+
+
+#: name → a server on record: a standalone one of each version, replicas, cluster nodes, Sentinels
+SERVERS: dict[str, Callable[[], Replay]] = {
+    **{version: partial(Replay, version) for version in VERSIONS},
+    **{
+        f"{version}-{kind}": partial(Replay, version, info)
+        for version in ("redis-7.0.15", "valkey-8.1.1")
+        for kind, info in (("replica", "info_replica.txt"), ("cluster", "info_cluster_node.txt"))
+    },
+    **{f"{version}-sentinel": partial(Replay, version, "sentinel_info.txt") for version in SENTINELS},
+}

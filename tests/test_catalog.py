@@ -217,6 +217,12 @@ class TestDynamicFamilies:
         page = fastparse.Assembler(catalog.headers, catalog.cells, [[], blocks])
         assert page.piece(page.size).decode().splitlines()[2:] == ['redis_users{type="admin"} 1', 'redis_users{type="",zone="b"} 2']
 
+    def test_a_new_catalog_shows_those_that_the_part_has(self) -> None:
+        _, scripts = self.make()
+        assert scripts.dynamic is not None
+        scripts.dynamic.number("active_users", "gauge", "Users.", [])
+        assert "redis_active_users" in Catalog([scripts]).names
+
     def test_there_are_so_many_and_no_more(self) -> None:
         catalog, scripts = self.make()
         assert scripts.dynamic is not None

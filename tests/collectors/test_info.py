@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import pathlib
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors.info import GATED, InfoCollector, make_facts
 from exporter.collectors.stats import StatsCollector
@@ -18,72 +14,10 @@ from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, Re
 from exporter.model import Dialect, Facts, Field, Kind, Open, Record
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
-GOLDEN = DATA / "golden"
 VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
 RECORDED = sorted(path for version in VERSIONS for path in (DATA / version).glob("*info*.txt"))
 FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCollector.families)}
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
-DATABASES = [b"databases", b"16"]
-
-
-def golden_page(play, version: str) -> str:
-    """What a page shows of the default INFO and of the statistics, after a first poll."""
-    folder = DATA / version
-    info = play(InfoCollector(), [(folder / "info_default.txt").read_bytes()], [DATABASES])
-    facts = make_facts(info.sheet.fields, 16)
-    everything = (folder / "info_all.txt").read_bytes()
-    batches = [everything] if facts.version >= (7, 0, 0) or facts.version < (6, 2, 0) else [everything, b""]
-    return info.page() + play(StatsCollector(), batches, facts=facts).page()
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_golden_page(play, version: str, request: pytest.FixtureRequest) -> None:
-    page = golden_page(play, version)
-    path = GOLDEN / f"{version}.prom"
-    if request.config.getoption("--update-golden"):
-        GOLDEN.mkdir(exist_ok=True)
-        path.write_text(page)
-    assert page == path.read_text()
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_golden_pages_are_read_by_prometheus_client_without_a_duplicate(version: str) -> None:
-    seen = set()
-    for family in text_string_to_metric_families((GOLDEN / f"{version}.prom").read_text()):
-        assert family.documentation
-        for sample in family.samples:
-            key = (sample.name, frozenset(sample.labels.items()))
-            assert key not in seen
-            seen.add(key)
-    assert len(seen) > 100
-
-
-@pytest.mark.prometheus
-@pytest.mark.parametrize("version", VERSIONS)
-def test_promtool_finds_only_inherited_names(version: str) -> None:
-    promtool = shutil.which("promtool")
-    assert promtool is not None
-    page = (GOLDEN / f"{version}.prom").read_bytes()
-    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
-    for line in done.stderr.decode().splitlines():
-        name, complaint = line.split(" ", 1)
-        family = FAMILIES[name.removeprefix("redis_")]
-        assert family.dialect is not Dialect.OWN, line
-        assert re.search(r"should|abbreviated units", complaint), line
-
-
-def go_rows() -> list[dict[str, str]]:
-    with (DATA / "go_metrics_info.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
-def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
-    family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert family.kind.value == row["type"]
-    labels = {label.strip("[]") for label in re.split(r";|(?=\[)", row["labels"]) if label.strip("[];")}
-    assert set(family.labels) == {label.strip(";[]") for label in labels}
-    assert family.source is not None
 
 
 def text_for(family) -> tuple[bytes, str]:

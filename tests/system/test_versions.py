@@ -7,20 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.lookout import Lookout
-from tests.replay import SENTINELS, VERSIONS, Replay
+from tests.replay import EVERYTHING, SERVERS
 from tests.servers import ScriptedServer
 
-EVERYTHING = (
-    "--include-config-metrics",
-    "--export-client-list",
-    "--client-list-by=name,cmd",
-    "--include-memory-stats-metrics",
-    "--include-acl-log-metrics",
-    "--include-sentinel-peer-info",
-    "--include-cluster-node-metrics",
-    "--include-system-metrics",
-    "--export-unknown-info",
-)
 POLLS = 15  # every lane comes round twice
 
 
@@ -39,17 +28,12 @@ async def poll(lookout: Lookout, port: int) -> dict[tuple[str, tuple[str, ...]],
     return lookout.series(watch)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_a_server(lookout: Lookout, scripted_server: Callable[..., ScriptedServer], version: str) -> None:
-    replay = Replay(version)
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_server_is_asked_nothing_that_it_does_not_know(
+    lookout: Lookout, scripted_server: Callable[..., ScriptedServer], name: str
+) -> None:
+    replay = SERVERS[name]()
     series = await poll(lookout, scripted_server(replay).port)
     assert replay.errors == {}
     failed = [labels for (name, labels), value in series.items() if name == "redis_exporter_collector_success" and not value]
     assert failed == []
-
-
-@pytest.mark.parametrize("version", SENTINELS)
-async def test_a_sentinel(lookout: Lookout, scripted_server: Callable[..., ScriptedServer], version: str) -> None:
-    replay = Replay(version, sentinel=True)
-    await poll(lookout, scripted_server(replay).port)
-    assert replay.errors == {}

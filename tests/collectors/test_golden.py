@@ -1,0 +1,93 @@
+"""What a page shows of every server on record after a first poll with every option that adds metrics, value by value.
+
+`make golden` writes the pages anew.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from functools import cache
+
+import hiredis
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import fastparse
+from exporter.catalog import Catalog, Part, label_forms, make_part
+from exporter.commandline import parse
+from exporter.errors import ReplyError
+from exporter.model import Dialect, Family
+from exporter.poller import Memory, Poll
+from exporter.registry import REGISTRY
+from tests.replay import DATA, EVERYTHING, SERVERS, Replay
+
+GOLDEN = DATA / "golden"
+NOW = 1_795_380_000.25
+OPTIONS = parse(EVERYTHING, {})
+
+
+@cache
+def parts() -> tuple[Part, ...]:
+    return tuple(
+        make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c)
+        for c in REGISTRY
+        if c.enabled(OPTIONS)
+    )
+
+
+def page_of(server: Replay) -> str:
+    """The page after a first poll of a server on record."""
+    catalog = Catalog(parts())
+    pairs = ((b"addr", b"redis://h:6379"),)
+    poll = Poll(parts(), Memory(), {part.name: label_forms(part, pairs) for part in parts()}, OPTIONS, NOW, 0.0)
+    batch = poll.begin()
+    while batch:
+        reader = hiredis.Reader(replyError=ReplyError)
+        for command in batch:
+            reader.feed(server.answer([word if isinstance(word, str) else bytes(str(word), "utf-8").decode() for word in command.args]))
+        batch = poll.receive([reader.gets() for _ in batch])
+    assert poll.error is None
+    assert poll.failures == {}
+    blocks = [[(poll.blocks[part.name].samples, poll.blocks[part.name].offsets)] if part.name in poll.blocks else [] for part in parts()]
+    assembler = fastparse.Assembler(catalog.headers, catalog.cells, blocks)
+    return assembler.piece(assembler.size).decode()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_page(name: str, request: pytest.FixtureRequest) -> None:
+    page = page_of(SERVERS[name]())
+    path = GOLDEN / f"{name}.prom"
+    if request.config.getoption("--update-golden"):
+        GOLDEN.mkdir(exist_ok=True)
+        path.write_text(page)
+    assert page == path.read_text()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_page_is_read_by_prometheus_client_without_a_duplicate(name: str) -> None:
+    seen = set()
+    for family in text_string_to_metric_families((GOLDEN / f"{name}.prom").read_text()):
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in seen
+            seen.add(key)
+    assert len(seen) > 20
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize("name", SERVERS)
+def test_promtool_finds_only_inherited_names(name: str) -> None:
+    promtool = shutil.which("promtool")
+    assert promtool is not None
+    page = (GOLDEN / f"{name}.prom").read_bytes()
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    families: dict[str, Family] = {family.name: family for part in parts() for family in part.families}
+    for line in done.stderr.decode().splitlines():
+        metric, complaint = line.split(" ", 1)
+        family = families.get(metric.removeprefix("redis_"))
+        # a field of INFO that nobody has named bears the server's own name
+        assert (family is None and metric.startswith("redis_info_")) or (family is not None and family.dialect is not Dialect.OWN), line
+        assert re.search(r"should|abbreviated units|base unit", complaint), line
