@@ -17,7 +17,11 @@ from tests.servers import Certificates, RedisServer, Script, ScriptedServer, mak
 from tests.stock import ADDRS, Stock
 
 #: marker → a program that its tests start, and Debian's package of it
-PROGRAMS = {"server": ("redis-server", "redis-server"), "prometheus": ("promtool", "prometheus")}
+PROGRAMS = {
+    "server": ("redis-server", "redis-server"),
+    "prometheus": ("promtool", "prometheus"),
+    "go_exporter": ("prometheus-redis-exporter", "prometheus-redis-exporter"),
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
