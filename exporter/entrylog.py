@@ -42,30 +42,29 @@ class Count:
 class EntryLog:
     """One log of one target, each entry counted once. `missed` are those that were gone before they could be read."""
 
-    __slots__ = ("_run_id", "_seen", "counts", "missed")
+    __slots__ = ("_begun", "_seen", "counts", "missed")
 
     def __init__(self) -> None:
         self.counts: dict[str, Count] = {}
         self.missed = 0
-        self._run_id: str | None = None  # of the server when it was last read; None: never
-        self._seen: int | None = None  # id of the newest entry that was taken; None: the log was empty when it was first read
+        self._begun = False  # whether it was ever read
+        self._seen: int | None = None  # id of the newest entry that was taken; None: the log has been empty so far
 
-    def follow(
-        self, run_id: str, length: object, reply: object, ask: Callable[[int], Command]
-    ) -> Generator[list[Command], list[Any], None]:
+    def follow(self, length: object, reply: object, ask: Callable[[int], Command]) -> Generator[list[Command], list[Any], None]:
         """Count what is new, given the replies of the log's length and of `ask(1)`; ask for more where that is not all.
 
-        The first reading counts nothing: what it finds may be of any age. What a server has logged that was restarted since is
-        all new. Nothing is remembered of a reading that an error ended.
+        The first reading counts nothing: what it finds may be of any age. An id that is lower than one before is of a server
+        that was restarted since, and whose entries are all new. (The run's own id is no help: the facts of a poll are those of
+        the poll before.) Nothing is remembered of a reading that an error ended.
         """
         entries = read_entries(reply, 1)
         if entries is None:
             return
-        if self._run_id is None:
-            self._run_id, self._seen = run_id, entries[0].id if entries else None
+        if not self._begun:
+            self._begun, self._seen = True, entries[0].id if entries else None
             return
         seen = self._seen
-        if run_id != self._run_id or (entries and seen is not None and entries[0].id < seen):
+        if entries and seen is not None and entries[0].id < seen:
             seen = -1
         held = length if isinstance(length, int) else 0
         asked, behind = 1, 0
@@ -78,7 +77,7 @@ class EntryLog:
             entries = read_entries(reply, asked)
             if entries is None:
                 return
-        self._run_id, self._seen = run_id, entries[0].id if entries else seen
+        self._seen = entries[0].id if entries else seen
         self._count([entry for entry in entries if seen is None or entry.id > seen], behind)
 
     def _count(self, entries: list[Entry], behind: int) -> None:

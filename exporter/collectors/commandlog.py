@@ -66,7 +66,6 @@ class CommandlogCollector(Collector):
         return {log_type: EntryLog() for log_type in COUNTED}
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
         replies = yield [*(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS), *(ask(log_type, 1) for log_type in COUNTED)]
         raise_failure(*replies)
         lengths = dict(zip(LENGTHS, replies, strict=False))
@@ -77,7 +76,7 @@ class CommandlogCollector(Collector):
             if not isinstance(newest, list):
                 continue
             log: EntryLog = out.memory[log_type]
-            yield from log.follow(facts.run_id, lengths[log_type], newest, partial(ask, log_type))
+            yield from log.follow(lengths[log_type], newest, partial(ask, log_type))
             for cmd, count in log.counts.items():
                 out.add(ENTRIES, count.entries, log_type, cmd)
                 out.add(BYTES, count.amount, log_type, cmd)

@@ -51,7 +51,6 @@ class SlowlogCollector(Collector):
         return EntryLog()
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
         log: EntryLog = out.memory
         length, newest = yield [Command.of("SLOWLOG", "LEN"), ask(1)]
         raise_failure(length, newest)
@@ -62,7 +61,7 @@ class SlowlogCollector(Collector):
             return
         out.add(LAST_ID, entries[0].id if entries else 0)
         out.add(LAST_DURATION, entries[0].amount / US_PER_S if entries else 0)
-        yield from log.follow(facts.run_id, length, newest, ask)
+        yield from log.follow(length, newest, ask)
         for cmd, count in log.counts.items():
             out.add(ENTRIES, count.entries, cmd)
             out.add(DURATION, count.amount / US_PER_S, cmd)
