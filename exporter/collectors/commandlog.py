@@ -51,6 +51,7 @@ class CommandlogCollector(Collector):
     name = "commandlog"
     help = "Valkey's logs of large requests and replies."
     lane = Lane.FAST
+    repeatable = True
     families = (*LENGTHS.values(), ENTRIES, BYTES, BYTES_MAX, MISSED)
 
     def enabled(self, options: Any) -> bool:

@@ -118,6 +118,7 @@ class ModulesCollector(Collector):
     name = "modules"
     help = "INFO MODULES."
     lane = Lane.SLOW
+    repeatable = True
     families = FAMILIES
 
     def enabled(self, options: Any) -> bool:

@@ -39,6 +39,7 @@ class SlowlogCollector(Collector):
     name = "slowlog"
     help = "The slow log."
     lane = Lane.FAST
+    repeatable = True
     families = (LENGTH, LAST_ID, LAST_DURATION, ENTRIES, DURATION, DURATION_MAX, MISSED)
 
     def wants(self, facts: Facts, options: Any) -> bool:

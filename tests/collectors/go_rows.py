@@ -14,7 +14,7 @@ DATA = pathlib.Path(__file__).parent.parent / "data"
 
 def go_rows(*sources: str) -> dict[str, dict[str, str]]:
     """Name without prefix → row, of those sources."""
-    with (DATA / "go_metrics_logs.csv").open(newline="") as file:
+    with (DATA / "go_metrics.csv").open(newline="") as file:
         return {row["name"].removeprefix("redis_"): row for row in csv.DictReader(file) if row["source"] in sources}
 
 

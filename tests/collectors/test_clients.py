@@ -7,11 +7,13 @@ import socket
 
 import pytest
 
+from exporter.catalog import label_forms, make_part
 from exporter.collectors.clients import BY, GROUPS, ClientsCollector, clients_of, idle_counts
 from exporter.collectors.info import InfoCollector
 from exporter.commandline import parse
 from exporter.errors import NoPermError, ProtocolError, ReplyError
 from exporter.model import Facts
+from exporter.poller import Memory, Sheet
 from tests.collectors.conftest import NOW
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 
@@ -202,8 +204,18 @@ class TestLimit:
         assert played.asked == [ASKED_FIRST, [("CLIENT", "LIST")]]
         assert played.samples()["redis_exporter_client_list_skipped"] == "0"
 
-    def test_how_long_it_took_is_told(self, play) -> None:
-        assert told(play, LINE, keep="redis_exporter")["redis_exporter_client_list_duration_seconds"] == "0"
+    def test_how_long_it_took_is_told_without_what_came_before(self) -> None:
+        collector = ClientsCollector()
+        part = make_part(collector.name, collector.lane, collector.families, namespace="redis", collector=collector)
+        sheet = Sheet(part, label_forms(part, ()), Memory(), NOW)
+        run = collector.collect(FACTS, EACH, sheet)
+        next(run)
+        sheet.spent_s = 0.5
+        run.send(FEW)
+        sheet.spent_s = 0.75
+        with pytest.raises(StopIteration):
+            run.send([LINE])
+        assert b"\nredis_exporter_client_list_duration_seconds 0.25\n" in sheet.block().samples
 
     @pytest.mark.parametrize("replies", [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None], [b"connected_slaves:1\r\n", b""]])
     def test_it_is_not_asked_blindly(self, replies) -> None:

@@ -131,6 +131,9 @@ async def test_a_real_server(redis_server, make_lookout) -> None:
     assert 0 < value("slowlog_entries_duration_seconds_total", "config") < 1
     assert value("slowlog_entry_max_duration_seconds", "config") == value("slowlog_entries_duration_seconds_total", "config")
     assert 0 <= value("last_slow_execution_duration_seconds") < 1
+    for _ in range(2):  # nothing new
+        await lookout.poll(watch)
+        assert (value("slowlog_entries_total", "get"), value("slowlog_entries_missed_total")) == (2, 0)
     log_slowly(server, *["get"] * 8)
     await lookout.poll(watch)
     assert (value("slowlog_entries_total", "get"), value("slowlog_entries_missed_total")) == (8, 3)
