@@ -52,6 +52,7 @@ class CommandlogCollector(Collector):
     help = "Valkey's logs of large requests and replies."
     lane = Lane.FAST
     repeatable = True
+    acl_where = "Valkey 8.1 and later"
     families = (*LENGTHS.values(), ENTRIES, BYTES, BYTES_MAX, MISSED)
 
     def enabled(self, options: Any) -> bool:

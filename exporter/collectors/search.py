@@ -55,6 +55,7 @@ class SearchCollector(Collector):
     name = "search"
     help = "Search indexes."
     lane = Lane.SLOW
+    acl_where = "servers with a search module"
     families = tuple(FIELDS.values())
 
     def enabled(self, options: Any) -> bool:
