@@ -69,6 +69,8 @@ class Collector:
     repeatable: ClassVar[bool] = False
     #: whether it writes with `Out.add_dynamic`
     dynamic: ClassVar[bool] = False
+    #: the servers that know the commands of `acl`, where not all do: elsewhere a rule that names them is an error
+    acl_where: ClassVar[str] = ""
     #: collectors of one memory name share what they remember of a target; "": nobody shares it
     memory_name: ClassVar[str] = ""
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from exporter.collector import Collector
+from exporter.collectors.clients import ClientsCollector
+from exporter.collectors.commandlog import CommandlogCollector
 from exporter.collectors.info import InfoCollector
+from exporter.collectors.modules import ModulesCollector
+from exporter.collectors.search import SearchCollector
+from exporter.collectors.slowlog import SlowlogCollector
 from exporter.collectors.stats import StatsCollector
+from exporter.collectors.tile38 import Tile38Collector
 from exporter.collectors.unknown import UnknownInfoCollector
 
 REGISTRY: tuple[Collector, ...] = (
     InfoCollector(),
     StatsCollector(),
+    SlowlogCollector(),
+    CommandlogCollector(),
+    ClientsCollector(),
+    ModulesCollector(),
+    SearchCollector(),
+    Tile38Collector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )

@@ -11,12 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalog import make_part
 from exporter.collector import Collector
+from exporter.collectors.info import InfoCollector
+from exporter.collectors.stats import StatsCollector
 from exporter.commandline import parse
 from exporter.connection import Dialer, DialSettings
 from exporter.errors import CancelledPollError
 from exporter.model import Lane, Target
 from exporter.pace import Gate, Pace
-from exporter.registry import REGISTRY
 from exporter.store import Store
 from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
@@ -27,6 +28,8 @@ HOST = "127.0.0.1"
 SECRET = "s3cret-of-mine"
 INTERVAL_S = 0.2
 AMPLE_S = 20.0  # a deadline that is not what the test is about
+#: what is polled unless the test says otherwise: one collector on each of two lanes
+COLLECTORS: tuple[Collector, ...] = (InfoCollector(), StatsCollector())
 
 
 class CountingDialer(Dialer):
@@ -52,10 +55,13 @@ class CountingDialer(Dialer):
 
 
 class Lookout:
-    """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's polls ended."""
+    """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's polls ended.
+
+    `argv` are the flags that the collectors are given.
+    """
 
     def __init__(
-        self, collectors: Sequence[Collector] = REGISTRY, *, argv: Sequence[str] = (), limit: int = 100, stale_policy: str = "drop"
+        self, collectors: Sequence[Collector] = COLLECTORS, *, argv: Sequence[str] = (), limit: int = 100, stale_policy: str = "drop"
     ) -> None:
         self._options = parse(argv, {})
         self.parts = [

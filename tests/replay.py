@@ -31,7 +31,13 @@ EVERYTHING = (
     "--export-unknown-info",
 )
 #: section of INFO → how its lines begin
-SECTIONS = {"commandstats": b"cmdstat_", "errorstats": b"errorstat_", "latencystats": b"latency_percentiles_usec_"}
+SECTIONS = {
+    "commandstats": b"cmdstat_",
+    "errorstats": b"errorstat_",
+    "latencystats": b"latency_percentiles_usec_",
+    "clients": b"connected_clients:",
+    "replication": b"connected_slaves:",
+}
 
 
 def resp(value: Any) -> bytes:

@@ -26,7 +26,7 @@ FLOORS = (
     ("__init__", "_text"),
     ("_clients", "_pages"),
     ("_fastparse", "_slowparse", "caps", "dynamic", "errors", "forms", "logs", "model"),
-    ("collector", "fastparse", "greeting", "options", "pace", "store", "targets"),
+    ("collector", "entrylog", "fastparse", "greeting", "options", "pace", "store", "targets"),
     ("collectors", "commandline", "connection", "selfmetrics"),
     ("nodes",),
     ("registry",),

@@ -655,6 +655,7 @@ def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Fac
         cluster_enabled=text("cluster_enabled") == "1",
         loading=text("loading") == "1",
         databases=databases,
+        flavor_version=_version(text(f"{flavor}_version") or text("redis_version")),
     )
 
 

@@ -19,13 +19,25 @@ def rule(options: Options) -> str:
     if options.redis.ping_on_connect:
         words.add("+ping")
     for collector in REGISTRY:
-        if collector.enabled(options):
+        if collector.enabled(options) and not collector.acl_where:
             words.update(collector.acl(options))
     commands = sorted(word for word in words if word.startswith("+"))
     others = sorted(word for word in words if not word.startswith("+"))
     return " ".join(["resetkeys", "resetchannels", "-@all", *commands, *others])
 
 
+def more_rules(options: Options) -> dict[str, str]:
+    """What some servers need besides: which ones, and the words."""
+    chosen = [collector for collector in REGISTRY if collector.enabled(options) and collector.acl_where]
+    return {
+        where: " ".join(sorted({word for collector in chosen if collector.acl_where == where for word in collector.acl(options)}))
+        for where in dict.fromkeys(collector.acl_where for collector in chosen)
+    }
+
+
 def run(options: Options, environ: Mapping[str, str]) -> int:
-    print(f"ACL SETUSER {options.redis.user or 'exporter'} on >PASSWORD {rule(options)}")
+    user = options.redis.user or "exporter"
+    print(f"ACL SETUSER {user} on >PASSWORD {rule(options)}")
+    for where, words in more_rules(options).items():
+        print(f"# {where}:\nACL SETUSER {user} {words}")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from exporter.collector import Collector
 from exporter.commandline import parse
 from exporter.model import Facts
 from exporter.poller import Memory, Sheet
+from tests.lookout import Lookout
 
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
@@ -26,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Played:
     """A collector that was played to its end: what it asked, batch by batch, and what it wrote."""
 
-    def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any) -> None:
+    def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any, memory: Memory) -> None:
         self.part = make_part(
             collector.name,
             collector.lane,
@@ -35,7 +36,7 @@ class Played:
             wanted_fields=collector.wanted_fields,
             collector=collector,
         )
-        self.sheet = Sheet(self.part, label_forms(self.part, LABELS), Memory(), NOW)
+        self.sheet = Sheet(self.part, label_forms(self.part, LABELS), memory, NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
         generator = collector.collect(facts, options, self.sheet)
         batch = next(generator)
@@ -67,9 +68,25 @@ class Played:
 
 @pytest.fixture
 def play() -> Callable[..., Played]:
-    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch."""
+    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch; with `memory`, one poll after another."""
 
-    def run(collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS) -> Played:
-        return Played(collector, replies, facts, options)
+    def run(
+        collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS, memory: Memory | None = None
+    ) -> Played:
+        return Played(collector, replies, facts, options, memory or Memory())
 
     return run
+
+
+@pytest.fixture
+async def make_lookout() -> AsyncIterator[Callable[..., Lookout]]:
+    """`make_lookout([collector, …], argv=[flag, …])`; its watches are closed when the test is over."""
+    made: list[Lookout] = []
+
+    def make(*args: Any, **kwargs: Any) -> Lookout:
+        made.append(Lookout(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for lookout in made:
+        await lookout.close()

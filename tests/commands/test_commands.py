@@ -73,6 +73,16 @@ class TestAcl:
         assert line.startswith("ACL SETUSER watcher on >PASSWORD resetkeys resetchannels -@all +client|setname +config|get ")
         assert " +info" in line
 
+    def test_what_only_some_servers_know_stands_apart(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["acl", "--redis.user=watcher", "--include-search-indexes-metrics"], {}) == 0
+        first, *more = capsys.readouterr().out.splitlines()
+        assert "+ft." not in first
+        assert "+commandlog" not in first
+        assert "\n".join(more) == (
+            "# Valkey 8.1 and later:\nACL SETUSER watcher +commandlog|get +commandlog|len\n"
+            "# servers with a search module:\nACL SETUSER watcher +ft._list +ft.info"
+        )
+
     def test_holds_what_the_options_need_and_no_more(self) -> None:
         assert "+ping" not in rule(parse([], {})).split()
         assert "+ping" in rule(parse(["--ping-on-connect"], {})).split()

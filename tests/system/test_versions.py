@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from exporter.registry import REGISTRY
 from tests.lookout import Lookout
 from tests.replay import EVERYTHING, SERVERS
 from tests.servers import ScriptedServer
@@ -15,7 +16,7 @@ POLLS = 15  # every lane comes round twice
 
 @pytest.fixture
 async def lookout() -> AsyncIterator[Lookout]:
-    lookout = Lookout(argv=EVERYTHING)
+    lookout = Lookout(REGISTRY, argv=EVERYTHING)
     yield lookout
     await lookout.close()
 

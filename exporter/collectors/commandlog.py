@@ -1,0 +1,86 @@
+"""COMMANDLOG of Valkey 8.1 and later: the lengths of its three logs, and what passes through two of them by command.
+
+The third, of slow commands, is the slow log under another name. https://valkey.io/commands/commandlog-get/
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out
+from exporter.entrylog import EntryLog, raise_failure
+from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
+
+go_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
+
+LENGTHS = {
+    "slow": go_gauge("commandlog_slow_length", "Entries in COMMANDLOG's log of slow commands."),
+    "large-request": go_gauge("commandlog_large_request_length", "Entries in COMMANDLOG's log of large requests."),
+    "large-reply": go_gauge("commandlog_large_reply_length", "Entries in COMMANDLOG's log of large replies."),
+}
+#: the logs whose entries are counted; these are measured in bytes
+COUNTED = ("large-request", "large-reply")
+
+ENTRIES = counter(
+    "commandlog_entries_total",
+    "Large requests or replies that were logged since the target is watched.",
+    labels=("type", "cmd"),
+    since="valkey 8.1",
+)
+BYTES = counter("commandlog_entry_bytes_total", "Bytes of those requests or replies.", labels=("type", "cmd"), since="valkey 8.1")
+BYTES_MAX = gauge(
+    "commandlog_entry_max_bytes",
+    "Bytes of a command's largest request or reply since the target is watched.",
+    labels=("type", "cmd"),
+    since="valkey 8.1",
+)
+MISSED = counter(
+    "commandlog_entries_missed_total",
+    "Entries that a log of COMMANDLOG dropped before they could be counted.",
+    labels=("type",),
+    since="valkey 8.1",
+)
+
+
+def ask(log_type: str, count: int) -> Command:
+    return Command.of("COMMANDLOG", "GET", count, log_type)
+
+
+class CommandlogCollector(Collector):
+    name = "commandlog"
+    help = "Valkey's logs of large requests and replies."
+    lane = Lane.FAST
+    repeatable = True
+    acl_where = "Valkey 8.1 and later"
+    families = (*LENGTHS.values(), ENTRIES, BYTES, BYTES_MAX, MISSED)
+
+    def enabled(self, options: Any) -> bool:
+        return not options.redis.is_tile38
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.flavor == "valkey" and facts.flavor_version >= (8, 1, 0) and facts.mode != "sentinel"
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+commandlog|len", "+commandlog|get")
+
+    def new_memory(self) -> dict[str, EntryLog]:
+        return {log_type: EntryLog() for log_type in COUNTED}
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        replies = yield [*(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS), *(ask(log_type, 1) for log_type in COUNTED)]
+        raise_failure(*replies)
+        lengths = dict(zip(LENGTHS, replies, strict=False))
+        for log_type, family in LENGTHS.items():
+            if isinstance(lengths[log_type], int):
+                out.add(family, lengths[log_type])
+        for log_type, newest in zip(COUNTED, replies[len(LENGTHS) :], strict=True):
+            if not isinstance(newest, list):
+                continue
+            log: EntryLog = out.memory[log_type]
+            yield from log.follow(lengths[log_type], newest, partial(ask, log_type))
+            for cmd, count in log.counts.items():
+                out.add(ENTRIES, count.entries, log_type, cmd)
+                out.add(BYTES, count.amount, log_type, cmd)
+                out.add(BYTES_MAX, count.amount_max, log_type, cmd)
+            out.add(MISSED, log.missed, log_type)

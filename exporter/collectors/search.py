@@ -1,0 +1,107 @@
+"""The indexes of RediSearch or valkey-search, on demand: FT.INFO of each whose name fits.
+
+A field that an index does not have is 0, as in the Go exporter: valkey-search lacks most.
+https://redis.io/docs/latest/commands/ft.info/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, Reply
+from exporter.errors import ReplyError
+from exporter.model import Command, Dialect, Facts, Family, Lane, counter, gauge
+
+BYTES_PER_MB = 1 << 20
+
+index_gauge = partial(gauge, labels=("index_name",), dialect=Dialect.GO)
+index_counter = partial(counter, labels=("index_name",), dialect=Dialect.GO)
+
+#: field of FT.INFO → family
+FIELDS = {
+    b"num_docs": index_gauge("search_index_num_docs", "Documents of the index."),
+    b"max_doc_id": index_gauge("search_index_max_doc_id", "Highest id of a document of the index."),
+    b"num_terms": index_gauge("search_index_num_terms", "Distinct terms of the index."),
+    b"num_records": index_gauge("search_index_num_records", "Records of the index: terms by document."),
+    b"inverted_sz_mb": index_gauge("search_index_inverted_size_bytes", "Memory of the inverted index."),
+    b"total_inverted_index_blocks": index_gauge("search_index_total_inverted_index_blocks", "Blocks of all inverted indexes."),
+    b"vector_index_sz_mb": index_gauge("search_index_vector_index_size_bytes", "Memory of the index's vectors."),
+    b"offset_vectors_sz_mb": index_gauge("search_index_offset_vectors_size_bytes", "Memory of the places of terms in documents."),
+    b"doc_table_size_mb": index_gauge("search_index_doc_table_size_bytes", "Memory of the index's table of documents."),
+    b"sortable_values_size_mb": index_gauge("search_index_sortable_values_size_bytes", "Memory of the values to sort by."),
+    b"key_table_size_mb": index_gauge("search_index_key_table_size_bytes", "Memory of the index's table of keys."),
+    b"tag_overhead_sz_mb": index_gauge("search_index_tag_overhead_size_bytes", "Overhead of the index's tags."),
+    b"text_overhead_sz_mb": index_gauge("search_index_text_overhead_size_bytes", "Overhead of the index's texts."),
+    b"total_index_memory_sz_mb": index_gauge("search_index_total_index_memory_size_bytes", "Memory of the whole index."),
+    b"geoshapes_sz_mb": index_gauge("search_index_geoshapes_size_bytes", "Memory of the index's shapes."),
+    b"records_per_doc_avg": index_gauge("search_index_avg_per_doc_records", "Records of a document on average."),
+    b"bytes_per_record_avg": index_gauge("search_index_avg_per_record_bytes", "Bytes of a record on average."),
+    b"offsets_per_term_avg": index_gauge("search_index_avg_per_term_offsets", "Places of a term in documents on average."),
+    b"offset_bits_per_record_avg": index_gauge("search_index_avg_per_record_offset_bits", "Bits of a record's places on average."),
+    b"indexing": index_gauge("search_index_indexing", "1 while the index is being built."),
+    b"percent_indexed": index_gauge("search_index_percent_indexed", "How much of the index is built, from 0 to 1."),
+    b"hash_indexing_failures": index_gauge("search_index_hash_indexing_failures", "Documents that this index could not take."),
+    b"number_of_uses": index_counter("search_index_number_of_uses_total", "Times the index was used."),
+    b"cleaning": index_gauge("search_index_cleaning", "1 while the index is being cleaned."),
+}
+
+_NUMBER = re.compile(rb"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\Z")
+
+
+class SearchCollector(Collector):
+    name = "search"
+    help = "Search indexes."
+    lane = Lane.SLOW
+    acl_where = "servers with a search module"
+    families = tuple(FIELDS.values())
+
+    def enabled(self, options: Any) -> bool:
+        return bool(options.metrics.include_search_indexes_metrics)
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.version >= (4, 0, 0) and facts.mode != "sentinel"
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+ft._list", "+ft.info")
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [reply] = yield [Command.of("FT._LIST")]
+        if isinstance(reply, ReplyError):
+            if reply.unsupported:
+                return
+            raise reply.as_target_error()
+        fits = options.metrics.check_search_indexes.search
+        found = reply if isinstance(reply, list) else []
+        names = [name for name in found if isinstance(name, bytes) and fits(name.decode("utf-8", "replace"))]
+        if not names:
+            return
+        replies = yield [Command.of("FT.INFO", name) for name in names]
+        errors = [reply for reply in replies if isinstance(reply, ReplyError)]
+        if len(errors) == len(names):
+            raise errors[0].as_target_error()
+        for name, reply in zip(names, replies, strict=True):
+            for family, value in samples(reply):
+                out.add(family, value, name)
+
+
+def samples(reply: Reply) -> Iterator[tuple[Family, float]]:
+    """What a reply to FT.INFO, names and values in turn, tells; nothing if it is no list. A value that is no number is left out."""
+    if not isinstance(reply, list):
+        return
+    told: dict[bytes, object] = {}
+    for name, value in zip(reply[::2], reply[1::2], strict=False):
+        if isinstance(name, bytes):
+            told.setdefault(name, value)
+    for name, family in FIELDS.items():
+        number = _number(told.get(name, 0))
+        if number is not None:
+            yield family, number * BYTES_PER_MB if name.endswith(b"_mb") else number
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bytes) and _NUMBER.match(value):
+        value = float(value)
+    return value if isinstance(value, int | float) and abs(value) < 1e300 else None

@@ -1,0 +1,70 @@
+"""SLOWLOG: its length, its newest entry, and what passes through it by command.
+
+https://redis.io/docs/latest/commands/slowlog-get/
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out
+from exporter.entrylog import EntryLog, raise_failure, read_entries
+from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
+
+US_PER_S = 1_000_000
+
+go_gauge = partial(gauge, dialect=Dialect.GO)
+
+LENGTH = go_gauge("slowlog_length", "Entries in the slow log.")
+LAST_ID = go_gauge("slowlog_last_id", "Id of the newest entry of the slow log; 0 if there is none.")
+LAST_DURATION = go_gauge(
+    "last_slow_execution_duration_seconds", "How long the command of the slow log's newest entry ran; 0 if there is none."
+)
+ENTRIES = counter("slowlog_entries_total", "Entries that the slow log took up since the target is watched.", labels=("cmd",))
+DURATION = counter("slowlog_entries_duration_seconds_total", "How long the commands of those slow log entries ran.", labels=("cmd",))
+DURATION_MAX = gauge(
+    "slowlog_entry_max_duration_seconds",
+    "How long the slowest of a command's slow log entries ran since the target is watched.",
+    labels=("cmd",),
+)
+MISSED = counter("slowlog_entries_missed_total", "Entries that the slow log dropped before they could be counted.")
+
+
+def ask(count: int) -> Command:
+    return Command.of("SLOWLOG", "GET", count)
+
+
+class SlowlogCollector(Collector):
+    name = "slowlog"
+    help = "The slow log."
+    lane = Lane.FAST
+    repeatable = True
+    families = (LENGTH, LAST_ID, LAST_DURATION, ENTRIES, DURATION, DURATION_MAX, MISSED)
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.mode != "sentinel" and facts.version >= (2, 2, 12)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+slowlog|len", "+slowlog|get")
+
+    def new_memory(self) -> EntryLog:
+        return EntryLog()
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        log: EntryLog = out.memory
+        length, newest = yield [Command.of("SLOWLOG", "LEN"), ask(1)]
+        raise_failure(length, newest)
+        if isinstance(length, int):
+            out.add(LENGTH, length)
+        entries = read_entries(newest, 1)
+        if entries is None:
+            return
+        out.add(LAST_ID, entries[0].id if entries else 0)
+        out.add(LAST_DURATION, entries[0].amount / US_PER_S if entries else 0)
+        yield from log.follow(length, newest, ask)
+        for cmd, count in log.counts.items():
+            out.add(ENTRIES, count.entries, cmd)
+            out.add(DURATION, count.amount / US_PER_S, cmd)
+            out.add(DURATION_MAX, count.amount_max / US_PER_S, cmd)
+        out.add(MISSED, log.missed)

@@ -1,0 +1,74 @@
+"""SERVER EXT of Tile38, on demand. https://tile38.com/commands/server"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out
+from exporter.errors import ProtocolError, ReplyError
+from exporter.model import Command, Dialect, Facts, Lane, gauge
+
+go_gauge = partial(gauge, dialect=Dialect.GO)
+
+#: field of SERVER EXT, without `tile38_`, which not every version writes → family
+FIELDS = {
+    "aof_size": go_gauge("tile38_aof_size_bytes", "Size of Tile38's append-only file."),
+    "avg_point_size": go_gauge("tile38_avg_item_size_bytes", "Memory of a point on average."),
+    "sys_cpus": go_gauge("tile38_cpus_total", "Processors that Tile38 sees."),
+    "heap_released_bytes": go_gauge("tile38_heap_released_bytes", "Memory that Tile38's heap gave back to the system."),
+    "heap_alloc_bytes": go_gauge("tile38_heap_size_bytes", "Memory of the objects on Tile38's heap."),
+    "http_transport": go_gauge("tile38_http_transport", "1 if Tile38 takes commands by HTTP."),
+    "in_memory_size": go_gauge("tile38_in_memory_size_bytes", "Memory of all collections of Tile38."),
+    "max_heap_size": go_gauge("tile38_max_heap_size_bytes", "Limit of Tile38's heap; 0 if there is none."),
+    "alloc_bytes": go_gauge("tile38_mem_alloc_bytes", "Memory that Tile38 has in use."),
+    "num_collections": go_gauge("tile38_num_collections_total", "Collections of Tile38."),
+    "num_hooks": go_gauge("tile38_num_hooks_total", "Hooks of Tile38."),
+    "num_objects": go_gauge("tile38_num_objects_total", "Objects in all collections of Tile38."),
+    "num_points": go_gauge("tile38_num_points_total", "Points in all collections of Tile38."),
+    "pointer_size": go_gauge("tile38_pointer_size_bytes", "Size of a pointer of Tile38."),
+    "read_only": go_gauge("tile38_read_only", "1 if Tile38 takes no writes."),
+    "go_threads": go_gauge("tile38_threads_total", "Threads of Tile38."),
+    "go_goroutines": go_gauge("tile38_go_goroutines_total", "Goroutines of Tile38."),
+    "last_gc_time_seconds": go_gauge("tile38_last_gc_time_seconds", "When Tile38 last collected garbage, as it tells it."),
+    "next_gc_bytes": go_gauge("tile38_next_gc_bytes", "Size of the heap at which Tile38 collects garbage next."),
+}
+WORDS = {b"true": 1.0, b"false": 0.0}
+
+
+class Tile38Collector(Collector):
+    name = "tile38"
+    help = "SERVER EXT of Tile38."
+    lane = Lane.SLOW
+    families = tuple(FIELDS.values())
+
+    def enabled(self, options: Any) -> bool:
+        return bool(options.redis.is_tile38)
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.flavor == "redis" and facts.mode == "standalone"
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [reply] = yield [Command.of("SERVER", "EXT")]
+        if isinstance(reply, ReplyError):
+            if reply.unsupported:  # a Redis among Tile38s
+                return
+            raise reply.as_target_error()
+        if not isinstance(reply, list):
+            raise ProtocolError("the answer to SERVER EXT is no list")
+        for name, value in zip(reply[::2], reply[1::2], strict=False):
+            if isinstance(name, bytes):
+                family = FIELDS.get(name.decode("utf-8", "replace").removeprefix("tile38_"))
+                number = _number(value)
+                if family is not None and number is not None:
+                    out.add(family, number)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bytes):
+        try:
+            value = WORDS[value] if value in WORDS else float(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,0 +1,158 @@
+"""The slow log: length, newest entry, and counters by command."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+
+import pytest
+
+from exporter.collectors.info import InfoCollector
+from exporter.collectors.slowlog import SlowlogCollector
+from exporter.errors import BusyError, ReplyError
+from exporter.model import Facts
+from exporter.poller import Memory
+from tests.collectors.go_rows import assert_same_families, go_rows
+from tests.servers import RedisServer
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
+VERSIONS = sorted(path.parent.name for path in DATA.glob("*/slowlog_get.json"))
+FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
+ASKED_FIRST = [("SLOWLOG", "LEN"), ("SLOWLOG", "GET", 1)]
+
+
+def recorded(version: str, name: str = "slowlog_get.json") -> list:
+    """A recorded reply, with bytes for its texts."""
+
+    def as_bytes(value):
+        if isinstance(value, list):
+            return [as_bytes(item) for item in value]
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+    return as_bytes(json.loads((DATA / version / name).read_text()))
+
+
+def entry(number: int, word: bytes = b"GET", microseconds: int = 1500) -> list:
+    return [number, 1_795_378_916, microseconds, [word, b"a-key"], b"127.0.0.1:5", b""]
+
+
+def test_the_families_of_the_go_exporter() -> None:
+    assert_same_families(SlowlogCollector(), go_rows("SLOWLOG LEN", "SLOWLOG GET 1"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_length_and_newest_entry(play, version: str) -> None:
+    entries = recorded(version)
+    length = int((DATA / version / "slowlog_len").read_text())
+    played = play(SlowlogCollector(), [length, entries[:1]], facts=FACTS)
+    assert played.asked == [ASKED_FIRST]
+    assert played.samples() == {
+        "redis_slowlog_length": str(length),
+        "redis_slowlog_last_id": str(entries[0][0]),
+        "redis_last_slow_execution_duration_seconds": f"{entries[0][2] / 1e6:g}",
+        "redis_slowlog_entries_missed_total": "0",
+    }
+
+
+def test_an_empty_log(play) -> None:
+    assert play(SlowlogCollector(), [0, []], facts=FACTS).samples() == {
+        "redis_slowlog_length": "0",
+        "redis_slowlog_last_id": "0",
+        "redis_last_slow_execution_duration_seconds": "0",
+        "redis_slowlog_entries_missed_total": "0",
+    }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(play, version: str) -> None:
+    entries = recorded(version)
+    memory = Memory()
+    play(SlowlogCollector(), [0, []], facts=FACTS, memory=memory)
+    played = play(SlowlogCollector(), [len(entries), entries[:1]], [entries], facts=FACTS, memory=memory)
+    assert played.asked == [ASKED_FIRST, [("SLOWLOG", "GET", len(entries))]]
+    samples = played.samples()
+    gets = [item for item in entries if item[3][0].lower() == b"get"]
+    assert samples['redis_slowlog_entries_total{cmd="get"}'] == str(len(gets))
+    assert float(samples['redis_slowlog_entries_duration_seconds_total{cmd="get"}']) == pytest.approx(sum(i[2] for i in gets) / 1e6)
+    assert float(samples['redis_slowlog_entry_max_duration_seconds{cmd="get"}']) == max(i[2] for i in gets) / 1e6
+    assert sum(int(value) for name, value in samples.items() if "entries_total{" in name) == len(entries)
+    assert samples["redis_slowlog_entries_missed_total"] == "0"
+    for told in ("secret", "slow=client", "127.0.0.1", "maxmemory", "long", "return"):
+        assert told not in played.text
+
+
+def test_entries_that_were_gone_are_missed(play) -> None:
+    memory = Memory()
+    play(SlowlogCollector(), [1, [entry(3)]], facts=FACTS, memory=memory)
+    batch = [entry(9), entry(8)]
+    samples = play(SlowlogCollector(), [2, batch[:1]], [batch], facts=FACTS, memory=memory).samples()
+    assert samples["redis_slowlog_entries_missed_total"] == "4"
+    assert samples['redis_slowlog_entries_total{cmd="get"}'] == "2"
+    assert samples['redis_slowlog_entries_duration_seconds_total{cmd="get"}'] == "0.003"
+    assert samples['redis_slowlog_entry_max_duration_seconds{cmd="get"}'] == "0.0015"
+
+
+def test_who_is_asked() -> None:
+    assert SlowlogCollector().wants(FACTS, None)
+    assert not SlowlogCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), None)
+    assert not SlowlogCollector().wants(dataclasses.replace(FACTS, version=(2, 2, 0)), None)
+
+
+def test_a_refusal_writes_nothing_and_another_error_is_told(play) -> None:
+    refused = ReplyError("NOPERM this user has no permissions to run the 'slowlog|get' command")
+    assert play(SlowlogCollector(), [refused, refused], facts=FACTS).text == ""
+    assert play(SlowlogCollector(), [4, refused], facts=FACTS).samples() == {"redis_slowlog_length": "4"}
+    with pytest.raises(BusyError):
+        play(SlowlogCollector(), [4, ReplyError("BUSY Redis is busy running a script.")], facts=FACTS)
+
+
+def test_replies_of_no_form_at_all(play) -> None:
+    assert play(SlowlogCollector(), [b"OK", b"OK"], facts=FACTS).text == ""
+    assert play(SlowlogCollector(), [None, [[]]], facts=FACTS).samples()["redis_slowlog_last_id"] == "0"
+
+
+async def test_a_real_server(redis_server, make_lookout) -> None:
+    server = redis_server("--slowlog-log-slower-than", "-1", "--slowlog-max-len", "6")
+    lookout = make_lookout([InfoCollector(), SlowlogCollector()])
+    watch = lookout.watch(server.port)
+
+    def value(name: str, *labels: str) -> float:
+        return lookout.value(watch, f"redis_{name}", *labels)
+
+    log_slowly(server, "get", "get", "exists")
+    await lookout.poll(watch)
+    assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_missed_total")) == (4, 3, 0)
+    log_slowly(server, "get", "GET", "strlen")
+    await lookout.poll(watch)
+    assert (value("slowlog_length"), value("slowlog_last_id")) == (6, 7)
+    assert (value("slowlog_entries_total", "get"), value("slowlog_entries_total", "strlen")) == (2, 1)
+    assert value("slowlog_entries_total", "exists") is None
+    assert 0 < value("slowlog_entries_duration_seconds_total", "config") < 1
+    assert value("slowlog_entry_max_duration_seconds", "config") == value("slowlog_entries_duration_seconds_total", "config")
+    assert 0 <= value("last_slow_execution_duration_seconds") < 1
+    for _ in range(2):  # nothing new
+        await lookout.poll(watch)
+        assert (value("slowlog_entries_total", "get"), value("slowlog_entries_missed_total")) == (2, 0)
+    log_slowly(server, *["get"] * 8)
+    await lookout.poll(watch)
+    assert (value("slowlog_entries_total", "get"), value("slowlog_entries_missed_total")) == (8, 3)
+    server.stop()
+    server.start()
+    log_slowly(server, *["strlen"] * 3)
+    await lookout.poll_until(watch, lambda: value("slowlog_last_id") == 3)
+    assert (value("slowlog_entries_total", "strlen"), value("slowlog_entries_missed_total")) == (4, 3)
+    server.ask("SLOWLOG", "RESET")
+    await lookout.poll(watch)
+    assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_total", "strlen")) == (0, 0, 4)
+    log_slowly(server, "strlen")
+    await lookout.poll(watch)
+    assert (value("slowlog_entries_total", "strlen"), value("slowlog_entries_missed_total")) == (5, 3)
+
+
+def log_slowly(server: RedisServer, *words: str) -> None:
+    """Have the server log these commands, after one CONFIG and before nothing."""
+    server.ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    for word in words:
+        server.ask(word, "a-key")
+    server.ask("CONFIG", "SET", "slowlog-log-slower-than", "-1")
