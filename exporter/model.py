@@ -239,6 +239,7 @@ class Facts:
     cluster_enabled: bool
     loading: bool
     databases: int | None = None  # how many the server has; None: not known
+    flavor_version: tuple[int, int, int] = (0, 0, 0)  # the flavor's own: Valkey's redis_version stays at 7.2.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -655,6 +655,7 @@ def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Fac
         cluster_enabled=text("cluster_enabled") == "1",
         loading=text("loading") == "1",
         databases=databases,
+        flavor_version=_version(text(f"{flavor}_version") or text("redis_version")),
     )
 
 
@@ -686,7 +687,7 @@ class InfoCollector(Collector):
     )
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return ("+info", "+config|get")
+        return ("+info",) if options.redis.config_command in ("", "-") else ("+info", "+config|get")
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         [text] = yield [Command.of("INFO")]
@@ -696,8 +697,9 @@ class InfoCollector(Collector):
             raise ProtocolError("the answer to INFO is no text")
         is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
         databases = None if facts is None else facts.databases
-        if databases is None and b"redis_version:" in text and not is_sentinel and not is_cluster:
-            [reply] = yield [Command.of("CONFIG", "GET", "databases")]
+        config = options.redis.config_command
+        if databases is None and config not in ("", "-") and b"redis_version:" in text and not is_sentinel and not is_cluster:
+            [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
         out.databases = databases
         if not options.metrics.include_metrics_for_empty_databases or is_sentinel:

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Played:
     """A collector that was played to its end: what it asked, batch by batch, and what it wrote."""
 
-    def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any) -> None:
+    def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any, memory: Memory) -> None:
         self.part = make_part(
             collector.name,
             collector.lane,
@@ -35,7 +35,7 @@ class Played:
             wanted_fields=collector.wanted_fields,
             collector=collector,
         )
-        self.sheet = Sheet(self.part, label_forms(self.part, LABELS), Memory(), NOW)
+        self.sheet = Sheet(self.part, label_forms(self.part, LABELS), memory, NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
         generator = collector.collect(facts, options, self.sheet)
         batch = next(generator)
@@ -67,9 +67,11 @@ class Played:
 
 @pytest.fixture
 def play() -> Callable[..., Played]:
-    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch."""
+    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch; with `memory`, one poll after another."""
 
-    def run(collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS) -> Played:
-        return Played(collector, replies, facts, options)
+    def run(
+        collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS, memory: Memory | None = None
+    ) -> Played:
+        return Played(collector, replies, facts, options, memory or Memory())
 
     return run
