@@ -129,7 +129,7 @@ def _growth(seen: dict[Hashable, list[int]], entries: list[Entry]) -> Iterator[t
     count not above its own. Their sum is right, and too low rather than too high where the ring dropped one between.
     """
     left = {identity: sorted(counts) for identity, counts in seen.items()}
-    for entry in sorted(entries, key=lambda entry: -entry.count):
+    for entry in entries:
         counts = left.get(entry.identity, [])
         at = bisect_right(counts, entry.count)
         yield entry, entry.count - (counts.pop(at - 1) if at else 0)

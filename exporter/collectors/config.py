@@ -127,7 +127,7 @@ class ConfigCollector(Collector):
     def _add_dump(self, values: Mapping[bytes, bytes], out: Out) -> None:
         folder, name = values.get(b"dir", b""), values.get(b"dbfilename", b"")
         # a name with a path in it would lead anywhere on this host
-        if folder.startswith(b"/") and name not in (b"", b".", b"..") and b"/" not in name:
+        if folder.startswith(b"/") and b"/" not in name:
             size = self._file_size(os.path.join(folder, name))
             if size is not None:
                 out.add(RDB_SIZE, size)

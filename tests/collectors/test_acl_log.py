@@ -114,7 +114,11 @@ class TestEachDenialIsCountedOnce:
 
     def test_entries_of_other_objects_are_others(self, read: Read) -> None:
         read(entry("ann", 3, obj="a"))
-        assert read(entry("ann", 3, obj="b"), entry("ann", 4, obj="a")) == {"key ann": "4"}
+        assert read(entry("ann", 5, obj="b")) == {"key ann": "5"}
+
+    def test_entries_without_ids_are_each_taken_for_one_before(self, read: Read) -> None:
+        read(entry("ann", 5))
+        assert read(entry("ann", 5), entry("ann", 5)) == {"key ann": "5"}
 
     def test_gaps_between_ids_are_told(self, read: Read) -> None:
         read(entry("ann", id=10))

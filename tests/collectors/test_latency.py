@@ -53,6 +53,11 @@ def test_valkey_sums_them_up(play) -> None:
     assert samples['redis_latency_spikes_duration_seconds_total{event_name="command"}'] == "0.095"
 
 
+def test_a_sum_without_a_number_is_passed_over(play) -> None:
+    samples = play(LatencyCollector(), [[[b"command", 1, 2, 3, 4]]], facts=REDIS_7).samples()
+    assert len(samples) == 3
+
+
 def test_what_newer_servers_may_add_is_passed_over(play) -> None:
     samples = play(LatencyCollector(), [[[b"command", 1, 2, 3, 4, 5, b"six"]]], facts=REDIS_7).samples()
     assert samples['redis_latency_spike_max_duration_seconds{event_name="command"}'] == "0.003"

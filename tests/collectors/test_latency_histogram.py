@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors.info import InfoCollector
-from exporter.collectors.latency_histogram import BOUNDS_MAX, LatencyHistogramCollector
+from exporter.collectors.latency_histogram import BOUNDS_MAX, COMMANDS_MAX, Bounds, LatencyHistogramCollector
 from exporter.commandline import parse
 from exporter.errors import NoPermError, ReplyError, TargetError
 from exporter.model import Facts
@@ -138,6 +138,14 @@ class TestBuckets:
         for number in range(BOUNDS_MAX * 2):
             played = play(LatencyHistogramCollector(), [row(b"get", 1, number, 1), stats(get=1)], facts=REDIS_7, memory=memory)
         assert played.text.count("_bucket") <= BOUNDS_MAX + 2
+
+    def test_so_have_the_commands(self) -> None:
+        bounds = Bounds()
+        for number in range(COMMANDS_MAX + 9):
+            assert bounds.widened(str(number), [1]) == (1,)
+        assert len(bounds.by_command) == COMMANDS_MAX
+        assert bounds.widened("0", [2]) == (1, 2)
+        assert bounds.by_command["0"] == (1, 2)
 
     def test_three_thousand_commands(self, play) -> None:
         names = [f"many.command-number-{number:05}" for number in range(3000)]
