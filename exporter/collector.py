@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
+from exporter.errors import ReplyError
 from exporter.model import Command, Facts, Family, Lane
 
 #: bytes, int, list, None, str (a status), float, or ReplyError
@@ -94,3 +95,10 @@ class Collector:
         """Ask and write. `facts` is None for INFO alone, on the first poll of a target."""
         raise NotImplementedError
         yield []
+
+
+def raise_failure(*replies: Reply) -> None:
+    """Raise the first error that is no refusal. The driver remembers refusals: of those nothing is written."""
+    for reply in replies:
+        if isinstance(reply, ReplyError) and not reply.unsupported:
+            raise reply.as_target_error()

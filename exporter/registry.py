@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from exporter.collector import Collector
+from exporter.collectors.acl_log import AclLogCollector
 from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.commandlog import CommandlogCollector
+from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
+from exporter.collectors.latency import LatencyCollector
+from exporter.collectors.latency_histogram import LatencyHistogramCollector
+from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.slowlog import SlowlogCollector
@@ -22,5 +27,10 @@ REGISTRY: tuple[Collector, ...] = (
     ModulesCollector(),
     SearchCollector(),
     Tile38Collector(),
+    ConfigCollector(),
+    LatencyCollector(),
+    LatencyHistogramCollector(),
+    AclLogCollector(),
+    MemoryStatsCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )

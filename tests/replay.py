@@ -75,7 +75,7 @@ class Replay:
             "CONFIG": self._config,
             "COMMANDLOG": self._commandlog,
             "MEMORY": lambda what: self._recorded(f"memory_{what.lower()}"),
-            "ACL": lambda what, *more: self._recorded(f"acl_{what.lower()}"),
+            "ACL": self._acl,
             "CLUSTER": lambda what: self._recorded(f"cluster_{what.lower()}"),
         }
         if info.startswith("sentinel"):
@@ -154,6 +154,12 @@ class Replay:
         pairs = json.loads((self._folder / "config_get.json").read_text(errors="surrogateescape"))
         chosen = [[key, value] for key, value in zip(pairs[::2], pairs[1::2], strict=True) if any(fnmatchcase(key, p) for p in patterns)]
         return resp([text for pair in chosen for text in pair])
+
+    def _acl(self, what: str, *more: str) -> bytes:
+        if what.upper() == "USERS":  # as ACL LIST names them
+            rules = json.loads((self._folder / "acl_list.json").read_text(errors="surrogateescape"))
+            return resp([rule.split(" ")[1] for rule in rules])
+        return self._recorded(f"acl_{what.lower()}")
 
     def _ask_sentinel(self, what: str, *more: str) -> bytes:
         name = what.lower().replace("replicas", "slaves")

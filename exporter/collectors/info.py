@@ -687,7 +687,7 @@ class InfoCollector(Collector):
     )
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return ("+info", "+config|get")
+        return ("+info",) if options.redis.config_command in ("", "-") else ("+info", "+config|get")
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         [text] = yield [Command.of("INFO")]
@@ -697,8 +697,9 @@ class InfoCollector(Collector):
             raise ProtocolError("the answer to INFO is no text")
         is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
         databases = None if facts is None else facts.databases
-        if databases is None and b"redis_version:" in text and not is_sentinel and not is_cluster:
-            [reply] = yield [Command.of("CONFIG", "GET", "databases")]
+        config = options.redis.config_command
+        if databases is None and config not in ("", "-") and b"redis_version:" in text and not is_sentinel and not is_cluster:
+            [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
         out.databases = databases
         if not options.metrics.include_metrics_for_empty_databases or is_sentinel:

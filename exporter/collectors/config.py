@@ -1,0 +1,186 @@
+"""CONFIG GET: the limits a server is configured with, on request its whole configuration and the size of its dump.
+
+Keys are asked for by name, so that no password travels, unless the whole configuration is to be exported.
+https://redis.io/docs/latest/commands/config-get/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.errors import ReplyError
+from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
+
+#: values of --config-command with which CONFIG is not asked
+NOT_ASKED = ("", "-")
+OUTPUT_BUFFERS = b"client-output-buffer-limit"
+
+go_gauge = partial(gauge, dialect=Dialect.GO)
+commandlog_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
+
+#: key → family of its number
+NUMBERS: Mapping[bytes, Family] = {
+    b"io-threads": go_gauge("config_io_threads", "Threads that the server is configured to do I/O with."),
+    b"maxclients": go_gauge("config_maxclients", "Clients that the server is configured to accept at once."),
+    b"maxmemory": go_gauge("config_maxmemory", "Bytes of memory that the server is configured to use at most; 0: no limit."),
+    b"repl-backlog-size": go_gauge("config_repl_backlog_size", "Bytes that the replication backlog is configured to have."),
+}
+COMMANDLOG: Mapping[bytes, Family] = {
+    b"commandlog-execution-slower-than": commandlog_gauge(
+        "commandlog_execution_slower_than", "Microseconds from which COMMANDLOG takes a command for slow; -1: it logs none."
+    ),
+    b"commandlog-slow-execution-max-len": commandlog_gauge(
+        "commandlog_slow_execution_max_len", "Slow commands that COMMANDLOG keeps at most."
+    ),
+    b"commandlog-request-larger-than": commandlog_gauge(
+        "commandlog_request_larger_than", "Bytes from which COMMANDLOG takes a request for large; -1: it logs none."
+    ),
+    b"commandlog-large-request-max-len": commandlog_gauge(
+        "commandlog_large_request_max_len", "Large requests that COMMANDLOG keeps at most."
+    ),
+    b"commandlog-reply-larger-than": commandlog_gauge(
+        "commandlog_reply_larger_than", "Bytes from which COMMANDLOG takes a reply for large; -1: it logs none."
+    ),
+    b"commandlog-large-reply-max-len": commandlog_gauge("commandlog_large_reply_max_len", "Large replies that COMMANDLOG keeps at most."),
+}
+LIMIT = go_gauge(
+    "config_client_output_buffer_limit_bytes",
+    "Bytes in its output buffer that cost a client of the class its connection: at once (hard) or after a while (soft).",
+    labels=("class", "limit"),
+)
+OVERCOME = go_gauge(
+    "config_client_output_buffer_limit_overcome_seconds",
+    "How long a client of the class may exceed the soft limit of its output buffer.",
+    labels=("class", "limit"),
+)
+KEY_VALUE = go_gauge("config_key_value", "A key of the configuration and its value. Always 1.", labels=("key", "value"))
+VALUE = go_gauge("config_value", "The value of a key of the configuration, where it is a number.", labels=("key",))
+RDB_SIZE = go_gauge("rdb_current_size_bytes", "Size of the dump on the exporter's own host; 0 if there is none.")
+
+#: keys whose values are secrets, or half of one. Of passwords only the wording differs: requirepass, primaryauth, tls-key-file-pass
+_SECRET = re.compile(r"pass|auth|secret|token|credential|private|masteruser|primaryuser|sentinel-user")
+#: keys that only look so: whether clients must show a certificate
+_NO_SECRET = frozenset({"tls-auth-clients"})
+_NUMBER = re.compile(rb"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?\Z")
+_AMOUNT = re.compile(rb"(-?[0-9]{1,20})([kmg]?b?)\Z")
+_UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 1000**2, b"mb": 1 << 20, b"g": 1000**3, b"gb": 1 << 30}
+
+
+def size_of(path: bytes) -> int | None:
+    """Bytes of a file on this host: 0 if there is none, None if it is no regular file or may not be looked at."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+class ConfigCollector(Collector):
+    """`file_size` is how the dump is measured: one look at a local file, the one thing here that is not asked of the server. It
+    is given from outside, so that the collector itself does no I/O."""
+
+    name = "config"
+    help = "The server's configuration."
+    lane = Lane.SLOW
+    families = (*NUMBERS.values(), LIMIT, OVERCOME, KEY_VALUE, VALUE, RDB_SIZE, *COMMANDLOG.values())
+
+    def __init__(self, file_size: Callable[[bytes], int | None] = size_of) -> None:
+        self._file_size = file_size
+
+    def enabled(self, options: Any) -> bool:
+        return options.redis.config_command not in NOT_ASKED
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.mode != "sentinel" and self.enabled(options)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+config|get",)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        ask = partial(Command.of, options.redis.config_command, "GET")
+        asked = _asked(facts, options)
+        # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, which tells whether they answer at all.
+        replies = yield [ask(*asked) if facts.version >= (7, 0, 0) else ask(asked[0])]
+        raise_failure(*replies)
+        if facts.version < (7, 0, 0) and len(asked) > 1 and not isinstance(replies[0], ReplyError):
+            replies += yield [ask(key) for key in asked[1:]]
+        values = {key: value for reply in replies for key, value in _pairs(reply)}
+        for key, family in (*NUMBERS.items(), *COMMANDLOG.items()):
+            amount = _amount(values.get(key, b""))
+            if amount is not None:
+                out.add(family, amount)
+        _add_limits(values.get(OUTPUT_BUFFERS, b""), out)
+        if options.metrics.include_rdb_file_size_metric:
+            self._add_dump(values, out)
+        if options.metrics.include_config_metrics:
+            _add_everything(values, options.metrics.redact_config_metrics, out)
+
+    def _add_dump(self, values: Mapping[bytes, bytes], out: Out) -> None:
+        folder, name = values.get(b"dir", b""), values.get(b"dbfilename", b"")
+        # a name with a path in it would lead anywhere on this host
+        if folder.startswith(b"/") and b"/" not in name:
+            size = self._file_size(os.path.join(folder, name))
+            if size is not None:
+                out.add(RDB_SIZE, size)
+
+
+def _asked(facts: Facts, options: Any) -> list[bytes]:
+    """The keys that are needed, or the pattern of all."""
+    if options.metrics.include_config_metrics:
+        return [b"*"]
+    keys = [*NUMBERS, OUTPUT_BUFFERS]
+    if options.metrics.include_rdb_file_size_metric:
+        keys += [b"dir", b"dbfilename"]
+    if facts.flavor == "valkey" and facts.flavor_version >= (8, 1, 0):
+        keys += COMMANDLOG
+    return keys
+
+
+def _pairs(reply: object) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values, of those that are text: a value may be null or a list."""
+    if isinstance(reply, list):
+        for key, value in zip(reply[::2], reply[1::2], strict=False):
+            if isinstance(key, bytes) and isinstance(value, bytes):
+                yield key, value
+
+
+def _amount(text: bytes) -> int | None:
+    """A whole number, or one with a unit as configuration files have them: `256mb`."""
+    match = _AMOUNT.match(text.lower())
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def _add_limits(text: bytes, out: Out) -> None:
+    """`normal 0 0 0 replica 256mb 64mb 60 …`: class, hard limit, soft limit, seconds."""
+    words = text.split()
+    classes = {words[at]: [_amount(word) for word in words[at + 1 : at + 4]] for at in range(0, len(words) - 3, 4)}
+    for name, (hard, soft, seconds) in classes.items():
+        if hard is None or soft is None or seconds is None:
+            continue
+        out.add(LIMIT, hard, name, "hard")
+        out.add(LIMIT, soft, name, "soft")
+        out.add(OVERCOME, seconds, name, "soft")
+
+
+def _add_everything(values: Mapping[bytes, bytes], redact: bool, out: Out) -> None:
+    # by the key as it will be shown: no two samples may have the same labels
+    shown = {key.decode("utf-8", "replace"): value for key, value in values.items()}
+    for key, value in shown.items():
+        if redact and is_secret(key):
+            continue
+        out.add(KEY_VALUE, 1, key, value)
+        if _NUMBER.match(value):
+            out.add(VALUE, float(value) if b"." in value else int(value), key)
+
+
+def is_secret(key: str) -> bool:
+    return _SECRET.search(key.lower()) is not None and key.lower() not in _NO_SECRET

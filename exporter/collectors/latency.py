@@ -1,0 +1,62 @@
+"""LATENCY LATEST: the newest and the largest latency spike of each event that the server watches.
+
+A server records spikes from `latency-monitor-threshold` on, and none while that is 0, as it is by default.
+https://redis.io/docs/latest/commands/latency-latest/ and https://valkey.io/commands/latency-latest/
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
+
+MS_PER_S = 1000
+
+go_gauge = partial(gauge, dialect=Dialect.GO, labels=("event_name",))
+
+LAST = go_gauge("latency_spike_last", "When the newest latency spike of an event was, in Unix time.")
+DURATION = go_gauge("latency_spike_duration_seconds", "How long the newest latency spike of an event was.")
+DURATION_MAX = gauge(
+    "latency_spike_max_duration_seconds",
+    "How long the largest latency spike of an event was since they were reset.",
+    labels=("event_name",),
+)
+# sum and number of all spikes: the ring of samples, which holds one a second at most, does not bound them
+SPIKES = counter("latency_spikes_total", "Latency spikes of an event.", labels=("event_name",), since="valkey 8.1")
+SPIKES_DURATION = counter(
+    "latency_spikes_duration_seconds_total", "How long all latency spikes of an event were.", labels=("event_name",), since="valkey 8.1"
+)
+
+
+class LatencyCollector(Collector):
+    name = "latency"
+    help = "Latency spikes by event."
+    lane = Lane.FAST
+    families = (LAST, DURATION, DURATION_MAX, SPIKES, SPIKES_DURATION)
+
+    def enabled(self, options: Any) -> bool:
+        return not options.metrics.exclude_latency_histogram_metrics
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.mode != "sentinel" and facts.version >= (2, 8, 13)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+latency|latest",)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [reply] = yield [Command.of("LATENCY", "LATEST")]
+        raise_failure(reply)
+        rows = {}
+        for row in reply if isinstance(reply, list) else ():
+            if isinstance(row, list) and len(row) >= 4 and isinstance(row[0], bytes) and all(isinstance(n, int) for n in row[1:6]):
+                rows[row[0].decode("utf-8", "replace")] = row[1:6]
+        for event, (at, last_ms, max_ms, *more) in rows.items():
+            out.add(LAST, at, event)
+            out.add(DURATION, last_ms / MS_PER_S, event)
+            out.add(DURATION_MAX, max_ms / MS_PER_S, event)
+            if len(more) == 2:
+                sum_ms, spikes = more
+                out.add(SPIKES, spikes, event)
+                out.add(SPIKES_DURATION, sum_ms / MS_PER_S, event)

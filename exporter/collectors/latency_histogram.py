@@ -1,0 +1,132 @@
+"""LATENCY HISTOGRAM: how long the calls of each command took. The sums come from INFO commandstats of the same pipeline.
+
+A server names only the bounds at which a count rises, so that a bucket appears with the first call that falls into it.
+Buckets that were seen are written until the server is restarted: none goes away when the counts are reset.
+https://redis.io/docs/latest/commands/latency-histogram/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.model import Command, Dialect, Facts, Lane, histogram
+
+LATENCIES = histogram(
+    "commands_latencies_usec", "Microseconds that calls of a command took.", labels=("cmd",), since="7.0", dialect=Dialect.GO
+)
+#: commands whose buckets are remembered, and buckets of one command: a server has some hundreds, and about 20
+COMMANDS_MAX = 10_000
+BOUNDS_MAX = 64
+
+_STATISTICS = re.compile(rb"^cmdstat_(.+?):calls=[0-9]+,usec=([0-9]{1,20})\b", re.M)
+#: what INFO puts in the place of characters that would break its lines
+_SAFE = bytes.maketrans(b"#:\n\r", b"____")
+
+
+class Counts(NamedTuple):
+    """Of one command: `below` has, by upper bound in rising order, how many calls took at most that."""
+
+    calls: int
+    below: dict[int, int]
+
+
+@dataclass(slots=True)
+class Bounds:
+    """The bounds that were seen in one run of a server, by command, in rising order."""
+
+    run_id: str = ""
+    by_command: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def widened(self, command: str, seen: Collection[int]) -> tuple[int, ...]:
+        """All bounds of a command, with those just seen."""
+        known = self.by_command.get(command, ())
+        if not set(seen) <= set(known):
+            known = tuple(sorted({*known, *seen}))
+            if len(known) <= BOUNDS_MAX and (command in self.by_command or len(self.by_command) < COMMANDS_MAX):
+                self.by_command[command] = known
+        return known
+
+
+class LatencyHistogramCollector(Collector):
+    name = "latency_histogram"
+    help = "Latencies by command."
+    lane = Lane.SLOW
+    families = (LATENCIES,)
+
+    def enabled(self, options: Any) -> bool:
+        return not options.metrics.exclude_latency_histogram_metrics
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.mode != "sentinel" and facts.version >= (7, 0, 0)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+latency|histogram", "+info")
+
+    def new_memory(self) -> Bounds:
+        return Bounds()
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        histograms, statistics = yield [Command.of("LATENCY", "HISTOGRAM"), Command.of("INFO", "commandstats")]
+        raise_failure(histograms, statistics)
+        if not isinstance(statistics, bytes):
+            return
+        memory: Bounds = out.memory
+        if memory.run_id != facts.run_id:
+            memory.run_id = facts.run_id
+            memory.by_command.clear()
+        counts = dict(_histograms(histograms))
+        totals = _totals(counts, statistics)
+        shown = {name.decode("utf-8", "replace"): name for name in totals}  # no two samples may have the same labels
+        for command, name in shown.items():
+            calls, below = counts[name]
+            buckets = _buckets(memory.widened(command, below), below)
+            out.add_histogram(LATENCIES, buckets, calls, totals[name], command)
+
+
+def _buckets(bounds: tuple[int, ...], below: Mapping[int, int]) -> Iterator[tuple[str, int]]:
+    """A bound that the reply leaves out has the count of the one before it."""
+    count = 0
+    for bound in bounds:
+        count = below.get(bound, count)
+        yield str(bound), count
+
+
+def _histograms(reply: object) -> Iterator[tuple[bytes, Counts]]:
+    """[name, [calls, n, histogram_usec, [bound, count, …]], …]; a row of another form is left out."""
+    if isinstance(reply, list):
+        for name, row in zip(reply[::2], reply[1::2], strict=False):
+            if isinstance(name, bytes) and isinstance(row, list) and len(row) == 4 and isinstance(row[1], int) and isinstance(row[3], list):
+                numbers = row[3]
+                below = dict(zip(numbers[::2], numbers[1::2], strict=False)) if all(isinstance(n, int) for n in numbers) else {}
+                if (
+                    len(numbers) == 2 * len(below) <= 2 * BOUNDS_MAX
+                    and _rises(list(below))
+                    and _rises([0, *below.values(), row[1]], flat=True)
+                ):
+                    yield name, Counts(row[1], below)
+
+
+def _rises(numbers: list[int], flat: bool = False) -> bool:
+    return all(a < b or (flat and a == b) for a, b in pairwise(numbers))
+
+
+def _totals(counts: Mapping[bytes, Counts], statistics: bytes) -> dict[bytes, int]:
+    """Microseconds of all calls, by command; without those that INFO does not know.
+
+    A container's histogram stands for its sub-commands too if they have none of their own.
+    """
+    usec = {name: int(number) for name, number in _STATISTICS.findall(statistics)}
+    safe = {name: name.translate(_SAFE) for name in counts}
+    own = set(safe.values())
+    within: dict[bytes, int] = {}
+    for name, number in usec.items():
+        container, bar, _ = name.partition(b"|")
+        if bar and name not in own:
+            within[container] = within.get(container, 0) + number
+    return {name: usec.get(inner, 0) + within.get(inner, 0) for name, inner in safe.items() if inner in usec or inner in within}

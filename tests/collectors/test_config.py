@@ -1,0 +1,266 @@
+"""CONFIG GET: what is asked of whom, the limits, the whole configuration without its secrets, the size of the dump."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret, size_of
+from exporter.collectors.info import InfoCollector, make_facts
+from exporter.commandline import parse
+from exporter.errors import BusyError, ReplyError
+from exporter.model import Facts
+from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
+from tests.lookout import Lookout
+
+REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16, (7, 0, 15))
+REDIS_6 = dataclasses.replace(REDIS_7, version=(6, 2, 16))
+VALKEY_8 = dataclasses.replace(REDIS_7, version=(7, 2, 4), flavor="valkey", flavor_version=(8, 1, 1))
+NAMED = (b"io-threads", b"maxclients", b"maxmemory", b"repl-backlog-size", b"client-output-buffer-limit")
+EVERYTHING = parse(["--include-config-metrics"], {})
+UNREDACTED = parse(["--include-config-metrics", "--redact-config-metrics=false"], {})
+WITH_SIZE = parse(["--include-rdb-file-size-metric"], {})
+
+
+def config(**pairs: str) -> list[bytes]:
+    return [word.encode() for key, value in pairs.items() for word in (key.replace("_", "-"), value)]
+
+
+def facts_of(version: str, play) -> Facts:
+    text = (DATA / version / "info_default.txt").read_bytes()
+    return make_facts(play(InfoCollector(), [text], facts=REDIS_7).sheet.fields, 16)
+
+
+def test_families_are_those_of_the_go_exporter() -> None:
+    assert_go_families(ConfigCollector(), r"CONFIG GET .*")
+
+
+class TestWhatIsAsked:
+    def test_a_server_that_takes_several_keys_is_asked_once(self, play) -> None:
+        assert play(ConfigCollector(), [[]], facts=REDIS_7).asked == [[("CONFIG", "GET", *NAMED)]]
+
+    def test_an_older_one_for_each_key_once_the_first_is_answered(self, play) -> None:
+        asked = [("CONFIG", "GET", key) for key in NAMED]
+        assert play(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
+
+    def test_one_that_refuses_the_first_is_not_asked_for_more(self, play) -> None:
+        played = play(ConfigCollector(), [ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")], facts=REDIS_6)
+        assert played.text == ""
+
+    def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, play) -> None:
+        assert play(ConfigCollector(), [[]], facts=VALKEY_8).asked == [[("CONFIG", "GET", *NAMED, *COMMANDLOG)]]
+
+    def test_valkey_before_8_1_has_no_such_logs(self, play) -> None:
+        older = dataclasses.replace(VALKEY_8, flavor_version=(8, 0, 9))
+        assert play(ConfigCollector(), [[]], facts=older).asked == [[("CONFIG", "GET", *NAMED)]]
+
+    @pytest.mark.parametrize("facts", [REDIS_6, REDIS_7, VALKEY_8])
+    def test_everything_in_one_call(self, play, facts: Facts) -> None:
+        assert play(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [[("CONFIG", "GET", b"*")]]
+
+    def test_place_and_name_of_the_dump_on_request(self, play) -> None:
+        assert play(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [[("CONFIG", "GET", *NAMED, b"dir", b"dbfilename")]]
+
+    def test_a_renamed_command(self, play) -> None:
+        options = parse(["--config-command=CONFIG-7f3a"], {})
+        [[asked]] = play(ConfigCollector(), [[]], facts=REDIS_7, options=options).asked
+        assert asked[0] == "CONFIG-7f3a"
+
+    @pytest.mark.parametrize("command", ["-", ""])
+    def test_nothing_if_told_so(self, command: str, play) -> None:
+        options = parse([f"--config-command={command}"], {})
+        assert not ConfigCollector().enabled(options)
+        assert not ConfigCollector().wants(REDIS_7, options)
+        text = (DATA / "redis-7.0.15" / "info_default.txt").read_bytes()
+        assert play(InfoCollector(), [text], options=options).asked == [[("INFO",)]]
+        assert InfoCollector().acl(options) == ("+info",)
+
+    def test_not_a_sentinel(self) -> None:
+        options = parse([], {})
+        assert ConfigCollector().wants(REDIS_7, options)
+        assert not ConfigCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), options)
+
+    def test_a_server_that_cannot_answer_now_is_a_failure(self, play) -> None:
+        with pytest.raises(BusyError):
+            play(ConfigCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
+
+    def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, play) -> None:
+        played = play(ConfigCollector(), [[]], [config(maxclients="7"), ReplyError("NOPERM no"), [], []], facts=REDIS_6)
+        assert played.samples() == {"redis_config_maxclients": "7"}
+
+
+class TestLimits:
+    @pytest.mark.parametrize("version", versions_with("config_get"))
+    def test_of_recorded_servers(self, play, version: str) -> None:
+        facts = facts_of(version, play)
+        reply = recorded(version, "config_get")
+        replies = [[reply]] if facts.version >= (7, 0, 0) else [[reply], [[]] * 4]
+        samples = play(ConfigCollector(), *replies, facts=facts).samples()
+        threads = samples.pop("redis_config_io_threads", None)
+        assert threads == ("1" if facts.version >= (6, 0, 0) and facts.flavor != "keydb" else None)
+        logs = {name: value for name, value in samples.items() if "commandlog" in name}
+        expected = {
+            "redis_commandlog_execution_slower_than": "10000",
+            "redis_commandlog_slow_execution_max_len": "300",
+            "redis_commandlog_request_larger_than": "-1",
+            "redis_commandlog_large_request_max_len": "128",
+            "redis_commandlog_reply_larger_than": "-1",
+            "redis_commandlog_large_reply_max_len": "128",
+        }
+        assert logs == (expected if version == "valkey-8.1.1" else {})
+        assert {name: value for name, value in samples.items() if name not in logs} == {
+            "redis_config_maxclients": "10000",
+            "redis_config_maxmemory": "1073741824",
+            "redis_config_repl_backlog_size": "10485760" if version == "valkey-8.1.1" else "1048576",
+            'redis_config_client_output_buffer_limit_bytes{class="normal",limit="hard"}': "0",
+            'redis_config_client_output_buffer_limit_bytes{class="normal",limit="soft"}': "0",
+            'redis_config_client_output_buffer_limit_bytes{class="slave",limit="hard"}': "268435456",
+            'redis_config_client_output_buffer_limit_bytes{class="slave",limit="soft"}': "67108864",
+            'redis_config_client_output_buffer_limit_bytes{class="pubsub",limit="hard"}': "33554432",
+            'redis_config_client_output_buffer_limit_bytes{class="pubsub",limit="soft"}': "8388608",
+            'redis_config_client_output_buffer_limit_overcome_seconds{class="normal",limit="soft"}': "0",
+            'redis_config_client_output_buffer_limit_overcome_seconds{class="slave",limit="soft"}': "60",
+            'redis_config_client_output_buffer_limit_overcome_seconds{class="pubsub",limit="soft"}': "60",
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [("256mb", "268435456"), ("1GB", "1073741824"), ("2k", "2000"), ("3m", "3000000"), ("64b", "64"), ("18446744073709551615",) * 2],
+    )
+    def test_units(self, play, text: str, value: str) -> None:
+        reply = config(maxmemory=text, client_output_buffer_limit=f"replica {text} 1kb 60")
+        samples = play(ConfigCollector(), [reply], facts=REDIS_7).samples()
+        assert samples["redis_config_maxmemory"] == value
+        assert samples['redis_config_client_output_buffer_limit_bytes{class="replica",limit="hard"}'] == value
+        assert samples['redis_config_client_output_buffer_limit_bytes{class="replica",limit="soft"}'] == "1024"
+
+    @pytest.mark.parametrize("text", ["", "many", "1.5", "1tb", "0x10", "nan", "9" * 21])
+    def test_what_is_no_amount_is_left_out(self, play, text: str) -> None:
+        reply = config(maxmemory=text, maxclients="5", client_output_buffer_limit=f"odd {text or '-'} 2 3 normal 4 5 6 pubsub 7")
+        samples = play(ConfigCollector(), [reply], facts=REDIS_7).samples()
+        assert "redis_config_maxmemory" not in samples
+        assert samples["redis_config_maxclients"] == "5"
+        assert {name for name in samples if "class" in name and "normal" not in name} == set()
+        assert samples['redis_config_client_output_buffer_limit_bytes{class="normal",limit="hard"}'] == "4"
+
+    @pytest.mark.parametrize("reply", [None, 7, b"text", [], [b"maxclients"], [[b"maxclients"], b"7"], [b"maxclients", None], [1, 2]])
+    def test_replies_of_another_form(self, play, reply: object) -> None:
+        assert play(ConfigCollector(), [reply], facts=REDIS_7).text == ""
+
+
+class TestEverything:
+    @pytest.mark.parametrize("version", versions_with("config_get"))
+    def test_every_key_is_there_but_the_secrets(self, play, version: str) -> None:
+        reply = recorded(version, "config_get")
+        samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
+        shown = {name.split('key="')[1].split('"')[0] for name in samples if name.startswith("redis_config_key_value{")}
+        keys = {key.decode() for key, value in zip(reply[::2], reply[1::2], strict=True) if isinstance(value, bytes)}
+        assert keys - shown == keys & {
+            "requirepass",
+            "masterauth",
+            "masteruser",
+            "primaryauth",
+            "primaryuser",
+            "tls-key-file-pass",
+            "tls-client-key-file-pass",
+        }
+        assert shown <= keys
+        assert samples['redis_config_value{key="maxclients"}'] == "10000"
+        assert samples['redis_config_key_value{key="maxclients",value="10000"}'] == "1"
+        assert 'redis_config_value{key="dbfilename"}' not in samples
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "requirepass",
+            "MasterAuth",
+            "sentinel-pass",
+            "sentinel-user",
+            "auth-pass",
+            "ldap.search_bind_passwd",
+            "oss-global-password",
+            "s3-secret",
+        ],
+    )
+    def test_secrets_are_known_by_their_words(self, play, key: str) -> None:
+        reply = [key.encode(), b"12345", b"port", b"6379"]
+        played = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING)
+        assert "12345" not in played.text
+        assert played.samples()['redis_config_value{key="port"}'] == "6379"
+
+    def test_whether_clients_show_certificates_is_none(self) -> None:
+        assert not is_secret("tls-auth-clients")
+
+    def test_they_show_if_told_so(self, play) -> None:
+        samples = play(ConfigCollector(), [config(requirepass="open sesame")], facts=REDIS_7, options=UNREDACTED).samples()
+        assert samples == {'redis_config_key_value{key="requirepass",value="open sesame"}': "1"}
+
+    def test_numbers_are_exact(self, play) -> None:
+        reply = config(a="18446744073709551615", b="-1", c="0.25", d="nan", e="0x1f", f="", g="12 13")
+        samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
+        values = {name[24:-2]: value for name, value in samples.items() if name.startswith("redis_config_value{")}
+        assert values == {"a": "18446744073709551615", "b": "-1", "c": "0.25"}
+
+    def test_values_that_are_no_text_are_left_out(self, play) -> None:
+        reply = [b"tls-allowlist", [], b"requirepass", None, b"port", b"1"]
+        samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=UNREDACTED).samples()
+        assert set(samples) == {'redis_config_key_value{key="port",value="1"}', 'redis_config_value{key="port"}'}
+
+    def test_keys_that_look_the_same_are_one(self, play) -> None:
+        samples = play(ConfigCollector(), [[b"\xff", b"1", b"\xfe", b"2"]], facts=REDIS_7, options=EVERYTHING).text
+        assert samples.count("redis_config_value{") == 1
+
+
+class TestDump:
+    def size(self, play, folder: str | pathlib.Path, name: str) -> str | None:
+        reply = config(dir=str(folder), dbfilename=name)
+        return play(ConfigCollector(), [reply], facts=REDIS_7, options=WITH_SIZE).samples().get("redis_rdb_current_size_bytes")
+
+    def test_its_size(self, play, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "dump.rdb").write_bytes(b"x" * 123)
+        assert self.size(play, tmp_path, "dump.rdb") == "123"
+
+    def test_none_is_0(self, play, tmp_path: pathlib.Path) -> None:
+        assert self.size(play, tmp_path, "dump.rdb") == "0"
+        assert self.size(play, tmp_path / "missing", "dump.rdb") == "0"
+
+    @pytest.mark.parametrize("name", ["", ".", "..", "sub", "sub/dump.rdb", "/etc/passwd", "../dump.rdb", "a\0b", "x" * 300])
+    def test_only_a_bare_name_of_a_regular_file_has_a_size(self, play, tmp_path: pathlib.Path, name: str) -> None:
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "sub" / "dump.rdb").write_bytes(b"x")
+        assert self.size(play, tmp_path, name) is None
+
+    def test_a_relative_folder_is_not_looked_into(self, play) -> None:
+        assert self.size(play, ".", "pyproject.toml") is None
+
+    def test_a_file_in_the_place_of_the_folder(self, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        assert size_of(str(tmp_path / "file" / "dump.rdb").encode()) is None
+
+    def test_nothing_is_looked_at_unless_asked(self, play) -> None:
+        looked: list[bytes] = []
+        reply = config(dir="/tmp", dbfilename="dump.rdb")
+        play(ConfigCollector(looked.append), [reply], facts=REDIS_7)
+        assert looked == []
+        play(ConfigCollector(looked.append), [reply], facts=REDIS_7, options=WITH_SIZE)
+        assert looked == [b"/tmp/dump.rdb"]
+
+
+@pytest.mark.server
+async def test_a_real_server(redis_server, tmp_path: pathlib.Path) -> None:
+    server = redis_server("--requirepass", "", "--maxclients", "321", "--client-output-buffer-limit", "replica 256mb 64mb 60")
+    server.ask("SET", "a", "b")
+    server.ask("SAVE")
+    lookout = Lookout((InfoCollector(), ConfigCollector()), argv=["--include-config-metrics", "--include-rdb-file-size-metric"])
+    try:
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert lookout.value(watch, "redis_config_maxclients") == 321
+        assert lookout.value(watch, "redis_config_client_output_buffer_limit_bytes", "slave", "hard") == 256 << 20
+        assert lookout.value(watch, "redis_config_value", "port") == server.port
+        assert lookout.value(watch, "redis_rdb_current_size_bytes") == (server.directory / "dump.rdb").stat().st_size
+    finally:
+        await lookout.close()

@@ -1,0 +1,216 @@
+"""LATENCY HISTOGRAM: counts as the server has them, sums of every command, buckets that stay."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.collectors.info import InfoCollector
+from exporter.collectors.latency_histogram import BOUNDS_MAX, COMMANDS_MAX, Bounds, LatencyHistogramCollector
+from exporter.commandline import parse
+from exporter.errors import NoPermError, ReplyError, TargetError
+from exporter.model import Facts
+from exporter.poller import Memory
+from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
+from tests.lookout import Lookout
+
+REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
+NAME = "redis_commands_latencies_usec"
+
+
+def row(name: bytes, calls: int, *numbers: int) -> list[object]:
+    return [name, [b"calls", calls, b"histogram_usec", list(numbers)]]
+
+
+def stats(**usec: int) -> bytes:
+    return b"".join(f"cmdstat_{name}:calls=9,usec={number},usec_per_call=1.00\r\n".encode() for name, number in usec.items())
+
+
+def of_command(played, command: str) -> dict[str, str]:
+    """Value by bound, and those of sum and count."""
+    found = {}
+    for name, value in played.samples().items():
+        if f'cmd="{command}"' in name:
+            bound = re.search(r'le="([^"]*)"', name)
+            found[bound[1] if bound else name.removeprefix(NAME).partition("{")[0]] = value
+    return found
+
+
+def test_families_are_those_of_the_go_exporter() -> None:
+    assert_go_families(LatencyHistogramCollector(), r"LATENCY HISTOGRAM .*")
+
+
+def test_who_is_asked() -> None:
+    assert LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, version=(7, 0, 0)), None)
+    assert not LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, version=(6, 2, 16)), None)
+    assert not LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), None)
+
+
+def test_it_is_left_out_on_request() -> None:
+    assert LatencyHistogramCollector().enabled(parse([], {}))
+    assert not LatencyHistogramCollector().enabled(parse(["--exclude-latency-histogram-metrics"], {}))
+
+
+def test_sums_come_from_the_same_pipeline(play) -> None:
+    played = play(LatencyHistogramCollector(), [[], b""], facts=REDIS_7)
+    assert played.asked == [[("LATENCY", "HISTOGRAM"), ("INFO", "commandstats")]]
+
+
+@pytest.mark.parametrize("version", versions_with("latency_histogram"))
+def test_recorded_servers(play, version: str) -> None:
+    reply = recorded(version, "latency_histogram")
+    text = (DATA / version / "info_all.txt").read_bytes()
+    played = play(LatencyHistogramCollector(), [reply, text], facts=REDIS_7)
+    [family] = [family for family in text_string_to_metric_families(played.page()) if family.samples]
+    assert (family.name, family.type) == (NAME, "histogram")
+    values = {(s.name.removeprefix(NAME), s.labels["cmd"], s.labels.get("le")): s.value for s in family.samples}
+    assert len(values) == len(family.samples)
+    usec = dict(re.findall(r"(?m)^cmdstat_(\S+):calls=\d+,usec=(\d+)", text.decode("utf-8", "replace")))
+    for name, (_, calls, _, numbers) in zip(reply[::2], reply[1::2], strict=True):
+        cmd = name.decode()
+        assert values.pop(("_bucket", cmd, "+Inf")) == values.pop(("_count", cmd, None)) == calls
+        assert values.pop(("_sum", cmd, None)) == int(usec[cmd])
+        for bound, count in zip(numbers[::2], numbers[1::2], strict=True):
+            assert values.pop(("_bucket", cmd, str(bound))) == count
+    assert values == {}
+
+
+class TestSums:
+    def sums(self, play, histograms: list[object], text: bytes) -> dict[str, str]:
+        samples = play(LatencyHistogramCollector(), [histograms, text], facts=REDIS_7).samples()
+        return {name[len(NAME) + 10 : -2]: value for name, value in samples.items() if name.startswith(f"{NAME}_sum")}
+
+    @pytest.mark.parametrize("name", ["georadius_ro", "ft.search", "restore-asking", 'odd."q"', "odd=cmd,x", "odd.\\n", "odd.été"])
+    def test_of_names_with_other_characters(self, play, name: str) -> None:
+        text = f"cmdstat_{name}:calls=1,usec=31,usec_per_call=31.00\r\n".encode()
+        assert list(self.sums(play, row(name.encode(), 1, 33, 1), text).values()) == ["31"]
+
+    @pytest.mark.parametrize("name", [b"a:b", b"a#b", b"a\nb"])
+    def test_of_names_that_info_has_in_another_spelling(self, play, name: bytes) -> None:
+        assert list(self.sums(play, row(name, 1, 33, 1), stats(a_b=31)).values()) == ["31"]
+
+    def test_of_a_command_with_and_without_sub_commands(self, play) -> None:
+        text = stats(**{"config|get": 5, "config|set": 6, "config": 7, "get": 8})
+        assert self.sums(play, [*row(b"config", 3), *row(b"get", 1)], text) == {"config": "18", "get": "8"}
+
+    def test_of_a_container_whose_own_line_is_not_there(self, play) -> None:
+        assert self.sums(play, row(b"config", 3), stats(**{"config|get": 5, "configx": 1})) == {"config": "5"}
+
+    def test_a_sub_command_with_a_histogram_counts_there_only(self, play) -> None:
+        text = stats(**{"a": 7, "a|b": 5, "a|c": 1})
+        assert self.sums(play, [*row(b"a", 1), *row(b"a|b", 1)], text) == {"a": "8", "a|b": "5"}
+
+    def test_a_command_whose_sum_is_not_known_is_left_out(self, play) -> None:
+        assert self.sums(play, [*row(b"gone", 1), *row(b"get", 1)], stats(get=8)) == {"get": "8"}
+
+
+class TestBuckets:
+    def test_a_bucket_that_was_seen_stays(self, play) -> None:
+        memory = Memory()
+        text = stats(get=100)
+        polls = (row(b"get", 5, 1, 3, 8, 5), row(b"get", 6, 2, 2, 16, 6), row(b"get", 2, 4, 2))
+        seen = [of_command(play(LatencyHistogramCollector(), [poll, text], facts=REDIS_7, memory=memory), "get") for poll in polls]
+        rest = {"_sum": "100"}
+        assert seen == [
+            {"1": "3", "8": "5", "+Inf": "5", "_count": "5"} | rest,
+            {"1": "0", "2": "2", "8": "2", "16": "6", "+Inf": "6", "_count": "6"} | rest,
+            {"1": "0", "2": "0", "4": "2", "8": "2", "16": "2", "+Inf": "2", "_count": "2"} | rest,
+        ]
+
+    def test_buckets_are_in_rising_order(self, play) -> None:
+        memory = Memory()
+        play(LatencyHistogramCollector(), [row(b"get", 1, 1056, 1), stats(get=1)], facts=REDIS_7, memory=memory)
+        played = play(LatencyHistogramCollector(), [row(b"get", 3, 8, 1, 132, 2), stats(get=1)], facts=REDIS_7, memory=memory)
+        assert re.findall(r'le="([^"]*)"', played.text) == ["8", "132", "1056", "+Inf"]
+
+    def test_a_restarted_server_begins_anew(self, play) -> None:
+        memory = Memory()
+        restarted = dataclasses.replace(REDIS_7, run_id="s")
+        play(LatencyHistogramCollector(), [row(b"get", 1, 1, 1), stats(get=1)], facts=REDIS_7, memory=memory)
+        played = play(LatencyHistogramCollector(), [row(b"get", 1, 8, 1), stats(get=1)], facts=restarted, memory=memory)
+        assert set(of_command(played, "get")) == {"8", "+Inf", "_count", "_sum"}
+
+    def test_what_is_remembered_has_an_end(self, play) -> None:
+        memory = Memory()
+        for number in range(BOUNDS_MAX * 2):
+            played = play(LatencyHistogramCollector(), [row(b"get", 1, number, 1), stats(get=1)], facts=REDIS_7, memory=memory)
+        assert played.text.count("_bucket") <= BOUNDS_MAX + 2
+
+    def test_so_have_the_commands(self) -> None:
+        bounds = Bounds()
+        for number in range(COMMANDS_MAX + 9):
+            assert bounds.widened(str(number), [1]) == (1,)
+        assert len(bounds.by_command) == COMMANDS_MAX
+        assert bounds.widened("0", [2]) == (1, 2)
+        assert bounds.by_command["0"] == (1, 2)
+
+    def test_three_thousand_commands(self, play) -> None:
+        names = [f"many.command-number-{number:05}" for number in range(3000)]
+        reply = [item for name in names for item in row(name.encode(), 1, 1, 1)]
+        played = play(LatencyHistogramCollector(), [reply, stats(**dict.fromkeys(names, 1))], facts=REDIS_7)
+        assert played.block.series == 4 * 3000
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [b"bad", None],
+        [b"bad", [b"calls", 1]],
+        [b"bad", [b"calls", b"1", b"histogram_usec", []]],
+        [7, [b"calls", 1, b"histogram_usec", [1, 1]]],
+        row(b"bad", 1, 1),
+        row(b"bad", 3, 1, 1, 1, 2),
+        row(b"bad", 3, 2, 1, 1, 2),
+        row(b"bad", 3, 1, 2, 2, 1),
+        row(b"bad", 1, 1, 2),
+        row(b"bad", -1),
+        [b"bad", [b"calls", 1, b"histogram_usec", [b"1", 1]]],
+        row(b"bad", 1, *(number for bound in range(BOUNDS_MAX + 1) for number in (bound, 1))),
+    ],
+)
+def test_a_row_of_another_form_does_not_cost_the_others(play, bad: list[object]) -> None:
+    played = play(LatencyHistogramCollector(), [[*bad, *row(b"get", 1, 1, 1)], stats(bad=1, get=1)], facts=REDIS_7)
+    assert set(re.findall(r'cmd="([^"]*)"', played.text)) == {"get"}
+
+
+@pytest.mark.parametrize("replies", [[None, b""], [b"text", b""], [row(b"get", 1, 1, 1), None], [[b"get"], stats(get=1)]])
+def test_replies_of_another_form(play, replies: list[object]) -> None:
+    assert play(LatencyHistogramCollector(), replies, facts=REDIS_7).text == ""
+
+
+def test_a_refusal_is_silent(play) -> None:
+    refused = ReplyError("ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP.")
+    assert play(LatencyHistogramCollector(), [refused, stats(get=1)], facts=REDIS_7).text == ""
+
+
+def test_any_other_error_is_a_failure(play) -> None:
+    with pytest.raises(TargetError) as caught:
+        play(LatencyHistogramCollector(), [ReplyError("LOADING Redis is loading"), stats(get=1)], facts=REDIS_7)
+    assert not isinstance(caught.value, NoPermError)
+
+
+@pytest.mark.server
+async def test_a_real_server(redis_server) -> None:
+    server = redis_server()
+    for number in range(20):
+        server.ask("SET", f"key:{number}", "x" * number)
+        server.ask("SORT_RO", "missing")
+    lookout = Lookout((InfoCollector(), LatencyHistogramCollector()))
+    try:
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert lookout.value(watch, f"{NAME}_count", "set") == lookout.value(watch, f"{NAME}_bucket", "set", "+Inf") == 20
+        usec = dict(re.findall(r"cmdstat_(\S+):calls=\d+,usec=(\d+)", server.ask("INFO", "commandstats").decode()))
+        assert lookout.value(watch, f"{NAME}_sum", "sort_ro") == int(usec["sort_ro"])
+        assert lookout.value(watch, f"{NAME}_sum", "config|get") is not None
+        before = {key for key in lookout.series(watch) if key[0] == f"{NAME}_bucket" and key[1][0] == "set"}
+        server.ask("CONFIG", "RESETSTAT")
+        server.ask("SET", "key", "x")
+        await lookout.poll_until(watch, lambda: lookout.value(watch, f"{NAME}_count", "set") == 1)
+        assert before <= set(lookout.series(watch))
+    finally:
+        await lookout.close()
