@@ -80,6 +80,10 @@ class Writer:
         extra: tuple[bytes, str | bytes] | None = None,
     ) -> None:
         """One sample. `values` are as many as the family has labels; `suffix` and `extra` serve `_bucket` and `le`."""
+    def add_histogram(
+        self, family: int, buckets: Sequence[tuple[str, int]], count: int, total: float | int, values: Sequence[str | bytes] = ()
+    ) -> None:
+        """Buckets (upper bound, how many), `+Inf` with `count`, the sum, and the count. Of the same labels the first counts."""
     def merge(self, block: Block) -> None:
         """Take over the samples that a plan rendered for the same families; of a family with both, the block's stand first."""
     def block(self) -> Block: ...

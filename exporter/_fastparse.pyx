@@ -1674,20 +1674,59 @@ cdef class Writer:
         table_free(&self.seen)
 
     def add(self, int family, value, values=(), bytes suffix=b"", extra=None):
+        cdef size_t before = self.out.n
+        written = format_value(value)
+        if self._add_head(family, values, suffix, extra):
+            self._append(written)
+            self._append(b"\n")
+            self._note(family, before, 1)
+
+    def add_histogram(self, int family, buckets, count, total, values=()):
+        cdef size_t before = self.out.n
+        cdef bytes counted = format_value(count)
+        cdef bytes summed = format_value(total)
+        cdef bytes name
+        cdef Py_ssize_t series = 0
+        buckets = [((<str>bound).encode("utf-8", "replace"), format_value(below)) for bound, below in buckets]
+        if not self._add_head(family, values, b"_bucket", (b"le", "")):
+            return
+        # up to the bound's opening quote, it is the same for all buckets
+        name = PyBytes_FromStringAndSize(self.out.p + before, self.out.n - before - 3)
+        self.out.n = before
+        seen = set()
+        for bound, below in (*buckets, (b"+Inf", counted)):
+            if bound in seen:
+                continue
+            seen.add(bound)
+            self._append(name)
+            if put_escaped(&self.out, PyBytes_AS_STRING(bound), PyBytes_GET_SIZE(bound), self._label_max) < 0:
+                raise MemoryError
+            self._append(b'"} ')
+            self._append(below)
+            self._append(b"\n")
+            series += 1
+        self._note(family, before, series)
+        for suffix, written in ((b"_sum", summed), (b"_count", counted)):
+            before = self.out.n
+            if self._add_head(family, values, suffix, None):
+                self._append(written)
+                self._append(b"\n")
+                self._note(family, before, 1)
+
+    cdef bint _add_head(self, int family, values, bytes suffix, extra) except -1:
+        """All of a line before its value. False: it was written before, and nothing is added."""
         cdef bytes name
         cdef tuple labels
         cdef LabelText *text
         cdef size_t before = self.out.n
         cdef bint any_label = False
         cdef uint32_t h
-        cdef Sample *sample
         if family < 0:
             raise IndexError("no such family")
         name, labels = self._families[family]
         if len(values) != len(labels):
             raise ValueError(f"{name.decode()} has {len(labels)} labels, not {len(values)}")
         text = self._labels.of(family)
-        written = format_value(value)
         try:
             self._append(name)
             self._append(suffix)
@@ -1709,19 +1748,23 @@ cdef class Writer:
         h = <uint32_t>hash_of(self.out.p + before, self.out.n - before, self.seen.seed ^ <uint64_t>family)
         if table_find(&self.seen, self.out.p + before, self.out.n - before, h) >= 0:
             self.out.n = before
-            return
+            return False
         if table_add(&self.seen, self.out.p + before, self.out.n - before, h) < 0:
             raise MemoryError
-        self._append(written)
-        self._append(b"\n")
+        return True
+
+    cdef int _note(self, int family, size_t at, Py_ssize_t series) except -1:
+        """What was written from `at` on is of this family."""
+        cdef Sample *sample
         if reserve(&self.samples, sizeof(Sample)) < 0:
             raise MemoryError
         sample = <Sample *>(self.samples.p + self.samples.n)
         sample.family = family
-        sample.at = before
-        sample.n = self.out.n - before
+        sample.at = at
+        sample.n = self.out.n - at
         self.samples.n += sizeof(Sample)
-        self.series += 1
+        self.series += series
+        return 0
 
     cdef int _append(self, bytes text) except -1:
         if append(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:

@@ -429,6 +429,14 @@ class Writer:
         ]
         self._page.add(format_value(value), own, suffix)
 
+    def add_histogram(
+        self, family: int, buckets: Sequence[tuple[str, int]], count: int, total: float | int, values: Sequence[str | bytes] = ()
+    ) -> None:
+        for bound, below in (*buckets, ("+Inf", count)):
+            self.add(family, below, values, b"_bucket", (b"le", bound))
+        self.add(family, total, values, b"_sum")
+        self.add(family, count, values, b"_count")
+
     def merge(self, block: Block) -> None:
         if len(block.offsets) != 4 * (len(self._families) + 1):
             raise ValueError("the block is of another part")

@@ -132,12 +132,7 @@ class Sheet:
         number = self._part.numbers[family.name]
         if number in self._part.hidden:
             return
-        writer = self._writing()
-        for bound, below in buckets:
-            writer.add(number, below, labels, b"_bucket", (b"le", bound))
-        writer.add(number, count, labels, b"_bucket", (b"le", "+Inf"))
-        writer.add(number, total, labels, b"_sum")
-        writer.add(number, count, labels, b"_count")
+        self._writing().add_histogram(number, list(buckets), count, total, labels)
 
     def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
         dynamic = self._part.dynamic

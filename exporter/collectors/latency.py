@@ -34,6 +34,7 @@ class LatencyCollector(Collector):
     name = "latency"
     help = "Latency spikes by event."
     lane = Lane.FAST
+    repeatable = True
     families = (LAST, DURATION, DURATION_MAX, SPIKES, SPIKES_DURATION)
 
     def enabled(self, options: Any) -> bool:

@@ -36,7 +36,8 @@ FLAGS = (
 )
 #: families whose values move between two scrapes, or tell of the asking connection
 MOVING = (
-    "redis_exporter_*", "redis_commands_*", "redis_cpu_*", "redis_net_*", "redis_connections_received_total", "redis_mem*", "redis_allocator_*",
+    "redis_exporter_*", "redis_commands_*", "redis_cpu_*", "redis_net_*", "redis_connections_received_total", "redis_mem*",
+    "redis_allocator_*",
     "redis_client_recent_*", "redis_connected_client*", "redis_slowlog_*", "redis_last_slow_*", "redis_up*", "redis_start_time_seconds",
     "redis_latency_percentiles_usec", "redis_commands_processed_total", "redis_expire_cycle_cpu_time_ms_total", "redis_keyspace_*",
     "redis_total_reads_processed", "redis_total_writes_processed", "redis_master_*", "redis_*_offset*", "redis_last_key_groups_*",
