@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.errors import ReplyError
 from exporter.model import Command
 
 #: entries that are asked for at once at most
@@ -114,10 +113,3 @@ def _word(arguments: object) -> str:
         if _WORD.match(word):
             return word.decode()
     return OTHER
-
-
-def raise_failure(*replies: object) -> None:
-    """Raise the first error that is no refusal: those the driver remembers."""
-    for reply in replies:
-        if isinstance(reply, ReplyError) and not reply.unsupported:
-            raise reply.as_target_error()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out
-from exporter.entrylog import EntryLog, raise_failure
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.entrylog import EntryLog
 from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
 
 go_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")

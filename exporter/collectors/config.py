@@ -19,35 +19,35 @@ from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
 
 #: values of --config-command with which CONFIG is not asked
 NOT_ASKED = ("", "-")
-OUTPUT_BUFFERS = b"client-output-buffer-limit"
+OUTPUT_BUFFERS = "client-output-buffer-limit"
 
 go_gauge = partial(gauge, dialect=Dialect.GO)
 commandlog_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
 
 #: key → family of its number
-NUMBERS: Mapping[bytes, Family] = {
-    b"io-threads": go_gauge("config_io_threads", "Threads that the server is configured to do I/O with."),
-    b"maxclients": go_gauge("config_maxclients", "Clients that the server is configured to accept at once."),
-    b"maxmemory": go_gauge("config_maxmemory", "Bytes of memory that the server is configured to use at most; 0: no limit."),
-    b"repl-backlog-size": go_gauge("config_repl_backlog_size", "Bytes that the replication backlog is configured to have."),
+NUMBERS: Mapping[str, Family] = {
+    "io-threads": go_gauge("config_io_threads", "Threads that the server is configured to do I/O with."),
+    "maxclients": go_gauge("config_maxclients", "Clients that the server is configured to accept at once."),
+    "maxmemory": go_gauge("config_maxmemory", "Bytes of memory that the server is configured to use at most; 0: no limit."),
+    "repl-backlog-size": go_gauge("config_repl_backlog_size", "Bytes that the replication backlog is configured to have."),
 }
-COMMANDLOG: Mapping[bytes, Family] = {
-    b"commandlog-execution-slower-than": commandlog_gauge(
+COMMANDLOG: Mapping[str, Family] = {
+    "commandlog-execution-slower-than": commandlog_gauge(
         "commandlog_execution_slower_than", "Microseconds from which COMMANDLOG takes a command for slow; -1: it logs none."
     ),
-    b"commandlog-slow-execution-max-len": commandlog_gauge(
+    "commandlog-slow-execution-max-len": commandlog_gauge(
         "commandlog_slow_execution_max_len", "Slow commands that COMMANDLOG keeps at most."
     ),
-    b"commandlog-request-larger-than": commandlog_gauge(
+    "commandlog-request-larger-than": commandlog_gauge(
         "commandlog_request_larger_than", "Bytes from which COMMANDLOG takes a request for large; -1: it logs none."
     ),
-    b"commandlog-large-request-max-len": commandlog_gauge(
+    "commandlog-large-request-max-len": commandlog_gauge(
         "commandlog_large_request_max_len", "Large requests that COMMANDLOG keeps at most."
     ),
-    b"commandlog-reply-larger-than": commandlog_gauge(
+    "commandlog-reply-larger-than": commandlog_gauge(
         "commandlog_reply_larger_than", "Bytes from which COMMANDLOG takes a reply for large; -1: it logs none."
     ),
-    b"commandlog-large-reply-max-len": commandlog_gauge("commandlog_large_reply_max_len", "Large replies that COMMANDLOG keeps at most."),
+    "commandlog-large-reply-max-len": commandlog_gauge("commandlog_large_reply_max_len", "Large replies that COMMANDLOG keeps at most."),
 }
 LIMIT = go_gauge(
     "config_client_output_buffer_limit_bytes",
@@ -124,8 +124,8 @@ class ConfigCollector(Collector):
         if options.metrics.include_config_metrics:
             _add_everything(values, options.metrics.redact_config_metrics, out)
 
-    def _add_dump(self, values: Mapping[bytes, bytes], out: Out) -> None:
-        folder, name = values.get(b"dir", b""), values.get(b"dbfilename", b"")
+    def _add_dump(self, values: Mapping[str, bytes], out: Out) -> None:
+        folder, name = values.get("dir", b""), values.get("dbfilename", b"")
         # a name with a path in it would lead anywhere on this host
         if folder.startswith(b"/") and b"/" not in name:
             size = self._file_size(os.path.join(folder, name))
@@ -133,24 +133,24 @@ class ConfigCollector(Collector):
                 out.add(RDB_SIZE, size)
 
 
-def _asked(facts: Facts, options: Any) -> list[bytes]:
+def _asked(facts: Facts, options: Any) -> list[str]:
     """The keys that are needed, or the pattern of all."""
     if options.metrics.include_config_metrics:
-        return [b"*"]
+        return ["*"]
     keys = [*NUMBERS, OUTPUT_BUFFERS]
     if options.metrics.include_rdb_file_size_metric:
-        keys += [b"dir", b"dbfilename"]
+        keys += ["dir", "dbfilename"]
     if facts.flavor == "valkey" and facts.flavor_version >= (8, 1, 0):
         keys += COMMANDLOG
     return keys
 
 
-def _pairs(reply: object) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values, of those that are text: a value may be null or a list."""
+def _pairs(reply: object) -> Iterator[tuple[str, bytes]]:
+    """Keys and values, of those that are text: a value may be null or a list. Keys as they are shown, so that none is there twice."""
     if isinstance(reply, list):
         for key, value in zip(reply[::2], reply[1::2], strict=False):
             if isinstance(key, bytes) and isinstance(value, bytes):
-                yield key, value
+                yield key.decode("utf-8", "replace"), value
 
 
 def _amount(text: bytes) -> int | None:
@@ -171,10 +171,8 @@ def _add_limits(text: bytes, out: Out) -> None:
         out.add(OVERCOME, seconds, name, "soft")
 
 
-def _add_everything(values: Mapping[bytes, bytes], redact: bool, out: Out) -> None:
-    # by the key as it will be shown: no two samples may have the same labels
-    shown = {key.decode("utf-8", "replace"): value for key, value in values.items()}
-    for key, value in shown.items():
+def _add_everything(values: Mapping[str, bytes], redact: bool, out: Out) -> None:
+    for key, value in values.items():
         if redact and is_secret(key):
             continue
         out.add(KEY_VALUE, 1, key, value)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out
-from exporter.entrylog import EntryLog, raise_failure, read_entries
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.entrylog import EntryLog, read_entries
 from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
 
 US_PER_S = 1_000_000

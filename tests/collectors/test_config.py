@@ -18,7 +18,7 @@ from tests.lookout import Lookout
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16, (7, 0, 15))
 REDIS_6 = dataclasses.replace(REDIS_7, version=(6, 2, 16))
 VALKEY_8 = dataclasses.replace(REDIS_7, version=(7, 2, 4), flavor="valkey", flavor_version=(8, 1, 1))
-NAMED = (b"io-threads", b"maxclients", b"maxmemory", b"repl-backlog-size", b"client-output-buffer-limit")
+NAMED = ("io-threads", "maxclients", "maxmemory", "repl-backlog-size", "client-output-buffer-limit")
 EVERYTHING = parse(["--include-config-metrics"], {})
 UNREDACTED = parse(["--include-config-metrics", "--redact-config-metrics=false"], {})
 WITH_SIZE = parse(["--include-rdb-file-size-metric"], {})
@@ -58,10 +58,10 @@ class TestWhatIsAsked:
 
     @pytest.mark.parametrize("facts", [REDIS_6, REDIS_7, VALKEY_8])
     def test_everything_in_one_call(self, play, facts: Facts) -> None:
-        assert play(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [[("CONFIG", "GET", b"*")]]
+        assert play(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [[("CONFIG", "GET", "*")]]
 
     def test_place_and_name_of_the_dump_on_request(self, play) -> None:
-        assert play(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [[("CONFIG", "GET", *NAMED, b"dir", b"dbfilename")]]
+        assert play(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [[("CONFIG", "GET", *NAMED, "dir", "dbfilename")]]
 
     def test_a_renamed_command(self, play) -> None:
         options = parse(["--config-command=CONFIG-7f3a"], {})
