@@ -14,6 +14,7 @@ from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.slowlog import SlowlogCollector
+from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.tile38 import Tile38Collector
 from exporter.collectors.unknown import UnknownInfoCollector
@@ -32,5 +33,7 @@ REGISTRY: tuple[Collector, ...] = (
     LatencyHistogramCollector(),
     AclLogCollector(),
     MemoryStatsCollector(),
+    KeysCollector(),
+    FoundKeysCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )
