@@ -14,6 +14,7 @@ from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.slowlog import SlowlogCollector
+from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.tile38 import Tile38Collector
@@ -35,5 +36,6 @@ REGISTRY: tuple[Collector, ...] = (
     MemoryStatsCollector(),
     KeysCollector(),
     FoundKeysCollector(),
+    KeyScanCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )

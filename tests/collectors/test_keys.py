@@ -225,10 +225,10 @@ class TestFound:
 class TestCluster:
     FACTS = dataclasses.replace(REDIS_7, cluster_enabled=True, databases=1)
     #: slots of foo: 12182, bar: 5061
-    SLOTS = [[0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]]]
+    SLOTS = ([0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]])
 
     def test_each_key_is_asked_for_where_it_is(self, play) -> None:
-        replies = [[self.SLOTS, b"one"], [b"list", -1, 1, b"none", -2], [3]]
+        replies = [[[*self.SLOTS], b"one"], [b"list", -1, 1, b"none", -2], [3]]
         played = read(play, replies, "--is-cluster", "--check-single-keys=11=bar,foo", facts=self.FACTS)
         assert played.nodes == [["", ""], ["", "", "", "10.0.0.2:7000", "10.0.0.2:7000"], [""]]
         assert played.samples()['redis_key_size{db="db0",key="bar"}'] == "3"
@@ -238,7 +238,7 @@ class TestCluster:
     def test_a_redirection_is_followed_once(self, play, code: str, more: int) -> None:
         away = ReplyError(f"{code} 12182 10.0.0.3:7001")
         first = [b"OK"] * more
-        replies = [[self.SLOTS, b"one"], [away] * 3, [*first, b"set", *first, -1, *first, 9], [*first, 2]]
+        replies = [[[*self.SLOTS], b"one"], [away] * 3, [*first, b"set", *first, -1, *first, 9], [*first, 2]]
         played = read(play, replies, "--is-cluster", "--check-single-keys=foo", facts=self.FACTS)
         assert set(played.nodes[2]) == set(played.nodes[3]) == {"10.0.0.3:7001"}
         assert [args[0] for args in played.asked[3]] == ["ASKING"] * more + ["SCARD"]
@@ -247,13 +247,13 @@ class TestCluster:
 
     def test_a_node_that_is_gone_costs_its_own_keys(self, play) -> None:
         gone = ReplyError("UNREACHABLE 10.0.0.2:7000: connection refused")
-        replies = [[self.SLOTS, b"one"], [b"list", -1, 1, gone, gone], [3]]
+        replies = [[[*self.SLOTS], b"one"], [b"list", -1, 1, gone, gone], [3]]
         played = read(play, replies, "--is-cluster", "--check-single-keys=bar,foo", facts=self.FACTS)
         assert 'redis_key_size{db="db0",key="bar"}' in played.samples()
         assert "foo" not in played.text
 
     def test_without_the_flag_only_the_keys_that_are_here(self, play) -> None:
-        played = read(play, [[self.SLOTS, b"one"], [b"none", -2, None]], "--check-single-keys=bar,foo", facts=self.FACTS)
+        played = read(play, [[[*self.SLOTS], b"one"], [b"none", -2, None]], "--check-single-keys=bar,foo", facts=self.FACTS)
         assert played.asked[1] == [("TYPE", b"bar"), ("PTTL", b"bar"), ("MEMORY", "USAGE", b"bar")]
 
 
