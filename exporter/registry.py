@@ -18,6 +18,7 @@ from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.tile38 import Tile38Collector
+from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
 from exporter.collectors.unknown import UnknownInfoCollector
 
 REGISTRY: tuple[Collector, ...] = (
@@ -36,6 +37,8 @@ REGISTRY: tuple[Collector, ...] = (
     MemoryStatsCollector(),
     KeysCollector(),
     FoundKeysCollector(),
+    StreamsCollector(),
+    FoundStreamsCollector(),
     KeyScanCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )
