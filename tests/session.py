@@ -57,7 +57,7 @@ class Session:
             for c in collectors
         ]
         labels = {part.name: fastparse.Labels(b"") for part in parts}
-        poll = self.poll_state = Poll(parts, self.memory, labels, self.options, time.time(), time.monotonic(), self._db)
+        poll = self.poll_state = Poll(parts, self.memory, labels, self.options, time.time(), time.monotonic(), db=self._db)
         self.sent, self.batches = [], 0
         batch = poll.begin()
         began_at = time.monotonic()

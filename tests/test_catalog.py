@@ -138,10 +138,10 @@ class TestCatalog:
     def test_collectors_that_share_their_memory_may_share_a_family(self) -> None:
         parts = [part(CLIENTS, ROLE, collector=Sharing()), part(CALLS), part(CLIENTS, name="other", lane=Lane.SCAN, collector=Sharing())]
         catalog = Catalog(parts)
-        assert catalog.names == ("redis_clients", "redis_clients", "redis_info", "redis_calls_total")
+        assert catalog.names == ["redis_clients", "redis_clients", "redis_info", "redis_calls_total"]
         assert catalog.cells == ((0, 0), (2, 0), (0, 1), (1, 0))
-        assert catalog.headers[:2] == (b"# HELP redis_clients Clients. Lanes: fast, scan.\n# TYPE redis_clients gauge\n", b"")
-        assert catalog.view(["redis_clients"]) == (catalog.headers[:2], catalog.cells[:2])
+        assert catalog.headers[:2] == [b"# HELP redis_clients Clients. Lanes: fast, scan.\n# TYPE redis_clients gauge\n", b""]
+        assert catalog.view(["redis_clients"]) == (tuple(catalog.headers[:2]), catalog.cells[:2])
 
     def test_a_family_that_only_looks_alike_is_not_shared(self) -> None:
         with pytest.raises(InternalError, match="redis_clients"):
