@@ -16,6 +16,7 @@ from exporter.collectors.search import SearchCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
+from exporter.collectors.scripts import ScriptsCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.tile38 import Tile38Collector
 from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
@@ -40,5 +41,6 @@ REGISTRY: tuple[Collector, ...] = (
     StreamsCollector(),
     FoundStreamsCollector(),
     KeyScanCollector(),
+    ScriptsCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )

@@ -5,14 +5,13 @@ The type comes first, so that no command meets a key that it is not for. A key t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
 from exporter.collector import Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
-from exporter.forms import KeyName
+from exporter.forms import KeyName, parse_number
 from exporter.keyspace import (
     MEMORY_NAME,
     SINGLE_MAX,
@@ -47,7 +46,6 @@ FAMILIES = (SIZE, VALUE, TEXT, MEMORY, EXISTS, TTL, TTL_SHORT, EXPIRES)
 
 SIZE_OF = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "array": "ARCOUNT"}
 COMMANDS = ("type", "pttl", "pexpiretime", "memory|usage", "strlen", "getrange", "pfcount", *(name.lower() for name in SIZE_OF.values()))
-_NUMBER = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)\Z|[nN][aA][nN]\Z")
 _HLL_HEAD = 16  # bytes of a HyperLogLog before its registers
 _HLL_DENSE = 12304  # bytes of one that is not sparse
 
@@ -195,8 +193,9 @@ def _write_string(key: KeyName, length: Reply, value: Reply, options: Any, out: 
         out.add(SIZE, length, *labels)
     if options.keys.disable_exporting_key_values or not isinstance(value, bytes) or not value:
         return
-    if _NUMBER.match(value):
-        out.add(VALUE, float(value), *labels)
+    number = parse_number(value)
+    if number is not None:
+        out.add(VALUE, number, *labels)
     else:
         out.add(TEXT, 1, *labels, value)
 
