@@ -14,6 +14,7 @@ from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.slowlog import SlowlogCollector
+from exporter.collectors.key_groups import KeyGroupsCollector
 from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.scripts import ScriptsCollector
@@ -41,6 +42,7 @@ REGISTRY: tuple[Collector, ...] = (
     StreamsCollector(),
     FoundStreamsCollector(),
     KeyScanCollector(),
+    KeyGroupsCollector(),
     ScriptsCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )
