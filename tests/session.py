@@ -34,7 +34,8 @@ class Session:
         self._db = db
         self._port = port
         self._wires: dict[int, tuple[socket.socket, hiredis.Reader]] = {}
-        self.ask("SELECT", db)
+        if db:
+            self.ask("SELECT", db)
         self.poll()  # learns the facts
 
     def set_facts(self, **changes: Any) -> None:
@@ -82,7 +83,12 @@ class Session:
         ports = [int(command.node.rpartition(":")[2]) if command.node else self._port for command in batch]
         for port in dict.fromkeys(ports):
             numbers = [number for number, each in enumerate(ports) if each == port]
-            for number, reply in zip(numbers, self._converse(port, [batch[number] for number in numbers]), strict=True):
+            commands = [batch[number] for number in numbers]
+            try:
+                answers = self._converse(port, commands)
+            except ConnectionError as error:
+                answers = [ReplyError(f"UNREACHABLE {error}")] * len(commands)
+            for number, reply in zip(numbers, answers, strict=True):
                 replies[number] = reply
         return replies
 
