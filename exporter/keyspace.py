@@ -221,9 +221,10 @@ def fail_if_all_failed(replies: Sequence[Reply]) -> None:
                 raise reply.as_target_error()
 
 
-def acl_rules(commands: Iterable[str], names: Iterable[KeyName]) -> tuple[str, ...]:
+def acl_rules(commands: Iterable[str], names: Sequence[KeyName], options: Any) -> tuple[str, ...]:
     """ACL rules for commands on some keys or patterns; a name that a rule cannot hold asks for all keys."""
     keys = [key.name.decode("utf-8", "replace") for key in names]
     if any(not key.isprintable() or " " in key for key in keys):
         keys = ["*"]
-    return (*(f"+{command}" for command in commands), *(f"~{key}" for key in dict.fromkeys(keys)))
+    around = ["cluster|slots", "cluster|myid"] if options.redis.is_cluster else ["select"] if any(key.db for key in names) else []
+    return (*(f"+{command}" for command in (*commands, *around)), *(f"~{key}" for key in dict.fromkeys(keys)))

@@ -55,9 +55,11 @@ class TestNames:
         assert patterns([self.A, self.ANY, self.ANY]) == (self.ANY,)
         assert all(patterns([KeyName(0, b"x" + glob)]) for glob in (b"?", b"*", b"[", b"]", b"^"))
 
-    def test_rules_name_each_key_once(self) -> None:
-        assert acl_rules(["type"], [self.A, self.A, self.ANY]) == ("+type", "~a", "~a*")
-        assert acl_rules(["type"], [self.A, KeyName(0, b"a b")]) == ("+type", "~*")
+    def test_rules_name_each_key_once_and_what_it_takes_to_get_there(self) -> None:
+        assert acl_rules(["type"], [self.A, self.A, self.ANY], NEAR) == ("+type", "~a", "~a*")
+        assert acl_rules(["type"], [self.A, KeyName(0, b"a b")], NEAR) == ("+type", "~*")
+        assert acl_rules(["type"], [self.B], NEAR) == ("+type", "+select", "~b")
+        assert acl_rules(["type"], [self.B], FAR) == ("+type", "+cluster|slots", "+cluster|myid", "~b")
 
 
 class TestSlots:

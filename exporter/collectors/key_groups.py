@@ -123,7 +123,8 @@ class KeyGroupsCollector(Collector):
         return allowed_on(facts, options)
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return ("+eval", "+scan", "+memory|usage", "+info", "+select", "~*")
+        around = ("+cluster|slots", "+cluster|myid") if options.redis.is_cluster else ("+info", "+select")
+        return ("+eval", "+scan", "+memory|usage", *around, "~*")
 
     def new_memory(self) -> GroupMemory:
         return GroupMemory()

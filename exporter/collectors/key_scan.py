@@ -107,7 +107,7 @@ class KeyScanCollector(Collector):
         return allowed_on(facts, options)
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return acl_rules(("scan",), _names(options))
+        return acl_rules(("scan",), _names(options), options)
 
     def new_memory(self) -> KeyMemory:
         return KeyMemory()

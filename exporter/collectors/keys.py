@@ -45,7 +45,8 @@ EXPIRES = gauge("key_expires_timestamp_seconds", "When a key expires, in Unix ti
 FAMILIES = (SIZE, VALUE, TEXT, MEMORY, EXISTS, TTL, TTL_SHORT, EXPIRES)
 
 SIZE_OF = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "array": "ARCOUNT"}
-COMMANDS = ("type", "pttl", "pexpiretime", "memory|usage", "strlen", "getrange", "pfcount", *(name.lower() for name in SIZE_OF.values()))
+#: what a user needs to be allowed. Arrays take ARCOUNT besides, which few servers know
+COMMANDS = ("type", "pttl", "pexpiretime", "memory|usage", "strlen", "getrange", "pfcount", "llen", "scard", "zcard", "hlen", "xlen")
 _HLL_HEAD = 16  # bytes of a HyperLogLog before its registers
 _HLL_DENSE = 12304  # bytes of one that is not sparse
 
@@ -70,7 +71,7 @@ class KeysCollector(Collector):
         return allowed_on(facts, options)
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return acl_rules(COMMANDS, single_keys(options))
+        return acl_rules(COMMANDS, single_keys(options), options)
 
     def new_memory(self) -> KeyMemory:
         return KeyMemory()
@@ -92,7 +93,7 @@ class FoundKeysCollector(KeysCollector):
         return bool(patterns(options.keys.check_keys)) or len(single_keys(options)) > SINGLE_MAX
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return acl_rules(COMMANDS, (*patterns(options.keys.check_keys), *single_keys(options)))
+        return acl_rules(COMMANDS, (*patterns(options.keys.check_keys), *single_keys(options)), options)
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None

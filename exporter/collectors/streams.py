@@ -99,7 +99,7 @@ class StreamsCollector(Collector):
         return facts.version >= (5, 0, 0) and allowed_on(facts, options)
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return acl_rules(COMMANDS, single_streams(options))
+        return acl_rules(COMMANDS, single_streams(options), options)
 
     def new_memory(self) -> KeyMemory:
         return KeyMemory()
@@ -120,7 +120,7 @@ class FoundStreamsCollector(StreamsCollector):
         return bool(patterns(options.keys.check_streams)) or len(single_streams(options)) > SINGLE_MAX
 
     def acl(self, options: Any) -> tuple[str, ...]:
-        return acl_rules(COMMANDS, (*patterns(options.keys.check_streams), *single_streams(options)))
+        return acl_rules(COMMANDS, (*patterns(options.keys.check_streams), *single_streams(options)), options)
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,18 @@ class TestRealServer:
         text = "redis.call('SET', 'a', 1) return {}"
         assert self.run(redis_server, session, tmp_path, text, "--lua-script-read-only")[RESULT_OF_A] == "0"
         assert self.run(redis_server, session, tmp_path, text)[RESULT_OF_A] == "2"
+
+    def test_the_scripts_of_the_docs_work(self, redis_server, session, tmp_path: Path) -> None:
+        page = Path(__file__).parents[2] / "docs" / "keys.md"
+        flat, tables = (
+            self.run(redis_server, session, tmp_path, text) for text in re.findall(r"```lua\n(.*?)```", page.read_text(), re.DOTALL)
+        )
+        assert flat == {
+            'redis_script_values{key="jobs",filename="a.lua"}': "0",
+            'redis_script_values{key="failed",filename="a.lua"}': "3",
+            RESULT_OF_A: "1",
+        }
+        assert tables == {'redis_active_users{user_type="paying"}': "12", "redis_jobs_done_total": "40", RESULT_OF_A: "1"}
 
     def test_a_mistake_is_told_with_its_own_line(self, redis_server, session, tmp_path: Path) -> None:
         server = redis_server()
