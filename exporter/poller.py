@@ -28,6 +28,8 @@ from exporter.model import Command, Facts, Family
 INFO_PART = "info"
 INFO = "INFO"
 REPROBE_S = 3600.0
+#: refused commands that are remembered of one target
+REFUSED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Memory:
         self.facts = facts
 
     def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
+        if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
+            del self.refused[next(iter(self.refused))]
         self.refused[command] = (reply, clock)
 
     def refusal(self, command: str, clock: float) -> ReplyError | None:

@@ -115,6 +115,11 @@ class TestReplies:
         played = read(play, [[b"list", -1, refused, b"set", -1], [1, 2]], "--check-single-keys=a,b")
         assert played.asked[1] == [("LLEN", b"a"), ("SCARD", b"b")]
 
+    def test_memory_is_asked_of_other_keys_where_only_one_key_is_forbidden(self, play) -> None:
+        refused = ReplyError("NOPERM No permissions to access a key")
+        played = read(play, [[refused, refused, refused, b"set", -1], [9, 2]], "--check-single-keys=a,b")
+        assert played.asked[1] == [("MEMORY", "USAGE", b"b"), ("SCARD", b"b")]
+
     def test_looking_does_not_count_as_use_where_the_server_can_tell(self, play) -> None:
         facts = dataclasses.replace(REDIS_7, version=(7, 2, 6))
         asked = read(play, [[b"OK", b"none", -2, None, b"OK"]], "--check-single-keys=a", facts=facts).asked[0]
