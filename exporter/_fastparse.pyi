@@ -99,7 +99,7 @@ class Heads:
 class Assembler:
     """Puts a page together, family by family.
 
-    headers[i] is the HELP and TYPE of the page's i-th family, cells[i] = (part, family within it), and blocks[p] the
+    headers[i] is the HELP and TYPE of the page's i-th family, b"" if it is the same as the one before; cells[i] = (part, family within it), and blocks[p] the
     (samples, offsets) of every target that has part p. Offsets are checked: one that lies raises ValueError.
     """
 

@@ -28,7 +28,7 @@ cdef class Assembler:
     cdef Column **columns       # by part
     cdef int *columns_n
     cdef int parts
-    cdef char *present          # whether a family has any sample
+    cdef char *present          # whether there is anything of a cell: samples, or the header of those that follow
     # where the next piece begins
     cdef int family
     cdef int column             # -1: in the header
@@ -99,17 +99,22 @@ cdef class Assembler:
 
     cdef Py_ssize_t _measure(self) noexcept nogil:
         cdef Py_ssize_t size = 0, body
-        cdef int i, j, f
+        cdef int i, j, f, headed = 0     # the cell that has the header
         cdef Column *columns
         for i in range(self.families):
+            if self.headers[i].n:
+                headed = i
             columns = self.columns[self.cell_parts[i]]
             f = self.cell_families[i]
             body = 0
             for j in range(self.columns_n[self.cell_parts[i]]):
                 body += columns[j].offsets[f + 1] - columns[j].offsets[f]
             if body:
+                if not self.present[headed]:
+                    self.present[headed] = 1
+                    size += <Py_ssize_t>self.headers[headed].n
                 self.present[i] = 1
-                size += body + <Py_ssize_t>self.headers[i].n
+                size += body
         return size
 
     def piece(self, Py_ssize_t limit):

@@ -473,7 +473,9 @@ class Assembler:
     def __init__(self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]) -> None:
         columns = [[(samples, _offsets(samples, offsets)) for samples, offsets in part] for part in blocks]
         pieces = []
+        awaited = b""  # the header that no sample has followed yet
         for header, (part, family) in zip(headers, cells, strict=True):
+            awaited = header or awaited
             body = []
             for samples, offsets in columns[part]:
                 if family + 1 >= len(offsets):
@@ -481,7 +483,8 @@ class Assembler:
                 body.append(samples[offsets[family] : offsets[family + 1]])
             text = b"".join(body)
             if text:
-                pieces.append(header + text)
+                pieces.append(awaited + text)
+                awaited = b""
         self._page = b"".join(pieces)
         self._at = 0
         self.size = len(self._page)

@@ -248,6 +248,7 @@ def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]
             for family, full in zip(part.families, part.names, strict=True)
             if name in family.labels and family.name not in catalog.hidden
         ]
+        clashing = list(dict.fromkeys(clashing))  # a family may be of several parts
         if clashing:
             shown = ", ".join(clashing[:3]) + (" and others" if len(clashing) > 3 else "")
             yield f"the configured label {name!r} is left off {shown}: they have a label of that name themselves"

@@ -128,15 +128,19 @@ def pattern_row(pattern: Pattern) -> tuple[bytes, bytes, bool, bytes, bool, byte
     )
 
 
-def header(name: bytes, family: Family, lane: Lane) -> bytes:
-    """HELP and TYPE of the text format. Families that are not on the fast lane say so."""
-    text = family.help if lane is Lane.FAST else f"{family.help} Lane: {lane.value}."
+def header(name: bytes, family: Family, *lanes: Lane) -> bytes:
+    """HELP and TYPE of the text format. Families that are not on the fast lane, or not on it alone, say so."""
+    words = ", ".join(dict.fromkeys(lane.value for lane in lanes))
+    text = family.help if words == Lane.FAST.value else f"{family.help} Lane{'s' if ',' in words else ''}: {words}."
     escaped = text.replace("\\", "\\\\").replace("\n", "\\n").encode()
     return b"# HELP %s %s\n# TYPE %s %s\n" % (name, escaped, name, family.kind.value.encode())
 
 
 class Catalog:
     """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part after part.
+
+    A family that collectors share (see `Collector.memory_name`) has one cell for each of their parts, one behind the other;
+    all but the first have an empty header.
 
     Slots of dynamic families have an empty header until they are given; `admits` tells by the full name whether one may be.
     """
@@ -148,26 +152,31 @@ class Catalog:
         self.part_names = tuple(part.name for part in parts)
         self.hidden = hidden
         self._admits = admits
-        seen: dict[bytes, str] = {}
+        places: dict[bytes, list[tuple[int, int]]] = {}  # cells by name
+        for part_number, part in enumerate(self.parts):
+            for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
+                places.setdefault(name, []).append((part_number, number))
+                first = self.parts[places[name][0][0]]
+                if first is not part and not _share(first, part, family):
+                    raise InternalError(f"{name.decode()} is a family of {first.name} and of {part.name}")
         headers: list[bytes] = []
         cells: list[tuple[int, int]] = []
         names: list[str] = []
         dynamics: list[tuple[Part, Dynamic, int]] = []
         for part_number, part in enumerate(self.parts):
             for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
-                if name in seen:
-                    raise InternalError(f"{name.decode()} is a family of {seen[name]} and of {part.name}")
-                seen[name] = part.name
-                if family.name not in hidden:
-                    headers.append(header(name, family, part.lane))
-                    cells.append((part_number, number))
-                    names.append(name.decode())
+                at = places[name]
+                if family.name not in hidden and at[0] == (part_number, number):
+                    headers.append(header(name, family, *(self.parts[each].lane for each, _ in at)))
+                    headers += [b""] * (len(at) - 1)
+                    cells += at
+                    names += [name.decode()] * len(at)
             if part.dynamic is not None:
                 dynamics.append((part, part.dynamic, len(headers)))
                 headers += [b""] * SLOTS
                 names += [""] * SLOTS
                 cells += [(part_number, len(part.families) + slot) for slot in range(SLOTS)]
-        self._taken = {name.decode() for name in seen}
+        self._taken = {name.decode() for name in places}
         self.headers = headers
         self.cells = tuple(cells)
         self.names = names
@@ -192,6 +201,13 @@ class Catalog:
         wanted = set(names)
         chosen = [i for i, name in enumerate(self.names) if name in wanted]
         return tuple(self.headers[i] for i in chosen), tuple(self.cells[i] for i in chosen)
+
+
+def _share(one: Part, other: Part, family: Family) -> bool:
+    """Whether two parts write the same family on purpose."""
+    if one.collector is None or other.collector is None:
+        return False
+    return one.collector.memory_name == other.collector.memory_name != "" and any(family is each for each in one.families)
 
 
 def hidden_families(collectors: Iterable[Collector], options: MetricsOptions, gated: Mapping[str, bool]) -> frozenset[str]:

@@ -31,6 +31,7 @@ class Out(Protocol):
     now: float  # wall-clock seconds at which the poll began
     spent_s: float  # how long the poll has taken, as of the newest replies
     memory: Any  # what `Collector.new_memory` made when the target was first polled: it lasts as long as the target
+    db: int  # the target's own database, which every batch finds selected and must leave so
     databases: int | None  # how many the server has, for the one collector that learns it
 
     @property
@@ -72,7 +73,7 @@ class Collector:
     dynamic: ClassVar[bool] = False
     #: the servers that know the commands of `acl`, where not all do: elsewhere a rule that names them is an error
     acl_where: ClassVar[str] = ""
-    #: collectors of one memory name share what they remember of a target; "": nobody shares it
+    #: collectors of one memory name share what they remember of a target, and may write the same families; "": nobody shares it
     memory_name: ClassVar[str] = ""
 
     def enabled(self, options: Any) -> bool:

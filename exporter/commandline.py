@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from exporter.errors import ConfigError, UsageError
-from exporter.forms import ADDRESSES, BOOL, FALSE_WORDS, FILE, TEXT, TRUE_WORDS
+from exporter.forms import ADDRESSES, BOOL, FALSE_WORDS, FILE, TEXT, TRUE_WORDS, UnreadableError
 from exporter.options import (
     GROUPS,
     OPTIONS,
@@ -38,8 +38,8 @@ _BY_NAME = {name: option for option in OPTIONS for name in (option.flag, *option
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Read the arguments (without the program's name) and the environment.
 
-    Raises UsageError for what cannot be read and ConfigError for values that do not go together, with every problem
-    on a line of its own. Whoever asks for help or the version gets it, whatever else is wrong.
+    Raises UsageError for what cannot be read and ConfigError for values that do not go together or files that are not there,
+    with every problem on a line of its own. Whoever asks for help or the version gets it, whatever else is wrong.
     """
     problems: list[str] = []
     settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
@@ -48,11 +48,12 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         if text is not None and (text or option.form.empty):
             settings[option.flag] = Setting(text, "environment")
     settings.update(_read_flags(argv, problems))
-    values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
+    conflicts: list[str] = []
+    values = {option.flag: _read_value(option, settings[option.flag], problems, conflicts) for option in OPTIONS}
     options = _group(values, settings)
     if options.run.help or options.run.version:
         return options
-    conflicts = list(_conflicts(options))
+    conflicts.extend(_conflicts(options))
     if problems:
         raise UsageError("\n".join([*problems, *conflicts]))
     if conflicts:
@@ -103,12 +104,13 @@ def _nearest(name: str) -> str:
     return f": did you mean --{near[0]}?" if near else ": --help lists them all"
 
 
-def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
+def _read_value(option: Option, setting: Setting, problems: list[str], conflicts: list[str]) -> Any:
     try:
         return option.form.parse(setting.text)
     except ValueError as error:
         name = option.variable if setting.source == "environment" else f"--{option.flag}"
-        problems.append(f"{name}={textwrap.shorten(setting.text, 80, placeholder='…')}: {error}")
+        told = conflicts if isinstance(error, UnreadableError) else problems
+        told.append(f"{name}={textwrap.shorten(setting.text, 80, placeholder='…')}: {error}")
         return option.form.parse(option.default)
 
 

@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +25,7 @@ _DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs
 _DURATION_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
 _NAMESPACE = re.compile(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\Z")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
+_FLOAT = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)\Z|nan\Z", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LISTEN = re.compile(r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})\Z")
 
@@ -117,6 +119,34 @@ def parse_namespace(text: str) -> str:
 def parse_list(text: str) -> tuple[str, ...]:
     """The parts of a comma list, without blanks and empty ones."""
     return tuple(part for part in (part.strip() for part in text.split(",")) if part)
+
+
+class ScriptFile(NamedTuple):
+    """A file's name as it was given, and what it held at start."""
+
+    name: str
+    text: bytes
+
+
+class UnreadableError(ValueError):
+    """A value has the right form, but names a file that cannot be read."""
+
+
+def parse_scripts(text: str) -> tuple[ScriptFile, ...]:
+    """The files of a comma list, read. Raises UnreadableError."""
+    return tuple(ScriptFile(name, _read(name)) for name in dict.fromkeys(parse_list(text)))
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def parse_number(text: bytes) -> float | None:
+    """A number as Go reads it, hexadecimal ones apart; None if it is none."""
+    return float(text) if _FLOAT.match(text) else None
 
 
 class KeyName(NamedTuple):
@@ -220,7 +250,7 @@ INTERVAL = Form("DURATION", parse_interval)
 LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
 DURATION_OR_ZERO = Form("DURATION", duration_from(0))
 COUNT = Form("N", int_from(1))
-FILES = Form("FILE,…", parse_list, empty=True)
+SCRIPTS = Form("FILE,…", parse_scripts, empty=True)
 KEYS = Form("[DB=]KEY,…", parse_keys, empty=True)
 LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
 NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)

@@ -17,16 +17,17 @@ from exporter.forms import (
     COUNT,
     DURATION_OR_ZERO,
     FILE,
-    FILES,
     INTERVAL,
     KEYS,
     LANE_INTERVAL,
     LUA_PATTERNS,
     NAME_PATTERNS,
     REGEX,
+    SCRIPTS,
     TEXT,
     Form,
     KeyName,
+    ScriptFile,
     choice,
     choices,
     parse_listen_address,
@@ -196,7 +197,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("max-keys-per-pattern", COUNT, "1000", "keys", "max_keys_per_pattern", "Keys of one pattern beyond which no more are exported."),
     Option("scan.budget-keys", COUNT, "10000000", "keys", "scan_budget_keys", "Keys of one server that one round of SCAN looks at."),
     Option("scan.budget-time", INTERVAL, "30s", "keys", "scan_budget_time_s", "Time that one round of SCAN of one server takes at most."),
-    Option("script", FILES, "", "keys", "script", "Lua files whose results are exported.", repeatable=True),
+    Option("script", SCRIPTS, "", "keys", "script", "Lua files whose results are exported.", repeatable=True),
     Option("lua-script-read-only", BOOL, "false", "keys", "lua_script_read_only", "Run the scripts with EVAL_RO."),
     Option("debug", BOOL, "false", "log", "debug", "Log everything, whatever --log-level says."),
     Option("verbose", BOOL, "false", "log", "verbose", "Log more than usual about each server."),
@@ -301,7 +302,7 @@ class MetricsOptions:
 
 @dataclass(frozen=True, slots=True)
 class KeysOptions:
-    """What to look at among the data itself. `script` holds the files' names."""
+    """What to look at among the data itself."""
 
     check_keys: tuple[KeyName, ...]
     check_single_keys: tuple[KeyName, ...]
@@ -318,7 +319,7 @@ class KeysOptions:
     max_keys_per_pattern: int
     scan_budget_keys: int
     scan_budget_time_s: float
-    script: tuple[str, ...]
+    script: tuple[ScriptFile, ...]
     lua_script_read_only: bool
 
 

@@ -28,6 +28,8 @@ from exporter.model import Command, Facts, Family
 INFO_PART = "info"
 INFO = "INFO"
 REPROBE_S = 3600.0
+#: refused commands that are remembered of one target
+REFUSED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Memory:
         self.facts = facts
 
     def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
+        if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
+            del self.refused[next(iter(self.refused))]
         self.refused[command] = (reply, clock)
 
     def refusal(self, command: str, clock: float) -> ReplyError | None:
@@ -89,10 +93,11 @@ def names_in(text: bytes) -> frozenset[str]:
 class Sheet:
     """What a collector writes on: the `Out` of its contract."""
 
-    __slots__ = ("_block", "_memory", "_part", "_read", "_writer", "databases", "labels", "memory", "now", "spent_s")
+    __slots__ = ("_block", "_memory", "_part", "_read", "_writer", "databases", "db", "labels", "memory", "now", "spent_s")
 
-    def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float) -> None:
+    def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float, db: int = 0) -> None:
         self.now = now
+        self.db = db
         self.spent_s = 0.0
         self.memory = None if part.collector is None else memory.of(part.collector)
         self.databases: int | None = None
@@ -186,7 +191,7 @@ class _Run:
 class Poll:
     """See the module. `labels` maps a part's name to the target's labels as they stand before its families' own;
     `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `on_facts` is told what INFO says, and tells
-    whether the `labels` are others by that."""
+    whether the `labels` are others by that. `db` is the target's own database."""
 
     def __init__(
         self,
@@ -197,6 +202,7 @@ class Poll:
         now: float,
         clock: float,
         on_facts: Callable[[Facts], bool] = lambda facts: False,
+        db: int = 0,
     ) -> None:
         self.blocks: dict[str, fastparse.Block] = {}
         self.failures: dict[str, TargetError] = {}  # by part
@@ -209,6 +215,7 @@ class Poll:
         self._now = now
         self._clock = clock
         self._on_facts = on_facts
+        self._db = db
         self._runs: list[_Run] = []
         self._receiving: list[_Run] = []
         self._sent: list[Command] = []
@@ -245,7 +252,7 @@ class Poll:
             collector = part.collector
             if collector is None or (facts is not None and not collector.wants(facts, self._options)):
                 continue
-            sheet = Sheet(part, self._labels[part.name], self._memory, self._now)
+            sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db)
             self._advance(_Run(part, collector.collect(facts, self._options, sheet), sheet), None)
 
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:

@@ -8,13 +8,18 @@ from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.commandlog import CommandlogCollector
 from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
+from exporter.collectors.key_groups import KeyGroupsCollector
+from exporter.collectors.key_scan import KeyScanCollector
+from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.latency import LatencyCollector
 from exporter.collectors.latency_histogram import LatencyHistogramCollector
 from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
+from exporter.collectors.scripts import ScriptsCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.collectors.stats import StatsCollector
+from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
 from exporter.collectors.tile38 import Tile38Collector
 from exporter.collectors.unknown import UnknownInfoCollector
 
@@ -32,5 +37,12 @@ REGISTRY: tuple[Collector, ...] = (
     LatencyHistogramCollector(),
     AclLogCollector(),
     MemoryStatsCollector(),
+    KeysCollector(),
+    FoundKeysCollector(),
+    StreamsCollector(),
+    FoundStreamsCollector(),
+    KeyScanCollector(),
+    KeyGroupsCollector(),
+    ScriptsCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
 )

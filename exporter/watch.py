@@ -182,7 +182,7 @@ class Watch:
         self._line.start(lambda wall, now: self._new_poll(self._polling, wall, now), self.pace.deadline_s)
 
     def _new_poll(self, parts: Sequence[Part], wall: float, now: float) -> Poll:
-        return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn)
+        return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn, self.target.db)
 
     def _learn(self, facts: Facts) -> bool:
         """What INFO has just told. Whether the labels have changed by it."""

@@ -27,6 +27,7 @@ FLOORS = (
     ("_clients", "_pages"),
     ("_fastparse", "_slowparse", "caps", "dynamic", "errors", "forms", "logs", "model"),
     ("collector", "entrylog", "fastparse", "greeting", "options", "pace", "store", "targets"),
+    ("keyspace",),
     ("collectors", "commandline", "connection", "selfmetrics"),
     ("nodes",),
     ("registry",),
@@ -45,7 +46,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: outside library → the modules that may import it
 DOORS = {
-    "redis": {"connection"},
+    "redis": {"connection", "keyspace"},
     "hiredis": {"connection", "model"},
     "apscheduler": {"schedule"},
     "prometheus_client": {"selfmetrics"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import struct
 from collections.abc import Callable
@@ -134,6 +135,18 @@ class TestCatalog:
         with pytest.raises(InternalError, match="redis_clients is a family of info and of other"):
             Catalog([part(CLIENTS), part(CLIENTS, name="other")])
 
+    def test_collectors_that_share_their_memory_may_share_a_family(self) -> None:
+        parts = [part(CLIENTS, ROLE, collector=Sharing()), part(CALLS), part(CLIENTS, name="other", lane=Lane.SCAN, collector=Sharing())]
+        catalog = Catalog(parts)
+        assert catalog.names == ["redis_clients", "redis_clients", "redis_info", "redis_calls_total"]
+        assert catalog.cells == ((0, 0), (2, 0), (0, 1), (1, 0))
+        assert catalog.headers[:2] == [b"# HELP redis_clients Clients. Lanes: fast, scan.\n# TYPE redis_clients gauge\n", b""]
+        assert catalog.view(["redis_clients"]) == (tuple(catalog.headers[:2]), catalog.cells[:2])
+
+    def test_a_family_that_only_looks_alike_is_not_shared(self) -> None:
+        with pytest.raises(InternalError, match="redis_clients"):
+            Catalog([part(CLIENTS, collector=Sharing()), part(dataclasses.replace(CLIENTS), name="other", collector=Sharing())])
+
     def test_a_view_shows_some_in_the_order_of_the_page(self) -> None:
         catalog = Catalog(self.PARTS)
         headers, cells = catalog.view(["redis_calls_total", "redis_clients", "redis_unheard_of"])
@@ -142,6 +155,10 @@ class TestCatalog:
 
     def test_a_part_is_found_by_name(self) -> None:
         assert Catalog(self.PARTS).part("stats") is self.PARTS[1]
+
+
+class Sharing(Collector):
+    memory_name = "shared"
 
 
 class Mixed(Collector):

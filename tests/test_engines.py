@@ -316,7 +316,8 @@ def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> No
         blocks.append((b"".join(texts), struct.pack("=4i", *ends)))
     pages = []
     for engine in (fast, slow):
-        assembler = engine.Assembler([b"#1\n", b"#2\n", b"#3\n"], [(0, 2), (0, 0), (1, 0)], [blocks, blocks[:1]])
+        cells = [(0, 2), (0, 0), (1, 2), (1, 1), (1, 0)]
+        assembler = engine.Assembler([b"#1\n", b"#2\n", b"", b"", b"#3\n"], cells, [blocks, blocks[:1]])
         size = assembler.size
         pieces = []
         while piece := assembler.piece(limit):
@@ -325,6 +326,24 @@ def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> No
         pages.append(b"".join(pieces))
         assert len(pages[-1]) == size
     assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("texts", "page"),
+    [
+        ((b"a", b"b", b"c"), b"#1\nabc#2\nb"),
+        ((b"", b"b", b"c"), b"#1\nbc#2\nb"),
+        ((b"", b"", b"c"), b"#1\nc"),
+        ((b"a", b"", b""), b"#1\na"),
+        ((b"", b"", b""), b""),
+    ],
+)
+def test_a_family_of_several_parts_has_one_header(engine, texts: tuple[bytes, ...], page: bytes) -> None:
+    blocks = [[(text, struct.pack("=2i", 0, len(text)))] for text in texts]
+    assembler = engine.Assembler([b"#1\n", b"", b"", b"#2\n"], [(0, 0), (1, 0), (2, 0), (1, 0)], blocks)
+    assert assembler.size == len(page)
+    assert b"".join(iter(lambda: assembler.piece(2), b"")) == page
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])

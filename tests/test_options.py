@@ -19,7 +19,7 @@ OTHER_TEXTS = {
     "true": "false", "false": "true", "TEXT": "kiwi", "FILE": "/kiwi", "ADDRESS,…": "redis://kiwi", "DURATION": "7s", "DURATION|fast": "7s",
     "N": "7", "[HOST]:PORT": "[::1]:80", "PATH": "/kiwi", "PREFIX": "kiwi", "drop|serve|fail": "fail", "all|scalar|none": "none",
     "auto|always|never": "never", "TLS1.0|TLS1.1|TLS1.2|TLS1.3": "TLS1.3", "zero|absent": "absent", "REGEX": "^a$", "PATTERN,…": "^a(.*)",
-    "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": "/kiwi", "[DB=]KEY,…": "db3=kiwi",
+    "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": __file__, "[DB=]KEY,…": "db3=kiwi",
     "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR", "txt|json": "json",
 }  # fmt: skip
 

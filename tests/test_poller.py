@@ -14,7 +14,7 @@ from exporter.catalog import Part, label_forms, make_part
 from exporter.collector import Batches, Collector, Out, Reply
 from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError, ReplyError, TargetError
 from exporter.model import Command, Facts, Family, Field, Lane, Pattern, Record, gauge, histogram
-from exporter.poller import INFO_PART, REPROBE_S, Memory, Poll, Sheet
+from exporter.poller import INFO_PART, REFUSED_MAX, REPROBE_S, Memory, Poll, Sheet
 
 NOW = 1_700_000_000.5
 CLOCK = 1000.0
@@ -351,6 +351,14 @@ class TestRefusals:
         server.serve([slowlog], memory)
         assert server.asked == [["PING"]]
         assert got == [refusal, "PONG"] * 2
+
+    def test_what_is_remembered_has_a_limit(self) -> None:
+        memory = known()
+        for number in range(REFUSED_MAX + 5):
+            memory.refuse(f"TYPE k{number}", FORBIDDEN, CLOCK)
+        assert len(memory.refused) == REFUSED_MAX
+        assert memory.refusal("TYPE k4", CLOCK) is None
+        assert memory.refusal("TYPE k5", CLOCK) is FORBIDDEN
 
     def test_a_collector_of_refused_commands_alone_goes_on_without_a_batch(self) -> None:
         memory, server = known(), Server({"SLOWLOG LEN": UNKNOWN})

@@ -21,7 +21,7 @@ DIALECTS = {Dialect.GO: "", Dialect.HANDBOOK: "second name", Dialect.OWN: "own"}
 
 
 def metrics_page() -> str:
-    families = [family for collector in REGISTRY for family in collector.families]
+    families = dict.fromkeys(family for collector in REGISTRY for family in collector.families)
     seconds = sum(family.dialect is Dialect.HANDBOOK for family in families)
     head = f"""# Metrics
 

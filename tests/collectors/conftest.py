@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from exporter.commandline import parse
 from exporter.model import Facts
 from exporter.poller import Memory, Sheet
 from tests.lookout import Lookout
+from tests.session import Session
 
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
@@ -27,7 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Played:
     """A collector that was played to its end: what it asked, batch by batch, and what it wrote."""
 
-    def __init__(self, collector: Collector, replies: Sequence[Sequence[Any]], facts: Facts | None, options: Any, memory: Memory) -> None:
+    def __init__(
+        self,
+        collector: Collector,
+        replies: Sequence[Sequence[Any]],
+        facts: Facts | None,
+        options: Any,
+        memory: Any = None,
+        spent_s: float = 0.0,
+    ) -> None:
         self.part = make_part(
             collector.name,
             collector.lane,
@@ -36,13 +46,18 @@ class Played:
             wanted_fields=collector.wanted_fields,
             collector=collector,
         )
+        if not isinstance(memory, Memory):
+            memory = Memory() if memory is None else Memory(collectors={collector.memory_name or collector.name: memory})
         self.sheet = Sheet(self.part, label_forms(self.part, LABELS), memory, NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
+        self.nodes: list[list[str]] = []  # that the same commands were meant for
         generator = collector.collect(facts, options, self.sheet)
         batch = next(generator)
         try:
             for answers in replies:
                 self.asked.append([command.args for command in batch])
+                self.nodes.append([command.node for command in batch])
+                self.sheet.spent_s += spent_s
                 batch = generator.send(list(answers))
             pytest.fail(f"{collector.name} asks on: {batch}")
         except StopIteration:
@@ -68,12 +83,11 @@ class Played:
 
 @pytest.fixture
 def play() -> Callable[..., Played]:
-    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch; with `memory`, one poll after another."""
+    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to come. `memory`
+    is what the collector remembers of polls before, or a `Memory` for one poll after another."""
 
-    def run(
-        collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS, memory: Memory | None = None
-    ) -> Played:
-        return Played(collector, replies, facts, options, memory or Memory())
+    def run(collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS, **more: Any) -> Played:
+        return Played(collector, replies, facts, options, **more)
 
     return run
 
@@ -90,3 +104,14 @@ async def make_lookout() -> AsyncIterator[Callable[..., Lookout]]:
     yield make
     for lookout in made:
         await lookout.close()
+
+
+@pytest.fixture
+def session() -> Iterator[Callable[..., Session]]:
+    """Opens sessions with real servers: `session(port, "--flag")`."""
+    with ExitStack() as cleanup:
+
+        def start(port: int, *argv: str, db: int = 0) -> Session:
+            return cleanup.enter_context(closing(Session(port, *argv, db=db)))
+
+        yield start

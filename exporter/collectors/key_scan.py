@@ -1,0 +1,184 @@
+"""Patterns of keys: SCAN finds their names and counts them, within a budget of keys and time.
+
+All patterns walk side by side, one SCAN of each in a batch, so that no single reply holds the server up. What they found is
+remembered for the collectors that read sizes and values more often than this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, Reply
+from exporter.errors import ReplyError
+from exporter.forms import KeyName
+from exporter.keyspace import (
+    MEMORY_NAME,
+    Args,
+    KeyMemory,
+    Place,
+    acl_rules,
+    allowed_on,
+    ask,
+    fail_if_all_failed,
+    learn_slots,
+    patterns,
+    walk_places,
+)
+from exporter.model import Dialect, Facts, Lane, gauge
+
+#: names of one pattern that are remembered to know repeats, which SCAN gives while a table grows or shrinks
+REPEATS_MAX = 100_000
+
+COUNT = gauge("keys_count", "Keys that a pattern of --count-keys fits.", labels=("db", "key"), dialect=Dialect.GO)
+COUNT_EACH = gauge("key_count", "Keys that a pattern fits, whichever option it stands in.", labels=("db", "key"), dialect=Dialect.HANDBOOK)
+TRUNCATED = gauge(
+    "key_pattern_truncated",
+    "Whether a pattern fits more than is shown: more keys than the limit, or not all were looked at.",
+    labels=("db", "key", "option"),
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is found of one pattern, on all nodes. `keep` names are kept at most, those of the scan before first."""
+
+    pattern: KeyName
+    options: tuple[str, ...]
+    keep: int
+    before: frozenset[bytes]
+    streams: bool = False
+    count: int = 0
+    known: list[bytes] = field(default_factory=list)
+    new: list[bytes] = field(default_factory=list)
+    seen: set[bytes] = field(default_factory=set)
+    complete: bool = True
+    answered: bool = False  # by any node
+
+    def take(self, names: list[Any]) -> None:
+        self.answered = True
+        for name in names:
+            if not isinstance(name, bytes) or name in self.seen:
+                continue
+            if len(self.seen) < REPEATS_MAX:
+                self.seen.add(name)
+            self.count += 1
+            if name in self.before:
+                self.known.append(name)
+            elif len(self.new) < self.keep:
+                self.new.append(name)
+
+
+@dataclass(slots=True)
+class Walk:
+    """One pattern's way through one database of one node."""
+
+    tally: Tally
+    place: Place
+    cursor: bytes = b"0"
+    done: bool = False
+
+    def command(self, facts: Facts, options: Any) -> Args:
+        kind = ("TYPE", "stream") if self.tally.streams and facts.version >= (6, 0, 0) else ()
+        return ("SCAN", self.cursor, "MATCH", self.tally.pattern.name, "COUNT", options.keys.check_keys_batch_size, *kind)
+
+    def take(self, reply: Reply) -> None:
+        match reply:
+            case [bytes(cursor), list(names)]:
+                self.tally.take(names)
+                self.cursor = cursor
+                self.done = cursor == b"0"
+            case _:
+                self.tally.complete = False
+                self.done = True
+
+
+class KeyScanCollector(Collector):
+    name = "key_scan"
+    help = "Keys and streams that patterns fit."
+    lane = Lane.SCAN
+    families = (COUNT, COUNT_EACH, TRUNCATED)
+    memory_name = MEMORY_NAME
+
+    def enabled(self, options: Any) -> bool:
+        return bool(_names(options))
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return allowed_on(facts, options)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return acl_rules(("scan",), _names(options), options)
+
+    def new_memory(self) -> KeyMemory:
+        return KeyMemory()
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        out.memory.slots = yield from learn_slots(facts)  # anew: a node without slots a while ago may have some now
+        tallies = _tallies(facts, options, out.memory)
+        walks = [Walk(t, place) for t in tallies for place in walk_places(t.pattern.db, facts, options, out.memory.slots)]
+        first: list[Reply] = []
+        looked = 0
+        under_way = walks
+        while under_way and looked < options.keys.scan_budget_keys and out.spent_s < options.keys.scan_budget_time_s:
+            replies = yield from ask([(walk.place, walk.command(facts, options)) for walk in under_way], facts, out)
+            first = first or replies
+            for walk, reply in zip(under_way, replies, strict=True):
+                walk.take(reply)
+            looked += len(under_way) * options.keys.check_keys_batch_size
+            under_way = [walk for walk in under_way if not walk.done]
+        for walk in under_way:
+            walk.tally.complete = False
+        fail_if_all_failed(first)
+        if first and all(isinstance(reply, ReplyError) for reply in first):
+            return
+        walked = {id(walk.tally) for walk in walks}
+        for tally in tallies:
+            if id(tally) in walked:
+                _write(tally, out)
+        _remember(tallies, out.memory)
+
+
+def _names(options: Any) -> tuple[KeyName, ...]:
+    keys = options.keys
+    return (*patterns(keys.check_keys), *patterns(keys.check_streams), *dict.fromkeys(keys.count_keys))
+
+
+def _tallies(facts: Facts, options: Any, memory: KeyMemory) -> list[Tally]:
+    """One for each pattern of keys and of streams, however many options name it."""
+    keys = options.keys
+    by_pattern: dict[KeyName, list[str]] = {}
+    for option, names in (("check-keys", patterns(keys.check_keys)), ("count-keys", keys.count_keys)):
+        for pattern in names:
+            by_pattern.setdefault(KeyName(0 if facts.cluster_enabled else pattern.db, pattern.name), []).append(option)
+    tallies = []
+    for pattern, named in by_pattern.items():
+        keep = keys.max_keys_per_pattern if "check-keys" in named else 0
+        tallies.append(Tally(pattern, tuple(dict.fromkeys(named)), keep, frozenset(memory.found.get(pattern, ()))))
+    for pattern in dict.fromkeys(KeyName(0 if facts.cluster_enabled else p.db, p.name) for p in patterns(keys.check_streams)):
+        before = frozenset(memory.found_streams.get(pattern, ()))
+        tallies.append(Tally(pattern, ("check-streams",), keys.max_keys_per_pattern, before, streams=True))
+    return tallies
+
+
+def _write(tally: Tally, out: Out) -> None:
+    labels = (f"db{tally.pattern.db}", tally.pattern.name)
+    if tally.answered and not tally.streams:
+        if "count-keys" in tally.options:
+            out.add(COUNT, tally.count, *labels)
+        out.add(COUNT_EACH, tally.count, *labels)
+    for option in tally.options:
+        cut = option != "count-keys" and tally.count > tally.keep
+        out.add(TRUNCATED, int(cut or not tally.complete), *labels, option)
+
+
+def _remember(tallies: list[Tally], memory: KeyMemory) -> None:
+    """A scan that was cut short adds to the names of the one before: what it did not come to is not gone."""
+    found: dict[KeyName, tuple[bytes, ...]] = {}
+    streams: dict[KeyName, tuple[bytes, ...]] = {}
+    for tally in tallies:
+        if tally.keep:
+            earlier = () if tally.complete else tally.before
+            names = tuple(dict.fromkeys([*tally.known, *earlier, *tally.new]))[: tally.keep]
+            (streams if tally.streams else found)[tally.pattern] = names
+    memory.found, memory.found_streams = found, streams

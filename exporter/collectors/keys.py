@@ -1,0 +1,209 @@
+"""Sizes, values and lifetimes of keys: single ones on the fast lane, those that a pattern found on the standard lane.
+
+The type comes first, so that no command meets a key that it is not for. A key that is gone reads 0 and does not vanish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, Reply
+from exporter.errors import ReplyError
+from exporter.forms import KeyName, parse_number
+from exporter.keyspace import (
+    MEMORY_NAME,
+    SINGLE_MAX,
+    Args,
+    KeyMemory,
+    Place,
+    acl_rules,
+    allowed_on,
+    ask_keys,
+    fail_if_all_failed,
+    learn_slots,
+    patterns,
+    place_keys,
+    singles,
+    text_of,
+)
+from exporter.model import Command, Dialect, Facts, Lane, gauge
+
+KEY = ("db", "key")
+go_gauge = partial(gauge, labels=KEY, dialect=Dialect.GO)
+
+SIZE = go_gauge("key_size", "Length of a string, number of elements of another key, 0 of one that is not there.")
+VALUE = go_gauge("key_value", "Value of a string that is a number.")
+TEXT = gauge("key_value_as_string", "1 for the value of a string that is no number.", labels=(*KEY, "val"), dialect=Dialect.GO)
+MEMORY = go_gauge("key_memory_usage_bytes", "Memory that a key takes, as estimated by the server.")
+EXISTS = gauge("key_exists", "Whether a key is there.", labels=KEY)
+TTL = gauge("key_ttl_seconds", "Time that is left to a key that expires.", labels=KEY)
+TTL_SHORT = gauge("key_ttl", "The handbook's second name for the time that is left to a key.", labels=KEY, dialect=Dialect.HANDBOOK)
+EXPIRES = gauge("key_expires_timestamp_seconds", "When a key expires, in Unix time.", labels=KEY)
+#: of both collectors
+FAMILIES = (SIZE, VALUE, TEXT, MEMORY, EXISTS, TTL, TTL_SHORT, EXPIRES)
+
+SIZE_OF = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "array": "ARCOUNT"}
+#: what a user needs to be allowed. Arrays take ARCOUNT besides, which few servers know
+COMMANDS = ("type", "pttl", "pexpiretime", "memory|usage", "strlen", "getrange", "pfcount", "llen", "scard", "zcard", "hlen", "xlen")
+_HLL_HEAD = 16  # bytes of a HyperLogLog before its registers
+_HLL_DENSE = 12304  # bytes of one that is not sparse
+
+
+def single_keys(options: Any) -> tuple[KeyName, ...]:
+    return singles(options.keys.check_single_keys, options.keys.check_keys)
+
+
+class KeysCollector(Collector):
+    """The keys that are named one by one."""
+
+    name = "keys"
+    help = "Sizes and values of single keys."
+    lane = Lane.FAST
+    families = FAMILIES
+    memory_name = MEMORY_NAME
+
+    def enabled(self, options: Any) -> bool:
+        return 0 < len(single_keys(options)) <= SINGLE_MAX
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return allowed_on(facts, options)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return acl_rules(COMMANDS, single_keys(options), options)
+
+    def new_memory(self) -> KeyMemory:
+        return KeyMemory()
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        names = single_keys(options)
+        yield from read_keys(names, frozenset(names), facts, options, out)
+
+
+class FoundKeysCollector(KeysCollector):
+    """The keys that the newest scan found, and single ones where they are very many."""
+
+    name = "found_keys"
+    help = "Sizes and values of the keys that patterns found."
+    lane = Lane.STANDARD
+
+    def enabled(self, options: Any) -> bool:
+        return bool(patterns(options.keys.check_keys)) or len(single_keys(options)) > SINGLE_MAX
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return acl_rules(COMMANDS, (*patterns(options.keys.check_keys), *single_keys(options)), options)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        single = dict.fromkeys(single_keys(options))
+        found = dict.fromkeys(KeyName(pattern.db, name) for pattern, names in out.memory.found.items() for name in names)
+        names = list(single) if len(single) > SINGLE_MAX else []
+        names.extend(key for key in found if key not in single)
+        yield from read_keys(names, single.keys(), facts, options, out)
+
+
+def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts, options: Any, out: Out) -> Batches:
+    """Write all there is to know of some keys. Of those in `single` the options say what they are while they are not there."""
+    out.memory.slots = yield from learn_slots(facts, out.memory.slots)
+    places = place_keys(names, facts, options, out.memory.slots)
+    types, lives, memory, may_ask_memory = yield from _look(places, facts, options, out)
+    absent_if_missing = frozenset(single) if options.keys.missing_keys == "absent" else frozenset()
+    wanted: dict[KeyName, list[Args]] = {}
+    for key, kind in types.items():
+        labels = (f"db{key.db}", key.name)
+        out.add(EXISTS, int(kind != "none"), *labels)
+        if kind != "none":
+            wanted[key] = list(_questions(key, kind, facts, options, life=lives.get(key, 0), memory=may_ask_memory and key not in memory))
+        elif key not in absent_if_missing:
+            out.add(SIZE, 0, *labels)
+    answers = yield from ask_keys(wanted, places, facts, options, out)
+    counted: list[KeyName] = []
+    for key, replies in answers.items():
+        told = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
+        _write_life(key, lives.get(key, 0), told.get("PEXPIRETIME"), out)
+        used = memory.get(key, told.get("MEMORY"))
+        if isinstance(used, int):
+            out.add(MEMORY, used, f"db{key.db}", key.name)
+        if "STRLEN" not in told:
+            size = told.get(SIZE_OF.get(types[key], ""))
+            if isinstance(size, int):
+                out.add(SIZE, size, f"db{key.db}", key.name)
+        elif is_hyperloglog(told["STRLEN"], told["GETRANGE"]):
+            counted.append(key)
+        else:
+            _write_string(key, told["STRLEN"], told["GETRANGE"], options, out)
+    answers = yield from ask_keys({key: [("PFCOUNT", key.name)] for key in counted}, places, facts, options, out)
+    for key, [count] in answers.items():
+        if isinstance(count, int):
+            out.add(SIZE, count, f"db{key.db}", key.name)
+
+
+Looks = tuple[dict[KeyName, str], dict[KeyName, int], dict[KeyName, Reply], bool]
+
+
+def _look(places: dict[KeyName, Place], facts: Facts, options: Any, out: Out) -> Generator[list[Command], list[Reply], Looks]:
+    """Types and milliseconds left of the keys, and of the first its memory: whether that may be asked of the others too."""
+    may_ask_memory = facts.version >= (4, 0, 0)
+    wanted: dict[KeyName, list[Args]] = {key: [("TYPE", key.name), ("PTTL", key.name)] for key in places}
+    first = next(iter(wanted), None)
+    if first is not None and may_ask_memory:
+        wanted[first].append(("MEMORY", "USAGE", first.name))
+    answers = yield from ask_keys(wanted, places, facts, options, out)
+    fail_if_all_failed([replies[0] for replies in answers.values()])
+    types = {key: kind for key, replies in answers.items() if (kind := text_of(replies[0]))}
+    lives = {key: life for key, (_, life, *_) in answers.items() if isinstance(life, int)}
+    memory: dict[KeyName, Reply] = {}
+    if first is not None and may_ask_memory:
+        used = memory[first] = answers[first][2]
+        # refused although the key itself may be looked at: it is the command that may not be used
+        may_ask_memory = not (isinstance(used, ReplyError) and used.unsupported and first in types)
+    return types, lives, memory, may_ask_memory
+
+
+def _questions(key: KeyName, kind: str, facts: Facts, options: Any, *, life: int, memory: bool) -> Iterable[Args]:
+    """What is asked of a key of a known type; a type that is not known has no size."""
+    if memory:
+        yield "MEMORY", "USAGE", key.name
+    if life > 0 and facts.version >= (7, 0, 0):
+        yield "PEXPIRETIME", key.name
+    if kind == "string":
+        values = not options.keys.disable_exporting_key_values
+        yield "STRLEN", key.name
+        yield "GETRANGE", key.name, 0, max(_HLL_HEAD - 1, options.metrics.max_label_length if values else 0)
+    elif kind in SIZE_OF:
+        yield SIZE_OF[kind], key.name
+
+
+def _write_life(key: KeyName, life_ms: int, expires_ms: Reply, out: Out) -> None:
+    """A key that does not expire has no such samples: a number would say that it does."""
+    if life_ms <= 0:
+        return
+    labels = (f"db{key.db}", key.name)
+    out.add(TTL, life_ms / 1000, *labels)
+    out.add(TTL_SHORT, life_ms / 1000, *labels)
+    # before 7.0 the server does not tell: whole seconds, so that the time the answer took seldom shows
+    told = isinstance(expires_ms, int) and expires_ms > 0
+    out.add(EXPIRES, expires_ms / 1000 if told else round(out.now + life_ms / 1000), *labels)
+
+
+def _write_string(key: KeyName, length: Reply, value: Reply, options: Any, out: Out) -> None:
+    labels = (f"db{key.db}", key.name)
+    if isinstance(length, int):
+        out.add(SIZE, length, *labels)
+    if options.keys.disable_exporting_key_values or not isinstance(value, bytes) or not value:
+        return
+    number = parse_number(value)
+    if number is not None:
+        out.add(VALUE, number, *labels)
+    else:
+        out.add(TEXT, 1, *labels, value)
+
+
+def is_hyperloglog(length: Reply, beginning: Reply) -> bool:
+    """Whether PFCOUNT takes a string of that length and beginning: the test that the server itself makes."""
+    if not isinstance(length, int) or not isinstance(beginning, bytes) or length < _HLL_HEAD or not beginning.startswith(b"HYLL"):
+        return False
+    encoding = beginning[4:5]
+    return encoding == b"\x01" or (encoding == b"\x00" and length == _HLL_DENSE)

@@ -1,0 +1,131 @@
+"""Lua scripts of the operator's own: numbers that nothing else tells.
+
+A script gives back either name and number in turn, or tables with `metric`, `value` and `labels`. Redis would turn such tables
+into empty lists, so a script runs inside a function, and what that gives back travels as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out
+from exporter.errors import ReplyError
+from exporter.forms import parse_number
+from exporter.model import Command, Dialect, Facts, Lane, gauge
+
+VALUES = gauge("script_values", "A value that a script gave back under a key.", labels=("key", "filename"), dialect=Dialect.GO)
+RESULT = gauge("script_result", "How a script ended: 1 with values, 2 without any, 0 in error.", labels=("filename",), dialect=Dialect.GO)
+
+FAILED, WITH_VALUES, EMPTY = 0, 1, 2
+#: the server's state and not the script's fault
+NOT_NOW = ("LOADING", "MASTERDOWN", "BUSY")
+KINDS = ("gauge", "counter", "untyped")
+#: labels that mean something else to Prometheus
+RESERVED = ("le", "quantile")
+HELP = "A value that a script gave back."
+
+_BEGIN = b"local script = function() "
+#: numbers go as texts, for the encoder would round them
+_END = b"""
+end
+local function plain(value)
+  if type(value) == 'number' then
+    local text = string.format('%.14g', value)
+    if tonumber(text) ~= value then text = string.format('%.17g', value) end
+    return text
+  end
+  if type(value) ~= 'table' then return value end
+  local copy = {}
+  for key, each in pairs(value) do copy[key] = plain(each) end
+  return copy
+end
+return cjson.encode(plain(script()))
+"""
+
+
+class ScriptsCollector(Collector):
+    name = "scripts"
+    help = "Results of the scripts of --script."
+    lane = Lane.STANDARD
+    families = (VALUES, RESULT)
+    dynamic = True
+
+    def enabled(self, options: Any) -> bool:
+        return bool(options.keys.script)
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        if options.keys.lua_script_read_only and (facts.version < (7, 0, 0) or facts.flavor == "keydb"):
+            return False
+        return facts.version >= (2, 6, 0) and facts.mode != "sentinel"
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+eval_ro" if options.keys.lua_script_read_only else "+eval",)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        command = "EVAL_RO" if options.keys.lua_script_read_only else "EVAL"
+        replies = yield [Command.of(command, wrapped(script.text), 0, "0") for script in options.keys.script]
+        for reply in replies:
+            if isinstance(reply, ReplyError) and reply.code in NOT_NOW:
+                raise reply.as_target_error()
+        for script, reply in zip(options.keys.script, replies, strict=True):
+            try:
+                result = json.loads(reply.decode("utf-8", "replace")) if isinstance(reply, bytes) else None
+            except (ValueError, RecursionError):
+                result = None
+            out.add(RESULT, _write(result, script.name, options.metrics.namespace, out), script.name)
+
+
+def wrapped(text: bytes) -> bytes:
+    """The script whose result is the JSON of what `text` returns. Lines keep their numbers; a `#!` line stays the first."""
+    head, newline, rest = text.partition(b"\n")
+    if head.startswith(b"#!"):
+        return head + newline + _BEGIN + rest + _END
+    return _BEGIN + text + _END
+
+
+def _write(result: Any, filename: str, namespace: str, out: Out) -> int:
+    """Write what a script gave back, but for what cannot be written; how it ended. A Lua table is a list or a mapping."""
+    if isinstance(result, dict) and "metric" in result:
+        result = [result]
+    if result in ({}, []):
+        return EMPTY
+    if not isinstance(result, list):
+        return FAILED
+    if any(isinstance(row, dict) for row in result):
+        went_well = [_write_row(row, namespace, out) for row in result]
+    elif len(result) % 2:
+        return FAILED
+    else:
+        went_well = [_write_pair(key, value, filename, out) for key, value in zip(result[::2], result[1::2], strict=True)]
+    return WITH_VALUES if all(went_well) else FAILED
+
+
+def _write_pair(key: Any, value: Any, filename: str, out: Out) -> bool:
+    number = parse_number(value.encode()) if isinstance(value, str) else None
+    if number is None or not isinstance(key, str):
+        return False
+    out.add(VALUES, number, key, filename)
+    return True
+
+
+def _write_row(row: Any, namespace: str, out: Out) -> bool:
+    match row:
+        case {"metric": str(name), "value": str(value), **more}:
+            number = parse_number(value.encode())
+            labels = _labels(more.get("labels", {}))
+            kind, help = more.get("type", "gauge"), more.get("help", HELP)
+            if number is None or labels is None or kind not in KINDS or not isinstance(help, str):
+                return False
+            bare = name.removeprefix(f"{namespace}_") if namespace else name
+            return out.add_dynamic(bare, kind, help, number, labels)
+    return False
+
+
+def _labels(given: Any) -> dict[str, str] | None:
+    """None if they cannot be labels. A table without any is an empty list or mapping: Lua does not tell them apart."""
+    if not given:
+        return {}
+    if not isinstance(given, dict) or any(name in RESERVED or not isinstance(value, str | bool) for name, value in given.items()):
+        return None
+    return {name: value if isinstance(value, str) else str(value).lower() for name, value in given.items()}

@@ -1,0 +1,214 @@
+"""Streams with their groups and consumers: single ones on the fast lane, those that a pattern found on the standard lane.
+
+XINFO is only asked of what TYPE says is a stream. What a server does not tell, or does not know, is left out and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, Reply
+from exporter.forms import KeyName
+from exporter.keyspace import (
+    MEMORY_NAME,
+    SINGLE_MAX,
+    Args,
+    KeyMemory,
+    acl_rules,
+    allowed_on,
+    ask_keys,
+    fail_if_all_failed,
+    learn_slots,
+    patterns,
+    place_keys,
+    singles,
+    text_of,
+)
+from exporter.model import Dialect, Facts, Family, Lane, counter, gauge
+
+STREAM = ("db", "stream")
+GROUP = (*STREAM, "group")
+CONSUMER = (*GROUP, "consumer")
+go_gauge = partial(gauge, dialect=Dialect.GO)
+
+LENGTH = go_gauge("stream_length", "Entries of a stream.", labels=STREAM)
+TREE_KEYS = go_gauge("stream_radix_tree_keys", "Keys of the tree that holds a stream.", labels=STREAM)
+TREE_NODES = go_gauge("stream_radix_tree_nodes", "Nodes of the tree that holds a stream.", labels=STREAM)
+LAST_GENERATED = go_gauge("stream_last_generated_id", "Milliseconds of the newest id that a stream gave out.", labels=STREAM)
+GROUPS = go_gauge("stream_groups", "Consumer groups of a stream.", labels=STREAM)
+MAX_DELETED = go_gauge(
+    "stream_max_deleted_entry_id", "Milliseconds of the greatest id that was deleted from a stream.", labels=STREAM, since="7.0"
+)
+FIRST_ENTRY = go_gauge("stream_first_entry_id", "Milliseconds of the id of a stream's oldest entry; 0 for an empty one.", labels=STREAM)
+LAST_ENTRY = go_gauge("stream_last_entry_id", "Milliseconds of the id of a stream's newest entry; 0 for an empty one.", labels=STREAM)
+ADDED = counter("stream_entries_added_total", "Entries ever added to a stream.", labels=STREAM, since="7.0", dialect=Dialect.GO)
+CONSUMERS = go_gauge("stream_group_consumers", "Consumers of a group.", labels=GROUP)
+PENDING = go_gauge("stream_group_messages_pending", "Entries delivered to a group and not yet acknowledged.", labels=GROUP)
+PENDING_SHORT = gauge(
+    "stream_group_pending",
+    "The handbook's second name for a group's entries without acknowledgement.",
+    labels=GROUP,
+    dialect=Dialect.HANDBOOK,
+)
+LAST_DELIVERED = go_gauge("stream_group_last_delivered_id", "Milliseconds of the newest id delivered to a group.", labels=GROUP)
+ENTRIES_READ = go_gauge("stream_group_entries_read", "How far a group has come, counted in entries ever added.", labels=GROUP, since="7.0")
+LAG = go_gauge(
+    "stream_group_lag", "Entries of a stream that a group has still to be given; absent while unknown.", labels=GROUP, since="7.0"
+)
+CONSUMER_PENDING = go_gauge(
+    "stream_group_consumer_messages_pending", "Entries delivered to a consumer and not yet acknowledged.", labels=CONSUMER
+)
+CONSUMER_IDLE = go_gauge("stream_group_consumer_idle_seconds", "Time since a consumer last tried something.", labels=CONSUMER)
+
+STREAM_NUMBERS = {
+    "length": LENGTH,
+    "radix-tree-keys": TREE_KEYS,
+    "radix-tree-nodes": TREE_NODES,
+    "groups": GROUPS,
+    "entries-added": ADDED,
+}
+STREAM_IDS = {"last-generated-id": LAST_GENERATED, "max-deleted-entry-id": MAX_DELETED}
+STREAM_ENTRIES = {"first-entry": FIRST_ENTRY, "last-entry": LAST_ENTRY}
+GROUP_NUMBERS = {"consumers": CONSUMERS, "pending": PENDING, "entries-read": ENTRIES_READ, "lag": LAG}
+FAMILIES = (
+    *(LENGTH, TREE_KEYS, TREE_NODES, LAST_GENERATED, GROUPS, MAX_DELETED, FIRST_ENTRY, LAST_ENTRY, ADDED),
+    *(CONSUMERS, PENDING, PENDING_SHORT, LAST_DELIVERED, ENTRIES_READ, LAG, CONSUMER_PENDING, CONSUMER_IDLE),
+)
+COMMANDS = ("type", "xinfo|stream", "xinfo|groups", "xinfo|consumers")
+
+
+def single_streams(options: Any) -> tuple[KeyName, ...]:
+    return singles(options.keys.check_single_streams, options.keys.check_streams)
+
+
+class StreamsCollector(Collector):
+    """The streams that are named one by one."""
+
+    name = "streams"
+    help = "Single streams, their groups and consumers."
+    lane = Lane.FAST
+    families = FAMILIES
+    memory_name = MEMORY_NAME
+
+    def enabled(self, options: Any) -> bool:
+        return 0 < len(single_streams(options)) <= SINGLE_MAX
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.version >= (5, 0, 0) and allowed_on(facts, options)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return acl_rules(COMMANDS, single_streams(options), options)
+
+    def new_memory(self) -> KeyMemory:
+        return KeyMemory()
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        yield from read_streams(single_streams(options), facts, options, out)
+
+
+class FoundStreamsCollector(StreamsCollector):
+    """The streams that the newest scan found, and single ones where they are very many."""
+
+    name = "found_streams"
+    help = "Streams that patterns found, their groups and consumers."
+    lane = Lane.STANDARD
+
+    def enabled(self, options: Any) -> bool:
+        return bool(patterns(options.keys.check_streams)) or len(single_streams(options)) > SINGLE_MAX
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return acl_rules(COMMANDS, (*patterns(options.keys.check_streams), *single_streams(options)), options)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        single = dict.fromkeys(single_streams(options))
+        found = dict.fromkeys(KeyName(pattern.db, name) for pattern, names in out.memory.found_streams.items() for name in names)
+        names = list(single) if len(single) > SINGLE_MAX else []
+        names.extend(key for key in found if key not in single)
+        yield from read_streams(names, facts, options, out)
+
+
+def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out) -> Batches:
+    """Write all there is to know of those keys that are streams, in three batches."""
+    out.memory.slots = yield from learn_slots(facts, out.memory.slots)
+    places = place_keys(names, facts, options, out.memory.slots)
+    types = yield from ask_keys({key: [("TYPE", key.name)] for key in places}, places, facts, options, out)
+    fail_if_all_failed([reply for [reply] in types.values()])
+    wanted: dict[KeyName, list[Args]] = {
+        key: [("XINFO", "STREAM", key.name), ("XINFO", "GROUPS", key.name)] for key, [kind] in types.items() if text_of(kind) == "stream"
+    }
+    answers = yield from ask_keys(wanted, places, facts, options, out)
+    groups: dict[KeyName, list[bytes]] = {}
+    for key, (stream, listed) in answers.items():
+        _write_stream(key, fields_of(stream), out)
+        groups[key] = [name for row in rows_of(listed) if (name := _write_group(key, row, out)) is not None]
+    if options.keys.streams_exclude_consumer_metrics:
+        return
+    questions: dict[KeyName, list[Args]] = {
+        key: [("XINFO", "CONSUMERS", key.name, group) for group in named] for key, named in groups.items() if named
+    }
+    answers = yield from ask_keys(questions, places, facts, options, out)
+    for key, replies in answers.items():
+        for group, reply in zip(groups[key], replies, strict=True):
+            for row in rows_of(reply):
+                _write_consumer(key, group, row, out)
+
+
+def _write_stream(key: KeyName, told: dict[str, Reply], out: Out) -> None:
+    labels = (f"db{key.db}", key.name)
+    for field, family in STREAM_NUMBERS.items():
+        _add(family, told.get(field), out, *labels)
+    for field, family in STREAM_IDS.items():
+        _add(family, milliseconds(told.get(field)), out, *labels)
+    for field, family in STREAM_ENTRIES.items():
+        match told.get(field, ()):
+            case None:
+                out.add(family, 0, *labels)
+            case [entry_id, *_]:
+                _add(family, milliseconds(entry_id), out, *labels)
+
+
+def _write_group(key: KeyName, told: dict[str, Reply], out: Out) -> bytes | None:
+    """The group's name; None if it does not tell it."""
+    name = told.get("name")
+    if not isinstance(name, bytes):
+        return None
+    labels = (f"db{key.db}", key.name, name)
+    for field, family in GROUP_NUMBERS.items():
+        _add(family, told.get(field), out, *labels)
+    _add(PENDING_SHORT, told.get("pending"), out, *labels)
+    _add(LAST_DELIVERED, milliseconds(told.get("last-delivered-id")), out, *labels)
+    return name
+
+
+def _write_consumer(key: KeyName, group: bytes, told: dict[str, Reply], out: Out) -> None:
+    name, idle = told.get("name"), told.get("idle")
+    if isinstance(name, bytes):
+        labels = (f"db{key.db}", key.name, group, name)
+        _add(CONSUMER_PENDING, told.get("pending"), out, *labels)
+        _add(CONSUMER_IDLE, idle / 1000 if isinstance(idle, int) else None, out, *labels)
+
+
+def _add(family: Family, value: Reply, out: Out, *labels: str | bytes) -> None:
+    if isinstance(value, int | float):
+        out.add(family, value, *labels)
+
+
+def milliseconds(entry_id: Reply) -> int | None:
+    """The part of `milliseconds-number` that is a time."""
+    text = text_of(entry_id).partition("-")[0]
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else None
+
+
+def rows_of(reply: Reply) -> list[dict[str, Reply]]:
+    return [fields_of(row) for row in reply] if isinstance(reply, list) else []
+
+
+def fields_of(reply: Reply) -> dict[str, Reply]:
+    """`name, value, name, value, …` as a mapping; empty for anything else."""
+    if not isinstance(reply, list):
+        return {}
+    return {text_of(name): value for name, value in zip(reply[::2], reply[1::2], strict=False)}

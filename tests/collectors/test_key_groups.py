@@ -1,0 +1,163 @@
+"""Groups of keys, counted by the server batch by batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from exporter.collectors.key_groups import SCRIPT, GroupMemory, KeyGroupsCollector, shown
+from exporter.commandline import parse
+from exporter.errors import NoPermError, ReplyError, TargetError
+from exporter.model import Facts, Lane
+from tests.lookout import server_field
+
+REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 3)
+GROUPS = KeyGroupsCollector()
+ARGV = ("--check-key-groups=^(.*)_[0-9]+$", "--check-keys-batch-size=10")
+DB_0 = b"# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\n"
+
+
+def read(play, replies, *argv: str, facts: Facts = REDIS_7, **more: Any):
+    return play(GROUPS, *replies, facts=facts, options=parse([*ARGV, *argv], {}), **more)
+
+
+def counts(samples: dict[str, str]) -> dict[str, str]:
+    return {name.split('key_group="')[1][:-2]: value for name, value in samples.items() if name.startswith("redis_key_group_count")}
+
+
+class TestWhen:
+    def test_only_where_asked_and_on_replicas_where_primaries_are_spared(self) -> None:
+        assert not GROUPS.enabled(parse([], {}))
+        assert GROUPS.enabled(parse(ARGV, {}))
+        assert GROUPS.lane is Lane.SCAN
+        spared = parse([*ARGV, "--skip-checkkeys-for-role-master"], {})
+        assert not GROUPS.wants(REDIS_7, spared)
+        assert GROUPS.wants(dataclasses.replace(REDIS_7, role="slave"), spared)
+        assert {"+eval", "+scan", "+memory|usage"} <= set(GROUPS.acl(spared))
+
+
+class TestReplies:
+    def test_a_pass_adds_up_its_batches(self, play) -> None:
+        replies = [[DB_0], [[b"7", [[b"user", 2, 100], [b"unclassified", 1, 5]]]], [[b"0", [[b"user", 1, 50]]]]]
+        played = read(play, replies, spent_s=0.5)
+        assert played.asked[0] == [("INFO", "keyspace")]
+        assert [args[2:] for [args] in played.asked[1:]] == [
+            (0, b"0", 10, "1", "^(.*)_[0-9]+$"),
+            (0, b"7", 10, "1", "^(.*)_[0-9]+$"),
+        ]
+        assert played.samples() == {
+            'redis_key_group_count{db="db0",key_group="user"}': "3",
+            'redis_key_group_memory_usage_bytes{db="db0",key_group="user"}': "150",
+            'redis_key_group_count{db="db0",key_group="unclassified"}': "1",
+            'redis_key_group_memory_usage_bytes{db="db0",key_group="unclassified"}': "5",
+            'redis_number_of_distinct_key_groups{db="db0"}': "2",
+            'redis_number_of_distinct_key_groups{db="db1"}': "0",
+            'redis_number_of_distinct_key_groups{db="db2"}': "0",
+            "redis_last_key_groups_scrape_duration_milliseconds": "1500",
+        }
+
+    def test_empty_databases_may_be_left_out(self, play) -> None:
+        played = read(play, [[b"# Keyspace\r\n"]], "--include-metrics-for-empty-databases=false")
+        assert played.samples() == {"redis_last_key_groups_scrape_duration_milliseconds": "0"}
+
+    def test_a_pass_goes_on_where_its_budget_ended_and_the_one_before_is_served(self, play) -> None:
+        memory = GroupMemory(groups={0: {b"old": (9, 90)}})
+        budget = "--scan.budget-keys=10"
+        first = read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], budget, memory=memory)
+        assert counts(first.samples()) == {"old": "9"}
+        second = read(play, [[[b"8", [[b"user", 2, 100]]]]], budget, memory=memory)
+        assert second.asked[0][0][3] == b"7"
+        assert counts(second.samples()) == {"old": "9"}
+        third = read(play, [[[b"0", []]]], budget, memory=memory)
+        assert counts(third.samples()) == {"user": "4"}
+        assert memory.current is None
+
+    def test_nothing_is_told_before_the_first_pass_is_complete(self, play) -> None:
+        assert read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10").samples() == {}
+
+    def test_a_pass_also_ends_with_its_time(self, play) -> None:
+        memory = GroupMemory()
+        read(play, [[DB_0], [[b"7", []]]], "--scan.budget-time=3s", memory=memory, spent_s=2.0)
+        assert memory.current is not None
+        assert memory.current.spent_s == 4.0
+
+    def test_another_run_of_the_server_begins_anew(self, play) -> None:
+        memory = GroupMemory()
+        read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10", memory=memory)
+        again = read(play, [[DB_0], [[b"0", [[b"user", 1, 1]]]]], facts=dataclasses.replace(REDIS_7, run_id="s"), memory=memory)
+        assert counts(again.samples()) == {"user": "1"}
+
+    @pytest.mark.parametrize("odd", [None, 5, [], [b"7"], [7, []], ReplyError("ERR odd")])
+    def test_a_database_whose_batch_fails_is_left_out(self, play, odd: Any) -> None:
+        text = DB_0 + b"db1:keys=1\r\n"
+        replies = [[text], [odd, b"OK", [b"0", [[b"user", 1, 1], [5], None, [b"x", None, 3]]], b"OK"]]
+        assert counts(read(play, replies).samples()) == {"user": "1"}
+
+    def test_no_reply_but_errors_is_a_failure(self, play) -> None:
+        with pytest.raises(TargetError, match="malformed pattern"):
+            read(play, [[DB_0], [ReplyError("ERR malformed pattern (missing ']')")]])
+        with pytest.raises(NoPermError):
+            read(play, [[DB_0], [ReplyError("NOPERM no")]])
+
+    def test_before_redis_4_memory_is_not_asked(self, play) -> None:
+        facts = dataclasses.replace(REDIS_7, version=(3, 2, 13))
+        assert read(play, [[DB_0], [[b"0", []]]], facts=facts).asked[1][0][5] == "0"
+
+    def test_every_primary_of_a_cluster_is_asked(self, play) -> None:
+        facts = dataclasses.replace(REDIS_7, cluster_enabled=True, databases=1)
+        slots = [[0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]]]
+        replies = [[slots, b"one"], [[b"0", [[b"user", 1, 10]]], [b"0", [[b"user", 2, 20]]]]]
+        played = read(play, replies, "--is-cluster", facts=facts)
+        assert played.nodes[1] == ["", "10.0.0.2:7000"]
+        assert counts(played.samples()) == {"user": "3"}
+
+
+class TestShown:
+    GROUPS: Any = MappingProxyType({b"a": (1, 10), b"b": (5, 30), b"c": (2, 30), b"d": (7, 1)})
+
+    def test_the_largest_first_and_the_others_summed_up(self) -> None:
+        assert shown(self.GROUPS, 4) == self.GROUPS
+        assert list(shown(self.GROUPS, 4)) == [b"c", b"b", b"a", b"d"]
+        assert shown(self.GROUPS, 1) == {b"c": (2, 30), b"overflow": (13, 41)}
+
+    def test_a_group_of_that_name_is_summed_up_too(self) -> None:
+        assert shown({b"overflow": (1, 100), b"a": (2, 3)}, 1) == {b"overflow": (3, 103)}
+
+
+@pytest.mark.server
+class TestRealServer:
+    def test_counts_are_exact_for_keys_of_every_type(self, redis_server, session) -> None:
+        server = redis_server()
+        reader = session(server.port, "--check-key-groups=^(user)_([a-z]+)_[0-9]+$,^plain,^(job)", "--check-keys-batch-size=3")
+        for number in range(20):
+            reader.ask("SET", f"user_{'ab'[number % 2]}_{number}", "x" * 100)
+            reader.ask("RPUSH", f"job:{number}", 1)
+        reader.ask("HSET", "plain", "a", 1)
+        reader.ask("SELECT", 1)
+        reader.ask("SADD", "other", 1)
+        reader.ask("SELECT", 0)
+        samples = reader.poll(GROUPS)
+        assert {name: value for name, value in samples.items() if name.startswith("redis_key_group_count")} == {
+            'redis_key_group_count{db="db0",key_group="usera"}': "10",
+            'redis_key_group_count{db="db0",key_group="userb"}': "10",
+            'redis_key_group_count{db="db0",key_group="job"}': "20",
+            'redis_key_group_count{db="db0",key_group=""}': "1",
+            'redis_key_group_count{db="db1",key_group="unclassified"}': "1",
+        }
+        assert float(samples['redis_key_group_memory_usage_bytes{db="db0",key_group="usera"}']) > 1000
+        assert [samples[f'redis_number_of_distinct_key_groups{{db="db{db}"}}'] for db in range(3)] == ["4", "1", "0"]
+        assert server_field(server, "total_error_replies") == 0
+        assert server_field(server, "number_of_cached_scripts") == 1
+
+    def test_a_pattern_that_lua_rejects_fails_the_collector_alone(self, redis_server, session) -> None:
+        server = redis_server()
+        reader = session(server.port, "--check-key-groups=[a")
+        reader.ask("SET", "a", 1)
+        assert reader.poll(GROUPS) == {}
+        assert "malformed pattern" in str(reader.poll_state.failures["key_groups"])
+
+    def test_the_script_is_small(self) -> None:
+        assert len(SCRIPT) < 2000, "it is sent with every batch"

@@ -1,0 +1,198 @@
+"""Streams, their groups and consumers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from exporter.collectors.streams import FAMILIES, FoundStreamsCollector, StreamsCollector, milliseconds
+from exporter.commandline import parse
+from exporter.errors import ReplyError, TargetError
+from exporter.forms import KeyName
+from exporter.keyspace import KeyMemory
+from exporter.model import Facts, Lane
+from tests.lookout import server_field
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
+REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
+STREAMS = StreamsCollector()
+FOUND = FoundStreamsCollector()
+WITHOUT_CONSUMERS = "--streams-exclude-consumer-metrics"
+
+
+def recorded(version: str, name: str) -> Any:
+    """A reply as it was recorded, its texts as the bytes they were."""
+
+    def as_replied(value: Any) -> Any:
+        if isinstance(value, list):
+            return [as_replied(each) for each in value]
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+    return as_replied(json.loads((DATA / version / f"{name}.json").read_text("utf-8")))
+
+
+def read(play, replies, *argv: str, collector: Any = STREAMS, facts: Facts = REDIS_7, **more: Any):
+    return play(collector, *replies, facts=facts, options=parse(argv, {}), **more)
+
+
+class TestWhich:
+    def test_single_streams_are_fast_and_found_ones_standard(self) -> None:
+        assert (STREAMS.lane, FOUND.lane) == (Lane.FAST, Lane.STANDARD)
+        enabled = {
+            argv: (STREAMS.enabled(parse([argv], {})), FOUND.enabled(parse([argv], {})))
+            for argv in ("--check-single-streams=a*", "--check-streams=a", "--check-streams=a*", "--check-keys=a,a*")
+        }
+        assert list(enabled.values()) == [(True, False), (True, False), (False, True), (False, False)]
+        many = parse(["--check-streams=" + ",".join(f"s{n}" for n in range(1001))], {})
+        assert (STREAMS.enabled(many), FOUND.enabled(many)) == (False, True)
+
+    def test_servers_without_streams_and_spared_primaries_are_left_alone(self) -> None:
+        assert not STREAMS.wants(dataclasses.replace(REDIS_7, version=(4, 0, 14)), parse([], {}))
+        assert not STREAMS.wants(REDIS_7, parse(["--skip-checkkeys-for-role-master"], {}))
+        assert STREAMS.wants(REDIS_7, parse([], {}))
+
+    def test_it_needs_xinfo(self) -> None:
+        assert {"+xinfo|stream", "+xinfo|groups", "+xinfo|consumers", "~s"} <= set(STREAMS.acl(parse(["--check-streams=s"], {})))
+        assert "~s*" in FOUND.acl(parse(["--check-streams=s*"], {}))
+
+
+class TestReplies:
+    @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
+    def test_recorded_streams_are_read_whole(self, play, version: str) -> None:
+        replies = [[b"stream"], [recorded(version, "xinfo_stream"), recorded(version, "xinfo_groups")]]
+        replies.append([recorded(version, "xinfo_consumers")] + [[]] * 4)
+        played = read(play, replies, "--check-single-streams=s")
+        assert played.asked[0] == [("TYPE", b"s")]
+        assert played.asked[1] == [("XINFO", "STREAM", b"s"), ("XINFO", "GROUPS", b"s")]
+        assert [args[3].decode() for args in played.asked[2]] == ["g$", "g1", "g:3", "group two", "gé"]
+        samples = played.samples()
+        named = {name.partition("{")[0] for name in samples}
+        expected = {f"redis_{family.name}" for family in FAMILIES}
+        if version == "redis-6.2.16":
+            expected -= {f"redis_{family.name}" for family in FAMILIES if family.since}
+        assert named == expected
+        assert samples['redis_stream_length{db="db0",stream="s"}'] == "49"
+        assert samples['redis_stream_groups{db="db0",stream="s"}'] == "5"
+        assert samples['redis_stream_group_consumers{db="db0",stream="s",group="g1"}'] == "5"
+        assert samples['redis_stream_group_messages_pending{db="db0",stream="s",group="g1"}'] == "28"
+        assert samples['redis_stream_group_pending{db="db0",stream="s",group="g1"}'] == "28"
+        assert samples['redis_stream_group_consumer_messages_pending{db="db0",stream="s",group="g$",consumer="bob smith"}'] == "7"
+
+    def test_every_number_of_redis_7(self, play) -> None:
+        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
+        samples = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
+        told = {name: value for name, value in samples.items() if "group=" not in name or 'group="g1"' in name}
+        assert told == {
+            'redis_stream_length{db="db0",stream="s"}': "49",
+            'redis_stream_radix_tree_keys{db="db0",stream="s"}': "1",
+            'redis_stream_radix_tree_nodes{db="db0",stream="s"}': "2",
+            'redis_stream_last_generated_id{db="db0",stream="s"}': "1795378784514",
+            'redis_stream_groups{db="db0",stream="s"}': "5",
+            'redis_stream_max_deleted_entry_id{db="db0",stream="s"}': "1795378784512",
+            'redis_stream_first_entry_id{db="db0",stream="s"}': "1795378784511",
+            'redis_stream_last_entry_id{db="db0",stream="s"}': "1795378784514",
+            'redis_stream_entries_added_total{db="db0",stream="s"}': "50",
+            'redis_stream_group_consumers{db="db0",stream="s",group="g1"}': "5",
+            'redis_stream_group_messages_pending{db="db0",stream="s",group="g1"}': "28",
+            'redis_stream_group_pending{db="db0",stream="s",group="g1"}': "28",
+            'redis_stream_group_last_delivered_id{db="db0",stream="s",group="g1"}': "1795378784513",
+            'redis_stream_group_entries_read{db="db0",stream="s",group="g1"}': "28",
+            'redis_stream_group_lag{db="db0",stream="s",group="g1"}': "22",
+        }
+
+    def test_what_a_server_does_not_know_is_absent(self, play) -> None:
+        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
+        samples = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
+        assert 'redis_stream_group_lag{db="db0",stream="s",group="gé"}' not in samples
+        assert 'redis_stream_group_entries_read{db="db0",stream="s",group="g$"}' not in samples
+        assert samples['redis_stream_group_lag{db="db0",stream="s",group="g$"}'] == "0"
+        assert samples['redis_stream_group_last_delivered_id{db="db0",stream="s",group="gé"}'] == "0"
+
+    def test_an_empty_stream_has_entries_at_0(self, play) -> None:
+        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream_empty"), []]]
+        samples = read(play, replies, "--check-single-streams=s").samples()
+        assert samples['redis_stream_first_entry_id{db="db0",stream="s"}'] == "0"
+        assert samples['redis_stream_last_entry_id{db="db0",stream="s"}'] == "0"
+        assert samples['redis_stream_max_deleted_entry_id{db="db0",stream="s"}'] == "0"
+
+    def test_consumers_have_idle_seconds(self, play) -> None:
+        group = [b"name", b"g", b"consumers", 1, b"pending", 0, b"last-delivered-id", b"0-0"]
+        replies = [[b"stream"], [[], [group]], [[[b"name", b"c", b"pending", 2, b"idle", 1792, b"inactive", 5]]]]
+        samples = read(play, replies, "--check-single-streams=s").samples()
+        assert samples['redis_stream_group_consumer_messages_pending{db="db0",stream="s",group="g",consumer="c"}'] == "2"
+        assert samples['redis_stream_group_consumer_idle_seconds{db="db0",stream="s",group="g",consumer="c"}'] == "1.792"
+
+    def test_consumers_that_are_not_wanted_are_not_asked_for(self, play) -> None:
+        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
+        played = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS)
+        assert len(played.asked) == 2
+        assert len({name.partition("{")[0] for name in played.samples()}) == len(FAMILIES) - 2
+
+    @pytest.mark.parametrize("kind", [b"none", b"list", ReplyError("NOPERM x"), None])
+    def test_what_is_no_stream_is_asked_no_more(self, play, kind: Any) -> None:
+        assert read(play, [[kind]], "--check-single-streams=s").samples() == {}
+
+    @pytest.mark.parametrize("odd", [None, 5, b"x", [], [b"name"], [[b"name"]], [[5, None], 7], [b"length", b"x"], ReplyError("ERR gone")])
+    def test_odd_replies_cost_nothing_but_themselves(self, play, odd: Any) -> None:
+        whole = [b"length", 3, b"first-entry", [b"5-0", []], b"last-generated-id", b"x-y"]
+        played = read(play, [[b"stream", b"stream"], [odd, odd, whole, []]], "--check-single-streams=a,b")
+        assert played.samples() == {
+            'redis_stream_length{db="db0",stream="b"}': "3",
+            'redis_stream_first_entry_id{db="db0",stream="b"}': "5",
+        }
+
+    def test_no_reply_but_errors_is_a_failure(self, play) -> None:
+        with pytest.raises(TargetError, match="LOADING"):
+            read(play, [[ReplyError("LOADING x")]], "--check-single-streams=s")
+
+    @pytest.mark.parametrize(
+        ("entry_id", "ms"), [(b"1526985054069-3", 1526985054069), (b"0-0", 0), (b"7", 7), (b"", None), (b"x-1", None), (None, None)]
+    )
+    def test_of_an_id_the_time_is_told(self, entry_id: Any, ms: int | None) -> None:
+        assert milliseconds(entry_id) == ms
+
+
+def test_found_streams_are_those_of_the_newest_scan_but_for_single_ones(play) -> None:
+    memory = KeyMemory(found_streams={KeyName(0, b"s*"): (b"s1", b"s2")})
+    played = read(play, [[b"none"]], "--check-streams=s*,s1", collector=FOUND, memory=memory)
+    assert played.asked == [[("TYPE", b"s2")]]
+
+
+@pytest.mark.server
+def test_a_real_stream(redis_server, session) -> None:
+    server = redis_server()
+    reader = session(server.port, "--check-single-streams=2=events,gone,text")
+    reader.ask("SET", "text", "x")
+    reader.ask("SELECT", 2)
+    for entry_id in ("5-1", "6-1", "7-1"):
+        reader.ask("XADD", "events", entry_id, "a", "b")
+    reader.ask("XGROUP", "CREATE", "events", "workers", "0")
+    reader.ask("XREADGROUP", "GROUP", "workers", "ann", "COUNT", 2, "STREAMS", "events", ">")
+    reader.ask("XDEL", "events", "7-1")
+    reader.ask("SELECT", 0)
+    samples = reader.poll(STREAMS)
+    idle = float(samples.pop('redis_stream_group_consumer_idle_seconds{db="db2",stream="events",group="workers",consumer="ann"}'))
+    assert 0 <= idle < 60
+    assert samples == {
+        'redis_stream_length{db="db2",stream="events"}': "2",
+        'redis_stream_radix_tree_keys{db="db2",stream="events"}': "1",
+        'redis_stream_radix_tree_nodes{db="db2",stream="events"}': "2",
+        'redis_stream_last_generated_id{db="db2",stream="events"}': "7",
+        'redis_stream_groups{db="db2",stream="events"}': "1",
+        'redis_stream_max_deleted_entry_id{db="db2",stream="events"}': "7",
+        'redis_stream_first_entry_id{db="db2",stream="events"}': "5",
+        'redis_stream_last_entry_id{db="db2",stream="events"}': "6",
+        'redis_stream_entries_added_total{db="db2",stream="events"}': "3",
+        'redis_stream_group_consumers{db="db2",stream="events",group="workers"}': "1",
+        'redis_stream_group_messages_pending{db="db2",stream="events",group="workers"}': "2",
+        'redis_stream_group_pending{db="db2",stream="events",group="workers"}': "2",
+        'redis_stream_group_last_delivered_id{db="db2",stream="events",group="workers"}': "6",
+        'redis_stream_group_entries_read{db="db2",stream="events",group="workers"}': "2",
+        'redis_stream_group_consumer_messages_pending{db="db2",stream="events",group="workers",consumer="ann"}': "2",
+    } | {key: value for key, value in samples.items() if "lag" in key}
+    assert server_field(server, "total_error_replies") == 0
+    assert reader.batches == 3
