@@ -203,6 +203,8 @@ class App:
             scrape_endpoint=not options.web.disable_scrape_endpoint,
             plain_targets=options.metrics.target_labels == "auto",
             fail_when_stale=options.poll.stale_policy == "fail",
+            discover_clusters=options.redis.is_cluster,
+            discover_hostnames=options.web.cluster_discover_hostnames,
             ready_after_s=min(options.redis.scrape_timeout_s, options.redis.connection_timeout_s, max(1.0, options.poll.interval_s)),
         )
 

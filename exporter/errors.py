@@ -139,6 +139,7 @@ class ReplyError(Exception):
             "unknown command" in low
             or "unknown subcommand" in low
             or "unknown sub-command" in low
+            or "unknown sentinel subcommand" in low
             or "no permissions" in low
             or "syntax error" in low
             or "wrong number of arguments" in low

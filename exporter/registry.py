@@ -5,6 +5,8 @@ from __future__ import annotations
 from exporter.collector import Collector
 from exporter.collectors.acl_log import AclLogCollector
 from exporter.collectors.clients import ClientsCollector
+from exporter.collectors.cluster import ClusterCollector
+from exporter.collectors.cluster_nodes import ClusterNodesCollector
 from exporter.collectors.commandlog import CommandlogCollector
 from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
@@ -17,6 +19,8 @@ from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
 from exporter.collectors.scripts import ScriptsCollector
 from exporter.collectors.search import SearchCollector
+from exporter.collectors.sentinel import SentinelCollector
+from exporter.collectors.sentinel_config import SentinelConfigCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
@@ -44,5 +48,9 @@ REGISTRY: tuple[Collector, ...] = (
     KeyScanCollector(),
     KeyGroupsCollector(),
     ScriptsCollector(),
-    UnknownInfoCollector(known=(InfoCollector(), StatsCollector())),
+    ClusterCollector(),
+    ClusterNodesCollector(),
+    SentinelCollector(),
+    SentinelConfigCollector(),
+    UnknownInfoCollector(known=(InfoCollector(), StatsCollector(), ClusterCollector())),
 )

@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from exporter import fastparse
 from exporter.caps import Caps
@@ -118,6 +119,15 @@ class Watch:
     def up(self) -> bool | None:
         """None before the first attempt ended."""
         return self.vitals.up
+
+    @property
+    def facts(self) -> Facts | None:
+        """What is known of the server; None before its first INFO."""
+        return self.memory.facts
+
+    def remembered(self, name: str) -> Any:
+        """What the collectors of a memory name remember of the target; None before their first poll."""
+        return self.memory.collectors.get(name)
 
     @property
     def busy(self) -> bool:

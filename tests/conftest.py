@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from tests.clusters import Cluster
 from tests.servers import Certificates, RedisServer, Script, ScriptedServer, make_certificates
 from tests.stock import ADDRS, Stock
 
@@ -77,6 +78,16 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
             return server.start()
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three masters with a replica each, shared by the tests of a session: they leave it as it was."""
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), replicas=1)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ class Replay:
         self._handlers: dict[str, Callable[..., bytes]] = {
             "CLIENT": self._client,
             "PING": lambda: b"+PONG\r\n",
+            "TIME": lambda: resp(["1795380000", "250000"]),
             "SELECT": lambda db: b"+OK\r\n",
             "INFO": self._info,
             "SLOWLOG": self._slowlog,
@@ -162,10 +163,11 @@ class Replay:
         return self._recorded(f"acl_{what.lower()}")
 
     def _ask_sentinel(self, what: str, *more: str) -> bytes:
-        name = what.lower().replace("replicas", "slaves")
-        if name == "config":
+        if what.lower() == "config":
             return self._recorded("sentinel_config_get")
-        return self._recorded(f"sentinel_{name}")
+        if what.lower() == "ckquorum":
+            return b"+%s\r\n" % (self._folder / "sentinel_ckquorum.txt").read_bytes().strip()
+        return self._recorded(f"sentinel_{what.lower()}")
 
 
 #: name → a server on record: a standalone one of each version, replicas, cluster nodes, Sentinels

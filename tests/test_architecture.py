@@ -33,7 +33,7 @@ FLOORS = (
     ("registry",),
     ("catalog",),
     ("exposition", "poller", "vitals"),
-    ("line", "pages", "web.landing", "web.query"),
+    ("line", "pages", "web.discovery", "web.landing", "web.query"),
     ("watch",),
     ("schedule", "web"),
     ("fleet",),

@@ -61,6 +61,7 @@ UNSUPPORTED = [
     "ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP.",
     "ERR unknown subcommand 'x'. Try CLIENT HELP.",
     "ERR Unknown sub-command 'SHARDS'",
+    "ERR Unknown sentinel subcommand 'CKQUORUM'",
     "ERR syntax error",
     "ERR Syntax error, try CLIENT (LIST | KILL ip:port)",
     "ERR wrong number of arguments for 'info' command",

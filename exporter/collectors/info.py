@@ -543,15 +543,7 @@ CPU = (
     go_gauge("long_lock_waits_total", "Long waits for KeyDB's lock.", Field("long_lock_waits")),
 )
 
-CLUSTER = (
-    go_gauge("cluster_enabled", "1 if the server is a cluster node.", Field("cluster_enabled")),
-    gauge(
-        "total_cluster_links_buffer_limit_exceeded",
-        "Cluster links that were dropped for their buffers.",
-        Field("total_cluster_links_buffer_limit_exceeded"),
-        since="valkey 9.1",
-    ),
-)
+CLUSTER = (go_gauge("cluster_enabled", "1 if the server is a cluster node.", Field("cluster_enabled")),)
 
 TLS = tuple(
     gauge(

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from exporter.options import Options
 from exporter.registry import REGISTRY
 
+#: how the commands of a Sentinel begin. A rule that names one that the server does not know is refused whole
+SENTINEL = ("+client|", "+info", "+ping", "+sentinel|")
+
 
 def rule(options: Options) -> str:
-    """The words of the rule after the user's name and password."""
+    """The words of the rule after the user's name and password, for a Sentinel with `--is-sentinel`."""
     words: set[str] = set()
     if options.redis.set_client_name:
         words.add("+client|setname")
@@ -21,13 +24,17 @@ def rule(options: Options) -> str:
     for collector in REGISTRY:
         if collector.enabled(options) and not collector.acl_where:
             words.update(collector.acl(options))
+    is_sentinel = options.redis.is_sentinel
+    words = {word for word in words if (word.startswith(SENTINEL) if is_sentinel else not word.startswith("+sentinel|"))}
     commands = sorted(word for word in words if word.startswith("+"))
     others = sorted(word for word in words if not word.startswith("+"))
     return " ".join(["resetkeys", "resetchannels", "-@all", *commands, *others])
 
 
 def more_rules(options: Options) -> dict[str, str]:
-    """What some servers need besides: which ones, and the words."""
+    """What some servers need besides: which ones, and the words. Nothing is added to the rule for a Sentinel."""
+    if options.redis.is_sentinel:
+        return {}
     chosen = [collector for collector in REGISTRY if collector.enabled(options) and collector.acl_where]
     return {
         where: " ".join(sorted({word for collector in chosen if collector.acl_where == where for word in collector.acl(options)}))

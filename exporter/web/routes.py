@@ -6,16 +6,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from exporter.errors import ConfigError
 from exporter.exposition import CONTENT_TYPE, Page, Selection
-from exporter.model import Target
+from exporter.model import Facts, Target
 from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
-from exporter.web import landing, query
+from exporter.web import discovery, landing, query
 
 ALIVE_S = 5.0
 #: with `max_age` so many polls are started before the loop goes round
@@ -31,6 +31,9 @@ class WatchedTarget(Protocol):
 
     @property
     def up(self) -> bool | None: ...
+    @property
+    def facts(self) -> Facts | None: ...
+    def remembered(self, name: str) -> Any: ...
     async def fresh(self, max_age_s: float, deadline: float) -> None: ...
 
 
@@ -48,7 +51,8 @@ class WatchedFleet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off."""
+    """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off; `discover_clusters`:
+    cluster nodes are listed, with `discover_hostnames` by the names that they announce."""
 
     version: str
     telemetry_path: str
@@ -57,6 +61,8 @@ class Settings:
     plain_targets: bool
     fail_when_stale: bool
     ready_after_s: float
+    discover_clusters: bool = False
+    discover_hostnames: bool = False
 
 
 class Web:
@@ -95,6 +101,7 @@ class Web:
             ("/health", "health", self.health),
             ("/-/healthy", "healthy", self.healthy),
             ("/-/ready", "ready", self.ready),
+            ("/discover-cluster-nodes", "discover-cluster-nodes", self.discover_cluster_nodes),
             ("/", "landing", self.landing),
         ]
         routes.append(("/scrape", "scrape", self.scrape if self._settings.scrape_endpoint else self.no_scrape))
@@ -164,6 +171,18 @@ class Web:
     async def no_scrape(self, request: web.Request) -> web.StreamResponse:
         """What stands in its place when it is switched off."""
         return self._refuse(404, "switched off by --disable-scrape-endpoint")
+
+    async def discover_cluster_nodes(self, request: web.Request) -> web.StreamResponse:
+        """The nodes of one target's cluster, or of all clusters."""
+        if not self._settings.discover_clusters:
+            return web.Response(status=400, text="clusters are looked at with --is-cluster only\n")
+        text = request.query.get("target", "")
+        watches = [self._fleet.find(text)] if text else list(self._fleet.watches.values())
+        seen = [(watch.target, watch.up, watch.facts, watch.remembered(discovery.MEMORY_NAME)) for watch in watches if watch is not None]
+        if text and not seen:
+            return web.Response(status=404, text="target: not configured here; see --redis.addr and --redis-file\n")
+        status, body = discovery.answer(seen, hostnames=self._settings.discover_hostnames)
+        return _json(body, status) if status == 200 else web.Response(status=status, text=body)
 
     def _refuse(self, status: int, text: str) -> web.Response:
         self._selfmetrics.request_errors.inc()

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.cli import COMMANDS, main
 from exporter.commandline import parse
 from exporter.commands.acl import rule
+from tests.clusters import Cluster, Sentinel
 from tests.servers import RedisServer, free_port
 
 RedisFactory = Callable[..., RedisServer]
@@ -70,8 +71,9 @@ class TestAcl:
     def test_is_a_line_to_be_pasted(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["acl", "--redis.user=watcher"], {}) == 0
         line = capsys.readouterr().out
-        assert line.startswith("ACL SETUSER watcher on >PASSWORD resetkeys resetchannels -@all +client|setname +config|get ")
+        assert line.startswith("ACL SETUSER watcher on >PASSWORD resetkeys resetchannels -@all +client|setname ")
         assert " +info" in line
+        assert "+sentinel" not in line  # servers that do not know the word refuse the whole line
 
     def test_what_only_some_servers_know_stands_apart(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["acl", "--redis.user=watcher", "--include-search-indexes-metrics"], {}) == 0
@@ -81,6 +83,13 @@ class TestAcl:
         assert "\n".join(more) == (
             "# Valkey 8.1 and later:\nACL SETUSER watcher +commandlog|get +commandlog|len\n"
             "# servers with a search module:\nACL SETUSER watcher +ft._list +ft.info"
+        )
+
+    def test_for_a_sentinel_on_request(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["acl", "--is-sentinel"], {}) == 0
+        assert capsys.readouterr().out == (
+            "ACL SETUSER exporter on >PASSWORD resetkeys resetchannels -@all +client|setname +info "
+            "+sentinel|ckquorum +sentinel|masters +sentinel|replicas +sentinel|sentinels\n"
         )
 
     def test_holds_what_the_options_need_and_no_more(self) -> None:
@@ -96,6 +105,34 @@ class TestAcl:
         assert b"redis_exporter_collector_supported" in page
         assert [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")] == []
         assert b"\ntotal_error_replies:0\r" in server.ask("INFO", "stats")
+
+    @pytest.mark.server
+    def test_of_a_sentinel_suffices_there(
+        self, redis_server: RedisFactory, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
+        sentinel = Sentinel(tmp_path, [("mymaster", redis_server().port, 1)])
+        try:
+            sentinel.start()
+            argv = ["--include-config-metrics", "--is-sentinel"]
+            reply = sentinel.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *rule(parse(argv, {})).split())
+            assert reply == b"OK"
+            assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{sentinel.port}", *argv], {}) == 0
+        finally:
+            sentinel.stop()
+        page = capfdbinary.readouterr().out
+        assert b"\nredis_sentinel_master_quorum_ok{" in page
+        assert b"\nredis_sentinel_config_value{" in page
+        assert [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")] == []
+
+    @pytest.mark.server
+    def test_suffices_for_a_cluster_node(self, redis_cluster: Cluster, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        node = redis_cluster.nodes[0]
+        assert node.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *rule(parse([], {})).split()) == b"OK"
+        assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{node.port}"], {}) == 0
+        page = capfdbinary.readouterr().out
+        assert node.ask("ACL", "DELUSER", "watcher") == 1
+        assert b"\nredis_cluster_slots_uncovered{" in page
+        assert [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")] == []
 
 
 class TestCommandLine:

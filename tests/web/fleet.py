@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from exporter.model import Target
+from exporter.model import Facts, Target
 from exporter.targets import parse_address
 
 
@@ -18,6 +19,11 @@ class FakeWatch:
         self.up = up
         self.poll = poll
         self.asked: list[tuple[float, float]] = []
+        self.facts: Facts | None = None
+        self.memories: dict[str, Any] = {}
+
+    def remembered(self, name: str) -> Any:
+        return self.memories.get(name)
 
     async def fresh(self, max_age_s: float, deadline: float) -> None:
         self.asked.append((max_age_s, deadline))

@@ -1,0 +1,97 @@
+"""CLUSTER INFO of a cluster node: what it makes of the cluster's state, and the messages of the cluster bus.
+
+Valkey 9.1 repeats most of it in INFO; the rows are here alone, so that each family has one source on every version.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.errors import ProtocolError, ReplyError
+from exporter.model import Command, Dialect, Facts, Family, Field, How, Lane, counter, gauge
+
+#: of messages of the bus, as CLUSTER INFO spells them
+MESSAGES = {
+    "ping": "PING",
+    "pong": "PONG",
+    "meet": "MEET",
+    "fail": "FAIL",
+    "publish": "PUBLISH",
+    "publishshard": "PUBLISHSHARD",
+    "auth-req": "FAILOVER_AUTH_REQUEST",
+    "auth-ack": "FAILOVER_AUTH_ACK",
+    "update": "UPDATE",
+    "mfstart": "MFSTART",
+    "module": "MODULE",
+}
+
+go_gauge = partial(gauge, dialect=Dialect.GO)
+
+
+def _messages(spelled: str, name: str, way: str) -> Family:
+    key = f"cluster_stats_messages_{spelled}_{way}"
+    return go_gauge(key.replace("-", "_"), f"{name} messages of the cluster bus, {way}.", Field(key))
+
+
+FAMILIES = (
+    go_gauge("cluster_state", "1 if the node finds the cluster able to serve.", Field("cluster_state", How.FLAG)),
+    go_gauge("cluster_slots_assigned", "Slots that are assigned to some node.", Field("cluster_slots_assigned")),
+    go_gauge("cluster_slots_ok", "Slots of nodes that neither failed nor seem to.", Field("cluster_slots_ok")),
+    go_gauge("cluster_slots_pfail", "Slots of nodes that this node alone finds failing.", Field("cluster_slots_pfail")),
+    go_gauge("cluster_slots_fail", "Slots of nodes that have failed.", Field("cluster_slots_fail")),
+    go_gauge("cluster_known_nodes", "Nodes that the node knows of, those in handshake included.", Field("cluster_known_nodes")),
+    go_gauge("cluster_size", "Masters that serve slots.", Field("cluster_size")),
+    go_gauge("cluster_current_epoch", "Epoch of the cluster.", Field("cluster_current_epoch")),
+    go_gauge("cluster_my_epoch", "Configuration epoch of the node itself, or of its master.", Field("cluster_my_epoch")),
+    go_gauge("cluster_messages_sent_total", "Messages of the cluster bus, sent.", Field("cluster_stats_messages_sent")),
+    go_gauge("cluster_messages_received_total", "Messages of the cluster bus, received.", Field("cluster_stats_messages_received")),
+    *(_messages(spelled, name, way) for way in ("sent", "received") for spelled, name in MESSAGES.items()),
+    go_gauge("cluster_nodes_pfail", "Nodes that this node alone finds failing.", Field("cluster_nodes_pfail"), since="valkey 9.1"),
+    go_gauge("cluster_nodes_fail", "Nodes that have failed.", Field("cluster_nodes_fail"), since="valkey 9.1"),
+    go_gauge(
+        "cluster_voting_nodes_pfail",
+        "Masters with slots that this node alone finds failing.",
+        Field("cluster_voting_nodes_pfail"),
+        since="valkey 9.1",
+    ),
+    go_gauge("cluster_voting_nodes_fail", "Masters with slots that have failed.", Field("cluster_voting_nodes_fail"), since="valkey 9.1"),
+    *(
+        go_gauge(f"{key}_{way}", f"Bytes of {what}, {way}.", Field(f"{key}_{way}"), since="valkey 9.1")
+        for key, what in (
+            ("cluster_stats_bytes", "the cluster bus"),
+            ("cluster_stats_pubsub_bytes", "published messages on the cluster bus"),
+            ("cluster_stats_module_bytes", "modules' messages on the cluster bus"),
+        )
+        for way in ("sent", "received")
+    ),
+    counter(
+        "cluster_links_buffer_limit_exceeded_total",
+        "Links to other nodes that were dropped because their buffers grew too large.",
+        Field("total_cluster_links_buffer_limit_exceeded"),
+        since="7.0",
+    ),
+)
+
+
+class ClusterCollector(Collector):
+    name = "cluster"
+    help = "CLUSTER INFO."
+    lane = Lane.FAST
+    families = FAMILIES
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.cluster_enabled and not facts.loading
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+cluster|info",)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [text] = yield [Command.of("CLUSTER", "INFO")]
+        raise_failure(text)
+        if isinstance(text, ReplyError):
+            return
+        if not isinstance(text, bytes):
+            raise ProtocolError("the answer to CLUSTER INFO is no text")
+        out.info(text)

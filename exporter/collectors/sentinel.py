@@ -1,0 +1,212 @@
+"""What a Sentinel knows of its masters, their replicas and the other Sentinels, and of its links to them.
+
+INFO of a Sentinel has more of the masters; those rows are the INFO collector's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, Reply, raise_failure
+from exporter.errors import ProtocolError, ReplyError
+from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
+
+#: a link's or master's fields by name
+Entry = Mapping[bytes, bytes]
+
+MASTER = ("master_name", "master_address")
+LINK = ("master_name", "link", "address")
+REPLICA = ("master_name", "address")
+
+go_gauge = partial(gauge, dialect=Dialect.GO)
+
+QUORUM = go_gauge(
+    "sentinel_master_ckquorum_status",
+    "1 if enough Sentinels can be reached; the message counts them, so the series changes with their number.",
+    labels=("master_name", "message"),
+)
+QUORUM_OK = gauge("sentinel_master_quorum_ok", "1 if enough Sentinels can be reached to fail over.", labels=MASTER)
+OK_SENTINELS = go_gauge("sentinel_master_ok_sentinels", "Sentinels that are not down, with the asked one.", labels=MASTER)
+OK_REPLICAS = go_gauge("sentinel_master_ok_slaves", "Replicas that are not down.", labels=MASTER)
+PEER = go_gauge("sentinel_peer_info", "1 for each other Sentinel of a master.", labels=(*MASTER, "name", "ip", "port", "runid", "flags"))
+
+LAST_OK = go_gauge("sentinel_master_last_ok_ping_reply_seconds", "How long ago the master answered a ping well.", labels=MASTER)
+SETTINGS: tuple[tuple[Family, bytes], ...] = (
+    (go_gauge("sentinel_master_setting_ckquorum", "Sentinels that must agree on a failure.", labels=MASTER), b"quorum"),
+    (
+        go_gauge("sentinel_master_setting_failover_timeout", "Milliseconds that a failover may take.", labels=MASTER),
+        b"failover-timeout",
+    ),
+    (go_gauge("sentinel_master_setting_parallel_syncs", "Replicas that turn to a new master at once.", labels=MASTER), b"parallel-syncs"),
+    (
+        go_gauge("sentinel_master_setting_down_after_milliseconds", "Milliseconds of silence until it counts as down.", labels=MASTER),
+        b"down-after-milliseconds",
+    ),
+    (go_gauge("sentinel_master_config_epoch", "Epoch of the master's configuration.", labels=MASTER), b"config-epoch"),
+)
+
+CONNECTED = gauge("sentinel_link_connected", "1 if the Sentinel is connected to the other end.", labels=LINK)
+PENDING = gauge("sentinel_link_pending_commands", "Commands on the link that wait for a reply.", labels=LINK)
+#: milliseconds, as seconds
+LINK_TIMES: tuple[tuple[Family, bytes], ...] = tuple(
+    (gauge(f"sentinel_link_{name}_seconds", help, labels=LINK), field)
+    for name, help, field in (
+        ("ping_pending", "How long a ping has been unanswered; 0 if none is.", b"last-ping-sent"),
+        ("last_ok_ping_reply", "How long ago a ping was answered well.", b"last-ok-ping-reply"),
+        ("last_ping_reply", "How long ago a ping was answered, be it with an error.", b"last-ping-reply"),
+        ("down_after", "Silence after which the other end counts as down.", b"down-after-milliseconds"),
+        ("role_reported", "How long the other end has had the role that it tells.", b"role-reported-time"),
+    )
+)
+S_DOWN = gauge(
+    "sentinel_link_subjective_down_seconds", "How long this Sentinel has found the other end down; 0 if it does not.", labels=LINK
+)
+O_DOWN = gauge(
+    "sentinel_link_objective_down_seconds", "How long enough Sentinels have agreed that the master is down; 0 if they do not.", labels=LINK
+)
+
+REPLICA_UP = gauge("sentinel_replica_master_link_up", "1 if the replica's own link to its master stands.", labels=REPLICA)
+REPLICA_DOWN = gauge(
+    "sentinel_replica_master_link_down_seconds",
+    "How long the replica's own link to its master has been down; 0 if it is not.",
+    labels=REPLICA,
+)
+PRIORITY = gauge("sentinel_replica_priority", "The lower, the sooner the replica is promoted; 0: never.", labels=REPLICA)
+OFFSET = gauge("sentinel_replica_repl_offset_bytes", "How far the replica has got, when the Sentinel last asked it.", labels=REPLICA)
+HELLO = gauge("sentinel_peer_last_hello_seconds", "How long ago another Sentinel last greeted.", labels=("master_name", "address"))
+
+_NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
+
+
+class SentinelCollector(Collector):
+    name = "sentinel"
+    help = "Masters, replicas and other Sentinels, of a Sentinel."
+    lane = Lane.FAST
+    families = (
+        *(QUORUM, QUORUM_OK),
+        *(family for family, _ in SETTINGS),
+        *(LAST_OK, OK_SENTINELS, OK_REPLICAS, PEER, CONNECTED, PENDING),
+        *(family for family, _ in LINK_TIMES),
+        *(S_DOWN, O_DOWN, REPLICA_UP, REPLICA_DOWN, PRIORITY, OFFSET, HELLO),
+    )
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.mode == "sentinel" and facts.version >= (2, 8, 0)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+sentinel|masters", "+sentinel|ckquorum", "+sentinel|sentinels", "+sentinel|replicas")
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        assert facts is not None
+        replicas = "REPLICAS" if facts.version >= (5, 0, 0) else "SLAVES"
+        [reply] = yield [Command.of("SENTINEL", "MASTERS")]
+        raise_failure(reply)
+        if isinstance(reply, ReplyError):
+            return
+        if not isinstance(reply, list):
+            raise ProtocolError("the answer to SENTINEL MASTERS is no list")
+        masters = {entry[b"name"]: entry for entry in _entries(reply) if entry.get(b"name")}
+        if not masters:
+            return
+        replies = yield [Command.of("SENTINEL", what, name) for name in masters for what in ("CKQUORUM", "SENTINELS", replicas)]
+        for number, master in enumerate(masters.values()):
+            quorum, peers, followers = replies[3 * number : 3 * number + 3]
+            _write_master(master, quorum, out)
+            _write_peers(master, peers, out, named=options.metrics.include_sentinel_peer_info)
+            _write_replicas(master, followers, out)
+
+
+def _entries(reply: Reply) -> list[Entry]:
+    """The entries of a reply: each a flat list of names and values. What is of another shape is left out."""
+    found: list[Entry] = []
+    for item in reply if isinstance(reply, list) else ():
+        if isinstance(item, list):
+            pairs = zip(item[::2], item[1::2], strict=False)
+            found.append({name: value for name, value in pairs if isinstance(name, bytes) and isinstance(value, bytes)})
+    return found
+
+
+def _number(entry: Entry, *names: bytes) -> int | None:
+    """Of the first of these fields that holds one."""
+    return next((int(text) for name in names if _NUMBER.match(text := entry.get(name, b""))), None)
+
+
+def _address(entry: Entry) -> bytes:
+    """As INFO of a Sentinel writes it: IPv6 without brackets."""
+    return entry.get(b"ip", b"") + b":" + entry.get(b"port", b"")
+
+
+def _flags(entry: Entry) -> Sequence[bytes]:
+    return entry.get(b"flags", b"").split(b",")
+
+
+def _working(entries: Iterable[Entry]) -> int:
+    """How many are not down. Those that do not tell are not counted."""
+    return sum(b"flags" in entry and not {b"s_down", b"o_down"}.intersection(_flags(entry)) for entry in entries)
+
+
+def _write_master(master: Entry, quorum: Reply, out: Out) -> None:
+    labels = (master[b"name"], _address(master))
+    # an answer that only says it is not known or not allowed here tells nothing of the quorum
+    if isinstance(quorum, ReplyError) and not quorum.unsupported:
+        out.add(QUORUM, 0, master[b"name"], quorum.text)
+        out.add(QUORUM_OK, 0, *labels)
+    elif isinstance(quorum, str | bytes):
+        out.add(QUORUM, 1, master[b"name"], quorum)
+        out.add(QUORUM_OK, 1, *labels)
+    for family, name in SETTINGS:
+        if (value := _number(master, name)) is not None:
+            out.add(family, value, *labels)
+    if (value := _number(master, b"last-ok-ping-reply")) is not None:
+        out.add(LAST_OK, value / 1000, *labels)
+    _write_link(master, master, "master", out)
+    out.add(O_DOWN, (_number(master, b"o-down-time") or 0) / 1000, master[b"name"], "master", _address(master))
+
+
+def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> None:
+    if not isinstance(reply, list):
+        return
+    peers = _entries(reply)
+    labels = (master[b"name"], _address(master))
+    out.add(OK_SENTINELS, 1 + _working(peers), *labels)
+    for peer in {_address(peer): peer for peer in peers}.values():
+        _write_link(master, peer, "sentinel", out)
+        if (value := _number(peer, b"last-hello-message")) is not None:
+            out.add(HELLO, value / 1000, master[b"name"], _address(peer))
+    if named:
+        names = (b"name", b"ip", b"port", b"runid", b"flags")
+        for values in {tuple(peer.get(name, b"") for name in names): None for peer in peers}:
+            out.add(PEER, 1, *labels, *values)
+
+
+def _write_replicas(master: Entry, reply: Reply, out: Out) -> None:
+    if not isinstance(reply, list):
+        return
+    replicas = _entries(reply)
+    out.add(OK_REPLICAS, _working(replicas), master[b"name"], _address(master))
+    for address, replica in {_address(replica): replica for replica in replicas}.items():
+        _write_link(master, replica, "replica", out)
+        labels = (master[b"name"], address)
+        if status := replica.get(b"master-link-status"):
+            out.add(REPLICA_UP, int(status == b"ok"), *labels)
+        if (value := _number(replica, b"master-link-down-time")) is not None:
+            out.add(REPLICA_DOWN, value / 1000, *labels)
+        for family, names in ((PRIORITY, b"slave-priority"), (OFFSET, b"slave-repl-offset")):
+            if (value := _number(replica, names)) is not None:
+                out.add(family, value, *labels)
+
+
+def _write_link(master: Entry, entry: Entry, link: str, out: Out) -> None:
+    """Of the link to the master itself, to a replica of it, or to another Sentinel."""
+    labels = (master[b"name"], link, _address(entry))
+    if b"flags" in entry:
+        out.add(CONNECTED, int(b"disconnected" not in _flags(entry)), *labels)
+    if (value := _number(entry, b"link-pending-commands", b"pending-commands")) is not None:  # the second up to 2.8
+        out.add(PENDING, value, *labels)
+    for family, name in LINK_TIMES:
+        if (value := _number(entry, name)) is not None:
+            out.add(family, value / 1000, *labels)
+    out.add(S_DOWN, (_number(entry, b"s-down-time") or 0) / 1000, *labels)

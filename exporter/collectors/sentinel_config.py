@@ -1,0 +1,52 @@
+"""The configuration of a Sentinel itself, on request."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.errors import ProtocolError, ReplyError
+from exporter.model import Command, Dialect, Facts, Lane, gauge
+
+#: in the name of a key whose value is a secret, or half of one
+SECRET = re.compile(rb"pass|auth|secret|token|credential|private|sentinel-user", re.IGNORECASE)
+_NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
+
+go_gauge = partial(gauge, dialect=Dialect.GO)
+
+KEY_VALUE = go_gauge("sentinel_config_key_value", "1 for each key of the Sentinel's configuration and its value.", labels=("key", "value"))
+VALUE = go_gauge("sentinel_config_value", "Value of each key of the Sentinel's configuration that is a number.", labels=("key",))
+
+
+class SentinelConfigCollector(Collector):
+    name = "sentinel_config"
+    help = "SENTINEL CONFIG GET."
+    lane = Lane.SLOW
+    repeatable = True
+    families = (KEY_VALUE, VALUE)
+
+    def enabled(self, options: Any) -> bool:
+        return bool(options.metrics.include_config_metrics)
+
+    def wants(self, facts: Facts, options: Any) -> bool:
+        return facts.mode == "sentinel" and facts.version >= (6, 2, 0)
+
+    def acl(self, options: Any) -> tuple[str, ...]:
+        return ("+sentinel|config",)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [reply] = yield [Command.of("SENTINEL", "CONFIG", "GET", "*")]
+        raise_failure(reply)
+        if isinstance(reply, ReplyError):
+            return
+        if not isinstance(reply, list):
+            raise ProtocolError("the answer to SENTINEL CONFIG GET is no list")
+        pairs = zip(reply[::2], reply[1::2], strict=False)
+        for key, value in {key: value for key, value in pairs if isinstance(key, bytes) and isinstance(value, bytes)}.items():
+            if options.metrics.redact_config_metrics and SECRET.search(key):
+                continue
+            out.add(KEY_VALUE, 1, key, value)
+            if _NUMBER.match(value):
+                out.add(VALUE, float(value) if b"." in value else int(value), key)

@@ -1,0 +1,107 @@
+"""Clusters and Sentinels of real servers, for tests that need more than one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import hiredis
+
+from tests.servers import HOST, RedisServer, free_port, redis_server_path, wait_until
+
+SLOTS = 16384
+BUS_OFFSET = 10000
+#: a node that is silent for so long seems to have failed
+NODE_TIMEOUT_MS = 1000
+
+
+def _port_with_bus() -> int:
+    """A free port above which that of the cluster bus is free too."""
+    while True:
+        port = free_port()
+        if port + BUS_OFFSET < 65536:
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, port + BUS_OFFSET)):
+                    return port
+
+
+class Cluster:
+    """Masters that share the slots evenly, and `replicas` of each of them, which come after the masters in `nodes`."""
+
+    def __init__(self, directory: Path, *args: str, masters: int = 3, replicas: int = 0) -> None:
+        self.masters = masters
+        self.replicas = replicas
+        self.nodes: list[RedisServer] = []
+        self._directory = directory
+        self._args = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *args)
+
+    def start(self) -> Cluster:
+        """Start all nodes and return once each finds the cluster whole."""
+        for number in range(self.masters * (1 + self.replicas)):
+            self.nodes.append(self._start_node(number))
+        first = self.nodes[0]
+        for number, node in enumerate(self.nodes):
+            self._ok(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            self._ok(first, "CLUSTER", "MEET", HOST, node.port)
+        for number, node in enumerate(self.nodes[: self.masters]):
+            self._ok(node, "CLUSTER", "ADDSLOTS", *range(number * SLOTS // self.masters, (number + 1) * SLOTS // self.masters))
+        wait_until(lambda: all(self._knows_all(node) for node in self.nodes), "every node knows every other")
+        for number, node in enumerate(self.nodes[self.masters :]):
+            self._ok(node, "CLUSTER", "REPLICATE", self.nodes[number % self.masters].ask("CLUSTER", "MYID"))
+        wait_until(lambda: all(self._is_whole(node) for node in self.nodes), "every node finds the cluster whole")
+        return self
+
+    def _start_node(self, number: int) -> RedisServer:
+        for _ in range(5):  # somebody may take the ports before the node does
+            directory = self._directory / f"node-{number}"
+            directory.mkdir(exist_ok=True)
+            node = RedisServer(directory, *self._args)
+            node.port = _port_with_bus()
+            try:
+                return node.start()
+            except AssertionError as error:
+                failure = error
+        raise failure
+
+    @staticmethod
+    def _ok(node: RedisServer, *args: str | bytes | int) -> None:
+        reply = node.ask(*args)
+        assert reply == b"OK", reply
+
+    def _knows_all(self, node: RedisServer) -> bool:
+        text = node.ask("CLUSTER", "NODES").decode()
+        return text.count(" connected") == len(self.nodes) and "handshake" not in text
+
+    def _is_whole(self, node: RedisServer) -> bool:
+        text = node.ask("CLUSTER", "NODES").decode()
+        replicas = [line for line in text.splitlines() if " slave " in line or "myself,slave" in line]
+        return b"cluster_state:ok" in node.ask("CLUSTER", "INFO") and len(replicas) == self.masters * self.replicas
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+
+class Sentinel(RedisServer):
+    """A Sentinel that watches the masters given as (name, port, quorum)."""
+
+    def __init__(self, directory: Path, masters: Sequence[tuple[str, int, int]]) -> None:
+        super().__init__(directory)
+        self._masters = masters
+
+    def _command(self, port: int) -> list[str]:
+        lines = [f"port {port}", f"bind {HOST}", f"dir {self.directory}", f"logfile {self.log}"]
+        for name, master_port, quorum in self._masters:
+            lines += [f"sentinel monitor {name} {HOST} {master_port} {quorum}", f"sentinel down-after-milliseconds {name} 1000"]
+        file = self.directory / "sentinel.conf"
+        file.write_text("\n".join(lines) + "\n")
+        return [redis_server_path(), str(file), "--sentinel"]
+
+    def entries(self, *args: str) -> list[dict[bytes, bytes]]:
+        """The entries of a reply such as that to SENTINEL REPLICAS."""
+        reply = self.ask("SENTINEL", *args)
+        if isinstance(reply, hiredis.ReplyError):
+            raise AssertionError(reply)
+        return [dict(zip(entry[::2], entry[1::2], strict=True)) for entry in reply]

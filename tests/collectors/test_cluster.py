@@ -1,0 +1,115 @@
+"""CLUSTER INFO: the cluster's state and the messages of its bus."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import pathlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from exporter.collectors.cluster import MESSAGES, ClusterCollector
+from exporter.collectors.info import InfoCollector
+from exporter.errors import ProtocolError, ReplyError
+from exporter.model import Dialect, Facts, Field
+from exporter.registry import REGISTRY
+from tests.clusters import Cluster
+from tests.lookout import Lookout
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
+VERSIONS = sorted(path.parent.name for path in DATA.glob("*/cluster_info.txt"))
+FACTS = Facts((7, 0, 15), "redis", "master", "cluster", "r", True, False)
+FAMILIES = {family.name: family for family in ClusterCollector.families}
+
+
+@pytest.fixture
+async def lookout() -> AsyncIterator[Lookout]:
+    lookout = Lookout(REGISTRY)
+    yield lookout
+    await lookout.close()
+
+
+def go_rows() -> list[dict[str, str]]:
+    """What the Go exporter reads from CLUSTER INFO; a pattern once for each type of message."""
+    with (DATA / "go_metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] == "CLUSTER INFO"]
+    for row in [row for row in rows if "<type>" in row["name"]]:
+        rows.remove(row)
+        for spelled in MESSAGES:
+            rows.append({**row, "name": row["name"].replace("<type>", spelled.replace("-", "_"))})
+    return rows
+
+
+@pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
+def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
+    family = FAMILIES[row["name"].removeprefix("redis_")]
+    assert (family.kind.value, ";".join(family.labels), family.dialect) == (row["type"], row["labels"], Dialect.GO)
+
+
+@pytest.mark.parametrize("family", ClusterCollector.families, ids=lambda family: family.name)
+def test_every_family_is_read_from_its_field(play, family) -> None:
+    assert isinstance(family.source, Field)
+    played = play(ClusterCollector(), [f"{family.source.key}:7\r\n".encode()], facts=FACTS)
+    assert played.samples() == {f"redis_{family.name}": "7"}
+
+
+def test_a_family_is_of_one_part() -> None:
+    """Valkey 9.1 repeats CLUSTER INFO in INFO."""
+    assert not FAMILIES.keys() & {family.name for family in InfoCollector.families}
+    keys = {family.source.key for family in InfoCollector.families if isinstance(family.source, Field)}
+    assert not keys & {family.source.key for family in FAMILIES.values() if isinstance(family.source, Field)}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_field_of_every_version_has_its_value(play, version: str) -> None:
+    for path in (DATA / version).glob("cluster_info*.txt"):
+        samples = play(ClusterCollector(), [path.read_bytes()], facts=FACTS).samples()
+        told = dict(line.split(":") for line in path.read_text().split())
+        for name, family in FAMILIES.items():
+            assert isinstance(family.source, Field)
+            value = told.pop(family.source.key, None)
+            assert samples.get(f"redis_{name}") == {"ok": "1", "fail": "0"}.get(str(value), value)
+        assert told == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_failure_is_told(play, version: str) -> None:
+    samples = play(ClusterCollector(), [(DATA / version / "cluster_info_fail.txt").read_bytes()], facts=FACTS).samples()
+    assert samples["redis_cluster_state"] == "0"
+    assert samples["redis_cluster_slots_fail"] == "5461"
+    assert samples["redis_cluster_slots_ok"] == "10919"
+
+
+def test_only_cluster_nodes_that_have_their_data_are_asked() -> None:
+    collector = ClusterCollector()
+    assert collector.wants(FACTS, None)
+    assert not collector.wants(dataclasses.replace(FACTS, cluster_enabled=False), None)
+    assert not collector.wants(dataclasses.replace(FACTS, loading=True), None)
+
+
+def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(play) -> None:
+    played = play(ClusterCollector(), [ReplyError("NOPERM this user has no permissions")], facts=FACTS)
+    assert played.asked == [[("CLUSTER", "INFO")]]
+    assert played.samples() == {}
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [(ReplyError("ERR This instance has cluster support disabled"), ProtocolError), (7, ProtocolError), (None, ProtocolError)],
+)
+def test_another_answer_fails_it(play, reply, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        play(ClusterCollector(), [reply], facts=FACTS)
+
+
+@pytest.mark.server
+async def test_a_real_cluster(lookout: Lookout, redis_cluster: Cluster) -> None:
+    watch = lookout.watch(redis_cluster.nodes[0].port)
+    await lookout.poll(watch)
+    series = lookout.series(watch)
+    expected = {"state": 1, "enabled": 1, "slots_assigned": 16384, "slots_ok": 16384, "slots_fail": 0, "known_nodes": 6, "size": 3}
+    assert {name: series[f"redis_cluster_{name}", ()] for name in expected} == expected
+    assert series["redis_cluster_stats_messages_ping_sent", ()] > 0
+    assert series["redis_cluster_messages_sent_total", ()] >= series["redis_cluster_stats_messages_ping_sent", ()]
+    assert series["redis_exporter_collector_success", ("cluster",)] == 1
