@@ -114,14 +114,17 @@ class Difference:
         return not self.only_old and not self.types
 
 
-def compare(old: str, new: str, *, tolerance: float = 0.0, ignored: Sequence[str] = (), ignored_labels: Sequence[str] = ()) -> Difference:
-    """Of two pages in the text format. `tolerance` is how much of the larger value two values may differ by; `ignored` are
-    patterns of families' names. Raises a ConfigError for what is no page."""
-    return compare_pages(read_page(old, ignored_labels), read_page(new, ignored_labels), tolerance, ignored)
-
-
-def compare_pages(old: MetricsPage, new: MetricsPage, tolerance: float = 0.0, ignored: Sequence[str] = ()) -> Difference:
-    """The same of pages that were read already."""
+def compare(
+    old: str | MetricsPage,
+    new: str | MetricsPage,
+    *,
+    tolerance: float = 0.0,
+    ignored: Sequence[str] = (),
+    ignored_labels: Sequence[str] = (),
+) -> Difference:
+    """Of two pages, as text or read already. `tolerance` is how much of the larger value two values may differ by; `ignored` are
+    patterns of families' names; `ignored_labels` hold for texts. Raises a ConfigError for a text that is no page."""
+    old, new = (page if isinstance(page, MetricsPage) else read_page(page, ignored_labels) for page in (old, new))
 
     def chosen(page: MetricsPage) -> list[Series]:
         return sorted(series for series in page.values if not any(fnmatchcase(page.families[series], pattern) for pattern in ignored))
@@ -269,6 +272,6 @@ def run(argv: Sequence[str]) -> int:
             raise ConfigError(f"{name}: {error}") from None
         if not pages[-1].values:
             raise ConfigError(f"{name}: there is no series on that page")
-    difference = compare_pages(pages[0], pages[1], arguments.tolerance, arguments.ignore)
+    difference = compare(pages[0], pages[1], tolerance=arguments.tolerance, ignored=arguments.ignore)
     print(as_json(difference) if arguments.json else "\n".join(report(difference)))
     return int(not difference.nothing_lost)
