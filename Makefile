@@ -72,7 +72,7 @@ golden: build
 
 # The pages that come from the tables.
 docs: build
-	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.md; done
+	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.new; mv docs/$$page.new docs/$$page.md; done
 
 dist: build
 	rm -rf dist

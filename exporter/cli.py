@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 from exporter import __version__, logs
 from exporter.errors import RedpollError, UsageError
@@ -24,23 +27,27 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Run the command and return its exit code: 0 well, 1 a configuration or a start that failed, 2 a wrong command line."""
     environ = os.environ if environ is None else environ
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv), environ)
+        code = _run(list(sys.argv[1:] if argv is None else argv), environ)
+        sys.stdout.flush()
+        return code
     except RedpollError as error:
         for line in str(error).splitlines():
             print(f"redis_exporter: {line}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # whoever read the output has had enough
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read the output has had enough; what is left of it must not be tried again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     from exporter import commandline
 
-    command = argv.pop(0) if argv and not argv[0].startswith("-") else ""
-    if command and command not in COMMANDS:
-        raise UsageError(f"unknown command {command}: write one of {', '.join(COMMANDS)}, or flags only")
-    if command and not COMMANDS[command][1]:
+    command = argv.pop(0) if argv and not argv[0].startswith("-") else None
+    if command is not None and command not in COMMANDS:
+        raise UsageError(_unknown(command))
+    if command is not None and not COMMANDS[command][1]:
         return int(_module(command).run(argv))
     options = commandline.parse(argv, environ)
     if options.run.help:
@@ -56,7 +63,15 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     return int(_module(command).run(options, environ))
 
 
-def _module(command: str):  # type: ignore[no-untyped-def]  # one of the commands' modules
+def _unknown(command: str) -> str:
+    """What is no plain word is not shown: it may be an address with its password."""
+    if not re.fullmatch(r"[a-z-]{1,20}", command):
+        return "argument 1 is neither a command nor a flag: flags begin with -"
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    return f"unknown command {command}: " + (f"did you mean {near[0]}?" if near else f"write one of {', '.join(COMMANDS)}, or flags only")
+
+
+def _module(command: str | None) -> ModuleType:
     """What only a run needs is loaded by a run only."""
     return importlib.import_module(f"exporter.commands.{command}" if command else "exporter.app")
 

@@ -151,6 +151,11 @@ class Watch:
         if self._scan_parts and self.up and self._ticks >= self._due_at.setdefault(Lane.SCAN, self._first_scan()):
             self.scan()
 
+    def poll_all(self) -> None:
+        """Poll all lanes but scan now, due or not. Only while it is not busy; for those who have no schedule."""
+        self._due_at.clear()
+        self._start()
+
     def expire(self, now: float) -> bool:
         """Down, if the last finished attempt began more than two intervals ago. Whether that changed `redis_up`."""
         if self.vitals.up and now - self._last_began_at > 2 * self.pace.interval_s:

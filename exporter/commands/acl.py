@@ -1,50 +1,117 @@
 """`redis_exporter acl`: the least that a user of these servers must be allowed, for the options in use.
 
+Nobody is asked what the servers are. A rule that names a command which a server does not know is refused as a whole, so what
+every server knows (from Redis 6.2 on) stands in a rule that makes the user, and what only some know in rules that add to it.
 https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
+from exporter.app import read_targets
+from exporter.collector import Collector
+from exporter.collectors.info import make_facts
+from exporter.model import Facts, Target
 from exporter.options import Options
 from exporter.registry import REGISTRY
 
-#: how the commands of a Sentinel begin. A rule that names one that the server does not know is refused whole
-SENTINEL = ("+client|", "+info", "+ping", "+sentinel|")
+DEFAULT_USER = "exporter"
+SENTINELS = "Sentinels, in place of all that"
+#: what a Sentinel knows of the commands that collectors ask for
+SENTINEL_COMMANDS = frozenset({"acl", "client", "info", "ping", "role", "sentinel"})
+#: commands that came with Redis 7.0, where collectors ask older servers otherwise
+_OF_REDIS_7 = frozenset({"+eval_ro", "+expiretime", "+pexpiretime"})
+REDIS_7 = ("", "Redis 7.0 and later, Valkey", "Redis 7.2 and later, Valkey")
+REDIS_8 = (*REDIS_7, "Redis 7.4 and later", "Redis 8.0 and later")
+VALKEY_8 = (*REDIS_7, "Valkey 8.0 and later")
+#: servers by what they say of themselves, each with those whose rules are for it too; the first are all of them
+_SERVERS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "": ({"redis_version": "6.2.0"}, ()),
+    "KeyDB": ({"redis_version": "6.3.4", "mvcc_depth": "0"}, ("",)),
+    "Redis 7.0 and later, Valkey": ({"redis_version": "7.0.0"}, REDIS_7[:1]),
+    "Redis 7.2 and later, Valkey": ({"redis_version": "7.2.4"}, REDIS_7[:2]),
+    "Redis 7.4 and later": ({"redis_version": "7.4.0"}, REDIS_7),
+    "Redis 8.0 and later": ({"redis_version": "8.0.0"}, REDIS_8[:4]),
+    "Redis 8.2 and later": ({"redis_version": "8.2.0"}, REDIS_8),
+    "Valkey 8.0 and later": ({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.0"}, REDIS_7),
+    "Valkey 8.1 and later": ({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.1.0"}, VALKEY_8),
+    "Valkey 9.0 and later": (
+        {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.0.0"},
+        (*VALKEY_8, "Valkey 8.1 and later"),
+    ),
+}
+_STATES = (("standalone", "master"), ("standalone", "slave"), ("cluster", "master"), ("cluster", "slave"))
+_PLAIN = re.compile(r"[^\s\"'\\]+\Z")
 
 
-def rule(options: Options) -> str:
-    """The words of the rule after the user's name and password, for a Sentinel with `--is-sentinel`."""
-    words: set[str] = set()
-    if options.redis.set_client_name:
-        words.add("+client|setname")
-    if options.redis.ping_on_connect:
-        words.add("+ping")
-    for collector in REGISTRY:
-        if collector.enabled(options) and not collector.acl_where:
-            words.update(collector.acl(options))
-    is_sentinel = options.redis.is_sentinel
-    words = {word for word in words if (word.startswith(SENTINEL) if is_sentinel else not word.startswith("+sentinel|"))}
-    commands = sorted(word for word in words if word.startswith("+"))
-    others = sorted(word for word in words if not word.startswith("+"))
-    return " ".join(["resetkeys", "resetchannels", "-@all", *commands, *others])
+def _facts(fields: Mapping[str, str], mode: str, role: str) -> Facts:
+    told = {**fields, "redis_mode": mode, "role": role, "cluster_enabled": str(int(mode == "cluster"))}
+    return make_facts({key: value.encode() for key, value in told.items()}, None)
 
 
-def more_rules(options: Options) -> dict[str, str]:
-    """What some servers need besides: which ones, and the words. Nothing is added to the rule for a Sentinel."""
-    if options.redis.is_sentinel:
-        return {}
-    chosen = [collector for collector in REGISTRY if collector.enabled(options) and collector.acl_where]
-    return {
-        where: " ".join(sorted({word for collector in chosen if collector.acl_where == where for word in collector.acl(options)}))
-        for where in dict.fromkeys(collector.acl_where for collector in chosen)
+KINDS = {where: [_facts(fields, mode, role) for mode, role in _STATES] for where, (fields, _) in _SERVERS.items()}
+SENTINEL = _facts({"redis_version": "7.0.0"}, "sentinel", "sentinel")
+
+
+def rules(options: Options, databases: bool = False, collectors: Iterable[Collector] = REGISTRY) -> dict[str, list[str]]:
+    """The words that allow what is asked, by the servers that know them: "" for all, then what others need besides, and last
+    `SENTINELS`, which is whole. `databases` tells whether a target has another one than 0."""
+    enabled = [collector for collector in collectors if collector.enabled(options)]
+    greeting = {
+        "+client|setname": options.redis.set_client_name,
+        "+ping": options.redis.ping_on_connect,
+        "+select": databases,
     }
+    greeted = {word for word, used in greeting.items() if used}
+    everywhere = [collector for collector in enabled if not collector.acl_where]
+    words = {where: _asked(everywhere, facts, options) | greeted for where, facts in KINDS.items()}
+    for where in ("", "KeyDB"):
+        words[where] -= _OF_REDIS_7
+    found = {where: words[where].difference(*(words[other] for other in others)) for where, (_, others) in _SERVERS.items()}
+    for collector in enabled:
+        if collector.acl_where:
+            found.setdefault(collector.acl_where, set()).update(set(collector.acl(options)) - words[""])
+    sentinel = _asked(enabled, [SENTINEL], options)
+    if any(word.startswith("+sentinel") for word in sentinel):
+        found[SENTINELS] = {word for word in sentinel | greeted if re.split(r"\W", word[1:])[0] in SENTINEL_COMMANDS}
+    return {where: _ordered(more) for where, more in found.items() if more or not where}
+
+
+def _asked(collectors: Iterable[Collector], servers: Iterable[Facts], options: Options) -> set[str]:
+    """The words of the collectors that ask any of these servers."""
+    asking = [collector for collector in collectors if any(collector.wants(facts, options) for facts in servers)]
+    return {word for collector in asking for word in collector.acl(options)}
+
+
+def _ordered(words: Iterable[str]) -> list[str]:
+    """Commands first, then keys and channels."""
+    return sorted(words, key=lambda word: (not word.startswith("+"), word))
+
+
+def lines(options: Options, targets: Sequence[Target]) -> list[str]:
+    """What redis-cli is to be told, for each user that a target names; a comment says which servers the next line is for."""
+    told = []
+    for user in dict.fromkeys(target.user or DEFAULT_USER for target in targets) or [DEFAULT_USER]:
+        own = [target for target in targets if (target.user or DEFAULT_USER) == user]
+        new = f"ACL SETUSER {_quoted(user)} on >PASSWORD resetkeys resetchannels -@all"
+        for where, words in rules(options, any(target.db for target in own)).items():
+            if where:
+                told.append(f"# {where}:")
+            begin = new if where in ("", SENTINELS) else f"ACL SETUSER {_quoted(user)}"
+            told.append(" ".join([begin, *map(_quoted, words)]))
+    return told
+
+
+def _quoted(word: str) -> str:
+    """A word as redis-cli reads it."""
+    if _PLAIN.match(word) and word.isprintable():
+        return word
+    text = word.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in c.encode()) for c in text) + '"'
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
-    user = options.redis.user or "exporter"
-    print(f"ACL SETUSER {user} on >PASSWORD {rule(options)}")
-    for where, words in more_rules(options).items():
-        print(f"# {where}:\nACL SETUSER {user} {words}")
+    print("\n".join(lines(options, read_targets(options, environ))))
     return 0

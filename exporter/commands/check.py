@@ -20,6 +20,10 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
 
     asyncio.run(build())
     for target in targets:
-        print(f"{target.addr}{f'  {target.alias}' if target.alias else ''}")
+        print("  ".join(filter(None, (target.addr, _on_one_line(target.alias)))))
     print(f"ok: {len(targets)} target{'' if len(targets) == 1 else 's'}")
     return 0
+
+
+def _on_one_line(name: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

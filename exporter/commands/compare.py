@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, NoReturn
 
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, UsageError
 
 TIMEOUT_S = 30.0
 #: how many series of one family are shown
@@ -47,11 +48,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class MetricsPage:
-    """What a page tells: types by family, values by series, and the family of each series."""
+    """What a page tells: types by family, values by series, the family of each series, and how many samples have the series
+    of one before (without the labels that are left out, perhaps)."""
 
     types: Mapping[str, str]
     values: Mapping[Series, float]
     families: Mapping[Series, str]
+    doubles: int = 0
+
+    def type_of(self, family: str) -> str:
+        return self.types.get(family, "untyped")
 
 
 def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
@@ -59,21 +65,24 @@ def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
     ignored = frozenset(ignored_labels)
     types: dict[str, str] = {}
     values: dict[Series, float] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    doubles = 0
+    for number, line in enumerate(text.split("\n"), 1):  # other line breaks may be part of a label's value
+        line = line.strip(" \t\r")
         if line.startswith("# TYPE "):
             name, _, kind = line[7:].strip().partition(" ")
             types.setdefault(name, kind.strip())
-        elif line.strip() and not line.startswith("#"):
+        elif line and not line.startswith("#"):
             match = _SAMPLE.match(line)
             if match is None:
                 raise ConfigError(f"line {number} is no sample of the text format: {line[:80]}")
             pairs = (pair for pair in _LABEL.findall(match[2] or "") if pair[1] and pair[0] not in ignored)
-            labels = tuple(sorted((name, _unescaped(value)) for name, value in pairs))
+            series = Series(match[1], tuple(sorted((name, _unescaped(value)) for name, value in pairs)))
+            doubles += series in values
             try:
-                values.setdefault(Series(match[1], labels), float(match[3]))
+                values.setdefault(series, float(match[3]))
             except ValueError:
                 raise ConfigError(f"line {number} has no number as its value: {line[:80]}") from None
-    return MetricsPage(types, values, {series: _family(series.name, types) for series in values})
+    return MetricsPage(types, values, {series: _family(series.name, types) for series in values}, doubles)
 
 
 def _unescaped(value: str) -> str:
@@ -105,27 +114,34 @@ class Difference:
         return not self.only_old and not self.types
 
 
-def compare(old: MetricsPage, new: MetricsPage, tolerance: float = 0.0, ignored: Sequence[str] = ()) -> Difference:
-    """`tolerance` is how much of the larger value two values may differ by; `ignored` are patterns of families' names."""
+def compare(
+    old: str | MetricsPage,
+    new: str | MetricsPage,
+    *,
+    tolerance: float = 0.0,
+    ignored: Sequence[str] = (),
+    ignored_labels: Sequence[str] = (),
+) -> Difference:
+    """Of two pages, as text or read already. `tolerance` is how much of the larger value two values may differ by; `ignored` are
+    patterns of families' names; `ignored_labels` hold for texts. Raises a ConfigError for a text that is no page."""
+    old, new = (page if isinstance(page, MetricsPage) else read_page(page, ignored_labels) for page in (old, new))
 
-    def is_of_interest(family: str) -> bool:
-        return not any(fnmatchcase(family, pattern) for pattern in ignored)
+    def chosen(page: MetricsPage) -> list[Series]:
+        return sorted(series for series in page.values if not any(fnmatchcase(page.families[series], pattern) for pattern in ignored))
 
-    def shown(page: MetricsPage, other: MetricsPage) -> list[Series]:
-        return sorted(series for series in page.values if series not in other.values and is_of_interest(page.families[series]))
-
-    both = sorted(series for series in old.values if series in new.values and is_of_interest(old.families[series]))
-    types = [(name, kind, new.types[name]) for name, kind in sorted(old.types.items()) if new.types.get(name, kind) != kind]
+    of_old, of_new = chosen(old), chosen(new)
+    families = {new.families[series] for series in of_new}
+    common = sorted({old.families[series] for series in of_old} & families)
     return Difference(
         old,
         new,
-        shown(old, new),
-        shown(new, old),
-        [row for row in types if is_of_interest(row[0])],
+        [series for series in of_old if series not in new.values],
+        [series for series in of_new if series not in old.values],
+        [(name, old.type_of(name), new.type_of(name)) for name in common if old.type_of(name) != new.type_of(name)],
         [
             (series, old.values[series], new.values[series])
-            for series in both
-            if not _is_equal(old.values[series], new.values[series], tolerance)
+            for series in of_old
+            if series in new.values and not _is_equal(old.values[series], new.values[series], tolerance)
         ],
     )
 
@@ -141,44 +157,53 @@ def _is_equal(old: float, new: float, tolerance: float) -> bool:
 
 def report(difference: Difference) -> Iterator[str]:
     """Lines for a reader."""
-    for name, page in (("OLD", difference.old), ("NEW", difference.new)):
+    old, new = difference.old, difference.new
+    for name, page in (("OLD", old), ("NEW", new)):
         yield f"{name}: {len(page.values):,} series in {len(set(page.families.values())):,} families"
-    for name, page, series in (("OLD", difference.old, difference.only_old), ("NEW", difference.new, difference.only_new)):
+        if page.doubles:
+            yield f"  {page.doubles:,} more samples are of a series that stands before them already; the first counts"
+    for name, page, series in (("OLD", old, difference.only_old), ("NEW", new, difference.only_new)):
         if series:
             yield f"\nonly in {name}: {len(series):,} series"
-            yield from _by_family(page, series)
+            yield from _by_family(page, [(each, f"{page.values[each]:.12g}") for each in series])
     if difference.types:
         yield f"\ntypes that differ: {len(difference.types):,}"
-        yield from (f"  {name}: {old} in OLD, {new} in NEW" for name, old, new in difference.types)
+        yield from (f"  {name}: {then} in OLD, {now} in NEW" for name, then, now in difference.types)
     if difference.values:
-        yield f"\nvalues that differ: {len(difference.values):,}"
-        yield from (f"  {series}: {old:.12g} in OLD, {new:.12g} in NEW" for series, old, new in difference.values)
+        yield f"\nvalues that differ, OLD and NEW: {len(difference.values):,} series"
+        yield from _by_family(old, [(series, f"{then:.12g}  {now:.12g}") for series, then, now in difference.values])
     yield "\nevery series of OLD is in NEW, with its type" if difference.nothing_lost else "\nNEW lacks something that OLD has"
 
 
-def _by_family(page: MetricsPage, series: Sequence[Series]) -> Iterator[str]:
-    families: dict[str, list[Series]] = {}
-    for each in series:
-        families.setdefault(page.families[each], []).append(each)
+def _by_family(page: MetricsPage, rows: Iterable[tuple[Series, str]]) -> Iterator[str]:
+    """The first of each family, with what is to be said of each."""
+    families: dict[str, list[str]] = {}
+    for series, text in rows:
+        families.setdefault(page.families[series], []).append(f"    {series} {text}")
     for name, members in families.items():
-        yield f"  {name} ({page.types.get(name, 'untyped')})"
-        yield from (f"    {each} {page.values[each]:.12g}" for each in members[:SHOWN])
+        yield f"  {name} ({page.type_of(name)})"
+        yield from members[:SHOWN]
         if len(members) > SHOWN:
             yield f"    and {len(members) - SHOWN:,} more"
 
 
 def as_json(difference: Difference) -> str:
+    """The same for a program. A value that JSON has no number for (`nan`, `inf`) is a text."""
     return json.dumps(
         {
             "nothing_lost": difference.nothing_lost,
             "only_old": [str(series) for series in difference.only_old],
             "only_new": [str(series) for series in difference.only_new],
             "types": [{"family": name, "old": old, "new": new} for name, old, new in difference.types],
-            "values": [{"series": str(series), "old": old, "new": new} for series, old, new in difference.values],
+            "values": [{"series": str(series), "old": _number(old), "new": _number(new)} for series, old, new in difference.values],
         },
         indent=1,
         ensure_ascii=False,
     )
+
+
+def _number(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
 
 
 # -- the command
@@ -209,22 +234,44 @@ def fetch(source: str) -> str:
         raise ConfigError(f"{place}: {getattr(error, 'reason', error)}") from None
 
 
-def run(argv: Sequence[str]) -> int:
-    """0 if nothing of OLD is missing in NEW, else 1."""
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
         prog="redis_exporter compare",
         description="Compare two pages of metrics; ends with 1 if NEW lacks a series of OLD or gives it another type.",
     )
     parser.add_argument("old", metavar="OLD", help="URL or file of the page that is to be replaced; - for standard input")
     parser.add_argument("new", metavar="NEW", help="URL or file of the page that takes its place")
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="PART", help="part of a value that may differ, such as 0.05")
-    parser.add_argument(
-        "--ignore", action="append", default=[], metavar="NAME", help="families to leave out, with * and ?; may be repeated"
-    )
-    parser.add_argument("--ignore-label", action="append", default=[], metavar="LABEL", help="a label to leave out; may be repeated")
+    lists: dict[str, Any] = {"action": "extend", "type": _words, "default": []}
+    parser.add_argument("--ignore", **lists, metavar="NAME,…", help="families to leave out, with * and ?; may be repeated")
+    parser.add_argument("--ignore-label", **lists, metavar="LABEL,…", help="labels to leave out; may be repeated")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the report")
-    arguments = parser.parse_args(argv)
-    pages = [read_page(fetch(source), arguments.ignore_label) for source in (arguments.old, arguments.new)]
-    difference = compare(pages[0], pages[1], arguments.tolerance, arguments.ignore)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    """0 if nothing of OLD is missing in NEW, else 1."""
+    arguments = _parser().parse_args(argv)
+    if arguments.old == arguments.new == "-":
+        raise UsageError("redis_exporter compare: only one page can come from standard input")
+    pages = []
+    for name, source in (("OLD", arguments.old), ("NEW", arguments.new)):
+        text = fetch(source)
+        try:
+            pages.append(read_page(text, arguments.ignore_label))
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+        if not pages[-1].values:
+            raise ConfigError(f"{name}: there is no series on that page")
+    difference = compare(pages[0], pages[1], tolerance=arguments.tolerance, ignored=arguments.ignore)
     print(as_json(difference) if arguments.json else "\n".join(report(difference)))
     return int(not difference.nothing_lost)

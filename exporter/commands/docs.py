@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.catalog import full_name
+from exporter import fastparse
+from exporter.app import App
+from exporter.catalog import full_name, header, make_part
 from exporter.collector import Collector
+from exporter.collectors.info import GATED
 from exporter.commandline import parse
 from exporter.errors import UsageError
 from exporter.exposition import AGE
-from exporter.model import Dialect, Family
+from exporter.model import Dialect, Family, Field
 from exporter.options import OPTIONS, rows
 from exporter.registry import REGISTRY
 from exporter.vitals import FAMILIES as VITALS
@@ -17,19 +21,29 @@ from exporter.vitals import FAMILIES as VITALS
 NAMESPACE = "redis"
 #: text of a value that switches something on, by the form of the option
 EXAMPLES = {"[DB=]KEY,…": "key,pattern*", "PATTERN,…": "(.*)", "name,…": "name", "FILE,…": __file__}
+#: family → the flag that shows it
+GATES = {name: next(option.flag for option in OPTIONS if option.attribute == attribute) for name, attribute in GATED.items()}
 DIALECTS = {Dialect.GO: "", Dialect.HANDBOOK: "second name", Dialect.OWN: "own"}
+
+
+#: what stands for a server in the cost of second names: as many commands in use, and a number of that many digits in each field
+COMMANDS = 20
+NUMBER = "41943040"
 
 
 def metrics_page() -> str:
     families = dict.fromkeys(family for collector in REGISTRY for family in collector.families)
     seconds = sum(family.dialect is Dialect.HANDBOOK for family in families)
+    names, series, size, head_size = second_names_cost()
     head = f"""# Metrics
 
 Made by `make docs` from the tables in `exporter/`. Every name begins with the value of `--namespace`, `redis` unless told otherwise.
 
 - *own*: a metric that the Go exporter does not have. All others have its names, types and labels.
-- *second name*: a value that another metric has too, under the name that the handbook gives it. There are {seconds};
-  `--handbook-names=none` leaves them out.
+- *second name*: a value that another metric has too, under the name that the handbook gives it. There are {seconds}, and {names} of
+  them are read from INFO: with {COMMANDS} commands in use these are {series} series of a server, {size:,} bytes before compression;
+  HELP and TYPE are {head_size:,} bytes of a page.
+  `--handbook-names=scalar` leaves out those that there is one of for each command, `--handbook-names=none` leaves out all.
 - What a server does not tell has no series.
 """
     parts = [head]
@@ -37,7 +51,51 @@ Made by `make docs` from the tables in `exporter/`. Every name begins with the v
         parts.append("\n".join(_collector(collector)))
     parts.append("## About each target\n")
     parts.append("\n".join(_table([*VITALS, AGE])))
-    return "\n".join(parts) + "\n"
+    parts.append(
+        "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by `--redis-only-metrics`.\n"
+    )
+    parts.append("\n".join(_rows(asyncio.run(_own_families()))))
+    return "\n".join(parts)
+
+
+def second_names_cost() -> tuple[int, int, int, int]:
+    """Of the second names that are read from INFO: how many, their series of one server, the bytes of these, and of their headers."""
+    names = series = size = head_size = 0
+    for collector in REGISTRY:
+        families = [family for family in collector.families if family.dialect is Dialect.HANDBOOK and family.source]
+        part = make_part(collector.name, collector.lane, families, namespace=NAMESPACE)
+        head_size += sum(len(header(name, family, collector.lane)) for name, family in zip(part.names, families, strict=True))
+        names += len(families)
+        if part.plan is not None:
+            labels = fastparse.Labels(b'addr="redis://10.0.0.1:6379"', {})
+            block = part.plan.read(_some_info(families).encode(), labels, fastparse.LineOrder(), 0.0, 0)
+            series += block.series
+            size += len(block.samples)
+    return names, series, size, head_size
+
+
+def _some_info(families: Sequence[Family]) -> str:
+    """A reply of INFO that has something for each of the families."""
+    lines = [f"{family.source.key}:{NUMBER}" for family in families if isinstance(family.source, Field)]
+    for number in range(COMMANDS):
+        lines.append(f"cmdstat_name{number:02}:calls=81250,usec=396482,usec_per_call=4.88,rejected_calls=0,failed_calls=0")
+        lines.append(f"latency_percentiles_usec_name{number:02}:p50=3.007,p99=18.047,p99.9=36.095")
+    return "\r\n".join(lines) + "\r\n"
+
+
+async def _own_families() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """Name, type, labels and help of each family about the exporter itself."""
+    app = App(parse([], {}), [])
+    own = app.selfmetrics
+    own.page_bytes.labels("plain")  # whose labels are known by their series: these have none before the first page is asked for
+    own.request_seconds.labels("/metrics")
+    rows = []
+    for family in own.registry.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")
+        rows.append((name, family.type, tuple(labels), family.documentation))
+    await app.stop()
+    return sorted(rows)
 
 
 def _collector(collector: Collector) -> Iterator[str]:
@@ -61,14 +119,30 @@ def _table(families: Sequence[Family]) -> Iterator[str]:
     if not families:
         yield "Its metrics have the names that the data gives them.\n"
         return
+    yield from _rows(
+        (full_name(NAMESPACE, family).decode(), family.kind.value, family.labels, " ".join(filter(None, (family.help, _notes(family)))))
+        for family in families
+    )
+
+
+def _notes(family: Family) -> str:
+    since = f"since {family.since}" if family.since else ""
+    gate = f"with `--{GATES[family.name]}`" if family.name in GATES else ""
+    notes = ", ".join(filter(None, (DIALECTS[family.dialect], since, gate)))
+    return f"*{notes}*" if notes else ""
+
+
+def _rows(rows: Iterable[tuple[str, str, Sequence[str], str]]) -> Iterator[str]:
     yield "| metric | type | labels | |"
     yield "|---|---|---|---|"
-    for family in families:
-        labels = " ".join(f"`{label}`" for label in family.labels)
-        notes = [note for note in (DIALECTS[family.dialect], f"since {family.since}" if family.since else "") if note]
-        text = family.help.replace("|", "\\|") + (f" *{', '.join(notes)}*" if notes else "")
-        yield f"| `{full_name(NAMESPACE, family).decode()}` | {family.kind.value} | {labels} | {text} |"
+    for name, kind, names, text in rows:
+        labels = " ".join(f"`{label}`" for label in names)
+        yield f"| `{name}` | {kind} | {labels} | {_cell(text)} |"
     yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def options_page() -> str:
@@ -86,10 +160,10 @@ def options_page() -> str:
             group = row.group
             lines += ["", f"## {group}", "", "| flag | default | variable | |", "|---|---|---|---|"]
         names = ", ".join(f"`--{name}`" if len(name) > 1 else f"`-{name}`" for name in (row.flag, *row.aliases))
-        value = f" {row.value}" if row.value else ""
+        value = f" {_cell(row.value)}" if row.value else ""
         default = f"`{row.default}`" if row.default else ""
         variable = f"`{row.variable}`" if row.variable else ""
-        lines.append(f"| {names}{value.replace('|', chr(92) + '|')} | {default} | {variable} | {row.help.replace('|', chr(92) + '|')} |")
+        lines.append(f"| {names}{value} | {default} | {variable} | {_cell(row.help)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,38 +5,48 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from exporter.app import App, read_targets
+from exporter.model import Target
 from exporter.options import Options
+from exporter.watch import Watch
 
-#: how often it is looked whether the scans have ended
-LOOK_S = 0.02
+#: how often it is looked whether the polls have ended
+LOOK_S = 0.01
+
+
+async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes, bool]:
+    """The page, and whether every target was up."""
+    app = App(options, targets)
+    app.watch_all()
+    watches = list(app.fleet.watches.values())
+    try:
+        for watch in watches:
+            watch.poll_all()
+        await _rest(watches)
+        for watch in watches:
+            if watch.up:
+                watch.scan()
+        scanned = [watch for watch in watches if watch.scanning]
+        await _rest(watches)
+        for watch in scanned:  # what a scan found is asked about on the other lanes
+            watch.poll_all()
+        await _rest(watches)
+        page = app.exposition.draft().build()
+        return b"".join([*page.plain_pieces(), page.plain_tail(time.time())]), all(watch.up for watch in watches)
+    finally:
+        await app.stop()
+
+
+async def _rest(watches: Sequence[Watch]) -> None:
+    """Until nothing is under way. Every poll has a deadline, so this ends."""
+    while any(watch.busy or watch.scanning for watch in watches):
+        await asyncio.sleep(LOOK_S)
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
-    """0 if every target was up, else 1."""
-    targets = read_targets(options, environ)
-
-    async def poll() -> tuple[bytes, bool]:
-        app = App(options, targets)
-        app.watch_all()
-        app.schedule.start()
-        try:
-            timeout_s = min(options.redis.scrape_timeout_s, options.redis.connection_timeout_s, max(1.0, options.poll.interval_s))
-            await app.fleet.wait_first_round(timeout_s * (1 + len(targets) / options.poll.max_in_flight))
-            watches = app.fleet.watches.values()
-            for watch in watches:
-                if watch.up and not watch.scanning:
-                    watch.scan()
-            while any(watch.scanning for watch in watches):
-                await asyncio.sleep(LOOK_S)
-            page = app.exposition.draft().build()
-            return b"".join([*page.plain_pieces(), page.plain_tail(time.time())]), all(watch.up for watch in watches)
-        finally:
-            await app.stop()
-
-    text, all_up = asyncio.run(poll())
+    """0 if every target was up, else 1; the page is printed in both cases."""
+    text, all_up = asyncio.run(poll_once(options, read_targets(options, environ)))
     sys.stdout.buffer.write(text)
-    sys.stdout.flush()
     return int(not all_up)

@@ -1,22 +1,53 @@
-"""Sub-commands that take the program's options: check, once, acl; and docs."""
+"""Sub-commands that take the program's options: check and once; and how commands are told from flags."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import app
 from exporter.cli import COMMANDS, main
+from exporter.collector import Batches, Collector, Out
 from exporter.commandline import parse
-from exporter.commands.acl import rule
-from tests.clusters import Cluster, Sentinel
-from tests.servers import RedisServer, free_port
+from exporter.commands.once import poll_once
+from exporter.model import Command, Facts, Lane, gauge
+from exporter.targets import parse_address
+from tests.servers import RedisServer, ScriptedServer, free_port
 
 RedisFactory = Callable[..., RedisServer]
+ScriptedFactory = Callable[..., ScriptedServer]
 SECRET = "s3cret-of-mine"
+FOUND = gauge("found", "What was found.")
+TOLD = gauge("told", "What was found, as told.")
+
+
+class Finder(Collector):
+    name, help, lane, families, memory_name = "finder", "Finds.", Lane.SCAN, (FOUND,), "found"
+
+    def new_memory(self) -> Any:
+        return []
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        [reply] = yield [Command.of("SCAN", "0")]
+        out.memory.extend(reply[1])
+
+
+class Teller(Finder):
+    name, lane, families = "teller", Lane.STANDARD, (TOLD,)
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        yield [Command.of("PING")]
+        out.add(TOLD, len(out.memory))
 
 
 class TestCheck:
@@ -25,6 +56,17 @@ class TestCheck:
         file.write_text(f"redis_instances: [{{name: main, addr: 'redis://h', password: {SECRET}}}, {{addr: 'rediss://other:7/2'}}]")
         assert main(["check", f"--redis-file={file}"], {}) == 0
         assert capsys.readouterr().out == "redis://h:6379  main\nrediss://other:7/2\nok: 2 targets\n"
+
+    def test_a_name_stays_on_its_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "instances.yml"
+        file.write_text('redis_instances: [{name: "ma\\nin", addr: "redis://h"}]')
+        assert main(["check", f"--redis-file={file}"], {}) == 0
+        assert capsys.readouterr().out == "redis://h:6379  ma\\nin\nok: 1 target\n"
+
+    def test_connects_to_nobody(self, scripted_server: ScriptedFactory) -> None:
+        server = scripted_server(lambda talk: None)
+        assert main(["check", f"--redis.addr=redis://127.0.0.1:{server.port}"], {}) == 0
+        assert server.accepted == 0
 
     @pytest.mark.parametrize(
         ("argv", "code", "words"),
@@ -58,87 +100,73 @@ class TestOnce:
         page = capfdbinary.readouterr().out
         assert page.count(b"\nredis_up{") == 2
 
-    def test_waits_for_no_more_than_a_deadline(self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-        server = redis_server()
-        server.pause()
-        began = time.monotonic()
-        assert main(["once", f"--redis.addr=redis://127.0.0.1:{server.port}", "--poll.interval=1s", "--log-level=ERROR"], {}) == 1
-        assert time.monotonic() - began < 20
-        server.resume()
-
-
-class TestAcl:
-    def test_is_a_line_to_be_pasted(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["acl", "--redis.user=watcher"], {}) == 0
-        line = capsys.readouterr().out
-        assert line.startswith("ACL SETUSER watcher on >PASSWORD resetkeys resetchannels -@all +client|setname ")
-        assert " +info" in line
-        assert "+sentinel" not in line  # servers that do not know the word refuse the whole line
-
-    def test_what_only_some_servers_know_stands_apart(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["acl", "--redis.user=watcher", "--include-search-indexes-metrics"], {}) == 0
-        first, *more = capsys.readouterr().out.splitlines()
-        assert "+ft." not in first
-        assert "+commandlog" not in first
-        assert "\n".join(more) == (
-            "# Valkey 8.1 and later:\nACL SETUSER watcher +commandlog|get +commandlog|len\n"
-            "# servers with a search module:\nACL SETUSER watcher +ft._list +ft.info"
-        )
-
-    def test_for_a_sentinel_on_request(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["acl", "--is-sentinel"], {}) == 0
-        assert capsys.readouterr().out == (
-            "ACL SETUSER exporter on >PASSWORD resetkeys resetchannels -@all +client|setname +info "
-            "+sentinel|ckquorum +sentinel|masters +sentinel|replicas +sentinel|sentinels\n"
-        )
-
-    def test_holds_what_the_options_need_and_no_more(self) -> None:
-        assert "+ping" not in rule(parse([], {})).split()
-        assert "+ping" in rule(parse(["--ping-on-connect"], {})).split()
-        assert "+client|setname" not in rule(parse(["--set-client-name=false"], {})).split()
-
-    def test_suffices(self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-        server = redis_server()
-        server.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *rule(parse([], {})).split())
-        assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{server.port}"], {}) == 0
-        page = capfdbinary.readouterr().out
-        assert b"redis_exporter_collector_supported" in page
-        assert [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")] == []
-        assert b"\ntotal_error_replies:0\r" in server.ask("INFO", "stats")
-
-    @pytest.mark.server
-    def test_of_a_sentinel_suffices_there(
+    def test_a_target_that_does_not_answer_is_down_at_its_deadline(
         self, redis_server: RedisFactory, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
     ) -> None:
-        sentinel = Sentinel(tmp_path, [("mymaster", redis_server().port, 1)])
+        """The deadline is the target's own: longer than that of a flag, if its interval is."""
+        server = redis_server()
+        file = tmp_path / "instances.yml"
+        file.write_text(f"redis_instances: [{{addr: 'redis://127.0.0.1:{server.port}', interval: 2s}}]")
+        server.pause()
+        began_at = time.monotonic()
         try:
-            sentinel.start()
-            argv = ["--include-config-metrics", "--is-sentinel"]
-            reply = sentinel.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *rule(parse(argv, {})).split())
-            assert reply == b"OK"
-            assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{sentinel.port}", *argv], {}) == 0
+            assert main(["once", f"--redis-file={file}", "--poll.interval=100ms", "--log-level=ERROR"], {"REDIS_ADDR": ""}) == 1
         finally:
-            sentinel.stop()
-        page = capfdbinary.readouterr().out
-        assert b"\nredis_sentinel_master_quorum_ok{" in page
-        assert b"\nredis_sentinel_config_value{" in page
-        assert [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")] == []
+            server.resume()
+        assert 2 <= time.monotonic() - began_at < 20
+        page = capfdbinary.readouterr().out.decode()
+        assert re.findall(r"redis_exporter_target_down{.*}", page) == [
+            f'redis_exporter_target_down{{addr="redis://127.0.0.1:{server.port}",reason="timeout"}}'
+        ]
 
-    @pytest.mark.server
-    def test_suffices_for_a_cluster_node(self, redis_cluster: Cluster, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-        node = redis_cluster.nodes[0]
-        assert node.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *rule(parse([], {})).split()) == b"OK"
-        assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{node.port}"], {}) == 0
-        page = capfdbinary.readouterr().out
-        assert node.ask("ACL", "DELUSER", "watcher") == 1
-        assert b"\nredis_cluster_slots_uncovered{" in page
-        assert [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")] == []
+    def test_asks_once(self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        server = redis_server()
+        assert main(["once", f"--redis.addr=redis://127.0.0.1:{server.port}", "--poll.interval=100ms"], {}) == 0
+        page = capfdbinary.readouterr().out.decode()
+        polls = re.findall(r'redis_exporter_target_polls_total{.*lane="fast"} (.*)', page)
+        assert polls == ["1"]
+
+    def test_without_targets_nothing_is_down(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        assert main(["once"], {"REDIS_ADDR": ""}) == 0
+        assert b"redis_exporter_build_info" in capfdbinary.readouterr().out
+
+    def test_what_a_scan_finds_is_on_the_page(self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A collector of the scan lane tells one of the standard lane what it found."""
+        monkeypatch.setattr(app, "REGISTRY", (*app.REGISTRY, Finder(), Teller()))
+        server = redis_server()
+        server.ask("SET", "one", "1")
+        target = parse_address(f"redis://127.0.0.1:{server.port}")
+        page, all_up = asyncio.run(poll_once(parse([], {}), [target]))
+        assert all_up
+        assert f'redis_told{{addr="{target.addr}"}} 1\n'.encode() in page
+
+    def test_logs_go_elsewhere_than_the_page(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        assert main(["once", f"--redis.addr=redis://127.0.0.1:{free_port()}"], {}) == 1
+        out, err = capfdbinary.readouterr()
+        assert b" down: " in err
+        assert b"down:" not in out
 
 
 class TestCommandLine:
-    def test_an_unknown_command(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["chekc"], {}) == 2
-        assert capsys.readouterr().err == f"redis_exporter: unknown command chekc: write one of {', '.join(COMMANDS)}, or flags only\n"
+    @pytest.mark.parametrize(
+        ("word", "message"),
+        [
+            ("chekc", "unknown command chekc: did you mean check?"),
+            ("start", f"unknown command start: write one of {', '.join(COMMANDS)}, or flags only"),
+            (f"redis://:{SECRET}@h", "argument 1 is neither a command nor a flag: flags begin with -"),
+            ("", "argument 1 is neither a command nor a flag: flags begin with -"),
+        ],
+    )
+    def test_an_unknown_command(self, word: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([word, "--no-such-flag"], {}) == 2
+        assert capsys.readouterr() == ("", f"redis_exporter: {message}\n")
+
+    @pytest.mark.parametrize("command", ["docs metrics", "once", "--help"])
+    def test_a_reader_who_goes_away_is_no_mistake(self, command: str) -> None:
+        line = f"{sys.executable} -m exporter {command} | head -c 1"
+        environ = {**os.environ, "REDIS_ADDR": "", "REDPOLL_ENGINE": "python"}
+        outcome = subprocess.run(["bash", "-c", line], env=environ, capture_output=True, check=True)
+        assert (len(outcome.stdout), outcome.stderr) == (1, b"")
 
     @pytest.mark.parametrize("argv", [["docs"], ["docs", "all"]])
     def test_docs_of_nothing(self, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:

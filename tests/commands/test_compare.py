@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from exporter.cli import main
 from exporter.commands.compare import Series, compare, fetch, read_page, report, run
 from exporter.errors import ConfigError
 
@@ -30,10 +33,6 @@ NEW = (
 )
 
 
-def difference(old: str, new: str, tolerance: float = 0.0, ignored: tuple[str, ...] = (), ignored_labels: tuple[str, ...] = ()):
-    return compare(read_page(old, ignored_labels), read_page(new, ignored_labels), tolerance, ignored)
-
-
 class TestReading:
     def test_every_form_of_a_sample(self) -> None:
         page = read_page('a 1\na_b:c{x="1",y="q\\"\\\\\\n}{",} -Inf 1795380000250\n\n# a comment\nd{} NaN\ne{ z = "1" } 2\n')
@@ -51,7 +50,13 @@ class TestReading:
         assert page.families[Series("key_count", ())] == "key_count"
 
     def test_of_a_double_the_first_counts(self) -> None:
-        assert read_page("a 1\na 2\n").values == {Series("a", ()): 1}
+        page = read_page("a 1\na 2\n")
+        assert page.values == {Series("a", ()): 1}
+        assert page.doubles == 1
+
+    def test_a_line_ends_with_a_line_feed_and_nothing_else(self) -> None:
+        page = read_page('a{x="1\u2028\x85\x0c2"} 1\r\n  b 2\n')
+        assert list(page.values) == [Series("a", (("x", "1\u2028\x85\x0c2"),)), Series("b", ())]
 
     @pytest.mark.parametrize(("text", "message"), [("ok 1\n{} 2\n", "line 2 is no sample"), ("a b\n", "line 1 has no number")])
     def test_what_is_no_page(self, text: str, message: str) -> None:
@@ -61,51 +66,66 @@ class TestReading:
 
 class TestComparing:
     def test_a_page_with_itself(self) -> None:
-        same = difference(OLD, OLD)
+        same = compare(OLD, OLD)
         assert (same.only_old, same.only_new, same.types, same.values) == ([], [], [], [])
         assert same.nothing_lost
 
     def test_what_is_only_here_or_there(self) -> None:
-        found = difference(OLD, NEW)
+        found = compare(OLD, NEW)
         assert found.only_old == [Series("redis_up", ())]
         assert found.only_new == [Series("redis_up", (("addr", "h"),))]
         assert not found.nothing_lost
 
     def test_labels_may_be_left_out(self) -> None:
-        found = difference(OLD, NEW, ignored_labels=("addr",))
+        found = compare(OLD, NEW, ignored_labels=("addr",))
         assert (found.only_old, found.only_new) == ([], [])
 
     def test_types_that_differ(self) -> None:
-        assert difference(OLD, NEW).types == [("redis_calls_total", "counter", "gauge")]
+        assert compare(OLD, NEW).types == [("redis_calls_total", "counter", "gauge")]
+
+    def test_a_type_that_is_not_told_is_none(self) -> None:
+        assert compare("# TYPE a counter\na 1\n", "a 1\n").types == [("a", "counter", "untyped")]
+        assert compare("a 1\n", "# TYPE a untyped\na 1\n").types == []
+
+    def test_a_type_without_series_is_not_compared(self) -> None:
+        assert compare("# TYPE a counter\nb 1\n", "# TYPE a gauge\na 1\nb 1\n").nothing_lost
 
     def test_values_that_differ(self) -> None:
         series = Series("redis_calls_total", (("cmd", "get"),))
-        assert difference(OLD, NEW).values == [(series, 100, 104)]
-        assert difference(OLD, NEW, tolerance=0.05).values == []
+        assert compare(OLD, NEW).values == [(series, 100, 104)]
+        assert compare(OLD, NEW, tolerance=0.05).values == []
 
     def test_families_may_be_left_out(self) -> None:
-        found = difference(OLD, NEW, ignored=("redis_up", "redis_ca*"))
+        found = compare(OLD, NEW, ignored=("redis_up", "redis_ca*"))
         assert found.nothing_lost
         assert found.values == []
 
     def test_nan_is_nan(self) -> None:
-        assert difference("a NaN\n", "a NaN\n").values == []
-        assert len(difference("a NaN\n", "a 1\n").values) == 1
+        assert compare("a NaN\n", "a NaN\n").values == []
+        assert len(compare("a NaN\n", "a 1\n").values) == 1
 
     def test_more_series_are_no_loss(self) -> None:
-        assert difference(OLD, OLD + "more 1\n").nothing_lost
+        assert compare(OLD, OLD + "more 1\n").nothing_lost
 
 
 class TestReport:
     def test_tells_all_of_it_by_family(self) -> None:
         many = "# TYPE m gauge\n" + "".join(f'm{{n="{number}"}} 1\n' for number in range(7))
-        lines = list(report(difference(OLD + many, NEW)))
+        lines = list(report(compare(OLD + many, NEW)))
         assert lines[0] == "OLD: 14 series in 4 families"
         assert "\nonly in OLD: 8 series" in lines
         assert lines[lines.index("  m (gauge)") + 1 :][:6] == [*(f'    m{{n="{number}"}} 1' for number in range(5)), "    and 2 more"]
         assert "  redis_calls_total: counter in OLD, gauge in NEW" in lines
-        assert '  redis_calls_total{cmd="get"}: 100 in OLD, 104 in NEW' in lines
+        assert lines[lines.index("\nvalues that differ, OLD and NEW: 1 series") + 1 :][:2] == [
+            "  redis_calls_total (counter)",
+            '    redis_calls_total{cmd="get"} 100  104',
+        ]
         assert lines[-1] == "\nNEW lacks something that OLD has"
+
+    def test_tells_what_fell_together(self) -> None:
+        page = 'a{addr="x"} 1\na{addr="y"} 1\n'
+        lines = list(report(compare(page, page, ignored_labels=("addr",))))
+        assert lines[1] == "  1 more samples are of a series that stands before them already; the first counts"
 
 
 class TestCommand:
@@ -119,7 +139,38 @@ class TestCommand:
         assert run(files) == 1
         assert "NEW lacks something" in capsys.readouterr().out
         assert run([files[0], files[0]]) == 0
-        assert run([*files, "--ignore=redis_calls*", "--ignore-label=addr"]) == 0
+        assert run([*files, "--ignore=other,redis_calls*", "--ignore-label=alias, addr"]) == 0
+        assert run([*files, "--ignore=redis_calls*", "--ignore-label=alias", "--ignore-label=addr"]) == 0
+
+    def test_is_a_command_of_the_program(self, files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["compare", *files], {}) == 1
+        assert main(["compare", files[0], files[0], "--tolerance=0.05"], {}) == 0
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize(
+        ("argv", "code", "message"),
+        [
+            ([], 2, "the following arguments are required: OLD, NEW"),
+            (["old", "new", "--tolerance=much"], 2, "invalid float value"),
+            (["-", "-"], 2, "only one page can come from standard input"),
+            (["/no/such/file", "-"], 1, "/no/such/file: No such file or directory"),
+        ],
+    )
+    def test_mistakes_are_told_on_one_line(self, argv: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["compare", *argv], {}) == code
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("redis_exporter: ")
+        assert message in err
+        assert err.count("\n") == 1
+
+    @pytest.mark.parametrize(("text", "message"), [("", "there is no series on that page"), ("<html>\n", "line 1 is no sample")])
+    def test_what_is_no_page_is_no_page_without_differences(
+        self, files: list[str], tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "empty").write_text(text)
+        assert main(["compare", str(tmp_path / "empty"), files[1]], {}) == 1
+        assert f"redis_exporter: OLD: {message}" in capsys.readouterr().err
 
     def test_as_json(self, files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         run([*files, "--json"])
@@ -128,6 +179,34 @@ class TestCommand:
         assert told["types"] == [{"family": "redis_calls_total", "old": "counter", "new": "gauge"}]
         assert told["values"] == [{"series": 'redis_calls_total{cmd="get"}', "old": 100, "new": 104}]
         assert told["nothing_lost"] is False
+
+    def test_json_holds_no_word_that_json_does_not_know(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "old").write_text("a NaN\n")
+        (tmp_path / "new").write_text("a 1\n")
+        run([str(tmp_path / "old"), str(tmp_path / "new"), "--json"])
+        assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["values"] == [{"series": "a", "old": "nan", "new": 1}]
+
+    def test_by_http_with_a_password(self) -> None:
+        asked: list[str] = []
+
+        class Answers(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(f"{self.path} {self.headers['Authorization']}")
+                self.send_response(200 if self.path == "/metrics" else 404)
+                self.end_headers()
+                self.wfile.write(OLD.encode())
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Answers) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            place = f"127.0.0.1:{server.server_port}"
+            assert fetch(f"http://user:p%40ss@{place}/metrics") == OLD
+            with pytest.raises(ConfigError, match=f"^{place}: the answer is 404 Not Found$"):
+                fetch(f"http://{place}/other")
+            server.shutdown()
+        assert asked == ["/metrics Basic dXNlcjpwQHNz", "/other None"]
 
     @pytest.mark.parametrize(
         ("source", "message"),

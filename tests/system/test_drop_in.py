@@ -37,12 +37,12 @@ FLAGS = (
 #: families whose values move between two scrapes, or tell of the asking connection
 MOVING = (
     "redis_exporter_*", "redis_commands_*", "redis_cpu_*", "redis_net_*", "redis_connections_received_total", "redis_mem*",
-    "redis_allocator_*",
-    "redis_client_recent_*", "redis_connected_client*", "redis_slowlog_*", "redis_last_slow_*", "redis_up*", "redis_start_time_seconds",
-    "redis_latency_percentiles_usec*", "redis_stream_group_consumer_idle_seconds", "redis_commands_processed_total", "redis_expire_cycle_cpu_time_ms_total", "redis_keyspace_*",
-    "redis_total_reads_processed", "redis_total_writes_processed", "redis_master_*", "redis_*_offset*", "redis_last_key_groups_*",
-    "redis_errors_total", "redis_total_error_replies", "redis_unexpected_error_replies", "redis_repl_*", "redis_replication_*",
-    "redis_slave_*", "redis_active_defrag_*", "redis_instantaneous_*", "redis_rdb_changes_since_last_save", "redis_key_memory_usage_bytes",
+    "redis_allocator_*", "redis_client_recent_*", "redis_connected_client*", "redis_slowlog_*", "redis_last_slow_*", "redis_up*",
+    "redis_start_time_seconds", "redis_latency_percentiles_usec*", "redis_stream_group_consumer_idle_seconds",
+    "redis_commands_processed_total", "redis_expire_cycle_cpu_time_ms_total", "redis_keyspace_*", "redis_total_reads_processed",
+    "redis_total_writes_processed", "redis_master_*", "redis_*_offset*", "redis_last_key_groups_*", "redis_errors_total",
+    "redis_total_error_replies", "redis_unexpected_error_replies", "redis_repl_*", "redis_replication_*", "redis_slave_*",
+    "redis_active_defrag_*", "redis_instantaneous_*", "redis_rdb_changes_since_last_save", "redis_key_memory_usage_bytes",
     "redis_key_group_memory_usage_bytes", "redis_hz", "redis_lazyfree*", "redis_reply_buffer_*", "redis_number_of_cached_scripts",
     "redis_dump_payload_sanitizations", "redis_io_threaded_*", "redis_stream_radix_*", "redis_sentinel_*_ping_*",
 )  # fmt: skip
