@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import uvloop
 from aiohttp import web
@@ -25,6 +26,7 @@ from exporter.model import Target
 from exporter.options import Options, lane_notes, lanes
 from exporter.pace import Gate, Pace
 from exporter.pages import Pages
+from exporter.passwords import PasswordFile
 from exporter.registry import REGISTRY
 from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
@@ -33,7 +35,9 @@ from exporter.targets import load_targets
 from exporter.vitals import FAMILIES as VITALS
 from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
+from exporter.web.auth import BasicAuth
 from exporter.web.routes import Settings, Web
+from exporter.web.tls import ServerContext, ServerTls
 
 #: how long a stop waits for answers that are under way
 DRAIN_S = 5.0
@@ -70,7 +74,13 @@ class App:
         self._vitals_part = vitals_part(metrics.namespace)
         self.catalog = Catalog([self._vitals_part, *self._parts], hidden, lambda name: is_shown(name, metrics))
         self.store = Store(self.catalog.part_names, options.poll.stale_policy)
-        self.selfmetrics = SelfMetrics(metrics.namespace, __version__, fastparse.ENGINE, only_redis=metrics.redis_only_metrics)
+        self.selfmetrics = SelfMetrics(
+            metrics.namespace,
+            __version__,
+            fastparse.ENGINE,
+            only_redis=metrics.redis_only_metrics,
+            runtime=metrics.include_go_runtime_metrics,
+        )
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed)
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight)
@@ -79,8 +89,21 @@ class App:
         self.pages = Pages(self.exposition, options.web.page_min_interval_s, options.poll.interval_s, self._note_page)
         self._lanes = lanes(options.poll)
         self._dialer = self._make_dialer()
+        self._passwords = PasswordFile(options.redis.password_file) if options.redis.password_file else None
+        self._auth = self._make_auth()
+        self._tls = self._make_tls()
         self._runner: web.AppRunner | None = None
         self._read_gauges()
+
+    def _make_auth(self) -> BasicAuth | None:
+        given = self._options.web
+        words = (given.basic_auth_username, given.basic_auth_password, given.basic_auth_hash_password)
+        return BasicAuth(*words) if any(words) else None
+
+    def _make_tls(self) -> ServerContext | None:
+        given = self._options.web
+        files = (given.tls_server_cert_file, given.tls_server_key_file, given.tls_server_ca_cert_file)
+        return ServerContext(ServerTls(*files, given.tls_server_min_version)) if given.tls_server_cert_file else None
 
     def _make_dialer(self) -> Dialer:
         redis = self._options.redis
@@ -138,6 +161,8 @@ class App:
     def add(self, target: Target) -> None:
         """Watch one more target."""
         poll, redis = self._options.poll, self._options.redis
+        if self._passwords is not None and not target.password:
+            target = replace(target, password=self._passwords.find(target))
         pace = Pace.of(
             target,
             self._lanes,
@@ -162,6 +187,19 @@ class App:
             )
         )
 
+    def reload(self) -> bool:
+        """Take up the password file anew, and let every target be asked again what it refused. False if there is no such file;
+        ConfigError if it cannot be read: nothing changes then."""
+        if self._passwords is None:
+            return False
+        self._passwords.read()
+        for target in self._targets:
+            watch = self.fleet.watches.get(target.addr)
+            if watch is not None:
+                watch.repassword(target.password or self._passwords.find(target))
+        log.info("the password file was read again")
+        return True
+
     def watch_all(self) -> None:
         """Watch every target that was given; nothing is polled before the schedule starts."""
         for warning in label_warnings(self._targets, self.catalog):
@@ -183,6 +221,8 @@ class App:
             turned_at=lambda: self.schedule.turned_at,
             stale=lambda addr: self.store.expired(addr, self._parts[0].name),
             generation=lambda: self.store.generation,
+            reload=self.reload,
+            auth=self._auth,
         )
         self._runner = web.AppRunner(answers.app(), access_log=None, shutdown_timeout=DRAIN_S, handle_signals=False)
         await self._runner.setup()
@@ -213,12 +253,13 @@ class App:
         host, port = split_listen_address(address)
         assert self._runner is not None
         try:
-            await web.TCPSite(self._runner, host or None, port, backlog=1024).start()
+            context = self._tls.context if self._tls is not None else None
+            await web.TCPSite(self._runner, host or None, port, backlog=1024, ssl_context=context).start()
         except OSError as error:
             why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
             raise ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122") from None
         for bound in self._runner.addresses:
-            log.info("listening on %s", _shown(bound))
+            log.info("listening on %s%s", "https://" if self._tls is not None else "", _shown(bound))
 
     @property
     def addresses(self) -> list[str]:

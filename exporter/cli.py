@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import os
 import re
 import sys
@@ -60,6 +61,9 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
         print(commandline.print_config(options), end="")
         return 0
     logs.set_up("DEBUG" if options.log.debug or options.log.verbose else options.log.level, options.log.format)
+    level = options.settings["log-level"].text
+    if level.upper() not in logs.LEVELS:
+        logging.getLogger(__name__).warning("--log-level=%s is none of %s: INFO holds", level, ", ".join(logs.LEVELS))
     return int(_module(command).run(options, environ))
 
 

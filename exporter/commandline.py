@@ -133,7 +133,12 @@ def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Option
 
 
 def _conflicts(options: Options) -> Iterator[str]:
-    redis = options.redis
+    redis, web = options.redis, options.web
+    if bool(web.tls_server_key_file) != bool(web.tls_server_cert_file):
+        given, missing = ("key", "cert") if web.tls_server_key_file else ("cert", "key")
+        yield f"--tls-server-{given}-file is set alone: set --tls-server-{missing}-file too, or neither"
+    elif web.tls_server_ca_cert_file and not web.tls_server_cert_file:
+        yield "--tls-server-ca-cert-file is set without a certificate: set --tls-server-cert-file and --tls-server-key-file too"
     if bool(redis.tls_client_key_file) != bool(redis.tls_client_cert_file):
         given, missing = ("key", "cert") if redis.tls_client_key_file else ("cert", "key")
         yield f"--tls-client-{given}-file is set alone: set --tls-client-{missing}-file too, or neither"

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 #: shorter polls would only measure themselves
 INTERVAL_MIN_S = 0.1
 #: the paths that are taken; a telemetry path may be none of them, nor begin with `/-/`
-ENDPOINTS = ("/", "/scrape", "/health", "/-/healthy", "/-/ready")
+ENDPOINTS = ("/", "/scrape", "/health", "/-/healthy", "/-/ready", "/-/reload")
 
 TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
 FALSE_WORDS = ("0", "f", "F", "FALSE", "false", "False")
@@ -217,14 +217,14 @@ class Form:
     empty: bool = False
 
 
-def choice(*words: str, upper: bool = False) -> Form:
-    """One of some words, in any case with `upper`."""
+def choice(*words: str, upper: bool = False, otherwise: str = "") -> Form:
+    """One of some words, in any case with `upper`. Any other word is an error, or stands for `otherwise`."""
 
     def parse(text: str) -> str:
         word = text.upper() if upper else text
-        if word not in words:
+        if word not in words and not otherwise:
             raise ValueError(f"write one of {', '.join(words)}")
-        return word
+        return word if word in words else otherwise
 
     return Form("|".join(words), parse)
 

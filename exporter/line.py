@@ -87,6 +87,11 @@ class Line:
         if self._link is not None and self._link.peer not in addresses:
             self._link_until = 0.0
 
+    def renew(self) -> None:
+        """Let the next poll make new connections."""
+        self._link_until = 0.0
+        self._nodes.renew()
+
     def drop(self) -> None:
         """Close the connections; the next poll makes new ones."""
         self._nodes.close()

@@ -89,6 +89,13 @@ class Nodes:
                 del self._links[node]
                 link.abort(DeadlineError(f"{link.where}: no complete answer in time"))
 
+    def renew(self) -> None:
+        """Close the links that are idle; the others end with their exchange."""
+        for node, link in list(self._links.items()):
+            if not link.exchanging:
+                del self._links[node]
+                link.close()
+
     def close(self) -> list[asyncio.Task[None]]:
         """Close all links. Gives the tasks that are cancelled by it."""
         asking = list(self._asking)

@@ -8,7 +8,16 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -31,15 +40,19 @@ class _Labelled(Collector):
 
 
 class SelfMetrics:
-    """`only_redis` leaves out build information and the process's own figures, as `--redis-only-metrics` asks."""
+    """`only_redis` leaves out build information and the process's own figures, as `--redis-only-metrics` asks; `runtime` adds
+    those of Python."""
 
-    def __init__(self, namespace: str, version: str, engine: str, *, only_redis: bool = False) -> None:
+    def __init__(self, namespace: str, version: str, engine: str, *, only_redis: bool = False, runtime: bool = False) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self._namespace = namespace
         prefix = f"{namespace}_" if namespace else ""
         self._prefix = prefix
         if not only_redis:
             ProcessCollector(registry=self.registry)
+            if runtime:
+                PlatformCollector(registry=self.registry)
+                GCCollector(registry=self.registry)
             info = Gauge(
                 f"{prefix}exporter_build_info",
                 "What runs here.",

@@ -12,7 +12,7 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter import fastparse
@@ -242,6 +242,16 @@ class Watch:
         """If the connection is to none of the target's `addresses`, let the next poll make a new one."""
         self._line.compare(addresses)
         self._scan_line.compare(addresses)
+
+    # -- a reload
+
+    def repassword(self, password: str) -> None:
+        """Greet with this password from the next connection on, and ask again what the server refused."""
+        self.memory.refused.clear()
+        if password != self.target.password:
+            self.target = self._line.target = self._scan_line.target = replace(self.target, password=password)
+            self._line.renew()
+            self._scan_line.renew()
 
     # -- the end
 

@@ -28,12 +28,12 @@ FLOORS = (
     ("_fastparse", "_slowparse", "caps", "dynamic", "errors", "forms", "logs", "model"),
     ("collector", "entrylog", "fastparse", "greeting", "options", "pace", "store", "targets"),
     ("keyspace",),
-    ("collectors", "commandline", "connection", "selfmetrics"),
+    ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),
     ("registry",),
     ("catalog",),
     ("exposition", "poller", "vitals"),
-    ("line", "pages", "web.discovery", "web.landing", "web.query"),
+    ("line", "pages", "web.auth", "web.discovery", "web.landing", "web.query", "web.tls"),
     ("watch",),
     ("schedule", "web"),
     ("fleet",),
@@ -53,6 +53,7 @@ DOORS = {
     "yaml": {"targets"},
     "uvloop": {"app"},
     "isal": {"exposition"},
+    "bcrypt": {"web.auth"},
 }
 
 

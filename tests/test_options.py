@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.commandline import HELP_COLUMNS, help_text, parse, print_config
 from exporter.errors import ConfigError, UsageError
-from exporter.forms import BOOL, ENDPOINTS, parse_duration, split_listen_address
+from exporter.forms import BOOL, ENDPOINTS, FILE, parse_duration, split_listen_address
 from exporter.model import Lane
 from exporter.options import OPTIONS, Option, Options, lane_notes, lanes, rows
 
@@ -35,12 +36,15 @@ def value_of(options: Options, option: Option) -> Any:
     return getattr(getattr(options, option.group), option.attribute)
 
 
-PAIRED = re.compile(r"tls-client-(key|cert)")
+PAIRS = ("tls-client-", "tls-server-")
 
 
 def partner(option: Option) -> list[str]:
-    """The other half of the pair that must be set together."""
-    return [f"--{o.flag}=/fig" for o in OPTIONS if PAIRED.match(o.flag) and PAIRED.match(option.flag) and o != option]
+    """What must be set together with it: the other half of a key and its certificate."""
+    prefix = next((prefix for prefix in PAIRS if option.flag.startswith(prefix)), None)
+    if prefix is None or option.form is not FILE:
+        return []
+    return [f"--{flag}=/fig" for flag in (f"{prefix}key-file", f"{prefix}cert-file") if flag != option.flag]
 
 
 def problems_of(*argv: str, **environ: str) -> list[str]:
@@ -216,7 +220,6 @@ def test_levels_in_any_case(level: str) -> None:
         ("--poll.max-in-flight=many", "--poll.max-in-flight=many: write a whole number"),
         ("--poll.max-in-flight=0", "--poll.max-in-flight=0: the least is 1"),
         ("--stale-policy=keep", "--stale-policy=keep: write one of drop, serve, fail"),
-        ("--log-format=xml", "--log-format=xml: write one of txt, json"),
         (
             "--web.telemetry-path=",
             "--web.telemetry-path=: write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics",
@@ -359,3 +362,41 @@ def test_secrets_are_in_no_printed_form() -> None:
     options = parse(["--redis.addr=redis://:kiwi@h"], {"REDIS_PASSWORD": "kiwi"})
     assert "--redis.password=***  (environment: REDIS_PASSWORD)\n" in print_config(options)
     assert "kiwi" not in repr(options) + print_config(options)
+
+
+def go_flags() -> list[dict[str, str]]:
+    with (Path(__file__).parent / "data" / "go_flags.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+#: where a default is written otherwise
+DEFAULTS = {"connection-timeout": "15s"}
+
+
+@pytest.mark.parametrize("row", go_flags(), ids=lambda row: row["flag"])
+def test_every_flag_of_the_go_exporter_is_here_with_its_variable_and_default(row: dict[str, str]) -> None:
+    option = next(option for option in OPTIONS if row["flag"] in (option.flag, *option.aliases))
+    assert (option.variable or "") == row["env"]
+    assert option.default == DEFAULTS.get(row["flag"], row["default"])
+    assert (option.form is BOOL) == (row["type"] == "bool")
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "value"), [("log-level", "loud", "INFO"), ("log-level", "warn", "WARN"), ("log-format", "xml", "txt")]
+)
+def test_words_that_the_go_exporter_lets_pass(flag: str, text: str, value: str) -> None:
+    options = parse([f"--{flag}={text}"], {})
+    assert value == (options.log.level if flag == "log-level" else options.log.format)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--tls-server-key-file=/key"], "--tls-server-key-file is set alone"),
+        (["--tls-server-cert-file=/cert"], "--tls-server-cert-file is set alone"),
+        (["--tls-server-ca-cert-file=/ca"], "--tls-server-ca-cert-file is set without a certificate"),
+    ],
+)
+def test_half_of_https_is_refused(argv: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(argv, {})

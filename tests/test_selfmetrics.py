@@ -90,3 +90,9 @@ def test_every_family_has_a_type_and_a_full_sentence_for_help() -> None:
     for line in SelfMetrics("redis", "1", "compiled").render().decode().splitlines():
         if line.startswith("# HELP redis"):
             assert line.endswith(".")
+
+
+def test_the_runtime_s_own_on_request() -> None:
+    assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled"))
+    assert {"python_info", "python_gc_collections_total"} <= names(SelfMetrics("redis", "1.2.3", "compiled", runtime=True))
+    assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled", only_redis=True, runtime=True))

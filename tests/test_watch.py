@@ -795,6 +795,26 @@ class TestRefusedCommands:
         assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 1
 
 
+class TestNewPassword:
+    async def test_is_used_from_the_next_poll_on_and_refusals_are_forgotten(
+        self, make_lookout: LookoutFactory, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server("--user", "watcher", "on", f">{SECRET}", ">other", "-@all", "+info", "+client|setname", "+config|get")
+        lookout = make_lookout([InfoCollector(), Sizes()])
+        watch = lookout.watch(server.port, user="watcher", password=SECRET)
+        await lookout.poll(watch)
+        assert lookout.value(watch, "redis_exporter_collector_supported", "sizes") == 0
+        server.ask("ACL", "SETUSER", "watcher", "+dbsize", "+lastsave")
+        watch.repassword(SECRET)
+        await lookout.poll(watch)
+        assert lookout.dialer.dials == 1
+        assert lookout.value(watch, "redis_test_keys") == 0
+        watch.repassword("other")
+        await lookout.poll(watch)
+        assert lookout.went_well(watch)
+        assert lookout.dialer.dials == 2
+
+
 class TestRoleLabel:
     async def test_every_series_bears_the_role_that_info_tells(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
         master, server = redis_server(), redis_server()

@@ -9,6 +9,7 @@ from multidict import MultiMapping
 
 from exporter.errors import ConfigError
 from exporter.exposition import Selection
+from exporter.forms import parse_keys
 
 #: how much of Prometheus' own timeout may be spent on waiting
 TIMEOUT_SHARE = 0.8
@@ -40,6 +41,21 @@ def max_age_s(query: MultiMapping[str]) -> float | None:
     if not 0 <= seconds < float("inf"):
         raise ConfigError("max_age: write seconds, such as max_age=2 (0 polls now)")
     return seconds
+
+
+#: what the Go exporter takes on /scrape in place of the flags
+KEY_PARAMETERS = ("check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys")
+
+
+def check_keys(query: MultiMapping[str]) -> None:
+    """A ConfigError for a list of keys that is none. Which keys are looked at is a matter of the flags alone: they are polled
+    in the background."""
+    for name in KEY_PARAMETERS:
+        for text in query.getall(name, []):
+            try:
+                parse_keys(text)
+            except ValueError as error:
+                raise ConfigError(f"{name}: {error}") from None
 
 
 def wait_s(headers: Mapping[str, str]) -> float:

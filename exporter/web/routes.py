@@ -16,6 +16,7 @@ from exporter.model import Facts, Target
 from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
 from exporter.web import discovery, landing, query
+from exporter.web.auth import CHALLENGE, BasicAuth
 
 ALIVE_S = 5.0
 #: with `max_age` so many polls are started before the loop goes round
@@ -79,6 +80,8 @@ class Web:
         turned_at: Callable[[], float],
         stale: Callable[[str], bool],
         generation: Callable[[], int],
+        reload: Callable[[], bool] = lambda: False,
+        auth: BasicAuth | None = None,
     ) -> None:
         self._settings = settings
         self._pages = pages
@@ -87,13 +90,24 @@ class Web:
         self._turned_at = turned_at
         self._stale = stale
         self._generation = generation
+        self._reload = reload
+        self._auth = auth
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[self._guarded] if self._auth is not None else [])
         for path, endpoint, handler in self._routes():
             app.router.add_get(path, self._measured(endpoint, handler))
+        app.router.add_post("/-/reload", self._measured("reload", self.reload))
         return app
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """No path is answered without the user and password, not even one that is not there."""
+        assert self._auth is not None
+        if await self._auth.accepts(request.headers.get("Authorization", "")):
+            return await handler(request)
+        return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
 
     def _routes(self) -> list[tuple[str, str, Handler]]:
         routes: list[tuple[str, str, Handler]] = [
@@ -101,6 +115,7 @@ class Web:
             ("/health", "health", self.health),
             ("/-/healthy", "healthy", self.healthy),
             ("/-/ready", "ready", self.ready),
+            ("/-/reload", "reload", self.reload),
             ("/discover-cluster-nodes", "discover-cluster-nodes", self.discover_cluster_nodes),
             ("/", "landing", self.landing),
         ]
@@ -156,6 +171,7 @@ class Web:
             return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
         try:
             max_age_s = query.max_age_s(request.query)
+            query.check_keys(request.query)
             watch = self._fleet.find(text)
         except ConfigError as error:
             return self._refuse(400, str(error))
@@ -234,6 +250,16 @@ class Web:
         if self._fleet.first_round_done or time.monotonic() - self._started_at >= self._settings.ready_after_s:
             return web.Response(text="ok\n")
         return web.Response(status=503, text="not every target was attempted yet\n")
+
+    async def reload(self, request: web.Request) -> web.StreamResponse:
+        """Read the password file again."""
+        try:
+            done = self._reload()
+        except ConfigError as error:
+            return web.Response(status=500, text=f"{error}\n")
+        if not done:
+            return web.Response(status=400, text="there is nothing to reload: see --redis.password-file\n")
+        return web.Response(text="ok\n")
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
         text = landing.render(self._settings.version, self._fleet.states(), self._settings.telemetry_path, self._settings.scrape_endpoint)

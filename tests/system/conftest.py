@@ -67,3 +67,19 @@ def exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
             return started
 
         yield start
+
+
+@pytest.fixture
+def exporter_process(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Starts the program with these flags and nothing else, and gives its log."""
+    with ExitStack() as cleanup:
+
+        def start(*flags: str) -> Path:
+            log = tmp_path / f"exporter-{free_port()}.log"
+            out = cleanup.enter_context(log.open("wb"))
+            process = subprocess.Popen([sys.executable, "-m", "exporter", *flags], stderr=out)
+            cleanup.callback(process.wait)
+            cleanup.callback(process.kill)
+            return log
+
+        yield start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -13,10 +13,12 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestServer
 
 from exporter import fastparse
+from exporter.errors import ConfigError
 from exporter.exposition import CONTENT_TYPE, Draft, Page
 from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
 from exporter.targets import parse_address
+from exporter.web.auth import BasicAuth
 from exporter.web.routes import ALIVE_S, Settings, Web
 from tests.stock import PATIENCE_S, SELF, Stock, gunzip_one, samples_of, until, values_of
 from tests.web.fleet import FakeFleet, FakeWatch
@@ -45,6 +47,8 @@ class Site:
         self.pages = Pages(self.stock.exposition)
         self.turned_at = time.monotonic()
         self.stale: set[str] = set()
+        self.auth: BasicAuth | None = None
+        self.reload: Callable[[], bool] = lambda: False
         self._server: TestServer | None = None
         self._client: ClientSession | None = None
 
@@ -58,6 +62,8 @@ class Site:
             turned_at=lambda: self.turned_at,
             stale=self.stale.__contains__,
             generation=lambda: self.stock.store.generation,
+            reload=lambda: self.reload(),
+            auth=self.auth,
         )
         self._server = TestServer(web.app(), host="127.0.0.1")
         await self._server.start_server()
@@ -384,3 +390,29 @@ class TestAll:
         await asyncio.wait_for(reader.readline(), PATIENCE_S)
         writer.transport.abort()
         assert "redis_up" in await site.text("/metrics")
+
+
+class TestReload:
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_is_done(self, site: Site, method: str) -> None:
+        site.reload = lambda: True
+        response, body = await site.ask("/-/reload", method)
+        assert (response.status, body) == (200, b"ok\n")
+
+    async def test_of_nothing(self, site: Site) -> None:
+        assert "--redis.password-file" in await site.text("/-/reload", 400)
+
+    async def test_of_what_cannot_be_read(self, site: Site) -> None:
+        def fail() -> bool:
+            raise ConfigError("passwords.json: no")
+
+        site.reload = fail
+        assert await site.text("/-/reload", 500) == "passwords.json: no\n"
+
+
+class TestKeyParameters:
+    @pytest.mark.parametrize("name", ["check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys"])
+    async def test_of_scrape_are_checked_and_change_nothing(self, site: Site, name: str) -> None:
+        asked = samples_of(await site.text(f"/scrape?target={A}&{name}=db3=key*"))
+        assert asked.keys() == samples_of(await site.text(f"/scrape?target={A}")).keys()
+        assert name in await site.text(f"/scrape?target={A}&{name}=a=b=c", 400)

@@ -1,0 +1,95 @@
+"""HTTPS of the exporter's own endpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import warnings
+from dataclasses import dataclass
+
+from exporter.errors import ConfigError
+
+VERSIONS = {
+    "TLS1.0": ssl.TLSVersion.TLSv1,
+    "TLS1.1": ssl.TLSVersion.TLSv1_1,
+    "TLS1.2": ssl.TLSVersion.TLSv1_2,
+    "TLS1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What to serve HTTPS with. With `ca_file` a client must show a certificate that one of those authorities has signed."""
+
+    cert_file: str
+    key_file: str
+    ca_file: str = ""
+    min_version: str = "TLS1.2"
+
+
+class ServerContext:
+    """`context` serves; certificate and key are read again when their files have changed, at the next handshake.
+
+    A ConfigError names a file that cannot be used at the start; later on such files are left for the ones there were.
+    """
+
+    def __init__(self, settings: ServerTls) -> None:
+        self._settings = settings
+        self._read = self._stamps()
+        self.context = make_context(settings)
+        self.context.sni_callback = self._before_handshake  # asked at every handshake, with a server name or without
+
+    def _stamps(self) -> tuple[tuple[int, int], ...]:
+        """Of each file what changes when it is replaced; nothing while one is missing."""
+        try:
+            found = [os.stat(file) for file in (self._settings.cert_file, self._settings.key_file)]
+        except OSError:
+            return ()
+        return tuple((stat.st_mtime_ns, stat.st_ino) for stat in found)
+
+    def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        stamps = self._stamps()
+        if not stamps or stamps == self._read:
+            return
+        self._read = stamps
+        try:
+            connection.context = make_context(self._settings)  # this handshake is under way already
+            _load(self.context, self._settings)
+            log.info("the certificate %s was read again", self._settings.cert_file)
+        except ConfigError as error:
+            log.warning("%s: the one before is kept", error)
+
+
+def make_context(settings: ServerTls) -> ssl.SSLContext:
+    """ConfigError for a file that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # whoever asks for an old version knows
+        context.minimum_version = VERSIONS[settings.min_version]
+    if settings.min_version in ("TLS1.0", "TLS1.1"):
+        context.set_ciphers("DEFAULT@SECLEVEL=0")  # OpenSSL 3 serves them at no other level
+    _load(context, settings)
+    if settings.ca_file:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"--tls-server-ca-cert-file={settings.ca_file} cannot be used: {_why(error)}") from None
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load(context: ssl.SSLContext, settings: ServerTls) -> None:
+    try:
+        context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")
+    except (OSError, ssl.SSLError) as error:
+        files = f"--tls-server-cert-file={settings.cert_file} and --tls-server-key-file={settings.key_file}"
+        raise ConfigError(f"{files} cannot be used: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not in PEM form").replace("_", " ").lower()
+    return error.strerror or str(error)

@@ -1,0 +1,58 @@
+"""The program's own endpoint as a process: HTTPS, basic authentication, a password file that changes."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers import Certificates, free_port, wait_until
+
+
+def test_https_with_a_password(redis_server, exporter_process, certificates: Certificates, tmp_path: Path) -> None:
+    port = free_port()
+    log = exporter_process(
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--redis.addr=redis://127.0.0.1:{redis_server().port}",
+        f"--tls-server-cert-file={certificates.server}",
+        f"--tls-server-key-file={certificates.server_key}",
+        "--basic-auth-username=prom",
+        "--basic-auth-password=pw",
+    )
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.check_hostname = False
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, f"https://127.0.0.1:{port}", "prom", "pw")
+    plain = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    known = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), urllib.request.HTTPBasicAuthHandler(passwords))
+
+    wait_until(lambda: f"listening on https://127.0.0.1:{port}" in log.read_text(), "the exporter")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        plain.open(f"https://127.0.0.1:{port}/health", timeout=10).close()
+    with known.open(f"https://127.0.0.1:{port}/metrics", timeout=10) as response:
+        assert b"\nredis_up{" in response.read()
+
+
+def test_a_new_password_comes_by_the_file(redis_server, exporter, tmp_path: Path) -> None:
+    server = redis_server("--requirepass", "first")
+    addr = f"redis://127.0.0.1:{server.port}"
+    file = tmp_path / "passwords.json"
+    file.write_text(json.dumps({addr: "first"}))
+    program = exporter(f"--redis.addr={addr}", f"--redis.password-file={file}")
+    assert program.values("redis_up") == {addr: 1}
+    with redis.Redis(port=server.port, password="first") as client:
+        client.config_set("requirepass", "second")
+        client.client_kill_filter(_type="normal", skipme=True)
+    wait_until(lambda: program.values("redis_up") == {addr: 0}, "redis_up 0")
+    file.write_text("{")
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        program.get("/-/reload")
+    file.write_text(json.dumps({addr: "second"}))
+    assert program.get("/-/reload") == "ok\n"
+    wait_until(lambda: program.values("redis_up") == {addr: 1}, "redis_up 1 again")
+    assert "second" not in program.log.read_text()

@@ -1,0 +1,124 @@
+"""HTTPS of our own endpoint: real handshakes."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import warnings
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.web.tls import ServerContext, ServerTls
+from tests.servers import Certificates, make_certificates
+
+
+@pytest.fixture
+async def shake() -> AsyncIterator[Callable[..., object]]:
+    """Serves with a context, and shakes hands with it: the serial number of the server's certificate, and the version of TLS."""
+    servers: list[asyncio.Server] = []
+
+    async def run(serving: ServerContext, client: ssl.SSLContext) -> tuple[str, str]:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"hello")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=serving.context)
+        servers.append(server)
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client, server_hostname="localhost")
+        try:
+            if await reader.read() != b"hello":  # with TLS 1.3 a client is refused after the handshake
+                raise ConnectionError("refused")
+            connection = writer.get_extra_info("ssl_object")
+            return connection.getpeercert()["serialNumber"], connection.version()
+        finally:
+            writer.transport.abort()
+
+    yield run
+    for server in servers:
+        server.close()
+
+
+def client_of(certificates: Certificates, newest: ssl.TLSVersion | None = None, *, shown: bool = False) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.check_hostname = False
+    if newest is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = newest
+        context.set_ciphers("DEFAULT@SECLEVEL=0")
+    if shown:
+        context.load_cert_chain(certificates.client, certificates.client_key)
+    return context
+
+
+def settings_of(certificates: Certificates, **more: str) -> ServerTls:
+    return ServerTls(certificates.server, certificates.server_key, **more)
+
+
+async def test_it_serves(shake, certificates: Certificates) -> None:
+    _, version = await shake(ServerContext(settings_of(certificates)), client_of(certificates))
+    assert version == "TLSv1.3"
+
+
+@pytest.mark.parametrize("authority", ["", "ca"])
+@pytest.mark.parametrize(
+    ("least", "newest", "version"),
+    [
+        ("TLS1.2", ssl.TLSVersion.TLSv1_2, "TLSv1.2"),
+        ("TLS1.3", ssl.TLSVersion.TLSv1_2, None),
+        ("TLS1.2", ssl.TLSVersion.TLSv1_1, None),
+        ("TLS1.0", ssl.TLSVersion.TLSv1_1, "TLSv1.1"),
+    ],
+)
+async def test_the_oldest_version_is_obeyed_with_client_certificates_too(
+    shake, certificates: Certificates, authority: str, least: str, newest: ssl.TLSVersion, version: str | None
+) -> None:
+    serving = ServerContext(settings_of(certificates, ca_file=certificates.ca if authority else "", min_version=least))
+    client = client_of(certificates, newest, shown=bool(authority))
+    if version is None:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await shake(serving, client)
+    else:
+        assert (await shake(serving, client))[1] == version
+
+
+async def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(shake, certificates: Certificates) -> None:
+    serving = ServerContext(settings_of(certificates, ca_file=certificates.ca))
+    await shake(serving, client_of(certificates, shown=True))
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await shake(serving, client_of(certificates))
+
+
+async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake_on(shake, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (make_certificates(folder) for folder in folders)
+    serving = ServerContext(settings_of(first))
+    before, _ = await shake(serving, client_of(first))
+    Path(first.server_key).write_text("half a file")
+    assert (await shake(serving, client_of(first)))[0] == before
+    shutil.copy(second.server, first.server)
+    shutil.copy(second.server_key, first.server_key)
+    for _ in range(2):
+        assert (await shake(serving, client_of(second)))[0] != before
+
+
+def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    for settings, flag in (
+        (ServerTls("/no/such/file", certificates.server_key), "--tls-server-cert-file=/no/such/file"),
+        (ServerTls(str(junk), certificates.server_key), "--tls-server-cert-file="),
+        (ServerTls(certificates.server, certificates.client_key), "key values mismatch"),
+        (settings_of(certificates, ca_file="/no/such/file"), "--tls-server-ca-cert-file=/no/such/file cannot be used: No such file"),
+        (settings_of(certificates, ca_file=str(junk)), "--tls-server-ca-cert-file="),
+    ):
+        with pytest.raises(ConfigError, match=flag):
+            ServerContext(settings)
