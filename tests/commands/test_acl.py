@@ -16,6 +16,7 @@ from exporter.commandline import parse
 from exporter.commands.acl import SENTINELS, rules
 from exporter.connection import DialSettings
 from exporter.model import Facts, Lane
+from tests.clusters import Cluster, Sentinel
 from tests.lookout import SECRET, CountingDialer, Lookout, server_field
 from tests.servers import RedisServer
 from tests.stock import until
@@ -201,3 +202,41 @@ class TestOnAServer:
         before = server.ask("ACL", "GETUSER", "watcher")
         assert isinstance(server.ask("ACL", "SETUSER", "watcher", "+get", "+commandlog|get"), hiredis.ReplyError)
         assert server.ask("ACL", "GETUSER", "watcher") == before
+
+
+def refused(page: bytes) -> list[bytes]:
+    """The collectors of a page that failed or were refused."""
+    return [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")]
+
+
+@pytest.mark.server
+class TestElsewhere:
+    def test_the_rule_for_a_sentinel_suffices(
+        self, redis_server: RedisFactory, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
+        argv = ["--include-config-metrics", "--log-level=ERROR"]
+        sentinel = Sentinel(tmp_path, [("mymaster", redis_server().port, 1)])
+        try:
+            sentinel.start()
+            words = ["resetkeys", "resetchannels", "-@all", *rules(parse(argv, {}))[SENTINELS]]
+            assert sentinel.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *words) == b"OK"
+            assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{sentinel.port}", *argv], {}) == 0
+        finally:
+            sentinel.stop()
+        page = capfdbinary.readouterr().out
+        assert b"\nredis_sentinel_master_quorum_ok{" in page
+        assert b"\nredis_sentinel_config_value{" in page
+        assert refused(page) == []
+
+    def test_the_rule_suffices_for_a_cluster_node(self, redis_cluster: Cluster, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        node = redis_cluster.nodes[0]
+        made = rules(parse([], {}))
+        words = ["resetkeys", "resetchannels", "-@all", *made[""], *made["Redis 7.0 and later, Valkey"]]
+        assert node.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *words) == b"OK"
+        try:
+            assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{node.port}", "--log-level=ERROR"], {}) == 0
+        finally:
+            node.ask("ACL", "DELUSER", "watcher")
+        page = capfdbinary.readouterr().out
+        assert b"\nredis_cluster_slots_uncovered{" in page
+        assert refused(page) == []
