@@ -161,8 +161,7 @@ class App:
     def add(self, target: Target) -> None:
         """Watch one more target."""
         poll, redis = self._options.poll, self._options.redis
-        if self._passwords is not None and not target.password:
-            target = replace(target, password=self._passwords.find(target))
+        target = replace(target, password=self._password_of(target))
         pace = Pace.of(
             target,
             self._lanes,
@@ -187,18 +186,21 @@ class App:
             )
         )
 
+    def _password_of(self, target: Target) -> str:
+        """What was named with the target comes before the file."""
+        return target.password or (self._passwords.find(target) if self._passwords is not None else "")
+
     def reload(self) -> bool:
         """Take up the password file anew, and let every target be asked again what it refused. False if there is no such file;
         ConfigError if it cannot be read: nothing changes then."""
-        if self._passwords is None:
-            return False
-        self._passwords.read()
+        if self._passwords is not None:
+            self._passwords.read()
         for target in self._targets:
             watch = self.fleet.watches.get(target.addr)
             if watch is not None:
-                watch.repassword(target.password or self._passwords.find(target))
-        log.info("the password file was read again")
-        return True
+                watch.repassword(self._password_of(target))
+        log.info("reloaded: %s", "no password file" if self._passwords is None else self._passwords.file)
+        return self._passwords is not None
 
     def watch_all(self) -> None:
         """Watch every target that was given; nothing is polled before the schedule starts."""

@@ -250,6 +250,7 @@ class Watch:
         self.memory.refused.clear()
         if password != self.target.password:
             self.target = self._line.target = self._scan_line.target = replace(self.target, password=password)
+            self._retry_at = 0.0
             self._line.renew()
             self._scan_line.renew()
 

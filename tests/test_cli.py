@@ -99,6 +99,11 @@ class TestRunning:
         main(argv, {})
         assert runs.logging == [(level, form)]
 
+    @pytest.mark.parametrize(("argv", "lines"), [(["--log-level=loud"], 1), (["--log-level=Warning"], 0), ([], 0)])
+    def test_a_level_that_is_none_is_told_once(self, runs: Runs, caplog: pytest.LogCaptureFixture, argv: list[str], lines: int) -> None:
+        assert main(argv, {}) == 0
+        assert [message.startswith("--log-level=loud is none of DEBUG, INFO") for message in caplog.messages] == [True] * lines
+
 
 class TestMistakes:
     """Told on stderr, a line each, and never as a traceback."""

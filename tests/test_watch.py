@@ -814,6 +814,18 @@ class TestNewPassword:
         assert lookout.went_well(watch)
         assert lookout.dialer.dials == 2
 
+    async def test_is_tried_at_the_next_turn_whatever_failed_before(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server("--requirepass", SECRET)
+        watch = lookout.watch(server.port, interval_s=10.0, password="wrong")
+        await lookout.poll(watch)
+        await lookout.poll(watch)
+        watch.repassword("wrong")
+        watch.tick(time.monotonic())
+        assert not watch.busy
+        watch.repassword(SECRET)
+        watch.tick(time.monotonic())
+        await until(lambda: watch.up)
+
 
 class TestRoleLabel:
     async def test_every_series_bears_the_role_that_info_tells(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:

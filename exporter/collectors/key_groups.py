@@ -188,8 +188,9 @@ def _write(memory: GroupMemory, facts: Facts, options: Any, out: Out) -> None:
 
 
 def shown(groups: Groups, most: int) -> Groups:
-    """The `most` largest groups by their memory, and the sum of the others."""
+    """The `most` largest groups by their memory (none if it is negative), and the sum of the others."""
     ordered = sorted(groups.items(), key=lambda item: (-item[1][1], item[1][0], item[0]))
+    most = max(0, most)
     kept = dict(ordered[:most])
     for _, (keys, size) in ordered[most:]:
         known_keys, known_size = kept.get(OVERFLOW, (0, 0))

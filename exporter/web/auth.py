@@ -18,7 +18,9 @@ import bcrypt
 from exporter.errors import ConfigError
 
 CHALLENGE = 'Basic realm="redis-exporter", charset="UTF-8"'
-_HASH = re.compile(r"\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}\Z")
+_HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
+#: bytes of a password that bcrypt looks at
+_BCRYPT_MAX = 72
 
 
 class BasicAuth:
@@ -54,10 +56,12 @@ class BasicAuth:
         if not self._hash:
             return False
         async with self._checking:
-            right = await asyncio.get_running_loop().run_in_executor(None, _matches, password, self._hash)
-        if right:
-            self._right = digest
-        return right
+            if digest != self._right:  # which whoever waited here before may have found out
+                right = await asyncio.get_running_loop().run_in_executor(None, _matches, password, self._hash)
+                if not right:
+                    return False
+                self._right = digest
+        return True
 
     def _digest(self, password: bytes) -> bytes:
         return hmac.digest(self._key, password, hashlib.sha256)
@@ -76,6 +80,6 @@ def _credentials(header: str) -> tuple[bytes, bytes]:
 
 def _matches(password: bytes, password_hash: bytes) -> bool:
     try:
-        return bcrypt.checkpw(password, password_hash)
-    except ValueError:  # longer than bcrypt takes, or with a NUL
+        return bcrypt.checkpw(password[:_BCRYPT_MAX], password_hash)
+    except ValueError:  # with a NUL
         return False

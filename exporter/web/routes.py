@@ -252,13 +252,15 @@ class Web:
         return web.Response(status=503, text="not every target was attempted yet\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
-        """Read the password file again."""
+        """Read the password file again. Without one that is an error, as to the Go exporter; servers are asked again all the same."""
         try:
             done = self._reload()
         except ConfigError as error:
             return web.Response(status=500, text=f"{error}\n")
         if not done:
-            return web.Response(status=400, text="there is nothing to reload: see --redis.password-file\n")
+            return web.Response(
+                status=400, text="no password file to read (see --redis.password-file); commands that servers refused are asked again\n"
+            )
         return web.Response(text="ok\n")
 
     async def landing(self, request: web.Request) -> web.StreamResponse:

@@ -31,7 +31,7 @@ class ServerTls:
 
 
 class ServerContext:
-    """`context` serves; certificate and key are read again when their files have changed, at the next handshake.
+    """`context` serves. All its files are read again when one of them has changed, at the next handshake.
 
     A ConfigError names a file that cannot be used at the start; later on such files are left for the ones there were.
     """
@@ -39,28 +39,30 @@ class ServerContext:
     def __init__(self, settings: ServerTls) -> None:
         self._settings = settings
         self._read = self._stamps()
-        self.context = make_context(settings)
+        self._newest = self.context = make_context(settings)
         self.context.sni_callback = self._before_handshake  # asked at every handshake, with a server name or without
 
-    def _stamps(self) -> tuple[tuple[int, int], ...]:
+    def _stamps(self) -> tuple[tuple[int, int, int], ...]:
         """Of each file what changes when it is replaced; nothing while one is missing."""
+        files = (self._settings.cert_file, self._settings.key_file, self._settings.ca_file)
         try:
-            found = [os.stat(file) for file in (self._settings.cert_file, self._settings.key_file)]
+            found = [os.stat(file) for file in files if file]
         except OSError:
             return ()
-        return tuple((stat.st_mtime_ns, stat.st_ino) for stat in found)
+        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found)
 
     def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         stamps = self._stamps()
-        if not stamps or stamps == self._read:
-            return
-        self._read = stamps
-        try:
-            connection.context = make_context(self._settings)  # this handshake is under way already
-            _load(self.context, self._settings)
-            log.info("the certificate %s was read again", self._settings.cert_file)
-        except ConfigError as error:
-            log.warning("%s: the one before is kept", error)
+        if stamps and stamps != self._read:
+            self._read = stamps
+            try:
+                self._newest = make_context(self._settings)
+                log.info("the certificate %s was read again", self._settings.cert_file)
+            except ConfigError as error:
+                log.warning("%s: what was read before is kept", error)
+        # the handshake is under way: this gives it the files of another context, not its versions
+        if self._newest is not self.context:
+            connection.context = self._newest
 
 
 def make_context(settings: ServerTls) -> ssl.SSLContext:
@@ -71,22 +73,39 @@ def make_context(settings: ServerTls) -> ssl.SSLContext:
         context.minimum_version = VERSIONS[settings.min_version]
     if settings.min_version in ("TLS1.0", "TLS1.1"):
         context.set_ciphers("DEFAULT@SECLEVEL=0")  # OpenSSL 3 serves them at no other level
-    _load(context, settings)
+    _load_own(context, settings)
     if settings.ca_file:
-        try:
-            context.load_verify_locations(settings.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"--tls-server-ca-cert-file={settings.ca_file} cannot be used: {_why(error)}") from None
-        context.verify_mode = ssl.CERT_REQUIRED
+        _load_authorities(context, settings.ca_file)
     return context
 
 
-def _load(context: ssl.SSLContext, settings: ServerTls) -> None:
+def _load_own(context: ssl.SSLContext, settings: ServerTls) -> None:
+    cert, key = f"--tls-server-cert-file={settings.cert_file}", f"--tls-server-key-file={settings.key_file}"
+
+    def refuse() -> str:
+        raise ConfigError(f"{key} is encrypted: write a key without a password")
+
+    for flag, file in ((cert, settings.cert_file), (key, settings.key_file)):
+        try:
+            with open(file, "rb"):
+                pass
+        except OSError as error:
+            raise ConfigError(f"{flag} cannot be read: {error.strerror}") from None
     try:
-        context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")
+        context.load_cert_chain(settings.cert_file, settings.key_file, password=refuse)
     except (OSError, ssl.SSLError) as error:
-        files = f"--tls-server-cert-file={settings.cert_file} and --tls-server-key-file={settings.key_file}"
-        raise ConfigError(f"{files} cannot be used: {_why(error)}") from None
+        raise ConfigError(f"{cert} and {key} cannot be used: {_why(error)}") from None
+
+
+def _load_authorities(context: ssl.SSLContext, file: str) -> None:
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"--tls-server-ca-cert-file={file} cannot be used: {_why(error)}") from None
+    context.verify_mode = ssl.CERT_REQUIRED
+    # a session that is taken up again shows no certificate, and would outlive the authority that signed it
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
 
 
 def _why(error: OSError) -> str:

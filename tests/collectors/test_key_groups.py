@@ -122,6 +122,7 @@ class TestShown:
         assert shown(self.GROUPS, 4) == self.GROUPS
         assert list(shown(self.GROUPS, 4)) == [b"c", b"b", b"a", b"d"]
         assert shown(self.GROUPS, 1) == {b"c": (2, 30), b"overflow": (13, 41)}
+        assert shown(self.GROUPS, 0) == shown(self.GROUPS, -1) == {b"overflow": (15, 71)}
 
     def test_a_group_of_that_name_is_summed_up_too(self) -> None:
         assert shown({b"overflow": (1, 100), b"a": (2, 3)}, 1) == {b"overflow": (3, 103)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.servers import Certificates, free_port, wait_until
+from tests.servers import Certificates, free_port, make_certificates, wait_until
 
 
 def test_https_with_a_password(redis_server, exporter_process, certificates: Certificates, tmp_path: Path) -> None:
@@ -36,6 +38,54 @@ def test_https_with_a_password(redis_server, exporter_process, certificates: Cer
         plain.open(f"https://127.0.0.1:{port}/health", timeout=10).close()
     with known.open(f"https://127.0.0.1:{port}/metrics", timeout=10) as response:
         assert b"\nredis_up{" in response.read()
+
+
+def curl(*argv: str) -> str:
+    """The body, or the status where --write-out asks for it; "" where there is no connection."""
+    return subprocess.run(["curl", "--silent", "--max-time", "10", *argv], capture_output=True, text=True, check=False).stdout
+
+
+def test_certificates_and_authorities_are_read_again(exporter_process, tmp_path: Path) -> None:
+    """With curl, which shows a certificate of its own."""
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (make_certificates(folder) for folder in folders)
+    url = f"https://localhost:{free_port()}"
+    log = exporter_process(
+        f"--web.listen-address={url.removeprefix('https://')}",
+        f"--tls-server-cert-file={first.server}",
+        f"--tls-server-key-file={first.server_key}",
+        f"--tls-server-ca-cert-file={first.ca}",
+        "--redis.addr=",
+    )
+    wait_until(lambda: "listening on https://" in log.read_text(), "the exporter")
+
+    def healthy(trusted: str, shown: Certificates) -> bool:
+        return curl("--cacert", trusted, "--cert", shown.client, "--key", shown.client_key, f"{url}/-/healthy") == "ok\n"
+
+    trusted = shutil.copy(first.ca, tmp_path / "trusted.crt")
+    assert healthy(trusted, first)
+    assert not healthy(trusted, second)
+    assert curl("--cacert", trusted, f"{url}/-/healthy") == ""
+    for name in ("server", "server_key", "ca"):
+        shutil.copy(getattr(second, name), getattr(first, name))
+    assert healthy(second.ca, second)
+    assert not healthy(second.ca, first)
+    assert not healthy(trusted, second)
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_reload_asks_again_what_was_refused(redis_server, exporter) -> None:
+    server = redis_server("--user", "watcher", "on", ">pw", "~*", "+@all", "-slowlog")
+    program = exporter(f"--redis.addr=redis://watcher:pw@127.0.0.1:{server.port}")
+    supported = "redis_exporter_collector_supported"
+    wait_until(lambda: list(program.values(supported, collector="slowlog").values()) == [0], "a refusal")
+    server.ask("ACL", "SETUSER", "watcher", "+slowlog")
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+        program.get("/-/reload")
+    assert "--redis.password-file" in refused.value.read().decode()
+    wait_until(lambda: list(program.values(supported, collector="slowlog").values()) == [1], "an answer")
 
 
 def test_a_new_password_comes_by_the_file(redis_server, exporter, tmp_path: Path) -> None:

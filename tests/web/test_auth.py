@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import bcrypt
@@ -51,6 +52,18 @@ class TestAccepts:
             await guard.accepts(header("prom", password))
         assert [args[0] for args in checked] == [PASSWORD.encode(), b"wrong", b"wrong"]
 
+    async def test_who_comes_all_at_once_costs_one_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        guard, checked = BasicAuth("prom", "", HASHED), []
+        matches = auth._matches
+        monkeypatch.setattr(auth, "_matches", lambda *args: checked.append(args) or matches(*args))
+        assert await asyncio.gather(*(guard.accepts(header("prom", PASSWORD)) for _ in range(5))) == [True] * 5
+        assert len(checked) == 1
+
+    async def test_of_a_long_password_bcrypt_takes_the_beginning(self) -> None:
+        guard = BasicAuth("prom", "", bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
+        assert await guard.accepts(header("prom", "x" * 80))
+        assert not await guard.accepts(header("prom", "x" * 71))
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -61,6 +74,7 @@ class TestAccepts:
         (("", "", HASHED), "half set"),
         (("prom", "", "$2b$12$short"), "no bcrypt hash"),
         (("prom", "", "s3cret"), "no bcrypt hash"),
+        (("prom", "", HASHED.replace("$04$", "$99$")), "no bcrypt hash"),
     ],
 )
 def test_half_a_configuration_is_refused(words: tuple[str, str, str], message: str) -> None:

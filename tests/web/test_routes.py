@@ -274,6 +274,9 @@ class TestScrape:
             ("/scrape", 400, "/scrape?target=redis://"),
             ("/scrape?target=", 400, "/scrape?target=redis://"),
             ("/scrape?target=http://a", 400, "redis://"),
+            ("/scrape?target=://nope", 400, "redis://"),
+            ("/scrape?target=redis://a:6379x", 400, "port"),
+            (f"/scrape?target={A}&check-streams=1=2=3=4", 400, "check-streams"),
             (f"/scrape?target={A}&max_age=soon", 400, "max_age=2"),
             ("/scrape?target=redis://elsewhere:6379", 404, "--redis.addr"),
         ],
@@ -368,8 +371,9 @@ class TestAll:
         assert b"<b>1</b>up" in body
         assert b"<b>1</b>down" in body
 
-    async def test_what_is_not_there_is_404_as_text(self, site: Site) -> None:
-        response, _ = await site.ask("/nothing")
+    @pytest.mark.parametrize("path", ["/nothing", "/metrics2", "/scrape2", "/foo/bar", "/metrics/", "/-/nothing"])
+    async def test_what_is_not_there_is_404_as_text(self, site: Site, path: str) -> None:
+        response, _ = await site.ask(path)
         assert (response.status, response.content_type) == (404, "text/plain")
 
     @pytest.mark.parametrize("path", ["/metrics", "/scrape", "/health", "/-/healthy", "/-/ready", "/"])
@@ -399,7 +403,7 @@ class TestReload:
         response, body = await site.ask("/-/reload", method)
         assert (response.status, body) == (200, b"ok\n")
 
-    async def test_of_nothing(self, site: Site) -> None:
+    async def test_without_a_file(self, site: Site) -> None:
         assert "--redis.password-file" in await site.text("/-/reload", 400)
 
     async def test_of_what_cannot_be_read(self, site: Site) -> None:
@@ -416,3 +420,7 @@ class TestKeyParameters:
         asked = samples_of(await site.text(f"/scrape?target={A}&{name}=db3=key*"))
         assert asked.keys() == samples_of(await site.text(f"/scrape?target={A}")).keys()
         assert name in await site.text(f"/scrape?target={A}&{name}=a=b=c", 400)
+
+    @pytest.mark.parametrize("query", ["tls_server_name=x", "tls-server-name=x", "check-keys=", "check-keys=,,,k", "count-keys=dbdbdb0=k"])
+    async def test_others_are_let_pass(self, site: Site, query: str) -> None:
+        assert "redis_up" in await site.text(f"/scrape?target={A}&{query}")

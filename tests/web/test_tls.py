@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
+import subprocess
 import warnings
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from exporter.errors import ConfigError
 from exporter.web.tls import ServerContext, ServerTls
-from tests.servers import Certificates, make_certificates
+from tests.servers import PATIENCE_S, Certificates, make_certificates
 
 
 @pytest.fixture
@@ -110,11 +113,64 @@ async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake
         assert (await shake(serving, client_of(second)))[0] != before
 
 
+async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (make_certificates(folder) for folder in folders)
+    authority = tmp_path / "clients.crt"
+    shutil.copy(first.ca, authority)
+    serving = ServerContext(settings_of(first, ca_file=str(authority)))
+    old, new = client_of(first, shown=True), client_of(first)
+    new.load_cert_chain(second.client, second.client_key)
+    await shake(serving, old)
+    shutil.copy(second.ca, authority)
+    for _ in range(2):
+        await shake(serving, new)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await shake(serving, old)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("authority", ["", "ca"])
+def test_with_client_certificates_each_connection_shows_one(certificates: Certificates, version: ssl.TLSVersion, authority: str) -> None:
+    """No session is taken up again: it would stay when the authority goes."""
+    serving = ServerContext(settings_of(certificates, ca_file=certificates.ca if authority else ""))
+    client = client_of(certificates, version, shown=bool(authority))
+    session = None
+    reused = []
+    for _ in range(2):
+        ours, theirs = socket.socketpair()
+        with ThreadPoolExecutor(1) as pool, ours, theirs:
+            server = pool.submit(_greet, serving.context, ours)
+            with client.wrap_socket(theirs, session=session) as connection:
+                assert connection.recv(5) == b"hello"
+                reused.append(connection.session_reused)
+                session = connection.session
+            server.result(PATIENCE_S)
+    assert reused == [False, not authority]
+
+
+def _greet(context: ssl.SSLContext, plain: socket.socket) -> None:
+    with context.wrap_socket(plain, server_side=True) as connection:
+        connection.sendall(b"hello")
+        connection.recv(1)
+
+
+def test_a_key_with_a_password_is_told(certificates: Certificates, tmp_path: Path) -> None:
+    key = tmp_path / "encrypted.key"
+    command = ["openssl", "pkey", "-in", certificates.server_key, "-aes256", "-passout", "pass:kiwi", "-out", str(key)]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(ConfigError, match=f"^--tls-server-key-file={key} is encrypted: write a key without a password$"):
+        ServerContext(ServerTls(certificates.server, str(key)))
+
+
 def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -> None:
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate")
     for settings, flag in (
-        (ServerTls("/no/such/file", certificates.server_key), "--tls-server-cert-file=/no/such/file"),
+        (ServerTls("/no/such/file", certificates.server_key), "^--tls-server-cert-file=/no/such/file cannot be read: No such file"),
+        (ServerTls(certificates.server, "/no/such/file"), "^--tls-server-key-file=/no/such/file cannot be read: No such file"),
         (ServerTls(str(junk), certificates.server_key), "--tls-server-cert-file="),
         (ServerTls(certificates.server, certificates.client_key), "key values mismatch"),
         (settings_of(certificates, ca_file="/no/such/file"), "--tls-server-ca-cert-file=/no/such/file cannot be used: No such file"),
