@@ -104,7 +104,6 @@ def _load_authorities(context: ssl.SSLContext, file: str) -> None:
         raise ConfigError(f"--tls-server-ca-cert-file={file} cannot be used: {_why(error)}") from None
     context.verify_mode = ssl.CERT_REQUIRED
     # a session that is taken up again shows no certificate, and would outlive the authority that signed it
-    context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET
 
 
