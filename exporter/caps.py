@@ -30,13 +30,9 @@ class Caps:
         self._per_target = per_target
         self._per_family = per_family
         self._series: dict[str, int] = {}  # of each part, as it was let through
+        self.series = 0  # how many the newest blocks of all parts have left
         self._refused: dict[str, int] = {}
         self._admitted: dict[str, _Admitted] = {}  # of the parts that once had too many
-
-    @property
-    def series(self) -> int:
-        """How many series the newest blocks of all parts have left."""
-        return sum(self._series.values())
 
     @property
     def refused(self) -> int:
@@ -51,7 +47,8 @@ class Caps:
     def admit(self, part: str, block: Rendered, before: tuple[bytes, bytes] | None) -> Rendered:
         """What there is room for of a part's new block. `before` are the samples and offsets it had last."""
         samples, offsets, series = block
-        room = self._per_target - sum(count for name, count in self._series.items() if name != part)
+        had = self._series.get(part, 0)
+        room = self._per_target - self.series + had
         admitted = self._admitted.get(part)
         if admitted is None and (series > room or (series > self._per_family and self._has_large_family(samples, offsets))):
             admitted = self._admitted[part] = _admitted_of(before)
@@ -59,6 +56,7 @@ class Caps:
             block = self._sift(admitted, samples, offsets, room)
             self._refused[part] = series - block[2]
         self._series[part] = block[2]
+        self.series += block[2] - had
         return block
 
     def _has_large_family(self, samples: bytes, offsets: bytes) -> bool:

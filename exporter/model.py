@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from hiredis import pack_command
 
@@ -271,9 +272,11 @@ class Block:
     series: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """What one poll made of one part of one target. Times are wall-clock seconds but `began_at`, which is monotonic."""
+class Snapshot(NamedTuple):
+    """What one poll made of one part of one target. Times are wall-clock seconds but `began_at`, which is monotonic.
+
+    A tuple, for one is made in a fifth of the time of a frozen dataclass. Equal to itself alone.
+    """
 
     addr: str
     part: str
@@ -284,3 +287,12 @@ class Snapshot:
     began_at: float
     polled_at: float
     expires_at: float  # monotonic
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:
+        return id(self)

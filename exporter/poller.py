@@ -57,6 +57,7 @@ class Memory:
     refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
     collectors: dict[str, Any] = field(default_factory=dict)  # what they remember themselves, by their memory's name
     repeats: dict[str, _Repeat] = field(default_factory=dict)  # by part
+    wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
 
     def of(self, collector: Collector) -> Any:
         name = collector.memory_name or collector.name
@@ -69,6 +70,7 @@ class Memory:
             self.refused.clear()
             facts = replace(facts, databases=None)  # it may have been configured anew
         self.facts = facts
+        self.wanted.clear()
 
     def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
         if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
@@ -171,6 +173,17 @@ class Sheet:
         return self._writer.block()
 
 
+class _Echo:
+    """A part that is asked what it was asked in the poll before: its collector is run only if the answer is another one."""
+
+    __slots__ = ("at", "part", "repeat")
+
+    def __init__(self, part: Part, repeat: _Repeat, at: int) -> None:
+        self.part = part
+        self.repeat = repeat
+        self.at = at  # place of its first command among those sent
+
+
 class _Run:
     """One collector under way: its generator, and where in the batch its replies will be."""
 
@@ -218,6 +231,7 @@ class Poll:
         self._db = db
         self._runs: list[_Run] = []
         self._receiving: list[_Run] = []
+        self._echoes: list[_Echo] = []
         self._sent: list[Command] = []
         self._next: list[Command] = []
 
@@ -243,24 +257,62 @@ class Poll:
             if self.error is not None:
                 self._drop(runs)
                 return []
+        echoes, self._echoes = self._echoes, []
+        for echo in echoes:
+            self._hear(echo, list(replies[echo.at : echo.at + len(echo.repeat.commands)]), spent_s)
         return self._gather()
 
+    def _hear(self, echo: _Echo, replies: list[Reply], spent_s: float) -> None:
+        """The replies of a part that was asked as before."""
+        repeat, part = echo.repeat, echo.part
+        if repeat.replies == replies and repeat.facts is self._memory.facts and repeat.labels is self._labels[part.name]:
+            self.blocks[part.name] = repeat.block
+            return
+        assert part.collector is not None
+        run = self._new_run(part, part.collector)
+        run.sheet.spent_s = spent_s
+        try:
+            run.commands = next(run.generator)
+        except Exception as error:  # as below; a collector that asks nothing now has none of these replies
+            self._fail(run, error)
+            return
+        run.batches = 1
+        if list(run.commands) == list(repeat.commands):
+            self._advance(run, replies)
+        else:
+            run.places = [self._place(command) for command in run.commands]
+            self._runs.append(run)
+
     def _start(self, parts: Sequence[Part]) -> None:
-        self._parts = [part for part in self._parts if part not in parts]
-        facts = self._memory.facts
+        self._parts = [] if parts is self._parts else [part for part in self._parts if part not in parts]
+        memory = self._memory
+        facts, repeats, wanted = memory.facts, memory.repeats, memory.wanted
         for part in parts:
             collector = part.collector
-            if collector is None or (facts is not None and not collector.wants(facts, self._options)):
+            if collector is None:
                 continue
-            sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db)
-            self._advance(_Run(part, collector.collect(facts, self._options, sheet), sheet), None)
+            if facts is not None:
+                is_wanted = wanted.get(part.name)
+                if is_wanted is None:
+                    is_wanted = wanted[part.name] = collector.wants(facts, self._options)
+                if not is_wanted:
+                    continue
+            repeat = repeats.get(part.name)
+            if repeat is not None and repeat.facts is facts and not memory.refused:
+                self._echoes.append(_Echo(part, repeat, len(self._next)))
+                self._next.extend(repeat.commands)
+            else:
+                self._advance(self._new_run(part, collector), None)
+
+    def _new_run(self, part: Part, collector: Collector) -> _Run:
+        sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db)
+        return _Run(part, collector.collect(self._memory.facts, self._options, sheet), sheet)
 
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
         """Let a collector go on to its next batch, or to its end. Refused commands are answered from memory."""
         while True:
-            if replies is not None and run.batches == 1 and self._repeats(run, replies):
-                return
             if replies:
+                run.replies = replies
                 run.refused = run.refused is not False and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
             try:
                 commands = next(run.generator) if replies is None else run.generator.send(replies)
@@ -279,24 +331,6 @@ class Poll:
                 return
             replies = list(places)
 
-    def _repeats(self, run: _Run, replies: Sequence[Reply]) -> bool:
-        """Whether a collector was told what it was told in the poll before, so that its block stands as it is."""
-        if not run.part.collector or not run.part.collector.repeatable:
-            return False
-        run.replies = replies
-        before = self._memory.repeats.get(run.part.name)
-        if (
-            before is None
-            or before.replies != replies
-            or before.facts is not self._memory.facts
-            or before.labels is not run.sheet.labels
-            or before.commands != run.commands
-        ):
-            return False
-        run.generator.close()
-        self.blocks[run.part.name] = before.block
-        return True
-
     def _place(self, command: Command) -> int | ReplyError:
         refusal = self._memory.refusal(command.name, self._clock) if self._memory.refused else None
         if refusal is not None:
@@ -305,7 +339,7 @@ class Poll:
         return len(self._next) - 1
 
     def _gather(self) -> list[Command]:
-        if not self._runs and self._parts and self.error is None:
+        if not self._runs and not self._echoes and self._parts and self.error is None:
             self._start(self._parts)  # INFO has told the facts that the others decide by
         self._sent, self._next = self._next, []
         return self._sent

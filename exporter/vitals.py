@@ -6,7 +6,6 @@ The ages are not here: they are made when a page is served (see `exposition`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exporter import fastparse
@@ -65,7 +64,16 @@ FAMILIES = (
 #: they are about connecting, and have no label of the role it led to
 ROLELESS = (CONNECT, PING)
 
+#: (number of the family, its label values), value
+Sample = tuple[tuple[int, tuple[str, ...]], float]
+
 _NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
+_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED = (
+    (_NUMBERS[family.name], ()) for family in (UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED)
+)
+_DOWN, _ERROR, _LAST_SUCCESS, _STALE, _POLLS, _FAILURES, _SKIPPED, _SUCCESS, _SUPPORTED = (
+    _NUMBERS[family.name] for family in (DOWN, ERROR, LAST_SUCCESS, STALE, POLLS, FAILURES, SKIPPED, SUCCESS, SUPPORTED)
+)
 _LANES = {lane: (lane.value,) for lane in Lane}
 
 
@@ -99,6 +107,7 @@ class Vitals:
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
+    _told: tuple[dict[str, tuple[bool, bool]], list[Sample]] | None = field(default=None, repr=False)
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -116,39 +125,38 @@ class Vitals:
         """All series about the target, as the part's block. `labels` are the same object nearly every time."""
         if self._heads is None or self._heads[0] is not labels:
             self._heads = (labels, fastparse.Heads(part.rows, labels))
-        return self._heads[1].block([((_NUMBERS[name], values), value) for name, values, value in self._samples()])
+        return self._heads[1].block(self._samples())
 
-    def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    def _samples(self) -> list[Sample]:
         """In the order of `FAMILIES`."""
         lanes = [(_LANES[lane], count) for lane, count in self.lanes.items()]
+        found: list[Sample] = []
         if self.up is not None:
-            yield UP.name, (), int(self.up)
+            found.append((_UP, int(self.up)))
             if not self.up:
-                yield DOWN.name, (self.reason,), 1
-            yield DURATION.name, (), round(self.duration_s, 6)
-            yield CONNECT.name, (), round(self.connect_s, 6)
+                found.append(((_DOWN, (self.reason,)), 1))
+            found.append((_DURATION, round(self.duration_s, 6)))
+            found.append((_CONNECT, round(self.connect_s, 6)))
             if self.ping_s is not None:
-                yield PING.name, (), round(self.ping_s, 6)
-            yield ERROR.name, (self.reason,), int(not self.up)
-        for label, count in lanes:
-            if count.succeeded_at is not None:
-                yield LAST_SUCCESS.name, label, round(count.succeeded_at, 3)
-        for label, count in lanes:
-            if count.succeeded_at is not None:
-                yield STALE.name, label, int(count.stale)
-        for label, count in lanes:
-            yield POLLS.name, label, count.polls
-        for reason, failed in self.failures.items():
-            yield FAILURES.name, (reason,), failed
-        for label, count in lanes:
-            if count.skipped:
-                yield SKIPPED.name, label, count.skipped
-        yield SERIES.name, (), self.series
+                found.append((_PING, round(self.ping_s, 6)))
+            found.append(((_ERROR, (self.reason,)), int(not self.up)))
+        shown = [(label, count) for label, count in lanes if count.succeeded_at is not None]
+        found += [((_LAST_SUCCESS, label), round(count.succeeded_at or 0.0, 3)) for label, count in shown]
+        found += [((_STALE, label), int(count.stale)) for label, count in shown]
+        found += [((_POLLS, label), count.polls) for label, count in lanes]
+        found += [((_FAILURES, (reason,)), failed) for reason, failed in self.failures.items()]
+        found += [((_SKIPPED, label), count.skipped) for label, count in lanes if count.skipped]
+        found.append((_SERIES, self.series))
         if self.refused:
-            yield REFUSED.name, (), self.refused
+            found.append((_REFUSED, self.refused))
         if self.dropped:
-            yield DROPPED.name, (), self.dropped
-        for name, (success, _) in self.collectors.items():
-            yield SUCCESS.name, (name,), int(success)
-        for name, (_, supported) in self.collectors.items():
-            yield SUPPORTED.name, (name,), int(supported)
+            found.append((_DROPPED, self.dropped))
+        return found + self._collectors()
+
+    def _collectors(self) -> list[Sample]:
+        """The same from poll to poll, nearly always."""
+        if self._told is None or self._told[0] != self.collectors:
+            samples: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
+            samples += [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
+            self._told = (dict(self.collectors), samples)
+        return self._told[1]

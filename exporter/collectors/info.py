@@ -15,6 +15,7 @@ from exporter.collector import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Command, Dialect, Facts, Field, How, Lane, Open, Pattern, Record, SubName, counter, gauge
 
+INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
 GATED = {"total_system_memory_bytes": "include_system_metrics"}
 #: what Redis has unless it is told otherwise; taken where CONFIG does not tell
@@ -682,7 +683,7 @@ class InfoCollector(Collector):
         return ("+info",) if options.redis.config_command in ("", "-") else ("+info", "+config|get")
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        [text] = yield [Command.of("INFO")]
+        [text] = yield [INFO]
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
