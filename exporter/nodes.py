@@ -7,6 +7,7 @@ only: each of them is an error reply that says so.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -86,8 +87,15 @@ class Nodes:
         """Whoever has not answered yet does so no more."""
         for node, link in list(self._links.items()):
             if link.exchanging:
-                del self._links[node]
-                link.abort(DeadlineError(f"{link.where}: no complete answer in time"))
+                self._give_up(node, link)
+
+    def _give_up(self, node: str, link: Link) -> DeadlineError:
+        """Close a link that did not answer in time; the error that says so."""
+        if self._links.get(node) is link:
+            del self._links[node]
+        error = DeadlineError(f"{link.where}: no complete answer in time")
+        link.abort(error)
+        return error
 
     def renew(self) -> None:
         """Close the links that are idle; the others end with their exchange."""
@@ -113,7 +121,12 @@ class Nodes:
             link = await self._link(target, node, deadline)
             answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
             link.exchange(pack(commands), len(commands), lambda outcome: None if answered.done() else answered.set_result(outcome))
-            outcome = await answered
+            try:
+                # An exchange may begin after `abort` was called.
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    outcome = await answered
+            except TimeoutError:
+                raise self._give_up(node, link) from None
         except (ValueError, TargetError) as error:
             outcome = TargetError(str(error))
         if isinstance(outcome, TargetError):

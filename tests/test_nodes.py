@@ -95,6 +95,18 @@ class TestScatter:
         hung, own = await seed.ask(*batch, within_s=SCANT_S)
         assert (hung.code, own) == ("UNREACHABLE", b"PONG")
 
+    async def test_a_node_that_is_asked_after_all_were_given_up_has_until_the_deadline(self, seed_of, redis_server: RedisFactory) -> None:
+        one, two = redis_server(), redis_server()
+        seed = await seed_of(one.port)
+        batch = [Command.of("PING", node=node(two.port)), Command.of("PING")]
+        await seed.ask(*batch)
+        two.pause()
+        answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+        seed.nodes.scatter(seed.target, seed.link, batch, time.monotonic() + SCANT_S, answered.set_result)
+        seed.nodes.abort()  # before the node's task has begun
+        hung, own = await answered
+        assert (hung.code, own) == ("UNREACHABLE", b"PONG")
+
     async def test_what_is_no_node_is_unreachable(self, seed_of, redis_server: RedisFactory) -> None:
         seed = await seed_of(redis_server().port)
         [reply] = await seed.ask(Command.of("PING", node="nowhere"))
