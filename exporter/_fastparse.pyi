@@ -45,6 +45,8 @@ class Block:
     bad: int
     fields: tuple[bytes | None, ...]
 
+    def __init__(self, samples: bytes, offsets: bytes, series: int, bad: int, fields: tuple[bytes | None, ...]) -> None: ...
+
 class LineOrder:
     """What one target's last reply looked like, so that the next one is read without hashing. Opaque; one per target and plan."""
 

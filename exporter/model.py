@@ -28,6 +28,10 @@ class Kind(Enum):
 class Lane(Enum):
     """How often something is asked for; the value is the label."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and lanes are looked up at every poll
+
+    __hash__ = object.__hash__  # Enum's own is written in Python, and lanes are looked up at every poll
+
     FAST = "fast"
     STANDARD = "standard"
     SLOW = "slow"

@@ -6,6 +6,7 @@ generation grows with every change of what may be served.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from exporter.model import Snapshot
@@ -19,6 +20,8 @@ class Store:
         self.stale_policy = stale_policy
         self._parts: dict[str, dict[str, Snapshot]] = {name: {} for name in part_names}
         self._expired: set[tuple[str, str]] = set()
+        #: by part, a moment before which nothing of it expires
+        self._expires_after = dict.fromkeys(self._parts, 0.0)
 
     def put(self, snapshot: Snapshot) -> bool:
         """Keep it, unless a poll that began later has been stored already. Whether it was kept."""
@@ -27,6 +30,8 @@ class Store:
         if before is not None and before.began_at > snapshot.began_at:
             return False
         part[snapshot.addr] = snapshot
+        if snapshot.expires_at < self._expires_after[snapshot.part]:
+            self._expires_after[snapshot.part] = snapshot.expires_at
         self._expired.discard((snapshot.addr, snapshot.part))
         self.generation += 1
         return True
@@ -61,12 +66,12 @@ class Store:
 
     def expire(self, now: float) -> list[Snapshot]:
         """Mark what has outlived its time at `now` (monotonic), and return what was newly marked. A change like any other."""
-        fresh = [
-            snapshot
-            for name, part in self._parts.items()
-            for addr, snapshot in part.items()
-            if snapshot.expires_at <= now and (addr, name) not in self._expired
-        ]
+        fresh = []
+        for name, part in self._parts.items():
+            if now >= self._expires_after[name]:
+                kept = [snapshot for snapshot in part.values() if (snapshot.addr, name) not in self._expired]
+                fresh += [snapshot for snapshot in kept if snapshot.expires_at <= now]
+                self._expires_after[name] = min((snapshot.expires_at for snapshot in kept if snapshot.expires_at > now), default=math.inf)
         if fresh:
             self._expired.update((snapshot.addr, snapshot.part) for snapshot in fresh)
             self.generation += 1

@@ -6,6 +6,7 @@ The ages are not here: they are made when a page is served (see `exposition`).
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 
 from exporter import fastparse
@@ -74,6 +75,8 @@ _UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED = (
 _DOWN, _ERROR, _LAST_SUCCESS, _STALE, _POLLS, _FAILURES, _SKIPPED, _SUCCESS, _SUPPORTED = (
     _NUMBERS[family.name] for family in (DOWN, ERROR, LAST_SUCCESS, STALE, POLLS, FAILURES, SKIPPED, SUCCESS, SUPPORTED)
 )
+#: where the last families end, those of the collectors
+_TAIL_ENDS = struct.Struct(f"={len(FAMILIES) - _SUCCESS}i")
 _LANES = {lane: (lane.value,) for lane in Lane}
 
 
@@ -107,7 +110,8 @@ class Vitals:
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
-    _told: tuple[dict[str, tuple[bool, bool]], list[Sample]] | None = field(default=None, repr=False)
+    #: what is told of the collectors, and how they fared then: the same from poll to poll, nearly always
+    _tail: tuple[dict[str, tuple[bool, bool]], fastparse.Block] | None = field(default=None, repr=False)
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -125,10 +129,14 @@ class Vitals:
         """All series about the target, as the part's block. `labels` are the same object nearly every time."""
         if self._heads is None or self._heads[0] is not labels:
             self._heads = (labels, fastparse.Heads(part.rows, labels))
-        return self._heads[1].block(self._samples())
+            self._tail = None
+        heads = self._heads[1]
+        if self._tail is None or self._tail[0] != self.collectors:
+            self._tail = (dict(self.collectors), heads.block(self._collectors()))
+        return _joined(heads.block(self._samples()), self._tail[1])
 
     def _samples(self) -> list[Sample]:
-        """In the order of `FAMILIES`."""
+        """In the order of `FAMILIES`, all but those of the collectors."""
         lanes = [(_LANES[lane], count) for lane, count in self.lanes.items()]
         found: list[Sample] = []
         if self.up is not None:
@@ -151,12 +159,17 @@ class Vitals:
             found.append((_REFUSED, self.refused))
         if self.dropped:
             found.append((_DROPPED, self.dropped))
-        return found + self._collectors()
+        return found
 
     def _collectors(self) -> list[Sample]:
-        """The same from poll to poll, nearly always."""
-        if self._told is None or self._told[0] != self.collectors:
-            samples: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
-            samples += [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
-            self._told = (dict(self.collectors), samples)
-        return self._told[1]
+        """Those of the last families."""
+        samples: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
+        return samples + [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
+
+
+def _joined(body: fastparse.Block, tail: fastparse.Block) -> fastparse.Block:
+    """One block of two, of which the second has samples of the collectors' families alone."""
+    at = len(body.samples)
+    ends = _TAIL_ENDS.pack(*(at + end for end in _TAIL_ENDS.unpack(tail.offsets[-_TAIL_ENDS.size :])))
+    offsets = body.offsets[: -_TAIL_ENDS.size] + ends
+    return fastparse.Block(body.samples + tail.samples, offsets, body.series + tail.series, 0, ())

@@ -99,7 +99,8 @@ class Watch:
         max_age_s = pace.connection_max_age_s
         self._line = Line(target, dialer, gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end)
         self._scan_line = Line(target, dialer, scan_gate or gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end_scan)
-        self._polling: list[Part] = []
+        self._polling: tuple[Sequence[Lane], Sequence[Part]] = ((), ())
+        self._parts_of: dict[tuple[Lane, ...], Sequence[Part]] = {}
         self._ticks = 0
         self._lanes = [lane for lane in self.vitals.lanes if lane is not Lane.SCAN]
         self._due_at: dict[Lane, int] = {}
@@ -186,15 +187,18 @@ class Watch:
         except TimeoutError:
             pass
 
-    def _due_lanes(self) -> list[Lane]:
+    def _due_lanes(self) -> tuple[Lane, ...]:
         """Of the lanes but scan."""
         due_at = self._due_at
-        return [lane for lane in self._lanes if lane is Lane.FAST or self._ticks >= due_at.get(lane, 0)]
+        return tuple([lane for lane in self._lanes if lane is Lane.FAST or self._ticks >= due_at.get(lane, 0)])
 
     def _start(self) -> None:
         lanes = self._due_lanes()
-        self._polling = [part for part in self._parts if part.lane in lanes]
-        self._line.start(lambda wall, now: self._new_poll(self._polling, wall, now), self.pace.deadline_s)
+        parts = self._parts_of.get(lanes)
+        if parts is None:
+            parts = self._parts_of[lanes] = [part for part in self._parts if part.lane in lanes]
+        self._polling = (lanes, parts)
+        self._line.start(lambda wall, now: self._new_poll(parts, wall, now), self.pace.deadline_s)
 
     def _new_poll(self, parts: Sequence[Part], wall: float, now: float) -> Poll:
         return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn, self.target.db)
@@ -266,7 +270,7 @@ class Watch:
     # -- the ends of polls
 
     def _end(self, call: Call) -> None:
-        parts, self._polling = self._polling, []
+        (lanes, parts), self._polling = self._polling, ((), ())
         was_up = self.vitals.up
         duration_s = time.monotonic() - call.began_at
         if not isinstance(call.error, CancelledPollError):
@@ -275,10 +279,10 @@ class Watch:
             self.vitals.ping_s = self._line.ping_s
             self.vitals.duration_s = duration_s
             self._last_began_at = call.began_at
-            for lane in {part.lane for part in parts}:
+            for lane in lanes:
                 self.vitals.lanes[lane].polls += 1
             if call.error is None and call.poll is not None:
-                self._succeed(call, call.poll, parts)
+                self._succeed(call, call.poll, lanes, parts)
             else:
                 self._give_up(call.error or TargetError("a poll ended without a cause"))
             self._tell()
@@ -299,13 +303,13 @@ class Watch:
                 self._note_collector(part.name, error, supported=True)
         self._tell()
 
-    def _succeed(self, call: Call, poll: Poll, parts: Sequence[Part]) -> None:
+    def _succeed(self, call: Call, poll: Poll, lanes: Sequence[Lane], parts: Sequence[Part]) -> None:
         self.vitals.up = True
         self.vitals.reason = self.error_text = ""
         self._failures = 0
         self._retry_at = 0.0
         self._keep(call, poll, parts)
-        for lane in {part.lane for part in parts}:
+        for lane in lanes:
             self._due_at[lane] = self._next_turn(lane)
         facts = self.memory.facts
         if Note.DB_PENDING in self.notes and facts is not None and not facts.loading:
