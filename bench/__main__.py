@@ -1,35 +1,76 @@
-"""python -m bench [case …] [--quick] [--json]: figures with their goals."""
+"""python -m bench [case …]: figures with their goals, and pictures and a report of them with --out."""
 
 from __future__ import annotations
 
 import argparse
+import pathlib
+import shutil
 import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cases import parse, poll, serve, startup
 from bench.figures import as_json, as_table, machine
+from bench.report import write_report
+from bench.setup import GO_EXPORTER, Result, Setup
 
 CASES = {"parse": parse.run, "serve": serve.run, "poll": poll.run, "startup": startup.run}
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure redpoll against its goals, and against others.")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all if none is named")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean little, and are not judged")
+    parser.add_argument("--json", action="store_true", help="a list of objects with figure, value, goal, ok")
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="write report.md and the pictures into this folder")
+    parser.add_argument("--real", type=int, metavar="N", help="so many real redis-servers in place of the simulator")
+    parser.add_argument("--rival", metavar="PATH", help=f"a Go exporter's binary (default: {GO_EXPORTER}, where it is installed)")
+    return parser
+
+
+def _setup(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Setup:
+    if unknown := [case for case in arguments.cases if case not in CASES]:
+        parser.error(f"there is no case {unknown[0]!r}: take {', '.join(CASES)}")
+    if arguments.real is not None and arguments.real < 1:
+        parser.error(f"--real={arguments.real}: at least one server")
+    if arguments.rival is None:
+        return Setup(arguments.quick, arguments.real)
+    rival = shutil.which(arguments.rival)
+    if rival is None:
+        parser.error(f"--rival={arguments.rival}: that is no program")
+    return Setup(arguments.quick, arguments.real, rival)
+
+
+def _measure(cases: list[str], setup: Setup, silent: bool) -> dict[str, Result]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    results = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as progress:
+        task = progress.add_task("", total=len(cases))
+        for case in cases:
+
+            def note(text: str, case: str = case) -> None:
+                progress.update(task, description=f"{case}: {text}" if text else case)
+
+            note("")
+            results[case] = CASES[case](Setup(setup.quick, setup.real, setup.rival, note))
+            progress.advance(task)
+    return results
+
+
 def main() -> int:
     """0 if every goal was met, 1 if one was missed (never in a quick run, which measures too little to tell)."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure redpoll against its goals.")
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean little")
-    parser.add_argument("--json", action="store_true", help="a list of objects with figure, value, goal, ok")
+    parser = _parser()
     arguments = parser.parse_args()
-    unknown = [case for case in arguments.cases if case not in CASES]
-    if unknown:
-        parser.error(f"there is no case {unknown[0]!r}: take {', '.join(CASES)}")
-    figures = []
-    for case in arguments.cases or CASES:
-        if not arguments.json:
-            print(f"{case} …", file=sys.stderr, flush=True)
-        figures += CASES[case](arguments.quick)
+    setup = _setup(parser, arguments)
+    results = _measure(list(dict.fromkeys(arguments.cases)) or list(CASES), setup, arguments.json)
+    figures = [figure for result in results.values() for figure in result.figures]
     if arguments.json:
         print(as_json(figures))
     else:
         print(f"{machine()}\n\n{as_table(figures, not arguments.quick)}")
+    if arguments.out is not None:
+        print(f"\nreport: {write_report(arguments.out, results, setup)}", file=sys.stderr)
     return int(not arguments.quick and any(figure.ok is False for figure in figures))
 
 

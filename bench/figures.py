@@ -41,11 +41,15 @@ def as_json(figures: Sequence[Figure]) -> str:
     return json.dumps([asdict(figure) for figure in figures], indent=1, ensure_ascii=False)
 
 
+def verdict(figure: Figure, judged: bool = True) -> str:
+    """A missed goal is marked, not hidden."""
+    return {True: "ok", False: "MISSED", None: ""}[figure.ok if judged else None]
+
+
 def as_table(figures: Sequence[Figure], judged: bool = True) -> str:
-    """One line a figure; a goal that was missed is marked, not hidden, unless the figures are not to be judged."""
+    """One line a figure, unless they are not to be judged with a verdict."""
     rows = [("figure", "value", "goal", "", "")]
     for each in figures:
-        verdict = {True: "ok", False: "MISSED", None: ""}[each.ok if judged else None]
-        rows.append((each.figure, f"{each.value:,.6g} {each.unit}".strip(), each.goal, verdict, each.detail))
+        rows.append((each.figure, f"{each.value:,.6g} {each.unit}".strip(), each.goal, verdict(each, judged), each.detail))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)) + "  " + row[4] for row in rows)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from bench.__main__ import CASES
+from bench.charts import Chart, distribution
 from bench.figures import Figure, as_table, at_least, at_most, plain
+from bench.report import write_report
+from bench.setup import Result, Setup
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -31,6 +35,34 @@ def test_an_unknown_case_is_named() -> None:
     done = subprocess.run([sys.executable, "-m", "bench", "speed"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "there is no case 'speed'" in done.stderr
+
+
+def test_the_report_has_tables_and_pictures(tmp_path: Path) -> None:
+    chart = Chart("ages", "How old values are", "seconds", "part", {"ours": distribution([3, 1, 2]), "a rival": [(5, 1)]})
+    result = Result([at_most("a | b", 3, 2, "ms", "of 7"), plain("c", 1.5)], [chart])
+    report = write_report(tmp_path / "new" / "folder", {"freshness": result}, Setup())
+    text = report.read_text()
+    assert "| a \\| b | 3 ms | ≤ 2 | MISSED | of 7 |" in text
+    assert "![How old values are](ages.png)" in text
+    assert report.with_name("ages.png").read_bytes().startswith(b"\x89PNG")
+    assert "How old values are" in report.with_name("ages.svg").read_text()
+
+
+def test_a_smoke_run_is_not_judged_in_the_report_either(tmp_path: Path) -> None:
+    text = write_report(tmp_path, {"parse": Result([at_most("a", 3, 2)])}, Setup(quick=True)).read_text()
+    assert "MISSED" not in text
+    assert "smoke run" in text
+
+
+def test_a_distribution_rises_to_one() -> None:
+    assert distribution([3, 1, 2, 2]) == [(1, 0.25), (2, 0.5), (2, 0.75), (3, 1.0)]
+
+
+@pytest.mark.parametrize(("argv", "told"), [(["--rival=/nowhere/exporter"], "that is no program"), (["--real=0"], "at least one server")])
+def test_a_wrong_option_is_named(argv: list[str], told: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "bench", "parse", *argv], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def test_a_missed_goal_is_shown() -> None:

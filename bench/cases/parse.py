@@ -10,6 +10,7 @@ from redis._parsers.helpers import parse_info
 from bench.figures import Figure, at_least, at_most, plain
 from bench.fleet import part_of, recorded
 from bench.measure import least_us, newline_scan_us
+from bench.setup import Result, Setup
 from exporter import fastparse
 from exporter.catalog import Part, hidden_families, make_part
 from exporter.commandline import parse
@@ -20,8 +21,8 @@ SHORT = b'addr="redis://10.0.0.1:6379"'
 LONG = b'addr="redis://10.20.30.40:6379",alias="orders-main"'
 
 
-def run(quick: bool) -> list[Figure]:
-    times, rounds = (20, 3) if quick else (300, 25)
+def run(setup: Setup) -> Result:
+    times, rounds = (20, 3) if setup.quick else (300, 25)
     default = recorded("redis-7.0.15", "info_default.txt")
     everything = recorded("redis-7.0.15", "info_all.txt")
     aliases = hidden_families(REGISTRY, parse(["--handbook-names=none"], {}).metrics, {})
@@ -50,7 +51,7 @@ def run(quick: bool) -> list[Figure]:
         at_most("INFO all with everything: a sample", full_us * 1000 / full_series, 30, "ns", f"{full_us:.1f} µs, {full_series} samples"),
         plain("INFO all: scan, a sample", scan_us * 1000 / full_series, "ns"),
     ]
-    return figures + _rivals(info, default, 1 if quick else 20, rounds)
+    return Result(figures + _rivals(info, default, 1 if setup.quick else 20, rounds))
 
 
 def _everything(hidden: frozenset[str]) -> Part:

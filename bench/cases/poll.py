@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 
-from bench.figures import Figure, at_most, plain
+from bench.figures import at_most, plain
 from bench.process import exporter, scrape, total, usage
 from bench.servers import free_ports, redis_servers
+from bench.setup import Result, Setup
 
 
-def run(quick: bool) -> list[Figure]:
-    servers, interval_s, rounds, intervals = (10, 1, 1, 2) if quick else (300, 5, 3, 4)
+def run(setup: Setup) -> Result:
+    servers, interval_s, rounds, intervals = (10, 1, 1, 2) if setup.quick else (300, 5, 3, 4)
     with redis_servers(servers) as ports:
         addresses = ",".join(f"redis://127.0.0.1:{port}" for port in ports)
         [port] = free_ports(1)
@@ -18,10 +19,12 @@ def run(quick: bool) -> list[Figure]:
             time.sleep(interval_s)  # past the first round
             rows = [_measure(port, process.pid, intervals * interval_s) for _ in range(rounds)]
     cpu_us, switches, polls = sorted(rows)[len(rows) // 2]
-    return [
-        at_most("CPU of one poll", cpu_us, 150, "µs", f"{servers} servers every {interval_s} s, {polls:.0f} polls, median of {rounds}"),
-        plain("voluntary context switches of one poll", switches),
-    ]
+    return Result(
+        [
+            at_most("CPU of one poll", cpu_us, 150, "µs", f"{servers} servers every {interval_s} s, {polls:.0f} polls, median of {rounds}"),
+            plain("voluntary context switches of one poll", switches),
+        ]
+    )
 
 
 def _measure(port: int, pid: int, seconds: float) -> tuple[float, float, float]:

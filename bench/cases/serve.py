@@ -9,6 +9,7 @@ import time
 from bench.figures import Figure, at_most, plain
 from bench.fleet import RecordedFleet, recorded_fleet
 from bench.measure import copy_us, percentile
+from bench.setup import Result, Setup
 from exporter import fastparse
 from exporter.exposition import PIECE_BYTES, Draft, Exposition, Origin
 from exporter.pages import Pages
@@ -16,13 +17,13 @@ from exporter.pages import Pages
 TICK_S = 0.001
 
 
-def run(quick: bool) -> list[Figure]:
-    targets, rounds = (20, 3) if quick else (500, 20)
+def run(setup: Setup) -> Result:
+    targets, rounds = (20, 3) if setup.quick else (500, 20)
     figures: list[Figure] = []
     for what, with_commands, count in (("default INFO", False, targets), ("with statistics of 25 commands", True, targets)):
         fleet = recorded_fleet(count, with_commands)
         figures += asyncio.run(_measure(f"{count} targets, {what}", fleet, rounds))
-    return figures
+    return Result(figures)
 
 
 async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 
-from bench.figures import Figure, at_most, plain
+from bench.figures import at_most, plain
 from bench.process import exporter, scrape, total, usage
 from bench.servers import free_ports, redis_servers
+from bench.setup import Result, Setup
 
 DATABASES = 10
 
 
-def run(quick: bool) -> list[Figure]:
-    servers, rounds = (2, 1) if quick else (50, 3)
+def run(setup: Setup) -> Result:
+    servers, rounds = (2, 1) if setup.quick else (50, 3)
     with redis_servers(servers) as ports:
         addresses = [f"redis://127.0.0.1:{port}/{db}" for port in ports for db in range(DATABASES)]
         rows = [_start(addresses) for _ in range(rounds)]
     seconds, page_bytes, rss_bytes = sorted(rows)[len(rows) // 2]
     detail = f"{len(addresses)} targets on {servers} servers, a page of {page_bytes / 1e6:.1f} MB, median of {rounds}"
-    return [
-        at_most("start to a page with every target", seconds, 3, "s", detail),
-        plain("resident memory then", rss_bytes / 1e6, "MB"),
-    ]
+    return Result(
+        [
+            at_most("start to a page with every target", seconds, 3, "s", detail),
+            plain("resident memory then", rss_bytes / 1e6, "MB"),
+        ]
+    )
 
 
 def _start(addresses: list[str]) -> tuple[float, int, int]:
