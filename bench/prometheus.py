@@ -1,0 +1,76 @@
+"""A real Prometheus on loopback that scrapes one page, and what it stored."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.listening import wait_listening
+from bench.servers import free_ports
+
+#: Debian's name for it
+PROMETHEUS = "prometheus"
+
+_CONFIG = """\
+global: {{scrape_interval: {interval_s:g}s, scrape_timeout: {interval_s:g}s}}
+scrape_configs:
+  - job_name: redis
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The samples of one series: seconds of the scrape, and value."""
+
+    labels: dict[str, str]
+    samples: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    port: int
+    pid: int
+
+    def raw(self, selector: str, seconds: float) -> list[Stored]:
+        """The samples of the last so many seconds as they were stored, at the times that Prometheus gave them."""
+        query = urllib.parse.urlencode({"query": f"{selector}[{round(seconds * 1000)}ms]"})
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=60) as response:
+            answer = json.load(response)
+        return [Stored(each["metric"], [(at, float(value)) for at, value in each["values"]]) for each in answer["data"]["result"]]
+
+
+@contextlib.contextmanager
+def prometheus(exporter_port: int, interval_s: float) -> Iterator[Prometheus]:
+    """Prometheus with one job: `/metrics` of the exporter's port. Everything it scrapes is stored, in a folder that ends with it."""
+    path = shutil.which(PROMETHEUS)
+    if path is None:
+        raise SystemExit(f"bench: there is no {PROMETHEUS} on the PATH: apt-get install prometheus")
+    [port] = free_ports(1)
+    with tempfile.TemporaryDirectory(prefix="bench-prometheus-", ignore_cleanup_errors=True) as folder:
+        config = pathlib.Path(folder, "prometheus.yml")
+        config.write_text(_CONFIG.format(interval_s=interval_s, port=exporter_port))
+        process = subprocess.Popen(
+            [
+                path,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=error",
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            wait_listening(port, process, "Prometheus")
+            yield Prometheus(port, process.pid)
+        finally:
+            process.kill()
+            process.wait()
