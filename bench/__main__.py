@@ -10,12 +10,20 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cases import parse, poll, redis_cost, serve, startup
+from bench.cases import freshness, parse, poll, redis_cost, serve, sidecar, startup
 from bench.figures import as_json, as_table, machine
 from bench.report import write_report
 from bench.setup import GO_EXPORTER, Result, Setup
 
-CASES = {"parse": parse.run, "serve": serve.run, "poll": poll.run, "startup": startup.run, "redis-cost": redis_cost.run}
+CASES = {
+    "parse": parse.run,
+    "serve": serve.run,
+    "poll": poll.run,
+    "startup": startup.run,
+    "redis-cost": redis_cost.run,
+    "freshness": freshness.run,
+    "sidecar": sidecar.run,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
