@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from bench.charts import Chart, distribution
 from bench.figures import Figure, at_most, plain
-from bench.load import SteadyLoad, steady_load
+from bench.load import BEAT_S, SteadyLoad, steady_load
 from bench.measure import percentile
 from bench.process import exporter
 from bench.prometheus import Prometheus, prometheus
@@ -44,7 +44,7 @@ DEFAULT, OFF = "default", "--poll.align=off"
 
 @dataclass(frozen=True)
 class Plan:
-    """`window` scrapes make one rate. `settle_s` passes first, so that Prometheus has met every series."""
+    """`window` scrapes make one rate. After its first scrape Prometheus has `settle_s` to get over having met every series."""
 
     servers: int
     databases: int
@@ -71,7 +71,7 @@ class Seen:
 
 
 def run(setup: Setup) -> Result:
-    smoke, full = Plan(2, 2, 1, 4, {DEFAULT: 4, OFF: 2.5}, window=1), Plan(setup.real or 50, 10, 5, 30, {DEFAULT: 600, OFF: 120})
+    smoke, full = Plan(2, 2, 1, 0.5, {DEFAULT: 3.2, OFF: 2.2}, window=1), Plan(setup.real or 50, 10, 5, 30, {DEFAULT: 600, OFF: 120})
     plan = smoke if setup.quick else full
     seen = {}
     with redis_servers(plan.servers) as ports, steady_load(ports) as load:
@@ -88,10 +88,10 @@ def _watch(ports: list[int], load: SteadyLoad, plan: Plan, mode: str) -> Seen:
     [port] = free_ports(1)
     flags = [f"--poll.interval={plan.interval_s:g}s", *([mode] if mode == OFF else [])]
     with exporter(port, flags, {"REDIS_ADDR": ",".join(addresses)}), prometheus(port, plan.interval_s) as server:
-        time.sleep(plan.settle_s)
-        time.sleep(plan.watch_s[mode])
+        server.wait_scraped()
+        time.sleep(plan.settle_s + plan.watch_s[mode])
         seen = _seen(server, load, plan, plan.watch_s[mode])
-    if len(seen.ages_s) < len(addresses):
+    if len(seen.ages_s) < len(addresses) or not seen.errors:
         raise SystemExit(f"bench: Prometheus stored {len(seen.ages_s)} ages of {len(addresses)} targets in {plan.watch_s[mode]:g} s")
     return seen
 
@@ -100,6 +100,7 @@ def _seen(server: Prometheus, load: SteadyLoad, plan: Plan, seconds: float) -> S
     polled = {each.labels["addr"]: dict(each.samples) for each in server.raw(LAST_SUCCESS, seconds)}
     counted = {each.labels["addr"]: each.samples for each in server.raw(COUNTER, seconds)}
     ages_s = [age for each in server.raw(AGE, seconds) for _, age in each.samples]
+    time.sleep(4 * BEAT_S)  # the load's account goes past the newest scrape
     repeated, pairs = 0, 0
     errors: list[float] = []
     errors_by_polls: list[float] = []
