@@ -28,6 +28,10 @@ scrape_configs:
 """
 
 
+def installed() -> bool:
+    return shutil.which(PROMETHEUS) is not None
+
+
 @dataclass(frozen=True)
 class Stored:
     """The samples of one series: seconds of the scrape, and value."""
@@ -60,16 +64,13 @@ class Prometheus:
 @contextlib.contextmanager
 def prometheus(exporter_port: int, interval_s: float) -> Iterator[Prometheus]:
     """Prometheus with one job: `/metrics` of the exporter's port. Everything it scrapes is stored, in a folder that ends with it."""
-    path = shutil.which(PROMETHEUS)
-    if path is None:
-        raise SystemExit(f"bench: there is no {PROMETHEUS} on the PATH: apt-get install prometheus")
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="bench-prometheus-", ignore_cleanup_errors=True) as folder:
         config = pathlib.Path(folder, "prometheus.yml")
         config.write_text(_CONFIG.format(interval_s=interval_s, port=exporter_port))
         process = subprocess.Popen(
             [
-                path,
+                PROMETHEUS,
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder}/data",
                 f"--web.listen-address=127.0.0.1:{port}",

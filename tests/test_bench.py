@@ -16,7 +16,7 @@ from bench.report import write_report
 from bench.setup import Result, Setup
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.prometheus) if case == "freshness" else case for case in CASES])
 def test_a_case_prints_its_figures_with_goals(case: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", case, "--quick", "--json"], capture_output=True, text=True, timeout=100, check=False

@@ -13,13 +13,14 @@ Polls are timed by when scrapes come (`--poll.align=auto`, the default), and for
   make of a rate, and includes up to 0.25 % for the packets.
 - Beside it the same with another truth: the growth over the time between the two polls, by the samples' own timestamps.
 
-A full run takes 14 minutes.
+Without a Prometheus there are no figures. A full run takes 14 minutes.
 """
 
 from __future__ import annotations
 
 import itertools
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,9 @@ from bench.figures import Figure, at_most, plain
 from bench.load import BEAT_S, SteadyLoad, steady_load
 from bench.measure import percentile
 from bench.process import exporter
-from bench.prometheus import Prometheus, prometheus
+from bench.prometheus import PROMETHEUS, Prometheus, installed, prometheus
 from bench.servers import free_ports, redis_servers
 from bench.setup import Result, Setup
-from exporter.options import OPTIONS
 
 AGE = 'redis_exporter_snapshot_age_seconds{lane="fast"}'
 LAST_SUCCESS = 'redis_exporter_snapshot_last_success_timestamp_seconds{lane="fast"}'
@@ -71,14 +71,17 @@ class Seen:
 
 
 def run(setup: Setup) -> Result:
+    if not installed():
+        print(f"bench: freshness is left out: there is no {PROMETHEUS} on the PATH (apt-get install prometheus)", file=sys.stderr)
+        return Result([])
     smoke, full = Plan(2, 2, 1, 0.5, {DEFAULT: 3.2, OFF: 2.2}, window=1), Plan(setup.real or 50, 10, 5, 30, {DEFAULT: 600, OFF: 120})
     plan = smoke if setup.quick else full
     seen = {}
     with redis_servers(plan.servers) as ports, steady_load(ports) as load:
-        for mode in (DEFAULT, OFF) if any(option.flag == "poll.align" for option in OPTIONS) else (DEFAULT,):
+        for mode in (DEFAULT, OFF):
             setup.note(f"{mode}, {plan.watch_s[mode]:g} s")
             seen[mode] = _watch(ports, load, plan, mode)
-    figures = [*_judged(seen[DEFAULT], plan), *(_beside(seen[OFF], plan) if OFF in seen else [])]
+    figures = [*_judged(seen[DEFAULT], plan), *_beside(seen[OFF], plan)]
     ages = {mode: distribution(of.ages_s) for mode, of in seen.items()}
     return Result(figures, [Chart("freshness-ages", "Age of the fast lane's values at the scrape", "seconds", "part of the samples", ages)])
 
