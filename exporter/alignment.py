@@ -6,17 +6,20 @@ when the scraper comes who would find the oldest values otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from exporter.cadence import Rhythm, intervals_in, meeting
+from exporter.cadence import Rhythm, ages_s, intervals_in, meeting
 from exporter.exposition import Selection
 
 #: what the targets of a burst take, and its last polls
 TARGET_S, LAST_POLLS_S = 0.0002, 0.03
 #: a burst that takes a larger part of the interval is none
 WINDOW_PART = 0.25
+
+#: of a scraper's name as a label's value
+NAME_MAX = 120
 
 #: the pages that show a target, of those whose readers have a rhythm
 Group = tuple[Selection, ...]
@@ -70,5 +73,32 @@ class Alignment:
         every = min(intervals_in(rhythm, interval_s) for rhythm in rhythms if intervals_in(rhythm, interval_s)) if self._follow else 1
         return Burst(met_at - self._lead_s() - window_s, every, met_at)
 
+    def periods_s(self) -> dict[str, float]:
+        """How often each scraper comes that has a rhythm, the shortest of several that look alike."""
+        return {who: min(rhythm.period_s for rhythm in rhythms) for _, who, rhythms in self._scrapers()}
+
+    def ages_s(self, bursts: Iterable[tuple[Group, float, Burst]]) -> dict[str, float]:
+        """How old the oldest values will be that each scraper finds, by the bursts of groups at intervals in seconds."""
+        ages: dict[str, float] = {}
+        for group, interval_s, burst in bursts:
+            for selection, who, rhythms in self._scrapers():
+                if selection in group:
+                    moments = [rhythm.at for rhythm in rhythms]
+                    ages[who] = max(ages.get(who, 0.0), *ages_s(moments, burst.begins_at, interval_s * burst.every))
+        return ages
+
+    def _scrapers(self) -> Iterator[tuple[Selection, str, Sequence[Rhythm]]]:
+        for selection, readers in self._rhythms.items():
+            for reader, rhythms in readers.items():
+                yield selection, _name(reader, selection), rhythms
+
     def _of(self, group: Iterable[Selection]) -> list[Rhythm]:
         return list(chain.from_iterable(chain.from_iterable(self._rhythms.get(selection, {}).values()) for selection in group))
+
+
+def _name(reader: Hashable, selection: Selection) -> str:
+    """A scraper as a label's value: its address and program, and the page it asks for."""
+    words = [str(word) for word in (reader if isinstance(reader, tuple) else (reader,)) if word]
+    page = {"part": selection.shard and "{}/{}".format(*selection.shard), "group": selection.group, "name[]": selection.names and "…"}
+    words += [f"{name}={text}" for name, text in page.items() if text]
+    return " ".join(words)[:NAME_MAX]

@@ -134,6 +134,16 @@ class App:
         selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
         selfmetrics.read("page_age_seconds", "Age of the newest page of everything when the next one was begun.", self._page_age_s)
         selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
+        selfmetrics.read("targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step)
+        selfmetrics.read_labelled(
+            "scraper_interval_seconds", "How often a scraper comes, as learnt from its requests.", "scraper", self.alignment.periods_s
+        )
+        selfmetrics.read_labelled(
+            "scraper_expected_age_seconds",
+            "How old the oldest values will be that a scraper finds, of targets that are polled in step.",
+            "scraper",
+            self.schedule.expected_ages_s,
+        )
         running = {part.lane for part in self._parts}
         selfmetrics.read_labelled(
             "lane_interval_seconds",

@@ -160,6 +160,12 @@ class Schedule:
         """How many targets are polled in step with a scraper."""
         return sum(len(each.watches) for each in self._rounds.values() if each.burst is not None)
 
+    def expected_ages_s(self) -> Mapping[str, float]:
+        """By scraper: how old the oldest values will be that it finds, of those that are polled in step."""
+        if self._alignment is None:
+            return {}
+        return self._alignment.ages_s((each.group, each.interval_s, each.burst) for each in self._rounds.values() if each.burst is not None)
+
     # -- rounds
 
     def _join(self, watch: Watch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.alignment import LAST_POLLS_S, TARGET_S, WINDOW_PART, Alignment
+from exporter.alignment import LAST_POLLS_S, NAME_MAX, TARGET_S, WINDOW_PART, Alignment
 from exporter.cadence import Rhythm
 from exporter.exposition import WHOLE, Selection
 
@@ -18,7 +18,7 @@ def shows(selection: Selection, addr: str) -> bool:
     return selection == WHOLE or addr.startswith(selection.group or "-")
 
 
-def aligned(rhythms: dict[Selection, dict[str, list[Rhythm]]], **settings: Any) -> Alignment:
+def aligned(rhythms: dict[Selection, dict[Any, list[Rhythm]]], **settings: Any) -> Alignment:
     alignment = Alignment(lambda now: dict(rhythms), shows, lambda: LEAD_S, **settings)
     alignment.update(0.0)
     return alignment
@@ -34,12 +34,32 @@ class TestGroups:
         assert aligned({}).group_of("blue-1") == ()
 
     def test_who_asks_is_looked_at_again(self) -> None:
-        rhythms: dict[Selection, dict[str, list[Rhythm]]] = {}
+        rhythms: dict[Selection, dict[Any, list[Rhythm]]] = {}
         alignment = aligned(rhythms)
         rhythms[BLUE] = {"p": [Rhythm(0, 5)]}
         assert alignment.group_of("blue-1") == ()
         assert alignment.update(1.0) == {BLUE}
         assert alignment.group_of("blue-1") == (BLUE,)
+
+
+class TestWhatWasLearnt:
+    def test_is_told_by_scraper(self) -> None:
+        prometheus, other = ("10.0.0.1", "Prometheus/3.5"), ("10.0.0.2", None)
+        alignment = aligned(
+            {WHOLE: {prometheus: [Rhythm(100, 5)]}, Selection(shard=(3, 20), group="blue"): {other: [Rhythm(2, 15), Rhythm(1, 10)]}}
+        )
+        assert alignment.periods_s() == {"10.0.0.1 Prometheus/3.5": 5, "10.0.0.2 part=3/20 group=blue": 10}
+
+    def test_and_how_old_the_values_will_be_that_it_finds(self) -> None:
+        alignment = aligned({WHOLE: {"p": [Rhythm(100, 5)], "q": [Rhythm(102, 5)]}, BLUE: {"r": [Rhythm(100, 5)]}})
+        burst = alignment.burst((WHOLE,), 5, 500)
+        assert burst is not None
+        ahead_s = 100 - burst.begins_at
+        assert alignment.ages_s([((WHOLE,), 5, burst)]) == {"p": pytest.approx(ahead_s), "q": pytest.approx(2 + ahead_s)}
+
+    def test_a_name_is_not_as_long_as_anybody_likes(self) -> None:
+        [name] = aligned({WHOLE: {("10.0.0.1", "x" * 1000): [Rhythm(100, 5)]}}).periods_s()
+        assert len(name) == NAME_MAX
 
 
 class TestBurst:
