@@ -95,8 +95,9 @@ class Heads:
     for a Writer."""
 
     def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None: ...
-    def block(self, samples: Sequence[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
-        """((family, label values), value) in the order of the families; of the same labels the first counts."""
+    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
+        """((family, label values), value) in the order of the families; of the same labels the first counts. Quickest if the
+        (family, label values) are the same objects as before."""
 
 class Assembler:
     """Puts a page together, family by family.

@@ -1567,16 +1567,28 @@ cdef void take_subs(Pattern *pattern, const char *p, const char *end, Text *valu
 # Writing from Python
 
 cdef class Heads:
+    """Whoever writes the same series again and again names them by the same objects: nothing is looked up then."""
     cdef object _families
     cdef Labels _labels
     cdef int _label_max
     cdef dict _known            # (family, label values) → all of the line before its value
+    # of the newest samples, if none came twice:
+    cdef list _keys
+    cdef list _texts            # of their values, where those are no integers
+    cdef bytes _heads           # one after another
+    cdef int32_t *_rows         # for each: where its head ends, and its family
+    cdef double *_values        # what the texts are of
 
     def __cinit__(self, families, Labels labels not None, int label_max=1024):
         self._families = families
         self._labels = labels
         self._label_max = label_max
         self._known = {}
+        self._keys = []
+
+    def __dealloc__(self):
+        PyMem_RawFree(self._rows)
+        PyMem_RawFree(self._values)
 
     cdef bytes _learn(self, tuple key):
         writer = Writer(self._families, self._labels, self._label_max)
@@ -1585,36 +1597,84 @@ cdef class Heads:
         self._known[key] = head
         return head
 
-    def block(self, samples):
-        cdef int n = len(self._families), family = 0, next_family
+    cdef list _distinct(self, samples):
+        """Those of the samples that count. The memo is of them from now on."""
+        cdef list counted = [], heads = []
+        cdef set seen = set()
+        cdef Py_ssize_t n, i, end = 0
+        cdef int family = 0, room = len(self._families)
+        cdef bytes head
+        cdef tuple key
+        for sample in samples:
+            key = sample[0]
+            if key not in seen:
+                seen.add(key)
+                counted.append(sample)
+                if not family <= <int>key[0] < room:
+                    raise ValueError("samples come in the order of their families")
+                family = key[0]
+        n = len(counted)
+        self._keys = []
+        PyMem_RawFree(self._rows)
+        PyMem_RawFree(self._values)
+        self._values = NULL
+        self._rows = <int32_t *>PyMem_RawMalloc((2 * n + 1) * sizeof(int32_t))
+        self._values = <double *>PyMem_RawMalloc((n + 1) * sizeof(double))
+        if self._rows == NULL or self._values == NULL:
+            raise MemoryError
+        for i in range(n):
+            key = counted[i][0]
+            head = <bytes>self._known.get(key)
+            if head is None:
+                head = self._learn(key)
+            heads.append(head)
+            end += PyBytes_GET_SIZE(head)
+            self._rows[2 * i] = <int32_t>end
+            self._rows[2 * i + 1] = key[0]
+        self._heads = b"".join(heads)
+        self._texts = [None] * n
+        self._keys = [sample[0] for sample in counted]
+        return counted
+
+    cdef bint _is_known(self, list samples):
+        cdef Py_ssize_t i, n = len(self._keys)
+        if len(samples) != n:
+            return False
+        for i in range(n):
+            if (<tuple>samples[i])[0] is not self._keys[i]:
+                return False
+        return True
+
+    def block(self, list samples not None):
+        cdef int n = len(self._families), family = 0
         cdef Buffer out
         cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
         cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
-        cdef tuple key
-        cdef bytes head, text
-        cdef set seen = set()
+        cdef const char *heads
+        cdef Py_ssize_t i
+        cdef int32_t begin = 0
+        cdef bytes text
+        cdef list counted = samples if self._is_known(samples) else self._distinct(samples)
         memset(&out, 0, sizeof(Buffer))
         ends[0] = 0
+        heads = PyBytes_AS_STRING(self._heads) if counted else NULL
         try:
-            for key, value in samples:
-                if key in seen:
-                    continue
-                seen.add(key)
-                head = <bytes>self._known.get(key)
-                if head is None:
-                    head = self._learn(key)
-                next_family = key[0]
-                if next_family < family:
-                    raise ValueError("samples come in the order of their families")
-                while family < next_family:
+            for i in range(len(counted)):
+                while family < self._rows[2 * i + 1]:
                     family += 1
                     ends[family] = <int32_t>out.n
-                if append(&out, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head)) < 0 or reserve(&out, 32) < 0:
+                if append(&out, heads + begin, self._rows[2 * i] - begin) < 0 or reserve(&out, 32) < 0:
                     raise MemoryError
+                begin = self._rows[2 * i]
+                value = (<tuple>counted[i])[1]
                 if type(value) is int and -(1 << 62) < value < 1 << 62:
                     out.n = write_int(out.p + out.n, value) - out.p
                 else:
-                    text = format_value(value)
+                    text = <bytes>self._texts[i]
+                    if text is None or type(value) is not float or <double>value != self._values[i]:
+                        text = format_value(value)
+                        self._texts[i] = text if type(value) is float else None
+                        self._values[i] = <double>value if type(value) is float else 0
                     if append(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:
                         raise MemoryError
                 if append(&out, b"\n", 1) < 0:
@@ -1622,7 +1682,7 @@ cdef class Heads:
             while family < n:
                 family += 1
                 ends[family] = <int32_t>out.n
-            return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(seen), 0, ())
+            return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(counted), 0, ())
         finally:
             release(&out)
 

@@ -458,7 +458,7 @@ class Heads:
         self._labels = labels
         self._label_max = label_max
 
-    def block(self, samples: Sequence[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
+    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
         writer = Writer(self._families, self._labels, self._label_max)
         before = 0
         for (family, values), value in samples:

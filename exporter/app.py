@@ -16,6 +16,7 @@ import uvloop
 from aiohttp import web
 
 from exporter import __version__, fastparse
+from exporter.alignment import Alignment
 from exporter.catalog import Catalog, hidden_families, is_denied, is_shown, make_part
 from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
@@ -85,12 +86,14 @@ class App:
             only_redis=metrics.redis_only_metrics,
             runtime=metrics.include_go_runtime_metrics,
         )
-        self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed)
+        self.exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
+        self.pages = Pages(self.exposition, options.web.page_min_interval_s, self._note_page, lambda: self._gate.inside == 0)
+        self.alignment = Alignment(self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow)
+        aligned = self.alignment if options.poll.align == "auto" else None
+        self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed, aligned)
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight)
         self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
-        self.exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
-        self.pages = Pages(self.exposition, options.web.page_min_interval_s, options.poll.interval_s, self._note_page)
         self._lanes = lanes(options.poll)
         self._dialer = self._make_dialer()
         self._passwords = PasswordFile(options.redis.password_file) if options.redis.password_file else None
@@ -131,6 +134,16 @@ class App:
         selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
         selfmetrics.read("page_age_seconds", "Age of the newest page of everything when the next one was begun.", self._page_age_s)
         selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
+        selfmetrics.read("targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step)
+        selfmetrics.read_labelled(
+            "scraper_interval_seconds", "How often a scraper comes, as learnt from its requests.", "scraper", self.alignment.periods_s
+        )
+        selfmetrics.read_labelled(
+            "scraper_expected_age_seconds",
+            "How old the oldest values will be that a scraper finds, of targets that are polled in step.",
+            "scraper",
+            self.schedule.expected_ages_s,
+        )
         running = {part.lane for part in self._parts}
         selfmetrics.read_labelled(
             "lane_interval_seconds",

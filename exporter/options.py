@@ -104,6 +104,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("poll.slow-interval", LANE_INTERVAL, "60s", "poll", "slow_interval_s",
            "The same for the slow lane: configuration, clients, histograms; a whole multiple of the fast one."),
     Option("poll.scan-interval", LANE_INTERVAL, "5m", "poll", "scan_interval_s", "The same for all that needs SCAN."),
+    Option("poll.align", choice("auto", "off"), "auto", "poll", "align",
+           "Learn when scrapers come, and poll just before: auto, or off for polls that are spread over the interval."),
+    Option("poll.follow", BOOL, "false", "poll", "follow", "Poll no more often than scrapers come that are slower than the interval."),
     Option("poll.max-in-flight", COUNT, "256", "poll", "max_in_flight", "How many polls may be under way at once, all servers together."),
     Option("poll.max-backoff", INTERVAL, "30s", "poll", "max_backoff_s", "Longest pause before a server that is down is tried again."),
     Option("max-age", DURATION_OR_ZERO, "0s", "poll", "max_age_s",
@@ -245,6 +248,8 @@ class PollOptions:
     standard_interval_s: float
     slow_interval_s: float
     scan_interval_s: float
+    align: str
+    follow: bool
     max_in_flight: int
     max_backoff_s: float
     max_age_s: float

@@ -36,10 +36,10 @@ class Pace:
     def lane_interval_s(self, lane: Lane) -> float:
         return self.interval_s * self.every[lane]
 
-    def expiry_s(self, lane: Lane) -> float:
-        """How long after its poll began a snapshot may be served."""
+    def expiry_s(self, lane: Lane, intervals: int = 1) -> float:
+        """How long after its poll began a snapshot may be served, with turns so many intervals apart."""
         deadline_s = self.scan_deadline_s if lane is Lane.SCAN else self.deadline_s
-        return self.max_age_s or 3 * self.lane_interval_s(lane) + deadline_s
+        return self.max_age_s or 3 * max(self.lane_interval_s(lane), intervals * self.interval_s) + deadline_s
 
     def backoff_s(self, failures: int) -> float:
         """How long to leave a target alone after so many failures in a row: not at all after the first, then less than

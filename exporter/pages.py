@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from exporter.cadence import Cadence, Rhythm
 from exporter.exposition import WHOLE, Draft, Exposition, Page, Selection
 from exporter.model import Snapshot
 
@@ -20,22 +21,30 @@ PAGES_MAX, TARGET_PAGES_MAX, READERS_MAX = 64, 64, 16
 GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
 #: a page is kept up for so many of its readers' intervals
 ASKED_GAPS = 3
-#: a page is begun so long before it is expected to be asked for, and three times what the last one took
-LEAD_S = 0.05
+#: a page is begun so long before it is expected to be asked for, and some times what the last one took: as soon as no poll
+#: is under way, from the first to the last of these leads
+FIRST_LEAD_S, FIRST_LEAD_BUILDS = 0.05, 3
+LAST_LEAD_S, LAST_LEAD_BUILDS = 0.02, 2
+QUIET_LOOK_S = 0.005
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """One who asks for a page, and how often. Two gaps are kept, and expected in turn: so one who comes in pairs (or two
-    who look like one) is expected as he comes, and not at the shorter gap all the time."""
+    """One who asks for a page, and how often: in a rhythm, or else by his last gaps. Two of those are kept, and expected in
+    turn: so one who comes in pairs is expected as he comes, and not at the shorter gap all the time."""
 
     asked_at: float
     gap_s: float = GAP_DEFAULT_S
     gap_before_s: float = GAP_DEFAULT_S
+    cadence: Cadence = field(default_factory=Cadence)
+
+    def __post_init__(self) -> None:
+        self.cadence.arrive(self.asked_at)
 
     def ask(self, now: float) -> None:
+        self.cadence.arrive(now)
         self.gap_before_s = self.gap_s
         self.gap_s = min(max(now - self.asked_at, GAP_MIN_S), GAP_MAX_S)
         self.asked_at = now
@@ -45,6 +54,8 @@ class _Reader:
 
     def expected_after(self, moment: float) -> float:
         """When he comes next, after `moment`."""
+        if self.cadence.rhythms:
+            return min(rhythm.next_after(moment) for rhythm in self.cadence.rhythms)
         both_s = self.gap_before_s + self.gap_s
         begun = self.asked_at + int((moment - self.asked_at) / both_s) * both_s
         first = begun + self.gap_before_s
@@ -82,22 +93,22 @@ class _Kept:
 
 
 class Pages:
-    """Keeps pages for those who ask. A page is built just before its next expected scrape, on a scrape when it is older
-    than `min_interval_s` (before it, if older than `max_age_s`), and when a `redis_up` changed, no sooner than
+    """Keeps pages for those who ask. A page is built just before its next expected scrape, for a scrape when it is older
+    than `min_interval_s`, and when a `redis_up` changed, no sooner than
     `min_interval_s` after the one before; never twice at once, and only if the store has changed. `on_built` is told the
-    page and the seconds it took."""
+    page and the seconds it took; `is_quiet` tells whether no poll is under way, for which a build waits a little."""
 
     def __init__(
         self,
         exposition: Exposition,
         min_interval_s: float = 1.0,
-        max_age_s: float = 5.0,
         on_built: Callable[[Page, float], None] = lambda page, seconds: None,
+        is_quiet: Callable[[], bool] = lambda: True,
     ) -> None:
         self._exposition = exposition
         self._min_interval_s = min_interval_s
-        self._max_age_s = max(min_interval_s, max_age_s)
         self._on_built = on_built
+        self._is_quiet = is_quiet
         self._whole = _Kept()
         self._others: OrderedDict[Selection, _Kept] = OrderedDict()
         self._targets: OrderedDict[Selection, _Kept] = OrderedDict()
@@ -117,14 +128,18 @@ class Pages:
         kept.note(reader, now)
         self._arm(selection, kept, now)
         page = kept.page
-        if page is not None and now - page.gathered_at > self._max_age_s and self._is_outdated(page):
-            page = None  # nobody was expected now: a build takes milliseconds, and needs no server
+        if page is not None and now - page.gathered_at > self._min_interval_s and self._is_outdated(page):
+            page = await self._newer(selection, kept, page)
         while page is None or page.generation < at_least:
             # the second round at the latest begins after that generation
             page = await asyncio.shield(kept.building or self._start(selection, kept))
-        if now - page.gathered_at > self._min_interval_s:
-            self._refresh(selection, kept)
         return page
+
+    async def _newer(self, selection: Selection, kept: _Kept, page: Page) -> Page:
+        """For one who was not expected now: a build takes milliseconds, and needs no server. If it fails, the page there is."""
+        task = kept.building or self._start(selection, kept)
+        await asyncio.wait([task])
+        return page if task.cancelled() or task.exception() is not None else task.result()
 
     async def of_target(self, addr: str, *, plain: bool) -> Page:
         """The page of one target, made when it is asked for and kept until one of its snapshots is replaced."""
@@ -136,6 +151,21 @@ class Pages:
             kept.page = kept.building = None
         page = kept.page
         return page if page is not None else await asyncio.shield(kept.building or self._start(selection, kept))
+
+    @property
+    def lead_s(self) -> float:
+        """How long before a page is expected to be asked for all polls should have ended."""
+        return FIRST_LEAD_S + FIRST_LEAD_BUILDS * self._build_s
+
+    def rhythms(self, now: float) -> dict[Selection, dict[Hashable, Sequence[Rhythm]]]:
+        """Whose scrapes can be foretold, by the page they ask for."""
+        found: dict[Selection, dict[Hashable, Sequence[Rhythm]]] = {}
+        for selection, kept in [(WHOLE, self._whole), *self._others.items()]:
+            for reader, habit in kept.readers.items():
+                habit.cadence.forget(now)
+                if habit.cadence.rhythms:
+                    found.setdefault(selection, {})[reader] = habit.cadence.rhythms
+        return found
 
     def shows(self, selection: Selection, addr: str) -> bool:
         """Whether a target is on a page."""
@@ -170,23 +200,27 @@ class Pages:
 
     def _arm(self, selection: Selection, kept: _Kept, now: float) -> None:
         """Be ready for the next who is expected."""
-        lead_s = LEAD_S + 3 * self._build_s
+        lead_s = self.lead_s
         moment = min(reader.expected_after(now + lead_s) for reader in kept.readers.values())
-        self._arm_at(selection, kept, moment - lead_s)
+        self._arm_at(selection, kept, moment - lead_s, moment - LAST_LEAD_S - LAST_LEAD_BUILDS * self._build_s)
 
-    def _arm_at(self, selection: Selection, kept: _Kept, moment: float) -> None:
+    def _arm_at(self, selection: Selection, kept: _Kept, moment: float, at_last: float = 0.0) -> None:
+        """Build at a moment, or after it when no poll is under way, but no later than `at_last`."""
         if kept.timer is not None:
             kept.timer.cancel()
         delay_s = max(0.0, moment - time.monotonic())
-        kept.timer = asyncio.get_running_loop().call_later(delay_s, self._expect, selection, kept)
+        kept.timer = asyncio.get_running_loop().call_later(delay_s, self._expect, selection, kept, at_last)
 
     def _hasten(self, selection: Selection, kept: _Kept) -> None:
         """Build as soon as the page is old enough, whoever is expected."""
         gathered_at = kept.page.gathered_at if kept.page is not None else 0.0
         self._arm_at(selection, kept, gathered_at + self._min_interval_s)
 
-    def _expect(self, selection: Selection, kept: _Kept) -> None:
+    def _expect(self, selection: Selection, kept: _Kept, at_last: float) -> None:
         now = time.monotonic()
+        if now + QUIET_LOOK_S < at_last and not self._is_quiet():
+            self._arm_at(selection, kept, now + QUIET_LOOK_S, at_last)
+            return
         for reader in [reader for reader, habit in kept.readers.items() if habit.has_gone(now)]:
             del kept.readers[reader]
         if not kept.readers:

@@ -1,27 +1,33 @@
 """Who is due when.
 
-Targets of one interval share ten slots, each a job of APScheduler; a target's slot is a hash of its address, so its phase
-is the same after a restart. A fire starts the polls of its slot and returns: nothing is awaited under the scheduler.
-APScheduler lives on wall time; the beat compares that with the monotonic clock and sets all jobs anew after a jump.
+Targets of one interval share a round, a job of APScheduler. A round gives its targets their turns in slots: ten over the
+whole interval, or, in step with a scraper (see `alignment`), one after another in a burst. A target's slot over the interval
+is a hash of its address, so its phase is the same after a restart. A turn starts polls and returns: nothing is awaited under the scheduler.
+APScheduler lives on wall time; the beat compares that with the monotonic clock and sets all rounds anew after a jump.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from exporter.alignment import TARGET_S, Alignment, Burst, Group
 from exporter.errors import TargetError
+from exporter.exposition import Selection
 from exporter.store import Store
 from exporter.watch import Watch
 
 SLOTS = 10
+#: in a burst
+SLOT_TARGETS = 30
 BEAT_S = 1.0
 JUMP_S = 1.0
 #: in beats: names are resolved again so often
@@ -29,81 +35,232 @@ RESOLVE_EVERY = 30
 #: the first polls of a start go out in handfuls, so that the loop stays free for those that answer
 FIRST_HANDFUL = 50
 FIRST_PAUSE_S = 0.02
+#: a burst that would begin by so much earlier or later is set anew
+SHIFT_S = 0.02
+#: so many targets are put into other rounds before the loop goes round
+REGROUP_HANDFUL = 200
 
 log = logging.getLogger(__name__)
 
 
-class Slot:
-    """Targets that are polled together: one interval, one phase. `fired_at` is the monotonic moment of the newest turn."""
+class Round:
+    """Targets that are polled in one go: one interval, and one group of scrapers to be in step with, or none.
 
-    def __init__(self, interval_s: float, number: int) -> None:
+    `every` is how many intervals lie between two fires. Whoever was polled less than half an interval ago is passed over:
+    so a round that is set anew takes nobody twice, and leaves nobody out for more than one and a half.
+    """
+
+    def __init__(self, interval_s: float, group: Group = ()) -> None:
         self.interval_s = interval_s
-        self.number = number
-        self.fired_at = time.monotonic()
+        self.group = group
+        self.burst: Burst | None = None  # None: in slots over the interval
         self.watches: dict[str, Watch] = {}
+        self._slots: list[dict[str, Watch]] = [{} for _ in range(SLOTS)]
+        self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, slot's turn)
+
+    def add(self, watch: Watch) -> None:
+        self.watches[watch.target.addr] = self._slots[watch.hash % SLOTS][watch.target.addr] = watch
+
+    def remove(self, addr: str) -> None:
+        watch = self.watches.pop(addr)
+        del self._slots[watch.hash % SLOTS][addr]
 
     @property
     def name(self) -> str:
-        return f"{self.interval_s:g}s/{self.number}"
+        return f"{self.interval_s:g}s {self.group}"
+
+    @property
+    def every(self) -> int:
+        return self.burst.every if self.burst is not None else 1
 
     async def fire(self) -> None:  # a coroutine, for APScheduler calls plain functions in a thread
-        self.turn()
+        self.begin(0.0)
 
-    def turn(self) -> None:
-        """Give every target its turn."""
-        self.fired_at = time.monotonic()
-        for watch in list(self.watches.values()):
-            watch.tick(self.fired_at)
+    def begin(self, elapsed_s: float) -> None:
+        """Give the targets their turns, as if that had begun `elapsed_s` ago: the slots before that are left out."""
+        loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        self._pending = [(when, timer) for when, timer in self._pending if when > now]
+        slots, apart_s = self._turns()
+        for number, slot in enumerate(slots):
+            wait_s = number * apart_s - elapsed_s
+            if wait_s == 0:
+                self._turn(slot)
+            elif wait_s > 0:
+                self._pending.append((now + wait_s, loop.call_later(wait_s, self._turn, slot)))
 
-    def wait_s(self, wall_s: float) -> float:
-        """How long it is, from the wall time `wall_s` (Unix seconds), to the next moment of the slot's phase."""
-        return (self.interval_s * self.number / SLOTS - wall_s) % self.interval_s
+    def cancel(self) -> None:
+        """Give no more turns."""
+        for _, timer in self._pending:
+            timer.cancel()
+        self._pending.clear()
+
+    def _turns(self) -> tuple[Sequence[Mapping[str, Watch]], float]:
+        """The slots, and how many seconds they are apart."""
+        if self.burst is None:
+            return self._slots, self.interval_s / SLOTS
+        watches = list(self.watches.items())
+        firsts = range(0, len(watches), SLOT_TARGETS)
+        return [dict(watches[first : first + SLOT_TARGETS]) for first in firsts], SLOT_TARGETS * TARGET_S
+
+    def turn(self, addr: str) -> None:
+        """Give one target its turn."""
+        self._turn({addr: self.watches[addr]})
+
+    def _turn(self, slot: Mapping[str, Watch]) -> None:
+        now = time.monotonic()
+        for watch in list(slot.values()):
+            if now - watch.ticked_at >= self.interval_s / 2:
+                watch.tick(now, self.every)
 
 
 class Schedule:
-    """Fires slots from `start` to `stop`. `on_lag` is told the loop's lag in seconds at every beat, `on_up_change` that
-    a target went down without a poll having ended. `turned_at` is the monotonic moment of the newest beat."""
+    """Polls from `start` to `stop`. `on_lag` is told the loop's lag in seconds at every beat, `on_up_change` that
+    a target went down without a poll having ended. `turned_at` is the monotonic moment of the newest beat. Without an
+    `alignment` nobody is polled in step with scrapers."""
 
-    def __init__(self, store: Store, on_lag: Callable[[float], None], on_up_change: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, on_lag: Callable[[float], None], on_up_change: Callable[[], None], alignment: Alignment | None = None
+    ) -> None:
         self.turned_at = time.monotonic()
         self._store = store
         self._on_lag = on_lag
         self._on_up_change = on_up_change
+        self._alignment = alignment
         self._watches: dict[str, Watch] = {}
-        self._slots: dict[tuple[float, int], Slot] = {}
+        self._rounds: dict[tuple[float, Group], Round] = {}
+        self._round_of: dict[str, Round] = {}
+        self._bridges: dict[str, asyncio.TimerHandle] = {}  # of targets that came to another round just now
         self._scheduler: AsyncIOScheduler | None = None  # None: not started, or stopped
         self._tasks: list[asyncio.Task[None]] = []
+        self._regrouping: asyncio.Task[None] | None = None
+        self._pages: frozenset[Selection] = frozenset()  # those whose readers have a rhythm, as the groups know them
         self._lookups: dict[str, asyncio.Task[None]] = {}  # host → the look-up under way
         self._offset_s = 0.0
 
     def add(self, watch: Watch) -> None:
         """Poll one more target; at once, if the schedule is running."""
-        key = self._key(watch)
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slots[key] = Slot(*key)
-            if self._scheduler is not None:
-                self._set_first(slot)
-        slot.watches[watch.target.addr] = watch
         self._watches[watch.target.addr] = watch
         if self._scheduler is not None:
             watch.tick(time.monotonic())
+        self._join(watch)
 
     def remove(self, addr: str) -> None:
         """Stop polling a target and forget what is stored of it."""
         watch = self._watches.pop(addr)
-        slot = self._slots[self._key(watch)]
-        del slot.watches[addr]
-        if not slot.watches:
-            del self._slots[self._key(watch)]
-            if self._scheduler is not None:
-                self._scheduler.remove_job(slot.name)
+        self._leave(addr)
+        bridge = self._bridges.pop(addr, None)
+        if bridge is not None:
+            bridge.cancel()
         watch.close()
         self._store.drop(addr)
 
-    @staticmethod
-    def _key(watch: Watch) -> tuple[float, int]:
-        return watch.pace.interval_s, watch.hash % SLOTS
+    @property
+    def in_step(self) -> int:
+        """How many targets are polled in step with a scraper."""
+        return sum(len(each.watches) for each in self._rounds.values() if each.burst is not None)
+
+    def expected_ages_s(self) -> Mapping[str, float]:
+        """By scraper: how old the oldest values will be that it finds, of those that are polled in step."""
+        if self._alignment is None:
+            return {}
+        return self._alignment.ages_s((each.group, each.interval_s, each.burst) for each in self._rounds.values() if each.burst is not None)
+
+    # -- rounds
+
+    def _join(self, watch: Watch) -> None:
+        """Put a target into the round it belongs to now."""
+        addr = watch.target.addr
+        group = self._alignment.group_of(addr) if self._alignment is not None else ()
+        key = (watch.pace.interval_s, group)
+        current = self._rounds.get(key)
+        if current is not None and addr in current.watches:
+            return
+        self._leave(addr)
+        if current is None:
+            current = self._rounds[key] = Round(*key)
+            current.add(watch)
+            if self._scheduler is not None:
+                self._aim(current)
+                self._set(current)
+        current.add(watch)
+        self._round_of[addr] = current
+        if self._scheduler is not None and addr not in self._bridges:
+            # The turn that it would have had where it was: the next one here may be nearly two intervals after the last.
+            wait_s = max(0.0, watch.ticked_at + current.interval_s - time.monotonic())
+            self._bridges[addr] = asyncio.get_running_loop().call_later(wait_s, self._bridge, addr)
+
+    def _bridge(self, addr: str) -> None:
+        del self._bridges[addr]
+        self._round_of[addr].turn(addr)
+
+    def _leave(self, addr: str) -> None:
+        current = self._round_of.pop(addr, None)
+        if current is None:
+            return
+        current.remove(addr)
+        if not current.watches:
+            current.cancel()
+            del self._rounds[current.interval_s, current.group]
+            if self._scheduler is not None:
+                self._scheduler.remove_job(current.name)
+
+    def _set(self, current: Round) -> None:
+        """(Re)place a round's job. What is left of its slots before its next fire get their turns."""
+        assert self._scheduler is not None
+        period_s = current.interval_s * current.every
+        now = time.monotonic()
+        phase_s = -time.time() if current.burst is None else current.burst.begins_at - now
+        wait_s = phase_s % period_s
+        start = datetime.now(timezone.utc) + timedelta(seconds=wait_s)
+        trigger = IntervalTrigger(seconds=period_s, start_date=start, timezone=timezone.utc)
+        self._scheduler.add_job(current.fire, trigger, id=current.name, replace_existing=True)
+        current.cancel()
+        if current.burst is None:
+            current.begin(period_s - wait_s)
+
+    def _aim(self, current: Round) -> bool:
+        """Find out when the round's bursts are to begin; whether that is another moment than before."""
+        burst = None
+        if self._alignment is not None and current.group:
+            burst = self._alignment.burst(current.group, current.interval_s, len(current.watches), current.burst)
+        before, current.burst = current.burst, burst
+        if burst is None or before is None or burst.every != before.every:
+            return burst is not before
+        period_s = current.interval_s * burst.every
+        shift_s = (burst.begins_at - before.begins_at + period_s / 2) % period_s - period_s / 2
+        if abs(shift_s) > SHIFT_S:
+            return True
+        current.burst = before
+        return False
+
+    def _align(self, now: float) -> None:
+        """Look who comes in a rhythm: groups change by that, or the moments of their bursts."""
+        assert self._alignment is not None
+        pages = self._alignment.update(now)
+        if pages != self._pages and self._regrouping is None:
+            self._pages = pages
+            self._regrouping = asyncio.get_running_loop().create_task(self._regroup())
+        for current in self._rounds.values():
+            if current.group and self._aim(current):
+                self._set(current)
+
+    async def _regroup(self) -> None:
+        try:
+            for number, watch in enumerate(list(self._watches.values()), 1):
+                if watch.target.addr in self._watches:
+                    self._join(watch)
+                if number % REGROUP_HANDFUL == 0:
+                    await asyncio.sleep(0)
+            for current in self._rounds.values():
+                if current.group:  # its burst is as long as it has targets
+                    current.burst = None
+                    self._aim(current)
+                    self._set(current)
+        finally:
+            self._regrouping = None
+
+    # -- from start to stop
 
     def start(self) -> None:
         """Poll every target at once for the first time, then each in its slot."""
@@ -112,8 +269,8 @@ class Schedule:
         )
         self._scheduler.start()
         self._offset_s = time.time() - time.monotonic()
-        for slot in self._slots.values():
-            self._set_first(slot)
+        for current in self._rounds.values():
+            self._set(current)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._poll_first(list(self._watches.values()))), loop.create_task(self._keep_beat())]
 
@@ -124,29 +281,23 @@ class Schedule:
             # It shuts down a moment later; a fire that it calls for until then would be cancelled, and logged as an error.
             scheduler.pause()
             scheduler.shutdown(wait=False)
+        for current in self._rounds.values():
+            current.cancel()
+        for bridge in self._bridges.values():
+            bridge.cancel()
         cancelled = [*self._tasks, *self._lookups.values()]
+        if self._regrouping is not None:
+            cancelled.append(self._regrouping)
         for task in cancelled:
             task.cancel()
         for watch in self._watches.values():
             cancelled += watch.close()
         await asyncio.gather(*cancelled, return_exceptions=True)
 
-    def _set_first(self, slot: Slot) -> None:
-        """Let a slot begin whose targets are polled just now: half an interval later at the soonest."""
-        wait_s = slot.wait_s(time.time())
-        slot.fired_at = time.monotonic()
-        self._set(slot, wait_s if wait_s >= slot.interval_s / 2 else wait_s + slot.interval_s)
-
-    def _set(self, slot: Slot, wait_s: float) -> None:
-        """(Re)place the slot's job: it fires after `wait_s`, then at every interval."""
-        assert self._scheduler is not None
-        start = datetime.now(timezone.utc) + timedelta(seconds=wait_s)
-        trigger = IntervalTrigger(seconds=slot.interval_s, start_date=start, timezone=timezone.utc)
-        self._scheduler.add_job(slot.fire, trigger, id=slot.name, replace_existing=True)
-
     async def _poll_first(self, watches: Iterable[Watch]) -> None:
         for number, watch in enumerate(watches, 1):
-            watch.tick(time.monotonic())
+            if watch.ticked_at == -math.inf:
+                watch.tick(time.monotonic())
             if number % FIRST_HANDFUL == 0:
                 await asyncio.sleep(FIRST_PAUSE_S)
 
@@ -160,24 +311,26 @@ class Schedule:
             try:
                 self._on_lag(max(0.0, now - before - BEAT_S))
                 self._rebase(time.time() - now)
+                if self._alignment is not None:
+                    self._align(now)
                 self._expire(now)
                 self._resolve(beat)
             except Exception:  # without the beat nothing would become stale
                 log.exception("a mistake in this program, in the schedule's beat")
 
     def _rebase(self, offset_s: float) -> None:
-        """After a jump of the wall clock (not its slow drift) set every job anew. Targets that would have to wait for
-        much more than an interval by that get their turn now, or they would count as down."""
+        """After a jump of the wall clock (not its slow drift) set every round anew. Whoever was not polled within half an
+        interval gets a turn now, or could have to wait for so long that it would count as down."""
         jump_s = offset_s - self._offset_s
         self._offset_s = offset_s
         if abs(jump_s) > JUMP_S:
             log.warning("the wall clock jumped by %+.1f s: the polls are set anew", jump_s)
             now = time.monotonic()
-            for slot in self._slots.values():
-                wait_s = slot.wait_s(time.time())
-                self._set(slot, wait_s)
-                if now + wait_s - slot.fired_at > 1.5 * slot.interval_s:
-                    slot.turn()
+            for current in self._rounds.values():
+                self._set(current)
+                for watch in current.watches.values():
+                    if now - watch.ticked_at > watch.pace.interval_s:
+                        watch.tick(now)
 
     def _expire(self, now: float) -> None:
         for snapshot in self._store.expire(now):

@@ -6,7 +6,6 @@ The ages are not here: they are made when a page is served (see `exposition`).
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 
 from exporter import fastparse
@@ -65,19 +64,19 @@ FAMILIES = (
 #: they are about connecting, and have no label of the role it led to
 ROLELESS = (CONNECT, PING)
 
-#: (number of the family, its label values), value
-Sample = tuple[tuple[int, tuple[str, ...]], float]
+#: number of the family, its label values
+Key = tuple[int, tuple[str, ...]]
+Sample = tuple[Key, float]
 
 _NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
 _UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED = (
     (_NUMBERS[family.name], ()) for family in (UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED)
 )
-_DOWN, _ERROR, _LAST_SUCCESS, _STALE, _POLLS, _FAILURES, _SKIPPED, _SUCCESS, _SUPPORTED = (
-    _NUMBERS[family.name] for family in (DOWN, ERROR, LAST_SUCCESS, STALE, POLLS, FAILURES, SKIPPED, SUCCESS, SUPPORTED)
+_LAST_SUCCESS, _STALE, _POLLS, _SKIPPED = (
+    {lane: (_NUMBERS[family.name], (lane.value,)) for lane in Lane} for family in (LAST_SUCCESS, STALE, POLLS, SKIPPED)
 )
-#: where the last families end, those of the collectors
-_TAIL_ENDS = struct.Struct(f"={len(FAMILIES) - _SUCCESS}i")
-_LANES = {lane: (lane.value,) for lane in Lane}
+_DOWN, _ERROR, _FAILURES = ({reason: (_NUMBERS[family.name], (reason,)) for reason in ("", *REASONS)} for family in (DOWN, ERROR, FAILURES))
+_SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
 def vitals_part(namespace: str) -> Part:
@@ -111,7 +110,7 @@ class Vitals:
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
     #: what is told of the collectors, and how they fared then: the same from poll to poll, nearly always
-    _tail: tuple[dict[str, tuple[bool, bool]], fastparse.Block] | None = field(default=None, repr=False)
+    _told: tuple[dict[str, tuple[bool, bool]], list[Sample]] | None = field(default=None, repr=False)
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -129,47 +128,37 @@ class Vitals:
         """All series about the target, as the part's block. `labels` are the same object nearly every time."""
         if self._heads is None or self._heads[0] is not labels:
             self._heads = (labels, fastparse.Heads(part.rows, labels))
-            self._tail = None
-        heads = self._heads[1]
-        if self._tail is None or self._tail[0] != self.collectors:
-            self._tail = (dict(self.collectors), heads.block(self._collectors()))
-        return _joined(heads.block(self._samples()), self._tail[1])
+        return self._heads[1].block(self._samples())
 
     def _samples(self) -> list[Sample]:
-        """In the order of `FAMILIES`, all but those of the collectors."""
-        lanes = [(_LANES[lane], count) for lane, count in self.lanes.items()]
+        """In the order of `FAMILIES`, each key the same object every time."""
         found: list[Sample] = []
         if self.up is not None:
             found.append((_UP, int(self.up)))
             if not self.up:
-                found.append(((_DOWN, (self.reason,)), 1))
+                found.append((_DOWN[self.reason], 1))
             found.append((_DURATION, round(self.duration_s, 6)))
             found.append((_CONNECT, round(self.connect_s, 6)))
             if self.ping_s is not None:
                 found.append((_PING, round(self.ping_s, 6)))
-            found.append(((_ERROR, (self.reason,)), int(not self.up)))
-        shown = [(label, count) for label, count in lanes if count.succeeded_at is not None]
-        found += [((_LAST_SUCCESS, label), round(count.succeeded_at or 0.0, 3)) for label, count in shown]
-        found += [((_STALE, label), int(count.stale)) for label, count in shown]
-        found += [((_POLLS, label), count.polls) for label, count in lanes]
-        found += [((_FAILURES, (reason,)), failed) for reason, failed in self.failures.items()]
-        found += [((_SKIPPED, label), count.skipped) for label, count in lanes if count.skipped]
+            found.append((_ERROR[self.reason], int(not self.up)))
+        lanes = self.lanes.items()
+        found += [(_LAST_SUCCESS[lane], round(count.succeeded_at, 3)) for lane, count in lanes if count.succeeded_at is not None]
+        found += [(_STALE[lane], int(count.stale)) for lane, count in lanes if count.succeeded_at is not None]
+        found += [(_POLLS[lane], count.polls) for lane, count in lanes]
+        if self.failures:
+            found += [(_FAILURES[reason], failed) for reason, failed in self.failures.items()]
+        found += [(_SKIPPED[lane], count.skipped) for lane, count in lanes if count.skipped]
         found.append((_SERIES, self.series))
         if self.refused:
             found.append((_REFUSED, self.refused))
         if self.dropped:
             found.append((_DROPPED, self.dropped))
-        return found
+        return found + self._collectors()
 
     def _collectors(self) -> list[Sample]:
-        """Those of the last families."""
-        samples: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
-        return samples + [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
-
-
-def _joined(body: fastparse.Block, tail: fastparse.Block) -> fastparse.Block:
-    """One block of two, of which the second has samples of the collectors' families alone."""
-    at = len(body.samples)
-    ends = _TAIL_ENDS.pack(*(at + end for end in _TAIL_ENDS.unpack(tail.offsets[-_TAIL_ENDS.size :])))
-    offsets = body.offsets[: -_TAIL_ENDS.size] + ends
-    return fastparse.Block(body.samples + tail.samples, offsets, body.series + tail.series, 0, ())
+        if self._told is None or self._told[0] != self.collectors:
+            samples: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
+            samples += [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
+            self._told = (dict(self.collectors), samples)
+        return self._told[1]

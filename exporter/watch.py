@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -101,7 +102,10 @@ class Watch:
         self._scan_line = Line(target, dialer, scan_gate or gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end_scan)
         self._polling: tuple[Sequence[Lane], Sequence[Part]] = ((), ())
         self._parts_of: dict[tuple[Lane, ...], Sequence[Part]] = {}
+        #: the monotonic moment of the newest turn
+        self.ticked_at = -math.inf
         self._ticks = 0
+        self._intervals = 1  # between the newest turn and the next one
         self._lanes = [lane for lane in self.vitals.lanes if lane is not Lane.SCAN]
         self._due_at: dict[Lane, int] = {}
         self._failures = 0
@@ -137,11 +141,14 @@ class Watch:
 
     # -- when to poll
 
-    def tick(self, now: float) -> None:
-        """The target's turn has come (monotonic `now`): start a poll, unless the one before runs or failures ask for a pause."""
+    def tick(self, now: float, intervals: int = 1) -> None:
+        """The target's turn has come (monotonic `now`): start a poll, unless the one before runs or failures ask for a pause.
+        The next turn is so many intervals away."""
         if self._closed:
             return
-        self._ticks += 1
+        self.ticked_at = now
+        self._ticks += intervals
+        self._intervals = intervals
         if self._line.overdue(now + EARLY_S):
             self._line.time_out()
         if self._line.busy:
@@ -159,7 +166,7 @@ class Watch:
 
     def expire(self, now: float) -> bool:
         """Down, if the last finished attempt began more than two intervals ago. Whether that changed `redis_up`."""
-        if self.vitals.up and now - self._last_began_at > 2 * self.pace.interval_s:
+        if self.vitals.up and now - self._last_began_at > 2 * self._intervals * self.pace.interval_s:
             self.vitals.up = False
             self.vitals.reason = DeadlineError.reason
             self.error_text = f"{self.target.addr}: no poll that ended began within two intervals"
@@ -325,7 +332,7 @@ class Watch:
                 self._note_collector(part.name, failure, part.name not in poll.unsupported)
             if block is not None:
                 vitals.dropped += block.bad
-                self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane))
+                self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane, self._intervals))
                 lane = vitals.lanes[part.lane]
                 lane.succeeded_at = call.wall_at
                 lane.stale = False

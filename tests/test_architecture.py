@@ -25,7 +25,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_text"),
     ("_clients", "_pages"),
-    ("_fastparse", "_slowparse", "caps", "dynamic", "errors", "forms", "logs", "model"),
+    ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "logs", "model"),
     ("collector", "entrylog", "fastparse", "greeting", "options", "pace", "store", "targets"),
     ("keyspace",),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
@@ -33,7 +33,7 @@ FLOORS = (
     ("registry",),
     ("catalog",),
     ("exposition", "poller", "vitals"),
-    ("line", "pages", "web.auth", "web.discovery", "web.landing", "web.query", "web.tls"),
+    ("alignment", "line", "pages", "web.auth", "web.discovery", "web.landing", "web.query", "web.tls"),
     ("watch",),
     ("schedule", "web"),
     ("fleet",),

@@ -286,16 +286,17 @@ def test_of_two_histograms_of_the_same_labels_the_first_counts(engine) -> None:
 @settings(max_examples=100, deadline=None)
 def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, str]], other: float) -> None:
     families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
-    ordered = sorted(samples, key=lambda sample: sample[0])
     labels = b'addr="h"', {2: b""}
     heads = fast.Heads(families, fast.Labels(*labels))
-    for written in (ordered, [(family, other, label) for family, _, label in ordered]):
+    ordered = sorted(samples, key=lambda sample: sample[0])
+    keyed = [((family, (label,) if families[family][1] else ()), value) for family, value, label in ordered]
+    changed = [(key, other) for key, _ in keyed]  # of the same keys, the very same objects
+    for written in (keyed, changed, changed, keyed, keyed[::2], keyed):
         writer = slow.Writer(families, slow.Labels(*labels))
-        for family, value, label in written:
-            writer.add(family, value, (label,) if families[family][1] else ())
-        keys = [((family, (label,) if families[family][1] else ()), value) for family, value, label in written]
-        assert seen(heads.block(keys)) == seen(writer.block())
-        assert seen(slow.Heads(families, slow.Labels(*labels)).block(keys)) == seen(writer.block())
+        for (family, values), value in written:
+            writer.add(family, value, values)
+        assert seen(heads.block(written)) == seen(writer.block())
+        assert seen(slow.Heads(families, slow.Labels(*labels)).block(written)) == seen(writer.block())
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])

@@ -17,7 +17,8 @@ from exporter.options import OPTIONS, Option, Options, lane_notes, lanes, rows
 #: text of a value that is good for the option, and not its default
 OTHER_TEXTS = {
     "true": "false", "false": "true", "TEXT": "kiwi", "FILE": "/kiwi", "ADDRESS,…": "redis://kiwi", "DURATION": "7s", "DURATION|fast": "7s",
-    "N": "7", "[HOST]:PORT": "[::1]:80", "PATH": "/kiwi", "PREFIX": "kiwi", "drop|serve|fail": "fail", "all|scalar|none": "none",
+    "N": "7", "[HOST]:PORT": "[::1]:80", "PATH": "/kiwi", "PREFIX": "kiwi", "drop|serve|fail": "fail", "auto|off": "off",
+    "all|scalar|none": "none",
     "auto|always|never": "never", "TLS1.0|TLS1.1|TLS1.2|TLS1.3": "TLS1.3", "zero|absent": "absent", "REGEX": "^a$", "PATTERN,…": "^a(.*)",
     "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": __file__, "[DB=]KEY,…": "db3=kiwi",
     "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR", "txt|json": "json",
@@ -93,7 +94,7 @@ def test_defaults() -> None:
     assert options.redis.addr == ("redis://localhost:6379",)
     assert not options.redis.addr_given
     assert (options.redis.connection_timeout_s, options.redis.scrape_timeout_s, options.redis.connection_max_age_s) == (15, 30, 600)
-    assert dataclasses.astuple(options.poll) == (5, 15, 60, 300, 256, 30, 0, "drop")
+    assert dataclasses.astuple(options.poll) == (5, 15, 60, 300, "auto", False, 256, 30, 0, "drop")
     assert options.web.page_min_interval_s == 1
     assert options.metrics.max_label_length == 1024
 

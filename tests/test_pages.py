@@ -83,15 +83,8 @@ class TestPages:
         assert len(set(await asyncio.gather(*(pages.page() for _ in range(10))))) == 1
         assert len(builds) == 1
 
-    async def test_a_scrape_gets_the_finished_page_and_sets_off_the_next(self, stock: Stock, pages: Pages) -> None:
-        old = await pages.page()
-        stock.add(A, clients=5)
-        assert await pages.page() is old
-        await until(lambda: pages.whole is not old)
-        assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
-
     async def test_a_young_page_is_not_replaced_on_a_scrape(self, stock: Stock, builds: list[Draft]) -> None:
-        pages = Pages(stock.exposition, min_interval_s=3600.0, max_age_s=3600.0)
+        pages = Pages(stock.exposition, min_interval_s=3600.0)
         await pages.page()
         stock.add(A, clients=5)
         await pages.page()
@@ -99,7 +92,7 @@ class TestPages:
         assert len(builds) == 1
 
     async def test_a_page_that_was_not_kept_up_is_built_before_it_is_served(self, stock: Stock) -> None:
-        pages = Pages(stock.exposition, min_interval_s=0.0, max_age_s=0.0)
+        pages = Pages(stock.exposition, min_interval_s=0.0)
         old = await pages.page()
         assert await pages.page() is old
         stock.add(A, clients=5)
@@ -114,7 +107,7 @@ class TestPages:
         assert values_of(plain_text(page), "redis_connected_clients")[A] == 5
 
     async def test_it_is_ready_before_the_next_expected_scrape(self, stock: Stock, builds: list[Draft], short_gaps: float) -> None:
-        pages = Pages(stock.exposition, min_interval_s=3600.0, max_age_s=3600.0)
+        pages = Pages(stock.exposition, min_interval_s=3600.0)
         await ask(pages)
         old = pages.whole
         stock.add(A, clients=5)
@@ -244,9 +237,10 @@ class TestPagesOfTargets:
         assert await pages.of_target(A, plain=True) is not await pages.of_target(A, plain=False)
 
     async def test_they_do_not_push_out_a_page_of_the_telemetry_path(self, stock: Stock, pages: Pages, builds: list[Draft]) -> None:
+        addrs = [stock.add(f"redis://more:{number + 1}") for number in range(TARGET_PAGES_MAX + 10)]
         group = await pages.page(Selection(group="blue"))
-        for number in range(TARGET_PAGES_MAX + 10):
-            await pages.of_target(stock.add(f"redis://more:{number + 1}"), plain=True)
+        for addr in addrs:
+            await pages.of_target(addr, plain=True)
         assert len(pages._targets) == TARGET_PAGES_MAX
         assert await pages.page(Selection(group="blue")) is group
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from exporter import schedule as schedule_module
+from exporter.alignment import LAST_POLLS_S, TARGET_S, Alignment
+from exporter.cadence import Rhythm
 from exporter.errors import DnsError
+from exporter.exposition import WHOLE
 from exporter.model import Lane
-from exporter.schedule import SLOTS, Schedule, Slot
+from exporter.schedule import SLOT_TARGETS, SLOTS, Schedule
 from exporter.watch import Watch
 from tests.lookout import INTERVAL_S, Lookout, connections, others, redis_like
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
@@ -33,7 +37,10 @@ class Post:
         self.lookout = lookout
         self.lags: list[float] = []
         self.up_changes = 0
-        self.schedule = Schedule(lookout.store, self.lags.append, self._note_up_change)
+        #: those who come to scrape everything
+        self.rhythms: list[Rhythm] = []
+        alignment = Alignment(lambda now: {WHOLE: {"p": self.rhythms}} if self.rhythms else {}, lambda page, addr: True, lambda: 0.0)
+        self.schedule = Schedule(lookout.store, self.lags.append, self._note_up_change, alignment)
 
     def _note_up_change(self) -> None:
         self.up_changes += 1
@@ -65,14 +72,126 @@ async def post(lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     await post.schedule.stop()
 
 
-class TestSlot:
-    def test_the_slots_of_an_interval_are_evenly_apart_and_at_the_same_moments_after_a_restart(self) -> None:
-        for wall_s in (1_700_000_000.0, 1_700_000_003.3):
-            moments = [(wall_s + Slot(5.0, number).wait_s(wall_s)) % 5.0 for number in range(SLOTS)]
-            assert [round(moment, 3) % 5.0 for moment in moments] == pytest.approx([number * 0.5 for number in range(SLOTS)])
+class Turns:
+    """Notes when targets get their turns, and lets nothing be polled."""
 
-    def test_the_next_moment_is_less_than_an_interval_away(self) -> None:
-        assert all(0 <= Slot(5.0, number).wait_s(1_700_000_003.3) < 5.0 for number in range(SLOTS))
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at: dict[str, list[float]] = {}
+        turns = self.at
+
+        def tick(watch: Watch, now: float, intervals: int = 1) -> None:
+            watch.ticked_at = now
+            turns.setdefault(watch.target.addr, []).append(now)
+
+        monkeypatch.setattr(Watch, "tick", tick)
+
+    async def taken(self, watches: Sequence[Watch], times: int) -> None:
+        """Wait until each target has had so many."""
+        await until(lambda: all(len(self.at.get(watch.target.addr, ())) >= times for watch in watches))
+
+    def newest(self) -> list[float]:
+        return sorted(times[-1] for times in self.at.values())
+
+    def gaps(self) -> list[float]:
+        return [gap for times in self.at.values() for gap in (later - earlier for earlier, later in pairwise(times))]
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    return Turns(monkeypatch)
+
+
+class TestSlots:
+    INTERVAL_S = 1.0
+
+    async def test_are_evenly_apart_and_at_the_same_moments_after_a_restart(self, lookout: Lookout, turns: Turns) -> None:
+        phases = []
+        for _ in range(2):
+            post = Post(lookout)
+            watches = [lookout.watch(free_port(), name=f"redis://h:{number}", interval_s=self.INTERVAL_S) for number in range(40)]
+            post.add(*watches)
+            post.schedule.start()
+            await turns.taken(watches, 3)
+            await post.schedule.stop()
+            wall_ahead_s = time.time() - time.monotonic()
+            phases.append({watch.hash % SLOTS: (turns.at[watch.target.addr][-1] + wall_ahead_s) % self.INTERVAL_S for watch in watches})
+            turns.at.clear()
+        assert len(phases[0]) > 5
+        for phase_of in phases:
+            for slot, phase_s in phase_of.items():
+                off_s = (phase_s - slot * self.INTERVAL_S / SLOTS + 0.5) % self.INTERVAL_S - 0.5
+                assert -0.01 < off_s < 0.1
+
+    async def test_nobody_waits_for_more_than_one_and_a_half_intervals_or_less_than_a_half(
+        self, post: Post, lookout: Lookout, turns: Turns
+    ) -> None:
+        watches = [lookout.watch(free_port(), name=f"redis://h:{number}", interval_s=self.INTERVAL_S) for number in range(40)]
+        post.add(*watches)
+        post.schedule.start()
+        await turns.taken(watches, 3)
+        assert all(0.45 < gap < 1.6 for gap in turns.gaps())
+
+
+class TestBursts:
+    INTERVAL_S = 1.0
+    PHASE_S = 0.2
+
+    def fleet(self, post: Post, size: int = 70) -> list[Watch]:
+        watches = [post.lookout.watch(free_port(), name=f"redis://h:{number}", interval_s=self.INTERVAL_S) for number in range(size)]
+        post.add(*watches)
+        return watches
+
+    def scraper(self) -> Rhythm:
+        now = time.monotonic()
+        return Rhythm(now - now % self.INTERVAL_S + self.PHASE_S, self.INTERVAL_S)
+
+    async def test_all_targets_get_their_turn_just_before_the_scrape(self, post: Post, turns: Turns) -> None:
+        watches = self.fleet(post)
+        post.schedule.start()
+        await until(lambda: len(turns.at) == len(watches))
+        post.rhythms = [self.scraper()]
+        await until(lambda: post.schedule.in_step == len(watches))
+        window_s = TARGET_S * len(watches) + LAST_POLLS_S
+        assert len(watches) > 2 * SLOT_TARGETS
+
+        def are_in_time() -> bool:
+            """Late if the machine is busy."""
+            early_s = [(self.PHASE_S - moment + 0.4) % self.INTERVAL_S - 0.4 for moment in turns.newest()]
+            return all(-0.35 < each < window_s + 0.02 for each in early_s)
+
+        await until(are_in_time)
+        turns.at.clear()
+        await turns.taken(watches, 3)
+        assert are_in_time()
+
+    async def test_coming_and_going_of_scrapers_costs_no_poll(self, post: Post, turns: Turns) -> None:
+        watches = self.fleet(post)
+        post.schedule.start()
+        for scrapers in ([self.scraper()], [], [Rhythm(time.monotonic(), self.INTERVAL_S)], []):
+            post.rhythms = scrapers
+            await turns.taken(watches, max((len(times) for times in turns.at.values()), default=0) + 2)
+            assert (post.schedule.in_step == len(watches)) == bool(scrapers)
+        assert [gap for gap in turns.gaps() if not 0.4 < gap / self.INTERVAL_S < 1.7] == []
+
+    async def test_a_scraper_that_drifts_is_followed(self, post: Post, turns: Turns) -> None:
+        watches = self.fleet(post, 5)
+        post.rhythms = [self.scraper()]
+        post.schedule.start()
+        await until(lambda: len(turns.at) == 5 and post.schedule.in_step == 5)
+        post.rhythms = [Rhythm(post.rhythms[0].at + 0.15, self.INTERVAL_S)]
+        await until(lambda: all(0 < (self.PHASE_S + 0.15 - moment) % self.INTERVAL_S < 0.2 for moment in turns.newest()))
+        assert len(turns.at) == len(watches)
+
+    async def test_targets_that_are_removed_get_no_more_turns(self, post: Post, turns: Turns) -> None:
+        watches = self.fleet(post, 40)
+        post.rhythms = [self.scraper()]
+        post.schedule.start()
+        await until(lambda: post.schedule.in_step == 40)
+        for watch in watches[:39]:
+            post.schedule.remove(watch.target.addr)
+        turns.at.clear()
+        await until(lambda: len(turns.at.get(watches[39].target.addr, ())) >= 2)
+        assert list(turns.at) == [watches[39].target.addr]
 
 
 class TestPolling:
@@ -300,8 +419,7 @@ class TestBeat:
         post.add(watch)
         post.schedule.start()
         await post.polled(watch, 1)
-        [slot] = post.schedule._slots.values()
-        slot.fired_at -= 1600.0
+        watch.ticked_at -= 1600.0
         wall_clock.ahead_s = -5000.0
         await post.polled(watch, 1)
         assert lookout.went_well(watch)
@@ -507,8 +625,8 @@ class TestStop:
         await post.polled(watch, 1)
         await post.schedule.stop()
         ends = len(lookout.ends(watch))
-        [slot] = post.schedule._slots.values()
-        await slot.fire()
+        [whole] = post.schedule._rounds.values()
+        await whole.fire()
         await asyncio.sleep(2 * INTERVAL_S)
         assert len(lookout.ends(watch)) == ends
         assert not watch.busy
