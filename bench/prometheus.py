@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -48,10 +49,16 @@ class Prometheus:
     def wait_scraped(self, within_s: float = 30.0) -> None:
         """Return after the first scrape, which may come 5 s after the start: so long Prometheus gathers what its targets are."""
         deadline = time.monotonic() + within_s
-        while not self.raw("up", within_s):
+        while not self._answers_up(within_s):
             if time.monotonic() > deadline:
                 raise SystemExit(f"bench: Prometheus stored no scrape within {within_s:g} s")
             time.sleep(0.1)
+
+    def _answers_up(self, seconds: float) -> bool:
+        try:
+            return bool(self.raw("up", seconds))
+        except urllib.error.HTTPError:  # it listens before it can be asked
+            return False
 
     def raw(self, selector: str, seconds: float) -> list[Stored]:
         """The samples of the last so many seconds as they were stored, at the times that Prometheus gave them."""
