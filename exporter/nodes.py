@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from exporter.connection import Dialer, Link, Reply, pack
-from exporter.errors import DeadlineError, ReplyError, TargetError
+from exporter.errors import DeadlineError, RedpollError, ReplyError, TargetError
 from exporter.model import Command, Target
 
 #: code of the error that stands in place of a reply
@@ -129,7 +129,7 @@ class Nodes:
                     outcome = await answered
             except TimeoutError:
                 raise self._give_up(node, link) from None
-        except (ValueError, TargetError) as error:
+        except (ValueError, RedpollError) as error:
             outcome = TargetError(str(error))
         if isinstance(outcome, TargetError):
             outcome = [ReplyError(f"{UNREACHABLE} {outcome}")] * len(commands)
