@@ -67,8 +67,6 @@ class Collector:
     families: ClassVar[tuple[Family, ...]]
     #: keys of INFO whose text `Out.fields` gives back
     wanted_fields: ClassVar[tuple[str, ...]] = ()
-    #: whether the same replies as in the poll before mean the same block as then: nothing in it depends on the time
-    repeatable: ClassVar[bool] = False
     #: whether it writes with `Out.add_dynamic`
     dynamic: ClassVar[bool] = False
     #: the servers that know the commands of `acl`, where not all do: elsewhere a rule that names them is an error
@@ -87,6 +85,11 @@ class Collector:
     def acl(self, options: Any) -> tuple[str, ...]:
         """The rules that a user of least rights needs for it, such as `+slowlog|get`."""
         return ()
+
+    def repeats(self, options: Any) -> bool:
+        """Whether the same replies as in the poll before mean the same block as then: nothing in it depends on the time, or
+        on anything else."""
+        return False
 
     def new_memory(self) -> Any:
         """What is to be remembered of one target from poll to poll, as `Out.memory`. The one thing that may be changed."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from hiredis import pack_command
@@ -221,9 +222,10 @@ class Command:
     packed: bytes = field(repr=False, compare=False)
     node: str = ""
 
-    @classmethod
-    def of(cls, *args: str | bytes | int, node: str = "") -> Command:
-        return cls(args, pack_command(args), node)  # type: ignore[arg-type]  # its stub knows tuples of one element only
+    @staticmethod
+    @lru_cache(1024, typed=True)  # nearly all commands are the same at every poll
+    def of(*args: str | bytes | int, node: str = "") -> Command:
+        return Command(args, pack_command(args), node)  # type: ignore[arg-type]  # its stub knows tuples of one element only
 
     @property
     def name(self) -> str:

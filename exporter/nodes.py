@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from exporter.connection import Dialer, Link, Reply, pack
-from exporter.errors import DeadlineError, ReplyError, TargetError
+from exporter.errors import DeadlineError, RedpollError, ReplyError, TargetError
 from exporter.model import Command, Target
 
 #: code of the error that stands in place of a reply
@@ -119,6 +119,8 @@ class Nodes:
     ) -> None:
         try:
             link = await self._link(target, node, deadline)
+            if current.done is None:  # the batch has failed meanwhile, and the next one may want this link
+                return
             answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
             link.exchange(pack(commands), len(commands), lambda outcome: None if answered.done() else answered.set_result(outcome))
             try:
@@ -127,7 +129,7 @@ class Nodes:
                     outcome = await answered
             except TimeoutError:
                 raise self._give_up(node, link) from None
-        except (ValueError, TargetError) as error:
+        except (ValueError, RedpollError) as error:
             outcome = TargetError(str(error))
         if isinstance(outcome, TargetError):
             outcome = [ReplyError(f"{UNREACHABLE} {outcome}")] * len(commands)
@@ -137,5 +139,10 @@ class Nodes:
         link = self._links.get(node)
         if link is None or link.closed:
             host, port = parse_node(node)
-            link = self._links[node] = await self._dialer.dial(replace(target, host=host, port=port, path="", db=0), deadline)
+            dialled = await self._dialer.dial(replace(target, host=host, port=port, path="", db=0), deadline)
+            link = self._links.get(node)
+            if link is None or link.closed:
+                link = self._links[node] = dialled
+            else:  # that of a batch before, which came later than its batch ended
+                dialled.close()
         return link

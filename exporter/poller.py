@@ -247,7 +247,7 @@ class Poll:
         """Take the replies of the batch before, `spent_s` after the beginning; the next batch, empty when the poll is over."""
         for command, reply in zip(self._sent, replies, strict=True):
             # INFO is asked whatever the answer was: without it there is no target, and it must be seen to come back
-            if isinstance(reply, ReplyError) and reply.unsupported and command.name != INFO:
+            if type(reply) is ReplyError and reply.unsupported and command.name != INFO:
                 self._memory.refuse(command.name, reply, self._clock)
         runs, self._runs = self._runs, []
         self._receiving = runs
@@ -350,7 +350,7 @@ class Poll:
                 self._learn(run.sheet)
             block = self.blocks[run.part.name] = run.sheet.block()
             self._note_support(run)
-            if run.part.collector is not None and run.part.collector.repeatable:
+            if run.part.collector is not None and run.part.collector.repeats(self._options):
                 self._remember(run, block)
         except Exception as error:
             self._fail(run, error)

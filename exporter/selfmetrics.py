@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import platform
 import resource
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 from prometheus_client import (
@@ -20,7 +22,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -66,6 +68,24 @@ class _MoreOfTheProcess(Collector):
         return found
 
 
+class _Durations(Collector):
+    """A histogram in seconds that is observed at every poll: without the library's locks, as one thread alone does that."""
+
+    def __init__(self, name: str, help: str) -> None:
+        self._name = name
+        self._help = help
+        self._counts = [0] * (len(_SECONDS) + 1)
+        self._sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self._sum_s += seconds
+
+    def collect(self) -> list[Metric]:
+        buckets = list(zip((*map(str, _SECONDS), "+Inf"), accumulate(self._counts), strict=True))
+        return [HistogramMetricFamily(self._name, self._help, buckets, self._sum_s)]
+
+
 class SelfMetrics:
     """`only_redis` leaves out build information and the process's own figures, as `--redis-only-metrics` asks; `runtime` adds
     those of Python."""
@@ -92,7 +112,8 @@ class SelfMetrics:
         self.request_errors = Counter(
             f"{prefix}target_scrape_request_errors", "Requests for one target that were refused.", registry=self.registry
         )
-        self.poll_seconds = self._histogram("scrape_duration_seconds", "How long it took to get the values from a target.")
+        self.poll_seconds = _Durations(f"{prefix}exporter_scrape_duration_seconds", "How long it took to get the values from a target.")
+        self.registry.register(self.poll_seconds)
         self.request_seconds = Histogram(
             f"{prefix}exporter_http_request_duration_seconds",
             "How long an answer took, by endpoint.",

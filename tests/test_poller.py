@@ -491,7 +491,7 @@ class TestRepeats:
                 out.add(LENGTH, length if isinstance(length, int) else -1)
 
         Asker.name = "slowlog"
-        Asker.repeatable = repeatable
+        Asker.repeats = lambda self, options: repeatable  # type: ignore[method-assign]
         return make_part("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Asker())
 
     def lengths(self, made: Part, memory: Memory, *lengths: object) -> list[str]:

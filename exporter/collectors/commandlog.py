@@ -51,7 +51,6 @@ class CommandlogCollector(Collector):
     name = "commandlog"
     help = "Valkey's logs of large requests and replies."
     lane = Lane.FAST
-    repeatable = True
     acl_where = "Valkey 8.1 and later"
     families = (*LENGTHS.values(), ENTRIES, BYTES, BYTES_MAX, MISSED)
 
@@ -66,6 +65,9 @@ class CommandlogCollector(Collector):
 
     def new_memory(self) -> dict[str, EntryLog]:
         return {log_type: EntryLog() for log_type in COUNTED}
+
+    def repeats(self, options: Any) -> bool:
+        return True
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         replies = yield [*(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS), *(ask(log_type, 1) for log_type in COUNTED)]

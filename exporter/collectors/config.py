@@ -104,6 +104,9 @@ class ConfigCollector(Collector):
     def acl(self, options: Any) -> tuple[str, ...]:
         return ("+config|get",)
 
+    def repeats(self, options: Any) -> bool:
+        return not options.metrics.include_rdb_file_size_metric
+
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
         ask = partial(Command.of, options.redis.config_command, "GET")

@@ -34,7 +34,6 @@ class LatencyCollector(Collector):
     name = "latency"
     help = "Latency spikes by event."
     lane = Lane.FAST
-    repeatable = True
     families = (LAST, DURATION, DURATION_MAX, SPIKES, SPIKES_DURATION)
 
     def enabled(self, options: Any) -> bool:
@@ -45,6 +44,9 @@ class LatencyCollector(Collector):
 
     def acl(self, options: Any) -> tuple[str, ...]:
         return ("+latency|latest",)
+
+    def repeats(self, options: Any) -> bool:
+        return True
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         [reply] = yield [Command.of("LATENCY", "LATEST")]

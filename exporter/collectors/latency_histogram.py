@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from operator import le, lt
 from typing import Any, NamedTuple
 
 from exporter.collector import Batches, Collector, Out, raise_failure
@@ -102,18 +102,14 @@ def _histograms(reply: object) -> Iterator[tuple[bytes, Counts]]:
     if isinstance(reply, list):
         for name, row in zip(reply[::2], reply[1::2], strict=False):
             if isinstance(name, bytes) and isinstance(row, list) and len(row) == 4 and isinstance(row[1], int) and isinstance(row[3], list):
-                numbers = row[3]
-                below = dict(zip(numbers[::2], numbers[1::2], strict=False)) if all(isinstance(n, int) for n in numbers) else {}
+                bounds, below = row[3][::2], row[3][1::2]
                 if (
-                    len(numbers) == 2 * len(below) <= 2 * BOUNDS_MAX
-                    and _rises(list(below))
-                    and _rises([0, *below.values(), row[1]], flat=True)
+                    set(map(type, row[3])) <= {int}
+                    and len(bounds) == len(below) <= BOUNDS_MAX
+                    and all(map(lt, bounds, bounds[1:]))
+                    and all(map(le, [0, *below], [*below, row[1]]))
                 ):
-                    yield name, Counts(row[1], below)
-
-
-def _rises(numbers: list[int], flat: bool = False) -> bool:
-    return all(a < b or (flat and a == b) for a, b in pairwise(numbers))
+                    yield name, Counts(row[1], dict(zip(bounds, below, strict=True)))
 
 
 def _totals(counts: Mapping[bytes, Counts], statistics: bytes) -> dict[bytes, int]:

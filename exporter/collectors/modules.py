@@ -118,7 +118,6 @@ class ModulesCollector(Collector):
     name = "modules"
     help = "INFO MODULES."
     lane = Lane.SLOW
-    repeatable = True
     families = FAMILIES
 
     def enabled(self, options: Any) -> bool:
@@ -129,6 +128,9 @@ class ModulesCollector(Collector):
 
     def acl(self, options: Any) -> tuple[str, ...]:
         return ("+info",)
+
+    def repeats(self, options: Any) -> bool:
+        return True
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         [text] = yield [Command.of("INFO", "modules")]

@@ -24,7 +24,6 @@ class SentinelConfigCollector(Collector):
     name = "sentinel_config"
     help = "SENTINEL CONFIG GET."
     lane = Lane.SLOW
-    repeatable = True
     families = (KEY_VALUE, VALUE)
 
     def enabled(self, options: Any) -> bool:
@@ -35,6 +34,9 @@ class SentinelConfigCollector(Collector):
 
     def acl(self, options: Any) -> tuple[str, ...]:
         return ("+sentinel|config",)
+
+    def repeats(self, options: Any) -> bool:
+        return True
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         [reply] = yield [Command.of("SENTINEL", "CONFIG", "GET", "*")]

@@ -39,7 +39,6 @@ class SlowlogCollector(Collector):
     name = "slowlog"
     help = "The slow log."
     lane = Lane.FAST
-    repeatable = True
     families = (LENGTH, LAST_ID, LAST_DURATION, ENTRIES, DURATION, DURATION_MAX, MISSED)
 
     def wants(self, facts: Facts, options: Any) -> bool:
@@ -50,6 +49,9 @@ class SlowlogCollector(Collector):
 
     def new_memory(self) -> EntryLog:
         return EntryLog()
+
+    def repeats(self, options: Any) -> bool:
+        return True
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         log: EntryLog = out.memory
