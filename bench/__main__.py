@@ -10,14 +10,17 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cases import freshness, parse, poll, redis_cost, serve, sidecar, startup
+from bench.cases import busy, clients, freshness, parse, poll, redis_cost, scrape, serve, sidecar, startup
 from bench.figures import as_json, as_table, machine
 from bench.report import write_report
 from bench.setup import GO_EXPORTER, Result, Setup
 
 CASES = {
     "parse": parse.run,
+    "clients": clients.run,
     "serve": serve.run,
+    "scrape": scrape.run,
+    "busy": busy.run,
     "poll": poll.run,
     "startup": startup.run,
     "redis-cost": redis_cost.run,

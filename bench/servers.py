@@ -34,7 +34,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def redis_servers(count: int) -> Iterator[list[int]]:
+def redis_servers(count: int, *flags: str) -> Iterator[list[int]]:
     """Start `count` servers that do as little as they can on their own, and yield their ports."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         ports = free_ports(count)
@@ -42,7 +42,7 @@ def redis_servers(count: int) -> Iterator[list[int]]:
             home = pathlib.Path(folder, str(port))
             home.mkdir()
             process = subprocess.Popen(
-                [binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--hz", "1", "--dir", str(home)],
+                [binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--hz", "1", "--dir", str(home), *flags],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
