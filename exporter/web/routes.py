@@ -19,6 +19,8 @@ from exporter.web import discovery, landing, query
 from exporter.web.auth import CHALLENGE, BasicAuth
 
 ALIVE_S = 5.0
+#: a compressed page of no more is sent in one write
+ONE_WRITE_BYTES = 64 * 1024
 #: with `max_age` so many polls are started before the loop goes round
 HANDFUL = 50
 
@@ -205,12 +207,15 @@ class Web:
         return web.Response(status=status, text=f"{text}\n")
 
     async def _send(self, request: web.Request, page: Page) -> web.StreamResponse:
-        """The page and its tail, as two writes: joining them would copy megabytes."""
+        """The page and its tail. A small page goes out in one write with its headers, each of which is a call of the kernel; of a
+        large one they are two writes: joining them would copy megabytes."""
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
         response = web.StreamResponse(headers=headers)
         if query.accepts_gzip(request.headers.get("Accept-Encoding", "")):
             tail = page.tail(time.time())
-            response.headers["Content-Encoding"] = "gzip"
+            headers["Content-Encoding"] = response.headers["Content-Encoding"] = "gzip"
+            if len(page.body) <= ONE_WRITE_BYTES:
+                return web.Response(body=page.body + tail, headers=headers)
             response.content_length = len(page.body) + len(tail)
             await response.prepare(request)
             if request.method != "HEAD":
