@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from exporter._text cimport (
-    Buffer, Table, Text, append, digit_span, find_byte, hash_of, release, reserve, table_add, table_find, table_free,
+    Buffer, Table, Text, find_byte, hash_of, release, reserve, table_add, table_find, table_free,
     table_init, table_key,
 )
 
@@ -60,6 +60,14 @@ cdef enum:
     BY_MAX = 16
     COUNTED = 4
     NAMES_MAX = 22
+    FIELDS_MAX = 64
+
+cdef struct Field:
+    const char *name            # within the text that is read
+    size_t n                    # 0: not known
+    uint32_t wanted             # a bit for each of the names that it bears
+    bint is_addr
+    bint is_laddr
 
 cdef struct Tally:
     int64_t count
@@ -73,9 +81,11 @@ cdef struct Tally:
 cdef int64_t small_count(Text text) noexcept nogil:
     cdef int64_t value = 0
     cdef size_t i
-    if text.n == 0 or text.n > 15 or text.p == NULL or digit_span(text.p, text.n) != text.n:
+    if text.n > 15:
         return 0
     for i in range(text.n):
+        if not 48 <= text.p[i] <= 57:
+            return 0
         value = value * 10 + (text.p[i] - 48)
     return value
 
@@ -84,12 +94,14 @@ cdef class Tallying:
 
     cdef Text names[NAMES_MAX]      # the counted ones, `addr`, then those to group by
     cdef Text found[NAMES_MAX]
+    cdef Field order[FIELDS_MAX]    # of the line before; a line may have more, and share the last place
     cdef int names_n
     cdef Table keys
     cdef Buffer key
     cdef Buffer tallies
 
     def __cinit__(self):
+        memset(self.order, 0, sizeof(self.order))
         if table_init(&self.keys, 0x9E3779B97F4A7C15) < 0:
             raise MemoryError
 
@@ -111,28 +123,64 @@ cdef class Tallying:
         return 0
 
     cdef void _read_line(self, const char *p, const char *end) noexcept nogil:
+        """The lines of one reply have the same fields in the same order: what stood at a place before is looked for first."""
+        cdef const char *value
         cdef const char *token_end
-        cdef const char *equals
-        cdef int i
+        cdef int place = 0
+        cdef uint32_t wanted
         cdef size_t n
         cdef bint laddr_seen = False
+        cdef Field *expected
         memset(self.found, 0, sizeof(self.found))
         while p < end:
-            token_end = find_byte(p, end, 32)
-            equals = find_byte(p, token_end, 61)
-            if equals < token_end:
-                n = equals - p
-                if n == 5 and memcmp(p, b"laddr", 5) == 0:
-                    if not laddr_seen:
-                        token_end = value_end(p, n, equals + 1, end)
-                    laddr_seen = True
-                elif self.found[COUNTED].p == NULL:
-                    token_end = value_end(p, n, equals + 1, end)
-                for i in range(self.names_n):
-                    if self.names[i].n == n and self.found[i].p == NULL and memcmp(self.names[i].p, p, n) == 0:
-                        self.found[i].p = equals + 1
-                        self.found[i].n = token_end - equals - 1
+            expected = &self.order[place]
+            n = expected.n
+            if n == 0 or <size_t>(end - p) <= n or p[n] != 61 or memcmp(p, expected.name, n) != 0:
+                if not self._learn(expected, p, end):
+                    p = find_byte(p, end, 32) + 1  # a token without `=`
+                    continue
+                n = expected.n
+            value = p + n + 1
+            if expected.is_addr and self.found[COUNTED].p == NULL:
+                token_end = value_end(p, n, value, end)
+            elif expected.is_laddr and not laddr_seen:
+                laddr_seen = True
+                token_end = value_end(p, n, value, end)
+            else:
+                token_end = value
+                while token_end < end and token_end[0] != 32:
+                    token_end += 1
+            wanted = expected.wanted
+            if wanted:
+                self._keep(wanted, value, token_end - value)
             p = token_end + 1
+            if place < FIELDS_MAX - 1:
+                place += 1
+
+    cdef bint _learn(self, Field *field, const char *p, const char *end) noexcept nogil:
+        """What the token at p is a field of. Whether it is one."""
+        cdef const char *token_end = find_byte(p, end, 32)
+        cdef const char *equals = find_byte(p, token_end, 61)
+        cdef int i
+        field.n = 0
+        if equals == token_end:
+            return False
+        field.name = p
+        field.n = equals - p
+        field.wanted = 0
+        for i in range(self.names_n):
+            if self.names[i].n == field.n and memcmp(self.names[i].p, p, field.n) == 0:
+                field.wanted |= <uint32_t>1 << i
+        field.is_addr = field.n == 4 and memcmp(p, b"addr", 4) == 0
+        field.is_laddr = field.n == 5 and memcmp(p, b"laddr", 5) == 0
+        return True
+
+    cdef void _keep(self, uint32_t wanted, const char *value, size_t n) noexcept nogil:
+        cdef int i
+        for i in range(self.names_n):
+            if wanted >> i & 1 and self.found[i].p == NULL:
+                self.found[i].p = value
+                self.found[i].n = n
 
     cdef int _count(self) noexcept nogil:
         cdef int i
@@ -140,13 +188,18 @@ cdef class Tallying:
         cdef int32_t number
         cdef Tally *tally
         cdef int64_t value
+        cdef size_t room = 0
         self.key.n = 0
         for i in range(COUNTED + 1, self.names_n):
-            n = <uint32_t>self.found[i].n
-            if append(&self.key, <char *>&n, 4) < 0 or append(&self.key, self.found[i].p, n) < 0:
-                return -1
-        if reserve(&self.key, 0) < 0:
+            room += 4 + self.found[i].n
+        if reserve(&self.key, room) < 0:
             return -1
+        for i in range(COUNTED + 1, self.names_n):
+            n = <uint32_t>self.found[i].n
+            memcpy(self.key.p + self.key.n, &n, 4)
+            if n:
+                memcpy(self.key.p + self.key.n + 4, self.found[i].p, n)
+            self.key.n += 4 + n
         h = <uint32_t>hash_of(self.key.p, self.key.n, self.keys.seed)
         number = table_find(&self.keys, self.key.p, self.key.n, h)
         if number < 0:
