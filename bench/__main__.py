@@ -10,7 +10,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cases import busy, clients, freshness, parse, poll, redis_cost, scrape, serve, sidecar, startup
+from bench.cases import busy, clients, fleet, freshness, memory, parse, poll, redis_cost, scrape, serve, sidecar, startup
 from bench.figures import as_json, as_table, machine
 from bench.report import write_report
 from bench.setup import GO_EXPORTER, Result, Setup
@@ -22,6 +22,8 @@ CASES = {
     "scrape": scrape.run,
     "busy": busy.run,
     "poll": poll.run,
+    "fleet": fleet.run,
+    "memory": memory.run,
     "startup": startup.run,
     "redis-cost": redis_cost.run,
     "freshness": freshness.run,
