@@ -8,7 +8,6 @@ import errno
 import gc
 import logging
 import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -132,7 +131,7 @@ class App:
     def _read_gauges(self) -> None:
         selfmetrics = self.selfmetrics
         selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
-        selfmetrics.read("page_age_seconds", "Age of the newest page of everything when the next one was begun.", self._page_age_s)
+        selfmetrics.read("page_age_seconds", "Age of the page of everything when it was last asked for.", lambda: self.pages.served_age_s)
         selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
         selfmetrics.read("targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step)
         selfmetrics.read_labelled(
@@ -151,10 +150,6 @@ class App:
             "lane",
             lambda: {lane.value: seconds for lane, seconds in self._lanes.items() if lane in running},
         )
-
-    def _page_age_s(self) -> float:
-        page = self.pages.whole
-        return 0.0 if page is None else time.monotonic() - page.gathered_at
 
     def _note_page(self, page: Page, seconds: float) -> None:
         self.selfmetrics.build_seconds.observe(seconds)

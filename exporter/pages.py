@@ -114,6 +114,8 @@ class Pages:
         self._targets: OrderedDict[Selection, _Kept] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._build_s = 0.0
+        #: how old the page of everything was when it was last asked for
+        self.served_age_s = 0.0
 
     @property
     def whole(self) -> Page | None:
@@ -133,6 +135,8 @@ class Pages:
         while page is None or page.generation < at_least:
             # the second round at the latest begins after that generation
             page = await asyncio.shield(kept.building or self._start(selection, kept))
+        if kept is self._whole:
+            self.served_age_s = max(0.0, now - page.gathered_at)
         return page
 
     async def _newer(self, selection: Selection, kept: _Kept, page: Page) -> Page:

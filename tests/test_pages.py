@@ -99,6 +99,16 @@ class TestPages:
         assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
         await pages.close()
 
+    async def test_it_is_told_how_old_it_was_when_it_was_asked_for(self, stock: Stock) -> None:
+        pages = Pages(stock.exposition, min_interval_s=3600.0)
+        page = await pages.page()
+        began = time.monotonic()
+        await pages.page(Selection(group="blue"))
+        await until(lambda: time.monotonic() - began > 0.05)
+        await pages.page()
+        assert 0.05 < pages.served_age_s <= time.monotonic() - page.gathered_at
+        await pages.close()
+
     async def test_who_asks_for_a_generation_gets_it(self, stock: Stock, pages: Pages) -> None:
         old = await pages.page()
         stock.add(A, clients=5)
