@@ -1,0 +1,92 @@
+"""What the benches' client and simulator make of what comes over a socket."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+
+import hiredis
+import pytest
+
+from bench.http import Client
+from bench.simulator import Replies, encode, simulated
+from tests.servers import Conversation, wait_until
+
+PAGE = b"redis_up 1\n" * 2000
+
+
+def answering(*pieces: bytes):
+    def talk(conversation: Conversation) -> None:
+        conversation.receive()
+        for piece in pieces:
+            conversation.send(piece)
+        conversation.silence()
+
+    return talk
+
+
+class TestClient:
+    def test_an_answer_of_known_length(self, scripted_server) -> None:
+        body = gzip.compress(PAGE)
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client = Client(scripted_server(answering(head[:20], head[20:] + body[:50], body[50:])).port)
+        answer = client.ask()
+        client.close()
+        assert answer.page.encode() == PAGE
+        assert answer.body == body
+        assert answer.seconds > 0
+
+    def test_one_in_chunks(self, scripted_server) -> None:
+        body = gzip.compress(PAGE)
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:50], body[50:]))
+        client = Client(scripted_server(answering(head, chunks + b"0\r\n\r\n")).port)
+        assert client.ask().page.encode() == PAGE
+        client.close()
+
+    @pytest.mark.parametrize(
+        ("sent", "told"),
+        [(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "503"), (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", "in the middle")],
+    )
+    def test_what_is_no_answer_ends_the_bench(self, scripted_server, sent: bytes, told: str) -> None:
+        def talk(conversation: Conversation) -> None:
+            conversation.receive()
+            conversation.send(sent)
+            conversation.close()
+
+        client = Client(scripted_server(talk).port)
+        with pytest.raises(SystemExit, match=told):
+            client.ask()
+        client.close()
+
+
+class TestSimulator:
+    def test_counters_move(self) -> None:
+        replies = Replies()
+        first = replies.to([b"INFO"])
+
+        def commands(reply: bytes) -> int:
+            return int(reply.partition(b"total_commands_processed:")[2].split(b"\r\n")[0])
+
+        wait_until(lambda: commands(replies.to([b"info"])) > commands(first), "a counter that moves")
+
+    def test_what_it_does_not_know_is_an_unknown_command(self) -> None:
+        assert Replies().to([b"FLUSHALL"]) == b"-ERR unknown command\r\n"
+
+    def test_a_configuration_by_keys_and_patterns(self) -> None:
+        reader = hiredis.Reader()
+        reader.feed(Replies().to([b"CONFIG", b"GET", b"maxmemory", b"repl-*"]))
+        found = reader.gets()
+        assert b"maxmemory" in found[::2]
+        assert all(key == b"maxmemory" or key.startswith(b"repl-") for key in found[::2])
+
+    def test_targets_share_ports_by_database(self) -> None:
+        with simulated(20) as addresses:
+            assert len(set(addresses)) == 20
+            port = int(addresses[0].split(":")[2].split("/")[0])
+            with socket.create_connection(("127.0.0.1", port), 10) as sock:
+                sock.sendall(encode([b"SELECT", b"7"]) + encode([b"PING"]))
+                received = b""
+                while len(received) < len(b"+OK\r\n+PONG\r\n"):
+                    received += sock.recv(64)
+        assert received == b"+OK\r\n+PONG\r\n"
