@@ -12,6 +12,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.servers import free_ports
+
+DEFAULT_INTERVAL_S = 5.0
+#: the kernel takes 128 kB in one argument
+ADDRESSES_A_FLAG = 2000
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,6 +55,17 @@ def exporter(port: int, flags: Sequence[str], environ: Mapping[str, str] | None 
     finally:
         process.terminate()
         process.wait(10)
+
+
+@contextlib.contextmanager
+def watching(addresses: Sequence[str], interval_s: float, *flags: str) -> Iterator[tuple[int, int]]:
+    """`redis_exporter` for these targets: its port and process. Default flags, but for an interval that is not the default."""
+    [port] = free_ports(1)
+    starts = range(0, len(addresses), ADDRESSES_A_FLAG)
+    told = [f"--redis.addr={','.join(addresses[start : start + ADDRESSES_A_FLAG])}" for start in starts]
+    every = [] if interval_s == DEFAULT_INTERVAL_S else [f"--poll.interval={interval_s:g}s"]
+    with exporter(port, [*told, *every, *flags]) as process:
+        yield port, process.pid
 
 
 def wait_ready(port: int, within_s: float = 20.0) -> float:

@@ -8,31 +8,59 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 TIMEOUT_S = 10.0
 
 
-class Scraper(threading.Thread):
-    """Fetches all paths one after the other at every beat, from the start on. `pages` has the newest of each path, plain."""
+@dataclass(frozen=True)
+class Body:
+    raw: bytes
+    compressed: bool
 
-    def __init__(self, port: int, paths: Sequence[str], interval_s: float) -> None:
+    @property
+    def page(self) -> bytes:
+        return gzip.decompress(self.raw) if self.compressed else self.raw
+
+
+#: by path
+Newest = dict[str, Body]
+
+
+class Scraper(threading.Thread):
+    """Fetches all paths one after the other at every beat, from the start on; or `spread` evenly until the next one, as
+    Prometheus spreads its targets."""
+
+    def __init__(self, port: int, paths: Sequence[str], interval_s: float, spread: bool = False) -> None:
         super().__init__(daemon=True)
-        self.pages: dict[str, bytes] = {}
         self.scrapes = 0
         self.failed = 0
         self._port = port
         self._paths = paths
         self._interval_s = interval_s
+        self._apart_s = interval_s / len(paths) if spread else 0.0
+        self._newest: Newest = {}
         self._ended = threading.Event()
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
         with contextlib.closing(connection):
             beat = time.monotonic()
-            while not self._ended.wait(max(0.0, beat - time.monotonic())):
-                for path in self._paths:
+            while True:
+                for number, path in enumerate(self._paths):
+                    if self._ended.wait(max(0.0, beat + number * self._apart_s - time.monotonic())):
+                        return
                     self._fetch(connection, path)
                 beat += self._interval_s
+
+    def newest(self) -> Newest:
+        """The newest answer to each path, as it came."""
+        return self._newest.copy()
+
+    @property
+    def pages(self) -> dict[str, bytes]:
+        """The newest of each path, plain."""
+        return {path: body.page for path, body in self.newest().items()}
 
     def end(self) -> None:
         self._ended.set()
@@ -49,15 +77,15 @@ class Scraper(threading.Thread):
             self.failed += 1
             return
         if response.status == 200:
-            self.pages[path] = gzip.decompress(body) if response.headers.get("Content-Encoding") == "gzip" else body
+            self._newest[path] = Body(body, response.headers.get("Content-Encoding") == "gzip")
         else:
             self.failed += 1
 
 
 @contextlib.contextmanager
-def scraping(port: int, paths: Sequence[str], interval_s: float) -> Iterator[Scraper]:
+def scraping(port: int, paths: Sequence[str], interval_s: float, spread: bool = False) -> Iterator[Scraper]:
     """Scrapes until the block ends."""
-    scraper = Scraper(port, paths, interval_s)
+    scraper = Scraper(port, paths, interval_s, spread)
     scraper.start()
     try:
         yield scraper

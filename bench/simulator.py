@@ -1,128 +1,57 @@
 """Servers that are none: recorded replies with counters that move, on many ports, in a process of its own whose CPU is nobody's.
 
-    python -m bench.simulator PORT …
+    python -m bench.simulator PORT … [--latency-ms 2] [--stall-s 1 --every-s 2] [--error-share 0.01] [--tls-cert FILE --tls-key FILE]
 
 It answers what exporters ask; anything else is an unknown command. A database is taken whatever its number, so that one port
-can stand for many targets.
+can stand for many targets where listening on one for each would take too many files.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
-import json
+import random
 import resource
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import hiredis
 import uvloop
 
-from bench.fleet import recorded
 from bench.listening import wait_listening
 from bench.servers import free_ports
+from bench.simulated_replies import Replies
 
-VERSION = "redis-7.0.15"
-#: targets that share a port
-DATABASES = 16
-#: fields of INFO that move: how fast, in a second
-MOVING = {b"total_commands_processed": 1000, b"total_net_input_bytes": 50_000, b"keyspace_hits": 700, b"uptime_in_seconds": 1}
-#: commands whose statistics an application has
-COMMANDS = 25
+START_S = 60.0
 
 
-class Replies:
-    """What the servers answer. Texts of INFO are split at the numbers that move."""
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with the servers. In the first `stall_s` of every `every_s` nothing is answered."""
 
-    def __init__(self) -> None:
-        everything = recorded(VERSION, "info_all.txt").splitlines()
-        default = recorded(VERSION, "info_default.txt")
-        self._began_at = time.monotonic()
-        self._default = _split(default)
-        self._statistics = _sections(everything, (b"Commandstats", b"Errorstats", b"Latencystats"))
-        self._all = _split(default + b"\r\n".join(self._statistics.values()))
-        self._config = [item.encode() for item in json.loads(recorded(VERSION, "config_get.json"))]
-        histograms = json.loads(recorded(VERSION, "latency_histogram.json"))
-        self._histogram = encode(histograms[: 2 * COMMANDS])
+    latency_s: float = 0.0
+    stall_s: float = 0.0
+    every_s: float = 0.0
+    error_share: float = 0.0
 
-    def to(self, words: list[bytes]) -> bytes:
-        """The reply to a command."""
-        name, *arguments = words
-        match name.upper(), [argument.lower() for argument in arguments]:
-            case b"INFO", []:
-                return self._info(self._default)
-            case b"INFO", [b"all" | b"everything"]:
-                return self._info(self._all)
-            case b"INFO", sections:
-                return encode(b"\r\n".join(self._statistics[section] for section in sections if section in self._statistics))
-            case b"CONFIG", [b"get", *patterns]:
-                return encode(self._configuration([pattern.decode() for pattern in patterns]))
-            case b"LATENCY", [b"histogram", *_]:
-                return self._histogram
-            case b"SLOWLOG", [b"len"]:
-                return b":0\r\n"
-            case (b"SLOWLOG", [b"get", *_]) | (b"LATENCY", [b"latest"]):
-                return b"*0\r\n"
-            case b"PING", []:
-                return b"+PONG\r\n"
-            case (b"SELECT", _) | (b"CLIENT", [b"setname", *_]):
-                return b"+OK\r\n"
-        return b"-ERR unknown command\r\n"
-
-    def _info(self, pieces: list[tuple[bytes, int, int]]) -> bytes:
-        elapsed_s = time.monotonic() - self._began_at
-        return encode(b"".join([text + (b"%d" % (first + int(pace * elapsed_s)) if pace else b"") for text, first, pace in pieces]))
-
-    def _configuration(self, patterns: list[str]) -> list[bytes]:
-        pairs = zip(self._config[::2], self._config[1::2], strict=True)
-        return [word for key, value in pairs if any(fnmatchcase(key.decode(), pattern) for pattern in patterns) for word in (key, value)]
-
-
-def _split(text: bytes) -> list[tuple[bytes, int, int]]:
-    """(text before a moving number, that number, its pace), the rest at last with a pace of 0."""
-    pieces = []
-    before: list[bytes] = []
-    for line in text.splitlines(keepends=True):
-        key, colon, value = line.partition(b":")
-        if key in MOVING:
-            pieces.append((b"".join(before) + key + colon, int(value), MOVING[key]))
-            before = [b"\r\n"]
-        else:
-            before.append(line)
-    return [*pieces, (b"".join(before), 0, 0)]
-
-
-def _sections(lines: list[bytes], names: tuple[bytes, ...]) -> dict[bytes, bytes]:
-    """Sections by their names in lower case, of statistics only those of a few commands."""
-    found: dict[bytes, list[bytes]] = {}
-    current: list[bytes] = []
-    for line in lines:
-        if line.startswith(b"# "):
-            current = found.setdefault(line[2:].lower(), [line]) if line[2:] in names else []
-        elif len(current) <= COMMANDS:
-            current.append(line)
-    return {name: b"\r\n".join(section) + b"\r\n" for name, section in found.items()}
-
-
-def encode(value: Any) -> bytes:
-    """As RESP."""
-    if isinstance(value, list):
-        return b"*%d\r\n" % len(value) + b"".join(encode(item) for item in value)
-    if isinstance(value, int):
-        return b":%d\r\n" % value
-    if isinstance(value, str):
-        value = value.encode()
-    return b"$%d\r\n%b\r\n" % (len(value), value)
+    def delay_s(self, now: float) -> float:
+        """How long a reply to what comes now is held back."""
+        stalled_s = now % self.every_s if self.every_s else self.stall_s
+        return self.latency_s + max(0.0, self.stall_s - stalled_s)
 
 
 class _Conversation(asyncio.Protocol):
-    def __init__(self, replies: Replies) -> None:
+    def __init__(self, replies: Replies, faults: Faults) -> None:
         self._replies = replies
+        self._faults = faults
         self._reader = hiredis.Reader()
+        self._due_at = 0.0  # of the newest reply that was held back: later ones do not overtake it
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -130,27 +59,37 @@ class _Conversation(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        now = time.monotonic()
         found = []
         while (words := self._reader.gets()) is not False:
-            found.append(self._replies.to(words))
-        self._transport.write(b"".join(found))
+            failed = self._faults.error_share and random.random() < self._faults.error_share
+            found.append(b"-ERR simulated\r\n" if failed else self._replies.to(words))
+        self._due_at = max(self._due_at, now + self._faults.delay_s(now))
+        if self._due_at > now:
+            asyncio.get_running_loop().call_later(self._due_at - now, self._write, b"".join(found))
+        else:
+            self._transport.write(b"".join(found))
+
+    def _write(self, replies: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(replies)
 
 
-async def _serve(ports: list[int]) -> None:
+async def _serve(ports: Sequence[int], faults: Faults, tls: ssl.SSLContext | None) -> None:
     replies = Replies()
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: _Conversation(replies), "127.0.0.1", port, backlog=1024) for port in ports]
+    servers = [await loop.create_server(lambda: _Conversation(replies, faults), "127.0.0.1", port, backlog=1024, ssl=tls) for port in ports]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 @contextlib.contextmanager
-def simulated(targets: int) -> Iterator[list[str]]:
-    """The addresses of so many targets, until the block ends."""
-    ports = free_ports(-(-targets // DATABASES))
-    process = subprocess.Popen([sys.executable, "-m", "bench.simulator", *map(str, ports)])
+def simulated(targets: int, *flags: str, databases: int = 1, scheme: str = "redis") -> Iterator[list[str]]:
+    """The addresses of so many targets, until the block ends; `databases` of them share a port. `flags` are the simulator's."""
+    ports = free_ports(-(-targets // databases))
+    process = subprocess.Popen([sys.executable, "-m", "bench.simulator", *map(str, ports), *flags])
     try:
-        wait_listening(ports[-1], process, "the simulator")
-        yield [f"redis://127.0.0.1:{port}/{db}" for port in ports for db in range(DATABASES)][:targets]
+        wait_listening(ports[-1], process, "the simulator", START_S)
+        yield [f"{scheme}://127.0.0.1:{port}/{db}" for port in ports for db in range(databases)][:targets]
     finally:
         process.kill()
         process.wait()
@@ -162,6 +101,31 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-if __name__ == "__main__":
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.simulator")
+    parser.add_argument("ports", nargs="+", type=int, metavar="PORT")
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--stall-s", type=float, default=0.0, help="answer nothing for so long")
+    parser.add_argument("--every-s", type=float, default=0.0, help="time from the beginning of one stall to that of the next")
+    parser.add_argument("--error-share", type=float, default=0.0, help="part of the commands, 0 to 1, that is answered by an error")
+    parser.add_argument("--tls-cert", default="")
+    parser.add_argument("--tls-key", default="")
+    return parser
+
+
+def main() -> None:
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.stall_s and not arguments.every_s > arguments.stall_s:
+        parser.error("--stall-s needs an --every-s that is longer")
+    tls = None
+    if arguments.tls_cert:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(arguments.tls_cert, arguments.tls_key or None)
     raise_open_files()
-    uvloop.run(_serve([int(port) for port in sys.argv[1:]]))
+    faults = Faults(arguments.latency_ms / 1e3, arguments.stall_s, arguments.every_s, arguments.error_share)
+    uvloop.run(_serve(arguments.ports, faults, tls))
+
+
+if __name__ == "__main__":
+    main()

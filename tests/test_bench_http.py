@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import socket
+import time
 
 import hiredis
 import pytest
 
 from bench.http import Client
-from bench.simulator import Replies, encode, simulated
+from bench.simulated_replies import Replies, encode
+from bench.simulator import Faults, simulated
 from tests.servers import Conversation, wait_until
 
 PAGE = b"redis_up 1\n" * 2000
@@ -81,7 +83,7 @@ class TestSimulator:
         assert all(key == b"maxmemory" or key.startswith(b"repl-") for key in found[::2])
 
     def test_targets_share_ports_by_database(self) -> None:
-        with simulated(20) as addresses:
+        with simulated(20, databases=16) as addresses:
             assert len(set(addresses)) == 20
             port = int(addresses[0].split(":")[2].split("/")[0])
             with socket.create_connection(("127.0.0.1", port), 10) as sock:
@@ -90,3 +92,36 @@ class TestSimulator:
                 while len(received) < len(b"+OK\r\n+PONG\r\n"):
                     received += sock.recv(64)
         assert received == b"+OK\r\n+PONG\r\n"
+
+    def test_a_port_for_each_unless_told_otherwise(self) -> None:
+        with simulated(3) as addresses:
+            assert len({address.split(":")[2].split("/")[0] for address in addresses}) == 3
+
+    def test_replies_are_late_and_in_order(self) -> None:
+        with simulated(1, "--latency-ms=60") as [address], _connected(address) as sock:
+            began = time.monotonic()
+            sock.sendall(encode([b"PING"]))
+            sock.sendall(encode([b"SELECT", b"0"]))
+            assert _received(sock, len(b"+PONG\r\n+OK\r\n")) == b"+PONG\r\n+OK\r\n"
+            assert time.monotonic() - began >= 0.05
+
+    @pytest.mark.parametrize(("now", "delay_s"), [(10.0, 1.1), (10.75, 0.35), (11.5, 0.1), (12.0, 1.1)])
+    def test_in_a_stall_nothing_is_answered(self, now: float, delay_s: float) -> None:
+        assert Faults(latency_s=0.1, stall_s=1.0, every_s=2.0).delay_s(now) == pytest.approx(delay_s)
+
+    @pytest.mark.parametrize(("share", "reply"), [("0", b"+PONG\r\n"), ("1", b"-ERR simulated\r\n")])
+    def test_a_share_of_errors(self, share: str, reply: bytes) -> None:
+        with simulated(1, f"--error-share={share}") as [address], _connected(address) as sock:
+            sock.sendall(encode([b"PING"]))
+            assert _received(sock, len(reply)) == reply
+
+
+def _connected(address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(address.split(":")[2].split("/")[0])), 10)
+
+
+def _received(sock: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count:
+        received += sock.recv(count)
+    return received

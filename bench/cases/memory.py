@@ -1,50 +1,85 @@
-"""Resident memory: of the process without a target, and of each further target."""
+"""Resident memory: of the process without a target, and of each further target, over TCP and over TLS."""
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from bench.figures import at_most, plain
-from bench.process import exporter, scrape, total, usage
-from bench.scraper import series
+from bench.figures import Figure, at_most, plain
+from bench.process import exporter, total, usage
+from bench.scraper import scraping, series
 from bench.servers import free_ports
 from bench.setup import Result, Setup
-from bench.simulator import COMMANDS, raise_open_files, simulated
+from bench.simulated_replies import COMMANDS
+from bench.simulator import raise_open_files, simulated
 
 EMPTY_MB = 60
 #: of each further target: its part of the page times this, and so many bytes more
-OF_ITS_BYTES, MORE_BYTES = 1.2, 30_000
+OF_ITS_BYTES, MORE_BYTES, MORE_BYTES_TLS = 1.2, 30_000, 70_000
+SCRAPED_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Resident:
+    rss_bytes: int
+    page_bytes: int
+    series: int
 
 
 def run(setup: Setup) -> Result:
     raise_open_files()
     few, many = (2, 12) if setup.quick else (50, 550)
-    settle_s = 1.0 if setup.quick else 25.0
+    settle_s = 1.5 if setup.quick else 32.0  # past the last of the first rounds, and some pages
+    setup.note("no target")
+    empty = _resident([], settle_s)
+    figures = [at_most("resident without a target", empty.rss_bytes / 1e6, EMPTY_MB, "MB", f"{empty.series:,} series")]
+    setup.note("plain TCP")
     with simulated(many) as addresses:
-        empty_rss, _, _ = _resident([], settle_s)
-        few_rss, few_bytes, _ = _resident(addresses[:few], settle_s)
-        many_rss, many_bytes, count = _resident(addresses, settle_s)
-    each_bytes = (many_bytes - few_bytes) / (many - few)
-    each_rss = (many_rss - few_rss) / (many - few)
-    detail = f"from {few} to {many} targets, {count // many} series each, {COMMANDS} commands in use, plain TCP"
-    return Result(
-        [
-            at_most("resident without a target", empty_rss / 1e6, EMPTY_MB, "MB"),
-            plain("a target's part of the page", each_bytes / 1e3, "kB"),
-            at_most("resident for each further target", each_rss / 1e3, (OF_ITS_BYTES * each_bytes + MORE_BYTES) / 1e3, "kB", detail),
-        ]
+        figures += _further("plain TCP", few, many, addresses, settle_s, MORE_BYTES)
+    if shutil.which("openssl"):
+        setup.note("TLS")
+        with _certificate() as flags, simulated(many, *flags, scheme="rediss") as addresses:
+            figures += _further("TLS", few, many, addresses, settle_s, MORE_BYTES_TLS, "--skip-tls-verification")
+    return Result(figures)
+
+
+def _further(way: str, few: int, many: int, addresses: Sequence[str], settle_s: float, more_bytes: int, *flags: str) -> Iterator[Figure]:
+    of_few, of_many = (_resident(addresses[:count], settle_s, *flags) for count in (few, many))
+    each_bytes = (of_many.page_bytes - of_few.page_bytes) / (many - few)
+    each_rss = (of_many.rss_bytes - of_few.rss_bytes) / (many - few)
+    detail = (
+        f"{of_few.rss_bytes / 1e6:.1f} MB at {few} targets, {of_many.rss_bytes / 1e6:.1f} at {many}; "
+        f"{of_many.series // many} series each, {COMMANDS} commands in use, default lanes"
     )
+    goal_kb = (OF_ITS_BYTES * each_bytes + more_bytes) / 1e3
+    yield plain(f"a target's part of the page, {way}", each_bytes / 1e3, "kB")
+    told = f"{OF_ITS_BYTES:g} times its bytes + {more_bytes // 1000} kB; {detail}"
+    yield at_most(f"resident for each further target, {way}", each_rss / 1e3, round(goal_kb, 1), "kB", told)
 
 
-def _resident(addresses: Sequence[str], settle_s: float) -> tuple[int, int, int]:
-    """Bytes resident, bytes of the plain page, series. After some polls and scrapes."""
+def _resident(addresses: Sequence[str], settle_s: float, *flags: str) -> Resident:
+    """After some polls and scrapes."""
     [port] = free_ports(1)
-    with exporter(port, [] if addresses else ["--redis.addr="], {"REDIS_ADDR": ",".join(addresses)}) as process:
-        began = time.monotonic()
-        while time.monotonic() - began < settle_s:
-            page = scrape(port)
-            if total(page, "redis_up") != len(addresses):
-                raise SystemExit(f"bench: {total(page, 'redis_up'):.0f} of {len(addresses)} targets were up")
-            time.sleep(min(5.0, settle_s / 2))
-        return usage(process.pid).rss_bytes, len(page), series(page)
+    environ = {"REDIS_ADDR": ",".join(addresses)}
+    with exporter(port, flags, environ) as process, scraping(port, ["/metrics"], min(SCRAPED_EVERY_S, settle_s / 3)) as scraper:
+        time.sleep(settle_s)
+        page = scraper.pages["/metrics"]
+        if scraper.failed or total(page, "redis_up") != len(addresses):
+            raise SystemExit(f"bench: {scraper.failed} scrapes failed, {total(page, 'redis_up'):.0f} of {len(addresses)} targets were up")
+        return Resident(usage(process.pid).rss_bytes, len(page), series(page))
+
+
+@contextlib.contextmanager
+def _certificate() -> Iterator[list[str]]:
+    """The simulator's flags for a certificate that nobody has signed."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = (str(pathlib.Path(folder, name)) for name in ("server.crt", "server.key"))
+        asked = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2", "-out", certificate, "-keyout", key]
+        subprocess.run(["openssl", "req", *asked], check=True, capture_output=True)
+        yield [f"--tls-cert={certificate}", f"--tls-key={key}"]
