@@ -26,6 +26,8 @@ ASKED_GAPS = 3
 FIRST_LEAD_S, FIRST_LEAD_BUILDS = 0.05, 3
 LAST_LEAD_S, LAST_LEAD_BUILDS = 0.02, 2
 QUIET_LOOK_S = 0.005
+#: how soon a build that was quicker than the ones before is believed
+BUILD_GAIN = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +115,8 @@ class Pages:
         self._others: OrderedDict[Selection, _Kept] = OrderedDict()
         self._targets: OrderedDict[Selection, _Kept] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
-        self._build_s = 0.0
+        self._took_s = 0.0
+        self._build_s = 0.0  # what a build is expected to take: bursts go by it, and should not move about
         #: how old the page of everything was when it was last asked for
         self.served_age_s = 0.0
 
@@ -255,7 +258,8 @@ class Pages:
             page = draft.build()
         else:
             page = await asyncio.get_running_loop().run_in_executor(self._thread, draft.build)
-        self._build_s = time.perf_counter() - began
+        self._took_s = time.perf_counter() - began
+        self._build_s = max(self._took_s, self._build_s + BUILD_GAIN * (self._took_s - self._build_s))
         return page
 
     def _finish(self, selection: Selection, kept: _Kept, task: asyncio.Task[Page]) -> None:
@@ -271,7 +275,7 @@ class Pages:
             return
         if current:
             kept.page = task.result()
-        self._on_built(task.result(), self._build_s)
+        self._on_built(task.result(), self._took_s)
         if kept.again and kept.timer is not None:
             kept.again = False
             self._hasten(selection, kept)

@@ -1,9 +1,9 @@
 """Who is due when.
 
-Targets of one interval share a round, a job of APScheduler. A round gives its targets their turns in slots: ten over the
-whole interval, or, in step with a scraper (see `alignment`), one after another in a burst. A target's slot over the interval
-is a hash of its address, so its phase is the same after a restart. A turn starts polls and returns: nothing is awaited under the scheduler.
-APScheduler lives on wall time; the beat compares that with the monotonic clock and sets all rounds anew after a jump.
+Targets of one interval and one group of scrapers share a round (see `rounds`), a job of APScheduler. A turn starts polls and
+returns: nothing is awaited under the scheduler. That lives on wall time; the beat compares it with the monotonic clock and
+sets all rounds anew after a jump. A target that comes to another round gets one more turn, a bridge, an interval after its
+last one: so it never waits for more than one and a half.
 """
 
 from __future__ import annotations
@@ -13,21 +13,18 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timezone
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
-from exporter.alignment import TARGET_S, Alignment, Burst, Group
+from exporter.alignment import Alignment, Group
 from exporter.errors import TargetError
 from exporter.exposition import Selection
+from exporter.rounds import Round
 from exporter.store import Store
 from exporter.watch import Watch
 
-SLOTS = 10
-#: in a burst
-SLOT_TARGETS = 30
 BEAT_S = 1.0
 JUMP_S = 1.0
 #: in beats: names are resolved again so often
@@ -35,83 +32,10 @@ RESOLVE_EVERY = 30
 #: the first polls of a start go out in handfuls, so that the loop stays free for those that answer
 FIRST_HANDFUL = 50
 FIRST_PAUSE_S = 0.02
-#: a burst that would begin by so much earlier or later is set anew
-SHIFT_S = 0.02
 #: so many targets are put into other rounds before the loop goes round
 REGROUP_HANDFUL = 200
 
 log = logging.getLogger(__name__)
-
-
-class Round:
-    """Targets that are polled in one go: one interval, and one group of scrapers to be in step with, or none.
-
-    `every` is how many intervals lie between two fires. Whoever was polled less than half an interval ago is passed over:
-    so a round that is set anew takes nobody twice, and leaves nobody out for more than one and a half.
-    """
-
-    def __init__(self, interval_s: float, group: Group = ()) -> None:
-        self.interval_s = interval_s
-        self.group = group
-        self.burst: Burst | None = None  # None: in slots over the interval
-        self.watches: dict[str, Watch] = {}
-        self._slots: list[dict[str, Watch]] = [{} for _ in range(SLOTS)]
-        self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, slot's turn)
-
-    def add(self, watch: Watch) -> None:
-        self.watches[watch.target.addr] = self._slots[watch.hash % SLOTS][watch.target.addr] = watch
-
-    def remove(self, addr: str) -> None:
-        watch = self.watches.pop(addr)
-        del self._slots[watch.hash % SLOTS][addr]
-
-    @property
-    def name(self) -> str:
-        return f"{self.interval_s:g}s {self.group}"
-
-    @property
-    def every(self) -> int:
-        return self.burst.every if self.burst is not None else 1
-
-    async def fire(self) -> None:  # a coroutine, for APScheduler calls plain functions in a thread
-        self.begin(0.0)
-
-    def begin(self, elapsed_s: float) -> None:
-        """Give the targets their turns, as if that had begun `elapsed_s` ago: the slots before that are left out."""
-        loop = asyncio.get_running_loop()
-        now = time.monotonic()
-        self._pending = [(when, timer) for when, timer in self._pending if when > now]
-        slots, apart_s = self._turns()
-        for number, slot in enumerate(slots):
-            wait_s = number * apart_s - elapsed_s
-            if wait_s == 0:
-                self._turn(slot)
-            elif wait_s > 0:
-                self._pending.append((now + wait_s, loop.call_later(wait_s, self._turn, slot)))
-
-    def cancel(self) -> None:
-        """Give no more turns."""
-        for _, timer in self._pending:
-            timer.cancel()
-        self._pending.clear()
-
-    def _turns(self) -> tuple[Sequence[Mapping[str, Watch]], float]:
-        """The slots, and how many seconds they are apart."""
-        if self.burst is None:
-            return self._slots, self.interval_s / SLOTS
-        watches = list(self.watches.items())
-        firsts = range(0, len(watches), SLOT_TARGETS)
-        return [dict(watches[first : first + SLOT_TARGETS]) for first in firsts], SLOT_TARGETS * TARGET_S
-
-    def turn(self, addr: str) -> None:
-        """Give one target its turn."""
-        self._turn({addr: self.watches[addr]})
-
-    def _turn(self, slot: Mapping[str, Watch]) -> None:
-        now = time.monotonic()
-        for watch in list(slot.values()):
-            if now - watch.ticked_at >= self.interval_s / 2:
-                watch.tick(now, self.every)
 
 
 class Schedule:
@@ -149,9 +73,7 @@ class Schedule:
         """Stop polling a target and forget what is stored of it."""
         watch = self._watches.pop(addr)
         self._leave(addr)
-        bridge = self._bridges.pop(addr, None)
-        if bridge is not None:
-            bridge.cancel()
+        self._tear_down_bridge(addr)
         watch.close()
         self._store.drop(addr)
 
@@ -185,14 +107,25 @@ class Schedule:
                 self._set(current)
         current.add(watch)
         self._round_of[addr] = current
-        if self._scheduler is not None and addr not in self._bridges:
-            # The turn that it would have had where it was: the next one here may be nearly two intervals after the last.
-            wait_s = max(0.0, watch.ticked_at + current.interval_s - time.monotonic())
-            self._bridges[addr] = asyncio.get_running_loop().call_later(wait_s, self._bridge, addr)
+        self._bridge(watch)
 
-    def _bridge(self, addr: str) -> None:
+    def _bridge(self, watch: Watch) -> None:
+        """Give a target the turn that it would have had: the next one in its round may be nearly two intervals after the last."""
+        if self._scheduler is None or watch.ticked_at == -math.inf:
+            return
+        addr = watch.target.addr
+        self._tear_down_bridge(addr)
+        wait_s = max(0.0, watch.ticked_at + watch.pace.interval_s - time.monotonic())
+        self._bridges[addr] = asyncio.get_running_loop().call_later(wait_s, self._cross, addr)
+
+    def _cross(self, addr: str) -> None:
         del self._bridges[addr]
         self._round_of[addr].turn(addr)
+
+    def _tear_down_bridge(self, addr: str) -> None:
+        bridge = self._bridges.pop(addr, None)
+        if bridge is not None:
+            bridge.cancel()
 
     def _leave(self, addr: str) -> None:
         current = self._round_of.pop(addr, None)
@@ -206,33 +139,18 @@ class Schedule:
                 self._scheduler.remove_job(current.name)
 
     def _set(self, current: Round) -> None:
-        """(Re)place a round's job. What is left of its slots before its next fire get their turns."""
+        """(Re)place a round's job."""
         assert self._scheduler is not None
-        period_s = current.interval_s * current.every
-        now = time.monotonic()
-        phase_s = -time.time() if current.burst is None else current.burst.begins_at - now
-        wait_s = phase_s % period_s
-        start = datetime.now(timezone.utc) + timedelta(seconds=wait_s)
-        trigger = IntervalTrigger(seconds=period_s, start_date=start, timezone=timezone.utc)
-        self._scheduler.add_job(current.fire, trigger, id=current.name, replace_existing=True)
-        current.cancel()
-        if current.burst is None:
-            current.begin(period_s - wait_s)
+        self._scheduler.add_job(current.fire, current, id=current.name, replace_existing=True)
+        current.begin_anew()
 
     def _aim(self, current: Round) -> bool:
-        """Find out when the round's bursts are to begin; whether that is another moment than before."""
-        burst = None
+        """Find out when the round's bursts are to begin. Whether its job has to be set anew for that: it moves by itself."""
+        before = current.burst
+        current.burst = None
         if self._alignment is not None and current.group:
-            burst = self._alignment.burst(current.group, current.interval_s, len(current.watches), current.burst)
-        before, current.burst = current.burst, burst
-        if burst is None or before is None or burst.every != before.every:
-            return burst is not before
-        period_s = current.interval_s * burst.every
-        shift_s = (burst.begins_at - before.begins_at + period_s / 2) % period_s - period_s / 2
-        if abs(shift_s) > SHIFT_S:
-            return True
-        current.burst = before
-        return False
+            current.burst = self._alignment.burst(current.group, current.interval_s, len(current.watches), before)
+        return (before and before.every) != (current.burst and current.burst.every)
 
     def _align(self, now: float) -> None:
         """Look who comes in a rhythm: groups change by that, or the moments of their bursts."""
@@ -244,19 +162,20 @@ class Schedule:
         for current in self._rounds.values():
             if current.group and self._aim(current):
                 self._set(current)
+                for watch in current.watches.values():
+                    self._bridge(watch)
 
     async def _regroup(self) -> None:
+        before = set(self._rounds)
         try:
             for number, watch in enumerate(list(self._watches.values()), 1):
                 if watch.target.addr in self._watches:
                     self._join(watch)
                 if number % REGROUP_HANDFUL == 0:
                     await asyncio.sleep(0)
-            for current in self._rounds.values():
-                if current.group:  # its burst is as long as it has targets
-                    current.burst = None
-                    self._aim(current)
-                    self._set(current)
+            for key in self._rounds.keys() - before:  # a burst is as long as it has targets; all of these have bridges
+                self._aim(self._rounds[key])
+                self._set(self._rounds[key])
         finally:
             self._regrouping = None
 
@@ -319,18 +238,16 @@ class Schedule:
                 log.exception("a mistake in this program, in the schedule's beat")
 
     def _rebase(self, offset_s: float) -> None:
-        """After a jump of the wall clock (not its slow drift) set every round anew. Whoever was not polled within half an
-        interval gets a turn now, or could have to wait for so long that it would count as down."""
+        """After a jump of the wall clock (not its slow drift) set every round anew. Nobody waits for so long by it that it
+        would count as down."""
         jump_s = offset_s - self._offset_s
         self._offset_s = offset_s
         if abs(jump_s) > JUMP_S:
             log.warning("the wall clock jumped by %+.1f s: the polls are set anew", jump_s)
-            now = time.monotonic()
             for current in self._rounds.values():
                 self._set(current)
                 for watch in current.watches.values():
-                    if now - watch.ticked_at > watch.pace.interval_s:
-                        watch.tick(now)
+                    self._bridge(watch)
 
     def _expire(self, now: float) -> None:
         for snapshot in self._store.expire(now):

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from datetime import datetime, timedelta, tzinfo
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from exporter import rounds as rounds_module
 from exporter import schedule as schedule_module
 from exporter.alignment import LAST_POLLS_S, TARGET_S, Alignment
 from exporter.cadence import Rhythm
 from exporter.errors import DnsError
-from exporter.exposition import WHOLE
+from exporter.exposition import WHOLE, Selection
 from exporter.model import Lane
-from exporter.schedule import SLOT_TARGETS, SLOTS, Schedule
+from exporter.rounds import SLOT_TARGETS, SLOTS
+from exporter.schedule import Schedule
 from exporter.watch import Watch
 from tests.lookout import INTERVAL_S, Lookout, connections, others, redis_like
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
@@ -33,14 +35,14 @@ SCANT_S = 0.3  # the deadline of polls that miss it
 class Post:
     """A schedule and what it was heard to say."""
 
-    def __init__(self, lookout: Lookout) -> None:
+    def __init__(self, lookout: Lookout, alignment: Alignment | None = None) -> None:
         self.lookout = lookout
         self.lags: list[float] = []
         self.up_changes = 0
         #: those who come to scrape everything
         self.rhythms: list[Rhythm] = []
-        alignment = Alignment(lambda now: {WHOLE: {"p": self.rhythms}} if self.rhythms else {}, lambda page, addr: True, lambda: 0.0)
-        self.schedule = Schedule(lookout.store, self.lags.append, self._note_up_change, alignment)
+        whole = Alignment(lambda now: {WHOLE: {"p": self.rhythms}} if self.rhythms else {}, lambda page, addr: True, lambda: 0.0)
+        self.schedule = Schedule(lookout.store, self.lags.append, self._note_up_change, alignment or whole)
 
     def _note_up_change(self) -> None:
         self.up_changes += 1
@@ -181,6 +183,25 @@ class TestBursts:
         post.rhythms = [Rhythm(post.rhythms[0].at + 0.15, self.INTERVAL_S)]
         await until(lambda: all(0 < (self.PHASE_S + 0.15 - moment) % self.INTERVAL_S < 0.2 for moment in turns.newest()))
         assert len(turns.at) == len(watches)
+
+    async def test_scrapers_of_parts_and_pages_that_take_now_longer_and_now_shorter_cost_no_poll(
+        self, lookout: Lookout, turns: Turns, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(schedule_module, "BEAT_S", 0.02)
+        parts, leads_s = 8, cycle((0.05, 0.3, 0.12, 0.02))
+        known: dict[Selection, dict[Hashable, list[Rhythm]]] = {}
+        alignment = Alignment(lambda now: known.copy(), lambda page, addr: page.takes(addr, lambda addr: ""), lambda: next(leads_s))
+        post = Post(lookout, alignment)
+        watches = self.fleet(post, 80)
+        post.schedule.start()
+        began = time.monotonic()
+        for part in range(parts):  # each is learnt at a moment of its own
+            await turns.taken(watches, part // 2 + 1)
+            known[Selection(shard=(part, parts))] = {"p": [Rhythm(began + part / parts, self.INTERVAL_S)]}
+        await until(lambda: post.schedule.in_step == len(watches))
+        await turns.taken(watches, parts // 2 + 5)
+        await post.schedule.stop()
+        assert [gap for gap in turns.gaps() if not 0.4 < gap / self.INTERVAL_S < 1.7] == []
 
     async def test_targets_that_are_removed_get_no_more_turns(self, post: Post, turns: Turns) -> None:
         watches = self.fleet(post, 40)
@@ -386,7 +407,8 @@ def wall_clock(monkeypatch: pytest.MonkeyPatch) -> ShiftedTime:
     """The wall clock of the schedule and of APScheduler."""
     clock = ShiftedTime()
     monkeypatch.setattr(schedule_module, "time", clock)
-    for module in ("exporter.schedule", "apscheduler.schedulers.base", "apscheduler.executors.base"):
+    monkeypatch.setattr(rounds_module, "time", clock)
+    for module in ("apscheduler.schedulers.base", "apscheduler.executors.base"):
         monkeypatch.setattr(f"{module}.datetime", clock.datetime_class())
     return clock
 
