@@ -83,9 +83,16 @@ class Writer:
     ) -> None:
         """One sample. `values` are as many as the family has labels; `suffix` and `extra` serve `_bucket` and `le`."""
     def add_histogram(
-        self, family: int, buckets: Sequence[tuple[str, int]], count: int, total: float | int, values: Sequence[str | bytes] = ()
+        self,
+        family: int,
+        bounds: Sequence[int | float],
+        below: Sequence[int],
+        count: int,
+        total: float | int,
+        values: Sequence[str | bytes] = (),
     ) -> None:
-        """Buckets (upper bound, how many), `+Inf` with `count`, the sum, and the count. Of the same labels the first counts."""
+        """Buckets: upper bounds in rising order (ValueError if not), and how many were at most that; then `+Inf` with
+        `count`, the sum, and the count. Of the same labels the first counts."""
     def merge(self, block: Block) -> None:
         """Take over the samples that a plan rendered for the same families; of a family with both, the block's stand first."""
     def block(self) -> Block: ...
@@ -134,3 +141,10 @@ def tally_clients(text: bytes, by: Sequence[str]) -> list[Tally]:
 
 def client_rows(text: bytes) -> list[dict[bytes, bytes]]:
     """CLIENT LIST, one mapping a client. A blank inside an address does not begin a field."""
+
+#: of one command: its name, how many calls, the upper bounds in rising order, and how many calls took at most that
+Histogram = tuple[bytes, int, tuple[int, ...], list[int]]
+
+def histogram_rows(reply: object, bounds_max: int) -> list[Histogram]:
+    """LATENCY HISTOGRAM: [name, [calls, n, histogram_usec, [bound, count, …]], …]. A row of another form is left out, as is
+    one of numbers beyond 64 bits, of counts that fall, or of more bounds than `bounds_max`."""

@@ -4,7 +4,8 @@ How it is fast. A reply is read in one pass without the GIL. The keys of its lin
 targets share; each target remembers the order of its last reply, so that a line is recognised by comparing it with the
 one expected, without hashing. Values are noted as (pointer, length); a second pass over the families writes each sample
 as three or four short copies: head, labels, value. What reading and writing are made of stands in `_text.pxd`; pages are put
-together in `_pages.pyx`, lists of clients are read in `_clients.pyx`.
+together in `_pages.pyx`, lists of clients are read in `_clients.pyx`,
+histograms in `_latency.pyx`.
 
 Invariants: nothing that a server says is trusted for an offset, a length or a count; what does not fit in the shared
 table is interned in a second one that lives for one reply.
@@ -31,6 +32,7 @@ import os
 import struct
 
 from exporter._clients import client_rows, tally_clients
+from exporter._latency import histogram_rows
 from exporter._pages import Assembler, ages, stamp, unlabel
 
 ENGINE = "compiled"
@@ -1741,67 +1743,60 @@ cdef class Writer:
             self._append(b"\n")
             self._note(family, before, 1)
 
-    def add_histogram(self, int family, buckets, count, total, values=()):
-        cdef size_t before = self.out.n
+    def add_histogram(self, int family, bounds, below, count, total, values=()):
+        cdef size_t before = self.out.n, head, number
         cdef bytes counted = format_value(count)
         cdef bytes summed = format_value(total)
-        cdef bytes name
-        cdef Py_ssize_t series = 0
-        buckets = [((<str>bound).encode("utf-8", "replace"), format_value(below)) for bound, below in buckets]
+        cdef Py_ssize_t i, n = len(bounds)
+        if len(below) != n:
+            raise ValueError("as many counts as bounds")
+        for i in range(1, n):
+            if not bounds[i - 1] < bounds[i]:
+                raise ValueError("the bounds of a histogram rise")
         if not self._add_head(family, values, b"_bucket", (b"le", "")):
             return
-        # up to the bound's opening quote, it is the same for all buckets
-        name = PyBytes_FromStringAndSize(self.out.p + before, self.out.n - before - 3)
+        # up to the bound's opening quote it is the same for all buckets
+        head = self.out.n - before - 3
         self.out.n = before
-        seen = set()
-        for bound, below in (*buckets, (b"+Inf", counted)):
-            if bound in seen:
-                continue
-            seen.add(bound)
-            self._append(name)
-            if put_escaped(&self.out, PyBytes_AS_STRING(bound), PyBytes_GET_SIZE(bound), self._label_max) < 0:
+        for i in range(n + 1):
+            if reserve(&self.out, head) < 0:
                 raise MemoryError
+            if i:
+                memcpy(self.out.p + self.out.n, self.out.p + before, head)
+            self.out.n += head
+            self._put_number(bounds[i] if i < n else b"+Inf")
             self._append(b'"} ')
-            self._append(below)
+            self._put_number(below[i] if i < n else counted)
             self._append(b"\n")
-            series += 1
-        self._note(family, before, series)
+        self._note(family, before, n + 1)
+        name, labels = self._families[family]
         for suffix, written in ((b"_sum", summed), (b"_count", counted)):
-            before = self.out.n
-            if self._add_head(family, values, suffix, None):
-                self._append(written)
-                self._append(b"\n")
-                self._note(family, before, 1)
+            number = self.out.n
+            self._put_head(family, name, labels, values, suffix, None)
+            self._append(written)
+            self._append(b"\n")
+            self._note(family, number, 1)
+
+    cdef int _put_number(self, value) except -1:
+        if type(value) is int and -(1 << 62) < value < 1 << 62:
+            if reserve(&self.out, 32) < 0:
+                raise MemoryError
+            self.out.n = write_int(self.out.p + self.out.n, value) - self.out.p
+        else:
+            self._append(format_value(value))
+        return 0
 
     cdef bint _add_head(self, int family, values, bytes suffix, extra) except -1:
         """All of a line before its value. False: it was written before, and nothing is added."""
-        cdef bytes name
-        cdef tuple labels
-        cdef LabelText *text
         cdef size_t before = self.out.n
-        cdef bint any_label = False
         cdef uint32_t h
         if family < 0:
             raise IndexError("no such family")
         name, labels = self._families[family]
         if len(values) != len(labels):
             raise ValueError(f"{name.decode()} has {len(labels)} labels, not {len(values)}")
-        text = self._labels.of(family)
         try:
-            self._append(name)
-            self._append(suffix)
-            if not labels and extra is None:
-                if append(&self.out, text.closed, text.closed_n) < 0:
-                    raise MemoryError
-            else:
-                if append(&self.out, text.open, text.open_n) < 0:
-                    raise MemoryError
-                for label, own in zip(labels, values):
-                    self._add_label(label, own, any_label)
-                    any_label = True
-                if extra is not None:
-                    self._add_label(extra[0], extra[1], any_label)
-                self._append(b"} ")
+            self._put_head(family, name, labels, values, suffix, extra)
         except BaseException:
             self.out.n = before
             raise
@@ -1812,6 +1807,25 @@ cdef class Writer:
         if table_add(&self.seen, self.out.p + before, self.out.n - before, h) < 0:
             raise MemoryError
         return True
+
+    cdef int _put_head(self, int family, bytes name, tuple labels, values, bytes suffix, extra) except -1:
+        cdef LabelText *text = self._labels.of(family)
+        cdef bint any_label = False
+        self._append(name)
+        self._append(suffix)
+        if not labels and extra is None:
+            if append(&self.out, text.closed, text.closed_n) < 0:
+                raise MemoryError
+            return 0
+        if append(&self.out, text.open, text.open_n) < 0:
+            raise MemoryError
+        for label, own in zip(labels, values):
+            self._add_label(label, own, any_label)
+            any_label = True
+        if extra is not None:
+            self._add_label(extra[0], extra[1], any_label)
+        self._append(b"} ")
+        return 0
 
     cdef int _note(self, int family, size_t at, Py_ssize_t series) except -1:
         """What was written from `at` on is of this family."""

@@ -430,10 +430,20 @@ class Writer:
         self._page.add(format_value(value), own, suffix)
 
     def add_histogram(
-        self, family: int, buckets: Sequence[tuple[str, int]], count: int, total: float | int, values: Sequence[str | bytes] = ()
+        self,
+        family: int,
+        bounds: Sequence[int | float],
+        below: Sequence[int],
+        count: int,
+        total: float | int,
+        values: Sequence[str | bytes] = (),
     ) -> None:
-        for bound, below in (*buckets, ("+Inf", count)):
-            self.add(family, below, values, b"_bucket", (b"le", bound))
+        if len(bounds) != len(below):
+            raise ValueError("as many counts as bounds")
+        if not all(one < other for one, other in itertools.pairwise(bounds)):
+            raise ValueError("the bounds of a histogram rise")
+        for bound, number in (*zip(map(format_value, bounds), below, strict=True), (b"+Inf", count)):
+            self.add(family, number, values, b"_bucket", (b"le", bound))
         self.add(family, total, values, b"_sum")
         self.add(family, count, values, b"_count")
 
@@ -585,3 +595,25 @@ def tally_clients(text: bytes, by: Sequence[str]) -> list[tuple[tuple[bytes, ...
 
 def _count(text: bytes) -> int:
     return int(text) if 0 < len(text) <= 15 and all(48 <= c <= 57 for c in text) else 0
+
+
+#: of one command: its name, how many calls, the upper bounds in rising order, and how many calls took at most that
+Histogram = tuple[bytes, int, tuple[int, ...], list[int]]
+
+
+def histogram_rows(reply: object, bounds_max: int) -> list[Histogram]:
+    rows: list[Histogram] = []
+    if not isinstance(reply, list):
+        return rows
+    for name, row in zip(reply[::2], reply[1::2], strict=False):
+        if type(name) is bytes and type(row) is list and len(row) == 4 and type(row[1]) is int and type(row[3]) is list:
+            calls, pairs = row[1], row[3]
+            bounds, below = tuple(pairs[::2]), pairs[1::2]
+            if (
+                all(type(number) is int and -(1 << 63) <= number < 1 << 63 for number in (calls, *pairs))
+                and len(bounds) == len(below) <= bounds_max
+                and all(one < other for one, other in itertools.pairwise(bounds))
+                and all(one <= other for one, other in itertools.pairwise([0, *below, calls]))
+            ):
+                rows.append((name, calls, bounds, below))
+    return rows

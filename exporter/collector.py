@@ -14,7 +14,7 @@ A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mo
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from exporter.errors import ReplyError
@@ -42,8 +42,10 @@ class Out(Protocol):
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         """One sample; `labels` are the values of the family's own labels, in order."""
 
-    def add_histogram(self, family: Family, buckets: Iterable[tuple[str, int]], count: int, total: float, *labels: str | bytes) -> None:
-        """A histogram: (upper bound, how many were at most that) in rising order, without `+Inf`, and the sum of all."""
+    def add_histogram(
+        self, family: Family, bounds: Sequence[float], below: Sequence[int], count: int, total: float, *labels: str | bytes
+    ) -> None:
+        """A histogram: upper bounds in rising order, without `+Inf`, how many were at most that, of how many, and the sum of all."""
 
     def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
         """One sample of a family that is not in the table: `kind` is gauge, counter or untyped. Whether it was taken: not if

@@ -29,6 +29,7 @@ Writer = engine.Writer
 ages = engine.ages
 client_rows = engine.client_rows
 escape = engine.escape
+histogram_rows = engine.histogram_rows
 stamp = engine.stamp
 tally_clients = engine.tally_clients
 unlabel = engine.unlabel

@@ -13,7 +13,7 @@ decide by its facts. A collector that raises loses its own block and no other; I
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -135,11 +135,12 @@ class Sheet:
         if number not in self._part.hidden:
             self._writing().add(number, value, labels)
 
-    def add_histogram(self, family: Family, buckets: Iterable[tuple[str, int]], count: int, total: float, *labels: str | bytes) -> None:
+    def add_histogram(
+        self, family: Family, bounds: Sequence[float], below: Sequence[int], count: int, total: float, *labels: str | bytes
+    ) -> None:
         number = self._part.numbers[family.name]
-        if number in self._part.hidden:
-            return
-        self._writing().add_histogram(number, list(buckets), count, total, labels)
+        if number not in self._part.hidden:
+            self._writing().add_histogram(number, bounds, below, count, total, labels)
 
     def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
         dynamic = self._part.dynamic

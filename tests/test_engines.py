@@ -254,12 +254,12 @@ def test_writers_write_alike(samples: list[tuple[int, float, str]]) -> None:
     assert seen(blocks[0]) == seen(blocks[1])
 
 
-BUCKETS = st.lists(st.tuples(st.sampled_from(["1", "2.5", "10", 'o"dd']), st.integers(0, 99)), max_size=4)
+BUCKETS = st.dictionaries(st.sampled_from([-1, 1, 2.5, 10, 1 << 70]), st.integers(0, 99)).map(lambda buckets: sorted(buckets.items()))
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), BUCKETS, VALUES, st.text(max_size=3)), max_size=8))
 @settings(max_examples=200, deadline=None)
-def test_writers_write_histograms_alike(samples: list[tuple[int, list[tuple[str, int]], float, str]]) -> None:
+def test_writers_write_histograms_alike(samples: list[tuple[int, list[tuple[float, int]], float, str]]) -> None:
     families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
     blocks = []
     for engine in (fast, slow):
@@ -269,7 +269,8 @@ def test_writers_write_histograms_alike(samples: list[tuple[int, list[tuple[str,
             values = (label,) if families[family][1] else ()
             if (family, values) not in written:  # what a second histogram of the same labels adds is nobody's promise
                 written.add((family, values))
-                writer.add_histogram(family, buckets, 7, total, values)
+                bounds, below = [bound for bound, _ in buckets], [count for _, count in buckets]
+                writer.add_histogram(family, bounds, below, 7, total, values)
         blocks.append(writer.block())
     assert seen(blocks[0]) == seen(blocks[1])
 
@@ -278,8 +279,40 @@ def test_writers_write_histograms_alike(samples: list[tuple[int, list[tuple[str,
 def test_of_two_histograms_of_the_same_labels_the_first_counts(engine) -> None:
     writer = engine.Writer([(b"a", ())], engine.Labels(b""))
     for total in (5, 6):
-        writer.add_histogram(0, [("1", 2)], 3, total)
+        writer.add_histogram(0, [1], [2], 3, total)
     assert writer.block().samples == b'a_bucket{le="1"} 2\na_bucket{le="+Inf"} 3\na_sum 5\na_count 3\n'
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(("bounds", "below"), [([2, 1], [1, 1]), ([1, 1], [1, 1]), ([1], [])])
+def test_a_histogram_of_no_form_is_refused_whole(engine, bounds: list[int], below: list[int]) -> None:
+    writer = engine.Writer([(b"a", ())], engine.Labels(b""))
+    with pytest.raises(ValueError, match="bounds"):
+        writer.add_histogram(0, bounds, below, 3, 5)
+    assert writer.block().samples == b""
+
+
+HISTOGRAM = st.tuples(
+    st.just(b"calls") | st.none(),
+    st.integers(-1, 40) | st.just(1 << 64) | st.none(),
+    st.just(b"histogram_usec"),
+    st.lists(st.integers(-1, 30) | st.just(1 << 64) | st.none(), max_size=8)
+    | st.lists(st.integers(0, 40), max_size=8).map(sorted)
+    | st.none(),
+).map(list)
+
+
+@given(st.lists(st.sampled_from([b"get", b"set", "get", None]) | HISTOGRAM | HISTOGRAM.map(lambda row: row[:3]), max_size=12) | st.none())
+@settings(max_examples=500, deadline=None)
+def test_both_read_histograms_alike(reply: list[object] | None) -> None:
+    assert fast.histogram_rows(reply, 3) == slow.histogram_rows(reply, 3)
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_histograms_are_read(engine) -> None:
+    good = [b"calls", 5, b"histogram_usec", [2, 1, 8, 4]]
+    assert engine.histogram_rows([b"get", good, b"set", good[:3], b"del"], 2) == [(b"get", 5, (2, 8), [1, 4])]
+    assert engine.histogram_rows([b"get", good], 1) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), VALUES, st.text(max_size=3)), max_size=20), VALUES)

@@ -528,7 +528,7 @@ class TestHistograms:
 
     def test_are_buckets_with_sum_and_count(self) -> None:
         def ask(facts: Facts | None, out: Out) -> Batches:
-            out.add_histogram(self.TIMES, [("1", 3), ("2.5", 4)], 5, 17, "get")
+            out.add_histogram(self.TIMES, [1, 2.5], [3, 4], 5, 17, "get")
             yield []
 
         assert text(Server({}).serve([part("it", ask, self.TIMES)], known()), "it").splitlines() == [
@@ -541,7 +541,7 @@ class TestHistograms:
 
     def test_hidden_families_are_not_written(self) -> None:
         def ask(facts: Facts | None, out: Out) -> Batches:
-            out.add_histogram(self.TIMES, [], 5, 17, "get")
+            out.add_histogram(self.TIMES, [], [], 5, 17, "get")
             out.add(LENGTH, 3)
             yield []
 

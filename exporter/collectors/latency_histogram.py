@@ -8,11 +8,11 @@ https://redis.io/docs/latest/commands/latency-histogram/
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from operator import le, lt
-from typing import Any, NamedTuple
+from typing import Any
 
+from exporter import fastparse
 from exporter.collector import Batches, Collector, Out, raise_failure
 from exporter.model import Command, Dialect, Facts, Lane, histogram
 
@@ -28,13 +28,6 @@ _STATISTICS = re.compile(rb"^cmdstat_(.+?):calls=[0-9]+,usec=([0-9]{1,20})\b", r
 _SAFE = bytes.maketrans(b"#:\n\r", b"____")
 
 
-class Counts(NamedTuple):
-    """Of one command: `below` has, by upper bound in rising order, how many calls took at most that."""
-
-    calls: int
-    below: dict[int, int]
-
-
 @dataclass(slots=True)
 class Bounds:
     """The bounds that were seen in one run of a server, by command, in rising order."""
@@ -42,14 +35,21 @@ class Bounds:
     run_id: str = ""
     by_command: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def widened(self, command: str, seen: Collection[int]) -> tuple[int, ...]:
-        """All bounds of a command, with those just seen."""
+    def widened(self, command: str, seen: tuple[int, ...], below: list[int]) -> tuple[tuple[int, ...], list[int]]:
+        """All bounds of a command, with those just seen, and the counts: a bound that a reply leaves out has that of the one
+        before it."""
         known = self.by_command.get(command, ())
+        if known == seen:
+            return seen, below
         if not set(seen) <= set(known):
             known = tuple(sorted({*known, *seen}))
             if len(known) <= BOUNDS_MAX and (command in self.by_command or len(self.by_command) < COMMANDS_MAX):
                 self.by_command[command] = known
-        return known
+        count, counts, told = 0, [], dict(zip(seen, below, strict=True))
+        for bound in known:
+            count = told.get(bound, count)
+            counts.append(count)
+        return known, counts
 
 
 class LatencyHistogramCollector(Collector):
@@ -80,39 +80,16 @@ class LatencyHistogramCollector(Collector):
         if memory.run_id != facts.run_id:
             memory.run_id = facts.run_id
             memory.by_command.clear()
-        counts = dict(_histograms(histograms))
-        totals = _totals(counts, statistics)
+        rows = {row[0]: row for row in fastparse.histogram_rows(histograms, BOUNDS_MAX)}
+        totals = _totals(rows, statistics)
         shown = {name.decode("utf-8", "replace"): name for name in totals}  # no two samples may have the same labels
         for command, name in shown.items():
-            calls, below = counts[name]
-            buckets = _buckets(memory.widened(command, below), below)
-            out.add_histogram(LATENCIES, buckets, calls, totals[name], command)
+            _, calls, seen, counts = rows[name]
+            bounds, below = memory.widened(command, seen, counts)
+            out.add_histogram(LATENCIES, bounds, below, calls, totals[name], command)
 
 
-def _buckets(bounds: tuple[int, ...], below: Mapping[int, int]) -> Iterator[tuple[str, int]]:
-    """A bound that the reply leaves out has the count of the one before it."""
-    count = 0
-    for bound in bounds:
-        count = below.get(bound, count)
-        yield str(bound), count
-
-
-def _histograms(reply: object) -> Iterator[tuple[bytes, Counts]]:
-    """[name, [calls, n, histogram_usec, [bound, count, …]], …]; a row of another form is left out."""
-    if isinstance(reply, list):
-        for name, row in zip(reply[::2], reply[1::2], strict=False):
-            if isinstance(name, bytes) and isinstance(row, list) and len(row) == 4 and isinstance(row[1], int) and isinstance(row[3], list):
-                bounds, below = row[3][::2], row[3][1::2]
-                if (
-                    set(map(type, row[3])) <= {int}
-                    and len(bounds) == len(below) <= BOUNDS_MAX
-                    and all(map(lt, bounds, bounds[1:]))
-                    and all(map(le, [0, *below], [*below, row[1]]))
-                ):
-                    yield name, Counts(row[1], dict(zip(bounds, below, strict=True)))
-
-
-def _totals(counts: Mapping[bytes, Counts], statistics: bytes) -> dict[bytes, int]:
+def _totals(counts: Collection[bytes], statistics: bytes) -> dict[bytes, int]:
     """Microseconds of all calls, by command; without those that INFO does not know.
 
     A container's histogram stands for its sub-commands too if they have none of their own.

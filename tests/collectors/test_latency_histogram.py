@@ -142,7 +142,7 @@ class TestBuckets:
     def test_so_have_the_commands(self) -> None:
         bounds = Bounds()
         for number in range(COMMANDS_MAX + 9):
-            assert bounds.widened(str(number), [1]) == (1,)
+            assert bounds.widened(str(number), (1,), [2]) == ((1,), [2])
         assert len(bounds.by_command) == COMMANDS_MAX
         assert bounds.widened("0", [2]) == (1, 2)
         assert bounds.by_command["0"] == (1, 2)
