@@ -102,9 +102,9 @@ class Heads:
     for a Writer."""
 
     def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None: ...
-    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
+    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None) -> Block:
         """((family, label values), value) in the order of the families; of the same labels the first counts. Quickest if the
-        (family, label values) are the same objects as before."""
+        (family, label values) are the same objects as before. `following` is a block of later families, put behind."""
 
 class Assembler:
     """Puts a page together, family by family.

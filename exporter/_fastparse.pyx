@@ -1647,8 +1647,9 @@ cdef class Heads:
                 return False
         return True
 
-    def block(self, list samples not None):
+    def block(self, list samples not None, Block following=None):
         cdef int n = len(self._families), family = 0
+        cdef const int32_t *behind = NULL
         cdef Buffer out
         cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
         cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
@@ -1684,7 +1685,19 @@ cdef class Heads:
             while family < n:
                 family += 1
                 ends[family] = <int32_t>out.n
-            return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(counted), 0, ())
+            if following is None:
+                return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(counted), 0, ())
+            check_offsets(following.samples, following.offsets)
+            if PyBytes_GET_SIZE(following.offsets) != PyBytes_GET_SIZE(offsets):
+                raise ValueError("the block is of another part")
+            behind = <const int32_t *>PyBytes_AS_STRING(following.offsets)
+            for family in range(1, n + 1):
+                if behind[family] and ends[family] != <int32_t>out.n:
+                    raise ValueError("the block is of families that do not follow")
+                ends[family] += behind[family]
+            if append(&out, PyBytes_AS_STRING(following.samples), PyBytes_GET_SIZE(following.samples)) < 0:
+                raise MemoryError
+            return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(counted) + following.series, following.bad, ())
         finally:
             release(&out)
 

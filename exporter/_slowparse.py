@@ -468,8 +468,13 @@ class Heads:
         self._labels = labels
         self._label_max = label_max
 
-    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]]) -> Block:
+    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None) -> Block:
         writer = Writer(self._families, self._labels, self._label_max)
+        if following is not None:
+            writer.merge(following)
+            offsets = struct.unpack(f"={len(self._families) + 1}i", following.offsets)
+            if any(offsets[family + 1] for (family, _), _ in samples[-1:]):
+                raise ValueError("the block is of families that do not follow")
         before = 0
         for (family, values), value in samples:
             if family < before:

@@ -51,6 +51,14 @@ KEEPALIVE_PROBES = 3
 
 _INCOMPLETE = object()
 
+#: readers of exchanges that ended well, for the next ones: of a fleet that is polled in a burst a few serve all, and stay warm
+READERS_MAX = 64
+_idle_readers: list[hiredis.Reader] = []
+
+
+def _new_reader() -> hiredis.Reader:
+    return hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)
+
 
 def pack(commands: Iterable[Command]) -> bytes:
     """The bytes of a pipeline."""
@@ -77,7 +85,7 @@ class Link(asyncio.Protocol):
         self._max_reply_bytes = max_reply_bytes
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._reader: hiredis.Reader | None = None  # of the running exchange only: a reader keeps its last buffer
+        self._reader: hiredis.Reader | None = None  # of the running exchange only
         self._done: Done | None = None
         self._replies: list[Reply] = []
         self._count = 0
@@ -105,7 +113,7 @@ class Link(asyncio.Protocol):
         if self.closed or self._transport is None:
             self._loop.call_soon(self._finish, self._reason)
             return
-        self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)
+        self._reader = _idle_readers.pop() if _idle_readers else _new_reader()
         self._transport.write(payload)
 
     def abort(self, error: TargetError) -> None:
@@ -166,6 +174,9 @@ class Link(asyncio.Protocol):
             return
         if reader.has_data():
             self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
+        elif len(_idle_readers) < READERS_MAX:
+            _idle_readers.append(reader)
+            self._reader = None
         self._exchanged = True
         self._finish(replies)
 
@@ -203,7 +214,7 @@ class Link(asyncio.Protocol):
         return refusal(self.where, replies[0])
 
     def _unasked(self, data: bytes) -> TargetError:
-        reader = hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)
+        reader = _new_reader()
         try:
             reader.feed(data)
             reply = reader.gets()

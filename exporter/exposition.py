@@ -12,8 +12,9 @@ import logging
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from isal import isal_zlib
 
@@ -116,10 +117,13 @@ class Draft:
     generation: int
     gathered_at: float
 
-    @property
-    def size(self) -> int:
-        """About how many bytes the page will have."""
-        return sum(len(samples) for part in self.blocks for samples, _ in part) + len(self.extra)
+    def is_larger_than(self, size: int) -> bool:
+        """Whether the page will have more than so many bytes, about."""
+        for samples, _ in chain.from_iterable(self.blocks):
+            size -= len(samples)
+            if size < 0:
+                return True
+        return len(self.extra) > size
 
     def build(self) -> Page:
         assembler = fastparse.Assembler(self.headers, self.cells, self.blocks)
@@ -177,30 +181,28 @@ class Exposition:
         self._self_series = self_series
         self._age_name = (f"{namespace}_{AGE.name}" if namespace else AGE.name).encode()
         self._age_header = header(self._age_name, AGE, Lane.FAST)
-        self._age_heads: dict[tuple[str, Lane, bool], bytes] = {}
+        self._age_heads: dict[tuple[Lane, bool], dict[str, bytes]] = {}
 
     def draft(self, selection: Selection = WHOLE) -> Draft:
         """Gather what a page shows now."""
         catalog = self._catalog
         headers, cells = (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
         chosen = [self._chosen(name, selection) for name in catalog.part_names]
-        ages: dict[tuple[str, Lane], float] = {}
-        for name, snapshots in zip(catalog.part_names, chosen, strict=True):
-            if name != VITALS_PART:
-                for snapshot in snapshots:
-                    key = (snapshot.addr, snapshot.lane)
-                    ages[key] = min(snapshot.polled_at, ages.get(key, snapshot.polled_at))
-        show_ages = selection.names is None or self._age_name.decode() in selection.names
-        heads = tuple(self._age_head(addr, lane, selection.plain) for addr, lane in ages) if show_ages else ()
+        heads: list[bytes] = []
+        times: list[float] = []
+        if selection.names is None or self._age_name.decode() in selection.names:
+            for lane, ages in _ages(chosen).items():
+                heads += self._heads_of(ages, lane, selection.plain)
+                times += ages.values()
         return Draft(
             headers,
             cells,
             [self._blocks(name, snapshots, selection) for name, snapshots in zip(catalog.part_names, chosen, strict=True)],
             self._extra(selection),
             self._age_header,
-            heads,
-            tuple(ages.values()) if show_ages else (),
-            sum(snapshot.series for snapshots in chosen for snapshot in snapshots),
+            tuple(heads),
+            tuple(times),
+            sum([snapshot.series for snapshots in chosen for snapshot in snapshots]),
             self.store.generation,
             time.monotonic(),
         )
@@ -216,8 +218,8 @@ class Exposition:
 
     def forget(self, addr: str) -> None:
         """A target was removed."""
-        for key in [key for key in self._age_heads if key[0] == addr]:
-            del self._age_heads[key]
+        for heads in self._age_heads.values():
+            heads.pop(addr, None)
 
     def _chosen(self, part: str, selection: Selection) -> list[Snapshot]:
         if selection.addr is not None:
@@ -242,14 +244,26 @@ class Exposition:
         text = self._self_series()
         return text if selection.names is None else _only(text, selection.names)
 
-    def _age_head(self, addr: str, lane: Lane, plain: bool) -> bytes:
-        key = (addr, lane, plain)
-        head = self._age_heads.get(key)
-        if head is None:
-            labels = b"" if plain else self._origin(addr).lane_labels
-            head = b'%s{%slane="%s"} ' % (self._age_name, labels + b"," if labels else b"", lane.value.encode())
-            self._age_heads[key] = head
-        return head
+    def _heads_of(self, addrs: Collection[str], lane: Lane, plain: bool) -> list[bytes]:
+        """What stands before the ages of a lane, by target."""
+        known = self._age_heads.setdefault((lane, plain), {})
+        for addr in addrs:
+            if addr not in known:
+                labels = b"" if plain else self._origin(addr).lane_labels
+                known[addr] = b'%s{%slane="%s"} ' % (self._age_name, labels + b"," if labels else b"", lane.value.encode())
+        return [known[addr] for addr in addrs]
+
+
+def _ages(parts: Iterable[Sequence[Snapshot]]) -> dict[Lane, dict[str, float]]:
+    """By lane and target, when the oldest values were polled that are shown. What is told about the target itself has no age."""
+    ages: dict[Lane, dict[str, float]] = {}
+    for snapshots in parts:
+        if snapshots and snapshots[0].part != VITALS_PART:
+            times = {snapshot.addr: snapshot.polled_at for snapshot in snapshots}
+            known = ages.setdefault(snapshots[0].lane, times)
+            if known is not times and known != times:
+                known.update({addr: min(polled_at, known.get(addr, polled_at)) for addr, polled_at in times.items()})
+    return ages
 
 
 def _only(text: bytes, names: frozenset[str]) -> bytes:

@@ -254,10 +254,10 @@ class Pages:
 
     async def _made(self, draft: Draft) -> Page:
         began = time.perf_counter()
-        if draft.size <= INLINE_BYTES:
-            page = draft.build()
-        else:
+        if draft.is_larger_than(INLINE_BYTES):
             page = await asyncio.get_running_loop().run_in_executor(self._thread, draft.build)
+        else:
+            page = draft.build()
         self._took_s = time.perf_counter() - began
         self._build_s = max(self._took_s, self._build_s + BUILD_GAIN * (self._took_s - self._build_s))
         return page

@@ -254,7 +254,9 @@ class Schedule:
             watch = self._watches.get(snapshot.addr)
             if watch is not None:
                 watch.note_stale(snapshot.lane)
-        gone_down = [watch for watch in self._watches.values() if watch.expire(now)]
+        gone_down = [watch for watch in self._watches.values() if watch.down_at < now]
+        for watch in gone_down:
+            watch.expire()
         if gone_down:
             self._on_up_change()
 

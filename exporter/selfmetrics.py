@@ -20,11 +20,15 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from exporter import fastparse
+
+#: samples whose names and labels are kept as text
+HEADS_MAX = 1000
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -92,7 +96,8 @@ class SelfMetrics:
 
     def __init__(self, namespace: str, version: str, engine: str, *, only_redis: bool = False, runtime: bool = False) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
-        self._namespace = namespace
+        self._headers: dict[str, bytes] = {}  # by family
+        self._heads: dict[tuple[str, ...], bytes] = {}  # by a sample's name and label values
         prefix = f"{namespace}_" if namespace else ""
         self._prefix = prefix
         if not only_redis:
@@ -136,12 +141,31 @@ class SelfMetrics:
         self.registry.register(_Labelled(f"{self._prefix}exporter_{name}", help, label, function))
 
     def render(self) -> bytes:
-        """The text format, without prometheus-client's `_created` series."""
-        kept = []
-        for block in generate_latest(self.registry).split(b"# HELP ")[1:]:
-            if not block.split(b" ", 1)[0].endswith(b"_created"):
-                kept.append(b"# HELP " + block)
-        return b"".join(kept)
+        """The text format, as prometheus-client has it but for `_created` series. Texts that stay the same are kept: of a page
+        that is built every few seconds its own way would be the largest part."""
+        texts: list[bytes] = []
+        if len(self._heads) > HEADS_MAX:  # scrapers come and go
+            self._heads.clear()
+        for family in self.registry.collect():
+            texts.append(self._header(family))
+            for name, labels, value, *_ in family.samples:
+                if not name.endswith("_created"):
+                    head = self._heads.get((name, *labels.values())) or self._head(name, labels)
+                    number: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+                    texts.append(b"%s %s\n" % (head, number.encode()))
+        return b"".join(texts)
+
+    def _header(self, family: Metric) -> bytes:
+        header = self._headers.get(family.name)
+        if header is None:
+            name = family.name + ("_total" if family.type == "counter" else "")
+            header = self._headers[family.name] = f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n".encode()
+        return header
+
+    def _head(self, name: str, labels: Mapping[str, str]) -> bytes:
+        own = b",".join(b'%s="%s"' % (label.encode(), fastparse.escape(value.encode())) for label, value in sorted(labels.items()))
+        head = self._heads[name, *labels.values()] = name.encode() + (b"{%s}" % own if own else b"")
+        return head
 
     def _histogram(self, name: str, help: str) -> Histogram:
         return Histogram(f"{self._prefix}exporter_{name}", help, buckets=_SECONDS, registry=self.registry)

@@ -32,7 +32,8 @@ class Store:
         part[snapshot.addr] = snapshot
         if snapshot.expires_at < self._expires_after[snapshot.part]:
             self._expires_after[snapshot.part] = snapshot.expires_at
-        self._expired.discard((snapshot.addr, snapshot.part))
+        if self._expired:
+            self._expired.discard((snapshot.addr, snapshot.part))
         self.generation += 1
         return True
 

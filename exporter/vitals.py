@@ -108,9 +108,10 @@ class Vitals:
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
-    _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
-    #: what is told of the collectors, and how they fared then: the same from poll to poll, nearly always
-    _told: tuple[dict[str, tuple[bool, bool]], list[Sample]] | None = field(default=None, repr=False)
+    #: the labels, what stands before the values, and the same of the collectors' block
+    _heads: tuple[fastparse.Labels, fastparse.Heads, fastparse.Heads] | None = field(default=None, repr=False)
+    #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
+    _told: tuple[dict[str, tuple[bool, bool]], fastparse.Block] | None = field(default=None, repr=False)
 
     def fail(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -126,9 +127,13 @@ class Vitals:
 
     def render(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
         """All series about the target, as the part's block. `labels` are the same object nearly every time."""
-        if self._heads is None or self._heads[0] is not labels:
-            self._heads = (labels, fastparse.Heads(part.rows, labels))
-        return self._heads[1].block(self._samples())
+        heads = self._heads
+        if heads is None or heads[0] is not labels:
+            heads = self._heads = (labels, fastparse.Heads(part.rows, labels), fastparse.Heads(part.rows, labels))
+            self._told = None
+        if self._told is None or self._told[0] != self.collectors:
+            self._told = (dict(self.collectors), heads[2].block(self._collectors()))
+        return heads[1].block(self._samples(), self._told[1])
 
     def _samples(self) -> list[Sample]:
         """In the order of `FAMILIES`, each key the same object every time."""
@@ -154,11 +159,9 @@ class Vitals:
             found.append((_REFUSED, self.refused))
         if self.dropped:
             found.append((_DROPPED, self.dropped))
-        return found + self._collectors()
+        return found
 
     def _collectors(self) -> list[Sample]:
-        if self._told is None or self._told[0] != self.collectors:
-            samples: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
-            samples += [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
-            self._told = (dict(self.collectors), samples)
-        return self._told[1]
+        """Of the last two families."""
+        success: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
+        return success + [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]

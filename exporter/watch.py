@@ -104,6 +104,8 @@ class Watch:
         self._parts_of: dict[tuple[Lane, ...], Sequence[Part]] = {}
         #: the monotonic moment of the newest turn
         self.ticked_at = -math.inf
+        #: when it counts as down unless another poll ends before: two intervals after the beginning of the last one
+        self.down_at = math.inf
         self._ticks = 0
         self._intervals = 1  # between the newest turn and the next one
         self._lanes = [lane for lane in self.vitals.lanes if lane is not Lane.SCAN]
@@ -148,7 +150,9 @@ class Watch:
             return
         self.ticked_at = now
         self._ticks += intervals
-        self._intervals = intervals
+        if intervals != self._intervals:
+            self.down_at += 2 * (intervals - self._intervals) * self.pace.interval_s
+            self._intervals = intervals
         if self._line.overdue(now + EARLY_S):
             self._line.time_out()
         if self._line.busy:
@@ -164,15 +168,13 @@ class Watch:
         self._due_at.clear()
         self._start()
 
-    def expire(self, now: float) -> bool:
-        """Down, if the last finished attempt began more than two intervals ago. Whether that changed `redis_up`."""
-        if self.vitals.up and now - self._last_began_at > 2 * self._intervals * self.pace.interval_s:
-            self.vitals.up = False
-            self.vitals.reason = DeadlineError.reason
-            self.error_text = f"{self.target.addr}: no poll that ended began within two intervals"
-            self._tell()
-            return True
-        return False
+    def expire(self) -> None:
+        """Down: `down_at` has passed."""
+        self.down_at = math.inf
+        self.vitals.up = False
+        self.vitals.reason = DeadlineError.reason
+        self.error_text = f"{self.target.addr}: no poll that ended began within two intervals"
+        self._tell()
 
     def note_stale(self, lane: Lane) -> None:
         """A snapshot of this lane has outlived its time."""
@@ -292,6 +294,7 @@ class Watch:
                 self._succeed(call, call.poll, lanes, parts)
             else:
                 self._give_up(call.error or TargetError("a poll ended without a cause"))
+            self.down_at = call.began_at + 2 * self._intervals * self.pace.interval_s if self.vitals.up else math.inf
             self._tell()
         self._wake()
         self._on_end(self, Ended(duration_s, call.error, was_up is not self.vitals.up))

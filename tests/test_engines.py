@@ -418,3 +418,27 @@ def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:
     target = Target("redis://h:1", "redis", "h", 1, "", 0, alias='a"\n')
     assert target.alias
     assert label_forms(part, ((b"alias", fastparse.escape(target.alias.encode())),)).text == b'alias="a\\"\\n"'
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), VALUES, st.text(max_size=3)), max_size=6),
+    st.lists(st.tuples(VALUES, st.text(max_size=3)), max_size=4),
+)
+@settings(max_examples=100, deadline=None)
+def test_heads_put_a_block_of_later_families_behind(samples: list[tuple[int, float, str]], later: list[tuple[float, str]]) -> None:
+    families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
+    before = [((family, (label,) if families[family][1] else ()), value) for family, value, label in sorted(samples, key=lambda s: s[0])]
+    behind = [((2, (label,)), value) for value, label in later]
+    for engine in (fast, slow):
+        labels = engine.Labels(b'addr="h"')
+        heads = engine.Heads(families, labels)
+        assert seen(heads.block(before, heads.block(behind))) == seen(engine.Heads(families, labels).block(before + behind))
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_a_block_that_does_not_follow_is_refused(engine) -> None:
+    heads = engine.Heads([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    with pytest.raises(ValueError, match="do not follow"):
+        heads.block([((1, ()), 1)], heads.block([((0, ()), 1)]))
+    with pytest.raises(ValueError, match="another part"):
+        heads.block([((1, ()), 1)], engine.Heads([(b"a", ())], engine.Labels(b"")).block([]))

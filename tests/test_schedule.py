@@ -188,7 +188,7 @@ class TestBursts:
         self, lookout: Lookout, turns: Turns, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(schedule_module, "BEAT_S", 0.02)
-        parts, leads_s = 8, cycle((0.05, 0.3, 0.12, 0.02))
+        parts, leads_s = 8, cycle((0.05, 0.1, 0.02))
         known: dict[Selection, dict[Hashable, list[Rhythm]]] = {}
         alignment = Alignment(lambda now: known.copy(), lambda page, addr: page.takes(addr, lambda addr: ""), lambda: next(leads_s))
         post = Post(lookout, alignment)

@@ -96,3 +96,18 @@ def test_the_runtime_s_own_on_request() -> None:
     assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled"))
     assert {"python_info", "python_gc_collections_total"} <= names(SelfMetrics("redis", "1.2.3", "compiled", runtime=True))
     assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled", only_redis=True, runtime=True))
+
+
+def test_the_text_is_the_one_that_prometheus_client_writes() -> None:
+    metrics = SelfMetrics("redis", "1.2.3", "compiled", runtime=True)
+    metrics.page_bytes.labels("plain").set(123456789)
+    metrics.build_seconds.observe(0.1)
+    metrics.request_seconds.labels('/x"\\\n').observe(2e-7)
+    for _ in range(2):  # written, and remembered
+        lines, own = (
+            [line for line in text.decode().splitlines() if "_created" not in line]
+            for text in (prometheus_client.generate_latest(metrics.registry), metrics.render())
+        )
+        changing = ("process_", "python_gc")
+        assert [line for line in own if not line.startswith(changing)] == [line for line in lines if not line.startswith(changing)]
+        assert [line.split(" ")[0] for line in own] == [line.split(" ")[0] for line in lines]

@@ -144,7 +144,7 @@ class TestBuckets:
         for number in range(COMMANDS_MAX + 9):
             assert bounds.widened(str(number), (1,), [2]) == ((1,), [2])
         assert len(bounds.by_command) == COMMANDS_MAX
-        assert bounds.widened("0", [2]) == (1, 2)
+        assert bounds.widened("0", (2,), [3]) == ((1, 2), [0, 3])
         assert bounds.by_command["0"] == (1, 2)
 
     def test_three_thousand_commands(self, play) -> None:
