@@ -94,6 +94,7 @@ class App:
         self._gate = Gate(options.poll.max_in_flight)
         self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
         self._lanes = lanes(options.poll)
+        self._paces: dict[float | None, Pace] = {}  # by a target's own interval
         self._dialer = self._make_dialer()
         self._passwords = PasswordFile(options.redis.password_file) if options.redis.password_file else None
         self._auth = self._make_auth()
@@ -172,23 +173,13 @@ class App:
 
     def add(self, target: Target) -> None:
         """Watch one more target."""
-        poll, redis = self._options.poll, self._options.redis
         target = replace(target, password=self._password_of(target))
-        pace = Pace.of(
-            target,
-            self._lanes,
-            timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
-            max_backoff_s=poll.max_backoff_s,
-            connection_max_age_s=redis.connection_max_age_s,
-            max_age_s=poll.max_age_s,
-            scan_budget_s=self._options.keys.scan_budget_time_s,
-        )
         self.fleet.add(
             Watch(
                 target,
                 self._parts,
                 self._vitals_part,
-                pace=pace,
+                pace=self._pace_of(target.interval_s),
                 dialer=self._dialer,
                 store=self.store,
                 gate=self._gate,
@@ -197,6 +188,21 @@ class App:
                 on_end=self._ended,
             )
         )
+
+    def _pace_of(self, interval_s: float | None) -> Pace:
+        """Of all targets with this interval of their own."""
+        poll, redis = self._options.poll, self._options.redis
+        if interval_s not in self._paces:
+            self._paces[interval_s] = Pace.of(
+                interval_s,
+                self._lanes,
+                timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
+                max_backoff_s=poll.max_backoff_s,
+                connection_max_age_s=redis.connection_max_age_s,
+                max_age_s=poll.max_age_s,
+                scan_budget_s=self._options.keys.scan_budget_time_s,
+            )
+        return self._paces[interval_s]
 
     def _password_of(self, target: Target) -> str:
         """What was named with the target comes before the file."""

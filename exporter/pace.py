@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from exporter.model import Lane, Target
+from exporter.model import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,16 @@ class Pace:
     max_backoff_s: float
     connection_max_age_s: float
     max_age_s: float  # 0: three intervals of the lane and one deadline
+    _expiries_s: Mapping[Lane, float] = field(init=False, repr=False, compare=False)  # with turns one interval apart
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_expiries_s", {lane: self._expiry_s(lane, 1) for lane in self.every})
 
     @classmethod
-    def of(cls, target: Target, lanes: Mapping[Lane, float], *, timeout_s: float, scan_budget_s: float, **limits: float) -> Pace:
-        """`lanes` are the configured intervals; a target's own takes the place of the fast one, the others follow in whole multiples."""
-        interval_s = target.interval_s or lanes[Lane.FAST]
+    def of(cls, interval_s: float | None, lanes: Mapping[Lane, float], *, timeout_s: float, scan_budget_s: float, **limits: float) -> Pace:
+        """`lanes` are the configured intervals; a target's own `interval_s`, if it has one, takes the place of the fast one,
+        the others follow in whole multiples."""
+        interval_s = interval_s or lanes[Lane.FAST]
         every = {lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()}
         deadline_s = min(timeout_s, max(1.0, interval_s))
         return cls(interval_s, every, deadline_s, scan_budget_s + deadline_s, **limits)
@@ -38,6 +43,9 @@ class Pace:
 
     def expiry_s(self, lane: Lane, intervals: int = 1) -> float:
         """How long after its poll began a snapshot may be served, with turns so many intervals apart."""
+        return self._expiries_s[lane] if intervals == 1 else self._expiry_s(lane, intervals)
+
+    def _expiry_s(self, lane: Lane, intervals: int) -> float:
         deadline_s = self.scan_deadline_s if lane is Lane.SCAN else self.deadline_s
         return self.max_age_s or 3 * max(self.lane_interval_s(lane), intervals * self.interval_s) + deadline_s
 

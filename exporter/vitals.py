@@ -61,6 +61,9 @@ FAMILIES = (
 )
 
 
+#: how a collector fared: (success, supported). The same few objects for all targets, so that they are not fetched for each.
+OUTCOMES = {(success, supported): (success, supported) for success in (True, False) for supported in (True, False)}
+
 #: they are about connecting, and have no label of the role it led to
 ROLELESS = (CONNECT, PING)
 

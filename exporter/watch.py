@@ -29,7 +29,7 @@ from exporter.pace import Gate, Pace
 from exporter.poller import Memory, Poll
 from exporter.store import Store
 from exporter.targets import redact
-from exporter.vitals import ROLELESS, LaneCount, Vitals
+from exporter.vitals import OUTCOMES, ROLELESS, LaneCount, Vitals
 
 #: a turn that comes so little before the deadline of the poll under way finds it over
 EARLY_S = 0.02
@@ -328,11 +328,14 @@ class Watch:
     def _keep(self, call: Call, poll: Poll, parts: Sequence[Part]) -> None:
         """Store what a poll brought. Each part stands for itself: a collector that failed leaves its old block in place."""
         vitals = self.vitals
+        blocks, failures = poll.blocks, poll.failures
         for part in parts:
-            block = poll.blocks.get(part.name)
-            failure = poll.failures.get(part.name)
-            if block is not None or failure is not None:
-                self._note_collector(part.name, failure, part.name not in poll.unsupported)
+            name = part.name
+            block = blocks.get(name)
+            failure = failures.get(name) if failures else None
+            if block is None and failure is None:
+                continue
+            self._note_collector(name, failure, name not in poll.unsupported)
             if block is not None:
                 vitals.dropped += block.bad
                 self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane, self._intervals))
@@ -343,11 +346,14 @@ class Watch:
 
     def _note_collector(self, name: str, failure: TargetError | None, supported: bool) -> None:
         """How a collector fared. The log is told when it goes from well to ill, not of a command that the server refuses."""
-        went_well, _ = self.vitals.collectors.get(name, (True, True))
-        if failure is not None and went_well and supported:
+        outcome = OUTCOMES[failure is None, supported]
+        before = self.vitals.collectors.get(name)
+        if before is outcome:
+            return
+        self.vitals.collectors[name] = outcome
+        if failure is not None and supported and (before is None or before[0]):
             text = redact(str(failure), [self.target.password])
             log.warning("the collector %s failed: %s", name, text, extra={"addr": self.target.addr, "reason": failure.reason})
-        self.vitals.collectors[name] = (failure is None, supported)
 
     def _next_turn(self, lane: Lane) -> int:
         """The tick at which a lane that was polled just now is due again. The first poll took all lanes along; after it

@@ -24,7 +24,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 #: The rooms from the ground up. A package stands for each of its modules; a module's own name counts first.
 FLOORS = (
     ("__init__", "_text"),
-    ("_clients", "_pages"),
+    ("_clients", "_latency", "_pages"),
     ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "logs", "model"),
     ("collector", "entrylog", "fastparse", "greeting", "options", "pace", "store", "targets"),
     ("keyspace",),
@@ -35,7 +35,8 @@ FLOORS = (
     ("exposition", "poller", "vitals"),
     ("alignment", "line", "pages", "web.auth", "web.discovery", "web.landing", "web.query", "web.tls"),
     ("watch",),
-    ("schedule", "web"),
+    ("rounds", "web"),
+    ("schedule",),
     ("fleet",),
     ("app",),
     ("commands",),
@@ -48,7 +49,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {
     "redis": {"connection", "keyspace"},
     "hiredis": {"connection", "model"},
-    "apscheduler": {"schedule"},
+    "apscheduler": {"rounds", "schedule"},
     "prometheus_client": {"selfmetrics"},
     "yaml": {"targets"},
     "uvloop": {"app"},

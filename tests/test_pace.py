@@ -6,16 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.model import Lane, Target
+from exporter.model import Lane
 from exporter.pace import Gate, Pace
 
 LANES = {Lane.FAST: 5.0, Lane.STANDARD: 15.0, Lane.SLOW: 60.0, Lane.SCAN: 300.0}
 
 
 def pace(interval_s: float | None = None, *, timeout_s: float = 15.0, max_age_s: float = 0.0, max_backoff_s: float = 30.0) -> Pace:
-    target = Target("redis://h:6379", "redis", "h", 6379, "", 0, interval_s=interval_s)
     return Pace.of(
-        target,
+        interval_s,
         LANES,
         timeout_s=timeout_s,
         scan_budget_s=30.0,
