@@ -8,6 +8,7 @@ phase is the same after a restart.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ class Round(BaseTrigger):  # type: ignore[misc]
         self.interval_s = interval_s
         self.group = group
         self.burst: Burst | None = None  # None: in slots over the interval
+        self.aimed_at = -math.inf  # when the burst was last looked after
         self.watches: dict[str, Watch] = {}
         self._slots: list[dict[str, Watch]] = [{} for _ in range(SLOTS)]
         self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, slot's turn)

@@ -147,6 +147,7 @@ class Schedule:
     def _aim(self, current: Round) -> bool:
         """Find out when the round's bursts are to begin. Whether its job has to be set anew for that: it moves by itself."""
         before = current.burst
+        current.aimed_at = time.monotonic()
         current.burst = None
         if self._alignment is not None and current.group:
             current.burst = self._alignment.burst(current.group, current.interval_s, len(current.watches), before)
@@ -160,7 +161,8 @@ class Schedule:
             self._pages = pages
             self._regrouping = asyncio.get_running_loop().create_task(self._regroup())
         for current in self._rounds.values():
-            if current.group and self._aim(current):
+            # every now and then: a scraper seldom moves, and a round fires where it is aimed then
+            if current.group and now >= current.aimed_at + current.interval_s / 2 and self._aim(current):
                 self._set(current)
                 for watch in current.watches.values():
                     self._bridge(watch)

@@ -10,14 +10,12 @@ import resource
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from itertools import accumulate
-from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
@@ -27,9 +25,10 @@ from prometheus_client.utils import floatToGoString
 
 from exporter import fastparse
 
-#: samples whose names and labels are kept as text
-HEADS_MAX = 1000
+#: samples that are kept as text
+LINES_MAX = 1000
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BOUNDS = (*map(str, _SECONDS), "+Inf")
 
 
 class _Labelled(Collector):
@@ -59,12 +58,13 @@ class _MoreOfTheProcess(Collector):
         help = "Address space that this process may have, in bytes."
         found.append(GaugeMetricFamily("process_virtual_memory_max_bytes", help, -1 if limit == resource.RLIM_INFINITY else limit))
         try:
-            lines = Path("/proc/self/net/netstat").read_text().splitlines()
+            with open("/proc/self/net/netstat", "rb") as file:
+                text = file.read()
         except OSError:
             return found
-        names, values = ([line.split() for line in lines if line.startswith("IpExt:")] + [[], []])[:2]
+        names, values = ([line.split() for line in text[text.find(b"\nIpExt:") + 1 :].splitlines()] + [[], []])[:2]
         octets = dict(zip(names, values, strict=False))
-        for name, key, what in (("receive", "InOctets", "received"), ("transmit", "OutOctets", "sent")):
+        for name, key, what in (("receive", b"InOctets", "received"), ("transmit", b"OutOctets", "sent")):
             if key in octets:
                 found.append(
                     CounterMetricFamily(f"process_network_{name}_bytes", f"Bytes {what} in this process's network.", int(octets[key]))
@@ -72,22 +72,40 @@ class _MoreOfTheProcess(Collector):
         return found
 
 
-class _Durations(Collector):
-    """A histogram in seconds that is observed at every poll: without the library's locks, as one thread alone does that."""
+class Durations:
+    """How long something took, counted by upper bounds. Of the loop's thread alone: so it needs none of the library's locks."""
 
-    def __init__(self, name: str, help: str) -> None:
-        self._name = name
-        self._help = help
+    def __init__(self) -> None:
+        self.sum_s = 0.0
         self._counts = [0] * (len(_SECONDS) + 1)
-        self._sum_s = 0.0
 
     def observe(self, seconds: float) -> None:
         self._counts[bisect_left(_SECONDS, seconds)] += 1
-        self._sum_s += seconds
+        self.sum_s += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """(upper bound, how many took at most that)"""
+        return list(zip(_BOUNDS, accumulate(self._counts), strict=True))
+
+
+class _Histogram(Collector):
+    """Durations in seconds, one or several by a label's values. Their buckets are made when they are rendered."""
+
+    def __init__(self, name: str, help: str, label: str = "") -> None:
+        self._family = (name, help)
+        self._label = [label] if label else []
+        self._durations: dict[tuple[str, ...], Durations] = {}
+
+    def of(self, *value: str) -> Durations:
+        """Those of a label's value; without one if there is no label."""
+        return self._durations.setdefault(value, Durations())
 
     def collect(self) -> list[Metric]:
-        buckets = list(zip((*map(str, _SECONDS), "+Inf"), accumulate(self._counts), strict=True))
-        return [HistogramMetricFamily(self._name, self._help, buckets, self._sum_s)]
+        name, help = self._family
+        family = HistogramMetricFamily(name, help, labels=self._label)
+        for value, durations in self._durations.items():
+            family.add_metric(value, durations.buckets(), durations.sum_s)
+        return [family]
 
 
 class SelfMetrics:
@@ -97,7 +115,8 @@ class SelfMetrics:
     def __init__(self, namespace: str, version: str, engine: str, *, only_redis: bool = False, runtime: bool = False) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self._headers: dict[str, bytes] = {}  # by family
-        self._heads: dict[tuple[str, ...], bytes] = {}  # by a sample's name and label values
+        #: the newest of each sample, by its name and label values: its value, what stands before that, and all of it
+        self._lines: dict[tuple[str, ...], tuple[float, bytes, bytes]] = {}
         prefix = f"{namespace}_" if namespace else ""
         self._prefix = prefix
         if not only_redis:
@@ -117,20 +136,17 @@ class SelfMetrics:
         self.request_errors = Counter(
             f"{prefix}target_scrape_request_errors", "Requests for one target that were refused.", registry=self.registry
         )
-        self.poll_seconds = _Durations(f"{prefix}exporter_scrape_duration_seconds", "How long it took to get the values from a target.")
-        self.registry.register(self.poll_seconds)
-        self.request_seconds = Histogram(
-            f"{prefix}exporter_http_request_duration_seconds",
-            "How long an answer took, by endpoint.",
-            ["endpoint"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.build_seconds = self._histogram("page_build_duration_seconds", "How long it took to assemble and compress a page.")
+        self.poll_seconds = self._histogram("scrape_duration_seconds", "How long it took to get the values from a target.").of()
+        self._request_seconds = self._histogram("http_request_duration_seconds", "How long an answer took, by endpoint.", "endpoint")
+        self.build_seconds = self._histogram("page_build_duration_seconds", "How long it took to assemble and compress a page.").of()
         self.lag_seconds = self._gauge("loop_lag_seconds", "How late the event loop was at its newest beat.")
         self.page_bytes = Gauge(
             f"{prefix}exporter_page_bytes", "Size of the newest page of everything.", ["encoding"], registry=self.registry
         )
+
+    def request_seconds(self, endpoint: str) -> Durations:
+        """Of the answers of one endpoint."""
+        return self._request_seconds.of(endpoint)
 
     def read(self, name: str, help: str, function: Callable[[], float]) -> None:
         """A gauge `exporter_` + name, read off when it is rendered."""
@@ -144,15 +160,19 @@ class SelfMetrics:
         """The text format, as prometheus-client has it but for `_created` series. Texts that stay the same are kept: of a page
         that is built every few seconds its own way would be the largest part."""
         texts: list[bytes] = []
-        if len(self._heads) > HEADS_MAX:  # scrapers come and go
-            self._heads.clear()
+        if len(self._lines) > LINES_MAX:  # scrapers come and go
+            self._lines.clear()
         for family in self.registry.collect():
             texts.append(self._header(family))
             for name, labels, value, *_ in family.samples:
                 if not name.endswith("_created"):
-                    head = self._heads.get((name, *labels.values())) or self._head(name, labels)
-                    number: str = floatToGoString(value)  # type: ignore[no-untyped-call]
-                    texts.append(b"%s %s\n" % (head, number.encode()))
+                    key = (name, *labels.values())
+                    line = self._lines.get(key)
+                    if line is None or line[0] != value:
+                        head = line[1] if line is not None else _head(name, labels)
+                        number: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+                        line = self._lines[key] = (value, head, b"%s %s\n" % (head, number.encode()))
+                    texts.append(line[2])
         return b"".join(texts)
 
     def _header(self, family: Metric) -> bytes:
@@ -162,13 +182,15 @@ class SelfMetrics:
             header = self._headers[family.name] = f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n".encode()
         return header
 
-    def _head(self, name: str, labels: Mapping[str, str]) -> bytes:
-        own = b",".join(b'%s="%s"' % (label.encode(), fastparse.escape(value.encode())) for label, value in sorted(labels.items()))
-        head = self._heads[name, *labels.values()] = name.encode() + (b"{%s}" % own if own else b"")
-        return head
-
-    def _histogram(self, name: str, help: str) -> Histogram:
-        return Histogram(f"{self._prefix}exporter_{name}", help, buckets=_SECONDS, registry=self.registry)
+    def _histogram(self, name: str, help: str, label: str = "") -> _Histogram:
+        histogram = _Histogram(f"{self._prefix}exporter_{name}", help, label)
+        self.registry.register(histogram)
+        return histogram
 
     def _gauge(self, name: str, help: str) -> Gauge:
         return Gauge(f"{self._prefix}exporter_{name}", help, registry=self.registry)
+
+
+def _head(name: str, labels: Mapping[str, str]) -> bytes:
+    own = b",".join(b'%s="%s"' % (label.encode(), fastparse.escape(value.encode())) for label, value in sorted(labels.items()))
+    return name.encode() + (b"{%s}" % own if own else b"")

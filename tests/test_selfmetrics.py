@@ -19,7 +19,7 @@ def test_all_of_the_contract_s_names_are_there() -> None:
     metrics = SelfMetrics("redis", "1.2.3", "compiled")
     metrics.read("page_age_seconds", "Age.", lambda: 0.5)
     metrics.read_labelled("targets", "Targets by state.", "state", lambda: {"up": 2, "down": 1})
-    metrics.request_seconds.labels("metrics").observe(0.001)
+    metrics.request_seconds("metrics").observe(0.001)
     metrics.page_bytes.labels("gzip").set(1)
     assert names(metrics) >= {
         "redis_exporter_build_info",
@@ -102,7 +102,7 @@ def test_the_text_is_the_one_that_prometheus_client_writes() -> None:
     metrics = SelfMetrics("redis", "1.2.3", "compiled", runtime=True)
     metrics.page_bytes.labels("plain").set(123456789)
     metrics.build_seconds.observe(0.1)
-    metrics.request_seconds.labels('/x"\\\n').observe(2e-7)
+    metrics.request_seconds('/x"\\\n').observe(2e-7)
     for _ in range(2):  # written, and remembered
         lines, own = (
             [line for line in text.decode().splitlines() if "_created" not in line]

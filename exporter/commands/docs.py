@@ -88,7 +88,7 @@ async def _own_families() -> list[tuple[str, str, tuple[str, ...], str]]:
     app = App(parse([], {}), [])
     own = app.selfmetrics
     own.page_bytes.labels("plain")  # whose labels are known by their series: these have none before the first page is asked for
-    own.request_seconds.labels("/metrics")
+    own.request_seconds("/metrics")
     rows = []
     for family in own.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")

@@ -125,7 +125,7 @@ class Web:
         return routes
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
-        seconds = self._selfmetrics.request_seconds.labels(endpoint)
+        seconds = self._selfmetrics.request_seconds(endpoint)
 
         async def measured(request: web.Request) -> web.StreamResponse:
             began = time.perf_counter()
