@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cases import busy, clients, fleet, freshness, memory, parse, poll, redis_cost, scrape, serve, sidecar, startup
-from bench.figures import as_json, as_table, machine
+from bench.figures import as_json, as_table
+from bench.machine import machine, revisions
 from bench.report import write_report
 from bench.setup import GO_EXPORTER, Result, Setup
 
@@ -55,9 +56,11 @@ def _setup(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Se
     return Setup(arguments.quick, arguments.real, rival)
 
 
-def _measure(cases: list[str], setup: Setup, silent: bool) -> dict[str, Result]:
+def _measure(cases: list[str], setup: Setup, silent: bool) -> tuple[dict[str, Result], dict[str, str]]:
+    """By case, its result, or why there is none: one that fails costs the others nothing."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     results = {}
+    failures = {}
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as progress:
         task = progress.add_task("", total=len(cases))
         for case in cases:
@@ -66,25 +69,32 @@ def _measure(cases: list[str], setup: Setup, silent: bool) -> dict[str, Result]:
                 progress.update(task, description=f"{case}: {text}" if text else case)
 
             note("")
-            results[case] = CASES[case](Setup(setup.quick, setup.real, setup.rival, note))
+            try:
+                results[case] = CASES[case](Setup(setup.quick, setup.real, setup.rival, note))
+            except SystemExit as error:  # in the case's own words
+                failures[case] = str(error).removeprefix("bench: ")
+            except Exception as error:
+                failures[case] = f"{type(error).__name__}: {error}"
             progress.advance(task)
-    return results
+    return results, failures
 
 
 def main() -> int:
-    """0 if every goal was met, 1 if one was missed (never in a quick run, which measures too little to tell)."""
+    """0 if every goal was met, 1 if one was missed (never in a quick run, which measures too little to tell) or a case failed."""
     parser = _parser()
     arguments = parser.parse_args()
     setup = _setup(parser, arguments)
-    results = _measure(list(dict.fromkeys(arguments.cases)) or list(CASES), setup, arguments.json)
+    results, failures = _measure(list(dict.fromkeys(arguments.cases)) or list(CASES), setup, arguments.json)
     figures = [figure for result in results.values() for figure in result.figures]
     if arguments.json:
         print(as_json(figures))
     else:
-        print(f"{machine()}\n\n{as_table(figures, not arguments.quick)}")
+        print(f"{machine()}\n{revisions(setup)}\n\n{as_table(figures, not arguments.quick)}")
     if arguments.out is not None:
         print(f"\nreport: {write_report(arguments.out, results, setup)}", file=sys.stderr)
-    return int(not arguments.quick and any(figure.ok is False for figure in figures))
+    for case, why in failures.items():
+        print(f"{case} could not be measured: {why}", file=sys.stderr)
+    return int(bool(failures) or (not arguments.quick and any(figure.ok is False for figure in figures)))
 
 
 if __name__ == "__main__":

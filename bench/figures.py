@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -31,10 +29,6 @@ def at_least(figure: str, value: float, goal: float, unit: str = "", detail: str
 
 def plain(figure: str, value: float, unit: str = "", detail: str = "") -> Figure:
     return Figure(figure, round(value, 4), unit, detail=detail)
-
-
-def machine() -> str:
-    return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
 
 
 def as_json(figures: Sequence[Figure]) -> str:

@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 
 from bench.charts import draw
-from bench.figures import machine, verdict
+from bench.figures import verdict
+from bench.machine import machine, revisions
 from bench.setup import Result, Setup
 
 NAME = "report.md"
@@ -21,7 +22,7 @@ def write_report(folder: pathlib.Path, results: Mapping[str, Result], setup: Set
 
 
 def _lines(folder: pathlib.Path, results: Mapping[str, Result], setup: Setup) -> Iterator[str]:
-    yield from ("# Measured", "", f"{machine()}.")
+    yield from ("# Measured", "", f"{machine()}.", f"{revisions(setup)}.")
     if setup.quick:
         yield from ("", "A smoke run: the figures mean little.")
     for case, result in results.items():

@@ -45,7 +45,8 @@ class Fleet:
 
     def find(self, text: str) -> Watch | None:
         """By exact alias first, then by address in any spelling. A ConfigError says what is wrong with one that is none."""
-        return self._by_alias.get(text) or self._watches.get(parse_address(text).addr)
+        found = self._by_alias.get(text) or self._watches.get(text)  # the canonical spelling, most often
+        return found or self._watches.get(parse_address(text).addr)
 
     @property
     def first_round_done(self) -> bool:

@@ -156,8 +156,17 @@ class Pages:
         if kept.sources != sources:
             kept.sources = sources
             kept.page = kept.building = None
-        page = kept.page
-        return page if page is not None else await asyncio.shield(kept.building or self._start(selection, kept))
+        if kept.page is not None:
+            return kept.page
+        if kept.building is None:
+            draft = self._exposition.draft(selection)
+            if not draft.is_larger_than(INLINE_BYTES):
+                kept.page = self._build(draft)
+                self._on_built(kept.page, self._took_s)
+                return kept.page
+            self._start(selection, kept, draft)
+        assert kept.building is not None
+        return await asyncio.shield(kept.building)
 
     @property
     def lead_s(self) -> float:
@@ -247,19 +256,23 @@ class Pages:
 
     # -- building
 
-    def _start(self, selection: Selection, kept: _Kept) -> asyncio.Task[Page]:
-        task = kept.building = asyncio.get_running_loop().create_task(self._made(self._exposition.draft(selection)))
+    def _start(self, selection: Selection, kept: _Kept, draft: Draft | None = None) -> asyncio.Task[Page]:
+        task = kept.building = asyncio.get_running_loop().create_task(self._made(draft or self._exposition.draft(selection)))
         task.add_done_callback(lambda task: self._finish(selection, kept, task))
         return task
 
     async def _made(self, draft: Draft) -> Page:
-        began = time.perf_counter()
         if draft.is_larger_than(INLINE_BYTES):
-            page = await asyncio.get_running_loop().run_in_executor(self._thread, draft.build)
+            page = await asyncio.get_running_loop().run_in_executor(self._thread, self._build, draft)
         else:
-            page = draft.build()
-        self._took_s = time.perf_counter() - began
+            page = self._build(draft)
         self._build_s = max(self._took_s, self._build_s + BUILD_GAIN * (self._took_s - self._build_s))
+        return page
+
+    def _build(self, draft: Draft) -> Page:
+        began = time.perf_counter()
+        page = draft.build()
+        self._took_s = time.perf_counter() - began
         return page
 
     def _finish(self, selection: Selection, kept: _Kept, task: asyncio.Task[Page]) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import CASES
+from bench.__main__ import CASES, main
 from bench.charts import Chart, distribution
 from bench.figures import Figure, as_table, at_least, at_most, plain
+from bench.machine import machine, revisions
 from bench.report import write_report
 from bench.setup import Result, Setup
+from exporter import __version__
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.prometheus) if case == "freshness" else case for case in CASES])
@@ -29,6 +31,32 @@ def test_a_case_prints_its_figures_with_goals(case: str) -> None:
         assert isinstance(figure["value"], float | int)
         assert (figure["ok"] is None) == (figure["goal"] == "")
     assert any(figure["goal"] for figure in figures)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no more ports"), SystemExit("bench: no more ports")])
+def test_a_case_that_fails_costs_the_others_nothing(
+    failure: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(setup: Setup) -> Result:
+        raise failure
+
+    monkeypatch.setitem(CASES, "poll", fail)
+    monkeypatch.setitem(CASES, "serve", lambda setup: Result([at_most("what was measured", 1, 2)]))
+    monkeypatch.setattr(sys, "argv", ["bench", "poll", "serve", "--out", str(tmp_path)])
+    assert main() == 1
+    told = capsys.readouterr()
+    assert "what was measured" in told.out
+    assert "poll could not be measured: " in told.err
+    assert "no more ports" in told.err
+    assert "what was measured" in (tmp_path / "report.md").read_text()
+
+
+def test_the_machine_and_the_revisions_are_told() -> None:
+    told = revisions(Setup(rival=""))
+    assert f"redpoll {__version__}" in told
+    assert "CPython 3." in told
+    assert "redis-server " in told
+    assert "cores" in machine()
 
 
 def test_an_unknown_case_is_named() -> None:

@@ -1,0 +1,55 @@
+"""On what was measured: the machine, and the revisions of all that took part."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from bench.setup import Setup
+from exporter import __version__
+
+ROOT = pathlib.Path(__file__).parent.parent
+#: program → how to ask it
+OTHERS = {"nginx": "-v", "redis-server": "--version", "prometheus": "--version"}
+
+
+def machine() -> str:
+    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release().partition("-")[0]}, {platform.machine()}"
+
+
+def revisions(setup: Setup) -> str:
+    """Of redpoll, Python, the rival and the servers, as far as they are installed."""
+    found = [f"redpoll {__version__}{_commit()}", f"{platform.python_implementation()} {platform.python_version()}"]
+    return ", ".join([*found, *_others(setup.rival)])
+
+
+def _others(rival: str) -> Iterator[str]:
+    for program, flag in {rival: "--version", **OTHERS}.items():
+        path = shutil.which(program) if program else None
+        if path is not None:
+            said = _output(path, flag)
+            version = re.search(r"\d+(\.\d+)+", said)
+            yield f"{pathlib.Path(path).name} {version[0] if version else '(no version told)'}"
+
+
+def _commit() -> str:
+    said = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip() if shutil.which("git") else ""
+    return f" ({said})" if re.fullmatch(r"[\w.-]+", said) else ""
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout + done.stderr
+
+
+def _processor() -> str:
+    try:
+        [name, *_] = re.findall(r"^model name\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    except (OSError, ValueError):
+        return platform.processor() or "a processor of no name"
+    return str(name)
