@@ -19,7 +19,8 @@ OTHERS = {"nginx": "-v", "redis-server": "--version", "prometheus": "--version"}
 
 
 def machine() -> str:
-    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release().partition("-")[0]}, {platform.machine()}"
+    kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
+    return f"{_processor()}, {os.cpu_count()} cores, {kernel}, {platform.machine()}"
 
 
 def revisions(setup: Setup) -> str:
