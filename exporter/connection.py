@@ -53,6 +53,8 @@ _INCOMPLETE = object()
 
 #: readers of exchanges that ended well, for the next ones: of a fleet that is polled in a burst a few serve all, and stay warm
 READERS_MAX = 64
+#: a reader keeps the memory of what it has read, until it reads again
+READER_BYTES_MAX = 256 * 1024
 _idle_readers: list[hiredis.Reader] = []
 
 
@@ -174,7 +176,7 @@ class Link(asyncio.Protocol):
             return
         if reader.has_data():
             self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
-        elif len(_idle_readers) < READERS_MAX:
+        elif len(_idle_readers) < READERS_MAX and self._received <= READER_BYTES_MAX:
             _idle_readers.append(reader)
             self._reader = None
         self._exchanged = True

@@ -74,6 +74,7 @@ class _Kept:
     readers: OrderedDict[Hashable, _Reader] = field(default_factory=OrderedDict)
     timer: asyncio.TimerHandle | None = None
     sources: tuple[Snapshot, ...] = ()
+    took_s: float = 0.0  # the newest build
 
     def note(self, reader: Hashable, now: float) -> None:
         known = self.readers.get(reader)
@@ -115,7 +116,6 @@ class Pages:
         self._others: OrderedDict[Selection, _Kept] = OrderedDict()
         self._targets: OrderedDict[Selection, _Kept] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
-        self._took_s = 0.0
         self._build_s = 0.0  # what a build is expected to take: bursts go by it, and should not move about
         #: how old the page of everything was when it was last asked for
         self.served_age_s = 0.0
@@ -161,8 +161,8 @@ class Pages:
         if kept.building is None:
             draft = self._exposition.draft(selection)
             if not draft.is_larger_than(INLINE_BYTES):
-                kept.page = self._build(draft)
-                self._on_built(kept.page, self._took_s)
+                kept.page, took_s = _timed(draft)
+                self._on_built(kept.page, took_s)
                 return kept.page
             self._start(selection, kept, draft)
         assert kept.building is not None
@@ -257,22 +257,17 @@ class Pages:
     # -- building
 
     def _start(self, selection: Selection, kept: _Kept, draft: Draft | None = None) -> asyncio.Task[Page]:
-        task = kept.building = asyncio.get_running_loop().create_task(self._made(draft or self._exposition.draft(selection)))
+        task = kept.building = asyncio.get_running_loop().create_task(self._made(kept, draft or self._exposition.draft(selection)))
         task.add_done_callback(lambda task: self._finish(selection, kept, task))
         return task
 
-    async def _made(self, draft: Draft) -> Page:
+    async def _made(self, kept: _Kept, draft: Draft) -> Page:
         if draft.is_larger_than(INLINE_BYTES):
-            page = await asyncio.get_running_loop().run_in_executor(self._thread, self._build, draft)
+            page, took_s = await asyncio.get_running_loop().run_in_executor(self._thread, _timed, draft)
         else:
-            page = self._build(draft)
-        self._build_s = max(self._took_s, self._build_s + BUILD_GAIN * (self._took_s - self._build_s))
-        return page
-
-    def _build(self, draft: Draft) -> Page:
-        began = time.perf_counter()
-        page = draft.build()
-        self._took_s = time.perf_counter() - began
+            page, took_s = _timed(draft)
+        kept.took_s = took_s
+        self._build_s = max(took_s, self._build_s + BUILD_GAIN * (took_s - self._build_s))
         return page
 
     def _finish(self, selection: Selection, kept: _Kept, task: asyncio.Task[Page]) -> None:
@@ -288,10 +283,16 @@ class Pages:
             return
         if current:
             kept.page = task.result()
-        self._on_built(task.result(), self._took_s)
+        self._on_built(task.result(), kept.took_s)
         if kept.again and kept.timer is not None:
             kept.again = False
             self._hasten(selection, kept)
+
+
+def _timed(draft: Draft) -> tuple[Page, float]:
+    """The page, and how many seconds it took."""
+    began = time.perf_counter()
+    return draft.build(), time.perf_counter() - began
 
 
 def _of(pages: OrderedDict[Selection, _Kept], selection: Selection, limit: int) -> _Kept:

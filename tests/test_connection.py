@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from exporter import errors
+from exporter import connection, errors
 from exporter.connection import Dialer, DialSettings, Link, Reply, os_failure, pack
 from exporter.errors import ReplyError, TargetError
 from exporter.greeting import CLIENT_NAME, Note
@@ -180,6 +180,24 @@ class TestExchange:
         assert type(await outcome_of(link, PING, within_s=SCANT_S)) is errors.DeadlineError
         assert link.closed
         await eventually(lambda: server.finished, "the connection is closed")
+
+    @pytest.mark.parametrize("left", [b"$10\r\nabc", b"+OK\r\n+more", b"*2\r\n+a\r\n", b"+OK\r\n" * 2, b"gibberish\r\n"])
+    async def test_what_one_leaves_half_read_is_seen_by_no_other(self, scripted_server: ScriptFactory, left: bytes) -> None:
+        for _ in range(3):
+            await outcome_of(await plain_link(scripted_server(answers(left))), PING, within_s=0.05)
+            link = await plain_link(scripted_server(answers(b"$3\r\nown\r\n")))
+            assert await replies_of(link, PING) == [b"own"]
+            link.close()
+
+    async def test_the_memory_of_a_large_one_is_not_kept(self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept: list[Any] = []
+        monkeypatch.setattr(connection, "_idle_readers", kept)
+        link = await dial(target(redis_server().port), set_client_name=False)
+        await replies_of(link, Command.of("SETRANGE", "large", 1_000_000, "x"), PING)
+        assert len(kept) == 1
+        await replies_of(link, Command.of("GET", "large"))
+        assert kept == []
+        link.close()
 
     async def test_the_limit_is_per_exchange(self, scripted_server: ScriptFactory) -> None:
         link = await plain_link(scripted_server(answers(*[b"$600\r\n" + b"x" * 600 + b"\r\n"] * 3)), max_reply_bytes=1000)
