@@ -25,7 +25,21 @@ TARGETS = ROOT / "docs" / "targets.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 FLAGS = {flag: option for option in OPTIONS for flag in (option.flag, *option.aliases)}
 #: of benches and of `compare`, and the one that stands for any
-OTHER_FLAGS = {"quick", "out", "x", "json", "ignore", "ignore-label", "tolerance"}
+OTHER_FLAGS = {
+    "quick",
+    "out",
+    "real",
+    "rival",
+    "latency-ms",
+    "stall-s",
+    "every-s",
+    "error-share",
+    "x",
+    "json",
+    "ignore",
+    "ignore-label",
+    "tolerance",
+}
 ENVIRON = {"REDIS_PASSWORD": "one", "CACHE_PASSWORD": "two"}
 
 
