@@ -43,9 +43,10 @@ def recorded_fleet(targets: int, with_commands: bool) -> RecordedFleet:
     now = time.time()
     for number in range(targets):
         target = parse_address(f"redis://10.{number // 250}.{number % 250}.7:6379")
+        labels = label_forms(parts, target_labels(target, "auto"))
         for part in parts:
             if part.name in texts and part.plan is not None:
-                block = part.plan.read(texts[part.name], label_forms(part, target_labels(target, "auto")), None, now, 16)
+                block = part.plan.read(texts[part.name], labels[part.name], None, now, 16)
                 store.put(snapshot(target.addr, part, block, now))
     return RecordedFleet(catalog, store)
 

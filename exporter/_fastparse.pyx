@@ -23,9 +23,9 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, 
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from exporter._text cimport (
-    Buffer, F_ANY, NUMBER_MAX, PAD, Table, Text, append, check_offsets, digit_span, find_byte, grow, hash_of,
-    number_span, put, put_escaped, put_sub_name, raw_zeros, release, reserve, same, stride, table_add, table_clear,
-    table_find, table_free, table_init, write_int, write_value,
+    Buffer, F_ANY, NUMBER_MAX, PAD, Table, Text, append, check_offsets, cut_text, digit_span, find_byte, grow, hash_of, new_text,
+    number_span, put, put_escaped, put_sub_name, raw_zeros, release, reserve, same, stride, table_add, table_clear, table_find,
+    table_free, table_init, text_of, text_room, write_int, write_value,
 )
 
 import os
@@ -38,9 +38,6 @@ from exporter._pages import Assembler, ages, stamp, unlabel
 ENGINE = "compiled"
 FIELD, RECORD, OPEN = 0, 1, 2
 
-cdef extern from "Python.h":
-    PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(const char *p, Py_ssize_t n)
-    int _PyBytes_Resize(PyObject **object, Py_ssize_t n) except -1
 
 cdef enum:
     K_FIELD = 0
@@ -1424,10 +1421,8 @@ cdef class Plan:
         cdef size_t n = min(PyBytes_GET_SIZE(text), <Py_ssize_t>0x7FFFFFFF)
         cdef int rc
         cdef int64_t seconds = <int64_t>now
-        cdef Py_ssize_t room = (order.room_n if order is not None else 0) + 4096
-        cdef PyObject *samples = PyBytes_FromStringAndSize_raw(NULL, room)      # written in place, cut to size in the end
-        if samples == NULL:
-            raise MemoryError
+        cdef Py_ssize_t room = text_room((order.room_n if order is not None else 0) + 512)
+        cdef PyObject *samples = new_text(room)     # written in place, cut to size in the end
         cdef char *start = PyBytes_AS_STRING(<object>samples)
         with nogil:
             PyThread_acquire_lock(self.lock, WAIT_LOCK)
@@ -1444,9 +1439,9 @@ cdef class Plan:
             if rc < 0:
                 raise MemoryError
             if order is not None:
-                order.room_n = self.out.n + (self.out.n >> 3)
+                order.room_n = self.out.n + (self.out.n >> 6)
             offsets = PyBytes_FromStringAndSize(<char *>self.offsets, (self.families + 1) * sizeof(int32_t))
-            return Block(take_bytes(&samples, &self.out), offsets, self.series, self.bad, self._wanted(order))
+            return Block(take_text(&samples, &self.out), offsets, self.series, self.bad, self._wanted(order))
         finally:
             release(&self.out)
             PyThread_release_lock(self.lock)
@@ -1478,15 +1473,14 @@ cdef class Plan:
             order.fields = fields
         return fields
 
-cdef object take_bytes(PyObject **written, Buffer *b):
+cdef object take_text(PyObject **written, Buffer *b):
     """What stands in `b` as bytes: the object it was written into, cut to size, or a copy where that did not suffice."""
     cdef PyObject *cut
     if not b.borrowed:
-        return b.p[: b.n]
+        return text_of(b)
     cut = written[0]
     written[0] = NULL
-    if _PyBytes_Resize(&cut, b.n) < 0:
-        raise MemoryError
+    cut_text(&cut, b.n)
     result = <object>cut
     Py_XDECREF(cut)          # `result` holds it now
     return result
@@ -1567,139 +1561,6 @@ cdef void take_subs(Pattern *pattern, const char *p, const char *end, Text *valu
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Writing from Python
-
-cdef class Heads:
-    """Whoever writes the same series again and again names them by the same objects: nothing is looked up then."""
-    cdef object _families
-    cdef Labels _labels
-    cdef int _label_max
-    cdef dict _known            # (family, label values) → all of the line before its value
-    # of the newest samples, if none came twice:
-    cdef list _keys
-    cdef list _texts            # of their values, where those are no integers
-    cdef bytes _heads           # one after another
-    cdef int32_t *_rows         # for each: where its head ends, and its family
-    cdef double *_values        # what the texts are of
-
-    def __cinit__(self, families, Labels labels not None, int label_max=1024):
-        self._families = families
-        self._labels = labels
-        self._label_max = label_max
-        self._known = {}
-        self._keys = []
-
-    def __dealloc__(self):
-        PyMem_RawFree(self._rows)
-        PyMem_RawFree(self._values)
-
-    cdef bytes _learn(self, tuple key):
-        writer = Writer(self._families, self._labels, self._label_max)
-        writer.add(key[0], 0, key[1])
-        head = writer.block().samples[:-2]
-        self._known[key] = head
-        return head
-
-    cdef list _distinct(self, samples):
-        """Those of the samples that count. The memo is of them from now on."""
-        cdef list counted = [], heads = []
-        cdef set seen = set()
-        cdef Py_ssize_t n, i, end = 0
-        cdef int family = 0, room = len(self._families)
-        cdef bytes head
-        cdef tuple key
-        for sample in samples:
-            key = sample[0]
-            if key not in seen:
-                seen.add(key)
-                counted.append(sample)
-                if not family <= <int>key[0] < room:
-                    raise ValueError("samples come in the order of their families")
-                family = key[0]
-        n = len(counted)
-        self._keys = []
-        PyMem_RawFree(self._rows)
-        PyMem_RawFree(self._values)
-        self._values = NULL
-        self._rows = <int32_t *>PyMem_RawMalloc((2 * n + 1) * sizeof(int32_t))
-        self._values = <double *>PyMem_RawMalloc((n + 1) * sizeof(double))
-        if self._rows == NULL or self._values == NULL:
-            raise MemoryError
-        for i in range(n):
-            key = counted[i][0]
-            head = <bytes>self._known.get(key)
-            if head is None:
-                head = self._learn(key)
-            heads.append(head)
-            end += PyBytes_GET_SIZE(head)
-            self._rows[2 * i] = <int32_t>end
-            self._rows[2 * i + 1] = key[0]
-        self._heads = b"".join(heads)
-        self._texts = [None] * n
-        self._keys = [sample[0] for sample in counted]
-        return counted
-
-    cdef bint _is_known(self, list samples):
-        cdef Py_ssize_t i, n = len(self._keys)
-        if len(samples) != n:
-            return False
-        for i in range(n):
-            if (<tuple>samples[i])[0] is not self._keys[i]:
-                return False
-        return True
-
-    def block(self, list samples not None, Block following=None):
-        cdef int n = len(self._families), family = 0
-        cdef const int32_t *behind = NULL
-        cdef Buffer out
-        cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
-        cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
-        cdef const char *heads
-        cdef Py_ssize_t i
-        cdef int32_t begin = 0
-        cdef bytes text
-        cdef list counted = samples if self._is_known(samples) else self._distinct(samples)
-        memset(&out, 0, sizeof(Buffer))
-        ends[0] = 0
-        heads = PyBytes_AS_STRING(self._heads) if counted else NULL
-        try:
-            for i in range(len(counted)):
-                while family < self._rows[2 * i + 1]:
-                    family += 1
-                    ends[family] = <int32_t>out.n
-                if append(&out, heads + begin, self._rows[2 * i] - begin) < 0 or reserve(&out, 32) < 0:
-                    raise MemoryError
-                begin = self._rows[2 * i]
-                value = (<tuple>counted[i])[1]
-                if type(value) is int and -(1 << 62) < value < 1 << 62:
-                    out.n = write_int(out.p + out.n, value) - out.p
-                else:
-                    text = <bytes>self._texts[i]
-                    if text is None or type(value) is not float or <double>value != self._values[i]:
-                        text = format_value(value)
-                        self._texts[i] = text if type(value) is float else None
-                        self._values[i] = <double>value if type(value) is float else 0
-                    if append(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:
-                        raise MemoryError
-                if append(&out, b"\n", 1) < 0:
-                    raise MemoryError
-            while family < n:
-                family += 1
-                ends[family] = <int32_t>out.n
-            if following is None:
-                return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(counted), 0, ())
-            check_offsets(following.samples, following.offsets)
-            if PyBytes_GET_SIZE(following.offsets) != PyBytes_GET_SIZE(offsets):
-                raise ValueError("the block is of another part")
-            behind = <const int32_t *>PyBytes_AS_STRING(following.offsets)
-            for family in range(1, n + 1):
-                if behind[family] and ends[family] != <int32_t>out.n:
-                    raise ValueError("the block is of families that do not follow")
-                ends[family] += behind[family]
-            if append(&out, PyBytes_AS_STRING(following.samples), PyBytes_GET_SIZE(following.samples)) < 0:
-                raise MemoryError
-            return Block(PyBytes_FromStringAndSize(out.p, out.n), offsets, len(counted) + following.series, following.bad, ())
-        finally:
-            release(&out)
 
 cdef struct Sample:
     int family
@@ -1878,23 +1739,160 @@ cdef class Writer:
         self.bad += block.bad
 
     def block(self):
+        """Family by family: what was merged, the newest first, and then what was added, in the order it came."""
         cdef int n = len(self._families), f
         cdef size_t i, count = self.samples.n // sizeof(Sample)
         cdef Sample *samples = <Sample *>self.samples.p
-        cdef list parts = [[] for _ in range(n)]
-        cdef const int32_t *offsets
+        cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
+        cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
+        cdef const int32_t *theirs
+        cdef size_t size = self.out.n
         cdef Block block
+        cdef char *to
+        cdef int32_t *at = NULL     # of each family, where the next of its samples goes
         for block in self._merged:
-            offsets = <const int32_t *>PyBytes_AS_STRING(block.offsets)
+            size += PyBytes_GET_SIZE(block.samples)
+        if size > <size_t>0x7FFFFFFF:
+            raise OverflowError("a block holds 2 GB at most")
+        at = <int32_t *>raw_zeros(n + 1, sizeof(int32_t))
+        try:
+            memset(ends, 0, (n + 1) * sizeof(int32_t))
+            for block in self._merged:
+                theirs = <const int32_t *>PyBytes_AS_STRING(block.offsets)
+                for f in range(n):
+                    ends[f + 1] += theirs[f + 1] - theirs[f]
+            for i in range(count):
+                ends[samples[i].family + 1] += <int32_t>samples[i].n
             for f in range(n):
-                if offsets[f + 1] > offsets[f]:
-                    parts[f].insert(0, block.samples[offsets[f]:offsets[f + 1]])
-        for i in range(count):
-            parts[samples[i].family].append(PyBytes_FromStringAndSize(self.out.p + samples[i].at, samples[i].n))
-        texts = [b"".join(part) for part in parts]
-        end = 0
-        ends = [end]
-        for text in texts:
-            end += len(text)
-            ends.append(end)
-        return Block(b"".join(texts), struct.pack(f"={n + 1}i", *ends), self.series, self.bad, ())
+                at[f] = ends[f]
+                ends[f + 1] += ends[f]
+            text = <object>new_text(ends[n])
+            Py_XDECREF(<PyObject *>text)     # `text` holds it now
+            to = PyBytes_AS_STRING(text)
+            for block in reversed(self._merged):
+                theirs = <const int32_t *>PyBytes_AS_STRING(block.offsets)
+                for f in range(n):
+                    memcpy(to + at[f], PyBytes_AS_STRING(block.samples) + theirs[f], theirs[f + 1] - theirs[f])
+                    at[f] += theirs[f + 1] - theirs[f]
+            for i in range(count):
+                f = samples[i].family
+                memcpy(to + at[f], self.out.p + samples[i].at, samples[i].n)
+                at[f] += <int32_t>samples[i].n
+        finally:
+            PyMem_RawFree(at)
+        return Block(text, offsets, self.series, self.bad, ())
+
+cdef class Heads:
+    """Whoever writes the same series again and again names them by the same objects: nothing is looked up then."""
+    cdef object _families
+    cdef Labels _labels
+    cdef int _label_max
+    # of the newest samples, if none came twice:
+    cdef list _keys
+    cdef list _texts            # of their values, where those are no integers
+    cdef bytes _heads           # one after another
+    cdef int32_t *_rows         # for each: where its head ends, and its family
+    cdef double *_values        # what the texts are of
+
+    def __cinit__(self, families, Labels labels not None, int label_max=1024):
+        self._families = families
+        self._labels = labels
+        self._label_max = label_max
+        self._keys = []
+
+    def __dealloc__(self):
+        PyMem_RawFree(self._rows)
+        PyMem_RawFree(self._values)
+
+    cdef list _distinct(self, list samples):
+        """Those of the samples that count. The memo is of them from now on."""
+        cdef list counted = []
+        cdef int family = 0, room = len(self._families)
+        cdef Py_ssize_t n = 0
+        cdef tuple key
+        cdef Writer writer = Writer(self._families, self._labels, self._label_max)
+        self._keys = []
+        PyMem_RawFree(self._rows)
+        PyMem_RawFree(self._values)
+        self._values = NULL
+        self._rows = <int32_t *>PyMem_RawMalloc((2 * len(samples) + 1) * sizeof(int32_t))
+        self._values = <double *>PyMem_RawMalloc((len(samples) + 1) * sizeof(double))
+        if self._rows == NULL or self._values == NULL:
+            raise MemoryError
+        for sample in samples:
+            key = sample[0]
+            if not family <= <int>key[0] < room:
+                raise ValueError("samples come in the order of their families")
+            family = key[0]
+            if writer._add_head(family, key[1], b"", None):
+                self._rows[2 * n] = <int32_t>writer.out.n
+                self._rows[2 * n + 1] = family
+                counted.append(sample)
+                n += 1
+        self._heads = writer.out.p[: writer.out.n]
+        self._texts = [None] * n
+        self._keys = [sample[0] for sample in counted]
+        return counted
+
+    cdef bint _is_known(self, list samples):
+        cdef Py_ssize_t i, n = len(self._keys)
+        if len(samples) != n:
+            return False
+        for i in range(n):
+            if (<tuple>samples[i])[0] is not self._keys[i]:
+                return False
+        return True
+
+    def block(self, list samples not None, Block following=None):
+        cdef int n = len(self._families), family = 0
+        cdef const int32_t *behind = NULL
+        cdef Buffer out
+        cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
+        cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
+        cdef const char *heads
+        cdef Py_ssize_t i
+        cdef int32_t begin = 0
+        cdef bytes text
+        cdef list counted = samples if self._is_known(samples) else self._distinct(samples)
+        memset(&out, 0, sizeof(Buffer))
+        ends[0] = 0
+        heads = PyBytes_AS_STRING(self._heads) if counted else NULL
+        try:
+            for i in range(len(counted)):
+                while family < self._rows[2 * i + 1]:
+                    family += 1
+                    ends[family] = <int32_t>out.n
+                if append(&out, heads + begin, self._rows[2 * i] - begin) < 0 or reserve(&out, 32) < 0:
+                    raise MemoryError
+                begin = self._rows[2 * i]
+                value = (<tuple>counted[i])[1]
+                if type(value) is int and -(1 << 62) < value < 1 << 62:
+                    out.n = write_int(out.p + out.n, value) - out.p
+                else:
+                    text = <bytes>self._texts[i]
+                    if text is None or type(value) is not float or <double>value != self._values[i]:
+                        text = format_value(value)
+                        self._texts[i] = text if type(value) is float else None
+                        self._values[i] = <double>value if type(value) is float else 0
+                    if append(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:
+                        raise MemoryError
+                if append(&out, b"\n", 1) < 0:
+                    raise MemoryError
+            while family < n:
+                family += 1
+                ends[family] = <int32_t>out.n
+            if following is None:
+                return Block(text_of(&out), offsets, len(counted), 0, ())
+            check_offsets(following.samples, following.offsets)
+            if PyBytes_GET_SIZE(following.offsets) != PyBytes_GET_SIZE(offsets):
+                raise ValueError("the block is of another part")
+            behind = <const int32_t *>PyBytes_AS_STRING(following.offsets)
+            for family in range(1, n + 1):
+                if behind[family] and ends[family] != <int32_t>out.n:
+                    raise ValueError("the block is of families that do not follow")
+                ends[family] += behind[family]
+            if append(&out, PyBytes_AS_STRING(following.samples), PyBytes_GET_SIZE(following.samples)) < 0:
+                raise MemoryError
+            return Block(text_of(&out), offsets, len(counted) + following.series, following.bad, ())
+        finally:
+            release(&out)

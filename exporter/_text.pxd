@@ -7,6 +7,7 @@ copied exactly, or not beyond what is known to follow.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -170,6 +171,14 @@ cdef inline int append(Buffer *b, const char *src, size_t n) noexcept nogil:
     return 0
 
 cdef void release(Buffer *b) noexcept nogil
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Texts that are kept: bytes of a target, replaced at each of its polls
+
+cdef Py_ssize_t text_room(Py_ssize_t n) noexcept
+cdef PyObject *new_text(Py_ssize_t n) except NULL
+cdef int cut_text(PyObject **text, Py_ssize_t n) except -1
+cdef object text_of(Buffer *b)
 
 cdef struct Text:
     const char *p       # NULL: not there

@@ -2,6 +2,8 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -29,6 +31,51 @@ cdef void release(Buffer *b) noexcept nogil:
     b.p = NULL
     b.n = 0
     b.room = 0
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Texts that are kept
+
+cdef extern from "Python.h":
+    PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(const char *p, Py_ssize_t n)
+    int _PyBytes_Resize(PyObject **object, Py_ssize_t n) except -1
+    void Py_SET_SIZE(PyObject *object, Py_ssize_t n)
+
+cdef enum:
+    EXACT_MAX = 1024        # what is smaller takes as much as it needs
+    BYTES_HEAD = 41         # what the object and the allocator put before and behind the text
+
+cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
+    """How much memory a text of `n` bytes takes: one of eight sizes to each doubling. The next text of the same target is about as
+    long: so it fits where an earlier one was, and the heap does not fill with gaps that are a little too small."""
+    cdef Py_ssize_t step = EXACT_MAX // 8
+    if n < EXACT_MAX:
+        return n
+    while step * 16 <= n + BYTES_HEAD:
+        step *= 2
+    return (n + BYTES_HEAD + step - 1) // step * step - BYTES_HEAD
+
+cdef PyObject *new_text(Py_ssize_t n) except NULL:
+    """Bytes that nothing was written to yet. The caller owns them."""
+    cdef PyObject *text = PyBytes_FromStringAndSize_raw(NULL, text_room(n))
+    if text == NULL:
+        raise MemoryError
+    cut_text(&text, n)
+    return text
+
+cdef int cut_text(PyObject **text, Py_ssize_t n) except -1:
+    """Make a text that nobody else holds `n` bytes long: by its size alone, where it takes no more memory than it would anyway."""
+    if text_room(PyBytes_GET_SIZE(<object>text[0])) != text_room(n):
+        _PyBytes_Resize(text, text_room(n))
+    Py_SET_SIZE(text[0], n)
+    PyBytes_AS_STRING(<object>text[0])[n] = 0
+    return 0
+
+cdef object text_of(Buffer *b):
+    cdef PyObject *text = new_text(b.n)
+    memcpy(PyBytes_AS_STRING(<object>text), b.p, b.n)
+    result = <object>text
+    Py_XDECREF(text)        # `result` holds it now
+    return result
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Interning: bytes to small numbers

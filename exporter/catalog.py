@@ -257,9 +257,22 @@ def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tup
     return tuple((name.encode(), fastparse.escape(value.encode("utf-8", "replace"), label_max)) for name, value in pairs)
 
 
-def label_forms(part: Part, pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes] = MappingProxyType({})) -> fastparse.Labels:
-    """A target's labels for the families of one part. A label of the family itself wins over the target's of the same name.
-    `without` names a label that some families do not get."""
+def label_forms(
+    parts: Iterable[Part], pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, fastparse.Labels]:
+    """A target's labels for the families of each part, by its name: the same object for all parts without a special case. A label
+    of the family itself wins over the target's of the same name. `without` names a label that some families do not get."""
+    text = label_text(pairs)
+    usual = fastparse.Labels(text, {})
+    forms = {}
+    for part in parts:
+        special = _special_labels(part, pairs, without)
+        forms[part.name] = fastparse.Labels(text, special) if special else usual
+    return forms
+
+
+def _special_labels(part: Part, pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes]) -> dict[int, bytes]:
+    """By family."""
     names = {name for name, _ in pairs}
     special = {}
     for number, family in enumerate(part.families):
@@ -272,7 +285,7 @@ def label_forms(part: Part, pairs: Sequence[tuple[bytes, bytes]], without: Mappi
             clash |= names & {b"le"}
         if clash:
             special[number] = label_text([pair for pair in pairs if pair[0] not in clash])
-    return fastparse.Labels(label_text(pairs), special)
+    return special
 
 
 def label_text(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -6,12 +6,11 @@ Every batch leaves the connection as it was: in the target's own database, count
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-from redis.crc import key_slot
 
 from exporter.collector import Out, Reply
 from exporter.errors import ReplyError
@@ -24,6 +23,8 @@ SINGLE_MAX = 1000
 MEMORY_NAME = "keyspace"
 _GLOB = frozenset(b"?*[]^")
 
+SLOTS = 16384
+
 Args = tuple[str | bytes | int, ...]
 
 
@@ -33,6 +34,16 @@ class Place(NamedTuple):
     db: int
     node: str = ""
     asking: bool = False
+
+
+def key_slot(key: bytes) -> int:
+    """The slot of a key in a cluster: that of the first braces' content, if they have any.
+
+    https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+    """
+    begin = key.find(b"{") + 1
+    end = key.find(b"}", begin) if begin else 0
+    return crc_hqx(key[begin:end] if end > begin else key, 0) % SLOTS
 
 
 @dataclass(frozen=True, slots=True)

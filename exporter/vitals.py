@@ -111,8 +111,8 @@ class Vitals:
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
-    #: the labels, what stands before the values, and the same of the collectors' block
-    _heads: tuple[fastparse.Labels, fastparse.Heads, fastparse.Heads] | None = field(default=None, repr=False)
+    #: the labels, and what stands before the values
+    _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
     #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
     _told: tuple[dict[str, tuple[bool, bool]], fastparse.Block] | None = field(default=None, repr=False)
 
@@ -132,10 +132,10 @@ class Vitals:
         """All series about the target, as the part's block. `labels` are the same object nearly every time."""
         heads = self._heads
         if heads is None or heads[0] is not labels:
-            heads = self._heads = (labels, fastparse.Heads(part.rows, labels), fastparse.Heads(part.rows, labels))
+            heads = self._heads = (labels, fastparse.Heads(part.rows, labels))
             self._told = None
         if self._told is None or self._told[0] != self.collectors:
-            self._told = (dict(self.collectors), heads[2].block(self._collectors()))
+            self._told = (dict(self.collectors), self._collectors(part, labels))
         return heads[1].block(self._samples(), self._told[1])
 
     def _samples(self) -> list[Sample]:
@@ -164,7 +164,10 @@ class Vitals:
             found.append((_DROPPED, self.dropped))
         return found
 
-    def _collectors(self) -> list[Sample]:
+    def _collectors(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
         """Of the last two families."""
-        success: list[Sample] = [((_SUCCESS, (name,)), int(success)) for name, (success, _) in self.collectors.items()]
-        return success + [((_SUPPORTED, (name,)), int(supported)) for name, (_, supported) in self.collectors.items()]
+        writer = fastparse.Writer(part.rows, labels)
+        for name, (success, supported) in self.collectors.items():
+            writer.add(_SUCCESS, int(success), (name,))
+            writer.add(_SUPPORTED, int(supported), (name,))
+        return writer.block()

@@ -84,7 +84,7 @@ class Watch:
             pairs = tuple(pair for pair in pairs if pair[0] != ROLE_LABEL)
         self._all_parts = (*parts, vitals_part)
         self._label_pairs = pairs
-        self._plain_labels = {part.name: label_forms(part, pairs) for part in self._all_parts}
+        self._plain_labels = label_forms(self._all_parts, pairs)
         #: those that are written, with the role where that is asked for
         self._labels = dict(self._plain_labels)
         self._role = ""
@@ -221,8 +221,7 @@ class Watch:
             return False
         self._role = facts.role
         pairs = (*self._label_pairs, (ROLE_LABEL, fastparse.escape(self._role.encode())))
-        for part in self._all_parts:
-            self._labels[part.name] = label_forms(part, pairs, {family.name: ROLE_LABEL for family in ROLELESS})
+        self._labels.update(label_forms(self._all_parts, pairs, {family.name: ROLE_LABEL for family in ROLELESS}))
         return True
 
     def _first_scan(self) -> int:

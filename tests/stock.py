@@ -50,7 +50,7 @@ class Stock:
         target = parse_address(addr)
         labels = (("role", "configured"), *((("group", group),) if group else ()))
         pairs = (*target_labels(target, self._label_mode), *((n.encode(), v.encode()) for n, v in labels if self._label_mode != "never"))
-        self._labels[target.addr] = {name: label_forms(part, pairs) for name, part in self.parts.items()}
+        self._labels[target.addr] = label_forms(self.parts.values(), pairs)
         self._groups[target.addr] = group
         polled_at = time.time() if polled_at is None else polled_at
         if up:

@@ -322,7 +322,7 @@ class TestLabelForms:
 
     def test_a_familys_own_label_wins(self) -> None:
         made = part(CLIENTS, ROLE)
-        labels = label_forms(made, self.PAIRS)
+        labels = label_forms([made], self.PAIRS)[made.name]
         assert labels.text == b'addr="h",role="mine",quantile="q"'
         assert dict(labels.special) == {1: b'addr="h",quantile="q"'}
         assert read(made, b"clients:1\nversion:7\nrole:master\n", labels) == [
@@ -331,11 +331,11 @@ class TestLabelForms:
         ]
 
     def test_a_summary_has_the_label_quantile(self) -> None:
-        labels = label_forms(part(summary("x", "Help.", labels=("cmd",))), self.PAIRS)
+        [labels] = label_forms([part(summary("x", "Help.", labels=("cmd",)))], self.PAIRS).values()
         assert dict(labels.special) == {0: b'addr="h",role="mine"'}
 
     def test_without_labels_nothing_clashes(self) -> None:
-        labels = label_forms(part(CLIENTS, ROLE), ())
+        [labels] = label_forms([part(CLIENTS, ROLE)], ()).values()
         assert labels.text == b""
         assert not labels.special
 

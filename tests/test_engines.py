@@ -145,7 +145,7 @@ def real_pairs() -> list[tuple[Pair, slow.Labels]]:
         part = make_part(collector.name, Lane.FAST, collector.families, namespace="redis", wanted_fields=collector.wanted_fields)
         assert part.plan is not None
         rows = plan_rows(collector)
-        labels = label_forms(part, ((b"addr", b"redis://h:6379"), (b"role", b"x")))
+        labels = label_forms([part], ((b"addr", b"redis://h:6379"), (b"role", b"x")))[part.name]
         pairs.append((Pair(*rows), labels))
     return pairs
 
@@ -417,7 +417,7 @@ def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:
     part = make_part("info", Lane.FAST, REGISTRY[0].families, namespace="redis")
     target = Target("redis://h:1", "redis", "h", 1, "", 0, alias='a"\n')
     assert target.alias
-    assert label_forms(part, ((b"alias", fastparse.escape(target.alias.encode())),)).text == b'alias="a\\"\\n"'
+    assert label_forms([part], ((b"alias", fastparse.escape(target.alias.encode())),))[part.name].text == b'alias="a\\"\\n"'
 
 
 @given(

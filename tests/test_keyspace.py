@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis.crc
 
 from exporter.collectors.key_groups import KeyGroupsCollector
 from exporter.collectors.key_scan import KeyScanCollector
@@ -22,6 +23,7 @@ from exporter.keyspace import (
     Slots,
     acl_rules,
     ask,
+    key_slot,
     parse_slots,
     patterns,
     place_keys,
@@ -80,6 +82,10 @@ class TestSlots:
         assert slots.node(b"foo") is None, "foo is in slot 12182"
         assert slots.node(b"{foo}x") is None, "a hash tag stands for the key"
         assert slots.node(b"bar") == "h:1"
+
+    @pytest.mark.parametrize("key", [b"", b"foo", b"{foo}x", b"x{foo}y{z}", b"{}x", b"{", b"}{a}", b"{a", b"a}", b"{{a}}", b"\xff{\x00}"])
+    def test_slots_are_those_that_redis_py_knows(self, key: bytes) -> None:
+        assert key_slot(key) == redis.crc.key_slot(key)
 
     @pytest.mark.parametrize("host", [None, b"?"])
     def test_a_node_that_does_not_say_where_it_is_cannot_be_asked(self, host: Any) -> None:

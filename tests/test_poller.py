@@ -586,7 +586,7 @@ class TestSheet:
 
     def sheet(self, *families: Family, pairs: Sequence[tuple[bytes, bytes]] = (), **more: Any) -> Sheet:
         made = part("it", ask_info, *families, **more)
-        return Sheet(made, label_forms(made, pairs), Memory(), NOW)
+        return Sheet(made, label_forms([made], pairs)[made.name], Memory(), NOW)
 
     def test_samples_from_python(self) -> None:
         sheet = self.sheet(LENGTH, ITEM)

@@ -19,7 +19,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 def told(vitals: Vitals) -> Samples:
     """Every sample by name (without `redis_`) and the values of its own labels."""
-    block = vitals.render(PART, label_forms(PART, ((b"addr", b"h"),)))
+    block = vitals.render(PART, label_forms([PART], ((b"addr", b"h"),))[PART.name])
     return {
         (sample.name.removeprefix("redis_"), tuple(value for label, value in sample.labels.items() if label != "addr")): sample.value
         for family in text_string_to_metric_families(block.samples.decode())
@@ -143,14 +143,14 @@ class TestRender:
 
     def test_with_other_labels_when_those_have_changed(self, up: Vitals) -> None:
         for role in (b"master", b"slave"):
-            labels = label_forms(PART, [(b"instance_role", role)], {CONNECT.name: b"instance_role"})
+            labels = label_forms([PART], [(b"instance_role", role)], {CONNECT.name: b"instance_role"})[PART.name]
             text = up.render(PART, labels).samples
             assert b'redis_up{instance_role="%s"} 1\n' % role in text
             assert b"redis_exporter_last_scrape_connect_time_seconds 0.5\n" in text
 
     def test_a_configured_label_gives_way_to_the_familys_own(self, up: Vitals) -> None:
         up.fail("dns")
-        text = up.render(PART, label_forms(PART, PAIRS)).samples.decode()
+        text = up.render(PART, label_forms([PART], PAIRS)[PART.name]).samples.decode()
         assert 'redis_exporter_target_down{addr="h",reason="dns"} 1\n' in text
         assert 'redis_up{addr="h",reason="configured"} 0\n' in text
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from exporter.collector import Batches, Collector, Out, Reply, raise_failure
 from exporter.errors import ProtocolError, ReplyError
+from exporter.keyspace import SLOTS
 from exporter.model import Command, Facts, Lane, gauge
 
-SLOTS = 16384
 STATES = ("ok", "pfail", "fail", "handshake", "noaddr")
 NODE = ("node_id", "node")
 

@@ -48,7 +48,7 @@ class Played:
         )
         if not isinstance(memory, Memory):
             memory = Memory() if memory is None else Memory(collectors={collector.memory_name or collector.name: memory})
-        self.sheet = Sheet(self.part, label_forms(self.part, LABELS), memory, NOW)
+        self.sheet = Sheet(self.part, label_forms([self.part], LABELS)[self.part.name], memory, NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
         self.nodes: list[list[str]] = []  # that the same commands were meant for
         generator = collector.collect(facts, options, self.sheet)

@@ -207,7 +207,7 @@ class TestLimit:
     def test_how_long_it_took_is_told_without_what_came_before(self) -> None:
         collector = ClientsCollector()
         part = make_part(collector.name, collector.lane, collector.families, namespace="redis", collector=collector)
-        sheet = Sheet(part, label_forms(part, ()), Memory(), NOW)
+        sheet = Sheet(part, label_forms([part], ())[part.name], Memory(), NOW)
         run = collector.collect(FACTS, EACH, sheet)
         next(run)
         sheet.spent_s = 0.5

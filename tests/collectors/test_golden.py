@@ -41,7 +41,7 @@ def page_of(server: Replay) -> str:
     page_parts = parts()
     catalog = Catalog(page_parts)
     pairs = ((b"addr", b"redis://h:6379"),)
-    poll = Poll(page_parts, Memory(), {part.name: label_forms(part, pairs) for part in page_parts}, OPTIONS, NOW, 0.0)
+    poll = Poll(page_parts, Memory(), label_forms(page_parts, pairs), OPTIONS, NOW, 0.0)
     batch = poll.begin()
     while batch:
         reader = hiredis.Reader(replyError=ReplyError)
