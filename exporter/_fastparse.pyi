@@ -117,8 +117,9 @@ class Assembler:
     def __init__(
         self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]
     ) -> None: ...
-    def piece(self, limit: int) -> bytes:
-        """The next bytes of the page, at most `limit` (512 kB, say); b"" at the end. Copies without the GIL."""
+    def fill(self, room: bytearray) -> int:
+        """Write the next bytes of the page, as many as there is room for (512 kB, say). How many: 0 at the end. Copies without
+        the GIL."""
 
 def escape(value: bytes, limit: int = 1024) -> bytes:
     """A label value, escaped: backslash, quote, line break; bytes that are not UTF-8 become U+FFFD; longer ones are cut."""

@@ -50,6 +50,7 @@ cdef enum:
     KEY_INTERNED_MAX = 256      # a longer key is not worth remembering
     LOOK_AHEAD = 8              # lines that may vanish at once before hashing takes over for one reply
     SUBS_MAX = 16               # sub-fields of one pattern that families use
+    ROOM_MORE = 640             # the next samples may be a little longer, and the last line wants some air
     FULL = -2                   # returned where a block can hold no more
 
 def escape(value: bytes, limit: int = 1024) -> bytes:
@@ -140,7 +141,7 @@ cdef class LineOrder:
     cdef int32_t *ids           # numbers of kept entries, in the order of the lines; -1: one that is not kept
     cdef int n
     cdef int room
-    cdef Py_ssize_t room_n      # how many bytes of samples to make room for
+    cdef Py_ssize_t room_n      # what its next samples might take
     cdef tuple fields
 
     def __dealloc__(self):
@@ -309,6 +310,7 @@ cdef class Plan:
     cdef Buffer ids             # of int32_t: the line order of this reading
     cdef Buffer scratch
     cdef Buffer out
+    cdef Py_ssize_t room_n      # what the samples of another target of the same kind might take; never 0
     cdef Buffer head
     cdef Table seen             # heads that may come twice
     cdef int32_t *offsets
@@ -318,6 +320,7 @@ cdef class Plan:
 
     def __cinit__(self, patterns, families, fields=(), *, int interned_max=16384, int label_max=1024):
         cdef uint64_t seed = struct.unpack("=Q", os.urandom(8))[0]
+        self.room_n = ROOM_MORE
         self.lock = PyThread_allocate_lock()
         if self.lock == NULL:
             raise MemoryError
@@ -1421,7 +1424,7 @@ cdef class Plan:
         cdef size_t n = min(PyBytes_GET_SIZE(text), <Py_ssize_t>0x7FFFFFFF)
         cdef int rc
         cdef int64_t seconds = <int64_t>now
-        cdef Py_ssize_t room = text_room((order.room_n if order is not None else 0) + 512)
+        cdef Py_ssize_t room = text_room(order.room_n if order is not None and order.room_n else self.room_n)
         cdef PyObject *samples = new_text(room)     # written in place, cut to size in the end
         cdef char *start = PyBytes_AS_STRING(<object>samples)
         with nogil:
@@ -1438,8 +1441,9 @@ cdef class Plan:
         try:
             if rc < 0:
                 raise MemoryError
+            self.room_n = self.out.n + ROOM_MORE
             if order is not None:
-                order.room_n = self.out.n + (self.out.n >> 6)
+                order.room_n = self.room_n
             offsets = PyBytes_FromStringAndSize(<char *>self.offsets, (self.families + 1) * sizeof(int32_t))
             return Block(take_text(&samples, &self.out), offsets, self.series, self.bad, self._wanted(order))
         finally:

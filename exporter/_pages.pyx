@@ -117,20 +117,15 @@ cdef class Assembler:
                 size += body
         return size
 
-    def piece(self, Py_ssize_t limit):
-        cdef Py_ssize_t n = self.size
-        cdef char *to
-        if limit <= 0:
+    def fill(self, unsigned char[::1] room not None):
+        cdef Py_ssize_t n = min(self.size, room.shape[0])
+        if room.shape[0] == 0:
             raise ValueError("a piece has at least one byte")
-        if n > limit:
-            n = limit
-        piece = PyBytes_FromStringAndSize(NULL, n)
         if n:
-            to = PyBytes_AS_STRING(piece)
             with nogil:
-                self._fill(to, n)
+                self._fill(<char *>&room[0], n)
             self.size -= n
-        return piece
+        return n
 
     cdef void _fill(self, char *to, size_t room) noexcept nogil:
         """Copy the next `room` bytes; there are as many."""

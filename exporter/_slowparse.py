@@ -504,10 +504,14 @@ class Assembler:
         self._at = 0
         self.size = len(self._page)
 
-    def piece(self, limit: int) -> bytes:
-        piece = self._page[self._at : self._at + limit]
+    def fill(self, room: bytearray) -> int:
+        if not room:
+            raise ValueError("a piece has at least one byte")
+        piece = self._page[self._at : self._at + len(room)]
+        room[: len(piece)] = piece
         self._at += len(piece)
-        return piece
+        self.size -= len(piece)
+        return len(piece)
 
 
 def _offsets(samples: bytes, offsets: bytes) -> tuple[int, ...]:

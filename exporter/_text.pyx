@@ -45,17 +45,17 @@ cdef enum:
     BYTES_HEAD = 41         # what the object and the allocator put before and behind the text
 
 cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
-    """How much memory a text of `n` bytes takes: one of eight sizes to each doubling. The next text of the same target is about as
+    """How much memory a text of `n` bytes takes: one of sixteen sizes to each doubling. The next text of the same target is about as
     long: so it fits where an earlier one was, and the heap does not fill with gaps that are a little too small."""
-    cdef Py_ssize_t step = EXACT_MAX // 8
+    cdef Py_ssize_t step = EXACT_MAX // 16
     if n < EXACT_MAX:
         return n
-    while step * 16 <= n + BYTES_HEAD:
+    while step * 32 <= n + BYTES_HEAD:
         step *= 2
     return (n + BYTES_HEAD + step - 1) // step * step - BYTES_HEAD
 
 cdef PyObject *new_text(Py_ssize_t n) except NULL:
-    """Bytes that nothing was written to yet. The caller owns them."""
+    """Bytes that nothing was written to yet. The caller owns them, unless they are none: those are the same object everywhere."""
     cdef PyObject *text = PyBytes_FromStringAndSize_raw(NULL, text_room(n))
     if text == NULL:
         raise MemoryError
@@ -63,9 +63,12 @@ cdef PyObject *new_text(Py_ssize_t n) except NULL:
     return text
 
 cdef int cut_text(PyObject **text, Py_ssize_t n) except -1:
-    """Make a text that nobody else holds `n` bytes long: by its size alone, where it takes no more memory than it would anyway."""
-    if text_room(PyBytes_GET_SIZE(<object>text[0])) != text_room(n):
+    """Make a text that nobody else holds `n` bytes long: by its size alone, unless that would waste a fourth of its memory."""
+    cdef Py_ssize_t room = PyBytes_GET_SIZE(<object>text[0])
+    if n < room - room // 4:
         _PyBytes_Resize(text, text_room(n))
+    if n == 0:
+        return 0
     Py_SET_SIZE(text[0], n)
     PyBytes_AS_STRING(<object>text[0])[n] = 0
     return 0

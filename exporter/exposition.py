@@ -69,7 +69,7 @@ class Page:
     """A finished page. `body` is a gzip member as far as the end of its static part; `crc` and `length` are of the plain
     static part; `heads` and `times` are the age lines of its snapshots, `age_header` what stands before them."""
 
-    body: bytes
+    body: bytearray
     crc: int
     length: int
     age_header: bytes
@@ -125,18 +125,22 @@ class Draft:
                 return True
         return len(self.extra) > size
 
-    def build(self) -> Page:
+    def build(self, before: Page | None = None) -> Page:
+        """The page. With the one `before`, which was of about the same size, it takes no more memory than it needs in the end."""
         assembler = fastparse.Assembler(self.headers, self.cells, self.blocks)
         deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
-        body = [_GZIP_HEADER]
+        body = bytearray(len(before.body) * 33 // 32 if before is not None else 0)
+        body[: len(_GZIP_HEADER)] = _GZIP_HEADER
+        end = len(_GZIP_HEADER)
         crc = length = 0
         for piece in _pieces(assembler, self.extra):
             crc = isal_zlib.crc32(piece, crc)
             length += len(piece)
-            body.append(deflate.compress(piece))
-        body.append(deflate.flush(isal_zlib.Z_FULL_FLUSH))
+            end = _put(body, end, deflate.compress(piece))
+        end = _put(body, end, deflate.flush(isal_zlib.Z_FULL_FLUSH))
+        del body[end:]
         return Page(
-            b"".join(body),
+            body,
             crc,
             length,
             self.age_header,
@@ -148,9 +152,20 @@ class Draft:
         )
 
 
-def _pieces(assembler: fastparse.Assembler, extra: bytes) -> Iterator[bytes]:
-    while piece := assembler.piece(PIECE_BYTES):
-        yield piece
+def _put(body: bytearray, at: int, text: bytes) -> int:
+    """Where it ends."""
+    end = at + len(text)
+    body[at:end] = text
+    return end
+
+
+def _pieces(assembler: fastparse.Assembler, extra: bytes) -> Iterator[bytes | memoryview]:
+    """Each is good until the next: all but the last are in the same memory. (In a piece's own, what the compressor puts out between
+    two of them would settle in the gap that the first one left.)"""
+    room = bytearray(min(PIECE_BYTES, assembler.size or 1))
+    seen = memoryview(room)
+    while length := assembler.fill(room):
+        yield seen[:length]
     if extra:
         yield extra
 

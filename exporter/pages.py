@@ -263,7 +263,7 @@ class Pages:
 
     async def _made(self, kept: _Kept, draft: Draft) -> Page:
         if draft.is_larger_than(INLINE_BYTES):
-            page, took_s = await asyncio.get_running_loop().run_in_executor(self._thread, _timed, draft)
+            page, took_s = await asyncio.get_running_loop().run_in_executor(self._thread, _timed, draft, kept.page)
         else:
             page, took_s = _timed(draft)
         kept.took_s = took_s
@@ -289,10 +289,10 @@ class Pages:
             self._hasten(selection, kept)
 
 
-def _timed(draft: Draft) -> tuple[Page, float]:
+def _timed(draft: Draft, before: Page | None = None) -> tuple[Page, float]:
     """The page, and how many seconds it took."""
     began = time.perf_counter()
-    return draft.build(), time.perf_counter() - began
+    return draft.build(before), time.perf_counter() - began
 
 
 def _of(pages: OrderedDict[Selection, _Kept], selection: Selection, limit: int) -> _Kept:

@@ -28,6 +28,12 @@ PATIENCE_S = 20.0
 ADDRS = ("redis://a:6379", "redis://b:6379", "redis://c:6379")
 
 
+def page_of(assembler: fastparse.Assembler) -> bytes:
+    """All of it."""
+    page = bytearray(assembler.size or 1)
+    return bytes(page[: assembler.fill(page)])
+
+
 class Stock:
     """What a store holds of a few targets. `group` is the configured label of that name, and `role` one that clashes."""
 

@@ -20,6 +20,7 @@ from exporter.errors import InternalError
 from exporter.model import Dialect, Family, Field, How, Lane, Open, Pattern, Record, SubName, Target, counter, gauge, summary
 from exporter.options import MetricsOptions
 from exporter.registry import REGISTRY
+from tests.stock import page_of
 
 CLIENTS = gauge("clients", "Clients.", Field("connected_clients", also=("clients",)))
 ROLE = gauge("info", "What it is.", Field("version", How.ONE, labels=(("role", "role"), ("fork", "fork")), optional=("fork",)))
@@ -232,7 +233,7 @@ class TestDynamicFamilies:
         after = writer.block()
         blocks = [(block.samples, block.offsets) for block in (before, after)]
         page = fastparse.Assembler(catalog.headers, catalog.cells, [[], blocks])
-        assert page.piece(page.size).decode().splitlines()[2:] == ['redis_users{type="admin"} 1', 'redis_users{type="",zone="b"} 2']
+        assert page_of(page).decode().splitlines()[2:] == ['redis_users{type="admin"} 1', 'redis_users{type="",zone="b"} 2']
 
     def test_a_new_catalog_shows_those_that_the_part_has(self) -> None:
         _, scripts = self.make()

@@ -16,6 +16,7 @@ from exporter import fastparse
 from exporter.catalog import label_forms, make_part
 from exporter.model import Lane, Target
 from exporter.registry import REGISTRY
+from tests.stock import page_of
 
 DATA = pathlib.Path(__file__).parent / "data"
 NOW = 1_700_000_000.5
@@ -354,11 +355,12 @@ def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> No
         assembler = engine.Assembler([b"#1\n", b"#2\n", b"", b"", b"#3\n"], cells, [blocks, blocks[:1]])
         size = assembler.size
         pieces = []
-        while piece := assembler.piece(limit):
-            assert len(piece) <= limit
-            pieces.append(piece)
+        room = bytearray(limit)
+        while length := assembler.fill(room):
+            pieces.append(bytes(room[:length]))
         pages.append(b"".join(pieces))
         assert len(pages[-1]) == size
+        assert assembler.size == 0
     assert pages[0] == pages[1]
 
 
@@ -377,7 +379,13 @@ def test_a_family_of_several_parts_has_one_header(engine, texts: tuple[bytes, ..
     blocks = [[(text, struct.pack("=2i", 0, len(text)))] for text in texts]
     assembler = engine.Assembler([b"#1\n", b"", b"", b"#2\n"], [(0, 0), (1, 0), (2, 0), (1, 0)], blocks)
     assert assembler.size == len(page)
-    assert b"".join(iter(lambda: assembler.piece(2), b"")) == page
+    assert page_of(assembler) == page
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_a_page_cannot_be_written_into_nothing(engine) -> None:
+    with pytest.raises(ValueError, match="one byte"):
+        engine.Assembler([], [], []).fill(bytearray())
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])

@@ -35,9 +35,9 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[Draft]:
     built: list[Draft] = []
     build = Draft.build
 
-    def counted(draft: Draft) -> Page:
+    def counted(draft: Draft, before: Page | None = None) -> Page:
         built.append(draft)
-        return build(draft)
+        return build(draft, before)
 
     monkeypatch.setattr(Draft, "build", counted)
     return built
@@ -49,9 +49,9 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go = threading.Event()
     build = Draft.build
 
-    def held(draft: Draft) -> Page:
+    def held(draft: Draft, before: Page | None = None) -> Page:
         assert go.wait(PATIENCE_S)
-        return build(draft)
+        return build(draft, before)
 
     monkeypatch.setattr(rooms, "INLINE_BYTES", -1)
     monkeypatch.setattr(Draft, "build", held)
@@ -193,7 +193,7 @@ class TestPages:
     ) -> None:
         old = await pages.page()
 
-        def fail(draft: Draft) -> Page:
+        def fail(draft: Draft, before: Page | None = None) -> Page:
             raise ValueError("an offset lies")
 
         monkeypatch.setattr(Draft, "build", fail)

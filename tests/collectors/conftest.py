@@ -16,6 +16,7 @@ from exporter.model import Facts
 from exporter.poller import Memory, Sheet
 from tests.lookout import Lookout
 from tests.session import Session
+from tests.stock import page_of
 
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
@@ -78,7 +79,7 @@ class Played:
         headers = [header(name, family, self.part.lane) for name, family in zip(self.part.names, self.part.families, strict=True)]
         cells = [(0, number) for number in range(len(headers))]
         assembler = fastparse.Assembler(headers, cells, [[(self.block.samples, self.block.offsets)]])
-        return assembler.piece(assembler.size or 1).decode()
+        return page_of(assembler).decode()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from exporter.model import Dialect, Family
 from exporter.poller import Memory, Poll
 from exporter.registry import REGISTRY
 from tests.replay import DATA, EVERYTHING, SERVERS, Replay
+from tests.stock import page_of as whole
 
 GOLDEN = DATA / "golden"
 NOW = 1_795_380_000.25
@@ -52,7 +53,7 @@ def page_of(server: Replay) -> str:
     assert poll.failures == {}
     blocks = [[(poll.blocks[part.name].samples, poll.blocks[part.name].offsets)] if part.name in poll.blocks else [] for part in page_parts]
     assembler = fastparse.Assembler(catalog.headers, catalog.cells, blocks)
-    return assembler.piece(assembler.size).decode()
+    return whole(assembler).decode()
 
 
 @pytest.mark.parametrize("name", SERVERS)
