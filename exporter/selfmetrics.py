@@ -6,7 +6,6 @@ Nothing happens at import. What can be read off when a page is built is a gauge 
 from __future__ import annotations
 
 import platform
-import resource
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from itertools import accumulate
@@ -17,13 +16,13 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     PlatformCollector,
-    ProcessCollector,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from exporter import fastparse
+from exporter.process import ProcessCollector
 
 #: samples that are kept as text
 LINES_MAX = 1000
@@ -44,32 +43,6 @@ class _Labelled(Collector):
         for value, number in self._read().items():
             family.add_metric([value], number)
         return [family]
-
-
-class _MoreOfTheProcess(Collector):
-    """What the Go exporter tells of its process and prometheus-client does not. On Linux; elsewhere nothing.
-
-    https://www.kernel.org/doc/html/latest/filesystems/proc.html
-    """
-
-    def collect(self) -> list[Metric]:
-        found: list[Metric] = []
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        help = "Address space that this process may have, in bytes."
-        found.append(GaugeMetricFamily("process_virtual_memory_max_bytes", help, -1 if limit == resource.RLIM_INFINITY else limit))
-        try:
-            with open("/proc/self/net/netstat", "rb") as file:
-                text = file.read()
-        except OSError:
-            return found
-        names, values = ([line.split() for line in text[text.find(b"\nIpExt:") + 1 :].splitlines()] + [[], []])[:2]
-        octets = dict(zip(names, values, strict=False))
-        for name, key, what in (("receive", b"InOctets", "received"), ("transmit", b"OutOctets", "sent")):
-            if key in octets:
-                found.append(
-                    CounterMetricFamily(f"process_network_{name}_bytes", f"Bytes {what} in this process's network.", int(octets[key]))
-                )
-        return found
 
 
 class Durations:
@@ -120,8 +93,7 @@ class SelfMetrics:
         prefix = f"{namespace}_" if namespace else ""
         self._prefix = prefix
         if not only_redis:
-            ProcessCollector(registry=self.registry)
-            self.registry.register(_MoreOfTheProcess())
+            self.registry.register(ProcessCollector())
             if runtime:
                 PlatformCollector(registry=self.registry)
                 GCCollector(registry=self.registry)
