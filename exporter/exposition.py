@@ -26,6 +26,8 @@ from exporter.store import Store
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PIECE_BYTES = 512 * 1024
 LEVEL = 1
+#: pages whose targets are remembered
+MEMBERS_MAX = 64
 
 AGE = gauge("exporter_snapshot_age_seconds", "How old the served values of a lane are, as of this scrape.", labels=("lane",))
 
@@ -197,12 +199,15 @@ class Exposition:
         self._age_name = (f"{namespace}_{AGE.name}" if namespace else AGE.name).encode()
         self._age_header = header(self._age_name, AGE, Lane.FAST)
         self._age_heads: dict[tuple[Lane, bool], dict[str, bytes]] = {}
+        #: the targets of pages that do not show all, and the store's membership as of then
+        self._members: dict[Selection, tuple[int, Sequence[str]]] = {}
 
     def draft(self, selection: Selection = WHOLE) -> Draft:
         """Gather what a page shows now."""
         catalog = self._catalog
         headers, cells = (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
-        chosen = [self._chosen(name, selection) for name in catalog.part_names]
+        addrs = None if selection.takes_all else self._members_of(selection)
+        chosen = [self.store.snapshots(name, addrs) for name in catalog.part_names]
         heads: list[bytes] = []
         times: list[float] = []
         if selection.names is None or self._age_name.decode() in selection.names:
@@ -236,16 +241,19 @@ class Exposition:
         for heads in self._age_heads.values():
             heads.pop(addr, None)
 
-    def _chosen(self, part: str, selection: Selection) -> list[Snapshot]:
+    def _members_of(self, selection: Selection) -> Sequence[str]:
+        """The targets on a page: of many parts each, to look at all targets would take longer than to gather the page."""
         if selection.addr is not None:
-            snapshot = self.store.visible(selection.addr, part)
-            return [] if snapshot is None else [snapshot]
-        snapshots: Iterable[Snapshot] = self.store.snapshots(part)
-        if selection.takes_all:
-            return list(snapshots)
-        return [snapshot for snapshot in snapshots if self.shows(selection, snapshot.addr)]
+            return (selection.addr,)
+        membership = self.store.membership
+        known = self._members.get(selection)
+        if known is None or known[0] != membership:
+            if len(self._members) >= MEMBERS_MAX:
+                self._members.clear()
+            known = self._members[selection] = (membership, [addr for addr in self.store.addrs() if self.shows(selection, addr)])
+        return known[1]
 
-    def _blocks(self, part: str, snapshots: Sequence[Snapshot], selection: Selection) -> list[tuple[bytes, bytes]]:
+    def _blocks(self, part: str, snapshots: Iterable[Snapshot], selection: Selection) -> list[tuple[bytes, bytes]]:
         if not selection.plain:
             return [(snapshot.samples, snapshot.offsets) for snapshot in snapshots]
         return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from exporter.model import Snapshot
 
@@ -17,6 +18,8 @@ class Store:
 
     def __init__(self, part_names: Sequence[str], stale_policy: str = "drop") -> None:
         self.generation = 0
+        #: grows when a target's first snapshot of a part comes, and when a target is dropped
+        self.membership = 0
         self.stale_policy = stale_policy
         self._parts: dict[str, dict[str, Snapshot]] = {name: {} for name in part_names}
         self._expired: set[tuple[str, str]] = set()
@@ -29,6 +32,8 @@ class Store:
         before = part.get(snapshot.addr)
         if before is not None and before.began_at > snapshot.began_at:
             return False
+        if before is None:
+            self.membership += 1
         part[snapshot.addr] = snapshot
         if snapshot.expires_at < self._expires_after[snapshot.part]:
             self._expires_after[snapshot.part] = snapshot.expires_at
@@ -44,9 +49,14 @@ class Store:
     def expired(self, addr: str, part: str) -> bool:
         return (addr, part) in self._expired
 
-    def snapshots(self, part: str) -> Iterable[Snapshot]:
-        """Those that may be served, in the order their targets came."""
-        kept = self._parts[part].values()
+    def addrs(self) -> Iterable[str]:
+        """The targets that there are snapshots of."""
+        return dict.fromkeys(chain.from_iterable(self._parts.values()))
+
+    def snapshots(self, part: str, addrs: Iterable[str] | None = None) -> list[Snapshot]:
+        """Those that may be served, in the order their targets came; or of some targets, in their order."""
+        of = self._parts[part]
+        kept = list(of.values()) if addrs is None else [of[addr] for addr in addrs if addr in of]
         if not self._expired or self.stale_policy == "serve":
             return kept
         return [snapshot for snapshot in kept if (snapshot.addr, snapshot.part) not in self._expired]
@@ -60,6 +70,7 @@ class Store:
 
     def drop(self, addr: str) -> None:
         """Forget a target: its series are off the next page."""
+        self.membership += 1
         for name, part in self._parts.items():
             if part.pop(addr, None) is not None:
                 self._expired.discard((addr, name))

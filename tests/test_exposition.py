@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.exposition import PIECE_BYTES, Draft, Page, Selection
+from exporter.exposition import MEMBERS_MAX, PIECE_BYTES, Draft, Page, Selection
 from tests.stock import ADDRS, SELF, Stock, gunzip_one, plain_text, samples_of, values_of
 
 A, B, C = ADDRS
@@ -94,6 +94,22 @@ class TestSelection:
     def test_process_wide_series_are_on_the_first_shard_only(self, stock: Stock) -> None:
         shown = [SELF.decode() in plain_text(stock.exposition.draft(Selection(shard=(i, 2))).build()) for i in range(2)]
         assert shown == [True, False]
+
+    def test_a_target_that_comes_or_goes_does_so_on_its_shard(self, stock: Stock) -> None:
+        def shown() -> list[str]:
+            pages = [plain_text(stock.exposition.draft(Selection(shard=(i, 3))).build()) for i in range(3)]
+            return sorted(addr for page in pages for addr in values_of(page, "redis_up"))
+
+        assert shown() == [A, B, C]
+        late = stock.add("redis://late:6379")
+        assert shown() == sorted([A, B, C, late])
+        stock.store.drop(B)
+        assert shown() == sorted([A, C, late])
+
+    def test_of_how_many_pages_the_targets_are_remembered(self, stock: Stock) -> None:
+        for i in range(MEMBERS_MAX + 5):
+            stock.exposition.draft(Selection(shard=(i, 1000)))
+        assert 0 < len(stock.exposition._members) <= MEMBERS_MAX
 
     def test_a_group_is_the_targets_with_that_label(self, stock: Stock) -> None:
         text = plain_text(stock.exposition.draft(Selection(group="green")).build())
