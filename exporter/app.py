@@ -168,8 +168,7 @@ class App:
             self._up_changed()
 
     def _origin(self, addr: str) -> Origin:
-        watch = self.fleet.watches[addr]
-        return Origin(watch.lane_labels, watch.labels_of, dict(watch.target.labels).get("group", ""))
+        return self.fleet.watches[addr]
 
     def add(self, target: Target) -> None:
         """Watch one more target."""

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from isal import isal_zlib
 
@@ -172,13 +173,17 @@ def _pieces(assembler: fastparse.Assembler, extra: bytes) -> Iterator[bytes | me
         yield extra
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Protocol):
     """What a page needs to know of a target besides its snapshots."""
 
-    lane_labels: bytes  # what stands before the label `lane` of an age
-    labels_of: Callable[[str], fastparse.Labels]
-    group: str = ""
+    #: what stands before the label `lane` of an age
+    lane_labels: bytes
+    #: the value of the label `group`
+    group: str
+
+    def labels_of(self, part: str) -> fastparse.Labels:
+        """What a page without the target's labels leaves off."""
+        ...
 
 
 class Exposition:
@@ -256,9 +261,8 @@ class Exposition:
     def _blocks(self, part: str, snapshots: Iterable[Snapshot], selection: Selection) -> list[tuple[bytes, bytes]]:
         if not selection.plain:
             return [(snapshot.samples, snapshot.offsets) for snapshot in snapshots]
-        return [
-            fastparse.unlabel(snapshot.samples, snapshot.offsets, self._origin(snapshot.addr).labels_of(part)) for snapshot in snapshots
-        ]
+        origin = self._origin
+        return [fastparse.unlabel(snapshot.samples, snapshot.offsets, origin(snapshot.addr).labels_of(part)) for snapshot in snapshots]
 
     def _extra(self, selection: Selection) -> bytes:
         """Process-wide series stand on pages of the telemetry path, in shards on the first one only."""

@@ -88,6 +88,7 @@ class Watch:
         #: those that are written, with the role where that is asked for
         self._labels = dict(self._plain_labels)
         self._role = ""
+        self.group = dict(target.labels).get("group", "")
         #: before the label `lane`, which wins over a configured one of that name
         self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
         self._caps = Caps(metrics.max_series_per_target, metrics.max_series_per_family)

@@ -6,6 +6,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -32,6 +33,18 @@ def page_of(assembler: fastparse.Assembler) -> bytes:
     """All of it."""
     page = bytearray(assembler.size or 1)
     return bytes(page[: assembler.fill(page)])
+
+
+@dataclass
+class Known:
+    """What is known of one target."""
+
+    lane_labels: bytes
+    group: str
+    forms: dict[str, fastparse.Labels]
+
+    def labels_of(self, part: str) -> fastparse.Labels:
+        return self.forms[part]
 
 
 class Stock:
@@ -69,7 +82,7 @@ class Stock:
 
     def origin(self, addr: str) -> Origin:
         forms = self._labels[addr]
-        return Origin(forms["target"].text, forms.__getitem__, self._groups[addr])
+        return Known(forms["target"].text, self._groups[addr], forms)
 
     def self_series(self) -> bytes:
         self.self_renders += 1

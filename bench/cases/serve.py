@@ -11,7 +11,7 @@ from bench.fleet import RecordedFleet, recorded_fleet
 from bench.measure import copy_us, percentile
 from bench.setup import Result, Setup
 from exporter import fastparse
-from exporter.exposition import PIECE_BYTES, Draft, Exposition, Origin
+from exporter.exposition import PIECE_BYTES, Draft, Exposition
 from exporter.pages import Pages
 
 TICK_S = 0.001
@@ -26,9 +26,19 @@ def run(setup: Setup) -> Result:
     return Result(figures)
 
 
+class _Unlabelled:
+    """Any target: nothing stands before the label of its lanes."""
+
+    lane_labels = b""
+    group = ""
+
+    def labels_of(self, part: str) -> fastparse.Labels:
+        return fastparse.Labels(b"")
+
+
 async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]:
-    no_labels = fastparse.Labels(b"")
-    exposition = Exposition(fleet.catalog, fleet.store, lambda addr: Origin(b"", lambda part: no_labels), lambda: b"")
+    origin = _Unlabelled()
+    exposition = Exposition(fleet.catalog, fleet.store, lambda addr: origin, lambda: b"")
     draft = exposition.draft()
     page = b"".join(_pieces(draft))
     copied_us = copy_us(page, rounds)
