@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from exporter._text cimport (
-    Buffer, Table, Text, find_byte, hash_of, release, reserve, table_add, table_find, table_free,
+    Buffer, Table, Text, find_blank, find_byte, hash_of, lowest_bit, release, reserve, same, table_add, table_find, table_free,
     table_init, table_key,
 )
 
@@ -131,11 +131,11 @@ cdef class Tallying:
         cdef size_t n
         cdef bint laddr_seen = False
         cdef Field *expected
-        memset(self.found, 0, sizeof(self.found))
+        memset(self.found, 0, self.names_n * sizeof(Text))
         while p < end:
             expected = &self.order[place]
             n = expected.n
-            if n == 0 or <size_t>(end - p) <= n or p[n] != 61 or memcmp(p, expected.name, n) != 0:
+            if n == 0 or <size_t>(end - p) <= n or p[n] != 61 or not same(p, expected.name, n):
                 if not self._learn(expected, p, end):
                     p = find_byte(p, end, 32) + 1  # a token without `=`
                     continue
@@ -147,9 +147,7 @@ cdef class Tallying:
                 laddr_seen = True
                 token_end = value_end(p, n, value, end)
             else:
-                token_end = value
-                while token_end < end and token_end[0] != 32:
-                    token_end += 1
+                token_end = find_blank(value, end)
             wanted = expected.wanted
             if wanted:
                 self._keep(wanted, value, token_end - value)
@@ -177,8 +175,10 @@ cdef class Tallying:
 
     cdef void _keep(self, uint32_t wanted, const char *value, size_t n) noexcept nogil:
         cdef int i
-        for i in range(self.names_n):
-            if wanted >> i & 1 and self.found[i].p == NULL:
+        while wanted:
+            i = lowest_bit(wanted)
+            wanted &= wanted - 1
+            if self.found[i].p == NULL:
                 self.found[i].p = value
                 self.found[i].n = n
 

@@ -61,6 +61,22 @@ cdef extern from *:
         while (i < n && (unsigned char)(p[i] - '0') < 10) i++;
         return i;
     }
+    /* Where the first blank is, or the end. */
+    static inline const char *redpoll_blank(const char *p, const char *end) {
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        while (end - p >= 8) {
+            uint64_t x;
+            memcpy(&x, p, 8);
+            x ^= 0x2020202020202020ULL;         /* blanks become 0; the lowest byte that is marked is one */
+            x = (x - 0x0101010101010101ULL) & ~x & 0x8080808080808080ULL;
+            if (x) return p + ((size_t)__builtin_ctzll(x) >> 3);
+            p += 8;
+        }
+    #endif
+        while (p < end && *p != ' ') p++;
+        return p;
+    }
+    static inline int redpoll_lowest(uint32_t bits) { return __builtin_ctz(bits); }
     /* Whether none of eight bytes needs a look when it is escaped: all ASCII, no quote, backslash or line break. */
     static inline int redpoll_harmless(const char *p) {
         uint64_t x, q, b, l;
@@ -117,6 +133,8 @@ cdef extern from *:
     void stride "redpoll_stride"(char *to, const char *src, size_t n) nogil
     bint same "redpoll_same"(const char *a, const char *b, size_t n) nogil
     size_t digit_span "redpoll_digits"(const char *p, size_t n) nogil
+    const char *find_blank "redpoll_blank"(const char *p, const char *end) nogil
+    int lowest_bit "redpoll_lowest"(uint32_t bits) nogil
     void copy_short "redpoll_short"(char *to, const char *src, size_t n) nogil
     bint harmless "redpoll_harmless"(const char *p) nogil
     uint64_t hash_of "redpoll_hash"(const char *p, size_t n, uint64_t seed) nogil
