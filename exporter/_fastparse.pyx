@@ -38,7 +38,6 @@ from exporter._pages import Assembler, ages, stamp, unlabel
 ENGINE = "compiled"
 FIELD, RECORD, OPEN = 0, 1, 2
 
-
 cdef enum:
     K_FIELD = 0
     K_RECORD = 1

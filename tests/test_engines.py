@@ -382,6 +382,20 @@ def test_a_family_of_several_parts_has_one_header(engine, texts: tuple[bytes, ..
     assert page_of(assembler) == page
 
 
+def test_samples_of_all_lengths_are_bytes_like_any() -> None:
+    """A longer text takes more memory than its length says: that must not show."""
+    for length in (*range(40), *range(980, 1100), *range(2000, 2100, 7), 4096, 65_000, 70_001):
+        texts = []
+        for engine in (fast, slow):
+            writer = engine.Writer([(b"x", (b"label",))], engine.Labels(b""), 1 << 20)
+            writer.add(0, 1, [b"a" * length])
+            texts.append(writer.block().samples)
+        assert texts[0] == texts[1]
+        assert texts[0] + b"!" == texts[1] + b"!"
+        assert hash(texts[0]) == hash(texts[1])
+        assert texts[0].rstrip(b"\n").endswith(b" 1")
+
+
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 def test_a_page_cannot_be_written_into_nothing(engine) -> None:
     with pytest.raises(ValueError, match="one byte"):
