@@ -75,7 +75,8 @@ cdef int cut_text(PyObject **text, Py_ssize_t n) except -1:
 
 cdef object text_of(Buffer *b):
     cdef PyObject *text = new_text(b.n)
-    memcpy(PyBytes_AS_STRING(<object>text), b.p, b.n)
+    if b.n:     # an empty buffer has no memory
+        memcpy(PyBytes_AS_STRING(<object>text), b.p, b.n)
     result = <object>text
     Py_XDECREF(text)        # `result` holds it now
     return result
