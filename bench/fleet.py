@@ -47,7 +47,7 @@ def recorded_fleet(targets: int, with_commands: bool) -> RecordedFleet:
         for part in parts:
             if part.name in texts and part.plan is not None:
                 block = part.plan.read(texts[part.name], labels[part.name], None, now, 16)
-                store.put(snapshot(target.addr, part, block, now))
+                store.put(snapshot(target.addr, part, block, time.monotonic()))
     return RecordedFleet(catalog, store)
 
 
@@ -71,4 +71,4 @@ def _command(line: bytes) -> bytes:
 
 
 def snapshot(addr: str, part: Part, block: fastparse.Block, now: float) -> Snapshot:
-    return Snapshot(addr, part.name, Lane.FAST, block.samples, block.offsets, block.series, now, now, float("inf"))
+    return Snapshot(addr, part.name, Lane.FAST, block.samples, block.offsets, block.series, now, float("inf"))

@@ -83,7 +83,7 @@ class Page:
     gathered_at: float  # monotonic
 
     def plain_tail(self, now: float) -> bytes:
-        """The age lines as of `now` (wall-clock seconds)."""
+        """The age lines as of `now` (monotonic)."""
         return self.age_header + fastparse.ages(self.heads, self.times, now) if self.heads else b""
 
     def tail(self, now: float) -> bytes:
@@ -282,14 +282,14 @@ class Exposition:
 
 
 def _ages(parts: Iterable[Sequence[Snapshot]]) -> dict[Lane, dict[str, float]]:
-    """By lane and target, when the oldest values were polled that are shown. What is told about the target itself has no age."""
+    """By lane and target, when the oldest shown values were polled (monotonic). What is told about the target itself has no age."""
     ages: dict[Lane, dict[str, float]] = {}
     for snapshots in parts:
         if snapshots and snapshots[0].part != VITALS_PART:
-            times = {snapshot.addr: snapshot.polled_at for snapshot in snapshots}
+            times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
             known = ages.setdefault(snapshots[0].lane, times)
             if known is not times and known != times:
-                known.update({addr: min(polled_at, known.get(addr, polled_at)) for addr, polled_at in times.items()})
+                known.update({addr: min(began_at, known.get(addr, began_at)) for addr, began_at in times.items()})
     return ages
 
 

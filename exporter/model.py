@@ -279,7 +279,8 @@ class Block:
 
 
 class Snapshot(NamedTuple):
-    """What one poll made of one part of one target. Times are wall-clock seconds but `began_at`, which is monotonic.
+    """What one poll made of one part of one target. `began_at` and `expires_at` are monotonic: ages come from them,
+    so that a step of the wall clock moves none.
 
     A tuple, for one is made in a fifth of the time of a frozen dataclass. Equal to itself alone.
     """
@@ -291,8 +292,7 @@ class Snapshot(NamedTuple):
     offsets: bytes  # int32, one more than the part has families
     series: int
     began_at: float
-    polled_at: float
-    expires_at: float  # monotonic
+    expires_at: float
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -380,7 +380,7 @@ class Watch:
         samples, offsets, series = self._caps.admit(part.name, rendered, None if before is None else (before.samples, before.offsets))
         if self._options.metrics.export_timestamps:
             samples, offsets = fastparse.stamp(samples, offsets, round(call.wall_at * 1000))
-        self._store.put(Snapshot(addr, part.name, part.lane, samples, offsets, series, call.began_at, call.wall_at, expires_at))
+        self._store.put(Snapshot(addr, part.name, part.lane, samples, offsets, series, call.began_at, expires_at))
 
     def _tell(self) -> None:
         """Render the series about the target anew."""
@@ -395,7 +395,6 @@ class Watch:
                 block.offsets,
                 block.series,
                 time.monotonic(),
-                time.time(),
                 float("inf"),
             )
         )

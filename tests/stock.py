@@ -64,20 +64,20 @@ class Stock:
         self._groups: dict[str, str] = {}
         self.exposition = Exposition(self.catalog, self.store, self.origin, self.self_series)
 
-    def add(self, addr: str, *, group: str = "", clients: int = 1, up: bool = True, polled_at: float | None = None) -> str:
+    def add(self, addr: str, *, group: str = "", clients: int = 1, up: bool = True, began_at: float | None = None) -> str:
         """Put a target in stock, or a newer poll of it. Returns its address."""
         target = parse_address(addr)
         labels = (("role", "configured"), *((("group", group),) if group else ()))
         pairs = (*target_labels(target, self._label_mode), *((n.encode(), v.encode()) for n, v in labels if self._label_mode != "never"))
         self._labels[target.addr] = label_forms(self.parts.values(), pairs)
         self._groups[target.addr] = group
-        polled_at = time.time() if polled_at is None else polled_at
+        began_at = time.monotonic() if began_at is None else began_at
         if up:
-            self._write(target.addr, "info", polled_at, ((CLIENTS.name, clients, ()), (ROLE.name, 1, ("master",))))
-            self._write(target.addr, "stats", polled_at - 10, ((CALLS.name, 3, ("get",)), (CALLS.name, 4, ("set",))))
+            self._write(target.addr, "info", began_at, ((CLIENTS.name, clients, ()), (ROLE.name, 1, ("master",))))
+            self._write(target.addr, "stats", began_at - 10, ((CALLS.name, 3, ("get",)), (CALLS.name, 4, ("set",))))
         vitals = Vitals(lanes={})
         vitals.up = up
-        self._put(target.addr, "target", polled_at, vitals.render(self.parts["target"], self._labels[target.addr]["target"]))
+        self._put(target.addr, "target", began_at, vitals.render(self.parts["target"], self._labels[target.addr]["target"]))
         return target.addr
 
     def origin(self, addr: str) -> Origin:
@@ -88,20 +88,20 @@ class Stock:
         self.self_renders += 1
         return SELF
 
-    def _write(self, addr: str, part: str, polled_at: float, samples: tuple[tuple[str, float, tuple[str, ...]], ...]) -> None:
+    def _write(self, addr: str, part: str, began_at: float, samples: tuple[tuple[str, float, tuple[str, ...]], ...]) -> None:
         writer = fastparse.Writer(self.parts[part].rows, self._labels[addr][part])
         for name, value, own in samples:
             writer.add(self.parts[part].numbers[name], value, own)
-        self._put(addr, part, polled_at, writer.block())
+        self._put(addr, part, began_at, writer.block())
 
-    def _put(self, addr: str, part: str, polled_at: float, block: fastparse.Block) -> None:
+    def _put(self, addr: str, part: str, began_at: float, block: fastparse.Block) -> None:
         expires_at = float("inf") if part == "target" else time.monotonic() + 3600
         lane = self.parts[part].lane
-        self.store.put(Snapshot(addr, part, lane, block.samples, block.offsets, block.series, time.monotonic(), polled_at, expires_at))
+        self.store.put(Snapshot(addr, part, lane, block.samples, block.offsets, block.series, began_at, expires_at))
 
 
 def plain_text(page: Page, now: float | None = None) -> str:
-    now = time.time() if now is None else now
+    now = time.monotonic() if now is None else now
     return (b"".join(page.plain_pieces()) + page.plain_tail(now)).decode()
 
 

@@ -54,7 +54,7 @@ class TestPage:
 class TestAges:
     def test_count_from_the_poll_of_the_oldest_snapshot_of_a_lane(self) -> None:
         stock = Stock()
-        stock.add(A, polled_at=1000.0)
+        stock.add(A, began_at=1000.0)
         page = stock.exposition.draft().build()
         samples = samples_of(plain_text(page, 1002.5))
         labels = {("addr", A), ("role", "configured")}
@@ -63,9 +63,9 @@ class TestAges:
 
     def test_are_those_of_the_page_and_not_of_what_the_store_holds_meanwhile(self) -> None:
         stock = Stock()
-        stock.add(A, clients=1, polled_at=1000.0)
+        stock.add(A, clients=1, began_at=1000.0)
         page = stock.exposition.draft().build()
-        stock.add(A, clients=2, polled_at=1005.0)
+        stock.add(A, clients=2, began_at=1005.0)
         text = plain_text(page, 1006.0)
         assert values_of(text, "redis_connected_clients") == {A: 1}
         assert f'{AGE}{{addr="{A}",role="configured",lane="fast"}} 6' in text

@@ -128,5 +128,5 @@ def test_values_are_frozen(value: object) -> None:
 
 
 def test_a_snapshot_is_itself_alone() -> None:
-    one, other = (Snapshot("redis://h:1", "info", Lane.FAST, b"", b"", 0, 0.0, 0.0, math.inf) for _ in range(2))
+    one, other = (Snapshot("redis://h:1", "info", Lane.FAST, b"", b"", 0, 0.0, math.inf) for _ in range(2))
     assert one != other

@@ -11,7 +11,7 @@ ONE, OTHER = "redis://one:6379", "redis://other:6379"
 
 
 def snapshot(addr: str = ONE, part: str = "info", *, began_at: float = 1.0, expires_at: float = 100.0) -> Snapshot:
-    return Snapshot(addr, part, Lane.FAST, b"up 1\n", b"", 1, began_at, 1_700_000_000.0, expires_at)
+    return Snapshot(addr, part, Lane.FAST, b"up 1\n", b"", 1, began_at, expires_at)
 
 
 @pytest.fixture

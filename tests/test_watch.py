@@ -403,6 +403,20 @@ class TestUp:
         assert selected.is_set()
         assert server.accepted == 2
 
+    async def test_a_step_of_the_wall_clock_makes_no_value_older_or_younger(
+        self, lookout: Lookout, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watch = lookout.watch(redis_server().port)
+        wall = time.time
+        for step_s in (0.0, -3600.0, 3600.0):
+            monkeypatch.setattr(time, "time", lambda step_s=step_s: wall() + step_s)
+            began_at = time.monotonic()
+            await lookout.poll(watch)
+            snapshots = [lookout.store.get(watch.target.addr, part) for part in ("info", "target")]
+            assert all(snapshot is not None and began_at <= snapshot.began_at <= time.monotonic() for snapshot in snapshots)
+            succeeded_at = watch.vitals.lanes[Lane.FAST].succeeded_at
+            assert succeeded_at == pytest.approx(wall() + step_s, abs=AMPLE_S)
+
     async def test_down_when_no_poll_began_within_two_intervals(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         watch = lookout.watch(redis_server().port)
         await lookout.poll(watch)

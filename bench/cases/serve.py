@@ -121,7 +121,7 @@ async def _lag(exposition: Exposition, fleet: RecordedFleet, rounds: int) -> tup
 async def _scrape_us(pages: Pages) -> float:
     began = time.perf_counter()
     page = await pages.page()
-    page.tail(time.time())
+    page.tail(time.monotonic())
     return (time.perf_counter() - began) * 1e6
 
 
@@ -138,7 +138,7 @@ async def _work_of_a_scrape(pages: Pages) -> int:
     Draft.build = counted  # type: ignore[method-assign, assignment]
     try:
         for _ in range(100):
-            (await pages.page()).tail(time.time())
+            (await pages.page()).tail(time.monotonic())
     finally:
         Draft.build = original  # type: ignore[method-assign]
     return calls

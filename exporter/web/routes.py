@@ -212,7 +212,7 @@ class Web:
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
         response = web.StreamResponse(headers=headers)
         if query.accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            tail = page.tail(time.time())
+            tail = page.tail(time.monotonic())
             headers["Content-Encoding"] = response.headers["Content-Encoding"] = "gzip"
             if len(page.body) <= ONE_WRITE_BYTES:
                 return web.Response(body=page.body + tail, headers=headers)
@@ -223,7 +223,7 @@ class Web:
                 await response.write(page.body)
                 await response.write(tail)
         else:
-            tail = page.plain_tail(time.time())
+            tail = page.plain_tail(time.monotonic())
             response.content_length = page.length + len(tail)
             await response.prepare(request)
             if request.method != "HEAD":

@@ -119,10 +119,22 @@ class TestMetrics:
         assert response.headers["Content-Type"] == CONTENT_TYPE
 
     async def test_the_compressed_page_is_one_member_of_the_plain_one(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("exporter.web.routes.time.time", lambda: 2e9)
+        monkeypatch.setattr("exporter.exposition.Page.plain_tail", lambda page, now: b"# as of one moment\n")
         _, plain = await site.ask("/metrics")
         _, compressed = await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
         assert gunzip_one(compressed) == plain
+
+    @pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+    @pytest.mark.parametrize("path", ["/metrics", f"/scrape?target={A}"])
+    async def test_a_step_of_the_wall_clock_moves_no_age(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, step_s: float, path: str
+    ) -> None:
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + step_s)
+        samples = samples_of(await site.text(path))
+        ages = [age for (name, _), age in samples.items() if name == "redis_exporter_snapshot_age_seconds"]
+        assert ages
+        assert all(0 <= age < PATIENCE_S for age in ages)
 
     async def test_a_page_of_megabytes_comes_whole(self, site: Site) -> None:
         text = b"# HELP x X.\n# TYPE x gauge\n" + b"".join(b'x{n="%d"} 1\n' % n for n in range(200_000))
