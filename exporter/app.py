@@ -14,7 +14,7 @@ from dataclasses import replace
 import uvloop
 from aiohttp import web
 
-from exporter import __version__, fastparse
+from exporter import __version__, fastparse, logs
 from exporter.alignment import Alignment
 from exporter.catalog import Catalog, hidden_families, is_denied, is_shown, make_part
 from exporter.collectors.info import GATED
@@ -132,6 +132,7 @@ class App:
     def _read_gauges(self) -> None:
         selfmetrics = self.selfmetrics
         selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
+        selfmetrics.read_total("log_lines_dropped", "Log lines that were dropped because stderr was not read.", logs.dropped)
         selfmetrics.read("page_age_seconds", "Age of the page of everything when it was last asked for.", lambda: self.pages.served_age_s)
         selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
         selfmetrics.read("targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step)

@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         sys.stdout.flush()
         return code
     except RedpollError as error:
-        for line in str(error).splitlines():
-            print(f"redis_exporter: {line}", file=sys.stderr)
+        for line in str(error).split("\n"):
+            logs.tell(f"redis_exporter: {line}")
         return error.exit_code
     except BrokenPipeError:  # whoever read the output has had enough; what is left of it must not be tried again at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,6 +22,7 @@ class Fleet:
         self._watches: dict[str, Watch] = {}
         self._by_alias: dict[str, Watch] = {}
         self._waiting: set[str] = set()
+        self._reasons: dict[str, str] = {}  # of targets that are down, as they were logged
         self._first_round = asyncio.Event()
         self._first_round.set()
 
@@ -41,6 +42,7 @@ class Fleet:
         alias = self._watches.pop(addr).target.alias
         self._by_alias.pop(alias, None)
         self._schedule.remove(addr)
+        self._reasons.pop(addr, None)
         self._attempted(addr)
 
     def find(self, text: str) -> Watch | None:
@@ -66,17 +68,21 @@ class Fleet:
         return {state: counts[state] for state in ("up", "down", "unknown")}
 
     def note(self, watch: Watch, ended: Ended) -> None:
-        """A poll has ended."""
-        self._attempted(watch.target.addr)
-        if not ended.up_changed:
+        """A poll has ended. The log is told when a target goes up or down, and when it is down for another reason."""
+        addr = watch.target.addr
+        self._attempted(addr)
+        reason = ended.error.reason if ended.error is not None and watch.up is False else ""
+        if not ended.up_changed and reason == self._reasons.get(addr, ""):
             return
-        extra = {"addr": watch.target.addr, "duration_ms": round(ended.duration_s * 1000, 1)}
+        extra = {"addr": addr, "topic": "state", "duration_ms": round(ended.duration_s * 1000, 1)}
         if watch.up:
+            self._reasons.pop(addr, None)
             log.info("up", extra=extra)
             for note in watch.notes:
-                log.warning(note.value, extra={"addr": watch.target.addr})
+                log.warning(note.value, extra={"addr": addr})
         elif ended.error is not None:
-            log.warning("down: %s", ended.error, extra={**extra, "reason": ended.error.reason})
+            self._reasons[addr] = reason
+            log.warning("down: %s", ended.error, extra={**extra, "reason": reason})
 
     def _attempted(self, addr: str) -> None:
         self._waiting.discard(addr)

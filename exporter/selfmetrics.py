@@ -17,7 +17,7 @@ from prometheus_client import (
     GCCollector,
     PlatformCollector,
 )
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -43,6 +43,18 @@ class _Labelled(Collector):
         for value, number in self._read().items():
             family.add_metric([value], number)
         return [family]
+
+
+class _Total(Collector):
+    """A counter that is read when it is rendered."""
+
+    def __init__(self, name: str, help: str, read: Callable[[], float]) -> None:
+        self._family = (name, help)
+        self._read = read
+
+    def collect(self) -> list[Metric]:
+        name, help = self._family
+        return [CounterMetricFamily(name, help, value=self._read())]
 
 
 class Durations:
@@ -123,6 +135,10 @@ class SelfMetrics:
     def read(self, name: str, help: str, function: Callable[[], float]) -> None:
         """A gauge `exporter_` + name, read off when it is rendered."""
         self._gauge(name, help).set_function(function)
+
+    def read_total(self, name: str, help: str, function: Callable[[], float]) -> None:
+        """A counter `exporter_` + name + `_total`, read off in the same way."""
+        self.registry.register(_Total(f"{self._prefix}exporter_{name}", help, function))
 
     def read_labelled(self, name: str, help: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
         """The same with one label: `function` gives a number for each of its values."""

@@ -24,10 +24,10 @@ STUB = PACKAGE / "_fastparse.pyi"
 #: The rooms from the ground up. A package stands for each of its modules; a module's own name counts first.
 FLOORS = (
     ("__init__", "_text"),
-    ("_clients", "_latency", "_pages"),
-    ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "logs", "model", "process"),
-    ("collector", "entrylog", "fastparse", "greeting", "options", "pace", "store", "targets"),
-    ("keyspace",),
+    ("_clients", "_latency", "_pages", "texts"),
+    ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process"),
+    ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "options", "pace", "store", "targets"),
+    ("keyspace", "logs"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),
     ("registry",),

@@ -188,6 +188,25 @@ class TestLog:
         assert (record.levelname, record.getMessage()) == ("WARNING", "down: redis://one:6379: no such name")
         assert (vars(record)["addr"], vars(record)["reason"]) == ("redis://one:6379", "dns")
 
+    async def test_down_for_another_reason_is_told(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
+        one = watch("one")
+        fleet.add(one)
+        one.up = False
+        fleet.note(one, ended(DnsError("no such name")))
+        fleet.note(one, ended(RefusedError("nobody listens"), up_changed=False))
+        fleet.note(one, ended(RefusedError("nobody listens"), up_changed=False))
+        one.up = True
+        fleet.note(one, ended())
+        one.up = False
+        fleet.note(one, ended(RefusedError("nobody listens")))
+        assert [record.getMessage() for record in log.records] == [
+            "down: no such name",
+            "down: nobody listens",
+            "up",
+            "down: nobody listens",
+        ]
+        assert {vars(record)["topic"] for record in log.records} == {"state"}
+
     async def test_a_target_that_goes_says_nothing(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
         one = watch("one")
         fleet.add(one)

@@ -1,81 +1,61 @@
-"""Log lines: one a record, for people and for machines."""
+"""Logging as it is set up: one handler, for every record, that never waits for stderr."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
+import os
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from exporter.logs import LEVELS, JsonFormatter, TextFormatter, set_up
+from exporter import logs
+from exporter.logs import LEVELS, set_up
 from exporter.options import OPTIONS
 
 NOISY = ("apscheduler", "aiohttp.access", "asyncio")
+PATIENCE_S = 10.0
 
 
-def record(message: str, *args: object, level: int = logging.INFO, exc_info: Any = None, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("exporter.watch", level, __file__, 1, message, args, exc_info)
-    made.created = 1_700_000_000.25
-    vars(made).update(extra)
-    return made
+class Pipe:
+    """Stands for stderr."""
 
+    def __init__(self) -> None:
+        self._reader, self.end = os.pipe()
 
-def failure() -> Any:
-    try:
-        raise ZeroDivisionError("by nought")
-    except ZeroDivisionError:
-        return sys.exc_info()
+    def lines(self) -> list[str]:
+        """What was logged so far. Nothing can be logged afterwards."""
+        assert logs.flush(PATIENCE_S)
+        os.set_blocking(self._reader, False)
+        try:
+            return os.read(self._reader, 1 << 16).decode().splitlines()
+        except BlockingIOError:
+            return []
 
-
-class TestText:
-    def test_time_level_and_message(self) -> None:
-        assert TextFormatter().format(record("polling %d targets", 3)) == "2023-11-14T22:13:20.250Z info    polling 3 targets"
-
-    def test_extras_are_told_in_a_fixed_order_and_others_are_not(self) -> None:
-        line = TextFormatter().format(record("down", level=logging.WARNING, duration_ms=1.5, addr="redis://h:1", reason="dns", odd=1))
-        assert line == "2023-11-14T22:13:20.250Z warning down addr=redis://h:1 reason=dns duration_ms=1.5"
-
-    @pytest.mark.parametrize(
-        ("text", "shown"), [("a\nb", "a\\nb"), ("a\r\nb", "a\\x0d\\nb"), ("\x1b[2J", "\\x1b[2J"), ("\x9b2J", "\\x9b2J"), ("été", "été")]
-    )
-    def test_nobody_can_begin_a_line_or_drive_a_terminal(self, text: str, shown: str) -> None:
-        assert TextFormatter().format(record("said %s", text)).endswith(f"info    said {shown}")
-        assert TextFormatter().format(record("said", addr=text)).endswith(f"info    said addr={shown}")
-
-    def test_an_exception_follows_its_line(self) -> None:
-        lines = TextFormatter().format(record("a mistake", exc_info=failure())).split("\n")
-        assert lines[0].endswith("a mistake")
-        assert lines[-1] == "ZeroDivisionError: by nought"
-
-
-class TestJson:
-    def test_one_object_a_line(self) -> None:
-        line = JsonFormatter().format(record("été\n%s", "x", level=logging.ERROR, addr="redis://h:1", duration_ms=1.5, odd=1))
-        assert "\n" not in line
-        assert json.loads(line) == {
-            "time": "2023-11-14T22:13:20.250Z",
-            "level": "error",
-            "msg": "été\nx",
-            "addr": "redis://h:1",
-            "duration_ms": 1.5,
-        }
-
-    def test_an_exception_is_part_of_it(self) -> None:
-        line = JsonFormatter().format(record("a mistake", exc_info=failure()))
-        assert "\n" not in line
-        assert json.loads(line)["exception"].endswith("ZeroDivisionError: by nought")
+    def close(self) -> None:
+        os.close(self._reader)
 
 
 @pytest.fixture
-def untouched() -> Iterator[None]:
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
+
+
+@pytest.fixture
+def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts logging back as it was."""
     loggers = [logging.getLogger(), *map(logging.getLogger, NOISY)]
     before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(False)
+    monkeypatch.setattr(logs, "_handler", None)
     for logger, handlers, level in before:
         logger.handlers[:] = handlers
         logger.setLevel(level)
@@ -87,38 +67,71 @@ class TestSetUp:
         ("level", "seen"),
         [("DEBUG", "diwe"), ("INFO", "iwe"), ("info", "iwe"), ("WARN", "we"), ("WARNING", "we"), ("ERROR", "e"), ("unheard of", "iwe")],
     )
-    def test_records_of_the_level_and_above(self, level: str, seen: str) -> None:
-        stream = io.StringIO()
-        set_up(level, "txt", stream)
+    def test_records_of_the_level_and_above(self, pipe: Pipe, level: str, seen: str) -> None:
+        set_up(level, "txt", pipe.end)
         log = logging.getLogger("exporter.test")
         for write, letter in ((log.debug, "d"), (log.info, "i"), (log.warning, "w"), (log.error, "e")):
             write(letter)
-        assert "".join(line[-1] for line in stream.getvalue().splitlines()) == seen
+        assert "".join(line[-1] for line in pipe.lines()) == seen
 
     @pytest.mark.parametrize("name", NOISY)
     @pytest.mark.parametrize(("level", "seen"), [("DEBUG", "we"), ("INFO", "we"), ("ERROR", "e")])
-    def test_of_libraries_only_what_is_amiss(self, name: str, level: str, seen: str) -> None:
-        stream = io.StringIO()
-        set_up(level, "txt", stream)
+    def test_of_libraries_only_what_is_amiss(self, pipe: Pipe, name: str, level: str, seen: str) -> None:
+        set_up(level, "txt", pipe.end)
         log = logging.getLogger(name)
         for write, letter in ((log.debug, "d"), (log.info, "i"), (log.warning, "w"), (log.error, "e")):
             write(letter)
-        assert "".join(line[-1] for line in stream.getvalue().splitlines()) == seen
+        assert "".join(line[-1] for line in pipe.lines()) == seen
 
-    def test_it_takes_the_place_of_what_was_set_up_before(self) -> None:
-        first, second = io.StringIO(), io.StringIO()
-        set_up("INFO", "txt", first)
-        set_up("INFO", "json", second)
+    def test_it_takes_the_place_of_what_was_set_up_before(self, pipe: Pipe) -> None:
+        first = Pipe()
+        set_up("INFO", "txt", first.end)
+        set_up("INFO", "json", pipe.end)
         logging.getLogger("exporter.test").info("once")
-        assert first.getvalue() == ""
-        assert [json.loads(line)["msg"] for line in second.getvalue().splitlines()] == ["once"]
+        assert [json.loads(line)["msg"] for line in pipe.lines()] == ["once"]
+        assert first.lines() == []
+        first.close()
 
-    def test_to_stderr_unless_told_otherwise(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_to_stderr_unless_told_otherwise(self, capfd: pytest.CaptureFixture[str]) -> None:
         set_up("INFO", "txt")
         logging.getLogger("exporter.test").info("here")
-        out, err = capsys.readouterr()
+        assert logs.flush(PATIENCE_S)
+        out, err = capfd.readouterr()
         assert out == ""
         assert err.endswith("info    here\n")
+
+    def test_a_line_that_repeats_is_counted_and_the_count_is_told_at_the_end(self, pipe: Pipe) -> None:
+        set_up("INFO", "txt", pipe.end)
+        for _ in range(38):
+            logging.getLogger("exporter.test").warning("odd", extra={"addr": "redis://h:1"})
+        logging.getLogger().handlers[0].close()
+        first, last = pipe.lines()
+        assert "odd addr=" in first
+        assert "odd … and 37 more in the last minute addr=redis://h:1" in last
+
+    def test_a_record_that_cannot_be_formatted_is_told_without_its_values(self, pipe: Pipe) -> None:
+        set_up("INFO", "txt", pipe.end)
+        logging.getLogger("exporter.test").info("%d", "s3cret")
+        assert pipe.lines() == ["a log line of exporter.test could not be written"]
+
+    def test_exceptions_that_nobody_caught_are_logged(self, pipe: Pipe) -> None:
+        set_up("INFO", "json", pipe.end)
+        error = ValueError("s3cret")
+        sys.excepthook(ValueError, error, None)
+        threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, threading.current_thread())))
+
+        warnings.showwarning("odd", UserWarning, "here.py", 7)
+        lines = [json.loads(line) for line in pipe.lines()]
+        assert [line["level"] for line in lines] == ["critical", "error", "warning"]
+        assert all("s3cret" not in str(line) for line in lines)
+        assert "here.py:7: UserWarning: odd" in lines[2]["msg"]
+
+    def test_a_line_for_the_user_follows_what_was_logged(self, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+        set_up("INFO", "txt", pipe.end)
+        logging.getLogger("exporter.test").info("first")
+        logs.tell("redis_exporter: a\nb \udcff")
+        assert pipe.lines()[1:] == ["redis_exporter: a\\nb \ufffd"]
 
 
 def test_levels_are_those_of_the_option() -> None:

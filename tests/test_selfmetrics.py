@@ -79,6 +79,15 @@ def test_gauges_are_read_when_they_are_rendered() -> None:
     assert b'redis_exporter_targets{state="up"} 5.0' in metrics.render()
 
 
+def test_totals_are_read_when_they_are_rendered() -> None:
+    metrics = SelfMetrics("redis", "1", "compiled")
+    counts = [1]
+    metrics.read_total("log_lines_dropped", "Log lines that were dropped.", lambda: sum(counts))
+    metrics.render()
+    counts.append(4)
+    assert b"# TYPE redis_exporter_log_lines_dropped_total counter\nredis_exporter_log_lines_dropped_total 5.0\n" in metrics.render()
+
+
 def test_two_can_stand_side_by_side() -> None:
     one, other = SelfMetrics("redis", "1", "compiled"), SelfMetrics("redis", "1", "compiled")
     one.scrapes.inc()

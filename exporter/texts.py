@@ -1,0 +1,29 @@
+"""Texts that any output can hold: valid UTF-8, on one line, of a bounded length.
+
+What the program reads (arguments, variables, file names) may hold bytes that are not UTF-8. Python keeps them as lone surrogates,
+and every encoder raises on those.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+#: characters that could begin a line that nobody wrote, drive a terminal, or turn the order of what is shown
+_UNPRINTED = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNPRINTED} | {ord("\n"): "\\n"}
+
+
+def valid(text: str) -> str:
+    """`text` with U+FFFD for each byte that was not UTF-8."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def one_line(text: str, length_max: int = 4096) -> str:
+    """A valid text of at most so many characters (before escaping), with control characters written as escapes."""
+    return valid(shorten(text, length_max)).translate(_ESCAPES)
+
+
+def shorten(text: str, length_max: int) -> str:
+    """At most so many characters; the last one says where a longer text was cut."""
+    return text if len(text) <= length_max else f"{text[: length_max - 1]}…"

@@ -1,0 +1,33 @@
+"""Texts that any output can hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.texts import one_line, shorten, valid
+
+ANY = st.text(st.characters(exclude_categories=())) | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape"))
+
+
+@given(ANY)
+def test_a_valid_text_can_be_encoded(text: str) -> None:
+    assert len(valid(text).encode().decode()) == len(text)
+
+
+@given(ANY)
+def test_one_line_has_one_line_that_can_be_encoded(text: str) -> None:
+    one_line(text).encode()
+    assert len(one_line(text).splitlines()) <= 1
+
+
+@pytest.mark.parametrize("text", ["", "plain", "été", "日本", "\U0001f600"])
+def test_what_is_valid_stays(text: str) -> None:
+    assert valid(text) == one_line(text) == text
+
+
+def test_a_long_text_is_cut_where_it_shows() -> None:
+    assert shorten("abcdef", 6) == "abcdef"
+    assert shorten("abcdefg", 6) == "abcde…"
+    assert len(one_line("x" * 10_000, 100)) == 100
