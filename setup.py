@@ -51,7 +51,7 @@ if BUILDS[build] is not None:
             extra_link_args=link_args,
             define_macros=macros,
         )
-        for name in ("_text", "_pages", "_clients", "_latency", "_fastparse")
+        for name in ("_text", "_pages", "_clients", "_latency", "_frames", "_fastparse")
     ]
     # the generated C stays out of the source tree; another build never takes it up
     extensions = cythonize(modules, build_dir=f"build/cython-{build}", compiler_directives={**DIRECTIVES, **changed})

@@ -149,3 +149,28 @@ Histogram = tuple[bytes, int, tuple[int, ...], list[int]]
 def histogram_rows(reply: object, bounds_max: int) -> list[Histogram]:
     """LATENCY HISTOGRAM: [name, [calls, n, histogram_usec, [bound, count, …]], …]. A row of another form is left out, as is
     one of numbers beyond 64 bits, of counts that fall, or of more bounds than `bounds_max`."""
+
+# what a walk over replies came to
+MORE: int  # all was taken, and more is to come
+DONE: int  # the last awaited reply has ended
+TOO_LARGE: int  # the reply under way is too large: it is walked over, and read by nobody
+SKIPPED: int  # such a reply has ended
+BROKEN: int  # this is no reply of RESP2
+HOPELESS: int  # too large to be walked over
+
+class Frames:
+    """Where replies end, and whether they may be read, before anything is made of them. Keeps nothing of what it passes.
+
+    After each walk: `at` is where it stopped, `kept` where the reply under way began (in these bytes, at their begin if before them),
+    `finished` how many replies have ended, those that were walked over too; `why` says what was wrong.
+    """
+
+    at: int
+    kept: int
+    finished: int
+    skipping: bool
+    why: str
+    def expect(self, replies: int, bytes_max: int, elements_max: int, total_max: int) -> None:
+        """Begin anew, with so many replies: each of so many bytes and elements at most, all of so many bytes."""
+    def scan(self, data: bytes, begin: int = 0) -> int:
+        """Walk over data[begin:]. After DONE, BROKEN and HOPELESS there is no more to walk over."""

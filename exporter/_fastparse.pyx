@@ -5,7 +5,7 @@ targets share; each target remembers the order of its last reply, so that a line
 one expected, without hashing. Values are noted as (pointer, length); a second pass over the families writes each sample
 as three or four short copies: head, labels, value. What reading and writing are made of stands in `_text.pxd`; pages are put
 together in `_pages.pyx`, lists of clients are read in `_clients.pyx`,
-histograms in `_latency.pyx`.
+histograms in `_latency.pyx`, ends of replies are found in `_frames.pyx`.
 
 Invariants: nothing that a server says is trusted for an offset, a length or a count; what does not fit in the shared
 table is interned in a second one that lives for one reply.
@@ -32,6 +32,7 @@ import os
 import struct
 
 from exporter._clients import client_rows, tally_clients
+from exporter._frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
 from exporter._latency import histogram_rows
 from exporter._pages import Assembler, ages, stamp, unlabel
 

@@ -11,6 +11,14 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from exporter._slowframes import BROKEN as BROKEN
+from exporter._slowframes import DONE as DONE
+from exporter._slowframes import HOPELESS as HOPELESS
+from exporter._slowframes import MORE as MORE
+from exporter._slowframes import SKIPPED as SKIPPED
+from exporter._slowframes import TOO_LARGE as TOO_LARGE
+from exporter._slowframes import Frames as Frames
+
 ENGINE = "python"
 
 FIELD, RECORD, OPEN = 0, 1, 2

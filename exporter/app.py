@@ -29,6 +29,7 @@ from exporter.pace import Gate, Pace
 from exporter.pages import Pages
 from exporter.passwords import PasswordFile
 from exporter.registry import REGISTRY
+from exporter.replies import ReplyLimits
 from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
 from exporter.store import Store
@@ -123,6 +124,7 @@ class App:
                 key_file=redis.tls_client_key_file,
                 server_name=redis.tls_server_name,
                 skip_verification=redis.skip_tls_verification,
+                limits=ReplyLimits(self._options.poll.reply_max_bytes, self._options.poll.reply_max_elements),
             )
         )
         if any(target.tls for target in self._targets):

@@ -1,6 +1,6 @@
 """One connection to one server: dialling it, greeting it, and exchanging one pipeline for its replies.
 
-A `Link` is a protocol of ours: it writes what was packed, reads with hiredis, and calls back; no task is involved.
+A `Link` is a protocol of ours: it writes what was packed, reads replies, and calls back; no task is involved.
 A `Dialer` makes links, in the task of its caller. Every failure is a `TargetError`; its text names the server as the
 operator wrote it, and never a user, a password or what the server said to AUTH (an unknown AUTH is answered with its arguments).
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import logging
 import socket
 import ssl
 import time
@@ -19,8 +20,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
-
-import hiredis
 
 from exporter.errors import (
     CancelledPollError,
@@ -38,28 +37,26 @@ from exporter.errors import (
 )
 from exporter.greeting import Greeting, Note, refusal
 from exporter.model import Command, Target
+from exporter.replies import (
+    DEFAULT_LIMITS,
+    NotRespError,
+    Reply,
+    ReplyLimits,
+    ReplyReader,
+    TooMuchError,
+    borrow_reader,
+    give_back,
+    read_unasked,
+)
 
-#: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
-Reply = Any
+log = logging.getLogger(__name__)
+
 Done = Callable[[list[Reply] | TargetError], None]
 Result = TypeVar("Result")
 
-MAX_REPLY_BYTES = 64 << 20
 KEEPALIVE_IDLE_S = 30
 KEEPALIVE_PROBE_S = 10
 KEEPALIVE_PROBES = 3
-
-_INCOMPLETE = object()
-
-#: readers of exchanges that ended well, for the next ones: of a fleet that is polled in a burst a few serve all, and stay warm
-READERS_MAX = 64
-#: a reader keeps the memory of what it has read, until it reads again
-READER_BYTES_MAX = 256 * 1024
-_idle_readers: list[hiredis.Reader] = []
-
-
-def _new_reader() -> hiredis.Reader:
-    return hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)
 
 
 def pack(commands: Iterable[Command]) -> bytes:
@@ -76,7 +73,7 @@ class Link(asyncio.Protocol):
     on another link. `notes` are left by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
     """
 
-    def __init__(self, where: str, peer: str, max_reply_bytes: int = MAX_REPLY_BYTES) -> None:
+    def __init__(self, where: str, peer: str, limits: ReplyLimits = DEFAULT_LIMITS) -> None:
         self.closed = False
         self.where = where
         self.peer = peer
@@ -84,14 +81,11 @@ class Link(asyncio.Protocol):
         self.began_reply = False
         self.notes: tuple[Note, ...] = ()
         self.ping_s: float | None = None
-        self._max_reply_bytes = max_reply_bytes
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._reader: hiredis.Reader | None = None  # of the running exchange only
+        self._reader: ReplyReader | None = None  # of the running exchange only
         self._done: Done | None = None
-        self._replies: list[Reply] = []
-        self._count = 0
-        self._received = 0
         self._exchanged = False  # whether an exchange has ended well on this link
         self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
 
@@ -108,14 +102,11 @@ class Link(asyncio.Protocol):
         if self._done is not None:
             raise InternalError(f"{self.where}: an exchange is running already")
         self._done = done
-        self._replies = []
-        self._count = count
-        self._received = 0
         self.began_reply = False
         if self.closed or self._transport is None:
             self._loop.call_soon(self._finish, self._reason)
             return
-        self._reader = _idle_readers.pop() if _idle_readers else _new_reader()
+        self._reader = borrow_reader(count, self._limits)
         self._transport.write(payload)
 
     def abort(self, error: TargetError) -> None:
@@ -138,9 +129,13 @@ class Link(asyncio.Protocol):
 
     def _finish(self, outcome: list[Reply] | TargetError) -> None:
         # The state is idle before the callback runs, for it may start the next exchange.
-        done, self._done, self._reader, self._replies = self._done, None, None, []
-        if done is not None:
+        done, self._done, self._reader = self._done, None, None
+        if done is None:
+            return
+        try:
             done(outcome)
+        except Exception:  # the event loop would end the connection without a word
+            log.exception("%s: a mistake in this program, after an exchange", self.where)
 
     # What the event loop calls.
 
@@ -156,29 +151,18 @@ class Link(asyncio.Protocol):
                 self._shut(self._unasked(data))
             return
         self.began_reply = True
-        self._received += len(data)
-        if self._received > self._max_reply_bytes:
-            self.abort(self._too_large())
-            return
-        replies = self._replies
         try:
-            reader.feed(data)
-            while len(replies) < self._count:
-                reply = reader.gets()
-                if reply is _INCOMPLETE:
-                    return
-                replies.append(reply)
-        except hiredis.ProtocolError as error:
-            self.abort(_not_resp(self.where, data, error))
+            complete = reader.take(data)
+        except Exception as error:
+            self.abort(self._unreadable(data, error))
             return
-        except MemoryError:  # an array header announced more elements than there is memory for
-            self.abort(self._too_large())
+        if not complete:
             return
-        if reader.has_data():
+        replies = reader.replies
+        if reader.spare:
             self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
-        elif len(_idle_readers) < READERS_MAX and self._received <= READER_BYTES_MAX:
-            _idle_readers.append(reader)
-            self._reader = None
+        else:
+            give_back(reader)
         self._exchanged = True
         self._finish(replies)
 
@@ -193,7 +177,7 @@ class Link(asyncio.Protocol):
     def _lost(self, exc: Exception | None) -> None:
         if self.closed:
             return
-        self.abort(self._farewell(self._replies) or self._broken(exc))
+        self.abort(self._farewell(self._reader.replies if self._reader is not None else ()) or self._broken(exc))
 
     def _broken(self, exc: Exception | None) -> TargetError:
         if isinstance(exc, ssl.SSLError):
@@ -209,23 +193,27 @@ class Link(asyncio.Protocol):
             hint = ": it may want another client certificate" if secured else ": it may want TLS at this port (rediss:// or valkeys://)"
         return ResetError(f"{self.where}: the server closed the connection before it answered{hint}")
 
-    def _farewell(self, replies: list[Reply]) -> TargetError | None:
+    def _farewell(self, replies: Sequence[Reply]) -> TargetError | None:
         """A server that does not want a new connection says why in one line, unasked, and closes."""
         if self._exchanged or len(replies) != 1 or not isinstance(replies[0], ReplyError):
             return None
         return refusal(self.where, replies[0])
 
     def _unasked(self, data: bytes) -> TargetError:
-        reader = _new_reader()
         try:
-            reader.feed(data)
-            reply = reader.gets()
-        except (hiredis.ProtocolError, MemoryError) as error:
-            return _not_resp(self.where, data, error)
-        return self._farewell([reply]) or ProtocolError(f"{self.where}: the server sent a reply to no command")
+            replies = read_unasked(data)
+        except Exception as error:
+            return self._unreadable(data, error)
+        return self._farewell(replies) or ProtocolError(f"{self.where}: the server sent a reply to no command")
 
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"{self.where}: the replies are larger than {self._max_reply_bytes:,} bytes")
+    def _unreadable(self, data: bytes, error: Exception) -> TargetError:
+        match error:
+            case NotRespError():
+                return _not_resp(self.where, data, error)
+            case TooMuchError():
+                return TooLargeError(f"{self.where}: {error}")
+        log.error("%s: a mistake in this program, while reading replies", self.where, exc_info=error)
+        return TargetError(f"{self.where}: {type(error).__name__} while reading replies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +230,7 @@ class DialSettings:
     key_file: str = ""
     server_name: str = ""
     skip_verification: bool = False
-    max_reply_bytes: int = MAX_REPLY_BYTES
+    limits: ReplyLimits = DEFAULT_LIMITS
 
 
 class Dialer:
@@ -281,7 +269,7 @@ class Dialer:
         where = target.path or endpoint(target.host, target.port)
         context = self.context if target.tls else None
         sock, peer = await self._connect(target, where, deadline)
-        link = Link(where, peer, self.settings.max_reply_bytes)
+        link = Link(where, peer, self.settings.limits)
         try:
             await self._attach(link, sock, target, context, deadline)
             link.notes = await self._greet(link, target, deadline, named)

@@ -92,6 +92,10 @@ class TooLargeError(TargetError):
     reason = "too_large"
 
 
+#: code of the error reply that stands in place of a reply which was too large to be read
+TOO_LARGE = "TOOLARGE"
+
+
 class CancelledPollError(TargetError):
     """The program gave the poll up: it is stopping, or the target was removed."""
 
@@ -156,6 +160,8 @@ class ReplyError(Exception):
             return RefusedError(self.text)
         if self.code == "BUSY":
             return BusyError(self.text)
+        if self.code == TOO_LARGE:
+            return TooLargeError(self.text.removeprefix(f"{TOO_LARGE} "))
         if "max number of clients" in low:
             return MaxClientsError(self.text)
         return ProtocolError(self.text)

@@ -19,8 +19,12 @@ else:
 
 ENGINE = engine.ENGINE
 FIELD, RECORD, OPEN = engine.FIELD, engine.RECORD, engine.OPEN
+MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = (
+    engine.MORE, engine.DONE, engine.TOO_LARGE, engine.SKIPPED, engine.BROKEN, engine.HOPELESS,
+)  # fmt: skip
 Assembler = engine.Assembler
 Block = engine.Block
+Frames = engine.Frames
 Heads = engine.Heads
 Labels = engine.Labels
 LineOrder = engine.LineOrder

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from exporter.connection import Dialer, Link, Reply, pack
+from exporter.connection import Dialer, Link, pack
 from exporter.errors import CancelledPollError, DeadlineError, RedpollError, ReplyError, ResetError, TargetError
 from exporter.greeting import SET_NAME, Note
 from exporter.model import Command, Target
 from exporter.nodes import Nodes
 from exporter.pace import Gate
 from exporter.poller import Memory, Poll
+from exporter.replies import Reply
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from exporter.connection import Dialer, Link, Reply, pack
+from exporter.connection import Dialer, Link, pack
 from exporter.errors import DeadlineError, RedpollError, ReplyError, TargetError
 from exporter.model import Command, Target
+from exporter.replies import Reply
 
 #: code of the error that stands in place of a reply
 UNREACHABLE = "UNREACHABLE"

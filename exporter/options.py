@@ -109,6 +109,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("poll.follow", BOOL, "false", "poll", "follow", "Poll no more often than scrapers come that are slower than the interval."),
     Option("poll.max-in-flight", COUNT, "256", "poll", "max_in_flight", "How many polls may be under way at once, all servers together."),
     Option("poll.max-backoff", INTERVAL, "30s", "poll", "max_backoff_s", "Longest pause before a server that is down is tried again."),
+    Option("reply.max-bytes", COUNT, "16777216", "poll", "reply_max_bytes",
+           "Bytes of one reply beyond which it is not read; all replies of a poll's batch may have four times as many."),
+    Option("reply.max-elements", COUNT, "100000", "poll", "reply_max_elements",
+           "Elements of one reply beyond which it is not read, those of lists within it included."),
     Option("max-age", DURATION_OR_ZERO, "0s", "poll", "max_age_s",
            "Age at which values count as stale; 0s: three intervals of their lane and its deadline."),
     Option("stale-policy", choice("drop", "serve", "fail"), "drop", "poll", "stale_policy",
@@ -252,6 +256,8 @@ class PollOptions:
     follow: bool
     max_in_flight: int
     max_backoff_s: float
+    reply_max_bytes: int
+    reply_max_elements: int
     max_age_s: float
     stale_policy: str
 

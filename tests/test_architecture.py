@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -23,11 +24,11 @@ STUB = PACKAGE / "_fastparse.pyi"
 
 #: The rooms from the ground up. A package stands for each of its modules; a module's own name counts first.
 FLOORS = (
-    ("__init__", "_text"),
+    ("__init__", "_frames", "_slowframes", "_text"),
     ("_clients", "_latency", "_pages", "texts"),
     ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "options", "pace", "store", "targets"),
-    ("keyspace", "logs"),
+    ("keyspace", "logs", "replies"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),
     ("registry",),
@@ -48,7 +49,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: outside library → the modules that may import it
 DOORS = {
     "redis": set(),  # for tests and benches: loading it takes 4 MB and a tenth of a second
-    "hiredis": {"connection", "model"},
+    "hiredis": {"model", "replies"},
     "apscheduler": {"rounds", "schedule"},
     "prometheus_client": {"process", "selfmetrics"},
     "yaml": {"targets"},
@@ -194,10 +195,9 @@ def test_an_engine_has_what_the_stub_declares(engine: types.ModuleType) -> None:
 
 def _assigned(engine: types.ModuleType, name: str, member: str) -> bool:
     """Whether a method of a plain class assigns the attribute."""
-    source = Path(str(engine.__file__))
-    if source.suffix != ".py":
+    if Path(str(engine.__file__)).suffix != ".py":
         return False
-    body = next(node for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef) and node.name == name)
+    body = ast.parse(inspect.getsource(getattr(engine, name)))
     return any(
         isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node) == f"self.{member}"
         for node in ast.walk(body)

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from exporter import connection, errors
-from exporter.connection import Dialer, DialSettings, Link, Reply, os_failure, pack
+from exporter import errors, replies
+from exporter.connection import Dialer, DialSettings, Link, os_failure, pack
 from exporter.errors import ReplyError, TargetError
 from exporter.greeting import CLIENT_NAME, Note
 from exporter.model import Command, Target
+from exporter.replies import Reply, ReplyLimits
 from tests.servers import Certificates, Conversation, RedisServer, ScriptedServer, answers, free_port, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -160,6 +161,70 @@ class TestExchange:
         assert "does not speak RESP" in str(outcome)
         assert link.closed
 
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            b"*2800000000\r\n" * 7,
+            b"*9223372036854775807\r\n",
+            b"$9000000000\r\n",
+            b"+" + b"x" * 100_000,
+            b"*" + b"0" * 100_000,
+            b"*1\r\n" * 1_000_000,
+            b"%1\r\n*1\r\n+a\r\n+b\r\n",  # a map with a list as a key
+            b"|1\r\n+ttl\r\n:1\r\n+OK\r\n",
+            b">2\r\n+invalidate\r\n*0\r\n",
+            *(b"%c1\r\n" % kind for kind in b"~=!(,#_"),
+            b"+PONG\n",
+            b":one\r\n",
+        ],
+        ids=lambda data: repr(data[:12]),
+    )
+    async def test_a_hostile_reply_ends_it_at_once_and_costs_nothing(self, scripted_server: ScriptFactory, hostile: bytes) -> None:
+        link = await plain_link(scripted_server(answers(hostile)))
+        held_s = [0.0]
+
+        async def feel() -> None:
+            while not link.closed:
+                began_at = time.perf_counter()
+                await asyncio.sleep(0)
+                held_s.append(time.perf_counter() - began_at)
+
+        feeling = asyncio.create_task(feel())
+        outcome = await outcome_of(link, PING)
+        await feeling
+        assert type(outcome) in (errors.ProtocolError, errors.TooLargeError)
+        assert max(held_s) < 0.5  # a second and more, if it were made
+
+    async def test_a_reply_that_is_too_large_costs_no_other(self, scripted_server: ScriptFactory) -> None:
+        large = b"$300000\r\n" + b"x" * 300_000 + b"\r\n"
+        server = scripted_server(answers(b"+a\r\n", large, b":7\r\n", b"+PONG\r\n"))
+        link = await plain_link(server, limits=ReplyLimits(100_000))
+        first, lost, last = await replies_of(link, PING, PING, PING)
+        assert (first, last) == (b"a", 7)
+        assert isinstance(lost, ReplyError)
+        assert type(lost.as_target_error()) is errors.TooLargeError
+        assert "--reply.max-bytes" in str(lost.as_target_error())
+        assert await replies_of(link, PING) == [b"PONG"]
+        link.close()
+
+    async def test_a_mistake_of_ours_while_reading_ends_it(self, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+        link = await plain_link(scripted_server(answers(b"+OK\r\n")))
+        monkeypatch.setattr(replies.ReplyReader, "take", lambda reader, data: 1 / 0)
+        outcome = await outcome_of(link, PING)
+        assert isinstance(outcome, TargetError)
+        assert outcome.reason == "internal"
+        assert link.closed
+
+    async def test_a_mistake_of_ours_in_the_callback_leaves_the_link_as_it_is(
+        self, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        link = await plain_link(scripted_server(answers(b"+OK\r\n", b"+PONG\r\n")))
+        link.exchange(PING.packed, 1, lambda outcome: 1 / 0)
+        await eventually(lambda: not link.exchanging, "the exchange ended")
+        assert await replies_of(link, PING) == [b"PONG"]
+        assert "a mistake in this program" in caplog.text
+        link.close()
+
     async def test_an_http_server_is_called_one(self, scripted_server: ScriptFactory) -> None:
         link = await plain_link(scripted_server(answers(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
         outcome = await outcome_of(link, PING)
@@ -167,13 +232,13 @@ class TestExchange:
         assert "HTTP" in str(outcome)
 
     async def test_replies_beyond_the_limit_end_it(self, scripted_server: ScriptFactory) -> None:
-        link = await plain_link(scripted_server(answers(b"$999999999999\r\n" + b"x" * 200_000)), max_reply_bytes=100_000)
+        link = await plain_link(scripted_server(answers(b"$999999999999\r\n" + b"x" * 200_000)), limits=ReplyLimits(100_000))
         outcome = await outcome_of(link, PING)
         assert type(outcome) is errors.TooLargeError
         assert "100,000 bytes" in str(outcome)
         assert link.closed
 
-    @pytest.mark.parametrize("began", [b"$999999999999\r\n", b"*99999\r\n", b"$10\r\nabc", b"+O"])
+    @pytest.mark.parametrize("began", [b"$9999999\r\n", b"*99999\r\n", b"$10\r\nabc", b"+O"])
     async def test_a_reply_that_never_ends_is_ended_by_the_sweep(self, scripted_server: ScriptFactory, began: bytes) -> None:
         server = scripted_server(answers(began))
         link = await plain_link(server)
@@ -191,7 +256,7 @@ class TestExchange:
 
     async def test_the_memory_of_a_large_one_is_not_kept(self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch) -> None:
         kept: list[Any] = []
-        monkeypatch.setattr(connection, "_idle_readers", kept)
+        monkeypatch.setattr(replies, "_idle_readers", kept)
         link = await dial(target(redis_server().port), set_client_name=False)
         await replies_of(link, Command.of("SETRANGE", "large", 1_000_000, "x"), PING)
         assert len(kept) == 1
@@ -200,7 +265,7 @@ class TestExchange:
         link.close()
 
     async def test_the_limit_is_per_exchange(self, scripted_server: ScriptFactory) -> None:
-        link = await plain_link(scripted_server(answers(*[b"$600\r\n" + b"x" * 600 + b"\r\n"] * 3)), max_reply_bytes=1000)
+        link = await plain_link(scripted_server(answers(*[b"$600\r\n" + b"x" * 600 + b"\r\n"] * 3)), limits=ReplyLimits(1000))
         for _ in range(3):
             assert await replies_of(link, PING) == [b"x" * 600]
         link.close()

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from exporter.connection import Dialer, Link, Reply
+from exporter.connection import Dialer, Link
 from exporter.errors import ReplyError, ResetError, TargetError
 from exporter.model import Command, Target
 from exporter.nodes import Nodes, parse_node
+from exporter.replies import Reply
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
 from tests.stock import until
 

@@ -1,0 +1,165 @@
+"""Replies of one exchange: their bytes are bounded first, and then read by hiredis.
+
+A reply that is larger than the limits is walked over and stands among the others as an error: so it costs the collector that asked
+for it, and no other. What cannot be walked over within `total_max` bytes, and what is no RESP2, ends the exchange at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from exporter import fastparse
+from exporter.errors import TOO_LARGE, ReplyError
+
+#: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
+Reply = Any
+
+#: the largest INFO on record has 0.1 MB; a CLIENT LIST takes some 350 bytes a client
+MAX_REPLY_BYTES = 16 << 20
+#: the largest list on record has 9,000 elements, those of its lists included
+MAX_REPLY_ELEMENTS = 100_000
+#: all replies of an exchange together may have as many bytes as so many of the largest
+REPLIES_IN_ALL = 4
+
+_INCOMPLETE = object()
+
+#: readers of exchanges that ended well, for the next ones: of a fleet that is polled in a burst a few serve all, and stay warm
+READERS_MAX = 64
+#: a reader keeps the memory of what it has read, until it reads again
+READER_BYTES_MAX = 256 * 1024
+_idle_readers: list[ReplyReader] = []
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyLimits:
+    """What one reply may have."""
+
+    bytes_max: int = MAX_REPLY_BYTES
+    elements_max: int = MAX_REPLY_ELEMENTS
+
+    @property
+    def total_max(self) -> int:
+        """Bytes of all replies of an exchange."""
+        return REPLIES_IN_ALL * self.bytes_max
+
+
+DEFAULT_LIMITS = ReplyLimits()
+
+
+class NotRespError(Exception):
+    """What came is no RESP2. The text says why."""
+
+
+class TooMuchError(Exception):
+    """What comes is too large even to be passed over. The text says why."""
+
+
+class ReplyReader:
+    """`replies` are those read so far, and `received` the bytes; `spare` says whether more came than was awaited."""
+
+    __slots__ = ("_count", "_frames", "_limits", "_reader", "received", "replies", "spare")
+
+    def __init__(self) -> None:
+        self._frames = fastparse.Frames()
+        self._reader = _new_reader()
+        self._limits = DEFAULT_LIMITS
+        self.expect(1, self._limits)
+
+    def expect(self, count: int, limits: ReplyLimits) -> None:
+        """Begin anew, with `count` > 0 replies."""
+        self.replies: list[Reply] = []
+        self.received = 0
+        self.spare = False
+        self._count = count
+        self._limits = limits
+        self._frames.expect(count, limits.bytes_max, limits.elements_max, limits.total_max)
+
+    def take(self, data: bytes) -> bool:
+        """Read on. Whether all replies are there. Raises NotRespError or TooMuchError; there is nothing to be read after that."""
+        frames = self._frames
+        self.received += len(data)
+        code = frames.scan(data)
+        if code > fastparse.DONE:
+            return self._pass_over(data, code)
+        if frames.skipping:
+            return False
+        if frames.at < len(data):
+            self.spare = True
+            data = data[: frames.at]
+        self._feed(data)
+        return code == fastparse.DONE
+
+    def _pass_over(self, data: bytes, code: int) -> bool:
+        """The same where a reply is too large, or is none."""
+        frames = self._frames
+        begin = 0  # what stands before it was fed, or is to be passed over
+        while True:
+            if code == fastparse.BROKEN:
+                raise NotRespError(frames.why)
+            if code == fastparse.HOPELESS:
+                raise TooMuchError(self._describe(frames.why))
+            if code == fastparse.TOO_LARGE:
+                self._feed(data[begin : frames.kept])
+                self._reader = _new_reader()  # the old one holds what came of it
+            elif code == fastparse.SKIPPED:
+                self.replies.append(ReplyError(f"{TOO_LARGE} {self._describe(frames.why)}"))
+                begin = frames.at
+                if len(self.replies) == self._count:
+                    self.spare = begin < len(data)
+                    return True
+            else:
+                if not frames.skipping:
+                    self._feed(data[begin : frames.at])
+                    self.spare = frames.at < len(data)
+                return code == fastparse.DONE
+            code = frames.scan(data, frames.at)
+
+    def _feed(self, data: bytes) -> None:
+        reader, replies = self._reader, self.replies
+        try:
+            reader.feed(data)
+            while len(replies) < self._count:
+                reply = reader.gets()
+                if reply is _INCOMPLETE:
+                    return
+                replies.append(reply)
+        except hiredis.ProtocolError as error:  # the walk lets nothing through that hiredis refuses
+            raise NotRespError(str(error)) from None
+        except MemoryError:
+            raise TooMuchError("there is no memory for the replies") from None
+
+    def _describe(self, why: str) -> str:
+        limits = self._limits
+        return (
+            f"{why}: at most {limits.bytes_max:,} bytes and {limits.elements_max:,} elements a reply"
+            f" (--reply.max-bytes, --reply.max-elements), {limits.total_max:,} bytes in all"
+        )
+
+
+def borrow_reader(count: int, limits: ReplyLimits) -> ReplyReader:
+    """A reader for `count` > 0 replies: one that was given back, or a new one."""
+    reader = _idle_readers.pop() if _idle_readers else ReplyReader()
+    reader.expect(count, limits)
+    return reader
+
+
+def give_back(reader: ReplyReader) -> None:
+    """Only after `take` gave True. Nothing is kept of its replies, nor the memory of large ones."""
+    reader.replies = []
+    if len(_idle_readers) < READERS_MAX and reader.received <= READER_BYTES_MAX:
+        _idle_readers.append(reader)
+
+
+def read_unasked(data: bytes) -> Sequence[Reply]:
+    """The first reply in `data`, if it is there whole. Raises as `ReplyReader.take`."""
+    reader = ReplyReader()
+    reader.take(data)
+    return reader.replies
+
+
+def _new_reader() -> hiredis.Reader:
+    return hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)

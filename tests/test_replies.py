@@ -1,0 +1,90 @@
+"""Reading the replies of an exchange from the bytes as they come."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter import replies
+from exporter.errors import ReplyError, TooLargeError
+from exporter.replies import NotRespError, ReplyLimits, ReplyReader, TooMuchError, borrow_reader, give_back, read_unasked
+
+LIMITS = ReplyLimits(bytes_max=120, elements_max=5)
+BULK = b"$150\r\n" + b"x" * 150 + b"\r\n"
+LIST = b"*3\r\n*2\r\n:1\r\n:2\r\n$3\r\nabc\r\n:3\r\n"
+LONG_LIST = b"*6\r\n" + b"*0\r\n" * 6
+
+
+def reader(count: int, limits: ReplyLimits = LIMITS) -> ReplyReader:
+    made = ReplyReader()
+    made.expect(count, limits)
+    return made
+
+
+def shown(made: ReplyReader) -> list[object]:
+    return [type(each.as_target_error()) if isinstance(each, ReplyError) else each for each in made.replies]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("large", [BULK, LONG_LIST, b"*2\r\n:1\r\n" + BULK, b"*2\r\n*1\r\n" + BULK + LIST])
+def test_one_that_is_too_large_is_an_error_among_the_others_in_whatever_pieces_it_comes(size: int, large: bytes) -> None:
+    data = b"+a\r\n" + large + LIST + large
+    made = reader(4)
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    assert [made.take(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert shown(made) == [b"a", TooLargeError, [[1, 2], b"abc", 3], TooLargeError]
+    assert not made.spare
+    assert made.received == len(data)
+
+
+@pytest.mark.parametrize("last", [b":1\r\n", BULK])
+def test_more_than_was_awaited_is_told(last: bytes) -> None:
+    made = reader(2)
+    assert made.take(b":0\r\n" + last + b"+more\r\n")
+    assert made.spare
+    assert len(made.replies) == 2
+
+
+def test_what_cannot_be_passed_over_ends_it_at_once() -> None:
+    with pytest.raises(TooMuchError, match="too many bytes"):
+        reader(1).take(b"$481\r\n")
+    with pytest.raises(TooMuchError, match="too many elements"):
+        reader(1).take(b"*200\r\n")
+    with pytest.raises(NotRespError, match="unknown type"):
+        reader(1).take(b"%1\r\n")
+
+
+def test_one_that_is_too_large_is_held_by_nobody() -> None:
+    """Its bytes are neither kept nor made into anything while they come."""
+    made = reader(1, ReplyLimits(bytes_max=1 << 20))
+    assert not made.take(b"$4000000\r\n")
+    for _ in range(39):
+        assert not made.take(b"x" * 100_000)
+        assert made._reader.len() == 0
+    assert made.take(b"x" * 100_000 + b"\r\n")
+
+
+def test_readers_are_borrowed_again_without_what_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "_idle_readers", [])
+    first = borrow_reader(1, LIMITS)
+    assert first.take(b"+a\r\n")
+    give_back(first)
+    again = borrow_reader(2, ReplyLimits())
+    assert again is first
+    assert again.take(BULK + b"+b\r\n")
+    assert again.replies == [b"x" * 150, b"b"]
+
+
+def test_a_reader_of_much_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "_idle_readers", [])
+    made = borrow_reader(1, ReplyLimits())
+    size = replies.READER_BYTES_MAX
+    assert made.take(b"$%d\r\n%b\r\n" % (size, b"x" * size))
+    give_back(made)
+    assert replies._idle_readers == []
+
+
+def test_what_comes_unasked_is_read_within_the_same_limits() -> None:
+    assert read_unasked(b"+HELLO\r\n") == [b"HELLO"]
+    assert read_unasked(b"+HEL") == []
+    with pytest.raises(TooMuchError):
+        read_unasked(b"*2800000000\r\n")
