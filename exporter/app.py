@@ -37,6 +37,7 @@ from exporter.targets import load_targets
 from exporter.vitals import FAMILIES as VITALS
 from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
+from exporter.watchdog import Watchdog
 from exporter.web.auth import BasicAuth
 from exporter.web.routes import Settings, Web
 from exporter.web.tls import ServerContext, ServerTls
@@ -321,6 +322,8 @@ def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]
 
 async def serve(options: Options, targets: Sequence[Target]) -> None:
     """Run until SIGTERM or SIGINT."""
+    watchdog = Watchdog(logs.formatter(options.log.format))
+    watchdog.start()
     app = App(options, targets)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -331,6 +334,7 @@ async def serve(options: Options, targets: Sequence[Target]) -> None:
     log.info("stopping")
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(app.stop(), 2 * DRAIN_S)
+    watchdog.stop()
 
 
 def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:

@@ -74,7 +74,7 @@ def set_up(level: str, form: str, descriptor: int | None = None) -> None:
     global _handler
     if descriptor is None:
         descriptor = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2
-    handler = _handler = LineHandler(descriptor, JsonFormatter() if form == "json" else TextFormatter())
+    handler = _handler = LineHandler(descriptor, formatter(form))
     handler.setLevel(LEVELS.get(level.upper(), logging.INFO))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -85,6 +85,11 @@ def set_up(level: str, form: str, descriptor: int | None = None) -> None:
     sys.excepthook = _note_exception
     threading.excepthook = _note_thread
     sys.unraisablehook = _note_unraisable
+
+
+def formatter(form: str) -> logging.Formatter:
+    """Makes the lines of a form, `txt` or `json`."""
+    return JsonFormatter() if form == "json" else TextFormatter()
 
 
 def dropped() -> int:

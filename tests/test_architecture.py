@@ -26,7 +26,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_frames", "_slowframes", "_text"),
     ("_clients", "_latency", "_pages", "texts"),
-    ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process"),
+    ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process", "watchdog"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "options", "pace", "store", "targets"),
     ("keyspace", "logs", "replies"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),

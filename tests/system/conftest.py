@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,14 +19,25 @@ from tests.servers import free_port, wait_until
 
 
 class Exporter:
-    """`redis_exporter` on a free port of loopback, with one second between polls."""
+    """`redis_exporter` on a free port of loopback, with one second between polls.
 
-    def __init__(self, log: Path, *flags: str, environ: dict[str, str] | None = None) -> None:
+    `credentials` are a user and password that its own requests send; `module` runs it in another way, see `tests.metered`.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *flags: str,
+        environ: dict[str, str] | None = None,
+        credentials: tuple[str, str] | None = None,
+        module: Sequence[str] = ("exporter",),
+    ) -> None:
+        self._headers = {"Authorization": "Basic " + b64encode(":".join(credentials).encode()).decode()} if credentials else {}
         self.port = free_port()
         self.log = log
         self._out = log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{self.port}", "--poll.interval=1s", *flags],
+            [sys.executable, "-m", *module, f"--web.listen-address=127.0.0.1:{self.port}", "--poll.interval=1s", *flags],
             env={**os.environ, **(environ or {})},
             stderr=self._out,
         )
@@ -36,8 +49,9 @@ class Exporter:
         except OSError:
             return False
 
-    def get(self, path: str = "/metrics") -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+    def get(self, path: str = "/metrics", timeout_s: float = 10) -> str:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=self._headers)
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:
             return str(response.read().decode())
 
     def values(self, name: str, **labels: str) -> dict[str, float]:
@@ -61,8 +75,8 @@ class Exporter:
 def exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
     with ExitStack() as cleanup:
 
-        def start(*flags: str, environ: dict[str, str] | None = None) -> Exporter:
-            started = Exporter(tmp_path / "exporter.log", *flags, environ=environ)
+        def start(*flags: str, **settings: Any) -> Exporter:
+            started = Exporter(tmp_path / "exporter.log", *flags, **settings)
             cleanup.callback(started.stop)
             return started
 

@@ -1,0 +1,91 @@
+"""A thread that sees when the event loop does not turn, and writes down where it is held.
+
+A loop that is held polls nobody and answers nobody, `/-/healthy` included, so a supervisor can restart the process. The log
+cannot say why: logging may be part of what is held. So the thread writes to the file descriptor itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+LIMIT_S = 10.0
+#: beats of the loop, and looks of the thread, within the limit
+BEATS = 10
+#: frames of the stack that are shown, the innermost first
+FRAMES_MAX = 40
+#: path of a module inside a package or a library: what stands before it depends on the machine
+_PARTS = 2
+
+
+class Watchdog:
+    """Writes one line when the loop has not turned for `limit_s`, and nothing more until it has turned again.
+
+    `write` gets the finished line as bytes, with its line end. It is called in the watchdog's thread, which holds no lock.
+    """
+
+    def __init__(self, formatter: logging.Formatter, write: Callable[[bytes], object] | None = None, limit_s: float = LIMIT_S) -> None:
+        self._formatter = formatter
+        self._write = write or _write_to_stderr
+        self._limit_s = limit_s
+        self._turned_at = 0.0
+        self._turns = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Watch the running loop of the calling thread."""
+        self._beat()
+        watched = threading.get_ident()
+        self._thread = threading.Thread(target=self._look, args=(watched,), name="watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no longer. It waits for nothing: the thread may be held by a full pipe."""
+        self._stopping.set()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _beat(self) -> None:
+        self._turned_at = time.monotonic()
+        self._turns += 1
+        self._timer = asyncio.get_running_loop().call_later(self._limit_s / BEATS, self._beat)
+
+    def _look(self, watched: int) -> None:
+        reported = 0  # the turn after which the loop was last found held
+        while not self._stopping.wait(self._limit_s / BEATS):
+            turns, late_s = self._turns, time.monotonic() - self._turned_at
+            if late_s > self._limit_s and turns != reported:
+                reported = turns
+                self._report(watched, late_s)
+
+    def _report(self, watched: int, late_s: float) -> None:
+        frame = sys._current_frames().get(watched)
+        stack = " < ".join(places(frame)) or "unknown"
+        message = f"the event loop has not turned for {late_s:.1f} s: nobody is polled or answered; it is held at {stack}"
+        record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
+        self._write(self._formatter.format(record).encode("utf-8", "backslashreplace") + b"\n")
+
+
+def places(frame: FrameType | None) -> Iterator[str]:
+    """Where a thread is, from the innermost frame outwards: file, line and function. Names of the code only, never values."""
+    for _ in range(FRAMES_MAX):
+        if frame is None:
+            return
+        code = frame.f_code
+        yield f"{'/'.join(code.co_filename.split('/')[-_PARTS:])}:{frame.f_lineno} {code.co_qualname}"
+        frame = frame.f_back
+
+
+def _write_to_stderr(line: bytes) -> None:
+    try:
+        os.write(2, line)
+    except OSError:
+        pass  # stderr was closed: there is nobody to tell

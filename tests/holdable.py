@@ -1,0 +1,34 @@
+"""`python -m tests.holdable FLAGS…` runs the exporter with an event loop that SIGUSR1 holds for `HELD_S`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from exporter import app, cli
+from exporter.model import Target
+from exporter.options import Options
+
+HELD_S = 12.0
+
+
+def hold() -> None:
+    time.sleep(HELD_S)
+
+
+def main() -> int:
+    serve = app.serve
+
+    async def holdable(options: Options, targets: Sequence[Target]) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, hold)
+        await serve(options, targets)
+
+    app.serve = holdable
+    return cli.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

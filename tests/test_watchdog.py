@@ -1,0 +1,122 @@
+"""A loop that is held is reported once, with the place that holds it and without a value."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from exporter.logs import JsonFormatter, TextFormatter
+from exporter.watchdog import FRAMES_MAX, Watchdog, places
+from tests.servers import wait_until
+
+LIMIT_S = 0.2
+
+
+def hold_the_loop(seconds: float, password: str = "planted-secret") -> None:
+    """Blocks as a mistake would: `password` is a value that must not be shown."""
+    time.sleep(seconds)
+
+
+@pytest.fixture
+async def watched() -> AsyncIterator[tuple[Watchdog, list[bytes]]]:
+    lines: list[bytes] = []
+    watchdog = Watchdog(TextFormatter(), lines.append, LIMIT_S)
+    watchdog.start()
+    yield watchdog, lines
+    watchdog.stop()
+
+
+async def test_a_loop_that_turns_is_not_reported(watched: tuple[Watchdog, list[bytes]]) -> None:
+    await asyncio.sleep(3 * LIMIT_S)
+    assert watched[1] == []
+
+
+async def test_a_held_loop_is_reported_once_with_the_function_that_holds_it(watched: tuple[Watchdog, list[bytes]]) -> None:
+    _, lines = watched
+    hold_the_loop(4 * LIMIT_S)
+    [line] = lines
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert b" error " in line
+    assert b"tests/test_watchdog.py:" in line
+    assert b" hold_the_loop < " in line
+    assert b"planted-secret" not in line
+
+
+async def test_each_time_the_loop_is_held_is_reported(watched: tuple[Watchdog, list[bytes]]) -> None:
+    _, lines = watched
+    for number in (1, 2):
+        hold_the_loop(2 * LIMIT_S)
+        assert len(lines) == number
+        await asyncio.sleep(LIMIT_S)
+
+
+async def test_its_thread_ends_when_it_is_stopped(watched: tuple[Watchdog, list[bytes]]) -> None:
+    watched[0].stop()
+    await asyncio.to_thread(wait_until, lambda: not is_running("watchdog"), "the thread ends")
+
+
+async def test_the_line_has_the_form_of_the_log() -> None:
+    lines: list[bytes] = []
+    watchdog = Watchdog(JsonFormatter(), lines.append, LIMIT_S)
+    watchdog.start()
+    hold_the_loop(2 * LIMIT_S)
+    watchdog.stop()
+    [line] = lines
+    assert "hold_the_loop" in json.loads(line)["msg"]
+
+
+async def test_without_a_writer_it_writes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    watchdog = Watchdog(TextFormatter(), limit_s=LIMIT_S)
+    watchdog.start()
+    hold_the_loop(2 * LIMIT_S)
+    watchdog.stop()
+    assert "hold_the_loop" in capfd.readouterr().err
+
+
+async def test_a_pipe_that_nobody_reads_holds_its_own_thread_only() -> None:
+    reader, writer = os.pipe()
+    fill(writer)
+
+    def write(line: bytes) -> None:
+        with suppress(BrokenPipeError):
+            os.write(writer, line)
+
+    watchdog = Watchdog(TextFormatter(), write, LIMIT_S)
+    watchdog.start()
+    hold_the_loop(2 * LIMIT_S)
+    began = time.monotonic()
+    watchdog.stop()
+    await asyncio.sleep(0)
+    assert time.monotonic() - began < LIMIT_S
+    assert is_running("watchdog")  # it waits for the pipe
+    os.close(reader)
+    await asyncio.to_thread(wait_until, lambda: not is_running("watchdog"), "the thread ends")
+    os.close(writer)
+
+
+def fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x")
+    os.set_blocking(pipe, True)
+
+
+def is_running(name: str) -> bool:
+    return name in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_deep_stack_is_cut() -> None:
+    def descend(depth: int) -> list[str]:
+        return descend(depth - 1) if depth else list(places(sys._getframe()))
+
+    assert len(descend(2 * FRAMES_MAX)) == FRAMES_MAX
