@@ -88,5 +88,5 @@ def scrape(port: int, path: str = "/metrics") -> bytes:
 def total(page: bytes, name: str, label: str = "") -> float:
     """The sum over all series of one family, those that hold `label` (`lane="fast"`, say)."""
     prefix = name.encode()
-    lines = (line for line in page.splitlines() if line.startswith((prefix + b"{", prefix + b" ")) and label.encode() in line)
+    lines = (line for line in page.split(b"\n") if line.startswith((prefix + b"{", prefix + b" ")) and label.encode() in line)
     return sum(float(line.rsplit(b" ", 1)[1]) for line in lines)

@@ -94,4 +94,4 @@ def scraping(port: int, paths: Sequence[str], interval_s: float, spread: bool = 
 
 
 def series(page: bytes) -> int:
-    return sum(1 for line in page.splitlines() if line and not line.startswith(b"#"))
+    return sum(1 for line in page.split(b"\n") if line and not line.startswith(b"#"))

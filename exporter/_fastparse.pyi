@@ -127,6 +127,15 @@ def escape(value: bytes, limit: int = 1024) -> bytes:
 def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
     """The same samples without the target's labels."""
 
+def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
+    """The heads (name and labels) of all samples, and how many samples each family has."""
+
+def sift(
+    samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int
+) -> tuple[bytes, bytes, int]:
+    """The samples whose heads are in `heads`, and newcomers while `heads` are fewer than `room` and the family's count is less than
+    `per_family`: those are put into both. Samples, offsets, and how many samples those are."""
+
 def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
     """The same samples, each with the time `at_ms` (Unix time in milliseconds)."""
 

@@ -34,7 +34,7 @@ import struct
 from exporter._clients import client_rows, tally_clients
 from exporter._frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
 from exporter._latency import histogram_rows
-from exporter._pages import Assembler, ages, stamp, unlabel
+from exporter._pages import Assembler, ages, heads_of, sift, stamp, unlabel
 
 ENGINE = "compiled"
 FIELD, RECORD, OPEN = 0, 1, 2

@@ -1,4 +1,4 @@
-"""Pages out of blocks: assembling, taking labels off again, times and ages."""
+"""Pages out of blocks: assembling, taking labels off again, keeping some of the samples, times and ages."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree
@@ -222,6 +222,82 @@ cdef int strip_lines(Buffer *out, const char *p, size_t n, const char *opening, 
                 return -1
         p = stop
     return 0
+
+cdef const char *head_end(const char *p, const char *end) noexcept nogil:
+    """Where the name and labels of a sample end: behind the last brace with a blank behind it, or before the first blank."""
+    cdef const char *q = end - 2
+    while q >= p:
+        if q[0] == 125 and q[1] == 32:
+            return q + 1
+        q -= 1
+    q = <const char *>memchr(p, 32, end - p)
+    return end if q == NULL else q
+
+def heads_of(bytes samples not None, bytes offsets not None):
+    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
+    cdef const char *p = PyBytes_AS_STRING(samples)
+    cdef const char *stop
+    cdef const char *last
+    cdef int f
+    check_offsets(samples, offsets)
+    heads = set()
+    counts = []
+    for f in range(PyBytes_GET_SIZE(offsets) // 4 - 1):
+        last = PyBytes_AS_STRING(samples) + numbers[f + 1]
+        counted = 0
+        while p < last:
+            stop = <const char *>memchr(p, 10, last - p)
+            stop = last if stop == NULL else stop
+            heads.add(PyBytes_FromStringAndSize(p, head_end(p, stop) - p))
+            counted += 1
+            p = stop + 1
+        p = last
+        counts.append(counted)
+    return heads, counts
+
+def sift(bytes samples not None, bytes offsets not None, set heads not None, list counts not None, Py_ssize_t room, Py_ssize_t per_family):
+    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
+    cdef const char *p = PyBytes_AS_STRING(samples)
+    cdef const char *stop
+    cdef const char *last
+    cdef const char *from_ = p        # where what is kept and not yet copied begins
+    cdef bytes ends, head
+    cdef int32_t *end
+    cdef Py_ssize_t series = 0, members
+    cdef int f, n
+    cdef Buffer out
+    check_offsets(samples, offsets)
+    n = PyBytes_GET_SIZE(offsets) // 4
+    ends = PyBytes_FromStringAndSize(NULL, n * 4)
+    end = <int32_t *>PyBytes_AS_STRING(ends)
+    end[0] = 0
+    memset(&out, 0, sizeof(Buffer))
+    try:
+        for f in range(n - 1):
+            last = PyBytes_AS_STRING(samples) + numbers[f + 1]
+            members = counts[f]
+            while p < last:
+                stop = <const char *>memchr(p, 10, last - p)
+                stop = last if stop == NULL else stop + 1
+                head = PyBytes_FromStringAndSize(p, head_end(p, stop - 1 if stop[-1] == 10 else stop) - p)
+                if head not in heads:
+                    if len(heads) >= room or members >= per_family:
+                        if append(&out, from_, p - from_) < 0:
+                            raise MemoryError
+                        from_ = p = stop
+                        continue
+                    heads.add(head)
+                    members += 1
+                series += 1
+                p = stop
+            counts[f] = members
+            if append(&out, from_, p - from_) < 0:
+                raise MemoryError
+            from_ = p
+            end[f + 1] = <int32_t>out.n
+        return PyBytes_FromStringAndSize(out.p, out.n), ends, series
+    finally:
+        release(&out)
 
 def stamp(bytes samples not None, bytes offsets not None, int64_t at_ms):
     cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)

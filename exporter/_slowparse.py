@@ -538,7 +538,7 @@ def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, byte
     for family, (begin, end) in enumerate(itertools.pairwise(numbers)):
         head = b"{" + labels.special.get(family, labels.text)
         lines = []
-        for line in samples[begin:end].splitlines(keepends=True) if len(head) > 1 else [samples[begin:end]]:
+        for line in _lines(samples[begin:end]) if len(head) > 1 else [samples[begin:end]]:
             name, brace, rest = line.partition(head)
             if not brace or b"{" in name:
                 lines.append(line)
@@ -551,6 +551,47 @@ def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, byte
     for text in texts:
         ends.append(ends[-1] + len(text))
     return b"".join(texts), struct.pack(f"={len(ends)}i", *ends)
+
+
+def _lines(text: bytes) -> Iterator[bytes]:
+    """With their ends. A line ends at LF alone: a label's value may hold whatever else breaks lines elsewhere."""
+    begin = 0
+    while begin < len(text):
+        end = text.find(b"\n", begin) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
+
+
+def _head(line: bytes) -> bytes:
+    """Name and labels of a sample: a brace and a blank stand before its value, or the first blank."""
+    brace = line.rfind(b"} ")
+    return line[: brace + 1] if brace >= 0 else line.removesuffix(b"\n").partition(b" ")[0]
+
+
+def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
+    families = [[_head(line) for line in _lines(samples[begin:end])] for begin, end in itertools.pairwise(_offsets(samples, offsets))]
+    return set(itertools.chain.from_iterable(families)), [len(heads) for heads in families]
+
+
+def sift(samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int) -> tuple[bytes, bytes, int]:
+    texts = []
+    series = 0
+    for number, (begin, end) in enumerate(itertools.pairwise(_offsets(samples, offsets))):
+        kept = []
+        for line in _lines(samples[begin:end]):
+            head = _head(line)
+            if head not in heads:
+                if len(heads) >= room or counts[number] >= per_family:
+                    continue
+                heads.add(head)
+                counts[number] += 1
+            kept.append(line)
+        series += len(kept)
+        texts.append(b"".join(kept))
+    ends = [0]
+    for text in texts:
+        ends.append(ends[-1] + len(text))
+    return b"".join(texts), struct.pack(f"={len(ends)}i", *ends), series
 
 
 def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:

@@ -6,10 +6,11 @@ So no series comes and goes with others that do. Nothing is remembered of a targ
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from exporter import fastparse
 
 #: samples, offsets and number of series, as of a block
 Rendered = tuple[bytes, bytes, int]
@@ -20,7 +21,7 @@ class _Admitted:
     """Of one part: the heads (name and labels) of the series that are in, and how many those are by family."""
 
     heads: set[bytes] = field(default_factory=set)
-    families: Counter[int] = field(default_factory=Counter)
+    families: list[int] = field(default_factory=list)
 
 
 class Caps:
@@ -51,9 +52,11 @@ class Caps:
         room = self._per_target - self.series + had
         admitted = self._admitted.get(part)
         if admitted is None and (series > room or (series > self._per_family and self._has_large_family(samples, offsets))):
-            admitted = self._admitted[part] = _admitted_of(before)
+            admitted = self._admitted[part] = _Admitted() if before is None else _Admitted(*fastparse.heads_of(*before))
         if admitted is not None:
-            block = self._sift(admitted, samples, offsets, room)
+            families = admitted.families
+            families.extend([0] * (len(offsets) // 4 - 1 - len(families)))
+            block = fastparse.sift(samples, offsets, admitted.heads, families, room, self._per_family)
             self._refused[part] = series - block[2]
         self._series[part] = block[2]
         self.series += block[2] - had
@@ -61,43 +64,6 @@ class Caps:
 
     def _has_large_family(self, samples: bytes, offsets: bytes) -> bool:
         return any(samples.count(b"\n", begin, end) > self._per_family for begin, end in _families(offsets))
-
-    def _sift(self, admitted: _Admitted, samples: bytes, offsets: bytes, room: int) -> Rendered:
-        texts = []
-        series = 0
-        for number, (begin, end) in enumerate(_families(offsets)):
-            kept = []
-            for line in samples[begin:end].splitlines(keepends=True):
-                head = head_of(line)
-                if head not in admitted.heads:
-                    if len(admitted.heads) >= room or admitted.families[number] >= self._per_family:
-                        continue
-                    admitted.heads.add(head)
-                    admitted.families[number] += 1
-                kept.append(line)
-            series += len(kept)
-            texts.append(b"".join(kept))
-        ends = [0]
-        for text in texts:
-            ends.append(ends[-1] + len(text))
-        return b"".join(texts), struct.pack(f"={len(ends)}i", *ends), series
-
-
-def head_of(line: bytes) -> bytes:
-    """Name and labels of a sample: a brace and a blank stand before its value, or the first blank."""
-    brace = line.rfind(b"} ")
-    return line[: brace + 1] if brace >= 0 else line.partition(b" ")[0]
-
-
-def _admitted_of(before: tuple[bytes, bytes] | None) -> _Admitted:
-    admitted = _Admitted()
-    if before is not None:
-        samples, offsets = before
-        for number, (begin, end) in enumerate(_families(offsets)):
-            heads = [head_of(line) for line in samples[begin:end].splitlines()]
-            admitted.heads.update(heads)
-            admitted.families[number] = len(heads)
-    return admitted
 
 
 def _families(offsets: bytes) -> Iterator[tuple[int, int]]:

@@ -297,9 +297,9 @@ def _only(text: bytes, names: frozenset[str]) -> bytes:
     """The families of `names` from a small page."""
     kept: list[bytes] = []
     showing = False
-    for line in text.splitlines(keepends=True):
+    for line in text.removesuffix(b"\n").split(b"\n"):  # other line breaks may be part of a label's value
         if line.startswith(b"# HELP "):
             showing = line.split(b" ", 3)[2].decode() in names
         if showing:
-            kept.append(line)
+            kept.append(line + b"\n")
     return b"".join(kept)

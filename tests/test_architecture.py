@@ -26,9 +26,9 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_frames", "_slowframes", "_text"),
     ("_clients", "_latency", "_pages", "texts"),
-    ("_fastparse", "_slowparse", "cadence", "caps", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process", "watchdog"),
+    ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process", "watchdog"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "options", "pace", "store", "targets"),
-    ("keyspace", "logs", "replies"),
+    ("caps", "keyspace", "logs", "replies"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),
     ("registry",),

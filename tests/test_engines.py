@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import random
 import struct
@@ -427,6 +428,26 @@ def test_samples_are_stamped_alike(pair: Pair, text: bytes) -> None:
     stamped, offsets = fast.stamp(block.samples, block.offsets, 1_700_000_000_123)
     assert (stamped, offsets) == slow.stamp(block.samples, block.offsets, 1_700_000_000_123)
     assert stamped.count(b" 1700000000123\n") == block.series
+
+
+SAMPLES = [b'a{x="1"} 1\n', b'a{x="\r"} 2\n', b'a{x="} 5\xe2\x80\xa8"} 3.5 1795380000250\n', b"a 1\n", b"odd\n", b"b 2\n"]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(SAMPLES), max_size=8), min_size=1, max_size=4),
+    st.sets(st.sampled_from([b'a{x="1"}', b'a{x="\r"}', b"a", b"odd"])),
+    st.integers(0, 9),
+    st.integers(0, 4),
+)
+def test_samples_are_sifted_alike(families: list[list[bytes]], heads: set[bytes], room: int, per_family: int) -> None:
+    samples = b"".join(b"".join(family) for family in families)
+    ends = [0, *itertools.accumulate(sum(map(len, family)) for family in families)]
+    offsets = struct.pack(f"={len(ends)}i", *ends)
+    found = []
+    for engine in (fast, slow):
+        known, counts = set(heads), [1] * len(families)
+        found.append((engine.sift(samples, offsets, known, counts, room, per_family), known, counts, engine.heads_of(samples, offsets)))
+    assert found[0] == found[1]
 
 
 @given(st.lists(st.floats(0, 1e9), max_size=10), st.floats(0, 1e9))

@@ -84,15 +84,15 @@ class ClusterNode:
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:
     """The lines of CLUSTER NODES in their order; those that are none, or name a node again, are left out."""
     nodes: dict[str, ClusterNode] = {}
-    for line in text.splitlines():
-        node = _parse_line(line)
+    for line in text.split("\n"):
+        node = _parse_line(line.removesuffix("\r"))
         if node is not None:
             nodes.setdefault(node.id, node)
     return tuple(nodes.values())
 
 
 def _parse_line(line: str) -> ClusterNode | None:
-    words = line.split()
+    words = [word for word in line.split(" ") if word]
     if len(words) < 8:
         return None
     node_id, address, flags, master_id, *numbers, link = words[:8]

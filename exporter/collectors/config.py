@@ -164,7 +164,7 @@ def _amount(text: bytes) -> int | None:
 
 def _add_limits(text: bytes, out: Out) -> None:
     """`normal 0 0 0 replica 256mb 64mb 60 …`: class, hard limit, soft limit, seconds."""
-    words = text.split()
+    words = [word for word in text.split(b" ") if word]
     classes = {words[at]: [_amount(word) for word in words[at + 1 : at + 4]] for at in range(0, len(words) - 3, 4)}
     for name, (hard, soft, seconds) in classes.items():
         if hard is None or soft is None or seconds is None:

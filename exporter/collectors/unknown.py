@@ -57,8 +57,8 @@ class UnknownInfoCollector(Collector):
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         found = 0
-        for line in text.splitlines() if isinstance(text, bytes) else ():
-            key, colon, value = line.partition(b":")
+        for line in text.split(b"\n") if isinstance(text, bytes) else ():
+            key, colon, value = line.removesuffix(b"\r").partition(b":")
             if colon and _NUMBER.match(value) and not line.startswith(b"#") and not self._is_known(key):
                 found += 1
                 name = _ODD.sub("_", key.decode("utf-8", "replace"))
