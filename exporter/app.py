@@ -34,6 +34,7 @@ from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
 from exporter.store import Store
 from exporter.targets import load_targets
+from exporter.turns import Turns
 from exporter.vitals import FAMILIES as VITALS
 from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
@@ -98,7 +99,8 @@ class App:
         self._lanes = lanes(options.poll)
         self._paces: dict[float | None, Pace] = {}  # by a target's own interval
         self._dialer = self._make_dialer()
-        self._passwords = PasswordFile(options.redis.password_file) if options.redis.password_file else None
+        self._passwords = PasswordFile(options.redis.password_file, options.files) if options.redis.password_file else None
+        self._reloads = Turns(self._reload)
         self._auth = self._make_auth()
         self._tls = self._make_tls()
         self._runner: web.AppRunner | None = None
@@ -112,7 +114,7 @@ class App:
     def _make_tls(self) -> ServerContext | None:
         given = self._options.web
         files = (given.tls_server_cert_file, given.tls_server_key_file, given.tls_server_ca_cert_file)
-        return ServerContext(ServerTls(*files, given.tls_server_min_version)) if given.tls_server_cert_file else None
+        return ServerContext(ServerTls(*files, given.tls_server_min_version, self._options.files)) if given.tls_server_cert_file else None
 
     def _make_dialer(self) -> Dialer:
         redis = self._options.redis
@@ -125,6 +127,7 @@ class App:
                 key_file=redis.tls_client_key_file,
                 server_name=redis.tls_server_name,
                 skip_verification=redis.skip_tls_verification,
+                file_limits=self._options.files,
                 limits=ReplyLimits(self._options.poll.reply_max_bytes, self._options.poll.reply_max_elements),
             )
         )
@@ -211,11 +214,14 @@ class App:
         """What was named with the target comes before the file."""
         return target.password or (self._passwords.find(target) if self._passwords is not None else "")
 
-    def reload(self) -> bool:
-        """Take up the password file anew, and let every target be asked again what it refused. False if there is no such file;
-        ConfigError if it cannot be read: nothing changes then."""
+    async def reload(self) -> bool:
+        """Read the password file again, and let every target be asked again what it refused. False if there is no such file;
+        ConfigError if it cannot be read: nothing changes then. Those who ask while it is read share the next reading."""
+        return await self._reloads.run()
+
+    async def _reload(self) -> bool:
         if self._passwords is not None:
-            self._passwords.read()
+            await self._passwords.read_again()
         for target in self._targets:
             watch = self.fleet.watches.get(target.addr)
             if watch is not None:
@@ -340,14 +346,20 @@ async def serve(options: Options, targets: Sequence[Target]) -> None:
 def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
     """The targets that the options name. ConfigError with every mistake."""
     redis = options.redis
-    return load_targets(
+    targets = load_targets(
         redis.addr,
         addr_given=redis.addr_given,
         user=redis.user,
         password=redis.password,
         file=redis.file,
         environ=environ,
+        limits=options.files,
     )
+    if options.metrics.target_labels == "never" and len(targets) > 1:
+        raise ConfigError(
+            f"--target-labels=never with {len(targets)} targets: all would have the same series; write --target-labels=auto or always"
+        )
+    return targets
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:

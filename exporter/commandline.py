@@ -12,8 +12,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter.errors import ConfigError, UsageError
-from exporter.forms import ADDRESSES, BOOL, FALSE_WORDS, FILE, TEXT, TRUE_WORDS, UnreadableError
+from exporter import files, texts
+from exporter.errors import ConfigError, UsageError, bounded
+from exporter.forms import ADDRESSES, BOOL, FALSE_WORDS, FILE, TEXT, TRUE_WORDS, ScriptFile
 from exporter.options import (
     GROUPS,
     OPTIONS,
@@ -49,13 +50,15 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
             settings[option.flag] = Setting(text, "environment")
     settings.update(_read_flags(argv, problems))
     conflicts: list[str] = []
-    values = {option.flag: _read_value(option, settings[option.flag], problems, conflicts) for option in OPTIONS}
+    values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
+    is_telling = values["help"] or values["version"]
+    values["script"] = () if is_telling else tuple(_read_scripts(values, settings["script"], conflicts))
     options = _group(values, settings)
-    if options.run.help or options.run.version:
+    if is_telling:
         return options
     conflicts.extend(_conflicts(options))
     if problems:
-        raise UsageError("\n".join([*problems, *conflicts]))
+        raise UsageError("\n".join(bounded([*problems, *conflicts])))
     if conflicts:
         raise ConfigError(*conflicts)
     return options
@@ -104,14 +107,33 @@ def _nearest(name: str) -> str:
     return f": did you mean --{near[0]}?" if near else ": --help lists them all"
 
 
-def _read_value(option: Option, setting: Setting, problems: list[str], conflicts: list[str]) -> Any:
+def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
     try:
         return option.form.parse(setting.text)
     except ValueError as error:
-        name = option.variable if setting.source == "environment" else f"--{option.flag}"
-        told = conflicts if isinstance(error, UnreadableError) else problems
-        told.append(f"{name}={textwrap.shorten(setting.text, 80, placeholder='…')}: {error}")
+        problems.append(f"{_place(option, setting)}: {error}")
         return option.form.parse(option.default)
+
+
+def _place(option: Option, setting: Setting) -> str:
+    """Where a value stands, and how it begins."""
+    name = option.variable if setting.source == "environment" else f"--{option.flag}"
+    return f"{name}={textwrap.shorten(setting.text[:1000], 80, placeholder='…')}"
+
+
+def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[str]) -> Iterator[ScriptFile]:
+    """The files of --script. Their names become values of a label, so no two are the same text."""
+    taken: set[str] = set()
+    for name in values["script"]:
+        try:
+            text = files.fetch(name, files.Limits(values["files.max-bytes"], values["files.timeout"]))
+        except files.FileError as error:
+            conflicts.append(f"{_place(_BY_NAME['script'], setting)}: {texts.shorten(name, 200)} cannot be read: {error}")
+            continue
+        shown = texts.valid(name)
+        label = next(each for each in (shown, *(f"{shown} ({number})" for number in range(2, len(taken) + 3))) if each not in taken)
+        taken.add(label)
+        yield ScriptFile(label, text)
 
 
 def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:
@@ -126,6 +148,7 @@ def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Option
         WebOptions(**groups["web"]),
         MetricsOptions(**groups["metrics"]),
         KeysOptions(**groups["keys"]),
+        files.Limits(**groups["files"]),
         LogOptions(**groups["log"]),
         RunOptions(**groups["run"]),
         dict(settings),

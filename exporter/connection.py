@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
+from exporter import files
 from exporter.errors import (
     CancelledPollError,
     ConfigError,
@@ -231,6 +232,7 @@ class DialSettings:
     server_name: str = ""
     skip_verification: bool = False
     limits: ReplyLimits = DEFAULT_LIMITS
+    file_limits: files.Limits = files.DEFAULT
 
 
 class Dialer:
@@ -426,10 +428,14 @@ def tls_context(settings: DialSettings) -> ssl.SSLContext:
         raise ConfigError(f"the TLS client key {settings.key_file} has no certificate beside it: name that too")
     read = settings.ca_file
     try:
+        if settings.ca_file:
+            files.fetch(settings.ca_file, settings.file_limits)
         # Only the given CAs are trusted, not the system's as well.
         context = ssl.create_default_context(cafile=settings.ca_file or None)
         if settings.cert_file:
             read = " and ".join(filter(None, (settings.cert_file, settings.key_file)))
+            for file in filter(None, (settings.cert_file, settings.key_file)):
+                files.fetch(file, settings.file_limits)
             # A password is never asked for on the terminal.
             context.load_cert_chain(settings.cert_file, settings.key_file or None, password=lambda: "")
     except ssl.SSLError as error:
@@ -437,6 +443,8 @@ def tls_context(settings: DialSettings) -> ssl.SSLContext:
         raise ConfigError(f"TLS: {read} cannot be used: {why}") from None
     except OSError as error:
         raise ConfigError(f"TLS: {read} cannot be read: {error.strerror}") from None
+    except files.FileError as error:
+        raise ConfigError(f"TLS: {read} cannot be read: {error}") from None
     if settings.skip_verification:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

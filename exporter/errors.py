@@ -8,12 +8,29 @@ error reply among the replies of a pipeline.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from exporter import texts
+
+#: mistakes that are listed; of the others only their number is said
+PROBLEMS_MAX = 20
+PROBLEM_LENGTH_MAX = 1000
+
 
 class RedpollError(Exception):
     """Root of all errors of this program. Its text is for the reader and holds no secret."""
 
     reason = "internal"
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(texts.valid(each) if isinstance(each, str) else each for each in args))
+
+
+def bounded(problems: Sequence[str]) -> tuple[str, ...]:
+    """The first of them, each of a bounded length, and how many more there are."""
+    listed = tuple(texts.shorten(texts.valid(problem), PROBLEM_LENGTH_MAX) for problem in problems[:PROBLEMS_MAX])
+    return listed if len(problems) <= PROBLEMS_MAX else (*listed, f"… and {len(problems) - PROBLEMS_MAX} more")
 
 
 class UsageError(RedpollError):
@@ -26,8 +43,8 @@ class ConfigError(RedpollError):
     """The configuration is wrong. Holds every mistake found, one line each."""
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = bounded(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class InternalError(RedpollError):

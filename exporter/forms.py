@@ -9,12 +9,17 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 #: shorter polls would only measure themselves
 INTERVAL_MIN_S = 0.1
+#: ten years: what is longer is a slip, and more than a clock can count on
+DURATION_MAX_S = 87_600 * 3600.0
+#: fits what the compiled units count with
+COUNT_MAX = 10**9
+#: no number or duration is written with more signs
+NUMBER_LENGTH_MAX = 100
 #: the paths that are taken; a telemetry path may be none of them, nor begin with `/-/`
 ENDPOINTS = ("/", "/scrape", "/health", "/-/healthy", "/-/ready", "/-/reload")
 
@@ -40,14 +45,16 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a Go duration (`1m30s`, `250ms`, `0`). Raises ValueError."""
+    """Seconds of a Go duration (`1m30s`, `250ms`, `0`), at most `DURATION_MAX_S`. Raises ValueError."""
     if text in ("0", "+0", "-0"):
         return 0.0
-    match = _DURATION.match(text)
+    match = _DURATION.match(text) if len(text) <= NUMBER_LENGTH_MAX else None
     if match is None:
-        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)
+        number = re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", text)
         raise ValueError(f"a duration needs its unit: write {text}s" if number else "write a duration such as 250ms, 15s or 1m30s")
     seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION_PART.findall(match[2]))
+    if seconds > DURATION_MAX_S:
+        raise ValueError(f"the most is {DURATION_MAX_S / 3600:g}h, which is ten years")
     return -seconds if match[1] == "-" else seconds
 
 
@@ -76,14 +83,16 @@ def duration_from(least_s: float) -> Callable[[str], float]:
     return parse
 
 
-def int_from(least: int) -> Callable[[str], int]:
-    """A whole number of at least `least`."""
+def int_from(least: int, most: int = COUNT_MAX) -> Callable[[str], int]:
+    """A whole number from `least` to `most`."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        if len(text) > NUMBER_LENGTH_MAX or not re.fullmatch(r"[+-]?[0-9]+", text):
             raise ValueError("write a whole number")
         if int(text) < least:
             raise ValueError(f"the least is {least}")
+        if int(text) > most:
+            raise ValueError(f"the most is {most}")
         return int(text)
 
     return parse
@@ -128,20 +137,9 @@ class ScriptFile(NamedTuple):
     text: bytes
 
 
-class UnreadableError(ValueError):
-    """A value has the right form, but names a file that cannot be read."""
-
-
-def parse_scripts(text: str) -> tuple[ScriptFile, ...]:
-    """The files of a comma list, read. Raises UnreadableError."""
-    return tuple(ScriptFile(name, _read(name)) for name in dict.fromkeys(parse_list(text)))
-
-
-def _read(name: str) -> bytes:
-    try:
-        return Path(name).read_bytes()
-    except (OSError, ValueError) as error:
-        raise UnreadableError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+def parse_file_names(text: str) -> tuple[str, ...]:
+    """The names of a comma list, each once."""
+    return tuple(dict.fromkeys(parse_list(text)))
 
 
 def parse_number(text: bytes) -> float | None:
@@ -194,6 +192,8 @@ def parse_regex(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise ValueError(f"this is no regular expression: {error}") from None
+    except (OverflowError, RecursionError, MemoryError):
+        raise ValueError("this regular expression is too large: write a shorter one") from None
 
 
 def parse_name_patterns(text: str) -> tuple[str, ...]:
@@ -249,9 +249,10 @@ ADDRESSES = Form("ADDRESS,…", parse_list, empty=True)
 INTERVAL = Form("DURATION", parse_interval)
 LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
 DURATION_OR_ZERO = Form("DURATION", duration_from(0))
-INTEGER = Form("N", int_from(-(10**18)))
+INTEGER = Form("N", int_from(-COUNT_MAX))
 COUNT = Form("N", int_from(1))
-SCRIPTS = Form("FILE,…", parse_scripts, empty=True)
+LARGE_COUNT = Form("N", int_from(1, 10**12))
+FILES = Form("FILE,…", parse_file_names, empty=True)
 KEYS = Form("[DB=]KEY,…", parse_keys, empty=True)
 LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
 NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)

@@ -11,20 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from exporter.files import Limits
 from exporter.forms import (
     ADDRESSES,
     BOOL,
     COUNT,
     DURATION_OR_ZERO,
     FILE,
+    FILES,
     INTEGER,
     INTERVAL,
     KEYS,
     LANE_INTERVAL,
+    LARGE_COUNT,
     LUA_PATTERNS,
     NAME_PATTERNS,
     REGEX,
-    SCRIPTS,
     TEXT,
     Form,
     KeyName,
@@ -68,6 +70,7 @@ GROUPS = {
     "web": "Pages",
     "metrics": "Metrics",
     "keys": "Keys, streams and scripts",
+    "files": "Files",
     "log": "Logging",
     "run": "This command",
 }
@@ -203,10 +206,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("missing-keys", choice("zero", "absent"), "zero", "keys", "missing_keys",
            "What redis_key_size of a single key that is not there is."),
     Option("max-keys-per-pattern", COUNT, "1000", "keys", "max_keys_per_pattern", "Keys of one pattern beyond which no more are exported."),
-    Option("scan.budget-keys", COUNT, "10000000", "keys", "scan_budget_keys", "Keys of one server that one round of SCAN looks at."),
+    Option("scan.budget-keys", LARGE_COUNT, "10000000", "keys", "scan_budget_keys", "Keys of one server that one round of SCAN looks at."),
     Option("scan.budget-time", INTERVAL, "30s", "keys", "scan_budget_time_s", "Time that one round of SCAN of one server takes at most."),
-    Option("script", SCRIPTS, "", "keys", "script", "Lua files whose results are exported.", repeatable=True),
+    Option("script", FILES, "", "keys", "script", "Lua files whose results are exported.", repeatable=True),
     Option("lua-script-read-only", BOOL, "false", "keys", "lua_script_read_only", "Run the scripts with EVAL_RO."),
+    Option("files.max-bytes", COUNT, "8388608", "files", "max_bytes",
+           "Size of a file (targets, passwords, scripts, certificates) beyond which it is refused."),
+    Option("files.timeout", INTERVAL, "10s", "files", "timeout_s", "Longest time that reading a file may take."),
     Option("debug", BOOL, "false", "log", "debug", "Log everything, whatever --log-level says."),
     Option("verbose", BOOL, "false", "log", "verbose", "Log more than usual about each server."),
     Option("log-level", choice("DEBUG", "INFO", "WARN", "WARNING", "ERROR", upper=True, otherwise="INFO"), "INFO", "log", "level",
@@ -367,6 +373,7 @@ class Options:
     web: WebOptions
     metrics: MetricsOptions
     keys: KeysOptions
+    files: Limits
     log: LogOptions
     run: RunOptions
     settings: Mapping[str, Setting] = field(repr=False)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-import yaml
-
+from exporter import files
 from exporter.errors import ConfigError
 from exporter.forms import parse_interval
 from exporter.model import Target
+from exporter.yaml_reader import YamlTextError, read_yaml
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
@@ -148,6 +148,7 @@ def load_targets(
     password: str = "",
     file: str = "",
     environ: Mapping[str, str],
+    limits: files.Limits = files.DEFAULT,
 ) -> list[Target]:
     """All targets that flags and the instances file name, in that order.
 
@@ -160,7 +161,7 @@ def load_targets(
     if addr_given or not file:
         named += _from_flags(addresses, user, password, problems)
     if file:
-        named += _InstancesFile(file, environ, problems).read()
+        named += _InstancesFile(file, environ, problems, limits).read()
     _refuse_duplicates(named, problems)
     if problems:
         raise ConfigError(*problems)
@@ -216,33 +217,6 @@ def _refuse_duplicates(named: Sequence[_Named], problems: list[str]) -> None:
             problems.append(f"{each.where}: the name {alias!r} is taken already by {aliases[alias]}: write another one")
 
 
-_TAG = "tag:yaml.org,2002:"
-_KINDS = ("null", "str", "seq", "map")
-
-
-class _TextLoader(yaml.SafeLoader):
-    """Scalars stay the text that was written (`0123`, `yes`, `1.10`), but for null; a key given twice is an error."""
-
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        node = super().compose_mapping_node(anchor)  # type: ignore[no-untyped-call,unused-ignore]
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen and key.tag != _TAG + "merge":
-                    raise yaml.constructor.ConstructorError(None, None, "a key is given twice", key.start_mark)
-                seen.add(key.value)
-        return node
-
-
-_TextLoader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if tag in (_TAG + "null", _TAG + "merge")]
-    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_TextLoader.yaml_constructors = {
-    tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag in (None, *(_TAG + name for name in _KINDS))
-}
-
-
 @dataclass(frozen=True, slots=True)
 class _Defaults:
     """What the file gives to all its entries; None: nothing."""
@@ -256,16 +230,16 @@ class _Defaults:
 _SHARED_KEYS = ("user", "password", "interval", "labels")
 _ENTRY_KEYS = ("name", "addr", *_SHARED_KEYS)
 _FILE_KEYS = ("redis_instances", "defaults")
-_QUOTED = re.compile(r"(['\"])(?!<[a-z ]+>\1).{2,}\1")
 
 
 class _InstancesFile:
     """Reads one instances file; what is wrong with it goes to `problems`."""
 
-    def __init__(self, file: str, environ: Mapping[str, str], problems: list[str]) -> None:
+    def __init__(self, file: str, environ: Mapping[str, str], problems: list[str], limits: files.Limits) -> None:
         self.file = file
         self.environ = environ
         self.problems = problems
+        self.limits = limits
 
     def read(self) -> list[_Named]:
         content = self._load()
@@ -284,20 +258,13 @@ class _InstancesFile:
 
     def _load(self) -> Mapping[str, Any] | None:
         try:
-            with open(self.file, encoding="utf-8") as stream:
-                content = yaml.load(stream, _TextLoader)
-        except OSError as error:
-            self.problems.append(f"{self.file}: the file cannot be read ({error.strerror}): check --redis-file")
-        except UnicodeDecodeError:
-            self.problems.append(f"{self.file}: the file is not UTF-8: save it as UTF-8")
-        except yaml.MarkedYAMLError as error:
-            line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            # the parser quotes what it stumbled over, which may be a password
-            problem = _QUOTED.sub("…", error.problem or "")
-            advice = "check the indentation, and put values with signs in quotes"
-            self.problems.append(f"{self.file}{line}: not valid YAML ({problem}): {advice}")
-        except yaml.YAMLError:
-            self.problems.append(f"{self.file}: not valid YAML: it holds a character that YAML does not allow")
+            content = read_yaml(files.within(lambda: files.read_text(self.file, self.limits.max_bytes), self.limits.timeout_s))
+        except files.NoTextError as error:
+            self.problems.append(f"{self.file}: {error}")
+        except files.FileError as error:
+            self.problems.append(f"{self.file}: the file cannot be read ({error}): check --redis-file")
+        except YamlTextError as error:
+            self.problems.append(f"{self.file}{f', line {error.line}' if error.line else ''}: {error}")
         else:
             if isinstance(content, dict):
                 return content

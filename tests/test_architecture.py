@@ -26,7 +26,8 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_frames", "_slowframes", "_text"),
     ("_clients", "_latency", "_pages", "texts"),
-    ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "forms", "log_lines", "log_queue", "model", "process", "watchdog"),
+    ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
+    ("log_lines", "log_queue", "watchdog"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "options", "pace", "store", "targets"),
     ("caps", "keyspace", "logs", "replies"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
@@ -52,7 +53,7 @@ DOORS = {
     "hiredis": {"model", "replies"},
     "apscheduler": {"rounds", "schedule"},
     "prometheus_client": {"process", "selfmetrics"},
-    "yaml": {"targets"},
+    "yaml": {"yaml_reader"},
     "uvloop": {"app"},
     "isal": {"exposition"},
     "bcrypt": {"web.auth"},

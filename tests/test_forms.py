@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.forms import ENDPOINTS, parse_bool, parse_duration, parse_path, split_listen_address
+from exporter.forms import (
+    COUNT,
+    COUNT_MAX,
+    DURATION_OR_ZERO,
+    ENDPOINTS,
+    INTEGER,
+    INTERVAL,
+    LANE_INTERVAL,
+    LARGE_COUNT,
+    REGEX,
+    Form,
+    parse_bool,
+    parse_duration,
+    parse_path,
+    split_listen_address,
+)
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
@@ -72,3 +87,30 @@ def test_the_telemetry_path_is_none_of_the_other_endpoints(path: str) -> None:
 def test_bad_telemetry_path(path: str) -> None:
     with pytest.raises(ValueError, match="write a path that begins with /"):
         parse_path(path)
+
+
+@pytest.mark.parametrize("text", ["100000000000000h", "87601h", "9" * 90 + "s", "-100000000000000h", "1h" * 40 + "9" * 15 + "h"])
+def test_a_duration_is_bounded(text: str) -> None:
+    with pytest.raises(ValueError, match="the most is 87600h, which is ten years"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("form", [DURATION_OR_ZERO, INTERVAL, LANE_INTERVAL, COUNT, INTEGER, LARGE_COUNT])
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 10**6 + "s", "-" + "9" * 5000, "1e5000", "0x10", "٣", "1_000", "inf", "nan", "∞s"])
+def test_a_number_that_is_none_is_said_in_a_short_line(form: Form, text: str) -> None:
+    with pytest.raises(ValueError, match=r"write |the most |a duration ") as caught:
+        form.parse(text)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(("form", "most"), [(COUNT, COUNT_MAX), (INTEGER, COUNT_MAX), (LARGE_COUNT, 10**12)])
+def test_a_count_is_bounded(form: Form, most: int) -> None:
+    assert form.parse(str(most)) == most
+    with pytest.raises(ValueError, match=f"the most is {most}"):
+        form.parse(str(most + 1))
+
+
+@pytest.mark.parametrize("text", ["(?:a{99999999999})", "(" * 100_000 + ")" * 100_000, "[", "(" * 100])
+def test_a_regular_expression_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="regular expression"):
+        REGEX.parse(text)

@@ -33,7 +33,8 @@ def other_text(option: Option) -> str:
 
 
 def value_of(options: Options, option: Option) -> Any:
-    return getattr(getattr(options, option.group), option.attribute)
+    value = getattr(getattr(options, option.group), option.attribute)
+    return tuple(script.name for script in value) if option.flag == "script" else value
 
 
 PAIRS = ("tls-client-", "tls-server-")

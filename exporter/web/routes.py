@@ -82,7 +82,7 @@ class Web:
         turned_at: Callable[[], float],
         stale: Callable[[str], bool],
         generation: Callable[[], int],
-        reload: Callable[[], bool] = lambda: False,
+        reload: Callable[[], Awaitable[bool]],
         auth: BasicAuth | None = None,
     ) -> None:
         self._settings = settings
@@ -259,7 +259,7 @@ class Web:
     async def reload(self, request: web.Request) -> web.StreamResponse:
         """Read the password file again. Without one that is an error, as to the Go exporter; servers are asked again all the same."""
         try:
-            done = self._reload()
+            done = await self._reload()
         except ConfigError as error:
             return web.Response(status=500, text=f"{error}\n")
         if not done:

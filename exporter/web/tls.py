@@ -6,8 +6,10 @@ import logging
 import os
 import ssl
 import warnings
+from concurrent.futures import Future
 from dataclasses import dataclass
 
+from exporter import files
 from exporter.errors import ConfigError
 
 VERSIONS = {
@@ -16,6 +18,9 @@ VERSIONS = {
     "TLS1.2": ssl.TLSVersion.TLSv1_2,
     "TLS1.3": ssl.TLSVersion.TLSv1_3,
 }
+
+#: how long a handshake waits for a look at the files
+LOOK_S = 0.03
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +33,26 @@ class ServerTls:
     key_file: str
     ca_file: str = ""
     min_version: str = "TLS1.2"
+    limits: files.Limits = files.DEFAULT
 
 
 class ServerContext:
-    """`context` serves. All its files are read again when one of them has changed, at the next handshake.
+    """`context` serves. All its files are read again when one of them has changed, at the next handshake: in a thread, for a share
+    may hang. The handshake waits for `LOOK_S` and goes on with the files there were.
 
     A ConfigError names a file that cannot be used at the start; later on such files are left for the ones there were.
     """
 
     def __init__(self, settings: ServerTls) -> None:
         self._settings = settings
-        self._read = self._stamps()
-        self._newest = self.context = make_context(settings)
+        self._read, self._newest = _fetch(settings)
+        self.context = self._newest
+        self._look: Future[None] | None = None
         self.context.sni_callback = self._before_handshake  # asked at every handshake, with a server name or without
 
-    def _stamps(self) -> tuple[tuple[int, int, int], ...]:
-        """Of each file what changes when it is replaced; nothing while one is missing."""
-        files = (self._settings.cert_file, self._settings.key_file, self._settings.ca_file)
-        try:
-            found = [os.stat(file) for file in files if file]
-        except OSError:
-            return ()
-        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found)
-
-    def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        stamps = self._stamps()
+    def _look_again(self) -> None:
+        """Take up files that have changed. Runs in a thread, once at a time."""
+        stamps = _stamps(self._settings)
         if stamps and stamps != self._read:
             self._read = stamps
             try:
@@ -60,9 +60,34 @@ class ServerContext:
                 log.info("the certificate %s was read again", self._settings.cert_file)
             except ConfigError as error:
                 log.warning("%s: what was read before is kept", error)
+
+    def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        if self._look is None or self._look.done():  # one that hangs is waited for once
+            try:
+                self._look = files.start(self._look_again)
+                self._look.result(LOOK_S)
+            except (TimeoutError, files.FileError):
+                pass
         # the handshake is under way: this gives it the files of another context, not its versions
         if self._newest is not self.context:
             connection.context = self._newest
+
+
+def _stamps(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
+    """Of each file what changes when it is replaced; nothing while one is missing."""
+    try:
+        found = [os.stat(file) for file in (settings.cert_file, settings.key_file, settings.ca_file) if file]
+    except OSError:
+        return ()
+    return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found)
+
+
+def _fetch(settings: ServerTls) -> tuple[tuple[tuple[int, int, int], ...], ssl.SSLContext]:
+    """What the files are like, and the context that they make. ConfigError for a file that cannot be used."""
+    try:
+        return files.within(lambda: (_stamps(settings), make_context(settings)), settings.limits.timeout_s)
+    except files.FileError as error:
+        raise ConfigError(f"--tls-server-cert-file={settings.cert_file} and the files beside it cannot be read: {error}") from None
 
 
 def make_context(settings: ServerTls) -> ssl.SSLContext:
@@ -75,7 +100,7 @@ def make_context(settings: ServerTls) -> ssl.SSLContext:
         context.set_ciphers("DEFAULT@SECLEVEL=0")  # OpenSSL 3 serves them at no other level
     _load_own(context, settings)
     if settings.ca_file:
-        _load_authorities(context, settings.ca_file)
+        _load_authorities(context, settings.ca_file, settings.limits.max_bytes)
     return context
 
 
@@ -87,19 +112,21 @@ def _load_own(context: ssl.SSLContext, settings: ServerTls) -> None:
 
     for flag, file in ((cert, settings.cert_file), (key, settings.key_file)):
         try:
-            with open(file, "rb"):
-                pass
-        except OSError as error:
-            raise ConfigError(f"{flag} cannot be read: {error.strerror}") from None
+            files.read(file, settings.limits.max_bytes)  # OpenSSL would wait for a FIFO, and read a device without an end
+        except files.FileError as error:
+            raise ConfigError(f"{flag} cannot be read: {error}") from None
     try:
         context.load_cert_chain(settings.cert_file, settings.key_file, password=refuse)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"{cert} and {key} cannot be used: {_why(error)}") from None
 
 
-def _load_authorities(context: ssl.SSLContext, file: str) -> None:
+def _load_authorities(context: ssl.SSLContext, file: str, max_bytes: int) -> None:
     try:
+        files.read(file, max_bytes)
         context.load_verify_locations(file)
+    except files.FileError as error:
+        raise ConfigError(f"--tls-server-ca-cert-file={file} cannot be used: {error}") from None
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"--tls-server-ca-cert-file={file} cannot be used: {_why(error)}") from None
     context.verify_mode = ssl.CERT_REQUIRED

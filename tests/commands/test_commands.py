@@ -78,6 +78,8 @@ class TestCheck:
             (["--check-search-indexes=("], 2, "no regular expression"),
             (["--connection-timeout=5"], 2, "write 5s"),
             (["--no-such-flag"], 2, "unknown flag"),
+            (["--poll.interval=100000000000000h"], 2, "the most is 87600h"),
+            (["--target-labels=never", "--redis.addr=h,redis://g"], 1, "write --target-labels=auto or always"),
         ],
     )
     def test_says_what_a_start_would_say(self, argv: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,12 +62,15 @@ class Site:
             turned_at=lambda: self.turned_at,
             stale=self.stale.__contains__,
             generation=lambda: self.stock.store.generation,
-            reload=lambda: self.reload(),
+            reload=self._reloaded,
             auth=self.auth,
         )
         self._server = TestServer(web.app(), host="127.0.0.1")
         await self._server.start_server()
         self._client = ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
+
+    async def _reloaded(self) -> bool:
+        return self.reload()
 
     async def stop_serving(self) -> None:
         if self._client is not None and self._server is not None:

@@ -1,0 +1,141 @@
+"""Reading the files that the program is told to read: regular files of a bounded size, within a bounded time.
+
+A name may stand for anything: a FIFO that nobody writes, a device without an end, a share whose server is gone. A read can then hang
+in the kernel for good. So it happens in a thread that holds up neither the event loop nor the end of the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+#: reads that hang; beyond them no more are begun
+READERS_MAX = 8
+CHUNK = 256 * 1024
+
+_KINDS = (
+    (stat.S_ISDIR, "Is a directory"),
+    (stat.S_ISFIFO, "it is a FIFO, not a regular file"),
+    (stat.S_ISSOCK, "it is a socket, not a regular file"),
+    (stat.S_ISCHR, "it is a device, not a regular file"),
+    (stat.S_ISBLK, "it is a device, not a regular file"),
+)
+_readers = threading.BoundedSemaphore(READERS_MAX)
+T = TypeVar("T")
+
+
+class FileError(Exception):
+    """A file is not read; the text says why, without its name."""
+
+
+class NoTextError(FileError):
+    """A file that should hold text is not in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a file may be, and how long reading it may take."""
+
+    max_bytes: int = 8 * 1024 * 1024
+    timeout_s: float = 10.0
+
+
+DEFAULT = Limits()
+
+
+def read(name: str, max_bytes: int = DEFAULT.max_bytes) -> bytes:
+    """What a file holds, read in this thread: see `within` and `off_loop`. Raises FileError."""
+    try:
+        _refuse_kinds(os.stat(name).st_mode)  # to open a device may do something
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            _refuse_kinds(os.fstat(descriptor).st_mode)
+            return _read(descriptor, max_bytes)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileError(error.strerror or type(error).__name__) from None
+    except ValueError:
+        raise FileError("its name holds a character that no file's name holds") from None
+
+
+def _refuse_kinds(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise FileError(next((text for is_kind, text in _KINDS if is_kind(mode)), "it is not a regular file"))
+
+
+def _read(descriptor: int, max_bytes: int) -> bytes:
+    chunks = []
+    rest = max_bytes + 1
+    while rest and (chunk := os.read(descriptor, min(CHUNK, rest))):
+        chunks.append(chunk)
+        rest -= len(chunk)
+    if not rest:
+        raise FileError(f"it holds more than {max_bytes} bytes, the limit of --files.max-bytes")
+    return b"".join(chunks)
+
+
+def read_text(name: str, max_bytes: int = DEFAULT.max_bytes) -> str:
+    """The same of a file in UTF-8, with or without a byte order mark."""
+    try:
+        return read(name, max_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NoTextError("the file is not UTF-8: save it as UTF-8") from None
+
+
+def within(function: Callable[[], T], timeout_s: float) -> T:
+    """What `function` gives, called in a thread of its own. FileError if it takes longer; it may still end later."""
+    outcome = start(function)
+    try:
+        return outcome.result(timeout_s)
+    except TimeoutError:
+        if outcome.done():
+            raise
+        raise FileError(_too_late(timeout_s)) from None
+
+
+def fetch(name: str, limits: Limits = DEFAULT) -> bytes:
+    """What a file holds, read in a thread of its own. Raises FileError."""
+    return within(lambda: read(name, limits.max_bytes), limits.timeout_s)
+
+
+async def off_loop(function: Callable[[], T], timeout_s: float) -> T:
+    """The same while the event loop goes on."""
+    outcome = start(function)
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(outcome), timeout_s)
+    except TimeoutError:
+        if outcome.done():
+            raise
+        raise FileError(_too_late(timeout_s)) from None
+
+
+def _too_late(timeout_s: float) -> str:
+    return f"reading took longer than {timeout_s:g} s, the limit of --files.timeout"
+
+
+def start(function: Callable[[], T]) -> Future[T]:
+    """Call `function` in a daemon thread. FileError if too many calls hang."""
+    if not _readers.acquire(blocking=False):
+        raise FileError(f"{READERS_MAX} reads of files hang already")
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()  # nobody can cancel it
+
+    def run() -> None:
+        try:
+            result = function()
+        except BaseException as error:
+            _readers.release()
+            outcome.set_exception(error)
+        else:
+            _readers.release()
+            outcome.set_result(result)
+
+    threading.Thread(target=run, name="file", daemon=True).start()
+    return outcome

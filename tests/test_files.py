@@ -1,0 +1,167 @@
+"""Reading files: regular ones of a bounded size, within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from exporter import files
+from exporter.files import FileError, Limits
+
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes a file that is no regular one: `odd("fifo")`."""
+    with ExitStack() as cleanup:
+
+        def make(kind: str) -> str:
+            path = tmp_path / kind
+            match kind:
+                case "fifo":
+                    os.mkfifo(path)
+                case "folder":
+                    path.mkdir()
+                case "socket":
+                    cleanup.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+                case "device":
+                    return "/dev/zero"
+                case "missing":
+                    pass
+                case "link to a fifo":
+                    os.mkfifo(tmp_path / "fifo")
+                    path.symlink_to(tmp_path / "fifo")
+                case "loop":
+                    path.symlink_to(path)
+            return str(path)
+
+        yield make
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("fifo", "it is a FIFO, not a regular file"),
+        ("link to a fifo", "it is a FIFO, not a regular file"),
+        ("device", "it is a device, not a regular file"),
+        ("socket", "it is a socket, not a regular file"),
+        ("folder", "Is a directory"),
+        ("missing", "No such file or directory"),
+        ("loop", "Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_regular_file_is_refused_at_once(odd: Callable[[str], str], kind: str, why: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(FileError, match=why):
+        files.fetch(odd(kind))
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_fifo_that_takes_the_place_of_a_file_after_the_look_is_refused(
+    odd: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifo = odd("fifo")
+    regular = os.stat(__file__)
+    monkeypatch.setattr(os, "stat", lambda name: regular)
+    with pytest.raises(FileError, match="it is a FIFO"):
+        files.read(fifo)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_cannot_be_one(name: str) -> None:
+    with pytest.raises(FileError, match="its name holds a character"):
+        files.read(name)
+
+
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"\xffdata")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert files.fetch(str(tmp_path / "link")) == b"\xffdata"
+
+
+@pytest.mark.parametrize(("size", "fits"), [(0, True), (1000, True), (1001, False)])
+def test_size(tmp_path: Path, size: int, fits: bool) -> None:
+    (tmp_path / "file").write_bytes(b"x" * size)
+    if fits:
+        assert len(files.read(str(tmp_path / "file"), 1000)) == size
+    else:
+        with pytest.raises(FileError, match=r"more than 1000 bytes, the limit of --files\.max-bytes"):
+            files.read(str(tmp_path / "file"), 1000)
+
+
+def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(1 << 40)
+    with pytest.raises(FileError, match="more than"):
+        files.fetch(str(tmp_path / "large"))
+
+
+def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    for data, text in ((b"\xc3\xa9", "é"), (b"\xef\xbb\xbfx", "x")):
+        (tmp_path / "file").write_bytes(data)
+        assert files.read_text(str(tmp_path / "file")) == text
+    (tmp_path / "file").write_bytes(b"\xe9")
+    with pytest.raises(FileError, match="not UTF-8: save it as UTF-8"):
+        files.read_text(str(tmp_path / "file"))
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Calls hang at it until the test has ended."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def test_what_takes_too_long_is_given_up(gate: threading.Event) -> None:
+    with pytest.raises(FileError, match=r"took longer than 0.05 s, the limit of --files\.timeout"):
+        files.within(gate.wait, 0.05)
+
+
+async def test_the_event_loop_goes_on_meanwhile(gate: threading.Event) -> None:
+    waiting = asyncio.ensure_future(files.off_loop(gate.wait, PATIENCE_S))
+    began = time.monotonic()
+    await asyncio.sleep(0.01)
+    assert time.monotonic() - began < 1.0
+    gate.set()
+    assert await waiting
+    gate.clear()
+    with pytest.raises(FileError, match="took longer than"):
+        await files.off_loop(gate.wait, 0.05)
+
+
+async def test_exceptions_come_through() -> None:
+    for error in (KeyError("x"), TimeoutError("of its own")):
+
+        def fail(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(type(error)):
+            files.within(fail, PATIENCE_S)
+        with pytest.raises(type(error)):
+            await files.off_loop(fail, PATIENCE_S)
+
+
+def test_reads_that_hang_are_bounded(gate: threading.Event) -> None:
+    ended = [files.start(gate.wait) for _ in range(files.READERS_MAX)]
+    with pytest.raises(FileError, match="hang already"):
+        files.start(gate.wait)
+    gate.set()
+    for each in ended:
+        each.result(PATIENCE_S)
+    assert files.fetch(__file__)
+
+
+def test_the_limits_are_those_of_the_options() -> None:
+    from exporter.commandline import parse
+
+    assert parse([], {}).files == Limits() == files.DEFAULT
