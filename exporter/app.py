@@ -19,17 +19,20 @@ from exporter.alignment import Alignment
 from exporter.catalog import Catalog, hidden_families, is_denied, is_shown, make_part
 from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
+from exporter.descriptors import Descriptors, raise_limit
 from exporter.errors import ConfigError
 from exporter.exposition import Exposition, Origin, Page
 from exporter.fleet import Fleet
 from exporter.forms import split_listen_address
-from exporter.model import Target
+from exporter.gate import PATIENCE_S, Gate
+from exporter.model import Lane, Target
 from exporter.options import Options, lane_notes, lanes
-from exporter.pace import Gate, Pace
+from exporter.pace import Pace
 from exporter.pages import Pages
 from exporter.passwords import PasswordFile
 from exporter.registry import REGISTRY
 from exporter.replies import ReplyLimits
+from exporter.resolver import LOOKUPS_MIN, Resolver
 from exporter.schedule import Schedule
 from exporter.selfmetrics import SelfMetrics
 from exporter.store import Store
@@ -89,12 +92,12 @@ class App:
             runtime=metrics.include_go_runtime_metrics,
         )
         self.exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
-        self.pages = Pages(self.exposition, options.web.page_min_interval_s, self._note_page, lambda: self._gate.inside == 0)
+        self.pages = Pages(self.exposition, options.web.page_min_interval_s, self._note_page, lambda: self._gate.quiet)
         self.alignment = Alignment(self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow)
         aligned = self.alignment if options.poll.align == "auto" else None
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed, aligned)
         self.fleet = Fleet(self.schedule)
-        self._gate = Gate(options.poll.max_in_flight)
+        self._gate = Gate(options.poll.max_in_flight, PATIENCE_S)
         self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
         self._lanes = lanes(options.poll)
         self._paces: dict[float | None, Pace] = {}  # by a target's own interval
@@ -118,6 +121,7 @@ class App:
 
     def _make_dialer(self) -> Dialer:
         redis = self._options.redis
+        descriptors = Descriptors(raise_limit())
         dialer = Dialer(
             DialSettings(
                 set_client_name=redis.set_client_name,
@@ -129,7 +133,11 @@ class App:
                 skip_verification=redis.skip_tls_verification,
                 file_limits=self._options.files,
                 limits=ReplyLimits(self._options.poll.reply_max_bytes, self._options.poll.reply_max_elements),
-            )
+                allowance=redis.discover_allow,
+            ),
+            resolver=Resolver(min(redis.dns_max_lookups, max(LOOKUPS_MIN, descriptors.reserve // 4))),
+            gate=Gate(self._options.poll.max_dials, PATIENCE_S),
+            descriptors=descriptors,
         )
         if any(target.tls for target in self._targets):
             _ = dialer.context  # a file that cannot be used is a mistake to be told now
@@ -137,7 +145,7 @@ class App:
 
     def _read_gauges(self) -> None:
         selfmetrics = self.selfmetrics
-        selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.inside)
+        selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.under_way)
         selfmetrics.read_total("log_lines_dropped", "Log lines that were dropped because stderr was not read.", logs.dropped)
         selfmetrics.read("page_age_seconds", "Age of the page of everything when it was last asked for.", lambda: self.pages.served_age_s)
         selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
@@ -233,6 +241,10 @@ class App:
         """Watch every target that was given; nothing is polled before the schedule starts."""
         for warning in label_warnings(self._targets, self.catalog):
             log.warning(warning)
+        lines = 2 if any(part.lane is Lane.SCAN for part in self._parts) else 1  # a scan has a connection of its own
+        scarce = self._dialer.descriptors.warning(lines * len(self._targets))
+        if scarce is not None:
+            log.warning(scarce)
         for target in self._targets:
             self.add(target)
 

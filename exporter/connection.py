@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import socket
 import ssl
@@ -19,15 +18,18 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from exporter import files
+from exporter.allowance import Allowance
+from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import (
     CancelledPollError,
     ConfigError,
     DeadlineError,
     DnsError,
     InternalError,
+    OpenFilesError,
     ProtocolError,
     RefusedError,
     ReplyError,
@@ -36,6 +38,7 @@ from exporter.errors import (
     TlsError,
     TooLargeError,
 )
+from exporter.gate import PATIENCE_S, Gate
 from exporter.greeting import Greeting, Note, refusal
 from exporter.model import Command, Target
 from exporter.replies import (
@@ -49,15 +52,13 @@ from exporter.replies import (
     give_back,
     read_unasked,
 )
+from exporter.resolver import Resolver
+from exporter.sockets import connect_address, connect_path
 
 log = logging.getLogger(__name__)
 
 Done = Callable[[list[Reply] | TargetError], None]
 Result = TypeVar("Result")
-
-KEEPALIVE_IDLE_S = 30
-KEEPALIVE_PROBE_S = 10
-KEEPALIVE_PROBES = 3
 
 
 def pack(commands: Iterable[Command]) -> bytes:
@@ -68,8 +69,8 @@ def pack(commands: Iterable[Command]) -> bytes:
 class Link(asyncio.Protocol):
     """One connection to one server, with at most one exchange at a time.
 
-    `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the socket;
-    `opened_at` is monotonic seconds.
+    `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the socket, and
+    `addresses` are all that its name had then; `opened_at` is monotonic seconds.
     `began_reply` says whether any byte came for the newest exchange: while it is False, the exchange may be repeated
     on another link. `notes` are left by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
     """
@@ -78,6 +79,7 @@ class Link(asyncio.Protocol):
         self.closed = False
         self.where = where
         self.peer = peer
+        self.addresses: tuple[str, ...] = ()
         self.opened_at = time.monotonic()
         self.began_reply = False
         self.notes: tuple[Note, ...] = ()
@@ -221,7 +223,8 @@ class Link(asyncio.Protocol):
 class DialSettings:
     """How to connect, shared by targets. The files are PEM; "" for none, the system's CAs in case of `ca_file`.
 
-    `server_name` is what is sent as SNI and verified in place of the target's host.
+    `server_name` is what is sent as SNI and verified in place of the target's host. `allowance` says where nodes of clusters may
+    be, None: near their target.
     """
 
     set_client_name: bool = True
@@ -233,45 +236,58 @@ class DialSettings:
     skip_verification: bool = False
     limits: ReplyLimits = DEFAULT_LIMITS
     file_limits: files.Limits = files.DEFAULT
+    allowance: Allowance | None = None
+
+
+#: connections that are made at once
+DIALS_MAX = 64
 
 
 class Dialer:
-    """Makes links under one set of settings."""
+    """Makes links under one set of settings. `gate` and `descriptors` bound what is dialled at once and what is open; it is for the
+    caller to ask them."""
 
-    def __init__(self, settings: DialSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: DialSettings | None = None,
+        *,
+        resolver: Resolver | None = None,
+        gate: Gate | None = None,
+        descriptors: Descriptors | None = None,
+    ) -> None:
         self.settings = settings or DialSettings()
+        self.gate = gate or Gate(DIALS_MAX, PATIENCE_S)
+        self.descriptors = descriptors or Descriptors(UNLIMITED)
+        self._resolver = resolver or Resolver()
 
     @cached_property
     def context(self) -> ssl.SSLContext:
         """What all TLS links share. Its first use reads the files; a `ConfigError` names one that cannot be used."""
         return tls_context(self.settings)
 
-    @staticmethod
-    async def resolve(host: str, port: int) -> tuple[str, ...]:
-        """The numeric addresses of `host`, in the order to try them; `Link.peer` is one of them. DnsError if there is none."""
-        try:
-            return (str(ipaddress.ip_address(host)),)
-        except ValueError:
-            pass  # a name
-        where = endpoint(host, port)
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except UnicodeError:
-            raise DnsError(f"{where}: {host!r} cannot be a host name") from None
-        except OSError as error:
-            raise DnsError(f"{where}: the name cannot be resolved: {error.strerror or error}") from None
-        return tuple(dict.fromkeys(str(info[4][0]) for info in found))
+    async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
+        """The numeric addresses of `host`, in the order to try them; `Link.peer` is one of them. DnsError if there is none.
 
-    async def dial(self, target: Target, deadline: float, *, named: bool = True) -> Link:
+        A name that is not `trusted` waits behind those that are configured.
+        """
+        try:
+            return await self._resolver.resolve(host, trusted=trusted)
+        except TargetError as error:
+            raise type(error)(f"{endpoint(host, port)}: {error}") from None
+
+    async def dial(self, target: Target, deadline: float, *, named: bool = True, addresses: Sequence[str] = ()) -> Link:
         """Connect to `target` and greet it, all before `deadline` (monotonic seconds). Nothing stays open on failure.
 
-        Without `named` the connection gets no name: the server would not take it. Raises a TargetError, or the
-        ConfigError of `context`.
+        Without `named` the connection gets no name: the server would not take it. With `addresses` nothing is looked up, and
+        no other one is dialled. Raises a TargetError, or the ConfigError of `context`.
         """
         where = target.path or endpoint(target.host, target.port)
         context = self.context if target.tls else None
-        sock, peer = await self._connect(target, where, deadline)
+        if not target.path and not addresses:
+            addresses = await self._look_up(target, where, deadline)
+        sock, peer = await self._connect(target, where, addresses, deadline)
         link = Link(where, peer, self.settings.limits)
+        link.addresses = tuple(addresses)
         try:
             await self._attach(link, sock, target, context, deadline)
             link.notes = await self._greet(link, target, deadline, named)
@@ -283,24 +299,26 @@ class Dialer:
             raise
         return link
 
-    async def _connect(self, target: Target, where: str, deadline: float) -> tuple[socket.socket, str]:
+    async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
+        try:
+            return await _before(deadline, where, "resolving the name", self.resolve(target.host, target.port))
+        except DeadlineError:
+            raise DnsError(f"{where}: the name cannot be resolved: the resolver did not answer before the deadline") from None
+
+    async def _connect(self, target: Target, where: str, addresses: Sequence[str], deadline: float) -> tuple[socket.socket, str]:
         """A connected socket and the address it is connected to. Each address gets an equal share of the time left."""
         if target.path:
             try:
-                return await _before(deadline, where, "connecting", _connected(socket.AF_UNIX, target.path)), target.path
+                return await _before(deadline, where, "connecting", connect_path(target.path)), target.path
             except OSError as error:
                 raise os_failure(where, error) from None
-        addresses = await _before(deadline, where, "resolving the name", self.resolve(target.host, target.port))
         failures: list[TargetError] = []
         for tried, address in enumerate(addresses):
             via = where if address == target.host else f"{where} ({address})"
             now = time.monotonic()
             share = now + (deadline - now) / (len(addresses) - tried)
             try:
-                [(family, _, _, _, sockaddr), *_] = socket.getaddrinfo(
-                    address, target.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-                )
-                return await _before(share, via, "connecting", _connected(family, sockaddr)), address
+                return await _before(share, via, "connecting", connect_address(address, target.port)), address
             except OSError as error:
                 failures.append(os_failure(via, error))
             except DeadlineError as error:
@@ -365,27 +383,6 @@ async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[R
         raise DeadlineError(f"{where}: no answer before the deadline, {when}") from None
 
 
-async def _connected(family: int, address: Any) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        if family != socket.AF_UNIX:
-            _keep_alive(sock)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):  # not on every system
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_PROBE_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-
-
 def _not_resp(where: str, data: bytes, error: Exception) -> TargetError:
     if data[:1] in (b"\x15", b"\x16") and data[1:2] == b"\x03":  # an alert or handshake record of TLS
         return TlsError(f"{where}: the server speaks TLS here: write rediss:// or valkeys://")
@@ -417,7 +414,7 @@ def os_failure(where: str, error: OSError) -> TargetError:
         case TimeoutError():
             return DeadlineError(text)
         case _ if error.errno in (errno.EMFILE, errno.ENFILE):
-            return TargetError(f"{text}: this process may open no more files: raise its limit (ulimit -n)")
+            return OpenFilesError(f"{text}: this process may open no more files: raise its limit (ulimit -n)")
         case _:
             return RefusedError(text)
 

@@ -113,6 +113,12 @@ class TooLargeError(TargetError):
 TOO_LARGE = "TOOLARGE"
 
 
+class OpenFilesError(TargetError):
+    """This process may open no more files, or none for another connection."""
+
+    reason = "open_files"
+
+
 class CancelledPollError(TargetError):
     """The program gave the poll up: it is stopping, or the target was removed."""
 
@@ -132,6 +138,7 @@ REASONS: tuple[str, ...] = (
     "max_clients",
     "protocol",
     "too_large",
+    "open_files",
     "cancelled",
     "internal",
 )

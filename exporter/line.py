@@ -1,6 +1,6 @@
 """One connection to a target, and the poll under way on it.
 
-A line is a small state machine driven by callbacks: idle, waiting at the gate, dialling (the only task), exchanging. There
+A line is a small state machine driven by callbacks: idle, waiting at a gate, dialling (the only task), exchanging. There
 is at most one poll and one dial at a time, under one deadline; every poll that was started ends, once. What a poll asks
 of other nodes of a cluster goes out over links of their own.
 """
@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from exporter.connection import Dialer, Link, pack
-from exporter.errors import CancelledPollError, DeadlineError, RedpollError, ReplyError, ResetError, TargetError
+from exporter.errors import CancelledPollError, DeadlineError, OpenFilesError, RedpollError, ReplyError, ResetError, TargetError
+from exporter.gate import Entry, Gate, Rank
 from exporter.greeting import SET_NAME, Note
 from exporter.model import Command, Target
 from exporter.nodes import Nodes
-from exporter.pace import Gate
 from exporter.poller import Memory, Poll
 from exporter.replies import Reply
 
@@ -51,6 +51,9 @@ class Line:
         self.ping_s: float | None = None
         self._dialer = dialer
         self._gate = gate
+        self._rank = Rank.UP
+        self._entry: Entry | None = None  # of the poll, at the gate
+        self._dial_entry: Entry | None = None  # of its dial, at the dialer's
         self._memory = memory
         self._max_age_s = max_age_s * (0.8 + 0.2 * phase)
         self._on_end = on_end
@@ -66,7 +69,6 @@ class Line:
         self._wall_at = 0.0
         self._deadline_s = 0.0
         self._timer: asyncio.TimerHandle | None = None  # None: no poll under way, or its deadline has passed
-        self._closed = False
 
     @property
     def busy(self) -> bool:
@@ -77,11 +79,28 @@ class Line:
         """Whether the poll under way has had its time at `now`."""
         return self._poll is not None and now >= self._began_at + self._deadline_s
 
-    def start(self, make: Callable[[float, float], Poll], deadline_s: float) -> None:
-        """Poll as soon as the gate lets it, and for at most so long from then on. Only while it is not busy."""
+    def start(self, make: Callable[[float, float], Poll], deadline_s: float, rank: Rank = Rank.UP) -> None:
+        """Poll as soon as the gates let it, and for at most so long from then on. Only while it is not busy."""
         self._make = make
         self._deadline_s = deadline_s
-        self._gate.enter(self._begin)
+        self._rank = rank
+        self._enter()
+
+    def _enter(self) -> None:
+        """Wait where dials wait first, if a connection is to be made: a poll that waits there holds up no other, and its time
+        has not begun."""
+        if self._needs_dial():
+            self._dial_entry = Entry(self._dialer.gate, self._enter_gate, self._rank)
+            self._dial_entry.enter()
+        else:
+            self._enter_gate()
+
+    def _enter_gate(self) -> None:
+        self._entry = Entry(self._gate, self._begin, self._rank)
+        self._entry.enter()
+
+    def _needs_dial(self) -> bool:
+        return self._link is None or self._link.closed or time.monotonic() >= self._link_until
 
     def compare(self, addresses: Iterable[str]) -> None:
         """If the connection is to none of the target's `addresses`, let the next poll make a new one."""
@@ -99,36 +118,34 @@ class Line:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+        self._dialer.descriptors.give_back(self)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Give up the poll under way and the connections, for good. Gives the tasks that are cancelled by it."""
-        self._closed = True
         cancelled = self._nodes.close()
         dialling, self._dialling = self._dialling, None
         if dialling is not None:
             dialling.cancel()
             cancelled.append(dialling)
         self.drop()
-        if self._poll is not None:
-            self._end(self._given_up())
+        if self.busy:
+            self._end(CancelledPollError(f"{self.target.addr}: the target was removed"))
         return cancelled
-
-    def _given_up(self) -> CancelledPollError:
-        return CancelledPollError(f"{self.target.addr}: the target was removed")
 
     # -- the poll
 
     def _begin(self) -> None:
+        if self._dial_entry is None and self._needs_dial():  # the connection was lost while the poll waited
+            self._leave_gate()
+            self._enter()
+            return
         now = self._began_at = time.monotonic()
         self._wall_at = time.time()
-        if self._closed:  # while it waited at the gate
-            self._end(self._given_up())
-            return
         assert self._make is not None
         self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
         self._poll = self._make(self._wall_at, now)
         link = self._link
-        if link is not None and (link.closed or now >= self._link_until):
+        if link is not None and self._dial_entry is not None:
             link.close()
             link = self._link = None
         self._untouched = link is not None
@@ -139,19 +156,35 @@ class Line:
         else:
             self._exchange(link)
 
+    def _leave_gate(self) -> None:
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            entry.leave()
+
+    def _leave_dials(self) -> None:
+        entry, self._dial_entry = self._dial_entry, None
+        if entry is not None:
+            entry.leave()
+
     def time_out(self) -> None:
         """The deadline has passed. A dial sees that for itself, and knows better what it was that did not come."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._nodes.abort()
-        if self._dialling is None and self._link is not None and self._link.exchanging:
+        if self._poll is not None and self._dial_entry is not None and self._dial_entry.waiting:
+            self._end(DeadlineError(f"{self.target.addr}: the connection was lost, and there was no room to make another one in time"))
+        elif self._dialling is None and self._link is not None and self._link.exchanging:
             self._link.abort(self._late(self._link))
 
     def _late(self, link: Link) -> DeadlineError:
         return DeadlineError(f"{link.where}: no complete answer within {self._deadline_s:g} s")
 
     def _dial(self) -> None:
+        descriptors = self._dialer.descriptors
+        if not descriptors.take(self):
+            self._end(OpenFilesError(f"{self.target.addr}: {descriptors.refusal}"))
+            return
         self._dialling = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
@@ -182,6 +215,7 @@ class Line:
         now = time.monotonic()
         self.connect_s = now - began_at
         self._dialling = None
+        self._leave_dials()
         return now
 
     def _exchange(self, link: Link) -> None:
@@ -213,7 +247,8 @@ class Line:
             self._link = None
             if isinstance(outcome, ResetError) and self._untouched and link is not None and not link.began_reply:
                 self._untouched = False  # closed while idle: once more, on a new connection, before the same deadline
-                self._dial()
+                self._dial_entry = Entry(self._dialer.gate, self._dial)
+                self._dial_entry.enter()
             else:
                 self._end(outcome)
             return
@@ -230,7 +265,10 @@ class Line:
             self._timer = None
         poll, self._poll = self._poll, None
         self._make = None
+        if error is not None and (self._link is None or self._link.closed):
+            self._dialer.descriptors.give_back(self)
         try:
             self._on_end(Call(poll, error, self._began_at, self._wall_at))
         finally:
-            self._gate.leave()
+            self._leave_dials()
+            self._leave_gate()

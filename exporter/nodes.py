@@ -1,32 +1,45 @@
 """Links to the other nodes of a target's cluster, over which single commands of a poll go.
 
-They are dialled as the target is: the same user, password and TLS. A node that cannot be reached costs its own replies
-only: each of them is an error reply that says so.
+They are dialled as the target is: the same user, password and TLS. So a node is dialled only where the target's nodes may be (see
+`allowance`), at the very address that was checked. A node that cannot be reached costs its own replies only: each of them is an
+error reply that says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from exporter.allowance import FLAG, Neighbourhood, admitted, read_host
 from exporter.connection import Dialer, Link, pack
-from exporter.errors import DeadlineError, RedpollError, ReplyError, TargetError
+from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
+from exporter.gate import Rank, wait_at
 from exporter.model import Command, Target
 from exporter.replies import Reply
 
 #: code of the error that stands in place of a reply
 UNREACHABLE = "UNREACHABLE"
 
+#: nodes of one target that are asked in one batch, and links to them that are kept; Redis' own limit for a cluster
+NODES_MAX = 1000
+#: addresses of one node's name that are tried
+ADDRESSES_MAX = 8
+#: nodes of one target that the log names because they may not be dialled
+LOGGED_MAX = 100
+
 Done = Callable[[list[Reply] | TargetError], None]
+
+log = logging.getLogger(__name__)
 
 
 def parse_node(text: str) -> tuple[str, int]:
     """Host and port of `host:port`; an IPv6 host may stand in brackets. ValueError if it is none."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no host:port")
+        raise ValueError(f"{text[:100]!r} is no host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -54,12 +67,13 @@ class _Round:
 
 
 class Nodes:
-    """The links of one line, by `host:port`. One batch is under way at a time."""
+    """The links of one line, by `host:port`, the newest used last. One batch is under way at a time."""
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
         self._links: dict[str, Link] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self._logged: set[str] = set()
 
     def scatter(self, target: Target, link: Link, batch: Sequence[Command], deadline: float, done: Done) -> None:
         """Send each command where it belongs, those without a node over `link`. `done` gets all replies in order, or the
@@ -79,10 +93,15 @@ class Nodes:
 
         if own:
             link.exchange(pack(batch[place] for place in own), len(own), receive)
-        for node, at in places.items():
-            task = asyncio.get_running_loop().create_task(self._ask(target, node, [batch[place] for place in at], at, deadline, current))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
+        for number, (node, at) in enumerate(places.items()):
+            if number < NODES_MAX:
+                asking = self._ask(target, neighbourhood, node, [batch[place] for place in at], at, deadline, current)
+                task = asyncio.get_running_loop().create_task(asking)
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+            else:
+                current.take(at, _unreachable(f"{node}: more than {NODES_MAX:,} nodes are asked at once", len(at)))
 
     def abort(self) -> None:
         """Whoever has not answered yet does so no more."""
@@ -93,57 +112,121 @@ class Nodes:
     def _give_up(self, node: str, link: Link) -> DeadlineError:
         """Close a link that did not answer in time; the error that says so."""
         if self._links.get(node) is link:
-            del self._links[node]
+            self._drop(node)
         error = DeadlineError(f"{link.where}: no complete answer in time")
         link.abort(error)
         return error
+
+    def _drop(self, node: str) -> Link:
+        self._dialer.descriptors.give_back((self, node))
+        return self._links.pop(node)
 
     def renew(self) -> None:
         """Close the links that are idle; the others end with their exchange."""
         for node, link in list(self._links.items()):
             if not link.exchanging:
-                del self._links[node]
-                link.close()
+                self._drop(node).close()
 
     def close(self) -> list[asyncio.Task[None]]:
         """Close all links. Gives the tasks that are cancelled by it."""
         asking = list(self._asking)
         for task in asking:
             task.cancel()
-        links, self._links = self._links, {}
-        for link in links.values():
-            link.close()
+        for node in list(self._links):
+            self._drop(node).close()
         return asking
 
     async def _ask(
-        self, target: Target, node: str, commands: Sequence[Command], places: Sequence[int], deadline: float, current: _Round
+        self,
+        target: Target,
+        neighbourhood: Neighbourhood,
+        node: str,
+        commands: Sequence[Command],
+        places: Sequence[int],
+        deadline: float,
+        current: _Round,
     ) -> None:
+        outcome: list[Reply] | TargetError
         try:
-            link = await self._link(target, node, deadline)
+            async with asyncio.timeout(deadline - time.monotonic()):
+                link = await self._link(target, neighbourhood, node, deadline)
             if current.done is None:  # the batch has failed meanwhile, and the next one may want this link
                 return
-            answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
-            link.exchange(pack(commands), len(commands), lambda outcome: None if answered.done() else answered.set_result(outcome))
-            try:
-                # An exchange may begin after `abort` was called.
-                async with asyncio.timeout(deadline - time.monotonic()):
-                    outcome = await answered
-            except TimeoutError:
-                raise self._give_up(node, link) from None
+            outcome = await self._exchange(node, link, commands, deadline)
+        except TimeoutError:
+            outcome = DeadlineError(f"{node}: no connection in time")
         except (ValueError, RedpollError) as error:
             outcome = TargetError(str(error))
-        if isinstance(outcome, TargetError):
-            outcome = [ReplyError(f"{UNREACHABLE} {outcome}")] * len(commands)
-        current.take(places, outcome)
+        current.take(places, _unreachable(str(outcome), len(places)) if isinstance(outcome, TargetError) else outcome)
 
-    async def _link(self, target: Target, node: str, deadline: float) -> Link:
+    async def _exchange(self, node: str, link: Link, commands: Sequence[Command], deadline: float) -> list[Reply] | TargetError:
+        answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+        link.exchange(pack(commands), len(commands), lambda outcome: None if answered.done() else answered.set_result(outcome))
+        try:
+            # An exchange may begin after `abort` was called.
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await answered
+        except TimeoutError:
+            return self._give_up(node, link)
+
+    async def _link(self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float) -> Link:
         link = self._links.get(node)
         if link is None or link.closed:
-            host, port = parse_node(node)
-            dialled = await self._dialer.dial(replace(target, host=host, port=port, path="", db=0), deadline)
+            dialled = await self._dial(target, neighbourhood, node, deadline)
             link = self._links.get(node)
             if link is None or link.closed:
-                link = self._links[node] = dialled
+                link = dialled
             else:  # that of a batch before, which came later than its batch ended
                 dialled.close()
+        self._links.pop(node, None)
+        self._links[node] = link
         return link
+
+    async def _dial(self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float) -> Link:
+        host, port = parse_node(node)
+        addresses = await self._find(target, neighbourhood, host, port)
+        self._make_room()
+        descriptors = self._dialer.descriptors
+        entry = await wait_at(self._dialer.gate, Rank.NEW)
+        try:
+            if not descriptors.take((self, node)):
+                raise OpenFilesError(f"{node}: {descriptors.refusal}")
+            return await self._dialer.dial(replace(target, host=host, port=port, path="", db=0), deadline, addresses=addresses)
+        except BaseException:
+            descriptors.give_back((self, node))
+            raise
+        finally:
+            entry.leave()
+
+    async def _find(self, target: Target, neighbourhood: Neighbourhood, host: str, port: int) -> tuple[str, ...]:
+        """The addresses at which a node may be dialled. It is looked up here and nowhere else: a name that leads elsewhere the
+        next time is of no use to anybody."""
+        try:
+            address = read_host(host)
+        except ValueError as error:
+            raise TargetError(f"the node {host[:100]!r} cannot be dialled: {error}") from None
+        own = host.lower() == target.host
+        found = (address,) if address is not None else await self._dialer.resolve(host, port, trusted=own)
+        addresses = admitted(neighbourhood, host, found[:ADDRESSES_MAX])
+        if not addresses:
+            shown = host if address is not None else f"{host} ({found[0]})"
+            raise self._foreign(target, f"the node {shown}:{port} is not dialled: {FLAG} does not allow its address")
+        return addresses
+
+    def _foreign(self, target: Target, text: str) -> TargetError:
+        if text not in self._logged and len(self._logged) < LOGGED_MAX:
+            self._logged.add(text)
+            log.warning("%s", text, extra={"addr": target.addr})
+        return TargetError(text)
+
+    def _make_room(self) -> None:
+        """Close the links that were used longest ago, if there are as many as may be kept."""
+        for node, link in list(self._links.items()):
+            if len(self._links) < NODES_MAX:
+                return
+            if not link.exchanging:
+                self._drop(node).close()
+
+
+def _unreachable(text: str, count: int) -> list[Reply]:
+    return [ReplyError(f"{UNREACHABLE} {text}")] * count

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from exporter.allowance import Allowance, parse_allowance
 from exporter.files import Limits
 from exporter.forms import (
     ADDRESSES,
@@ -38,6 +39,8 @@ from exporter.forms import (
     parse_path,
 )
 from exporter.model import Lane
+
+ALLOWANCE = Form("NETWORK,…", parse_allowance, empty=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("scrape-timeout", INTERVAL, "30s", "redis", "scrape_timeout_s", "Longest time for a whole poll or a scrape on demand."),
     Option("connection-max-age", INTERVAL, "10m", "redis", "connection_max_age_s",
            "Age at which a kept connection is made anew, which proves that connecting still works."),
+    Option("dns.max-lookups", COUNT, "64", "redis", "dns_max_lookups", "How many host names may be looked up at once."),
+    Option("discover.allow", ALLOWANCE, "", "redis", "discover_allow",
+           "Where nodes that a cluster names may be: networks, addresses, host names with *; empty: near the server that named them."),
     Option("set-client-name", BOOL, "true", "redis", "set_client_name", "Name the connections redis_exporter in CLIENT LIST."),
     Option("ping-on-connect", BOOL, "false", "redis", "ping_on_connect", "PING each new connection and export how long that took."),
     Option("config-command", TEXT, "CONFIG", "redis", "config_command", "What CONFIG is called on the servers; - for not to ask it."),
@@ -111,6 +117,8 @@ OPTIONS: tuple[Option, ...] = (
            "Learn when scrapers come, and poll just before: auto, or off for polls that are spread over the interval."),
     Option("poll.follow", BOOL, "false", "poll", "follow", "Poll no more often than scrapers come that are slower than the interval."),
     Option("poll.max-in-flight", COUNT, "256", "poll", "max_in_flight", "How many polls may be under way at once, all servers together."),
+    Option("poll.max-dials", COUNT, "64", "poll", "max_dials",
+           "How many connections may be made at once; those that a server leaves without an answer for longer do not count."),
     Option("poll.max-backoff", INTERVAL, "30s", "poll", "max_backoff_s", "Longest pause before a server that is down is tried again."),
     Option("reply.max-bytes", COUNT, "16777216", "poll", "reply_max_bytes",
            "Bytes of one reply beyond which it is not read; all replies of a poll's batch may have four times as many."),
@@ -237,6 +245,8 @@ class RedisOptions:
     connection_timeout_s: float
     scrape_timeout_s: float
     connection_max_age_s: float
+    dns_max_lookups: int
+    discover_allow: Allowance | None
     set_client_name: bool
     ping_on_connect: bool
     config_command: str
@@ -261,6 +271,7 @@ class PollOptions:
     align: str
     follow: bool
     max_in_flight: int
+    max_dials: int
     max_backoff_s: float
     reply_max_bytes: int
     reply_max_elements: int

@@ -1,10 +1,9 @@
-"""How often a target is polled and how many polls may be under way: intervals, limits, and the gate. No clock, no I/O."""
+"""How often a target is polled and for how long: intervals and limits. No clock, no I/O."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.model import Lane
@@ -58,36 +57,3 @@ class Pace:
 def _times(lane_s: float, interval_s: float) -> int:
     """How many intervals make up at least `lane_s`. 0.9 is three times 0.3, whatever their division leaves over."""
     return max(1, math.ceil(lane_s / interval_s - 1e-6))
-
-
-class Gate:
-    """Lets `limit` polls be under way at once; the others wait in line.
-
-    `inside` counts those that were started and have not left.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.inside = 0
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._admitting = False
-
-    def enter(self, start: Callable[[], None]) -> None:
-        """Call `start` now or when there is room. Whoever was started leaves once, be it within `start`."""
-        self._waiting.append(start)
-        self._admit()
-
-    def leave(self) -> None:
-        self.inside -= 1
-        self._admit()
-
-    def _admit(self) -> None:
-        if self._admitting:  # who leaves within `start` is seen by the loop below: a long line must not become a deep stack
-            return
-        self._admitting = True
-        try:
-            while self._waiting and self.inside < self.limit:
-                self.inside += 1
-                self._waiting.popleft()()
-        finally:
-            self._admitting = False

@@ -21,11 +21,12 @@ from exporter.caps import Caps
 from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer
 from exporter.errors import AuthError, CancelledPollError, DeadlineError, TargetError
+from exporter.gate import Gate, Rank
 from exporter.greeting import Note
 from exporter.line import Call, Line
 from exporter.model import Facts, Lane, Snapshot, Target
 from exporter.options import Options
-from exporter.pace import Gate, Pace
+from exporter.pace import Pace
 from exporter.poller import Memory, Poll
 from exporter.store import Store
 from exporter.targets import redact
@@ -208,7 +209,8 @@ class Watch:
         if parts is None:
             parts = self._parts_of[lanes] = [part for part in self._parts if part.lane in lanes]
         self._polling = (lanes, parts)
-        self._line.start(lambda wall, now: self._new_poll(parts, wall, now), self.pace.deadline_s)
+        rank = Rank.UP if self.up else Rank.NEW if self.up is None else Rank.DOWN
+        self._line.start(lambda wall, now: self._new_poll(parts, wall, now), self.pace.deadline_s, rank)
 
     def _new_poll(self, parts: Sequence[Part], wall: float, now: float) -> Poll:
         return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn, self.target.db)

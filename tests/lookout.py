@@ -16,8 +16,9 @@ from exporter.collectors.stats import StatsCollector
 from exporter.commandline import parse
 from exporter.connection import Dialer, DialSettings
 from exporter.errors import CancelledPollError
+from exporter.gate import Gate
 from exporter.model import Lane, Target
-from exporter.pace import Gate, Pace
+from exporter.pace import Pace
 from exporter.store import Store
 from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
@@ -41,12 +42,12 @@ class CountingDialer(Dialer):
         self.under_way = 0
         self.most_under_way = 0
 
-    async def dial(self, target: Target, deadline: float, *, named: bool = True) -> Any:
+    async def dial(self, target: Target, deadline: float, **more: Any) -> Any:
         self.dials += 1
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            return await super().dial(target, deadline, named=named)
+            return await super().dial(target, deadline, **more)
         finally:
             self.under_way -= 1
 

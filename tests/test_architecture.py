@@ -26,9 +26,11 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_frames", "_slowframes", "_text"),
     ("_clients", "_latency", "_pages", "texts"),
+    ("allowance", "descriptors", "gate", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
     ("log_lines", "log_queue", "watchdog"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "options", "pace", "store", "targets"),
+    ("resolver",),
     ("caps", "keyspace", "logs", "replies"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),

@@ -22,6 +22,7 @@ from exporter.errors import ReplyError, TargetError
 from exporter.greeting import CLIENT_NAME, Note
 from exporter.model import Command, Target
 from exporter.replies import Reply, ReplyLimits
+from exporter.resolver import Resolver
 from tests.servers import Certificates, Conversation, RedisServer, ScriptedServer, answers, free_port, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -512,9 +513,19 @@ class TestConnecting:
         assert f"redis.test:{port} (127.0.0.1)" in text
 
     async def test_resolves_names_and_leaves_addresses_alone(self) -> None:
-        assert set(await Dialer.resolve("localhost", 6379)) <= {"127.0.0.1", "::1"}
-        assert await Dialer.resolve("10.1.2.3", 6379) == ("10.1.2.3",)
-        assert await Dialer.resolve("fe80::1%lo", 6379) == ("fe80::1%lo",)
+        dialer = Dialer()
+        assert set(await dialer.resolve("localhost", 6379)) <= {"127.0.0.1", "::1"}
+        assert await dialer.resolve("10.1.2.3", 6379) == ("10.1.2.3",)
+        assert await dialer.resolve("fe80::1%lo", 6379) == ("fe80::1%lo",)
+
+    async def test_a_name_that_is_not_answered_in_time_is_a_failure_of_the_resolver(self) -> None:
+        stuck = threading.Event()
+        dialer = Dialer(resolver=Resolver(look_up=lambda host: [str(stuck.wait(AMPLE_S))]))
+        try:
+            with pytest.raises(errors.DnsError, match=r"redis\.test:6379: .* the resolver did not answer"):
+                await dialer.dial(target(6379, "redis.test"), time.monotonic() + 0.05)
+        finally:
+            stuck.set()
 
     @pytest.mark.parametrize("name", [".".join(["x" * 60] * 5), "a..b", "x" * 70])
     async def test_a_name_that_cannot_be_resolved(self, name: str) -> None:
@@ -558,7 +569,8 @@ class TestConnecting:
         (errno.ETIMEDOUT, "timeout", "timed out"),
         (errno.ECONNRESET, "reset", "reset"),
         (errno.EACCES, "refused", "no permission"),
-        (errno.EMFILE, "internal", "ulimit -n"),
+        (errno.EMFILE, "open_files", "ulimit -n"),
+        (errno.ENFILE, "open_files", "ulimit -n"),
     ],
 )
 async def test_what_the_operating_system_reports_has_a_reason(number: int, reason: str, part: str) -> None:

@@ -20,7 +20,7 @@ OTHER_TEXTS = {
     "N": "7", "[HOST]:PORT": "[::1]:80", "PATH": "/kiwi", "PREFIX": "kiwi", "drop|serve|fail": "fail", "auto|off": "off",
     "all|scalar|none": "none",
     "auto|always|never": "never", "TLS1.0|TLS1.1|TLS1.2|TLS1.3": "TLS1.3", "zero|absent": "absent", "REGEX": "^a$", "PATTERN,…": "^a(.*)",
-    "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": __file__, "[DB=]KEY,…": "db3=kiwi",
+    "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": __file__, "[DB=]KEY,…": "db3=kiwi", "NETWORK,…": "10.0.0.0/8",
     "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR", "txt|json": "json",
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_defaults() -> None:
     assert options.redis.addr == ("redis://localhost:6379",)
     assert not options.redis.addr_given
     assert (options.redis.connection_timeout_s, options.redis.scrape_timeout_s, options.redis.connection_max_age_s) == (15, 30, 600)
-    assert dataclasses.astuple(options.poll) == (5, 15, 60, 300, "auto", False, 256, 30, 16 << 20, 100_000, 0, "drop")
+    assert dataclasses.astuple(options.poll) == (5, 15, 60, 300, "auto", False, 256, 64, 30, 16 << 20, 100_000, 0, "drop")
     assert options.web.page_min_interval_s == 1
     assert options.metrics.max_label_length == 1024
 

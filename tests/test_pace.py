@@ -1,13 +1,11 @@
-"""Intervals and limits of one target, and the gate that all polls go through."""
+"""Intervals and limits of one target."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
 from exporter.model import Lane
-from exporter.pace import Gate, Pace
+from exporter.pace import Pace
 
 LANES = {Lane.FAST: 5.0, Lane.STANDARD: 15.0, Lane.SLOW: 60.0, Lane.SCAN: 300.0}
 
@@ -56,35 +54,3 @@ class TestPace:
 
     def test_the_pause_has_a_cap(self) -> None:
         assert pace(60.0, max_backoff_s=30.0).backoff_s(2) == 30.0
-
-
-class TestGate:
-    def test_lets_so_many_in_and_the_others_in_their_order_as_room_comes(self) -> None:
-        gate = Gate(2)
-        started: list[str] = []
-        for name in "abcd":
-            gate.enter(lambda name=name: started.append(name))  # type: ignore[misc]
-        assert (started, gate.inside) == (["a", "b"], 2)
-        gate.leave()
-        assert (started, gate.inside) == (["a", "b", "c"], 2)
-        for _ in range(3):
-            gate.leave()
-        assert (started, gate.inside) == (["a", "b", "c", "d"], 0)
-
-    def test_whoever_leaves_as_soon_as_he_is_started_makes_room_for_the_next_without_a_deep_stack(self) -> None:
-        gate = Gate(1)
-        gate.enter(lambda: None)
-        passed: list[int] = []
-
-        def pass_through(number: int) -> Callable[[], None]:
-            def start() -> None:
-                passed.append(number)
-                gate.leave()
-
-            return start
-
-        for number in range(10_000):
-            gate.enter(pass_through(number))
-        gate.leave()
-        assert passed == list(range(10_000))
-        assert gate.inside == 0
