@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from exporter.endpoints import is_reserved
+
 #: shorter polls would only measure themselves
 INTERVAL_MIN_S = 0.1
 #: ten years: what is longer is a slip, and more than a clock can count on
@@ -20,8 +22,6 @@ DURATION_MAX_S = 87_600 * 3600.0
 COUNT_MAX = 10**9
 #: no number or duration is written with more signs
 NUMBER_LENGTH_MAX = 100
-#: the paths that are taken; a telemetry path may be none of them, nor begin with `/-/`
-ENDPOINTS = ("/", "/scrape", "/health", "/-/healthy", "/-/ready", "/-/reload")
 
 TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
 FALSE_WORDS = ("0", "f", "F", "FALSE", "false", "False")
@@ -111,9 +111,9 @@ def parse_listen_address(text: str) -> str:
 
 def parse_path(text: str) -> str:
     """A path that is free to be the telemetry path."""
-    if not _PATH.match(text):
+    if not _PATH.match(text) or {".", ".."} & set(text.split("/")):
         raise ValueError("write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics")
-    if text.rstrip("/") in ENDPOINTS or text.startswith("/-/"):
+    if is_reserved(text):
         raise ValueError("this path is an endpoint of its own: write another one, such as /metrics")
     return text
 

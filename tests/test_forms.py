@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.endpoints import ENDPOINTS
 from exporter.forms import (
     COUNT,
     COUNT_MAX,
     DURATION_OR_ZERO,
-    ENDPOINTS,
     INTEGER,
     INTERVAL,
     LANE_INTERVAL,
@@ -77,13 +77,13 @@ def test_bad_listen_address(text: str) -> None:
         split_listen_address(text)
 
 
-@pytest.mark.parametrize("path", [*ENDPOINTS, "/health/", "/-/anything"])
+@pytest.mark.parametrize("path", [*(endpoint.path for endpoint in ENDPOINTS), "/health/", "/-/anything"])
 def test_the_telemetry_path_is_none_of_the_other_endpoints(path: str) -> None:
     with pytest.raises(ValueError, match="such as /metrics"):
         parse_path(path)
 
 
-@pytest.mark.parametrize("path", ["metrics", "/a b", "/a?b", "/a#b", "/{a}", "//a"])
+@pytest.mark.parametrize("path", ["metrics", "/a b", "/a?b", "/a#b", "/{a}", "//a", "/.", "/../health", "/a/./b"])
 def test_bad_telemetry_path(path: str) -> None:
     with pytest.raises(ValueError, match="write a path that begins with /"):
         parse_path(path)

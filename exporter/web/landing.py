@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+from exporter.endpoints import ENDPOINTS
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -28,19 +30,14 @@ _PAGE = """<!doctype html>
 """
 
 
-def render(version: str, states: Mapping[str, int], telemetry_path: str, scrape: bool) -> str:
+def render(version: str, states: Mapping[str, int], telemetry_path: str, *, scrape: bool) -> str:
     """The whole document. `states` counts targets by state."""
     counts = "".join(
         f'<div class="{state if number else ""}"><b>{number}</b>{state}</div>'
         for state, number in states.items()
         if number or state != "unknown"
     )
-    rows = [
-        (telemetry_path, "all targets, for Prometheus"),
-        *([("/scrape?target=", "one target: append its address or alias")] if scrape else []),
-        ("/health", "whether any target can be reached"),
-        ("/-/healthy", "whether this process is alive"),
-        ("/-/ready", "whether every target was tried once"),
-    ]
+    rows = [(telemetry_path, "all targets, for Prometheus")]
+    rows += [(row.link or row.path, row.note) for row in ENDPOINTS if row.note and (scrape or row.name != "scrape")]
     links = "".join(f'<tr><td><a href="{escape(path)}"><code>{escape(path)}</code></a><td>{text}' for path, text in rows)
     return _PAGE.format(version=escape(version), counts=counts, links=links)

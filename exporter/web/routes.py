@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from exporter.endpoints import ENDPOINTS, TELEMETRY
 from exporter.errors import ConfigError
 from exporter.exposition import CONTENT_TYPE, Page, Selection
 from exporter.model import Facts, Target
@@ -98,9 +99,13 @@ class Web:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guarded] if self._auth is not None else [])
-        for path, endpoint, handler in self._routes():
-            app.router.add_get(path, self._measured(endpoint, handler))
-        app.router.add_post("/-/reload", self._measured("reload", self.reload))
+        handlers = self._handlers()
+        app.router.add_get(self._settings.telemetry_path, self._measured(TELEMETRY, handlers[TELEMETRY]))
+        for endpoint in ENDPOINTS:
+            handler = self._measured(endpoint.name, handlers[endpoint.name])
+            app.router.add_get(endpoint.path, handler)
+            if endpoint.reloads:
+                app.router.add_post(endpoint.path, handler)
         return app
 
     @web.middleware
@@ -111,18 +116,18 @@ class Web:
             return await handler(request)
         return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
 
-    def _routes(self) -> list[tuple[str, str, Handler]]:
-        routes: list[tuple[str, str, Handler]] = [
-            (self._settings.telemetry_path, "metrics", self.metrics),
-            ("/health", "health", self.health),
-            ("/-/healthy", "healthy", self.healthy),
-            ("/-/ready", "ready", self.ready),
-            ("/-/reload", "reload", self.reload),
-            ("/discover-cluster-nodes", "discover-cluster-nodes", self.discover_cluster_nodes),
-            ("/", "landing", self.landing),
-        ]
-        routes.append(("/scrape", "scrape", self.scrape if self._settings.scrape_endpoint else self.no_scrape))
-        return routes
+    def _handlers(self) -> dict[str, Handler]:
+        """By the endpoint's name."""
+        return {
+            TELEMETRY: self.metrics,
+            "scrape": self.scrape if self._settings.scrape_endpoint else self.no_scrape,
+            "health": self.health,
+            "healthy": self.healthy,
+            "ready": self.ready,
+            "reload": self.reload,
+            "discover-cluster-nodes": self.discover_cluster_nodes,
+            "landing": self.landing,
+        }
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
         seconds = self._selfmetrics.request_seconds(endpoint)
@@ -269,7 +274,8 @@ class Web:
         return web.Response(text="ok\n")
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
-        text = landing.render(self._settings.version, self._fleet.states(), self._settings.telemetry_path, self._settings.scrape_endpoint)
+        settings = self._settings
+        text = landing.render(settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint)
         return web.Response(text=text, content_type="text/html")
 
 
