@@ -22,10 +22,11 @@ from isal import isal_zlib
 from exporter import fastparse
 from exporter.catalog import Catalog, header
 from exporter.model import Lane, Snapshot, gauge
+from exporter.pieces import PlainPieces
 from exporter.store import Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PIECE_BYTES = 512 * 1024
+PIECE_BYTES = 256 * 1024
 LEVEL = 1
 #: pages whose targets are remembered
 MEMBERS_MAX = 64
@@ -70,9 +71,11 @@ WHOLE = Selection()
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """A finished page. `body` is a gzip member as far as the end of its static part; `crc` and `length` are of the plain
-    static part; `heads` and `times` are the age lines of its snapshots, `age_header` what stands before them."""
+    static part, `plain` gives its text; `heads` and `times` are the age lines of its snapshots, `age_header` what stands
+    before them."""
 
     body: bytearray
+    plain: PlainPieces
     crc: int
     length: int
     age_header: bytes
@@ -92,17 +95,6 @@ class Page:
         deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
         end = struct.pack("<II", isal_zlib.crc32(text, self.crc), (self.length + len(text)) & 0xFFFFFFFF)
         return b"".join((deflate.compress(text), deflate.flush(isal_zlib.Z_FINISH), end))
-
-    def plain_pieces(self) -> Iterator[bytes]:
-        """The static part as plain text. No plain page is kept: who wants one pays for it."""
-        inflate = isal_zlib.decompressobj(-15)
-        piece = inflate.decompress(self.body[len(_GZIP_HEADER) :], PIECE_BYTES)
-        left = self.length - len(piece)
-        yield piece
-        while left:  # the length tells the end: output may be pending when all input is taken
-            piece = inflate.decompress(inflate.unconsumed_tail, PIECE_BYTES)
-            left -= len(piece)
-            yield piece
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,14 +128,18 @@ class Draft:
         body[: len(_GZIP_HEADER)] = _GZIP_HEADER
         end = len(_GZIP_HEADER)
         crc = length = 0
+        ends = [end]
         for piece in _pieces(assembler, self.extra):
             crc = isal_zlib.crc32(piece, crc)
             length += len(piece)
             end = _put(body, end, deflate.compress(piece))
-        end = _put(body, end, deflate.flush(isal_zlib.Z_FULL_FLUSH))
+            # what follows refers to nothing before: so each piece can be inflated by itself
+            end = _put(body, end, deflate.flush(isal_zlib.Z_FULL_FLUSH))
+            ends.append(end)
         del body[end:]
         return Page(
             body,
+            PlainPieces(body, tuple(ends)),
             crc,
             length,
             self.age_header,
@@ -169,8 +165,8 @@ def _pieces(assembler: fastparse.Assembler, extra: bytes) -> Iterator[bytes | me
     seen = memoryview(room)
     while length := assembler.fill(room):
         yield seen[:length]
-    if extra:
-        yield extra
+    for start in range(0, len(extra), PIECE_BYTES):
+        yield extra[start : start + PIECE_BYTES]
 
 
 class Origin(Protocol):

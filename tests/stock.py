@@ -102,7 +102,7 @@ class Stock:
 
 def plain_text(page: Page, now: float | None = None) -> str:
     now = time.monotonic() if now is None else now
-    return (b"".join(page.plain_pieces()) + page.plain_tail(now)).decode()
+    return (b"".join(page.plain) + page.plain_tail(now)).decode()
 
 
 def gunzip_one(body: bytes) -> bytes:

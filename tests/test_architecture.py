@@ -26,6 +26,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 FLOORS = (
     ("__init__", "_frames", "_slowframes", "_text", "endpoints"),
     ("_clients", "_latency", "_pages", "texts"),
+    ("pieces",),
     ("allowance", "descriptors", "gate", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
     ("log_lines", "log_queue", "watchdog"),
@@ -57,7 +58,7 @@ DOORS = {
     "prometheus_client": {"process", "selfmetrics"},
     "yaml": {"yaml_reader"},
     "uvloop": {"app"},
-    "isal": {"exposition"},
+    "isal": {"exposition", "pieces"},
     "bcrypt": {"web.auth"},
 }
 

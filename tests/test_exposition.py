@@ -31,10 +31,10 @@ class TestPage:
         text = make(size)
         page = page_of(text)
         assert gunzip_one(page.body + page.tail(0.0)) == text
-        assert b"".join(page.plain_pieces()) == text
+        assert b"".join(page.plain) == text
 
     def test_plain_pieces_are_small(self) -> None:
-        assert max(len(piece) for piece in page_of(b"a" * (4 * PIECE_BYTES)).plain_pieces()) == PIECE_BYTES
+        assert max(len(piece) for piece in page_of(b"a" * (4 * PIECE_BYTES)).plain) == PIECE_BYTES
 
     def test_prometheus_client_reads_it_without_a_duplicate(self, stock: Stock) -> None:
         page = stock.exposition.draft().build()

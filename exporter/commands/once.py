@@ -34,7 +34,7 @@ async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes,
             watch.poll_all()
         await _rest(watches)
         page = app.exposition.draft().build()
-        return b"".join([*page.plain_pieces(), page.plain_tail(time.monotonic())]), all(watch.up for watch in watches)
+        return b"".join([*page.plain, page.plain_tail(time.monotonic())]), all(watch.up for watch in watches)
     finally:
         await app.stop()
 

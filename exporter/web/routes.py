@@ -232,7 +232,7 @@ class Web:
             response.content_length = page.length + len(tail)
             await response.prepare(request)
             if request.method != "HEAD":
-                for piece in page.plain_pieces():
+                for piece in page.plain:
                     await response.write(piece)
                     await asyncio.sleep(0)
                 await response.write(tail)
