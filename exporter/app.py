@@ -112,7 +112,7 @@ class App:
     def _make_auth(self) -> BasicAuth | None:
         given = self._options.web
         words = (given.basic_auth_username, given.basic_auth_password, given.basic_auth_hash_password)
-        return BasicAuth(*words) if any(words) else None
+        return BasicAuth(*words, given.max_password_checks) if any(words) else None
 
     def _make_tls(self) -> ServerContext | None:
         given = self._options.web

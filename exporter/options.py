@@ -132,6 +132,8 @@ OPTIONS: tuple[Option, ...] = (
            "Where to listen for HTTP; without a host on every interface."),
     Option("web.telemetry-path", Form("PATH", parse_path, empty=True), "/metrics", "web", "telemetry_path",
            "Path of the page that holds every server's metrics."),
+    Option("web.max-password-checks", COUNT, "8", "web", "max_password_checks",
+           "Passwords that may wait for their check against --basic-auth-hash-password; more get 429."),
     Option("page.min-interval", DURATION_OR_ZERO, "1s", "web", "page_min_interval_s", "Least time between two builds of that page."),
     Option("health.strict", BOOL, "false", "web", "health_strict", "Answer 503 on /health when no server can be reached."),
     Option("disable-scrape-endpoint", BOOL, "false", "web", "disable_scrape_endpoint", "Answer 404 on /scrape."),
@@ -283,6 +285,7 @@ class PollOptions:
 class WebOptions:
     listen_address: str
     telemetry_path: str
+    max_password_checks: int
     page_min_interval_s: float
     health_strict: bool
     disable_scrape_endpoint: bool

@@ -35,10 +35,12 @@ FLOORS = (
     ("caps", "keyspace", "logs", "replies"),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),
+    ("web.password_checks",),
+    ("web.auth",),
     ("registry",),
     ("catalog",),
     ("exposition", "poller", "vitals"),
-    ("alignment", "line", "pages", "web.auth", "web.discovery", "web.landing", "web.query", "web.tls"),
+    ("alignment", "line", "pages", "web.discovery", "web.landing", "web.query", "web.tls"),
     ("watch",),
     ("rounds", "web"),
     ("schedule",),
@@ -59,7 +61,7 @@ DOORS = {
     "yaml": {"yaml_reader"},
     "uvloop": {"app"},
     "isal": {"exposition", "pieces"},
-    "bcrypt": {"web.auth"},
+    "bcrypt": {"web.password_checks"},
 }
 
 

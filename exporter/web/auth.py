@@ -5,66 +5,97 @@ https://www.rfc-editor.org/rfc/rfc7617
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import os
 import re
-
-import bcrypt
+from collections import OrderedDict
+from collections.abc import Iterable
 
 from exporter.errors import ConfigError
+from exporter.web.password_checks import ANYBODY, PasswordChecks, Presence, Sender, TooManyChecksError
+
+__all__ = ["CHALLENGE", "BasicAuth", "Presence", "TooManyChecksError"]
 
 CHALLENGE = 'Basic realm="redis-exporter", charset="UTF-8"'
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
-#: bytes of a password that bcrypt looks at
-_BCRYPT_MAX = 72
+#: a hash of a higher cost takes several seconds for each check
+_COST_MAX = 16
+#: passwords known to be wrong that are remembered
+_WRONG_MAX = 1024
 
 
 class BasicAuth:
     """Tells whether a request may be answered.
 
-    A hash takes bcrypt a good part of a second, on purpose: it is checked in a thread, one at a time, and the password
-    that was right is remembered by a digest under a key of this process.
+    A hash takes bcrypt a good part of a second, on purpose. So it is asked only for what may be right: for a named user, and for a
+    password that is not known. Passwords that were right or wrong are remembered by digests under a key of this process.
+
+    A wrong user is refused without bcrypt, so the time of the answer tells whether a user exists. That name is no secret: it stands in
+    the scraper's configuration and in the list of processes. In return nobody who lacks it can keep the one check at a time busy.
     """
 
-    def __init__(self, username: str, password: str = "", password_hash: str = "") -> None:
+    def __init__(self, username: str, password: str = "", password_hash: str = "", waiting_max: int = 8) -> None:
         if password and password_hash:
             raise ConfigError("--basic-auth-password and --basic-auth-hash-password are both set: keep one of them")
         if not username or not (password or password_hash):
             raise ConfigError("basic authentication is half set: write --basic-auth-username and a password or hash, or none of them")
+        if ":" in username:
+            raise ConfigError("--basic-auth-username holds a colon, which ends the name in basic authentication: write a name without one")
         if password_hash and not _HASH.match(password_hash):
             raise ConfigError("--basic-auth-hash-password is no bcrypt hash: write one such as htpasswd -nB prints, beginning with $2")
-        self._username = username.encode()
-        self._hash = password_hash.encode()
+        if password_hash and int(password_hash[4:6]) > _COST_MAX:
+            raise ConfigError(
+                f"--basic-auth-hash-password has a cost above {_COST_MAX}, which is slow: write one such as htpasswd -nB -C 12 prints"
+            )
+        self._usernames = _spellings(os.fsencode(username))
+        self._checks = PasswordChecks(password_hash.encode(), waiting_max) if password_hash else None
         self._key = os.urandom(32)
-        self._right: bytes | None = self._digest(password.encode()) if password else None
-        self._checking = asyncio.Lock()
+        self._right = {self._digest(spelling) for spelling in _spellings(os.fsencode(password))} if password else set()
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
-    async def accepts(self, header: str) -> bool:
-        """Of the value of the header Authorization, "" where there is none. Takes as long whatever is wrong."""
+    async def accepts(self, header: str, sender: Sender = ANYBODY) -> bool:
+        """Of the value of the header Authorization, "" where there is none. Raises TooManyChecksError."""
         username, password = _credentials(header)
-        is_user = hmac.compare_digest(username, self._username)
-        return await self._is_right(password) and is_user
-
-    async def _is_right(self, password: bytes) -> bool:
         digest = self._digest(password)
-        if self._right is not None and hmac.compare_digest(digest, self._right):
+        is_user = _is_any(username, self._usernames)
+        is_right = _is_any(digest, self._right)
+        if is_user and is_right:
             return True
-        if not self._hash:
+        if self._checks is None or not is_user or not password or digest in self._wrong:
             return False
-        async with self._checking:
-            if digest != self._right:  # which whoever waited here before may have found out
-                right = await asyncio.get_running_loop().run_in_executor(None, _matches, password, self._hash)
-                if not right:
-                    return False
-                self._right = digest
+        if not await self._checks.are_right(digest, _spellings(password), sender):
+            self._wrong[digest] = None
+            if len(self._wrong) > _WRONG_MAX:
+                self._wrong.popitem(last=False)
+            return False
+        self._right.add(digest)
         return True
 
     def _digest(self, password: bytes) -> bytes:
         return hmac.digest(self._key, password, hashlib.sha256)
+
+
+def _is_any(word: bytes, known: Iterable[bytes]) -> bool:
+    """Takes as long whichever it is."""
+    found = False
+    for each in known:
+        found |= hmac.compare_digest(word, each)
+    return found
+
+
+def _spellings(text: bytes) -> list[bytes]:
+    """The same characters in UTF-8 and in Latin-1, as clients send them; as it is first."""
+    spellings = [text]
+    try:
+        spellings.append(text.decode().encode("latin-1"))
+    except UnicodeDecodeError:
+        spellings.append(text.decode("latin-1").encode())
+    except UnicodeEncodeError:
+        pass
+    return list(dict.fromkeys(spellings))
 
 
 def _credentials(header: str) -> tuple[bytes, bytes]:
@@ -76,10 +107,3 @@ def _credentials(header: str) -> tuple[bytes, bytes]:
     except (binascii.Error, ValueError):
         return b"", b""
     return username, password
-
-
-def _matches(password: bytes, password_hash: bytes) -> bool:
-    try:
-        return bcrypt.checkpw(password[:_BCRYPT_MAX], password_hash)
-    except ValueError:  # with a NUL
-        return False

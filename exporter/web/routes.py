@@ -17,7 +17,7 @@ from exporter.model import Facts, Target
 from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
 from exporter.web import discovery, landing, query
-from exporter.web.auth import CHALLENGE, BasicAuth
+from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
 
 ALIVE_S = 5.0
 #: a compressed page of no more is sent in one write
@@ -112,7 +112,11 @@ class Web:
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """No path is answered without the user and password, not even one that is not there."""
         assert self._auth is not None
-        if await self._auth.accepts(request.headers.get("Authorization", "")):
+        try:
+            accepted = await self._auth.accepts(request.headers.get("Authorization", ""), _Sender(request))
+        except TooManyChecksError:
+            return web.Response(status=429, text="Too many sign-ins at once\n", headers={"Retry-After": "1"})
+        if accepted:
             return await handler(request)
         return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
 
@@ -281,3 +285,19 @@ class Web:
 
 def _json(text: str, status: int) -> web.Response:
     return web.Response(status=status, text=text, content_type="application/json")
+
+
+class _Sender:
+    """Who waits for a password's check."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        transport = request.transport
+        self.address = str(transport.get_extra_info("peername")[0]) if transport is not None else ""
+
+    @property
+    def presence(self) -> Presence:
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            return Presence.GONE
+        return Presence.LISTENING if getattr(self._request.protocol, "half_closed", False) else Presence.HERE

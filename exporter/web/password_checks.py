@@ -1,0 +1,164 @@
+"""Checks of passwords against a bcrypt hash: one at a time in a thread of its own, a few that wait, and no more.
+
+Who goes first where many guess: a sender who may still hear the answer, from an address that was not served lately, the newest first.
+So one that guesses without end cannot keep others waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Protocol
+
+import bcrypt
+
+#: bytes of a password that bcrypt looks at
+_BCRYPT_MAX = 72
+#: senders that may have left, of whose passwords so many wait
+_LISTENING_MAX = 1
+#: addresses whose last turn is remembered
+_TURNS_MAX = 1024
+
+
+class Presence(IntEnum):
+    """Whether a sender is there. LISTENING: it has closed its sending side, and may have left altogether."""
+
+    HERE = 0
+    LISTENING = 1
+    GONE = 2
+
+
+class Sender(Protocol):
+    """Who sent a password, and waits."""
+
+    address: str
+
+    @property
+    def presence(self) -> Presence: ...
+
+
+class _Anybody:
+    address = ""
+    presence = Presence.HERE
+
+
+ANYBODY: Sender = _Anybody()
+
+
+class TooManyChecksError(Exception):
+    """There is no room for one more, or a newer one took it."""
+
+
+class _Check:
+    """One password, and all who sent it."""
+
+    def __init__(self, spellings: Sequence[bytes], sender: Sender, number: int) -> None:
+        self.spellings = spellings
+        self.senders = [sender]
+        self.number = number
+        self.outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    @property
+    def presence(self) -> Presence:
+        return min(sender.presence for sender in self.senders)
+
+    @property
+    def address(self) -> str:
+        return self.senders[-1].address
+
+
+class PasswordChecks:
+    """`waiting_max` bounds what waits, besides the one under way."""
+
+    def __init__(self, password_hash: bytes, waiting_max: int) -> None:
+        self._hash = password_hash
+        self._waiting_max = waiting_max
+        self._waiting: dict[bytes, _Check] = {}
+        self._running: tuple[bytes, _Check] | None = None
+        self._numbers = itertools.count(1)
+        self._turns: dict[str, int] = {}  # by address, the number of its last check
+
+    async def are_right(self, digest: bytes, spellings: Sequence[bytes], sender: Sender) -> bool:
+        """Whether one spelling is the password. Who sends the same one while it waits shares its check. Raises TooManyChecksError."""
+        if self._running is not None and self._running[0] == digest:
+            check = self._running[1]
+        else:
+            check = self._waiting.get(digest) or self._admit(digest, spellings, sender)
+        if sender not in check.senders:
+            check.senders.append(sender)
+        self._start_next()
+        return await asyncio.shield(check.outcome)
+
+    def _admit(self, digest: bytes, spellings: Sequence[bytes], sender: Sender) -> _Check:
+        self._drop_gone()
+        if sender.presence is Presence.LISTENING:
+            listening = sum(check.presence is Presence.LISTENING for check in self._waiting.values())
+            if listening >= _LISTENING_MAX or len(self._waiting) >= self._waiting_max:
+                raise TooManyChecksError
+        if len(self._waiting) >= self._waiting_max:
+            self._give_up(self._least_useful(sender.address))
+        check = self._waiting[digest] = _Check(spellings, sender, next(self._numbers))
+        return check
+
+    def _least_useful(self, newcomer: str) -> bytes:
+        """The oldest of the address with the most, of those that may have left if there are any."""
+        counts = Counter(check.address for check in self._waiting.values())
+        counts[newcomer] += 1
+        return max(
+            self._waiting,
+            key=lambda digest: (self._waiting[digest].presence, counts[self._waiting[digest].address], -self._waiting[digest].number),
+        )
+
+    def _drop_gone(self) -> None:
+        for digest in [digest for digest, check in self._waiting.items() if check.presence is Presence.GONE]:
+            self._give_up(digest)
+
+    def _give_up(self, digest: bytes) -> None:
+        outcome = self._waiting.pop(digest).outcome
+        if not outcome.done():
+            outcome.set_exception(TooManyChecksError())
+            outcome.exception()  # its sender may have left, and nobody may ask
+
+    def _start_next(self) -> None:
+        if self._running is not None:
+            return
+        self._drop_gone()
+        if not self._waiting:
+            return
+        turns = self._turns
+        digest = min(
+            self._waiting,
+            key=lambda digest: (self._waiting[digest].presence, turns.get(self._waiting[digest].address, 0), -self._waiting[digest].number),
+        )
+        check = self._waiting.pop(digest)
+        self._running = (digest, check)
+        turns.pop(check.address, None)
+        turns[check.address] = next(self._numbers)
+        if len(turns) > _TURNS_MAX:
+            del turns[next(iter(turns))]
+        # a daemon: the end of the program does not wait for it
+        threading.Thread(target=self._work, args=(asyncio.get_running_loop(), check), name="password", daemon=True).start()
+
+    def _work(self, loop: asyncio.AbstractEventLoop, check: _Check) -> None:
+        is_right = any(matches(spelling, self._hash) for spelling in check.spellings)
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(self._finish, check, is_right)
+
+    def _finish(self, check: _Check, is_right: bool) -> None:
+        self._running = None
+        if not check.outcome.done():
+            check.outcome.set_result(is_right)
+        # what the outcome is remembered for is known before the next one is chosen
+        asyncio.get_running_loop().call_soon(self._start_next)
+
+
+def matches(password: bytes, password_hash: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password[:_BCRYPT_MAX], password_hash)
+    except ValueError:  # with a NUL
+        return False

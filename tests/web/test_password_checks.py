@@ -1,0 +1,140 @@
+"""Who goes first where more passwords come than bcrypt can check, and who is told to come again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from exporter.web import password_checks
+from exporter.web.password_checks import PasswordChecks, Presence, TooManyChecksError
+
+RIGHT = b"right"
+
+
+class Guesser:
+    def __init__(self, address: str = "", presence: Presence = Presence.HERE) -> None:
+        self.address = address
+        self.presence = presence
+
+
+class Desk:
+    """Checks with room for 4, the first of which is held up by a guess from elsewhere."""
+
+    def __init__(self) -> None:
+        self.checks = PasswordChecks(b"", 4)
+        self.asked: list[bytes] = []
+        self.let_go = threading.Event()
+        self.most = self._running = 0
+        self._answers: dict[bytes, asyncio.Task[bool]] = {}
+
+    def matches(self, password: bytes, password_hash: bytes) -> bool:
+        self._running += 1
+        self.most = max(self.most, self._running)
+        self.asked.append(password)
+        self.let_go.wait(10)
+        self._running -= 1
+        return password == RIGHT
+
+    async def send(self, password: bytes, sender: Guesser | None = None) -> asyncio.Task[bool]:
+        task = asyncio.ensure_future(self.checks.are_right(password, [password], sender or Guesser()))
+        self._answers[password] = task
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return task
+
+    async def results(self) -> dict[bytes, bool | None]:
+        """By password, None where there was no room. The check that was held up is left out."""
+        self.let_go.set()
+        found = await asyncio.gather(*self._answers.values(), return_exceptions=True)
+        for outcome in found:
+            assert isinstance(outcome, bool | TooManyChecksError)
+        return {
+            password: outcome if isinstance(outcome, bool) else None
+            for password, outcome in zip(self._answers, found, strict=True)
+            if password != b"first"
+        }
+
+
+@pytest_asyncio.fixture
+async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    desk = Desk()
+    monkeypatch.setattr(password_checks, "matches", desk.matches)
+    await desk.send(b"first", Guesser("9.9.9.9"))
+    yield desk
+    await desk.results()
+
+
+async def test_one_is_checked_at_a_time(desk: Desk) -> None:
+    for number in range(4):
+        await desk.send(b"%d" % number)
+    assert await desk.results() == {b"%d" % number: False for number in range(4)}
+    assert desk.most == 1
+
+
+async def test_the_newest_guess_takes_the_place_of_the_oldest(desk: Desk) -> None:
+    for number in range(10):
+        await desk.send(b"%d" % number)
+    await desk.send(RIGHT)
+    results = await desk.results()
+    assert results[RIGHT] is True
+    assert [password for password, outcome in results.items() if outcome is not None] == [b"7", b"8", b"9", RIGHT]
+    assert desk.asked[:2] == [b"first", RIGHT]  # the next one, however many wait
+
+
+async def test_one_address_does_not_take_the_places_of_another(desk: Desk) -> None:
+    await desk.send(RIGHT, Guesser("10.0.0.1"))
+    for number in range(50):
+        await desk.send(b"%d" % number, Guesser("10.0.0.2"))
+    assert (await desk.results())[RIGHT] is True
+
+
+async def test_addresses_take_turns(desk: Desk) -> None:
+    await desk.send(b"a1", Guesser("a"))
+    await desk.send(b"b1", Guesser("b"))
+    await desk.send(b"a2", Guesser("a"))
+    await desk.send(b"a3", Guesser("a"))
+    await desk.results()
+    assert desk.asked == [b"first", b"a3", b"b1", b"a2", b"a1"]
+
+
+async def test_nothing_is_checked_for_a_sender_that_has_left(desk: Desk) -> None:
+    gone = Guesser()
+    await desk.send(b"gone", gone)
+    await desk.send(RIGHT)
+    gone.presence = Presence.GONE
+    assert await desk.results() == {b"gone": None, RIGHT: True}
+    assert desk.asked == [b"first", RIGHT]
+
+
+async def test_of_senders_that_may_have_left_one_waits_and_goes_last(desk: Desk) -> None:
+    for number in range(20):
+        await desk.send(b"%d" % number, Guesser(presence=Presence.LISTENING))
+    for number in range(20, 23):
+        await desk.send(b"%d" % number)
+    results = await desk.results()
+    assert {password: outcome for password, outcome in results.items() if outcome is not None} == dict.fromkeys(
+        [b"0", b"20", b"21", b"22"], False
+    )
+    assert desk.asked[-1] == b"0"
+
+
+async def test_who_sends_the_same_password_shares_its_check(desk: Desk) -> None:
+    outcomes = [asyncio.ensure_future(desk.checks.are_right(RIGHT, [RIGHT], Guesser())) for _ in range(20)]
+    await asyncio.sleep(0)
+    await desk.results()
+    assert await asyncio.gather(*outcomes) == [True] * 20
+    assert desk.asked == [b"first", RIGHT]
+
+
+async def test_a_check_that_everybody_gave_up_leaves_no_line(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    task = await desk.send(b"left")
+    task.cancel()
+    for number in range(10):
+        await desk.send(b"%d" % number)
+    del desk._answers[b"left"]
+    await desk.results()
+    assert caplog.records == []
