@@ -21,11 +21,12 @@ from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
 from exporter.descriptors import Descriptors, raise_limit
 from exporter.errors import ConfigError
-from exporter.exposition import Exposition, Origin, Page
+from exporter.exposition import AGE, Exposition, Origin, Page
 from exporter.fleet import Fleet
 from exporter.forms import split_listen_address
 from exporter.gate import PATIENCE_S, Gate
 from exporter.model import Lane, Target
+from exporter.names import TakenNames
 from exporter.options import Options, lane_notes, lanes
 from exporter.pace import Pace
 from exporter.pages import Pages
@@ -82,7 +83,9 @@ class App:
             if collector is REGISTRY[0] or any(family.name not in hidden for family in collector.families)
         ]
         self._vitals_part = vitals_part(metrics.namespace)
-        self.catalog = Catalog([self._vitals_part, *self._parts], hidden, lambda name: is_shown(name, metrics))
+        self.catalog = Catalog(
+            [self._vitals_part, *self._parts], hidden, lambda name: is_shown(name, metrics), _taken_names(metrics.namespace)
+        )
         self.store = Store(self.catalog.part_names, options.poll.stale_policy)
         self.selfmetrics = SelfMetrics(
             metrics.namespace,
@@ -313,6 +316,11 @@ class App:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.pages.close()
+
+
+def _taken_names(namespace: str) -> TakenNames:
+    """Those of all collectors, whether the options ask for them or not."""
+    return TakenNames([*VITALS, AGE, *(family for collector in REGISTRY for family in collector.families)], namespace)
 
 
 def _shown(bound: object) -> str:

@@ -7,7 +7,7 @@ the program runs, whatever the options show or hide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -142,11 +142,16 @@ class Catalog:
     A family that collectors share (see `Collector.memory_name`) has one cell for each of their parts, one behind the other;
     all but the first have an empty header.
 
-    Slots of dynamic families have an empty header until they are given; `admits` tells by the full name whether one may be.
+    Slots of dynamic families have an empty header until they are given; `admits` tells by the full name whether one may be, and
+    `taken` are names that others write.
     """
 
     def __init__(
-        self, parts: Sequence[Part], hidden: frozenset[str] = frozenset(), admits: Callable[[str], bool] = lambda name: True
+        self,
+        parts: Sequence[Part],
+        hidden: frozenset[str] = frozenset(),
+        admits: Callable[[str], bool] = lambda name: True,
+        taken: Container[str] = frozenset(),
     ) -> None:
         self.parts = tuple(parts)
         self.part_names = tuple(part.name for part in parts)
@@ -177,6 +182,7 @@ class Catalog:
                 names += [""] * SLOTS
                 cells += [(part_number, len(part.families) + slot) for slot in range(SLOTS)]
         self._taken = {name.decode() for name in places}
+        self._taken_elsewhere = taken
         self.headers = headers
         self.cells = tuple(cells)
         self.names = names
@@ -191,7 +197,13 @@ class Catalog:
             self.headers[at + slot] = header(name.encode(), Family(name, Kind(kind), help), part.lane)
             self.names[at + slot] = name
 
-        dynamic.open(lambda name: name not in self._taken and self._admits(name), add)
+        dynamic.open(self._refuses, add)
+
+    def _refuses(self, name: str) -> str | None:
+        """Why a full name may be no new family; None where it may, "" where the options leave it out."""
+        if name in self._taken or name in self._taken_elsewhere:
+            return "the name is taken, write another one"
+        return None if self._admits(name) else ""
 
     def part(self, name: str) -> Part:
         return self.parts[self.part_names.index(name)]

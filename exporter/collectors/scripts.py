@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from exporter import texts
 from exporter.collector import Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.forms import parse_number
@@ -23,7 +24,10 @@ NOT_NOW = ("LOADING", "MASTERDOWN", "BUSY")
 KINDS = ("gauge", "counter", "untyped")
 #: labels that mean something else to Prometheus
 RESERVED = ("le", "quantile")
-HELP = "A value that a script gave back."
+#: of one script's reply; what is larger is an error of that script
+REPLY_BYTES_MAX = 1024 * 1024
+ROWS_MAX = 5000
+HELP_LENGTH_MAX = 300
 
 _BEGIN = b"local script = function() "
 #: numbers go as texts, for the encoder would round them
@@ -69,11 +73,7 @@ class ScriptsCollector(Collector):
             if isinstance(reply, ReplyError) and reply.code in NOT_NOW:
                 raise reply.as_target_error()
         for script, reply in zip(options.keys.script, replies, strict=True):
-            try:
-                result = json.loads(reply.decode("utf-8", "replace")) if isinstance(reply, bytes) else None
-            except (ValueError, RecursionError):
-                result = None
-            out.add(RESULT, _write(result, script.name, options.metrics.namespace, out), script.name)
+            out.add(RESULT, _write(_read(reply), script.name, options.metrics.namespace, out), script.name)
 
 
 def wrapped(text: bytes) -> bytes:
@@ -82,6 +82,16 @@ def wrapped(text: bytes) -> bytes:
     if head.startswith(b"#!"):
         return head + newline + _BEGIN + rest + _END
     return _BEGIN + text + _END
+
+
+def _read(reply: Any) -> Any:
+    """What a script gave back; None if it is nothing that can be read."""
+    if not isinstance(reply, bytes) or len(reply) > REPLY_BYTES_MAX:
+        return None
+    try:
+        return json.loads(reply.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _write(result: Any, filename: str, namespace: str, out: Out) -> int:
@@ -93,33 +103,46 @@ def _write(result: Any, filename: str, namespace: str, out: Out) -> int:
     if not isinstance(result, list):
         return FAILED
     if any(isinstance(row, dict) for row in result):
-        went_well = [_write_row(row, namespace, out) for row in result]
+        went_well = [_write_row(row, namespace, out) for row in result[:ROWS_MAX]]
+        is_whole = len(result) <= ROWS_MAX
     elif len(result) % 2:
         return FAILED
     else:
-        went_well = [_write_pair(key, value, filename, out) for key, value in zip(result[::2], result[1::2], strict=True)]
-    return WITH_VALUES if all(went_well) else FAILED
+        pairs = result[: 2 * ROWS_MAX]
+        went_well = [_write_pair(key, value, filename, out) for key, value in zip(pairs[::2], pairs[1::2], strict=True)]
+        is_whole = len(result) <= 2 * ROWS_MAX
+    return WITH_VALUES if is_whole and all(went_well) else FAILED
 
 
 def _write_pair(key: Any, value: Any, filename: str, out: Out) -> bool:
-    number = parse_number(value.encode()) if isinstance(value, str) else None
+    number = _number(value) if isinstance(value, str) else None
     if number is None or not isinstance(key, str):
         return False
-    out.add(VALUES, number, key, filename)
+    out.add(VALUES, number, texts.valid(key), filename)
     return True
 
 
 def _write_row(row: Any, namespace: str, out: Out) -> bool:
     match row:
         case {"metric": str(name), "value": str(value), **more}:
-            number = parse_number(value.encode())
+            number = _number(value)
             labels = _labels(more.get("labels", {}))
-            kind, help = more.get("type", "gauge"), more.get("help", HELP)
-            if number is None or labels is None or kind not in KINDS or not isinstance(help, str):
+            kind, help = more.get("type", ""), more.get("help", "")
+            if number is None or labels is None or kind not in ("", *KINDS) or not isinstance(help, str):
                 return False
             bare = name.removeprefix(f"{namespace}_") if namespace else name
-            return out.add_dynamic(bare, kind, help, number, labels)
+            return out.add_dynamic(bare, kind, _help(help), number, labels)
     return False
+
+
+def _number(text: str) -> float | None:
+    return parse_number(text.encode()) if text.isascii() else None
+
+
+def _help(text: str) -> str:
+    """A help text as a page may show it: on one line, not too long, with a full stop. Without words it is none."""
+    text = texts.one_line(" ".join(text.split()), HELP_LENGTH_MAX).rstrip(" .")
+    return f"{text}." if text else ""
 
 
 def _labels(given: Any) -> dict[str, str] | None:
@@ -128,4 +151,4 @@ def _labels(given: Any) -> dict[str, str] | None:
         return {}
     if not isinstance(given, dict) or any(name in RESERVED or not isinstance(value, str | bool) for name, value in given.items()):
         return None
-    return {name: value if isinstance(value, str) else str(value).lower() for name, value in given.items()}
+    return {name: texts.valid(value) if isinstance(value, str) else str(value).lower() for name, value in given.items()}

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.scripts import RESULT, VALUES, ScriptsCollector, wrapped
+from exporter.catalog import Catalog
+from exporter.collectors.scripts import HELP_LENGTH_MAX, REPLY_BYTES_MAX, RESULT, ROWS_MAX, VALUES, ScriptsCollector, wrapped
 from exporter.commandline import parse, print_config
+from exporter.dynamic import HELP
 from exporter.errors import ConfigError, ReplyError, TargetError
 from exporter.forms import ScriptFile
 from exporter.model import Facts, Lane
@@ -129,6 +131,50 @@ class TestResults:
     )
     def test_a_row_that_is_none_costs_the_result_and_not_the_others(self, play, bad: Any) -> None:
         assert read(play, [{"metric": "good", "value": "1"}, bad]) == {"redis_good": "1", RESULT_OF_A: "0"}
+
+    @pytest.mark.parametrize(
+        ("help", "shown"),
+        [
+            ("Jobs", "Jobs."),
+            ("Jobs...", "Jobs."),
+            ("two\nlines \\ and\ttabs", "two lines \\\\ and tabs."),
+            ("x" * 10_000, "x" * (HELP_LENGTH_MAX - 1) + "…."),
+            ("\ud800\x00", "\ufffd\\\\x00."),
+            ("", HELP),
+            (" . ", HELP),
+        ],
+    )
+    def test_a_help_text_is_made_valid(self, play, help: str, shown: str) -> None:
+        played = play(SCRIPTS, [json.dumps([{"metric": "a", "value": "1", "help": help}]).encode()], facts=REDIS_7, options=options())
+        assert played.samples() == {"redis_a": "1", RESULT_OF_A: "1"}
+        catalog = Catalog([played.part])
+        [text] = [text.decode() for text in catalog.headers if b"redis_a " in text]
+        assert text == f"# HELP redis_a {shown} Lane: standard.\n# TYPE redis_a gauge\n"
+
+    def test_rows_beyond_a_bound_are_left_out_and_make_it_an_error(self, play) -> None:
+        rows = [{"metric": "a", "value": "1", "labels": {"n": str(number)}} for number in range(ROWS_MAX + 1)]
+        samples = read(play, rows)
+        assert len(samples) == ROWS_MAX + 1
+        assert samples[RESULT_OF_A] == "0"
+        assert read(play, rows[1:])[RESULT_OF_A] == "1"
+        pairs = [each for number in range(ROWS_MAX + 1) for each in (f"k{number}", "1")]
+        assert len(read(play, pairs)) == ROWS_MAX + 1
+        assert read(play, pairs)[RESULT_OF_A] == "0"
+
+    def test_a_reply_that_is_too_large_is_an_error(self, play) -> None:
+        assert read(play, ["a" * REPLY_BYTES_MAX, "1"]) == {RESULT_OF_A: "0"}
+
+    @pytest.mark.parametrize("value", ["\ud800", "٣", "9" * 5000, "0x10", "1e999"])
+    def test_odd_numbers_cost_no_other_value(self, play, value: str) -> None:
+        assert 'redis_script_values{key="good",filename="a.lua"}' in read(play, ["bad", value, "good", "1"])
+        assert "redis_good" in read(play, [{"metric": "bad", "value": value}, {"metric": "good", "value": "1"}])
+
+    def test_texts_that_are_not_utf_8_are_made_valid(self, play) -> None:
+        assert 'redis_script_values{key="a\ufffd",filename="a.lua"}' in read(play, ["a\ud800", "1"])
+        assert 'redis_b{c="\ufffd"}' in read(play, {"metric": "b", "value": "1", "labels": {"c": "\ud800"}})
+
+    def test_the_same_series_twice_is_written_once(self, play) -> None:
+        assert read(play, ["a", "1", "a", "2"]) == {'redis_script_values{key="a",filename="a.lua"}': "1", RESULT_OF_A: "1"}
 
     def test_a_value_that_is_no_number_costs_the_result_and_not_the_others(self, play) -> None:
         assert read(play, ["a", "1", "b", "1_0", "c", None]) == {'redis_script_values{key="a",filename="a.lua"}': "1", RESULT_OF_A: "0"}
