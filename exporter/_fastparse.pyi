@@ -130,9 +130,7 @@ def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, byte
 def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
     """The heads (name and labels) of all samples, and how many samples each family has."""
 
-def sift(
-    samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int
-) -> tuple[bytes, bytes, int]:
+def sift(samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int) -> tuple[bytes, bytes, int]:
     """The samples whose heads are in `heads`, and newcomers while `heads` are fewer than `room` and the family's count is less than
     `per_family`: those are put into both. Samples, offsets, and how many samples those are."""
 

@@ -41,6 +41,7 @@ from exporter.errors import (
 from exporter.gate import PATIENCE_S, Gate
 from exporter.greeting import Greeting, Note, refusal
 from exporter.model import Command, Target
+from exporter.redaction import NOTHING, Redaction, redaction_of
 from exporter.replies import (
     DEFAULT_LIMITS,
     NotRespError,
@@ -75,7 +76,7 @@ class Link(asyncio.Protocol):
     on another link. `notes` are left by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
     """
 
-    def __init__(self, where: str, peer: str, limits: ReplyLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, where: str, peer: str, limits: ReplyLimits = DEFAULT_LIMITS, redaction: Redaction = NOTHING) -> None:
         self.closed = False
         self.where = where
         self.peer = peer
@@ -85,6 +86,7 @@ class Link(asyncio.Protocol):
         self.notes: tuple[Note, ...] = ()
         self.ping_s: float | None = None
         self._limits = limits
+        self._redaction = redaction
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader: ReplyReader | None = None  # of the running exchange only
@@ -109,7 +111,7 @@ class Link(asyncio.Protocol):
         if self.closed or self._transport is None:
             self._loop.call_soon(self._finish, self._reason)
             return
-        self._reader = borrow_reader(count, self._limits)
+        self._reader = borrow_reader(count, self._limits, self._redaction)
         self._transport.write(payload)
 
     def abort(self, error: TargetError) -> None:
@@ -212,7 +214,7 @@ class Link(asyncio.Protocol):
     def _unreadable(self, data: bytes, error: Exception) -> TargetError:
         match error:
             case NotRespError():
-                return _not_resp(self.where, data, error)
+                return _not_resp(self.where, data, self._redaction.clean(str(error)))
             case TooMuchError():
                 return TooLargeError(f"{self.where}: {error}")
         log.error("%s: a mistake in this program, while reading replies", self.where, exc_info=error)
@@ -286,7 +288,7 @@ class Dialer:
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
         sock, peer = await self._connect(target, where, addresses, deadline)
-        link = Link(where, peer, self.settings.limits)
+        link = Link(where, peer, self.settings.limits, redaction_of(target.user, target.password))
         link.addresses = tuple(addresses)
         try:
             await self._attach(link, sock, target, context, deadline)
@@ -383,12 +385,12 @@ async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[R
         raise DeadlineError(f"{where}: no answer before the deadline, {when}") from None
 
 
-def _not_resp(where: str, data: bytes, error: Exception) -> TargetError:
+def _not_resp(where: str, data: bytes, why: str) -> TargetError:
     if data[:1] in (b"\x15", b"\x16") and data[1:2] == b"\x03":  # an alert or handshake record of TLS
         return TlsError(f"{where}: the server speaks TLS here: write rediss:// or valkeys://")
     if data.startswith(b"HTTP/"):
         return ProtocolError(f"{where}: this is an HTTP server, not Redis")
-    return ProtocolError(f"{where}: the server does not speak RESP: {error}")
+    return ProtocolError(f"{where}: the server does not speak RESP: {why}")
 
 
 def os_failure(where: str, error: OSError) -> TargetError:

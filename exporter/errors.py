@@ -17,6 +17,11 @@ PROBLEMS_MAX = 20
 PROBLEM_LENGTH_MAX = 1000
 
 
+#: characters of an error's text, and of an error reply that is looked at
+TEXT_MAX = 1000
+RAW_MAX = 4096
+
+
 class RedpollError(Exception):
     """Root of all errors of this program. Its text is for the reader and holds no secret."""
 
@@ -52,7 +57,10 @@ class InternalError(RedpollError):
 
 
 class TargetError(RedpollError):
-    """A poll of one target failed; subclasses say why."""
+    """A poll of one target failed; subclasses say why. Whatever is in its text, any output can hold it."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(texts.one_line(text, TEXT_MAX))
 
 
 class DnsError(TargetError):
@@ -147,22 +155,24 @@ REASONS: tuple[str, ...] = (
 class ReplyError(Exception):
     """One error reply of a server: `-CODE text`.
 
-    `code` is the first word (`NOPERM`, `LOADING`, `ERR`), `text` the whole line without the leading `-`.
+    `raw` is the whole line without the leading `-`, for this program to judge; it may hold secrets that the server repeats.
+    `text` is what may be shown of it, and what the exception says. `code` is the first word (`NOPERM`, `LOADING`, `ERR`).
     """
 
-    __slots__ = ("code", "text")
+    __slots__ = ("code", "raw", "text")
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-        self.code = text.split(" ", 1)[0] if text else ""
+    def __init__(self, raw: str, text: str | None = None) -> None:
+        self.raw = raw[:RAW_MAX]
+        self.text = self.raw if text is None else text
+        super().__init__(self.text)
+        self.code = self.raw.split(" ", 1)[0]
 
     @property
     def unsupported(self) -> bool:
         """The server does not know the command, or this user may not run it: not worth asking again soon."""
         if self.code == "NOPERM":
             return True
-        low = self.text.lower()
+        low = self.raw.lower()
         return self.code == "ERR" and (
             "unknown command" in low
             or "unknown subcommand" in low
@@ -175,7 +185,7 @@ class ReplyError(Exception):
 
     def as_target_error(self) -> TargetError:
         """The same as a failure of the whole poll, for replies without which a poll is worth nothing."""
-        low = self.text.lower()
+        low = self.raw.lower()
         if self.code in ("NOAUTH", "WRONGPASS") or "operation not permitted" in low or "invalid password" in low:
             return AuthError(self.text)
         if self.code == "NOPERM":

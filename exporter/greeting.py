@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 
+from exporter import texts
 from exporter.errors import AuthError, BusyError, MaxClientsError, ProtocolError, RefusedError, ReplyError, TargetError
 from exporter.model import Command, Target
 
@@ -32,10 +33,11 @@ class Greeting:
         self._where = where
         self._target = target
         steps: list[tuple[Command, Callable[[str, Target, ReplyError], Note]]] = []
-        if target.user:
-            steps.append((Command.of("AUTH", target.user, target.password), _judge_auth))
-        elif target.password:
-            steps.append((Command.of("AUTH", target.password), _judge_auth))
+        user, password = texts.given_bytes(target.user), texts.given_bytes(target.password)
+        if user:
+            steps.append((Command.of("AUTH", user, password), _judge_auth))
+        elif password:
+            steps.append((Command.of("AUTH", password), _judge_auth))
         if target.db:
             steps.append((Command.of("SELECT", target.db), _judge_select))
         if named:
@@ -62,7 +64,7 @@ class Greeting:
 
 def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
     # The server's own words stay out: they may hold the arguments.
-    low = reply.text.lower()
+    low = reply.raw.lower()
     if "no password is set" in low or "without any password configured" in low:
         return Note.PASSWORD_UNUSED
     if "unknown command" in low:
@@ -79,8 +81,7 @@ def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
 def _judge_select(where: str, target: Target, reply: ReplyError) -> Note:
     if reply.code in ("LOADING", "MASTERDOWN"):
         return Note.DB_PENDING
-    said = reply.text.replace(target.password, "***") if target.password else reply.text
-    raise type(reply.as_target_error())(f"{where}: database {target.db} cannot be selected: {said}")
+    raise type(reply.as_target_error())(f"{where}: database {target.db} cannot be selected: {reply.text}")
 
 
 def _judge_name(where: str, target: Target, reply: ReplyError) -> Note:
@@ -95,7 +96,7 @@ def _judge_name(where: str, target: Target, reply: ReplyError) -> Note:
 
 def refusal(where: str, reply: ReplyError) -> TargetError | None:
     """What a server tells a connection that it is about to close, as an error; None for any other reply."""
-    if "max number of clients" in reply.text.lower():
+    if "max number of clients" in reply.raw.lower():
         return MaxClientsError(f"{where}: the server has as many clients as it takes (maxclients)")
     if reply.code == "DENIED":
         return RefusedError(f"{where}: the server is in protected mode and serves its own machine only: give it a password")

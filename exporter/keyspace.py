@@ -220,7 +220,7 @@ def redirection(reply: Reply) -> Place | None:
     """Where `-MOVED slot host:port` or `-ASK slot host:port` points to; None for another reply, or if it does not say."""
     if not isinstance(reply, ReplyError) or reply.code not in ("MOVED", "ASK"):
         return None
-    node = reply.text.split(" ")[-1]
+    node = reply.raw.split(" ")[-1]
     return Place(0, node, asking=reply.code == "ASK") if node.rpartition(":")[0] else None
 
 

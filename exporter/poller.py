@@ -24,6 +24,7 @@ from exporter.collector import Batches, Collector, Reply
 from exporter.collectors.info import make_facts
 from exporter.errors import InternalError, ReplyError, TargetError
 from exporter.model import Command, Facts, Family
+from exporter.redaction import NOTHING, Redaction
 
 INFO_PART = "info"
 INFO = "INFO"
@@ -58,6 +59,7 @@ class Memory:
     collectors: dict[str, Any] = field(default_factory=dict)  # what they remember themselves, by their memory's name
     repeats: dict[str, _Repeat] = field(default_factory=dict)  # by part
     wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
+    redaction: Redaction = NOTHING
 
     def of(self, collector: Collector) -> Any:
         name = collector.memory_name or collector.name
@@ -375,12 +377,12 @@ class Poll:
                 run.sheet.relabel(self._labels[run.part.name])
 
     def _fail(self, run: _Run, error: Exception) -> None:
-        if not isinstance(error, TargetError):
-            error = TargetError(f"{type(error).__name__}: {error}")
-        self.failures[run.part.name] = error
+        kind = type(error) if isinstance(error, TargetError) else TargetError
+        text = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
+        failure = self.failures[run.part.name] = kind(self._memory.redaction.clean(text))  # it may quote what the server sent
         self._note_support(run)
         if run.part.name == INFO_PART:
-            self.error = error
+            self.error = failure
 
     def _note_support(self, run: _Run) -> None:
         if run.refused:

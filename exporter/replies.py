@@ -14,6 +14,7 @@ import hiredis
 
 from exporter import fastparse
 from exporter.errors import TOO_LARGE, ReplyError
+from exporter.redaction import NOTHING, Redaction
 
 #: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
 Reply = Any
@@ -61,21 +62,28 @@ class TooMuchError(Exception):
 class ReplyReader:
     """`replies` are those read so far, and `received` the bytes; `spare` says whether more came than was awaited."""
 
-    __slots__ = ("_count", "_frames", "_limits", "_reader", "received", "replies", "spare")
+    __slots__ = ("_count", "_frames", "_limits", "_reader", "_redaction", "received", "replies", "spare")
 
     def __init__(self) -> None:
         self._frames = fastparse.Frames()
-        self._reader = _new_reader()
+        self._reader = self._new_reader()
         self._limits = DEFAULT_LIMITS
         self.expect(1, self._limits)
 
-    def expect(self, count: int, limits: ReplyLimits) -> None:
-        """Begin anew, with `count` > 0 replies."""
+    def _new_reader(self) -> hiredis.Reader:
+        return hiredis.Reader(replyError=self._make_error, notEnoughData=_INCOMPLETE)
+
+    def _make_error(self, text: str) -> ReplyError:
+        return ReplyError(text, self._redaction.clean(text))
+
+    def expect(self, count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> None:
+        """Begin anew, with `count` > 0 replies. What error replies show is cleaned by `redaction`."""
         self.replies: list[Reply] = []
         self.received = 0
         self.spare = False
         self._count = count
         self._limits = limits
+        self._redaction = redaction
         self._frames.expect(count, limits.bytes_max, limits.elements_max, limits.total_max)
 
     def take(self, data: bytes) -> bool:
@@ -104,7 +112,7 @@ class ReplyReader:
                 raise TooMuchError(self._describe(frames.why))
             if code == fastparse.TOO_LARGE:
                 self._feed(data[begin : frames.kept])
-                self._reader = _new_reader()  # the old one holds what came of it
+                self._reader = self._new_reader()  # the old one holds what came of it
             elif code == fastparse.SKIPPED:
                 self.replies.append(ReplyError(f"{TOO_LARGE} {self._describe(frames.why)}"))
                 begin = frames.at
@@ -140,10 +148,10 @@ class ReplyReader:
         )
 
 
-def borrow_reader(count: int, limits: ReplyLimits) -> ReplyReader:
+def borrow_reader(count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> ReplyReader:
     """A reader for `count` > 0 replies: one that was given back, or a new one."""
     reader = _idle_readers.pop() if _idle_readers else ReplyReader()
-    reader.expect(count, limits)
+    reader.expect(count, limits, redaction)
     return reader
 
 
@@ -159,7 +167,3 @@ def read_unasked(data: bytes) -> Sequence[Reply]:
     reader = ReplyReader()
     reader.take(data)
     return reader.replies
-
-
-def _new_reader() -> hiredis.Reader:
-    return hiredis.Reader(replyError=ReplyError, notEnoughData=_INCOMPLETE)

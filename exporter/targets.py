@@ -8,12 +8,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote_to_bytes
 
-from exporter import files
+from exporter import files, texts
 from exporter.errors import ConfigError
 from exporter.forms import parse_interval
 from exporter.model import Target
@@ -31,7 +31,6 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
-_USERINFO = re.compile(r"(\b[a-z]+://)[^\s\"']*@", re.IGNORECASE)
 
 
 def parse_address(text: str) -> Target:
@@ -73,7 +72,7 @@ def _parse_socket(rest: str) -> Target:
     if mark and not query.startswith("db="):
         raise ConfigError("after ? a socket's address names the database and nothing else: write unix:///path/to/redis.sock?db=2")
     db = _parse_db(query[3:]) if mark else 0
-    return Target(f"unix://{path}" + (f"?db={db}" if db else ""), "unix", "", 0, path, db)
+    return Target(f"unix://{texts.valid(path)}" + (f"?db={db}" if db else ""), "unix", "", 0, path, db)
 
 
 def _parse_userinfo(userinfo: str) -> tuple[str, str]:
@@ -82,10 +81,12 @@ def _parse_userinfo(userinfo: str) -> tuple[str, str]:
     user, colon, password = userinfo.partition(":")
     if not colon:
         user, password = "", user
-    try:
-        return unquote(user, errors="strict"), unquote(password, errors="strict")
-    except UnicodeDecodeError:
-        raise ConfigError("the user or password is not UTF-8 once its % escapes are read: write the escapes of UTF-8") from None
+    return _unescape(user), _unescape(password)
+
+
+def _unescape(text: str) -> str:
+    """A value whose % escapes are read; they may stand for any bytes."""
+    return unquote_to_bytes(texts.given_bytes(text)).decode("utf-8", "surrogateescape")
 
 
 def _parse_place(place: str) -> tuple[str, int]:
@@ -129,15 +130,6 @@ def _parse_db(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ConfigError("the database is no number: write it as in redis://host:6379/2 or unix:///path/to/redis.sock?db=2")
     return int(text)
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with `***` for every secret, plain or percent-encoded, and for user and password of any URL."""
-    forms = {form for secret in secrets if secret for form in (secret, quote(secret), quote(secret, safe=""))}
-    if forms:
-        longest_first = sorted(forms, key=len, reverse=True)
-        text = re.sub("|".join(map(re.escape, longest_first)), "***", text)
-    return _USERINFO.sub(r"\1***@", text)
 
 
 def load_targets(

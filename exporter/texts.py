@@ -27,3 +27,11 @@ def one_line(text: str, length_max: int = 4096) -> str:
 def shorten(text: str, length_max: int) -> str:
     """At most so many characters; the last one says where a longer text was cut."""
     return text if len(text) <= length_max else f"{text[: length_max - 1]}…"
+
+
+def given_bytes(text: str) -> bytes:
+    """The bytes of a value as they were given, UTF-8 or not."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte: JSON and YAML can write one
+        return text.encode("utf-8", "surrogatepass")

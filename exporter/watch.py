@@ -28,8 +28,8 @@ from exporter.model import Facts, Lane, Snapshot, Target
 from exporter.options import Options
 from exporter.pace import Pace
 from exporter.poller import Memory, Poll
+from exporter.redaction import redaction_of
 from exporter.store import Store
-from exporter.targets import redact
 from exporter.vitals import OUTCOMES, ROLELESS, LaneCount, Vitals
 
 #: a turn that comes so little before the deadline of the poll under way finds it over
@@ -69,7 +69,7 @@ class Watch:
     ) -> None:
         self.target = target
         self.pace = pace
-        self.memory = Memory()
+        self.memory = Memory(redaction=redaction_of(target.user, target.password))
         self.vitals = Vitals(lanes={lane: LaneCount() for lane in Lane if any(part.lane is lane for part in parts)})
         self.error_text = ""
         self.notes: tuple[Note, ...] = ()
@@ -265,6 +265,7 @@ class Watch:
         self.memory.refused.clear()
         if password != self.target.password:
             self.target = self._line.target = self._scan_line.target = replace(self.target, password=password)
+            self.memory.redaction = redaction_of(self.target.user, password)
             self._retry_at = 0.0
             self._line.renew()
             self._scan_line.renew()
@@ -354,8 +355,7 @@ class Watch:
             return
         self.vitals.collectors[name] = outcome
         if failure is not None and supported and (before is None or before[0]):
-            text = redact(str(failure), [self.target.password])
-            log.warning("the collector %s failed: %s", name, text, extra={"addr": self.target.addr, "reason": failure.reason})
+            log.warning("the collector %s failed: %s", name, failure, extra={"addr": self.target.addr, "reason": failure.reason})
 
     def _next_turn(self, lane: Lane) -> int:
         """The tick at which a lane that was polled just now is due again. The first poll took all lanes along; after it

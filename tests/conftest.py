@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from tests.clusters import Cluster
-from tests.servers import Certificates, RedisServer, Script, ScriptedServer, make_certificates
+from tests.servers import HOST, Certificates, RedisServer, Script, ScriptedServer, make_certificates
 from tests.stock import ADDRS, Stock
 
 #: marker → a program that its tests start, and Debian's package of it
@@ -95,8 +95,8 @@ def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
     """Starts a server that follows scripts: `scripted_server(answers(b"+OK\\r\\n"))`."""
     with ExitStack() as cleanup:
 
-        def start(*scripts: Script) -> ScriptedServer:
-            server = ScriptedServer(*scripts)
+        def start(*scripts: Script, host: str = HOST) -> ScriptedServer:
+            server = ScriptedServer(*scripts, host=host)
             cleanup.callback(server.close)
             return server
 

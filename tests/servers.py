@@ -259,16 +259,17 @@ class ScriptedServer:
 
     With more scripts than one, the first connection gets the first, and so on; the last serves all others. `close` raises
     what a script raised, unless it was the client's going away. `accepted` counts connections, `finished` those that ended.
+    `host` is another loopback address where a test needs two machines.
     """
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, host: str = HOST) -> None:
         self.accepted = 0
         self.finished = 0
         self._scripts = scripts
         self._faults: list[BaseException] = []
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((HOST, 0))
+        self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()

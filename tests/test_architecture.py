@@ -27,7 +27,7 @@ FLOORS = (
     ("__init__", "_frames", "_slowframes", "_text", "endpoints"),
     ("_clients", "_latency", "_pages", "texts"),
     ("pieces",),
-    ("allowance", "descriptors", "gate", "sockets"),
+    ("allowance", "descriptors", "gate", "redaction", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
     ("log_lines", "log_queue", "watchdog"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "names", "options", "pace", "store", "targets"),

@@ -283,6 +283,25 @@ class TestExchange:
         assert len(outcomes) == 1
 
 
+class TestErrorReplies:
+    async def test_show_no_secret_of_the_target_and_are_judged_by_what_they_said(self, scripted_server: ScriptFactory) -> None:
+        said = b"-ERR unknown command 'INFO', with args beginning with: '%s'\r\n" % SECRET.encode()
+        for password, shown in ((SECRET, "'***'"), ("command", f"'{SECRET}'")):
+            link = await dial(target(scripted_server(answers(OK, said, b"*1\r\n" + said)).port, password=password), set_client_name=False)
+            for [reply] in (await replies_of(link, PING), (await replies_of(link, PING))[0]):
+                assert reply.unsupported
+                assert reply.text.endswith(shown)
+                assert password not in f"{reply} {reply!r} {reply.as_target_error()}"
+            link.close()
+
+    async def test_are_short_lines_of_valid_text(self, scripted_server: ScriptFactory) -> None:
+        link = await plain_link(scripted_server(answers(b"-ERR \xff\x1b[2J" + b"x" * 10_000 + b"\r\n")))
+        [reply] = await replies_of(link, PING)
+        assert reply.text.startswith("ERR \ufffd\\x1b[2Jxxx")
+        assert len(reply.text) < 250
+        link.close()
+
+
 class TestClosedByTheServer:
     async def test_before_a_reply(self, scripted_server: ScriptFactory) -> None:
         def script(talk: Conversation) -> None:
@@ -480,6 +499,18 @@ class TestGreeting:
         server = scripted_server(answers(*said, *[OK] * 3))
         assert part in await refused_dial(target(server.port, password=SECRET, **to), kind)
         await eventually(lambda: server.finished, "the connection is closed")
+
+    async def test_user_and_password_are_sent_byte_by_byte_as_they_were_given(self, scripted_server: ScriptFactory) -> None:
+        asked: list[list[bytes]] = []
+
+        def script(talk: Conversation) -> None:
+            asked.append(talk.command())
+            talk.send(OK)
+            talk.silence()
+
+        to = target(scripted_server(script).port, user=os.fsdecode(b"\xe4"), password=os.fsdecode(b"p\xff\x00"))
+        (await dial(to, set_client_name=False)).close()
+        assert asked == [[b"AUTH", b"\xe4", b"p\xff\x00"]]
 
     async def test_goes_out_in_one_pipeline(self, scripted_server: ScriptFactory) -> None:
         asked: list[list[bytes]] = []

@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from exporter.connection import Dialer, Link
+from exporter.allowance import parse_allowance
+from exporter.connection import Dialer, DialSettings, Link
+from exporter.descriptors import Descriptors
 from exporter.errors import ReplyError, ResetError, TargetError
 from exporter.model import Command, Target
-from exporter.nodes import Nodes, parse_node
+from exporter.nodes import LOGGED_MAX, NODES_MAX, Nodes, parse_node
 from exporter.replies import Reply
+from exporter.resolver import Resolver
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
 from tests.stock import until
 
@@ -41,12 +44,12 @@ class Seed:
 
 
 @pytest_asyncio.fixture
-async def seed_of() -> AsyncIterator[Callable[[int], object]]:
+async def seed_of() -> AsyncIterator[Callable[..., object]]:
     seeds: list[Seed] = []
 
-    async def make(port: int, password: str = "") -> Seed:
+    async def make(port: int, password: str = "", allow: str = "", dialer: Dialer | None = None) -> Seed:
         target = Target(f"redis://127.0.0.1:{port}", "redis", "127.0.0.1", port, "", 0, password=password)
-        dialer = Dialer()
+        dialer = dialer or Dialer(DialSettings(allowance=parse_allowance(allow)))
         seeds.append(Seed(target, dialer, await dialer.dial(target, time.monotonic() + AMPLE_S)))
         return seeds[-1]
 
@@ -139,6 +142,137 @@ class TestScatter:
         for _ in range(3):
             assert await seed.ask(Command.of("PING"), Command.of("PING", node=node(two.port))) == [b"PONG", b"PONG"]
         await until(lambda: len(two.ask("CLIENT", "LIST").splitlines()) == 2)  # that one, and this one
+
+
+class Recorder:
+    """Takes whatever it is sent, and keeps it."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[bytes]] = []
+
+    def __call__(self, talk: Conversation) -> None:
+        while True:
+            self.sent.append(talk.command())
+            talk.send(b"+OK\r\n")
+
+
+class TestForeign:
+    """A server may name any address as a node. What it gets is what a node gets: user, password, TLS."""
+
+    @pytest.mark.parametrize(
+        ("allow", "host"),
+        [
+            ("127.0.0.1/32", "127.0.0.2"),
+            ("10.0.0.0/8", "127.0.0.2"),
+            ("", "127.1.0.1"),
+            ("*.example", "127.1.0.1"),
+            ("127.2.0.0/16", "127.1.0.1"),
+        ],
+    )
+    async def test_a_node_at_an_address_that_is_not_allowed_is_sent_nothing(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer], caplog: pytest.LogCaptureFixture, allow: str, host: str
+    ) -> None:
+        trap = scripted_server(Recorder(), host=host)
+        seed = await seed_of(scripted_server(Recorder()).port, SECRET, allow)
+        for _ in range(3):
+            fine, refused = await seed.ask(Command.of("PING"), Command.of("GET", "k", node=f"{host}:{trap.port}"))
+            assert (fine, refused.code) == (b"OK", "UNREACHABLE")
+            assert f"{host}:{trap.port}" in refused.text
+            assert "--discover.allow" in refused.text
+        assert trap.accepted == 0
+        [record] = caplog.records
+        assert f"the node {host}:{trap.port} is not dialled: --discover.allow" in record.getMessage()
+        assert record.addr == seed.target.addr
+        assert SECRET not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("allow", "host"),
+        [
+            ("", "127.0.0.2"),
+            ("127.1.0.0/24", "127.1.0.1"),
+            ("127.1.0.1", "127.1.0.1"),
+            ("10.0.0.0/8", "127.0.0.1"),
+            ("0.0.0.0/0", "127.9.9.9"),
+        ],
+    )
+    async def test_a_node_at_one_that_is_allowed_is_greeted_as_the_target_is(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer], allow: str, host: str
+    ) -> None:
+        recorder = Recorder()
+        node = scripted_server(recorder, host=host)
+        seed = await seed_of(scripted_server(Recorder()).port, SECRET, allow)
+        assert await seed.ask(Command.of("GET", "k", node=f"{host}:{node.port}")) == [b"OK"]
+        assert recorder.sent[0] == [b"AUTH", SECRET.encode()]
+
+    async def test_a_name_is_looked_up_once_and_that_address_is_dialled(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer]
+    ) -> None:
+        """A name server that answers otherwise the second time gains nothing by it."""
+        recorder, trap = Recorder(), scripted_server(Recorder(), host="127.1.0.1")
+        node = scripted_server(recorder, host="127.0.0.2")
+        asked: list[str] = []
+
+        def look_up(host: str) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.2", "127.1.0.1"] if len(asked) == 1 else ["127.1.0.1"]
+
+        seed = await seed_of(scripted_server(Recorder()).port, SECRET, dialer=Dialer(resolver=Resolver(look_up=look_up)))
+        assert await seed.ask(Command.of("GET", "k", node=f"n1.test:{node.port}")) == [b"OK"]
+        [refused] = await seed.ask(Command.of("GET", "k", node=f"n2.test:{trap.port}"))
+        assert "n2.test (127.1.0.1)" in refused.text
+        assert (asked, trap.accepted) == (["n1.test", "n2.test"], 0)
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "2130706434",
+            "0177.0.0.2",
+            "127.2",
+            "127.0.0.2.",
+            "0x7f.0.0.2",
+            "a b",
+            "169.254.169.254",
+            "fe80::1",
+            "::ffff:169.254.0.1",
+            "0.0.0.0",
+        ],
+    )
+    async def test_odd_forms_of_addresses_and_link_local_ones_are_never_dialled(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch, host: str
+    ) -> None:
+        seed = await seed_of(scripted_server(Recorder()).port, SECRET, "0.0.0.0/0,::/0,*")
+
+        async def dial(*args: object, **more: object) -> Link:
+            raise AssertionError("it was dialled")
+
+        monkeypatch.setattr(Dialer, "dial", dial)
+        [refused] = await seed.ask(Command.of("PING", node=f"[{host}]:6379"))
+        assert refused.code == "UNREACHABLE"
+        assert "dialled" in refused.text
+        assert "it was" not in refused.text
+
+    async def test_the_log_names_so_many_nodes_and_no_more(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        seed = await seed_of(scripted_server(Recorder()).port)
+        await seed.ask(*[Command.of("PING", node=f"127.1.{number // 250}.{number % 250}:6379") for number in range(500)])
+        assert len(caplog.records) == LOGGED_MAX
+
+    async def test_more_nodes_than_a_cluster_has_are_not_asked(self, seed_of, scripted_server: Callable[..., ScriptedServer]) -> None:
+        seed = await seed_of(scripted_server(Recorder()).port)
+        count = NODES_MAX + 5
+        replies = await seed.ask(Command.of("PING"), *[Command.of("PING", node=f"127.1.{n // 250}.{n % 250}:6379") for n in range(count)])
+        assert replies[0] == b"OK"
+        assert [reply.code for reply in replies[1:]] == ["UNREACHABLE"] * count
+        assert "more than 1,000 nodes" in replies[-1].text
+
+    async def test_a_node_beyond_the_open_files_is_unreachable(self, seed_of, scripted_server: Callable[..., ScriptedServer]) -> None:
+        nodes = [scripted_server(Recorder()) for _ in range(3)]
+        seed = await seed_of(scripted_server(Recorder()).port, dialer=Dialer(descriptors=Descriptors(4)))
+        outcome = await seed.ask(*[Command.of("PING", node=node(each.port)) for each in nodes])
+        assert sorted(getattr(reply, "code", "OK") for reply in outcome) == ["OK", "OK", "UNREACHABLE"]
+        seed.nodes.renew()
+        assert await seed.ask(Command.of("PING", node=node(nodes[2].port))) == [b"OK"]
 
 
 @pytest.mark.parametrize(

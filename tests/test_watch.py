@@ -18,6 +18,7 @@ from exporter import fastparse
 from exporter.collector import Batches, Collector, Out
 from exporter.collectors.info import InfoCollector
 from exporter.connection import DialSettings
+from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError, DnsError, ReplyError
 from exporter.model import Command, Facts, Lane, gauge
 from exporter.watch import Watch
@@ -612,6 +613,67 @@ class TestGate:
         await until(lambda: not any(watch.busy for watch in watches))
         for watch in watches:
             assert_down(lookout, watch, "timeout")
+
+
+class TestSecrets:
+    """What a server repeats of a password is shown nowhere: not where a poll fails, and not where a collector does."""
+
+    @pytest.mark.parametrize("said", ["ERR no {}", "NOPERM {} may not", "BUSY {}", "WRONGPASS {}", "LOADING {}"])
+    async def test_an_error_reply_to_info(self, lookout: Lookout, scripted_server: ScriptFactory, said: str) -> None:
+        server = scripted_server(redis_like({"INFO": f"-{said.format(SECRET)}\r\n".encode()}))
+        watch = lookout.watch(server.port, password=SECRET)
+        ended = await lookout.poll(watch)
+        assert "***" in str(ended.error)
+        assert SECRET not in f"{ended.error} {ended.error!r} {watch.error_text}"
+
+    async def test_an_error_that_quotes_what_a_collector_could_not_read(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Quoting(InfoCollector):
+            name = "quoting"
+
+            def collect(self, facts: Any, options: Any, out: Any) -> Any:
+                [reply] = yield [Command.of("GET", "k")]
+                raise ValueError(f"{reply!r} is no number")
+
+        lookout = make_lookout(collectors=(InfoCollector(), Quoting()))
+        watch = lookout.watch(scripted_server(redis_like({"GET": bulk(SECRET.encode())})).port, password=SECRET)
+        await lookout.poll(watch)
+        assert "quoting failed: ValueError: b'***' is no number" in caplog.text
+        assert SECRET not in caplog.text
+
+    async def test_a_password_that_a_reload_brought(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        server = scripted_server(redis_like({"INFO": f"-ERR {SECRET}\r\n".encode()}))
+        watch = lookout.watch(server.port, password="old")
+        assert SECRET in str((await lookout.poll(watch)).error)
+        watch.repassword(SECRET)
+        assert SECRET not in str((await lookout.poll(watch)).error)
+
+
+class TestOpenFiles:
+    async def test_a_target_without_a_file_is_down_at_once_and_those_with_one_keep_it(
+        self, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        lookout.dialer.descriptors = Descriptors(4)
+        watches = [lookout.watch(server.port, name=f"redis://h:{number}", connection_max_age_s=0.0) for number in range(3)]
+        for _ in range(3):  # each poll makes its connection anew
+            for watch in watches:
+                await lookout.poll(watch)
+        assert [watch.up for watch in watches] == [True, True, False]
+        assert_down(lookout, watches[2], "open_files")
+        assert "ulimit -n" in watches[2].error_text
+        watches[0].close()
+        await lookout.poll(watches[2])
+        assert_up(lookout, watches[2])
+
+    async def test_a_dial_that_fails_gives_its_file_back(self, lookout: Lookout) -> None:
+        lookout.dialer.descriptors = Descriptors(2)
+        watches = [lookout.watch(free_port()) for _ in range(3)]
+        for watch in watches:
+            await lookout.poll(watch)
+            assert_down(lookout, watch, "refused")
+        assert lookout.dialer.descriptors.in_use == 0
 
 
 class TestFresh:
