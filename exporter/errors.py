@@ -56,6 +56,10 @@ class InternalError(RedpollError):
     """A mistake of this program."""
 
 
+class PageError(RedpollError):
+    """There is no page to serve."""
+
+
 class TargetError(RedpollError):
     """A poll of one target failed; subclasses say why. Whatever is in its text, any output can hold it."""
 

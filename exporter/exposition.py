@@ -12,6 +12,7 @@ import logging
 import struct
 import time
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -28,8 +29,8 @@ from exporter.store import Store
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PIECE_BYTES = 256 * 1024
 LEVEL = 1
-#: pages whose targets are remembered
-MEMBERS_MAX = 64
+#: pages whose targets are remembered, if nobody releases them
+MEMBERS_MAX = 512
 
 AGE = gauge("exporter_snapshot_age_seconds", "How old the served values of a lane are, as of this scrape.", labels=("lane",))
 
@@ -201,17 +202,22 @@ class Exposition:
         self._age_header = header(self._age_name, AGE, Lane.FAST)
         self._age_heads: dict[tuple[Lane, bool], dict[str, bytes]] = {}
         #: the targets of pages that do not show all, and the store's membership as of then
-        self._members: dict[Selection, tuple[int, Sequence[str]]] = {}
+        self._members: OrderedDict[Selection, tuple[int, Sequence[str]]] = OrderedDict()
 
     def draft(self, selection: Selection = WHOLE) -> Draft:
         """Gather what a page shows now."""
         catalog = self._catalog
         headers, cells = (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
         addrs = None if selection.takes_all else self._members_of(selection)
-        chosen = [self.store.snapshots(name, addrs) for name in catalog.part_names]
+        with_ages = selection.names is None or self._age_name.decode() in selection.names
+        needed = None if with_ages else {part for part, _ in cells}
+        chosen = [
+            self.store.snapshots(name, addrs) if needed is None or number in needed else []
+            for number, name in enumerate(catalog.part_names)
+        ]
         heads: list[bytes] = []
         times: list[float] = []
-        if selection.names is None or self._age_name.decode() in selection.names:
+        if with_ages:
             for lane, ages in _ages(chosen).items():
                 heads += self._heads_of(ages, lane, selection.plain)
                 times += ages.values()
@@ -242,6 +248,10 @@ class Exposition:
         for heads in self._age_heads.values():
             heads.pop(addr, None)
 
+    def release(self, selection: Selection) -> None:
+        """A page is kept no longer: forget which targets are on it."""
+        self._members.pop(selection, None)
+
     def _members_of(self, selection: Selection) -> Sequence[str]:
         """The targets on a page: of many parts each, to look at all targets would take longer than to gather the page."""
         if selection.addr is not None:
@@ -249,9 +259,10 @@ class Exposition:
         membership = self.store.membership
         known = self._members.get(selection)
         if known is None or known[0] != membership:
-            if len(self._members) >= MEMBERS_MAX:
-                self._members.clear()
             known = self._members[selection] = (membership, [addr for addr in self.store.addrs() if self.shows(selection, addr)])
+            if len(self._members) > MEMBERS_MAX:
+                self._members.popitem(last=False)
+        self._members.move_to_end(selection)
         return known[1]
 
     def _blocks(self, part: str, snapshots: Iterable[Snapshot], selection: Selection) -> list[tuple[bytes, bytes]]:

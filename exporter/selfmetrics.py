@@ -102,6 +102,7 @@ class SelfMetrics:
         self._headers: dict[str, bytes] = {}  # by family
         #: the newest of each sample, by its name and label values: its value, what stands before that, and all of it
         self._lines: dict[tuple[str, ...], tuple[float, bytes, bytes]] = {}
+        self._lines_before: dict[tuple[str, ...], tuple[float, bytes, bytes]] = {}
         prefix = f"{namespace}_" if namespace else ""
         self._prefix = prefix
         if not only_redis:
@@ -148,20 +149,26 @@ class SelfMetrics:
         """The text format, as prometheus-client has it but for `_created` series. Texts that stay the same are kept: of a page
         that is built every few seconds its own way would be the largest part."""
         texts: list[bytes] = []
-        if len(self._lines) > LINES_MAX:  # scrapers come and go
-            self._lines.clear()
+        if len(self._lines) > LINES_MAX:  # scrapers come and go; what is still shown is taken over
+            self._lines_before, self._lines = self._lines, {}
         for family in self.registry.collect():
             texts.append(self._header(family))
             for name, labels, value, *_ in family.samples:
                 if not name.endswith("_created"):
                     key = (name, *labels.values())
-                    line = self._lines.get(key)
+                    line = self._lines.get(key) or self._take_over(key)
                     if line is None or line[0] != value:
                         head = line[1] if line is not None else _head(name, labels)
                         number: str = floatToGoString(value)  # type: ignore[no-untyped-call]
                         line = self._lines[key] = (value, head, b"%s %s\n" % (head, number.encode()))
                     texts.append(line[2])
         return b"".join(texts)
+
+    def _take_over(self, key: tuple[str, ...]) -> tuple[float, bytes, bytes] | None:
+        line = self._lines_before.pop(key, None)
+        if line is not None:
+            self._lines[key] = line
+        return line
 
     def _header(self, family: Metric) -> bytes:
         header = self._headers.get(family.name)
@@ -180,5 +187,7 @@ class SelfMetrics:
 
 
 def _head(name: str, labels: Mapping[str, str]) -> bytes:
-    own = b",".join(b'%s="%s"' % (label.encode(), fastparse.escape(value.encode())) for label, value in sorted(labels.items()))
+    own = b",".join(
+        b'%s="%s"' % (label.encode(), fastparse.escape(value.encode("utf-8", "replace"))) for label, value in sorted(labels.items())
+    )
     return name.encode() + (b"{%s}" % own if own else b"")

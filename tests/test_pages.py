@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from exporter import exposition
+from exporter import exposition, scrapers, workshop
 from exporter import pages as rooms
+from exporter.errors import PageError
 from exporter.exposition import WHOLE, Draft, Page, Selection
-from exporter.pages import INLINE_BYTES, PAGES_MAX, READERS_MAX, TARGET_PAGES_MAX, Pages
+from exporter.pages import SELECTIONS_MAX, TARGET_PAGES_MAX, Pages
+from exporter.scrapers import SCRAPERS_MAX
+from exporter.workshop import INLINE_BYTES
 from tests.stock import ADDRS, PATIENCE_S, Stock, plain_text, until, values_of
 
 A, B, C = ADDRS
@@ -53,6 +61,7 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         assert go.wait(PATIENCE_S)
         return build(draft, before)
 
+    monkeypatch.setattr(workshop, "INLINE_BYTES", -1)
     monkeypatch.setattr(rooms, "INLINE_BYTES", -1)
     monkeypatch.setattr(Draft, "build", held)
     yield go
@@ -62,8 +71,8 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 @pytest.fixture
 def short_gaps(monkeypatch: pytest.MonkeyPatch) -> float:
     """The gap of readers who ask faster than that, in seconds."""
-    monkeypatch.setattr(rooms, "GAP_MIN_S", 0.3)
-    return rooms.GAP_MIN_S
+    monkeypatch.setattr(scrapers, "GAP_MIN_S", 0.3)
+    return scrapers.GAP_MIN_S
 
 
 async def ask(pages: Pages, reader: str = "") -> None:
@@ -135,13 +144,13 @@ class TestPages:
     async def test_one_who_came_in_haste_and_left_takes_no_page_from_another(self, pages: Pages, short_gaps: float) -> None:
         await pages.page(reader="prometheus")
         await ask(pages, reader="human")
-        await until(lambda: set(pages._whole.readers) == {"prometheus"})
+        await until(lambda: set(pages._whole.scrapers.habits) == {"prometheus"})
         assert pages.whole is not None
 
     async def test_readers_are_bounded(self, pages: Pages) -> None:
-        for number in range(READERS_MAX + 10):
+        for number in range(SCRAPERS_MAX + 10):
             await pages.page(reader=number)
-        assert list(pages._whole.readers) == list(range(10, READERS_MAX + 10))
+        assert list(pages._whole.scrapers.habits) == list(range(10, SCRAPERS_MAX + 10))
 
     async def test_a_change_of_up_is_shown_without_being_asked_for(self, stock: Stock, pages: Pages) -> None:
         old = await pages.page()
@@ -185,7 +194,7 @@ class TestPages:
         pages = Pages(exposition.Exposition(stock.catalog, stock.store, stock.origin, stock.self_series))
         page = await pages.page()
         assert page.length > INLINE_BYTES
-        assert pages._thread._threads
+        assert pages._workshop._thread._threads
         await pages.close()
 
     async def test_a_build_that_fails_is_told_and_the_old_page_stays(
@@ -215,9 +224,9 @@ class TestPages:
 
     async def test_other_selections_are_bounded_and_never_push_out_the_whole(self, pages: Pages) -> None:
         whole = await pages.page()
-        for number in range(PAGES_MAX + 10):
-            await pages.page(Selection(group=f"g{number}"))
-        assert len(pages._others) == PAGES_MAX
+        for number in range(SELECTIONS_MAX + 10):
+            await pages.page(Selection(group=f"g{number}"), reader=number)
+        assert len(pages._others) == SELECTIONS_MAX
         assert await pages.page() is whole
 
     async def test_closing_ends_builds_under_way(self, pages: Pages, held_builds: threading.Event) -> None:
@@ -225,9 +234,173 @@ class TestPages:
         await until(lambda: pages._whole.building is not None)
         asyncio.get_running_loop().call_soon(held_builds.set)
         await pages.close()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert pages.whole is None
+        assert await waiting is pages.whole
+        with pytest.raises(PageError):
+            await pages.of_target(A, plain=True)
+
+
+class Hands:
+    """In the place of a thread: what it is to do is done when the test says so."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, do: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.jobs.append((future, lambda: do(*args)))
+        return future
+
+    def work(self, failing: bool = False) -> None:
+        while self.jobs:
+            future, do = self.jobs.pop(0)
+            if future.set_running_or_notify_cancel():
+                if failing:
+                    future.set_exception(MemoryError("none left"))
+                else:
+                    future.set_result(do())
+
+    def shutdown(self, *, wait: bool, cancel_futures: bool) -> None:
+        for future, _ in self.jobs:
+            future.cancel()
+
+
+@pytest.fixture
+def turning() -> Iterator[None]:
+    """A loop that spins in one place ends in an error, and not in a test that never ends."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError("the event loop does not turn")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+#: what can happen to pages, in any order
+STEPS = ("ask", "ask", "ask for now", "ask for now", "poll", "poll", "work", "work", "fail", "turn", "turn", "leave", "up", "target", "odd")
+
+
+@pytest.mark.usefixtures("turning")
+class TestProgress:
+    async def test_many_who_want_fresh_values_at_once_all_get_them(self, stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
+        pages = Pages(stock.exposition, min_interval_s=0.0)
+
+        async def ask_on() -> None:
+            for _ in range(50):
+                stock.add(A)
+                wanted = stock.store.generation
+                assert (await pages.page(at_least=wanted)).generation >= wanted
+
+        await asyncio.gather(*(ask_on() for _ in range(8)))
+        await pages.close()
+
+    @given(steps=st.lists(st.sampled_from(STEPS), max_size=40), inline=st.booleans(), closes_in_between=st.booleans())
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_whatever_happens_in_whichever_order_every_reader_gets_on(
+        self, steps: list[str], inline: bool, closes_in_between: bool
+    ) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(workshop, "INLINE_BYTES", 10**9 if inline else -1)
+            patch.setattr(rooms, "INLINE_BYTES", 10**9 if inline else -1)
+            for name in ("FRESH_GAP_S", "FRESH_GAP_BUILDS", "RETRY_S"):
+                patch.setattr(rooms, name, 0)
+            asyncio.run(self._play(steps, closes_in_between))
+
+    async def _play(self, steps: list[str], closes_in_between: bool) -> None:
+        stock = Stock()
+        stock.add(A)
+        pages = Pages(stock.exposition, min_interval_s=0.0, selections_max=2)
+        hands = Hands()
+        pages._workshop._thread = hands  # type: ignore[assignment]
+        readers: list[asyncio.Task[Page]] = []
+        wanted: dict[asyncio.Task[Page], int] = {}
+        for number, step in enumerate(steps):
+            match step:
+                case "ask":
+                    readers.append(asyncio.ensure_future(pages.page(reader=number % 3)))
+                case "ask for now":
+                    readers.append(asyncio.ensure_future(pages.page(at_least=stock.store.generation)))
+                    wanted[readers[-1]] = stock.store.generation
+                case "odd":
+                    readers.append(asyncio.ensure_future(pages.page(Selection(group=f"g{number % 5}"), reader=number % 3)))
+                case "target":
+                    readers.append(asyncio.ensure_future(pages.of_target(A, plain=number % 2 == 0)))
+                case "poll":
+                    stock.add(A)
+                case "up":
+                    pages.up_changed()
+                case "leave" if readers:
+                    readers[number % len(readers)].cancel()
+                case "work" | "fail":
+                    hands.work(step == "fail")
+                case "turn":
+                    await asyncio.sleep(0)
+        if closes_in_between:
+            await pages.close()
+        while not all(reader.done() for reader in readers):
+            hands.work()
+            await asyncio.sleep(0)
+        failed = "fail" in steps or closes_in_between
+        for reader in readers:
+            if not reader.cancelled() and reader.exception() is not None:
+                assert isinstance(reader.exception(), PageError)
+                assert failed
+            elif reader in wanted and not reader.cancelled() and not failed:
+                assert reader.result().generation >= wanted[reader]
+        if not closes_in_between:
+            asyncio.get_running_loop().call_soon(hands.work)
+            assert (await pages.page(at_least=0)) is not None
+            hands.work()
+        await pages.close()
+        assert not pages._building
+
+    async def test_a_page_that_cannot_be_built_is_tried_again_a_moment_later_and_not_by_every_reader(
+        self, stock: Stock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(rooms, "RETRY_S", 0.2)
+        pages = Pages(stock.exposition, min_interval_s=0.0)
+        tries = 0
+
+        def fail() -> bytes:
+            nonlocal tries
+            tries += 1
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "a name")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stock.exposition, "_self_series", fail)
+            for _ in range(20):
+                with pytest.raises(PageError, match="a name"):
+                    await pages.page()
+        assert tries == 1
+        assert len(caplog.records) == 1
+        began = time.monotonic()
+        await until(lambda: time.monotonic() - began > 0.2)
+        assert values_of(plain_text(await pages.page()), "redis_up")[A] == 1
+        await pages.close()
+
+    async def test_a_reader_that_leaves_takes_the_build_from_nobody(
+        self, pages: Pages, held_builds: threading.Event, builds: list[Draft]
+    ) -> None:
+        first, second = (asyncio.ensure_future(pages.page()) for _ in range(2))
+        await until(lambda: pages._whole.building is not None)
+        first.cancel()
+        await asyncio.sleep(0)
+        held_builds.set()
+        assert (await second) is pages.whole
+
+    async def test_nobody_waits_long_for_a_newer_page_while_there_is_one(
+        self, stock: Stock, pages: Pages, monkeypatch: pytest.MonkeyPatch, held_builds: threading.Event
+    ) -> None:
+        monkeypatch.setattr(rooms, "NEWER_S", 0.05)
+        held_builds.set()
+        old = await pages.page()
+        held_builds.clear()
+        stock.add(A)
+        assert await pages.page() is old
+        held_builds.set()
 
 
 class TestPagesOfTargets:

@@ -7,7 +7,7 @@ import platform
 import prometheus_client
 import pytest
 
-from exporter.selfmetrics import SelfMetrics
+from exporter.selfmetrics import LINES_MAX, SelfMetrics
 from tests.stock import samples_of
 
 
@@ -105,6 +105,24 @@ def test_the_runtime_s_own_on_request() -> None:
     assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled"))
     assert {"python_info", "python_gc_collections_total"} <= names(SelfMetrics("redis", "1.2.3", "compiled", runtime=True))
     assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled", only_redis=True, runtime=True))
+
+
+def test_labels_that_come_and_go_leave_a_bounded_memory_and_those_that_stay_their_text() -> None:
+    metrics = SelfMetrics("redis", "1", "pure")
+    values: dict[str, float] = {}
+    metrics.read_labelled("odd", "Odd.", "name", lambda: values)
+    for number in range(3 * LINES_MAX):
+        values.clear()
+        values.update({"stays": 1.0, f"goes{number}": 2.0})
+        text = metrics.render()
+    assert b'redis_exporter_odd{name="stays"} 1.0\n' in text
+    assert len(metrics._lines) + len(metrics._lines_before) < 3 * LINES_MAX
+
+
+def test_a_label_that_is_no_valid_text_costs_no_page() -> None:
+    metrics = SelfMetrics("redis", "1", "pure")
+    metrics.read_labelled("odd", "Odd.", "name", lambda: {"a\udcff": 1.0})
+    assert b'redis_exporter_odd{name="a?"} 1.0\n' in metrics.render()
 
 
 def test_the_text_is_the_one_that_prometheus_client_writes() -> None:
