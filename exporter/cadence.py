@@ -15,6 +15,8 @@ PERIOD_MIN_S, PERIOD_MAX_S = 0.5, 600.0
 MISSES_MAX = 3
 #: arrivals that fit no rhythm: two scrapers that look alike show theirs among the newest five
 STRAYS_MAX = 5
+#: rhythms of one reader
+RHYTHMS_MAX = 4
 #: how far an arrival moves the phase: one that comes early counts more, for lateness is the network's or the scraper's
 EARLY_GAIN, LATE_GAIN, PERIOD_GAIN = 0.5, 0.1, 0.05
 
@@ -22,12 +24,17 @@ EARLY_GAIN, LATE_GAIN, PERIOD_GAIN = 0.5, 0.1, 0.05
 class Rhythm:
     """One steady scraper: it comes at `at` and whole periods later."""
 
-    __slots__ = ("_seen_at", "at", "period_s")
+    __slots__ = ("_error_s", "_expected", "_seen_at", "at", "first_at", "period_s")
 
     def __init__(self, at: float, period_s: float) -> None:
         self.at = at
         self.period_s = period_s
+        #: when the first arrival of the rhythm was: the third one showed it
+        self.first_at = at - 2 * period_s
         self._seen_at = at
+        #: of the newest beat, as it was expected: moment, period, periods since the one before; and how far the arrival was off
+        self._expected = (at, period_s, 1)
+        self._error_s = 0.0
 
     def take(self, moment: float) -> bool:
         """An arrival: whether it was expected. If so the rhythm follows it a little."""
@@ -35,10 +42,17 @@ class Rhythm:
         error_s = moment - self.at - periods * self.period_s
         if periods < 0 or abs(error_s) > LIKENESS * self.period_s:
             return False
-        if periods:  # else it is one more of the same beat
-            self.at += periods * self.period_s + error_s * (EARLY_GAIN if error_s < 0 else LATE_GAIN)
-            self.period_s += PERIOD_GAIN * error_s / periods
+        if periods:
+            self._expected = (self.at + periods * self.period_s, self.period_s, periods)
             self._seen_at = moment
+        else:  # one more of the same beat: the one that is nearest to what was expected counts
+            error_s = moment - self._expected[0]
+            if abs(error_s) >= abs(self._error_s):
+                return True
+        self._error_s = error_s
+        expected_at, period_s, periods = self._expected
+        self.at = expected_at + error_s * (EARLY_GAIN if error_s < 0 else LATE_GAIN)
+        self.period_s = period_s + PERIOD_GAIN * error_s / periods
         return True
 
     def next_after(self, moment: float) -> float:
@@ -62,6 +76,8 @@ class Cadence:
     def arrive(self, moment: float) -> None:
         self.forget(moment)
         if any(rhythm.take(moment) for rhythm in self.rhythms):
+            return
+        if len(self.rhythms) >= RHYTHMS_MAX:  # who came first is known by the first ones
             return
         self._strays = [*self._strays, moment][-STRAYS_MAX:]
         for apart in (1, 2):  # every one of the newest strays, or every other one

@@ -58,7 +58,7 @@ class Schedule:
         self._scheduler: AsyncIOScheduler | None = None  # None: not started, or stopped
         self._tasks: list[asyncio.Task[None]] = []
         self._regrouping: asyncio.Task[None] | None = None
-        self._pages: frozenset[Selection] = frozenset()  # those whose readers have a rhythm, as the groups know them
+        self._pages: tuple[Selection, ...] = ()  # those whose readers have a rhythm, as the groups know them
         self._lookups: dict[str, asyncio.Task[None]] = {}  # host → the look-up under way
         self._offset_s = 0.0
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.cadence import LIKENESS, MISSES_MAX, Cadence, Rhythm, ages_s, intervals_in, meeting
+from exporter.cadence import LIKENESS, MISSES_MAX, RHYTHMS_MAX, Cadence, Rhythm, ages_s, intervals_in, meeting
 
 
 def after(arrivals: Iterable[float]) -> Cadence:
@@ -74,6 +74,17 @@ class TestFollowing:
         cadence = after([0, 5, 10, 10.01, 15, 15.01])
         assert periods(cadence) == [5]
         assert cadence._strays == []
+
+    def test_of_many_requests_in_one_beat_the_one_that_is_nearest_counts(self) -> None:
+        cadence = after([0, 5, 10])
+        for beat in range(1, 40):
+            for early in range(-9, 10):
+                cadence.arrive(10 + 5 * beat + early / 100 + 0.001)
+        assert cadence.rhythms[0].next_after(205.2) == pytest.approx(210, abs=0.02)
+
+    def test_rhythms_of_one_reader_are_bounded(self) -> None:
+        cadence = after(sorted(100 + 7.0 * number / 11 + 7 * beat for number in range(11) for beat in range(12)))
+        assert len(cadence.rhythms) <= RHYTHMS_MAX
 
     def test_it_outlives_a_miss_or_two(self) -> None:
         cadence = after([0, 5, 10])
