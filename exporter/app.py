@@ -28,7 +28,7 @@ from exporter.gate import PATIENCE_S, Gate
 from exporter.model import Lane, Target
 from exporter.names import TakenNames
 from exporter.options import Options, lane_notes, lanes
-from exporter.pace import Pace
+from exporter.pace import Pace, floor_s
 from exporter.pages import Pages
 from exporter.passwords import PasswordFile
 from exporter.registry import REGISTRY
@@ -95,7 +95,14 @@ class App:
             runtime=metrics.include_go_runtime_metrics,
         )
         self.exposition = Exposition(self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace)
-        self.pages = Pages(self.exposition, options.web.page_min_interval_s, self._note_page, lambda: self._gate.quiet)
+        self.pages = Pages(
+            self.exposition,
+            options.web.page_min_interval_s,
+            self._note_page,
+            lambda: self._gate.quiet,
+            selections_max=options.web.page_max_selections,
+            selections_bytes_max=options.web.page_max_selections_bytes,
+        )
         self.alignment = Alignment(self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow)
         aligned = self.alignment if options.poll.align == "auto" else None
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed, aligned)
@@ -217,6 +224,7 @@ class App:
                 max_backoff_s=poll.max_backoff_s,
                 connection_max_age_s=redis.connection_max_age_s,
                 max_age_s=poll.max_age_s,
+                max_age_floor_s=poll.max_age_floor_s,
                 scan_budget_s=self._options.keys.scan_budget_time_s,
             )
         return self._paces[interval_s]
@@ -265,6 +273,7 @@ class App:
             turned_at=lambda: self.schedule.turned_at,
             stale=lambda addr: self.store.expired(addr, self._parts[0].name),
             generation=lambda: self.store.generation,
+            max_age_floor_s=floor_s(self._options.poll.max_age_floor_s, self._options.poll.interval_s),
             reload=self.reload,
             auth=self._auth,
         )

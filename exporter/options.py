@@ -126,6 +126,8 @@ OPTIONS: tuple[Option, ...] = (
            "Elements of one reply beyond which it is not read, those of lists within it included."),
     Option("max-age", DURATION_OR_ZERO, "0s", "poll", "max_age_s",
            "Age at which values count as stale; 0s: three intervals of their lane and its deadline."),
+    Option("max-age.floor", DURATION_OR_ZERO, "0s", "poll", "max_age_floor_s",
+           "Shortest time between two polls of a target that requests with max_age cause; 0s: 1s, or a tenth of its interval if less."),
     Option("stale-policy", choice("drop", "serve", "fail"), "drop", "poll", "stale_policy",
            "Stale values are dropped, served on, or dropped with 503 from /scrape."),
     Option("web.listen-address", Form("[HOST]:PORT", parse_listen_address, empty=True), ":9121", "web", "listen_address",
@@ -135,6 +137,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("web.max-password-checks", COUNT, "8", "web", "max_password_checks",
            "Passwords that may wait for their check against --basic-auth-hash-password; more get 429."),
     Option("page.min-interval", DURATION_OR_ZERO, "1s", "web", "page_min_interval_s", "Least time between two builds of that page."),
+    Option("page.max-selections", COUNT, "256", "web", "page_max_selections",
+           "How many pages with part, group or name[] are kept; one client address has half of them."),
+    Option("page.max-selections-bytes", COUNT, "67108864", "web", "page_max_selections_bytes",
+           "Memory that those pages take together; beyond it, those that nobody scrapes regularly are built when asked for."),
     Option("health.strict", BOOL, "false", "web", "health_strict", "Answer 503 on /health when no server can be reached."),
     Option("disable-scrape-endpoint", BOOL, "false", "web", "disable_scrape_endpoint", "Answer 404 on /scrape."),
     Option("cluster-discover-hostnames", BOOL, "false", "web", "cluster_discover_hostnames",
@@ -278,6 +284,7 @@ class PollOptions:
     reply_max_bytes: int
     reply_max_elements: int
     max_age_s: float
+    max_age_floor_s: float
     stale_policy: str
 
 
@@ -287,6 +294,8 @@ class WebOptions:
     telemetry_path: str
     max_password_checks: int
     page_min_interval_s: float
+    page_max_selections: int
+    page_max_selections_bytes: int
     health_strict: bool
     disable_scrape_endpoint: bool
     cluster_discover_hostnames: bool

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from exporter.model import Lane
 
+FLOOR_S, FLOOR_PART = 1.0, 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -23,6 +25,7 @@ class Pace:
     max_backoff_s: float
     connection_max_age_s: float
     max_age_s: float  # 0: three intervals of the lane and one deadline
+    max_age_floor_s: float = 0.0  # 0: `FLOOR_S`, or `FLOOR_PART` of the interval where that is less
     _expiries_s: Mapping[Lane, float] = field(init=False, repr=False, compare=False)  # with turns one interval apart
 
     def __post_init__(self) -> None:
@@ -36,6 +39,11 @@ class Pace:
         every = {lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()}
         deadline_s = min(timeout_s, max(1.0, interval_s))
         return cls(interval_s, every, deadline_s, scan_budget_s + deadline_s, **limits)
+
+    @property
+    def fresh_floor_s(self) -> float:
+        """Polls that requests ask for begin no sooner than this after the one before."""
+        return floor_s(self.max_age_floor_s, self.interval_s)
 
     def lane_interval_s(self, lane: Lane) -> float:
         return self.interval_s * self.every[lane]
@@ -52,6 +60,10 @@ class Pace:
         """How long to leave a target alone after so many failures in a row: not at all after the first, then less than
         two intervals, so that every second turn is taken."""
         return 0.0 if failures < 2 else min(1.5 * self.interval_s, self.max_backoff_s)
+
+
+def floor_s(configured_s: float, interval_s: float) -> float:
+    return configured_s or min(FLOOR_S, FLOOR_PART * interval_s)
 
 
 def _times(lane_s: float, interval_s: float) -> int:

@@ -115,7 +115,7 @@ class Watch:
         self._failures = 0
         self._retry_at = 0.0
         self._last_began_at = 0.0
-        self._waiters: list[asyncio.Future[None]] = []
+        self._ended: asyncio.Future[None] | None = None  # of the poll under way, if somebody waits for its end
         self._closed = False
 
     # -- what others see
@@ -184,19 +184,27 @@ class Watch:
         self._tell()
 
     async def fresh(self, max_age_s: float, deadline: float) -> None:
-        """Return when the fast snapshot is at most `max_age_s` old, when a poll that was needed has ended, or at the
-        (monotonic) deadline. Joins the poll under way."""
+        """Return when there is nothing to wait for, or at the (monotonic) deadline. See `refresh`."""
+        ended = self.refresh(max_age_s)
+        if ended is not None:
+            await asyncio.wait([ended], timeout=max(0.0, deadline - time.monotonic()))
+
+    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
+        """Poll if the newest poll that ended began longer ago, unless one is under way or the pace forbids it: the floor, and back-off
+        while the target is down. What ends with the poll under way, the same for all who wait; None: there is nothing to wait for."""
         now = time.monotonic()
-        if self._closed or (self.up and now - self._last_began_at <= max_age_s):
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        floor_s = self.pace.fresh_floor_s
+        if self._closed or (self.up is not None and now - self._last_began_at <= (max(max_age_s, floor_s) if self.up else floor_s)):
+            return None
         if not self.busy:
+            if now < self._retry_at:
+                return None
             self._start()
-        try:
-            await asyncio.wait_for(waiter, max(0.0, deadline - now))
-        except TimeoutError:
-            pass
+        if not self.busy:  # it has ended already
+            return None
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+        return self._ended
 
     def _due_lanes(self) -> tuple[Lane, ...]:
         """Of the lanes but scan."""
@@ -402,10 +410,9 @@ class Watch:
         )
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        ended, self._ended = self._ended, None
+        if ended is not None and not ended.done():
+            ended.set_result(None)
 
 
 def _is_numeric(host: str) -> bool:

@@ -88,6 +88,7 @@ class Lookout:
         standard_every: int = 3,
         deadline_s: float = AMPLE_S,
         max_age_s: float = 0.0,
+        max_age_floor_s: float = 0.0,
         connection_max_age_s: float = 600.0,
         **target: Any,
     ) -> Watch:
@@ -101,6 +102,7 @@ class Lookout:
             max_backoff_s=30.0,
             connection_max_age_s=connection_max_age_s,
             max_age_s=max_age_s,
+            max_age_floor_s=max_age_floor_s,
         )
         watch = Watch(
             Target(addr, "redis", host, port, "", target.pop("db", 0), **target),

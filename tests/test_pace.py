@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.model import Lane
@@ -54,3 +56,10 @@ class TestPace:
 
     def test_the_pause_has_a_cap(self) -> None:
         assert pace(60.0, max_backoff_s=30.0).backoff_s(2) == 30.0
+
+
+@pytest.mark.parametrize(
+    ("configured_s", "interval_s", "floor_s"), [(0.0, 5.0, 0.5), (0.0, 60.0, 1.0), (0.0, 1.0, 0.1), (3.0, 5.0, 3.0), (0.01, 5.0, 0.01)]
+)
+def test_polls_that_requests_ask_for_have_a_floor(configured_s: float, interval_s: float, floor_s: float) -> None:
+    assert replace(pace(interval_s), max_age_floor_s=configured_s).fresh_floor_s == floor_s

@@ -691,6 +691,7 @@ class TestFresh:
         watch = lookout.watch(redis_server().port)
         await watch.fresh(AMPLE_S, time.monotonic() + AMPLE_S)  # never polled yet
         assert len(lookout.ends(watch)) == 1
+        await until(lambda: time.monotonic() - watch._last_began_at > watch.pace.fresh_floor_s)
         await watch.fresh(0.0, time.monotonic() + AMPLE_S)
         assert lookout.value(watch, "redis_exporter_target_polls_total", "fast") == 2
         assert_up(lookout, watch)
@@ -700,6 +701,39 @@ class TestFresh:
         watch.tick(time.monotonic())
         await asyncio.gather(*(watch.fresh(0.0, time.monotonic() + AMPLE_S) for _ in range(5)))
         assert len(lookout.ends(watch)) == 1
+
+    async def test_however_often_it_is_asked_for_the_server_is_polled_at_the_floor(
+        self, lookout: Lookout, redis_server: RedisFactory
+    ) -> None:
+        watch = lookout.watch(redis_server().port, max_age_floor_s=0.2)
+        began = time.monotonic()
+        asked = 0
+        while time.monotonic() - began < 0.7:
+            await asyncio.gather(*(watch.fresh(0.0, time.monotonic() + AMPLE_S) for _ in range(10)))
+            await asyncio.sleep(0.001)
+            asked += 10
+        assert asked > 500
+        assert 2 <= len(lookout.ends(watch)) <= (time.monotonic() - began) / 0.2 + 1
+
+    async def test_a_server_that_is_down_is_dialled_no_more_often_than_back_off_allows(self, lookout: Lookout) -> None:
+        watch = lookout.watch(free_port(), interval_s=60.0, max_age_floor_s=0.02)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.3:
+            await watch.fresh(0.0, time.monotonic() + AMPLE_S)
+            await asyncio.sleep(0.001)
+        assert lookout.dialer.dials == 2  # back-off begins with the second failure
+
+    async def test_a_thousand_who_wait_for_a_server_that_hangs_share_one_wait(self, lookout: Lookout, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        watch = lookout.watch(server.port, max_age_floor_s=1e-9)
+        await lookout.poll(watch)
+        server.pause()
+        watch.tick(time.monotonic() + AMPLE_S)
+        assert len({watch.refresh(0.0) for _ in range(1000)}) == 1
+        ended = watch.refresh(0.0)
+        assert ended is not None
+        server.resume()
+        await asyncio.wait_for(ended, AMPLE_S)
 
     async def test_returns_at_its_own_deadline_and_leaves_the_poll_running(self, lookout: Lookout, redis_server: RedisFactory) -> None:
         server = redis_server()

@@ -10,12 +10,20 @@ from multidict import MultiMapping
 from exporter.errors import ConfigError
 from exporter.exposition import Selection
 from exporter.forms import parse_keys
+from exporter.safetext import safe, valid
+from exporter.scrapers import Scraper
 
 #: how much of Prometheus' own timeout may be spent on waiting
 TIMEOUT_SHARE = 0.8
 TIMEOUT_DEFAULT_S = 2.0
 
+#: what one request may ask for
+PARTS_MAX, NAMES_MAX, NAME_LENGTH_MAX, GROUP_LENGTH_MAX = 1000, 200, 200, 1024
+#: what is kept of a scraper's names
+ADDRESS_LENGTH_MAX, PROGRAM_LENGTH_MAX = 64, 80
+
 _SHARD = re.compile(r"([0-9]{1,5})/([1-9][0-9]{0,4})\Z")
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 
 def selection(query: MultiMapping[str]) -> Selection:
@@ -26,8 +34,33 @@ def selection(query: MultiMapping[str]) -> Selection:
         if match is None or int(match[1]) >= int(match[2]):
             raise ConfigError("part: write I/N with I from 0 to N - 1, such as part=0/20")
         shard = (int(match[1]), int(match[2]))
-    names = frozenset(query.getall("name[]", []))
-    return Selection(shard=shard, group=query.get("group"), names=names or None)
+        if shard[1] > PARTS_MAX:
+            raise ConfigError(f"part: at most {PARTS_MAX:,} parts, such as part=0/{PARTS_MAX}")
+    return Selection(shard=shard, group=_group(query), names=_names(query))
+
+
+def _group(query: MultiMapping[str]) -> str | None:
+    if "group" not in query:
+        return None
+    group = query["group"]
+    if len(group) > GROUP_LENGTH_MAX:
+        raise ConfigError(f"group: at most {GROUP_LENGTH_MAX:,} characters")
+    return valid(group)
+
+
+def _names(query: MultiMapping[str]) -> frozenset[str] | None:
+    names = query.getall("name[]", [])
+    if len(names) > NAMES_MAX:
+        raise ConfigError(f"name[]: at most {NAMES_MAX} names")
+    for name in names:
+        if len(name) > NAME_LENGTH_MAX or not _NAME.match(name):
+            raise ConfigError(f"name[]: write names of metrics of at most {NAME_LENGTH_MAX} characters, such as name[]=redis_up")
+    return frozenset(names) or None
+
+
+def scraper(address: str | None, headers: Mapping[str, str]) -> Scraper:
+    """Who sends a request. Both names may be of anybody's choice."""
+    return Scraper(safe(address or "", ADDRESS_LENGTH_MAX), safe(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX))
 
 
 def max_age_s(query: MultiMapping[str]) -> float | None:

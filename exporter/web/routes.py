@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from exporter import safetext
 from exporter.endpoints import ENDPOINTS, TELEMETRY
-from exporter.errors import ConfigError
-from exporter.exposition import CONTENT_TYPE, Page, Selection
+from exporter.errors import ConfigError, PageError
+from exporter.exposition import CONTENT_TYPE, Page
+from exporter.freshness import Freshener
 from exporter.model import Facts, Target
 from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
@@ -22,8 +24,8 @@ from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
 ALIVE_S = 5.0
 #: a compressed page of no more is sent in one write
 ONE_WRITE_BYTES = 64 * 1024
-#: with `max_age` so many polls are started before the loop goes round
-HANDFUL = 50
+#: characters of an error that an answer shows
+ERROR_MAX = 500
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,6 +41,7 @@ class WatchedTarget(Protocol):
     def facts(self) -> Facts | None: ...
     def remembered(self, name: str) -> Any: ...
     async def fresh(self, max_age_s: float, deadline: float) -> None: ...
+    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None: ...
 
 
 class WatchedFleet(Protocol):
@@ -85,6 +88,7 @@ class Web:
         generation: Callable[[], int],
         reload: Callable[[], Awaitable[bool]],
         auth: BasicAuth | None = None,
+        max_age_floor_s: float = 1.0,
     ) -> None:
         self._settings = settings
         self._pages = pages
@@ -93,6 +97,7 @@ class Web:
         self._turned_at = turned_at
         self._stale = stale
         self._generation = generation
+        self._freshener = Freshener(lambda: fleet.watches, pages.shows, generation, max_age_floor_s)
         self._reload = reload
         self._auth = auth
         self._started_at = time.monotonic()
@@ -142,6 +147,8 @@ class Web:
                 return await handler(request)
             except ConfigError as error:
                 return web.Response(status=400, text=f"{error}\n")
+            except PageError as error:
+                return web.Response(status=503, text=f"{safetext.safe(str(error), ERROR_MAX)}\n")
             finally:
                 seconds.observe(time.perf_counter() - began)
 
@@ -160,20 +167,9 @@ class Web:
             await self._fleet.wait_first_round(deadline - time.monotonic())
             at_least = self._generation()
         if max_age_s is not None:
-            await self._freshen(selection, max_age_s, deadline)
-            at_least = self._generation()
-        reader = (request.remote, request.headers.get("User-Agent"))
+            at_least = await self._freshener.freshen(selection, max_age_s, deadline)
+        reader = query.scraper(request.remote, request.headers)
         return await self._send(request, await self._pages.page(selection, at_least=at_least, reader=reader))
-
-    async def _freshen(self, selection: Selection, max_age_s: float, deadline: float) -> None:
-        """Poll those targets of a selection whose values are older, until the (monotonic) deadline."""
-        chosen = [watch for addr, watch in self._fleet.watches.items() if self._pages.shows(selection, addr)]
-        polls = []
-        for number, watch in enumerate(chosen, 1):
-            polls.append(asyncio.ensure_future(watch.fresh(max_age_s, deadline)))
-            if number % HANDFUL == 0:
-                await asyncio.sleep(0)
-        await asyncio.gather(*polls)
 
     async def scrape(self, request: web.Request) -> web.StreamResponse:
         """One target."""

@@ -19,11 +19,17 @@ class FakeWatch:
         self.up = up
         self.poll = poll
         self.asked: list[tuple[float, float]] = []
+        self.polling: asyncio.Future[None] | None = None
         self.facts: Facts | None = None
         self.memories: dict[str, Any] = {}
 
     def remembered(self, name: str) -> Any:
         return self.memories.get(name)
+
+    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
+        self.asked.append((max_age_s, 0.0))
+        self.poll()
+        return self.polling
 
     async def fresh(self, max_age_s: float, deadline: float) -> None:
         self.asked.append((max_age_s, deadline))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from multidict import MultiDict
 
@@ -54,6 +56,37 @@ def test_the_query_chooses_a_part_of_the_page(pairs: list[tuple[str, str]], sele
 def test_a_part_that_is_none_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match="part=0/20"):
         query.selection(MultiDict(part=text))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [
+        ([("part", "99999/99999")], "part=0/20"),
+        ([("part", "0/1001")], "at most 1,000 parts"),
+        ([("part", "0/99999")], "at most 1,000 parts"),
+        ([("part", "0/" + "9" * 10**6)], "part=0/20"),
+        ([("name[]", f"a{n}") for n in range(10_000)], "at most 200 names"),
+        ([("name[]", "a" * 10**6)], "at most 200 characters"),
+        ([("name[]", "redis_up\n")], "names of metrics"),
+        ([("name[]", "")], "names of metrics"),
+        ([("name[]", "\udcff")], "names of metrics"),
+        ([("group", "x" * 10**6)], "at most 1,024 characters"),
+    ],
+)
+def test_what_is_too_much_is_refused_with_the_limit(pairs: list[tuple[str, str]], says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)) as caught:
+        query.selection(MultiDict(pairs))
+    assert len(str(caught.value)) < 200
+
+
+def test_a_group_is_valid_text() -> None:
+    assert query.selection(MultiDict(group="a\udcff")).group == "a\ufffd"
+
+
+def test_a_scraper_s_names_are_safe_and_short() -> None:
+    assert query.scraper("10.0.0.1", {"User-Agent": "Prometheus/2.42.0"}) == ("10.0.0.1", "Prometheus/2.42.0")
+    assert query.scraper(None, {}) == ("", "")
+    assert query.scraper("::1%\x1b", {"User-Agent": "\udcff\r\n" + "x" * 10**6}) == ("::1%", "\ufffd" + "x" * 79)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("2", 2.0), ("0.5", 0.5), ("1e3", 1000.0)])

@@ -148,6 +148,20 @@ class TestMetrics:
         assert text in gunzip_one(compressed)
         assert response.headers["Content-Length"] == str(len(plain))
 
+    async def test_a_page_that_cannot_be_built_is_503_with_the_reason(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(site.stock.exposition, "_self_series", lambda: 1 / 0)
+        assert "division by zero" in await site.text("/metrics", 503)
+
+    async def test_a_program_whose_name_is_no_text_harms_nobody(self, site: Site) -> None:
+        assert site._server is not None
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site._server.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\xfe\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+        [(address, program)] = site.pages._whole.scrapers.habits
+        assert (address, program) == ("127.0.0.1", "\ufffd\ufffd")
+
     @pytest.mark.parametrize("encoding", ["identity", "gzip"])
     async def test_head_is_get_without_a_body(self, site: Site, encoding: str) -> None:
         got, _ = await site.ask("/metrics", **{"Accept-Encoding": encoding})
@@ -217,8 +231,17 @@ class TestMaxAge:
         assert [len(watch.asked) for watch in site.fleet.watches.values()] == [1, 0]
 
     async def test_the_wait_is_bounded_by_the_scraper_s_timeout(self, site: Site) -> None:
+        ended = asyncio.get_running_loop().create_future()
+        site.fleet.watches[A].polling = ended
         before = time.monotonic()
-        await site.text("/metrics?max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "100"})
+        text = await site.text("/metrics?max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "0.5"})
+        assert 0.4 <= time.monotonic() - before < PATIENCE_S
+        assert values_of(text, "redis_connected_clients") == {A: 1, B: 2}
+        ended.set_result(None)
+
+    async def test_so_is_that_of_a_request_for_one_target(self, site: Site) -> None:
+        before = time.monotonic()
+        await site.text(f"/scrape?target={A}&max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "100"})
         [(_, deadline)] = site.fleet.watches[A].asked
         assert before + 80 <= deadline <= time.monotonic() + 80
 
