@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from exporter.cadence import LIKENESS, Rhythm, ages_s, intervals_in, meeting
 from exporter.exposition import WHOLE, Selection
-from exporter.safetext import safe
 from exporter.scrapers import address_of
+from exporter.texts import plain
 
 #: what the targets of a burst take, and its last polls
 TARGET_S, LAST_POLLS_S = 0.0002, 0.03
@@ -141,4 +141,4 @@ def _name(reader: Hashable, selection: Selection) -> str:
     words = [str(word) for word in (reader if isinstance(reader, tuple) else (reader,)) if word]
     page = {"part": selection.shard and "{}/{}".format(*selection.shard), "group": selection.group, "name[]": selection.names and "…"}
     words += [f"{name}={text}" for name, text in page.items() if text]
-    return safe(" ".join(words), NAME_MAX)
+    return plain(" ".join(words), NAME_MAX)

@@ -13,10 +13,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNPRINTED = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNPRINTED} | {ord("\n"): "\\n"}
 
+_LEFT_OUT = dict.fromkeys(_UNPRINTED)
+
 
 def valid(text: str) -> str:
     """`text` with U+FFFD for each byte that was not UTF-8."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def plain(text: str, length_max: int) -> str:
+    """A valid text of at most so many characters, without control characters: a name that a stranger chose, as a label's value."""
+    return valid(text[: 2 * length_max]).translate(_LEFT_OUT)[:length_max]
 
 
 def one_line(text: str, length_max: int = 4096) -> str:

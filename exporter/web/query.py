@@ -10,8 +10,8 @@ from multidict import MultiMapping
 from exporter.errors import ConfigError
 from exporter.exposition import Selection
 from exporter.forms import parse_keys
-from exporter.safetext import safe, valid
 from exporter.scrapers import Scraper
+from exporter.texts import plain, valid
 
 #: how much of Prometheus' own timeout may be spent on waiting
 TIMEOUT_SHARE = 0.8
@@ -60,7 +60,7 @@ def _names(query: MultiMapping[str]) -> frozenset[str] | None:
 
 def scraper(address: str | None, headers: Mapping[str, str]) -> Scraper:
     """Who sends a request. Both names may be of anybody's choice."""
-    return Scraper(safe(address or "", ADDRESS_LENGTH_MAX), safe(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX))
+    return Scraper(plain(address or "", ADDRESS_LENGTH_MAX), plain(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX))
 
 
 def max_age_s(query: MultiMapping[str]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from exporter import safetext
+from exporter import texts
 from exporter.endpoints import ENDPOINTS, TELEMETRY
 from exporter.errors import ConfigError, PageError
 from exporter.exposition import CONTENT_TYPE, Page
@@ -148,7 +148,7 @@ class Web:
             except ConfigError as error:
                 return web.Response(status=400, text=f"{error}\n")
             except PageError as error:
-                return web.Response(status=503, text=f"{safetext.safe(str(error), ERROR_MAX)}\n")
+                return web.Response(status=503, text=f"{texts.one_line(str(error), ERROR_MAX)}\n")
             finally:
                 seconds.observe(time.perf_counter() - began)
 
