@@ -1,0 +1,146 @@
+"""Readers of pages who want too much, in the whole program: the others do not notice."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from tests.servers import wait_until
+
+#: how long the hostile ones go on
+HOSTILE_S = 1.5
+PROMETHEUS = {"User-Agent": "Prometheus/2.42.0", "Accept-Encoding": "gzip"}
+NUMBERS = count()
+
+
+def ask(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def hostile(clients: int, do: Callable[[], object]) -> Iterator[list[int]]:
+    """That many threads do it again and again; how often they did."""
+    stop = threading.Event()
+    done: list[int] = []
+
+    def work() -> None:
+        while not stop.is_set():
+            do()
+            done.append(1)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+
+
+def steady(port: int, path: str = "/metrics", beats: int = 4, period_s: float = 0.6) -> list[int]:
+    """The answers to a scraper with a rhythm."""
+    begun = time.monotonic()
+    statuses = []
+    for beat in range(beats):
+        time.sleep(max(0.0, begun + beat * period_s - time.monotonic()))
+        statuses.append(ask(port, path, **PROMETHEUS)[0])
+    return statuses
+
+
+def test_clients_that_want_fresh_values_all_the_time_freeze_nothing_and_poll_at_the_floor(redis_server, exporter) -> None:
+    servers = [redis_server() for _ in range(3)]
+    addresses = [f"redis://127.0.0.1:{server.port}" for server in servers]
+    program = exporter(f"--redis.addr={','.join(addresses)}", "--max-age.floor=500ms")
+    before = program.values("redis_exporter_target_polls_total", lane="fast")
+    began = time.monotonic()
+    paths = (
+        "/metrics?max_age=0",
+        "/metrics?max_age=0&part=0/1",
+        "/metrics?max_age=0.001&name[]=redis_up",
+        f"/scrape?target={addresses[0]}&max_age=0",
+    )
+    with hostile(8, lambda: ask(program.port, paths[next(NUMBERS) % len(paths)])) as done:
+        while time.monotonic() - began < HOSTILE_S:
+            asked_at = time.monotonic()
+            assert program.get("/-/healthy") == "ok\n"
+            assert time.monotonic() - asked_at < 1
+    after = program.values("redis_exporter_target_polls_total", lane="fast")
+    took_s = time.monotonic() - began
+    assert len(done) > 30
+    for address in addresses:
+        assert after[address] - before[address] <= took_s / 0.5 + took_s + 2  # those at the floor, and those of the schedule
+    stopped_at = time.monotonic()
+    assert program.stop() == 0
+    assert time.monotonic() - stopped_at < 3
+
+
+def test_a_server_that_is_down_is_not_dialled_for_every_request(redis_server, exporter) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    dials: list[float] = []
+
+    def refuse() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            dials.append(time.monotonic())
+            connection.close()
+
+    threading.Thread(target=refuse, daemon=True).start()
+    program = exporter(f"--redis.addr=redis://127.0.0.1:{listener.getsockname()[1]}", "--max-age.floor=500ms")
+    before, began = len(dials), time.monotonic()
+    with hostile(4, lambda: ask(program.port, "/metrics?max_age=0")):
+        time.sleep(HOSTILE_S)
+    assert len(dials) - before <= (time.monotonic() - began) / 0.5 + 3
+    listener.close()
+
+
+def test_many_programs_with_odd_names_and_odd_pages_take_nothing_from_a_scraper(redis_server, exporter) -> None:
+    program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
+    assert steady(program.port) == [200] * 4
+
+    def ask_oddly() -> None:
+        number = next(NUMBERS)
+        page = (f"part={number % 7}/{number % 900 + 8}", f"group=g{number}", f"name[]=n{number}", f"part=0/{number % 900 + 1}")[number % 4]
+        with socket.create_connection(("127.0.0.1", program.port), 10) as sock:
+            sock.sendall(
+                b"GET /metrics?%s HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\x01%d\r\nConnection: close\r\n\r\n" % (page.encode(), number)
+            )
+            while sock.recv(65536):
+                pass
+
+    with hostile(6, ask_oddly) as done:
+        assert steady(program.port) == [200] * 4
+    assert len(done) > 100
+    text = program.get()
+    assert re.search(r'redis_exporter_scraper_interval_seconds\{scraper="127\.0\.0\.1 Prometheus/2\.42\.0"\}', text)
+
+
+def test_a_scraper_whose_name_is_not_utf_8_is_named_with_a_replacement(redis_server, exporter) -> None:
+    program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
+
+    def ask_as_bytes() -> None:
+        with socket.create_connection(("127.0.0.1", program.port), 10) as sock:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\r\nConnection: close\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
+
+    begun = time.monotonic()
+    for beat in range(4):
+        time.sleep(max(0.0, begun + beat * 0.6 - time.monotonic()))
+        ask_as_bytes()
+    wait_until(lambda: 'scraper="127.0.0.1 \ufffd"' in program.get(), "the name of the scraper")
