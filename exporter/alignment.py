@@ -12,7 +12,7 @@ to the one of the two after which the other comes sooner: neither finds values t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.cadence import LIKENESS, Rhythm, ages_s, intervals_in, meeting
@@ -62,6 +62,7 @@ class Alignment:
         self._lead_s = lead_s
         self._follow = follow
         self._rhythms: Rhythms = {}
+        self._named: list[tuple[Selection, str, Sequence[Rhythm]]] = []
         self._now = 0.0
 
     def update(self, now: float) -> Group:
@@ -69,6 +70,7 @@ class Alignment:
         change, so do the groups."""
         found = self._read(now)
         self._rhythms = {selection: found[selection] for selection in sorted(found, key=lambda selection: _first_at(found[selection]))}
+        self._named = self._first_ones()
         self._now = now
         return tuple(self._rhythms)
 
@@ -91,23 +93,23 @@ class Alignment:
 
     def periods_s(self) -> dict[str, float]:
         """How often each scraper comes that has a rhythm, the shortest of several that look alike."""
-        return {who: min(rhythm.period_s for rhythm in rhythms) for _, who, rhythms in self._scrapers()}
+        return {who: min(rhythm.period_s for rhythm in rhythms) for _, who, rhythms in self._named}
 
     def ages_s(self, bursts: Iterable[tuple[Group, float, Burst]]) -> dict[str, float]:
         """How old the oldest values will be that each scraper finds, by the bursts of groups at intervals in seconds."""
         ages: dict[str, float] = {}
         for group, interval_s, burst in bursts:
-            for selection, who, rhythms in self._scrapers():
+            for selection, who, rhythms in self._named:
                 if selection in group or selection == WHOLE:
                     moments = [rhythm.at for rhythm in rhythms]
                     ages[who] = max(ages.get(who, 0.0), *ages_s(moments, burst.begins_at, interval_s * burst.every))
         return ages
 
-    def _scrapers(self) -> Iterator[tuple[Selection, str, Sequence[Rhythm]]]:
-        """Those that are named: the ones that have come for the longest time."""
-        named = [(selection, reader, rhythms) for selection, readers in self._rhythms.items() for reader, rhythms in readers.items()]
-        for selection, reader, rhythms in sorted(named, key=lambda each: min(rhythm.first_at for rhythm in each[2]))[:NAMED_MAX]:
-            yield selection, _name(reader, selection), rhythms
+    def _first_ones(self) -> list[tuple[Selection, str, Sequence[Rhythm]]]:
+        """The scrapers that are named: those that have come for the longest time."""
+        all_of_them = [(selection, reader, rhythms) for selection, readers in self._rhythms.items() for reader, rhythms in readers.items()]
+        all_of_them.sort(key=lambda each: min(rhythm.first_at for rhythm in each[2]))
+        return [(selection, _name(reader, selection), rhythms) for selection, reader, rhythms in all_of_them[:NAMED_MAX]]
 
     def _of(self, group: Iterable[Selection]) -> list[tuple[Hashable, Rhythm]]:
         return [

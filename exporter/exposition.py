@@ -13,10 +13,10 @@ import struct
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import Protocol, cast
 
 from isal import isal_zlib
 
@@ -206,31 +206,49 @@ class Exposition:
 
     def draft(self, selection: Selection = WHOLE) -> Draft:
         """Gather what a page shows now."""
+        steps = self.gather(selection)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast(Draft, end.value)
+
+    def gather(self, selection: Selection = WHOLE) -> Generator[None, None, Draft]:
+        """The same in steps of one part of all targets each: the event loop may go round between them. What is stored meanwhile counts as
+        newer than the page."""
+        generation = self.store.generation
         catalog = self._catalog
         headers, cells = (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
         addrs = None if selection.takes_all else self._members_of(selection)
         with_ages = selection.names is None or self._age_name.decode() in selection.names
-        needed = None if with_ages else {part for part, _ in cells}
-        chosen = [
-            self.store.snapshots(name, addrs) if needed is None or number in needed else []
-            for number, name in enumerate(catalog.part_names)
-        ]
+        needed = range(len(catalog.part_names)) if with_ages else {part for part, _ in cells}
+        blocks: list[list[tuple[bytes, bytes]]] = []
+        ages: dict[Lane, dict[str, float]] = {}
+        series = 0
+        for number, name in enumerate(catalog.part_names):
+            snapshots = self.store.snapshots(name, addrs) if number in needed else []
+            blocks.append(self._blocks(name, snapshots, selection))
+            series += sum([snapshot.series for snapshot in snapshots])
+            if with_ages:
+                _add_ages(ages, snapshots)
+            yield
         heads: list[bytes] = []
         times: list[float] = []
-        if with_ages:
-            for lane, ages in _ages(chosen).items():
-                heads += self._heads_of(ages, lane, selection.plain)
-                times += ages.values()
+        for lane, began_at in ages.items():
+            known = self._heads_of(began_at, lane, selection.plain)
+            heads += known.values()
+            times += began_at.values() if len(known) == len(began_at) else [began_at[addr] for addr in known]
+            yield
         return Draft(
             headers,
             cells,
-            [self._blocks(name, snapshots, selection) for name, snapshots in zip(catalog.part_names, chosen, strict=True)],
+            blocks,
             self._extra(selection),
             self._age_header,
             tuple(heads),
             tuple(times),
-            sum([snapshot.series for snapshots in chosen for snapshot in snapshots]),
-            self.store.generation,
+            series,
+            generation,
             time.monotonic(),
         )
 
@@ -278,26 +296,30 @@ class Exposition:
         text = self._self_series()
         return text if selection.names is None else _only(text, selection.names)
 
-    def _heads_of(self, addrs: Collection[str], lane: Lane, plain: bool) -> list[bytes]:
-        """What stands before the ages of a lane, by target."""
+    def _heads_of(self, addrs: Collection[str], lane: Lane, plain: bool) -> dict[str, bytes]:
+        """What stands before the ages of a lane, by target. A target that was removed meanwhile is left out."""
         known = self._age_heads.setdefault((lane, plain), {})
+        found = {}
         for addr in addrs:
-            if addr not in known:
-                labels = b"" if plain else self._origin(addr).lane_labels
-                known[addr] = b'%s{%slane="%s"} ' % (self._age_name, labels + b"," if labels else b"", lane.value.encode())
-        return [known[addr] for addr in addrs]
+            head = known.get(addr)
+            if head is None:
+                try:
+                    labels = b"" if plain else self._origin(addr).lane_labels
+                except KeyError:
+                    continue
+                head = known[addr] = b'%s{%slane="%s"} ' % (self._age_name, labels + b"," if labels else b"", lane.value.encode())
+            found[addr] = head
+        return found
 
 
-def _ages(parts: Iterable[Sequence[Snapshot]]) -> dict[Lane, dict[str, float]]:
+def _add_ages(ages: dict[Lane, dict[str, float]], snapshots: Sequence[Snapshot]) -> None:
     """By lane and target, when the oldest shown values were polled (monotonic). What is told about the target itself has no age."""
-    ages: dict[Lane, dict[str, float]] = {}
-    for snapshots in parts:
-        if snapshots and snapshots[0].part != VITALS_PART:
-            times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
-            known = ages.setdefault(snapshots[0].lane, times)
-            if known is not times and known != times:
-                known.update({addr: min(began_at, known.get(addr, began_at)) for addr, began_at in times.items()})
-    return ages
+    if not snapshots or snapshots[0].part == VITALS_PART:
+        return
+    times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
+    known = ages.setdefault(snapshots[0].lane, times)
+    if known is not times and known != times:
+        known.update({addr: min(began_at, known.get(addr, began_at)) for addr, began_at in times.items()})
 
 
 def _only(text: bytes, names: frozenset[str]) -> bytes:

@@ -237,7 +237,7 @@ class Pages:
         self._building[building] = kept
         self._workshop.order(
             rank,
-            lambda: self._exposition.draft(kept.selection),
+            lambda: self._exposition.gather(kept.selection),
             kept.page,
             lambda page, took_s, error: self._finish(kept, building, page, took_s, error),
         )

@@ -1,7 +1,7 @@
 """Where pages are built: one after the other, those of lower rank first, small ones at once and large ones in a thread.
 
-A draft is gathered on the event loop when its turn comes, one in each round of the loop: however many different pages are
-asked for, nothing else waits for more than one of them. Every order ends, once.
+A draft is gathered on the event loop when its turn comes, in steps of a few milliseconds and at most one draft in each round of the
+loop: however many different pages are asked for, nothing else waits for long. Every order ends, once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -20,17 +20,21 @@ from exporter.exposition import Draft, Page
 INLINE_BYTES = 128 * 1024
 #: how long a stop waits for the build under way
 CLOSE_S = 1.0
+#: so long a draft is gathered before the loop goes round; one step more may end later
+STEP_S = 0.002
 
 Rank = tuple[float, ...]
+Gather = Callable[[], Generator[None, None, Draft]]
 
 
 @dataclass(slots=True, order=True)
 class Order:
-    """A page to build. `gather` gives what it is made of; `end` gets the page and the seconds it took, or what went wrong."""
+    """A page to build. `gather` gives what it is made of, step by step; `end` gets the page and the seconds it took, or what
+    went wrong."""
 
     rank: Rank
     number: int
-    gather: Callable[[], Draft] = field(compare=False)
+    gather: Gather = field(compare=False)
     before: Page | None = field(compare=False)
     end: Callable[[Page | None, float, BaseException | None], None] = field(compare=False)
 
@@ -42,6 +46,7 @@ class Workshop:
         self._waiting: list[Order] = []
         self._numbers = 0
         self._working = False
+        self._gathering: Order | None = None
         self._running: asyncio.Future[tuple[Page, float]] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._closed = False
@@ -54,7 +59,7 @@ class Workshop:
     def order(
         self,
         rank: Rank,
-        gather: Callable[[], Draft],
+        gather: Gather,
         before: Page | None,
         end: Callable[[Page | None, float, BaseException | None], None],
     ) -> None:
@@ -72,6 +77,9 @@ class Workshop:
         """Build no more. What waits ends at once, what is under way within a moment."""
         self._closed = True
         waiting, self._waiting = self._waiting, []
+        if self._gathering is not None:
+            waiting.append(self._gathering)
+            self._gathering = None
         for order in waiting:
             order.end(None, 0.0, InternalError("the program is stopping"))
         if self._running is not None:
@@ -84,9 +92,30 @@ class Workshop:
         if not self._waiting:
             return
         order = heapq.heappop(self._waiting)
+        self._gathering = order
+        self._gather(order, order.gather())
+
+    def _gather(self, order: Order, steps: Generator[None, None, Draft]) -> None:
+        """Some steps more of its draft; the last one begins the build."""
+        if order is not self._gathering:  # closed meanwhile
+            return
+        until = time.perf_counter() + STEP_S
+        try:
+            next(steps)
+            while time.perf_counter() < until:
+                next(steps)
+        except StopIteration as end:
+            self._gathering = None
+            self._build(order, end.value)
+        except Exception as error:
+            self._gathering = None
+            self._end(order, None, 0.0, error)
+        else:
+            asyncio.get_running_loop().call_soon(self._gather, order, steps)
+
+    def _build(self, order: Order, draft: Draft) -> None:
         loop = asyncio.get_running_loop()
         try:
-            draft = order.gather()
             if draft.is_larger_than(INLINE_BYTES):
                 running = self._running = loop.run_in_executor(self._thread, timed, draft, order.before)
                 running.add_done_callback(lambda running: self._finish(order, running))

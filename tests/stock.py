@@ -80,6 +80,12 @@ class Stock:
         self._put(target.addr, "target", began_at, vitals.render(self.parts["target"], self._labels[target.addr]["target"]))
         return target.addr
 
+    def forget(self, addr: str) -> None:
+        """It was removed."""
+        self.store.drop(addr)
+        del self._labels[addr]
+        self.exposition.forget(addr)
+
     def origin(self, addr: str) -> Origin:
         forms = self._labels[addr]
         return Known(forms["target"].text, self._groups[addr], forms)

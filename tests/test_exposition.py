@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -83,6 +83,32 @@ class TestAges:
         assert values_of(text, "redis_up") == {A: 1, B: 1, C: 1}
         assert "redis_connected_clients{" not in text
         assert AGE not in text
+
+
+def rest_of(steps: Generator[None, None, Draft]) -> Draft:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            draft: Draft = end.value
+            return draft
+
+
+class TestGathering:
+    def test_what_is_stored_meanwhile_makes_the_page_outdated(self, stock: Stock) -> None:
+        steps = stock.exposition.gather()
+        next(steps)
+        stock.add(A, clients=9)
+        assert rest_of(steps).generation < stock.store.generation
+
+    def test_a_target_that_is_removed_meanwhile_costs_its_age_alone(self, stock: Stock) -> None:
+        steps = stock.exposition.gather()
+        for _ in stock.parts:
+            next(steps)
+        stock.forget(A)
+        draft = rest_of(steps)
+        assert len(draft.heads) == len(draft.times) == 4
+        assert set(values_of(plain_text(draft.build()), AGE)) == {B, C}
 
 
 class TestSelection:

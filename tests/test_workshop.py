@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import pytest
@@ -29,12 +29,15 @@ class Orders:
     def __init__(self, workshop: Workshop, stock: Stock) -> None:
         self.gathered: list[str] = []
         self.ended: dict[str, Page | BaseException | None] = {}
+        self.steps = 0
         self._workshop = workshop
         self._stock = stock
 
     def place(self, name: str, *rank: float, gather: Callable[[], Draft] | None = None) -> None:
-        def gathered() -> Draft:
+        def gathered() -> Generator[None, None, Draft]:
             self.gathered.append(name)
+            for _ in range(self.steps):
+                yield
             return gather() if gather is not None else self._stock.exposition.draft()
 
         def end(page: Page | None, took_s: float, error: BaseException | None) -> None:
@@ -77,6 +80,26 @@ class TestOrder:
             counts.append(len(orders.gathered))
             await asyncio.sleep(0)
         assert counts == list(range(1, 20))
+
+    async def test_while_a_draft_is_gathered_the_loop_goes_round(self, orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "STEP_S", 1e-9)
+        orders.steps = 10
+        orders.place("long", 0.0)
+        rounds = 0
+        while "long" not in orders.ended:
+            rounds += 1
+            await asyncio.sleep(0)
+        assert rounds >= 9
+
+    async def test_one_that_is_being_gathered_at_the_end_ends_too(
+        self, workshop: Workshop, orders: Orders, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "STEP_S", 1e-9)
+        orders.steps = 10
+        orders.place("long", 0.0)
+        await workshop.close()
+        assert str(orders.ended["long"]) == "the program is stopping"
+        await asyncio.sleep(0.01)
 
     async def test_the_lower_rank_comes_first_and_else_the_earlier_order(self, orders: Orders, held: threading.Event) -> None:
         orders.place("under way", 3.0)
