@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from exporter.exposition import Page, Selection
+from exporter.exposition import Draft, Page, Selection
 from exporter.shelf import Kept, Shelf
 
 BYTES = 1000
 
 
 def page(size: int = BYTES) -> Page:
-    return Page(bytearray(size), 0, 0, b"", (), (), 0, 0, 0.0)
+    return replace(Draft((), (), (), b"", b"", (), (), 0, 0, 0.0).build(), body=bytearray(size))
 
 
 def part(number: int) -> Selection:
