@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from exporter import __version__, logs
+from exporter import __version__, logs, texts
 from exporter.errors import RedpollError, UsageError
 
 #: words that may stand first; those with options take all of the program's, the others arguments of their own
@@ -27,6 +28,9 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run the command and return its exit code: 0 well, 1 a configuration or a start that failed, 2 a wrong command line."""
     environ = os.environ if environ is None else environ
+    for stream, own in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
+        if stream is own and isinstance(stream, io.TextIOWrapper):  # whatever the locale says, the output is UTF-8
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv), environ)
         sys.stdout.flush()
@@ -63,7 +67,7 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     logs.set_up("DEBUG" if options.log.debug or options.log.verbose else options.log.level, options.log.format)
     level = options.settings["log-level"].text
     if level.upper() not in logs.LEVELS:
-        logging.getLogger(__name__).warning("--log-level=%s is none of %s: INFO holds", level, ", ".join(logs.LEVELS))
+        logging.getLogger(__name__).warning("--log-level=%s is none of %s: INFO holds", texts.shorten(level, 40), ", ".join(logs.LEVELS))
     return int(_module(command).run(options, environ))
 
 

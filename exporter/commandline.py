@@ -12,9 +12,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter import files, texts
+from exporter import files, masks, texts
 from exporter.errors import ConfigError, UsageError, bounded
-from exporter.forms import ADDRESSES, BOOL, FALSE_WORDS, FILE, TEXT, TRUE_WORDS, ScriptFile
+from exporter.forms import ADDRESSES, BOOL, CREDENTIAL, FALSE_WORDS, FILE, SERVER_NAME, TEXT, TRUE_WORDS, ScriptFile
 from exporter.options import (
     GROUPS,
     OPTIONS,
@@ -88,7 +88,7 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
         elif text is None:
             _, text = next(rest, (0, None))
             previous = None
-            if text is None or (option.form not in (TEXT, FILE) and text != "" and _FLAG.match(text)):
+            if text is None or (option.form not in (TEXT, CREDENTIAL, SERVER_NAME, FILE) and text != "" and _FLAG.match(text)):
                 problems.append(f"--{name} needs a value: write --{name}={option.form.value_name}")
                 continue
         before = found.get(option.flag) if option.repeatable else None
@@ -109,6 +109,8 @@ def _nearest(name: str) -> str:
 
 def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
     try:
+        if not option.form.raw and texts.valid(setting.text) != setting.text:
+            raise ValueError("it holds bytes that are not UTF-8: write it in UTF-8")
         return option.form.parse(setting.text)
     except ValueError as error:
         problems.append(f"{_place(option, setting)}: {error}")
@@ -118,7 +120,14 @@ def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
 def _place(option: Option, setting: Setting) -> str:
     """Where a value stands, and how it begins."""
     name = option.variable if setting.source == "environment" else f"--{option.flag}"
-    return f"{name}={textwrap.shorten(setting.text[:1000], 80, placeholder='…')}"
+    return f"{name}={textwrap.shorten(_shown(option, setting.text)[:1000], 80, placeholder='…')}"
+
+
+def _shown(option: Option, text: str) -> str:
+    """A value as it may be shown."""
+    if option.secret and text:
+        return masks.HIDDEN
+    return masks.mask_addresses(text) if option.form is ADDRESSES else masks.mask(text)
 
 
 def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[str]) -> Iterator[ScriptFile]:
@@ -194,16 +203,7 @@ def print_config(options: Options) -> str:
     lines = []
     for option in OPTIONS:
         text, source = options.settings[option.flag]
-        if option.secret and text:
-            text = "***"
-        elif option.form is ADDRESSES:
-            text = _mask_userinfo(text)
+        text = _shown(option, text)
         where = f"environment: {option.variable}" if source == "environment" else source
         lines.append(f"--{option.flag}={text}  ({where})")
     return "\n".join(lines) + "\n"
-
-
-def _mask_userinfo(text: str) -> str:
-    """A list of addresses without users and passwords, whatever characters those hold: too much rather than too little."""
-    addresses = re.split(r",(?=\s*[a-z]+://)", text, flags=re.IGNORECASE)
-    return ",".join(re.sub(r"^(\s*[a-zA-Z]+://)?.*@", r"\1***@", address, flags=re.DOTALL) for address in addresses)

@@ -118,6 +118,17 @@ def parse_path(text: str) -> str:
     return text
 
 
+def parse_server_name(text: str) -> str:
+    """A host name or an address, as TLS asks for it."""
+    try:
+        encoded = text.encode("idna")
+    except UnicodeError:
+        encoded = b"."
+    if text and not re.fullmatch(rb"[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}", encoded):
+        raise ValueError("write a host name, such as redis.example.org")
+    return text
+
+
 def parse_namespace(text: str) -> str:
     """The first part of metric names; may be empty."""
     if not _NAMESPACE.match(text):
@@ -174,7 +185,7 @@ def _parse_key(item: str) -> KeyName | None:
         raise ValueError(f"{item.strip()}: what stands before the = is no database: write it as in db3=key")
     if _BAD_ESCAPE.search(name):
         raise ValueError(f"{item.strip()} holds a % as it stands: write it as %25")
-    return KeyName(int(number), unquote_to_bytes(name.strip().replace("+", " ")))
+    return KeyName(int(number), unquote_to_bytes(name.strip().replace("+", " ").encode("utf-8", "surrogateescape")))
 
 
 def parse_lua_patterns(text: str) -> tuple[str, ...]:
@@ -209,12 +220,13 @@ def parse_name_patterns(text: str) -> tuple[str, ...]:
 class Form:
     """How the text of a value is read. `parse` raises ValueError with what to write instead.
 
-    Where `empty` does not hold, a variable that is set but empty is taken as not set.
+    Where `empty` does not hold, a variable that is set but empty is taken as not set. `raw` values may hold bytes that are not UTF-8.
     """
 
     value_name: str
     parse: Callable[[str], Any]
     empty: bool = False
+    raw: bool = False
 
 
 def choice(*words: str, upper: bool = False, otherwise: str = "") -> Form:
@@ -244,16 +256,19 @@ def choices(*words: str) -> Form:
 
 BOOL = Form("", parse_bool)
 TEXT = Form("TEXT", str, empty=True)
-FILE = Form("FILE", str, empty=True)
-ADDRESSES = Form("ADDRESS,…", parse_list, empty=True)
+#: a user or a password: any bytes
+CREDENTIAL = Form("TEXT", str, empty=True, raw=True)
+FILE = Form("FILE", str, empty=True, raw=True)
+ADDRESSES = Form("ADDRESS,…", parse_list, empty=True, raw=True)
+SERVER_NAME = Form("TEXT", parse_server_name, empty=True)
 INTERVAL = Form("DURATION", parse_interval)
 LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
 DURATION_OR_ZERO = Form("DURATION", duration_from(0))
 INTEGER = Form("N", int_from(-COUNT_MAX))
 COUNT = Form("N", int_from(1))
 LARGE_COUNT = Form("N", int_from(1, 10**12))
-FILES = Form("FILE,…", parse_file_names, empty=True)
-KEYS = Form("[DB=]KEY,…", parse_keys, empty=True)
+FILES = Form("FILE,…", parse_file_names, empty=True, raw=True)
+KEYS = Form("[DB=]KEY,…", parse_keys, empty=True, raw=True)
 LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
 NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)
 REGEX = Form("REGEX", parse_regex)

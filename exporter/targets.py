@@ -57,6 +57,8 @@ def parse_address(text: str) -> Target:
     if "@" in path:
         raise ConfigError("the user or password holds a / ? or # as it stands: write it as %2F, %3F or %23")
     userinfo, _, place = authority.rpartition("@")
+    if texts.valid(place + path) != place + path:
+        raise ConfigError("the address holds bytes that are not UTF-8: only a user, a password or a socket's path may")
     user, password = _parse_userinfo(userinfo)
     host, port = _parse_place(place)
     db = _parse_path(path)

@@ -30,7 +30,7 @@ FLOORS = (
     ("allowance", "descriptors", "gate", "redaction", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
     ("log_lines", "log_queue", "watchdog"),
-    ("scrapers",),
+    ("masks", "scrapers"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "names", "options", "pace", "store", "targets"),
     ("resolver",),
     ("caps", "keyspace", "logs", "replies"),

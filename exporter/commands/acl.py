@@ -7,6 +7,7 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -109,7 +110,7 @@ def _quoted(word: str) -> str:
     if _PLAIN.match(word) and word.isprintable():
         return word
     text = word.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in c.encode()) for c in text) + '"'
+    return '"' + "".join(c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(c)) for c in text) + '"'
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from exporter import texts
 from exporter.app import App, read_targets
 from exporter.options import Options
 
@@ -20,10 +21,6 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
 
     asyncio.run(build())
     for target in targets:
-        print("  ".join(filter(None, (target.addr, _on_one_line(target.alias)))))
+        print(texts.one_line("  ".join(filter(None, (target.addr, target.alias)))))
     print(f"ok: {len(targets)} target{'' if len(targets) == 1 else 's'}")
     return 0
-
-
-def _on_one_line(name: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

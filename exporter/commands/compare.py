@@ -18,12 +18,13 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, NoReturn
 
 from exporter.errors import ConfigError, UsageError
 
 TIMEOUT_S = 30.0
+#: of a page
+SIZE_MAX = 256 * 1024 * 1024
 #: how many series of one family are shown
 SHOWN = 5
 
@@ -212,13 +213,17 @@ def _number(value: float) -> float | str:
 def fetch(source: str) -> str:
     """The text at a URL (which may hold a user and password), in a file, or of standard input (`-`). ConfigError if it cannot be had."""
     if source == "-":
-        return sys.stdin.read()
+        return sys.stdin.buffer.read(SIZE_MAX).decode("utf-8", "replace")
     if "://" not in source:
         try:
-            return Path(source).read_text(errors="replace")
+            with open(source, "rb") as stream:  # may be a pipe of the shell: <(…)
+                return stream.read(SIZE_MAX).decode("utf-8", "replace")
         except OSError as error:
             raise ConfigError(f"{source}: {error.strerror}: write a URL, a file, or - for standard input") from None
-    parts = urllib.parse.urlsplit(source)
+    try:
+        parts = urllib.parse.urlsplit(source)
+    except ValueError:
+        raise ConfigError("the URL cannot be read: write one such as http://host:9121/metrics") from None
     if parts.scheme not in ("http", "https"):
         raise ConfigError(f"{parts.scheme}:// is not fetched: write http:// or https://")
     userinfo, _, place = parts.netloc.rpartition("@")
@@ -227,7 +232,7 @@ def fetch(source: str) -> str:
         request.add_header("Authorization", "Basic " + base64.b64encode(urllib.parse.unquote(userinfo).encode()).decode())
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-            return bytes(response.read()).decode("utf-8", "replace")
+            return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         raise ConfigError(f"{place}: the answer is {error.code} {error.reason}") from None
     except (urllib.error.URLError, OSError, ValueError) as error:
