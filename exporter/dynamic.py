@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 
 SLOTS = 256
 NAME_LENGTH_MAX = 200
+#: labels of one family
+LABELS_MAX = 32
 
 #: names that the log tells of, of those that are left out
 TOLD_MAX = 100
@@ -51,7 +53,7 @@ class Dynamic:
         """The number of a family, which becomes one if need be. None: no name for a family or a label, taken by another one,
         not to be shown, or all slots are given. An empty `kind` or `help` is that of the family, whatever it is."""
         labels = tuple(labels)
-        if not all(_LABEL.match(label) for label in labels):
+        if len(labels) > LABELS_MAX or not all(_LABEL.match(label) for label in labels):
             return None
         number = self._numbers.get(name)
         if number is None:
@@ -73,6 +75,8 @@ class Dynamic:
             return None
         fresh = [label for label in labels if label not in self._labels[number]]
         if fresh:
+            if len(self._labels[number]) + len(fresh) > LABELS_MAX:
+                return None
             self._labels[number] += tuple(fresh)
             self._rows[number] = (self._rows[number][0], tuple(label.encode() for label in self._labels[number]))
         return number
@@ -90,6 +94,16 @@ class Dynamic:
         if why and full not in self._told and len(self._told) < TOLD_MAX:
             self._told.add(full)
             log.warning("values of %s are left out: %s", full, why, extra={"topic": full})  # a line for each
+
+    def may_name(self, name: str, named: int) -> bool:
+        """Whether a target that was the first with `named` of the names may come with this one: a new name only while it has fewer
+        than half of what the others have left."""
+        return name in self._numbers or 2 * named < SLOTS - len(self._numbers) + named
+
+    @property
+    def given(self) -> int:
+        """How many names there are."""
+        return len(self._numbers)
 
     def labels_of(self, number: int) -> tuple[str, ...]:
         """The label names of a family, in the order of its values."""

@@ -15,7 +15,7 @@ from exporter.catalog import Catalog, Part, full_name, header, hidden_families, 
 from exporter.collector import Collector
 from exporter.collectors.info import GATED
 from exporter.commandline import parse
-from exporter.dynamic import SLOTS
+from exporter.dynamic import LABELS_MAX, SLOTS
 from exporter.errors import InternalError
 from exporter.model import Dialect, Family, Field, How, Lane, Open, Pattern, Record, SubName, Target, counter, gauge, summary
 from exporter.options import MetricsOptions
@@ -240,6 +240,26 @@ class TestDynamicFamilies:
         assert scripts.dynamic is not None
         scripts.dynamic.number("active_users", "gauge", "Users.", [])
         assert "redis_active_users" in Catalog([scripts]).names
+
+    def test_one_target_names_half_of_what_the_others_have_left_at_most(self) -> None:
+        _, scripts = self.make()
+        dynamic = scripts.dynamic
+        assert dynamic is not None
+        named = dict.fromkeys("abc", 0)
+        for target in named:
+            for number in range(SLOTS + 1):
+                if dynamic.may_name(f"{target}{number}", named[target]):
+                    dynamic.number(f"{target}{number}", "gauge", "Help.", [])
+                    named[target] += 1
+        assert named == {"a": SLOTS // 2, "b": SLOTS // 4, "c": SLOTS // 8}
+        assert dynamic.may_name("a0", SLOTS), "who has been there before names it freely"
+
+    def test_a_family_has_so_many_labels_and_no_more(self) -> None:
+        _, scripts = self.make()
+        assert scripts.dynamic is not None
+        assert scripts.dynamic.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX + 1)]) is None
+        assert scripts.dynamic.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX)]) is not None
+        assert scripts.dynamic.number("wide", "gauge", "Help.", ["one_more"]) is None
 
     def test_there_are_so_many_and_no_more(self) -> None:
         catalog, scripts = self.make()
