@@ -8,6 +8,7 @@ that yields batches of commands and is sent their replies, in order, an error re
         if isinstance(length, int):
             out.add(LENGTH, length)
 
+Between two batches it may yield PAUSE, at most some hundred rows apart: so that long work is done in pieces, with other work between.
 Raising fails this collector only: its block is left as it was, its success gauge goes to 0.
 A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
 """
@@ -24,6 +25,11 @@ from exporter.model import Command, Facts, Family, Lane
 Reply = Any
 Batches = Generator[list[Command], list[Reply], None]
 
+#: a batch of nothing: other work may go on here
+PAUSE: list[Command] = []
+#: rows that are written between two pauses
+PIECE = 100
+
 
 class Out(Protocol):
     """Where a collector writes. One object for one collector and poll."""
@@ -32,6 +38,8 @@ class Out(Protocol):
     spent_s: float  # how long the poll has taken, as of the newest replies
     memory: Any  # what `Collector.new_memory` made when the target was first polled: it lasts as long as the target
     db: int  # the target's own database, which every batch finds selected and must leave so
+    cut: int  # lines, rows and names of replies that a limit leaves out; may be added to
+    rows_max: int  # rows of one kind that are asked for at most
     databases: int | None  # how many the server has, for the one collector that learns it
 
     @property

@@ -73,7 +73,8 @@ class Link(asyncio.Protocol):
     `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the socket, and
     `addresses` are all that its name had then; `opened_at` is monotonic seconds.
     `began_reply` says whether any byte came for the newest exchange: while it is False, the exchange may be repeated
-    on another link. `notes` are left by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
+    on another link. `received` is how many bytes the replies of the newest complete one took. `notes` are left by the greeting,
+    and `ping_s` by a PING after it. Once `closed`, a link stays closed.
     """
 
     def __init__(self, where: str, peer: str, limits: ReplyLimits = DEFAULT_LIMITS, redaction: Redaction = NOTHING) -> None:
@@ -83,6 +84,7 @@ class Link(asyncio.Protocol):
         self.addresses: tuple[str, ...] = ()
         self.opened_at = time.monotonic()
         self.began_reply = False
+        self.received = 0
         self.notes: tuple[Note, ...] = ()
         self.ping_s: float | None = None
         self._limits = limits
@@ -164,6 +166,7 @@ class Link(asyncio.Protocol):
         if not complete:
             return
         replies = reader.replies
+        self.received = reader.received
         if reader.spare:
             self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
         else:

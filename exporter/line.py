@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from exporter.poller import Memory, Poll
 from exporter.replies import Reply
 
 log = logging.getLogger(__name__)
+
+
+#: a poll that reads much pauses so often, and lets others go on
+SLICE_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Line:
         self._make: Callable[[float, float], Poll] | None = None  # None: idle
         self._poll: Poll | None = None
         self._batch: list[Command] = []
+        self._scattered = False  # whether the batch goes to several nodes
         self._untouched = False  # no reply of this poll has come yet, and it began on a kept connection
         self._began_at = 0.0
         self._wall_at = 0.0
@@ -144,17 +150,30 @@ class Line:
         assert self._make is not None
         self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
         self._poll = self._make(self._wall_at, now)
+        self._poll.slice_s = SLICE_S
         link = self._link
         if link is not None and self._dial_entry is not None:
             link.close()
             link = self._link = None
         self._untouched = link is not None
-        if not self._advance(None):
-            return
-        if link is None:
+        if self._advance(self._poll.begin):
+            self._send()
+
+    def _send(self) -> None:
+        """Ask the batch."""
+        link = self._link
+        if link is None and self._dial_entry is not None:
             self._dial()
+        elif link is None:  # dropped while the poll paused
+            self._enter_dials()
+        elif self._timer is None:  # what the nodes did not answer in time, or the reading, left nothing of it
+            self._end(self._late(link))
         else:
             self._exchange(link)
+
+    def _enter_dials(self) -> None:
+        self._dial_entry = Entry(self._dialer.gate, self._dial)
+        self._dial_entry.enter()
 
     def _leave_gate(self) -> None:
         entry, self._entry = self._entry, None
@@ -220,24 +239,33 @@ class Line:
 
     def _exchange(self, link: Link) -> None:
         batch = self._batch
-        if any(command.node for command in batch):
+        self._scattered = any(command.node for command in batch)
+        if self._scattered:
             self._nodes.scatter(self.target, link, batch, self._began_at + self._deadline_s, self._receive)
         else:
             link.exchange(pack(batch), len(batch), self._receive)
 
-    def _advance(self, replies: list[Reply] | None) -> bool:
-        """Let the poll take its replies and say what it asks next. False: nothing, it has ended."""
+    def _advance(self, step: Callable[[], list[Command]]) -> bool:
+        """Let the poll make its next step, and say what it asks then. False: nothing, it has ended, or pauses."""
         poll = self._poll
         assert poll is not None
         try:
-            self._batch = poll.begin() if replies is None else poll.receive(replies, time.monotonic() - self._began_at)
+            self._batch = step()
         except Exception as failure:  # as above
             log.exception("%s: a mistake in this program, while reading replies", self.target.addr)
             self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))
             return False
+        if poll.paused:
+            asyncio.get_running_loop().call_soon(self._go_on, poll)
+            return False
         if not self._batch:
             self._end(poll.error)
         return bool(self._batch)
+
+    def _go_on(self, poll: Poll) -> None:
+        """After a pause; the poll may have been given up in it."""
+        if self._poll is poll and self._advance(poll.go_on):
+            self._send()
 
     def _receive(self, outcome: list[Reply] | TargetError) -> None:
         if self._poll is None:  # it was given up
@@ -247,17 +275,15 @@ class Line:
             self._link = None
             if isinstance(outcome, ResetError) and self._untouched and link is not None and not link.began_reply:
                 self._untouched = False  # closed while idle: once more, on a new connection, before the same deadline
-                self._dial_entry = Entry(self._dialer.gate, self._dial)
-                self._dial_entry.enter()
+                self._enter_dials()
             else:
                 self._end(outcome)
             return
         self._untouched = False
-        if self._advance(outcome) and link is not None:
-            if self._timer is None:  # what the nodes did not answer in time left nothing of it
-                self._end(self._late(link))
-            else:
-                self._exchange(link)
+        poll = self._poll
+        received = math.inf if self._scattered or link is None else link.received
+        if self._advance(lambda: poll.receive(outcome, time.monotonic() - self._began_at, received)):
+            self._send()
 
     def _end(self, error: TargetError | None) -> None:
         if self._timer is not None:

@@ -126,6 +126,8 @@ OPTIONS: tuple[Option, ...] = (
            "Bytes of one reply beyond which it is not read; all replies of a poll's batch may have four times as many."),
     Option("reply.max-elements", COUNT, "100000", "poll", "reply_max_elements",
            "Elements of one reply beyond which it is not read, those of lists within it included."),
+    Option("reply.max-rows", COUNT, "10000", "poll", "reply_max_rows",
+           "Lines of INFO, and rows of a list, beyond which the rest of a reply is left out and counted."),
     Option("max-age", DURATION_OR_ZERO, "0s", "poll", "max_age_s",
            "Age at which values count as stale; 0s: three intervals of their lane and its deadline."),
     Option("max-age.floor", DURATION_OR_ZERO, "0s", "poll", "max_age_floor_s",
@@ -194,7 +196,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("append-instance-role-label", BOOL, "false", "metrics", "append_instance_role_label",
            "Label every series of a server with its role, as instance_role."),
     Option("export-unknown-info", BOOL, "false", "metrics", "export_unknown_info",
-           "Export numbers of INFO that have no metric of their own, as redis_info_ and the field's name."),
+           "Export numbers of INFO that have no metric of their own, as redis_info_ and the field's name; 256 names at most."),
     Option("metrics.allow", NAME_PATTERNS, "", "metrics", "allow", "Names of metrics to export, with * and ?; empty: all."),
     Option("metrics.deny", NAME_PATTERNS, "", "metrics", "deny", "Names of metrics not to export, with * and ?."),
     Option("max-series-per-target", COUNT, "10000", "metrics", "max_series_per_target",
@@ -285,6 +287,7 @@ class PollOptions:
     max_backoff_s: float
     reply_max_bytes: int
     reply_max_elements: int
+    reply_max_rows: int
     max_age_s: float
     max_age_floor_s: float
     stale_policy: str

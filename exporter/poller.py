@@ -3,8 +3,10 @@
     poll = Poll(parts, memory, labels, options, now)
     batch = poll.begin()
     while batch:
-        batch = poll.receive(replies of batch)
+        batch = poll.receive(replies of batch)  # or poll.go_on() while poll.paused
     poll.blocks, poll.failures, poll.error
+
+What takes long is done in slices: `receive` may come back with nothing and `paused`; `go_on` goes on then.
 
 INFO goes first. A target that nothing is known of yet is asked for INFO alone before the others begin, because they
 decide by its facts. A collector that raises loses its own block and no other; INFO failing fails the poll.
@@ -12,13 +14,17 @@ decide by its facts. A collector that raises loses its own block and no other; I
 
 from __future__ import annotations
 
+import math
 import re
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from exporter import fastparse
+from exporter.bounds import Bounds
 from exporter.catalog import Part
 from exporter.collector import Batches, Collector, Reply
 from exporter.collectors.info import make_facts
@@ -31,6 +37,7 @@ INFO = "INFO"
 REPROBE_S = 3600.0
 #: refused commands that are remembered of one target
 REFUSED_MAX = 10_000
+DEFAULT_BOUNDS = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class _Repeat:
     commands: Sequence[Command]
     replies: Sequence[Reply]
     block: fastparse.Block
+    cut: int
 
 
 @dataclass(slots=True)
@@ -60,6 +68,7 @@ class Memory:
     repeats: dict[str, _Repeat] = field(default_factory=dict)  # by part
     wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
     redaction: Redaction = NOTHING
+    named: dict[str, int] = field(default_factory=dict)  # by part, how many names of its families came from this target first
 
     def of(self, collector: Collector) -> Any:
         name = collector.memory_name or collector.name
@@ -97,10 +106,16 @@ def names_in(text: bytes) -> frozenset[str]:
 class Sheet:
     """What a collector writes on: the `Out` of its contract."""
 
-    __slots__ = ("_block", "_memory", "_part", "_read", "_writer", "databases", "db", "labels", "memory", "now", "spent_s")
+    __slots__ = (
+        "_block", "_memory", "_part", "_read", "_writer", "cut", "databases", "db", "labels", "memory", "now", "rows_max", "spent_s",
+    )  # fmt: skip
 
-    def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float, db: int = 0) -> None:
+    def __init__(
+        self, part: Part, labels: fastparse.Labels, memory: Memory, now: float, db: int = 0, rows_max: int = DEFAULT_BOUNDS.rows_max
+    ) -> None:
         self.now = now
+        self.cut = 0
+        self.rows_max = rows_max
         self.db = db
         self.spent_s = 0.0
         self.memory = None if part.collector is None else memory.of(part.collector)
@@ -150,9 +165,13 @@ class Sheet:
             raise InternalError(f"{self._part.name}: its collector is not marked as dynamic")
         borne = names_in(self.labels.text)
         own = {label: text for label, text in labels.items() if label not in borne}
-        number = dynamic.number(name, kind, help, own)
+        named, given = self._memory.named.get(self._part.name, 0), dynamic.given
+        number = dynamic.number(name, kind, help, own) if dynamic.may_name(name, named) else None
         if number is None:
+            self.cut += 1
             return False
+        if dynamic.given > given:
+            self._memory.named[self._part.name] = named + 1
         self._writing().add(number, value, [own.get(label, "") for label in dynamic.labels_of(number)])
         return True
 
@@ -207,7 +226,7 @@ class _Run:
 class Poll:
     """See the module. `labels` maps a part's name to the target's labels as they stand before its families' own;
     `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `on_facts` is told what INFO says, and tells
-    whether the `labels` are others by that. `db` is the target's own database."""
+    whether the `labels` are others by that. `db` is the target's own database. `slice_s` is how long it works before it pauses."""
 
     def __init__(
         self,
@@ -219,7 +238,11 @@ class Poll:
         clock: float,
         on_facts: Callable[[Facts], bool] = lambda facts: False,
         db: int = 0,
+        bounds: Bounds = DEFAULT_BOUNDS,
     ) -> None:
+        self.slice_s = math.inf
+        self.paused = False
+        self.cuts: dict[str, int] = {}  # by part: lines, rows and names that a limit left out, if any
         self.blocks: dict[str, fastparse.Block] = {}
         self.failures: dict[str, TargetError] = {}  # by part
         self.unsupported: set[str] = set()  # parts all of whose commands are refused
@@ -232,37 +255,89 @@ class Poll:
         self._clock = clock
         self._on_facts = on_facts
         self._db = db
+        self._bounds = bounds
+        self._slice_until = math.inf
+        self._work: deque[tuple[_Run, list[Reply]]] = deque()  # collectors that are to go on with their replies
+        self._replies: Sequence[Reply] = ()
+        self._cut: Sequence[int] = ()  # of each of these replies, how much of it a limit left out
+        self._spent_s = 0.0
         self._runs: list[_Run] = []
         self._receiving: list[_Run] = []
         self._echoes: list[_Echo] = []
+        self._echoes_heard: list[_Echo] = []  # whose replies have come
         self._sent: list[Command] = []
         self._next: list[Command] = []
 
     def begin(self) -> list[Command]:
         """The first batch; empty if nothing is to be asked."""
+        self._begin_slice()
         if self._memory.facts is None:
             self._start([part for part in self._parts if part.name == INFO_PART] or self._parts)
         else:
             self._start(self._parts)
-        return self._gather()
+        return self._do()
 
-    def receive(self, replies: Sequence[Reply], spent_s: float = 0.0) -> list[Command]:
-        """Take the replies of the batch before, `spent_s` after the beginning; the next batch, empty when the poll is over."""
+    def receive(self, replies: Sequence[Reply], spent_s: float = 0.0, received: float = math.inf) -> list[Command]:
+        """Take the replies of the batch before, `spent_s` after the beginning and of so many bytes in all; the next batch, empty when
+        the poll is over or has paused."""
+        self._begin_slice()
+        cuts = self._cut = [0] * len(replies)
+        if received > self._bounds.rows_max:
+            replies = self._shorten(replies, cuts)
         for command, reply in zip(self._sent, replies, strict=True):
             # INFO is asked whatever the answer was: without it there is no target, and it must be seen to come back
             if type(reply) is ReplyError and reply.unsupported and command.name != INFO:
                 self._memory.refuse(command.name, reply, self._clock)
         runs, self._runs = self._runs, []
         self._receiving = runs
+        self._replies, self._spent_s = replies, spent_s
+        self._echoes_heard, self._echoes = self._echoes, []
         for run in runs:
             run.sheet.spent_s = spent_s
-            self._advance(run, [replies[place] if isinstance(place, int) else place for place in run.places])
+            if any(cuts):
+                run.sheet.cut += sum(cuts[place] for place in run.places if isinstance(place, int))
+            self._work.append((run, [replies[place] if isinstance(place, int) else place for place in run.places]))
+        return self._do()
+
+    def go_on(self) -> list[Command]:
+        """Work on after a pause. As `receive`."""
+        self._begin_slice()
+        return self._do()
+
+    def _begin_slice(self) -> None:
+        self.paused = False
+        self._slice_until = time.perf_counter() + self.slice_s
+
+    def _is_over(self) -> bool:
+        """Whether the slice is."""
+        return time.perf_counter() >= self._slice_until
+
+    def _shorten(self, replies: Sequence[Reply], cuts: list[int]) -> list[Reply]:
+        """What is read of the replies; what is not is counted in `cuts`."""
+        kept = []
+        for place, (command, reply) in enumerate(zip(self._sent, replies, strict=True)):
+            reply, cuts[place] = self._bounds.within(command.name, reply)
+            kept.append(reply)
+        return kept
+
+    def _do(self) -> list[Command]:
+        work = self._work
+        while work:
+            run, replies = work.popleft()
+            self._advance(run, replies)
             if self.error is not None:
-                self._drop(runs)
+                self._drop([run for run, _ in work])
+                work.clear()
                 return []
-        echoes, self._echoes = self._echoes, []
+            if work and self._is_over():
+                self.paused = True
+                return []
+        echoes, self._echoes_heard = self._echoes_heard, []
         for echo in echoes:
-            self._hear(echo, list(replies[echo.at : echo.at + len(echo.repeat.commands)]), spent_s)
+            self._hear(echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s)
+        if work:
+            self.paused = True
+            return []
         return self._gather()
 
     def _hear(self, echo: _Echo, replies: list[Reply], spent_s: float) -> None:
@@ -270,10 +345,13 @@ class Poll:
         repeat, part = echo.repeat, echo.part
         if repeat.replies == replies and repeat.facts is self._memory.facts and repeat.labels is self._labels[part.name]:
             self.blocks[part.name] = repeat.block
+            if repeat.cut:
+                self.cuts[part.name] = repeat.cut
             return
         assert part.collector is not None
         run = self._new_run(part, part.collector)
         run.sheet.spent_s = spent_s
+        run.sheet.cut = sum(self._cut[echo.at : echo.at + len(replies)])
         try:
             run.commands = next(run.generator)
         except Exception as error:  # as below; a collector that asks nothing now has none of these replies
@@ -308,7 +386,7 @@ class Poll:
                 self._advance(self._new_run(part, collector), None)
 
     def _new_run(self, part: Part, collector: Collector) -> _Run:
-        sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db)
+        sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db, self._bounds.rows_max)
         return _Run(part, collector.collect(self._memory.facts, self._options, sheet), sheet)
 
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
@@ -326,6 +404,12 @@ class Poll:
             except Exception as error:  # one collector's mistake is no other's loss
                 self._fail(run, error)
                 return
+            if not commands:  # a pause
+                replies = []
+                if self._is_over():
+                    self._work.appendleft((run, replies))
+                    return
+                continue
             run.batches += 1
             run.commands = commands
             if any(isinstance(place, int) for place in places):
@@ -344,6 +428,9 @@ class Poll:
     def _gather(self) -> list[Command]:
         if not self._runs and not self._echoes and self._parts and self.error is None:
             self._start(self._parts)  # INFO has told the facts that the others decide by
+            if self._work:
+                self.paused = True
+                return []
         self._sent, self._next = self._next, []
         return self._sent
 
@@ -352,6 +439,8 @@ class Poll:
             if run.part.name == INFO_PART:
                 self._learn(run.sheet)
             block = self.blocks[run.part.name] = run.sheet.block()
+            if run.sheet.cut:
+                self.cuts[run.part.name] = run.sheet.cut
             self._note_support(run)
             if run.part.collector is not None and run.part.collector.repeats(self._options):
                 self._remember(run, block)
@@ -362,7 +451,7 @@ class Poll:
         """For the next poll; not where a second batch was asked, or something was refused."""
         repeats = self._memory.repeats
         if run.batches == 1 and not any(isinstance(reply, ReplyError) for reply in run.replies):
-            repeats[run.part.name] = _Repeat(self._memory.facts, run.sheet.labels, run.commands, run.replies, block)
+            repeats[run.part.name] = _Repeat(self._memory.facts, run.sheet.labels, run.commands, run.replies, block, run.sheet.cut)
         else:
             repeats.pop(run.part.name, None)
 

@@ -38,6 +38,11 @@ PING = gauge("exporter_last_scrape_ping_time_seconds", "How long a PING took on 
 REFUSED = gauge("exporter_target_series_refused", "How many samples of the newest polls were refused by a limit on series.")
 SERIES = gauge("exporter_target_series", "How many samples the target's newest snapshots hold.")
 DROPPED = counter("exporter_target_values_dropped_total", "Values of the target's replies that were no numbers.")
+ROWS_CUT = gauge(
+    "exporter_collector_rows_cut",
+    "How many lines, rows and names of the collector's newest replies a limit left out; only while there are any.",
+    labels=("collector",),
+)
 SUCCESS = gauge("exporter_collector_success", "1 if the collector's newest run went well, else 0.", labels=("collector",))
 SUPPORTED = gauge("exporter_collector_supported", "0 if the server refuses every command of the collector, else 1.", labels=("collector",))
 
@@ -56,6 +61,7 @@ FAMILIES = (
     SERIES,
     REFUSED,
     DROPPED,
+    ROWS_CUT,
     SUCCESS,
     SUPPORTED,
 )
@@ -79,6 +85,7 @@ _LAST_SUCCESS, _STALE, _POLLS, _SKIPPED = (
     {lane: (_NUMBERS[family.name], (lane.value,)) for lane in Lane} for family in (LAST_SUCCESS, STALE, POLLS, SKIPPED)
 )
 _DOWN, _ERROR, _FAILURES = ({reason: (_NUMBERS[family.name], (reason,)) for reason in ("", *REASONS)} for family in (DOWN, ERROR, FAILURES))
+_ROWS_CUT = _NUMBERS[ROWS_CUT.name]
 _SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
@@ -111,6 +118,7 @@ class Vitals:
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
+    cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: the labels, and what stands before the values
     _heads: tuple[fastparse.Labels, fastparse.Heads] | None = field(default=None, repr=False)
     #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
@@ -127,6 +135,13 @@ class Vitals:
         if reason not in REASONS:
             raise ValueError(f"{reason!r} is no reason")
         self.failures[reason] = self.failures.get(reason, 0) + 1
+
+    def note_cut(self, collector: str, rows: int) -> None:
+        """What the limits left out of a collector's newest replies."""
+        if rows:
+            self.cuts[collector] = rows
+        elif self.cuts:
+            self.cuts.pop(collector, None)
 
     def render(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:
         """All series about the target, as the part's block. `labels` are the same object nearly every time."""
@@ -162,6 +177,8 @@ class Vitals:
             found.append((_REFUSED, self.refused))
         if self.dropped:
             found.append((_DROPPED, self.dropped))
+        if self.cuts:
+            found += [((_ROWS_CUT, (collector,)), rows) for collector, rows in self.cuts.items()]
         return found
 
     def _collectors(self, part: Part, labels: fastparse.Labels) -> fastparse.Block:

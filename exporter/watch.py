@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter import fastparse
+from exporter.bounds import bounds_for
 from exporter.caps import Caps
 from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer
@@ -93,6 +94,7 @@ class Watch:
         #: before the label `lane`, which wins over a configured one of that name
         self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
         self._caps = Caps(metrics.max_series_per_target, metrics.max_series_per_family)
+        self._bounds = bounds_for(options.poll.reply_max_rows, metrics.client_list_max_clients)
         self._run_id = ""
         self._dialer = dialer
         self._store = store
@@ -221,7 +223,7 @@ class Watch:
         self._line.start(lambda wall, now: self._new_poll(parts, wall, now), self.pace.deadline_s, rank)
 
     def _new_poll(self, parts: Sequence[Part], wall: float, now: float) -> Poll:
-        return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn, self.target.db)
+        return Poll(parts, self.memory, self._labels, self._options, wall, now, self._learn, self.target.db, self._bounds)
 
     def _learn(self, facts: Facts) -> bool:
         """What INFO has just told. Whether the labels have changed by it."""
@@ -349,6 +351,7 @@ class Watch:
             self._note_collector(name, failure, name not in poll.unsupported)
             if block is not None:
                 vitals.dropped += block.bad
+                vitals.note_cut(name, poll.cuts.get(name, 0))
                 self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane, self._intervals))
                 lane = vitals.lanes[part.lane]
                 lane.succeeded_at = call.wall_at

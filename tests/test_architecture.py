@@ -34,6 +34,7 @@ FLOORS = (
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "names", "options", "pace", "store", "targets"),
     ("resolver",),
     ("caps", "keyspace", "logs", "replies"),
+    ("bounds",),
     ("collectors", "commandline", "connection", "passwords", "selfmetrics"),
     ("nodes",),
     ("web.password_checks",),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from exporter import fastparse
+from exporter.bounds import Bounds
 from exporter.catalog import Part, label_forms, make_part
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, Batches, Collector, Out, Reply
 from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError, ReplyError, TargetError
 from exporter.model import Command, Facts, Family, Field, Lane, Pattern, Record, gauge, histogram
 from exporter.poller import INFO_PART, REFUSED_MAX, REPROBE_S, Memory, Poll, Sheet
@@ -104,6 +106,87 @@ class Server:
 
 def text(poll: Poll, name: str) -> str:
     return poll.blocks[name].samples.decode()
+
+
+class Slow(Collector):
+    """Writes so many rows, with a pause after each."""
+
+    name = "slow"
+    help = "Rows."
+    lane = Lane.FAST
+    families = (gauge("rows", "Rows.", labels=("row",)),)
+
+    def __init__(self, rows: int, batches: int = 1) -> None:
+        self.rows = rows
+        self.batches = batches
+
+    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        for batch in range(self.batches):
+            [reply] = yield [Command.of("ROWS")]
+            for row in range(self.rows):
+                yield PAUSE
+                out.add(self.families[0], len(reply), f"{batch}-{row}")
+
+
+def drive(poll: Poll, answer: Callable[[Command], Reply], received: float = math.inf) -> tuple[list[list[str]], int]:
+    """A poll whose slices are over at once, to its end: what was asked, and how often it paused."""
+    asked, pauses = [], 0
+    poll.slice_s = 0.0
+    batch = poll.begin()
+    while batch or poll.paused:
+        if poll.paused:
+            assert batch == []
+            pauses += 1
+            batch = poll.go_on()
+        else:
+            asked.append([command.name for command in batch])
+            batch = poll.receive([answer(command) for command in batch], 0.0, received)
+    return asked, pauses
+
+
+class TestPauses:
+    @staticmethod
+    def poll(*collectors: Collector, memory: Memory | None = None, **more: Any) -> Poll:
+        parts = [INFO, *(make_part(c.name, c.lane, c.families, namespace="redis", collector=c) for c in collectors)]
+        return Poll(parts, memory or known(), {each.name: LABELS(b"") for each in parts}, OPTIONS, NOW, CLOCK, **more)
+
+    def test_a_slice_that_is_over_ends_at_the_next_pause_and_nothing_is_lost(self) -> None:
+        poll = self.poll(Slow(3, batches=2), memory=Memory())
+        asked, pauses = drive(poll, lambda command: info() if command.name == "INFO" else [1, 2])
+        assert asked == [["INFO"], ["ROWS"], ["ROWS"]]
+        assert pauses >= 6
+        assert poll.blocks["slow"].series == 6
+        assert (poll.error, poll.failures) == (None, {})
+
+    def test_without_a_slice_it_never_pauses(self) -> None:
+        poll = self.poll(Slow(3))
+        poll.begin()
+        assert poll.receive([info(), [1]]) == []
+        assert not poll.paused
+        assert poll.blocks["slow"].series == 3
+
+    def test_between_two_collectors_too(self) -> None:
+        poll = self.poll(Slow(0))
+        _, pauses = drive(poll, lambda command: info() if command.name == "INFO" else [1])
+        assert pauses == 1
+        assert poll.blocks.keys() == {"info", "slow"}
+
+    def test_a_poll_that_fails_in_a_slice_ends(self) -> None:
+        poll = self.poll(Slow(3))
+        _, pauses = drive(poll, lambda command: ReplyError("NOAUTH no") if command.name == "INFO" else [1])
+        assert poll.error is not None
+        assert pauses == 0
+
+    def test_an_answer_that_is_too_long_is_cut_and_counted(self) -> None:
+        poll = self.poll(Slow(1), bounds=Bounds(4))
+        drive(poll, lambda command: info() if command.name == "INFO" else [0] * 10)
+        assert poll.blocks["slow"].samples == b'redis_rows{row="0-0"} 4\n'
+        assert poll.cuts["slow"] == 6
+
+    def test_of_few_bytes_none_is_looked_at(self) -> None:
+        poll = self.poll(Slow(1), bounds=Bounds(4))
+        drive(poll, lambda command: info() if command.name == "INFO" else [0] * 10, received=4)
+        assert "slow" not in poll.cuts
 
 
 class TestBatches:

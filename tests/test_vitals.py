@@ -128,8 +128,16 @@ class TestRender:
         up.lanes[Lane.FAST].skipped = up.dropped = up.refused = 1
         up.ping_s = 0.001
         up.collectors = {"info": (True, True)}
+        up.note_cut("info", 5)
         samples = told(up)
         assert names(samples) == {family.name for family in FAMILIES}
+
+    def test_rows_that_were_cut_are_told_until_none_are(self, up: Vitals) -> None:
+        up.note_cut("info", 5)
+        up.note_cut("stats", 0)
+        assert told(up)["exporter_collector_rows_cut", ("info",)] == 5
+        up.note_cut("info", 0)
+        assert "exporter_collector_rows_cut" not in names(told(up))
 
     def test_again_and_again_with_what_has_changed(self, up: Vitals) -> None:
         before = told(up)

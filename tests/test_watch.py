@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import re
 import threading
@@ -16,11 +17,13 @@ import redis
 
 from exporter import fastparse
 from exporter.collector import Batches, Collector, Out
+from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.info import InfoCollector
 from exporter.connection import DialSettings
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError, DnsError, ReplyError
 from exporter.model import Command, Facts, Lane, gauge
+from exporter.poller import Poll
 from exporter.watch import Watch
 from tests.lookout import (
     AMPLE_S,
@@ -364,12 +367,68 @@ class TestDown:
     ) -> None:
         watch = lookout.watch(scripted_server(redis_like()).port)
         with monkeypatch.context() as patch:
-            patch.setattr("exporter.poller.Poll.receive", lambda poll, replies, spent_s: 1 / 0)
+            patch.setattr("exporter.poller.Poll.receive", lambda poll, *told: 1 / 0)
             await lookout.poll(watch)
         assert_down(lookout, watch, "internal")
         assert "ZeroDivisionError" in caplog.text
         await lookout.poll(watch)
         assert_up(lookout, watch)
+
+
+class TestPauses:
+    """A poll that reads much lets others go on in between."""
+
+    CLIENTS = b"".join(b"id=%d addr=10.0.0.1:%d name=n%d age=1 idle=1 cmd=get\n" % (n, n, n) for n in range(4000))
+    ANSWERS: ClassVar = {"INFO": info(connected_clients=4000, connected_slaves=0), "CLIENT": bulk(CLIENTS)}
+
+    @pytest.fixture
+    def watch(self, make_lookout: LookoutFactory, scripted_server: ScriptFactory) -> tuple[Lookout, Watch]:
+        lookout = make_lookout([InfoCollector(), ClientsCollector()], argv=["--export-client-list"])
+        lookout.dialer.settings = DialSettings(set_client_name=False)
+        return lookout, lookout.watch(scripted_server(redis_like(self.ANSWERS)).port)
+
+    async def test_the_loop_turns_while_a_long_list_is_read(self, watch: tuple[Lookout, Watch]) -> None:
+        lookout, watched = watch
+        spent_s: list[float] = []  # of this thread, at each turn
+
+        async def turn() -> None:
+            while not lookout.ends(watched):
+                spent_s.append(time.thread_time())
+                await asyncio.sleep(0)
+
+        turning = asyncio.create_task(turn())
+        await lookout.poll(watched)
+        await turning
+        held_s = [after - before for before, after in itertools.pairwise(spent_s)]
+        assert (lookout.value(watched, "redis_exporter_target_series") or 0) > 4000, watched.error_text
+        assert sum(held > 0.001 for held in held_s) > 5, "in many pieces"
+        assert max(held_s) < 0.05  # 0.15 s and more in one piece
+
+    async def test_a_poll_that_is_given_up_in_a_pause_ends_once(self, watch: tuple[Lookout, Watch]) -> None:
+        lookout, watched = watch
+        with pytest.MonkeyPatch.context() as patch:
+            paused: list[Poll] = []
+            go_on = Poll.go_on
+
+            def close(poll: Poll) -> list[Command]:
+                if not paused:
+                    paused.append(poll)
+                    asyncio.get_running_loop().call_soon(watched.close)
+                return go_on(poll)
+
+            patch.setattr(Poll, "go_on", close)
+            ended = await lookout.poll(watched)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert isinstance(ended.error, CancelledPollError)
+        assert len(lookout.ends(watched)) == 1
+        assert len(paused) == 1
+
+    async def test_rows_that_a_limit_leaves_out_are_told(self, make_lookout: LookoutFactory, scripted_server: ScriptFactory) -> None:
+        lookout = make_lookout([InfoCollector()], argv=["--reply.max-rows=50"])
+        watched = lookout.watch(scripted_server(redis_like({"INFO": info(**{f"x{number}": 1 for number in range(200)})})).port)
+        await lookout.poll(watched)
+        assert lookout.value(watched, "redis_exporter_collector_rows_cut", "info") == 205 - 50
 
 
 class TestUp:

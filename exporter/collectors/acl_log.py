@@ -75,7 +75,7 @@ class AclLogCollector(Collector):
         raise_failure(reply)
         if not isinstance(reply, list):
             return
-        entries = list(_entries(reply))
+        entries = list(_entries(reply[:ENTRIES_MAX]))
         users: set[bytes] = set()
         if any(entry.reason == AUTH for entry in entries):
             # who fails to log in may have sent any word as the name, the password among them
@@ -104,8 +104,13 @@ def _entries(reply: Iterable[object]) -> Iterator[Entry]:
             identity: Hashable = (number, created)  # ids begin anew with each run of the server
         else:
             number = None
-            identity = (reason, user, repr(values.get(b"object")), repr(values.get(b"context")))
+            identity = (reason, user, _short(values.get(b"object")), _short(values.get(b"context")))
         yield Entry(identity, number, count, reason.decode() if _REASON.match(reason) else OTHER, user)
+
+
+def _short(value: object) -> bytes:
+    """Of a text, so much that two can be told apart."""
+    return value[:1024] if isinstance(value, bytes) else b""
 
 
 def _count(memory: Denials, entries: list[Entry], users: set[bytes]) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from exporter import fastparse
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Command, Dialect, Facts, Lane, gauge
 
@@ -101,10 +101,11 @@ class ClientsCollector(Collector):
         out.add(STALL, out.spent_s - began_s)
         for seconds, count in idle_counts(text):
             out.add(IDLE, count, str(seconds))
+        yield PAUSE
         if metrics.client_list_by:
-            _write_groups(text, metrics.client_list_by, out)
+            yield from _write_groups(text, metrics.client_list_by, out)
         if metrics.export_client_list:
-            _write_clients(text, metrics.export_client_port, out)
+            yield from _write_clients(text, metrics.export_client_port, out)
 
 
 def clients_of(replies: list[Reply]) -> int:
@@ -125,9 +126,13 @@ def idle_counts(text: bytes) -> list[tuple[int, int]]:
     return [(threshold, sum(count for seconds, count in idle if seconds >= threshold)) for threshold in IDLE_THRESHOLDS_S]
 
 
-def _write_groups(text: bytes, by: tuple[str, ...], out: Out) -> None:
+def _write_groups(text: bytes, by: tuple[str, ...], out: Out) -> Batches:
     families = [family for family in GROUPS if family not in SINCE_62 or b" tot-mem=" in text]
-    for values, *numbers in fastparse.tally_clients(text, by):
+    tallies = fastparse.tally_clients(text, by)
+    yield PAUSE
+    for at, (values, *numbers) in enumerate(tallies, 1):
+        if at % PIECE == 0:
+            yield PAUSE
         known = dict(zip(by, values, strict=True))
         labels = [known.get(field, b"") for field in BY]
         told = dict(zip(GROUPS, numbers, strict=True))
@@ -135,7 +140,15 @@ def _write_groups(text: bytes, by: tuple[str, ...], out: Out) -> None:
             out.add(family, told[family], *labels)
 
 
-def _write_clients(text: bytes, with_port: bool, out: Out) -> None:
+def _write_clients(text: bytes, with_port: bool, out: Out) -> Batches:
+    lines = text.split(b"\n")
+    for at in range(0, len(lines), PIECE):
+        if at:
+            yield PAUSE
+        _write_piece(b"\n".join(lines[at : at + PIECE]), with_port, out)
+
+
+def _write_piece(text: bytes, with_port: bool, out: Out) -> None:
     now = int(out.now)
     for row in fastparse.client_rows(text):
         client, name = row.get(b"id", b""), row.get(b"name", b"")

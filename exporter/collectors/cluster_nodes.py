@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from exporter.collector import Batches, Collector, Out, Reply, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.keyspace import SLOTS
 from exporter.model import Command, Facts, Lane, gauge
@@ -178,13 +178,22 @@ class ClusterNodesCollector(Collector):
             return
         if not isinstance(text, bytes):
             raise ProtocolError("the answer to CLUSTER NODES is no text")
-        nodes = parse_nodes(text.decode("utf-8", "replace"))
+        lines = text.decode("utf-8", "replace").split("\n")
+        found: dict[str, ClusterNode] = {}
+        for at in range(0, len(lines), PIECE):
+            if at:
+                yield PAUSE
+            for node in parse_nodes("\n".join(lines[at : at + PIECE])):
+                found.setdefault(node.id, node)
+        nodes = tuple(found.values())
         out.memory.nodes, out.memory.seen_at = nodes, out.now
-        _write_cluster(nodes, out)
+        yield from _write_cluster(nodes, out)
         if options.metrics.include_cluster_node_metrics:
             [time] = yield [Command.of("TIME")]  # the times in the answer are of the server's clock
             now_ms = _milliseconds(time)
-            for node in nodes:
+            for at, node in enumerate(nodes, 1):
+                if at % PIECE == 0:
+                    yield PAUSE
                 _write_node(node, round(out.now * 1000) if now_ms is None else now_ms, out)
 
 
@@ -196,12 +205,16 @@ def _milliseconds(reply: Reply) -> int | None:
     return None
 
 
-def _write_cluster(nodes: tuple[ClusterNode, ...], out: Out) -> None:
+def _write_cluster(nodes: tuple[ClusterNode, ...], out: Out) -> Batches:
     working = [node for node in nodes if "fail" not in node.flags]
     followed = {node.master_id for node in working if node.role == "slave"}
+    yield PAUSE
     out.add(UNCOVERED, uncovered_slots(nodes))
+    yield PAUSE
     out.add(LONELY, sum(bool(node.slots) and node.role == "master" and node.id not in followed for node in working))
+    yield PAUSE
     states = [node.state for node in nodes]
+    yield PAUSE
     for state in STATES:
         out.add(NODES, states.count(state), state)
     out.add(MIGRATING, sum(node.migrating for node in nodes))

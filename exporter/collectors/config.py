@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
 from exporter.errors import ReplyError
 from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
 
@@ -125,7 +125,7 @@ class ConfigCollector(Collector):
         if options.metrics.include_rdb_file_size_metric:
             self._add_dump(values, out)
         if options.metrics.include_config_metrics:
-            _add_everything(values, options.metrics.redact_config_metrics, out)
+            yield from _add_everything(values, options.metrics.redact_config_metrics, out)
 
     def _add_dump(self, values: Mapping[str, bytes], out: Out) -> None:
         folder, name = values.get("dir", b""), values.get("dbfilename", b"")
@@ -174,8 +174,10 @@ def _add_limits(text: bytes, out: Out) -> None:
         out.add(OVERCOME, seconds, name, "soft")
 
 
-def _add_everything(values: Mapping[str, bytes], redact: bool, out: Out) -> None:
-    for key, value in values.items():
+def _add_everything(values: Mapping[str, bytes], redact: bool, out: Out) -> Batches:
+    for at, (key, value) in enumerate(values.items(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         if redact and is_secret(key):
             continue
         out.add(KEY_VALUE, 1, key, value)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
 from exporter.keyspace import Args, Place, allowed_on, ask, learn_slots, text_of, walk_places
 from exporter.model import Command, Dialect, Facts, Lane, gauge
@@ -70,6 +70,10 @@ class Walk:
     done: bool = False
 
 
+#: rows that are summed up between two pauses
+ROWS_A_PIECE = 1000
+
+
 @dataclass(slots=True)
 class Pass:
     """A look at all keys, under way. `groups` are by database; `spent_s` is what the rounds before took."""
@@ -79,12 +83,14 @@ class Pass:
     run_id: str
     spent_s: float = 0.0
 
-    def take(self, walk: Walk, reply: Reply) -> None:
+    def take(self, walk: Walk, reply: Reply) -> Batches:
         match reply:
             case [bytes(cursor), list(rows)]:
                 walk.cursor = cursor
                 walk.done = walk.cursor == b"0"
-                for row in rows:
+                for at, row in enumerate(rows, 1):
+                    if at % ROWS_A_PIECE == 0:
+                        yield PAUSE
                     self._add(self.groups.get(walk.place.db, {}), row)
             case _:  # not all of its keys will be known: better none
                 self.groups.pop(walk.place.db, None)
@@ -143,7 +149,7 @@ class KeyGroupsCollector(Collector):
             side_by_side = left[:SIDE_BY_SIDE]
             replies = yield from ask([(walk.place, _args(walk, facts, options)) for walk in side_by_side], facts, out)
             for walk, reply in zip(side_by_side, replies, strict=True):
-                current.take(walk, reply)
+                yield from current.take(walk, reply)
             errors += [reply for reply in replies if isinstance(reply, ReplyError)]
             looked += len(replies) * options.keys.check_keys_batch_size
             left = [walk for walk in current.walks if not walk.done]
@@ -153,7 +159,7 @@ class KeyGroupsCollector(Collector):
             if errors and not current.groups:
                 raise errors[0].as_target_error()
             memory.groups, memory.duration_ms = current.groups, round(current.spent_s * 1000)
-        _write(memory, facts, options, out)
+        yield from _write(memory, facts, options, out)
 
 
 def _begin(facts: Facts, options: Any) -> Generator[list[Command], list[Reply], Pass]:
@@ -172,13 +178,15 @@ def _args(walk: Walk, facts: Facts, options: Any) -> Args:
     return ("EVAL", SCRIPT, 0, walk.cursor, options.keys.check_keys_batch_size, may_ask_memory, *options.keys.check_key_groups)
 
 
-def _write(memory: GroupMemory, facts: Facts, options: Any, out: Out) -> None:
+def _write(memory: GroupMemory, facts: Facts, options: Any, out: Out) -> Batches:
     if memory.groups is None:
         return
     out.add(DURATION, memory.duration_ms)
     for db, groups in memory.groups.items():
         out.add(DISTINCT, len(groups), f"db{db}")
-        for name, (keys, size) in shown(groups, options.keys.max_distinct_key_groups).items():
+        for at, (name, (keys, size)) in enumerate(shown(groups, options.keys.max_distinct_key_groups).items(), 1):
+            if at % PIECE == 0:
+                yield PAUSE
             out.add(COUNT, keys, f"db{db}", name)
             out.add(MEMORY, size, f"db{db}", name)
     if options.metrics.include_metrics_for_empty_databases and not facts.cluster_enabled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
 from exporter.forms import KeyName
 from exporter.keyspace import (
@@ -69,6 +69,10 @@ class Tally:
                 self.new.append(name)
 
 
+#: names that are counted between two pauses
+NAMES_A_PIECE = 2000
+
+
 @dataclass(slots=True)
 class Walk:
     """One pattern's way through one database of one node."""
@@ -82,10 +86,12 @@ class Walk:
         kind = ("TYPE", "stream") if self.tally.streams and facts.version >= (6, 0, 0) else ()
         return ("SCAN", self.cursor, "MATCH", self.tally.pattern.name, "COUNT", options.keys.check_keys_batch_size, *kind)
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Reply) -> Batches:
         match reply:
             case [bytes(cursor), list(names)]:
-                self.tally.take(names)
+                for at in range(0, max(1, len(names)), NAMES_A_PIECE):
+                    self.tally.take(names[at : at + NAMES_A_PIECE])
+                    yield PAUSE
                 self.cursor = cursor
                 self.done = cursor == b"0"
             case _:
@@ -124,7 +130,7 @@ class KeyScanCollector(Collector):
             replies = yield from ask([(walk.place, walk.command(facts, options)) for walk in under_way], facts, out)
             first = first or replies
             for walk, reply in zip(under_way, replies, strict=True):
-                walk.take(reply)
+                yield from walk.take(reply)
             looked += len(under_way) * options.keys.check_keys_batch_size
             under_way = [walk for walk in under_way if not walk.done]
         for walk in under_way:

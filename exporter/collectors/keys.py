@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
 from exporter.forms import KeyName, parse_number
 from exporter.keyspace import (
@@ -111,7 +111,9 @@ def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts,
     types, lives, memory, may_ask_memory = yield from _look(places, facts, options, out)
     absent_if_missing = frozenset(single) if options.keys.missing_keys == "absent" else frozenset()
     wanted: dict[KeyName, list[Args]] = {}
-    for key, kind in types.items():
+    for at, (key, kind) in enumerate(types.items(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         labels = (f"db{key.db}", key.name)
         out.add(EXISTS, int(kind != "none"), *labels)
         if kind != "none":
@@ -120,7 +122,9 @@ def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts,
             out.add(SIZE, 0, *labels)
     answers = yield from ask_keys(wanted, places, facts, options, out)
     counted: list[KeyName] = []
-    for key, replies in answers.items():
+    for at, (key, replies) in enumerate(answers.items(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         told = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
         _write_life(key, lives.get(key, 0), told.get("PEXPIRETIME"), out)
         used = memory.get(key, told.get("MEMORY"))

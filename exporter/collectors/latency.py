@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
 from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
 
 MS_PER_S = 1000
@@ -55,7 +55,9 @@ class LatencyCollector(Collector):
         for row in reply if isinstance(reply, list) else ():
             if isinstance(row, list) and len(row) >= 4 and isinstance(row[0], bytes) and all(isinstance(n, int) for n in row[1:6]):
                 rows[row[0].decode("utf-8", "replace")] = row[1:6]
-        for event, (at, last_ms, max_ms, *more) in rows.items():
+        for number, (event, (at, last_ms, max_ms, *more)) in enumerate(rows.items(), 1):
+            if number % PIECE == 0:
+                yield PAUSE
             out.add(LAST, at, event)
             out.add(DURATION, last_ms / MS_PER_S, event)
             out.add(DURATION_MAX, max_ms / MS_PER_S, event)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from exporter import fastparse
-from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
 from exporter.model import Command, Dialect, Facts, Lane, histogram
 
 LATENCIES = histogram(
@@ -89,9 +89,13 @@ class LatencyHistogramCollector(Collector):
             memory.run_id = facts.run_id
             memory.by_command.clear()
         rows = {row[0]: row for row in fastparse.histogram_rows(histograms, BOUNDS_MAX)}
+        yield PAUSE
         totals = _totals(rows, statistics)
+        yield PAUSE
         shown = {sys.intern(name.decode("utf-8", "replace")): name for name in totals}  # no two samples may have the same labels
-        for command, name in shown.items():
+        for at, (command, name) in enumerate(shown.items(), 1):
+            if at % PIECE == 0:
+                yield PAUSE
             _, calls, seen, counts = rows[name]
             bounds, below = memory.widened(command, seen, counts)
             out.add_histogram(LATENCIES, bounds, below, calls, totals[name], command)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
 from exporter.model import Command, Facts, Family, Lane, gauge
 
 #: field → family; all other fields of the reply are in INFO too, or can be had from there
@@ -63,8 +63,11 @@ class MemoryStatsCollector(Collector):
             # numbers below 0 wrap around to huge ones in some versions: nothing is larger than all memory
             if isinstance(value, int) and value >= 0 and not (isinstance(allocated, int) and value > allocated):
                 out.add(family, value)
-        databases = {int(match[1]): _mapping(values[name]) for name in values if (match := _DB.match(name))}
-        for number, tables in databases.items():
+        databases = {int(match[1]): name for name in values if (match := _DB.match(name))}
+        for at, (number, listed) in enumerate(databases.items(), 1):
+            if at % PIECE == 0:
+                yield PAUSE
+            tables = _mapping(values[listed])
             for name, table in TABLES.items():
                 value = tables.get(name)
                 if isinstance(value, int):

@@ -10,7 +10,7 @@ import re
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Command, Dialect, Facts, Field, Lane, counter, gauge
 
@@ -139,5 +139,7 @@ class ModulesCollector(Collector):
         if not isinstance(text, bytes):
             raise ProtocolError("the answer to INFO modules is no text")
         out.info(text)
-        for module in MODULE.finditer(text):
+        for at, module in enumerate(MODULE.finditer(text), 1):
+            if at % PIECE == 0:
+                yield PAUSE
             out.add(MODULE_INFO, 1, *module.groups())

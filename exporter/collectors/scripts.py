@@ -7,10 +7,11 @@ into empty lists, so a script runs inside a function, and what that gives back t
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from typing import Any
 
 from exporter import texts
-from exporter.collector import Batches, Collector, Out
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
 from exporter.forms import parse_number
 from exporter.model import Command, Dialect, Facts, Lane, gauge
@@ -25,7 +26,7 @@ KINDS = ("gauge", "counter", "untyped")
 #: labels that mean something else to Prometheus
 RESERVED = ("le", "quantile")
 #: of one script's reply; what is larger is an error of that script
-REPLY_BYTES_MAX = 1024 * 1024
+REPLY_BYTES_MAX = 512 * 1024
 ROWS_MAX = 5000
 HELP_LENGTH_MAX = 300
 
@@ -73,7 +74,10 @@ class ScriptsCollector(Collector):
             if isinstance(reply, ReplyError) and reply.code in NOT_NOW:
                 raise reply.as_target_error()
         for script, reply in zip(options.keys.script, replies, strict=True):
-            out.add(RESULT, _write(_read(reply), script.name, options.metrics.namespace, out), script.name)
+            result = _read(reply)
+            yield PAUSE
+            ended = yield from _write(result, script.name, options.metrics.namespace, out)
+            out.add(RESULT, ended, script.name)
 
 
 def wrapped(text: bytes) -> bytes:
@@ -94,7 +98,7 @@ def _read(reply: Any) -> Any:
         return None
 
 
-def _write(result: Any, filename: str, namespace: str, out: Out) -> int:
+def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[list[Command], list[Reply], int]:
     """Write what a script gave back, but for what cannot be written; how it ended. A Lua table is a list or a mapping."""
     if isinstance(result, dict) and "metric" in result:
         result = [result]
@@ -103,13 +107,21 @@ def _write(result: Any, filename: str, namespace: str, out: Out) -> int:
     if not isinstance(result, list):
         return FAILED
     if any(isinstance(row, dict) for row in result):
-        went_well = [_write_row(row, namespace, out) for row in result[:ROWS_MAX]]
+        went_well = []
+        for at, row in enumerate(result[:ROWS_MAX], 1):
+            if at % PIECE == 0:
+                yield PAUSE
+            went_well.append(_write_row(row, namespace, out))
         is_whole = len(result) <= ROWS_MAX
     elif len(result) % 2:
         return FAILED
     else:
         pairs = result[: 2 * ROWS_MAX]
-        went_well = [_write_pair(key, value, filename, out) for key, value in zip(pairs[::2], pairs[1::2], strict=True)]
+        went_well = []
+        for at, (key, value) in enumerate(zip(pairs[::2], pairs[1::2], strict=True), 1):
+            if at % PIECE == 0:
+                yield PAUSE
+            went_well.append(_write_pair(key, value, filename, out))
         is_whole = len(result) <= 2 * ROWS_MAX
     return WITH_VALUES if is_whole and all(went_well) else FAILED
 

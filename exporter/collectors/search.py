@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
 from exporter.model import Command, Dialect, Facts, Family, Lane, counter, gauge
 
@@ -78,11 +78,18 @@ class SearchCollector(Collector):
         names = [name for name in found if isinstance(name, bytes) and fits(name.decode("utf-8", "replace"))]
         if not names:
             return
-        replies = yield [Command.of("FT.INFO", name) for name in names]
+        commands: list[Command] = []
+        for name in names:
+            commands.append(Command.of("FT.INFO", name))
+            if len(commands) % PIECE == 0:
+                yield PAUSE
+        replies = yield commands
         errors = [reply for reply in replies if isinstance(reply, ReplyError)]
         if len(errors) == len(names):
             raise errors[0].as_target_error()
-        for name, reply in zip(names, replies, strict=True):
+        for at, (name, reply) in enumerate(zip(names, replies, strict=True), 1):
+            if at % 10 == 0:  # each has some 25 numbers
+                yield PAUSE
             for family, value in samples(reply):
                 out.add(family, value, name)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, Reply, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
 
@@ -111,12 +111,18 @@ class SentinelCollector(Collector):
         masters = {entry[b"name"]: entry for entry in _entries(reply) if entry.get(b"name")}
         if not masters:
             return
-        replies = yield [Command.of("SENTINEL", what, name) for name in masters for what in ("CKQUORUM", "SENTINELS", replicas)]
+        commands: list[Command] = []
+        for name in masters:
+            commands += [Command.of("SENTINEL", what, name) for what in ("CKQUORUM", "SENTINELS", replicas)]
+            yield PAUSE
+        replies = yield commands
         for number, master in enumerate(masters.values()):
+            if number:
+                yield PAUSE
             quorum, peers, followers = replies[3 * number : 3 * number + 3]
             _write_master(master, quorum, out)
-            _write_peers(master, peers, out, named=options.metrics.include_sentinel_peer_info)
-            _write_replicas(master, followers, out)
+            yield from _write_peers(master, peers, out, named=options.metrics.include_sentinel_peer_info)
+            yield from _write_replicas(master, followers, out)
 
 
 def _entries(reply: Reply) -> list[Entry]:
@@ -166,13 +172,15 @@ def _write_master(master: Entry, quorum: Reply, out: Out) -> None:
     out.add(O_DOWN, (_number(master, b"o-down-time") or 0) / 1000, master[b"name"], "master", _address(master))
 
 
-def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> None:
+def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> Batches:
     if not isinstance(reply, list):
         return
     peers = _entries(reply)
     labels = (master[b"name"], _address(master))
     out.add(OK_SENTINELS, 1 + _working(peers), *labels)
-    for peer in {_address(peer): peer for peer in peers}.values():
+    for at, peer in enumerate({_address(peer): peer for peer in peers}.values(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         _write_link(master, peer, "sentinel", out)
         if (value := _number(peer, b"last-hello-message")) is not None:
             out.add(HELLO, value / 1000, master[b"name"], _address(peer))
@@ -182,12 +190,14 @@ def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> None:
             out.add(PEER, 1, *labels, *values)
 
 
-def _write_replicas(master: Entry, reply: Reply, out: Out) -> None:
+def _write_replicas(master: Entry, reply: Reply, out: Out) -> Batches:
     if not isinstance(reply, list):
         return
     replicas = _entries(reply)
     out.add(OK_REPLICAS, _working(replicas), master[b"name"], _address(master))
-    for address, replica in {_address(replica): replica for replica in replicas}.items():
+    for at, (address, replica) in enumerate({_address(replica): replica for replica in replicas}.items(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         _write_link(master, replica, "replica", out)
         labels = (master[b"name"], address)
         if status := replica.get(b"master-link-status"):

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Command, Dialect, Facts, Lane, gauge
 
@@ -46,7 +46,10 @@ class SentinelConfigCollector(Collector):
         if not isinstance(reply, list):
             raise ProtocolError("the answer to SENTINEL CONFIG GET is no list")
         pairs = zip(reply[::2], reply[1::2], strict=False)
-        for key, value in {key: value for key, value in pairs if isinstance(key, bytes) and isinstance(value, bytes)}.items():
+        texts = {key: value for key, value in pairs if isinstance(key, bytes) and isinstance(value, bytes)}
+        for at, (key, value) in enumerate(texts.items(), 1):
+            if at % PIECE == 0:
+                yield PAUSE
             if options.metrics.redact_config_metrics and SECRET.search(key):
                 continue
             out.add(KEY_VALUE, 1, key, value)

@@ -5,11 +5,11 @@ XINFO is only asked of what TYPE says is a stream. What a server does not tell, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, Reply
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.forms import KeyName
 from exporter.keyspace import (
     MEMORY_NAME,
@@ -76,6 +76,8 @@ FAMILIES = (
     *(LENGTH, TREE_KEYS, TREE_NODES, LAST_GENERATED, GROUPS, MAX_DELETED, FIRST_ENTRY, LAST_ENTRY, ADDED),
     *(CONSUMERS, PENDING, PENDING_SHORT, LAST_DELIVERED, ENTRIES_READ, LAG, CONSUMER_PENDING, CONSUMER_IDLE),
 )
+#: groups whose consumers are asked for in one poll
+GROUPS_MAX = 1000
 COMMANDS = ("type", "xinfo|stream", "xinfo|groups", "xinfo|consumers")
 
 
@@ -141,20 +143,42 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
         key: [("XINFO", "STREAM", key.name), ("XINFO", "GROUPS", key.name)] for key, [kind] in types.items() if text_of(kind) == "stream"
     }
     answers = yield from ask_keys(wanted, places, facts, options, out)
+    left = 0 if options.keys.streams_exclude_consumer_metrics else out.rows_max  # consumers that are read in this poll
+    asked = 0
     groups: dict[KeyName, list[bytes]] = {}
     for key, (stream, listed) in answers.items():
         _write_stream(key, fields_of(stream), out)
-        groups[key] = [name for row in rows_of(listed) if (name := _write_group(key, row, out)) is not None]
-    if options.keys.streams_exclude_consumer_metrics:
-        return
+        groups[key] = []
+        for at, row in enumerate(rows_of(listed), 1):
+            if at % PIECE == 0:
+                yield PAUSE
+            name, consumers = _write_group(key, row, out), _consumers(row)
+            if name is None or options.keys.streams_exclude_consumer_metrics:
+                continue
+            if consumers == 0:
+                continue
+            if consumers > left or asked == GROUPS_MAX:  # not even asked: the server would be busy with them
+                out.cut += consumers
+                continue
+            left -= consumers
+            asked += 1
+            groups[key].append(name)
     questions: dict[KeyName, list[Args]] = {
         key: [("XINFO", "CONSUMERS", key.name, group) for group in named] for key, named in groups.items() if named
     }
     answers = yield from ask_keys(questions, places, facts, options, out)
     for key, replies in answers.items():
         for group, reply in zip(groups[key], replies, strict=True):
-            for row in rows_of(reply):
+            for at, row in enumerate(rows_of(reply), 1):
+                if at % PIECE == 0:
+                    yield PAUSE
                 _write_consumer(key, group, row, out)
+
+
+def _consumers(group: dict[str, Reply]) -> int:
+    """How many a group has; at least 1 where it does not tell."""
+    told = group.get("consumers")
+    return max(0, told) if isinstance(told, int) else 1
 
 
 def _write_stream(key: KeyName, told: dict[str, Reply], out: Out) -> None:
@@ -203,8 +227,8 @@ def milliseconds(entry_id: Reply) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else None
 
 
-def rows_of(reply: Reply) -> list[dict[str, Reply]]:
-    return [fields_of(row) for row in reply] if isinstance(reply, list) else []
+def rows_of(reply: Reply) -> Iterator[dict[str, Reply]]:
+    return (fields_of(row) for row in reply) if isinstance(reply, list) else iter(())
 
 
 def fields_of(reply: Reply) -> dict[str, Reply]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out
+from exporter.collector import PAUSE, PIECE, Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.model import Command, Facts, Field, Lane, Open, Pattern, Record, gauge
 
@@ -57,7 +57,9 @@ class UnknownInfoCollector(Collector):
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         found = 0
-        for line in text.split(b"\n") if isinstance(text, bytes) else ():
+        for at, line in enumerate(text.split(b"\n") if isinstance(text, bytes) else (), 1):
+            if at % PIECE == 0:
+                yield PAUSE
             key, colon, value = line.removesuffix(b"\r").partition(b":")
             if colon and _NUMBER.match(value) and not line.startswith(b"#") and not self._is_known(key):
                 found += 1

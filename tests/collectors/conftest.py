@@ -56,10 +56,14 @@ class Played:
         batch = next(generator)
         try:
             for answers in replies:
+                while not batch:  # a pause
+                    batch = generator.send([])
                 self.asked.append([command.args for command in batch])
                 self.nodes.append([command.node for command in batch])
                 self.sheet.spent_s += spent_s
                 batch = generator.send(list(answers))
+            while not batch:
+                batch = generator.send([])
             pytest.fail(f"{collector.name} asks on: {batch}")
         except StopIteration:
             pass

@@ -213,8 +213,9 @@ class TestLimit:
         sheet.spent_s = 0.5
         run.send(FEW)
         sheet.spent_s = 0.75
+        assert run.send([LINE]) == []  # a pause
         with pytest.raises(StopIteration):
-            run.send([LINE])
+            run.send([])
         assert b"\nredis_exporter_client_list_duration_seconds 0.25\n" in sheet.block().samples
 
     @pytest.mark.parametrize("replies", [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None], [b"connected_slaves:1\r\n", b""]])

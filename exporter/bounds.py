@@ -1,0 +1,73 @@
+"""How much of a reply is read: lines of a text, rows of a list. What is beyond is left out and counted.
+
+The replies have been received by then, within the limits of `replies`; these ones bound the work that is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from exporter.collector import PIECE
+from exporter.replies import Reply
+
+ROWS_MAX = 10_000
+#: a text is cut at so many times as many bytes too. INFO has 25 bytes a line, CLIENT LIST 350
+LINE_BYTES = 512
+#: of what is left out, so much is counted; the lines of a longer rest are estimated by it, for counting takes time too
+COUNTED_BYTES = 1 << 18
+#: lines of a text of so many bytes are counted first, which is quicker than to look for the last one
+SHORT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`rows_max` lines of a text or elements of a list; of the commands in `by_command`, by their name, so many."""
+
+    rows_max: int = ROWS_MAX
+    by_command: Mapping[str, int] = field(default_factory=dict)
+
+    def within(self, command: str, reply: Reply) -> tuple[Reply, int]:
+        """What is read of a reply to a command, the reply itself if all of it; and how many lines or rows that leaves out."""
+        rows_max = self.by_command.get(command, self.rows_max) if self.by_command else self.rows_max
+        if isinstance(reply, bytes):
+            return cut_lines(reply, rows_max)
+        if isinstance(reply, list) and len(reply) > rows_max:
+            kept = rows_max - rows_max % 2  # names and values may stand in turn
+            return reply[:kept], len(reply) - kept
+        return reply, 0
+
+
+def cut_lines(text: bytes, lines_max: int) -> tuple[bytes, int]:
+    """The text up to its `lines_max`th line, and how many lines that leaves out."""
+    if len(text) <= lines_max:
+        return text, 0
+    end = min(len(text), lines_max * LINE_BYTES)
+    if end < len(text):
+        end = text.rfind(b"\n", 0, end) + 1 or end
+    if end > SHORT_BYTES or text.count(b"\n", 0, end) > lines_max:
+        end = _end_of_line(text, lines_max, end)
+    if end == len(text):
+        return text, 0
+    rest = len(text) - end
+    counted = min(rest, COUNTED_BYTES)
+    cut = text.count(b"\n", end, end + counted) + (not text.endswith(b"\n") and counted == rest)
+    return text[:end], cut * rest // counted
+
+
+def _end_of_line(text: bytes, number: int, limit: int) -> int:
+    """Where the line of that number ends, `limit` at most."""
+    end = 0
+    for _ in range(number):
+        following = text.find(b"\n", end, limit) + 1
+        if not following:
+            return limit
+        end = following
+    return end
+
+
+@lru_cache(16)
+def bounds_for(rows_max: int, clients_max: int) -> Bounds:
+    """The same object for all targets. CLIENT LIST has a limit of its own, and clients may come while it is asked."""
+    return Bounds(rows_max, {"CLIENT LIST": clients_max + clients_max // 10 + PIECE})
