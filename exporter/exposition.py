@@ -222,6 +222,7 @@ class Exposition:
         addrs = None if selection.takes_all else self._members_of(selection)
         with_ages = selection.names is None or self._age_name.decode() in selection.names
         needed = range(len(catalog.part_names)) if with_ages else {part for part, _ in cells}
+        yield
         blocks: list[list[tuple[bytes, bytes]]] = []
         ages: dict[Lane, dict[str, float]] = {}
         series = 0

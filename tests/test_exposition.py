@@ -103,7 +103,7 @@ class TestGathering:
 
     def test_a_target_that_is_removed_meanwhile_costs_its_age_alone(self, stock: Stock) -> None:
         steps = stock.exposition.gather()
-        for _ in stock.parts:
+        for _ in range(1 + len(stock.parts)):
             next(steps)
         stock.forget(A)
         draft = rest_of(steps)
