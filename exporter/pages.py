@@ -81,7 +81,7 @@ class Pages:
         """The newest finished page. Waits for a build only if there is none that was kept up, or none that shows the
         store's generation `at_least`. `reader` is whatever tells those who ask apart. PageError if there is no page."""
         now = time.monotonic()
-        kept = self._whole if selection == WHOLE else self._others.of(selection, reader, now)
+        kept = self._whole if selection is WHOLE or selection == WHOLE else self._others.of(selection, reader, now)
         if kept.shelved and not self._closed:
             kept.scrapers.note(reader, now)
             self._arm(kept, now)

@@ -106,7 +106,7 @@ class Scrapers:
 
     def expected_after(self, moment: float) -> float:
         """When the next one comes, after `moment`. Never: infinity."""
-        return min((habit.expected_after(moment) for habit in self.habits.values()), default=math.inf)
+        return min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
 
     def rhythms(self, now: float) -> dict[Hashable, Sequence[Rhythm]]:
         """Whose requests can be foretold."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from multidict import MultiMapping
 
 from exporter.errors import ConfigError
-from exporter.exposition import Selection
+from exporter.exposition import WHOLE, Selection
 from exporter.forms import parse_keys
 from exporter.scrapers import Scraper
 from exporter.texts import plain, valid
@@ -28,6 +28,8 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 def selection(query: MultiMapping[str]) -> Selection:
     """`part`, `group` and `name[]`. A ConfigError says what to write instead."""
+    if not query:
+        return WHOLE
     shard = None
     if "part" in query:
         match = _SHARD.match(query["part"])
