@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +13,8 @@ import pytest_asyncio
 
 from exporter.collectors.cluster_nodes import ClusterNodesCollector, ClusterView, parse_nodes
 from exporter.model import Facts
+from exporter.web import discovery
+from tests.stock import PATIENCE_S, until
 from tests.web.fleet import FakeWatch
 from tests.web.test_routes import A, B, Site
 
@@ -131,3 +135,20 @@ class TestRefusal:
 
     async def test_of_an_address_that_is_none(self, site: Site) -> None:
         await site.text(f"{PATH}?target=http://a", 400)
+
+
+async def test_a_long_list_holds_up_nobody_and_is_made_once_for_all_who_ask(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, made = threading.Event(), []
+
+    def slow(*_: object, **__: object) -> tuple[int, str]:
+        made.append(1)
+        assert go.wait(PATIENCE_S)
+        return 200, "[]"
+
+    monkeypatch.setattr(discovery, "answer", slow)
+    asking = [asyncio.ensure_future(site.text(PATH)) for _ in range(20)]
+    await until(lambda: made)
+    assert await site.text("/-/healthy") == "ok\n"
+    go.set()
+    assert await asyncio.gather(*asking) == ["[]"] * 20
+    assert len(made) <= 2
