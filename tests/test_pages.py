@@ -284,6 +284,25 @@ STEPS = ("ask", "ask", "ask for now", "ask for now", "poll", "poll", "work", "wo
 
 @pytest.mark.usefixtures("turning")
 class TestProgress:
+    @pytest.mark.parametrize("rounds_later", range(4))
+    async def test_who_asks_between_the_end_of_a_build_and_its_notice_gets_on(
+        self, stock: Stock, monkeypatch: pytest.MonkeyPatch, rounds_later: int
+    ) -> None:
+        monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
+        pages = Pages(stock.exposition, min_interval_s=0.0)
+
+        async def ask_for_now() -> None:
+            stock.add(A)
+            wanted = stock.store.generation
+            assert (await pages.page(at_least=wanted)).generation >= wanted
+
+        for _ in range(3):
+            first = asyncio.ensure_future(ask_for_now())
+            for _ in range(rounds_later):
+                await asyncio.sleep(0)
+            await asyncio.gather(first, *(ask_for_now() for _ in range(3)))
+        await pages.close()
+
     async def test_many_who_want_fresh_values_at_once_all_get_them(self, stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
         pages = Pages(stock.exposition, min_interval_s=0.0)
