@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from tests.clusters import Cluster
-from tests.servers import HOST, Certificates, RedisServer, Script, ScriptedServer, make_certificates
+from tests.servers import HOST, Certificates, FullServer, RedisServer, Script, ScriptedServer, make_certificates
 from tests.stock import ADDRS, Stock
 
 #: marker → a program that its tests start, and Debian's package of it
@@ -101,6 +101,13 @@ def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def full_server() -> Iterator[FullServer]:
+    server = FullServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

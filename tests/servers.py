@@ -310,3 +310,19 @@ class ScriptedServer:
             thread.join(PATIENCE_S)
         if self._faults:
             raise self._faults[0]
+
+
+class FullServer:
+    """A server whose queue of connections is full: a further one is neither taken nor refused, as if packets were dropped."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((HOST, 0), backlog=0)
+        self.port: int = self._listener.getsockname()[1]
+        self._fillers = [socket.socket() for _ in range(4)]
+        for filler in self._fillers:
+            filler.setblocking(False)
+            filler.connect_ex((HOST, self.port))
+
+    def close(self) -> None:
+        for sock in (*self._fillers, self._listener):
+            sock.close()

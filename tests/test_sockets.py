@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,9 @@ import pytest
 from exporter.connection import Dialer
 from exporter.model import Target
 from exporter.sockets import connect_address, connect_path
-from tests.servers import HOST, Conversation, ScriptedServer, answers, free_port
+from tests.servers import HOST, Conversation, FullServer, ScriptedServer, answers, free_port
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
-
-
-@pytest.fixture
-def full_server() -> Iterator[int]:
-    """The port of a server whose queue of connections is full: further ones are neither taken nor refused."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        listener.listen(0)
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-        for filler in fillers:
-            filler.close()
 
 
 def open_sockets() -> set[str]:
@@ -58,9 +43,9 @@ async def test_a_refusal_is_an_error_and_nothing_stays_open() -> None:
     assert open_sockets() == before
 
 
-async def test_a_connect_that_is_given_up_leaves_nothing_open(full_server: int) -> None:
+async def test_a_connect_that_is_given_up_leaves_nothing_open(full_server: FullServer) -> None:
     before = open_sockets()
-    connecting = asyncio.create_task(connect_address(HOST, full_server))
+    connecting = asyncio.create_task(connect_address(HOST, full_server.port))
     await asyncio.sleep(0.05)
     assert not connecting.done()
     assert len(open_sockets()) == len(before) + 1

@@ -1,0 +1,101 @@
+"""Names that hang, networks that swallow, files that run out, servers that repeat what they were sent: the others do not notice."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from tests.lookout import SECRET, redis_like
+from tests.servers import Conversation, FullServer, ScriptedServer, wait_until
+from tests.system.conftest import Exporter
+
+Start = Callable[..., Exporter]
+STOP_MAX_S = 3.0  # a second, on a busy machine
+
+
+def addresses(server, count: int) -> list[str]:
+    """So many targets that are databases of one server."""
+    return [f"redis://127.0.0.1:{server.port}" + (f"/{number}" if number else "") for number in range(count)]
+
+
+def polls_of(program: Exporter) -> dict[str, float]:
+    return program.values("redis_exporter_target_polls_total", lane="fast")
+
+
+def stop_s(program: Exporter) -> float:
+    began_at = time.monotonic()
+    assert program.stop() == 0
+    return time.monotonic() - began_at
+
+
+def test_names_that_hang_hold_up_neither_other_targets_nor_the_end(redis_server, exporter: Start) -> None:
+    server = redis_server()
+    hanging = [f"redis://h{number}.hanging:6379" for number in range(10)]
+    well = [f"redis://127.0.0.1:{server.port}", f"redis://localhost:{server.port}"]
+    flags = (f"--redis.addr={','.join([*hanging, *well])}", "--connection-max-age=1s")
+    program = exporter(*flags, module=("tests.deaf_resolver",))
+    wait_until(lambda: len(program.values("redis_exporter_target_down", reason="dns")) == 10, "the names are down for the resolver")
+    polls = polls_of(program)
+    wait_until(lambda: polls_of(program)[well[0]] > polls[well[0]] + 2, "more polls")
+    assert {addr: up for addr, up in program.values("redis_up").items() if up} == dict.fromkeys(well, 1)
+    assert program.values("redis_exporter_target_poll_failures_total").keys() == set(hanging)
+    assert "the resolver did not answer" in program.log.read_text()
+    assert stop_s(program) < STOP_MAX_S
+
+
+def test_it_ends_at_once_while_dials_and_handshakes_hang(
+    full_server: FullServer, scripted_server: Callable[..., ScriptedServer], exporter: Start
+) -> None:
+    silent = scripted_server(Conversation.silence)
+    program = exporter(f"--redis.addr=redis://127.0.0.1:{full_server.port},rediss://127.0.0.1:{silent.port}", "--poll.interval=2s")
+    assert silent.accepted == 1
+    assert stop_s(program) < STOP_MAX_S
+
+
+def test_targets_that_are_silent_hold_up_no_other(redis_server, full_server: FullServer, exporter: Start) -> None:
+    """Two dozen black holes before three that are well, with few places: these are up from the first and stay so; those are all tried."""
+    well, silent = addresses(redis_server(), 3), addresses(full_server, 24)
+    flags = (f"--redis.addr={','.join([*silent, *well])}", "--poll.max-in-flight=4", "--poll.max-dials=4")
+    program = exporter(*flags)
+    wait_until(lambda: sum(program.values("redis_up").values()) == 3, "those that are well are up")
+    polls = polls_of(program)
+
+    def goes_on() -> bool:
+        assert {addr for addr, up in program.values("redis_up").items() if up} == set(well)
+        ages = program.values("redis_exporter_snapshot_age_seconds", lane="fast")
+        assert max(ages[addr] for addr in well) < 3.5
+        tried = len(program.values("redis_exporter_target_down", reason="timeout")) == len(silent)
+        return tried and all(polls_of(program)[addr] > polls[addr] + 3 for addr in well)
+
+    wait_until(goes_on, "each of the others was tried, and those that are well were polled four times")
+
+
+def test_with_fewer_files_than_targets_the_page_is_there_and_some_targets_are_up(redis_server, exporter: Start) -> None:
+    targets = addresses(redis_server("--databases", "100"), 100)
+    program = exporter(f"--redis.addr={','.join(targets)}", module=("tests.few_files",))
+    wait_until(lambda: len(program.values("redis_up")) == 100, "every target was tried")
+    up = {addr for addr, value in program.values("redis_up").items() if value}
+    assert len(up) == 32
+    polls = polls_of(program)
+    wait_until(lambda: all(count > polls[addr] + 1 for addr, count in polls_of(program).items() if addr in up), "more polls")
+    assert {addr for addr, value in program.values("redis_up").items() if value} == up
+    assert program.values("redis_exporter_target_down", reason="open_files").keys() == set(targets) - up
+    assert "room for 32 of 100 connections" in program.log.read_text()
+
+
+def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(
+    scripted_server: Callable[..., ScriptedServer], exporter: Start
+) -> None:
+    said = f"-ERR unknown command, with args beginning with: '{SECRET}' \x1b[2J\r\n".encode("latin-1")
+    in_info = scripted_server(redis_like({"INFO": said}))
+    elsewhere = scripted_server(redis_like({"CONFIG": said, "SLOWLOG": said.replace(b"unknown command", b"no"), "LATENCY": said}))
+    in_line = scripted_server(lambda talk: talk.send(said))
+    targets = [f"redis://:{SECRET}@127.0.0.1:{server.port}/{number}" for number, server in enumerate((in_info, elsewhere, in_line))]
+    program = exporter(f"--redis.addr={','.join(targets)}", "--debug")
+    wait_until(lambda: len(program.values("redis_up")) == 3, "every target was tried")
+    log = program.log.read_text()
+    shown = log + program.get() + program.get("/") + program.get(f"/scrape?target=127.0.0.1:{in_info.port}")
+    assert SECRET not in shown
+    assert re.search(r"down: .*'\*\*\*'", log)
+    assert "\x1b" not in shown
