@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from time import perf_counter
 from typing import Any
 
 from exporter import fastparse
@@ -228,6 +228,13 @@ class Poll:
     `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `on_facts` is told what INFO says, and tells
     whether the `labels` are others by that. `db` is the target's own database. `slice_s` is how long it works before it pauses."""
 
+    slice_s = math.inf
+    paused = False
+    _slice_until = math.inf
+    _spent_s = 0.0
+    _replies: Sequence[Reply] = ()
+    _cut: Sequence[int] = ()  # of each of these replies, how much of it a limit left out
+
     def __init__(
         self,
         parts: Sequence[Part],
@@ -240,8 +247,6 @@ class Poll:
         db: int = 0,
         bounds: Bounds = DEFAULT_BOUNDS,
     ) -> None:
-        self.slice_s = math.inf
-        self.paused = False
         self.cuts: dict[str, int] = {}  # by part: lines, rows and names that a limit left out, if any
         self.blocks: dict[str, fastparse.Block] = {}
         self.failures: dict[str, TargetError] = {}  # by part
@@ -256,11 +261,7 @@ class Poll:
         self._on_facts = on_facts
         self._db = db
         self._bounds = bounds
-        self._slice_until = math.inf
         self._work: deque[tuple[_Run, list[Reply]]] = deque()  # collectors that are to go on with their replies
-        self._replies: Sequence[Reply] = ()
-        self._cut: Sequence[int] = ()  # of each of these replies, how much of it a limit left out
-        self._spent_s = 0.0
         self._runs: list[_Run] = []
         self._receiving: list[_Run] = []
         self._echoes: list[_Echo] = []
@@ -270,7 +271,7 @@ class Poll:
 
     def begin(self) -> list[Command]:
         """The first batch; empty if nothing is to be asked."""
-        self._begin_slice()
+        self._slice_until = perf_counter() + self.slice_s
         if self._memory.facts is None:
             self._start([part for part in self._parts if part.name == INFO_PART] or self._parts)
         else:
@@ -280,10 +281,10 @@ class Poll:
     def receive(self, replies: Sequence[Reply], spent_s: float = 0.0, received: float = math.inf) -> list[Command]:
         """Take the replies of the batch before, `spent_s` after the beginning and of so many bytes in all; the next batch, empty when
         the poll is over or has paused."""
-        self._begin_slice()
-        cuts = self._cut = [0] * len(replies)
+        self._slice_until = perf_counter() + self.slice_s
+        self._cut = ()
         if received > self._bounds.rows_max:
-            replies = self._shorten(replies, cuts)
+            replies = self._shorten(replies)
         for command, reply in zip(self._sent, replies, strict=True):
             # INFO is asked whatever the answer was: without it there is no target, and it must be seen to come back
             if type(reply) is ReplyError and reply.unsupported and command.name != INFO:
@@ -294,30 +295,25 @@ class Poll:
         self._echoes_heard, self._echoes = self._echoes, []
         for run in runs:
             run.sheet.spent_s = spent_s
-            if any(cuts):
-                run.sheet.cut += sum(cuts[place] for place in run.places if isinstance(place, int))
+            if self._cut:
+                run.sheet.cut += sum(self._cut[place] for place in run.places if isinstance(place, int))
             self._work.append((run, [replies[place] if isinstance(place, int) else place for place in run.places]))
         return self._do()
 
     def go_on(self) -> list[Command]:
         """Work on after a pause. As `receive`."""
-        self._begin_slice()
+        self.paused = False
+        self._slice_until = perf_counter() + self.slice_s
         return self._do()
 
-    def _begin_slice(self) -> None:
-        self.paused = False
-        self._slice_until = time.perf_counter() + self.slice_s
-
-    def _is_over(self) -> bool:
-        """Whether the slice is."""
-        return time.perf_counter() >= self._slice_until
-
-    def _shorten(self, replies: Sequence[Reply], cuts: list[int]) -> list[Reply]:
-        """What is read of the replies; what is not is counted in `cuts`."""
-        kept = []
-        for place, (command, reply) in enumerate(zip(self._sent, replies, strict=True)):
-            reply, cuts[place] = self._bounds.within(command.name, reply)
+    def _shorten(self, replies: Sequence[Reply]) -> list[Reply]:
+        """What is read of the replies; what is not is counted in `_cut`."""
+        kept, cuts = [], []
+        for command, reply in zip(self._sent, replies, strict=True):
+            reply, cut = self._bounds.within(command.name, reply)
             kept.append(reply)
+            cuts.append(cut)
+        self._cut = cuts if any(cuts) else ()
         return kept
 
     def _do(self) -> list[Command]:
@@ -329,15 +325,16 @@ class Poll:
                 self._drop([run for run, _ in work])
                 work.clear()
                 return []
-            if work and self._is_over():
+            if work and perf_counter() >= self._slice_until:
                 self.paused = True
                 return []
-        echoes, self._echoes_heard = self._echoes_heard, []
-        for echo in echoes:
-            self._hear(echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s)
-        if work:
-            self.paused = True
-            return []
+        if self._echoes_heard:
+            echoes, self._echoes_heard = self._echoes_heard, []
+            for echo in echoes:
+                self._hear(echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s)
+            if work:
+                self.paused = True
+                return []
         return self._gather()
 
     def _hear(self, echo: _Echo, replies: list[Reply], spent_s: float) -> None:
@@ -406,7 +403,7 @@ class Poll:
                 return
             if not commands:  # a pause
                 replies = []
-                if self._is_over():
+                if perf_counter() >= self._slice_until:
                     self._work.appendleft((run, replies))
                     return
                 continue

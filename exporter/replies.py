@@ -7,13 +7,14 @@ for it, and no other. What cannot be walked over within `total_max` bytes, and w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
 
-from exporter import fastparse
-from exporter.errors import TOO_LARGE, ReplyError
+from exporter.errors import TOO_LARGE as TOO_LARGE_CODE
+from exporter.errors import ReplyError
+from exporter.fastparse import BROKEN, DONE, HOPELESS, SKIPPED, TOO_LARGE, Frames
 from exporter.redaction import NOTHING, Redaction
 
 #: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
@@ -42,10 +43,10 @@ class ReplyLimits:
     bytes_max: int = MAX_REPLY_BYTES
     elements_max: int = MAX_REPLY_ELEMENTS
 
-    @property
-    def total_max(self) -> int:
-        """Bytes of all replies of an exchange."""
-        return REPLIES_IN_ALL * self.bytes_max
+    total_max: int = field(init=False)  # bytes of all replies of an exchange
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total_max", REPLIES_IN_ALL * self.bytes_max)
 
 
 DEFAULT_LIMITS = ReplyLimits()
@@ -65,7 +66,7 @@ class ReplyReader:
     __slots__ = ("_count", "_frames", "_limits", "_reader", "_redaction", "received", "replies", "spare")
 
     def __init__(self) -> None:
-        self._frames = fastparse.Frames()
+        self._frames = Frames()
         self._reader = self._new_reader()
         self._limits = DEFAULT_LIMITS
         self.expect(1, self._limits)
@@ -91,30 +92,30 @@ class ReplyReader:
         frames = self._frames
         self.received += len(data)
         code = frames.scan(data)
-        if code > fastparse.DONE:
+        if code > DONE:
             return self._pass_over(data, code)
-        if frames.skipping:
-            return False
         if frames.at < len(data):
             self.spare = True
             data = data[: frames.at]
+        elif frames.skipping:
+            return False
         self._feed(data)
-        return code == fastparse.DONE
+        return code == DONE
 
     def _pass_over(self, data: bytes, code: int) -> bool:
         """The same where a reply is too large, or is none."""
         frames = self._frames
         begin = 0  # what stands before it was fed, or is to be passed over
         while True:
-            if code == fastparse.BROKEN:
+            if code == BROKEN:
                 raise NotRespError(frames.why)
-            if code == fastparse.HOPELESS:
+            if code == HOPELESS:
                 raise TooMuchError(self._describe(frames.why))
-            if code == fastparse.TOO_LARGE:
+            if code == TOO_LARGE:
                 self._feed(data[begin : frames.kept])
                 self._reader = self._new_reader()  # the old one holds what came of it
-            elif code == fastparse.SKIPPED:
-                self.replies.append(ReplyError(f"{TOO_LARGE} {self._describe(frames.why)}"))
+            elif code == SKIPPED:
+                self.replies.append(ReplyError(f"{TOO_LARGE_CODE} {self._describe(frames.why)}"))
                 begin = frames.at
                 if len(self.replies) == self._count:
                     self.spare = begin < len(data)
@@ -123,17 +124,15 @@ class ReplyReader:
                 if not frames.skipping:
                     self._feed(data[begin : frames.at])
                     self.spare = frames.at < len(data)
-                return code == fastparse.DONE
+                return code == DONE
             code = frames.scan(data, frames.at)
 
     def _feed(self, data: bytes) -> None:
-        reader, replies = self._reader, self.replies
+        """Read what may be read."""
+        reader, replies, count = self._reader, self.replies, self._count
         try:
             reader.feed(data)
-            while len(replies) < self._count:
-                reply = reader.gets()
-                if reply is _INCOMPLETE:
-                    return
+            while len(replies) < count and (reply := reader.gets()) is not _INCOMPLETE:
                 replies.append(reply)
         except hiredis.ProtocolError as error:  # the walk lets nothing through that hiredis refuses
             raise NotRespError(str(error)) from None
