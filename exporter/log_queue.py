@@ -42,6 +42,7 @@ class LineWriter:
         self._put_bytes = self._taken_bytes = 0  # each is changed by one side only
         self._refused = self._failed = self._said = 0
         self._looked_at = time.monotonic()
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -68,8 +69,13 @@ class LineWriter:
         self._queue.put(reached)
         return reached.wait(timeout_s)
 
+    def end(self) -> None:
+        """Let the thread end once it has written what was queued. Nothing is written afterwards."""
+        self._is_ending = True
+        self.wake()
+
     def _run(self) -> None:
-        while True:
+        while not (self._is_ending and self._queue.empty()):
             try:
                 self._turn()
             except Exception:  # a line that cannot be made is lost, not the thread

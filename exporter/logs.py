@@ -62,6 +62,7 @@ class LineHandler(logging.Handler):
         for line in self._collect(at_once=True):
             self.writer.put(line)
         self.writer.flush(FLUSH_S)
+        self.writer.end()
         super().close()
 
 
@@ -74,6 +75,8 @@ def set_up(level: str, form: str, descriptor: int | None = None) -> None:
     global _handler
     if descriptor is None:
         descriptor = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2
+    if _handler is not None:
+        _handler.close()
     handler = _handler = LineHandler(descriptor, formatter(form))
     handler.setLevel(LEVELS.get(level.upper(), logging.INFO))
     root = logging.getLogger()

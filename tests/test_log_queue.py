@@ -79,6 +79,15 @@ def test_what_was_dropped_is_said_once_when_writing_works_again(pipe: Pipe, monk
     assert data.split(b"\n")[-3:-1] == [b"%d log lines were dropped" % dropped, b"end"]
 
 
+def test_the_thread_ends_with_what_was_queued(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.end)
+    writer.put(b"last\n")
+    writer.end()
+    writer._thread.join(PATIENCE_S)
+    assert not writer._thread.is_alive()
+    assert pipe.read(1) == b"last\n"
+
+
 def test_a_closed_reader_costs_the_lines_alone() -> None:
     reader, end = os.pipe()
     os.close(reader)

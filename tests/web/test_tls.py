@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import warnings
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigError
+from exporter.web import tls
 from exporter.web.tls import ServerContext, ServerTls
 from tests.servers import PATIENCE_S, Certificates, make_certificates
 
@@ -111,6 +115,40 @@ async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake
     shutil.copy(second.server_key, first.server_key)
     for _ in range(2):
         assert (await shake(serving, client_of(second)))[0] != before
+
+
+async def test_a_fifo_in_place_of_a_file_leaves_the_one_there_was(shake, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    own = make_certificates(tmp_path)
+    serving = ServerContext(settings_of(own))
+    before, _ = await shake(serving, client_of(own))
+    Path(own.server_key).unlink()
+    os.mkfifo(own.server_key)
+    for _ in range(2):
+        assert (await asyncio.wait_for(shake(serving, client_of(own)), 2))[0] == before
+    async with asyncio.timeout(PATIENCE_S):
+        while not caplog.messages:
+            await asyncio.sleep(0.01)
+    assert "it is a FIFO, not a regular file: what was read before is kept" in caplog.messages[0]
+
+
+async def test_a_share_that_hangs_holds_one_handshake_up_for_a_moment(shake, certificates: Certificates, monkeypatch) -> None:
+    serving = ServerContext(settings_of(certificates))
+    may_end = threading.Event()
+    looks = []
+
+    def hang(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
+        looks.append(settings)
+        may_end.wait(PATIENCE_S)
+        return ()
+
+    monkeypatch.setattr(tls, "_stamps", hang)
+    try:
+        for _ in range(5):
+            await asyncio.wait_for(shake(serving, client_of(certificates)), 2)
+        assert len(looks) == 1
+    finally:
+        may_end.set()
 
 
 async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake, tmp_path: Path) -> None:
