@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import signal
@@ -12,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import uvloop
-from aiohttp import web
 
 from exporter import __version__, fastparse, logs
 from exporter.alignment import Alignment
@@ -44,11 +42,16 @@ from exporter.vitals import vitals_part
 from exporter.watch import Ended, Watch
 from exporter.watchdog import Watchdog
 from exporter.web.auth import BasicAuth
+from exporter.web.bodies import Bodies
+from exporter.web.guard import Guard
+from exporter.web.incidents import Incidents
+from exporter.web.limits import limits_of
+from exporter.web.listener import Listener, cannot_listen, shown
 from exporter.web.routes import Settings, Web
 from exporter.web.tls import ServerContext, ServerTls
 
-#: how long a stop waits for answers that are under way
-DRAIN_S = 5.0
+#: how long a stop may take
+STOP_S = 10.0
 #: scans under way at once, all targets together
 SCANS_MAX = 16
 
@@ -116,7 +119,9 @@ class App:
         self._reloads = Turns(self._reload)
         self._auth = self._make_auth()
         self._tls = self._make_tls()
-        self._runner: web.AppRunner | None = None
+        self._incidents = Incidents()
+        self._guard = Guard(limits_of(options.web, raise_limit()), self._incidents)
+        self._listener: Listener | None = None
         self._read_gauges()
 
     def _make_auth(self) -> BasicAuth | None:
@@ -168,6 +173,10 @@ class App:
             "How old the oldest values will be that a scraper finds, of targets that are polled in step.",
             "scraper",
             self.schedule.expected_ages_s,
+        )
+        selfmetrics.read("http_connections", "Open connections of HTTP clients.", lambda: len(self._guard))
+        selfmetrics.read_labelled_total(
+            "http_incidents", "Requests and connections that went wrong.", "reason", lambda: self._incidents.counts
         )
         running = {part.lane for part in self._parts}
         selfmetrics.read_labelled(
@@ -276,14 +285,11 @@ class App:
             max_age_floor_s=floor_s(self._options.poll.max_age_floor_s, self._options.poll.interval_s),
             reload=self.reload,
             auth=self._auth,
+            incidents=self._incidents,
+            bodies=Bodies(self._guard.limits.old_pages_bytes),
         )
-        self._runner = web.AppRunner(answers.app(), access_log=None, shutdown_timeout=DRAIN_S, handle_signals=False)
-        await self._runner.setup()
-        try:
-            await self._listen()
-        except BaseException:
-            await self._runner.cleanup()
-            raise
+        self._listener = Listener(answers.app(), self._guard, self._tls.context if self._tls is not None else None)
+        await self._listen()
         self.schedule.start()
         log.info("polling %d targets (%s engine)", len(self._targets), fastparse.ENGINE)
 
@@ -303,40 +309,30 @@ class App:
 
     async def _listen(self) -> None:
         address = self._options.web.listen_address
-        host, port = split_listen_address(address)
-        assert self._runner is not None
+        assert self._listener is not None
         try:
-            context = self._tls.context if self._tls is not None else None
-            await web.TCPSite(self._runner, host or None, port, backlog=1024, ssl_context=context).start()
+            await self._listener.start(*split_listen_address(address))
         except OSError as error:
-            why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-            raise ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122") from None
-        for bound in self._runner.addresses:
-            log.info("listening on %s%s", "https://" if self._tls is not None else "", _shown(bound))
+            raise cannot_listen(address, error) from None
+        for bound in self.addresses:
+            log.info("listening on %s%s", "https://" if self._tls is not None else "", bound)
 
     @property
     def addresses(self) -> list[str]:
         """Where it listens, as host:port."""
-        return [_shown(bound) for bound in self._runner.addresses] if self._runner else []
+        return [shown(bound) for bound in self._listener.addresses] if self._listener is not None else []
 
     async def stop(self) -> None:
         """Poll no more, finish the answers under way, let go of everything."""
         await self.schedule.stop()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.stop()
         await self.pages.close()
 
 
 def _taken_names(namespace: str) -> TakenNames:
     """Those of all collectors, whether the options ask for them or not."""
     return TakenNames([*VITALS, AGE, *(family for collector in REGISTRY for family in collector.families)], namespace)
-
-
-def _shown(bound: object) -> str:
-    if isinstance(bound, tuple):
-        host, port = bound[0], bound[1]
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-    return str(bound)
 
 
 def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]:
@@ -368,7 +364,7 @@ async def serve(options: Options, targets: Sequence[Target]) -> None:
     await stopping.wait()
     log.info("stopping")
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(app.stop(), 2 * DRAIN_S)
+        await asyncio.wait_for(app.stop(), STOP_S)
     watchdog.stop()
 
 

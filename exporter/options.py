@@ -138,6 +138,18 @@ OPTIONS: tuple[Option, ...] = (
            "Where to listen for HTTP; without a host on every interface."),
     Option("web.telemetry-path", Form("PATH", parse_path, empty=True), "/metrics", "web", "telemetry_path",
            "Path of the page that holds every server's metrics."),
+    Option("web.max-connections", COUNT, "512", "web", "max_connections",
+           "Connections at once, and no more than the reserve of files allows; beyond, the least useful one is closed."),
+    Option("web.max-connections-per-address", COUNT, "256", "web", "max_connections_per_address",
+           "The same for connections from one address."),
+    Option("web.request-timeout", INTERVAL, "10s", "web", "request_timeout_s",
+           "Longest time for a whole request to arrive, and for a TLS handshake."),
+    Option("web.idle-timeout", INTERVAL, "6m", "web", "idle_timeout_s", "Longest time that a connection may wait for its next request."),
+    Option("web.write-timeout", INTERVAL, "10s", "web", "write_timeout_s", "Longest time in which a client may take nothing of an answer."),
+    Option("web.answer-timeout", INTERVAL, "2m", "web", "answer_timeout_s", "Longest time that one answer may take."),
+    Option("web.max-request-bytes", COUNT, "65536", "web", "max_request_bytes", "Bytes of a request's head, and of its body."),
+    Option("web.old-pages-bytes", COUNT, "268435456", "web", "old_pages_bytes",
+           "Memory for pages that were replaced while slow clients read them; beyond, those clients are closed."),
     Option("web.max-password-checks", COUNT, "8", "web", "max_password_checks",
            "Passwords that may wait for their check against --basic-auth-hash-password; more get 429."),
     Option("page.min-interval", DURATION_OR_ZERO, "1s", "web", "page_min_interval_s", "Least time between two builds of that page."),
@@ -297,6 +309,14 @@ class PollOptions:
 class WebOptions:
     listen_address: str
     telemetry_path: str
+    max_connections: int
+    max_connections_per_address: int
+    request_timeout_s: float
+    idle_timeout_s: float
+    write_timeout_s: float
+    answer_timeout_s: float
+    max_request_bytes: int
+    old_pages_bytes: int
     max_password_checks: int
     page_min_interval_s: float
     page_max_selections: int

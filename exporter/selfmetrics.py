@@ -31,15 +31,23 @@ _BOUNDS = (*map(str, _SECONDS), "+Inf")
 
 
 class _Labelled(Collector):
-    """A gauge whose values by label are read when it is rendered."""
+    """A gauge or counter whose values by label are read when it is rendered."""
 
-    def __init__(self, name: str, help: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self,
+        kind: type[GaugeMetricFamily | CounterMetricFamily],
+        name: str,
+        help: str,
+        label: str,
+        read: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._kind = kind
         self._family = (name, help, [label])
         self._read = read
 
     def collect(self) -> list[Metric]:
         name, help, labels = self._family
-        family = GaugeMetricFamily(name, help, labels=labels)
+        family = self._kind(name, help, labels=labels)
         for value, number in self._read().items():
             family.add_metric([value], number)
         return [family]
@@ -142,8 +150,12 @@ class SelfMetrics:
         self.registry.register(_Total(f"{self._prefix}exporter_{name}", help, function))
 
     def read_labelled(self, name: str, help: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
-        """The same with one label: `function` gives a number for each of its values."""
-        self.registry.register(_Labelled(f"{self._prefix}exporter_{name}", help, label, function))
+        """A gauge with one label: `function` gives a number for each of its values."""
+        self.registry.register(_Labelled(GaugeMetricFamily, f"{self._prefix}exporter_{name}", help, label, function))
+
+    def read_labelled_total(self, name: str, help: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
+        """A counter with one label."""
+        self.registry.register(_Labelled(CounterMetricFamily, f"{self._prefix}exporter_{name}", help, label, function))
 
     def render(self) -> bytes:
         """The text format, as prometheus-client has it but for `_created` series. Texts that stay the same are kept: of a page

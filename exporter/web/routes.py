@@ -21,6 +21,10 @@ from exporter.selfmetrics import SelfMetrics
 from exporter.turns import Turns
 from exporter.web import discovery, landing, query
 from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
+from exporter.web.bodies import Bodies
+from exporter.web.guard import network_of
+from exporter.web.incidents import Incidents
+from exporter.web.limits import Limits
 
 ALIVE_S = 5.0
 #: a compressed page of no more is sent in one write
@@ -90,6 +94,8 @@ class Web:
         reload: Callable[[], Awaitable[bool]],
         auth: BasicAuth | None = None,
         max_age_floor_s: float = 1.0,
+        incidents: Incidents | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
         self._settings = settings
         self._pages = pages
@@ -102,6 +108,8 @@ class Web:
         self._reload = reload
         self._auth = auth
         self._all_clusters = Turns(self._discover_all)
+        self._incidents = incidents or Incidents()
+        self._bodies = bodies or Bodies(Limits().old_pages_bytes)
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
@@ -122,6 +130,7 @@ class Web:
         try:
             accepted = await self._auth.accepts(request.headers.get("Authorization", ""), _Sender(request))
         except TooManyChecksError:
+            self._incidents.note("too_many_checks")
             return web.Response(status=429, text="Too many sign-ins at once\n", headers={"Retry-After": "1"})
         if accepted:
             return await handler(request)
@@ -223,8 +232,11 @@ class Web:
     async def _send(self, request: web.Request, page: Page) -> web.StreamResponse:
         """The page and its tail. A small page goes out in one write with its headers, each of which is a call of the kernel; of a
         large one they are two writes: joining them would copy megabytes."""
+        bodies = self._bodies
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
         response = web.StreamResponse(headers=headers)
+        is_head = request.method == "HEAD"
+        await bodies.share.take()
         if query.accepts_gzip(request.headers.get("Accept-Encoding", "")):
             tail = page.tail(time.monotonic())
             headers["Content-Encoding"] = response.headers["Content-Encoding"] = "gzip"
@@ -232,18 +244,16 @@ class Web:
                 return web.Response(body=page.body + tail, headers=headers)
             response.content_length = len(page.body) + len(tail)
             await response.prepare(request)
-            if request.method != "HEAD":
+            if not is_head:
                 await response.write(b"")  # the headers by themselves: aiohttp may join them with what comes first
-                await response.write(page.body)
+                await bodies.write(request, response, page)
                 await response.write(tail)
         else:
             tail = page.plain_tail(time.monotonic())
             response.content_length = page.length + len(tail)
             await response.prepare(request)
-            if request.method != "HEAD":
-                for piece in page.plain:
-                    await response.write(piece)
-                    await asyncio.sleep(0)
+            if not is_head:
+                await bodies.write_plain(request, response, page)
                 await response.write(tail)
         return response
 
@@ -302,7 +312,7 @@ class _Sender:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         transport = request.transport
-        self.address = str(transport.get_extra_info("peername")[0]) if transport is not None else ""
+        self.address = network_of(transport.get_extra_info("peername")) if transport is not None else ""
 
     @property
     def presence(self) -> Presence:

@@ -1,0 +1,54 @@
+"""What goes wrong with requests and connections: counted by reason, and logged. (The log writes each kind of line once a minute.)
+
+A line says what happened and to how many, never what a request held: its bytes come from strangers, and may hold passwords.
+"""
+
+from __future__ import annotations
+
+import logging
+
+#: reason → what the log says
+REASONS = {
+    "malformed": "a request that is not HTTP/1.x, or is against its rules, was answered with 400",
+    "too_large": "a request with too long a head or body was answered with 431 or 413, or closed",
+    "request_timeout": "a request that did not come whole in time was closed (--web.request-timeout)",
+    "handshake": "a TLS handshake failed or did not end in time (--web.request-timeout)",
+    "idle": "an idle connection was closed (--web.idle-timeout)",
+    "write_stalled": "an answer that its reader did not take was given up (--web.write-timeout)",
+    "answer_timeout": "an answer that took too long was given up (--web.answer-timeout)",
+    "old_page": "a slow reader of an old page was closed (--web.old-pages-bytes)",
+    "evicted": "connections were closed to make room for others (--web.max-connections, --web.max-connections-per-address)",
+    "refused": "connections were refused: all places were taken by answers under way (--web.max-connections)",
+    "too_many_checks": "sign-ins were answered with 429: too many passwords wait for their check (--web.max-password-checks)",
+    "internal": "a request was answered with 500",
+}
+#: what happens every day
+_QUIET = frozenset({"idle"})
+
+log = logging.getLogger(__name__)
+
+
+class Incidents:
+    """`counts` is what happened since the start, by reason."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(REASONS, 0)
+
+    def note(self, reason: str, detail: str = "") -> None:
+        """Count one more, and log it. `detail` must not come from a request."""
+        self.counts[reason] += 1
+        if reason not in _QUIET:
+            log.warning(f"HTTP: {REASONS[reason]}{detail and ': '}%s", detail, extra={"reason": reason})
+
+
+def place_of(error: BaseException | None) -> str:
+    """The type of an exception and where it was raised; never its text, which may repeat what a request held."""
+    if error is None:
+        return "unknown"
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return type(error).__name__
+    file = traceback.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{type(error).__name__} at {file}:{traceback.tb_lineno}"

@@ -1,0 +1,48 @@
+"""The limits of the HTTP side, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.descriptors import reserve_of
+from exporter.options import WebOptions
+
+#: of the files that are kept back from targets; the rest is for look-ups and files that are read
+RESERVE_SHARE = 0.75
+PLACES_MIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`places`: connections at once, `places_per_address` of them from one address. `request_s`: for a whole request to come, or a TLS
+    handshake to end. `idle_s`: between two requests. `write_s`: without any progress. `answer_s`: for a whole answer.
+    `request_bytes`: of a head, or of a body. `old_pages_bytes`: of pages that are held for slow readers only."""
+
+    places: int = 512
+    places_per_address: int = 256
+    request_s: float = 10.0
+    idle_s: float = 360.0
+    write_s: float = 10.0
+    answer_s: float = 120.0
+    request_bytes: int = 64 * 1024
+    old_pages_bytes: int = 256 * 1024 * 1024
+
+
+def places_for(asked: int, files: int) -> int:
+    """How many connections of clients there may be: as many as are asked for, but no more than most of what is kept back of the
+    `files` that the process may open."""
+    return min(asked, max(PLACES_MIN, int(reserve_of(files) * RESERVE_SHARE)))
+
+
+def limits_of(given: WebOptions, files: int) -> Limits:
+    """What the options say."""
+    return Limits(
+        places=places_for(given.max_connections, files),
+        places_per_address=given.max_connections_per_address,
+        request_s=given.request_timeout_s,
+        idle_s=given.idle_timeout_s,
+        write_s=given.write_timeout_s,
+        answer_s=given.answer_timeout_s,
+        request_bytes=given.max_request_bytes,
+        old_pages_bytes=given.old_pages_bytes,
+    )

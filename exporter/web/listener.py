@@ -1,0 +1,226 @@
+"""Where clients come in: the sockets that are listened on, and what each connection is made into."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from typing import Any
+
+from aiohttp import web
+
+from exporter.errors import ConfigError
+from exporter.web.connection import Connection
+from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard, network_of
+
+BACKLOG = 1024
+#: connections that one turn of the loop takes in
+HANDFUL = 100
+#: how long no connection is taken in after one could not be: there are no more files
+PAUSE_S = 0.5
+#: how long a stop waits for answers that their readers take, and how often it looks
+DRAIN_S = 5.0
+DRAIN_LOOK_S = 0.02
+#: how long it then waits for the tasks of those that were closed
+END_S = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class Handshake:
+    """A connection whose TLS handshake is under way."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._since = asyncio.get_running_loop().time()
+        self.task: asyncio.Task[None] | None = None
+
+    def rank(self, now: float) -> tuple[int, float] | None:
+        return (INCOMPLETE if now - self._since >= YOUNG_S else YOUNG, self._since)
+
+    def overdue(self, now: float) -> str:
+        return "handshake" if now - self._since > self._guard.limits.request_s else ""
+
+    def end(self, reason: str) -> None:
+        self._guard.incidents.note(reason)
+        self._guard.leave(self)
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Listener:
+    """Answers with `app` on one address, with TLS if there is a `context`."""
+
+    def __init__(self, app: web.Application, guard: Guard, context: ssl.SSLContext | None = None) -> None:
+        app.on_response_prepare.append(_without_server)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S, handle_signals=False)
+        self._guard = guard
+        self._context = context
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.AbstractServer] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._server: web.Server | None = None
+
+    @property
+    def addresses(self) -> list[Any]:
+        """What is listened on, as a socket names it."""
+        return [listening.getsockname() for listening in self._sockets]
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. OSError if the address cannot be had."""
+        await self._runner.setup()
+        self._server = self._runner.server
+        assert self._server is not None
+        make = self._server.request_factory
+
+        def request(message: Any, payload: Any, connection: Any, writer: Any, task: Any) -> web.BaseRequest:
+            connection.begin(payload)
+            return make(message, payload, connection, writer, task)
+
+        self._server.request_factory = request
+        loop = asyncio.get_running_loop()
+        try:
+            self._sockets = await _bound(host, port)
+            for listening in self._sockets:
+                if self._context is None:
+                    self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=BACKLOG))
+                else:
+                    listening.listen(BACKLOG)
+                    loop.add_reader(listening, self._accept, listening)
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _connection(self, handshake: Handshake | None = None) -> Connection:
+        assert self._server is not None
+        return Connection(self._server, self._guard, loop=asyncio.get_running_loop(), handshake=handshake)
+
+    # -- TLS: the loop's own server would not let a handshake make room for others
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(HANDFUL):
+            try:
+                client, peer = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(listening, error)
+                return
+            handshake = Handshake(self._guard)
+            if not self._guard.enter(handshake, network_of(peer)):
+                client.close()
+                continue
+            client.setblocking(False)
+            handshake.task = asyncio.get_running_loop().create_task(self._secure(client, handshake))
+            self._handshakes.add(handshake.task)
+            handshake.task.add_done_callback(self._handshakes.discard)
+
+    async def _secure(self, client: socket.socket, handshake: Handshake) -> None:
+        limit_s = self._guard.limits.request_s
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self._connection(handshake), client, ssl=self._context, ssl_handshake_timeout=limit_s, ssl_shutdown_timeout=limit_s
+            )
+        except OSError:  # of TLS too
+            self._guard.incidents.note("handshake")
+        finally:
+            self._guard.leave(handshake)
+
+    def _pause(self, listening: socket.socket, error: OSError) -> None:
+        """With no file left every turn of the loop would fail again."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        self._guard.incidents.note("refused", error.strerror or "")
+
+        def again() -> None:
+            if listening.fileno() >= 0:
+                loop.add_reader(listening, self._accept, listening)
+
+        loop.call_later(PAUSE_S, again)
+
+    # -- stopping
+
+    async def stop(self) -> None:
+        """Take nobody in, finish the answers that are taken, close everything."""
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            server.close()
+        for listening in self._sockets:
+            if self._context is not None:
+                loop.remove_reader(listening)
+            listening.close()
+        for task in list(self._handshakes):
+            task.cancel()
+        until = loop.time() + DRAIN_S
+        while loop.time() < until and any(self._moving()):
+            await asyncio.sleep(DRAIN_LOOK_S)
+        for connection in self._connections():
+            connection.abort()
+        await self._runner.cleanup()
+        self._guard.close()
+
+    def _connections(self) -> list[Connection]:
+        return [visitor for visitor in self._guard if isinstance(visitor, Connection)]
+
+    def _moving(self) -> list[Connection]:
+        now = asyncio.get_running_loop().time()
+        connections = self._connections()
+        for connection in connections:
+            connection.overdue(now)
+        return [connection for connection in connections if connection.moves]
+
+
+async def _without_server(request: web.Request, response: web.StreamResponse) -> None:
+    """Nobody needs to know which versions answer."""
+    response.headers.popall("Server", None)
+
+
+async def _bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets on all addresses of a host, on every interface if it is empty. OSError if there is none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            try:
+                listening = socket.socket(family, kind, protocol)
+            except OSError as error:  # this machine has no IPv6, say
+                missing = error
+                continue
+            bound.append(listening)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.setblocking(False)
+            try:
+                listening.bind(address)
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                missing = error
+                bound.pop().close()
+    except BaseException:
+        for listening in bound:
+            with contextlib.suppress(OSError):
+                listening.close()
+        raise
+    if not bound:
+        raise missing or OSError(errno.EADDRNOTAVAIL, "no such address")
+    return bound
+
+
+def shown(bound: object) -> str:
+    """An address that is listened on, as host:port."""
+    if isinstance(bound, tuple):
+        host, port = bound[0], bound[1]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return str(bound)
+
+
+def cannot_listen(address: str, error: OSError) -> ConfigError:
+    """What to tell the operator."""
+    why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    return ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122")

@@ -1,0 +1,132 @@
+"""A listener on loopback with limits that tests can wait for, and clients of it that say what they like."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from exporter.web.guard import Guard
+from exporter.web.incidents import Incidents
+from exporter.web.limits import Limits
+from exporter.web.listener import Listener
+from tests.stock import PATIENCE_S
+
+GET = b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Door:
+    """`/ok` answers at once, `/wait` when `let_go` is set, `/big` with megabytes, `/wrong` with a mistake of ours; POST is for /ok."""
+
+    def __init__(self, context: ssl.SSLContext | None = None, big: bytes = b"x" * 8_000_000, **limits: Any) -> None:
+        self.incidents = Incidents()
+        self.guard = Guard(Limits(**limits), self.incidents)
+        self.let_go = asyncio.Event()
+        self.answered = 0
+        self._big = big
+        self._clients: list[socket.socket] = []
+        app = self.app = web.Application()
+        app.router.add_get("/ok", self._ok)
+        app.router.add_post("/ok", self._ok)
+        app.router.add_get("/wait", self._wait)
+        app.router.add_get("/big", self._answer_big)
+        app.router.add_get("/wrong", self._wrong)
+        self.listener = Listener(app, self.guard, context)
+
+    async def __aenter__(self) -> Door:
+        await self.listener.start("127.0.0.1", 0)
+        self.port = self.listener.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        for client in self._clients:
+            client.close()
+        await self.listener.stop()
+
+    async def _ok(self, request: web.Request) -> web.Response:
+        self.answered += 1
+        return web.Response(text="ok")
+
+    async def _wait(self, request: web.Request) -> web.Response:
+        await self.let_go.wait()
+        return web.Response(text="waited")
+
+    async def _answer_big(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(self._big)
+        await response.prepare(request)
+        step = 65536 if request.secure else len(self._big)
+        for start in range(0, len(self._big), step):
+            await response.write(self._big[start : start + step])
+        return response
+
+    async def _wrong(self, request: web.Request) -> web.Response:
+        raise ValueError(f"a mistake with {request.query_string}")
+
+    def count(self, reason: str) -> int:
+        return self.incidents.counts[reason]
+
+    async def client(self, send: bytes = b"", address: str = "127.0.0.1", buffer: int = 0) -> Client:
+        loop = asyncio.get_running_loop()
+        client = socket.socket()
+        self._clients.append(client)
+        if buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.bind((address, 0))
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", self.port))
+        if send:
+            await loop.sock_sendall(client, send)
+        return Client(client)
+
+    async def ask(self, send: bytes, **how: Any) -> bytes:
+        """All that is answered until the connection is closed."""
+        client = await self.client(send, **how)
+        return await client.rest()
+
+
+class Client:
+    """One end of a connection."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.socket = end
+
+    async def read(self, at_most: int = 65536) -> bytes:
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.socket, at_most), PATIENCE_S)
+
+    async def rest(self) -> bytes:
+        """Everything until the end; a reset is one too."""
+        found = b""
+        try:
+            while piece := await self.read():
+                found += piece
+        except ConnectionResetError:
+            pass
+        return found
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, data)
+
+    async def is_closed_while_sending(self, piece: bytes, pause_s: float = 0.0) -> bool:
+        """Send without an end, and whether the other side made one."""
+        give_up = asyncio.get_running_loop().time() + PATIENCE_S
+        try:
+            while asyncio.get_running_loop().time() < give_up:
+                await asyncio.wait_for(self.send(piece), PATIENCE_S)
+                await asyncio.sleep(pause_s)
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        return False
+
+    def reset(self) -> None:
+        """Leave without a farewell."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+Opened = Callable[..., Awaitable[Door]]

@@ -1,0 +1,259 @@
+"""What one client can do to its connection: send no end, read nothing, say nonsense, close one side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from exporter.web import connection as connections
+from exporter.web import guard as guards
+from tests.stock import until
+from tests.web.door import GET, Door, Opened
+
+LOOPS = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "SWEEP_S", 0.02)
+    monkeypatch.setattr(connections, "LINGER_S", 0.2)
+
+
+@pytest_asyncio.fixture
+async def opened() -> AsyncIterator[Opened]:
+    async with AsyncExitStack() as cleanup:
+
+        async def opened(**how: object) -> Door:
+            return await cleanup.enter_async_context(Door(**how))  # type: ignore[arg-type]
+
+        yield opened
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(number) for number in re.findall(rb"HTTP/(?:1\.[01]|0\.9) ([0-9]{3}) ", answers)]
+
+
+class TestRequestsThatDoNotEnd:
+    @pytest.mark.parametrize(
+        "sent",
+        [b"", b"G", b"GET /ok HTTP/1.1\r\nHost: x\r\n", GET + b"GET /ok HTTP/1.1\r\n"],
+        ids=["nothing", "a letter", "no end", "the second"],
+    )
+    async def test_they_are_closed_in_time(self, opened: Opened, sent: bytes) -> None:
+        door = await opened(request_s=0.1, idle_s=0.1)
+        answers = await door.ask(sent)
+        assert statuses(answers)[-1:] in ([], [408], [200])
+        assert door.count("request_timeout") + door.count("idle") == 1
+        assert len(door.guard) == 0
+
+    async def test_a_byte_at_a_time_does_not_help(self, opened: Opened) -> None:
+        door = await opened(request_s=0.2)
+        client = await door.client(b"GET /")
+        assert await client.is_closed_while_sending(b"a", pause_s=0.01)
+        assert door.count("request_timeout") == 1
+
+    async def test_a_head_of_no_end_is_closed_soon(self, opened: Opened) -> None:
+        door = await opened(request_bytes=10_000)
+        client = await door.client(b"GET /ok HTTP/1.1\r\n")
+        line = b"X-Filler: " + b"a" * 1000 + b"\r\n"
+        assert await client.is_closed_while_sending(line * 5)
+        await until(lambda: len(door.guard) == 0)
+        assert door.count("too_large") == 1
+
+    @pytest.mark.parametrize("head", [b"Content-Length: 1000000000\r\n", b"Transfer-Encoding: chunked\r\n"])
+    async def test_a_body_of_no_end_is_answered_and_closed(self, opened: Opened, head: bytes) -> None:
+        door = await opened(request_bytes=10_000)
+        client = await door.client(b"POST /ok HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
+        assert b"200 OK" in await client.read()
+        piece = b"3e8\r\n" + b"a" * 1000 + b"\r\n" if b"chunked" in head else b"a" * 1000
+        assert await client.is_closed_while_sending(piece * 5)
+        await until(lambda: len(door.guard) == 0)
+
+    async def test_a_body_that_does_not_come_is_not_waited_for(self, opened: Opened) -> None:
+        door = await opened()
+        answers = await door.ask(b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        assert statuses(answers) == [200]
+
+    async def test_a_small_body_is_thrown_away_and_the_next_request_answered(self, opened: Opened) -> None:
+        door = await opened(request_s=0.5, idle_s=0.3)
+        answers = await door.ask(b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + GET)
+        assert statuses(answers) == [200, 200]
+        assert door.count("idle") == 1
+
+    async def test_who_asks_no_more_is_closed(self, opened: Opened) -> None:
+        door = await opened(idle_s=0.1)
+        assert statuses(await door.ask(GET)) == [200]
+        assert door.count("idle") == 1
+
+
+class TestReadersThatDoNotRead:
+    @LOOPS
+    async def test_they_are_given_up(self, opened: Opened) -> None:
+        door = await opened(write_s=0.15)
+        await door.client(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", buffer=4096)
+        await until(lambda: door.count("write_stalled") == 1)
+        assert len(door.guard) == 0
+
+    async def test_a_trickle_is_given_up_too(self, opened: Opened) -> None:
+        door = await opened(write_s=5.0, answer_s=0.4)
+        client = await door.client(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", buffer=4096)
+
+        async def sip() -> None:
+            while await client.read(1000):
+                await asyncio.sleep(0.002)
+
+        sipping = asyncio.ensure_future(sip())
+        await until(lambda: door.count("answer_timeout") == 1)
+        await asyncio.wait([sipping])
+        assert sipping.exception() is None or isinstance(sipping.exception(), ConnectionResetError)
+
+    async def test_many_small_answers_that_nobody_reads_are_given_up(self, opened: Opened) -> None:
+        door = await opened(write_s=0.15)
+        client = await door.client(buffer=4096)
+        assert await client.is_closed_while_sending(GET * 100)
+        assert door.count("write_stalled") == 1
+
+    async def test_who_reads_slowly_but_gets_on_gets_all(self, opened: Opened) -> None:
+        door = await opened(write_s=0.3, big=b"x" * 3_000_000)
+        client = await door.client(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", buffer=65536)
+        got = 0
+        while piece := await client.read(200_000):
+            got += len(piece)
+            await asyncio.sleep(0.005)
+        assert got > 3_000_000
+        assert door.count("write_stalled") == door.count("answer_timeout") == 0
+
+    async def test_a_handler_that_does_not_end_is_given_up(self, opened: Opened) -> None:
+        door = await opened(answer_s=0.1)
+        assert await door.ask(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+        assert door.count("answer_timeout") == 1
+
+
+class TestHalfClosed:
+    @LOOPS
+    @pytest.mark.parametrize("path", ["ok", "big", "wait"])
+    async def test_who_sends_no_more_is_answered_and_then_closed(self, opened: Opened, path: str) -> None:
+        door = await opened()
+        client = await door.client(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+        client.socket.shutdown(1)
+        asyncio.get_running_loop().call_later(0.05, door.let_go.set)
+        answer = await client.rest()
+        assert statuses(answer) == [200]
+        assert answer.endswith({"ok": b"ok", "big": b"x" * 1000, "wait": b"waited"}[path])
+        assert len(door.guard) == 0
+
+    @LOOPS
+    async def test_all_that_was_asked_before_is_answered(self, opened: Opened) -> None:
+        door = await opened()
+        client = await door.client(GET * 100)
+        client.socket.shutdown(1)
+        assert statuses(await client.rest()) == [200] * 100
+
+    @LOOPS
+    @pytest.mark.parametrize("sent", [b"", b"GET /ok HTTP/1.1\r\n", GET])
+    async def test_with_nothing_to_answer_the_connection_ends_at_once(self, opened: Opened, sent: bytes) -> None:
+        door = await opened()
+        client = await door.client(sent)
+        if sent == GET:
+            await client.read()
+        client.socket.shutdown(1)
+        await client.rest()
+        await until(lambda: len(door.guard) == 0)
+        assert door.count("request_timeout") == 0
+
+
+class TestMalformed:
+    SECRET = b"c2VjcmV0"
+
+    @pytest.mark.parametrize(
+        ("sent", "answered"),
+        [
+            (b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + SECRET + b"\0\r\n\r\n", [400]),
+            (b"GET /" + SECRET + b"\xff HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
+            (SECRET + b"\r\n\r\n", [400]),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SECRET, [400]),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + SECRET, [400]),
+            (b"GET / HTTP/9.9\r\nHost: x\r\nX: " + SECRET + b"\r\n\r\n", [400]),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + SECRET * 5000 + b"\r\n\r\n", [431]),
+            (b"GET /" + SECRET * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [431]),
+            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nX: " + SECRET + b"\r\n\r\n0\r\n", [400]),
+            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\nX: " + SECRET + b"\r\n\r\nabc", [400]),
+            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\nX: " + SECRET + b"\r\n\r\nabc", [400]),
+            (b"POST /ok HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + SECRET + b"\r\n", [400]),
+            (GET + SECRET + b"\r\n\r\n", [200, 400]),
+        ],
+    )  # fmt: skip
+    async def test_it_is_answered_barely_counted_and_its_bytes_are_nowhere(
+        self, opened: Opened, caplog: pytest.LogCaptureFixture, sent: bytes, answered: list[int]
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        door = await opened()
+        answer = await door.ask(sent)
+        assert statuses(answer)[-1:] == answered[-1:]
+        assert door.count("malformed") + door.count("too_large") == 1
+        text = "".join(logging.Formatter().format(record) for record in caplog.records)
+        assert "Traceback" not in text
+        assert self.SECRET.decode() not in text
+        assert self.SECRET not in answer
+        assert b"aiohttp" not in answer
+        assert b"Python" not in answer
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+            b"POST /ok HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n",
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n",
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+            b"GET /ok HTTP/1.0\r\n\r\n",
+            b"GET /ok\r\n\r\n",
+            b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"TRACE /ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"BREW /ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET http://elsewhere/ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET //ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /./ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /x/../ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /%2e%2e/ok HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /ok%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        ],
+    )  # fmt: skip
+    async def test_what_is_odd_is_answered_or_closed_without_a_line(
+        self, opened: Opened, caplog: pytest.LogCaptureFixture, sent: bytes
+    ) -> None:
+        door = await opened(idle_s=0.1, request_s=0.3)
+        answers = await door.ask(sent)
+        assert set(statuses(answers)) <= {100, 200, 400, 404, 405, 408, 417}
+        assert answers
+        assert b"aiohttp" not in answers
+        assert len(door.guard) == 0
+        assert "Traceback" not in caplog.text
+
+    async def test_a_mistake_of_ours_is_500_with_its_kind_and_place_in_the_log(
+        self, opened: Opened, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        door = await opened()
+        answer = await door.ask(b"GET /wrong?" + self.SECRET + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert answer.endswith(b"\r\n\r\nInternal Server Error\n")
+        assert "ValueError at door.py:" in caplog.text
+        assert self.SECRET.decode() not in caplog.text
+        assert "Traceback" not in caplog.text
+
+
+@LOOPS
+async def test_ten_thousand_requests_at_once_on_one_connection_are_all_answered(opened: Opened) -> None:
+    door = await opened()
+    client = await door.client()
+    sending = asyncio.ensure_future(client.send(GET * 9_999 + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))
+    assert statuses(await client.rest()) == [200] * 10_000
+    await sending

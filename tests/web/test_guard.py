@@ -1,0 +1,121 @@
+"""Who must go when the places are taken, and who may not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from exporter.web import guard as guards
+from exporter.web.guard import IDLE, INCOMPLETE, SLOW, WAITING, YOUNG, Guard, network_of
+from exporter.web.incidents import Incidents
+from exporter.web.limits import Limits
+from tests.stock import until
+
+
+class Guest:
+    def __init__(self, guard: Guard, rank: int | None, since: float = 0.0) -> None:
+        self._guard = guard
+        self._rank = rank
+        self.since = since
+        self.reason = ""
+        self.late = ""
+
+    def rank(self, now: float) -> tuple[int, float] | None:
+        return None if self._rank is None else (self._rank, self.since)
+
+    def overdue(self, now: float) -> str:
+        return self.late
+
+    def end(self, reason: str) -> None:
+        self.reason = reason
+        self._guard.leave(self)
+
+
+@pytest_asyncio.fixture
+async def guard() -> AsyncIterator[Guard]:
+    guard = Guard(Limits(places=6, places_per_address=4), Incidents())
+    yield guard
+    guard.close()
+
+
+def fill(guard: Guard, *ranks: int | None, address: str = "a") -> list[Guest]:
+    guests = [Guest(guard, rank, since) for since, rank in enumerate(ranks)]
+    for guest in guests:
+        assert guard.enter(guest, address)
+        if guest.rank(0) is None or guest.rank(0)[0] not in (INCOMPLETE, YOUNG):  # type: ignore[index]
+            guard.settle(guest)
+    return guests
+
+
+@pytest.mark.parametrize(
+    ("ranks", "gone"),
+    [
+        ((IDLE, INCOMPLETE, INCOMPLETE, SLOW), 1),
+        ((IDLE, IDLE, SLOW, YOUNG), 0),
+        ((WAITING, SLOW, SLOW, YOUNG), 1),
+        ((None, WAITING, YOUNG, None), 2),
+        ((None, None, None, WAITING), 3),
+    ],
+)
+async def test_the_least_useful_one_makes_room_the_oldest_of_its_kind_first(guard: Guard, ranks: tuple[int | None, ...], gone: int) -> None:
+    guests = fill(guard, *ranks)
+    assert guard.enter(Guest(guard, YOUNG), "a")
+    assert [number for number, guest in enumerate(guests) if guest.reason == "evicted"] == [gone]
+    assert len(guard) == 4
+
+
+async def test_nobody_goes_who_is_being_answered(guard: Guard) -> None:
+    guests = fill(guard, None, None, None, None)
+    assert not guard.enter(Guest(guard, YOUNG), "a")
+    assert guard.incidents.counts["refused"] == 1
+    assert all(not guest.reason for guest in guests)
+
+
+async def test_an_address_makes_room_among_its_own(guard: Guard) -> None:
+    others = fill(guard, INCOMPLETE, INCOMPLETE, address="b")
+    crowd = fill(guard, INCOMPLETE, INCOMPLETE, INCOMPLETE, INCOMPLETE)
+    for _ in range(20):
+        assert guard.enter(Guest(guard, INCOMPLETE), "a")
+    assert all(not guest.reason for guest in others)
+    assert all(guest.reason for guest in crowd)
+    assert len(guard) == 6
+
+
+async def test_all_together_have_a_bound_of_their_own(guard: Guard) -> None:
+    for number in range(50):
+        assert guard.enter(Guest(guard, INCOMPLETE), f"address {number}")
+    assert len(guard) == 6
+
+
+async def test_who_is_overdue_is_ended(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "SWEEP_S", 0.01)
+    first, second = fill(guard, IDLE, IDLE)
+    first.late = "idle"
+    await until(lambda: first.reason)
+    assert (first.reason, second.reason, len(guard)) == ("idle", "", 1)
+
+
+async def test_a_place_is_handed_on(guard: Guard) -> None:
+    before, *_ = fill(guard, INCOMPLETE, None, None, None)
+    after = Guest(guard, None)
+    assert guard.replace(before, after)
+    assert list(guard)[-1] is after
+    assert len(guard) == 4
+    assert not guard.replace(before, Guest(guard, None))
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        (("10.0.0.1", 5), "10.0.0.1"),
+        (("2001:db8:1:2:3::4", 5, 0, 0), "2001:db8:1:2::/64"),
+        (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_an_address_stands_for_one_client(peer: object, network: str) -> None:
+    assert network_of(peer) == network

@@ -1,0 +1,171 @@
+"""The door itself: crowds of connections, TLS handshakes that do not end, and the end of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from exporter.errors import ConfigError
+from exporter.web import guard as guards
+from exporter.web.listener import cannot_listen, shown
+from tests.servers import Certificates
+from tests.stock import until
+from tests.web.door import GET, Door, Opened
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "SWEEP_S", 0.02)
+
+
+@pytest_asyncio.fixture
+async def opened() -> AsyncIterator[Opened]:
+    async with AsyncExitStack() as cleanup:
+
+        async def opened(**how: object) -> Door:
+            return await cleanup.enter_async_context(Door(**how))  # type: ignore[arg-type]
+
+        yield opened
+
+
+@pytest.fixture
+def context(certificates: Certificates) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.server, certificates.server_key)
+    return context
+
+
+async def fetch(door: Door, certificates: Certificates | None = None, address: str = "127.0.0.1") -> bytes:
+    """One answer, with TLS where there are certificates."""
+    trusted = None
+    if certificates is not None:
+        trusted = ssl.create_default_context(cafile=certificates.ca)
+        trusted.check_hostname = False
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=trusted, local_addr=(address, 0))
+    writer.write(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+class TestCrowds:
+    @pytest.mark.parametrize(
+        "half", [b"", b"GET /ok HTTP/1.1\r\n", GET, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "half", "idle", "slow"]
+    )
+    async def test_of_one_address_let_the_scraper_of_that_address_in(
+        self, opened: Opened, half: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("exporter.web.connection.SLOW_S", 0.05)
+        door = await opened(places=30, places_per_address=20)
+        for _ in range(60):
+            await door.client(half, buffer=4096)
+            if b"big" in half:
+                await asyncio.sleep(0.005)
+        assert (await fetch(door)).endswith(b"ok")
+        assert len(door.guard) <= 20
+        assert door.count("evicted") >= 40
+
+    async def test_of_one_address_leave_room_for_others(self, opened: Opened) -> None:
+        door = await opened(places=30, places_per_address=20)
+        waiting = [await door.client(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(20)]
+        await until(lambda: len(door.guard) == 20)
+        assert (await door.ask(GET)).startswith(b"HTTP/1.1 503 ")
+        assert (await fetch(door, address="127.0.0.2")).endswith(b"ok")
+        door.let_go.set()
+        assert (await waiting[0].read()).endswith(b"waited")
+        assert door.count("evicted") == 0
+
+    async def test_one_being_answered_is_never_the_one_to_go(self, opened: Opened) -> None:
+        door = await opened(places=10, places_per_address=10)
+        waiting = await door.client(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: len(door.guard) == 1)
+        for _ in range(100):
+            await door.client(b"GET")
+        door.let_go.set()
+        assert (await waiting.read()).endswith(b"waited")
+
+
+class TestTls:
+    async def test_answers(self, opened: Opened, context: ssl.SSLContext, certificates: Certificates) -> None:
+        door = await opened(context=context)
+        assert (await fetch(door, certificates)).endswith(b"ok")
+        await until(lambda: len(door.guard) == 0)
+
+    @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"])
+    async def test_a_handshake_that_does_not_come_is_ended(self, opened: Opened, context: ssl.SSLContext, sent: bytes) -> None:
+        door = await opened(context=context, request_s=0.1)
+        assert b"HTTP" not in await door.ask(sent)
+        await until(lambda: door.count("handshake"))
+        assert (door.count("handshake"), len(door.guard)) == (1, 0)
+
+    async def test_a_crowd_that_does_not_shake_hands_lets_the_scraper_in(
+        self, opened: Opened, context: ssl.SSLContext, certificates: Certificates
+    ) -> None:
+        door = await opened(context=context, places=20, places_per_address=20)
+        crowd = [await door.client() for _ in range(50)]
+        assert (await fetch(door, certificates)).endswith(b"ok")
+        assert len(door.guard) <= 20
+        assert await crowd[0].rest() == b""
+        assert door.count("handshake") == 0  # an eviction is counted as one only
+
+    async def test_who_leaves_during_the_handshake_frees_its_place(self, opened: Opened, context: ssl.SSLContext) -> None:
+        door = await opened(context=context)
+        for _ in range(10):
+            (await door.client(b"\x16")).reset()
+        await until(lambda: len(door.guard) == 0)
+
+    async def test_a_reader_that_does_not_read_is_given_up(
+        self, opened: Opened, context: ssl.SSLContext, certificates: Certificates
+    ) -> None:
+        door = await opened(context=context, write_s=0.2)
+        trusted = ssl.create_default_context(cafile=certificates.ca)
+        trusted.check_hostname = False
+        client = await door.client(buffer=4096)
+        _, writer = await asyncio.open_connection(sock=client.socket.dup(), ssl=trusted, server_hostname="x", limit=1000)
+        writer.write(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: door.count("write_stalled") == 1)
+        writer.transport.abort()
+
+
+class TestStop:
+    async def test_waits_for_an_answer_that_is_taken(self) -> None:
+        async with Door(big=b"x" * 5_000_000) as door:
+            client = await door.client(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            await client.read(1000)
+            reading = asyncio.ensure_future(client.rest())
+            stopping = asyncio.ensure_future(door.listener.stop())
+            assert len(await reading) > 4_990_000
+            await stopping
+
+    async def test_does_not_wait_for_those_who_hold_it_up(self) -> None:
+        async with Door() as door:
+            for sent in (b"", b"GET", GET, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"):
+                for _ in range(5):
+                    await door.client(sent, buffer=4096)
+            await until(lambda: len(door.guard) == 25)
+            began = asyncio.get_running_loop().time()
+            await door.listener.stop()
+            assert asyncio.get_running_loop().time() - began < 3
+            assert len(door.guard) == 0
+
+
+async def test_an_address_that_is_taken_is_told_as_such(opened: Opened) -> None:
+    door, other = await opened(), Door()
+    with pytest.raises(OSError, match="in use") as caught:
+        await other.listener.start("127.0.0.1", door.port)
+    assert "another program listens there; choose another one" in str(cannot_listen(":1", caught.value))
+    assert isinstance(cannot_listen(":1", caught.value), ConfigError)
+
+
+async def test_every_interface_is_ipv4_and_ipv6() -> None:
+    door = Door()
+    await door.listener.start("", 0)
+    families = {4 if "." in shown(address) else 6 for address in door.listener.addresses}
+    await door.listener.stop()
+    assert families == ({4, 6} if socket.has_ipv6 else {4})
