@@ -29,6 +29,9 @@ PASSED_MAX = 15
 PATIENCE_S = 0.2
 
 
+_RANKS = tuple(int(rank) for rank in Rank)  # to go through an enumeration takes much longer
+
+
 class Entry:
     """One who wants to pass a gate. He enters once and leaves once, whether he was let in or still waits."""
 
@@ -69,6 +72,7 @@ class Gate:
         self._patience_s = patience_s
         self._limits = [max(1, int(limit * SHARES[rank])) for rank in Rank]
         self._waiting: list[deque[Entry]] = [deque() for _ in Rank]
+        self._queued = 0  # in all of those, with the ones that have left
         self._inside: dict[Entry, None] = {}  # those that count, the oldest first
         self._counts = [0 for _ in Rank]  # of those, by rank
         self._uncounted = 0
@@ -100,7 +104,11 @@ class Gate:
 
     def take(self, entry: Entry) -> None:
         """What `Entry.enter` does."""
+        if not self._queued and len(self._inside) < self.limit and (entry.rank == 0 or self._has_room(entry.rank)):
+            self._let_in(entry)  # as nearly always
+            return
         self._waiting[entry.rank].append(entry)
+        self._queued += 1
         self._admit()
 
     def release(self, entry: Entry) -> None:
@@ -120,45 +128,52 @@ class Gate:
         self._counts[entry.rank] -= 1
 
     def _admit(self) -> None:
-        if self._admitting:  # who leaves within `start` is seen by the loop below: a long line must not become a deep stack
+        """Let in who waits. Who leaves within his start is seen by the loop: a long line must not become a deep stack."""
+        if (
+            self._admitting or not self._queued
+        ):  # who leaves within `start` is seen by the loop below: a long line must not become a deep stack
             return
         self._admitting = True
         try:
             while (entry := self._next()) is not None:
-                start, entry.start = entry.start, None
-                entry.counted = True
-                self._inside[entry] = None
-                self._counts[entry.rank] += 1
-                if self._patience_s is not None:
-                    entry.entered_at = time.monotonic()
-                assert start is not None
-                start()
+                self._let_in(entry)
         finally:
             self._admitting = False
-        if self._patience_s is not None and self._timer is None and any(self._waiting):
+        if self._patience_s is not None and self._timer is None and self._queued:
             self._wait_for_oldest(self._patience_s)
+
+    def _let_in(self, entry: Entry) -> None:
+        start, entry.start = entry.start, None
+        assert start is not None
+        entry.counted = True
+        entry.entered_at = time.monotonic()
+        self._inside[entry] = None
+        self._counts[entry.rank] += 1
+        start()
 
     def _next(self) -> Entry | None:
         """Take who is let in next out of its line, if there is room for anybody."""
         if len(self._inside) >= self.limit:
             return None
-        found = [rank for rank in Rank if self._head(rank) is not None and self._has_room(rank)]
+        found = [rank for rank in _RANKS if self._head(rank) is not None and self._has_room(rank)]
         if not found:
             return None
         rank = found[-1] if self._passed >= PASSED_MAX else found[0]
         self._passed = 0 if rank == found[-1] else self._passed + 1
+        self._queued -= 1
         return self._waiting[rank].popleft()
 
-    def _head(self, rank: Rank) -> Entry | None:
+    def _head(self, rank: int) -> Entry | None:
         line = self._waiting[rank]
         while line and line[0].start is None:
             line.popleft()
+            self._queued -= 1
         return line[0] if line else None
 
-    def _has_room(self, rank: Rank) -> bool:
+    def _has_room(self, rank: int) -> bool:
         """Whether this rank, and each above it whose share it takes part in, has a place left."""
-        counts = self._counts
-        return all(sum(counts[above:]) < self._limits[above] for above in range(rank + 1))
+        counts, limits = self._counts, self._limits
+        return all(sum(counts[above:]) < limits[above] for above in range(rank + 1))
 
     def _wait_for_oldest(self, patience_s: float) -> None:
         if self._inside:
