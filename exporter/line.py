@@ -18,6 +18,7 @@ from exporter.connection import Dialer, Link, pack
 from exporter.errors import CancelledPollError, DeadlineError, OpenFilesError, RedpollError, ReplyError, ResetError, TargetError
 from exporter.gate import Entry, Gate, Rank
 from exporter.greeting import SET_NAME, Note
+from exporter.heap import HEAP, LARGE_BYTES
 from exporter.model import Command, Target
 from exporter.nodes import Nodes
 from exporter.poller import Memory, Poll
@@ -282,6 +283,8 @@ class Line:
         self._untouched = False
         poll = self._poll
         received = math.inf if self._scattered or link is None else link.received
+        if link is not None and link.received >= LARGE_BYTES:
+            HEAP.note(link.received)
         if self._advance(lambda: poll.receive(outcome, time.monotonic() - self._began_at, received)):
             self._send()
 
