@@ -20,12 +20,12 @@ from exporter.redaction import NOTHING, Redaction
 #: as `exporter.collector` has it: bytes, int, list, None, float, or ReplyError
 Reply = Any
 
-#: the largest INFO on record has 0.1 MB; a CLIENT LIST takes some 350 bytes a client
-MAX_REPLY_BYTES = 16 << 20
+#: the largest INFO on record has 0.1 MB, a CLIENT LIST some 350 bytes a client; to copy more takes the loop more than 2 ms
+MAX_REPLY_BYTES = 4 << 20
 #: the largest list on record has 9,000 elements, those of its lists included
 MAX_REPLY_ELEMENTS = 100_000
 #: all replies of an exchange together may have as many bytes as so many of the largest
-REPLIES_IN_ALL = 4
+REPLIES_IN_ALL = 16
 
 _INCOMPLETE = object()
 
@@ -60,22 +60,33 @@ class TooMuchError(Exception):
     """What comes is too large even to be passed over. The text says why."""
 
 
+class _ErrorMaker:
+    """Makes the values of error replies. An object of its own: a reader that held itself would keep its memory until Python looks for
+    such cycles."""
+
+    __slots__ = ("redaction",)
+
+    def __init__(self) -> None:
+        self.redaction = NOTHING
+
+    def __call__(self, text: str) -> ReplyError:
+        return ReplyError(text, self.redaction.clean(text))
+
+
 class ReplyReader:
     """`replies` are those read so far, and `received` the bytes; `spare` says whether more came than was awaited."""
 
-    __slots__ = ("_count", "_frames", "_limits", "_reader", "_redaction", "received", "replies", "spare")
+    __slots__ = ("_count", "_frames", "_limits", "_make_error", "_reader", "received", "replies", "spare")
 
     def __init__(self) -> None:
         self._frames = Frames()
+        self._make_error = _ErrorMaker()
         self._reader = self._new_reader()
         self._limits = DEFAULT_LIMITS
         self.expect(1, self._limits)
 
     def _new_reader(self) -> hiredis.Reader:
         return hiredis.Reader(replyError=self._make_error, notEnoughData=_INCOMPLETE)
-
-    def _make_error(self, text: str) -> ReplyError:
-        return ReplyError(text, self._redaction.clean(text))
 
     def expect(self, count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> None:
         """Begin anew, with `count` > 0 replies. What error replies show is cleaned by `redaction`."""
@@ -84,7 +95,7 @@ class ReplyReader:
         self.spare = False
         self._count = count
         self._limits = limits
-        self._redaction = redaction
+        self._make_error.redaction = redaction
         self._frames.expect(count, limits.bytes_max, limits.elements_max, limits.total_max)
 
     def take(self, data: bytes) -> bool:

@@ -95,7 +95,7 @@ def test_defaults() -> None:
     assert options.redis.addr == ("redis://localhost:6379",)
     assert not options.redis.addr_given
     assert (options.redis.connection_timeout_s, options.redis.scrape_timeout_s, options.redis.connection_max_age_s) == (15, 30, 600)
-    assert dataclasses.astuple(options.poll) == (5, 15, 60, 300, "auto", False, 256, 64, 30, 16 << 20, 100_000, 10_000, 0, 0, "drop")
+    assert dataclasses.astuple(options.poll) == (5, 15, 60, 300, "auto", False, 256, 64, 30, 4 << 20, 100_000, 10_000, 0, 0, "drop")
     assert options.web.page_min_interval_s == 1
     assert options.metrics.max_label_length == 1024
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+
+import hiredis
 import pytest
 
 from exporter import replies
@@ -46,9 +49,9 @@ def test_more_than_was_awaited_is_told(last: bytes) -> None:
 
 def test_what_cannot_be_passed_over_ends_it_at_once() -> None:
     with pytest.raises(TooMuchError, match="too many bytes"):
-        reader(1).take(b"$481\r\n")
+        reader(1).take(b"$1921\r\n")
     with pytest.raises(TooMuchError, match="too many elements"):
-        reader(1).take(b"*200\r\n")
+        reader(1).take(b"*700\r\n")
     with pytest.raises(NotRespError, match="unknown type"):
         reader(1).take(b"%1\r\n")
 
@@ -81,6 +84,20 @@ def test_a_reader_of_much_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.take(b"$%d\r\n%b\r\n" % (size, b"x" * size))
     give_back(made)
     assert replies._idle_readers == []
+
+
+def test_a_reader_that_is_not_kept_is_gone_at_once() -> None:
+    """Its memory too: nothing in it leads back to it."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = len([each for each in gc.get_objects() if type(each) is hiredis.Reader])
+        made = ReplyReader()
+        made.take(b"-ERR no\r\n")
+        del made
+        assert len([each for each in gc.get_objects() if type(each) is hiredis.Reader]) == before
+    finally:
+        gc.enable()
 
 
 def test_what_comes_unasked_is_read_within_the_same_limits() -> None:
