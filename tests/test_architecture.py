@@ -141,6 +141,13 @@ def test_an_outside_library_comes_in_by_its_doors(library: str) -> None:
     assert users <= DOORS[library]
 
 
+def test_lines_end_at_a_line_feed_alone() -> None:
+    """`splitlines` also ends them at what a server's names may hold: a carriage return, U+2028 and others."""
+    of_the_kernel = {"process"}
+    users = {name for name, path in SOURCES.items() if re.search(r"\.splitlines\(", path.read_text())}
+    assert users <= of_the_kernel, "write text.split(b'\\n')"
+
+
 def test_nothing_here_imports_the_tests_or_benches() -> None:
     for path in SOURCES.values():
         assert not {module.partition(".")[0] for module in imported(path)} & {"tests", "bench"}, path

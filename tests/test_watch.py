@@ -18,12 +18,14 @@ import redis
 from exporter import fastparse
 from exporter.collector import Batches, Collector, Out
 from exporter.collectors.clients import ClientsCollector
+from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
 from exporter.connection import DialSettings
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError, DnsError, ReplyError
 from exporter.model import Command, Facts, Lane, gauge
 from exporter.poller import Poll
+from exporter.replies import ReplyLimits
 from exporter.watch import Watch
 from tests.lookout import (
     AMPLE_S,
@@ -429,6 +431,32 @@ class TestPauses:
         watched = lookout.watch(scripted_server(redis_like({"INFO": info(**{f"x{number}": 1 for number in range(200)})})).port)
         await lookout.poll(watched)
         assert lookout.value(watched, "redis_exporter_collector_rows_cut", "info") == 205 - 50
+
+
+class TestLargeReplies:
+    LARGE = b"*6000\r\n" + b"$1\r\na\r\n" * 6000
+
+    async def test_one_that_is_too_large_costs_its_collector_and_neither_the_target_nor_its_connection(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory
+    ) -> None:
+        lookout = make_lookout([InfoCollector(), ConfigCollector()])
+        lookout.dialer.settings = DialSettings(limits=ReplyLimits(10_000))
+        server = scripted_server(redis_like({"CONFIG": self.LARGE}))
+        watch = lookout.watch(server.port)
+        for _ in range(8):
+            await lookout.poll(watch)
+        assert_up(lookout, watch)
+        assert lookout.value(watch, "redis_exporter_collector_success", "config") == 0
+        assert lookout.value(watch, "redis_exporter_collector_success", "info") == 1
+        assert server.accepted == 1
+
+    async def test_an_info_that_is_too_large_is_the_reason(self, lookout: Lookout, scripted_server: ScriptFactory) -> None:
+        lookout.dialer.settings = DialSettings(limits=ReplyLimits(10_000))
+        server = scripted_server(redis_like({"INFO": bulk(b"x" * 20_000)}))
+        watch = lookout.watch(server.port)
+        await lookout.poll(watch)
+        assert_down(lookout, watch, "too_large")
+        assert "--reply.max-bytes" in watch.error_text
 
 
 class TestUp:
