@@ -1,0 +1,83 @@
+"""Clients that hold connections, beside a scraper at the same address: the process as a whole."""
+
+from __future__ import annotations
+
+import re
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from tests.servers import wait_until
+from tests.system.conftest import Exporter
+
+HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+WHOLE = HALF + b"\r\n"
+
+
+@pytest.fixture
+def crowd() -> Iterator[list[socket.socket]]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    with ExitStack() as cleanup:
+        clients: list[socket.socket] = []
+        cleanup.callback(lambda: [client.close() for client in clients])
+        yield clients
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def join(crowd: list[socket.socket], port: int, sent: bytes, number: int) -> None:
+    for _ in range(number):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(5)
+        client.connect(("127.0.0.1", port))
+        crowd.append(client)
+        with suppress(OSError):  # whoever made room for others
+            client.sendall(sent)
+
+
+def incidents(started: Exporter, reason: str) -> float:
+    return float(re.findall(rf'redis_exporter_http_incidents_total\{{reason="{reason}"\}} (\S+)', started.get())[0])
+
+
+@pytest.mark.parametrize("sent", [b"", HALF, WHOLE], ids=["silent", "half", "whole"])
+def test_a_crowd_does_not_keep_the_scraper_of_its_address_out(redis_server, exporter, crowd: list[socket.socket], sent: bytes) -> None:
+    started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
+    slowest = 0.0
+    for _ in range(10):
+        join(crowd, started.port, sent, 100)
+        began = time.monotonic()
+        assert "redis_up{" in started.get()
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 1
+    wait_until(lambda: incidents(started, "evicted") > 500, "the newest page tells of it")
+    assert float(re.findall(r"^redis_exporter_http_connections (\S+)", started.get(), re.M)[0]) <= 256
+    wait_until(lambda: "HTTP:" in started.log.read_text(), "the line is written")
+    lines = started.log.read_text().splitlines()
+    assert sum("HTTP:" in line for line in lines) == 1, "each kind of line once a minute"
+
+
+def test_a_crowd_does_not_hold_up_the_end(redis_server, exporter, crowd: list[socket.socket]) -> None:
+    started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
+    for sent in (b"", HALF, WHOLE, b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"):
+        join(crowd, started.port, sent, 20)
+    began = time.monotonic()
+    assert started.stop() == 0
+    assert time.monotonic() - began < 3
+
+
+def test_malformed_requests_make_one_line_without_their_bytes(redis_server, exporter, crowd: list[socket.socket]) -> None:
+    started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
+    for number in range(50):
+        join(crowd, started.port, b"GET /scrape?target=redis://:s3cret%d\xff@h HTTP/1.1\r\nHost: x\r\n\r\n" % number, 1)
+        assert crowd[-1].recv(1000).startswith(b"HTTP/1.1 400 ")
+    wait_until(lambda: "HTTP:" in started.log.read_text(), "the line is written")
+    text = started.log.read_text()
+    assert "s3cret" not in text
+    assert "Traceback" not in text
+    assert text.count("HTTP:") == 1
+    wait_until(lambda: incidents(started, "malformed") == 50, "the newest page tells of it")
