@@ -120,10 +120,10 @@ def _too_late(timeout_s: float) -> str:
     return f"reading took longer than {timeout_s:g} s, the limit of --files.timeout"
 
 
-def start(function: Callable[[], T]) -> Future[T]:
-    """Call `function` in a daemon thread. FileError if too many calls hang."""
-    if not _readers.acquire(blocking=False):
-        raise FileError(f"{READERS_MAX} reads of files hang already")
+def start(function: Callable[[], T], places: threading.Semaphore = _readers) -> Future[T]:
+    """Call `function` in a daemon thread. FileError if so many calls hang that no place is left."""
+    if not places.acquire(blocking=False):
+        raise FileError("too many reads of files hang already")
     outcome: Future[T] = Future()
     outcome.set_running_or_notify_cancel()  # nobody can cancel it
 
@@ -131,10 +131,10 @@ def start(function: Callable[[], T]) -> Future[T]:
         try:
             result = function()
         except BaseException as error:
-            _readers.release()
+            places.release()
             outcome.set_exception(error)
         else:
-            _readers.release()
+            places.release()
             outcome.set_result(result)
 
     threading.Thread(target=run, name="file", daemon=True).start()

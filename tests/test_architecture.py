@@ -29,7 +29,7 @@ FLOORS = (
     ("pieces",),
     ("allowance", "descriptors", "gate", "redaction", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
-    ("log_lines", "log_queue", "watchdog"),
+    ("file_sizes", "log_lines", "log_queue", "watchdog"),
     ("masks", "scrapers"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "names", "options", "pace", "store", "targets"),
     ("resolver",),

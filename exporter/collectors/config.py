@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
 from exporter.errors import ReplyError
+from exporter.file_sizes import FileSizes
 from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
 
 #: values of --config-command with which CONFIG is not asked
@@ -72,17 +72,6 @@ _AMOUNT = re.compile(rb"(-?[0-9]{1,20})([kmg]?b?)\Z")
 _UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 1000**2, b"mb": 1 << 20, b"g": 1000**3, b"gb": 1 << 30}
 
 
-def size_of(path: bytes) -> int | None:
-    """Bytes of a file on this host: 0 if there is none, None if it is no regular file or may not be looked at."""
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return 0
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
 class ConfigCollector(Collector):
     """`file_size` is how the dump is measured: one look at a local file, the one thing here that is not asked of the server. It
     is given from outside, so that the collector itself does no I/O."""
@@ -92,8 +81,8 @@ class ConfigCollector(Collector):
     lane = Lane.SLOW
     families = (*NUMBERS.values(), LIMIT, OVERCOME, KEY_VALUE, VALUE, RDB_SIZE, *COMMANDLOG.values())
 
-    def __init__(self, file_size: Callable[[bytes], int | None] = size_of) -> None:
-        self._file_size = file_size
+    def __init__(self, file_size: Callable[[bytes], int | None] | None = None) -> None:
+        self._file_size = file_size or FileSizes().get
 
     def enabled(self, options: Any) -> bool:
         return options.redis.config_command not in NOT_ASKED

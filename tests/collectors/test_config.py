@@ -7,10 +7,11 @@ import pathlib
 
 import pytest
 
-from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret, size_of
+from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret
 from exporter.collectors.info import InfoCollector, make_facts
 from exporter.commandline import parse
 from exporter.errors import BusyError, ReplyError
+from exporter.file_sizes import FileSizes
 from exporter.model import Facts
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
 from tests.lookout import Lookout
@@ -216,7 +217,8 @@ class TestEverything:
 class TestDump:
     def size(self, play, folder: str | pathlib.Path, name: str) -> str | None:
         reply = config(dir=str(folder), dbfilename=name)
-        return play(ConfigCollector(), [reply], facts=REDIS_7, options=WITH_SIZE).samples().get("redis_rdb_current_size_bytes")
+        collector = ConfigCollector(FileSizes(wait_s=10).get)
+        return play(collector, [reply], facts=REDIS_7, options=WITH_SIZE).samples().get("redis_rdb_current_size_bytes")
 
     def test_its_size(self, play, tmp_path: pathlib.Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"x" * 123)
@@ -235,10 +237,6 @@ class TestDump:
     def test_a_relative_folder_is_not_looked_into(self, play) -> None:
         assert self.size(play, ".", "pyproject.toml") is None
 
-    def test_a_file_in_the_place_of_the_folder(self, tmp_path: pathlib.Path) -> None:
-        (tmp_path / "file").write_bytes(b"x")
-        assert size_of(str(tmp_path / "file" / "dump.rdb").encode()) is None
-
     def test_nothing_is_looked_at_unless_asked(self, play) -> None:
         looked: list[bytes] = []
         reply = config(dir="/tmp", dbfilename="dump.rdb")
@@ -253,7 +251,8 @@ async def test_a_real_server(redis_server, tmp_path: pathlib.Path) -> None:
     server = redis_server("--requirepass", "", "--maxclients", "321", "--client-output-buffer-limit", "replica 256mb 64mb 60")
     server.ask("SET", "a", "b")
     server.ask("SAVE")
-    lookout = Lookout((InfoCollector(), ConfigCollector()), argv=["--include-config-metrics", "--include-rdb-file-size-metric"])
+    config_collector = ConfigCollector(FileSizes(wait_s=10).get)
+    lookout = Lookout((InfoCollector(), config_collector), argv=["--include-config-metrics", "--include-rdb-file-size-metric"])
     try:
         watch = lookout.watch(server.port)
         await lookout.poll(watch)
