@@ -8,9 +8,11 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from exporter.errors import ConfigError
 from exporter.web.connection import Connection
@@ -26,6 +28,9 @@ DRAIN_S = 5.0
 DRAIN_LOOK_S = 0.02
 #: how long it then waits for the tasks of those that were closed
 END_S = 0.2
+
+#: the one expectation there is; aiohttp repeats any other in its answer, or fails at bytes that are no UTF-8
+_CONTINUE = "100-continue"
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +83,8 @@ class Listener:
 
         def request(message: Any, payload: Any, connection: Any, writer: Any, task: Any) -> web.BaseRequest:
             connection.begin(payload)
+            if message.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
+                message = message._replace(headers=_without_expect(message.headers))
             return make(message, payload, connection, writer, task)
 
         self._server.request_factory = request
@@ -224,3 +231,8 @@ def cannot_listen(address: str, error: OSError) -> ConfigError:
     """What to tell the operator."""
     why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
     return ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122")
+
+
+def _without_expect(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
+    """A server may ignore an expectation that it does not know (RFC 9110, 10.1.1)."""
+    return CIMultiDictProxy(CIMultiDict((name, value) for name, value in headers.items() if name.lower() != "expect"))

@@ -210,6 +210,8 @@ class TestMalformed:
             b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
             b"POST /ok HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n",
             b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n",
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n",
+            b"GET /nowhere HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n",
             b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
             b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
