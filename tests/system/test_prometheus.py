@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.servers import free_port, wait_until
+from tests.prometheus import Prometheus
+from tests.servers import wait_until
 
 SERVERS = 20
 
@@ -34,28 +32,12 @@ def test_prometheus_takes_every_sample(redis_server, exporter, tmp_path: Path) -
     program = exporter(f"--redis-file={file}", environ={"REDIS_PASSWORD": "pw"})
     assert sum(program.values("redis_up").values()) == SERVERS
 
-    port = free_port()
-    config = tmp_path / "prometheus.yml"
-    config.write_text(
+    prometheus = Prometheus(
+        tmp_path,
         "global: {scrape_interval: 1s}\nscrape_configs:\n"
-        f"  - {{job_name: redis, static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n"
+        f"  - {{job_name: redis, static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n",
     )
-    binary = shutil.which("prometheus")
-    assert binary is not None
-    log = (tmp_path / "prometheus.log").open("wb")
-    prometheus = subprocess.Popen(
-        [binary, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"],
-        stderr=log,
-    )
-
-    def ask(expression: str) -> list[float]:
-        query = urllib.parse.urlencode({"query": expression})
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=5) as response:
-                return [float(found["value"][1]) for found in json.load(response)["data"]["result"]]
-        except OSError:
-            return []
-
+    ask = prometheus.ask
     try:
         wait_until(lambda: ask('up{job="redis"}') == [1.0], "up 1")
         wait_until(lambda: ask('count_over_time(up{job="redis"}[1m]) >= 3') != [], "three scrapes")
@@ -65,11 +47,8 @@ def test_prometheus_takes_every_sample(redis_server, exporter, tmp_path: Path) -
         assert ask("scrape_samples_scraped - scrape_samples_post_metric_relabeling") == [0.0]
         assert ask("scrape_samples_scraped")[0] > 100 * SERVERS
     finally:
-        prometheus.terminate()
-        prometheus.wait(20)
-        log.close()
-    lines = (tmp_path / "prometheus.log").read_text().splitlines()
-    assert [line for line in lines if "level=info" not in line and "scrape" in line] == []
+        prometheus.stop()
+    assert prometheus.complaints() == []
 
 
 @pytest.mark.prometheus

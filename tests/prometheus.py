@@ -1,0 +1,52 @@
+"""A real Prometheus on a free port of loopback, for tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from tests.servers import HOST, free_port, wait_until
+
+
+class Prometheus:
+    """Runs from its making until `stop`. `config` is the text of its configuration file."""
+
+    def __init__(self, directory: Path, config: str) -> None:
+        binary = shutil.which("prometheus")
+        assert binary is not None
+        directory.mkdir(exist_ok=True)
+        file = directory / "prometheus.yml"
+        file.write_text(config)
+        self.port = free_port()
+        self.log = directory / "prometheus.log"
+        self._out = self.log.open("wb")
+        listen = f"--web.listen-address={HOST}:{self.port}"
+        self._process = subprocess.Popen(
+            [binary, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}", listen], stderr=self._out
+        )
+        wait_until(lambda: self.ask("vector(1)") == [1.0], "Prometheus answers")
+
+    def ask(self, expression: str) -> list[float]:
+        """The values of an instant query; none while Prometheus does not answer."""
+        query = urllib.parse.urlencode({"query": expression})
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/api/v1/query?{query}", timeout=5) as response:
+                return [float(found["value"][1]) for found in json.load(response)["data"]["result"]]
+        except OSError:
+            return []
+
+    def complaints(self) -> list[str]:
+        """What it logged about its scrapes."""
+        return [line for line in self.log.read_text().splitlines() if "level=info" not in line and "scrape" in line]
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        finally:
+            self._process.kill()
+            self._out.close()

@@ -1,0 +1,120 @@
+"""Strangers at the port cost the others nothing: Prometheus misses no scrape, values stay fresh, memory stays flat, SIGTERM works."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.prometheus import Prometheus
+from tests.servers import wait_until
+from tests.system.conftest import Exporter
+
+SERVERS = 5
+#: seconds between scrapes, and between polls
+INTERVAL_S = 1
+USER, PASSWORD = "prometheus", "right"
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Callable[[str], Prometheus]]:
+    with ExitStack() as cleanup:
+
+        def start(config: str) -> Prometheus:
+            started = Prometheus(tmp_path / "prometheus", config)
+            cleanup.callback(started.stop)
+            return started
+
+        yield start
+
+
+def scrape_config(port: int, *more: str) -> str:
+    lines = ["global: {scrape_interval: 1s}", "scrape_configs:", "- job_name: redis"]
+    lines += [f"  static_configs: [{{targets: ['127.0.0.1:{port}']}}]", *(f"  {line}" for line in more)]
+    return "\n".join(lines)
+
+
+def resident_mb(pid: int) -> float:
+    [found] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found) / 1024
+
+
+def attack(port: int, seconds: float, clients: int) -> subprocess.Popen[str]:
+    arguments = [str(port), str(seconds), str(clients)]
+    return subprocess.Popen([sys.executable, "-m", "tests.hostile", *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int) -> None:
+    """See the module. The calm before the attack is the measure."""
+    wait_until(lambda: prometheus.ask("count_over_time(up[1m]) >= 5") != [], "five scrapes in peace")
+    began = time.time()
+    attackers = attack(program.port, seconds, clients)
+    try:
+        time.sleep(seconds / 3)  # the attack is to warm up: what it makes us hold once is held then
+        before_mb = resident_mb(program.process.pid)
+        out, _ = attackers.communicate(timeout=seconds + 60)
+        after_mb = resident_mb(program.process.pid)
+    finally:
+        attackers.kill()
+    done = json.loads(out)
+    assert sum(done.values()) > 10 * clients, done
+    window = f"[{round(time.time() - began)}s]"
+    [missed] = prometheus.ask(f"count_over_time(up{window}) - sum_over_time(up{window})")
+    [scrapes] = prometheus.ask(f"count_over_time(up{window})")
+    [age_s] = prometheus.ask(f'max(max_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))')
+    [age_min_s] = prometheus.ask(f'min(min_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))')
+    [down] = prometheus.ask(f"sum(count_over_time(redis_up{window}) - sum_over_time(redis_up{window}))")
+    print(f"{done}\n{scrapes:.0f} scrapes, {missed:.0f} missed; age {age_min_s:.2f} to {age_s:.2f} s; {before_mb:.0f} to {after_mb:.0f} MB")
+    assert missed == 0
+    assert scrapes >= seconds / INTERVAL_S - 2
+    assert down == 0
+    assert 0 <= age_min_s <= age_s < 2 * INTERVAL_S
+    assert after_mb - before_mb < 20
+    again = attack(program.port, 20, clients)
+    try:
+        time.sleep(2)
+        began_s = time.monotonic()
+        program.process.terminate()
+        assert program.process.wait(15) == 0
+        took_s = time.monotonic() - began_s
+    finally:
+        again.kill()
+        again.communicate()
+    print(f"SIGTERM under attack: {took_s:.2f} s")
+    assert took_s < 2
+
+
+@pytest.mark.prometheus
+def test_prometheus_misses_nothing_beside_hostile_clients(redis_server, exporter, prometheus) -> None:
+    program = exporter(addresses(redis_server))
+    endure(program, prometheus(scrape_config(program.port)), seconds=9, clients=100)
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+def test_prometheus_misses_nothing_beside_200_hostile_clients_for_half_a_minute(redis_server, exporter, prometheus) -> None:
+    program = exporter(addresses(redis_server))
+    endure(program, prometheus(scrape_config(program.port)), seconds=30, clients=200)
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+def test_prometheus_misses_nothing_beside_200_clients_without_the_password(redis_server, exporter, prometheus) -> None:
+    import bcrypt
+
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+    flags = (f"--basic-auth-username={USER}", f"--basic-auth-hash-password={hashed}")
+    program = exporter(addresses(redis_server), *flags, credentials=(USER, PASSWORD))
+    signed_in = f"basic_auth: {{username: {USER}, password: {PASSWORD}}}"
+    endure(program, prometheus(scrape_config(program.port, signed_in)), seconds=30, clients=200)
+
+
+def addresses(redis_server) -> str:
+    return "--redis.addr=" + ",".join(f"redis://127.0.0.1:{redis_server().port}" for _ in range(SERVERS))
