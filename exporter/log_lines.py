@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter import texts
 
-FIELDS = ("addr", "reason", "duration_ms")
+FIELDS = ("addr", "client", "reason", "duration_ms")
 MESSAGE_MAX = 4096
 FIELD_MAX = 1024
 #: of the message of another library's record

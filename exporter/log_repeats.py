@@ -1,6 +1,6 @@
 """Lines that repeat: each kind of line once a minute and source, then counted.
 
-A kind is a logger, a level and a template; its source is the target (`addr`) or the peer that the record names. Lines with a `topic`
+A kind is a logger, a level and a template; its source is the target (`addr`) or the client that the record names. Lines with a `topic`
 tell the state of their source, up or down: a line that says another state or reason than the one before is written at once. Where
 states change faster than `CHANGES_MAX` a minute, the newest one ends the minute, with the number of those left out.
 """
@@ -22,8 +22,8 @@ CHANGES_MAX = 4
 TEXTS_MAX = 5
 #: kinds and sources that are remembered; those beyond share one
 ENTRIES_MAX = 20_000
-#: sources of one kind of another library's lines
-FOREIGN_SOURCES_MAX = 100
+#: clients that have lines of their own of one kind; those beyond share one
+CLIENTS_MAX = 100
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Repeats:
         self._forget(now)
         topic = getattr(record, "topic", None)
         kind = (record.name, topic) if topic else (record.name, record.levelno, str(record.msg)[:200])
-        entry = self._entry(kind, _source(record), now, is_bounded=not is_ours(record))
+        entry = self._entry(kind, _source(record), now, is_bounded=not hasattr(record, "addr"))
         text = (record.levelno, str(record.msg)[:200], getattr(record, "reason", None)) if topic else hash(message_of(record))
         written_max = CHANGES_MAX if topic else TEXTS_MAX if is_ours(record) else 1
         is_new = text not in entry.seen and entry.written < written_max
@@ -74,7 +74,7 @@ class Repeats:
         entry = self._entries.get(key)
         if entry is not None:
             return entry
-        if len(self._entries) >= ENTRIES_MAX or (is_bounded and self._sources[kind] >= FOREIGN_SOURCES_MAX):
+        if len(self._entries) >= ENTRIES_MAX or (is_bounded and self._sources[kind] >= CLIENTS_MAX):
             key = (kind, "*")
             entry = self._entries.get(key)
         if entry is None:
@@ -119,10 +119,11 @@ class Repeats:
 
 
 def _source(record: logging.LogRecord) -> str:
-    """The target, or what another library names first: the peer of a request."""
-    addr = getattr(record, "addr", None)
-    if addr is not None:
-        return str(addr)[:200]
+    """The target, the client, or what another library names first: the client of a request."""
+    for name in ("addr", "client"):
+        source = getattr(record, name, None)
+        if source is not None:
+            return str(source)[:200]
     if not is_ours(record) and isinstance(record.args, tuple) and record.args and isinstance(record.args[0], str):
         return record.args[0][:200]
     return ""

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from exporter import log_repeats
-from exporter.log_repeats import CHANGES_MAX, FOREIGN_SOURCES_MAX, TEXTS_MAX, WINDOW_S, Repeats
+from exporter.log_repeats import CHANGES_MAX, CLIENTS_MAX, TEXTS_MAX, WINDOW_S, Repeats
 
 
 class Log:
@@ -76,7 +76,7 @@ def test_of_another_library_one_line_a_minute_and_peer(log: Log) -> None:
 
 def test_many_peers_share_what_is_written(log: Log) -> None:
     written = sum(log.log("Error from %s", f"127.0.{number // 256}.{number % 256}", name="aiohttp.server") for number in range(1000))
-    assert written == FOREIGN_SOURCES_MAX + 1
+    assert written == CLIENTS_MAX + 1
 
 
 def test_a_changed_state_or_reason_is_written_at_once(log: Log) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
@@ -20,9 +20,10 @@ from tests.servers import wait_until
 LIMIT_S = 0.2
 
 
-def hold_the_loop(seconds: float, password: str = "planted-secret") -> None:
-    """Blocks as a mistake would: `password` is a value that must not be shown."""
-    time.sleep(seconds)
+def hold_the_loop(reported: Callable[[], object], password: str = "planted-secret") -> None:
+    """Blocks as a mistake would, until that is reported and a little longer: `password` is a value that must not be shown."""
+    wait_until(reported, "the line")
+    time.sleep(LIMIT_S)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ async def test_a_loop_that_turns_is_not_reported(watched: tuple[Watchdog, list[b
 
 async def test_a_held_loop_is_reported_once_with_the_function_that_holds_it(watched: tuple[Watchdog, list[bytes]]) -> None:
     _, lines = watched
-    hold_the_loop(4 * LIMIT_S)
+    hold_the_loop(lambda: lines)
     [line] = lines
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
@@ -53,10 +54,9 @@ async def test_a_held_loop_is_reported_once_with_the_function_that_holds_it(watc
 
 async def test_each_time_the_loop_is_held_is_reported(watched: tuple[Watchdog, list[bytes]]) -> None:
     _, lines = watched
-    for number in (1, 2):
-        hold_the_loop(2 * LIMIT_S)
-        assert len(lines) == number
-        await asyncio.sleep(LIMIT_S)
+    wait_until(lambda: len(lines) == 1, "the line")  # which holds the loop
+    await asyncio.sleep(LIMIT_S)
+    wait_until(lambda: len(lines) == 2, "the next line")
 
 
 async def test_its_thread_ends_when_it_is_stopped(watched: tuple[Watchdog, list[bytes]]) -> None:
@@ -68,7 +68,7 @@ async def test_the_line_has_the_form_of_the_log() -> None:
     lines: list[bytes] = []
     watchdog = Watchdog(JsonFormatter(), lines.append, LIMIT_S)
     watchdog.start()
-    hold_the_loop(2 * LIMIT_S)
+    hold_the_loop(lambda: lines)
     watchdog.stop()
     [line] = lines
     assert "hold_the_loop" in json.loads(line)["msg"]
@@ -77,22 +77,26 @@ async def test_the_line_has_the_form_of_the_log() -> None:
 async def test_without_a_writer_it_writes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     watchdog = Watchdog(TextFormatter(), limit_s=LIMIT_S)
     watchdog.start()
-    hold_the_loop(2 * LIMIT_S)
+    written: list[str] = []
+    hold_the_loop(lambda: written.append(capfd.readouterr().err) or any(written))
     watchdog.stop()
-    assert "hold_the_loop" in capfd.readouterr().err
+    assert "hold_the_loop" in "".join(written)
 
 
 async def test_a_pipe_that_nobody_reads_holds_its_own_thread_only() -> None:
     reader, writer = os.pipe()
     fill(writer)
 
+    writing = threading.Event()
+
     def write(line: bytes) -> None:
+        writing.set()
         with suppress(BrokenPipeError):
             os.write(writer, line)
 
     watchdog = Watchdog(TextFormatter(), write, LIMIT_S)
     watchdog.start()
-    hold_the_loop(2 * LIMIT_S)
+    hold_the_loop(writing.is_set)
     began = time.monotonic()
     watchdog.stop()
     await asyncio.sleep(0)

@@ -151,15 +151,15 @@ class Connection(web.RequestHandler):
         if isinstance(exc, ConnectionError) and (self._wire is None or self._wire.is_closing()):
             raise _AnsweredError  # the client has left
         if status >= 500:
-            self._guard.incidents.note("internal", place_of(exc))
+            self._guard.incidents.note("internal", place_of(exc), client=self.address)
             self._answer_barely(500, started=request.writer.output_size > 0)
         too_large = isinstance(exc, LineTooLong)
-        self._guard.incidents.note("too_large" if too_large else "malformed")
+        self._guard.incidents.note("too_large" if too_large else "malformed", client=self.address)
         self._answer_barely(431 if too_large else 400, started=False)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Of what aiohttp did not foresee only the kind and place."""
-        self._guard.incidents.note("internal", place_of(kw.get("exc_info")))
+        self._guard.incidents.note("internal", place_of(kw.get("exc_info")), client=self.address)
 
     def _answer_barely(self, status: int, *, started: bool) -> NoReturn:
         if not started and self._wire is not None and not self._wire.is_closing():
@@ -218,7 +218,7 @@ class Connection(web.RequestHandler):
 
     def end(self, reason: str) -> None:
         """Close at once. Who sent a part of a request is told why, if there is room for that."""
-        self._guard.incidents.note(reason)
+        self._guard.incidents.note(reason, client=self.address)
         self._guard.leave(self)
         wire = self._wire
         if wire is None or wire.is_closing():

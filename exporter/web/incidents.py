@@ -1,4 +1,4 @@
-"""What goes wrong with requests and connections: counted by reason, and logged. (The log writes each kind of line once a minute.)
+"""What goes wrong with requests and connections: counted by reason, and logged. (The log writes a kind of line once a minute and client.)
 
 A line says what happened and to how many, never what a request held: its bytes come from strangers, and may hold passwords.
 """
@@ -34,11 +34,11 @@ class Incidents:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)
 
-    def note(self, reason: str, detail: str = "") -> None:
-        """Count one more, and log it. `detail` must not come from a request."""
+    def note(self, reason: str, detail: str = "", *, client: str = "") -> None:
+        """Count one more, and log it. `detail` must not come from a request; `client` is an address."""
         self.counts[reason] += 1
         if reason not in _QUIET:
-            log.warning(f"HTTP: {REASONS[reason]}{detail and ': '}%s", detail, extra={"reason": reason})
+            log.warning(f"HTTP: {REASONS[reason]}{detail and ': '}%s", detail, extra={"reason": reason, "client": client or None})
 
 
 def place_of(error: BaseException | None) -> str:

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import json
 import pathlib
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -17,7 +16,7 @@ from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Dialect, Facts
 from exporter.registry import REGISTRY
 from tests.clusters import Sentinel
-from tests.lookout import AMPLE_S, Lookout
+from tests.lookout import Lookout
 from tests.servers import RedisServer, wait_until
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -318,7 +317,7 @@ class TestRealSentinels:
         watch = lookout.watch(sentinel.port, standard_every=1)
         before = errors_of(sentinel)
         for _ in range(100):
-            await watch.fresh(0.0, time.monotonic() + AMPLE_S)
+            await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert len(lookout.ends(watch)) == 100
         assert any(name == "redis_sentinel_master_quorum_ok" for name, _ in lookout.series(watch))
