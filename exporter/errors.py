@@ -8,14 +8,13 @@ error reply among the replies of a pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from exporter import texts
 
 #: mistakes that are listed; of the others only their number is said
 PROBLEMS_MAX = 20
 PROBLEM_LENGTH_MAX = 1000
-
 
 #: characters of an error's text, and of an error reply that is looked at
 TEXT_MAX = 1000
@@ -160,16 +159,27 @@ class ReplyError(Exception):
     """One error reply of a server: `-CODE text`.
 
     `raw` is the whole line without the leading `-`, for this program to judge; it may hold secrets that the server repeats.
-    `text` is what may be shown of it, and what the exception says. `code` is the first word (`NOPERM`, `LOADING`, `ERR`).
+    `text` is what may be shown of it, and what the exception says: `clean` makes it when it is first wanted, for a server can send
+    a hundred thousand errors in one reply. `code` is the first word (`NOPERM`, `LOADING`, `ERR`).
     """
 
-    __slots__ = ("code", "raw", "text")
+    __slots__ = ("_clean", "_text", "code", "raw")
 
-    def __init__(self, raw: str, text: str | None = None) -> None:
+    def __init__(self, raw: str, clean: Callable[[str], str] | None = None) -> None:
+        super().__init__()  # without the text, which everything that shows an exception would show
         self.raw = raw[:RAW_MAX]
-        self.text = self.raw if text is None else text
-        super().__init__(self.text)
         self.code = self.raw.split(" ", 1)[0]
+        self._clean = clean
+        self._text: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self.raw if self._clean is None else self._clean(self.raw)
+        return self._text
 
     @property
     def unsupported(self) -> bool:

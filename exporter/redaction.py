@@ -26,7 +26,9 @@ HEAD = 16
 #: targets whose secrets are kept ready; most share them
 KEPT_MAX = 1024
 
-_USERINFO = re.compile(r"(\b[a-z]+://)[^\s\"']*@", re.IGNORECASE)
+_SCHEME = re.compile(r"\b[a-z]+://", re.IGNORECASE)
+#: what an address may be part of
+_RUN = re.compile(r"[^\s\"']+")
 
 
 class Redaction:
@@ -48,7 +50,7 @@ class Redaction:
             text = self._short.sub(MASK, text)
         if is_cut:  # it may end with the beginning of a secret
             text = f"{text[:-HEAD]}…"
-        return texts.one_line(_USERINFO.sub(rf"\1{MASK}@", text), SHOWN_MAX)
+        return texts.one_line(_mask_userinfo(text), SHOWN_MAX)
 
 
 def _mask(text: str, head: re.Pattern[str], rest: str) -> str:
@@ -65,6 +67,17 @@ def _mask(text: str, head: re.Pattern[str], rest: str) -> str:
                 break
             at += 1
     return "".join([*parts, text[at:]])
+
+
+def _mask_userinfo(text: str) -> str:
+    """Mask user and password in addresses, in time that grows with the text: one expression for all of it takes the square of that."""
+    return _RUN.sub(_mask_run, text) if "://" in text and "@" in text else text
+
+
+def _mask_run(run: re.Match[str]) -> str:
+    """From the first scheme to the last @, for a password may hold one."""
+    scheme, at = _SCHEME.search(run[0]), run[0].rfind("@")
+    return f"{run[0][: scheme.end()]}{MASK}{run[0][at:]}" if scheme and at >= scheme.end() else run[0]
 
 
 def _forms(user: bytes, password: bytes) -> Iterator[str]:

@@ -70,7 +70,7 @@ class _ErrorMaker:
         self.redaction = NOTHING
 
     def __call__(self, text: str) -> ReplyError:
-        return ReplyError(text, self.redaction.clean(text))
+        return ReplyError(text, self.redaction.clean)
 
 
 class ReplyReader:

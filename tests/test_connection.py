@@ -186,9 +186,9 @@ class TestExchange:
 
         async def feel() -> None:
             while not link.closed:
-                began_at = time.perf_counter()
+                began_s = time.thread_time()
                 await asyncio.sleep(0)
-                held_s.append(time.perf_counter() - began_at)
+                held_s.append(time.thread_time() - began_s)
 
         feeling = asyncio.create_task(feel())
         outcome = await outcome_of(link, PING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -114,3 +115,18 @@ class TestAsFailureOfThePoll:
         failure = ReplyError(text).as_target_error()
         assert failure.reason == reason
         assert str(failure) == text
+
+
+def test_what_an_error_reply_shows_is_made_once_and_only_when_it_is_wanted() -> None:
+    cleaned: list[str] = []
+
+    def clean(text: str) -> str:
+        cleaned.append(text)
+        return text.replace("s3cret", "***")
+
+    reply = ReplyError("ERR no s3cret", clean)
+    assert (reply.code, cleaned) == ("ERR", [])
+    assert (str(reply), reply.text, str(reply.as_target_error())) == ("ERR no ***",) * 3
+    assert cleaned == ["ERR no s3cret"]
+    assert "s3cret" not in repr(reply)
+    assert "s3cret" not in "".join(traceback.format_exception(reply))

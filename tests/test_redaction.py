@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from base64 import b64encode
 from urllib.parse import quote
 
@@ -88,6 +89,29 @@ def test_one_secret_within_another_is_masked_with_it() -> None:
 
 def test_a_user_and_password_in_an_address_are_masked_whosever_they_are() -> None:
     assert clean("MOVED 1 redis://u:other@h:1") == "MOVED 1 redis://***@h:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://u:p@w@h:1 and rediss://:q@h", "redis://***@h:1 and rediss://***@h"),
+        ("x@redis://h:1", "x@redis://h:1"),
+        ("redis://@h", "redis://***@h"),
+        ("'redis://u:p' @h", "'redis://u:p' @h"),
+        ("a://b://c@h", "a://***@h"),
+        ("user@host, see redis://h", "user@host, see redis://h"),
+    ],
+)
+def test_of_an_address_all_up_to_the_last_at_sign_is_masked(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+@pytest.mark.parametrize("text", ["a://" * 1024 + " @", "a" * 4000 + "://", "a://b " * 600 + "@"])
+def test_what_looks_like_many_addresses_costs_no_more_than_other_text(text: str) -> None:
+    began_s = time.thread_time()
+    for _ in range(50):
+        clean(text)
+    assert time.thread_time() - began_s < 0.5  # 1 s and more where each beginning is followed to the end
 
 
 @pytest.mark.parametrize(
