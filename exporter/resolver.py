@@ -23,8 +23,8 @@ from exporter.gate import Entry, Gate, Rank
 LOOKUPS_MAX = 64
 #: fewer would let a few names that hang keep all others waiting
 LOOKUPS_MIN = 8
-#: names that wait for their look-up
-WAITING_MAX = 10_000
+#: names under way or waiting; of the names that servers name, half as many
+NAMES_MAX = 10_000
 #: a name whose newest look-up took longer waits behind the others
 SLOW_S = 1.0
 #: names whose speed is remembered
@@ -50,12 +50,13 @@ def look_up(host: str) -> Sequence[str]:
 class _LookUp:
     """One look-up, waiting or under way. `found` is set to the addresses, or to the error."""
 
-    __slots__ = ("began_at", "entry", "found")
+    __slots__ = ("began_at", "entry", "found", "trusted")
 
-    def __init__(self) -> None:
+    def __init__(self, trusted: bool) -> None:
         self.found: asyncio.Future[Sequence[str] | Exception] = asyncio.get_running_loop().create_future()
         self.entry: Entry | None = None
         self.began_at = 0.0
+        self.trusted = trusted  # whether anybody asked who trusts the name
 
 
 class Resolver:
@@ -70,24 +71,40 @@ class Resolver:
     async def resolve(self, host: str, *, trusted: bool = True) -> tuple[str, ...]:
         """The numeric addresses of `host`, in the order to try them. DnsError if there is none.
 
-        A name that is not `trusted`, because a server named it, waits behind those that are configured.
+        A name that is not `trusted`, because a server named it, waits behind those that are configured, and takes no room from them.
         """
         address = numeric(host)
         if address is not None:
             return (address,)
-        lookup = self._lookups.get(host) or self._begin(host, self._ranks.get(host, Rank.NEW) if trusted else Rank.DOWN)
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            lookup = self._begin(host, trusted)
+        elif trusted and not lookup.trusted:
+            self._prefer(host, lookup)
         outcome = await asyncio.shield(lookup.found)
         if isinstance(outcome, Exception):
             raise _failure(outcome)
         return tuple(outcome)
 
-    def _begin(self, host: str, rank: Rank) -> _LookUp:
-        if len(self._lookups) >= WAITING_MAX:
-            raise DnsError(f"the name cannot be resolved: {WAITING_MAX:,} other names wait for the resolver")
-        lookup = self._lookups[host] = _LookUp()
+    def _begin(self, host: str, trusted: bool) -> _LookUp:
+        names_max = NAMES_MAX if trusted else NAMES_MAX // 2
+        if len(self._lookups) >= names_max:
+            raise DnsError(f"the name cannot be resolved: {names_max:,} other names wait for the resolver")
+        lookup = self._lookups[host] = _LookUp(trusted)
+        self._enter(host, lookup)
+        return lookup
+
+    def _enter(self, host: str, lookup: _LookUp) -> None:
+        rank = self._ranks.get(host, Rank.NEW) if lookup.trusted else Rank.DOWN
         lookup.entry = Entry(self._gate, lambda: self._start(host, lookup), rank)
         lookup.entry.enter()
-        return lookup
+
+    def _prefer(self, host: str, lookup: _LookUp) -> None:
+        """A name that a server named is asked for by one who trusts it: it waits no longer behind those that servers name."""
+        lookup.trusted = True
+        if lookup.entry is not None and lookup.entry.waiting:
+            lookup.entry.leave()
+            self._enter(host, lookup)
 
     def _start(self, host: str, lookup: _LookUp) -> None:
         lookup.began_at = time.monotonic()
@@ -109,14 +126,17 @@ class Resolver:
 
     def _end(self, host: str, outcome: Sequence[str] | Exception) -> None:
         lookup = self._lookups.pop(host)
-        slow = time.monotonic() - lookup.began_at > SLOW_S
-        if len(self._ranks) >= REMEMBERED_MAX:
-            self._ranks.clear()
-        self._ranks[host] = Rank.DOWN if slow else Rank.UP
+        if lookup.trusted:
+            self._remember(host, time.monotonic() - lookup.began_at)
         if not lookup.found.done():
             lookup.found.set_result(outcome)
         if lookup.entry is not None:
             lookup.entry.leave()
+
+    def _remember(self, host: str, took_s: float) -> None:
+        if len(self._ranks) >= REMEMBERED_MAX:
+            self._ranks.clear()
+        self._ranks[host] = Rank.DOWN if took_s > SLOW_S else Rank.UP
 
 
 def _failure(error: Exception) -> TargetError:
