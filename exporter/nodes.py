@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from exporter.allowance import FLAG, Neighbourhood, admitted, read_host
@@ -18,6 +18,7 @@ from exporter.connection import Dialer, Link, pack
 from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
 from exporter.gate import Rank, wait_at
 from exporter.model import Command, Target
+from exporter.redaction import redaction_of
 from exporter.replies import Reply
 
 #: code of the error that stands in place of a reply
@@ -94,6 +95,7 @@ class Nodes:
         if own:
             link.exchange(pack(batch[place] for place in own), len(own), receive)
         neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
+        self._forget_closed(places)
         for number, (node, at) in enumerate(places.items()):
             if number < NODES_MAX:
                 asking = self._ask(target, neighbourhood, node, [batch[place] for place in at], at, deadline, current)
@@ -104,7 +106,7 @@ class Nodes:
                 current.take(at, _unreachable(f"{node}: more than {NODES_MAX:,} nodes are asked at once", len(at)))
 
     def abort(self) -> None:
-        """Whoever has not answered yet does so no more."""
+        """Close the links that have not answered yet."""
         for node, link in list(self._links.items()):
             if link.exchanging:
                 self._give_up(node, link)
@@ -120,6 +122,14 @@ class Nodes:
     def _drop(self, node: str) -> Link:
         self._dialer.descriptors.give_back((self, node))
         return self._links.pop(node)
+
+    def _forget_closed(self, wanted: Container[str]) -> None:
+        """Give back the files of links that their servers closed, of nodes that are not asked now. Not while a node is dialled: its file
+        is counted already."""
+        if not self._asking:
+            for node, link in list(self._links.items()):
+                if link.closed and node not in wanted:
+                    self._drop(node)
 
     def renew(self) -> None:
         """Close the links that are idle; the others end with their exchange."""
@@ -157,6 +167,9 @@ class Nodes:
             outcome = DeadlineError(f"{node}: no connection in time")
         except (ValueError, RedpollError) as error:
             outcome = TargetError(str(error))
+        except Exception as error:  # whatever it is, the round must not hang in this node
+            log.exception("%s: a mistake in this program, while asking a node", target.addr)
+            outcome = TargetError(f"{type(error).__name__} while asking a node")
         current.take(places, _unreachable(str(outcome), len(places)) if isinstance(outcome, TargetError) else outcome)
 
     async def _exchange(self, node: str, link: Link, commands: Sequence[Command], deadline: float) -> list[Reply] | TargetError:
@@ -214,6 +227,7 @@ class Nodes:
         return addresses
 
     def _foreign(self, target: Target, text: str) -> TargetError:
+        text = redaction_of(target.user, target.password).clean(text)  # a server chose the name
         if text not in self._logged and len(self._logged) < LOGGED_MAX:
             self._logged.add(text)
             log.warning("%s", text, extra={"addr": target.addr})

@@ -258,6 +258,16 @@ class TestForeign:
         await seed.ask(*[Command.of("PING", node=f"127.1.{number // 250}.{number % 250}:6379") for number in range(500)])
         assert len(caplog.records) == LOGGED_MAX
 
+    async def test_a_node_that_is_called_like_the_password_is_not_named_in_the_log(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        dialer = Dialer(resolver=Resolver(look_up=lambda host: ["127.1.0.1"]))
+        seed = await seed_of(scripted_server(Recorder()).port, SECRET, dialer=dialer)
+        [refused] = await seed.ask(Command.of("PING", node=f"{SECRET}:6379"))
+        assert "the node *** (127.1.0.1):6379 is not dialled" in refused.text
+        assert "the node ***" in caplog.text
+        assert SECRET not in caplog.text
+
     async def test_more_nodes_than_a_cluster_has_are_not_asked(self, seed_of, scripted_server: Callable[..., ScriptedServer]) -> None:
         seed = await seed_of(scripted_server(Recorder()).port)
         count = NODES_MAX + 5
@@ -273,6 +283,26 @@ class TestForeign:
         assert sorted(getattr(reply, "code", "OK") for reply in outcome) == ["OK", "OK", "UNREACHABLE"]
         seed.nodes.renew()
         assert await seed.ask(Command.of("PING", node=node(nodes[2].port))) == [b"OK"]
+
+    async def test_a_node_that_has_left_gives_its_open_file_back(self, seed_of, redis_server: RedisFactory) -> None:
+        one, two = redis_server(), redis_server()
+        dialer = Dialer()
+        seed = await seed_of(one.port, dialer=dialer)
+        await seed.ask(Command.of("PING", node=node(two.port)))
+        assert dialer.descriptors.in_use == 1
+        two.kill()
+        await until(lambda: seed.nodes._links[node(two.port)].closed)
+        assert await seed.ask(Command.of("PING")) == [b"PONG"]
+        assert dialer.descriptors.in_use == 0
+
+    async def test_a_mistake_of_ours_at_one_node_costs_its_own_replies(
+        self, seed_of, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        seed = await seed_of(redis_server().port)
+        monkeypatch.setattr(Dialer, "dial", lambda *args, **more: 1 / 0)
+        lost, own = await seed.ask(Command.of("PING", node=node(free_port())), Command.of("PING"))
+        assert (lost.text, own) == ("UNREACHABLE ZeroDivisionError while asking a node", b"PONG")
+        assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize(
