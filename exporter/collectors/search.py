@@ -50,6 +50,9 @@ FIELDS = {
 
 _NUMBER = re.compile(rb"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\Z")
 
+#: indexes that are asked about in one poll; each has some 25 series
+INDEXES_MAX = 1000
+
 
 class SearchCollector(Collector):
     name = "search"
@@ -78,6 +81,8 @@ class SearchCollector(Collector):
         names = [name for name in found if isinstance(name, bytes) and fits(name.decode("utf-8", "replace"))]
         if not names:
             return
+        out.cut += max(0, len(names) - INDEXES_MAX)
+        del names[INDEXES_MAX:]
         commands: list[Command] = []
         for name in names:
             commands.append(Command.of("FT.INFO", name))

@@ -17,6 +17,9 @@ from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
 #: a link's or master's fields by name
 Entry = Mapping[bytes, bytes]
 
+#: masters that are asked about in one poll, with three commands each
+MASTERS_MAX = 1000
+
 MASTER = ("master_name", "master_address")
 LINK = ("master_name", "link", "address")
 REPLICA = ("master_name", "address")
@@ -108,7 +111,8 @@ class SentinelCollector(Collector):
             return
         if not isinstance(reply, list):
             raise ProtocolError("the answer to SENTINEL MASTERS is no list")
-        masters = {entry[b"name"]: entry for entry in _entries(reply) if entry.get(b"name")}
+        out.cut += max(0, len(reply) - MASTERS_MAX)
+        masters = {entry[b"name"]: entry for entry in _entries(reply[:MASTERS_MAX]) if entry.get(b"name")}
         if not masters:
             return
         commands: list[Command] = []

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from exporter.collectors.info import InfoCollector
-from exporter.collectors.search import SearchCollector
+from exporter.collectors.search import INDEXES_MAX, SearchCollector
 from exporter.commandline import parse
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Facts
@@ -50,6 +50,13 @@ def test_every_field_is_the_family_it_should_be(play) -> None:
         f"redis_{name}": str(number * (1_048_576 if row["field"].endswith("_mb") else 1))
         for number, (name, row) in enumerate(ROWS.items(), 1)
     }
+
+
+def test_of_more_indexes_the_first_are_asked_about(play) -> None:
+    names = [b"i%d" % number for number in range(INDEXES_MAX + 5)]
+    played = play(SearchCollector(), [names], [reply()] * INDEXES_MAX, facts=FACTS, options=ALL)
+    assert [len(batch) for batch in played.asked] == [1, INDEXES_MAX]
+    assert played.sheet.cut == 5
 
 
 def test_numbers_come_as_text_or_as_integers(play) -> None:

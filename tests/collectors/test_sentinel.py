@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from exporter.collectors.sentinel import SentinelCollector
+from exporter.collectors.sentinel import MASTERS_MAX, SentinelCollector
 from exporter.commandline import parse
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Dialect, Facts
@@ -199,6 +199,13 @@ class TestPeers:
         peer = {name: value for name, value in PEER.items() if name != "flags"}
         [key] = [key for key in told(play, peers=[peer], options=WITH_PEERS) if "peer_info" in key]
         assert 'flags=""' in key
+
+
+def test_more_masters_than_a_sentinel_has_are_not_asked_about(play) -> None:
+    masters = [flat(MASTER | {"name": f"m{number}", "port": str(number)}) for number in range(MASTERS_MAX + 5)]
+    played = play(SentinelCollector(), [masters], [OK, [], []] * MASTERS_MAX, facts=FACTS)
+    assert len(played.asked[1]) == 3 * MASTERS_MAX
+    assert played.sheet.cut == 5
 
 
 class TestRecorded:
