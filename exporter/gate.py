@@ -23,23 +23,22 @@ class Rank(IntEnum):
 
 #: the part of all places that this rank and those below it may have together
 SHARES = {Rank.UP: 1.0, Rank.NEW: 0.75, Rank.DOWN: 0.5}
-#: after so many that passed it, the lowest rank that waits is let in first
+#: entries of higher ranks that pass before the lowest rank that waits is let in
 PASSED_MAX = 15
 #: a server in use answers sooner
 PATIENCE_S = 0.2
-
 
 _RANKS = tuple(int(rank) for rank in Rank)  # to go through an enumeration takes much longer
 
 
 class Entry:
-    """One who wants to pass a gate. He enters once and leaves once, whether he was let in or still waits."""
+    """Somebody who wants to pass a gate. An entry enters once and leaves once, whether it was let in or still waits."""
 
     __slots__ = ("counted", "entered_at", "gate", "left", "rank", "start")
 
     def __init__(self, gate: Gate, start: Callable[[], None], rank: Rank = Rank.UP) -> None:
         self.gate = gate
-        self.start: Callable[[], None] | None = start  # None: he was let in, or has left
+        self.start: Callable[[], None] | None = start  # None: it was let in, or has left
         self.rank = rank
         self.entered_at = 0.0
         self.counted = False
@@ -63,8 +62,8 @@ class Entry:
 class Gate:
     """Lets `limit` be inside at once; the others wait by rank, and in line within a rank.
 
-    With `patience_s`, whoever has been inside for longer is counted no more while others wait: he waits for a server that does
-    not answer, and costs nothing. So however many servers fall silent at once, the others wait for moments only.
+    With `patience_s`, an entry that has been inside for longer is counted no more while others wait: its server does not answer,
+    and waiting for that costs nothing. So however many servers fall silent at once, the others wait for moments only.
     """
 
     def __init__(self, limit: int, patience_s: float | None = None) -> None:
@@ -113,7 +112,7 @@ class Gate:
 
     def release(self, entry: Entry) -> None:
         """What `Entry.leave` does."""
-        if entry.start is not None:  # he still waits: his place in the line is passed over
+        if entry.start is not None:  # it still waits: its place in the line is passed over
             entry.start = None
             return
         if entry.counted:
@@ -128,10 +127,8 @@ class Gate:
         self._counts[entry.rank] -= 1
 
     def _admit(self) -> None:
-        """Let in who waits. Who leaves within his start is seen by the loop: a long line must not become a deep stack."""
-        if (
-            self._admitting or not self._queued
-        ):  # who leaves within `start` is seen by the loop below: a long line must not become a deep stack
+        """Let in those who wait. The loop sees an entry that leaves within its `start`: a long line must not become a deep stack."""
+        if self._admitting or not self._queued:
             return
         self._admitting = True
         try:
@@ -183,6 +180,8 @@ class Gate:
 
     def _lose_patience(self, patience_s: float) -> None:
         self._timer = None
+        if all(self._head(rank) is None for rank in _RANKS):  # those that waited have left
+            return
         until = time.monotonic() - patience_s + 0.001  # a timer may come a moment early
         for entry in list(self._inside):
             if entry.entered_at > until:
