@@ -13,17 +13,17 @@ from exporter.collector import PIECE
 from exporter.replies import Reply
 
 ROWS_MAX = 10_000
-#: a text is cut at so many times as many bytes too. INFO has 25 bytes a line, CLIENT LIST 350
+#: a text of as many lines as it may have is cut where its lines are longer than this on average. INFO has 25 bytes a line, CLIENT LIST 350
 LINE_BYTES = 512
-#: of what is left out, so much is counted; the lines of a longer rest are estimated by it, for counting takes time too
+#: lines are counted in so many bytes of what is left out, and estimated from those for a longer rest: counting takes time too
 COUNTED_BYTES = 1 << 18
-#: lines of a text of so many bytes are counted first, which is quicker than to look for the last one
+#: in a shorter text all lines are counted first: that is quicker than to look for the last one that is kept
 SHORT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`rows_max` lines of a text or elements of a list; of the commands in `by_command`, by their name, so many."""
+    """`rows_max` lines of a text or elements of a list; `by_command` has the limits of single commands, by their name."""
 
     rows_max: int = ROWS_MAX
     by_command: Mapping[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def cut_lines(text: bytes, lines_max: int) -> tuple[bytes, int]:
     rest = len(text) - end
     counted = min(rest, COUNTED_BYTES)
     cut = text.count(b"\n", end, end + counted) + (not text.endswith(b"\n") and counted == rest)
-    return text[:end], cut * rest // counted
+    return text[:end], max(1, cut * rest // counted)
 
 
 def _end_of_line(text: bytes, number: int, limit: int) -> int:

@@ -29,6 +29,7 @@ def test_a_text_of_long_lines_is_cut_at_a_line_too() -> None:
     assert cut_lines(line * 4, 4) == (line * 3, 1)
     assert cut_lines(b"x" * 10_000, 4) == (b"x" * 4 * LINE_BYTES, 1)
     assert cut_lines(b"short\n" + b"x" * 10_000, 4) == (b"short\n", 1)
+    assert cut_lines(b"x" * 1_000_000, 4) == (b"x" * 4 * LINE_BYTES, 1)  # the rest is more than is counted
 
 
 def test_what_is_within_is_the_reply_itself() -> None:
