@@ -114,13 +114,14 @@ class App:
         self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
         self._lanes = lanes(options.poll)
         self._paces: dict[float | None, Pace] = {}  # by a target's own interval
-        self._dialer = self._make_dialer()
+        open_files = raise_limit()
+        self._dialer = self._make_dialer(open_files)
         self._passwords = PasswordFile(options.redis.password_file, options.files) if options.redis.password_file else None
         self._reloads = Turns(self._reload)
         self._auth = self._make_auth()
         self._tls = self._make_tls()
         self._incidents = Incidents()
-        self._guard = Guard(limits_of(options.web, raise_limit()), self._incidents)
+        self._guard = Guard(limits_of(options.web, open_files), self._incidents)
         self._listener: Listener | None = None
         self._read_gauges()
 
@@ -134,9 +135,9 @@ class App:
         files = (given.tls_server_cert_file, given.tls_server_key_file, given.tls_server_ca_cert_file)
         return ServerContext(ServerTls(*files, given.tls_server_min_version, self._options.files)) if given.tls_server_cert_file else None
 
-    def _make_dialer(self) -> Dialer:
+    def _make_dialer(self, open_files: int) -> Dialer:
         redis = self._options.redis
-        descriptors = Descriptors(raise_limit())
+        descriptors = Descriptors(open_files)
         dialer = Dialer(
             DialSettings(
                 set_client_name=redis.set_client_name,

@@ -41,7 +41,7 @@ class Caps:
         return sum(self._refused.values())
 
     def forget(self) -> None:
-        """The server was started anew: whoever comes first is in."""
+        """The server was restarted: the series that come first are in."""
         self._admitted.clear()
         self._refused.clear()
 

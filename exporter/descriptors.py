@@ -32,8 +32,8 @@ def reserve_of(limit: int) -> int:
 
 
 class Descriptors:
-    """The files that connections to targets may take, and who has one. An owner has one file at most, and keeps it until he gives
-    it back, so that no other can take it while he connects again."""
+    """The files that connections to targets may take, and who has one. An owner has one file at most and keeps it until it gives it
+    back, so that no other can take it while the owner connects again."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -15,7 +15,7 @@ NAME_LENGTH_MAX = 200
 #: labels of one family
 LABELS_MAX = 32
 
-#: names that the log tells of, of those that are left out
+#: names that are left out, and that the log names
 TOLD_MAX = 100
 #: of a family of which no help was given
 HELP = "A value that a script gave back."
@@ -96,9 +96,9 @@ class Dynamic:
             log.warning("values of %s are left out: %s", full, why, extra={"topic": full})  # a line for each
 
     def may_name(self, name: str, named: int) -> bool:
-        """Whether a target that was the first with `named` of the names may come with this one: a new name only while it has fewer
-        than half of what the others have left."""
-        return name in self._numbers or 2 * named < SLOTS - len(self._numbers) + named
+        """Whether a target that was the first with `named` of the names may come with this one: a new name only while more slots are
+        free than it has taken. So one target takes half of what the others have left at most."""
+        return name in self._numbers or named < SLOTS - len(self._numbers)
 
     @property
     def given(self) -> int:

@@ -20,9 +20,11 @@ DELAY_S = 2.0
 
 def _find_trim() -> Callable[[int], int] | None:
     try:
-        return ctypes.CDLL(None).malloc_trim
+        trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):
         return None
+    trim.argtypes = (ctypes.c_size_t,)
+    return trim
 
 
 class Heap:

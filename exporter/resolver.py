@@ -1,8 +1,8 @@
 """The addresses of names, looked up in threads of our own.
 
 The system's resolver can hang for minutes, and nothing can stop it. So each look-up has a thread of a bounded pool, there is at
-most one of a name under way, shared by all who ask for it, and nobody waits for a thread: not its asker, who goes away when
-his time is up, and not the end of the program. Numeric addresses never come here.
+most one of a name under way, shared by all who ask for it, and nobody waits for a thread: a task that asks leaves at its deadline,
+and the program ends without it. Numeric addresses never come here.
 """
 
 from __future__ import annotations

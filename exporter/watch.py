@@ -7,7 +7,6 @@ is the schedule's business; whether a due poll can start now, and which lanes it
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import math
 import time
@@ -30,6 +29,7 @@ from exporter.options import Options
 from exporter.pace import Pace
 from exporter.poller import Memory, Poll
 from exporter.redaction import redaction_of
+from exporter.resolver import numeric
 from exporter.store import Store
 from exporter.vitals import OUTCOMES, ROLELESS, LaneCount, Vitals
 
@@ -75,7 +75,7 @@ class Watch:
         self.error_text = ""
         self.notes: tuple[Note, ...] = ()
         #: whether the host is a name, behind which the address can change
-        self.named = bool(target.host) and not _is_numeric(target.host)
+        self.named = bool(target.host) and numeric(target.host) is None
         self.hash = zlib.crc32(target.addr.encode())
         self._parts = [part for part in parts if part.lane is not Lane.SCAN]
         self._scan_parts = [part for part in parts if part.lane is Lane.SCAN]
@@ -416,11 +416,3 @@ class Watch:
         ended, self._ended = self._ended, None
         if ended is not None and not ended.done():
             ended.set_result(None)
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
