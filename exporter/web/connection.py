@@ -83,6 +83,8 @@ class Connection(web.RequestHandler):
             entered = self._guard.enter(self, self.address)
         if entered:
             super().connection_made(transport)
+        elif self._secure:
+            wire.abort()
         else:
             wire.write(bare_answer(503))
             wire.close()
@@ -217,11 +219,12 @@ class Connection(web.RequestHandler):
             self._wire.abort()
 
     def end(self, reason: str) -> None:
-        """Close at once. Who sent a part of a request is told why, if there is room for that."""
+        """Close at once. Who sent a part of a request is told why, if there is room for that and the close waits for nobody: under TLS
+        it waits for the client's own farewell, and holds a file meanwhile."""
         self._guard.incidents.note(reason, client=self.address)
         self._guard.leave(self)
         wire = self._wire
-        if wire is None or wire.is_closing():
+        if wire is None or wire.is_closing() or self._secure:
             self.abort()
             return
         status = {"request_timeout": 408, "too_large": 413 if self._body else 431, "evicted": 503}.get(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -113,6 +114,30 @@ class TestTls:
         assert len(door.guard) <= 20
         assert await crowd[0].rest() == b""
         assert door.count("handshake") == 0  # an eviction is counted as one only
+
+    async def test_who_makes_room_holds_no_file_however_long_its_farewell_takes(
+        self, opened: Opened, context: ssl.SSLContext, certificates: Certificates
+    ) -> None:
+        door = await opened(context=context, places=5, places_per_address=5, request_s=60.0)
+        trusted = ssl.create_default_context(cafile=certificates.ca)
+        trusted.check_hostname = False
+
+        clients: list[ssl.SSLSocket] = []
+
+        def crowd() -> None:
+            """Clients that send a part of a request, and never read."""
+            for _ in range(25):
+                clients.append(trusted.wrap_socket(socket.create_connection(("127.0.0.1", door.port))))
+                clients[-1].sendall(b"GET /ok HTTP/1.1\r\n")
+
+        before = len(os.listdir("/proc/self/fd"))
+        try:
+            await asyncio.to_thread(crowd)
+            await until(lambda: door.count("evicted") == 20)
+            await until(lambda: len(os.listdir("/proc/self/fd")) - before < 25 + 10)
+        finally:
+            for client in clients:
+                client.close()
 
     async def test_who_leaves_during_the_handshake_frees_its_place(self, opened: Opened, context: ssl.SSLContext) -> None:
         door = await opened(context=context)
