@@ -59,7 +59,8 @@ class Repeats:
         is_new = text not in entry.seen and entry.written < written_max
         if topic:
             entry.seen.clear()  # a state is new if it is not the one before
-        entry.seen.add(text)
+        if topic or is_new:
+            entry.seen.add(text)
         if is_new:
             entry.written += 1
         else:

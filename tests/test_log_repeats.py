@@ -67,6 +67,13 @@ def test_of_one_kind_a_few_texts_are_written(log: Log) -> None:
     assert log.collect() == [("odd 19", 20 - TEXTS_MAX)]
 
 
+def test_texts_that_are_not_written_are_not_remembered(log: Log) -> None:
+    for number in range(1000):
+        log.log("odd %d", number)
+    (entry,) = log.repeats._entries.values()
+    assert len(entry.seen) == TEXTS_MAX
+
+
 def test_of_another_library_one_line_a_minute_and_peer(log: Log) -> None:
     name = "aiohttp.server"
     assert log.log("Error handling request from %s", "127.0.0.1", name=name)
