@@ -95,9 +95,7 @@ def within(function: Callable[[], T], timeout_s: float) -> T:
     try:
         return outcome.result(timeout_s)
     except TimeoutError:
-        if outcome.done():
-            raise
-        raise FileError(_too_late(timeout_s)) from None
+        return _late(outcome, timeout_s)
 
 
 def fetch(name: str, limits: Limits = DEFAULT) -> bytes:
@@ -111,13 +109,14 @@ async def off_loop(function: Callable[[], T], timeout_s: float) -> T:
     try:
         return await asyncio.wait_for(asyncio.wrap_future(outcome), timeout_s)
     except TimeoutError:
-        if outcome.done():
-            raise
-        raise FileError(_too_late(timeout_s)) from None
+        return _late(outcome, timeout_s)
 
 
-def _too_late(timeout_s: float) -> str:
-    return f"reading took longer than {timeout_s:g} s, the limit of --files.timeout"
+def _late(outcome: Future[T], timeout_s: float) -> T:
+    """What ended in the very moment of the limit counts, and so does a TimeoutError of its own."""
+    if outcome.done():
+        return outcome.result()
+    raise FileError(f"reading took longer than {timeout_s:g} s, the limit of --files.timeout")
 
 
 def start(function: Callable[[], T], places: threading.Semaphore = _readers) -> Future[T]:
@@ -137,5 +136,9 @@ def start(function: Callable[[], T], places: threading.Semaphore = _readers) -> 
             places.release()
             outcome.set_result(result)
 
-    threading.Thread(target=run, name="file", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="file", daemon=True).start()
+    except RuntimeError:
+        places.release()
+        raise FileError("the system gives no thread to read it in") from None
     return outcome

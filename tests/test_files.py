@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -158,6 +159,32 @@ def test_reads_that_hang_are_bounded(gate: threading.Event) -> None:
     gate.set()
     for each in ended:
         each.result(PATIENCE_S)
+    assert files.fetch(__file__)
+
+
+async def test_what_ended_in_the_moment_of_the_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Future[int]):
+        """Ends while whoever waited for it is told that it has not."""
+
+        def result(self, timeout: float | None = None) -> int:
+            if not self.done():
+                self.set_result(7)
+                raise TimeoutError
+            return super().result(timeout)
+
+    monkeypatch.setattr(files, "start", lambda function: Late())
+    assert files.within(lambda: 7, 1.0) == 7
+
+
+def test_where_the_system_gives_no_thread_the_place_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(files.READERS_MAX + 1):
+            with pytest.raises(FileError, match="the system gives no thread"):
+                files.start(int)
     assert files.fetch(__file__)
 
 
