@@ -101,7 +101,7 @@ class PasswordChecks:
             if listening >= _LISTENING_MAX or len(self._waiting) >= self._waiting_max:
                 raise TooManyChecksError
         if len(self._waiting) >= self._waiting_max:
-            self._give_up(self._least_useful(sender.address))
+            _give_up(self._waiting.pop(self._least_useful(sender.address)).outcome)
         check = self._waiting[digest] = _Check(spellings, sender, next(self._numbers))
         return check
 
@@ -116,13 +116,7 @@ class PasswordChecks:
 
     def _drop_gone(self) -> None:
         for digest in [digest for digest, check in self._waiting.items() if check.presence is Presence.GONE]:
-            self._give_up(digest)
-
-    def _give_up(self, digest: bytes) -> None:
-        outcome = self._waiting.pop(digest).outcome
-        if not outcome.done():
-            outcome.set_exception(TooManyChecksError())
-            outcome.exception()  # its sender may have left, and nobody may ask
+            _give_up(self._waiting.pop(digest).outcome)
 
     def _start_next(self) -> None:
         if self._running is not None:
@@ -141,20 +135,36 @@ class PasswordChecks:
         turns[check.address] = next(self._numbers)
         if len(turns) > _TURNS_MAX:
             del turns[next(iter(turns))]
-        # a daemon: the end of the program does not wait for it
-        threading.Thread(target=self._work, args=(asyncio.get_running_loop(), check), name="password", daemon=True).start()
+        loop = asyncio.get_running_loop()
+        try:
+            # a daemon: the end of the program does not wait for it
+            threading.Thread(target=self._work, args=(loop, check), name="password", daemon=True).start()
+        except RuntimeError:  # the system gives no thread
+            self._finish(check, None)
 
     def _work(self, loop: asyncio.AbstractEventLoop, check: _Check) -> None:
-        is_right = any(matches(spelling, self._hash) for spelling in check.spellings)
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(self._finish, check, is_right)
+        is_right = None
+        try:
+            is_right = any(matches(spelling, self._hash) for spelling in check.spellings)
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._finish, check, is_right)
 
-    def _finish(self, check: _Check, is_right: bool) -> None:
+    def _finish(self, check: _Check, is_right: bool | None) -> None:
+        """None: it could not be checked, so whoever sent it may try again."""
         self._running = None
-        if not check.outcome.done():
+        if is_right is None:
+            _give_up(check.outcome)
+        elif not check.outcome.done():
             check.outcome.set_result(is_right)
         # what the outcome is remembered for is known before the next one is chosen
         asyncio.get_running_loop().call_soon(self._start_next)
+
+
+def _give_up(outcome: asyncio.Future[bool]) -> None:
+    if not outcome.done():
+        outcome.set_exception(TooManyChecksError())
+        outcome.exception()  # its sender may have left, and nobody may ask
 
 
 def matches(password: bytes, password_hash: bytes) -> bool:

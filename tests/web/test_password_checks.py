@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from exporter.web import password_checks
 from exporter.web.password_checks import PasswordChecks, Presence, TooManyChecksError
+from tests.stock import PATIENCE_S
 
 RIGHT = b"right"
 
@@ -138,3 +139,35 @@ async def test_a_check_that_everybody_gave_up_leaves_no_line(desk: Desk, caplog:
     del desk._answers[b"left"]
     await desk.results()
     assert caplog.records == []
+
+
+class Broken(BaseException):
+    """Of another library's native code, say."""
+
+
+async def test_a_check_that_breaks_is_given_up_and_the_next_one_is_made(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(password: bytes, password_hash: bytes) -> bool:
+        if password == b"broken":
+            raise Broken
+        return desk.matches(password, password_hash)
+
+    monkeypatch.setattr(password_checks, "matches", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    await desk.send(RIGHT)
+    await desk.send(b"broken")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await desk.results() == {b"broken": None, RIGHT: True}
+
+
+async def test_where_the_system_gives_no_thread_a_check_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.results()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        await desk.send(b"unlucky")
+    await desk.send(RIGHT)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await desk.results() == {b"unlucky": None, RIGHT: True}
