@@ -215,6 +215,7 @@ class Web:
             watch = self._fleet.find(text)
             if watch is None:
                 return web.Response(status=404, text="target: not configured here; see --redis.addr and --redis-file\n")
+            await self._bodies.share.take()  # a cluster may have 1,000 nodes
             status, body = discovery.answer([_seen(watch)], hostnames=self._settings.discover_hostnames)
         else:
             status, body = await self._all_clusters.run()
@@ -261,6 +262,7 @@ class Web:
 
     async def health(self, request: web.Request) -> web.StreamResponse:
         """The document's bodies: ok, or an error if no target can be reached."""
+        await self._bodies.share.take()  # it looks at all targets
         reachable = not self._fleet.watches or any(watch.up is not False for watch in self._fleet.watches.values())
         if reachable:
             return _json('{"status":"ok"}', 200)
@@ -294,6 +296,7 @@ class Web:
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
         settings = self._settings
+        await self._bodies.share.take()  # it counts all targets
         text = landing.render(settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint)
         return web.Response(text=text, content_type="text/html")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, ClientSession
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, make_mocked_request
 
 from exporter import fastparse
 from exporter.errors import ConfigError
@@ -18,6 +19,7 @@ from exporter.exposition import CONTENT_TYPE, Draft, Page
 from exporter.pages import Pages
 from exporter.selfmetrics import SelfMetrics
 from exporter.targets import parse_address
+from exporter.web import discovery, landing
 from exporter.web.auth import BasicAuth
 from exporter.web.routes import ALIVE_S, Settings, Web
 from tests.stock import PATIENCE_S, SELF, Stock, gunzip_one, samples_of, until, values_of
@@ -54,7 +56,7 @@ class Site:
 
     async def start(self, **settings: object) -> None:
         await self.stop_serving()
-        web = Web(
+        web = self.web = Web(
             dataclasses.replace(SETTINGS, **settings),  # type: ignore[arg-type]
             self.pages,
             self.fleet,
@@ -421,6 +423,30 @@ class TestAll:
             assert response.status == 405
         head, body = await site.ask(f"{path}?target={A}", "HEAD")
         assert (head.status, body) == (200, b"")
+
+    @pytest.mark.parametrize("answer", ["landing", "health", "discover_cluster_nodes"])
+    async def test_many_answers_that_look_at_all_targets_leave_turns_of_the_loop_to_others(
+        self, site: Site, answer: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await site.start(discover_clusters=True)
+        turn, looks = 0, Counter[int]()
+
+        def look(*args: object, **named: object) -> tuple[int, str]:
+            """Of many targets it takes some milliseconds."""
+            looks[turn] += 1
+            time.sleep(0.003)
+            return 200, "[]"
+
+        monkeypatch.setattr(landing, "render", lambda *args, **named: look()[1])
+        monkeypatch.setattr(discovery, "answer", look)
+        monkeypatch.setattr(FakeWatch, "up", property(lambda watch: look() and None), raising=False)
+        request = make_mocked_request("GET", f"/?target={A}")
+        answers = [asyncio.ensure_future(getattr(site.web, answer)(request)) for _ in range(20)]
+        while not all(each.done() for each in answers):
+            await asyncio.sleep(0)
+            turn += 1
+        assert sum(looks.values()) >= 20
+        assert max(looks.values()) <= 6
 
     async def test_a_client_that_leaves_early_harms_nobody(self, site: Site) -> None:
         text = b"# HELP x X.\n# TYPE x gauge\n" + b"".join(b'x{n="%d"} 1\n' % n for n in range(200_000))
