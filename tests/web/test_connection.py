@@ -120,13 +120,14 @@ class TestReadersThatDoNotRead:
         assert door.count("write_stalled") == 1
 
     async def test_who_reads_slowly_but_gets_on_gets_all(self, opened: Opened) -> None:
-        door = await opened(write_s=0.3, big=b"x" * 3_000_000)
+        door = await opened(write_s=0.8, big=b"x" * 40_000_000)  # more than the kernel would take in one go
         client = await door.client(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", buffer=65536)
-        got = 0
+        began, got = asyncio.get_running_loop().time(), 0
         while piece := await client.read(200_000):
             got += len(piece)
             await asyncio.sleep(0.005)
-        assert got > 3_000_000
+        assert got > 40_000_000
+        assert asyncio.get_running_loop().time() - began > 1.2
         assert door.count("write_stalled") == door.count("answer_timeout") == 0
 
     async def test_a_handler_that_does_not_end_is_given_up(self, opened: Opened) -> None:
