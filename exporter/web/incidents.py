@@ -18,7 +18,7 @@ REASONS = {
     "answer_timeout": "an answer that took too long was given up (--web.answer-timeout)",
     "old_page": "a slow reader of an old page was closed (--web.old-pages-bytes)",
     "evicted": "connections were closed to make room for others (--web.max-connections, --web.max-connections-per-address)",
-    "refused": "connections were refused: all places were taken by answers under way (--web.max-connections)",
+    "refused": "connections were refused: answers under way took all places (--web.max-connections, --web.max-connections-per-address)",
     "too_many_checks": "sign-ins were answered with 429: too many passwords wait for their check (--web.max-password-checks)",
     "internal": "a request was answered with 500",
 }
