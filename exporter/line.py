@@ -294,7 +294,7 @@ class Line:
             self._timer = None
         poll, self._poll = self._poll, None
         self._make = None
-        if error is not None and (self._link is None or self._link.closed):
+        if self._link is None or (error is not None and self._link.closed):  # a link that its server closes while idle keeps its file
             self._dialer.descriptors.give_back(self)
         try:
             self._on_end(Call(poll, error, self._began_at, self._wall_at))

@@ -1130,6 +1130,18 @@ class Counts(Collector):
 
 
 class TestScans:
+    async def test_that_have_nothing_to_ask_hold_no_file(self, make_lookout: LookoutFactory, redis_server: RedisFactory) -> None:
+        counts = Counts()
+        lookout = make_lookout([InfoCollector(), counts])
+        lookout.dialer.descriptors = Descriptors(8)
+        watch = lookout.watch(redis_server().port, connection_max_age_s=0.0)
+        scans = "redis_exporter_target_polls_total"
+        await lookout.poll_until(watch, lambda: lookout.value(watch, scans, "scan") == 1)
+        assert lookout.dialer.descriptors.in_use == 2
+        counts.collect = lambda facts, options, out: iter(())
+        await lookout.poll_until(watch, lambda: lookout.value(watch, scans, "scan") == 2)
+        assert lookout.dialer.descriptors.in_use == 1
+
     async def test_have_a_connection_of_their_own_that_holds_nothing_up(
         self, make_lookout: LookoutFactory, scripted_server: ScriptFactory
     ) -> None:
