@@ -14,7 +14,7 @@ import uvloop
 
 from exporter import __version__, fastparse, logs
 from exporter.alignment import Alignment
-from exporter.catalog import Catalog, hidden_families, is_denied, is_shown, make_part
+from exporter.catalog import Catalog, hidden_families, is_denied, is_shown, make_parts
 from exporter.collectors.info import GATED
 from exporter.connection import Dialer, DialSettings
 from exporter.descriptors import Descriptors, raise_limit
@@ -71,20 +71,7 @@ class App:
         collectors = [collector for collector in REGISTRY if collector.enabled(options)]
         gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
         hidden = hidden_families(collectors, metrics, gated) | {family.name for family in VITALS if is_denied(family.name, metrics)}
-        self._parts = [
-            make_part(
-                collector.name,
-                collector.lane,
-                collector.families,
-                namespace=metrics.namespace,
-                hidden=hidden,
-                wanted_fields=collector.wanted_fields,
-                collector=collector,
-                label_max=metrics.max_label_length,
-            )
-            for collector in collectors
-            if collector is REGISTRY[0] or any(family.name not in hidden for family in collector.families)
-        ]
+        self._parts = make_parts(collectors, hidden, metrics)
         self._vitals_part = vitals_part(metrics.namespace)
         self.catalog = Catalog(
             [self._vitals_part, *self._parts], hidden, lambda name: is_shown(name, metrics), _taken_names(metrics.namespace)

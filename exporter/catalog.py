@@ -72,6 +72,24 @@ def make_part(
     return Part(name, lane, tuple(families), names, numbers, plan, wanted_fields, collector, rows, label_max, unseen, dynamic)
 
 
+def make_parts(collectors: Iterable[Collector], hidden: frozenset[str], options: MetricsOptions) -> list[Part]:
+    """Of the first collector, that of INFO, always; of the others where something is shown."""
+    return [
+        make_part(
+            collector.name,
+            collector.lane,
+            collector.families,
+            namespace=options.namespace,
+            hidden=hidden,
+            wanted_fields=collector.wanted_fields,
+            collector=collector,
+            label_max=options.max_label_length,
+        )
+        for number, collector in enumerate(collectors)
+        if number == 0 or any(family.name not in hidden for family in collector.families)
+    ]
+
+
 def compile_plan(
     families: Sequence[Family], names: Sequence[bytes], hidden: frozenset[str], wanted_fields: Sequence[str], label_max: int
 ) -> fastparse.Plan:
