@@ -19,9 +19,10 @@ from exporter.errors import CancelledPollError, DeadlineError, OpenFilesError, R
 from exporter.gate import Entry, Gate, Rank
 from exporter.greeting import SET_NAME, Note
 from exporter.heap import HEAP, LARGE_BYTES
+from exporter.memory import Memory
 from exporter.model import Command, Target
 from exporter.nodes import Nodes
-from exporter.poller import Memory, Poll
+from exporter.poller import Poll
 from exporter.replies import Reply
 
 log = logging.getLogger(__name__)

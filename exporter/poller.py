@@ -15,11 +15,8 @@ decide by its facts. A collector that raises loses its own block and no other; I
 from __future__ import annotations
 
 import math
-import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -28,171 +25,14 @@ from exporter.bounds import Bounds
 from exporter.catalog import Part
 from exporter.collector import Batches, Collector, Reply
 from exporter.collectors.info import make_facts
-from exporter.errors import InternalError, ReplyError, TargetError
-from exporter.model import Command, Facts, Family
-from exporter.redaction import NOTHING, Redaction
+from exporter.errors import ReplyError, TargetError
+from exporter.memory import Memory, Repeat
+from exporter.model import Command, Facts
+from exporter.sheet import Sheet
 
 INFO_PART = "info"
 INFO = "INFO"
-REPROBE_S = 3600.0
-#: refused commands that are remembered of one target
-REFUSED_MAX = 10_000
 DEFAULT_BOUNDS = Bounds()
-
-
-@dataclass(frozen=True, slots=True)
-class _Repeat:
-    """What one part's collector was told in its only batch, and what it made of that."""
-
-    facts: Facts | None
-    labels: fastparse.Labels
-    commands: Sequence[Command]
-    replies: Sequence[Reply]
-    block: fastparse.Block
-    cut: int
-
-
-@dataclass(slots=True)
-class Memory:
-    """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
-
-    `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the server, or an
-    hour.
-    """
-
-    facts: Facts | None = None
-    fields: tuple[bytes | None, ...] = ()
-    orders: dict[str, fastparse.LineOrder] = field(default_factory=dict)
-    refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
-    collectors: dict[str, Any] = field(default_factory=dict)  # what they remember themselves, by their memory's name
-    repeats: dict[str, _Repeat] = field(default_factory=dict)  # by part
-    wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
-    redaction: Redaction = NOTHING
-    named: dict[str, int] = field(default_factory=dict)  # by part, how many names of its families came from this target first
-
-    def of(self, collector: Collector) -> Any:
-        name = collector.memory_name or collector.name
-        if name not in self.collectors:
-            self.collectors[name] = collector.new_memory()
-        return self.collectors[name]
-
-    def learn(self, facts: Facts) -> None:
-        if self.facts is not None and self.facts.run_id != facts.run_id:
-            self.refused.clear()
-            facts = replace(facts, databases=None)  # it may have been configured anew
-        self.facts = facts
-        self.wanted.clear()
-
-    def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
-        if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
-            del self.refused[next(iter(self.refused))]
-        self.refused[command] = (reply, clock)
-
-    def refusal(self, command: str, clock: float) -> ReplyError | None:
-        """What the server answers to a command (see `Command.name`) that is not worth asking again yet."""
-        reply, refused_at = self.refused.get(command, (None, 0.0))
-        if reply is not None and clock - refused_at >= REPROBE_S:
-            del self.refused[command]
-            return None
-        return reply
-
-
-@lru_cache(1024)
-def names_in(text: bytes) -> frozenset[str]:
-    """The names of rendered labels. A quote within a value is escaped, so none of those can look like a label."""
-    return frozenset(name.decode() for name in re.findall(rb'(?:^|,)([a-zA-Z_][a-zA-Z0-9_]*)="', text))
-
-
-class Sheet:
-    """What a collector writes on: the `Out` of its contract."""
-
-    __slots__ = (
-        "_block", "_memory", "_part", "_read", "_writer", "cut", "databases", "db", "labels", "memory", "now", "rows_max", "spent_s",
-    )  # fmt: skip
-
-    def __init__(
-        self, part: Part, labels: fastparse.Labels, memory: Memory, now: float, db: int = 0, rows_max: int = DEFAULT_BOUNDS.rows_max
-    ) -> None:
-        self.now = now
-        self.cut = 0
-        self.rows_max = rows_max
-        self.db = db
-        self.spent_s = 0.0
-        self.memory = None if part.collector is None else memory.of(part.collector)
-        self.databases: int | None = None
-        self._part = part
-        self.labels = labels
-        self._memory = memory
-        self._block: fastparse.Block | None = None
-        self._read: tuple[bytes, int] | None = None
-        self._writer: fastparse.Writer | None = None
-
-    @property
-    def fields(self) -> dict[str, bytes | None]:
-        texts = self.field_texts
-        return dict(zip(self._part.wanted_fields, texts, strict=True)) if texts else {}
-
-    @property
-    def field_texts(self) -> tuple[bytes | None, ...]:
-        return self._block.fields if self._block is not None else ()
-
-    def info(self, text: bytes, fill: int = 0) -> None:
-        plan = self._part.plan
-        if plan is None or self._block is not None:
-            raise InternalError(f"{self._part.name}: INFO is read once, by a collector with families that have a source")
-        orders = self._memory.orders
-        order = orders.get(self._part.name)
-        if order is None:
-            order = orders[self._part.name] = fastparse.LineOrder()
-        self._block = plan.read(text, self.labels, order, self.now, fill)
-        self._read = (text, fill)
-
-    def add(self, family: Family, value: float, *labels: str | bytes) -> None:
-        number = self._part.numbers[family.name]
-        if number not in self._part.hidden:
-            self._writing().add(number, value, labels)
-
-    def add_histogram(
-        self, family: Family, bounds: Sequence[float], below: Sequence[int], count: int, total: float, *labels: str | bytes
-    ) -> None:
-        number = self._part.numbers[family.name]
-        if number not in self._part.hidden:
-            self._writing().add_histogram(number, bounds, below, count, total, labels)
-
-    def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
-        dynamic = self._part.dynamic
-        if dynamic is None:
-            raise InternalError(f"{self._part.name}: its collector is not marked as dynamic")
-        borne = names_in(self.labels.text)
-        own = {label: text for label, text in labels.items() if label not in borne}
-        named, given = self._memory.named.get(self._part.name, 0), dynamic.given
-        number = dynamic.number(name, kind, help, own) if dynamic.may_name(name, named) else None
-        if number is None:
-            self.cut += 1
-            return False
-        if dynamic.given > given:
-            self._memory.named[self._part.name] = named + 1
-        self._writing().add(number, value, [own.get(label, "") for label in dynamic.labels_of(number)])
-        return True
-
-    def _writing(self) -> fastparse.Writer:
-        if self._writer is None:
-            self._writer = fastparse.Writer(self._part.rows, self.labels, self._part.label_max)
-        return self._writer
-
-    def relabel(self, labels: fastparse.Labels) -> None:
-        """Write with other labels, what was read of INFO too."""
-        self.labels = labels
-        if self._read is not None:
-            self._block = None
-            self.info(*self._read)
-
-    def block(self) -> fastparse.Block:
-        if self._writer is None:
-            return self._block or fastparse.Writer(self._part.rows, self.labels).block()
-        if self._block is not None:
-            self._writer.merge(self._block)
-        return self._writer.block()
 
 
 class _Echo:
@@ -200,7 +40,7 @@ class _Echo:
 
     __slots__ = ("at", "part", "repeat")
 
-    def __init__(self, part: Part, repeat: _Repeat, at: int) -> None:
+    def __init__(self, part: Part, repeat: Repeat, at: int) -> None:
         self.part = part
         self.repeat = repeat
         self.at = at  # place of its first command among those sent
@@ -448,7 +288,7 @@ class Poll:
         """For the next poll; not where a second batch was asked, or something was refused."""
         repeats = self._memory.repeats
         if run.batches == 1 and not any(isinstance(reply, ReplyError) for reply in run.replies):
-            repeats[run.part.name] = _Repeat(self._memory.facts, run.sheet.labels, run.commands, run.replies, block, run.sheet.cut)
+            repeats[run.part.name] = Repeat(self._memory.facts, run.sheet.labels, run.commands, run.replies, block, run.sheet.cut)
         else:
             repeats.pop(run.part.name, None)
 

@@ -24,10 +24,11 @@ from exporter.errors import AuthError, CancelledPollError, DeadlineError, Target
 from exporter.gate import Gate, Rank
 from exporter.greeting import Note
 from exporter.line import Call, Line
+from exporter.memory import Memory
 from exporter.model import Facts, Lane, Snapshot, Target
 from exporter.options import Options
 from exporter.pace import Pace
-from exporter.poller import Memory, Poll
+from exporter.poller import Poll
 from exporter.redaction import redaction_of
 from exporter.resolver import numeric
 from exporter.store import Store

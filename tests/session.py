@@ -17,8 +17,9 @@ from exporter.collectors.info import InfoCollector
 from exporter.commandline import parse
 from exporter.connection import pack
 from exporter.errors import ReplyError
+from exporter.memory import Memory
 from exporter.model import Command
-from exporter.poller import Memory, Poll
+from exporter.poller import Poll
 from tests.servers import HOST, PATIENCE_S
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from exporter import fastparse
 from exporter.bounds import Bounds
-from exporter.catalog import Part, label_forms, make_part
+from exporter.catalog import Part, make_part
 from exporter.collector import PAUSE, Batches, Collector, Out, Reply
 from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError, ReplyError, TargetError
-from exporter.model import Command, Facts, Family, Field, Lane, Pattern, Record, gauge, histogram
-from exporter.poller import INFO_PART, REFUSED_MAX, REPROBE_S, Memory, Poll, Sheet
+from exporter.memory import REPROBE_S, Memory
+from exporter.model import Command, Facts, Family, Field, Lane, gauge, histogram
+from exporter.poller import INFO_PART, Poll
 
 NOW = 1_700_000_000.5
 CLOCK = 1000.0
@@ -435,14 +436,6 @@ class TestRefusals:
         assert server.asked == [["PING"]]
         assert got == [refusal, "PONG"] * 2
 
-    def test_what_is_remembered_has_a_limit(self) -> None:
-        memory = known()
-        for number in range(REFUSED_MAX + 5):
-            memory.refuse(f"TYPE k{number}", FORBIDDEN, CLOCK)
-        assert len(memory.refused) == REFUSED_MAX
-        assert memory.refusal("TYPE k4", CLOCK) is None
-        assert memory.refusal("TYPE k5", CLOCK) is FORBIDDEN
-
     def test_a_collector_of_refused_commands_alone_goes_on_without_a_batch(self) -> None:
         memory, server = known(), Server({"SLOWLOG LEN": UNKNOWN})
         for asked in ([["INFO", "SLOWLOG LEN"]], [["INFO"]]):
@@ -546,20 +539,6 @@ class TestMemory:
         assert seen[0] is seen[1] == ["poll", "poll"]
         assert seen[2] == ["poll"]
 
-    def test_collectors_of_one_memory_name_share_it(self) -> None:
-        class Finder(Collector):
-            name = "finder"
-            memory_name = "keys"
-
-            def new_memory(self) -> set[bytes]:
-                return set()
-
-        class Looker(Finder):
-            name = "looker"
-
-        memory = Memory()
-        assert memory.of(Finder()) is memory.of(Looker())
-
 
 class TestRepeats:
     """The same replies as in the poll before: the same block."""
@@ -630,104 +609,6 @@ class TestHistograms:
 
         hidden = part("it", ask, self.TIMES, LENGTH, hidden=frozenset({"latencies_usec", "slowlog_length"}))
         assert text(Server({}).serve([hidden], known()), "it") == ""
-
-
-class TestDynamicFamilies:
-    @staticmethod
-    def written(labels: bytes, *calls: tuple[str, dict[str, str]]) -> tuple[list[bool], list[str]]:
-        class Scripts(Collector):
-            name = "scripts"
-            dynamic = True
-
-        made = make_part("scripts", Lane.FAST, [LENGTH], namespace="redis", collector=Scripts())
-        sheet = Sheet(made, fastparse.Labels(labels), Memory(), 0.0)
-        taken = [sheet.add_dynamic(name, "gauge", "Help.", 1.5, own) for name, own in calls]
-        return taken, sheet.block().samples.decode().splitlines()
-
-    def test_each_sample_has_its_labels_and_those_it_lacks_are_empty(self) -> None:
-        calls = [("users", {"type": "a"}), ("users", {"zone": "z"}), ("bad name", {})]
-        assert self.written(b'addr="h"', *calls) == (
-            [True, True, False],
-            ['redis_users{addr="h",type="a"} 1.5', 'redis_users{addr="h",type="",zone="z"} 1.5'],
-        )
-
-    def test_a_label_that_the_target_bears_is_left_off(self) -> None:
-        labels = b'addr="h",role="quo\\",odd=\\"te"'
-        assert self.written(labels, ("users", {"role": "mine", "odd": "b"})) == ([True], [f'redis_users{{{labels.decode()},odd="b"}} 1.5'])
-
-    def test_only_a_collector_that_says_so_may(self) -> None:
-        sheet = Sheet(SLOWLOG, fastparse.Labels(b""), known(), 0.0)
-        with pytest.raises(InternalError):
-            sheet.add_dynamic("users", "gauge", "Help.", 1, {})
-
-
-class TestSheet:
-    """What a collector writes on."""
-
-    CALLS = gauge("calls", "Calls.", Record(Pattern("cmdstat_", "cmd", first="calls="), "calls"))
-    PAIRS = ((b"addr", b"h"), (b"name", b"configured"))
-
-    def sheet(self, *families: Family, pairs: Sequence[tuple[bytes, bytes]] = (), **more: Any) -> Sheet:
-        made = part("it", ask_info, *families, **more)
-        return Sheet(made, label_forms([made], pairs)[made.name], Memory(), NOW)
-
-    def test_samples_from_python(self) -> None:
-        sheet = self.sheet(LENGTH, ITEM)
-        sheet.add(ITEM, 2, "b")
-        sheet.add(ITEM, 0.5, b"a\xff")
-        sheet.add(LENGTH, 1)
-        block = sheet.block()
-        assert block.samples.decode() == 'redis_slowlog_length 1\nredis_item{name="b"} 2\nredis_item{name="a\ufffd"} 0.5\n'
-        assert block.series == 3
-
-    def test_samples_from_info_and_from_python_are_one_block(self) -> None:
-        sheet = self.sheet(LENGTH, CLIENTS, ITEM)
-        sheet.add(ITEM, 2, "b")
-        sheet.info(b"connected_clients:3\r\n")
-        sheet.add(LENGTH, 1)
-        block = sheet.block()
-        assert block.samples == b'redis_slowlog_length 1\nredis_clients 3\nredis_item{name="b"} 2\n'
-        assert block.series == 3
-
-    def test_values_that_were_no_numbers_are_counted(self) -> None:
-        sheet = self.sheet(LENGTH, CLIENTS)
-        sheet.info(b"connected_clients:many\r\n")
-        sheet.add(LENGTH, 1)
-        assert sheet.block().bad == 1
-
-    def test_nothing_written_is_an_empty_block(self) -> None:
-        block = self.sheet(LENGTH, ITEM).block()
-        assert (block.samples, len(block.offsets), block.series) == (b"", 4 * 3, 0)
-
-    def test_labels_of_the_target_give_way_to_the_familys_own(self) -> None:
-        sheet = self.sheet(LENGTH, ITEM, pairs=self.PAIRS)
-        sheet.add(LENGTH, 1)
-        sheet.add(ITEM, 2, "b")
-        assert sheet.block().samples == (b'redis_slowlog_length{addr="h",name="configured"} 1\nredis_item{addr="h",name="b"} 2\n')
-
-    def test_label_values_are_as_short_however_they_are_written(self) -> None:
-        sheet = self.sheet(ITEM, self.CALLS, label_max=3)
-        sheet.add(ITEM, 1, "abcdef")
-        sheet.info(b"cmdstat_abcdef:calls=2\n")
-        assert sheet.block().samples == b'redis_item{name="abc"} 1\nredis_calls{cmd="abc"} 2\n'
-
-    def test_texts_of_info_are_there_once_it_was_read(self) -> None:
-        sheet = self.sheet(CLIENTS, wanted_fields=("role", "run_id"))
-        assert sheet.fields == {}
-        sheet.info(b"role:master\n")
-        assert sheet.fields == {"role": b"master", "run_id": None}
-
-    def test_info_is_read_once(self) -> None:
-        sheet = self.sheet(CLIENTS)
-        sheet.info(b"connected_clients:3\n")
-        with pytest.raises(InternalError, match="it: INFO is read once"):
-            sheet.info(b"connected_clients:3\n")
-
-    def test_missing_databases_are_filled_up(self) -> None:
-        keys = gauge("keys", "Keys.", Record(Pattern("db", "db", digits=True, first="keys="), "keys", fill=True))
-        sheet = self.sheet(keys)
-        sheet.info(b"db1:keys=4\n", fill=2)
-        assert sheet.block().samples == b'redis_keys{db="1"} 4\nredis_keys{db="0"} 0\n'
 
 
 def test_a_poll_knows_when_it_began() -> None:

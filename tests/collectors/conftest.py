@@ -12,8 +12,9 @@ from exporter import fastparse
 from exporter.catalog import header, label_forms, make_part
 from exporter.collector import Collector
 from exporter.commandline import parse
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory, Sheet
+from exporter.sheet import Sheet
 from tests.lookout import Lookout
 from tests.session import Session
 from tests.stock import page_of

@@ -12,8 +12,8 @@ from exporter.collectors.acl_log import OTHER, PAIRS_MAX, AclLogCollector
 from exporter.collectors.info import InfoCollector
 from exporter.commandline import parse
 from exporter.errors import BusyError, ReplyError
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory
 from tests.collectors.recorded import recorded, versions_with
 from tests.lookout import Lookout
 

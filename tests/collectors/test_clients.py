@@ -12,8 +12,9 @@ from exporter.collectors.clients import BY, GROUPS, ClientsCollector, clients_of
 from exporter.collectors.info import InfoCollector
 from exporter.commandline import parse
 from exporter.errors import NoPermError, ProtocolError, ReplyError
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory, Sheet
+from exporter.sheet import Sheet
 from tests.collectors.conftest import NOW
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 

@@ -10,8 +10,8 @@ from exporter.collectors.commandlog import CommandlogCollector
 from exporter.collectors.info import InfoCollector, make_facts
 from exporter.commandline import parse
 from exporter.errors import BusyError, ReplyError
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 from tests.collectors.test_slowlog import recorded
 from tests.lookout import info

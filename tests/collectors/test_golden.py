@@ -17,8 +17,9 @@ from exporter import fastparse
 from exporter.catalog import Catalog, Part, label_forms, make_part
 from exporter.commandline import parse
 from exporter.errors import ReplyError
+from exporter.memory import Memory
 from exporter.model import Dialect, Family
-from exporter.poller import Memory, Poll
+from exporter.poller import Poll
 from exporter.registry import REGISTRY
 from tests.replay import DATA, EVERYTHING, SERVERS, Replay
 from tests.stock import page_of as whole

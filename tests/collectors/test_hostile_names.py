@@ -20,8 +20,9 @@ from exporter.collectors.search import SearchCollector
 from exporter.collectors.streams import StreamsCollector
 from exporter.commandline import parse
 from exporter.errors import ReplyError
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory, Poll
+from exporter.poller import Poll
 from exporter.registry import REGISTRY
 from tests.replay import EVERYTHING, SERVERS, Replay
 from tests.stock import page_of

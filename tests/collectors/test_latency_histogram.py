@@ -12,8 +12,8 @@ from exporter.collectors.info import InfoCollector
 from exporter.collectors.latency_histogram import BOUNDS_MAX, COMMANDS_MAX, Bounds, LatencyHistogramCollector
 from exporter.commandline import parse
 from exporter.errors import NoPermError, ReplyError, TargetError
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
 from tests.lookout import Lookout
 

@@ -11,8 +11,8 @@ import pytest
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.errors import BusyError, ReplyError
+from exporter.memory import Memory
 from exporter.model import Facts
-from exporter.poller import Memory
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.servers import RedisServer
 

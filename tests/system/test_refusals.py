@@ -105,6 +105,6 @@ async def test_a_permission_that_was_granted_later_shows(watch_of, redis_server:
     server.ask("ACL", "SETUSER", "watcher", "+config|get")
     await poll(lookout, watch, 10)
     assert supported(lookout, watch)["config"] == 0  # it is not asked again so soon
-    monkeypatch.setattr("exporter.poller.REPROBE_S", 0.0)
+    monkeypatch.setattr("exporter.memory.REPROBE_S", 0.0)
     await lookout.poll_until(watch, lambda: supported(lookout, watch)["config"] == 1)
     assert lookout.value(watch, "redis_config_maxclients") == 10000
