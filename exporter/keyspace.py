@@ -10,15 +10,18 @@ from binascii import crc_hqx
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
-from exporter.collector import Out, Reply
+from exporter.collector import PAUSE, Out, Reply
 from exporter.errors import ReplyError
 from exporter.forms import KeyName
 from exporter.model import Command, Facts
 
 #: with more single keys or streams than this they move from the fast lane to the standard one
 SINGLE_MAX = 1000
+#: commands that are made between two pauses
+COMMANDS_A_PIECE = 500
 #: collectors with this memory name remember a `KeyMemory`
 MEMORY_NAME = "keyspace"
 _GLOB = frozenset(b"?*[]^")
@@ -160,6 +163,7 @@ def ask(requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out) -> Gener
         by_node.setdefault(place.node, {}).setdefault(place.db, []).append(number)
     quiet = facts.flavor != "keydb" and facts.version >= (7, 2, 0)
     commands: list[Command] = []
+    made = count(1)
     spots: dict[int, tuple[int, int | None]] = {}  # place of a request's reply, and of the SELECT before it
     for node, by_db in by_node.items():
         own_db = 0 if node else out.db
@@ -171,6 +175,8 @@ def ask(requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out) -> Gener
                 select = len(commands)
                 commands.append(Command.of("SELECT", db, node=node))
             for number in numbers:
+                if next(made) % COMMANDS_A_PIECE == 0:
+                    yield PAUSE
                 place, args = requests[number]
                 if place.asking:
                     commands.append(Command.of("ASKING", node=node))

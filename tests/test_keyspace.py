@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis.crc
 
+from exporter.collector import PAUSE
 from exporter.collectors.key_groups import KeyGroupsCollector
 from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
@@ -19,6 +20,7 @@ from exporter.commandline import parse
 from exporter.errors import ReplyError
 from exporter.forms import KeyName
 from exporter.keyspace import (
+    COMMANDS_A_PIECE,
     Place,
     Slots,
     acl_rules,
@@ -164,6 +166,17 @@ class TestAsk:
         with pytest.raises(StopIteration) as end:
             asking.send(list(range(len(commands))))
         assert end.value.value == [3, 1, 7, 9]
+
+    def test_many_commands_are_made_in_pieces(self) -> None:
+        requests = [(Place(number % 2), ("TYPE", f"k{number}")) for number in range(2 * COMMANDS_A_PIECE)]
+        asking = ask(requests, ALONE, Sheet())
+        assert [next(asking), asking.send([])] == [PAUSE] * 2
+        commands = asking.send([])
+        assert sum(command.args[0] == "TYPE" for command in commands) == len(requests)
+        replies = [command.args[-1] for command in commands]
+        with pytest.raises(StopIteration) as end:
+            asking.send(replies)
+        assert end.value.value == [args[1] for _, args in requests]
 
     def test_nothing_to_ask_is_no_batch(self) -> None:
         with pytest.raises(StopIteration):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import count
 from typing import Any
 
 from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
@@ -145,17 +146,16 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
     answers = yield from ask_keys(wanted, places, facts, options, out)
     left = 0 if options.keys.streams_exclude_consumer_metrics else out.rows_max  # consumers that are read in this poll
     asked = 0
+    rows = count(1)  # of all streams, for the pauses
     groups: dict[KeyName, list[bytes]] = {}
     for key, (stream, listed) in answers.items():
         _write_stream(key, fields_of(stream), out)
         groups[key] = []
-        for at, row in enumerate(rows_of(listed), 1):
-            if at % PIECE == 0:
+        for row in rows_of(listed):
+            if next(rows) % PIECE == 0:
                 yield PAUSE
             name, consumers = _write_group(key, row, out), _consumers(row)
-            if name is None or options.keys.streams_exclude_consumer_metrics:
-                continue
-            if consumers == 0:
+            if name is None or consumers == 0 or options.keys.streams_exclude_consumer_metrics:
                 continue
             if consumers > left or asked == GROUPS_MAX:  # not even asked: the server would be busy with them
                 out.cut += consumers
@@ -169,8 +169,8 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
     answers = yield from ask_keys(questions, places, facts, options, out)
     for key, replies in answers.items():
         for group, reply in zip(groups[key], replies, strict=True):
-            for at, row in enumerate(rows_of(reply), 1):
-                if at % PIECE == 0:
+            for row in rows_of(reply):
+                if next(rows) % PIECE == 0:
                     yield PAUSE
                 _write_consumer(key, group, row, out)
 

@@ -53,17 +53,20 @@ class Played:
         self.sheet = Sheet(self.part, label_forms([self.part], LABELS)[self.part.name], memory, NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
         self.nodes: list[list[str]] = []  # that the same commands were meant for
+        self.pauses = 0
         generator = collector.collect(facts, options, self.sheet)
         batch = next(generator)
         try:
             for answers in replies:
                 while not batch:  # a pause
+                    self.pauses += 1
                     batch = generator.send([])
                 self.asked.append([command.args for command in batch])
                 self.nodes.append([command.node for command in batch])
                 self.sheet.spent_s += spent_s
                 batch = generator.send(list(answers))
             while not batch:
+                self.pauses += 1
                 batch = generator.send([])
             pytest.fail(f"{collector.name} asks on: {batch}")
         except StopIteration:

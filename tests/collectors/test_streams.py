@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter.collector import PIECE
 from exporter.collectors.streams import FAMILIES, GROUPS_MAX, FoundStreamsCollector, StreamsCollector, milliseconds
 from exporter.commandline import parse
 from exporter.errors import ReplyError, TargetError
@@ -140,6 +141,12 @@ class TestReplies:
         groups = [[b"name", b"g%d" % number, b"consumers", 1] for number in range(GROUPS_MAX + 3)]
         played = read(play, [[b"stream"], [[], groups], [[]] * GROUPS_MAX], "--check-single-streams=s")
         assert (len(played.asked[2]), played.sheet.cut) == (GROUPS_MAX, 3)
+
+    def test_many_groups_of_few_consumers_are_written_in_pieces(self, play) -> None:
+        groups = [[b"name", b"g%d" % number, b"consumers", 9] for number in range(GROUPS_MAX)]
+        consumers = [[b"name", b"c%d" % number, b"pending", 1, b"idle", 1] for number in range(9)]
+        played = read(play, [[b"stream"], [[], groups], [consumers] * GROUPS_MAX], "--check-single-streams=s")
+        assert played.pauses >= 10 * GROUPS_MAX // PIECE
 
     def test_consumers_that_are_not_wanted_are_not_asked_for(self, play) -> None:
         replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
