@@ -39,7 +39,7 @@ FLOORS = (
     ("nodes",),
     ("web.password_checks",),
     ("web.auth",),
-    ("web.incidents", "web.limits"),
+    ("web.clients", "web.incidents", "web.limits"),
     ("web.guard",),
     ("web.connection",),
     ("web.listener",),

@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import StreamReader
 
-from exporter.web.guard import IDLE, INCOMPLETE, SLOW, SLOW_S, WAITING, YOUNG, YOUNG_S, Guard, Visitor, network_of
+from exporter.web.clients import client_of
+from exporter.web.guard import IDLE, INCOMPLETE, SLOW, SLOW_S, WAITING, YOUNG, YOUNG_S, Guard, Visitor
 from exporter.web.incidents import place_of
 
 #: so many turns of the loop after an answer the next request that had come by then has been taken up
@@ -74,7 +75,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         wire = self._wire = cast(asyncio.Transport, transport)
         self._since = asyncio.get_running_loop().time()
-        self.address = network_of(transport.get_extra_info("peername"))
+        self.address = client_of(transport)
         if self._handshake is not None:
             wire.set_write_buffer_limits(TLS_BUFFER_BYTES)
             entered = self._guard.replace(self._handshake, self)

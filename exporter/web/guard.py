@@ -6,7 +6,6 @@ At a bound the least useful connection makes room for a newcomer, for strangers 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -19,8 +18,6 @@ SWEEP_S = 0.5
 YOUNG_S = 1.0
 #: an answer that makes no progress for so long is a slow one
 SLOW_S = 1.0
-#: an IPv6 address stands for its network of so many bits, which is what one host gets
-IP6_BITS = 64
 
 # How useful a connection is, the least first: what `rank` gives.
 INCOMPLETE, IDLE, SLOW, YOUNG, WAITING = range(5)
@@ -141,16 +138,3 @@ class Guard:
             if reason:
                 visitor.end(reason)
         self._timer = loop.call_later(SWEEP_S, self._sweep) if self._all else None
-
-
-def network_of(peer: object) -> str:
-    """What stands for one client: its IPv4 address, or the network of its IPv6 address."""
-    if not isinstance(peer, tuple) or not peer:
-        return ""
-    text = str(peer[0]).partition("%")[0]
-    if ":" not in text:
-        return text
-    address = ipaddress.IPv6Address(text)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(address) >> (128 - IP6_BITS) << (128 - IP6_BITS), IP6_BITS)))

@@ -15,8 +15,9 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from exporter.errors import ConfigError
+from exporter.web.clients import network_of
 from exporter.web.connection import Connection
-from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard, network_of
+from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard
 
 BACKLOG = 1024
 #: connections that one turn of the loop takes in

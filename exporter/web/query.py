@@ -60,9 +60,9 @@ def _names(query: MultiMapping[str]) -> frozenset[str] | None:
     return frozenset(names) or None
 
 
-def scraper(address: str | None, headers: Mapping[str, str]) -> Scraper:
-    """Who sends a request. Both names may be of anybody's choice."""
-    return Scraper(plain(address or "", ADDRESS_LENGTH_MAX), plain(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX))
+def scraper(address: str, headers: Mapping[str, str]) -> Scraper:
+    """Who sends a request. Its program's name may be of anybody's choice."""
+    return Scraper(plain(address, ADDRESS_LENGTH_MAX), plain(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX))
 
 
 def max_age_s(query: MultiMapping[str]) -> float | None:

@@ -22,7 +22,7 @@ from exporter.turns import Turns
 from exporter.web import discovery, landing, query
 from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
 from exporter.web.bodies import Bodies
-from exporter.web.guard import network_of
+from exporter.web.clients import client_of
 from exporter.web.incidents import Incidents
 from exporter.web.limits import Limits
 
@@ -179,7 +179,7 @@ class Web:
             at_least = self._generation()
         if max_age_s is not None:
             at_least = await self._freshener.freshen(selection, max_age_s, deadline)
-        reader = query.scraper(request.remote, request.headers)
+        reader = query.scraper(client_of(request.transport), request.headers)
         return await self._send(request, await self._pages.page(selection, at_least=at_least, reader=reader))
 
     async def scrape(self, request: web.Request) -> web.StreamResponse:
@@ -314,8 +314,7 @@ class _Sender:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
-        transport = request.transport
-        self.address = network_of(transport.get_extra_info("peername")) if transport is not None else ""
+        self.address = client_of(request.transport)
 
     @property
     def presence(self) -> Presence:

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from exporter.web import guard as guards
-from exporter.web.guard import IDLE, INCOMPLETE, SLOW, WAITING, YOUNG, Guard, network_of
+from exporter.web.guard import IDLE, INCOMPLETE, SLOW, WAITING, YOUNG, Guard
 from exporter.web.incidents import Incidents
 from exporter.web.limits import Limits
 from tests.stock import until
@@ -104,18 +104,3 @@ async def test_a_place_is_handed_on(guard: Guard) -> None:
     assert list(guard)[-1] is after
     assert len(guard) == 4
     assert not guard.replace(before, Guest(guard, None))
-
-
-@pytest.mark.parametrize(
-    ("peer", "network"),
-    [
-        (("10.0.0.1", 5), "10.0.0.1"),
-        (("2001:db8:1:2:3::4", 5, 0, 0), "2001:db8:1:2::/64"),
-        (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1"),
-        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
-        (None, ""),
-        ("", ""),
-    ],
-)
-def test_an_address_stands_for_one_client(peer: object, network: str) -> None:
-    assert network_of(peer) == network

@@ -85,7 +85,7 @@ def test_a_group_is_valid_text() -> None:
 
 def test_a_scraper_s_names_are_safe_and_short() -> None:
     assert query.scraper("10.0.0.1", {"User-Agent": "Prometheus/2.42.0"}) == ("10.0.0.1", "Prometheus/2.42.0")
-    assert query.scraper(None, {}) == ("", "")
+    assert query.scraper("", {}) == ("", "")
     assert query.scraper("::1%\x1b", {"User-Agent": "\udcff\r\n" + "x" * 10**6}) == ("::1%", "\ufffd" + "x" * 79)
 
 

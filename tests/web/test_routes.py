@@ -54,7 +54,7 @@ class Site:
         self._server: TestServer | None = None
         self._client: ClientSession | None = None
 
-    async def start(self, **settings: object) -> None:
+    async def start(self, host: str = "127.0.0.1", **settings: object) -> None:
         await self.stop_serving()
         web = self.web = Web(
             dataclasses.replace(SETTINGS, **settings),  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ class Site:
             reload=self._reloaded,
             auth=self.auth,
         )
-        self._server = TestServer(web.app(), host="127.0.0.1")
+        self._server = TestServer(web.app(), host=host)
         await self._server.start_server()
         self._client = ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
 
@@ -488,3 +488,10 @@ class TestKeyParameters:
     @pytest.mark.parametrize("query", ["tls_server_name=x", "tls-server-name=x", "check-keys=", "check-keys=,,,k", "count-keys=dbdbdb0=k"])
     async def test_others_are_let_pass(self, site: Site, query: str) -> None:
         assert "redis_up" in await site.text(f"/scrape?target={A}&{query}")
+
+
+async def test_a_scraper_has_the_name_that_limits_know_its_client_by(site: Site) -> None:
+    await site.start(host="::1")
+    await site.ask("/metrics")
+    (scraper,) = site.pages._whole.scrapers.habits
+    assert scraper.address == "::/64"  # type: ignore[attr-defined]

@@ -1,0 +1,27 @@
+"""What stands for a client: the one rule for limits, for sign-ins and for the names of scrapers."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+
+#: an IPv6 address stands for its network of so many bits, which is what one host gets
+IP6_BITS = 64
+
+
+def client_of(transport: asyncio.BaseTransport | None) -> str:
+    """Who is at the other end; "" if nobody is any more."""
+    return network_of(transport.get_extra_info("peername")) if transport is not None else ""
+
+
+def network_of(peer: object) -> str:
+    """A client's IPv4 address, or the network of its IPv6 address."""
+    if not isinstance(peer, tuple) or not peer:
+        return ""
+    text = str(peer[0]).partition("%")[0]
+    if ":" not in text:
+        return text
+    address = ipaddress.IPv6Address(text)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> (128 - IP6_BITS) << (128 - IP6_BITS), IP6_BITS)))
