@@ -1,6 +1,7 @@
 """Who may stay connected: bounds on connections, and limits in time for what they do.
 
-At a bound the least useful connection makes room for a newcomer, for strangers and the scraper may come from one address.
+At a bound the least useful connection makes room for a newcomer, for strangers and the scraper may come from one address. An address
+that has few connections finds places that those with many cannot take, and keeps its idle ones the longest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ SWEEP_S = 0.5
 YOUNG_S = 1.0
 #: an answer that makes no progress for so long is a slow one
 SLOW_S = 1.0
+
+#: an address with fewer connections has few
+FEW = 4
+#: of all places, the share that is kept for addresses with few connections, and how many these are at least
+KEPT_SHARE, KEPT_MIN = 1 / 16, 4
 
 # How useful a connection is, the least first: what `rank` gives.
 INCOMPLETE, IDLE, SLOW, YOUNG, WAITING = range(5)
@@ -49,6 +55,10 @@ class _Group:
         self.members: dict[Visitor, None] = {}
         self.new: dict[Visitor, None] = {}
 
+    @property
+    def has_few(self) -> bool:
+        return len(self.members) < FEW
+
 
 class Guard:
     """All connections of the HTTP side."""
@@ -56,7 +66,8 @@ class Guard:
     def __init__(self, limits: Limits, incidents: Incidents) -> None:
         self.limits = limits
         self.incidents = incidents
-        self._places_per_address = min(limits.places_per_address, limits.places)
+        kept = min(max(KEPT_MIN, int(limits.places * KEPT_SHARE)), limits.places // 2)
+        self._places_of_crowds = limits.places - kept  # what addresses without few connections can fill, all together
         self._groups: dict[str, _Group] = {}
         self._all: dict[Visitor, _Group] = {}
         self._new: dict[Visitor, None] = {}
@@ -71,12 +82,13 @@ class Guard:
     def enter(self, visitor: Visitor, address: str) -> bool:
         """Take a newcomer in, with room made for it. False if there is none."""
         group = self._groups.get(address)
-        if group is not None and len(group.members) >= self._places_per_address and not self._make_room(group.new, group.members):
+        if not self._has_place(group) and not self._make_room(group):
             self.incidents.note("refused")
             return False
-        if len(self._all) >= self.limits.places and not self._make_room(self._new, self._all):
-            self.incidents.note("refused")
-            return False
+        self._take_in(visitor, address)
+        return True
+
+    def _take_in(self, visitor: Visitor, address: str) -> None:
         group = self._groups.get(address)
         if group is None:
             group = self._groups[address] = _Group(address)
@@ -84,7 +96,6 @@ class Guard:
         group.members[visitor] = group.new[visitor] = self._new[visitor] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
-        return True
 
     def replace(self, before: Visitor, after: Visitor) -> bool:
         """`after` takes the place of `before`. False if that one had to go meanwhile."""
@@ -92,7 +103,8 @@ class Guard:
         if group is None:
             return False
         self.leave(before)
-        return self.enter(after, group.address)
+        self._take_in(after, group.address)
+        return True
 
     def settle(self, visitor: Visitor) -> None:
         """Its first request has come whole."""
@@ -117,18 +129,46 @@ class Guard:
             self._timer.cancel()
             self._timer = None
 
-    def _make_room(self, new: dict[Visitor, None], among: Iterable[Visitor]) -> bool:
+    def _has_place(self, group: _Group | None) -> bool:
+        places = self.limits.places if group is None or group.has_few else self._places_of_crowds
+        return len(self._all) < places and not self._is_full(group)
+
+    def _is_full(self, group: _Group | None) -> bool:
+        return group is not None and len(group.members) >= self.limits.places_per_address
+
+    def _make_room(self, group: _Group | None) -> bool:
+        """Close one connection for a newcomer of this group: one of its own if it has all it may have, or the most of all."""
         now = asyncio.get_running_loop().time()
-        victim = next(iter(new), None)  # of many that ask for nothing the oldest is found without a search
-        rank = victim.rank(now) if victim is not None else None
-        if rank is None or rank[0] != INCOMPLETE:
-            ranked = ((rank, number, visitor) for number, visitor in enumerate(among) if (rank := visitor.rank(now)) is not None)
-            victim = min(ranked, default=(None, 0, None), key=lambda each: each[:2])[2]
+        is_crowd = group is not None and not group.has_few
+        victim = None
+        if group is not None and (self._is_full(group) or (is_crowd and self._has_most(group))):
+            victim = _oldest_incomplete(group.new, now) or self._least_useful(group.members, now)
+        if victim is None and not self._is_full(group):
+            victim = _oldest_incomplete(self._new, now)
+            if victim is None and is_crowd:
+                crowds = (member for other in self._groups.values() if not other.has_few for member in other.members)
+                victim = self._least_useful(crowds, now)
+            elif victim is None:
+                victim = self._least_useful(self._all, now)
         if victim is None:
             return False
         victim.end("evicted")
         self.leave(victim)
         return True
+
+    def _has_most(self, group: _Group) -> bool:
+        return all(len(other.members) <= len(group.members) for other in self._groups.values())
+
+    def _least_useful(self, among: Iterable[Visitor], now: float) -> Visitor | None:
+        """Idle connections of an address with few come last: the scraper's may be one of them."""
+        least, found = None, None
+        for visitor in among:
+            rank = visitor.rank(now)
+            if rank is not None:
+                key = (rank[0] == IDLE and self._all[visitor].has_few, *rank)
+                if least is None or key < least:
+                    least, found = key, visitor
+        return found
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,3 +178,10 @@ class Guard:
             if reason:
                 visitor.end(reason)
         self._timer = loop.call_later(SWEEP_S, self._sweep) if self._all else None
+
+
+def _oldest_incomplete(new: dict[Visitor, None], now: float) -> Visitor | None:
+    """Of many that ask for nothing the oldest is found without a search."""
+    oldest = next(iter(new), None)
+    rank = oldest.rank(now) if oldest is not None else None
+    return oldest if rank is not None and rank[0] == INCOMPLETE else None

@@ -104,3 +104,58 @@ async def test_a_place_is_handed_on(guard: Guard) -> None:
     assert list(guard)[-1] is after
     assert len(guard) == 4
     assert not guard.replace(before, Guest(guard, None))
+
+
+class TestAddressesWithFewConnections:
+    """20 places, 10 for one address, 4 kept for addresses with fewer than 4 connections."""
+
+    @pytest_asyncio.fixture
+    async def guard(self) -> AsyncIterator[Guard]:
+        guard = Guard(Limits(places=20, places_per_address=10), Incidents())
+        yield guard
+        guard.close()
+
+    async def test_two_addresses_that_hold_all_they_can_leave_a_third_its_places(self, guard: Guard) -> None:
+        fill(guard, *[None] * 10, address="a")
+        fill(guard, *[None] * 6, address="b")
+        assert not guard.enter(Guest(guard, YOUNG), "b")
+        fill(guard, None, None, None, None, address="c")
+        assert len(guard) == 20
+
+    async def test_its_idle_connection_outlasts_whatever_the_others_do(self, guard: Guard) -> None:
+        (scraper,) = fill(guard, IDLE, address="c")
+        fill(guard, *[None] * 10, address="a")
+        fill(guard, *[None] * 5, address="b")
+        for _ in range(20):
+            assert not guard.enter(Guest(guard, YOUNG), "b")
+        for number in range(20):
+            assert guard.enter(Guest(guard, YOUNG), f"address {number}")
+        assert scraper.reason == ""
+
+    async def test_its_request_on_the_way_is_not_closed_for_a_crowd(self, guard: Guard) -> None:
+        (scraper,) = fill(guard, YOUNG, address="c")
+        fill(guard, *[None] * 10, address="a")
+        fill(guard, *[None] * 5, address="b")
+        assert not guard.enter(Guest(guard, YOUNG), "b")
+        assert scraper.reason == ""
+
+    async def test_the_address_with_the_most_closes_its_own_first(self, guard: Guard) -> None:
+        others = fill(guard, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE, address="b")
+        crowd = fill(guard, None, SLOW, WAITING, YOUNG, None, None, None, None, None, address="a")
+        (_,) = fill(guard, None, address="c")
+        assert guard.enter(Guest(guard, None), "a")
+        assert [guest for guest in crowd if guest.reason] == [crowd[1]]
+        assert not any(guest.reason for guest in others)
+
+    async def test_idle_connections_of_few_make_room_when_there_is_nothing_else(self, guard: Guard) -> None:
+        guests = [fill(guard, IDLE, address=f"address {number}")[0] for number in range(20)]
+        assert guard.enter(Guest(guard, YOUNG), "one more")
+        assert sum(guest.reason == "evicted" for guest in guests) == 1
+
+    async def test_a_handshake_that_ends_needs_no_room(self, guard: Guard) -> None:
+        before, *_ = fill(guard, YOUNG, *[None] * 9, address="a")
+        fill(guard, *[None] * 6, address="b")
+        for address in "cdef":
+            fill(guard, None, address=address)
+        assert guard.replace(before, Guest(guard, None))
+        assert len(guard) == 20

@@ -82,6 +82,17 @@ class TestCrowds:
         assert (await waiting[0].read()).endswith(b"waited")
         assert door.count("evicted") == 0
 
+    async def test_of_two_addresses_leave_a_third_its_place_and_its_idle_connection(self, opened: Opened) -> None:
+        door = await opened(places=20, places_per_address=10)
+        scraper = await door.client(GET, address="127.0.0.3")
+        assert (await scraper.read()).endswith(b"ok")
+        for number in range(30):
+            await door.client(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n", address=f"127.0.0.{1 + number % 2}")
+        await until(lambda: len(door.guard) + door.count("refused") == 31)
+        await scraper.send(GET)
+        assert (await scraper.read()).endswith(b"ok")
+        assert (await fetch(door, address="127.0.0.3")).endswith(b"ok")
+
     async def test_one_being_answered_is_never_the_one_to_go(self, opened: Opened) -> None:
         door = await opened(places=10, places_per_address=10)
         waiting = await door.client(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -118,7 +129,7 @@ class TestTls:
     async def test_who_makes_room_holds_no_file_however_long_its_farewell_takes(
         self, opened: Opened, context: ssl.SSLContext, certificates: Certificates
     ) -> None:
-        door = await opened(context=context, places=5, places_per_address=5, request_s=60.0)
+        door = await opened(context=context, places=50, places_per_address=5, request_s=60.0)
         trusted = ssl.create_default_context(cafile=certificates.ca)
         trusted.check_hostname = False
 
