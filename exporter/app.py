@@ -250,6 +250,7 @@ class App:
         for warning in label_warnings(self._targets, self.catalog):
             log.warning(warning)
         lines = 2 if any(part.lane is Lane.SCAN for part in self._parts) else 1  # a scan has a connection of its own
+        self._dialer.descriptors.set_aside = lines * len(self._targets)
         scarce = self._dialer.descriptors.warning(lines * len(self._targets))
         if scarce is not None:
             log.warning(scarce)

@@ -75,6 +75,7 @@ class Nodes:
         self._links: dict[str, Link] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._logged: set[str] = set()
+        self._wanted: Container[str] = ()  # the nodes of the newest batch
 
     def scatter(self, target: Target, link: Link, batch: Sequence[Command], deadline: float, done: Done) -> None:
         """Send each command where it belongs, those without a node over `link`. `done` gets all replies in order, or the
@@ -95,7 +96,9 @@ class Nodes:
         if own:
             link.exchange(pack(batch[place] for place in own), len(own), receive)
         neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
+        self._wanted = places
         self._forget_closed(places)
+        self._shrink(self._dialer.descriptors.nodes_share(self))
         for number, (node, at) in enumerate(places.items()):
             if number < NODES_MAX:
                 asking = self._ask(target, neighbourhood, node, [batch[place] for place in at], at, deadline, current)
@@ -120,7 +123,7 @@ class Nodes:
         return error
 
     def _drop(self, node: str) -> Link:
-        self._dialer.descriptors.give_back((self, node))
+        self._dialer.descriptors.give_back_node(self, node)
         return self._links.pop(node)
 
     def _forget_closed(self, wanted: Container[str]) -> None:
@@ -202,11 +205,11 @@ class Nodes:
         descriptors = self._dialer.descriptors
         entry = await wait_at(self._dialer.gate, Rank.NEW)
         try:
-            if not descriptors.take((self, node)):
-                raise OpenFilesError(f"{node}: {descriptors.refusal}")
+            if not descriptors.take_node(self, node):
+                raise OpenFilesError(f"{node}: {descriptors.nodes_refusal}")
             return await self._dialer.dial(replace(target, host=host, port=port, path="", db=0), deadline, addresses=addresses)
         except BaseException:
-            descriptors.give_back((self, node))
+            descriptors.give_back_node(self, node)
             raise
         finally:
             entry.leave()
@@ -234,9 +237,19 @@ class Nodes:
         return TargetError(text)
 
     def _make_room(self) -> None:
-        """Close the links that were used longest ago, if there are as many as may be kept."""
+        """Close links that were used longest ago, if there are as many as may be kept. Not those of this batch: each would be dialled
+        again in every batch."""
+        links_max = min(NODES_MAX, self._dialer.descriptors.nodes_share(self))
         for node, link in list(self._links.items()):
-            if len(self._links) < NODES_MAX:
+            if self._dialer.descriptors.nodes_held(self) < links_max:
+                return
+            if not link.exchanging and node not in self._wanted:
+                self._drop(node).close()
+
+    def _shrink(self, links_max: int) -> None:
+        """Close idle links beyond a share that has become smaller: other targets have nodes, too."""
+        for node, link in list(self._links.items()):
+            if self._dialer.descriptors.nodes_held(self) <= links_max:
                 return
             if not link.exchanging:
                 self._drop(node).close()

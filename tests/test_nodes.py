@@ -278,11 +278,29 @@ class TestForeign:
 
     async def test_a_node_beyond_the_open_files_is_unreachable(self, seed_of, scripted_server: Callable[..., ScriptedServer]) -> None:
         nodes = [scripted_server(Recorder()) for _ in range(3)]
-        seed = await seed_of(scripted_server(Recorder()).port, dialer=Dialer(descriptors=Descriptors(4)))
+        seed = await seed_of(scripted_server(Recorder()).port, dialer=Dialer(descriptors=Descriptors(16)))
         outcome = await seed.ask(*[Command.of("PING", node=node(each.port)) for each in nodes])
         assert sorted(getattr(reply, "code", "OK") for reply in outcome) == ["OK", "OK", "UNREACHABLE"]
         seed.nodes.renew()
         assert await seed.ask(Command.of("PING", node=node(nodes[2].port))) == [b"OK"]
+
+    async def test_nodes_that_a_server_names_take_no_connection_from_targets_nor_from_other_nodes(
+        self, seed_of, scripted_server: Callable[..., ScriptedServer]
+    ) -> None:
+        descriptors = Descriptors(32)
+        dialer = Dialer(descriptors=descriptors)
+        nodes = [scripted_server(Recorder()) for _ in range(8)]
+        greedy, modest = [await seed_of(scripted_server(Recorder()).port, dialer=dialer) for _ in range(2)]
+        everything = [Command.of("PING", node=node(each.port)) for each in nodes]
+        for _ in range(2):
+            codes = [getattr(reply, "code", "OK") for reply in await greedy.ask(*everything)]
+            assert sorted(codes) == ["OK"] * 4 + ["UNREACHABLE"] * 4
+        assert await modest.ask(*everything[:2]) == [b"OK", b"OK"]
+        assert sum([descriptors.take(number) for number in range(20)]) == 16 - 6
+        for number in range(20):
+            descriptors.give_back(number)
+        await greedy.ask(*everything)
+        assert descriptors.nodes_held(greedy.nodes) == 3  # there are others now
 
     async def test_a_node_that_has_left_gives_its_open_file_back(self, seed_of, redis_server: RedisFactory) -> None:
         one, two = redis_server(), redis_server()
