@@ -22,6 +22,10 @@ LOOPBACK = ("127.0.0.1", "::1")
 #: how much of an address, in bits, a node has in common with its target
 NEAR_BITS = {4: 24, 6: 64}
 
+#: IPv6 addresses that lead to an IPv4 one: by a translator (NAT64), or by a tunnel (6to4, Teredo; ::/96 of old)
+NAT64 = tuple(ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48"))
+COMPATIBLE = ipaddress.IPv6Network("::/96")
+
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?\Z")
 _GLOB = re.compile(r"[A-Za-z0-9_.*?-]{1,253}\Z")
 #: 2130706433, 127.1, 0177.0.0.1 and 0x7f.1 are addresses to some programs and names to others
@@ -36,7 +40,8 @@ class Allowance:
     globs: tuple[str, ...] = ()
 
     def holds(self, host: str, address: Address) -> bool:
-        return any(address in network for network in self.networks) or any(fnmatchcase(host, glob) for glob in self.globs)
+        forms = (address, _embedded(address) or address)
+        return any(form in network for network in self.networks for form in forms) or any(fnmatchcase(host, glob) for glob in self.globs)
 
 
 def parse_allowance(text: str) -> Allowance | None:
@@ -63,7 +68,8 @@ def _network(item: str) -> Network | None:
         return None
     if network.version == 6 and network.prefixlen >= 96 and network.network_address.ipv4_mapped is not None:
         network = ipaddress.ip_network(f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}")
-    if network.is_link_local:
+    ends = (network.network_address, network.broadcast_address)
+    if network.is_link_local or all((_embedded(end) or end).is_link_local for end in ends):
         raise ValueError(f"{item} holds link-local addresses only: those are never dialled")
     return network
 
@@ -86,6 +92,19 @@ def _plain(text: str) -> Address:
     return mapped or address
 
 
+def _embedded(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address to which an IPv6 address leads, if it is of such a kind."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in NAT64) or (address in COMPATIBLE and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
     """Where the nodes of one target may be. `host` is its own, as it is configured ("" for a unix socket), `addresses` those that
@@ -98,7 +117,10 @@ class Neighbourhood:
     def admits(self, host: str, address: str) -> bool:
         """Whether a node of this host may be dialled at this address."""
         node = _plain(address)
-        if node.is_link_local or node.is_unspecified or node.is_multicast or node == ipaddress.IPv4Address("255.255.255.255"):
+        embedded = _embedded(node)
+        if _is_nobodys(node) or (
+            embedded is not None and (_is_nobodys(embedded) or embedded.is_loopback)
+        ):  # the loopback of another machine
             return False
         own = list(self._own())
         if node in own or (host.lower() == self.host.lower() != ""):
@@ -116,10 +138,25 @@ class Neighbourhood:
             yield address
 
 
+def _is_nobodys(address: Address) -> bool:
+    """Whether no server of a cluster can be there."""
+    return address.is_link_local or address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255")
+
+
 def _near(node: Address, own: Address) -> bool:
+    embedded, own_embedded = _embedded(node), _embedded(own)
+    if embedded is not None and own_embedded is not None:  # each of these kinds has many networks in one /64
+        return _kind(node) == _kind(own) and (_near(embedded, own_embedded) or (_is_private(embedded) and _is_private(own_embedded)))
+    if embedded is not None or own_embedded is not None:  # the way there is another one
+        return False
     if node.version != own.version or (own.is_loopback and own.version == 6):  # ::/64 holds more than this machine
         return False
     return node in ipaddress.ip_network(f"{own}/{NEAR_BITS[own.version]}", strict=False)
+
+
+def _kind(address: Address) -> int:
+    """The first 32 bits: they tell the kinds apart, but for 6to4, where 16 do."""
+    return int(address) >> 112 if address in ipaddress.IPv6Network("2002::/16") else int(address) >> 96
 
 
 def _is_private(address: Address) -> bool:

@@ -18,6 +18,15 @@ def allowing(text: str, seed: Neighbourhood = LOCAL) -> Neighbourhood:
     return Neighbourhood(seed.host, seed.addresses, parse_allowance(text))
 
 
+LEADING_TO_LINK_LOCAL = (
+    "64:ff9b::169.254.169.254",
+    "64:ff9b:1::169.254.169.254",
+    "2002:a9fe:a9fe::1",
+    "2001:0:102:304::5601:5601",
+    "::169.254.169.254",
+)
+TRANSLATED = Neighbourhood("64:ff9b::c633:6401", ("64:ff9b::c633:6401",))
+
 ROWS = [
     # the rule of what is near
     (PUBLIC, "203.0.113.7", True),
@@ -75,6 +84,23 @@ ROWS = [
     (allowing("0.0.0.0/0,::/0"), "169.254.169.254", False),
     (allowing("0.0.0.0/0,::/0"), "fe80::1", False),
     (allowing("*"), "169.254.169.254", False),
+    # an IPv6 address that leads to an IPv4 one is judged by that: NAT64, 6to4, Teredo (its client, inverted), the compatible ones of old
+    *((allowing("0.0.0.0/0,::/0,*"), address, False) for address in LEADING_TO_LINK_LOCAL),
+    *((PRIVATE, address, False) for address in LEADING_TO_LINK_LOCAL),
+    (allowing("::/0"), "64:ff9b::7f00:1", False),  # the loopback of the translator
+    (allowing("::/0"), "64:ff9b::", False),
+    (allowing("::/0"), "64:ff9b::e000:1", False),
+    (allowing("::/0"), "64:ff9b::c633:6401", True),
+    (allowing("198.51.100.0/24"), "64:ff9b::c633:6401", True),
+    (allowing("198.51.100.0/24"), "64:ff9b::c633:6501", False),
+    (allowing("2002::/16"), "2002:c633:6401::1", True),
+    (TRANSLATED, "64:ff9b::c633:6402", True),
+    (TRANSLATED, "64:ff9b::cb00:7101", False),  # all of IPv4 is within one /64
+    (TRANSLATED, "64:ff9b:0:1::1", False),
+    (TRANSLATED, "2002:c633:6402::1", False),
+    (PRIVATE, "64:ff9b::a00:6", False),  # 10.0.0.6, but by another way
+    (Neighbourhood("64:ff9b::a00:5", ("64:ff9b::a00:5",)), "64:ff9b::c0a8:1", True),
+    (Neighbourhood("2001:0:1::1", ("2001:0:1::1",)), "2001:0:1::ffff", False),  # all clients of a Teredo server
     # what the operator allows takes the place of the rule, but for the target's own host
     (allowing("127.0.0.1/32"), "127.0.0.1", True),
     (allowing("127.0.0.1/32"), "127.0.0.2", False),
@@ -196,7 +222,7 @@ def test_what_is_none_of_these_is_refused(item: str) -> None:
         parse_allowance(item)
 
 
-@pytest.mark.parametrize("item", ["169.254.0.0/16", "169.254.169.254", "fe80::/10", "fe80::1"])
+@pytest.mark.parametrize("item", ["169.254.0.0/16", "169.254.169.254", "fe80::/10", "fe80::1", "64:ff9b::a9fe:0/112", "2002:a9fe::/32"])
 def test_link_local_networks_cannot_be_allowed(item: str) -> None:
     with pytest.raises(ValueError, match="never dialled"):
         parse_allowance(item)
