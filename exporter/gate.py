@@ -23,7 +23,7 @@ class Rank(IntEnum):
 
 #: the part of all places that this rank and those below it may have together
 SHARES = {Rank.UP: 1.0, Rank.NEW: 0.75, Rank.DOWN: 0.5}
-#: entries of higher ranks that pass before the lowest rank that waits is let in
+#: entries of other ranks that pass before a rank that waits is let in
 PASSED_MAX = 15
 #: a server in use answers sooner
 PATIENCE_S = 0.2
@@ -75,7 +75,7 @@ class Gate:
         self._inside: dict[Entry, None] = {}  # those that count, the oldest first
         self._counts = [0 for _ in Rank]  # of those, by rank
         self._uncounted = 0
-        self._passed = 0  # entries since the lowest rank that waits had its turn
+        self._passed = [0 for _ in Rank]  # by rank: entries of others that were let in while it waited
         self._admitting = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -155,8 +155,10 @@ class Gate:
         found = [rank for rank in _RANKS if self._head(rank) is not None and self._has_room(rank)]
         if not found:
             return None
-        rank = found[-1] if self._passed >= PASSED_MAX else found[0]
-        self._passed = 0 if rank == found[-1] else self._passed + 1
+        rank = next((rank for rank in reversed(found) if self._passed[rank] >= PASSED_MAX), found[0])
+        for each in found:
+            self._passed[each] += 1
+        self._passed[rank] = 0
         self._queued -= 1
         return self._waiting[rank].popleft()
 

@@ -66,6 +66,18 @@ class TestOrder:
             entry.leave()
         assert started.index("down") == PASSED_MAX + 1
 
+    def test_each_rank_is_let_in_now_and_then_while_all_wait(self) -> None:
+        gate = Gate(1)
+        started: list[str] = []
+        waiting = [enter(gate, "first", started)]
+        for rank in Rank:
+            waiting += [enter(gate, rank.name, started, rank) for _ in range(200)]
+        for _ in range(150):
+            next(entry for entry in waiting if not entry.waiting and not entry.left).leave()
+        counts = [started.count(rank.name) for rank in Rank]
+        assert counts[Rank.UP] > 120
+        assert min(counts) >= 150 // (PASSED_MAX + 2)
+
     def test_whoever_leaves_as_soon_as_he_is_started_makes_room_for_the_next_without_a_deep_stack(self) -> None:
         gate = Gate(1)
         first = Entry(gate, lambda: None)
