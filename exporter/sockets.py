@@ -18,7 +18,8 @@ KEEPALIVE_PROBES = 3
 #: a unix socket whose server takes no connections just now is tried again so often
 BACKLOG_RETRY_S = 0.05
 
-_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
+#: EAGAIN is none of them: a TCP socket has no local port or route then, and will never be connected
+_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 
 
 async def connect_address(address: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import tempfile
 from collections.abc import Callable
@@ -82,6 +83,21 @@ async def test_a_unix_socket_whose_queue_is_full_is_waited_for() -> None:
         (await connecting).close()
         for each in (*waiting, *accepted):
             each.close()
+
+
+class NoPort(socket.socket):
+    """As the kernel answers where no local port is left."""
+
+    def connect_ex(self, address: Any) -> int:
+        return errno.EAGAIN
+
+
+async def test_a_connect_for_which_the_system_has_no_resources_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", NoPort)
+    before = open_sockets()
+    with pytest.raises(BlockingIOError):
+        await asyncio.wait_for(connect_address(HOST, 1), 5)
+    assert open_sockets() == before
 
 
 async def test_a_whole_dial_asks_no_resolver(scripted_server: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch) -> None:
