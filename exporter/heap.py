@@ -7,8 +7,10 @@ is done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -40,7 +42,13 @@ class Heap:
         if received >= LARGE_BYTES and self._trim is not None and now >= self._due_at:
             self._due_at = now + DELAY_S
             loop = asyncio.get_running_loop()
-            loop.call_later(DELAY_S, loop.run_in_executor, None, self._trim, 0)
+            loop.call_later(DELAY_S, self._begin)
+
+    def _begin(self) -> None:
+        """Not in the event loop's own threads: at the end of the program there are no more of them."""
+        assert self._trim is not None
+        with contextlib.suppress(RuntimeError):  # the system has no thread left: the next large reply asks again
+            threading.Thread(target=self._trim, args=(0,), name="trim", daemon=True).start()
 
 
 HEAP = Heap(_find_trim())

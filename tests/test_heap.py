@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -50,6 +51,18 @@ async def test_once_for_all_large_replies_of_a_moment_and_for_small_ones_never(m
 
     await until(trimmed_again)
     assert trims == [0, 0]
+
+
+async def test_at_the_end_of_the_program_it_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap, "DELAY_S", 0.0)
+    loop = asyncio.get_running_loop()
+    wrong: list[object] = []
+    loop.set_exception_handler(lambda _, context: wrong.append(context))
+    await loop.shutdown_default_executor()
+    trims: list[int] = []
+    Heap(lambda pad: trims.append(pad) or 1).note(LARGE_BYTES)
+    await until(lambda: trims or wrong)
+    assert wrong == []
 
 
 async def test_without_such_a_function_nothing_is_done() -> None:
