@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from exporter.exposition import MEMBERS_MAX, PIECE_BYTES, Draft, Page, Selection
+from exporter.exposition import MEMBERS_MAX, PIECE_BYTES, Draft, PackedText, Page, Selection
 from tests.stock import ADDRS, SELF, Stock, gunzip_one, plain_text, samples_of, values_of
 
 A, B, C = ADDRS
@@ -162,3 +162,11 @@ class TestSelection:
         assert SELF.decode() not in text
         assert ("addr=" in text) is not plain
         assert f'{AGE}{{lane="fast"}} ' in text or not plain
+
+
+def test_ages_that_wait_for_a_slow_reader_are_kept_small(stock: Stock) -> None:
+    page, now = stock.exposition.draft().build(), time.monotonic()
+    packed = page.packed_tail(now)
+    assert packed.unpack() == page.plain_tail(now)
+    assert packed.length == len(page.plain_tail(now))
+    assert PackedText(page.plain_tail(now) * 100).size < 10 * packed.length

@@ -27,6 +27,8 @@ from exporter.web.incidents import Incidents
 from exporter.web.limits import Limits
 
 ALIVE_S = 5.0
+#: aiohttp joins the headers with what is written first: a piece of a page would be copied for each reader
+HEADERS_ALONE = b""
 #: a compressed page of no more is sent in one write
 ONE_WRITE_BYTES = 64 * 1024
 #: characters of an error that an answer shows
@@ -246,16 +248,17 @@ class Web:
             response.content_length = len(page.body) + len(tail)
             await response.prepare(request)
             if not is_head:
-                await response.write(b"")  # the headers by themselves: aiohttp may join them with what comes first
+                await response.write(HEADERS_ALONE)
                 await bodies.write(request, response, page)
                 await response.write(tail)
         else:
-            tail = page.plain_tail(time.monotonic())
-            response.content_length = page.length + len(tail)
+            ages = page.packed_tail(time.monotonic())
+            response.content_length = page.length + ages.length
             await response.prepare(request)
             if not is_head:
+                await response.write(HEADERS_ALONE)
                 await bodies.write_plain(request, response, page)
-                await response.write(tail)
+                await response.write(ages.unpack())
         return response
 
     # -- health
