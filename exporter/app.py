@@ -50,8 +50,8 @@ from exporter.web.listener import Listener, cannot_listen, shown
 from exporter.web.routes import Settings, Web
 from exporter.web.tls import ServerContext, ServerTls
 
-#: how long a stop may take
-STOP_S = 10.0
+#: how long a stop may take: the process is to end within a second
+STOP_S = 0.95
 #: scans under way at once, all targets together
 SCANS_MAX = 16
 

@@ -19,7 +19,7 @@ from exporter.exposition import Draft, Page
 #: a page of less is made at once: handing it to the thread would take longer
 INLINE_BYTES = 128 * 1024
 #: how long a stop waits for the build under way
-CLOSE_S = 1.0
+CLOSE_S = 0.15
 #: so long a draft is gathered before the loop goes round; one step more may end later
 STEP_S = 0.002
 

@@ -25,10 +25,10 @@ HANDFUL = 100
 #: how long no connection is taken in after one could not be: there are no more files
 PAUSE_S = 0.5
 #: how long a stop waits for answers that their readers take, and how often it looks
-DRAIN_S = 5.0
+DRAIN_S = 0.65
 DRAIN_LOOK_S = 0.02
-#: how long it then waits for the tasks of those that were closed
-END_S = 0.2
+#: how long it then waits for the tasks of those that were closed; aiohttp does so twice
+END_S = 0.05
 
 #: the one expectation there is; aiohttp repeats any other in its answer, or fails at bytes that are no UTF-8
 _CONTINUE = "100-continue"

@@ -11,7 +11,7 @@ from tests.servers import Conversation, FullServer, ScriptedServer, wait_until
 from tests.system.conftest import Exporter
 
 Start = Callable[..., Exporter]
-STOP_MAX_S = 3.0  # a second, on a busy machine
+STOP_MAX_S = 1.5
 
 
 def addresses(server, count: int) -> list[str]:

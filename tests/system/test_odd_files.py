@@ -79,4 +79,4 @@ def test_a_reload_of_a_fifo_holds_nothing_up(exporter: Callable[..., Exporter], 
     assert program.get("/-/reload") == "ok\n"
     began = time.monotonic()
     assert program.stop() == 0
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 1.5
