@@ -275,7 +275,7 @@ class App:
             reload=self.reload,
             auth=self._auth,
             incidents=self._incidents,
-            bodies=Bodies(self._guard.limits.old_pages_bytes),
+            bodies=Bodies(self._guard.limits.old_pages_bytes, self.pages.current),
         )
         self._listener = Listener(answers.app(), self._guard, self._tls.context if self._tls is not None else None)
         await self._listen()

@@ -157,6 +157,10 @@ class Pages:
         """Whether a target is on a page."""
         return self._exposition.shows(selection, addr)
 
+    def current(self) -> set[Page]:
+        """The newest page of each selection that is kept."""
+        return {kept.page for kept in (self._whole, *self._others, *self._targets) if kept.page is not None}
+
     def up_changed(self) -> None:
         """A target came up or went down: whoever asks should see it soon."""
         for kept in (self._whole, *self._others):

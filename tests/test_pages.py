@@ -456,3 +456,13 @@ class TestPagesOfTargets:
         assert not pages._targets
         text = plain_text(await pages.page(at_least=stock.store.generation))
         assert f'addr="{A}"' not in text
+
+
+async def test_current_is_the_newest_page_of_each_selection_that_is_kept(pages: Pages, stock: Stock) -> None:
+    whole, part = await pages.page(), await pages.page(Selection(shard=(0, 2)))
+    target = await pages.of_target(A, plain=False)
+    assert pages.current() == {whole, part, target}
+    stock.add(A, clients=9)
+    newer = await pages.page()
+    assert newer is not whole
+    assert pages.current() == {newer, part, target}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Collection
 
 from aiohttp import web
 
@@ -37,11 +38,12 @@ class LoopShare:
 
 class Bodies:
     """Writes pages. A page that was replaced stays in memory while anybody reads it: if such pages take more than
-    `old_bytes`, the readers of the oldest are closed."""
+    `old_bytes`, the readers of the oldest are closed. `current` tells which pages are kept for whoever asks next."""
 
-    def __init__(self, old_bytes: int) -> None:
+    def __init__(self, old_bytes: int, current: Callable[[], Collection[Page]] = tuple) -> None:
         self.share = LoopShare()
         self._old_bytes = old_bytes
+        self._current = current
         self._readers: dict[Page, dict[object, None]] = {}  # the oldest page first
 
     async def write(self, request: web.Request, response: web.StreamResponse, page: Page) -> None:
@@ -92,12 +94,19 @@ class Bodies:
                 del self._readers[page]
 
     def _bound(self, newest: Page) -> None:
-        old = [page for page in self._readers if page is not newest]
-        held = sum(len(page.body) + page.plain.held_bytes for page in old)
+        if sum(map(_held_bytes, self._readers)) <= self._old_bytes:
+            return  # whichever are old
+        current = {newest, *self._current()}
+        old = [page for page in self._readers if page not in current]
+        held = sum(map(_held_bytes, old))
         for page in old:
             if held <= self._old_bytes:
                 return
-            held -= len(page.body) + page.plain.held_bytes
+            held -= _held_bytes(page)
             for reader in self._readers.pop(page):
                 if isinstance(reader, Connection):
                     reader.end("old_page")
+
+
+def _held_bytes(page: Page) -> int:
+    return len(page.body) + page.plain.held_bytes

@@ -111,7 +111,7 @@ class Web:
         self._auth = auth
         self._all_clusters = Turns(self._discover_all)
         self._incidents = incidents or Incidents()
-        self._bodies = bodies or Bodies(Limits().old_pages_bytes)
+        self._bodies = bodies or Bodies(Limits().old_pages_bytes, pages.current)
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:

@@ -29,7 +29,8 @@ class Library(Door):
 
     def __init__(self, old_bytes: int = 1 << 30) -> None:
         self.page = page_of(PIECES)
-        self.bodies = Bodies(old_bytes)
+        self.current: set[Page] = set()
+        self.bodies = Bodies(old_bytes, lambda: self.current)
         super().__init__()
         self.app.router.add_get("/plain", self._plain)
         self.app.router.add_get("/gzip", self._gzip)
@@ -98,6 +99,22 @@ async def test_readers_of_the_oldest_page_make_room_for_newer_ones(path: str) ->
         await until(lambda: library.count("old_page") >= 4)
         assert len(library.bodies._readers) <= 4
         assert len(await library.whole(path)) > size / 3
+
+
+@pytest.mark.parametrize("path", ["/plain", "/gzip"])
+async def test_current_pages_of_other_selections_cost_no_reader_its_connection(path: str) -> None:
+    size = page_of(PIECES).length
+    async with Library(old_bytes=2 * size) as library:
+        for _ in range(8):
+            library.current.add(library.page)
+            await library.slow(path)
+            await until(lambda: library.page in library.bodies._readers)
+            library.page = page_of(PIECES)
+        assert len(library.bodies._readers) == 8
+        assert library.count("old_page") == 0
+        library.current.clear()  # all are replaced
+        await library.slow(path)
+        await until(lambda: library.count("old_page") >= 4)
 
 
 async def test_answers_that_begin_at_once_leave_turns_of_the_loop_to_others() -> None:
