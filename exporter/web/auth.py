@@ -25,6 +25,8 @@ _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z"
 _COST_MAX = 16
 #: passwords known to be wrong that are remembered
 _WRONG_MAX = 1024
+#: the same of right ones: bcrypt looks at the beginning only, so a right one has many forms
+_RIGHT_MAX = 16
 
 
 class BasicAuth:
@@ -53,7 +55,7 @@ class BasicAuth:
         self._usernames = _spellings(os.fsencode(username))
         self._checks = PasswordChecks(password_hash.encode(), waiting_max) if password_hash else None
         self._key = os.urandom(32)
-        self._right = {self._digest(spelling) for spelling in _spellings(os.fsencode(password))} if password else set()
+        self._right = OrderedDict.fromkeys(map(self._digest, _spellings(os.fsencode(password))) if password else ())  # the newest last
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
     async def accepts(self, header: str, sender: Sender = ANYBODY) -> bool:
@@ -63,19 +65,24 @@ class BasicAuth:
         is_user = _is_any(username, self._usernames)
         is_right = _is_any(digest, self._right)
         if is_user and is_right:
+            self._right.move_to_end(digest)
             return True
         if self._checks is None or not is_user or not password or digest in self._wrong:
             return False
         if not await self._checks.are_right(digest, _spellings(password), sender):
-            self._wrong[digest] = None
-            if len(self._wrong) > _WRONG_MAX:
-                self._wrong.popitem(last=False)
+            _remember(self._wrong, digest, _WRONG_MAX)
             return False
-        self._right.add(digest)
+        _remember(self._right, digest, _RIGHT_MAX)
         return True
 
     def _digest(self, password: bytes) -> bytes:
         return hmac.digest(self._key, password, hashlib.sha256)
+
+
+def _remember(known: OrderedDict[bytes, None], digest: bytes, at_most: int) -> None:
+    known[digest] = None
+    if len(known) > at_most:
+        known.popitem(last=False)
 
 
 def _is_any(word: bytes, known: Iterable[bytes]) -> bool:

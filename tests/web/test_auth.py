@@ -106,6 +106,14 @@ class TestAccepts:
         assert await guard.accepts(header("prom", "x" * 80))
         assert not await guard.accepts(header("prom", "x" * 71))
 
+    async def test_of_right_passwords_those_in_use_are_remembered(self, checked: list[bytes]) -> None:
+        guard = BasicAuth("prom", "", bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
+        for number in range(100):
+            assert await guard.accepts(header("prom", "x" * 72))
+            assert await guard.accepts(header("prom", "x" * 72 + str(number)))
+        assert len(guard._right) == auth._RIGHT_MAX
+        assert len(checked) == 101
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
