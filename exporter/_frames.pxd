@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint64_t
 cdef enum:
     DEPTH_MAX = 32              # lists within lists; the deepest reply on record has 6
     LINE_MAX = 65536            # bytes of a status or an error
+    ERRORS_MAX = 100            # errors within lists of all replies: each is an object of Python, and no server sends many
 
 cdef struct Walk:
     int64_t bytes_max           # of one reply
@@ -13,6 +14,7 @@ cdef struct Walk:
     int64_t total               # bytes walked over before these
     int64_t frame_n             # bytes of the reply under way that came before these
     int64_t elements            # what the reply under way has announced
+    int64_t errors              # within lists so far
     int64_t body                # bytes of a bulk that are still to come
     uint64_t number             # of a header, without its sign
     int64_t left[DEPTH_MAX]     # elements that are still to come, by depth

@@ -43,6 +43,7 @@ cdef tuple WHYS = (
     "a reply has too many elements",
     "a line is too long",
     "the replies have too many bytes in all",
+    "the replies have too many errors within lists",
 )
 
 cdef enum:
@@ -55,6 +56,7 @@ cdef enum:
     W_ELEMENTS = 7
     W_LONG_LINE = 8
     W_TOTAL = 9
+    W_ERRORS = 10
 
 cdef void begin_walk(Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max) noexcept nogil:
     memset(w, 0, sizeof(Walk))
@@ -108,6 +110,12 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
             w.line_n = 0
             if w.kind == 43 or w.kind == 45:                            # + -
                 w.state = S_TEXT
+                if w.kind == 45 and w.depth and not w.skipping:
+                    w.errors += 1
+                    if w.errors > ERRORS_MAX:
+                        w.skipping = True
+                        code = fail(w, C_TOO_LARGE, W_ERRORS)
+                        break
             elif w.kind == 36 or w.kind == 42 or w.kind == 58:          # $ * :
                 w.state = S_NUMBER
                 w.number = 0

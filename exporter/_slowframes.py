@@ -14,6 +14,8 @@ MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = range(6)
 DEPTH_MAX = 32
 #: bytes of a status or an error
 LINE_MAX = 65536
+#: errors within lists of all replies: each is an object of Python, and no server sends many
+ERRORS_MAX = 100
 #: bytes that the shortest element takes
 ELEMENT_MIN = 3
 
@@ -34,6 +36,7 @@ class Frames:
         self._total = 0  # bytes walked over before `self._data[self.at]`
         self._frame_n = 0  # bytes of the reply under way that came before `self.kept`
         self._elements = 0  # what the reply under way has announced
+        self._errors = 0  # within lists so far
         self._left: list[int] = []  # elements that are still to come, by depth
         self._kind = 0
         self._length = 0  # of a text or the digits of a number, as far as it came; bytes of a bulk that are still to come
@@ -83,6 +86,10 @@ class Frames:
         self._length = 0
         if self._kind in b"+-":
             self._step = self._text
+            if self._kind == 45 and self._left and not self.skipping:
+                self._errors += 1
+                if self._errors > ERRORS_MAX:
+                    return self._fail(TOO_LARGE, "the replies have too many errors within lists")
         elif self._kind in b"$*:":
             self._number, self._negative = 0, False
             self._step = self._digit

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import hiredis
@@ -73,6 +74,12 @@ class _ErrorMaker:
         return ReplyError(text, self.redaction.clean)
 
 
+@lru_cache(16)
+def _too_large(text: str) -> ReplyError:
+    """One value for all of them: a server can send thousands."""
+    return ReplyError(f"{TOO_LARGE_CODE} {text}")
+
+
 class ReplyReader:
     """`replies` are those read so far, and `received` the bytes; `spare` says whether more came than was awaited."""
 
@@ -126,7 +133,7 @@ class ReplyReader:
                 self._feed(data[begin : frames.kept])
                 self._reader = self._new_reader()  # the old one holds what came of it
             elif code == SKIPPED:
-                self.replies.append(ReplyError(f"{TOO_LARGE_CODE} {self._describe(frames.why)}"))
+                self.replies.append(_too_large(self._describe(frames.why)))
                 begin = frames.at
                 if len(self.replies) == self._count:
                     self.spare = begin < len(data)

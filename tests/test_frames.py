@@ -133,6 +133,20 @@ def test_one_that_is_too_large_is_passed_over_and_no_other(engine: Any, large: b
     assert walk(data, 3, (40, 4, 1000))[0] == slow.DONE
 
 
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+@pytest.mark.parametrize("many", [b"*101\r\n" + b"-a\r\n" * 101, b"*2\r\n" + (b"*60\r\n" + b"-\r\n" * 60) * 2])
+def test_one_with_very_many_errors_in_it_is_passed_over_and_no_other(engine: Any, many: bytes) -> None:
+    few = b"*1\r\n-a\r\n"
+    data = few + many + b"*1\r\n:1\r\n" + b"-a\r\n" * 200
+    frames = engine.Frames()
+    frames.expect(203, *AMPLE)
+    assert (frames.scan(data), frames.kept) == (slow.TOO_LARGE, len(few))
+    assert frames.why == "the replies have too many errors within lists"
+    assert (frames.scan(data, frames.at), frames.at) == (slow.SKIPPED, len(few + many))
+    assert (frames.scan(data, frames.at), frames.at) == (slow.DONE, len(data))
+    assert walk(data, 203)[0] == slow.DONE
+
+
 TOKENS = [
     b"*", b"$", b":", b"+", b"-", b"%", b"1", b"2", b"3", b"10", b"0", b"\r\n", b"\n", b"\r", b"abc", b"*1\r\n", b"*3\r\n",
     b"$3\r\nabc\r\n", b":1\r\n", b"+OK\r\n", b"$-1\r\n", b"*0\r\n", b"$40\r\n" + b"y" * 40 + b"\r\n",

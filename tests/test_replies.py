@@ -66,6 +66,17 @@ def test_one_that_is_too_large_is_held_by_nobody() -> None:
     assert made.take(b"x" * 100_000 + b"\r\n")
 
 
+def test_errors_within_lists_make_few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(replies, "ReplyError", lambda text, clean=None: made.append(text) or ReplyError(text, clean))
+    several = reader(2, ReplyLimits())
+    assert several.take(b"*50000\r\n" + b"-\r\n" * 50_000 + b"+a\r\n")
+    assert isinstance(several.replies[0].as_target_error(), TooLargeError)
+    assert "too many errors within lists" in several.replies[0].text
+    assert several.replies[1] == b"a"
+    assert len(made) == 1
+
+
 def test_readers_are_borrowed_again_without_what_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replies, "_idle_readers", [])
     first = borrow_reader(1, LIMITS)
