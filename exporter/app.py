@@ -277,7 +277,8 @@ class App:
             incidents=self._incidents,
             bodies=Bodies(self._guard.limits.old_pages_bytes, self.pages.current),
         )
-        self._listener = Listener(answers.app(), self._guard, self._tls.context if self._tls is not None else None)
+        tls = (self._tls.context, self._tls.freshen) if self._tls is not None else ()
+        self._listener = Listener(answers.app(), self._guard, *tls)
         await self._listen()
         self.schedule.start()
         log.info("polling %d targets (%s engine)", len(self._targets), fastparse.ENGINE)

@@ -8,7 +8,7 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -58,13 +58,20 @@ class Handshake:
 
 
 class Listener:
-    """Answers with `app` on one address, with TLS if there is a `context`."""
+    """Answers with `app` on one address, with TLS if there is a `context`. `freshen` comes before each handshake."""
 
-    def __init__(self, app: web.Application, guard: Guard, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        guard: Guard,
+        context: ssl.SSLContext | None = None,
+        freshen: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         app.on_response_prepare.append(_without_server)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S, handle_signals=False)
         self._guard = guard
         self._context = context
+        self._freshen = freshen
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.AbstractServer] = []
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -128,13 +135,19 @@ class Listener:
 
     async def _secure(self, client: socket.socket, handshake: Handshake) -> None:
         limit_s = self._guard.limits.request_s
+        is_taken = False
         try:
+            if self._freshen is not None:
+                await self._freshen()
+            is_taken = True
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._connection(handshake), client, ssl=self._context, ssl_handshake_timeout=limit_s, ssl_shutdown_timeout=limit_s
             )
         except OSError:  # of TLS too
             self._guard.incidents.note("handshake")
         finally:
+            if not is_taken:
+                client.close()
             self._guard.leave(handshake)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import os
 import ssl
+import time
 import warnings
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from exporter import files
@@ -19,8 +21,8 @@ VERSIONS = {
     "TLS1.3": ssl.TLSVersion.TLSv1_3,
 }
 
-#: how long a handshake waits for a look at the files
-LOOK_S = 0.03
+#: how long a handshake waits for a look at the files, and how long what it found is good
+LOOK_S, LOOK_EVERY_S = 0.03, 1.0
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +39,9 @@ class ServerTls:
 
 
 class ServerContext:
-    """`context` serves. All its files are read again when one of them has changed, at the next handshake: in a thread, for a share
-    may hang. The handshake waits for `LOOK_S` and goes on with the files there were.
+    """`context` serves. `freshen` comes before each handshake: it looks at the files, at most once in `LOOK_EVERY_S`, and reads all of
+    them again when one has changed: in a thread, for a share may hang. The loop goes on meanwhile. The handshake waits for `LOOK_S`,
+    and goes on with the files there were.
 
     A ConfigError names a file that cannot be used at the start; later on such files are left for the ones there were.
     """
@@ -47,7 +50,8 @@ class ServerContext:
         self._settings = settings
         self._read, self._newest = _fetch(settings)
         self.context = self._newest
-        self._look: Future[None] | None = None
+        self._look: asyncio.Future[None] | None = None
+        self._looked_at = -math.inf
         self.context.sni_callback = self._before_handshake  # asked at every handshake, with a server name or without
 
     def _look_again(self) -> None:
@@ -61,14 +65,22 @@ class ServerContext:
             except ConfigError as error:
                 log.warning("%s: what was read before is kept", error)
 
-    def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        if self._look is None or self._look.done():  # one that hangs is waited for once
+    async def freshen(self) -> None:
+        """Look at the files if nobody did so lately; who comes meanwhile waits for the same look."""
+        now = time.monotonic()
+        is_over = self._look is None or self._look.done()  # one that hangs is waited for when it began, and no second one begun
+        if is_over and now - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = now
             try:
-                self._look = files.start(self._look_again)
-                self._look.result(LOOK_S)
-            except (TimeoutError, files.FileError):
-                pass
-        # the handshake is under way: this gives it the files of another context, not its versions
+                self._look = asyncio.wrap_future(files.start(self._look_again))
+            except files.FileError:
+                return
+        rest_s = self._looked_at + LOOK_S - now
+        if self._look is not None and not self._look.done() and rest_s > 0:
+            await asyncio.wait([self._look], timeout=rest_s)
+
+    def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """The handshake is under way: this gives it the files of another context, not its versions."""
         if self._newest is not self.context:
             connection.context = self._newest
 

@@ -23,7 +23,13 @@ GET = b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"
 class Door:
     """`/ok` answers at once, `/wait` when `let_go` is set, `/big` with megabytes, `/wrong` with a mistake of ours; POST is for /ok."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, big: bytes = b"x" * 8_000_000, **limits: Any) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        big: bytes = b"x" * 8_000_000,
+        freshen: Callable[[], Awaitable[None]] | None = None,
+        **limits: Any,
+    ) -> None:
         self.incidents = Incidents()
         self.guard = Guard(Limits(**limits), self.incidents)
         self.let_go = asyncio.Event()
@@ -36,7 +42,7 @@ class Door:
         app.router.add_get("/wait", self._wait)
         app.router.add_get("/big", self._answer_big)
         app.router.add_get("/wrong", self._wrong)
-        self.listener = Listener(app, self.guard, context)
+        self.listener = Listener(app, self.guard, context, freshen)
 
     async def __aenter__(self) -> Door:
         await self.listener.start("127.0.0.1", 0)

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import warnings
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,12 @@ from exporter.errors import ConfigError
 from exporter.web import tls
 from exporter.web.tls import ServerContext, ServerTls
 from tests.servers import PATIENCE_S, Certificates, make_certificates
+from tests.web.door import Door
+
+
+@pytest.fixture(autouse=True)
+def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "LOOK_EVERY_S", 0.0)
 
 
 @pytest.fixture
@@ -29,6 +36,8 @@ async def shake() -> AsyncIterator[Callable[..., object]]:
     servers: list[asyncio.Server] = []
 
     async def run(serving: ServerContext, client: ssl.SSLContext) -> tuple[str, str]:
+        await serving.freshen()
+
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"hello")
             writer.close()
@@ -149,6 +158,71 @@ async def test_a_share_that_hangs_holds_one_handshake_up_for_a_moment(shake, cer
         assert len(looks) == 1
     finally:
         may_end.set()
+
+
+async def test_of_many_handshakes_one_a_second_looks_and_the_loop_goes_on(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that answers in 20 ms."""
+    monkeypatch.setattr(tls, "LOOK_EVERY_S", 60.0)
+    serving = ServerContext(settings_of(certificates))
+    looks = []
+
+    def slow(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
+        looks.append(settings)
+        time.sleep(0.02)
+        return ()
+
+    monkeypatch.setattr(tls, "_stamps", slow)
+    async with Door(serving.context, freshen=serving.freshen) as door:
+        trusted = client_of(certificates)
+        writers = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", door.port, ssl=trusted, server_hostname="localhost") for _ in range(30))
+        )
+        for _, writer in writers:
+            writer.transport.abort()
+    assert len(looks) == 1
+
+
+async def test_the_loop_does_not_wait_for_a_look(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    serving = ServerContext(settings_of(certificates))
+    may_end = threading.Event()
+    monkeypatch.setattr(tls, "_stamps", lambda settings: may_end.wait(PATIENCE_S) and ())
+    asyncio.get_running_loop().call_soon(may_end.set)  # a loop that waits never comes to it
+    monkeypatch.setattr(tls, "LOOK_S", PATIENCE_S)
+    await asyncio.wait_for(serving.freshen(), PATIENCE_S / 2)
+
+
+async def test_a_certificate_that_was_replaced_is_served_after_a_second_however_rare_handshakes_are(
+    shake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (make_certificates(folder) for folder in folders)
+    serving = ServerContext(settings_of(first))
+    before, _ = await shake(serving, client_of(first))
+    monkeypatch.setattr(tls, "LOOK_EVERY_S", 0.3)
+    await shake(serving, client_of(first))
+    shutil.copy(second.server, first.server)
+    shutil.copy(second.server_key, first.server_key)
+    await asyncio.sleep(0.3)
+    assert (await shake(serving, client_of(second)))[0] != before
+
+
+async def test_who_leaves_during_a_look_holds_no_file(certificates: Certificates) -> None:
+    looking = asyncio.Event()
+
+    async def look() -> None:
+        looking.set()
+        await asyncio.sleep(PATIENCE_S)
+
+    serving = ServerContext(settings_of(certificates))
+    async with Door(serving.context, freshen=look, request_s=0.1) as door:
+        client = await door.client(b"\x16")
+        await looking.wait()
+        assert await client.rest() == b""
+        assert (door.count("handshake"), len(door.guard)) == (1, 0)
 
 
 async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake, tmp_path: Path) -> None:
