@@ -45,17 +45,9 @@ def failure_of(record: logging.LogRecord) -> str:
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return ""
-    if not is_ours(record) and _is_of_client(error):
-        return ""
     frames = traceback.extract_tb(error.__traceback__, limit=-FRAMES_MAX)
     places = [f'  File "{texts.one_line(frame.filename, 200)}", line {frame.lineno}, in {frame.name}' for frame in frames]
     return "\n".join(["Traceback (most recent call last):", *places, describe(error)])
-
-
-def _is_of_client(error: BaseException) -> bool:
-    """A request that cannot be read is no mistake of this program: where it was found out is of no interest."""
-    code = getattr(error, "code", None)
-    return isinstance(code, int) and 400 <= code < 500
 
 
 def describe(error: BaseException) -> str:
@@ -75,16 +67,10 @@ def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _kind(record: logging.LogRecord) -> str:
-    """A request that cannot be read is said by its kind, in place of the library's own words."""
-    error = record.exc_info[1] if record.exc_info else None
-    return f" ({type(error).__name__})" if error is not None and not is_ours(record) and _is_of_client(error) else ""
-
-
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
-        message = f"{message_of(record)}{_kind(record)}{_repeated(record)}{extras}"
+        message = f"{message_of(record)}{_repeated(record)}{extras}"
         line = f"{_time(record)} {record.levelname.lower():<7} {texts.one_line(message, 2 * MESSAGE_MAX)}"
         failure = failure_of(record)
         return f"{line}\n{failure}" if failure else line
@@ -92,7 +78,7 @@ class TextFormatter(logging.Formatter):
 
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = f"{message_of(record)}{_kind(record)}{_repeated(record)}"
+        message = f"{message_of(record)}{_repeated(record)}"
         line = {"time": _time(record), "level": record.levelname.lower(), "msg": message, **_extras(record)}
         failure = failure_of(record)
         if failure:

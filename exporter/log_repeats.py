@@ -120,13 +120,11 @@ class Repeats:
 
 
 def _source(record: logging.LogRecord) -> str:
-    """The target, the client, or what another library names first: the client of a request."""
+    """The target, or the client; "" if the record names neither."""
     for name in ("addr", "client"):
         source = getattr(record, name, None)
         if source is not None:
             return str(source)[:200]
-    if not is_ours(record) and isinstance(record.args, tuple) and record.args and isinstance(record.args[0], str):
-        return record.args[0][:200]
     return ""
 
 

@@ -32,10 +32,6 @@ def failure(error: BaseException | None = None) -> Any:
         return sys.exc_info()
 
 
-class RefusedRequest(Exception):
-    code = 400
-
-
 class TestText:
     def test_time_level_and_message(self) -> None:
         assert TextFormatter().format(record("polling %d targets", 3)) == "2023-11-14T22:13:20.250Z info    polling 3 targets"
@@ -119,14 +115,6 @@ class TestBounds:
             lines = TextFormatter().format(record("deep", exc_info=sys.exc_info())).split("\n")
         assert len(lines) == FRAMES_MAX + 3
         assert lines[-1].startswith("RecursionError")
-
-    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-    def test_a_request_that_cannot_be_read_has_no_traceback(self, formatter: logging.Formatter) -> None:
-        bad = failure(RefusedRequest(SECRET))
-        line = formatter.format(record("Error handling request from %s", "127.0.0.1", name="aiohttp.server", exc_info=bad))
-        assert "Error handling request from 127.0.0.1 (RefusedRequest)" in line
-        assert "Traceback" not in line
-        assert SECRET not in line
 
     @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
     def test_of_another_librarys_text_the_first_line_is_shown_without_objects(self, formatter: logging.Formatter) -> None:
