@@ -22,7 +22,7 @@ from exporter.errors import ConfigError
 from exporter.exposition import AGE, Exposition, Origin, Page
 from exporter.fleet import Fleet
 from exporter.forms import split_listen_address
-from exporter.gate import PATIENCE_S, Gate
+from exporter.gate import PATIENCE_S, Gate, scan_gate
 from exporter.model import Lane, Target
 from exporter.names import TakenNames
 from exporter.options import Options, lane_notes, lanes
@@ -52,8 +52,6 @@ from exporter.web.tls import ServerContext, ServerTls
 
 #: how long a stop may take: the process is to end within a second
 STOP_S = 0.95
-#: scans under way at once, all targets together
-SCANS_MAX = 16
 
 #: so many objects more than before make the garbage collector look at the new ones
 YOUNG_OBJECTS = 20_000
@@ -98,7 +96,7 @@ class App:
         self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed, aligned)
         self.fleet = Fleet(self.schedule)
         self._gate = Gate(options.poll.max_in_flight, PATIENCE_S)
-        self._scan_gate = Gate(min(SCANS_MAX, options.poll.max_in_flight))
+        self._scan_gate = scan_gate(options.poll.max_in_flight)
         self._lanes = lanes(options.poll)
         self._paces: dict[float | None, Pace] = {}  # by a target's own interval
         open_files = raise_limit()

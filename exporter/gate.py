@@ -27,6 +27,10 @@ SHARES = {Rank.UP: 1.0, Rank.NEW: 0.75, Rank.DOWN: 0.5}
 PASSED_MAX = 15
 #: a server in use answers sooner
 PATIENCE_S = 0.2
+#: scans under way at once, all targets together
+SCANS_MAX = 16
+#: a scan that takes longer is counted no more while others wait
+SCAN_PATIENCE_S = 5.0
 
 _RANKS = tuple(int(rank) for rank in Rank)  # to go through an enumeration takes much longer
 
@@ -191,6 +195,12 @@ class Gate:
             self._uncount(entry)
             self._uncounted += 1
         self._admit()
+
+
+def scan_gate(limit: int) -> Gate:
+    """That of the scans, where `limit` polls are under way at once. A server that answers its scan slowly delays the scans of others for
+    moments only; it must not hold a place for the whole budget of a scan."""
+    return Gate(min(SCANS_MAX, limit), SCAN_PATIENCE_S)
 
 
 async def wait_at(gate: Gate, rank: Rank = Rank.UP) -> Entry:

@@ -39,6 +39,8 @@ EARLY_S = 0.02
 ROLE_LABEL = b"instance_role"
 #: turns over which the first scans of a fleet are spread
 SCAN_SPREAD = 4
+#: where a scan took longer, the next one waits behind those of targets that are quicker
+SCAN_QUICK_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +107,7 @@ class Watch:
         max_age_s = pace.connection_max_age_s
         self._line = Line(target, dialer, gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end)
         self._scan_line = Line(target, dialer, scan_gate or gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end_scan)
+        self._scan_rank = Rank.NEW
         self._polling: tuple[Sequence[Lane], Sequence[Part]] = ((), ())
         self._parts_of: dict[tuple[Lane, ...], Sequence[Part]] = {}
         #: the monotonic moment of the newest turn
@@ -256,7 +259,7 @@ class Watch:
             self._due_at[Lane.SCAN] += self.pace.every[Lane.SCAN]
             return
         self._due_at[Lane.SCAN] = self._ticks + self.pace.every[Lane.SCAN]
-        self._scan_line.start(lambda wall, now: self._new_poll(self._scan_parts, wall, now), self.pace.scan_deadline_s)
+        self._scan_line.start(lambda wall, now: self._new_poll(self._scan_parts, wall, now), self.pace.scan_deadline_s, self._scan_rank)
 
     # -- the target's name
 
@@ -317,6 +320,8 @@ class Watch:
         """A scan that fails is no failure of the target: it is on a connection and a budget of its own."""
         if isinstance(call.error, CancelledPollError):
             return
+        quick = call.error is None and time.monotonic() - call.began_at < SCAN_QUICK_S
+        self._scan_rank = Rank.UP if quick else Rank.DOWN
         self.vitals.lanes[Lane.SCAN].polls += 1
         if call.error is None and call.poll is not None:
             self._keep(call, call.poll, self._scan_parts)

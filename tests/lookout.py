@@ -74,6 +74,7 @@ class Lookout:
         self.part_names = [part.name for part in (self.vitals_part, *self.parts)]
         self.store = Store(self.part_names, stale_policy)
         self.gate = Gate(limit)
+        self.scan_gate: Gate | None = None  # None: that of the polls
         self.dialer = CountingDialer()
         self.ended: dict[str, list[Ended]] = {}
         self._made: list[Watch] = []
@@ -112,6 +113,7 @@ class Lookout:
             dialer=self.dialer,
             store=self.store,
             gate=self.gate,
+            scan_gate=self.scan_gate,
             options=self._options,
             on_end=lambda watch, ended: self.ended.setdefault(watch.target.addr, []).append(ended),
         )

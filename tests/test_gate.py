@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter import gate as gates
 from exporter.gate import PASSED_MAX, Entry, Gate, Rank, wait_at
 from tests.stock import until
 
@@ -147,6 +148,17 @@ class TestPatience:
         assert started.index("healthy") == 75  # at once: the last quarter is for those that are up
         enter(gate, "new", started, Rank.NEW)
         await until(lambda: "new" in started)
+
+    @pytest.mark.asyncio
+    async def test_scans_that_are_slow_hold_up_another_for_moments_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gates, "SCAN_PATIENCE_S", 0.05)
+        gate = gates.scan_gate(100)
+        started: list[str] = []
+        for _ in range(gates.SCANS_MAX):
+            enter(gate, "slow", started)
+        enter(gate, "other", started)
+        assert "other" not in started
+        await until(lambda: "other" in started)
 
 
 @pytest.mark.asyncio

@@ -23,6 +23,7 @@ from exporter.collectors.info import InfoCollector
 from exporter.connection import DialSettings
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError, DnsError, ReplyError
+from exporter.gate import Gate
 from exporter.model import Command, Facts, Lane, gauge
 from exporter.poller import Poll
 from exporter.replies import ReplyLimits
@@ -1167,6 +1168,41 @@ class TestScans:
             go.set()
         await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_test_counted") == 7)
         assert lookout.value(watch, "redis_exporter_target_polls_total", "scan") == 1
+
+    async def test_of_targets_whose_last_one_was_slow_have_a_part_of_the_places_only(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("exporter.watch.SCAN_QUICK_S", 0.1)
+        go = threading.Event()
+
+        def delay(talk: Conversation) -> None:
+            talk.command()  # its name
+            talk.send(b"+OK\r\n")
+            talk.command()
+            time.sleep(0.15)
+            talk.send(b":7\r\n")
+            talk.command()
+            go.wait(AMPLE_S)
+            talk.send(b":7\r\n")
+
+        lookout = make_lookout([InfoCollector(), Counts()])
+        lookout.scan_gate = Gate(4)
+        slow = [lookout.watch(scripted_server(redis_like(), delay).port) for _ in range(4)]
+        quick = lookout.watch(redis_server().port)
+        try:
+            for watch in (quick, *slow):
+                await lookout.poll(watch)
+                watch.scan()
+            await until(lambda: not any(watch.scanning for watch in (quick, *slow)))
+            for watch in slow:
+                watch.scan()
+            assert lookout.scan_gate.inside == 2
+            quick.scan()
+            await until(lambda: not quick.scanning)
+            assert all(watch.scanning for watch in slow)
+        finally:
+            go.set()
+        await until(lambda: not any(watch.scanning for watch in slow))
 
     async def test_come_after_the_first_poll_and_then_at_their_interval(
         self, make_lookout: LookoutFactory, redis_server: RedisFactory
