@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
-from exporter.collector import PAUSE, Out, Reply
+from exporter.collector import PAUSE, PIECE, Out, Reply
 from exporter.errors import ReplyError
 from exporter.forms import KeyName
 from exporter.model import Command, Facts
@@ -21,7 +21,7 @@ from exporter.model import Command, Facts
 #: with more single keys or streams than this they move from the fast lane to the standard one
 SINGLE_MAX = 1000
 #: commands that are made between two pauses
-COMMANDS_A_PIECE = 500
+COMMANDS_A_PIECE = 200
 #: collectors with this memory name remember a `KeyMemory`
 MEMORY_NAME = "keyspace"
 _GLOB = frozenset(b"?*[]^")
@@ -109,21 +109,28 @@ def learn_slots(facts: Facts, known: Slots | None = None) -> Generator[list[Comm
     if known is not None or not facts.cluster_enabled:
         return known
     ranges, own_id = yield [Command.of("CLUSTER", "SLOTS"), Command.of("CLUSTER", "MYID")]
-    return parse_slots(ranges, own_id)
+    return (yield from parse_slots(ranges, own_id))
 
 
-def parse_slots(reply: Reply, own_id: Reply) -> Slots | None:
-    """CLUSTER SLOTS: a list of [first, last, [host, port, id, …], replica…]. The node of `own_id` is the target itself."""
-    rows = []
-    for row in reply if isinstance(reply, list) else []:
+def parse_slots(reply: Reply, own_id: Reply) -> Generator[list[Command], list[Reply], Slots | None]:
+    """CLUSTER SLOTS: a list of [first, last, [host, port, id, …], replica…]. The node of `own_id` is the target itself. In pieces."""
+    rows: dict[int, tuple[int, str]] = {}
+    own = text_of(own_id)
+    for at, row in enumerate(reply[:SLOTS] if isinstance(reply, list) else (), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         match row:
-            case [int(first), int(last), [host, int(port), *rest], *_]:
-                if (rest and text_of(rest[0]) == text_of(own_id) != "") or host == b"":
-                    rows.append((first, last, ""))
+            case [int(first), int(last), [host, int(port), *rest], *_] if 0 <= first <= last < SLOTS:
+                if (rest and text_of(rest[0]) == own != "") or host == b"":
+                    rows[first] = (last, "")
                 elif isinstance(host, bytes) and host != b"?":
-                    rows.append((first, last, f"{text_of(host)}:{port}"))
-    rows.sort()
-    return Slots(tuple(r[0] for r in rows), tuple(r[1] for r in rows), tuple(r[2] for r in rows)) if rows else None
+                    rows[first] = (last, f"{text_of(host)}:{port}")
+    if not rows:
+        return None
+    yield PAUSE
+    starts = tuple(sorted(rows))
+    yield PAUSE
+    return Slots(starts, tuple([rows[start][0] for start in starts]), tuple([rows[start][1] for start in starts]))
 
 
 def across(facts: Facts, options: Any) -> bool:
@@ -131,11 +138,15 @@ def across(facts: Facts, options: Any) -> bool:
     return bool(options.redis.is_cluster) and facts.cluster_enabled
 
 
-def place_keys(names: Iterable[KeyName], facts: Facts, options: Any, slots: Slots | None) -> dict[KeyName, Place]:
+def place_keys(
+    names: Iterable[KeyName], facts: Facts, options: Any, slots: Slots | None
+) -> Generator[list[Command], list[Reply], dict[KeyName, Place]]:
     """Where each key is to be asked for; without those of a database or a slot that is not there, or that another node
-    serves where the target alone is asked. A cluster has database 0 only."""
+    serves where the target alone is asked. A cluster has database 0 only. In pieces."""
     places: dict[KeyName, Place] = {}
-    for key in names:
+    for at, key in enumerate(names, 1):
+        if at % PIECE == 0:
+            yield PAUSE
         if not facts.cluster_enabled:
             if facts.databases is None or key.db < facts.databases:
                 places[key] = Place(key.db)
@@ -160,6 +171,8 @@ def ask(requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out) -> Gener
         return []
     by_node: dict[str, dict[int, list[int]]] = {}
     for number, (place, _) in enumerate(requests):
+        if (number + 1) % COMMANDS_A_PIECE == 0:
+            yield PAUSE
         by_node.setdefault(place.node, {}).setdefault(place.db, []).append(number)
     quiet = facts.flavor != "keydb" and facts.version >= (7, 2, 0)
     commands: list[Command] = []
@@ -187,7 +200,12 @@ def ask(requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out) -> Gener
         if quiet:
             commands.append(Command.of("CLIENT", "NO-TOUCH", "OFF", node=node))
     replies = yield commands
-    return [_reply_at(replies, *spots[number]) for number in range(len(requests))]
+    found: list[Reply] = []
+    for number in range(len(requests)):
+        if (number + 1) % COMMANDS_A_PIECE == 0:
+            yield PAUSE
+        found.append(_reply_at(replies, *spots[number]))
+    return found
 
 
 def _reply_at(replies: Sequence[Reply], at: int, select: int | None) -> Reply:
@@ -202,7 +220,9 @@ def ask_keys(
     """Ask several commands for each key; the replies by key. A redirection is followed once, and noted in `places`."""
     answers = yield from _ask_keys(wanted, places, facts, out)
     moved: dict[KeyName, Place] = {}
-    for key, replies in answers.items():
+    for at, (key, replies) in enumerate(answers.items(), 1):
+        if at % COMMANDS_A_PIECE == 0:
+            yield PAUSE
         for reply in replies:
             if isinstance(reply, ReplyError) and reply.code in ("MOVED", "UNREACHABLE"):
                 out.memory.slots = None
@@ -218,8 +238,18 @@ def ask_keys(
 def _ask_keys(
     wanted: Mapping[KeyName, Sequence[Args]], places: Mapping[KeyName, Place], facts: Facts, out: Out
 ) -> Generator[list[Command], list[Reply], dict[KeyName, list[Reply]]]:
-    replies = iter((yield from ask([(places[key], args) for key, each in wanted.items() for args in each], facts, out)))
-    return {key: [next(replies) for _ in each] for key, each in wanted.items()}
+    requests: list[tuple[Place, Args]] = []
+    for at, (key, each) in enumerate(wanted.items(), 1):
+        if at % COMMANDS_A_PIECE == 0:
+            yield PAUSE
+        requests.extend((places[key], args) for args in each)
+    replies = iter((yield from ask(requests, facts, out)))
+    answers: dict[KeyName, list[Reply]] = {}
+    for at, (key, each) in enumerate(wanted.items(), 1):
+        if at % COMMANDS_A_PIECE == 0:
+            yield PAUSE
+        answers[key] = [next(replies) for _ in each]
+    return answers
 
 
 def redirection(reply: Reply) -> Place | None:

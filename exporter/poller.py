@@ -198,7 +198,7 @@ class Poll:
         if list(run.commands) == list(repeat.commands):
             self._advance(run, replies)
         else:
-            run.places = [self._place(command) for command in run.commands]
+            run.places = self._place_all(run.commands)
             self._runs.append(run)
 
     def _start(self, parts: Sequence[Part]) -> None:
@@ -234,7 +234,7 @@ class Poll:
                 run.refused = run.refused is not False and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
             try:
                 commands = next(run.generator) if replies is None else run.generator.send(replies)
-                places = [self._place(command) for command in commands]
+                places = self._place_all(commands)
             except StopIteration:
                 self._finish(run)
                 return
@@ -254,6 +254,13 @@ class Poll:
                 self._runs.append(run)
                 return
             replies = list(places)
+
+    def _place_all(self, commands: Sequence[Command]) -> list[int | ReplyError]:
+        if self._memory.refused:
+            return [self._place(command) for command in commands]
+        begin = len(self._next)
+        self._next.extend(commands)
+        return list(range(begin, len(self._next)))
 
     def _place(self, command: Command) -> int | ReplyError:
         refusal = self._memory.refusal(command.name, self._clock) if self._memory.refused else None

@@ -26,6 +26,8 @@ MISSED = counter("acl_log_entries_missed_total", "Entries that ACL LOG dropped b
 
 #: entries that are asked for
 ENTRIES_MAX = 128
+#: pairs of name and value of one entry that are read; an entry has 10
+FIELDS_MAX = 50
 #: pairs of reason and user that are counted by name; all others are one
 PAIRS_MAX = 1000
 OTHER = "other"
@@ -95,7 +97,8 @@ def _entries(reply: Iterable[object]) -> Iterator[Entry]:
     for row in reply:
         if not isinstance(row, list):
             continue
-        values = {key: value for key, value in zip(row[::2], row[1::2], strict=False) if isinstance(key, bytes)}
+        pairs = zip(row[: 2 * FIELDS_MAX : 2], row[1 : 2 * FIELDS_MAX : 2], strict=False)
+        values = {key: value for key, value in pairs if isinstance(key, bytes)}
         count, reason, user = values.get(b"count"), values.get(b"reason"), values.get(b"username")
         if not (isinstance(count, int) and count > 0 and isinstance(reason, bytes) and isinstance(user, bytes)):
             continue

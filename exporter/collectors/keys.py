@@ -13,6 +13,7 @@ from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
 from exporter.errors import ReplyError
 from exporter.forms import KeyName, parse_number
 from exporter.keyspace import (
+    COMMANDS_A_PIECE,
     MEMORY_NAME,
     SINGLE_MAX,
     Args,
@@ -107,7 +108,7 @@ class FoundKeysCollector(KeysCollector):
 def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts, options: Any, out: Out) -> Batches:
     """Write all there is to know of some keys. Of those in `single` the options say what they are while they are not there."""
     out.memory.slots = yield from learn_slots(facts, out.memory.slots)
-    places = place_keys(names, facts, options, out.memory.slots)
+    places = yield from place_keys(names, facts, options, out.memory.slots)
     types, lives, memory, may_ask_memory = yield from _look(places, facts, options, out)
     absent_if_missing = frozenset(single) if options.keys.missing_keys == "absent" else frozenset()
     wanted: dict[KeyName, list[Args]] = {}
@@ -150,14 +151,25 @@ Looks = tuple[dict[KeyName, str], dict[KeyName, int], dict[KeyName, Reply], bool
 def _look(places: dict[KeyName, Place], facts: Facts, options: Any, out: Out) -> Generator[list[Command], list[Reply], Looks]:
     """Types and milliseconds left of the keys, and of the first its memory: whether that may be asked of the others too."""
     may_ask_memory = facts.version >= (4, 0, 0)
-    wanted: dict[KeyName, list[Args]] = {key: [("TYPE", key.name), ("PTTL", key.name)] for key in places}
+    wanted: dict[KeyName, list[Args]] = {}
+    for at, key in enumerate(places, 1):
+        if at % COMMANDS_A_PIECE == 0:
+            yield PAUSE
+        wanted[key] = [("TYPE", key.name), ("PTTL", key.name)]
     first = next(iter(wanted), None)
     if first is not None and may_ask_memory:
         wanted[first].append(("MEMORY", "USAGE", first.name))
     answers = yield from ask_keys(wanted, places, facts, options, out)
     fail_if_all_failed([replies[0] for replies in answers.values()])
-    types = {key: kind for key, replies in answers.items() if (kind := text_of(replies[0]))}
-    lives = {key: life for key, (_, life, *_) in answers.items() if isinstance(life, int)}
+    types: dict[KeyName, str] = {}
+    lives: dict[KeyName, int] = {}
+    for at, (key, (kind, life, *_)) in enumerate(answers.items(), 1):
+        if at % COMMANDS_A_PIECE == 0:
+            yield PAUSE
+        if text := text_of(kind):
+            types[key] = text
+        if isinstance(life, int):
+            lives[key] = life
     memory: dict[KeyName, Reply] = {}
     if first is not None and may_ask_memory:
         used = memory[first] = answers[first][2]

@@ -137,7 +137,7 @@ class FoundStreamsCollector(StreamsCollector):
 def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out) -> Batches:
     """Write all there is to know of those keys that are streams, in three batches."""
     out.memory.slots = yield from learn_slots(facts, out.memory.slots)
-    places = place_keys(names, facts, options, out.memory.slots)
+    places = yield from place_keys(names, facts, options, out.memory.slots)
     types = yield from ask_keys({key: [("TYPE", key.name)] for key in places}, places, facts, options, out)
     fail_if_all_failed([reply for [reply] in types.values()])
     wanted: dict[KeyName, list[Args]] = {

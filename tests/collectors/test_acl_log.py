@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.collectors.acl_log import OTHER, PAIRS_MAX, AclLogCollector
+from exporter.collectors.acl_log import FIELDS_MAX, OTHER, PAIRS_MAX, AclLogCollector
 from exporter.collectors.info import InfoCollector
 from exporter.commandline import parse
 from exporter.errors import BusyError, ReplyError
@@ -47,6 +47,12 @@ def read(play) -> Read:
         return found
 
     return one
+
+
+def test_of_an_entry_with_very_many_fields_the_first_are_read(read: Read) -> None:
+    padding = [word for number in range(FIELDS_MAX) for word in (b"f%d" % number, b"")]
+    assert read(padding + entry("a")) == {}
+    assert read(entry("a") + padding) != {}
 
 
 def test_who_is_asked(play) -> None:

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from exporter.collectors.sentinel import MASTERS_MAX, SentinelCollector
+from exporter.collector import PIECE
+from exporter.collectors.sentinel import FIELDS_MAX, MASTERS_MAX, SentinelCollector
 from exporter.commandline import parse
 from exporter.errors import ProtocolError, ReplyError
 from exporter.model import Dialect, Facts
@@ -236,6 +237,20 @@ class TestRecorded:
             [("SENTINEL", "MASTERS")],
             [("SENTINEL", what, name) for name in (b"m", b"n") for what in ("CKQUORUM", "SENTINELS", word)],
         ]
+
+
+class TestMany:
+    def test_peers_and_replicas_are_read_in_pieces(self, play) -> None:
+        count = 1000
+        entries = [flat({**MASTER, "name": f"n{number}", "port": str(number + 1), "flags": "sentinel"}) for number in range(count)]
+        played = play(SentinelCollector(), [[flat(MASTER)]], [OK, entries, entries], facts=FACTS, options=WITH_PEERS)
+        loops = 5 + 4  # through the peers and through the replicas
+        assert played.pauses >= loops * count // PIECE
+        assert played.samples()['redis_sentinel_master_ok_sentinels{master_name="m",master_address="10.0.0.1:6379"}'] == str(count + 1)
+
+    def test_of_an_entry_with_very_many_fields_the_first_are_read(self, play) -> None:
+        entry = flat({**MASTER, **{f"f{number}": "1" for number in range(FIELDS_MAX)}})
+        assert "77" not in play(SentinelCollector(), [[[*entry, b"quorum", b"77"]]], [OK, [], []], facts=FACTS).samples().values()
 
 
 class TestOdd:
