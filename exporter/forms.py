@@ -197,16 +197,6 @@ def parse_lua_patterns(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for row in rows for item in row if item.strip())
 
 
-def parse_regex(text: str) -> re.Pattern[str]:
-    """A regular expression, found anywhere in a name."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
-    except (OverflowError, RecursionError, MemoryError):
-        raise ValueError("this regular expression is too large: write a shorter one") from None
-
-
 def parse_name_patterns(text: str) -> tuple[str, ...]:
     """Names of metrics, in which * and ? stand for others."""
     parts = parse_list(text)
@@ -271,4 +261,3 @@ FILES = Form("FILE,…", parse_file_names, empty=True, raw=True)
 KEYS = Form("[DB=]KEY,…", parse_keys, empty=True, raw=True)
 LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
 NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)
-REGEX = Form("REGEX", parse_regex)

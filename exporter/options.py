@@ -6,9 +6,9 @@ Names, variables and defaults of the options that the Go exporter has are that p
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from exporter.allowance import Allowance, parse_allowance
@@ -28,7 +28,6 @@ from exporter.forms import (
     LARGE_COUNT,
     LUA_PATTERNS,
     NAME_PATTERNS,
-    REGEX,
     SERVER_NAME,
     TEXT,
     Form,
@@ -41,6 +40,7 @@ from exporter.forms import (
     parse_path,
 )
 from exporter.model import Lane
+from exporter.patterns import NamePattern
 
 ALLOWANCE = Form("NETWORK,…", parse_allowance, empty=True)
 
@@ -199,7 +199,8 @@ OPTIONS: tuple[Option, ...] = (
            env="REDIS_EXPORTER_INCL_MODULES_METRICS"),
     Option("include-search-indexes-metrics", BOOL, "false", "metrics", "include_search_indexes_metrics", "Export the search indexes.",
            env="REDIS_EXPORTER_INCL_SEARCH_INDEXES_METRICS"),
-    Option("check-search-indexes", REGEX, ".*", "metrics", "check_search_indexes", "Regular expression that those indexes' names match."),
+    Option("check-search-indexes", Form("REGEX", partial(NamePattern, flag="--check-search-indexes")), ".*", "metrics",
+           "check_search_indexes", "Regular expression that those indexes' names match."),
     Option("include-sentinel-peer-info", BOOL, "false", "metrics", "include_sentinel_peer_info",
            "Export each other Sentinel of a Sentinel.",
            env="REDIS_EXPORTER_INCL_SENTINEL_PEER_INFO"),
@@ -353,7 +354,7 @@ class MetricsOptions:
     include_acl_log_metrics: bool
     include_modules_metrics: bool
     include_search_indexes_metrics: bool
-    check_search_indexes: re.Pattern[str]
+    check_search_indexes: NamePattern
     include_sentinel_peer_info: bool
     include_cluster_node_metrics: bool
     append_instance_role_label: bool

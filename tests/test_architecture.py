@@ -30,7 +30,7 @@ FLOORS = (
     ("allowance", "descriptors", "gate", "redaction", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),
     ("file_sizes", "log_lines", "log_queue", "watchdog"),
-    ("masks", "scrapers"),
+    ("masks", "patterns", "scrapers"),
     ("collector", "entrylog", "fastparse", "greeting", "log_repeats", "names", "options", "pace", "store", "targets"),
     ("resolver",),
     ("caps", "keyspace", "logs", "replies"),
@@ -69,6 +69,7 @@ DOORS = {
     "prometheus_client": {"process", "selfmetrics"},
     "yaml": {"yaml_reader"},
     "uvloop": {"app"},
+    "regex": {"patterns"},
     "isal": {"exposition", "pieces"},
     "bcrypt": {"web.password_checks"},
 }

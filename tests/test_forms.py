@@ -13,7 +13,6 @@ from exporter.forms import (
     INTERVAL,
     LANE_INTERVAL,
     LARGE_COUNT,
-    REGEX,
     Form,
     parse_bool,
     parse_duration,
@@ -108,9 +107,3 @@ def test_a_count_is_bounded(form: Form, most: int) -> None:
     assert form.parse(str(most)) == most
     with pytest.raises(ValueError, match=f"the most is {most}"):
         form.parse(str(most + 1))
-
-
-@pytest.mark.parametrize("text", ["(?:a{99999999999})", "(" * 100_000 + ")" * 100_000, "[", "(" * 100])
-def test_a_regular_expression_that_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="regular expression"):
-        REGEX.parse(text)

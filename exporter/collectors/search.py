@@ -76,9 +76,13 @@ class SearchCollector(Collector):
             if reply.unsupported:
                 return
             raise reply.as_target_error()
-        fits = options.metrics.check_search_indexes.search
-        found = reply if isinstance(reply, list) else []
-        names = [name for name in found if isinstance(name, bytes) and fits(name.decode("utf-8", "replace"))]
+        fits = options.metrics.check_search_indexes.fits
+        names = []
+        for at, name in enumerate(reply if isinstance(reply, list) else (), 1):
+            if isinstance(name, bytes) and fits(name.decode("utf-8", "replace")):
+                names.append(name)
+            if at % PIECE == 0:
+                yield PAUSE
         if not names:
             return
         out.cut += max(0, len(names) - INDEXES_MAX)
