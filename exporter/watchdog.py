@@ -2,11 +2,15 @@
 
 A loop that is held polls nobody and answers nobody, `/-/healthy` included, so a supervisor can restart the process. The log
 cannot say why: logging may be part of what is held. So the thread writes to the file descriptor itself.
+
+Compiled code can hold the interpreter too, and with it this thread. `faulthandler` has a thread that needs no interpreter: it writes
+the stacks, in its own form, if neither the loop nor this thread has got on for a while longer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import sys
@@ -16,6 +20,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 LIMIT_S = 10.0
+#: so many limits after which `faulthandler` writes
+LAST_RESORT = 1.5
 #: beats of the loop, and looks of the thread, within the limit
 BEATS = 10
 #: frames of the stack that are shown, the innermost first
@@ -28,9 +34,16 @@ class Watchdog:
     """Writes one line when the loop has not turned for `limit_s`, and nothing more until it has turned again.
 
     `write` gets the finished line as bytes, with its line end. It is called in the watchdog's thread, which holds no lock.
+    `last_resort` is the descriptor that `faulthandler` writes to, stderr if it is None; `stop` closes it.
     """
 
-    def __init__(self, formatter: logging.Formatter, write: Callable[[bytes], object] | None = None, limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self,
+        formatter: logging.Formatter,
+        write: Callable[[bytes], object] | None = None,
+        limit_s: float = LIMIT_S,
+        last_resort: int | None = None,
+    ) -> None:
         self._formatter = formatter
         self._write = write or _write_to_stderr
         self._limit_s = limit_s
@@ -39,6 +52,8 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._last_resort = _own_stderr() if last_resort is None else last_resort
+        self._arming = threading.Lock()
 
     def start(self) -> None:
         """Watch the running loop of the calling thread."""
@@ -52,15 +67,28 @@ class Watchdog:
         self._stopping.set()
         if self._timer is not None:
             self._timer.cancel()
+        with self._arming:
+            descriptor, self._last_resort = self._last_resort, None
+            if descriptor is not None:
+                faulthandler.cancel_dump_traceback_later()
+                os.close(descriptor)
+
+    def _arm(self) -> None:
+        """Put the last resort off: the loop or this thread gets on."""
+        with self._arming:
+            if self._last_resort is not None:
+                faulthandler.dump_traceback_later(LAST_RESORT * self._limit_s, file=self._last_resort)
 
     def _beat(self) -> None:
         self._turned_at = time.monotonic()
         self._turns += 1
+        self._arm()
         self._timer = asyncio.get_running_loop().call_later(self._limit_s / BEATS, self._beat)
 
     def _look(self, watched: int) -> None:
         reported = 0  # the turn after which the loop was last found held
         while not self._stopping.wait(self._limit_s / BEATS):
+            self._arm()
             turns, late_s = self._turns, time.monotonic() - self._turned_at
             if late_s > self._limit_s and turns != reported:
                 reported = turns
@@ -82,6 +110,14 @@ def places(frame: FrameType | None) -> Iterator[str]:
         code = frame.f_code
         yield f"{'/'.join(code.co_filename.split('/')[-_PARTS:])}:{frame.f_lineno} {code.co_qualname}"
         frame = frame.f_back
+
+
+def _own_stderr() -> int | None:
+    """What stderr leads to, opened so that a write to it never waits; None where that cannot be had."""
+    try:
+        return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _write_to_stderr(line: bytes) -> None:

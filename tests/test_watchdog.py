@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -136,6 +138,32 @@ def fill(pipe: int) -> None:
 
 def is_running(name: str) -> bool:
     return name in {thread.name for thread in threading.enumerate()}
+
+
+def hold_the_interpreter(seconds: float) -> None:
+    """Blocks as compiled code would that lets no other thread run."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+
+
+async def test_code_that_holds_the_interpreter_is_reported_by_faulthandler(tmp_path: Path) -> None:
+    log = tmp_path / "stderr"
+    lines: list[bytes] = []
+    watchdog = Watchdog(TextFormatter(), lines.append, LIMIT_S, last_resort=os.open(log, os.O_WRONLY | os.O_CREAT))
+    watchdog.start()
+    hold_the_interpreter(4 * LIMIT_S)
+    watchdog.stop()
+    assert "in hold_the_interpreter" in log.read_text()
+
+
+async def test_faulthandler_is_silent_while_the_loop_or_the_thread_gets_on(tmp_path: Path) -> None:
+    log = tmp_path / "stderr"
+    lines: list[bytes] = []
+    watchdog = Watchdog(TextFormatter(), lines.append, LIMIT_S, last_resort=os.open(log, os.O_WRONLY | os.O_CREAT))
+    watchdog.start()
+    hold_the_loop(lambda: lines)
+    hold_the_loop(lambda: True)
+    watchdog.stop()
+    assert log.read_text() == ""
 
 
 def test_a_deep_stack_is_cut() -> None:
