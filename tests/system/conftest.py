@@ -17,6 +17,9 @@ import pytest
 
 from tests.servers import free_port, wait_until
 
+#: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy with other tests
+STOP_S = 4.0
+
 
 class Exporter:
     """`redis_exporter` on a free port of loopback, with one second between polls.
