@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
+from tests.system.conftest import STOP_S
+
 #: how long the hostile ones go on
 HOSTILE_S = 1.5
 PROMETHEUS = {"User-Agent": "Prometheus/2.42.0", "Accept-Encoding": "gzip"}
