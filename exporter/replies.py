@@ -13,6 +13,7 @@ from typing import Any
 
 import hiredis
 
+from exporter._slowframes import ERRORS_MAX, LINE_MAX
 from exporter.errors import TOO_LARGE as TOO_LARGE_CODE
 from exporter.errors import ReplyError
 from exporter.fastparse import BROKEN, DONE, HOPELESS, SKIPPED, TOO_LARGE, Frames
@@ -128,7 +129,7 @@ class ReplyReader:
             if code == BROKEN:
                 raise NotRespError(frames.why)
             if code == HOPELESS:
-                raise TooMuchError(self._describe(frames.why))
+                raise TooMuchError(self._describe(frames.why, in_all=True))
             if code == TOO_LARGE:
                 self._feed(data[begin : frames.kept])
                 self._reader = self._new_reader()  # the old one holds what came of it
@@ -157,12 +158,18 @@ class ReplyReader:
         except MemoryError:
             raise TooMuchError("there is no memory for the replies") from None
 
-    def _describe(self, why: str) -> str:
+    def _describe(self, why: str, *, in_all: bool = False) -> str:
+        """Which limit it was. `in_all`: not even the walk over it would end within what all replies may have."""
         limits = self._limits
-        return (
-            f"{why}: at most {limits.bytes_max:,} bytes and {limits.elements_max:,} elements a reply"
-            f" (--reply.max-bytes, --reply.max-elements), {limits.total_max:,} bytes in all"
-        )
+        if why == "a line is too long":
+            return f"{why}: at most {LINE_MAX:,} bytes a status or an error"
+        if why == "the replies have too many errors within lists":
+            return f"{why}: at most {ERRORS_MAX}"
+        if in_all:
+            return f"{why}: at most {limits.total_max:,} bytes in all ({REPLIES_IN_ALL} times --reply.max-bytes)"
+        if why == "a reply has too many elements":
+            return f"{why}: at most {limits.elements_max:,} elements a reply (--reply.max-elements)"
+        return f"{why}: at most {limits.bytes_max:,} bytes a reply (--reply.max-bytes)"
 
 
 def borrow_reader(count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> ReplyReader:

@@ -56,6 +56,33 @@ def test_what_cannot_be_passed_over_ends_it_at_once() -> None:
         reader(1).take(b"%1\r\n")
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"+" + b"x" * 70_000, "a line is too long: at most 65,536 bytes a status or an error"),
+        (b"$200000000\r\n", "a reply has too many bytes: at most 67,108,864 bytes in all (16 times --reply.max-bytes)"),
+        (b"*200000000\r\n", "a reply has too many elements: at most 67,108,864 bytes in all (16 times --reply.max-bytes)"),
+    ],
+)
+def test_what_ends_it_names_the_limit_that_struck(data: bytes, text: str) -> None:
+    with pytest.raises(TooMuchError) as caught:
+        reader(1, ReplyLimits()).take(data)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (BULK, "a reply has too many bytes: at most 120 bytes a reply (--reply.max-bytes)"),
+        (LONG_LIST, "a reply has too many elements: at most 5 elements a reply (--reply.max-elements)"),
+    ],
+)
+def test_what_is_passed_over_names_the_limit_that_struck(data: bytes, text: str) -> None:
+    made = reader(1)
+    assert made.take(data)
+    assert made.replies[0].text == f"TOOLARGE {text}"
+
+
 def test_one_that_is_too_large_is_held_by_nobody() -> None:
     """Its bytes are neither kept nor made into anything while they come."""
     made = reader(1, ReplyLimits(bytes_max=1 << 20))
