@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from exporter import texts
+from exporter import files, texts
 from exporter.endpoints import ENDPOINTS, TELEMETRY
 from exporter.errors import ConfigError, PageError
 from exporter.exposition import CONTENT_TYPE, Page
@@ -110,6 +111,7 @@ class Web:
         self._reload = reload
         self._auth = auth
         self._all_clusters = Turns(self._discover_all)
+        self._listers = threading.Semaphore(1)  # it has turns
         self._incidents = incidents or Incidents()
         self._bodies = bodies or Bodies(Limits().old_pages_bytes, pages.current)
         self._started_at = time.monotonic()
@@ -224,9 +226,13 @@ class Web:
         return _json(body, status) if status == 200 else web.Response(status=status, text=body)
 
     async def _discover_all(self) -> tuple[int, str]:
-        """In a thread: of 1,000 nodes that know 1,000 nodes each it takes more than a second."""
+        """In a thread: of 1,000 nodes that know 1,000 nodes each it takes more than a second. The program ends without it."""
         seen = [_seen(watch) for watch in self._fleet.watches.values()]
-        return await asyncio.to_thread(discovery.answer, seen, hostnames=self._settings.discover_hostnames)
+        try:
+            listing = files.start(lambda: discovery.answer(seen, hostnames=self._settings.discover_hostnames), self._listers)
+        except files.FileError:
+            raise PageError("no thread is free to list the nodes of the clusters") from None
+        return await asyncio.wrap_future(listing)
 
     def _refuse(self, status: int, text: str) -> web.Response:
         self._selfmetrics.request_errors.inc()

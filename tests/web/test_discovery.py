@@ -141,7 +141,7 @@ async def test_a_long_list_holds_up_nobody_and_is_made_once_for_all_who_ask(site
     go, made = threading.Event(), []
 
     def slow(*_: object, **__: object) -> tuple[int, str]:
-        made.append(1)
+        made.append(threading.current_thread().daemon)
         assert go.wait(PATIENCE_S)
         return 200, "[]"
 
@@ -152,3 +152,4 @@ async def test_a_long_list_holds_up_nobody_and_is_made_once_for_all_who_ask(site
     go.set()
     assert await asyncio.gather(*asking) == ["[]"] * 20
     assert len(made) <= 2
+    assert all(made), "the end of the program would wait for it"
