@@ -71,6 +71,11 @@ class Site:
         await self._server.start_server()
         self._client = ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
 
+    @property
+    def server(self) -> TestServer:
+        assert self._server is not None
+        return self._server
+
     async def _reloaded(self) -> bool:
         return self.reload()
 
@@ -415,6 +420,13 @@ class TestAll:
     async def test_what_is_not_there_is_404_as_text(self, site: Site, path: str) -> None:
         response, _ = await site.ask(path)
         assert (response.status, response.content_type) == (404, "text/plain")
+
+    @pytest.mark.parametrize("head", [b"OPTIONS * HTTP/1.1", b"CONNECT h:80 HTTP/1.1", b"CONNECT /metrics HTTP/1.1"])
+    async def test_requests_that_name_no_path_of_a_page_are_404(self, site: Site, head: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+        writer.write(head + b"\r\nHost: x\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 404 ")
+        writer.close()
 
     @pytest.mark.parametrize("path", ["/metrics", "/scrape", "/health", "/-/healthy", "/-/ready", "/"])
     async def test_only_get_and_head_are_answered(self, site: Site, path: str) -> None:
