@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except BrokenPipeError:  # whoever read the output has had enough; what is left of it must not be tried again at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # the output's disk is full, say
+        logs.tell(f"redis_exporter: {error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}")
+        return 1
     except KeyboardInterrupt:
         return 130
 

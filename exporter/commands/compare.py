@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import http.client
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
+from exporter import texts
 from exporter.errors import ConfigError, UsageError
 
 TIMEOUT_S = 30.0
@@ -218,8 +220,8 @@ def fetch(source: str) -> str:
         try:
             with open(source, "rb") as stream:  # may be a pipe of the shell: <(…)
                 return stream.read(SIZE_MAX).decode("utf-8", "replace")
-        except OSError as error:
-            raise ConfigError(f"{source}: {error.strerror}: write a URL, a file, or - for standard input") from None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{source}: {getattr(error, 'strerror', error)}: write a URL, a file, or - for standard input") from None
     try:
         parts = urllib.parse.urlsplit(source)
     except ValueError:
@@ -227,16 +229,19 @@ def fetch(source: str) -> str:
     if parts.scheme not in ("http", "https"):
         raise ConfigError(f"{parts.scheme}:// is not fetched: write http:// or https://")
     userinfo, _, place = parts.netloc.rpartition("@")
-    request = urllib.request.Request(parts._replace(netloc=place).geturl())
-    if userinfo:
-        request.add_header("Authorization", "Basic " + base64.b64encode(urllib.parse.unquote(userinfo).encode()).decode())
     try:
+        request = urllib.request.Request(parts._replace(netloc=place).geturl())
+        if userinfo:
+            given = urllib.parse.unquote_to_bytes(texts.given_bytes(userinfo))
+            request.add_header("Authorization", "Basic " + base64.b64encode(given).decode())
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
-        raise ConfigError(f"{place}: the answer is {error.code} {error.reason}") from None
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        raise ConfigError(f"{place}: {getattr(error, 'reason', error)}") from None
+        raise ConfigError(texts.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)) from None
+    except UnicodeError:  # what the library says holds the whole URL
+        raise ConfigError(texts.one_line(f"{place}: the URL holds a character that none may hold, or is no host's name", 300)) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ConfigError(texts.one_line(f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300)) from None
 
 
 class _Parser(argparse.ArgumentParser):

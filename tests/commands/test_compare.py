@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -220,3 +221,30 @@ class TestCommand:
         with pytest.raises(ConfigError, match=message) as caught:
             fetch(source)
         assert "s3cret" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "http://127.0.0.1:x", "http://a b/", "http://a..b/", "http://", "http://[::1", "http://127.0.0.1:1/\u00e9", "http://127.0.0.1:1/\udcff",
+            f"http://{'x' * 64}.test/", "http://u:s3cret\udcff@127.0.0.1:1/", "/a\0b",
+        ],
+    )  # fmt: skip
+    def test_a_source_that_is_none_is_said_in_one_line(self, source: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            fetch(source)
+        assert "s3cret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_an_answer_that_is_not_http_is_said_in_one_line(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def answer() -> None:
+                client, _ = server.accept()
+                with client:
+                    client.recv(1000)
+                    client.sendall(b"+PONG\x1b[31m\r\n")
+
+            threading.Thread(target=answer, daemon=True).start()
+            with pytest.raises(ConfigError, match="PONG") as caught:
+                fetch(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert "\x1b" not in str(caught.value)
