@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from exporter import lengths
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -51,6 +53,7 @@ def parse_allowance(text: str) -> Allowance | None:
     for item in (part.strip() for part in text.split(",")):
         if not item:
             continue
+        lengths.check(item, lengths.HOST_MAX)
         network = _network(item)
         if network is not None:
             networks.append(network)

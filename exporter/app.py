@@ -300,7 +300,7 @@ class App:
         assert self._listener is not None
         try:
             await self._listener.start(*split_listen_address(address))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise cannot_listen(address, error) from None
         for bound in self.addresses:
             log.info("listening on %s%s", "https://" if self._tls is not None else "", bound)

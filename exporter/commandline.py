@@ -103,7 +103,7 @@ def _skip_value(argv: Sequence[str], position: int, text: str | None, rest: Iter
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name[:100], _BY_NAME, n=1, cutoff=0.7)
     return f": did you mean --{near[0]}?" if near else ": --help lists them all"
 
 

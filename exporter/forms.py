@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from exporter import lengths
 from exporter.endpoints import is_reserved
+from exporter.lua_patterns import fault_of
 
 #: shorter polls would only measure themselves
 INTERVAL_MIN_S = 0.1
@@ -66,9 +68,16 @@ def parse_interval(text: str) -> float:
 def split_listen_address(text: str) -> tuple[str, int]:
     """Host ("" for every interface; IPv6 without brackets) and port of `host:port`. Raises ValueError."""
     match = _LISTEN.match(text)
-    if match is None or int(match["port"]) > 65535:
+    host = match["host"] or "" if match else ""
+    if match is None or int(match["port"]) > 65535 or (host and not _is_host(host)):
         raise ValueError("write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121")
     return match["ip6"] or match["host"] or "", int(match["port"])
+
+
+def _is_host(text: str) -> bool:
+    """Whether a resolver takes it for a name: it raises at labels that are empty or too long."""
+    labels = text.removesuffix(".").split(".")
+    return len(text) <= lengths.HOST_MAX and all(0 < len(label) <= lengths.HOST_LABEL_MAX for label in labels)
 
 
 def duration_from(least_s: float) -> Callable[[str], float]:
@@ -111,6 +120,7 @@ def parse_listen_address(text: str) -> str:
 
 def parse_path(text: str) -> str:
     """A path that is free to be the telemetry path."""
+    lengths.check(text, lengths.ITEM_MAX)
     if not _PATH.match(text) or {".", ".."} & set(text.split("/")):
         raise ValueError("write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics")
     if is_reserved(text):
@@ -120,6 +130,7 @@ def parse_path(text: str) -> str:
 
 def parse_server_name(text: str) -> str:
     """A host name or an address, as TLS asks for it."""
+    lengths.check(text, lengths.HOST_MAX)
     try:
         encoded = text.encode("idna")
     except UnicodeError:
@@ -131,14 +142,25 @@ def parse_server_name(text: str) -> str:
 
 def parse_namespace(text: str) -> str:
     """The first part of metric names; may be empty."""
+    lengths.check(text, lengths.NAME_MAX)
     if not _NAMESPACE.match(text):
         raise ValueError("write letters, digits and _ only, no digit first, such as redis; or leave it empty")
     return text
 
 
-def parse_list(text: str) -> tuple[str, ...]:
+def parse_list(text: str, item_max: int = lengths.ITEM_MAX) -> tuple[str, ...]:
     """The parts of a comma list, without blanks and empty ones."""
-    return tuple(part for part in (part.strip() for part in text.split(",")) if part)
+    return tuple(lengths.check(part, item_max) for part in (part.strip() for part in text.split(",")) if part)
+
+
+def parse_addresses(text: str) -> tuple[str, ...]:
+    """A comma list of addresses, which are read later."""
+    return parse_list(text, lengths.ADDRESS_MAX)
+
+
+def parse_text(text: str) -> str:
+    """Any text of a bounded length."""
+    return lengths.check(text, lengths.CREDENTIAL_MAX)
 
 
 class ScriptFile(NamedTuple):
@@ -150,7 +172,7 @@ class ScriptFile(NamedTuple):
 
 def parse_file_names(text: str) -> tuple[str, ...]:
     """The names of a comma list, each once."""
-    return tuple(dict.fromkeys(parse_list(text)))
+    return tuple(dict.fromkeys(parse_list(text, lengths.PATH_MAX)))
 
 
 def parse_number(text: bytes) -> float | None:
@@ -173,6 +195,7 @@ def parse_keys(text: str) -> tuple[KeyName, ...]:
 
 def _parse_key(item: str) -> KeyName | None:
     """None for an item without a key or a database, which means nothing."""
+    lengths.check(item, lengths.PATH_MAX)
     db, equals, name = item.partition("=")
     if not equals:
         db, name = "0", item
@@ -194,7 +217,12 @@ def parse_lua_patterns(text: str) -> tuple[str, ...]:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:
         raise ValueError(f"this is no CSV record ({error}): put an item with a comma between quotes, and double quotes in it") from None
-    return tuple(item.strip() for row in rows for item in row if item.strip())
+    patterns = tuple(lengths.check(item.strip(), lengths.ITEM_MAX) for row in rows for item in row if item.strip())
+    for pattern in patterns:
+        fault = fault_of(pattern)
+        if fault:
+            raise ValueError(f"{pattern} is no pattern of Lua: {fault}")
+    return patterns
 
 
 def parse_name_patterns(text: str) -> tuple[str, ...]:
@@ -245,11 +273,11 @@ def choices(*words: str) -> Form:
 
 
 BOOL = Form("", parse_bool)
-TEXT = Form("TEXT", str, empty=True)
+TEXT = Form("TEXT", parse_text, empty=True)
 #: a user or a password: any bytes
 CREDENTIAL = Form("TEXT", str, empty=True, raw=True)
 FILE = Form("FILE", str, empty=True, raw=True)
-ADDRESSES = Form("ADDRESS,…", parse_list, empty=True, raw=True)
+ADDRESSES = Form("ADDRESS,…", parse_addresses, empty=True, raw=True)
 SERVER_NAME = Form("TEXT", parse_server_name, empty=True)
 INTERVAL = Form("DURATION", parse_interval)
 LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)

@@ -8,10 +8,10 @@ from exporter import texts
 
 HIDDEN = "***"
 LENGTH_MAX = 100_000
-_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s,/]*@", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"([?&;#,](?:[\w-]*(?:passw|pwd|secret|token|credential|auth|api-?_?key)[\w-]*|pass|key)=)[^&;#,\s]+", re.IGNORECASE
-)
+#: the end of a longer scheme is one too: without a bound, letters alone would take the square of their number
+_URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^\s,/]*@", re.IGNORECASE)
+_VALUE = re.compile(r"([?&;#,]([\w-]+)=)[^&;#,\s]+")
+_SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|auth|api-?_?key|\A(?:pass|key)\Z", re.IGNORECASE)
 
 
 def mask_addresses(text: str) -> str:
@@ -31,4 +31,8 @@ def _mask_address(address: str) -> str:
 
 def mask(text: str) -> str:
     """The value of any other option: an address in it loses its user and password, and a query the values that look like secrets."""
-    return texts.one_line(_SECRET_VALUE.sub(rf"\1{HIDDEN}", _URL.sub(rf"\1{HIDDEN}@", text)), LENGTH_MAX)
+    return texts.one_line(_VALUE.sub(_mask_value, _URL.sub(rf"\1{HIDDEN}@", text)), LENGTH_MAX)
+
+
+def _mask_value(match: re.Match[str]) -> str:
+    return match[1] + HIDDEN if _SECRET_NAME.search(match[2]) else match[0]

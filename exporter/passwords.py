@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from exporter import files, texts
+from exporter import files, lengths, texts
 from exporter.errors import ConfigError
 from exporter.model import Target
 from exporter.targets import parse_address
@@ -48,6 +48,9 @@ class PasswordFile:
             where = f"{self.file}: entry {number}"
             if not isinstance(password, str):
                 problems.append(f"{where}: the password must be a text, in quotes")
+                continue
+            if len(password) > lengths.CREDENTIAL_MAX:
+                problems.append(f"{where}: password: {lengths.fault(password, lengths.CREDENTIAL_MAX)}")
                 continue
             if texts.valid(address + password) != address + password:
                 problems.append(f"{where}: it holds half of a surrogate pair: write the character itself")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from exporter import files, texts
+from exporter import files, lengths, texts
 from exporter.errors import ConfigError
 from exporter.forms import parse_interval
 from exporter.model import Target
@@ -69,6 +69,8 @@ def parse_address(text: str) -> Target:
 
 def _parse_socket(rest: str) -> Target:
     path, mark, query = rest.partition("?")
+    if len(path) > lengths.PATH_MAX:
+        raise ConfigError(f"the socket's path: {lengths.fault(path, lengths.PATH_MAX)}")
     if not path.startswith("/") or path == "/":
         raise ConfigError("a socket's address holds its absolute path and no user or password: write unix:///path/to/redis.sock")
     if mark and not query.startswith("db="):
@@ -94,11 +96,15 @@ def _unescape(text: str) -> str:
 def _parse_place(place: str) -> tuple[str, int]:
     if place.startswith("["):
         inside, bracket, tail = place[1:].partition("]")
+        if len(inside) > lengths.HOST_MAX:
+            raise ConfigError(f"the host: {lengths.fault(inside, lengths.HOST_MAX)}")
         host = inside.replace("%25", "%").lower()
         if not bracket or not _is_ipv6(host) or (tail and not tail.startswith(":")):
             raise ConfigError("brackets hold an IPv6 address and nothing else: write it as in redis://[::1]:6379")
         return host, _parse_port(tail[1:]) if tail else DEFAULT_PORT
     host, colon, port = place.partition(":")
+    if len(host) > lengths.HOST_MAX:
+        raise ConfigError(f"the host: {lengths.fault(host, lengths.HOST_MAX)}")
     if ":" in port:
         raise ConfigError("the host holds several colons: write an IPv6 address in brackets, as in redis://[::1]:6379")
     if host and not _HOST.match(host):
@@ -157,6 +163,7 @@ def load_targets(
     if file:
         named += _InstancesFile(file, environ, problems, limits).read()
     _refuse_duplicates(named, problems)
+    problems += [problem for each in named for problem in _long_credentials(each)]
     if problems:
         raise ConfigError(*problems)
     return [each.target for each in named]
@@ -168,6 +175,13 @@ class _Named:
 
     where: str
     target: Target
+
+
+def _long_credentials(named: _Named) -> Iterator[str]:
+    for what, text in (("user", named.target.user), ("password", named.target.password)):
+        fault = lengths.fault(text, lengths.CREDENTIAL_MAX)
+        if fault:
+            yield f"{named.where}: {what}: {fault}"
 
 
 def _from_flags(addresses: Sequence[str], user: str, password: str, problems: list[str]) -> list[_Named]:
@@ -281,6 +295,9 @@ class _InstancesFile:
             self.problems.append(f"{where}: must be a map: write `- addr: redis://host:6379`")
             return None
         name = self._text(where, content, "name") or ""
+        if len(name) > lengths.NAME_MAX:
+            self.problems.append(f"{where}: name: {lengths.fault(name, lengths.NAME_MAX)}")
+            return None
         if name:
             where += f" ({name})"
         self._check_keys(where, content, _ENTRY_KEYS)
@@ -339,6 +356,9 @@ class _InstancesFile:
         """`text` with the environment's values for `${VAR}`; `$${` stands for a plain `${`."""
         if text is None:
             return None
+        if len(text) > lengths.CREDENTIAL_MAX:  # each ${VAR} in it may be as long
+            self.problems.append(f"{where}: {key}: {lengths.fault(text, lengths.CREDENTIAL_MAX)}")
+            return None
 
         def value(match: re.Match[str]) -> str:
             if match[0] == "$${":
@@ -378,7 +398,7 @@ class _InstancesFile:
     def _check_keys(self, where: str, content: Mapping[Any, Any], known: Sequence[str]) -> None:
         for key in content:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
+                near = difflib.get_close_matches(str(key)[:100], known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(known)}"
                 self.problems.append(f"{where}: unknown key {_shown(key)}: {hint}")
 
@@ -395,6 +415,8 @@ def _shown(key: Any) -> str:
 def _label_fault(name: Any, value: Any) -> str | None:
     if not isinstance(name, str) or not _LABEL.match(name):
         return "not a label's name: write letters, digits and _ only, no digit first"
+    if len(name) > lengths.NAME_MAX:
+        return lengths.fault(name, lengths.NAME_MAX)
     if name.startswith("__"):
         return "names that begin with __ are Prometheus' own: write another one"
     if name in REFUSED_LABELS:

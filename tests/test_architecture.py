@@ -25,7 +25,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 #: The rooms from the ground up. A package stands for each of its modules; a module's own name counts first.
 FLOORS = (
     ("__init__", "_frames", "heap", "_slowframes", "_text", "endpoints"),
-    ("_clients", "_latency", "_pages", "texts"),
+    ("_clients", "_latency", "_pages", "lengths", "lua_patterns", "texts"),
     ("pieces",),
     ("allowance", "descriptors", "gate", "redaction", "sockets"),
     ("_fastparse", "_slowparse", "cadence", "dynamic", "errors", "files", "forms", "model", "process", "turns", "yaml_reader"),

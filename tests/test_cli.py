@@ -164,6 +164,18 @@ class TestProcess:
         assert outcome.stderr.splitlines()[-1].startswith(f"redis_exporter: --web.listen-address={address}: another program listens there")
         assert "Traceback" not in outcome.stderr
 
+    @pytest.mark.parametrize("host", ["a..b", ".", "x" * 64, f"{'x' * 300}.test", "\u00e9..x"])
+    def test_an_address_to_listen_on_that_cannot_be_one_is_said_in_one_line(self, host: str) -> None:
+        outcome = self.start(f"--web.listen-address={host}:1", REDIS_ADDR="")
+        assert outcome.returncode == 2
+        assert outcome.stderr.count("\n") == 1
+
+    def test_an_output_that_is_full_is_said_in_one_line(self) -> None:
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "exporter", "--help"]
+            outcome = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (outcome.returncode, outcome.stderr) == (1, "redis_exporter: No space left on device\n")
+
     def test_asking_for_help_loads_nothing_that_a_run_needs(self) -> None:
         needed = {"aiohttp", "apscheduler", "uvloop"}
         code = f"import sys; from exporter.cli import main; main(['--version'], {{}}); print({needed} & {{*sys.modules}})"

@@ -70,7 +70,25 @@ def test_listen_address(text: str, host: str, port: int) -> None:
     assert split_listen_address(text) == (host, port)
 
 
-@pytest.mark.parametrize("text", ["", "9121", "localhost", "::1:9121", ":65536", ":http", "http://localhost:9121", ":9121/"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "9121",
+        "localhost",
+        "::1:9121",
+        ":65536",
+        ":http",
+        "http://localhost:9121",
+        ":9121/",
+        "a..b:1",
+        ".:1",
+        "..:1",
+        f"{'x' * 64}:1",
+        f"{'x' * 300}.test:1",
+        f"{'x.' * 127}x:1",
+    ],
+)
 def test_bad_listen_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"write \[host\]:port, such as :9121"):
         split_listen_address(text)

@@ -32,13 +32,17 @@ SIDE_BY_SIDE = 16
 #: groups of one database that are told apart while they are counted; what comes later is summed up
 GROUPS_MAX = 100_000
 
+#: bytes of a name that patterns are tried on: with n quantifiers a pattern can take time that grows with the n-th power of them, and
+#: the server does nothing else meanwhile
+NAME_MAX = 1000
+
 #: Arguments: cursor, COUNT, 1 if memory may be asked for, patterns. Gives [cursor, [[group, keys, bytes], …]].
 SCRIPT = """
 local told = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
 local order, keys, bytes = {}, {}, {}
 for _, key in ipairs(told[2]) do
   local group = 'unclassified'
-  for i = 4, #ARGV do
+  for i = 4, #key <= NAME_MAX and #ARGV or 0 do
     local found = {string.find(key, ARGV[i])}
     if found[1] then
       group = table.concat(found, '', 3)
@@ -58,7 +62,7 @@ end
 local rows = {}
 for i, group in ipairs(order) do rows[i] = {group, keys[group], bytes[group]} end
 return {told[1], rows}
-"""
+""".replace("NAME_MAX", str(NAME_MAX))
 
 Groups = dict[bytes, tuple[int, int]]  # keys and bytes by group
 

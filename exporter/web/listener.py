@@ -83,7 +83,7 @@ class Listener:
         return [listening.getsockname() for listening in self._sockets]
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. OSError if the address cannot be had."""
+        """Listen. OSError if the address cannot be had, ValueError if its host is no name."""
         await self._runner.setup()
         self._server = self._runner.server
         assert self._server is not None
@@ -241,9 +241,12 @@ def shown(bound: object) -> str:
     return str(bound)
 
 
-def cannot_listen(address: str, error: OSError) -> ConfigError:
+def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:
     """What to tell the operator."""
-    why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    if isinstance(error, ValueError):  # of the codec for host names
+        why = "this is no host's name"
+    else:
+        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
     return ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122")
 
 

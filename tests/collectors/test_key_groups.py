@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.key_groups import SCRIPT, GroupMemory, KeyGroupsCollector, shown
+from exporter import forms
+from exporter.collectors.key_groups import NAME_MAX, SCRIPT, GroupMemory, KeyGroupsCollector, shown
 from exporter.commandline import parse
 from exporter.errors import NoPermError, ReplyError, TargetError
 from exporter.model import Facts, Lane
 from tests.lookout import server_field
+from tests.test_lua_patterns import ILL, WELL
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 3)
 GROUPS = KeyGroupsCollector()
@@ -153,12 +155,30 @@ class TestRealServer:
         assert server_field(server, "total_error_replies") == 0
         assert server_field(server, "number_of_cached_scripts") == 1
 
-    def test_a_pattern_that_lua_rejects_fails_the_collector_alone(self, redis_server, session) -> None:
+    def test_a_pattern_that_lua_rejects_fails_the_collector_alone(self, redis_server, session, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(forms, "fault_of", lambda pattern: "")  # it would have been refused at start
         server = redis_server()
         reader = session(server.port, "--check-key-groups=[a")
         reader.ask("SET", "a", 1)
         assert reader.poll(GROUPS) == {}
         assert "malformed pattern" in str(reader.poll_state.failures["key_groups"])
+
+    def test_lua_refuses_the_patterns_that_are_refused_at_start_and_no_other(self, redis_server, session) -> None:
+        reader = session(redis_server().port)
+
+        def is_read(pattern: str) -> bool:
+            """Lua meets a fault only where the pattern gets so far."""
+            script = "return pcall(string.find, ARGV[1], ARGV[2]) and 1 or 0"
+            return all(reader.ask("EVAL", script, 0, subject, pattern) == 1 for subject in ("a" * 40 + "((b))", "a", "(", ""))
+
+        assert [pattern for pattern in (*WELL, *ILL) if is_read(pattern)] == WELL
+
+    def test_patterns_are_not_tried_on_very_long_names(self, redis_server, session) -> None:
+        server = redis_server()
+        reader = session(server.port, "--check-key-groups=^(a)")
+        reader.ask("SET", "a" * NAME_MAX, 1)
+        reader.ask("SET", "a" * (NAME_MAX + 1), 1)
+        assert counts(reader.poll(GROUPS)) == {"a": "1", "unclassified": "1"}
 
     def test_the_script_is_small(self) -> None:
         assert len(SCRIPT) < 2000, "it is sent with every batch"
