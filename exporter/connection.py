@@ -15,6 +15,7 @@ import logging
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from typing import TypeVar, cast
 
 from exporter import files
 from exporter.allowance import Allowance
+from exporter.backlog import WAITING_BYTES, running_backlog
 from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import (
     CancelledPollError,
@@ -58,6 +60,9 @@ from exporter.sockets import connect_address, connect_path
 
 log = logging.getLogger(__name__)
 
+#: large replies are read in pieces of so many bytes: one takes 3 ms at most, a list of empty lists
+PIECE_BYTES = 64 * 1024
+
 Done = Callable[[list[Reply] | TargetError], None]
 Result = TypeVar("Result")
 
@@ -92,6 +97,7 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader: ReplyReader | None = None  # of the running exchange only
+        self._unread: deque[bytes] = deque()  # pieces that wait their turn; nothing more is received in that time
         self._done: Done | None = None
         self._exchanged = False  # whether an exchange has ended well on this link
         self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
@@ -131,6 +137,7 @@ class Link(asyncio.Protocol):
             return
         self.closed = True
         self._reason = reason
+        self._unread.clear()
         if self._transport is not None:
             self._transport.abort()  # nothing unsent is worth a wait, and a TLS farewell can last
 
@@ -158,6 +165,29 @@ class Link(asyncio.Protocol):
                 self._shut(self._unasked(data))
             return
         self.began_reply = True
+        if self._unread or reader.received + len(data) > WAITING_BYTES:
+            self._put_off(data)
+        else:
+            self._take(reader, data)
+
+    def _put_off(self, data: bytes) -> None:
+        """The beginning of large replies was read at once. The rest is read in turn with those of other links."""
+        waiting = bool(self._unread)
+        self._unread.extend([data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)])
+        if not waiting and self._transport is not None:
+            self._transport.pause_reading()
+            running_backlog().add(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._unread or self._reader is None:  # it was closed meanwhile
+            return
+        self._take(self._reader, self._unread.popleft())
+        if self._unread:
+            running_backlog().add(self._read_on)
+        elif self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _take(self, reader: ReplyReader, data: bytes) -> None:
         try:
             complete = reader.take(data)
         except Exception as error:
@@ -167,7 +197,7 @@ class Link(asyncio.Protocol):
             return
         replies = reader.replies
         self.received = reader.received
-        if reader.spare:
+        if reader.spare or self._unread:
             self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
         else:
             give_back(reader)
@@ -183,6 +213,8 @@ class Link(asyncio.Protocol):
     # Why an exchange failed.
 
     def _lost(self, exc: Exception | None) -> None:
+        while self._unread and self._reader is not None:  # what was sent before the end counts
+            self._take(self._reader, self._unread.popleft())
         if self.closed:
             return
         self.abort(self._farewell(self._reader.replies if self._reader is not None else ()) or self._broken(exc))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from exporter.backlog import WAITING_BYTES, running_backlog
 from exporter.connection import Dialer, Link, pack
 from exporter.errors import CancelledPollError, DeadlineError, OpenFilesError, RedpollError, ReplyError, ResetError, TargetError
 from exporter.gate import Entry, Gate, Rank
@@ -258,7 +259,7 @@ class Line:
             self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))
             return False
         if poll.paused:
-            asyncio.get_running_loop().call_soon(self._go_on, poll)
+            running_backlog().add(lambda: self._go_on(poll))
             return False
         if not self._batch:
             self._end(poll.error)
@@ -282,11 +283,18 @@ class Line:
                 self._end(outcome)
             return
         self._untouched = False
-        poll = self._poll
+        poll, spent_s = self._poll, time.monotonic() - self._began_at
         received = math.inf if self._scattered or link is None else link.received
         if link is not None and link.received >= LARGE_BYTES:
             HEAP.note(link.received)
-        if self._advance(lambda: poll.receive(outcome, time.monotonic() - self._began_at, received)):
+        if received >= WAITING_BYTES:
+            running_backlog().add(lambda: self._read(poll, outcome, spent_s, received))
+        else:
+            self._read(poll, outcome, spent_s, received)
+
+    def _read(self, poll: Poll, replies: list[Reply], spent_s: float, received: float) -> None:
+        """Large replies have waited; the poll may have been given up in that time."""
+        if self._poll is poll and self._advance(lambda: poll.receive(replies, spent_s, received)):
             self._send()
 
     def _end(self, error: TargetError | None) -> None:

@@ -104,8 +104,8 @@ class Poll:
         self._work: deque[tuple[_Run, list[Reply]]] = deque()  # collectors that are to go on with their replies
         self._runs: list[_Run] = []
         self._receiving: list[_Run] = []
-        self._echoes: list[_Echo] = []
-        self._echoes_heard: list[_Echo] = []  # whose replies have come
+        self._echoes: deque[_Echo] = deque()
+        self._echoes_heard: deque[_Echo] = deque()  # whose replies have come
         self._sent: list[Command] = []
         self._next: list[Command] = []
 
@@ -132,7 +132,7 @@ class Poll:
         runs, self._runs = self._runs, []
         self._receiving = runs
         self._replies, self._spent_s = replies, spent_s
-        self._echoes_heard, self._echoes = self._echoes, []
+        self._echoes_heard, self._echoes = self._echoes, deque()
         for run in runs:
             run.sheet.spent_s = spent_s
             if self._cut:
@@ -168,11 +168,10 @@ class Poll:
             if work and perf_counter() >= self._slice_until:
                 self.paused = True
                 return []
-        if self._echoes_heard:
-            echoes, self._echoes_heard = self._echoes_heard, []
-            for echo in echoes:
-                self._hear(echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s)
-            if work:
+        while self._echoes_heard:
+            echo = self._echoes_heard.popleft()
+            self._hear(echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s)
+            if work or (self._echoes_heard and perf_counter() >= self._slice_until):
                 self.paused = True
                 return []
         return self._gather()

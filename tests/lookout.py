@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalog import make_part
@@ -53,6 +54,22 @@ class CountingDialer(Dialer):
 
     def resolve_by(self, look_up: Callable[[str, int], Awaitable[tuple[str, ...]]]) -> None:
         self.resolve = look_up  # type: ignore[method-assign, assignment]
+
+
+class Held:
+    """Takes the place of the backlog in a module: its steps are run when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+        self.steps: list[Callable[[], None]] = []
+        monkeypatch.setattr(f"{module}.running_backlog", lambda: self)
+
+    def add(self, step: Callable[[], None]) -> None:
+        self.steps.append(step)
+
+    def run(self) -> None:
+        steps, self.steps = self.steps, []
+        for step in steps:
+            step()
 
 
 class Lookout:

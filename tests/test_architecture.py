@@ -24,7 +24,7 @@ STUB = PACKAGE / "_fastparse.pyi"
 
 #: The rooms from the ground up. A package stands for each of its modules; a module's own name counts first.
 FLOORS = (
-    ("__init__", "_frames", "heap", "_slowframes", "_text", "endpoints"),
+    ("__init__", "_frames", "backlog", "heap", "_slowframes", "_text", "endpoints"),
     ("_clients", "_latency", "_pages", "lengths", "lua_patterns", "texts"),
     ("pieces",),
     ("allowance", "descriptors", "gate", "redaction", "sockets"),

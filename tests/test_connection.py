@@ -17,13 +17,15 @@ from typing import Any
 import pytest
 
 from exporter import errors, replies
-from exporter.connection import Dialer, DialSettings, Link, os_failure, pack
+from exporter.connection import PIECE_BYTES, Dialer, DialSettings, Link, os_failure, pack
 from exporter.errors import ReplyError, TargetError
 from exporter.greeting import CLIENT_NAME, Note
 from exporter.model import Command, Target
-from exporter.replies import Reply, ReplyLimits
+from exporter.replies import Reply, ReplyLimits, ReplyReader
 from exporter.resolver import Resolver
+from tests.lookout import Held
 from tests.servers import Certificates, Conversation, RedisServer, ScriptedServer, answers, free_port, wait_until
+from tests.stock import until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 
@@ -139,6 +141,49 @@ class TestExchange:
         large = b"x" * 3_000_000
         assert await replies_of(link, Command.of("ECHO", large), PING) == [large, b"PONG"]
         link.close()
+
+    async def test_large_replies_are_read_in_pieces(self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+        pieces: list[int] = []
+        take = ReplyReader.take
+
+        def count(reader: ReplyReader, data: bytes) -> bool:
+            pieces.append(len(data))
+            return take(reader, data)
+
+        monkeypatch.setattr(ReplyReader, "take", count)
+        link = await dial(target(redis_server().port))
+        for _ in range(2):  # it goes on to receive after that
+            assert await replies_of(link, Command.of("ECHO", b"x" * 3_000_000), PING) == [b"x" * 3_000_000, b"PONG"]
+        assert max(pieces) <= PIECE_BYTES
+        link.close()
+
+    async def test_what_waits_to_be_read_is_left_when_it_is_closed(
+        self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link = await dial(target(redis_server().port))
+        held = Held(monkeypatch, "exporter.connection")
+        ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        large = Command.of("ECHO", b"x" * 3_000_000)
+        link.exchange(large.packed, 1, ended.set_result)
+        await until(lambda: held.steps)
+        link.close()
+        assert isinstance(await ended, errors.CancelledPollError)
+        held.run()
+        assert not held.steps
+
+    async def test_what_a_server_sent_before_it_closed_is_read(self, scripted_server: ScriptFactory) -> None:
+        reply = b"$200000\r\n" + b"x" * 200_000 + b"\r\n"
+        link = await plain_link(scripted_server(lambda talk: (talk.command(), talk.send(reply))))
+        assert await replies_of(link, PING) == [b"x" * 200_000]
+
+    async def test_nothing_of_a_reply_too_many_is_taken_for_the_next_one(self, scripted_server: ScriptFactory) -> None:
+        link = await plain_link(scripted_server(lambda talk: talk.silence()))
+        asking = asyncio.create_task(replies_of(link, PING))
+        await asyncio.sleep(0)
+        value = b"x" * (2 * PIECE_BYTES - len(b"$131061\r\n\r\n"))
+        link.data_received(b"$%d\r\n%s\r\n+more\r\n" % (len(value), value))  # the first one ends where a piece ends
+        assert await asking == [value]
+        assert isinstance(await outcome_of(link, PING, within_s=SCANT_S), errors.ProtocolError)
 
     async def test_reads_nested_arrays_that_come_byte_by_byte(self, scripted_server: ScriptFactory) -> None:
         def script(talk: Conversation) -> None:

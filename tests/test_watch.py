@@ -32,6 +32,7 @@ from tests.lookout import (
     AMPLE_S,
     FIRST_POLL,
     SECRET,
+    Held,
     Lookout,
     bulk,
     connections,
@@ -406,6 +407,49 @@ class TestPauses:
         assert (lookout.value(watched, "redis_exporter_target_series") or 0) > 4000, watched.error_text
         assert sum(held > 0.001 for held in held_s) > 5, "in many pieces"
         assert max(held_s) < 0.05  # 0.15 s and more in one piece
+
+    async def test_slices_of_many_targets_do_not_add_up_in_one_turn(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lookout = make_lookout([InfoCollector(), ClientsCollector()], argv=["--export-client-list"])
+        lookout.dialer.settings = DialSettings(set_client_name=False)
+        watches = [lookout.watch(scripted_server(redis_like(self.ANSWERS)).port) for _ in range(12)]
+        slices = [0]  # by turn: those that were as long as a slice may be
+        steps = {name: getattr(Poll, name) for name in ("receive", "go_on")}
+
+        def counted(name: str, poll: Poll, *told: Any) -> list[Command]:
+            batch: list[Command] = steps[name](poll, *told)
+            slices[-1] += poll.paused
+            return batch
+
+        for name in steps:
+            monkeypatch.setattr(Poll, name, lambda poll, *told, name=name: counted(name, poll, *told))
+
+        async def turn() -> None:
+            while not all(lookout.ends(watch) for watch in watches):
+                slices.append(0)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(turn(), *(lookout.poll(watch) for watch in watches))
+        assert sum(slices) > 24, "each is read in several slices"
+        assert max(slices) <= 3  # 5 ms a turn, and a slice has 2 ms; 12 where each goes on by itself
+
+    @pytest.mark.parametrize("give_up", [Watch.close, lambda watch: watch._line.time_out()])
+    async def test_a_large_reply_may_wait_longer_than_its_poll_lasts(
+        self, watch: tuple[Lookout, Watch], monkeypatch: pytest.MonkeyPatch, give_up: Callable[[Watch], object]
+    ) -> None:
+        lookout, watched = watch
+        held = Held(monkeypatch, "exporter.line")
+        polling = asyncio.create_task(lookout.poll(watched))
+        await until(lambda: held.steps)
+        give_up(watched)
+        while not lookout.ends(watched):
+            held.run()
+            await asyncio.sleep(0)
+        await polling
+        held.run()
+        assert len(lookout.ends(watched)) == 1
+        assert not watched.busy
 
     async def test_a_poll_that_is_given_up_in_a_pause_ends_once(self, watch: tuple[Lookout, Watch]) -> None:
         lookout, watched = watch
