@@ -147,7 +147,7 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
     left = 0 if options.keys.streams_exclude_consumer_metrics else out.rows_max  # consumers that are read in this poll
     asked = 0
     rows = count(1)  # of all streams, for the pauses
-    groups: dict[KeyName, list[bytes]] = {}
+    groups: dict[KeyName, list[tuple[bytes, int]]] = {}  # by stream: name, and how many consumers it is said to have
     for key, (stream, listed) in answers.items():
         _write_stream(key, fields_of(stream), out)
         groups[key] = []
@@ -162,14 +162,18 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
                 continue
             left -= consumers
             asked += 1
-            groups[key].append(name)
+            groups[key].append((name, consumers))
     questions: dict[KeyName, list[Args]] = {
-        key: [("XINFO", "CONSUMERS", key.name, group) for group in named] for key, named in groups.items() if named
+        key: [("XINFO", "CONSUMERS", key.name, group) for group, _ in named] for key, named in groups.items() if named
     }
     answers = yield from ask_keys(questions, places, facts, options, out)
     for key, replies in answers.items():
-        for group, reply in zip(groups[key], replies, strict=True):
-            for row in rows_of(reply):
+        for (group, told), reply in zip(groups[key], replies, strict=True):
+            answered = len(reply) if isinstance(reply, list) else 0
+            read = min(answered, told + left)  # some may have come since
+            left += told - read
+            out.cut += answered - read
+            for row in rows_of(reply[:read] if answered else None):
                 if next(rows) % PIECE == 0:
                     yield PAUSE
                 _write_consumer(key, group, row, out)

@@ -137,6 +137,20 @@ class TestReplies:
         assert played.sheet.cut == 100_002
         assert played.samples()['redis_stream_group_consumers{db="db0",stream="s",group="a"}'] == "100000"
 
+    def test_more_consumers_than_a_server_told_of_are_cut_and_counted(self, play) -> None:
+        groups = [[b"name", b"g%d" % number, b"consumers", 11] for number in range(900)]
+        consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(900)]
+        played = read(play, [[b"stream"], [[], groups], [consumers] * 900], "--check-single-streams=s")
+        assert played.text.count("redis_stream_group_consumer_messages_pending") == 10_000
+        assert played.sheet.cut == 900 * 900 - 10_000
+
+    def test_consumers_that_came_since_the_groups_were_listed_are_read(self, play) -> None:
+        consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(5)]
+        groups = [[b"name", b"g", b"consumers", 3], [b"name", b"h", b"consumers", 3]]
+        played = read(play, [[b"stream"], [[], groups], [consumers, consumers[:1]]], "--check-single-streams=s")
+        assert played.text.count("redis_stream_group_consumer_messages_pending") == 6
+        assert played.sheet.cut == 0
+
     def test_of_very_many_groups_not_all_are_asked_for_their_consumers(self, play) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 1] for number in range(GROUPS_MAX + 3)]
         played = read(play, [[b"stream"], [[], groups], [[]] * GROUPS_MAX], "--check-single-streams=s")
