@@ -47,6 +47,8 @@ cdef enum:
     GROUPS_MAX = 64
     FILL_MAX = 65536
     OPEN_MAX = 256
+    OPENED_MAX = 16384
+    WANTED_MAX = 1000
     KEY_INTERNED_MAX = 256      # a longer key is not worth remembering
     LOOK_AHEAD = 8              # lines that may vanish at once before hashing takes over for one reply
     SUBS_MAX = 16               # sub-fields of one pattern that families use
@@ -1270,14 +1272,18 @@ cdef class Plan:
         cdef Pattern *pattern = &self.patterns[row.pattern]
         cdef Line *lines = <Line *>pattern.lines.p
         cdef size_t i, n = pattern.lines.n // sizeof(Line)
-        cdef int rc
+        cdef int rc, looked_at = 0
         cdef int32_t joined
         if self._begin_head(row, b"", 0) < 0:
             return -1
         for i in range(n):
+            if looked_at >= OPENED_MAX:
+                self.bad += 1
+                continue
             rc = self._write_open_line(row, &lines[i], now)
             if rc < 0:
                 return rc
+            looked_at += rc
             if lines[i].joined < 0 or lines[i].joined >= self.seats_n or self.seats[lines[i].joined].stamp != self.stamp:
                 continue
             joined = self.seats[lines[i].joined].line
@@ -1321,6 +1327,7 @@ cdef class Plan:
         return self._finish(before, value, how, now, self.patterns[row.pattern].name_label.n == 0)
 
     cdef int _write_open_line(self, FamilyRow *row, Line *line, int64_t now) noexcept nogil:
+        """How many sub-fields it has; -1 out of memory."""
         cdef OpenShape *shape = row.shape
         cdef OpenName *name
         cdef const char *p = line.value.p
@@ -1329,7 +1336,7 @@ cdef class Plan:
         cdef const char *equals
         cdef const char *own = (self.passing.own.p if line.passing else self.kept.own.p) + line.own
         cdef bint may_repeat = self.patterns[row.pattern].name_label.n == 0
-        cdef int j = 0, rc
+        cdef int j = 0, more = 0, rc
         cdef size_t before
         cdef char *to
         cdef Text value
@@ -1350,6 +1357,7 @@ cdef class Plan:
                     continue
                 if name == NULL:
                     self.bad += 1
+                    more += 1
                     p = comma + 1
                     continue
                 if self._learn_name(row, j, p, equals - p) < 0:
@@ -1381,7 +1389,7 @@ cdef class Plan:
                 if rc < 0:
                     return rc
             p = comma + 1
-        return 0
+        return j + more
 
     cdef int _learn_name(self, FamilyRow *row, int j, const char *p, size_t n) noexcept nogil:
         """What the j-th sub-field's name stands for; all that was known of later ones is forgotten, because a name that
@@ -1457,6 +1465,7 @@ cdef class Plan:
         cdef Py_ssize_t i, n = len(self.wanted)
         cdef Text *value
         cdef bytes before
+        cdef Py_ssize_t value_n
         if order is not None and order.fields is not None:
             for i in range(n):
                 value = &self.fields[self.wanted_slots[i]]
@@ -1464,14 +1473,16 @@ cdef class Plan:
                 if value.p == NULL or before is None:
                     if value.p != NULL or before is not None:
                         break
-                elif value.n != PyBytes_GET_SIZE(before) or memcmp(value.p, PyBytes_AS_STRING(before), value.n) != 0:
-                    break
+                else:
+                    value_n = min(value.n, <uint32_t>WANTED_MAX)
+                    if value_n != PyBytes_GET_SIZE(before) or memcmp(value.p, PyBytes_AS_STRING(before), value_n) != 0:
+                        break
             else:
                 return order.fields
         found = []
         for i in range(n):
             value = &self.fields[self.wanted_slots[i]]
-            found.append(None if value.p == NULL else value.p[:value.n])
+            found.append(None if value.p == NULL else value.p[:min(value.n, <uint32_t>WANTED_MAX)])
         fields = tuple(found)
         if order is not None:
             order.fields = fields

@@ -32,6 +32,10 @@ NUMBER_MAX = 40
 FILL_MAX = 65536
 #: sub-fields of one line that an `OPEN` family looks at; more are dropped and counted
 OPEN_MAX = 256
+#: the same of all lines of one reading: a line after those is dropped and counted
+OPENED_MAX = 16384
+#: bytes of a wanted field that are given back
+WANTED_MAX = 1000
 
 _NUMBER = re.compile(rb"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,2}))?\Z")
 _INF = re.compile(rb"([+-]?)inf\Z", re.IGNORECASE)
@@ -196,6 +200,10 @@ class _Reading:
     def find(self, pattern: int, name: bytes) -> _Line | None:
         return self._names[pattern].get(name)
 
+    def wanted(self, key: bytes) -> bytes | None:
+        value = self.fields.get((0, key))
+        return None if value is None else value[:WANTED_MAX]
+
     def _take(self, plan: Plan, line: bytes) -> None:
         key, colon, value = line.partition(b":")
         if not colon:
@@ -303,7 +311,7 @@ class Plan:
                 self._write_record(page, reading, row, now, min(fill, FILL_MAX))
             else:
                 self._write_open(page, reading, row, now)
-        return page.block(tuple(reading.fields.get((0, key)) for key in self.wanted))
+        return page.block(tuple(reading.wanted(key) for key in self.wanted))
 
     def _write_field(self, page: _Page, reading: _Reading, row: tuple, now: float) -> None:  # type: ignore[type-arg]
         _, _, keys, how, labels = row
@@ -347,10 +355,15 @@ class Plan:
     def _write_open(self, page: _Page, reading: _Reading, row: tuple, now: float) -> None:  # type: ignore[type-arg]
         _, _, number, label, sub_kind, how, total, count = row
         pattern = self.patterns[number]
+        looked_at = 0
         for line in reading.lines[number]:
+            if looked_at >= OPENED_MAX:
+                page.bad += 1
+                continue
             own = pattern.labels(line.name)
             seen = set()
             for index, (sub, text) in enumerate(_sub_fields(line.value)):
+                looked_at += 1
                 value = sub_label(sub, sub_kind, self.label_max) if index < OPEN_MAX else None
                 if value is None:
                     page.bad += 1

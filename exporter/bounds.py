@@ -19,6 +19,10 @@ LINE_BYTES = 512
 COUNTED_BYTES = 1 << 18
 #: in a shorter text all lines are counted first: that is quicker than to look for the last one that is kept
 SHORT_BYTES = 1 << 20
+#: a line of more bytes is left out. CLUSTER NODES has the longest: some 6 bytes for each of 8,192 slot ranges
+LINE_BYTES_MAX = 1 << 16
+#: commands whose answers are lines; a text in answer to another one may be anything, and is read as a whole
+_LINES = ("INFO", "CLIENT ", "CLUSTER ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,29 @@ class Bounds:
         """What is read of a reply to a command, the reply itself if all of it; and how many lines or rows that leaves out."""
         rows_max = self.by_command.get(command, self.rows_max) if self.by_command else self.rows_max
         if isinstance(reply, bytes):
+            if len(reply) > LINE_BYTES_MAX and command.startswith(_LINES):
+                reply, long = leave_out_long_lines(reply, LINE_BYTES_MAX)
+                reply, cut = cut_lines(reply, rows_max)
+                return reply, cut + long
             return cut_lines(reply, rows_max)
         if isinstance(reply, list) and len(reply) > rows_max:
             kept = rows_max - rows_max % 2  # names and values may stand in turn
             return reply[:kept], len(reply) - kept
         return reply, 0
+
+
+def leave_out_long_lines(text: bytes, bytes_max: int) -> tuple[bytes, int]:
+    """The text without lines of more than `bytes_max` bytes, their ends not counted, and how many those are."""
+    kept, long = [], 0
+    begin = at = 0  # of what is kept next; of a line
+    while len(text) - at > bytes_max:
+        end = text.rfind(b"\n", at, at + bytes_max + 1) + 1  # of the last line that ends so near
+        if not end:
+            long += 1
+            kept.append(text[begin:at])
+            begin = end = text.find(b"\n", at + bytes_max) + 1 or len(text)
+        at = end
+    return (b"".join([*kept, text[begin:]]), long) if long else (text, 0)
 
 
 def cut_lines(text: bytes, lines_max: int) -> tuple[bytes, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.bounds import LINE_BYTES, Bounds, bounds_for, cut_lines
+from exporter.bounds import LINE_BYTES, LINE_BYTES_MAX, Bounds, bounds_for, cut_lines, leave_out_long_lines
 from exporter.errors import ReplyError
 
 
@@ -51,3 +51,26 @@ def test_a_command_may_have_a_limit_of_its_own() -> None:
     text = b"id=1 addr=a\n" * 1200
     assert bounds.within("CLIENT LIST", text)[0] is text
     assert bounds.within("CLUSTER NODES", text) == (b"id=1 addr=a\n" * 3, 1197)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "cut"),
+    [
+        (b"abc\nabcd\nabc\n", b"abc\nabc\n", 1),
+        (b"abcd\nabc\nabcd\nabcd\na", b"abc\na", 3),
+        (b"abc\nabcd", b"abc\n", 1),
+        (b"abc\nabc", b"abc\nabc", 0),
+        (b"abcdefgh", b"", 1),
+        (b"\n\n\nabcd\n", b"\n\n\n", 1),
+    ],
+)
+def test_lines_that_are_too_long_are_left_out(text: bytes, kept: bytes, cut: int) -> None:
+    assert leave_out_long_lines(text, 3) == (kept, cut)
+
+
+def test_only_answers_that_are_lines_lose_long_ones() -> None:
+    text = b"role:master\r\nexecutable:" + b"x" * LINE_BYTES_MAX + b"\r\nloading:0\r\n"
+    assert Bounds().within("INFO", text) == (b"role:master\r\nloading:0\r\n", 1)
+    for command in ("INFO commandstats", "CLIENT LIST", "CLUSTER NODES"):
+        assert Bounds().within(command, text)[1] == 1
+    assert Bounds().within("GET key", text)[0] is text  # a value is no line

@@ -215,6 +215,12 @@ class TestLines:
         reading = reader.read("role:master\nrun_id:\nx:nan\n", field("x"), fields=("role", "run_id", "x", "missing"))
         assert reading.fields == (b"master", b"", b"nan", None)
 
+    def test_of_a_wanted_field_a_thousand_bytes_are_given_back(self, reader: Reader) -> None:
+        plan, order = reader.plan(field("x"), fields=("x",)), reader.engine.LineOrder()
+        for length in (1001, 5000, 1000, 999):
+            block = plan.read(b"x:" + b"7" * length + b"\r\n", reader.engine.Labels(b""), order, 0.0, 0)
+            assert block.fields == (b"7" * min(length, 1000),)
+
     def test_an_empty_text_gives_nothing(self, reader: Reader) -> None:
         assert reader.read("", field("x"), CALLS) == ([], 0, (), ["", ""])
 
@@ -510,6 +516,12 @@ class TestOpenRecords:
         line = "latency_percentiles_usec_get:" + ",".join(f"p{n}=1" for n in range(300))
         reading = reader.read(line + "\n", self.USEC)
         assert (len(reading.lines), reading.bad) == (256, 44)
+
+    def test_nor_have_all_lines_together(self, reader: Reader) -> None:
+        subs = ",".join(f"p{n}=1" for n in range(250))
+        text = "".join(f"latency_percentiles_usec_c{n}:{subs}\n" for n in range(100))
+        reading = reader.read(text, self.USEC)
+        assert (len(reading.lines), reading.bad) == (66 * 250, 34)
 
 
 def test_a_page_of_everything_is_read_by_prometheus(reader: Reader) -> None:
