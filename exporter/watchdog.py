@@ -4,7 +4,7 @@ A loop that is held polls nobody and answers nobody, `/-/healthy` included, so a
 cannot say why: logging may be part of what is held. So the thread writes to the file descriptor itself.
 
 Compiled code can hold the interpreter too, and with it this thread. `faulthandler` has a thread that needs no interpreter: it writes
-the stacks, in its own form, if neither the loop nor this thread has got on for a while longer.
+the stacks, in its own form, if this thread has not got on for a while longer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 LIMIT_S = 10.0
-#: so many limits after which `faulthandler` writes
-LAST_RESORT = 1.5
-#: beats of the loop, and looks of the thread, within the limit
-BEATS = 10
+#: looks of the thread within the limit: few, for each wakes two threads
+LOOKS = 2
+#: limits after which `faulthandler` writes, unless the thread has put it off
+LAST_RESORT = 2.0
 #: frames of the stack that are shown, the innermost first
 FRAMES_MAX = 40
 #: path of a module inside a package or a library: what stands before it depends on the machine
@@ -47,9 +47,8 @@ class Watchdog:
         self._formatter = formatter
         self._write = write or _write_to_stderr
         self._limit_s = limit_s
-        self._turned_at = 0.0
-        self._turns = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked_at: float | None = None  # None: the loop has answered
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_resort = _own_stderr() if last_resort is None else last_resort
@@ -57,16 +56,14 @@ class Watchdog:
 
     def start(self) -> None:
         """Watch the running loop of the calling thread."""
-        self._beat()
-        watched = threading.get_ident()
-        self._thread = threading.Thread(target=self._look, args=(watched,), name="watchdog", daemon=True)
+        self._loop = asyncio.get_running_loop()
+        self._arm()
+        self._thread = threading.Thread(target=self._look, args=(threading.get_ident(),), name="watchdog", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Watch no longer. It waits for nothing: the thread may be held by a full pipe."""
         self._stopping.set()
-        if self._timer is not None:
-            self._timer.cancel()
         with self._arming:
             descriptor, self._last_resort = self._last_resort, None
             if descriptor is not None:
@@ -74,25 +71,33 @@ class Watchdog:
                 os.close(descriptor)
 
     def _arm(self) -> None:
-        """Put the last resort off: the loop or this thread gets on."""
+        """Put the last resort off: this thread gets on."""
         with self._arming:
             if self._last_resort is not None:
                 faulthandler.dump_traceback_later(LAST_RESORT * self._limit_s, file=self._last_resort)
 
-    def _beat(self) -> None:
-        self._turned_at = time.monotonic()
-        self._turns += 1
-        self._arm()
-        self._timer = asyncio.get_running_loop().call_later(self._limit_s / BEATS, self._beat)
-
     def _look(self, watched: int) -> None:
-        reported = 0  # the turn after which the loop was last found held
-        while not self._stopping.wait(self._limit_s / BEATS):
+        reported_at: float | None = None  # of the question that was reported
+        while not self._stopping.wait(self._limit_s / LOOKS):
             self._arm()
-            turns, late_s = self._turns, time.monotonic() - self._turned_at
-            if late_s > self._limit_s and turns != reported:
-                reported = turns
-                self._report(watched, late_s)
+            asked_at = self._asked_at
+            if asked_at is None:
+                self._ask()
+            elif asked_at != reported_at and time.monotonic() - asked_at >= self._limit_s:
+                reported_at = asked_at
+                self._report(watched, time.monotonic() - asked_at)
+
+    def _ask(self) -> None:
+        """Ask the loop to turn."""
+        assert self._loop is not None
+        self._asked_at = time.monotonic()
+        try:
+            self._loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:
+            self._stopping.set()  # the loop is closed
+
+    def _answer(self) -> None:
+        self._asked_at = None
 
     def _report(self, watched: int, late_s: float) -> None:
         frame = sys._current_frames().get(watched)
