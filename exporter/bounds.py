@@ -32,6 +32,11 @@ class Bounds:
     rows_max: int = ROWS_MAX
     by_command: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def least(self) -> int:
+        """A reply of no more bytes or elements is read whole, whatever its command is."""
+        return min(self.rows_max, *self.by_command.values()) if self.by_command else self.rows_max
+
     def within(self, command: str, reply: Reply) -> tuple[Reply, int]:
         """What is read of a reply to a command, the reply itself if all of it; and how many lines or rows that leaves out."""
         rows_max = self.by_command.get(command, self.rows_max) if self.by_command else self.rows_max

@@ -148,11 +148,11 @@ class Poll:
 
     def _shorten(self, replies: Sequence[Reply]) -> list[Reply]:
         """What is read of the replies; what is not is counted in `_cut`."""
-        kept, cuts = [], []
-        for command, reply in zip(self._sent, replies, strict=True):
-            reply, cut = self._bounds.within(command.name, reply)
-            kept.append(reply)
-            cuts.append(cut)
+        kept, cuts = list(replies), [0] * len(replies)
+        least = self._bounds.least
+        for place, reply in enumerate(kept):
+            if (type(reply) is bytes or type(reply) is list) and len(reply) > least:
+                kept[place], cuts[place] = self._bounds.within(self._sent[place].name, reply)
         self._cut = cuts if any(cuts) else ()
         return kept
 

@@ -357,7 +357,8 @@ class Watch:
             self._note_collector(name, failure, name not in poll.unsupported)
             if block is not None:
                 vitals.dropped += block.bad
-                vitals.note_cut(name, poll.cuts.get(name, 0))
+                if poll.cuts or vitals.cuts:
+                    vitals.note_cut(name, poll.cuts.get(name, 0))
                 self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane, self._intervals))
                 lane = vitals.lanes[part.lane]
                 lane.succeeded_at = call.wall_at
