@@ -166,7 +166,8 @@ class ReplyReader:
         if why == "the replies have too many errors within lists":
             return f"{why}: at most {ERRORS_MAX}"
         if in_all:
-            return f"{why}: at most {limits.total_max:,} bytes in all ({REPLIES_IN_ALL} times --reply.max-bytes)"
+            in_one = f"{REPLIES_IN_ALL} times the {limits.bytes_max:,} bytes of --reply.max-bytes"
+            return f"{why}: at most {limits.total_max:,} bytes in all, {in_one}"
         if why == "a reply has too many elements":
             return f"{why}: at most {limits.elements_max:,} elements a reply (--reply.max-elements)"
         return f"{why}: at most {limits.bytes_max:,} bytes a reply (--reply.max-bytes)"

@@ -11,6 +11,7 @@ from exporter import replies
 from exporter.errors import ReplyError, TooLargeError
 from exporter.replies import NotRespError, ReplyLimits, ReplyReader, TooMuchError, borrow_reader, give_back, read_unasked
 
+IN_ALL = "at most 67,108,864 bytes in all, 16 times the 4,194,304 bytes of --reply.max-bytes"
 LIMITS = ReplyLimits(bytes_max=120, elements_max=5)
 BULK = b"$150\r\n" + b"x" * 150 + b"\r\n"
 LIST = b"*3\r\n*2\r\n:1\r\n:2\r\n$3\r\nabc\r\n:3\r\n"
@@ -60,8 +61,8 @@ def test_what_cannot_be_passed_over_ends_it_at_once() -> None:
     ("data", "text"),
     [
         (b"+" + b"x" * 70_000, "a line is too long: at most 65,536 bytes a status or an error"),
-        (b"$200000000\r\n", "a reply has too many bytes: at most 67,108,864 bytes in all (16 times --reply.max-bytes)"),
-        (b"*200000000\r\n", "a reply has too many elements: at most 67,108,864 bytes in all (16 times --reply.max-bytes)"),
+        (b"$200000000\r\n", f"a reply has too many bytes: {IN_ALL}"),
+        (b"*200000000\r\n", f"a reply has too many elements: {IN_ALL}"),
     ],
 )
 def test_what_ends_it_names_the_limit_that_struck(data: bytes, text: str) -> None:
