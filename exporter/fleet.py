@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
+from exporter.errors import CancelledPollError
 from exporter.schedule import Schedule
 from exporter.targets import parse_address
 from exporter.watch import Ended, Watch
@@ -71,6 +72,8 @@ class Fleet:
         """A poll has ended. The log is told when a target goes up or down, and when it is down for another reason."""
         addr = watch.target.addr
         self._attempted(addr)
+        if isinstance(ended.error, CancelledPollError):  # the program stops, or the target is removed: that says nothing about it
+            return
         reason = ended.error.reason if ended.error is not None and watch.up is False else ""
         if not ended.up_changed and reason == self._reasons.get(addr, ""):
             return

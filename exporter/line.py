@@ -138,7 +138,7 @@ class Line:
             cancelled.append(dialling)
         self.drop()
         if self.busy:
-            self._end(CancelledPollError(f"{self.target.addr}: the target was removed"))
+            self._end(CancelledPollError(f"{self.target.addr}: the poll was given up"))
         return cancelled
 
     # -- the poll

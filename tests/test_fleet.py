@@ -211,5 +211,13 @@ class TestLog:
         one = watch("one")
         fleet.add(one)
         fleet.remove("redis://one:6379")
-        fleet.note(one, ended(CancelledPollError("removed"), up_changed=False))
+        fleet.note(one, ended(CancelledPollError("given up"), up_changed=False))
         assert not log.records
+
+    async def test_a_poll_that_is_given_up_says_nothing_of_a_target_that_is_down(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
+        one = watch("one", False)
+        fleet.add(one)
+        fleet.note(one, ended(DnsError("no such name")))
+        fleet.note(one, ended(CancelledPollError("given up"), up_changed=False))
+        fleet.note(one, ended(DnsError("no such name"), up_changed=False))
+        assert [record.getMessage() for record in log.records] == ["down: no such name"]
