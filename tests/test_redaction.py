@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from base64 import b64encode
@@ -134,3 +135,63 @@ def test_a_text_of_megabytes_is_cut_before_it_is_looked_at() -> None:
 def test_targets_that_share_a_password_share_what_masks_it() -> None:
     assert redaction_of("u", "p") is redaction_of("u", "p")
     assert redaction_of("u", "") is NOTHING
+
+
+def in_every_way(password: str) -> list[str]:
+    """The password with each of its characters escaped, or some."""
+    data = password.encode()
+    units = [f"{number:04x}" for number in memoryview(password.encode("utf-16-be")).cast("B").tolist()]  # pairs of bytes
+    units = [units[at][2:] + units[at + 1][2:] for at in range(0, len(units), 2)]
+    return [
+        "".join(f"%{byte:02x}" for byte in data),
+        "".join(f"%{byte:02X}" for byte in data),
+        "".join(f"%25{byte:02X}" for byte in data),
+        "".join(f"\\x{byte:02x}" for byte in data),
+        "".join(f"\\\\x{byte:02X}" for byte in data),
+        "".join(f"\\u{unit}" for unit in units),
+        "".join(f"\\\\u{unit.upper()}" for unit in units),
+        quote(password.replace(" ", "+"), safe="+"),
+        *("".join(f"%{byte:02x}" if number % 3 == each else quote(bytes([byte])) for number, byte in enumerate(data)) for each in range(3)),
+        json.dumps(password)[1:-1],
+        json.dumps(json.dumps(password))[3:-3],
+        repr(password)[1:-1],
+    ]
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "s3cr3tPassw0rd", "with blank+plus", "ünïcödé", "50%25x41", "back\\x41\\u0041\\n", "em\U0001f600ji", 'q"uo\'te', "a/b?c#d", "abcd",
+        "x" * 15 + "%" * 30,
+    ],
+)  # fmt: skip
+def test_escapes_of_any_of_its_characters_hide_no_password(password: str) -> None:
+    for form in in_every_way(password):
+        assert clean(f"ERR '{form}' and more", password) == "ERR '***' and more", form
+
+
+@pytest.mark.parametrize("password", ["a1c", "xy"])
+def test_escapes_of_a_short_password_are_masked(password: str) -> None:
+    for form in in_every_way(password)[:2] + in_every_way(password)[3:4]:
+        assert clean(f"ERR '{form}' and more", password) == "ERR '***' and more", form
+
+
+def test_texts_with_escapes_stay_as_they_are() -> None:
+    for text in ("ERR 100%25 of C:\\new\\table a+b", "%73%33", "\\x00\\u0000 \\", "é\\xe9 %"):
+        assert clean(text, "s3cr3tPassw0rd") == text
+
+
+def test_a_long_password_that_is_escaped_is_masked_where_the_server_cut_it() -> None:
+    password = "".join(chr(97 + number * 7 % 26) for number in range(300))
+    for kept in (16, 100, 299):
+        assert clean(f"'{''.join(f'%{ord(sign):02x}' for sign in password[:kept])}' 'next'", password) == "'***' 'next'"
+
+
+@pytest.mark.parametrize("text", [
+    "%25" * 2000, "\\" * 5000, "\\u" * 3000, "%61" * 2000, "aaaa" * 1500, "\\ud83d" * 900, "+" * 5000, "é+" * 2500,
+])  # fmt: skip
+def test_escapes_cost_a_bounded_time(text: str) -> None:
+    redaction = Redaction("u", "a" * 60_000)
+    began = time.process_time()
+    redaction.clean(text)
+    assert time.process_time() - began < 0.1
