@@ -24,6 +24,7 @@ from typing import TypeVar, cast
 from exporter import files
 from exporter.allowance import Allowance
 from exporter.backlog import WAITING_BYTES, running_backlog
+from exporter.candidates import Candidates
 from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import (
     CancelledPollError,
@@ -276,6 +277,8 @@ class DialSettings:
     allowance: Allowance | None = None
 
 
+#: addresses whose failures are told
+FAILURES_SHOWN = 3
 #: connections that are made at once
 DIALS_MAX = 64
 
@@ -296,6 +299,7 @@ class Dialer:
         self.gate = gate or Gate(DIALS_MAX, PATIENCE_S)
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self._resolver = resolver or Resolver()
+        self._candidates = Candidates()
 
     @cached_property
     def context(self) -> ssl.SSLContext:
@@ -343,24 +347,28 @@ class Dialer:
             raise DnsError(f"{where}: the name cannot be resolved: the resolver did not answer before the deadline") from None
 
     async def _connect(self, target: Target, where: str, addresses: Sequence[str], deadline: float) -> tuple[socket.socket, str]:
-        """A connected socket and the address it is connected to. Each address gets an equal share of the time left."""
+        """A connected socket and the address it is connected to. Each address that is tried gets an equal share of the time left."""
         if target.path:
             try:
                 return await _before(deadline, where, "connecting", connect_path(target.path)), target.path
             except OSError as error:
                 raise os_failure(where, error) from None
         failures: list[TargetError] = []
-        for tried, address in enumerate(addresses):
+        candidates = self._candidates.choose(target.host, addresses)
+        for tried, address in enumerate(candidates):
             via = where if address == target.host else f"{where} ({address})"
             now = time.monotonic()
-            share = now + (deadline - now) / (len(addresses) - tried)
+            share = now + (deadline - now) / (len(candidates) - tried)
             try:
-                return await _before(share, via, "connecting", connect_address(address, target.port)), address
+                sock = await _before(share, via, "connecting", connect_address(address, target.port))
+                self._candidates.note(target.host, addresses, address)
+                return sock, address
             except OSError as error:
                 failures.append(os_failure(via, error))
             except DeadlineError as error:
                 failures.append(error)
-        raise type(failures[-1])("; ".join(str(failure) for failure in failures))
+        self._candidates.note(target.host, addresses, None)
+        raise _of_all(failures, len(addresses))
 
     async def _attach(self, link: Link, sock: socket.socket, target: Target, context: ssl.SSLContext | None, deadline: float) -> None:
         """Give a connected socket to the event loop, with TLS if there is a context."""
@@ -418,6 +426,18 @@ async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[R
         if not clock.expired():  # the operating system's own timeout
             raise
         raise DeadlineError(f"{where}: no answer before the deadline, {when}") from None
+
+
+def _of_all(failures: Sequence[TargetError], addresses: int) -> TargetError:
+    """The failure of a dial none of whose addresses was reached: of the last one's kind, whose texts come first."""
+    kind = type(failures[-1])
+    texts = [str(failure) for failure in sorted(failures, key=lambda failure: type(failure) is not kind)]
+    shown = texts[:FAILURES_SHOWN]
+    if len(texts) > FAILURES_SHOWN:
+        shown.append(f"{len(texts) - FAILURES_SHOWN} others failed too")
+    if addresses > len(failures):
+        shown.insert(0, f"{len(failures)} of its {addresses:,} addresses were tried")
+    return kind("; ".join(shown))
 
 
 def _not_resp(where: str, data: bytes, why: str) -> TargetError:
