@@ -61,6 +61,9 @@ class Out(Protocol):
         """
         ...
 
+    def fault(self, subject: str, text: str) -> None:
+        """One thing that the collector was told to look at went wrong, and the rest well. The log is told when that begins, or changes."""
+
     def info(self, text: bytes, fill: int = 0) -> None:
         """Read a reply of INFO into the families of this collector that have a source."""
 

@@ -90,6 +90,7 @@ class Poll:
         self.cuts: dict[str, int] = {}  # by part: lines, rows and names that a limit left out, if any
         self.blocks: dict[str, fastparse.Block] = {}
         self.failures: dict[str, TargetError] = {}  # by part
+        self.faults: dict[str, dict[str, str]] = {}  # by part, and by what of it went wrong while the rest went well
         self.unsupported: set[str] = set()  # parts all of whose commands are refused
         self.error: TargetError | None = None
         self._parts = list(parts)
@@ -284,6 +285,9 @@ class Poll:
             block = self.blocks[run.part.name] = run.sheet.block()
             if run.sheet.cut:
                 self.cuts[run.part.name] = run.sheet.cut
+            if run.sheet.faults:
+                clean = self._memory.redaction.clean
+                self.faults[run.part.name] = {subject: clean(text) for subject, text in run.sheet.faults.items()}
             self._note_support(run)
             if run.part.collector is not None and run.part.collector.repeats(self._options):
                 self._remember(run, block)

@@ -24,12 +24,14 @@ class Sheet:
     """One for a collector and a poll."""
 
     __slots__ = (
-        "_block", "_memory", "_part", "_read", "_writer", "cut", "databases", "db", "labels", "memory", "now", "rows_max", "spent_s",
+        "_block", "_memory", "_part", "_read", "_writer", "cut", "databases", "db", "faults", "labels", "memory", "now",
+        "rows_max", "spent_s",
     )  # fmt: skip
 
     def __init__(self, part: Part, labels: fastparse.Labels, memory: Memory, now: float, db: int = 0, rows_max: int = ROWS_MAX) -> None:
         self.now = now
         self.cut = 0
+        self.faults: dict[str, str] | None = None  # by subject
         self.rows_max = rows_max
         self.db = db
         self.spent_s = 0.0
@@ -61,6 +63,11 @@ class Sheet:
             order = orders[self._part.name] = fastparse.LineOrder()
         self._block = plan.read(text, self.labels, order, self.now, fill)
         self._read = (text, fill)
+
+    def fault(self, subject: str, text: str) -> None:
+        if self.faults is None:
+            self.faults = {}
+        self.faults[subject] = text
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         number = self._part.numbers[family.name]

@@ -21,6 +21,7 @@ from exporter.caps import Caps
 from exporter.catalog import Part, label_forms, label_text, target_labels
 from exporter.connection import Dialer
 from exporter.errors import AuthError, CancelledPollError, DeadlineError, TargetError
+from exporter.faults import NONE, Faults
 from exporter.gate import Gate, Rank
 from exporter.greeting import Note
 from exporter.line import Call, Line
@@ -96,6 +97,7 @@ class Watch:
         self.group = dict(target.labels).get("group", "")
         #: before the label `lane`, which wins over a configured one of that name
         self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
+        self._faults = Faults()
         self._caps = Caps(metrics.max_series_per_target, metrics.max_series_per_family)
         self._bounds = bounds_for(options.poll.reply_max_rows, metrics.client_list_max_clients)
         self._run_id = ""
@@ -354,7 +356,11 @@ class Watch:
             failure = failures.get(name) if failures else None
             if block is None and failure is None:
                 continue
-            self._note_collector(name, failure, name not in poll.unsupported)
+            faults = poll.faults.get(name, NONE) if poll.faults else NONE
+            self._note_collector(name, failure, name not in poll.unsupported, is_whole=not faults)
+            if block is not None:
+                for subject, text in self._faults.note(name, faults):
+                    log.warning("the collector %s: %s: %s", name, subject, text, extra={"addr": self.target.addr})
             if block is not None:
                 vitals.dropped += block.bad
                 if poll.cuts or vitals.cuts:
@@ -365,9 +371,9 @@ class Watch:
                 lane.stale = False
         vitals.series, vitals.refused = self._caps.series, self._caps.refused
 
-    def _note_collector(self, name: str, failure: TargetError | None, supported: bool) -> None:
+    def _note_collector(self, name: str, failure: TargetError | None, supported: bool, *, is_whole: bool = True) -> None:
         """How a collector fared. The log is told when it goes from well to ill, not of a command that the server refuses."""
-        outcome = OUTCOMES[failure is None, supported]
+        outcome = OUTCOMES[failure is None and is_whole, supported]
         before = self.vitals.collectors.get(name)
         if before is outcome:
             return

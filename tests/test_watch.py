@@ -1277,6 +1277,34 @@ class TestScans:
 
 
 class TestFailingCollector:
+    async def test_a_fault_of_a_part_of_it_is_told_once_until_its_reason_changes(
+        self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Faulty(Sizes):
+            text = f"no {SECRET} here, 1"
+
+            def collect(self, facts, options, out):  # type: ignore[no-untyped-def]
+                yield from super().collect(facts, options, out)
+                if self.text:
+                    out.fault("a.lua", self.text)
+
+        faulty = Faulty()
+        lookout = make_lookout([InfoCollector(), faulty])
+        replies = {"DBSIZE": b":5\r\n", "LASTSAVE": b":1\r\n"}
+        watch = lookout.watch(scripted_server(redis_like(replies)).port, password=SECRET)
+        for text in (faulty.text, f"no {SECRET} here, 2", "other"):
+            faulty.text = text
+            await lookout.poll(watch)
+            assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 0
+            assert lookout.value(watch, "redis_test_keys") == 5
+        assert [record.getMessage() for record in caplog.records] == [
+            "the collector sizes: a.lua: no *** here, 1",
+            "the collector sizes: a.lua: other",
+        ]
+        faulty.text = ""
+        await lookout.poll(watch)
+        assert lookout.value(watch, "redis_exporter_collector_success", "sizes") == 1
+
     async def test_is_logged_once_until_it_has_gone_well_again(
         self, make_lookout: LookoutFactory, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -30,6 +30,10 @@ REPLY_BYTES_MAX = 512 * 1024
 ROWS_MAX = 5000
 HELP_LENGTH_MAX = 300
 
+#: characters of a file's name that the log shows
+NAME_SHOWN_MAX = 200
+NEITHER = "the script gave back neither names and numbers in turn nor tables with metric and value"
+
 _BEGIN = b"local script = function() "
 #: numbers go as texts, for the encoder would round them
 _END = b"""
@@ -74,10 +78,14 @@ class ScriptsCollector(Collector):
             if isinstance(reply, ReplyError) and reply.code in NOT_NOW:
                 raise reply.as_target_error()
         for script, reply in zip(options.keys.script, replies, strict=True):
-            result = _read(reply)
+            result, why = _read(reply)
             yield PAUSE
-            ended = yield from _write(result, script.name, options.metrics.namespace, out)
+            ended = FAILED
+            if not why:
+                ended, why = yield from _write(result, script.name, options.metrics.namespace, out)
             out.add(RESULT, ended, script.name)
+            if why and not (isinstance(reply, ReplyError) and reply.unsupported):
+                out.fault(texts.shorten(script.name, NAME_SHOWN_MAX), why)
 
 
 def wrapped(text: bytes) -> bytes:
@@ -88,24 +96,28 @@ def wrapped(text: bytes) -> bytes:
     return _BEGIN + text + _END
 
 
-def _read(reply: Any) -> Any:
-    """What a script gave back; None if it is nothing that can be read."""
-    if not isinstance(reply, bytes) or len(reply) > REPLY_BYTES_MAX:
-        return None
+def _read(reply: Any) -> tuple[Any, str]:
+    """What a script gave back, or why that cannot be read."""
+    if isinstance(reply, ReplyError):
+        return None, reply.text
+    if not isinstance(reply, bytes):
+        return None, NEITHER
+    if len(reply) > REPLY_BYTES_MAX:
+        return None, f"the script gave back {len(reply):,} bytes: at most {REPLY_BYTES_MAX:,}"
     try:
-        return json.loads(reply.decode("utf-8", "replace"))
+        return json.loads(reply.decode("utf-8", "replace")), ""
     except (ValueError, RecursionError):
-        return None
+        return None, NEITHER
 
 
-def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[list[Command], list[Reply], int]:
-    """Write what a script gave back, but for what cannot be written; how it ended. A Lua table is a list or a mapping."""
+def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[list[Command], list[Reply], tuple[int, str]]:
+    """Write what a script gave back, but for what cannot be written; how it ended, and why not well. A Lua table is a list or a mapping."""
     if isinstance(result, dict) and "metric" in result:
         result = [result]
     if result in ({}, []):
-        return EMPTY
+        return EMPTY, ""
     if not isinstance(result, list):
-        return FAILED
+        return FAILED, NEITHER
     if any(isinstance(row, dict) for row in result):
         went_well = []
         for at, row in enumerate(result[:ROWS_MAX], 1):
@@ -114,7 +126,7 @@ def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[li
             went_well.append(_write_row(row, namespace, out))
         is_whole = len(result) <= ROWS_MAX
     elif len(result) % 2:
-        return FAILED
+        return FAILED, "the script gave back names and numbers in turn, but the last name has no number"
     else:
         pairs = result[: 2 * ROWS_MAX]
         went_well = []
@@ -123,7 +135,11 @@ def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[li
                 yield PAUSE
             went_well.append(_write_pair(key, value, filename, out))
         is_whole = len(result) <= 2 * ROWS_MAX
-    return WITH_VALUES if is_whole and all(went_well) else FAILED
+    if not is_whole:
+        return FAILED, f"the script gave back more than {ROWS_MAX:,} values: the others are left out"
+    if not all(went_well):
+        return FAILED, f"value {went_well.index(False) + 1} cannot be written: its name, number, labels, type or help cannot be used"
+    return WITH_VALUES, ""
 
 
 def _write_pair(key: Any, value: Any, filename: str, out: Out) -> bool:

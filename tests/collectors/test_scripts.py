@@ -187,6 +187,27 @@ class TestResults:
     def test_a_script_that_fails_is_a_result(self, play, reply: Any) -> None:
         assert play(SCRIPTS, [reply], facts=REDIS_7, options=options()).samples() == {RESULT_OF_A: "0"}
 
+    @pytest.mark.parametrize(
+        ("reply", "why"),
+        [
+            (ReplyError("ERR Error compiling script"), "ERR Error compiling script"),
+            (b"5", "neither names and numbers in turn nor tables"),
+            (None, "neither names and numbers in turn nor tables"),
+            (b'["a"]', "the last name has no number"),
+            (b'["a","1","b","x"]', "value 2 cannot be written"),
+            (b" " * (REPLY_BYTES_MAX + 1), "the script gave back 524,289 bytes: at most 524,288"),
+            (b"[" + b'"a","1",' * ROWS_MAX + b'"a","1"]', "more than 5,000 values"),
+        ],
+    )
+    def test_why_one_fails_is_told_with_its_file(self, play, reply: Any, why: str) -> None:
+        faults = play(SCRIPTS, [reply], facts=REDIS_7, options=options()).sheet.faults
+        assert list(faults) == ["a.lua"]
+        assert why in faults["a.lua"]
+
+    @pytest.mark.parametrize("reply", [b"{}", b'["a","1"]', ReplyError("NOPERM no")])
+    def test_one_that_goes_well_or_is_not_allowed_has_no_fault(self, play, reply: Any) -> None:
+        assert play(SCRIPTS, [reply], facts=REDIS_7, options=options()).sheet.faults is None
+
     def test_one_that_fails_costs_no_other(self, play) -> None:
         both = options(script=(ScriptFile("a.lua", b"x"), ScriptFile("b.lua", b"y")))
         samples = play(SCRIPTS, [ReplyError("ERR x"), b'["a","1"]'], facts=REDIS_7, options=both).samples()
