@@ -589,28 +589,6 @@ class TestConnecting:
         assert f"redis.test:{port} (127.0.0.2)" in text
         assert f"redis.test:{port} (127.0.0.1)" in text
 
-    async def test_tries_few_of_many_addresses_and_finds_the_good_one_in_the_end(self, scripted_server) -> None:
-        port = scripted_server().port
-        many = [f"127.1.0.{number}" for number in range(1, 40)]
-        dialer = Dialer(resolver=Resolver(look_up=lambda host: [*many, "127.0.0.1"]))
-        target = parse_address(f"redis://many.test:{port}")
-        failures = []
-        for _ in range(10):
-            try:
-                link = await dialer.dial(target, time.monotonic() + AMPLE_S)
-            except errors.TargetError as failure:
-                failures.append(failure)
-            else:
-                break
-        assert link.peer == "127.0.0.1"
-        link.close()
-        assert {type(failure) for failure in failures} == {errors.RefusedError}
-        assert str(failures[0]).startswith("8 of its 40 addresses were tried; many.test")
-        assert str(failures[0]).endswith("refused: nothing listens there; 5 others failed too")
-        again = await dialer.dial(target, time.monotonic() + AMPLE_S)
-        assert again.peer == "127.0.0.1"
-        again.close()
-
     async def test_the_reason_of_a_failure_is_that_of_its_first_text(self) -> None:
         told = _of_all([errors.DeadlineError("late"), errors.RefusedError("a"), errors.RefusedError("b")], 3)
         assert (type(told), str(told)) == (errors.RefusedError, "a; b; late")
