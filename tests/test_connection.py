@@ -23,7 +23,6 @@ from exporter.greeting import CLIENT_NAME, Note
 from exporter.model import Command, Target
 from exporter.replies import Reply, ReplyLimits, ReplyReader
 from exporter.resolver import Resolver
-from exporter.targets import parse_address
 from tests.lookout import Held
 from tests.servers import Certificates, Conversation, RedisServer, ScriptedServer, answers, free_port, wait_until
 from tests.stock import until
