@@ -15,6 +15,10 @@ class Faults:
     def __init__(self) -> None:
         self._kinds: dict[str, dict[str, str]] = {}
 
+    def __len__(self) -> int:
+        """Parts with faults."""
+        return len(self._kinds)
+
     def note(self, part: str, faults: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Those of a run of this part that are to be told. A fault that differs in its numbers only is the same."""
         before = self._kinds.pop(part, NONE)

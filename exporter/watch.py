@@ -359,7 +359,7 @@ class Watch:
             faults = poll.faults.get(name, NONE) if poll.faults else NONE
             self._note_collector(name, failure, name not in poll.unsupported, is_whole=not faults)
             if block is not None:
-                for subject, text in self._faults.note(name, faults):
+                for subject, text in self._faults.note(name, faults) if faults or self._faults else ():
                     log.warning("the collector %s: %s: %s", name, subject, text, extra={"addr": self.target.addr})
             if block is not None:
                 vitals.dropped += block.bad
