@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 LIMIT_S = 10.0
-#: looks of the thread within the limit: few, for each wakes two threads
-LOOKS = 2
+#: questions to the loop within the limit: few, for each wakes two threads
+QUESTIONS = 4
 #: limits after which `faulthandler` writes, unless the thread has put it off
 LAST_RESORT = 2.0
 #: frames of the stack that are shown, the innermost first
@@ -78,14 +78,20 @@ class Watchdog:
 
     def _look(self, watched: int) -> None:
         reported_at: float | None = None  # of the question that was reported
-        while not self._stopping.wait(self._limit_s / LOOKS):
+        pause_s = self._limit_s / QUESTIONS
+        while not self._stopping.wait(pause_s):
             self._arm()
+            pause_s = self._limit_s / QUESTIONS
             asked_at = self._asked_at
             if asked_at is None:
                 self._ask()
-            elif asked_at != reported_at and time.monotonic() - asked_at >= self._limit_s:
-                reported_at = asked_at
-                self._report(watched, time.monotonic() - asked_at)
+            elif asked_at != reported_at:
+                left_s = asked_at + self._limit_s - time.monotonic()
+                if left_s <= 0:
+                    reported_at = asked_at
+                    self._report(watched, self._limit_s - left_s)
+                else:
+                    pause_s = min(pause_s, left_s)
 
     def _ask(self) -> None:
         """Ask the loop to turn."""

@@ -12,7 +12,7 @@ from exporter import app, cli
 from exporter.model import Target
 from exporter.options import Options
 
-HELD_S = 12.0
+HELD_S = 14.0
 
 
 def hold() -> None:
