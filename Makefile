@@ -52,7 +52,7 @@ test-sanitize:
 	$(MAKE) build BUILD=sanitize
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/test_engines.py tests/test_exposition.py $(ARGS)
+	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/test_engines.py tests/test_frames.py tests/test_exposition.py $(ARGS)
 	$(MAKE) build
 
 check: build lint types test
