@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -55,6 +57,9 @@ STOP_S = 0.95
 
 #: so many objects more than before make the garbage collector look at the new ones
 YOUNG_OBJECTS = 20_000
+
+#: threads that may be in a check, a look-up, a read for long
+LONG_THREADS = frozenset({"password", "look-up", "file", "trim"})
 
 log = logging.getLogger(__name__)
 
@@ -380,4 +385,13 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     # The polls of one slot make some thousand objects that die with them: collections in their midst would find nothing.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     uvloop.run(serve(options, read_targets(options, environ)))
+    leave_threads()
     return 0
+
+
+def leave_threads() -> None:
+    """End the process here if a thread is still in compiled code. Where the interpreter ends, it ends such a thread as soon as that
+    wants the interpreter again; in bcrypt, which is Rust, that aborts the process."""
+    if any(thread.name in LONG_THREADS for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)

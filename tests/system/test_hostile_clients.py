@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -81,3 +83,15 @@ def test_malformed_requests_make_one_line_without_their_bytes(redis_server, expo
     assert "Traceback" not in text
     assert text.count("HTTP:") == 1
     wait_until(lambda: incidents(started, "malformed") == 50, "the newest page tells of it")
+
+
+@pytest.mark.parametrize(("name", "code"), [("password", 0), ("another", 3)])
+def test_the_process_ends_itself_where_a_check_may_be_under_way(name: str, code: int) -> None:
+    program = (
+        "import threading, time\n"
+        "from exporter.app import leave_threads\n"
+        f"threading.Thread(target=time.sleep, args=(5,), name={name!r}, daemon=True).start()\n"
+        "leave_threads()\n"
+        "raise SystemExit(3)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == code
