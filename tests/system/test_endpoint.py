@@ -70,7 +70,7 @@ def test_certificates_and_authorities_are_read_again(exporter_process, tmp_path:
     assert curl("--cacert", trusted, f"{url}/-/healthy") == ""
     for name in ("server", "server_key", "ca"):
         shutil.copy(getattr(second, name), getattr(first, name))
-    assert healthy(second.ca, second)
+    wait_until(lambda: healthy(second.ca, second), "the files are looked at, within a second")
     assert not healthy(second.ca, first)
     assert not healthy(trusted, second)
     assert "Traceback" not in log.read_text()
