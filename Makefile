@@ -19,11 +19,11 @@ debug sanitize pure:
 	$(MAKE) build BUILD=$@
 
 # One build at a time is installed: a new one takes the place of the old one's stamp.
-$(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/*.pxd) setup.py pyproject.toml $(VENV)/deps
+$(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/_native/*.pyx exporter/_native/*.pxd) setup.py pyproject.toml $(VENV)/deps
 	@if [ "$(BUILD)" != pure ]; then command -v $${CC:-gcc} >/dev/null || { echo "no C compiler: apt-get install gcc (or: make pure)" >&2; exit 1; }; \
 	  $(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
 	  || { echo "no Python headers: apt-get install python3-dev (or: make pure)" >&2; exit 1; }; fi
-	@rm -f $(VENV)/built-* exporter/_*.so
+	@rm -f $(VENV)/built-* exporter/_*.so exporter/_native/*.so
 	REDPOLL_BUILD=$(BUILD) $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -52,7 +52,7 @@ test-sanitize:
 	$(MAKE) build BUILD=sanitize
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/test_engines.py tests/test_frames.py tests/test_exposition.py $(ARGS)
+	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/engine/test_engines.py tests/engine/test_frames.py tests/pages/test_exposition.py $(ARGS)
 	$(MAKE) build
 
 check: build lint types test
@@ -79,4 +79,4 @@ dist: build
 	$(BIN)/python -m build --no-isolation
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info exporter/_*.so
+	rm -rf $(VENV) build dist *.egg-info exporter/_*.so exporter/_native/*.so

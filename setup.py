@@ -7,9 +7,19 @@ from setuptools import Extension, setup
 
 BUILDS = {
     "release": (["-O3", "-DNDEBUG"], [], {}),
-    "debug": (["-O0", "-g", "-UNDEBUG"], [], {"boundscheck": True, "wraparound": True, "linetrace": True, "initializedcheck": True}),
+    "debug": (
+        ["-O0", "-g", "-UNDEBUG"],
+        [],
+        {"boundscheck": True, "wraparound": True, "linetrace": True, "initializedcheck": True},
+    ),
     "sanitize": (
-        ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"],
+        [
+            "-O1",
+            "-g",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=undefined",
+            "-fno-omit-frame-pointer",
+        ],
         ["-fsanitize=address,undefined"],
         {},
     ),
@@ -45,15 +55,25 @@ if BUILDS[build] is not None:
     modules = [
         Extension(
             f"exporter.{name}",
-            [f"exporter/{name}.pyx"],
-            depends=["exporter/_text.pxd"],
+            [f"exporter/{name.replace('.', '/')}.pyx"],
             extra_compile_args=compile_args + warnings,
             extra_link_args=link_args,
             define_macros=macros,
         )
-        for name in ("_text", "_pages", "_clients", "_latency", "_frames", "_fastparse")
+        for name in (
+            "_native.buffers",
+            "_native.tables",
+            "_native.numbers",
+            "_native.pages",
+            "_native.clients",
+            "_native.histograms",
+            "_native.frames",
+            "_fastparse",
+        )
     ]
     # the generated C stays out of the source tree; another build never takes it up
-    extensions = cythonize(modules, build_dir=f"build/cython-{build}", compiler_directives={**DIRECTIVES, **changed})
+    extensions = cythonize(
+        modules, build_dir=f"build/cython-{build}", compiler_directives={**DIRECTIVES, **changed}
+    )
 
 setup(ext_modules=extensions)

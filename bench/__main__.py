@@ -10,7 +10,20 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cases import busy, clients, fleet, freshness, memory, parse, poll, redis_cost, scrape, serve, sidecar, startup
+from bench.cases import (
+    busy,
+    clients,
+    fleet,
+    freshness,
+    memory,
+    parse,
+    poll,
+    redis_cost,
+    scrape,
+    serve,
+    sidecar,
+    startup,
+)
 from bench.figures import as_json, as_table
 from bench.machine import machine, revisions
 from bench.report import write_report
@@ -33,13 +46,27 @@ CASES = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure redpoll against its goals, and against others.")
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean little, and are not judged")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure redpoll against its goals, and against others."
+    )
+    parser.add_argument(
+        "cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all if none is named"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run: the figures mean little, and are not judged"
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects with figure, value, goal, ok")
-    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="write report.md and the pictures into this folder")
-    parser.add_argument("--real", type=int, metavar="N", help="so many real redis-servers in place of the simulator")
-    parser.add_argument("--rival", metavar="PATH", help=f"a Go exporter's binary (default: {GO_EXPORTER}, where it is installed)")
+    parser.add_argument(
+        "--out", type=pathlib.Path, metavar="DIR", help="write report.md and the pictures into this folder"
+    )
+    parser.add_argument(
+        "--real", type=int, metavar="N", help="so many real redis-servers in place of the simulator"
+    )
+    parser.add_argument(
+        "--rival",
+        metavar="PATH",
+        help=f"a Go exporter's binary (default: {GO_EXPORTER}, where it is installed)",
+    )
     return parser
 
 
@@ -80,7 +107,8 @@ def _measure(cases: list[str], setup: Setup, silent: bool) -> tuple[dict[str, Re
 
 
 def main() -> int:
-    """0 if every goal was met, 1 if one was missed (never in a quick run, which measures too little to tell) or a case failed."""
+    """0 if every goal was met, 1 if one was missed (never in a quick run, which measures too little to
+    tell) or a case failed."""
     parser = _parser()
     arguments = parser.parse_args()
     setup = _setup(parser, arguments)

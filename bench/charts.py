@@ -11,7 +11,8 @@ SIZE_INCHES = (8.0, 4.5)
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over one another: `lines` are (x, y) points by the name in the legend. `name` is that of the files."""
+    """Lines over one another: `lines` are (x, y) points by the name in the legend. `name` is that of the
+    files."""
 
     name: str
     title: str
@@ -38,7 +39,13 @@ def draw(chart: Chart, folder: pathlib.Path) -> list[pathlib.Path]:
     figure, axes = pyplot.subplots(figsize=SIZE_INCHES, layout="constrained")
     for label, points in chart.lines.items():
         few = len(points) <= 20
-        axes.plot([x for x, _ in points], [y for _, y in points], label=label, marker="o" if few else "", linewidth=1.8)
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            label=label,
+            marker="o" if few else "",
+            linewidth=1.8,
+        )
     axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
     axes.set_xscale("log" if chart.log_x else "linear")
     axes.set_yscale("log" if chart.log_y else "linear")

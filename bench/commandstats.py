@@ -11,11 +11,20 @@ from dataclasses import dataclass
 
 #: commands run once each, so that statistics by command have the rows of a server in use
 _HISTORY = (
-    "SET a 1", "GET a", "GETSET a 2", "APPEND a x", "STRLEN a", "SETEX b 1000 1", "TTL b", "EXPIRE b 2000", "PERSIST b", "INCR c",
-    "INCRBY c 5", "DECR c", "MSET d 1 e 2", "MGET d e", "EXISTS d", "TYPE d", "DEL e", "UNLINK d", "LPUSH l 1 2 3", "RPUSH l 4",
-    "LPOP l", "LRANGE l 0 -1", "LLEN l", "HSET h f 1 g 2", "HGET h f", "HGETALL h", "HDEL h g", "HINCRBY h f 2", "SADD s 1 2 3",
-    "SMEMBERS s", "SISMEMBER s 2", "SCARD s", "SREM s 3", "ZADD z 1 a 2 b", "ZRANGE z 0 -1", "ZSCORE z a", "ZINCRBY z 1 a", "ZCARD z",
-    "XADD x * f v", "XLEN x", "XRANGE x - +", "PFADD p 1 2", "PFCOUNT p", "SETBIT bits 7 1", "BITCOUNT bits", "PUBLISH channel m",
+    "SET a 1", "GET a", "GETSET a 2", "APPEND a x", "STRLEN a", "SETEX b 1000 1", "TTL b", "EXPIRE b 2000",
+    "PERSIST b",
+    "INCR c",
+    "INCRBY c 5", "DECR c", "MSET d 1 e 2", "MGET d e", "EXISTS d", "TYPE d", "DEL e", "UNLINK d",
+    "LPUSH l 1 2 3",
+    "RPUSH l 4",
+    "LPOP l", "LRANGE l 0 -1", "LLEN l", "HSET h f 1 g 2", "HGET h f", "HGETALL h", "HDEL h g",
+    "HINCRBY h f 2",
+    "SADD s 1 2 3",
+    "SMEMBERS s", "SISMEMBER s 2", "SCARD s", "SREM s 3", "ZADD z 1 a 2 b", "ZRANGE z 0 -1", "ZSCORE z a",
+    "ZINCRBY z 1 a",
+    "ZCARD z",
+    "XADD x * f v", "XLEN x", "XRANGE x - +", "PFADD p 1 2", "PFCOUNT p", "SETBIT bits 7 1", "BITCOUNT bits",
+    "PUBLISH channel m",
     "DBSIZE", "SCAN 0", "OBJECT ENCODING a", "MEMORY USAGE a", "NOSUCHCOMMAND", "LPUSH a wrong-type",
 )  # fmt: skip
 _KEYS = 10_000
@@ -80,8 +89,8 @@ class Account:
 
     def begin(self) -> None:
         self._connections = self._opened()
-        # the third answer is where the account begins: the third question itself is charged after it was answered, at what the
-        # second cost, which found the caches as warm
+        # the third answer is where the account begins: the third question itself is charged after it was
+        # answered, at what the second cost, which found the caches as warm
         _, second, third = (_by_command(text) for text in self.client.info("commandstats", 3))
         self._own_us = third["info"][1] - second["info"][1]
         self._from = third

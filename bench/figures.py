@@ -44,6 +44,17 @@ def as_table(figures: Sequence[Figure], judged: bool = True) -> str:
     """One line a figure, unless they are not to be judged with a verdict."""
     rows = [("figure", "value", "goal", "", "")]
     for each in figures:
-        rows.append((each.figure, f"{each.value:,.6g} {each.unit}".strip(), each.goal, verdict(each, judged), each.detail))
+        rows.append(
+            (
+                each.figure,
+                f"{each.value:,.6g} {each.unit}".strip(),
+                each.goal,
+                verdict(each, judged),
+                each.detail,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)) + "  " + row[4] for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)) + "  " + row[4]
+        for row in rows
+    )

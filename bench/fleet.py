@@ -6,12 +6,15 @@ import pathlib
 import time
 from dataclasses import dataclass
 
-from exporter import fastparse
-from exporter.catalog import Catalog, Part, label_forms, make_part, target_labels
-from exporter.model import Lane, Snapshot
-from exporter.registry import REGISTRY
-from exporter.store import Store
-from exporter.targets import parse_address
+from exporter import engine
+from exporter.collectors._registry import REGISTRY
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.labels import label_forms
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Snapshot, Store
+from exporter.targets.address import parse_address
+from exporter.targets.labels import target_labels
 
 DATA = pathlib.Path(__file__).parent.parent / "tests" / "data"
 COLLECTORS = {collector.name: collector for collector in REGISTRY}
@@ -23,7 +26,14 @@ def recorded(version: str, name: str) -> bytes:
 
 def part_of(name: str, hidden: frozenset[str] = frozenset()) -> Part:
     collector = COLLECTORS[name]
-    return make_part(name, collector.lane, collector.families, namespace="redis", hidden=hidden, wanted_fields=collector.wanted_fields)
+    return make_part(
+        name,
+        collector.lane,
+        collector.families,
+        namespace="redis",
+        hidden=hidden,
+        wanted_fields=collector.wanted_fields,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,13 +65,16 @@ def _few_commands(text: bytes, count: int) -> bytes:
     """The statistics of so many commands: what an application uses, of all that a server knows."""
     lines = text.splitlines()
     names = [
-        line.split(b":")[0].removeprefix(b"latency_percentiles_usec_") for line in lines if line.startswith(b"latency_percentiles_usec_")
+        line.split(b":")[0].removeprefix(b"latency_percentiles_usec_")
+        for line in lines
+        if line.startswith(b"latency_percentiles_usec_")
     ]
     chosen = set(names[:count])
     kept = [
         line
         for line in lines
-        if line.startswith(b"errorstat_") or (line.startswith((b"cmdstat_", b"latency_percentiles_usec_")) and _command(line) in chosen)
+        if line.startswith(b"errorstat_")
+        or (line.startswith((b"cmdstat_", b"latency_percentiles_usec_")) and _command(line) in chosen)
     ]
     return b"\r\n".join(kept)
 
@@ -70,5 +83,5 @@ def _command(line: bytes) -> bytes:
     return line.split(b":")[0].removeprefix(b"cmdstat_").removeprefix(b"latency_percentiles_usec_")
 
 
-def snapshot(addr: str, part: Part, block: fastparse.Block, now: float) -> Snapshot:
+def snapshot(addr: str, part: Part, block: engine.Block, now: float) -> Snapshot:
     return Snapshot(addr, part.name, Lane.FAST, block.samples, block.offsets, block.series, now, float("inf"))

@@ -1,4 +1,5 @@
-"""One kept connection that asks for a path again and again, as plainly as can be: what is timed is the server."""
+"""One kept connection that asks for a path again and again, as plainly as can be: what is timed is the
+server."""
 
 from __future__ import annotations
 
@@ -44,9 +45,7 @@ class Client:
     """Asks one server for one path. SystemExit for an answer that is none."""
 
     def __init__(self, port: int, path: str = "/metrics") -> None:
-        self._request = (
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: Prometheus/2.42.0\r\nAccept-Encoding: gzip\r\n\r\n".encode()
-        )
+        self._request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: Prometheus/2.42.0\r\nAccept-Encoding: gzip\r\n\r\n".encode()
         self._sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray(1 << 20)
@@ -65,7 +64,9 @@ class Client:
             got += count
             if not wanted:
                 wanted = self._length(got)
-            if (wanted > 0 and got >= wanted) or (wanted < 0 and self._buffer[got - len(LAST_CHUNK) : got] == LAST_CHUNK):
+            if (wanted > 0 and got >= wanted) or (
+                wanted < 0 and self._buffer[got - len(LAST_CHUNK) : got] == LAST_CHUNK
+            ):
                 return Answer(time.perf_counter() - began, bytes(self._buffer[:got]))
 
     def _length(self, got: int) -> int:

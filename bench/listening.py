@@ -8,7 +8,8 @@ import time
 
 
 def wait_listening(port: int, process: subprocess.Popen[bytes], what: str, within_s: float = 20.0) -> None:
-    """Return once the port on loopback takes connections; a process that ends or takes too long ends the bench."""
+    """Return once the port on loopback takes connections; a process that ends or takes too long ends the
+    bench."""
     deadline = time.monotonic() + within_s
     while True:
         try:
@@ -18,5 +19,7 @@ def wait_listening(port: int, process: subprocess.Popen[bytes], what: str, withi
             if process.poll() is not None:
                 raise SystemExit(f"bench: {what} ended with code {process.returncode} at its start") from None
             if time.monotonic() > deadline:
-                raise SystemExit(f"bench: {what} did not listen on port {port} within {within_s:g} s") from None
+                raise SystemExit(
+                    f"bench: {what} did not listen on port {port} within {within_s:g} s"
+                ) from None
             time.sleep(0.01)

@@ -16,8 +16,9 @@ _KEY = b"bench:steady"
 
 
 class SteadyLoad(threading.Thread):
-    """At every beat each server is sent the same few GETs of a key that is there, in one packet. A beat that comes late is made
-    up for at once. So `keyspace_hits` of each server is what `sent_by` tells, and nothing else moves it."""
+    """At every beat each server is sent the same few GETs of a key that is there, in one packet. A beat that
+    comes late is made up for at once. So `keyspace_hits` of each server is what `sent_by` tells, and nothing
+    else moves it."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         super().__init__(daemon=True)
@@ -44,7 +45,8 @@ class SteadyLoad(threading.Thread):
             self._drain(self._sockets[beats % len(self._sockets)])
 
     def sent_by(self, at: float) -> float:
-        """GETs that each server had been sent by that wall-clock time, on a straight line between two beats."""
+        """GETs that each server had been sent by that wall-clock time, on a straight line between two
+        beats."""
         after = bisect.bisect(self._times, at)
         if not 0 < after < len(self._times):
             raise SystemExit("bench: the load did not run all the time")

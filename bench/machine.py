@@ -25,7 +25,10 @@ def machine() -> str:
 
 def revisions(setup: Setup) -> str:
     """Of redpoll, Python, the rival and the servers, as far as they are installed."""
-    found = [f"redpoll {__version__}{_commit()}", f"{platform.python_implementation()} {platform.python_version()}"]
+    found = [
+        f"redpoll {__version__}{_commit()}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+    ]
     return ", ".join([*found, *_others(setup.rival)])
 
 
@@ -39,7 +42,11 @@ def _others(rival: str) -> Iterator[str]:
 
 
 def _commit() -> str:
-    said = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip() if shutil.which("git") else ""
+    said = (
+        _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
+        if shutil.which("git")
+        else ""
+    )
     return f" ({said})" if re.fullmatch(r"[\w.-]+", said) else ""
 
 

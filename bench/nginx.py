@@ -50,7 +50,10 @@ def nginx(compressed: bytes) -> Iterator[int]:
         place.joinpath("metrics").write_bytes(compressed)
         config = place / "nginx.conf"
         config.write_text(_CONFIG.format(folder=folder, port=port))
-        process = subprocess.Popen([program(), "-c", str(config), "-p", folder, "-e", f"{folder}/error.log"], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [program(), "-c", str(config), "-p", folder, "-e", f"{folder}/error.log"],
+            stderr=subprocess.DEVNULL,
+        )
         try:
             wait_listening(port, process, "nginx")
             yield port

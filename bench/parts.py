@@ -1,7 +1,9 @@
-"""Thousands of targets in one process, scraped in parts: what that costs, and whether every poll that is due is made.
+"""Thousands of targets in one process, scraped in parts: what that costs, and whether every poll that is due
+is made.
 
-`redis_exporter_target_polls_skipped_total` counts the turns that found the poll before still under way, not those that never
-came. So the polls of each target are counted from one scrape to another, and those that are missing count as skipped too.
+`redis_exporter_target_polls_skipped_total` counts the turns that found the poll before still under way, not
+those that never came. So the polls of each target are counted from one scrape to another, and those that are
+missing count as skipped too.
 """
 
 from __future__ import annotations
@@ -83,15 +85,27 @@ def _seen(newest: Newest) -> Seen:
 
 
 def _figures(scale: Parts, share: float, first: Seen, last: Seen, told: str) -> Iterator[Figure]:
-    """A target may be polled up to half an interval sooner or later than before, so one poll less than intervals is not missing."""
+    """A target may be polled up to half an interval sooner or later than before, so one poll less than
+    intervals is not missing."""
     made = {addr: count - first.polls.get(addr, 0.0) for addr, count in last.polls.items()}
     missing = sum(max(0.0, scale.measured - 1 - count) for count in made.values())
     missing += (scale.targets - len(made)) * scale.measured
     due = scale.targets * scale.measured
     what = f"{scale.targets:,} targets every {scale.interval_s:g} s in {scale.parts} parts"
-    states = f"{last.up:,.0f} targets up, {last.in_step:,.0f} in step with the scrapes, {last.series:,} series"
-    yield Figure(f"{what}: share of one core", round(share, 4), "", f"< {CORE_SHARE:g}", share < CORE_SHARE, f"{told}; {states}")
+    states = (
+        f"{last.up:,.0f} targets up, {last.in_step:,.0f} in step with the scrapes, {last.series:,} series"
+    )
+    yield Figure(
+        f"{what}: share of one core",
+        round(share, 4),
+        "",
+        f"< {CORE_SHARE:g}",
+        share < CORE_SHARE,
+        f"{told}; {states}",
+    )
     counted = f"{last.skipped:,.0f} are counted as skipped; {sum(made.values()):,.0f} of {due:,} that were due were made"
     yield at_most(f"{what}: polls skipped or missing", last.skipped + missing, 0, detail=counted)
     yield at_most(f"{what}: targets down", scale.targets - last.up, 0, detail="all servers answer")
-    yield plain(f"{what}: oldest values of the fast lane at a scrape", last.oldest_s, "s", "in the last round")
+    yield plain(
+        f"{what}: oldest values of the fast lane at a scrape", last.oldest_s, "s", "in the last round"
+    )

@@ -43,10 +43,19 @@ def usage(pid: int) -> Usage:
 
 
 @contextlib.contextmanager
-def exporter(port: int, flags: Sequence[str], environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def exporter(
+    port: int, flags: Sequence[str], environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """`redis_exporter` on loopback, until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{port}", "--log-level=ERROR", *flags],
+        [
+            sys.executable,
+            "-m",
+            "exporter",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log-level=ERROR",
+            *flags,
+        ],
         env={**os.environ, **(environ or {})},
     )
     try:
@@ -59,7 +68,8 @@ def exporter(port: int, flags: Sequence[str], environ: Mapping[str, str] | None 
 
 @contextlib.contextmanager
 def watching(addresses: Sequence[str], interval_s: float, *flags: str) -> Iterator[tuple[int, int]]:
-    """`redis_exporter` for these targets: its port and process. Default flags, but for an interval that is not the default."""
+    """`redis_exporter` for these targets: its port and process. Default flags, but for an interval that is
+    not the default."""
     [port] = free_ports(1)
     starts = range(0, len(addresses), ADDRESSES_A_FLAG)
     told = [f"--redis.addr={','.join(addresses[start : start + ADDRESSES_A_FLAG])}" for start in starts]
@@ -88,5 +98,9 @@ def scrape(port: int, path: str = "/metrics") -> bytes:
 def total(page: bytes, name: str, label: str = "") -> float:
     """The sum over all series of one family, those that hold `label` (`lane="fast"`, say)."""
     prefix = name.encode()
-    lines = (line for line in page.split(b"\n") if line.startswith((prefix + b"{", prefix + b" ")) and label.encode() in line)
+    lines = (
+        line
+        for line in page.split(b"\n")
+        if line.startswith((prefix + b"{", prefix + b" ")) and label.encode() in line
+    )
     return sum(float(line.rsplit(b" ", 1)[1]) for line in lines)

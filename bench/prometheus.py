@@ -47,7 +47,8 @@ class Prometheus:
     pid: int
 
     def wait_scraped(self, within_s: float = 30.0) -> None:
-        """Return after the first scrape, which may come 5 s after the start: so long Prometheus gathers what its targets are."""
+        """Return after the first scrape, which may come 5 s after the start: so long Prometheus gathers
+        what its targets are."""
         deadline = time.monotonic() + within_s
         while not self._answers_up(within_s):
             if time.monotonic() > deadline:
@@ -61,16 +62,23 @@ class Prometheus:
             return False
 
     def raw(self, selector: str, seconds: float) -> list[Stored]:
-        """The samples of the last so many seconds as they were stored, at the times that Prometheus gave them."""
+        """The samples of the last so many seconds as they were stored, at the times that Prometheus gave
+        them."""
         query = urllib.parse.urlencode({"query": f"{selector}[{round(seconds * 1000)}ms]"})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=60) as response:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=60
+        ) as response:
             answer = json.load(response)
-        return [Stored(each["metric"], [(at, float(value)) for at, value in each["values"]]) for each in answer["data"]["result"]]
+        return [
+            Stored(each["metric"], [(at, float(value)) for at, value in each["values"]])
+            for each in answer["data"]["result"]
+        ]
 
 
 @contextlib.contextmanager
 def prometheus(exporter_port: int, interval_s: float) -> Iterator[Prometheus]:
-    """Prometheus with one job: `/metrics` of the exporter's port. Everything it scrapes is stored, in a folder that ends with it."""
+    """Prometheus with one job: `/metrics` of the exporter's port. Everything it scrapes is stored, in a
+    folder that ends with it."""
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="bench-prometheus-", ignore_cleanup_errors=True) as folder:
         config = pathlib.Path(folder, "prometheus.yml")

@@ -14,7 +14,8 @@ NAME = "report.md"
 
 
 def write_report(folder: pathlib.Path, results: Mapping[str, Result], setup: Setup) -> pathlib.Path:
-    """Write the report of some cases' results and their pictures into a folder, which is made if need be; the report's path."""
+    """Write the report of some cases' results and their pictures into a folder, which is made if need be;
+    the report's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     path.write_text("\n".join(_lines(folder, results, setup)) + "\n")
@@ -28,7 +29,13 @@ def _lines(folder: pathlib.Path, results: Mapping[str, Result], setup: Setup) ->
     for case, result in results.items():
         yield from ("", f"## {case}", "", "| figure | value | goal | | |", "|---|---:|---|---|---|")
         for each in result.figures:
-            cells = (each.figure, f"{each.value:,.6g} {each.unit}".strip(), each.goal, verdict(each, not setup.quick), each.detail)
+            cells = (
+                each.figure,
+                f"{each.value:,.6g} {each.unit}".strip(),
+                each.goal,
+                verdict(each, not setup.quick),
+                each.detail,
+            )
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         for chart in result.charts:
             picture, *_ = draw(chart, folder)

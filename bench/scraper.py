@@ -28,8 +28,8 @@ Newest = dict[str, Body]
 
 
 class Scraper(threading.Thread):
-    """Fetches all paths one after the other at every beat, from the start on; or `spread` evenly until the next one, as
-    Prometheus spreads its targets."""
+    """Fetches all paths one after the other at every beat, from the start on; or `spread` evenly until the
+    next one, as Prometheus spreads its targets."""
 
     def __init__(self, port: int, paths: Sequence[str], interval_s: float, spread: bool = False) -> None:
         super().__init__(daemon=True)
@@ -69,7 +69,9 @@ class Scraper(threading.Thread):
     def _fetch(self, connection: http.client.HTTPConnection, path: str) -> None:
         self.scrapes += 1
         try:
-            connection.request("GET", path, headers={"Accept-Encoding": "gzip", "User-Agent": "Prometheus/2.42.0"})
+            connection.request(
+                "GET", path, headers={"Accept-Encoding": "gzip", "User-Agent": "Prometheus/2.42.0"}
+            )
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException):

@@ -42,7 +42,20 @@ def redis_servers(count: int, *flags: str) -> Iterator[list[int]]:
             home = pathlib.Path(folder, str(port))
             home.mkdir()
             process = subprocess.Popen(
-                [binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--hz", "1", "--dir", str(home), *flags],
+                [
+                    binary(),
+                    "--port",
+                    str(port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--save",
+                    "",
+                    "--hz",
+                    "1",
+                    "--dir",
+                    str(home),
+                    *flags,
+                ],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )

@@ -1,6 +1,7 @@
 """What a case is told, and what it gives back.
 
-A case is a module in `bench.cases` with `run(setup) -> Result`. It starts what it needs on loopback and ends it again.
+A case is a module in `bench.cases` with `run(setup) -> Result`. It starts what it needs on loopback and ends
+it again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ GO_EXPORTER = "prometheus-redis-exporter"
 
 @dataclass(frozen=True)
 class Setup:
-    """`quick` is a smoke run: as little as shows that the case works. `real` so many real redis-servers take the place of the
-    simulator, where a case can do with either. `rival` is the path of a Go exporter's binary, "" if there is none: what
-    compares with it is left out then, and said to be. `note` is told what goes on."""
+    """`quick` is a smoke run: as little as shows that the case works. `real` so many real redis-servers take
+    the place of the simulator, where a case can do with either. `rival` is the path of a Go exporter's
+    binary, "" if there is none: what compares with it is left out then, and said to be. `note` is told what
+    goes on."""
 
     quick: bool = False
     real: int | None = None

@@ -37,7 +37,8 @@ _CALLS = re.compile(rb"(?m)^cmdstat_([^:]+):calls=(\d+)")
 KEPT_S = 0.05
 UNKNOWN = b"-ERR unknown command\r\n"
 
-#: text, and behind it a number that moves: its value at the start, its pace, and where it begins anew (0: never)
+#: text, and behind it a number that moves: its value at the start, its pace, and where it begins anew (0:
+#: never)
 Piece = tuple[bytes, int, int, int]
 
 
@@ -53,12 +54,16 @@ class Replies:
         calls = {command: int(count) for command, count in _CALLS.findall(everything)}
         with_histogram = [command.encode() for command, _ in pairs if command.encode() in calls]
         chosen = frozenset(sorted(with_histogram, key=lambda command: -calls[command])[:COMMANDS])
-        everything = b"".join(line for line in everything.splitlines(keepends=True) if _command(line) in (None, *chosen))
+        everything = b"".join(
+            line for line in everything.splitlines(keepends=True) if _command(line) in (None, *chosen)
+        )
         self._default = _split(default)
         self._everything = _split(everything)
         self._sections = {name: _split(text) for name, text in _sections(everything).items()}
         self._config = [item.encode() for item in json.loads(recorded(VERSION, "config_get.json"))]
-        self._histograms = encode([item for command, of in pairs if command.encode() in chosen for item in (command, of)])
+        self._histograms = encode(
+            [item for command, of in pairs if command.encode() in chosen for item in (command, of)]
+        )
         self._kept: dict[tuple[bytes, ...], tuple[float, bytes]] = {}
 
     def to(self, words: Sequence[bytes]) -> bytes:
@@ -86,7 +91,20 @@ class Replies:
             case b"PING", []:
                 return b"+PONG\r\n"
             case b"HELLO", [] | [b"2", *_]:
-                return encode(["server", "redis", "version", "7.0.15", "proto", 2, "mode", "standalone", "role", "master"])
+                return encode(
+                    [
+                        "server",
+                        "redis",
+                        "version",
+                        "7.0.15",
+                        "proto",
+                        2,
+                        "mode",
+                        "standalone",
+                        "role",
+                        "master",
+                    ]
+                )
             case b"HELLO", _:
                 return b"-NOPROTO unsupported protocol version\r\n"
             case (b"AUTH" | b"SELECT", [_, *_]) | (b"CLIENT", [b"setname", _]):
@@ -101,11 +119,18 @@ class Replies:
                 pieces = self._everything
             case _:
                 pieces = [piece for section in sections for piece in self._sections.get(section, ())]
-        return encode(b"".join([text + _moved(first, pace, around, elapsed_s) for text, first, pace, around in pieces]))
+        return encode(
+            b"".join([text + _moved(first, pace, around, elapsed_s) for text, first, pace, around in pieces])
+        )
 
     def _configuration(self, patterns: Sequence[str]) -> list[bytes]:
         pairs = zip(self._config[::2], self._config[1::2], strict=True)
-        return [word for key, value in pairs if any(fnmatchcase(key.decode(), pattern) for pattern in patterns) for word in (key, value)]
+        return [
+            word
+            for key, value in pairs
+            if any(fnmatchcase(key.decode(), pattern) for pattern in patterns)
+            for word in (key, value)
+        ]
 
 
 def _moved(first: int, pace: int, around: int, elapsed_s: float) -> bytes:

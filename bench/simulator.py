@@ -1,9 +1,10 @@
-"""Servers that are none: recorded replies with counters that move, on many ports, in a process of its own whose CPU is nobody's.
+"""Servers that are none: recorded replies with counters that move, on many ports, in a process of its own
+whose CPU is nobody's.
 
     python -m bench.simulator PORT … [--latency-ms 2] [--stall-s 1 --every-s 2] [--error-share 0.01] [--tls-cert FILE --tls-key FILE]
 
-It answers what exporters ask; anything else is an unknown command. A database is taken whatever its number, so that one port
-can stand for many targets where listening on one for each would take too many files.
+It answers what exporters ask; anything else is an unknown command. A database is taken whatever its number,
+so that one port can stand for many targets where listening on one for each would take too many files.
 """
 
 from __future__ import annotations
@@ -78,13 +79,19 @@ class _Conversation(asyncio.Protocol):
 async def _serve(ports: Sequence[int], faults: Faults, tls: ssl.SSLContext | None) -> None:
     replies = Replies()
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: _Conversation(replies, faults), "127.0.0.1", port, backlog=1024, ssl=tls) for port in ports]
+    servers = [
+        await loop.create_server(
+            lambda: _Conversation(replies, faults), "127.0.0.1", port, backlog=1024, ssl=tls
+        )
+        for port in ports
+    ]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 @contextlib.contextmanager
 def simulated(targets: int, *flags: str, databases: int = 1, scheme: str = "redis") -> Iterator[list[str]]:
-    """The addresses of so many targets, until the block ends; `databases` of them share a port. `flags` are the simulator's."""
+    """The addresses of so many targets, until the block ends; `databases` of them share a port. `flags`
+    are the simulator's."""
     ports = free_ports(-(-targets // databases))
     process = subprocess.Popen([sys.executable, "-m", "bench.simulator", *map(str, ports), *flags])
     try:
@@ -106,8 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("ports", nargs="+", type=int, metavar="PORT")
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--stall-s", type=float, default=0.0, help="answer nothing for so long")
-    parser.add_argument("--every-s", type=float, default=0.0, help="time from the beginning of one stall to that of the next")
-    parser.add_argument("--error-share", type=float, default=0.0, help="part of the commands, 0 to 1, that is answered by an error")
+    parser.add_argument(
+        "--every-s", type=float, default=0.0, help="time from the beginning of one stall to that of the next"
+    )
+    parser.add_argument(
+        "--error-share",
+        type=float,
+        default=0.0,
+        help="part of the commands, 0 to 1, that is answered by an error",
+    )
     parser.add_argument("--tls-cert", default="")
     parser.add_argument("--tls-key", default="")
     return parser

@@ -1,6 +1,6 @@
 """The engine: text of a server in, exposition bytes out.
 
-`_slowparse.py` is the same in plain Python and is the specification; this file states the types of both.
+`engine/plain` is the same in plain Python and is the specification; this file states the types of both.
 Families are numbered from 0 within their part, and a `Block` holds the samples of all of them, grouped by family.
 """
 
@@ -22,7 +22,9 @@ FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, b
 #: name, RECORD, pattern, sub, how, ((label, sub), …), fill
 RecordRow = tuple[bytes, int, int, bytes, int, tuple[Pair, ...], bool]
 #: name, OPEN, pattern, sub_label, sub_name, how, (pattern, sub, how) of the sum or None, the same of the count
-OpenRow = tuple[bytes, int, int, bytes, int, int, tuple[int, bytes, int] | None, tuple[int, bytes, int] | None]
+OpenRow = tuple[
+    bytes, int, int, bytes, int, int, tuple[int, bytes, int] | None, tuple[int, bytes, int] | None
+]
 
 class Labels:
     """The labels of a target as they stand before a family's own: `addr="…",alias="…"`, without braces, maybe empty.
@@ -45,7 +47,9 @@ class Block:
     bad: int
     fields: tuple[bytes | None, ...]
 
-    def __init__(self, samples: bytes, offsets: bytes, series: int, bad: int, fields: tuple[bytes | None, ...]) -> None: ...
+    def __init__(
+        self, samples: bytes, offsets: bytes, series: int, bad: int, fields: tuple[bytes | None, ...]
+    ) -> None: ...
 
 class LineOrder:
     """What one target's last reply looked like, so that the next one is read without hashing. Opaque; one per target and plan."""
@@ -66,13 +70,17 @@ class Plan:
         interned_max: int = 16384,
         label_max: int = 1024,
     ) -> None: ...
-    def read(self, text: bytes, labels: Labels, order: LineOrder | None = None, now: float = 0.0, fill: int = 0) -> Block:
+    def read(
+        self, text: bytes, labels: Labels, order: LineOrder | None = None, now: float = 0.0, fill: int = 0
+    ) -> Block:
         """Read one INFO reply (or several, joined by a line break). Never raises because of what is in `text`."""
 
 class Writer:
     """Writes samples of families one by one, from Python; `families` are (full name, own label names)."""
 
-    def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None: ...
+    def __init__(
+        self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
+    ) -> None: ...
     def add(
         self,
         family: int,
@@ -101,8 +109,12 @@ class Heads:
     """For samples that are written again and again with other values: what stands before each value is kept. `families` as
     for a Writer."""
 
-    def __init__(self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024) -> None: ...
-    def block(self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None) -> Block:
+    def __init__(
+        self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
+    ) -> None: ...
+    def block(
+        self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None
+    ) -> Block:
         """((family, label values), value) in the order of the families; of the same labels the first counts. Quickest if the
         (family, label values) are the same objects as before. `following` is a block of later families, put behind."""
 
@@ -115,7 +127,10 @@ class Assembler:
 
     size: int  # bytes of the whole page
     def __init__(
-        self, headers: Sequence[bytes], cells: Sequence[tuple[int, int]], blocks: Sequence[Sequence[tuple[bytes, bytes]]]
+        self,
+        headers: Sequence[bytes],
+        cells: Sequence[tuple[int, int]],
+        blocks: Sequence[Sequence[tuple[bytes, bytes]]],
     ) -> None: ...
     def fill(self, room: bytearray) -> int:
         """Write the next bytes of the page, as many as there is room for (512 kB, say). How many: 0 at the end. Copies without
@@ -130,7 +145,9 @@ def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, byte
 def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
     """The heads (name and labels) of all samples, and how many samples each family has."""
 
-def sift(samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int) -> tuple[bytes, bytes, int]:
+def sift(
+    samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int
+) -> tuple[bytes, bytes, int]:
     """The samples whose heads are in `heads`, and newcomers while `heads` are fewer than `room` and the family's count is less than
     `per_family`: those are put into both. Samples, offsets, and how many samples those are."""
 

@@ -1,11 +1,11 @@
-"""The compiled engine. `_slowparse.py` specifies it line by line; `_fastparse.pyi` states the types.
+"""The compiled engine. `engine/plain` specifies it line by line; `_fastparse.pyi` states the types.
 
 How it is fast. A reply is read in one pass without the GIL. The keys of its lines are interned in a table that all
 targets share; each target remembers the order of its last reply, so that a line is recognised by comparing it with the
 one expected, without hashing. Values are noted as (pointer, length); a second pass over the families writes each sample
-as three or four short copies: head, labels, value. What reading and writing are made of stands in `_text.pxd`; pages are put
-together in `_pages.pyx`, lists of clients are read in `_clients.pyx`,
-histograms in `_latency.pyx`, ends of replies are found in `_frames.pyx`.
+as three or four short copies: head, labels, value. What reading and writing are made of stands in `_native`; pages are put
+together in `_native/pages.pyx`, lists of clients are read in `_native/clients.pyx`,
+histograms in `_native/histograms.pyx`, ends of replies are found in `_frames.pyx`.
 
 Invariants: nothing that a server says is trusted for an offset, a length or a count; what does not fit in the shared
 table is interned in a second one that lives for one reply.
@@ -22,19 +22,24 @@ from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
-from exporter._text cimport (
-    Buffer, F_ANY, NUMBER_MAX, PAD, Table, Text, append, check_offsets, cut_text, digit_span, find_byte, grow, hash_of, new_text,
-    number_span, put, put_escaped, put_sub_name, raw_zeros, release, reserve, same, stride, table_add, table_clear, table_find,
-    table_free, table_init, text_of, text_room, write_int, write_value,
+from exporter._native.buffers cimport (
+    Buffer, PAD, Text, append, check_offsets, cut_text, find_byte, grow, new_text, put, raw_zeros, release,
+    reserve, same, stride, text_of, text_room,
+)
+from exporter._native.numbers cimport (
+    F_ANY, NUMBER_MAX, digit_span, number_span, put_escaped, put_sub_name, write_int, write_value,
+)
+from exporter._native.tables cimport (
+    Table, hash_of, table_add, table_clear, table_find, table_free, table_init,
 )
 
 import os
 import struct
 
-from exporter._clients import client_rows, tally_clients
-from exporter._frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
-from exporter._latency import histogram_rows
-from exporter._pages import Assembler, ages, heads_of, sift, stamp, unlabel
+from exporter._native.clients import client_rows, tally_clients
+from exporter._native.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
+from exporter._native.histograms import histogram_rows
+from exporter._native.pages import Assembler, ages, heads_of, sift, stamp, unlabel
 
 ENGINE = "compiled"
 FIELD, RECORD, OPEN = 0, 1, 2

@@ -26,10 +26,13 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """Run the command and return its exit code: 0 well, 1 a configuration or a start that failed, 2 a wrong command line."""
+    """Run the command and return its exit code: 0 well, 1 a configuration or a start that failed, 2 a
+    wrong command line."""
     environ = os.environ if environ is None else environ
     for stream, own in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
-        if stream is own and isinstance(stream, io.TextIOWrapper):  # whatever the locale says, the output is UTF-8
+        if stream is own and isinstance(
+            stream, io.TextIOWrapper
+        ):  # whatever the locale says, the output is UTF-8
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv), environ)
@@ -39,18 +42,23 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         for line in str(error).split("\n"):
             logs.tell(f"redis_exporter: {line}")
         return error.exit_code
-    except BrokenPipeError:  # whoever read the output has had enough; what is left of it must not be tried again at the end
+    except (
+        BrokenPipeError
+    ):  # whoever read the output has had enough; what is left of it must not be tried again at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the output's disk is full, say
-        logs.tell(f"redis_exporter: {error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}")
+        logs.tell(
+            f"redis_exporter: "
+            f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+        )
         return 1
     except KeyboardInterrupt:
         return 130
 
 
 def _run(argv: list[str], environ: Mapping[str, str]) -> int:
-    from exporter import commandline
+    from exporter.options import commandline
 
     command = argv.pop(0) if argv and not argv[0].startswith("-") else None
     if command is not None and command not in COMMANDS:
@@ -67,10 +75,14 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     if options.run.print_config:
         print(commandline.print_config(options), end="")
         return 0
-    logs.set_up("DEBUG" if options.log.debug or options.log.verbose else options.log.level, options.log.format)
+    logs.set_up(
+        "DEBUG" if options.log.debug or options.log.verbose else options.log.level, options.log.format
+    )
     level = options.settings["log-level"].text
     if level.upper() not in logs.LEVELS:
-        logging.getLogger(__name__).warning("--log-level=%s is none of %s: INFO holds", texts.shorten(level, 40), ", ".join(logs.LEVELS))
+        logging.getLogger(__name__).warning(
+            "--log-level=%s is none of %s: INFO holds", texts.shorten(level, 40), ", ".join(logs.LEVELS)
+        )
     return int(_module(command).run(options, environ))
 
 
@@ -79,12 +91,14 @@ def _unknown(command: str) -> str:
     if not re.fullmatch(r"[a-z-]{1,20}", command):
         return "argument 1 is neither a command nor a flag: flags begin with -"
     near = difflib.get_close_matches(command, COMMANDS, n=1)
-    return f"unknown command {command}: " + (f"did you mean {near[0]}?" if near else f"write one of {', '.join(COMMANDS)}, or flags only")
+    return f"unknown command {command}: " + (
+        f"did you mean {near[0]}?" if near else f"write one of {', '.join(COMMANDS)}, or flags only"
+    )
 
 
 def _module(command: str | None) -> ModuleType:
     """What only a run needs is loaded by a run only."""
-    return importlib.import_module(f"exporter.commands.{command}" if command else "exporter.app")
+    return importlib.import_module(f"exporter.commands.{command}" if command else "exporter.app.run")
 
 
 if __name__ == "__main__":

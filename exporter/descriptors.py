@@ -1,8 +1,8 @@
 """How many files this process may open, and how many of them connections to targets may take.
 
-Every connection is an open file. Some are kept back for everything else: clients of the pages, look-ups of names, files that are read.
-Links to the other nodes of clusters have a share of their own, for a server says how many there are: they take no connection from a
-target.
+Every connection is an open file. Some are kept back for everything else: clients of the pages, look-ups of
+names, files that are read. Links to the other nodes of clusters have a share of their own, for a server says
+how many there are: they take no connection from a target.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ RESERVE_MAX = 1024
 
 
 def raise_limit() -> int:
-    """Raise the limit of open files as far as it may be raised without privileges. The limit that holds then."""
+    """Raise the limit of open files as far as it may be raised without privileges. The limit that holds
+    then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = UNLIMITED if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -29,13 +30,14 @@ def raise_limit() -> int:
 
 
 def reserve_of(limit: int) -> int:
-    """How many of `limit` files are kept back: a quarter, but 32 at least and 1,024 at most, and never more than half."""
+    """How many of `limit` files are kept back: a quarter, but 32 at least and 1,024 at most, and never
+    more than half."""
     return min(max(RESERVE_MIN, limit // 4), RESERVE_MAX, limit // 2)
 
 
 class Descriptors:
-    """The files that connections to targets may take, and who has one. An owner has one file at most and keeps it until it gives it
-    back, so that no other can take it while the owner connects again."""
+    """The files that connections to targets may take, and who has one. An owner has one file at most and
+    keeps it until it gives it back, so that no other can take it while the owner connects again."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -44,7 +46,9 @@ class Descriptors:
         #: connections that the configured targets want, open or not: links to nodes leave so many free
         self.set_aside = 0
         self._owners: set[Hashable] = set()
-        self._nodes: dict[Hashable, set[str]] = {}  # the nodes to which links are open, by holder; no set is empty
+        self._nodes: dict[
+            Hashable, set[str]
+        ] = {}  # the nodes to which links are open, by holder; no set is empty
         self._node_count = 0  # in all of those
 
     @property
@@ -60,8 +64,8 @@ class Descriptors:
         return len(self._nodes.get(holder, ()))
 
     def nodes_share(self, holder: Hashable) -> int:
-        """Links to nodes that this holder may have: half of what the others leave, so that the next one finds room. Where all want more
-        than that, and keep to it, they come to have equal parts."""
+        """Links to nodes that this holder may have: half of what the others leave, so that the next one finds
+        room. Where all want more than that, and keep to it, they come to have equal parts."""
         left = self.nodes_max - self._node_count + self.nodes_held(holder)
         return min(max(0, left), max(1, left // 2))
 
@@ -69,15 +73,18 @@ class Descriptors:
     def nodes_refusal(self) -> str:
         """Why a holder got no link to one more node, for the reader."""
         return (
-            f"the nodes of this target have all the connections that they may have: this process may open {self.limit:,} files, which"
-            f" leaves {self.nodes_max:,} to the nodes of all targets; raise the limit (ulimit -n, or LimitNOFILE= of systemd)"
+            f"the nodes of this target have all the connections that they may have: this process may open "
+            f"{self.limit:,} files, which"
+            f" leaves {self.nodes_max:,} to the nodes of all targets; raise the limit (ulimit -n, or "
+            f"LimitNOFILE= of systemd)"
         )
 
     @property
     def refusal(self) -> str:
         """Why an owner got none, for the reader."""
         return (
-            f"all {self.connections_max:,} connections to targets that this process may open are in use: it may open"
+            f"all {self.connections_max:,} connections to targets that this process may open are in use: it "
+            f"may open"
             f" {self.limit:,} files; raise the limit (ulimit -n, or LimitNOFILE= of systemd)"
         )
 
@@ -120,9 +127,13 @@ class Descriptors:
         if connections <= self.connections_max:
             return None
         needed = connections + RESERVE_MAX
-        needed = next(limit for limit in range(connections, needed + 1) if limit - reserve_of(limit) >= connections)
+        needed = next(
+            limit for limit in range(connections, needed + 1) if limit - reserve_of(limit) >= connections
+        )
         return (
-            f"this process may open {self.limit:,} files, which leaves room for {self.connections_max:,} of {connections:,} connections"
-            f" to targets: the others will be down with the reason open_files; raise the limit to {needed:,} or more"
+            f"this process may open {self.limit:,} files, which leaves room for {self.connections_max:,} of "
+            f"{connections:,} connections"
+            f" to targets: the others will be down with the reason open_files; raise the limit to {needed:,} "
+            f"or more"
             " (ulimit -n, or LimitNOFILE= of systemd)"
         )

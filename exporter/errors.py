@@ -33,8 +33,12 @@ class RedpollError(Exception):
 
 def bounded(problems: Sequence[str]) -> tuple[str, ...]:
     """The first of them, each of a bounded length, and how many more there are."""
-    listed = tuple(texts.shorten(texts.valid(problem), PROBLEM_LENGTH_MAX) for problem in problems[:PROBLEMS_MAX])
-    return listed if len(problems) <= PROBLEMS_MAX else (*listed, f"… and {len(problems) - PROBLEMS_MAX} more")
+    listed = tuple(
+        texts.shorten(texts.valid(problem), PROBLEM_LENGTH_MAX) for problem in problems[:PROBLEMS_MAX]
+    )
+    return (
+        listed if len(problems) <= PROBLEMS_MAX else (*listed, f"… and {len(problems) - PROBLEMS_MAX} more")
+    )
 
 
 class UsageError(RedpollError):
@@ -158,9 +162,10 @@ REASONS: tuple[str, ...] = (
 class ReplyError(Exception):
     """One error reply of a server: `-CODE text`.
 
-    `raw` is the whole line without the leading `-`, for this program to judge; it may hold secrets that the server repeats.
-    `text` is what may be shown of it, and what the exception says: `clean` makes it when it is first wanted, for a server can send
-    a hundred thousand errors in one reply. `code` is the first word (`NOPERM`, `LOADING`, `ERR`).
+    `raw` is the whole line without the leading `-`, for this program to judge; it may hold secrets that the
+    server repeats. `text` is what may be shown of it, and what the exception says: `clean` makes it when it
+    is first wanted, for a server can send a hundred thousand errors in one reply. `code` is the first word
+    (`NOPERM`, `LOADING`, `ERR`).
     """
 
     __slots__ = ("_clean", "_text", "code", "raw")
@@ -200,7 +205,11 @@ class ReplyError(Exception):
     def as_target_error(self) -> TargetError:
         """The same as a failure of the whole poll, for replies without which a poll is worth nothing."""
         low = self.raw.lower()
-        if self.code in ("NOAUTH", "WRONGPASS") or "operation not permitted" in low or "invalid password" in low:
+        if (
+            self.code in ("NOAUTH", "WRONGPASS")
+            or "operation not permitted" in low
+            or "invalid password" in low
+        ):
             return AuthError(self.text)
         if self.code == "NOPERM":
             return NoPermError(self.text)

@@ -1,7 +1,8 @@
 """Reading the files that the program is told to read: regular files of a bounded size, within a bounded time.
 
-A name may stand for anything: a FIFO that nobody writes, a device without an end, a share whose server is gone. A read can then hang
-in the kernel for good. So it happens in a thread that holds up neither the event loop nor the end of the program.
+A name may stand for anything: a FIFO that nobody writes, a device without an end, a share whose server is
+gone. A read can then hang in the kernel for good. So it happens in a thread that holds up neither the event
+loop nor the end of the program.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def read_text(name: str, max_bytes: int = DEFAULT.max_bytes) -> str:
 
 
 def within(function: Callable[[], T], timeout_s: float) -> T:
-    """What `function` gives, called in a thread of its own. FileError if it takes longer; it may still end later."""
+    """What `function` gives, called in a thread of its own. FileError if it takes longer; it may still end
+    later."""
     outcome = start(function)
     try:
         return outcome.result(timeout_s)

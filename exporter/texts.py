@@ -1,7 +1,7 @@
 """Texts that any output can hold: valid UTF-8, on one line, of a bounded length.
 
-What the program reads (arguments, variables, file names) may hold bytes that are not UTF-8. Python keeps them as lone surrogates,
-and every encoder raises on those.
+What the program reads (arguments, variables, file names) may hold bytes that are not UTF-8. Python keeps them
+as lone surrogates, and every encoder raises on those.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import re
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: characters that could begin a line that nobody wrote, drive a terminal, or turn the order of what is shown
 _UNPRINTED = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNPRINTED} | {ord("\n"): "\\n"}
+_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNPRINTED} | {
+    ord("\n"): "\\n"
+}
 
 _LEFT_OUT = dict.fromkeys(_UNPRINTED)
 
@@ -22,12 +24,14 @@ def valid(text: str) -> str:
 
 
 def plain(text: str, length_max: int) -> str:
-    """A valid text of at most so many characters, without control characters: a name that a stranger chose, as a label's value."""
+    """A valid text of at most so many characters, without control characters: a name that a stranger
+    chose, as a label's value."""
     return valid(text[: 2 * length_max]).translate(_LEFT_OUT)[:length_max]
 
 
 def one_line(text: str, length_max: int = 4096) -> str:
-    """A valid text of at most so many characters (before escaping), with control characters written as escapes."""
+    """A valid text of at most so many characters (before escaping), with control characters written as
+    escapes."""
     return valid(shorten(text, length_max)).translate(_ESCAPES)
 
 

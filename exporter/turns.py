@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Runs `work`. Those who ask while it runs share the next turn, which begins when this one has ended: so each gets a result that
-    was begun after it asked."""
+    """Runs `work`. Those who ask while it runs share the next turn, which begins when this one has ended: so
+    each gets a result that was begun after it asked."""
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self._work = work
@@ -19,7 +19,8 @@ class Turns(Generic[T]):
         self._next: asyncio.Task[T] | None = None
 
     async def run(self) -> T:
-        """The result of a turn that begins from now on, or its exception. Who asked may leave: the turn goes on."""
+        """The result of a turn that begins from now on, or its exception. Who asked may leave: the turn
+        goes on."""
         if self._next is None:
             self._next = asyncio.create_task(self._turn(self._running))
             self._next.add_done_callback(_retrieve)

@@ -27,7 +27,8 @@ def _port_with_bus() -> int:
 
 
 class Cluster:
-    """Masters that share the slots evenly, and `replicas` of each of them, which come after the masters in `nodes`."""
+    """Masters that share the slots evenly, and `replicas` of each of them, which come after the masters in
+    `nodes`."""
 
     def __init__(self, directory: Path, *args: str, masters: int = 3, replicas: int = 0) -> None:
         self.masters = masters
@@ -46,11 +47,18 @@ class Cluster:
         for node in self.nodes[1:]:
             self._ok(first, "CLUSTER", "MEET", HOST, node.port)
         for number, node in enumerate(self.nodes[: self.masters]):
-            self._ok(node, "CLUSTER", "ADDSLOTS", *range(number * SLOTS // self.masters, (number + 1) * SLOTS // self.masters))
+            self._ok(
+                node,
+                "CLUSTER",
+                "ADDSLOTS",
+                *range(number * SLOTS // self.masters, (number + 1) * SLOTS // self.masters),
+            )
         wait_until(lambda: all(self._knows_all(node) for node in self.nodes), "every node knows every other")
         for number, node in enumerate(self.nodes[self.masters :]):
             self._ok(node, "CLUSTER", "REPLICATE", self.nodes[number % self.masters].ask("CLUSTER", "MYID"))
-        wait_until(lambda: all(self._is_whole(node) for node in self.nodes), "every node finds the cluster whole")
+        wait_until(
+            lambda: all(self._is_whole(node) for node in self.nodes), "every node finds the cluster whole"
+        )
         return self
 
     def _start_node(self, number: int) -> RedisServer:
@@ -77,7 +85,10 @@ class Cluster:
     def _is_whole(self, node: RedisServer) -> bool:
         text = node.ask("CLUSTER", "NODES").decode()
         replicas = [line for line in text.splitlines() if " slave " in line or "myself,slave" in line]
-        return b"cluster_state:ok" in node.ask("CLUSTER", "INFO") and len(replicas) == self.masters * self.replicas
+        return (
+            b"cluster_state:ok" in node.ask("CLUSTER", "INFO")
+            and len(replicas) == self.masters * self.replicas
+        )
 
     def stop(self) -> None:
         for node in self.nodes:
@@ -94,7 +105,10 @@ class Sentinel(RedisServer):
     def _command(self, port: int) -> list[str]:
         lines = [f"port {port}", f"bind {HOST}", f"dir {self.directory}", f"logfile {self.log}"]
         for name, master_port, quorum in self._masters:
-            lines += [f"sentinel monitor {name} {HOST} {master_port} {quorum}", f"sentinel down-after-milliseconds {name} 1000"]
+            lines += [
+                f"sentinel monitor {name} {HOST} {master_port} {quorum}",
+                f"sentinel down-after-milliseconds {name} 1000",
+            ]
         file = self.directory / "sentinel.conf"
         file.write_text("\n".join(lines) + "\n")
         return [redis_server_path(), str(file), "--sentinel"]

@@ -1,4 +1,5 @@
-"""What all tests share: real servers on free ports, the event loops, and what becomes of tests whose servers are not there."""
+"""What all tests share: real servers on free ports, the event loops, and what becomes of tests whose
+servers are not there."""
 
 from __future__ import annotations
 
@@ -14,7 +15,15 @@ import pytest
 import uvloop
 
 from tests.clusters import Cluster
-from tests.servers import HOST, Certificates, FullServer, RedisServer, Script, ScriptedServer, make_certificates
+from tests.servers import (
+    HOST,
+    Certificates,
+    FullServer,
+    RedisServer,
+    Script,
+    ScriptedServer,
+    make_certificates,
+)
 from tests.stock import ADDRS, Stock
 
 #: marker → a program that its tests start, and Debian's package of it
@@ -33,7 +42,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where CI=true, a test that was left out is one that failed."""
-    if os.environ.get("CI") == "true" and session.exitstatus == pytest.ExitCode.OK and _left_out(session.config):
+    if (
+        os.environ.get("CI") == "true"
+        and session.exitstatus == pytest.ExitCode.OK
+        and _left_out(session.config)
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -47,10 +60,16 @@ def _left_out(config: pytest.Config) -> Counter[str]:
     """How many tests were left out, by reason. Nothing in a worker, which does not report."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     reports = reporter.stats.get("skipped", []) if reporter else []
-    return Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reports if isinstance(report.longrepr, tuple))
+    return Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in reports
+        if isinstance(report.longrepr, tuple)
+    )
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """uvloop, unless a test asks by its marker: `asyncio(loop_factories=["uvloop", "asyncio"])`."""
     marker = item.get_closest_marker("asyncio")
     if marker is not None and "loop_factories" in marker.kwargs:
@@ -67,7 +86,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
-    """Starts a redis-server: `redis_server("--requirepass", "pw")`, `redis_server(certificates=certificates)`."""
+    """Starts a redis-server: `redis_server("--requirepass", "pw")`,
+    `redis_server(certificates=certificates)`."""
     with ExitStack() as cleanup:
 
         def start(*args: str, certificates: Certificates | None = None) -> RedisServer:

@@ -1,4 +1,5 @@
-"""The program with a resolver that never answers for names that end with `.hanging`: `python -m tests.deaf_resolver [flags]`."""
+"""The program with a resolver that never answers for names that end with `.hanging`: `python -m
+tests.deaf_resolver [flags]`."""
 
 from __future__ import annotations
 

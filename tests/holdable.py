@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from exporter import app, cli
-from exporter.model import Target
-from exporter.options import Options
+from exporter import cli
+from exporter.app import run
+from exporter.options.groups import Options
+from exporter.targets.target import Target
 
 HELD_S = 14.0
 
@@ -20,13 +21,13 @@ def hold() -> None:
 
 
 def main() -> int:
-    serve = app.serve
+    serve = run.serve
 
     async def holdable(options: Options, targets: Sequence[Target]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, hold)
         await serve(options, targets)
 
-    app.serve = holdable
+    run.serve = holdable
     return cli.main(sys.argv[1:])
 
 

@@ -1,7 +1,8 @@
-"""`python -m tests.hostile PORT SECONDS CLIENTS` attacks an exporter on loopback with clients of mixed kinds, and prints what they did.
+"""`python -m tests.hostile PORT SECONDS CLIENTS` attacks an exporter on loopback with clients of mixed kinds,
+and prints what they did.
 
-Each client is one task that opens connections of its kind until the time is over. A kind is a function: it gets the port and does
-one attack. Every wait is bounded, and so is what a client sends.
+Each client is one task that opens connections of its kind until the time is over. A kind is a function: it
+gets the port and does one attack. Every wait is bounded, and so is what a client sends.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ async def send(port: int, data: bytes, *, read: int = 1 << 16, half_close: bool 
 
 
 def get(path: str, *headers: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *headers, "Connection: close", "", ""]).encode("latin-1")
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *headers, "Connection: close", "", ""]).encode(
+        "latin-1"
+    )
 
 
 async def poll_now(port: int) -> None:
@@ -85,7 +88,9 @@ async def ask_and_do_not_read(port: int) -> None:
 
 
 async def pretend_to_be_a_new_scraper(port: int) -> None:
-    await send(port, get("/metrics", f"User-Agent: Prometheus/{os.urandom(4).hex()}", "Accept-Encoding: gzip"))
+    await send(
+        port, get("/metrics", f"User-Agent: Prometheus/{os.urandom(4).hex()}", "Accept-Encoding: gzip")
+    )
 
 
 async def come_in_a_rhythm_of_its_own(port: int) -> None:
@@ -114,7 +119,13 @@ async def send_large_heads(port: int) -> None:
 async def ask_for_odd_parts(port: int) -> None:
     number = int.from_bytes(os.urandom(2), "big") % 9000 + 1
     made_up = os.urandom(6).hex()
-    for query in (f"part={number - 1}/{number}", f"group={made_up}", f"name[]={made_up}", "part=0/100000000", "max_age=nan"):
+    for query in (
+        f"part={number - 1}/{number}",
+        f"group={made_up}",
+        f"name[]={made_up}",
+        "part=0/100000000",
+        "max_age=nan",
+    ):
         await send(port, get(f"/metrics?{query}", "Accept-Encoding: gzip"))
 
 
@@ -129,11 +140,18 @@ async def ask_for_strangers(port: int) -> None:
 
 
 async def reload(port: int) -> None:
-    await send(port, b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nConnection: close\r\n\r\n" + b"x" * 1000)
+    await send(
+        port,
+        b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nConnection: close\r\n\r\n"
+        + b"x" * 1000,
+    )
 
 
 async def guess_the_password(port: int) -> None:
-    await send(port, get("/metrics", "Authorization: Basic " + base64.b64encode(b"prometheus:" + os.urandom(8)).decode()))
+    await send(
+        port,
+        get("/metrics", "Authorization: Basic " + base64.b64encode(b"prometheus:" + os.urandom(8)).decode()),
+    )
 
 
 async def open_and_close(port: int) -> None:
@@ -163,7 +181,16 @@ async def half_close(port: int) -> None:
 
 
 async def walk_the_paths(port: int) -> None:
-    for path in ("/", "//metrics", "/..%2f..%2fetc/passwd", "/metrics/", "/health?strict=1", "/discover-cluster-nodes", "/-/reload", "*"):
+    for path in (
+        "/",
+        "//metrics",
+        "/..%2f..%2fetc/passwd",
+        "/metrics/",
+        "/health?strict=1",
+        "/discover-cluster-nodes",
+        "/-/reload",
+        "*",
+    ):
         await send(port, get(path))
     await send(port, b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     await send(port, b"TRACE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -206,7 +233,9 @@ async def attack(kind: Kind, port: int, until: float, done: Counter[str]) -> Non
 async def main(port: int, seconds: float, clients: int) -> None:
     done: Counter[str] = Counter()
     until = time.monotonic() + seconds
-    await asyncio.gather(*(attack(KINDS[number % len(KINDS)], port, until, done) for number in range(clients)))
+    await asyncio.gather(
+        *(attack(KINDS[number % len(KINDS)], port, until, done) for number in range(clients))
+    )
     print(json.dumps(done))
 
 

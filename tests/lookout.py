@@ -1,4 +1,5 @@
-"""What a `Watch` needs around it, and what can be read off it: a store, a gate, a dialer, and the ends of its polls."""
+"""What a `Watch` needs around it, and what can be read off it: a store, a gate, a dialer, and the ends of
+its polls."""
 
 from __future__ import annotations
 
@@ -10,19 +11,21 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.catalog import make_part
-from exporter.collector import Collector
+from exporter.collectors._contract import Collector
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.stats import StatsCollector
-from exporter.commandline import parse
-from exporter.connection import Dialer, DialSettings
+from exporter.connection.dialer import Dialer
+from exporter.connection.gate import Gate
+from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError
-from exporter.gate import Gate
-from exporter.model import Lane, Target
-from exporter.pace import Pace
-from exporter.store import Store
-from exporter.vitals import vitals_part
-from exporter.watch import Ended, Watch
+from exporter.metrics.family_set import make_part
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Store
+from exporter.options.commandline import parse
+from exporter.polling.timing import Pace
+from exporter.polling.watched_target import Ended, Watch
+from exporter.targets.target import Target
+from exporter.telemetry.target_series import vitals_part
 from tests.servers import Conversation, RedisServer, Script
 from tests.stock import until
 
@@ -73,17 +76,25 @@ class Held:
 
 
 class Lookout:
-    """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's polls ended.
+    """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's
+    polls ended.
 
     `argv` are the flags that the collectors are given.
     """
 
     def __init__(
-        self, collectors: Sequence[Collector] = COLLECTORS, *, argv: Sequence[str] = (), limit: int = 100, stale_policy: str = "drop"
+        self,
+        collectors: Sequence[Collector] = COLLECTORS,
+        *,
+        argv: Sequence[str] = (),
+        limit: int = 100,
+        stale_policy: str = "drop",
     ) -> None:
         self._options = parse(argv, {})
         self.parts = [
-            make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c)
+            make_part(
+                c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
+            )
             for c in collectors
             if c.enabled(self._options)
         ]
@@ -138,7 +149,8 @@ class Lookout:
         return watch
 
     async def close(self) -> None:
-        """Close every watch that was made. uvloop waits for ever at its end for a connection that was left open."""
+        """Close every watch that was made. uvloop waits for ever at its end for a connection that was left
+        open."""
         tasks = [task for watch in self._made for task in watch.close()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -146,7 +158,8 @@ class Lookout:
         return self.ended.get(watch.target.addr, [])
 
     async def poll(self, watch: Watch) -> Ended:
-        """Give a watch its turn, a few intervals after the one before so that no back-off holds it, and wait for the end of its poll."""
+        """Give a watch its turn, a few intervals after the one before so that no back-off holds it, and
+        wait for the end of its poll."""
         before = len(self.ends(watch))
         watch.tick(time.monotonic() + 3 * watch.pace.interval_s)
         await until(lambda: len(self.ends(watch)) > before)
@@ -156,7 +169,9 @@ class Lookout:
         """Poll again and again, until something is seen."""
         give_up = time.monotonic() + AMPLE_S
         while not condition():
-            assert time.monotonic() < give_up, f"{watch.target.addr} has polled in vain; its last error: {watch.error_text}"
+            assert time.monotonic() < give_up, (
+                f"{watch.target.addr} has polled in vain; its last error: {watch.error_text}"
+            )
             await self.poll(watch)
             await asyncio.sleep(0.01)
 
@@ -165,7 +180,10 @@ class Lookout:
         served = [self.store.visible(watch.target.addr, part) for part in self.part_names]
         text = b"".join(snapshot.samples for snapshot in served if snapshot is not None).decode()
         return {
-            (sample.name, tuple(value for label, value in sample.labels.items() if label != "addr")): sample.value
+            (
+                sample.name,
+                tuple(value for label, value in sample.labels.items() if label != "addr"),
+            ): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
@@ -204,7 +222,14 @@ def others() -> set[asyncio.Task[Any]]:
 
 def info(**fields: str | int) -> bytes:
     """A reply of INFO, as short as can be."""
-    lines = {"redis_version": "7.0.15", "run_id": "a", "role": "master", "loading": 0, "connected_clients": 3, **fields}
+    lines = {
+        "redis_version": "7.0.15",
+        "run_id": "a",
+        "role": "master",
+        "loading": 0,
+        "connected_clients": 3,
+        **fields,
+    }
     return bulk("".join(f"{key}:{value}\r\n" for key, value in lines.items()).encode())
 
 
@@ -213,8 +238,8 @@ def bulk(text: bytes) -> bytes:
 
 
 def redis_like(replies: dict[str, bytes] | None = None, commands: int | None = None) -> Script:
-    """Answers as Redis would: `replies` by the first word of a command (they may change meanwhile), else INFO and OK. After so
-    many `commands` it leaves the next one to the script that follows it."""
+    """Answers as Redis would: `replies` by the first word of a command (they may change meanwhile), else INFO
+    and OK. After so many `commands` it leaves the next one to the script that follows it."""
 
     def script(talk: Conversation) -> None:
         told = {"INFO": info(), "CONFIG": b"*0\r\n"}
@@ -228,7 +253,8 @@ def redis_like(replies: dict[str, bytes] | None = None, commands: int | None = N
     return script
 
 
-#: commands of the first poll on a connection: CLIENT SETNAME, INFO, CONFIG GET databases, INFO of the standard lane
+#: commands of the first poll on a connection: CLIENT SETNAME, INFO, CONFIG GET databases, INFO of the
+#: standard lane
 FIRST_POLL = 4
 
 

@@ -1,7 +1,9 @@
-"""`python -m tests.metered REPORT FLAGS…` runs the exporter with a meter in its event loop, and writes to the file REPORT at its end.
+"""`python -m tests.metered REPORT FLAGS…` runs the exporter with a meter in its event loop, and writes to the
+file REPORT at its end.
 
-SIGUSR1 starts the meter. It comes round at short intervals. Between two of its rounds it takes what the loop's thread used of the
-processor, so a busy machine does not show, and the time that passed, so a call that waits does.
+SIGUSR1 starts the meter. It comes round at short intervals. Between two of its rounds it takes what the
+loop's thread used of the processor, so a busy machine does not show, and the time that passed, so a call that
+waits does.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter import app, cli
-from exporter.model import Target
-from exporter.options import Options
+from exporter import cli
+from exporter.app import run
+from exporter.options.groups import Options
+from exporter.targets.target import Target
 
 ROUND_S = 0.001
 
@@ -42,13 +45,13 @@ class LoopMeter:
 
 
 def main() -> int:
-    report, meter, serve = Path(sys.argv[1]), LoopMeter(), app.serve
+    report, meter, serve = Path(sys.argv[1]), LoopMeter(), run.serve
 
     async def metered(options: Options, targets: Sequence[Target]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.start)
         await serve(options, targets)
 
-    app.serve = metered
+    run.serve = metered
     code = cli.main(sys.argv[2:])
     report.write_text(json.dumps({"busy_s": meter.busy_s, "passed_s": meter.passed_s}))
     return code

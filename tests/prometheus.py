@@ -26,7 +26,8 @@ class Prometheus:
         self._out = self.log.open("wb")
         listen = f"--web.listen-address={HOST}:{self.port}"
         self._process = subprocess.Popen(
-            [binary, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}", listen], stderr=self._out
+            [binary, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}", listen],
+            stderr=self._out,
         )
         wait_until(lambda: self.ask("vector(1)") == [1.0], "Prometheus answers")
 
@@ -34,14 +35,20 @@ class Prometheus:
         """The values of an instant query; none while Prometheus does not answer."""
         query = urllib.parse.urlencode({"query": expression})
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/api/v1/query?{query}", timeout=5) as response:
+            with urllib.request.urlopen(
+                f"http://{HOST}:{self.port}/api/v1/query?{query}", timeout=5
+            ) as response:
                 return [float(found["value"][1]) for found in json.load(response)["data"]["result"]]
         except OSError:
             return []
 
     def complaints(self) -> list[str]:
         """What it logged about its scrapes."""
-        return [line for line in self.log.read_text().splitlines() if "level=info" not in line and "scrape" in line]
+        return [
+            line
+            for line in self.log.read_text().splitlines()
+            if "level=info" not in line and "scrape" in line
+        ]
 
     def stop(self) -> None:
         self._process.terminate()

@@ -1,4 +1,5 @@
-"""Servers of other versions than the one at hand, as far as their recorded replies go: on a real socket, every command counted.
+"""Servers of other versions than the one at hand, as far as their recorded replies go: on a real socket,
+every command counted.
 
 A command that has no recorded reply is answered as that version answers one that it does not know.
 """
@@ -57,7 +58,8 @@ def resp(value: Any) -> bytes:
 
 
 class Replay:
-    """A script for a `ScriptedServer`. `errors` counts the commands that were answered by an error, `asked` all of them."""
+    """A script for a `ScriptedServer`. `errors` counts the commands that were answered by an error,
+    `asked` all of them."""
 
     def __init__(self, version: str, info: str = "info_default.txt") -> None:
         self.version = version
@@ -80,7 +82,9 @@ class Replay:
             "CLUSTER": lambda what: self._recorded(f"cluster_{what.lower()}"),
         }
         if info.startswith("sentinel"):
-            self._handlers = {name: self._handlers[name] for name in ("CLIENT", "PING", "INFO")} | {"SENTINEL": self._ask_sentinel}
+            self._handlers = {name: self._handlers[name] for name in ("CLIENT", "PING", "INFO")} | {
+                "SENTINEL": self._ask_sentinel
+            }
 
     def __call__(self, talk: Conversation) -> None:
         while True:
@@ -110,7 +114,9 @@ class Replay:
     @property
     def _several(self) -> bool:
         """Whether INFO takes several sections and CONFIG GET several keys: from 7.0 on."""
-        return self.version.startswith("valkey") or (self.version.startswith("redis-") and int(self.version[6]) >= 7)
+        return self.version.startswith("valkey") or (
+            self.version.startswith("redis-") and int(self.version[6]) >= 7
+        )
 
     def _recorded(self, name: str) -> bytes:
         refused = self._folder / f"{name}.error.txt"
@@ -142,7 +148,9 @@ class Replay:
     def _slowlog(self, what: str, count: str = "10") -> bytes:
         if what.upper() == "LEN":
             return resp(int((self._folder / "slowlog_len").read_text()))
-        return resp(json.loads((self._folder / "slowlog_get.json").read_text(errors="surrogateescape"))[: int(count)])
+        return resp(
+            json.loads((self._folder / "slowlog_get.json").read_text(errors="surrogateescape"))[: int(count)]
+        )
 
     def _commandlog(self, what: str, *more: str) -> bytes:
         kind = more[-1].replace("-", "_")
@@ -153,7 +161,11 @@ class Replay:
         if what.upper() != "GET" or (len(patterns) > 1 and not self._several):
             return b"-ERR wrong number of arguments for CONFIG GET\r\n"
         pairs = json.loads((self._folder / "config_get.json").read_text(errors="surrogateescape"))
-        chosen = [[key, value] for key, value in zip(pairs[::2], pairs[1::2], strict=True) if any(fnmatchcase(key, p) for p in patterns)]
+        chosen = [
+            [key, value]
+            for key, value in zip(pairs[::2], pairs[1::2], strict=True)
+            if any(fnmatchcase(key, p) for p in patterns)
+        ]
         return resp([text for pair in chosen for text in pair])
 
     def _acl(self, what: str, *more: str) -> bytes:

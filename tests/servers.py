@@ -47,7 +47,8 @@ authorityKeyIdentifier = keyid
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: a CA, what it issued to a server (localhost, redis.test, 127.0.0.1) and to a client, and a CA of strangers."""
+    """PEM files: a CA, what it issued to a server (localhost, redis.test, 127.0.0.1) and to a client, and
+    a CA of strangers."""
 
     ca: str
     server: str
@@ -63,8 +64,31 @@ def make_certificates(directory: Path) -> Certificates:
 
     def issue(name: str, section: str, *more: str) -> tuple[str, str]:
         certificate, key = str(directory / f"{name}.crt"), str(directory / f"{name}.key")
-        command = ["openssl", "req", "-x509", "-config", str(config), "-extensions", section, "-subj", f"/CN={name}", "-days", "2"]
-        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate, *more]
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-config",
+            str(config),
+            "-extensions",
+            section,
+            "-subj",
+            f"/CN={name}",
+            "-days",
+            "2",
+        ]
+        command += [
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+            *more,
+        ]
         subprocess.run(command, check=True, capture_output=True)
         return certificate, key
 
@@ -102,7 +126,8 @@ def redis_server_path() -> str:
 
 
 class RedisServer:
-    """One redis-server process. `args` are its options, as on its command line; with `certificates` it speaks TLS only.
+    """One redis-server process. `args` are its options, as on its command line; with `certificates` it speaks
+    TLS only.
 
     The port stays the same from one start to the next.
     """
@@ -125,7 +150,9 @@ class RedisServer:
         for _ in range(1 if self.port else 5):  # somebody may take a free port before the server does
             port = self.port or free_port()
             with self.log.open("ab") as log:  # what it says before it opens the log itself
-                self.process = subprocess.Popen(self._command(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self.process = subprocess.Popen(
+                    self._command(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
             if self._answers(port):
                 self.port = port
                 return self
@@ -135,9 +162,29 @@ class RedisServer:
         ports = ["--port", str(port)]
         if self.certificates is not None:
             files = self.certificates
-            ports = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", files.server, "--tls-key-file", files.server_key]
+            ports = [
+                "--port",
+                "0",
+                "--tls-port",
+                str(port),
+                "--tls-cert-file",
+                files.server,
+                "--tls-key-file",
+                files.server_key,
+            ]
             ports += ["--tls-ca-cert-file", files.ca, "--tls-auth-clients", "optional"]
-        quiet = ["--bind", HOST, "--save", "", "--appendonly", "no", "--dir", str(self.directory), "--logfile", str(self.log)]
+        quiet = [
+            "--bind",
+            HOST,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            str(self.directory),
+            "--logfile",
+            str(self.log),
+        ]
         return [redis_server_path(), *ports, *quiet, *self.args]
 
     def _answers(self, port: int) -> bool:
@@ -153,7 +200,8 @@ class RedisServer:
         return False
 
     def ask(self, *args: str | bytes | int) -> Any:
-        """The reply to one command, on a connection of its own. An error reply is a `hiredis.ReplyError` value."""
+        """The reply to one command, on a connection of its own. An error reply is a `hiredis.ReplyError`
+        value."""
         return self._exchange(self.port, *args)
 
     def _exchange(self, port: int, *args: str | bytes | int) -> Any:
@@ -243,7 +291,8 @@ Script = Callable[[Conversation], None]
 
 
 def answers(*replies: bytes) -> Script:
-    """A script that answers the first command with the first reply, and so on, then is silent. b"" says nothing to a command."""
+    """A script that answers the first command with the first reply, and so on, then is silent. b"" says
+    nothing to a command."""
 
     def script(talk: Conversation) -> None:
         for reply in replies:
@@ -257,9 +306,9 @@ def answers(*replies: bytes) -> Script:
 class ScriptedServer:
     """Runs a script, in a thread, for every connection; a connection is closed when its script returns.
 
-    With more scripts than one, the first connection gets the first, and so on; the last serves all others. `close` raises
-    what a script raised, unless it was the client's going away. `accepted` counts connections, `finished` those that ended.
-    `host` is another loopback address where a test needs two machines.
+    With more scripts than one, the first connection gets the first, and so on; the last serves all others.
+    `close` raises what a script raised, unless it was the client's going away. `accepted` counts connections,
+    `finished` those that ended. `host` is another loopback address where a test needs two machines.
     """
 
     def __init__(self, *scripts: Script, host: str = HOST) -> None:
@@ -313,7 +362,8 @@ class ScriptedServer:
 
 
 class FullServer:
-    """A server whose queue of connections is full: a further one is neither taken nor refused, as if packets were dropped."""
+    """A server whose queue of connections is full: a further one is neither taken nor refused, as if
+    packets were dropped."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server((HOST, 0), backlog=0)

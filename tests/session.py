@@ -1,4 +1,5 @@
-"""Polls of some collectors of a real server, over one blocking connection and one to each further node that is asked."""
+"""Polls of some collectors of a real server, over one blocking connection and one to each further node
+that is asked."""
 
 from __future__ import annotations
 
@@ -10,21 +11,21 @@ from typing import Any
 
 import hiredis
 
-from exporter import fastparse
-from exporter.catalog import make_part
-from exporter.collector import Collector
+from exporter import engine
+from exporter.collectors._contract import Collector
 from exporter.collectors.info import InfoCollector
-from exporter.commandline import parse
-from exporter.connection import pack
 from exporter.errors import ReplyError
-from exporter.memory import Memory
-from exporter.model import Command
-from exporter.poller import Poll
+from exporter.metrics.family_set import make_part
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.polling.poll import Poll
+from exporter.protocol.command import Command, pack
 from tests.servers import HOST, PATIENCE_S
 
 
 class Session:
-    """One target's polls. `argv` are the exporter's flags. `sent` lists the arguments of what a poll asked, INFO's own apart."""
+    """One target's polls. `argv` are the exporter's flags. `sent` lists the arguments of what a poll
+    asked, INFO's own apart."""
 
     def __init__(self, port: int, *argv: str, db: int = 0) -> None:
         self.options = parse(argv, {})
@@ -58,8 +59,10 @@ class Session:
             )
             for c in collectors
         ]
-        labels = {part.name: fastparse.Labels(b"") for part in parts}
-        poll = self.poll_state = Poll(parts, self.memory, labels, self.options, time.time(), time.monotonic(), db=self._db)
+        labels = {part.name: engine.Labels(b"") for part in parts}
+        poll = self.poll_state = Poll(
+            parts, self.memory, labels, self.options, time.time(), time.monotonic(), db=self._db
+        )
         self.sent, self.batches = [], 0
         batch = poll.begin()
         began_at = time.monotonic()

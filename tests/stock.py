@@ -1,4 +1,5 @@
-"""A stock of snapshots that pages are made of: three families in two parts, and the series about each target."""
+"""A stock of snapshots that pages are made of: three families in two parts, and the series about each
+target."""
 
 from __future__ import annotations
 
@@ -10,13 +11,18 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import fastparse
-from exporter.catalog import Catalog, label_forms, make_part, target_labels
-from exporter.exposition import Exposition, Origin, Page
-from exporter.model import Lane, Snapshot, counter, gauge
-from exporter.store import Store
-from exporter.targets import parse_address
-from exporter.vitals import Vitals, vitals_part
+from exporter import engine
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.family import counter, gauge
+from exporter.metrics.family_set import make_part
+from exporter.metrics.labels import label_forms
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Snapshot, Store
+from exporter.pages.exposition import Exposition, Origin
+from exporter.pages.page import Page
+from exporter.targets.address import parse_address
+from exporter.targets.labels import target_labels
+from exporter.telemetry.target_series import Vitals, vitals_part
 
 CLIENTS = gauge("connected_clients", "Clients.")
 ROLE = gauge("instance_info", "What the server says of itself.", labels=("role",))
@@ -29,7 +35,7 @@ PATIENCE_S = 20.0
 ADDRS = ("redis://a:6379", "redis://b:6379", "redis://c:6379")
 
 
-def page_of(assembler: fastparse.Assembler) -> bytes:
+def page_of(assembler: engine.Assembler) -> bytes:
     """All of it."""
     page = bytearray(assembler.size or 1)
     return bytes(page[: assembler.fill(page)])
@@ -41,14 +47,15 @@ class Known:
 
     lane_labels: bytes
     group: str
-    forms: dict[str, fastparse.Labels]
+    forms: dict[str, engine.Labels]
 
-    def labels_of(self, part: str) -> fastparse.Labels:
+    def labels_of(self, part: str) -> engine.Labels:
         return self.forms[part]
 
 
 class Stock:
-    """What a store holds of a few targets. `group` is the configured label of that name, and `role` one that clashes."""
+    """What a store holds of a few targets. `group` is the configured label of that name, and `role` one
+    that clashes."""
 
     def __init__(self, *, stale_policy: str = "drop", label_mode: str = "auto") -> None:
         self.parts = {
@@ -60,24 +67,38 @@ class Stock:
         self.store = Store(self.catalog.part_names, stale_policy)
         self.self_renders = 0
         self._label_mode = label_mode
-        self._labels: dict[str, dict[str, fastparse.Labels]] = {}
+        self._labels: dict[str, dict[str, engine.Labels]] = {}
         self._groups: dict[str, str] = {}
         self.exposition = Exposition(self.catalog, self.store, self.origin, self.self_series)
 
-    def add(self, addr: str, *, group: str = "", clients: int = 1, up: bool = True, began_at: float | None = None) -> str:
+    def add(
+        self, addr: str, *, group: str = "", clients: int = 1, up: bool = True, began_at: float | None = None
+    ) -> str:
         """Put a target in stock, or a newer poll of it. Returns its address."""
         target = parse_address(addr)
         labels = (("role", "configured"), *((("group", group),) if group else ()))
-        pairs = (*target_labels(target, self._label_mode), *((n.encode(), v.encode()) for n, v in labels if self._label_mode != "never"))
+        pairs = (
+            *target_labels(target, self._label_mode),
+            *((n.encode(), v.encode()) for n, v in labels if self._label_mode != "never"),
+        )
         self._labels[target.addr] = label_forms(self.parts.values(), pairs)
         self._groups[target.addr] = group
         began_at = time.monotonic() if began_at is None else began_at
         if up:
-            self._write(target.addr, "info", began_at, ((CLIENTS.name, clients, ()), (ROLE.name, 1, ("master",))))
-            self._write(target.addr, "stats", began_at - 10, ((CALLS.name, 3, ("get",)), (CALLS.name, 4, ("set",))))
+            self._write(
+                target.addr, "info", began_at, ((CLIENTS.name, clients, ()), (ROLE.name, 1, ("master",)))
+            )
+            self._write(
+                target.addr, "stats", began_at - 10, ((CALLS.name, 3, ("get",)), (CALLS.name, 4, ("set",)))
+            )
         vitals = Vitals(lanes={})
         vitals.up = up
-        self._put(target.addr, "target", began_at, vitals.render(self.parts["target"], self._labels[target.addr]["target"]))
+        self._put(
+            target.addr,
+            "target",
+            began_at,
+            vitals.render(self.parts["target"], self._labels[target.addr]["target"]),
+        )
         return target.addr
 
     def forget(self, addr: str) -> None:
@@ -94,16 +115,20 @@ class Stock:
         self.self_renders += 1
         return SELF
 
-    def _write(self, addr: str, part: str, began_at: float, samples: tuple[tuple[str, float, tuple[str, ...]], ...]) -> None:
-        writer = fastparse.Writer(self.parts[part].rows, self._labels[addr][part])
+    def _write(
+        self, addr: str, part: str, began_at: float, samples: tuple[tuple[str, float, tuple[str, ...]], ...]
+    ) -> None:
+        writer = engine.Writer(self.parts[part].rows, self._labels[addr][part])
         for name, value, own in samples:
             writer.add(self.parts[part].numbers[name], value, own)
         self._put(addr, part, began_at, writer.block())
 
-    def _put(self, addr: str, part: str, began_at: float, block: fastparse.Block) -> None:
+    def _put(self, addr: str, part: str, began_at: float, block: engine.Block) -> None:
         expires_at = float("inf") if part == "target" else time.monotonic() + 3600
         lane = self.parts[part].lane
-        self.store.put(Snapshot(addr, part, lane, block.samples, block.offsets, block.series, began_at, expires_at))
+        self.store.put(
+            Snapshot(addr, part, lane, block.samples, block.offsets, block.series, began_at, expires_at)
+        )
 
 
 def plain_text(page: Page, now: float | None = None) -> str:
@@ -136,7 +161,11 @@ def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def values_of(text: str, name: str) -> dict[str, float]:
     """The values of one metric by the `addr` of their labels ("" without)."""
-    return {dict(labels).get("addr", ""): value for (sample, labels), value in samples_of(text).items() if sample == name}
+    return {
+        dict(labels).get("addr", ""): value
+        for (sample, labels), value in samples_of(text).items()
+        if sample == name
+    }
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -18,10 +18,17 @@ from bench.setup import Result, Setup
 from exporter import __version__
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.prometheus) if case == "freshness" else case for case in CASES])
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.prometheus) if case == "freshness" else case for case in CASES],
+)
 def test_a_case_prints_its_figures_with_goals(case: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bench", case, "--quick", "--json"], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-m", "bench", case, "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
@@ -35,7 +42,10 @@ def test_a_case_prints_its_figures_with_goals(case: str) -> None:
 
 @pytest.mark.parametrize("failure", [RuntimeError("no more ports"), SystemExit("bench: no more ports")])
 def test_a_case_that_fails_costs_the_others_nothing(
-    failure: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    failure: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     def fail(setup: Setup) -> Result:
         raise failure
@@ -60,13 +70,21 @@ def test_the_machine_and_the_revisions_are_told() -> None:
 
 
 def test_an_unknown_case_is_named() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench", "speed"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "speed"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 2
     assert "there is no case 'speed'" in done.stderr
 
 
 def test_the_report_has_tables_and_pictures(tmp_path: Path) -> None:
-    chart = Chart("ages", "How old values are", "seconds", "part", {"ours": distribution([3, 1, 2]), "a rival": [(5, 1)]})
+    chart = Chart(
+        "ages",
+        "How old values are",
+        "seconds",
+        "part",
+        {"ours": distribution([3, 1, 2]), "a rival": [(5, 1)]},
+    )
     result = Result([at_most("a | b", 3, 2, "ms", "of 7"), plain("c", 1.5)], [chart])
     report = write_report(tmp_path / "new" / "folder", {"freshness": result}, Setup())
     text = report.read_text()
@@ -86,9 +104,18 @@ def test_a_distribution_rises_to_one() -> None:
     assert distribution([3, 1, 2, 2]) == [(1, 0.25), (2, 0.5), (2, 0.75), (3, 1.0)]
 
 
-@pytest.mark.parametrize(("argv", "told"), [(["--rival=/nowhere/exporter"], "that is no program"), (["--real=0"], "at least one server")])
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [(["--rival=/nowhere/exporter"], "that is no program"), (["--real=0"], "at least one server")],
+)
 def test_a_wrong_option_is_named(argv: list[str], told: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "bench", "parse", *argv], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "parse", *argv],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert told in done.stderr
 

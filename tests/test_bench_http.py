@@ -48,7 +48,10 @@ class TestClient:
 
     @pytest.mark.parametrize(
         ("sent", "told"),
-        [(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "503"), (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", "in the middle")],
+        [
+            (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "503"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", "in the middle"),
+        ],
     )
     def test_what_is_no_answer_ends_the_bench(self, scripted_server, sent: bytes, told: str) -> None:
         def talk(conversation: Conversation) -> None:

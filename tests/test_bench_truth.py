@@ -1,4 +1,5 @@
-"""What the benches hold measurements against is right itself: a server's account of commands, a load's of what it sent."""
+"""What the benches hold measurements against is right itself: a server's account of commands, a load's of
+what it sent."""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ def _hits(client: Client) -> int:
 
 @contextmanager
 def _page(text: bytes) -> Iterator[tuple[int, set[int]]]:
-    """A server of that page, compressed, on every path but /none; its port, and the client ports that it met."""
+    """A server of that page, compressed, on every path but /none; its port, and the client ports that it
+    met."""
     connections: set[int] = set()
 
     class Handler(BaseHTTPRequestHandler):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter import __version__, app, logs
+from exporter import __version__, logs
+from exporter.app import run as run_module
 from exporter.cli import COMMANDS, main
-from exporter.commandline import help_text, parse, print_config
 from exporter.errors import ConfigError, DnsError, RedpollError, UsageError
-from exporter.options import Options
+from exporter.options.commandline import help_text, parse, print_config
+from exporter.options.groups import Options
 
 ROOT = Path(__file__).parent.parent
 SECRET = "s3cret-of-mine"
@@ -39,7 +40,7 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     runs = Runs()
-    monkeypatch.setattr(app, "run", runs.run)
+    monkeypatch.setattr(run_module, "run", runs.run)
     monkeypatch.setattr(logs, "set_up", lambda level, form: runs.logging.append((level, form)))
     return runs
 
@@ -61,7 +62,10 @@ class TestTelling:
         assert runs.given == []
 
     def test_configuration_without_secrets(self, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
-        argv, environ = ["--print-config", f"--redis.addr=redis://:{SECRET}@h"], {"REDIS_PASSWORD": SECRET, "REDIS_EXPORTER_DEBUG": "1"}
+        argv, environ = (
+            ["--print-config", f"--redis.addr=redis://:{SECRET}@h"],
+            {"REDIS_PASSWORD": SECRET, "REDIS_EXPORTER_DEBUG": "1"},
+        )
         assert main(argv, environ) == 0
         out, err = capsys.readouterr()
         assert (out, err) == (print_config(parse(argv, environ)), "")
@@ -79,7 +83,9 @@ class TestRunning:
         assert (options.metrics.namespace, options.redis.addr) == ("kv", ("redis://kiwi:1",))
         assert given is environ
 
-    def test_flags_and_environment_are_the_processs_own(self, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_flags_and_environment_are_the_processs_own(
+        self, runs: Runs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(sys, "argv", ["redis_exporter", "--namespace=kv"])
         assert main() == 0
         [(options, environ)] = runs.given
@@ -99,10 +105,16 @@ class TestRunning:
         main(argv, {})
         assert runs.logging == [(level, form)]
 
-    @pytest.mark.parametrize(("argv", "lines"), [(["--log-level=loud"], 1), (["--log-level=Warning"], 0), ([], 0)])
-    def test_a_level_that_is_none_is_told_once(self, runs: Runs, caplog: pytest.LogCaptureFixture, argv: list[str], lines: int) -> None:
+    @pytest.mark.parametrize(
+        ("argv", "lines"), [(["--log-level=loud"], 1), (["--log-level=Warning"], 0), ([], 0)]
+    )
+    def test_a_level_that_is_none_is_told_once(
+        self, runs: Runs, caplog: pytest.LogCaptureFixture, argv: list[str], lines: int
+    ) -> None:
         assert main(argv, {}) == 0
-        assert [message.startswith("--log-level=loud is none of DEBUG, INFO") for message in caplog.messages] == [True] * lines
+        assert [
+            message.startswith("--log-level=loud is none of DEBUG, INFO") for message in caplog.messages
+        ] == [True] * lines
 
 
 class TestMistakes:
@@ -124,11 +136,16 @@ class TestMistakes:
         assert capsys.readouterr().err.startswith("redis_exporter: ")
         assert runs.given == []
 
-    @pytest.mark.parametrize("error", [ConfigError("the first", "the second"), UsageError("how?"), DnsError("who?")])
+    @pytest.mark.parametrize(
+        "error", [ConfigError("the first", "the second"), UsageError("how?"), DnsError("who?")]
+    )
     def test_of_a_run(self, runs: Runs, capsys: pytest.CaptureFixture[str], error: RedpollError) -> None:
         runs.ends_with = error
         assert main([], {}) == error.exit_code
-        assert capsys.readouterr() == ("", "".join(f"redis_exporter: {line}\n" for line in str(error).splitlines()))
+        assert capsys.readouterr() == (
+            "",
+            "".join(f"redis_exporter: {line}\n" for line in str(error).splitlines()),
+        )
 
 
 class TestProcess:
@@ -161,7 +178,9 @@ class TestProcess:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             outcome = self.start("--web.listen-address", address, REDIS_ADDR="")
         assert (outcome.returncode, outcome.stdout) == (1, "")
-        assert outcome.stderr.splitlines()[-1].startswith(f"redis_exporter: --web.listen-address={address}: another program listens there")
+        assert outcome.stderr.splitlines()[-1].startswith(
+            f"redis_exporter: --web.listen-address={address}: another program listens there"
+        )
         assert "Traceback" not in outcome.stderr
 
     @pytest.mark.parametrize("host", ["a..b", ".", "x" * 64, f"{'x' * 300}.test", "\u00e9..x"])
@@ -173,11 +192,15 @@ class TestProcess:
     def test_an_output_that_is_full_is_said_in_one_line(self) -> None:
         with open("/dev/full", "w") as full:
             command = [sys.executable, "-m", "exporter", "--help"]
-            outcome = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            outcome = subprocess.run(
+                command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
         assert (outcome.returncode, outcome.stderr) == (1, "redis_exporter: No space left on device\n")
 
     def test_asking_for_help_loads_nothing_that_a_run_needs(self) -> None:
         needed = {"aiohttp", "apscheduler", "uvloop"}
         code = f"import sys; from exporter.cli import main; main(['--version'], {{}}); print({needed} & {{*sys.modules}})"
-        outcome = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        outcome = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert outcome.stdout.splitlines()[-1] == "set()"

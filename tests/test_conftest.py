@@ -23,7 +23,9 @@ def test_of_neither(): pass
 """
 
 
-def run_tests(folder: Path, *, ci: bool, programs: list[str], workers: int) -> subprocess.CompletedProcess[str]:
+def run_tests(
+    folder: Path, *, ci: bool, programs: list[str], workers: int
+) -> subprocess.CompletedProcess[str]:
     path = folder / "bin"
     path.mkdir()
     for program in programs:
@@ -67,7 +69,10 @@ def test_a_missing_server_is_told_in_one_line(tmp_path: Path, workers: int) -> N
 def test_in_ci_it_is_a_failure(tmp_path: Path, workers: int) -> None:
     outcome = run_tests(tmp_path, ci=True, programs=["redis-server"], workers=workers)
     assert outcome.returncode == 1, outcome.stdout
-    assert "1 tests left out, which CI does not allow: promtool is not installed: apt-get install prometheus\n" in outcome.stdout
+    assert (
+        "1 tests left out, which CI does not allow: promtool is not installed: apt-get install prometheus\n"
+        in outcome.stdout
+    )
 
 
 def test_in_ci_nothing_missing_is_well(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 from exporter.descriptors import Descriptors, reserve_of
 
 
-@pytest.mark.parametrize(("limit", "reserve"), [(16, 8), (64, 32), (128, 32), (256, 64), (1024, 256), (4096, 1024), (1 << 20, 1024)])
+@pytest.mark.parametrize(
+    ("limit", "reserve"),
+    [(16, 8), (64, 32), (128, 32), (256, 64), (1024, 256), (4096, 1024), (1 << 20, 1024)],
+)
 def test_a_quarter_is_kept_back_but_never_more_than_half(limit: int, reserve: int) -> None:
     assert reserve_of(limit) == reserve
 
@@ -41,7 +44,13 @@ class TestNodes:
     def test_each_holder_finds_room_however_much_the_others_want(self) -> None:
         files = Descriptors(1024)
         holders, nodes = range(5), [str(number) for number in range(1000)]
-        assert [sum([files.take_node(holder, node) for node in nodes]) for holder in holders] == [192, 96, 48, 24, 12]
+        assert [sum([files.take_node(holder, node) for node in nodes]) for holder in holders] == [
+            192,
+            96,
+            48,
+            24,
+            12,
+        ]
         for _ in range(20):  # batches
             for holder in holders:
                 for node in nodes:
@@ -86,5 +95,10 @@ print(raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
 
 @pytest.mark.parametrize(("soft", "hard"), [(64, 512), (64, 64)])
 def test_the_soft_limit_is_raised_to_the_hard_one(soft: int, hard: int) -> None:
-    ended = subprocess.run([sys.executable, "-c", PROGRAM.format(soft=soft, hard=hard)], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(soft=soft, hard=hard)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert ended.stdout == f"{hard} ({hard}, {hard})\n"

@@ -1,4 +1,5 @@
-"""What the pages for readers name is there: flags and their defaults, series, examples, links, targets of make."""
+"""What the pages for readers name is there: flags and their defaults, series, examples, links, targets of
+make."""
 
 from __future__ import annotations
 
@@ -9,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
 from exporter.errors import REASONS
-from exporter.exposition import AGE
-from exporter.model import Target
-from exporter.options import OPTIONS
-from exporter.registry import REGISTRY
-from exporter.targets import load_targets
-from exporter.vitals import FAMILIES
+from exporter.options.groups import OPTIONS
+from exporter.pages.exposition import AGE
+from exporter.targets.configured import load_targets
+from exporter.targets.target import Target
+from exporter.telemetry.target_series import FAMILIES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -49,14 +50,19 @@ def page_id(page: Path) -> str:
 
 def instances(page: Path, folder: Path) -> list[Target]:
     """The targets of the instances file that a page shows."""
-    block = next(block for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S) if "redis_instances:" in block)
+    block = next(
+        block
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S)
+        if "redis_instances:" in block
+    )
     file = folder / "instances.yml"
     file.write_text(block)
     return load_targets([], addr_given=False, file=str(file), environ=ENVIRON)
 
 
 def tabled(page: Path) -> Iterator[tuple[list[str], list[str]]]:
-    """Of the rows of a page's tables that hold flags alone in a cell: the flags, and the cell of defaults after it."""
+    """Of the rows of a page's tables that hold flags alone in a cell: the flags, and the cell of defaults
+    after it."""
     for line in page.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         for cell, after in itertools.pairwise(cells):
@@ -78,7 +84,11 @@ def test_flags_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [README, POLLING], ids=page_id)
 def test_defaults_are_those_of_the_flags(page: Path) -> None:
-    rows = [(flag, default) for flags, defaults in tabled(page) for flag, default in zip(flags, defaults, strict=False)]
+    rows = [
+        (flag, default)
+        for flags, defaults in tabled(page)
+        for flag, default in zip(flags, defaults, strict=False)
+    ]
     assert len(rows) >= 4
     assert [(flag, FLAGS[flag].default) for flag, _ in rows] == rows
 
@@ -96,12 +106,19 @@ def test_every_reason_is_listed() -> None:
 
 def test_a_lane_without_collectors_says_so() -> None:
     rows = re.findall(r"^\| (\w+) \| `--poll\.[\w-]+` \| \w+ \| (.*) \|$", POLLING.read_text(), re.M)
-    assert {lane for lane, asked in rows if asked != "nothing yet"} == {collector.lane.value for collector in REGISTRY}
+    assert {lane for lane, asked in rows if asked != "nothing yet"} == {
+        collector.lane.value for collector in REGISTRY
+    }
 
 
 def test_the_readmes_instances_file_is_read(tmp_path: Path) -> None:
     main, replica = instances(README, tmp_path)
-    assert (main.alias, main.user, main.password, dict(main.labels)) == ("orders-main", "exporter", "one", {"team": "orders"})
+    assert (main.alias, main.user, main.password, dict(main.labels)) == (
+        "orders-main",
+        "exporter",
+        "one",
+        {"team": "orders"},
+    )
     assert replica.interval_s == 10
 
 

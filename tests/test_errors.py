@@ -1,4 +1,5 @@
-"""The tree of errors: whose fault, which reason, which exit code; and what an error reply of a server means."""
+"""The tree of errors: whose fault, which reason, which exit code; and what an error reply of a server
+means."""
 
 from __future__ import annotations
 
@@ -8,7 +9,15 @@ from collections.abc import Iterator
 import pytest
 
 from exporter import errors
-from exporter.errors import REASONS, ConfigError, InternalError, RedpollError, ReplyError, TargetError, UsageError
+from exporter.errors import (
+    REASONS,
+    ConfigError,
+    InternalError,
+    RedpollError,
+    ReplyError,
+    TargetError,
+    UsageError,
+)
 
 
 def below(kind: type[RedpollError]) -> Iterator[type[RedpollError]]:
@@ -30,10 +39,16 @@ class TestTree:
         assert TargetError("what?").reason == InternalError("what?").reason == "internal"
 
     def test_every_error_of_the_module_is_in_the_tree_but_the_reply_which_is_a_value(self) -> None:
-        raised = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
+        raised = {
+            value
+            for value in vars(errors).values()
+            if isinstance(value, type) and issubclass(value, Exception)
+        }
         assert raised == {RedpollError, *below(RedpollError), ReplyError}
 
-    @pytest.mark.parametrize(("kind", "code"), [(UsageError, 2), (ConfigError, 1), (TargetError, 1), (InternalError, 1)])
+    @pytest.mark.parametrize(
+        ("kind", "code"), [(UsageError, 2), (ConfigError, 1), (TargetError, 1), (InternalError, 1)]
+    )
     def test_exit_codes(self, kind: type[RedpollError], code: int) -> None:
         assert kind("why").exit_code == code
 

@@ -189,6 +189,6 @@ def test_where_the_system_gives_no_thread_the_place_stays_free(monkeypatch: pyte
 
 
 def test_the_limits_are_those_of_the_options() -> None:
-    from exporter.commandline import parse
+    from exporter.options.commandline import parse
 
     assert parse([], {}).files == Limits() == files.DEFAULT

@@ -12,17 +12,19 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import main
+from exporter.collectors._registry import REGISTRY
 from exporter.commands.compare import MetricsPage, read_page
-from exporter.model import Family
-from exporter.registry import REGISTRY
-from exporter.vitals import FAMILIES as VITALS
+from exporter.metrics.family import Family
+from exporter.telemetry.target_series import FAMILIES as VITALS
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "data" / "golden"
 with (ROOT / "tests" / "data" / "go_metrics.csv").open(newline="") as file:
     ROWS = list(csv.DictReader(file))
-OURS: dict[str, Family] = {f"redis_{family.name}": family for collector in REGISTRY for family in collector.families}
+OURS: dict[str, Family] = {
+    f"redis_{family.name}": family for collector in REGISTRY for family in collector.families
+}
 OURS |= {f"redis_{family.name}": family for family in VITALS}
 #: rows that stand for any name, or have another form here: what docs/differences.md says of them
 DIFFERENT = {
@@ -48,12 +50,29 @@ def names_of(row: dict[str, str]) -> list[str]:
     """The name, or those that a pattern stands for."""
     if "<type>" not in row["name"]:
         return [row["name"]]
-    types = ("ping", "pong", "meet", "fail", "publish", "publishshard", "auth_req", "auth_ack", "update", "mfstart", "module")
+    types = (
+        "ping",
+        "pong",
+        "meet",
+        "fail",
+        "publish",
+        "publishshard",
+        "auth_req",
+        "auth_ack",
+        "update",
+        "mfstart",
+        "module",
+    )
     return [row["name"].replace("<type>", each) for each in types]
 
 
 def in_golden_pages() -> set[str]:
-    return {line.split()[2] for path in GOLDEN.glob("*.prom") for line in path.read_text().splitlines() if line.startswith("# TYPE ")}
+    return {
+        line.split()[2]
+        for path in GOLDEN.glob("*.prom")
+        for line in path.read_text().splitlines()
+        if line.startswith("# TYPE ")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +91,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> MetricsPage:
         server.ask("SAVE")
         page = folder / "page"
         flags = (
-            "--ping-on-connect", "--include-rdb-file-size-metric", "--check-single-keys=number,text", "--count-keys=*",
+            "--ping-on-connect", "--include-rdb-file-size-metric", "--check-single-keys=number,text",
+            "--count-keys=*",
             "--check-single-streams=stream", "--check-key-groups=^(.*)$", f"--script={script}",
         )  # fmt: skip
         with page.open("wb") as out, pytest.MonkeyPatch.context() as patch:
@@ -93,7 +113,9 @@ class _Out:
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in ROWS if row["name"] not in DIFFERENT and row["name"] not in PROCESS], ids=lambda row: row["name"]
+    "row",
+    [row for row in ROWS if row["name"] not in DIFFERENT and row["name"] not in PROCESS],
+    ids=lambda row: row["name"],
 )
 def test_a_row_is_a_family_with_its_type_and_labels(row: dict[str, str]) -> None:
     for name in names_of(row):
@@ -101,15 +123,22 @@ def test_a_row_is_a_family_with_its_type_and_labels(row: dict[str, str]) -> None
         assert set(OURS[name].labels) == set(re.findall(r"\w+", row["labels"]))
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row["name"] not in DIFFERENT], ids=lambda row: row["name"])
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row["name"] not in DIFFERENT], ids=lambda row: row["name"]
+)
 def test_a_row_is_asserted(row: dict[str, str], live: MetricsPage) -> None:
-    """In a golden page, or by a test that goes through the rows of its source, or else told of a real server."""
+    """In a golden page, or by a test that goes through the rows of its source, or else told of a real
+    server."""
     if row["source"] in BY_FIELD:
         assert f'go_rows("{row["source"]}")' in (ROOT / "tests" / BY_FIELD[row["source"]]).read_text()
     elif row["source"].startswith("INFO") and row["name"] not in in_golden_pages():
-        assert OURS[row["name"]].source is not None  # collectors/test_info.py reads each of those from its field
+        assert (
+            OURS[row["name"]].source is not None
+        )  # collectors/test_info.py reads each of those from its field
     elif not set(names_of(row)) & in_golden_pages():
-        assert row["name"] in set(live.families.values()), "neither in a golden page nor told of a real server"
+        assert row["name"] in set(live.families.values()), (
+            "neither in a golden page nor told of a real server"
+        )
         assert live.types[row["name"]] == row["type"]
 
 

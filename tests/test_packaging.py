@@ -24,8 +24,14 @@ BUILD_TIMEOUT_S = 600
 
 def run(command: Sequence[str | Path], cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run to the end, which is to be a good one."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH", "REDPOLL_"))}
-    outcome = subprocess.run(command, cwd=cwd, env={**kept, **environ}, capture_output=True, text=True, check=False)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "PYTHONPATH", "REDPOLL_"))
+    }
+    outcome = subprocess.run(
+        command, cwd=cwd, env={**kept, **environ}, capture_output=True, text=True, check=False
+    )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     return outcome
 
@@ -33,7 +39,11 @@ def run(command: Sequence[str | Path], cwd: Path, **environ: str) -> subprocess.
 def tracked(folder: Path) -> Path:
     """A copy of the source tree without what was built."""
     names = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():
@@ -50,7 +60,9 @@ def empty_environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.mark.parametrize("command", [[SCRIPT], [sys.executable, "-m", "exporter"]], ids=["redis_exporter", "python -m exporter"])
+@pytest.mark.parametrize(
+    "command", [[SCRIPT], [sys.executable, "-m", "exporter"]], ids=["redis_exporter", "python -m exporter"]
+)
 def test_the_command_tells_its_version_and_its_flags(command: Sequence[str | Path], tmp_path: Path) -> None:
     assert run([*command, "--version"], tmp_path).stdout == f"redpoll {exporter.__version__}\n"
     assert "--redis.addr ADDRESS" in run([*command, "--help"], tmp_path).stdout
@@ -58,7 +70,9 @@ def test_the_command_tells_its_version_and_its_flags(command: Sequence[str | Pat
 
 def test_every_package_is_named() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    folders = {".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "exporter").rglob("__init__.py")}
+    folders = {
+        ".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "exporter").rglob("__init__.py")
+    }
     assert set(project["tool"]["setuptools"]["packages"]) == folders
 
 
@@ -68,11 +82,25 @@ def test_the_lock_holds_what_is_asked_for() -> None:
     from packaging.utils import canonicalize_name
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [Requirement(text) for text in (*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["test"])]
+    asked = [
+        Requirement(text)
+        for text in (
+            *project["project"]["dependencies"],
+            *project["project"]["optional-dependencies"]["test"],
+        )
+    ]
     asked += [Requirement(text) for text in project["build-system"]["requires"]]
-    pins = dict(line.split("==") for line in (ROOT / "requirements-test.lock").read_text().splitlines() if line and line[0] != "#")
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "requirements-test.lock").read_text().splitlines()
+        if line and line[0] != "#"
+    )
     pinned = {canonicalize_name(name): version for name, version in pins.items()}
-    unmet = {str(each) for each in asked if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"), prereleases=True)}
+    unmet = {
+        str(each)
+        for each in asked
+        if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"), prereleases=True)
+    }
     assert unmet == set()
 
 
@@ -103,25 +131,47 @@ class TestDistributions:
     def test_the_sdist_holds_sources_only(self, dist: Path) -> None:
         with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
-        assert {"setup.py", "Makefile", "LICENSE", "exporter/_fastparse.pyx", "exporter/_text.pxd", "exporter/_fastparse.pyi"} <= names
+        assert {
+            "setup.py",
+            "Makefile",
+            "LICENSE",
+            "exporter/_fastparse.pyx",
+            "exporter/_native/buffers.pxd",
+            "exporter/_fastparse.pyi",
+        } <= names
         assert {"tests/conftest.py", "deploy/demo/demo.py", "requirements-test.lock"} <= names
-        assert [name for name in names if name.endswith((".c", ".so", ".pyc", ".html")) or ".venv" in name] == []
+        assert [
+            name for name in names if name.endswith((".c", ".so", ".pyc", ".html")) or ".venv" in name
+        ] == []
 
     def test_the_wheel_holds_the_package_only(self, dist: Path) -> None:
         with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
             names = archive.namelist()
         modules = {name for name in names if name.startswith("exporter/_fastparse.") and name.endswith(".so")}
         assert len(modules) == 1
-        assert {"exporter/cli.py", "exporter/web/routes.py", "exporter/collectors/info.py", "exporter/py.typed"} <= set(names)
-        assert {name.partition("/")[0] for name in names} == {"exporter", f"redpoll-{exporter.__version__}.dist-info"}
+        assert {
+            "exporter/cli.py",
+            "exporter/web/routes.py",
+            "exporter/collectors/info.py",
+            "exporter/py.typed",
+        } <= set(names)
+        assert {name.partition("/")[0] for name in names} == {
+            "exporter",
+            f"redpoll-{exporter.__version__}.dist-info",
+        }
         assert [name for name in names if name.endswith((".c", ".pyc"))] == []
 
     def test_the_sdist_installs_in_an_empty_environment(self, dist: Path, tmp_path: Path) -> None:
         """With its build in isolation too: nothing of this environment is used."""
         python = empty_environment(tmp_path / "venv")
         run([python, "-m", "pip", "install", "--quiet", next(dist.glob("*.tar.gz"))], tmp_path)
-        assert run([python.with_name("redis_exporter"), "--version"], tmp_path).stdout == f"redpoll {exporter.__version__}\n"
-        engine = run([python, "-W", "error", "-c", "from exporter import fastparse; print(fastparse.ENGINE)"], tmp_path)
+        assert (
+            run([python.with_name("redis_exporter"), "--version"], tmp_path).stdout
+            == f"redpoll {exporter.__version__}\n"
+        )
+        engine = run(
+            [python, "-W", "error", "-c", "from exporter import engine; print(engine.ENGINE)"], tmp_path
+        )
         assert engine.stdout == "compiled\n"
         assert "No broken requirements" in run([python, "-m", "pip", "check"], tmp_path).stdout
 
@@ -132,14 +182,26 @@ class TestBuilds:
     def test_without_a_compiler_the_plain_engine_works_and_says_so_once(self, tmp_path: Path) -> None:
         source = tracked(tmp_path / "source")
         target = tmp_path / "installed"
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", f"--target={target}", "."]
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            f"--target={target}",
+            ".",
+        ]
         run(install, source, REDPOLL_BUILD="pure", CC="/bin/false")
         assert list(target.rglob("*.so")) == []
-        code = "from exporter import fastparse, catalog, app; print(fastparse.ENGINE, fastparse.__file__)"
+        code = (
+            "from exporter import engine; from exporter.app import run; print(engine.ENGINE, engine.__file__)"
+        )
         # -S: the libraries of this environment without its link to the source tree
         path = f"{target}{os.pathsep}{sysconfig.get_path('platlib')}"
         outcome = run([sys.executable, "-S", "-c", code], tmp_path, PYTHONPATH=path)
-        assert outcome.stdout == f"python {target / 'exporter' / 'fastparse.py'}\n"
+        assert outcome.stdout == f"python {target / 'exporter' / 'engine' / '__init__.py'}\n"
         assert outcome.stderr.startswith("the compiled parser is not built")
         assert len(outcome.stderr.splitlines()) == 1
         assert "the compiled parser is not built" in outcome.stderr
@@ -157,7 +219,10 @@ class TestBuilds:
         assert outcome.returncode != 0
         assert "/bin/false" in outcome.stderr
 
-    @pytest.mark.parametrize(("build", "flags"), [("release", "-O3"), ("debug", "-O0"), ("sanitize", "-fsanitize=address,undefined")])
+    @pytest.mark.parametrize(
+        ("build", "flags"),
+        [("release", "-O3"), ("debug", "-O0"), ("sanitize", "-fsanitize=address,undefined")],
+    )
     def test_a_build_has_its_flags(self, build: str, flags: str, tmp_path: Path) -> None:
         """What the compiler is told; a script in its place writes it down and makes no code."""
         source = tracked(tmp_path / "source")

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from exporter.texts import one_line, plain, shorten, valid
 
-ANY = st.text(st.characters(exclude_categories=())) | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape"))
+ANY = st.text(st.characters(exclude_categories=())) | st.binary().map(
+    lambda data: data.decode("utf-8", "surrogateescape")
+)
 
 
 @given(ANY)

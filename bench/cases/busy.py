@@ -1,4 +1,5 @@
-"""Scrapes of one target whose Redis is blocked for 1 s out of every 2 (DEBUG SLEEP), beside scrapes of one that is idle."""
+"""Scrapes of one target whose Redis is blocked for 1 s out of every 2 (DEBUG SLEEP), beside scrapes of one
+that is idle."""
 
 from __future__ import annotations
 
@@ -44,11 +45,22 @@ def run(setup: Setup) -> Result:
     p99 = {name: percentile([answer.seconds for answer in found], 0.99) for name, found in answers.items()}
     detail = f"age p99 {_age_p99_s(answers[f'{OURS}, blocked']):.2f} s, redis_up 0 on {_down(answers[f'{OURS}, blocked']):.1%} of the pages"
     figures.append(
-        at_most("one target: p99 while Redis is blocked / idle p99", p99[f"{OURS}, blocked"] / p99[f"{OURS}, idle"], 2, "", detail)
+        at_most(
+            "one target: p99 while Redis is blocked / idle p99",
+            p99[f"{OURS}, blocked"] / p99[f"{OURS}, idle"],
+            2,
+            "",
+            detail,
+        )
     )
-    lines = {name: [(1e3 * value, part) for value, part in distribution([a.seconds for a in found])] for name, found in answers.items()}
+    lines = {
+        name: [(1e3 * value, part) for value, part in distribution([a.seconds for a in found])]
+        for name, found in answers.items()
+    }
     title = "A scrape of one target, Redis idle or blocked 1 s out of 2"
-    return Result(figures, [Chart("busy-latency", title, "milliseconds", "part of the scrapes", lines, log_x=True)])
+    return Result(
+        figures, [Chart("busy-latency", title, "milliseconds", "part of the scrapes", lines, log_x=True)]
+    )
 
 
 @contextlib.contextmanager
@@ -83,7 +95,9 @@ def _ask_for(client: Client, seconds: float) -> list[Answer]:
 
 def _down(answers: list[Answer]) -> float:
     """Part of the pages that say `redis_up` 0."""
-    return sum(bool(re.search(r"^redis_up(\{.*\})? 0$", answer.page, re.M)) for answer in answers) / len(answers)
+    return sum(bool(re.search(r"^redis_up(\{.*\})? 0$", answer.page, re.M)) for answer in answers) / len(
+        answers
+    )
 
 
 def _age_p99_s(answers: list[Answer]) -> float:

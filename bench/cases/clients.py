@@ -6,7 +6,7 @@ from bench.figures import at_most, plain
 from bench.fleet import DATA
 from bench.measure import least_us, newline_scan_us
 from bench.setup import Result, Setup
-from exporter import fastparse
+from exporter import engine
 
 CLIENTS = 10_000
 GROUPED_BY = ("name", "user", "lib-name", "cmd", "db", "flags")
@@ -19,13 +19,26 @@ def run(setup: Setup) -> Result:
     text = _clients(CLIENTS)
     scan_us, _ = newline_scan_us(text, times, rounds)
     figures = [
-        plain("CLIENT LIST: newline scan, a client", scan_us * 1e3 / CLIENTS, "ns", f"{CLIENTS:,} clients, {len(text) / 1e6:.1f} MB")
+        plain(
+            "CLIENT LIST: newline scan, a client",
+            scan_us * 1e3 / CLIENTS,
+            "ns",
+            f"{CLIENTS:,} clients, {len(text) / 1e6:.1f} MB",
+        )
     ]
     for fields in (("name",), GROUPED_BY):
-        took_us = least_us(lambda fields=fields: fastparse.tally_clients(text, fields), times, rounds)  # type: ignore[misc]
-        groups = len(fastparse.tally_clients(text, fields))
+        took_us = least_us(lambda fields=fields: engine.tally_clients(text, fields), times, rounds)  # type: ignore[misc]
+        groups = len(engine.tally_clients(text, fields))
         what = f"CLIENT LIST by {', '.join(fields)}"
-        figures.append(at_most(f"{what}: a client", took_us * 1e3 / CLIENTS, 250, "ns", f"{groups} groups, {took_us / scan_us:.1f} scans"))
+        figures.append(
+            at_most(
+                f"{what}: a client",
+                took_us * 1e3 / CLIENTS,
+                250,
+                "ns",
+                f"{groups} groups, {took_us / scan_us:.1f} scans",
+            )
+        )
         figures.append(at_most(f"{what}: the loop is held", took_us / 1e3, LOOP_MS, "ms"))
     return Result(figures)
 
@@ -37,6 +50,11 @@ def _clients(count: int) -> bytes:
     for number in range(count):
         words = recorded[number % len(recorded)].split(b" ")
         words[0] = b"id=%d" % (number + 1)
-        words[1] = b"addr=10.%d.%d.%d:%d" % (number >> 16, number >> 8 & 255, number & 255, 30000 + number % 30000)
+        words[1] = b"addr=10.%d.%d.%d:%d" % (
+            number >> 16,
+            number >> 8 & 255,
+            number & 255,
+            30000 + number % 30000,
+        )
         lines.append(b" ".join(words))
     return b"\n".join(lines) + b"\n"

@@ -1,9 +1,11 @@
-"""CPU against the number of targets, at the same interval: one page of all for us, a `/scrape` of each for the Go exporter.
+"""CPU against the number of targets, at the same interval: one page of all for us, a `/scrape` of each for
+the Go exporter.
 
-Both watch the same targets, and each is measured in turns: in ours the Go exporter rests, in its turns we go on, for a scraper
-that stays away would be forgotten. What is measured is the process alone, over whole intervals, after the rhythm of the scraper
-was learnt. Each target has its slow lane's turn once in twelve intervals, at a moment of its own: so of few targets a whole
-minute counts, of many the median of the rounds. It takes a quarter of an hour, for the rhythm has to be learnt at each size.
+Both watch the same targets, and each is measured in turns: in ours the Go exporter rests, in its turns we go
+on, for a scraper that stays away would be forgotten. What is measured is the process alone, over whole
+intervals, after the rhythm of the scraper was learnt. Each target has its slow lane's turn once in twelve
+intervals, at a moment of its own: so of few targets a whole minute counts, of many the median of the rounds.
+It takes a quarter of an hour, for the rhythm has to be learnt at each size.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ GOALS_US = {50: 200.0, 500: 120.0}
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured. `learning` and all that follows are counted in intervals. The Go exporter is measured up to `rival_max`
-    targets, which is also where the ways to ask are compared."""
+    """How much is measured. `learning` and all that follows are counted in intervals. The Go exporter is
+    measured up to `rival_max` targets, which is also where the ways to ask are compared."""
 
     sizes: Sequence[int] = (1, 10, 50, 200, 500, 1000, 2000)
     rival_max: int = 500
@@ -53,7 +55,8 @@ QUICK = Scale((1, 4), 4, 0.5, 1, 2, 2, 2, Parts(40, 4, 0.5, 2, 2))
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU µs and voluntary context switches of one target and interval, in each round, and the series of all targets."""
+    """CPU µs and voluntary context switches of one target and interval, in each round, and the series of
+    all targets."""
 
     cpu_us: Sequence[float]
     switches: Sequence[float]
@@ -84,7 +87,9 @@ def run(setup: Setup) -> Result:
     for size in sizes:
         setup.note(f"{size:,} targets")
         with _targets(size, setup) as addresses:
-            ours[size], beside = _in_turns(addresses, scale, setup.rival if 1 < size <= scale.rival_max else "")
+            ours[size], beside = _in_turns(
+                addresses, scale, setup.rival if 1 < size <= scale.rival_max else ""
+            )
             if beside is not None:
                 rival[size] = beside
             figures += _rows(size, ours[size], beside)
@@ -92,7 +97,13 @@ def run(setup: Setup) -> Result:
                 setup.note(f"{size:,} targets, other ways")
                 figures += _other_ways(addresses, scale, ours[size], beside)
     if {50, 2000} <= ours.keys():
-        figures.append(at_most("2,000 targets: CPU of one / that of one of 50", ours[2000].typical_us / ours[50].typical_us, 1.1))
+        figures.append(
+            at_most(
+                "2,000 targets: CPU of one / that of one of 50",
+                ours[2000].typical_us / ours[50].typical_us,
+                1.1,
+            )
+        )
     if setup.real is None:
         setup.note(f"{scale.large.targets:,} targets in parts")
         figures += in_parts(scale.large)
@@ -169,10 +180,19 @@ def _cost(rounds: Sequence[tuple[float, float]], targets: int, scraper: Scraper)
     pages = scraper.pages.values()
     up = sum(total(page, "redis_up") for page in pages)
     if scraper.failed or up != targets:
-        raise SystemExit(f"bench: {scraper.failed} of {scraper.scrapes} scrapes failed, {up:.0f} of {targets} targets were up")
+        raise SystemExit(
+            f"bench: {scraper.failed} of {scraper.scrapes} scrapes failed, {up:.0f} of {targets} targets "
+            f"were up"
+        )
     in_step = sum(total(page, "redis_exporter_targets_in_step") for page in pages)
     note = f"; {in_step:,.0f} targets in step with the scrapes" if in_step else ""
-    return Cost([cpu_us for cpu_us, _ in rounds], [switches for _, switches in rounds], targets, sum(map(series, pages)), note)
+    return Cost(
+        [cpu_us for cpu_us, _ in rounds],
+        [switches for _, switches in rounds],
+        targets,
+        sum(map(series, pages)),
+        note,
+    )
 
 
 def _rows(size: int, ours: Cost, rival: Cost | None) -> Iterator[Figure]:
@@ -186,18 +206,37 @@ def _rows(size: int, ours: Cost, rival: Cost | None) -> Iterator[Figure]:
         yield plain(name.format(f"{RIVAL}, /scrape of each"), rival.typical_us, "µs", rival.detail)
 
 
-def _other_ways(addresses: Sequence[str], scale: Scale, in_step: Cost, rival: Cost | None) -> Iterator[Figure]:
-    """The same targets with plain timers, and with `/scrape` of each as the Go exporter is asked; and all that beside it."""
+def _other_ways(
+    addresses: Sequence[str], scale: Scale, in_step: Cost, rival: Cost | None
+) -> Iterator[Figure]:
+    """The same targets with plain timers, and with `/scrape` of each as the Go exporter is asked; and all
+    that beside it."""
     size = len(addresses)
     interval_s = scale.interval_s
-    with watching(addresses, interval_s, "--poll.align=off") as (port, pid), scraping(port, ["/metrics"], interval_s) as scraper:
+    with (
+        watching(addresses, interval_s, "--poll.align=off") as (port, pid),
+        scraping(port, ["/metrics"], interval_s) as scraper,
+    ):
         time.sleep(scale.learning * interval_s)
         timers = [_round(pid, size, scale.many, interval_s) for _ in range(scale.rounds)]
         spread = _cost(timers, size, scraper)
-    with watching(addresses, interval_s) as (port, pid), scraping(port, _each(addresses), interval_s, spread=True) as scraper:
+    with (
+        watching(addresses, interval_s) as (port, pid),
+        scraping(port, _each(addresses), interval_s, spread=True) as scraper,
+    ):
         each = _cost([_scrapes(scraper, pid, scale) for _ in range(scale.rounds)], size, scraper)
-    yield plain(f"{size:,} targets, {OURS}, one page, --poll.align=off: CPU of one and interval", spread.typical_us, "µs", spread.detail)
-    yield plain(f"{size:,} targets, {OURS}, /scrape of each: CPU of one and interval", each.typical_us, "µs", each.detail)
+    yield plain(
+        f"{size:,} targets, {OURS}, one page, --poll.align=off: CPU of one and interval",
+        spread.typical_us,
+        "µs",
+        spread.detail,
+    )
+    yield plain(
+        f"{size:,} targets, {OURS}, /scrape of each: CPU of one and interval",
+        each.typical_us,
+        "µs",
+        each.detail,
+    )
     if rival is not None:
         yield _ratio(f"{size:,} targets, one page just in time", in_step, rival, Fraction(1, 40))
         yield _ratio(f"{size:,} targets, one page, plain timers", spread, rival, Fraction(1, 30))

@@ -1,17 +1,22 @@
-"""How old the values are that a real Prometheus stores, how many it stores twice, and how wrong rates get by that.
+"""How old the values are that a real Prometheus stores, how many it stores twice, and how wrong rates get by
+that.
 
-50 redis-servers with 10 databases each are 500 targets; Prometheus scrapes `/metrics` every 5 s for 10 minutes and stores it all.
-Polls are timed by when scrapes come (`--poll.align=auto`, the default), and for 2 minutes more they are not (`--poll.align=off`).
+50 redis-servers with 10 databases each are 500 targets; Prometheus scrapes `/metrics` every 5 s for 10
+minutes and stores it all. Polls are timed by when scrapes come (`--poll.align=auto`, the default), and for 2
+minutes more they are not (`--poll.align=off`).
 
-- Age: `redis_exporter_snapshot_age_seconds{lane="fast"}`, each sample that was stored. Beside it stands what Prometheus would say
-  itself: the time it gave the scrape less `redis_exporter_snapshot_last_success_timestamp_seconds{lane="fast"}`.
+- Age: `redis_exporter_snapshot_age_seconds{lane="fast"}`, each sample that was stored. Beside it stands what
+  Prometheus would say itself: the time it gave the scrape less
+  `redis_exporter_snapshot_last_success_timestamp_seconds{lane="fast"}`.
 - Repeated: the sample of a target whose timestamp of the last success is that of the scrape before.
-- Rate: for two scrapes of a target 10 s apart, the growth of `redis_keyspace_hits_total` over the time between the scrapes, as
-  `rate()` has it. Only the load moves this counter, where polls move `redis_commands_processed_total` too. The truth is the load's
-  own account: the GETs it had sent that server by the second scrape's time, less those by the first's, over the same time; 200 in
-  a second, in packets of 5, each logged with the wall clock. So the error is what the ages of the two samples, where they differ,
+- Rate: for two scrapes of a target 10 s apart, the growth of `redis_keyspace_hits_total` over the time
+  between the scrapes, as `rate()` has it. Only the load moves this counter, where polls move
+  `redis_commands_processed_total` too. The truth is the load's own account: the GETs it had sent that server
+  by the second scrape's time, less those by the first's, over the same time; 200 in a second, in packets of
+  5, each logged with the wall clock. So the error is what the ages of the two samples, where they differ,
   make of a rate, and includes up to 0.25 % for the packets.
-- Beside it the same with another truth: the growth over the time between the two polls, by the samples' own timestamps.
+- Beside it the same with another truth: the growth over the time between the two polls, by the samples' own
+  timestamps.
 
 Without a Prometheus there are no figures. A full run takes 14 minutes.
 """
@@ -44,7 +49,8 @@ DEFAULT, OFF = "default", "--poll.align=off"
 
 @dataclass(frozen=True)
 class Plan:
-    """`window` scrapes make one rate. After its first scrape Prometheus has `settle_s` to get over having met every series."""
+    """`window` scrapes make one rate. After its first scrape Prometheus has `settle_s` to get over having
+    met every series."""
 
     servers: int
     databases: int
@@ -56,7 +62,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one Prometheus stored. `errors` are those of rates as parts of the truth: by the load, and by the samples' own times."""
+    """What one Prometheus stored. `errors` are those of rates as parts of the truth: by the load, and by
+    the samples' own times."""
 
     ages_s: Sequence[float]
     ages_by_scrape_s: Sequence[float]
@@ -72,9 +79,16 @@ class Seen:
 
 def run(setup: Setup) -> Result:
     if not installed():
-        print(f"bench: freshness is left out: there is no {PROMETHEUS} on the PATH (apt-get install prometheus)", file=sys.stderr)
+        print(
+            f"bench: freshness is left out: there is no {PROMETHEUS} on the PATH (apt-get install "
+            f"prometheus)",
+            file=sys.stderr,
+        )
         return Result([])
-    smoke, full = Plan(2, 2, 1, 0.5, {DEFAULT: 3.2, OFF: 2.2}, window=1), Plan(setup.real or 50, 10, 5, 30, {DEFAULT: 600, OFF: 120})
+    smoke, full = (
+        Plan(2, 2, 1, 0.5, {DEFAULT: 3.2, OFF: 2.2}, window=1),
+        Plan(setup.real or 50, 10, 5, 30, {DEFAULT: 600, OFF: 120}),
+    )
     plan = smoke if setup.quick else full
     seen = {}
     with redis_servers(plan.servers) as ports, steady_load(ports) as load:
@@ -83,19 +97,38 @@ def run(setup: Setup) -> Result:
             seen[mode] = _watch(ports, load, plan, mode)
     figures = [*_judged(seen[DEFAULT], plan), *_beside(seen[OFF], plan)]
     ages = {mode: distribution(of.ages_s) for mode, of in seen.items()}
-    return Result(figures, [Chart("freshness-ages", "Age of the fast lane's values at the scrape", "seconds", "part of the samples", ages)])
+    return Result(
+        figures,
+        [
+            Chart(
+                "freshness-ages",
+                "Age of the fast lane's values at the scrape",
+                "seconds",
+                "part of the samples",
+                ages,
+            )
+        ],
+    )
 
 
 def _watch(ports: list[int], load: SteadyLoad, plan: Plan, mode: str) -> Seen:
-    addresses = [f"redis://127.0.0.1:{port}/{database}" for port in ports for database in range(plan.databases)]
+    addresses = [
+        f"redis://127.0.0.1:{port}/{database}" for port in ports for database in range(plan.databases)
+    ]
     [port] = free_ports(1)
     flags = [f"--poll.interval={plan.interval_s:g}s", *([mode] if mode == OFF else [])]
-    with exporter(port, flags, {"REDIS_ADDR": ",".join(addresses)}), prometheus(port, plan.interval_s) as server:
+    with (
+        exporter(port, flags, {"REDIS_ADDR": ",".join(addresses)}),
+        prometheus(port, plan.interval_s) as server,
+    ):
         server.wait_scraped()
         time.sleep(plan.settle_s + plan.watch_s[mode])
         seen = _seen(server, load, plan, plan.watch_s[mode])
     if len(seen.ages_s) < len(addresses) or not seen.errors:
-        raise SystemExit(f"bench: Prometheus stored {len(seen.ages_s)} ages of {len(addresses)} targets in {plan.watch_s[mode]:g} s")
+        raise SystemExit(
+            f"bench: Prometheus stored {len(seen.ages_s)} ages of {len(addresses)} targets in "
+            f"{plan.watch_s[mode]:g} s"
+        )
     return seen
 
 
@@ -133,7 +166,8 @@ def _seen(server: Prometheus, load: SteadyLoad, plan: Plan, seconds: float) -> S
 
 
 def _windows(samples: Sequence[tuple[float, float]], plan: Plan) -> Iterator[tuple[float, float, float]]:
-    """Growth, first and second time of every two samples of one target that are a window apart; none over a failed scrape."""
+    """Growth, first and second time of every two samples of one target that are a window apart; none over
+    a failed scrape."""
     wanted_s = plan.window * plan.interval_s
     for (from_s, before), (to_s, after) in zip(samples, samples[plan.window :], strict=False):
         if abs(to_s - from_s - wanted_s) < plan.interval_s / 2:
@@ -148,11 +182,24 @@ def _judged(seen: Seen, plan: Plan) -> Iterator[Figure]:
     p50_s, p99_s = percentile(list(seen.ages_s), 0.5), percentile(list(seen.ages_s), 0.99)
     yield at_most("age at scrape, p50", p50_s, 0.25, "s", _told(seen, plan))
     yield at_most("age at scrape, p99", p99_s, 0.5, "s", f"at most {max(seen.ages_s):.3g} s")
-    yield plain("age by the scrape's time, p50", percentile(list(seen.ages_by_scrape_s), 0.5), "s", "as Prometheus would say")
+    yield plain(
+        "age by the scrape's time, p50",
+        percentile(list(seen.ages_by_scrape_s), 0.5),
+        "s",
+        "as Prometheus would say",
+    )
     yield plain("age by the scrape's time, p99", percentile(list(seen.ages_by_scrape_s), 0.99), "s")
-    yield at_most("repeated samples", seen.repeated / seen.pairs * 100, 0.1, "%", f"{seen.repeated} of {seen.pairs:,}")
+    yield at_most(
+        "repeated samples", seen.repeated / seen.pairs * 100, 0.1, "%", f"{seen.repeated} of {seen.pairs:,}"
+    )
     worst = f"{len(seen.errors):,} rates; p99 of the error {percentile(list(seen.errors), 0.99):.2%}, at most {max(seen.errors):.2%}"
-    yield at_most(f"{plan.window * plan.interval_s:g} s rates off by more than 2 %", _share_off(seen.errors), 1, "%", worst)
+    yield at_most(
+        f"{plan.window * plan.interval_s:g} s rates off by more than 2 %",
+        _share_off(seen.errors),
+        1,
+        "%",
+        worst,
+    )
     yield plain("the same by the polls' own times", _share_off(seen.errors_by_polls), "%")
     yield plain("scrapes that failed", seen.failed, "", f"of {seen.scrapes}")
 
@@ -160,13 +207,26 @@ def _judged(seen: Seen, plan: Plan) -> Iterator[Figure]:
 def _beside(seen: Seen, plan: Plan) -> Iterator[Figure]:
     where = f"{OFF}: "
     yield plain(f"{where}age at scrape, p50", percentile(list(seen.ages_s), 0.5), "s", _told(seen, plan))
-    yield plain(f"{where}age at scrape, p99", percentile(list(seen.ages_s), 0.99), "s", f"at most {max(seen.ages_s):.3g} s")
-    yield plain(f"{where}repeated samples", seen.repeated / seen.pairs * 100, "%", f"{seen.repeated} of {seen.pairs:,}")
-    yield plain(f"{where}{plan.window * plan.interval_s:g} s rates off by more than 2 %", _share_off(seen.errors), "%")
+    yield plain(
+        f"{where}age at scrape, p99",
+        percentile(list(seen.ages_s), 0.99),
+        "s",
+        f"at most {max(seen.ages_s):.3g} s",
+    )
+    yield plain(
+        f"{where}repeated samples",
+        seen.repeated / seen.pairs * 100,
+        "%",
+        f"{seen.repeated} of {seen.pairs:,}",
+    )
+    yield plain(
+        f"{where}{plan.window * plan.interval_s:g} s rates off by more than 2 %", _share_off(seen.errors), "%"
+    )
 
 
 def _told(seen: Seen, plan: Plan) -> str:
     return (
-        f"{plan.servers * plan.databases} targets on {plan.servers} servers, Prometheus every {plan.interval_s:g} s: "
+        f"{plan.servers * plan.databases} targets on {plan.servers} servers, Prometheus every "
+        f"{plan.interval_s:g} s: "
         f"{seen.scrapes} scrapes of {seen.series:,.0f} series, {seen.scrape_s:.2g} s each"
     )

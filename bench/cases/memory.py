@@ -38,18 +38,26 @@ def run(setup: Setup) -> Result:
     settle_s = 1.5 if setup.quick else 32.0  # past the last of the first rounds, and some pages
     setup.note("no target")
     empty = _resident([], settle_s)
-    figures = [at_most("resident without a target", empty.rss_bytes / 1e6, EMPTY_MB, "MB", f"{empty.series:,} series")]
+    figures = [
+        at_most(
+            "resident without a target", empty.rss_bytes / 1e6, EMPTY_MB, "MB", f"{empty.series:,} series"
+        )
+    ]
     setup.note("plain TCP")
     with simulated(many) as addresses:
         figures += _further("plain TCP", few, many, addresses, settle_s, MORE_BYTES)
     if shutil.which("openssl"):
         setup.note("TLS")
         with _certificate() as flags, simulated(many, *flags, scheme="rediss") as addresses:
-            figures += _further("TLS", few, many, addresses, settle_s, MORE_BYTES_TLS, "--skip-tls-verification")
+            figures += _further(
+                "TLS", few, many, addresses, settle_s, MORE_BYTES_TLS, "--skip-tls-verification"
+            )
     return Result(figures)
 
 
-def _further(way: str, few: int, many: int, addresses: Sequence[str], settle_s: float, more_bytes: int, *flags: str) -> Iterator[Figure]:
+def _further(
+    way: str, few: int, many: int, addresses: Sequence[str], settle_s: float, more_bytes: int, *flags: str
+) -> Iterator[Figure]:
     of_few, of_many = (_resident(addresses[:count], settle_s, *flags) for count in (few, many))
     each_bytes = (of_many.page_bytes - of_few.page_bytes) / (many - few)
     each_rss = (of_many.rss_bytes - of_few.rss_bytes) / (many - few)
@@ -67,11 +75,17 @@ def _resident(addresses: Sequence[str], settle_s: float, *flags: str) -> Residen
     """After some polls and scrapes."""
     [port] = free_ports(1)
     environ = {"REDIS_ADDR": ",".join(addresses)}
-    with exporter(port, flags, environ) as process, scraping(port, ["/metrics"], min(SCRAPED_EVERY_S, settle_s / 3)) as scraper:
+    with (
+        exporter(port, flags, environ) as process,
+        scraping(port, ["/metrics"], min(SCRAPED_EVERY_S, settle_s / 3)) as scraper,
+    ):
         time.sleep(settle_s)
         page = scraper.pages["/metrics"]
         if scraper.failed or total(page, "redis_up") != len(addresses):
-            raise SystemExit(f"bench: {scraper.failed} scrapes failed, {total(page, 'redis_up'):.0f} of {len(addresses)} targets were up")
+            raise SystemExit(
+                f"bench: {scraper.failed} scrapes failed, {total(page, 'redis_up'):.0f} of {len(addresses)} "
+                f"targets were up"
+            )
         return Resident(usage(process.pid).rss_bytes, len(page), series(page))
 
 
@@ -80,6 +94,19 @@ def _certificate() -> Iterator[list[str]]:
     """The simulator's flags for a certificate that nobody has signed."""
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = (str(pathlib.Path(folder, name)) for name in ("server.crt", "server.key"))
-        asked = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2", "-out", certificate, "-keyout", key]
+        asked = [
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-days",
+            "2",
+            "-out",
+            certificate,
+            "-keyout",
+            key,
+        ]
         subprocess.run(["openssl", "req", *asked], check=True, capture_output=True)
         yield [f"--tls-cert={certificate}", f"--tls-key={key}"]

@@ -1,4 +1,5 @@
-"""INFO to exposition bytes, beside a newline scan of the same bytes, and beside redis-py with prometheus-client."""
+"""INFO to exposition bytes, beside a newline scan of the same bytes, and beside redis-py with
+prometheus-client."""
 
 from __future__ import annotations
 
@@ -11,11 +12,12 @@ from bench.figures import Figure, at_least, at_most, plain
 from bench.fleet import part_of, recorded
 from bench.measure import least_us, newline_scan_us
 from bench.setup import Result, Setup
-from exporter import fastparse
-from exporter.catalog import Part, hidden_families, make_part
-from exporter.commandline import parse
-from exporter.model import Lane
-from exporter.registry import REGISTRY
+from exporter import engine
+from exporter.collectors._registry import REGISTRY
+from exporter.collectors._shown import hidden_families
+from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
 
 SHORT = b'addr="redis://10.0.0.1:6379"'
 LONG = b'addr="redis://10.20.30.40:6379",alias="orders-main"'
@@ -26,7 +28,7 @@ def run(setup: Setup) -> Result:
     default = recorded("redis-7.0.15", "info_default.txt")
     everything = recorded("redis-7.0.15", "info_all.txt")
     aliases = hidden_families(REGISTRY, parse(["--handbook-names=none"], {}).metrics, {})
-    figures = [plain("engine compiled", float(fastparse.ENGINE == "compiled"))]
+    figures = [plain("engine compiled", float(engine.ENGINE == "compiled"))]
 
     scan_us, _ = newline_scan_us(default, times, rounds)
     info = part_of("info")
@@ -48,7 +50,13 @@ def run(setup: Setup) -> Result:
             14,
             detail=f"{bare_us:.1f} µs, {bare_series} samples",
         ),
-        at_most("INFO all with everything: a sample", full_us * 1000 / full_series, 30, "ns", f"{full_us:.1f} µs, {full_series} samples"),
+        at_most(
+            "INFO all with everything: a sample",
+            full_us * 1000 / full_series,
+            30,
+            "ns",
+            f"{full_us:.1f} µs, {full_series} samples",
+        ),
         plain("INFO all: scan, a sample", scan_us * 1000 / full_series, "ns"),
     ]
     return Result(figures + _rivals(info, default, 1 if setup.quick else 20, rounds))
@@ -62,8 +70,8 @@ def _everything(hidden: frozenset[str]) -> Part:
 
 def _read_us(part: Part, text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
     """Microseconds to read a text into a part, and how many samples that makes."""
-    forms = fastparse.Labels(labels)
-    order = fastparse.LineOrder()
+    forms = engine.Labels(labels)
+    order = engine.LineOrder()
     plan = part.plan
     assert plan is not None
     series = plan.read(text, forms, order, 1.7e9, 16).series
@@ -71,7 +79,8 @@ def _read_us(part: Part, text: bytes, labels: bytes, times: int, rounds: int) ->
 
 
 class _Again:
-    """Yields the families of a page anew, sample by sample, the way collectors of prometheus-client are written."""
+    """Yields the families of a page anew, sample by sample, the way collectors of prometheus-client are
+    written."""
 
     def __init__(self, page: str) -> None:
         self._families = [
@@ -96,8 +105,8 @@ class _Again:
 
 
 def _rivals(info: Part, text: bytes, times: int, rounds: int) -> list[Figure]:
-    forms = fastparse.Labels(SHORT)
-    order = fastparse.LineOrder()
+    forms = engine.Labels(SHORT)
+    order = engine.LineOrder()
     assert info.plan is not None
     plan = info.plan
     block = plan.read(text, forms, order, 1.7e9, 16)

@@ -21,14 +21,21 @@ def run(setup: Setup) -> Result:
     cpu_us, switches, polls = sorted(rows)[len(rows) // 2]
     return Result(
         [
-            at_most("CPU of one poll", cpu_us, 150, "µs", f"{servers} servers every {interval_s} s, {polls:.0f} polls, median of {rounds}"),
+            at_most(
+                "CPU of one poll",
+                cpu_us,
+                150,
+                "µs",
+                f"{servers} servers every {interval_s} s, {polls:.0f} polls, median of {rounds}",
+            ),
             plain("voluntary context switches of one poll", switches),
         ]
     )
 
 
 def _measure(port: int, pid: int, seconds: float) -> tuple[float, float, float]:
-    """CPU microseconds and sleeps per poll, and how many polls there were. The page that counts them is not counted."""
+    """CPU microseconds and sleeps per poll, and how many polls there were. The page that counts them is
+    not counted."""
     polls_before = _polls(port)
     time.sleep(3.5)  # the pages that this scrape asked for are built and done with
     before = usage(pid)

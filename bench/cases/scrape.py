@@ -1,4 +1,5 @@
-"""How long a scrape takes: of one target, beside the Go exporter and beside nginx with the same bytes, and of 500 targets."""
+"""How long a scrape takes: of one target, beside the Go exporter and beside nginx with the same bytes, and
+of 500 targets."""
 
 from __future__ import annotations
 
@@ -36,7 +37,10 @@ def run(setup: Setup) -> Result:
         "A scrape of one target",
         "milliseconds",
         "part of the scrapes",
-        {name: [(1e3 * value, part) for value, part in distribution(values)] for name, values in seconds.items()},
+        {
+            name: [(1e3 * value, part) for value, part in distribution(values)]
+            for name, values in seconds.items()
+        },
         log_x=True,
     )
     return Result(figures, [chart])
@@ -52,7 +56,9 @@ def ours(ports: list[int], databases: int = 1, flags: tuple[str, ...] = ()) -> I
         yield port
 
 
-def alternate(clients: Mapping[str, Client], rounds: int, requests: int, pause_s: float = PAUSE_S) -> dict[str, list[float]]:
+def alternate(
+    clients: Mapping[str, Client], rounds: int, requests: int, pause_s: float = PAUSE_S
+) -> dict[str, list[float]]:
     """Seconds of each one's requests, in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(rounds):
@@ -67,7 +73,9 @@ def alternate(clients: Mapping[str, Client], rounds: int, requests: int, pause_s
 def spread(values: list[float], rounds: int) -> str:
     """The least and the largest median of a round, in milliseconds."""
     size = max(1, len(values) // rounds)
-    medians = [statistics.median(values[first : first + size]) * 1e3 for first in range(0, size * rounds, size)]
+    medians = [
+        statistics.median(values[first : first + size]) * 1e3 for first in range(0, size * rounds, size)
+    ]
     return f"{min(medians):.3f} to {max(medians):.3f} ms in {rounds} rounds"
 
 
@@ -88,7 +96,11 @@ def _one_target(setup: Setup, rounds: int, requests: int) -> tuple[list[Figure],
     figures: list[Figure] = []
     for name, values in seconds.items():
         of = f"{series(pages[name].page.encode()):,} series, " if name in pages else ""
-        figures.append(plain(f"one target, {name}: p50", percentile(values, 0.5) * 1e3, "ms", of + spread(values, rounds)))
+        figures.append(
+            plain(
+                f"one target, {name}: p50", percentile(values, 0.5) * 1e3, "ms", of + spread(values, rounds)
+            )
+        )
         figures.append(plain(f"one target, {name}: p99", percentile(values, 0.99) * 1e3, "ms"))
     if RIVAL in seconds:
         for name, part in (("p50", 0.5), ("p99", 0.99)):
@@ -116,7 +128,21 @@ def _many_targets(servers: int, rounds: int, requests: int) -> list[Figure]:
     medians = {name: percentile(values, 0.5) for name, values in seconds.items()}
     detail = f"{count:,} series, {plain_bytes / 1e6:.1f} MB, {len(answer.body) / 1e6:.2f} MB compressed"
     return [
-        plain(f"{targets} targets, {OURS}: whole transfer, p50", medians[OURS] * 1e3, "ms", f"{detail}, {spread(seconds[OURS], rounds)}"),
-        plain(f"{targets} targets, {LIMIT}: whole transfer, p50", medians[LIMIT] * 1e3, "ms", spread(seconds[LIMIT], rounds)),
-        at_most(f"{targets} targets: whole transfer / that of nginx with the same file", medians[OURS] / medians[LIMIT], 1.3),
+        plain(
+            f"{targets} targets, {OURS}: whole transfer, p50",
+            medians[OURS] * 1e3,
+            "ms",
+            f"{detail}, {spread(seconds[OURS], rounds)}",
+        ),
+        plain(
+            f"{targets} targets, {LIMIT}: whole transfer, p50",
+            medians[LIMIT] * 1e3,
+            "ms",
+            spread(seconds[LIMIT], rounds),
+        ),
+        at_most(
+            f"{targets} targets: whole transfer / that of nginx with the same file",
+            medians[OURS] / medians[LIMIT],
+            1.3,
+        ),
     ]

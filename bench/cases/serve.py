@@ -1,4 +1,5 @@
-"""Pages of 500 targets: assembling beside a copy of the same bytes, compressing beside the event loop, and one scrape."""
+"""Pages of 500 targets: assembling beside a copy of the same bytes, compressing beside the event loop, and
+one scrape."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from bench.figures import Figure, at_most, plain
 from bench.fleet import RecordedFleet, recorded_fleet
 from bench.measure import copy_us, percentile
 from bench.setup import Result, Setup
-from exporter import fastparse
-from exporter.exposition import PIECE_BYTES, Draft, Exposition
-from exporter.pages import Pages
+from exporter import engine
+from exporter.pages.cache import Pages
+from exporter.pages.exposition import Exposition
+from exporter.pages.page import PIECE_BYTES, Draft
 
 TICK_S = 0.001
 
@@ -20,7 +22,10 @@ TICK_S = 0.001
 def run(setup: Setup) -> Result:
     targets, rounds = (20, 3) if setup.quick else (500, 20)
     figures: list[Figure] = []
-    for what, with_commands, count in (("default INFO", False, targets), ("with statistics of 25 commands", True, targets)):
+    for what, with_commands, count in (
+        ("default INFO", False, targets),
+        ("with statistics of 25 commands", True, targets),
+    ):
         fleet = recorded_fleet(count, with_commands)
         figures += asyncio.run(_measure(f"{count} targets, {what}", fleet, rounds))
     return Result(figures)
@@ -32,8 +37,8 @@ class _Unlabelled:
     lane_labels = b""
     group = ""
 
-    def labels_of(self, part: str) -> fastparse.Labels:
-        return fastparse.Labels(b"")
+    def labels_of(self, part: str) -> engine.Labels:
+        return engine.Labels(b"")
 
 
 async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]:
@@ -53,7 +58,12 @@ async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]
     finally:
         await pages.close()
     return [
-        plain(f"{what}: page", len(page) / 1e6, "MB", f"{kept.series:,} series, {len(kept.body) / 1e6:.2f} MB compressed"),
+        plain(
+            f"{what}: page",
+            len(page) / 1e6,
+            "MB",
+            f"{kept.series:,} series, {len(kept.body) / 1e6:.2f} MB compressed",
+        ),
         plain(f"{what}: copy of the page", copied_us / 1e3, "ms"),
         at_most(
             f"{what}: assembling / copy",
@@ -70,7 +80,7 @@ async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]
 
 
 def _pieces(draft: Draft) -> list[bytes]:
-    assembler = fastparse.Assembler(draft.headers, draft.cells, draft.blocks)
+    assembler = engine.Assembler(draft.headers, draft.cells, draft.blocks)
     room = bytearray(PIECE_BYTES)
     pieces = []
     while length := assembler.fill(room):
@@ -81,7 +91,7 @@ def _pieces(draft: Draft) -> list[bytes]:
 def _assemble_us(draft: Draft) -> float:
     """All pieces into the same memory, as in the build of a page."""
     began = time.perf_counter()
-    assembler = fastparse.Assembler(draft.headers, draft.cells, draft.blocks)
+    assembler = engine.Assembler(draft.headers, draft.cells, draft.blocks)
     room = bytearray(PIECE_BYTES)
     while assembler.fill(room):
         pass
@@ -95,7 +105,8 @@ def _timed_us(work: object) -> float:
 
 
 async def _lag(exposition: Exposition, fleet: RecordedFleet, rounds: int) -> tuple[float, float]:
-    """The 99th percentile of how late a millisecond's sleep ends while pages are built one after the other."""
+    """The 99th percentile of how late a millisecond's sleep ends while pages are built one after the
+    other."""
     loop = asyncio.get_running_loop()
     lags: list[float] = []
     done = threading.Event()

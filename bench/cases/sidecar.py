@@ -1,9 +1,10 @@
 """One exporter beside one Redis: what it needs, and how soon it answers, beside the Go exporter.
 
-Both watch a server of their own with the same data and history, at the same time, scraped every 5 s for a minute over a kept
-connection. Ours runs with its default flags and `/metrics`, the Go exporter with `/scrape?target=`. Memory is the most that was
-resident at any moment (VmHWM), for that is what a container is ended for. The start is timed apart, in alternating rounds: from
-the start of the process to a page that says `redis_up 1`.
+Both watch a server of their own with the same data and history, at the same time, scraped every 5 s for a
+minute over a kept connection. Ours runs with its default flags and `/metrics`, the Go exporter with
+`/scrape?target=`. Memory is the most that was resident at any moment (VmHWM), for that is what a container is
+ended for. The start is timed apart, in alternating rounds: from the start of the process to a page that says
+`redis_up 1`.
 """
 
 from __future__ import annotations
@@ -80,10 +81,15 @@ def _first_page_s(start: Callable[[], AbstractContextManager[Running]]) -> float
         return time.monotonic() - began
 
 
-def _needed(starts: dict[str, Callable[[], AbstractContextManager[Running]]], interval_s: float, watch_s: float) -> dict[str, Needed]:
+def _needed(
+    starts: dict[str, Callable[[], AbstractContextManager[Running]]], interval_s: float, watch_s: float
+) -> dict[str, Needed]:
     with contextlib.ExitStack() as stack:
         running = {name: stack.enter_context(start()) for name, start in starts.items()}
-        scrapers = {name: stack.enter_context(scraping(port, [path], interval_s)) for name, (port, _, path) in running.items()}
+        scrapers = {
+            name: stack.enter_context(scraping(port, [path], interval_s))
+            for name, (port, _, path) in running.items()
+        }
         time.sleep(interval_s)  # past the start
         before = {name: usage(pid).cpu_s for name, (_, pid, _) in running.items()}
         began = time.monotonic()
@@ -93,9 +99,13 @@ def _needed(starts: dict[str, Callable[[], AbstractContextManager[Running]]], in
         for name, (_, pid, path) in running.items():
             after = usage(pid)
             if scrapers[name].failed or path not in scrapers[name].pages:
-                raise SystemExit(f"bench: {scrapers[name].failed} of {scrapers[name].scrapes} scrapes failed: {name}")
+                raise SystemExit(
+                    f"bench: {scrapers[name].failed} of {scrapers[name].scrapes} scrapes failed: {name}"
+                )
             cpu_s = (after.cpu_s - before[name]) / minutes
-            needed[name] = Needed(_peak_bytes(pid) / 1e6, after.rss_bytes / 1e6, cpu_s, series(scrapers[name].pages[path]))
+            needed[name] = Needed(
+                _peak_bytes(pid) / 1e6, after.rss_bytes / 1e6, cpu_s, series(scrapers[name].pages[path])
+            )
         return needed
 
 
@@ -108,13 +118,26 @@ def _peak_bytes(pid: int) -> int:
 
 def _figures(needed: dict[str, Needed], watch_s: float, interval_s: float) -> Iterator[Figure]:
     told = {name: f"{of.rss_mb:.1f} MB at the end; {of.series:,} series" for name, of in needed.items()}
-    yield at_most("resident memory beside one Redis, peak: ours", needed[OURS].peak_mb, MEMORY_MB, "MB", told[OURS])
+    yield at_most(
+        "resident memory beside one Redis, peak: ours", needed[OURS].peak_mb, MEMORY_MB, "MB", told[OURS]
+    )
     if GO in needed:
         yield plain("resident memory beside one Redis, peak: Go exporter", needed[GO].peak_mb, "MB", told[GO])
     over = f"{watch_s:g} s, scraped every {interval_s:g} s"
-    yield at_most("CPU a minute: ours", needed[OURS].cpu_s_a_minute, CPU_S, "s", f"{over}, {needed[OURS].series:,} series")
+    yield at_most(
+        "CPU a minute: ours",
+        needed[OURS].cpu_s_a_minute,
+        CPU_S,
+        "s",
+        f"{over}, {needed[OURS].series:,} series",
+    )
     if GO in needed:
-        yield plain("CPU a minute: Go exporter", needed[GO].cpu_s_a_minute, "s", f"{over}, {needed[GO].series:,} series")
+        yield plain(
+            "CPU a minute: Go exporter",
+            needed[GO].cpu_s_a_minute,
+            "s",
+            f"{over}, {needed[GO].series:,} series",
+        )
 
 
 def _start_figures(seconds: dict[str, list[float]]) -> Iterator[Figure]:

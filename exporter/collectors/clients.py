@@ -1,7 +1,7 @@
 """CLIENT LIST, on demand: each client, or clients counted by some of their fields.
 
-The server makes the list in one go, about 2 µs a client, and answers nobody meanwhile. So it is asked how many there are first.
-https://redis.io/docs/latest/commands/client-list/
+The server makes the list in one go, about 2 µs a client, and answers nobody meanwhile. So it is asked how
+many there are first. https://redis.io/docs/latest/commands/client-list/
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import re
 from functools import partial
 from typing import Any
 
-from exporter import fastparse
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
+from exporter import engine
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Command, Dialect, Facts, Lane, gauge
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
 client_gauge = partial(gauge, labels=("id", "name"), dialect=Dialect.GO)
 
@@ -23,23 +26,48 @@ CLIENT_INFO = gauge(
     labels=("id", "name", "flags", "db", "host", "port", "user", "resp"),
     dialect=Dialect.GO,
 )
-CREATED = client_gauge("connected_client_created_at_timestamp", "When the client connected, in Unix time by the exporter's clock.")
-IDLE_SINCE = client_gauge("connected_client_idle_since_timestamp", "When the client last sent a command, by the exporter's clock.")
+CREATED = client_gauge(
+    "connected_client_created_at_timestamp",
+    "When the client connected, in Unix time by the exporter's clock.",
+)
+IDLE_SINCE = client_gauge(
+    "connected_client_idle_since_timestamp", "When the client last sent a command, by the exporter's clock."
+)
 #: field → family; of a client that lacks the field, the value is 0
 NUMBERS = {
-    b"omem": client_gauge("connected_client_output_buffer_memory_usage_bytes", "Memory of the client's output buffers."),
-    b"tot-mem": client_gauge("connected_client_total_memory_consumed_bytes", "Memory of the client, all its buffers included."),
-    b"sub": client_gauge("connected_client_channel_subscriptions_count", "Channels the client is subscribed to."),
-    b"psub": client_gauge("connected_client_pattern_matching_subscriptions_count", "Patterns the client is subscribed to."),
-    b"qbuf": client_gauge("connected_client_query_buffer_length_bytes", "Bytes in the client's query buffer."),
-    b"qbuf-free": client_gauge("connected_client_query_buffer_free_space_bytes", "Bytes still free in the client's query buffer."),
-    b"obl": client_gauge("connected_client_output_buffer_length_bytes", "Bytes in the client's fixed output buffer."),
+    b"omem": client_gauge(
+        "connected_client_output_buffer_memory_usage_bytes", "Memory of the client's output buffers."
+    ),
+    b"tot-mem": client_gauge(
+        "connected_client_total_memory_consumed_bytes", "Memory of the client, all its buffers included."
+    ),
+    b"sub": client_gauge(
+        "connected_client_channel_subscriptions_count", "Channels the client is subscribed to."
+    ),
+    b"psub": client_gauge(
+        "connected_client_pattern_matching_subscriptions_count", "Patterns the client is subscribed to."
+    ),
+    b"qbuf": client_gauge(
+        "connected_client_query_buffer_length_bytes", "Bytes in the client's query buffer."
+    ),
+    b"qbuf-free": client_gauge(
+        "connected_client_query_buffer_free_space_bytes", "Bytes still free in the client's query buffer."
+    ),
+    b"obl": client_gauge(
+        "connected_client_output_buffer_length_bytes", "Bytes in the client's fixed output buffer."
+    ),
     b"oll": client_gauge("connected_client_output_list_length", "Replies in the client's output list."),
 }
 #: the same, but nothing is written where the field is missing
 LATER_NUMBERS = {
-    b"ssub": client_gauge("connected_client_shard_channel_subscriptions_count", "Shard channels the client is subscribed to.", since="7.0"),
-    b"watch": client_gauge("connected_client_shard_channel_watched_keys", "Keys the client WATCHes.", since="7.4"),
+    b"ssub": client_gauge(
+        "connected_client_shard_channel_subscriptions_count",
+        "Shard channels the client is subscribed to.",
+        since="7.0",
+    ),
+    b"watch": client_gauge(
+        "connected_client_shard_channel_watched_keys", "Keys the client WATCHes.", since="7.4"
+    ),
 }
 
 #: what `--client-list-by` may name; each is a label, empty where it was not asked for
@@ -48,21 +76,36 @@ group_gauge = partial(gauge, labels=tuple(field.replace("-", "_") for field in B
 GROUPS = (
     group_gauge("client_group_clients", "Clients that have the labels' values in common."),
     group_gauge("client_group_output_memory_bytes", "Memory of the output buffers of the group's clients."),
-    group_gauge("client_group_output_memory_max_bytes", "Memory of the output buffers of that client of the group which has most."),
-    group_gauge("client_group_memory_bytes", "Memory of the group's clients, all their buffers included.", since="6.2"),
-    group_gauge("client_group_memory_max_bytes", "Memory of that client of the group which has most.", since="6.2"),
+    group_gauge(
+        "client_group_output_memory_max_bytes",
+        "Memory of the output buffers of that client of the group which has most.",
+    ),
+    group_gauge(
+        "client_group_memory_bytes", "Memory of the group's clients, all their buffers included.", since="6.2"
+    ),
+    group_gauge(
+        "client_group_memory_max_bytes", "Memory of that client of the group which has most.", since="6.2"
+    ),
     group_gauge("client_group_idle_max_seconds", "How long the idlest client of the group has sent nothing."),
     group_gauge("client_group_age_max_seconds", "How long the group's oldest client has been connected."),
 )
 SINCE_62 = GROUPS[3:5]
 
-IDLE = gauge("client_connections_idle", "Clients that have sent nothing for at least so many seconds.", labels=("threshold_seconds",))
+IDLE = gauge(
+    "client_connections_idle",
+    "Clients that have sent nothing for at least so many seconds.",
+    labels=("threshold_seconds",),
+)
 IDLE_THRESHOLDS_S = (60, 300, 3600, 86400)
 
-SKIPPED = gauge("exporter_client_list_skipped", "1 if CLIENT LIST was not asked for, because there are too many clients, else 0.")
+SKIPPED = gauge(
+    "exporter_client_list_skipped",
+    "1 if CLIENT LIST was not asked for, because there are too many clients, else 0.",
+)
 STALL = gauge(
     "exporter_client_list_duration_seconds",
-    "How long the newest CLIENT LIST took with all that was asked along with it: it held the server up for no longer than this.",
+    "How long the newest CLIENT LIST took with all that was asked along with it: it held the server up for "
+    "no longer than this.",
 )
 
 _NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
@@ -109,7 +152,8 @@ class ClientsCollector(Collector):
 
 
 def clients_of(replies: list[Reply]) -> int:
-    """How many lines CLIENT LIST would have, by the replies of INFO clients and INFO replication: those tell of replicas apart."""
+    """How many lines CLIENT LIST would have, by the replies of INFO clients and INFO replication: those
+    tell of replicas apart."""
     for reply in replies:
         if isinstance(reply, ReplyError):
             raise reply.as_target_error()
@@ -122,13 +166,16 @@ def clients_of(replies: list[Reply]) -> int:
 
 def idle_counts(text: bytes) -> list[tuple[int, int]]:
     """For each threshold in seconds, how many clients of a CLIENT LIST have been idle for that long."""
-    idle = [(number(group[0][0]), group[1]) for group in fastparse.tally_clients(text, ("idle",))]
-    return [(threshold, sum(count for seconds, count in idle if seconds >= threshold)) for threshold in IDLE_THRESHOLDS_S]
+    idle = [(number(group[0][0]), group[1]) for group in engine.tally_clients(text, ("idle",))]
+    return [
+        (threshold, sum(count for seconds, count in idle if seconds >= threshold))
+        for threshold in IDLE_THRESHOLDS_S
+    ]
 
 
 def _write_groups(text: bytes, by: tuple[str, ...], out: Out) -> Batches:
     families = [family for family in GROUPS if family not in SINCE_62 or b" tot-mem=" in text]
-    tallies = fastparse.tally_clients(text, by)
+    tallies = engine.tally_clients(text, by)
     yield PAUSE
     for at, (values, *numbers) in enumerate(tallies, 1):
         if at % PIECE == 0:
@@ -150,13 +197,15 @@ def _write_clients(text: bytes, with_port: bool, out: Out) -> Batches:
 
 def _write_piece(text: bytes, with_port: bool, out: Out) -> None:
     now = int(out.now)
-    for row in fastparse.client_rows(text):
+    for row in engine.client_rows(text):
         client, name = row.get(b"id", b""), row.get(b"name", b"")
         if not client.isdigit():
             continue
         host, _, port = row[b"addr"].rpartition(b":")
         told = [row.get(field, b"") for field in (b"flags", b"db", b"user", b"resp")]
-        out.add(CLIENT_INFO, 1, client, name, told[0], told[1], host, port if with_port else b"", told[2], told[3])
+        out.add(
+            CLIENT_INFO, 1, client, name, told[0], told[1], host, port if with_port else b"", told[2], told[3]
+        )
         for family, field in ((CREATED, b"age"), (IDLE_SINCE, b"idle")):
             if _NUMBER.match(row.get(field, b"")):
                 out.add(family, now - int(row[field]), client, name)

@@ -1,6 +1,7 @@
 """CLUSTER INFO of a cluster node: what it makes of the cluster's state, and the messages of the cluster bus.
 
-Valkey 9.1 repeats most of it in INFO; the rows are here alone, so that each family has one source on every version.
+Valkey 9.1 repeats most of it in INFO; the rows are here alone, so that each family has one source on every
+version.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Command, Dialect, Facts, Family, Field, How, Lane, counter, gauge
+from exporter.metrics.family import Dialect, Family, Field, How, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 #: of messages of the bus, as CLUSTER INFO spells them
 MESSAGES = {
@@ -36,27 +40,65 @@ def _messages(spelled: str, name: str, way: str) -> Family:
 
 
 FAMILIES = (
-    go_gauge("cluster_state", "1 if the node finds the cluster able to serve.", Field("cluster_state", How.FLAG)),
-    go_gauge("cluster_slots_assigned", "Slots that are assigned to some node.", Field("cluster_slots_assigned")),
-    go_gauge("cluster_slots_ok", "Slots of nodes that neither failed nor seem to.", Field("cluster_slots_ok")),
-    go_gauge("cluster_slots_pfail", "Slots of nodes that this node alone finds failing.", Field("cluster_slots_pfail")),
+    go_gauge(
+        "cluster_state", "1 if the node finds the cluster able to serve.", Field("cluster_state", How.FLAG)
+    ),
+    go_gauge(
+        "cluster_slots_assigned", "Slots that are assigned to some node.", Field("cluster_slots_assigned")
+    ),
+    go_gauge(
+        "cluster_slots_ok", "Slots of nodes that neither failed nor seem to.", Field("cluster_slots_ok")
+    ),
+    go_gauge(
+        "cluster_slots_pfail",
+        "Slots of nodes that this node alone finds failing.",
+        Field("cluster_slots_pfail"),
+    ),
     go_gauge("cluster_slots_fail", "Slots of nodes that have failed.", Field("cluster_slots_fail")),
-    go_gauge("cluster_known_nodes", "Nodes that the node knows of, those in handshake included.", Field("cluster_known_nodes")),
+    go_gauge(
+        "cluster_known_nodes",
+        "Nodes that the node knows of, those in handshake included.",
+        Field("cluster_known_nodes"),
+    ),
     go_gauge("cluster_size", "Masters that serve slots.", Field("cluster_size")),
     go_gauge("cluster_current_epoch", "Epoch of the cluster.", Field("cluster_current_epoch")),
-    go_gauge("cluster_my_epoch", "Configuration epoch of the node itself, or of its master.", Field("cluster_my_epoch")),
-    go_gauge("cluster_messages_sent_total", "Messages of the cluster bus, sent.", Field("cluster_stats_messages_sent")),
-    go_gauge("cluster_messages_received_total", "Messages of the cluster bus, received.", Field("cluster_stats_messages_received")),
+    go_gauge(
+        "cluster_my_epoch",
+        "Configuration epoch of the node itself, or of its master.",
+        Field("cluster_my_epoch"),
+    ),
+    go_gauge(
+        "cluster_messages_sent_total",
+        "Messages of the cluster bus, sent.",
+        Field("cluster_stats_messages_sent"),
+    ),
+    go_gauge(
+        "cluster_messages_received_total",
+        "Messages of the cluster bus, received.",
+        Field("cluster_stats_messages_received"),
+    ),
     *(_messages(spelled, name, way) for way in ("sent", "received") for spelled, name in MESSAGES.items()),
-    go_gauge("cluster_nodes_pfail", "Nodes that this node alone finds failing.", Field("cluster_nodes_pfail"), since="valkey 9.1"),
-    go_gauge("cluster_nodes_fail", "Nodes that have failed.", Field("cluster_nodes_fail"), since="valkey 9.1"),
+    go_gauge(
+        "cluster_nodes_pfail",
+        "Nodes that this node alone finds failing.",
+        Field("cluster_nodes_pfail"),
+        since="valkey 9.1",
+    ),
+    go_gauge(
+        "cluster_nodes_fail", "Nodes that have failed.", Field("cluster_nodes_fail"), since="valkey 9.1"
+    ),
     go_gauge(
         "cluster_voting_nodes_pfail",
         "Masters with slots that this node alone finds failing.",
         Field("cluster_voting_nodes_pfail"),
         since="valkey 9.1",
     ),
-    go_gauge("cluster_voting_nodes_fail", "Masters with slots that have failed.", Field("cluster_voting_nodes_fail"), since="valkey 9.1"),
+    go_gauge(
+        "cluster_voting_nodes_fail",
+        "Masters with slots that have failed.",
+        Field("cluster_voting_nodes_fail"),
+        since="valkey 9.1",
+    ),
     *(
         go_gauge(f"{key}_{way}", f"Bytes of {what}, {way}.", Field(f"{key}_{way}"), since="valkey 9.1")
         for key, what in (

@@ -1,26 +1,32 @@
-"""CLUSTER NODES: the cluster as one of its nodes sees it. All versions have it, and it tells all that is wanted here.
+"""CLUSTER NODES: the cluster as one of its nodes sees it. All versions have it, and it tells all that is
+wanted here.
 
 The newest answer is remembered, for whoever needs the addresses of the nodes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.keyspace import SLOTS
-from exporter.model import Command, Facts, Lane, gauge
+from exporter.metrics.family import gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.cluster import ClusterNode, parse_nodes, uncovered_slots
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
 STATES = ("ok", "pfail", "fail", "handshake", "noaddr")
 NODE = ("node_id", "node")
 
 UNCOVERED = gauge("cluster_slots_uncovered", "Slots that no node has, or whose node has failed.")
-LONELY = gauge("cluster_masters_without_replicas", "Working masters with slots and without a working replica.")
-NODES = gauge("cluster_nodes", "Nodes that the node knows of, by the state it finds them in.", labels=("state",))
+LONELY = gauge(
+    "cluster_masters_without_replicas", "Working masters with slots and without a working replica."
+)
+NODES = gauge(
+    "cluster_nodes", "Nodes that the node knows of, by the state it finds them in.", labels=("state",)
+)
 MIGRATING = gauge("cluster_slots_migrating", "Slots that the node is handing to other nodes.")
 IMPORTING = gauge("cluster_slots_importing", "Slots that the node is taking over from other nodes.")
 
@@ -31,125 +37,27 @@ INFO = gauge(
 )
 LINK_UP = gauge("cluster_node_link_up", "1 if the link of the asked node to this node stands.", labels=NODE)
 FAIL = gauge("cluster_node_fail", "1 if the cluster has agreed that this node has failed.", labels=NODE)
-PFAIL = gauge("cluster_node_pfail", "1 if this node does not answer the asked one, without the cluster's agreement yet.", labels=NODE)
+PFAIL = gauge(
+    "cluster_node_pfail",
+    "1 if this node does not answer the asked one, without the cluster's agreement yet.",
+    labels=NODE,
+)
 EPOCH = gauge("cluster_node_config_epoch", "Configuration epoch of a node, or of its master.", labels=NODE)
 OWNED = gauge("cluster_node_slots", "Slots that a node has.", labels=NODE)
-PING_AGE = gauge("cluster_node_ping_pending_seconds", "How long a ping to this node has been unanswered; 0 if none is.", labels=NODE)
-PONG_AGE = gauge("cluster_node_last_pong_age_seconds", "How long ago the last answer of this node came.", labels=NODE)
-
-_NUMBER = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterNode:
-    """One line of CLUSTER NODES. `host` is "" where the address is not known; times are milliseconds of Unix time, 0 for none."""
-
-    id: str
-    host: str
-    port: int
-    hostname: str  # that it announces, from 7.0; "" if none
-    flags: frozenset[str]
-    master_id: str  # "" unless it is a replica
-    ping_sent_ms: int
-    pong_received_ms: int
-    config_epoch: int
-    connected: bool
-    slots: tuple[tuple[int, int], ...]  # first and last of each range
-    migrating: int  # slots, told by the asked node of itself alone
-    importing: int
-
-    @property
-    def address(self) -> str:
-        """host:port, IPv6 in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def state(self) -> str:
-        """One of STATES, the gravest that holds."""
-        for flag, state in (("handshake", "handshake"), ("fail", "fail"), ("fail?", "pfail"), ("noaddr", "noaddr")):
-            if flag in self.flags:
-                return state
-        return "ok"
-
-    @property
-    def role(self) -> str:
-        """As INFO calls it: master or slave; "" in handshake."""
-        return next((role for role in ("master", "slave") if role in self.flags), "")
-
-    @property
-    def slot_count(self) -> int:
-        return sum(last - first + 1 for first, last in self.slots)
-
-
-def parse_nodes(text: str) -> tuple[ClusterNode, ...]:
-    """The lines of CLUSTER NODES in their order; those that are none, or name a node again, are left out."""
-    nodes: dict[str, ClusterNode] = {}
-    for line in text.split("\n"):
-        node = _parse_line(line.removesuffix("\r"))
-        if node is not None:
-            nodes.setdefault(node.id, node)
-    return tuple(nodes.values())
-
-
-def _parse_line(line: str) -> ClusterNode | None:
-    words = [word for word in line.split(" ") if word]
-    if len(words) < 8:
-        return None
-    node_id, address, flags, master_id, *numbers, link = words[:8]
-    if not all(_NUMBER.match(number) for number in numbers):
-        return None
-    # host:port, @bus port from 4.0, the announced name and more from 7.0; an IPv6 host stands there without brackets
-    place, *named = address.split(",")
-    host, _, port = place.partition("@")[0].rpartition(":")
-    if not _NUMBER.match(port):
-        return None
-    slots: list[tuple[int, int]] = []
-    migrating = importing = 0
-    for word in words[8:]:
-        if word.startswith("["):
-            migrating += "->-" in word
-            importing += "-<-" in word
-        elif (slot_range := _parse_range(word)) is not None:
-            slots.append(slot_range)
-    ping_sent_ms, pong_received_ms, config_epoch = map(int, numbers)
-    return ClusterNode(
-        node_id,
-        host.removeprefix("[").removesuffix("]"),
-        int(port),
-        named[0] if named and "=" not in named[0] else "",
-        frozenset(flags.split(",")),
-        "" if master_id == "-" else master_id,
-        ping_sent_ms,
-        pong_received_ms,
-        config_epoch,
-        link == "connected",
-        tuple(slots),
-        migrating,
-        importing,
-    )
-
-
-def _parse_range(word: str) -> tuple[int, int] | None:
-    first, _, last = word.partition("-")
-    last = last or first
-    if not (_NUMBER.match(first) and _NUMBER.match(last)) or not int(first) <= int(last) < SLOTS:
-        return None
-    return int(first), int(last)
-
-
-def uncovered_slots(nodes: Iterable[ClusterNode]) -> int:
-    """How many slots nobody can be asked for."""
-    covered = bytearray(SLOTS)
-    for node in nodes:
-        if "fail" not in node.flags:
-            for first, last in node.slots:
-                covered[first : last + 1] = b"\1" * (last - first + 1)
-    return covered.count(0)
+PING_AGE = gauge(
+    "cluster_node_ping_pending_seconds",
+    "How long a ping to this node has been unanswered; 0 if none is.",
+    labels=NODE,
+)
+PONG_AGE = gauge(
+    "cluster_node_last_pong_age_seconds", "How long ago the last answer of this node came.", labels=NODE
+)
 
 
 @dataclass(slots=True)
 class ClusterView:
-    """What is remembered of a target: the nodes as they were told last, and when (wall-clock seconds). None were yet: 0."""
+    """What is remembered of a target: the nodes as they were told last, and when (wall-clock seconds).
+    None were yet: 0."""
 
     nodes: tuple[ClusterNode, ...] = ()
     seen_at: float = 0.0
@@ -159,7 +67,21 @@ class ClusterNodesCollector(Collector):
     name = "cluster_nodes"
     help = "CLUSTER NODES."
     lane = Lane.SLOW
-    families = (UNCOVERED, LONELY, NODES, MIGRATING, IMPORTING, INFO, LINK_UP, FAIL, PFAIL, EPOCH, OWNED, PING_AGE, PONG_AGE)
+    families = (
+        UNCOVERED,
+        LONELY,
+        NODES,
+        MIGRATING,
+        IMPORTING,
+        INFO,
+        LINK_UP,
+        FAIL,
+        PFAIL,
+        EPOCH,
+        OWNED,
+        PING_AGE,
+        PONG_AGE,
+    )
     memory_name: ClassVar[str] = "cluster_nodes"
 
     def wants(self, facts: Facts, options: Any) -> bool:
@@ -200,7 +122,9 @@ class ClusterNodesCollector(Collector):
 def _milliseconds(reply: Reply) -> int | None:
     """Of a reply to TIME: seconds and microseconds. None if it is none."""
     match reply:
-        case [bytes() as seconds, bytes() as micros] if seconds.isdigit() and micros.isdigit() and len(seconds) + len(micros) < 24:
+        case [bytes() as seconds, bytes() as micros] if (
+            seconds.isdigit() and micros.isdigit() and len(seconds) + len(micros) < 24
+        ):
             return int(seconds) * 1000 + int(micros) // 1000
     return None
 
@@ -211,7 +135,10 @@ def _write_cluster(nodes: tuple[ClusterNode, ...], out: Out) -> Batches:
     yield PAUSE
     out.add(UNCOVERED, uncovered_slots(nodes))
     yield PAUSE
-    out.add(LONELY, sum(bool(node.slots) and node.role == "master" and node.id not in followed for node in working))
+    out.add(
+        LONELY,
+        sum(bool(node.slots) and node.role == "master" and node.id not in followed for node in working),
+    )
     yield PAUSE
     states = [node.state for node in nodes]
     yield PAUSE

@@ -1,4 +1,5 @@
-"""COMMANDLOG of Valkey 8.1 and later: the lengths of its three logs, and what passes through two of them by command.
+"""COMMANDLOG of Valkey 8.1 and later: the lengths of its three logs, and what passes through two of them by
+command.
 
 The third, of slow commands, is the slow log under another name. https://valkey.io/commands/commandlog-get/
 """
@@ -8,15 +9,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
-from exporter.entrylog import EntryLog
-from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._entry_log import EntryLog
+from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 go_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
 
 LENGTHS = {
     "slow": go_gauge("commandlog_slow_length", "Entries in COMMANDLOG's log of slow commands."),
-    "large-request": go_gauge("commandlog_large_request_length", "Entries in COMMANDLOG's log of large requests."),
+    "large-request": go_gauge(
+        "commandlog_large_request_length", "Entries in COMMANDLOG's log of large requests."
+    ),
     "large-reply": go_gauge("commandlog_large_reply_length", "Entries in COMMANDLOG's log of large replies."),
 }
 #: the logs whose entries are counted; these are measured in bytes
@@ -28,7 +34,12 @@ ENTRIES = counter(
     labels=("type", "cmd"),
     since="valkey 8.1",
 )
-BYTES = counter("commandlog_entry_bytes_total", "Bytes of those requests or replies.", labels=("type", "cmd"), since="valkey 8.1")
+BYTES = counter(
+    "commandlog_entry_bytes_total",
+    "Bytes of those requests or replies.",
+    labels=("type", "cmd"),
+    since="valkey 8.1",
+)
 BYTES_MAX = gauge(
     "commandlog_entry_max_bytes",
     "Bytes of a command's largest request or reply since the target is watched.",
@@ -70,7 +81,10 @@ class CommandlogCollector(Collector):
         return True
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        replies = yield [*(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS), *(ask(log_type, 1) for log_type in COUNTED)]
+        replies = yield [
+            *(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS),
+            *(ask(log_type, 1) for log_type in COUNTED),
+        ]
         raise_failure(*replies)
         lengths = dict(zip(LENGTHS, replies, strict=False))
         for log_type, family in LENGTHS.items():

@@ -1,4 +1,5 @@
-"""CONFIG GET: the limits a server is configured with, on request its whole configuration and the size of its dump.
+"""CONFIG GET: the limits a server is configured with, on request its whole configuration and the size of its
+dump.
 
 Keys are asked for by name, so that no password travels, unless the whole configuration is to be exported.
 https://redis.io/docs/latest/commands/config-get/
@@ -12,10 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._file_sizes import FileSizes
 from exporter.errors import ReplyError
-from exporter.file_sizes import FileSizes
-from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
+from exporter.metrics.family import Dialect, Family, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.facts import Facts
 
 #: values of --config-command with which CONFIG is not asked
 NOT_ASKED = ("", "-")
@@ -28,30 +32,40 @@ commandlog_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
 NUMBERS: Mapping[str, Family] = {
     "io-threads": go_gauge("config_io_threads", "Threads that the server is configured to do I/O with."),
     "maxclients": go_gauge("config_maxclients", "Clients that the server is configured to accept at once."),
-    "maxmemory": go_gauge("config_maxmemory", "Bytes of memory that the server is configured to use at most; 0: no limit."),
-    "repl-backlog-size": go_gauge("config_repl_backlog_size", "Bytes that the replication backlog is configured to have."),
+    "maxmemory": go_gauge(
+        "config_maxmemory", "Bytes of memory that the server is configured to use at most; 0: no limit."
+    ),
+    "repl-backlog-size": go_gauge(
+        "config_repl_backlog_size", "Bytes that the replication backlog is configured to have."
+    ),
 }
 COMMANDLOG: Mapping[str, Family] = {
     "commandlog-execution-slower-than": commandlog_gauge(
-        "commandlog_execution_slower_than", "Microseconds from which COMMANDLOG takes a command for slow; -1: it logs none."
+        "commandlog_execution_slower_than",
+        "Microseconds from which COMMANDLOG takes a command for slow; -1: it logs none.",
     ),
     "commandlog-slow-execution-max-len": commandlog_gauge(
         "commandlog_slow_execution_max_len", "Slow commands that COMMANDLOG keeps at most."
     ),
     "commandlog-request-larger-than": commandlog_gauge(
-        "commandlog_request_larger_than", "Bytes from which COMMANDLOG takes a request for large; -1: it logs none."
+        "commandlog_request_larger_than",
+        "Bytes from which COMMANDLOG takes a request for large; -1: it logs none.",
     ),
     "commandlog-large-request-max-len": commandlog_gauge(
         "commandlog_large_request_max_len", "Large requests that COMMANDLOG keeps at most."
     ),
     "commandlog-reply-larger-than": commandlog_gauge(
-        "commandlog_reply_larger_than", "Bytes from which COMMANDLOG takes a reply for large; -1: it logs none."
+        "commandlog_reply_larger_than",
+        "Bytes from which COMMANDLOG takes a reply for large; -1: it logs none.",
     ),
-    "commandlog-large-reply-max-len": commandlog_gauge("commandlog_large_reply_max_len", "Large replies that COMMANDLOG keeps at most."),
+    "commandlog-large-reply-max-len": commandlog_gauge(
+        "commandlog_large_reply_max_len", "Large replies that COMMANDLOG keeps at most."
+    ),
 }
 LIMIT = go_gauge(
     "config_client_output_buffer_limit_bytes",
-    "Bytes in its output buffer that cost a client of the class its connection: at once (hard) or after a while (soft).",
+    "Bytes in its output buffer that cost a client of the class its connection: at once (hard) or after a "
+    "while (soft).",
     labels=("class", "limit"),
 )
 OVERCOME = go_gauge(
@@ -59,22 +73,38 @@ OVERCOME = go_gauge(
     "How long a client of the class may exceed the soft limit of its output buffer.",
     labels=("class", "limit"),
 )
-KEY_VALUE = go_gauge("config_key_value", "A key of the configuration and its value. Always 1.", labels=("key", "value"))
-VALUE = go_gauge("config_value", "The value of a key of the configuration, where it is a number.", labels=("key",))
-RDB_SIZE = go_gauge("rdb_current_size_bytes", "Size of the dump on the exporter's own host; 0 if there is none.")
+KEY_VALUE = go_gauge(
+    "config_key_value", "A key of the configuration and its value. Always 1.", labels=("key", "value")
+)
+VALUE = go_gauge(
+    "config_value", "The value of a key of the configuration, where it is a number.", labels=("key",)
+)
+RDB_SIZE = go_gauge(
+    "rdb_current_size_bytes", "Size of the dump on the exporter's own host; 0 if there is none."
+)
 
-#: keys whose values are secrets, or half of one. Of passwords only the wording differs: requirepass, primaryauth, tls-key-file-pass
+#: keys whose values are secrets, or half of one. Of passwords only the wording differs: requirepass,
+#: primaryauth, tls-key-file-pass
 _SECRET = re.compile(r"pass|auth|secret|token|credential|private|masteruser|primaryuser|sentinel-user")
 #: keys that only look so: whether clients must show a certificate
 _NO_SECRET = frozenset({"tls-auth-clients"})
 _NUMBER = re.compile(rb"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?\Z")
 _AMOUNT = re.compile(rb"(-?[0-9]{1,20})([kmg]?b?)\Z")
-_UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 1000**2, b"mb": 1 << 20, b"g": 1000**3, b"gb": 1 << 30}
+_UNITS = {
+    b"": 1,
+    b"b": 1,
+    b"k": 1000,
+    b"kb": 1 << 10,
+    b"m": 1000**2,
+    b"mb": 1 << 20,
+    b"g": 1000**3,
+    b"gb": 1 << 30,
+}
 
 
 class ConfigCollector(Collector):
-    """`file_size` is how the dump is measured: one look at a local file, the one thing here that is not asked of the server. It
-    is given from outside, so that the collector itself does no I/O."""
+    """`file_size` is how the dump is measured: one look at a local file, the one thing here that is not asked
+    of the server. It is given from outside, so that the collector itself does no I/O."""
 
     name = "config"
     help = "The server's configuration."
@@ -100,7 +130,8 @@ class ConfigCollector(Collector):
         assert facts is not None
         ask = partial(Command.of, options.redis.config_command, "GET")
         asked = _asked(facts, options)
-        # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, which tells whether they answer at all.
+        # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, which tells
+        # whether they answer at all.
         replies = yield [ask(*asked) if facts.version >= (7, 0, 0) else ask(asked[0])]
         raise_failure(*replies)
         if facts.version < (7, 0, 0) and len(asked) > 1 and not isinstance(replies[0], ReplyError):
@@ -138,7 +169,8 @@ def _asked(facts: Facts, options: Any) -> list[str]:
 
 
 def _pairs(reply: object) -> Iterator[tuple[str, bytes]]:
-    """Keys and values, of those that are text: a value may be null or a list. Keys as they are shown, so that none is there twice."""
+    """Keys and values, of those that are text: a value may be null or a list. Keys as they are shown, so
+    that none is there twice."""
     if isinstance(reply, list):
         for key, value in zip(reply[::2], reply[1::2], strict=False):
             if isinstance(key, bytes) and isinstance(value, bytes):
@@ -154,7 +186,9 @@ def _amount(text: bytes) -> int | None:
 def _add_limits(text: bytes, out: Out) -> None:
     """`normal 0 0 0 replica 256mb 64mb 60 …`: class, hard limit, soft limit, seconds."""
     words = [word for word in text.split(b" ") if word]
-    classes = {words[at]: [_amount(word) for word in words[at + 1 : at + 4]] for at in range(0, len(words) - 3, 4)}
+    classes = {
+        words[at]: [_amount(word) for word in words[at + 1 : at + 4]] for at in range(0, len(words) - 3, 4)
+    }
     for name, (hard, soft, seconds) in classes.items():
         if hard is None or soft is None or seconds is None:
             continue

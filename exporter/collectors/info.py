@@ -1,19 +1,22 @@
 """INFO, its default sections: asked in every poll, and what a server's facts are known from.
 
-To add a metric from INFO, add a row. Names and types of `Dialect.GO` are the Go exporter's, whatever the rules of naming say
-(some gauges end in `_total`); those of `Dialect.HANDBOOK` are second names of the document; the rest are ours.
-Field meanings: https://redis.io/docs/latest/commands/info/ and https://valkey.io/commands/info/
+To add a metric from INFO, add a row. Names and types of `Dialect.GO` are the Go exporter's, whatever the
+rules of naming say (some gauges end in `_total`); those of `Dialect.HANDBOOK` are second names of the
+document; the rest are ours. Field meanings: https://redis.io/docs/latest/commands/info/ and
+https://valkey.io/commands/info/
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from exporter.collector import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Command, Dialect, Facts, Field, How, Lane, Open, Pattern, Record, SubName, counter, gauge
+from exporter.metrics.family import Dialect, Field, How, Open, Pattern, Record, SubName, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
@@ -33,7 +36,11 @@ ACTIVE_THREAD = Pattern("used_active_time_io_thread_", "thread", digits=True)
 KEYDB_THREAD = Pattern("thread_", "thread", suffix="_clients", digits=True)
 ENGINE = Pattern("engine_", "engine", digits=True, first="name=")
 KEY_SIZES = tuple(
-    (Pattern("db", "db", suffix=f"_distrib_{suffix}", digits=True, constant=(("type", type_name),)), type_name, what)
+    (
+        Pattern("db", "db", suffix=f"_distrib_{suffix}", digits=True, constant=(("type", type_name),)),
+        type_name,
+        what,
+    )
     for suffix, type_name, what in (
         ("strings_sizes", "string", "bytes"),
         ("lists_items", "list", "items"),
@@ -71,15 +78,32 @@ SERVER = (
         ),
     ),
     go_gauge("uptime_in_seconds", "Seconds since the server started.", Field("uptime_in_seconds")),
-    go_gauge("start_time_seconds", "When the server started, in Unix time by the exporter's clock.", Field("uptime_in_seconds", How.AGO)),
+    go_gauge(
+        "start_time_seconds",
+        "When the server started, in Unix time by the exporter's clock.",
+        Field("uptime_in_seconds", How.AGO),
+    ),
     go_gauge("process_id", "Process id of the server.", Field("process_id")),
     go_gauge("hz", "How often a second the server runs its background tasks at present.", Field("hz")),
-    go_gauge("configured_hz", "How often a second the server is configured to run its background tasks.", Field("configured_hz")),
-    gauge("clients_hz", "How often a second the server looks after its clients.", Field("clients_hz"), since="valkey 8.1"),
+    go_gauge(
+        "configured_hz",
+        "How often a second the server is configured to run its background tasks.",
+        Field("configured_hz"),
+    ),
+    gauge(
+        "clients_hz",
+        "How often a second the server looks after its clients.",
+        Field("clients_hz"),
+        since="valkey 8.1",
+    ),
     go_gauge("io_threads_active", "1 while I/O threads are at work.", Field("io_threads_active")),
     gauge("io_thread_clients", "Clients of one I/O thread.", Record(IO_THREAD, "clients"), since="8.0"),
-    counter("io_thread_reads_total", "Reads that one I/O thread did.", Record(IO_THREAD, "reads"), since="8.0"),
-    counter("io_thread_writes_total", "Writes that one I/O thread did.", Record(IO_THREAD, "writes"), since="8.0"),
+    counter(
+        "io_thread_reads_total", "Reads that one I/O thread did.", Record(IO_THREAD, "reads"), since="8.0"
+    ),
+    counter(
+        "io_thread_writes_total", "Writes that one I/O thread did.", Record(IO_THREAD, "writes"), since="8.0"
+    ),
     gauge("thread_clients", "Clients of one server thread of KeyDB.", Record(KEYDB_THREAD, "")),
     gauge(
         "availability_zone_info",
@@ -89,11 +113,15 @@ SERVER = (
 )
 
 CLIENTS = (
-    go_gauge("connected_clients", "Client connections, without those of replicas.", Field("connected_clients")),
+    go_gauge(
+        "connected_clients", "Client connections, without those of replicas.", Field("connected_clients")
+    ),
     go_gauge("blocked_clients", "Clients that wait in a blocking command.", Field("blocked_clients")),
     go_gauge("max_clients", "How many clients may be connected at once.", Field("maxclients")),
     go_gauge("tracking_clients", "Clients with client-side caching.", Field("tracking_clients")),
-    go_gauge("clients_in_timeout_table", "Clients in the table of timeouts.", Field("clients_in_timeout_table")),
+    go_gauge(
+        "clients_in_timeout_table", "Clients in the table of timeouts.", Field("clients_in_timeout_table")
+    ),
     go_gauge("pubsub_clients", "Clients subscribed to something.", Field("pubsub_clients"), since="7.4"),
     go_gauge("watching_clients", "Clients that WATCH keys.", Field("watching_clients"), since="7.4"),
     go_gauge("total_watched_keys", "Keys that are WATCHed.", Field("total_watched_keys"), since="7.4"),
@@ -104,50 +132,123 @@ CLIENTS = (
         Field("total_blocking_keys_on_nokey"),
         since="7.2",
     ),
-    go_gauge("client_longest_output_list", "Longest output list of a client.", Field("client_longest_output_list")),
-    go_gauge("client_biggest_input_buf", "Biggest input buffer of a client.", Field("client_biggest_input_buf")),
     go_gauge(
-        "client_recent_max_output_buffer_bytes", "Biggest output buffer of a client lately.", Field("client_recent_max_output_buffer")
+        "client_longest_output_list", "Longest output list of a client.", Field("client_longest_output_list")
     ),
-    go_gauge("client_recent_max_input_buffer_bytes", "Biggest input buffer of a client lately.", Field("client_recent_max_input_buffer")),
+    go_gauge(
+        "client_biggest_input_buf", "Biggest input buffer of a client.", Field("client_biggest_input_buf")
+    ),
+    go_gauge(
+        "client_recent_max_output_buffer_bytes",
+        "Biggest output buffer of a client lately.",
+        Field("client_recent_max_output_buffer"),
+    ),
+    go_gauge(
+        "client_recent_max_input_buffer_bytes",
+        "Biggest input buffer of a client lately.",
+        Field("client_recent_max_input_buffer"),
+    ),
     go_gauge("cluster_connections", "Connections of the cluster bus, about.", Field("cluster_connections")),
-    go_gauge("current_client_thread", "The thread that serves the asking client, on KeyDB.", Field("current_client_thread")),
+    go_gauge(
+        "current_client_thread",
+        "The thread that serves the asking client, on KeyDB.",
+        Field("current_client_thread"),
+    ),
     gauge(
         "paused_info",
         "Whether and why clients are paused, and which of their actions. Always 1.",
         Field("paused_reason", How.ONE, labels=(("reason", "paused_reason"), ("actions", "paused_actions"))),
         since="valkey 8.1",
     ),
-    gauge("paused_timeout_seconds", "How long clients stay paused.", Field("paused_timeout_milliseconds", How.MSEC), since="valkey 8.1"),
+    gauge(
+        "paused_timeout_seconds",
+        "How long clients stay paused.",
+        Field("paused_timeout_milliseconds", How.MSEC),
+        since="valkey 8.1",
+    ),
 )
 
 MEMORY = (
     go_gauge("memory_used_bytes", "Memory that the allocator gave to the server.", Field("used_memory")),
-    alias_gauge("used_memory_bytes", "Memory in use; the document's name for memory_used_bytes.", Field("used_memory")),
-    go_gauge("memory_used_rss_bytes", "Memory as the operating system sees it.", Field("used_memory_rss")),
-    alias_gauge("used_memory_rss_bytes", "Resident memory; the document's name for memory_used_rss_bytes.", Field("used_memory_rss")),
-    go_gauge("memory_used_peak_bytes", "The most memory that was ever used.", Field("used_memory_peak")),
-    alias_gauge("used_memory_peak_bytes", "Peak of memory; the document's name for memory_used_peak_bytes.", Field("used_memory_peak")),
-    go_gauge("memory_used_lua_bytes", "Memory of the Lua engine.", Field("used_memory_lua")),
-    go_gauge("memory_used_vm_eval_bytes", "Memory of the VM of EVAL scripts.", Field("used_memory_vm_eval"), since="7.0"),
-    go_gauge("memory_used_scripts_eval_bytes", "Overhead of cached EVAL scripts.", Field("used_memory_scripts_eval"), since="7.0"),
-    go_gauge("memory_used_overhead_bytes", "Memory that is not data.", Field("used_memory_overhead")),
-    go_gauge("memory_used_startup_bytes", "Memory the server used when it had just started.", Field("used_memory_startup")),
-    go_gauge("memory_used_dataset_bytes", "Memory of the data.", Field("used_memory_dataset")),
-    gauge("memory_used_peak_ratio", "Used memory as a part of its peak.", Field("used_memory_peak_perc", How.PERCENT)),
-    gauge(
-        "memory_used_dataset_ratio", "Memory of the data as a part of what is not start-up.", Field("used_memory_dataset_perc", How.PERCENT)
+    alias_gauge(
+        "used_memory_bytes", "Memory in use; the document's name for memory_used_bytes.", Field("used_memory")
     ),
-    go_gauge("number_of_cached_scripts", "Scripts that EVAL and SCRIPT LOAD left in the cache.", Field("number_of_cached_scripts")),
+    go_gauge("memory_used_rss_bytes", "Memory as the operating system sees it.", Field("used_memory_rss")),
+    alias_gauge(
+        "used_memory_rss_bytes",
+        "Resident memory; the document's name for memory_used_rss_bytes.",
+        Field("used_memory_rss"),
+    ),
+    go_gauge("memory_used_peak_bytes", "The most memory that was ever used.", Field("used_memory_peak")),
+    alias_gauge(
+        "used_memory_peak_bytes",
+        "Peak of memory; the document's name for memory_used_peak_bytes.",
+        Field("used_memory_peak"),
+    ),
+    go_gauge("memory_used_lua_bytes", "Memory of the Lua engine.", Field("used_memory_lua")),
+    go_gauge(
+        "memory_used_vm_eval_bytes",
+        "Memory of the VM of EVAL scripts.",
+        Field("used_memory_vm_eval"),
+        since="7.0",
+    ),
+    go_gauge(
+        "memory_used_scripts_eval_bytes",
+        "Overhead of cached EVAL scripts.",
+        Field("used_memory_scripts_eval"),
+        since="7.0",
+    ),
+    go_gauge("memory_used_overhead_bytes", "Memory that is not data.", Field("used_memory_overhead")),
+    go_gauge(
+        "memory_used_startup_bytes",
+        "Memory the server used when it had just started.",
+        Field("used_memory_startup"),
+    ),
+    go_gauge("memory_used_dataset_bytes", "Memory of the data.", Field("used_memory_dataset")),
+    gauge(
+        "memory_used_peak_ratio",
+        "Used memory as a part of its peak.",
+        Field("used_memory_peak_perc", How.PERCENT),
+    ),
+    gauge(
+        "memory_used_dataset_ratio",
+        "Memory of the data as a part of what is not start-up.",
+        Field("used_memory_dataset_perc", How.PERCENT),
+    ),
+    go_gauge(
+        "number_of_cached_scripts",
+        "Scripts that EVAL and SCRIPT LOAD left in the cache.",
+        Field("number_of_cached_scripts"),
+    ),
     go_gauge("number_of_functions", "Functions loaded.", Field("number_of_functions"), since="7.0"),
-    go_gauge("number_of_libraries", "Libraries of functions loaded.", Field("number_of_libraries"), since="7.0"),
-    go_gauge("memory_used_vm_functions_bytes", "Memory of the VM of functions.", Field("used_memory_vm_functions"), since="7.0"),
+    go_gauge(
+        "number_of_libraries", "Libraries of functions loaded.", Field("number_of_libraries"), since="7.0"
+    ),
+    go_gauge(
+        "memory_used_vm_functions_bytes",
+        "Memory of the VM of functions.",
+        Field("used_memory_vm_functions"),
+        since="7.0",
+    ),
     go_gauge("memory_used_scripts_bytes", "Overhead of scripts and functions.", Field("used_memory_scripts")),
-    go_gauge("memory_used_functions_bytes", "Overhead of functions.", Field("used_memory_functions"), since="7.0"),
-    go_gauge("memory_used_vm_total", "Memory of all script VMs in bytes.", Field("used_memory_vm_total"), since="7.0"),
+    go_gauge(
+        "memory_used_functions_bytes", "Overhead of functions.", Field("used_memory_functions"), since="7.0"
+    ),
+    go_gauge(
+        "memory_used_vm_total",
+        "Memory of all script VMs in bytes.",
+        Field("used_memory_vm_total"),
+        since="7.0",
+    ),
     go_gauge("memory_max_bytes", "The configured limit of memory; 0 is none.", Field("maxmemory")),
-    alias_gauge("maxmemory_bytes", "Limit of memory; the document's name for memory_max_bytes.", Field("maxmemory")),
-    go_gauge("memory_max_reservation_bytes", "Memory that a managed service keeps back.", Field("maxmemory_reservation")),
+    alias_gauge(
+        "maxmemory_bytes", "Limit of memory; the document's name for memory_max_bytes.", Field("maxmemory")
+    ),
+    go_gauge(
+        "memory_max_reservation_bytes",
+        "Memory that a managed service keeps back.",
+        Field("maxmemory_reservation"),
+    ),
     go_gauge(
         "memory_max_reservation_desired_bytes",
         "Memory that a managed service would like to keep back.",
@@ -164,26 +265,62 @@ MEMORY = (
         Field("maxfragmentationmemory_desired_reservation"),
     ),
     go_gauge("total_system_memory_bytes", "Memory of the server's machine.", Field("total_system_memory")),
-    gauge("available_system_memory_bytes", "Memory free on the server's machine, on KeyDB.", Field("available_system_memory", How.NATURAL)),
+    gauge(
+        "available_system_memory_bytes",
+        "Memory free on the server's machine, on KeyDB.",
+        Field("available_system_memory", How.NATURAL),
+    ),
     go_gauge("allocator_active_bytes", "Active pages of the allocator.", Field("allocator_active")),
     go_gauge("allocator_allocated_bytes", "What the allocator gave out.", Field("allocator_allocated")),
     go_gauge("allocator_resident_bytes", "Resident pages of the allocator.", Field("allocator_resident")),
     go_gauge("allocator_muzzy_bytes", "Pages the allocator gave back lazily.", Field("allocator_muzzy")),
-    go_gauge("allocator_frag_ratio", "Active to allocated bytes: fragmentation proper.", Field("allocator_frag_ratio")),
+    go_gauge(
+        "allocator_frag_ratio",
+        "Active to allocated bytes: fragmentation proper.",
+        Field("allocator_frag_ratio"),
+    ),
     go_gauge("allocator_frag_bytes", "Active less allocated bytes.", Field("allocator_frag_bytes")),
-    go_gauge("allocator_rss_ratio", "Resident to active bytes of the allocator.", Field("allocator_rss_ratio")),
-    go_gauge("allocator_rss_bytes", "Resident less active bytes of the allocator.", Field("allocator_rss_bytes")),
-    gauge("rss_overhead_ratio", "Resident memory to the allocator's resident memory.", Field("rss_overhead_ratio")),
-    gauge("rss_overhead_bytes", "Resident memory less the allocator's resident memory.", Field("rss_overhead_bytes")),
+    go_gauge(
+        "allocator_rss_ratio", "Resident to active bytes of the allocator.", Field("allocator_rss_ratio")
+    ),
+    go_gauge(
+        "allocator_rss_bytes", "Resident less active bytes of the allocator.", Field("allocator_rss_bytes")
+    ),
+    gauge(
+        "rss_overhead_ratio",
+        "Resident memory to the allocator's resident memory.",
+        Field("rss_overhead_ratio"),
+    ),
+    gauge(
+        "rss_overhead_bytes",
+        "Resident memory less the allocator's resident memory.",
+        Field("rss_overhead_bytes"),
+    ),
     go_gauge("mem_fragmentation_ratio", "Resident to used memory.", Field("mem_fragmentation_ratio")),
     go_gauge("mem_fragmentation_bytes", "Resident less used memory.", Field("mem_fragmentation_bytes")),
-    go_gauge("mem_clients_slaves", "Memory of the replicas' connections in bytes.", Field("mem_clients_slaves")),
-    go_gauge("mem_clients_normal", "Memory of the clients' connections in bytes.", Field("mem_clients_normal")),
-    go_gauge("mem_cluster_links_bytes", "Memory of the links to other cluster nodes.", Field("mem_cluster_links"), since="7.0"),
-    go_gauge("mem_aof_buffer_bytes", "Memory of the AOF buffers.", Field("mem_aof_buffer")),
-    go_gauge("mem_replication_backlog_bytes", "Memory of the replication backlog.", Field("mem_replication_backlog")),
     go_gauge(
-        "mem_total_replication_buffers_bytes", "Memory of all replication buffers.", Field("mem_total_replication_buffers"), since="7.0"
+        "mem_clients_slaves", "Memory of the replicas' connections in bytes.", Field("mem_clients_slaves")
+    ),
+    go_gauge(
+        "mem_clients_normal", "Memory of the clients' connections in bytes.", Field("mem_clients_normal")
+    ),
+    go_gauge(
+        "mem_cluster_links_bytes",
+        "Memory of the links to other cluster nodes.",
+        Field("mem_cluster_links"),
+        since="7.0",
+    ),
+    go_gauge("mem_aof_buffer_bytes", "Memory of the AOF buffers.", Field("mem_aof_buffer")),
+    go_gauge(
+        "mem_replication_backlog_bytes",
+        "Memory of the replication backlog.",
+        Field("mem_replication_backlog"),
+    ),
+    go_gauge(
+        "mem_total_replication_buffers_bytes",
+        "Memory of all replication buffers.",
+        Field("mem_total_replication_buffers"),
+        since="7.0",
     ),
     gauge(
         "mem_replica_full_sync_buffer_bytes",
@@ -191,18 +328,40 @@ MEMORY = (
         Field("mem_replica_full_sync_buffer", also=("mem_replicas_repl_buffer",)),
         since="8.0",
     ),
-    go_gauge("mem_not_counted_for_eviction_bytes", "Memory that does not count towards eviction.", Field("mem_not_counted_for_evict")),
+    go_gauge(
+        "mem_not_counted_for_eviction_bytes",
+        "Memory that does not count towards eviction.",
+        Field("mem_not_counted_for_evict"),
+    ),
     go_gauge(
         "mem_overhead_db_hashtable_rehashing_bytes",
         "Memory of hash tables that are being rehashed.",
         Field("mem_overhead_db_hashtable_rehashing"),
         since="7.4",
     ),
-    gauge("mem_cluster_slot_import_bytes", "Memory of slots being imported.", Field("mem_cluster_slot_import"), since="valkey 9.1"),
-    gauge("mem_cluster_slot_export_bytes", "Memory of slots being exported.", Field("mem_cluster_slot_export"), since="valkey 9.1"),
-    go_gauge("lazyfree_pending_objects", "Objects waiting to be freed in the background.", Field("lazyfree_pending_objects")),
+    gauge(
+        "mem_cluster_slot_import_bytes",
+        "Memory of slots being imported.",
+        Field("mem_cluster_slot_import"),
+        since="valkey 9.1",
+    ),
+    gauge(
+        "mem_cluster_slot_export_bytes",
+        "Memory of slots being exported.",
+        Field("mem_cluster_slot_export"),
+        since="valkey 9.1",
+    ),
+    go_gauge(
+        "lazyfree_pending_objects",
+        "Objects waiting to be freed in the background.",
+        Field("lazyfree_pending_objects"),
+    ),
     go_gauge("lazyfreed_objects", "Objects that were freed in the background.", Field("lazyfreed_objects")),
-    go_gauge("active_defrag_running", "1 (or the effort in percent) while active defragmentation runs.", Field("active_defrag_running")),
+    go_gauge(
+        "active_defrag_running",
+        "1 (or the effort in percent) while active defragmentation runs.",
+        Field("active_defrag_running"),
+    ),
     gauge("mvcc_depth", "Depth of the snapshots of KeyDB.", Field("mvcc_depth")),
     gauge(
         "storage_provider_info",
@@ -213,83 +372,201 @@ MEMORY = (
 
 PERSISTENCE = (
     go_gauge("loading_dump_file", "1 while the server loads its data.", Field("loading")),
-    go_gauge("async_loading", "1 while a replica loads new data and still serves the old.", Field("async_loading"), since="7.0"),
+    go_gauge(
+        "async_loading",
+        "1 while a replica loads new data and still serves the old.",
+        Field("async_loading"),
+        since="7.0",
+    ),
     gauge("loading_start_timestamp_seconds", "When loading began.", Field("loading_start_time")),
     gauge("loading_size_bytes", "Size of the file being loaded.", Field("loading_total_bytes")),
-    gauge("loading_rdb_used_memory_bytes", "Memory that the server had in use when the file was written.", Field("loading_rdb_used_mem")),
+    gauge(
+        "loading_rdb_used_memory_bytes",
+        "Memory that the server had in use when the file was written.",
+        Field("loading_rdb_used_mem"),
+    ),
     gauge("loading_loaded_bytes", "How much of the file is loaded.", Field("loading_loaded_bytes")),
-    gauge("loading_loaded_ratio", "What part of the file is loaded.", Field("loading_loaded_perc", How.PERCENT)),
-    gauge("loading_eta_seconds", "How long loading will still take, by the server's guess.", Field("loading_eta_seconds")),
-    gauge("current_cow_peak_bytes", "The most memory copied on write during the current fork.", Field("current_cow_peak"), since="7.0"),
+    gauge(
+        "loading_loaded_ratio", "What part of the file is loaded.", Field("loading_loaded_perc", How.PERCENT)
+    ),
+    gauge(
+        "loading_eta_seconds",
+        "How long loading will still take, by the server's guess.",
+        Field("loading_eta_seconds"),
+    ),
+    gauge(
+        "current_cow_peak_bytes",
+        "The most memory copied on write during the current fork.",
+        Field("current_cow_peak"),
+        since="7.0",
+    ),
     gauge("current_cow_size_bytes", "Memory copied on write by the current fork.", Field("current_cow_size")),
-    gauge("current_cow_size_age_seconds", "Age of that figure of the current fork.", Field("current_cow_size_age")),
-    gauge("current_fork_ratio", "How far the current fork's work has come.", Field("current_fork_perc", How.PERCENT)),
-    gauge("current_save_keys_processed", "Keys that the current save has written.", Field("current_save_keys_processed")),
+    gauge(
+        "current_cow_size_age_seconds",
+        "Age of that figure of the current fork.",
+        Field("current_cow_size_age"),
+    ),
+    gauge(
+        "current_fork_ratio",
+        "How far the current fork's work has come.",
+        Field("current_fork_perc", How.PERCENT),
+    ),
+    gauge(
+        "current_save_keys_processed",
+        "Keys that the current save has written.",
+        Field("current_save_keys_processed"),
+    ),
     gauge("current_save_keys", "Keys that the current save has to write.", Field("current_save_keys_total")),
     go_gauge(
         "rdb_changes_since_last_save",
         "Changes since the newest dump.",
         Field("rdb_changes_since_last_save", also=("changes_since_last_save",)),
     ),
-    go_gauge("rdb_bgsave_in_progress", "1 while a dump is written.", Field("rdb_bgsave_in_progress", also=("bgsave_in_progress",))),
     go_gauge(
-        "rdb_last_save_timestamp_seconds", "When the newest good dump was written.", Field("rdb_last_save_time", also=("last_save_time",))
+        "rdb_bgsave_in_progress",
+        "1 while a dump is written.",
+        Field("rdb_bgsave_in_progress", also=("bgsave_in_progress",)),
     ),
-    go_gauge("rdb_last_bgsave_status", "1 if the newest dump went well.", Field("rdb_last_bgsave_status", How.FLAG)),
-    go_gauge("rdb_last_bgsave_duration_sec", "How long the newest dump took; -1: there was none.", Field("rdb_last_bgsave_time_sec")),
     go_gauge(
-        "rdb_current_bgsave_duration_sec", "How long the current dump has taken; -1: there is none.", Field("rdb_current_bgsave_time_sec")
+        "rdb_last_save_timestamp_seconds",
+        "When the newest good dump was written.",
+        Field("rdb_last_save_time", also=("last_save_time",)),
+    ),
+    go_gauge(
+        "rdb_last_bgsave_status", "1 if the newest dump went well.", Field("rdb_last_bgsave_status", How.FLAG)
+    ),
+    go_gauge(
+        "rdb_last_bgsave_duration_sec",
+        "How long the newest dump took; -1: there was none.",
+        Field("rdb_last_bgsave_time_sec"),
+    ),
+    go_gauge(
+        "rdb_current_bgsave_duration_sec",
+        "How long the current dump has taken; -1: there is none.",
+        Field("rdb_current_bgsave_time_sec"),
     ),
     go_gauge("rdb_saves_total", "Dumps since the server started.", Field("rdb_saves"), since="7.0"),
-    go_gauge("rdb_last_cow_size_bytes", "Memory copied on write during the newest dump.", Field("rdb_last_cow_size")),
-    go_gauge("rdb_last_load_expired_keys", "Expired keys the newest load left out.", Field("rdb_last_load_keys_expired"), since="7.0"),
-    go_gauge("rdb_last_load_loaded_keys", "Keys the newest load brought.", Field("rdb_last_load_keys_loaded"), since="7.0"),
+    go_gauge(
+        "rdb_last_cow_size_bytes",
+        "Memory copied on write during the newest dump.",
+        Field("rdb_last_cow_size"),
+    ),
+    go_gauge(
+        "rdb_last_load_expired_keys",
+        "Expired keys the newest load left out.",
+        Field("rdb_last_load_keys_expired"),
+        since="7.0",
+    ),
+    go_gauge(
+        "rdb_last_load_loaded_keys",
+        "Keys the newest load brought.",
+        Field("rdb_last_load_keys_loaded"),
+        since="7.0",
+    ),
     go_gauge("aof_enabled", "1 if the append-only file is on.", Field("aof_enabled")),
     go_gauge(
         "aof_rewrite_in_progress",
         "1 while the append-only file is rewritten.",
         Field("aof_rewrite_in_progress", also=("bgrewriteaof_in_progress",)),
     ),
-    go_gauge("aof_rewrite_scheduled", "1 if a rewrite waits for a dump to end.", Field("aof_rewrite_scheduled")),
-    go_gauge("aof_last_rewrite_duration_sec", "How long the newest rewrite took; -1: there was none.", Field("aof_last_rewrite_time_sec")),
+    go_gauge(
+        "aof_rewrite_scheduled", "1 if a rewrite waits for a dump to end.", Field("aof_rewrite_scheduled")
+    ),
+    go_gauge(
+        "aof_last_rewrite_duration_sec",
+        "How long the newest rewrite took; -1: there was none.",
+        Field("aof_last_rewrite_time_sec"),
+    ),
     go_gauge(
         "aof_current_rewrite_duration_sec",
         "How long the current rewrite has taken; -1: there is none.",
         Field("aof_current_rewrite_time_sec"),
     ),
-    counter("aof_rewrites_total", "Rewrites of the append-only file since the server started.", Field("aof_rewrites"), since="7.0"),
+    counter(
+        "aof_rewrites_total",
+        "Rewrites of the append-only file since the server started.",
+        Field("aof_rewrites"),
+        since="7.0",
+    ),
     gauge(
         "aof_rewrites_consecutive_failures",
         "Rewrites that failed in a row.",
         Field("aof_rewrites_consecutive_failures"),
         since="7.0",
     ),
-    go_gauge("aof_last_cow_size_bytes", "Memory copied on write during the newest rewrite.", Field("aof_last_cow_size")),
+    go_gauge(
+        "aof_last_cow_size_bytes",
+        "Memory copied on write during the newest rewrite.",
+        Field("aof_last_cow_size"),
+    ),
     go_gauge("aof_current_size_bytes", "Size of the append-only file.", Field("aof_current_size")),
-    go_gauge("aof_base_size_bytes", "Size of the append-only file after its newest rewrite.", Field("aof_base_size")),
-    go_gauge("aof_pending_rewrite", "1 if a rewrite is due when the dump ends.", Field("aof_pending_rewrite")),
+    go_gauge(
+        "aof_base_size_bytes",
+        "Size of the append-only file after its newest rewrite.",
+        Field("aof_base_size"),
+    ),
+    go_gauge(
+        "aof_pending_rewrite", "1 if a rewrite is due when the dump ends.", Field("aof_pending_rewrite")
+    ),
     go_gauge("aof_buffer_length", "Bytes in the AOF buffer.", Field("aof_buffer_length")),
-    go_gauge("aof_rewrite_buffer_length", "Bytes in the AOF rewrite buffer.", Field("aof_rewrite_buffer_length")),
-    go_gauge("aof_pending_bio_fsync", "fsync jobs waiting in the background.", Field("aof_pending_bio_fsync")),
+    go_gauge(
+        "aof_rewrite_buffer_length", "Bytes in the AOF rewrite buffer.", Field("aof_rewrite_buffer_length")
+    ),
+    go_gauge(
+        "aof_pending_bio_fsync", "fsync jobs waiting in the background.", Field("aof_pending_bio_fsync")
+    ),
     go_gauge("aof_delayed_fsync", "fsync calls that were delayed.", Field("aof_delayed_fsync")),
-    go_gauge("aof_last_bgrewrite_status", "1 if the newest rewrite went well.", Field("aof_last_bgrewrite_status", How.FLAG)),
-    go_gauge("aof_last_write_status", "1 if the newest write to the append-only file went well.", Field("aof_last_write_status", How.FLAG)),
+    go_gauge(
+        "aof_last_bgrewrite_status",
+        "1 if the newest rewrite went well.",
+        Field("aof_last_bgrewrite_status", How.FLAG),
+    ),
+    go_gauge(
+        "aof_last_write_status",
+        "1 if the newest write to the append-only file went well.",
+        Field("aof_last_write_status", How.FLAG),
+    ),
     go_gauge("module_fork_in_progress", "1 while a module has forked.", Field("module_fork_in_progress")),
-    go_gauge("module_fork_last_cow_size", "Bytes copied on write during a module's newest fork.", Field("module_fork_last_cow_size")),
+    go_gauge(
+        "module_fork_last_cow_size",
+        "Bytes copied on write during a module's newest fork.",
+        Field("module_fork_last_cow_size"),
+    ),
     gauge(
-        "slot_migration_fork_in_progress", "1 while a fork sends slots away.", Field("slot_migration_fork_in_progress"), since="valkey 9.1"
+        "slot_migration_fork_in_progress",
+        "1 while a fork sends slots away.",
+        Field("slot_migration_fork_in_progress"),
+        since="valkey 9.1",
     ),
 )
 
 STATS = (
     go_counter("connections_received_total", "Connections accepted.", Field("total_connections_received")),
     go_counter("commands_processed_total", "Commands processed.", Field("total_commands_processed")),
-    gauge("instantaneous_ops_per_second", "Commands a second, by the server's own short average.", Field("instantaneous_ops_per_sec")),
-    go_counter("rejected_connections_total", "Connections refused because of maxclients.", Field("rejected_connections")),
+    gauge(
+        "instantaneous_ops_per_second",
+        "Commands a second, by the server's own short average.",
+        Field("instantaneous_ops_per_sec"),
+    ),
+    go_counter(
+        "rejected_connections_total",
+        "Connections refused because of maxclients.",
+        Field("rejected_connections"),
+    ),
     go_counter("net_input_bytes_total", "Bytes read from the network.", Field("total_net_input_bytes")),
     go_counter("net_output_bytes_total", "Bytes written to the network.", Field("total_net_output_bytes")),
-    go_counter("net_repl_input_bytes_total", "Bytes read for replication.", Field("total_net_repl_input_bytes"), since="7.0"),
-    go_counter("net_repl_output_bytes_total", "Bytes written for replication.", Field("total_net_repl_output_bytes"), since="7.0"),
+    go_counter(
+        "net_repl_input_bytes_total",
+        "Bytes read for replication.",
+        Field("total_net_repl_input_bytes"),
+        since="7.0",
+    ),
+    go_counter(
+        "net_repl_output_bytes_total",
+        "Bytes written for replication.",
+        Field("total_net_repl_output_bytes"),
+        since="7.0",
+    ),
     gauge(
         "instantaneous_input_bytes_per_second",
         "Bytes read a second, by the server's own average.",
@@ -324,10 +601,21 @@ STATS = (
         Field("total_net_cluster_slot_export_bytes"),
         since="valkey 9.1",
     ),
-    go_counter("expired_subkeys_total", "Fields of hashes that expired.", Field("expired_subkeys"), since="7.4"),
-    counter("expired_fields_total", "Fields of hashes that expired, on Valkey.", Field("expired_fields"), since="valkey 9.0"),
+    go_counter(
+        "expired_subkeys_total", "Fields of hashes that expired.", Field("expired_subkeys"), since="7.4"
+    ),
+    counter(
+        "expired_fields_total",
+        "Fields of hashes that expired, on Valkey.",
+        Field("expired_fields"),
+        since="valkey 9.0",
+    ),
     go_counter("expired_keys_total", "Keys that expired.", Field("expired_keys")),
-    go_gauge("expired_stale_percentage", "Keys that have probably expired and are still there, in percent.", Field("expired_stale_perc")),
+    go_gauge(
+        "expired_stale_percentage",
+        "Keys that have probably expired and are still there, in percent.",
+        Field("expired_stale_perc"),
+    ),
     gauge(
         "expired_keys_with_volatile_items_stale_ratio",
         "Part of the keys with expiring items that hold some that are due.",
@@ -335,14 +623,30 @@ STATS = (
         since="valkey 9.0",
     ),
     go_counter(
-        "expired_time_cap_reached_total", "Expiry cycles that were ended by their time limit.", Field("expired_time_cap_reached_count")
+        "expired_time_cap_reached_total",
+        "Expiry cycles that were ended by their time limit.",
+        Field("expired_time_cap_reached_count"),
     ),
-    go_counter("expire_cycle_cpu_time_ms_total", "Milliseconds spent in expiry cycles.", Field("expire_cycle_cpu_milliseconds")),
-    go_counter("evicted_keys_total", "Keys evicted because of maxmemory.", Field("evicted_keys")),
-    go_counter("evicted_clients_total", "Clients evicted because of maxmemory-clients.", Field("evicted_clients"), since="7.0"),
-    go_counter("evicted_scripts_total", "Scripts evicted from the cache.", Field("evicted_scripts"), since="7.4"),
     go_counter(
-        "eviction_exceeded_time_ms_total", "Milliseconds spent above maxmemory.", Field("total_eviction_exceeded_time"), since="7.0"
+        "expire_cycle_cpu_time_ms_total",
+        "Milliseconds spent in expiry cycles.",
+        Field("expire_cycle_cpu_milliseconds"),
+    ),
+    go_counter("evicted_keys_total", "Keys evicted because of maxmemory.", Field("evicted_keys")),
+    go_counter(
+        "evicted_clients_total",
+        "Clients evicted because of maxmemory-clients.",
+        Field("evicted_clients"),
+        since="7.0",
+    ),
+    go_counter(
+        "evicted_scripts_total", "Scripts evicted from the cache.", Field("evicted_scripts"), since="7.4"
+    ),
+    go_counter(
+        "eviction_exceeded_time_ms_total",
+        "Milliseconds spent above maxmemory.",
+        Field("total_eviction_exceeded_time"),
+        since="7.0",
     ),
     go_gauge(
         "current_eviction_exceeded_time_ms",
@@ -354,17 +658,32 @@ STATS = (
     go_counter("keyspace_misses_total", "Look-ups that found no key.", Field("keyspace_misses")),
     go_gauge("pubsub_channels", "Channels with subscribers.", Field("pubsub_channels")),
     go_gauge("pubsub_patterns", "Patterns with subscribers.", Field("pubsub_patterns")),
-    go_gauge("pubsubshard_channels", "Shard channels with subscribers.", Field("pubsubshard_channels"), since="7.0.3"),
+    go_gauge(
+        "pubsubshard_channels",
+        "Shard channels with subscribers.",
+        Field("pubsubshard_channels"),
+        since="7.0.3",
+    ),
     go_gauge("latest_fork_seconds", "How long the newest fork took.", Field("latest_fork_usec", How.USEC)),
     counter("forks_total", "Forks since the server started.", Field("total_forks")),
     go_gauge("migrate_cached_sockets_total", "Sockets open for MIGRATE.", Field("migrate_cached_sockets")),
     go_gauge(
-        "slave_expires_tracked_keys", "Keys with an expiry that a writable replica keeps track of.", Field("slave_expires_tracked_keys")
+        "slave_expires_tracked_keys",
+        "Keys with an expiry that a writable replica keeps track of.",
+        Field("slave_expires_tracked_keys"),
     ),
     go_gauge("defrag_hits", "Values moved by active defragmentation.", Field("active_defrag_hits")),
-    go_gauge("defrag_misses", "Moves of values that active defragmentation gave up.", Field("active_defrag_misses")),
-    go_gauge("defrag_key_hits", "Keys that active defragmentation worked on.", Field("active_defrag_key_hits")),
-    go_gauge("defrag_key_misses", "Keys that active defragmentation left as they were.", Field("active_defrag_key_misses")),
+    go_gauge(
+        "defrag_misses", "Moves of values that active defragmentation gave up.", Field("active_defrag_misses")
+    ),
+    go_gauge(
+        "defrag_key_hits", "Keys that active defragmentation worked on.", Field("active_defrag_key_hits")
+    ),
+    go_gauge(
+        "defrag_key_misses",
+        "Keys that active defragmentation left as they were.",
+        Field("active_defrag_key_misses"),
+    ),
     counter(
         "active_defrag_seconds_total",
         "Time that fragmentation was above its limit.",
@@ -378,16 +697,43 @@ STATS = (
         since="7.0",
     ),
     go_gauge("tracking_total_keys", "Keys tracked for client-side caching.", Field("tracking_total_keys")),
-    go_gauge("tracking_total_items", "Items tracked for client-side caching: keys times clients.", Field("tracking_total_items")),
-    go_gauge("tracking_total_prefixes", "Prefixes tracked for client-side caching.", Field("tracking_total_prefixes")),
-    go_counter("unexpected_error_replies", "Errors that replication or AOF did not expect.", Field("unexpected_error_replies")),
+    go_gauge(
+        "tracking_total_items",
+        "Items tracked for client-side caching: keys times clients.",
+        Field("tracking_total_items"),
+    ),
+    go_gauge(
+        "tracking_total_prefixes",
+        "Prefixes tracked for client-side caching.",
+        Field("tracking_total_prefixes"),
+    ),
+    go_counter(
+        "unexpected_error_replies",
+        "Errors that replication or AOF did not expect.",
+        Field("unexpected_error_replies"),
+    ),
     go_counter("total_error_replies", "Error replies sent.", Field("total_error_replies")),
-    go_counter("dump_payload_sanitizations", "Deep checks of dump payloads.", Field("dump_payload_sanitizations")),
+    go_counter(
+        "dump_payload_sanitizations", "Deep checks of dump payloads.", Field("dump_payload_sanitizations")
+    ),
     go_counter("total_reads_processed", "Read events processed.", Field("total_reads_processed")),
     go_counter("total_writes_processed", "Write events processed.", Field("total_writes_processed")),
-    go_counter("io_threaded_reads_processed", "Read events processed by I/O threads.", Field("io_threaded_reads_processed")),
-    go_counter("io_threaded_writes_processed", "Write events processed by I/O threads.", Field("io_threaded_writes_processed")),
-    counter("io_threaded_freed_objects_total", "Objects freed by I/O threads.", Field("io_threaded_freed_objects"), since="valkey 8.0"),
+    go_counter(
+        "io_threaded_reads_processed",
+        "Read events processed by I/O threads.",
+        Field("io_threaded_reads_processed"),
+    ),
+    go_counter(
+        "io_threaded_writes_processed",
+        "Write events processed by I/O threads.",
+        Field("io_threaded_writes_processed"),
+    ),
+    counter(
+        "io_threaded_freed_objects_total",
+        "Objects freed by I/O threads.",
+        Field("io_threaded_freed_objects"),
+        since="valkey 8.0",
+    ),
     counter(
         "io_threaded_accept_processed_total",
         "Connections accepted by I/O threads.",
@@ -395,13 +741,22 @@ STATS = (
         since="valkey 8.1",
     ),
     counter(
-        "io_threaded_poll_processed_total", "Polls for events done by I/O threads.", Field("io_threaded_poll_processed"), since="valkey 8.0"
+        "io_threaded_poll_processed_total",
+        "Polls for events done by I/O threads.",
+        Field("io_threaded_poll_processed"),
+        since="valkey 8.0",
     ),
     counter(
-        "io_threaded_prefetch_batches_total", "Batches of prefetched keys.", Field("io_threaded_total_prefetch_batches"), since="valkey 8.0"
+        "io_threaded_prefetch_batches_total",
+        "Batches of prefetched keys.",
+        Field("io_threaded_total_prefetch_batches"),
+        since="valkey 8.0",
     ),
     counter(
-        "io_threaded_prefetch_entries_total", "Keys that were prefetched.", Field("io_threaded_total_prefetch_entries"), since="valkey 8.0"
+        "io_threaded_prefetch_entries_total",
+        "Keys that were prefetched.",
+        Field("io_threaded_total_prefetch_entries"),
+        since="valkey 8.0",
     ),
     go_counter(
         "client_query_buffer_limit_disconnections_total",
@@ -415,17 +770,48 @@ STATS = (
         Field("client_output_buffer_limit_disconnections"),
         since="7.4",
     ),
-    go_counter("reply_buffer_shrinks_total", "Reply buffers made smaller.", Field("reply_buffer_shrinks"), since="7.0"),
-    go_counter("reply_buffer_expands_total", "Reply buffers made larger.", Field("reply_buffer_expands"), since="7.0"),
-    go_counter("eventloop_cycles_total", "Turns of the event loop.", Field("eventloop_cycles"), since="7.2"),
-    go_counter("eventloop_duration_sum_usec_total", "Microseconds spent in the event loop.", Field("eventloop_duration_sum"), since="7.2"),
     go_counter(
-        "eventloop_duration_cmd_sum_usec_total", "Microseconds spent on commands.", Field("eventloop_duration_cmd_sum"), since="7.2"
+        "reply_buffer_shrinks_total",
+        "Reply buffers made smaller.",
+        Field("reply_buffer_shrinks"),
+        since="7.0",
     ),
-    counter("eventloop_duration_aof_seconds_total", "Time the event loop spent on AOF.", Field("eventloop_duration_aof_sum", How.USEC)),
-    counter("eventloop_duration_cron_seconds_total", "Time the event loop spent on cron.", Field("eventloop_duration_cron_sum", How.USEC)),
-    gauge("eventloop_duration_max_seconds", "Longest turn of the event loop.", Field("eventloop_duration_max", How.USEC)),
-    gauge("eventloop_commands_per_cycle_max", "Most commands in one turn of the event loop.", Field("eventloop_cmd_per_cycle_max")),
+    go_counter(
+        "reply_buffer_expands_total", "Reply buffers made larger.", Field("reply_buffer_expands"), since="7.0"
+    ),
+    go_counter("eventloop_cycles_total", "Turns of the event loop.", Field("eventloop_cycles"), since="7.2"),
+    go_counter(
+        "eventloop_duration_sum_usec_total",
+        "Microseconds spent in the event loop.",
+        Field("eventloop_duration_sum"),
+        since="7.2",
+    ),
+    go_counter(
+        "eventloop_duration_cmd_sum_usec_total",
+        "Microseconds spent on commands.",
+        Field("eventloop_duration_cmd_sum"),
+        since="7.2",
+    ),
+    counter(
+        "eventloop_duration_aof_seconds_total",
+        "Time the event loop spent on AOF.",
+        Field("eventloop_duration_aof_sum", How.USEC),
+    ),
+    counter(
+        "eventloop_duration_cron_seconds_total",
+        "Time the event loop spent on cron.",
+        Field("eventloop_duration_cron_sum", How.USEC),
+    ),
+    gauge(
+        "eventloop_duration_max_seconds",
+        "Longest turn of the event loop.",
+        Field("eventloop_duration_max", How.USEC),
+    ),
+    gauge(
+        "eventloop_commands_per_cycle_max",
+        "Most commands in one turn of the event loop.",
+        Field("eventloop_cmd_per_cycle_max"),
+    ),
     go_gauge(
         "instantaneous_eventloop_cycles_per_sec",
         "Turns of the event loop a second.",
@@ -438,19 +824,57 @@ STATS = (
         Field("instantaneous_eventloop_duration_usec"),
         since="7.2",
     ),
-    go_counter("acl_access_denied_auth_total", "Failed authentications.", Field("acl_access_denied_auth"), since="7.2"),
-    go_counter("acl_access_denied_cmd_total", "Commands denied by ACL.", Field("acl_access_denied_cmd"), since="7.2"),
-    go_counter("acl_access_denied_key_total", "Keys denied by ACL.", Field("acl_access_denied_key"), since="7.2"),
-    go_counter("acl_access_denied_channel_total", "Channels denied by ACL.", Field("acl_access_denied_channel"), since="7.2"),
-    counter("acl_access_denied_db_total", "Databases denied by ACL.", Field("acl_access_denied_db"), since="valkey 9.1"),
-    counter("acl_access_denied_tls_cert_total", "Certificates denied by ACL.", Field("acl_access_denied_tls_cert"), since="valkey 9.1"),
-    go_counter("cached_keys_total", "Keys cached in memory by KeyDB's FLASH.", Field("cached_keys")),
-    go_counter("storage_provider_read_hits", "Reads that KeyDB's storage provider answered.", Field("storage_provider_read_hits")),
     go_counter(
-        "storage_provider_read_misses", "Reads that KeyDB's storage provider could not answer.", Field("storage_provider_read_misses")
+        "acl_access_denied_auth_total",
+        "Failed authentications.",
+        Field("acl_access_denied_auth"),
+        since="7.2",
     ),
-    gauge("instantaneous_lock_contention", "Threads of KeyDB that wait for the lock.", Field("instantaneous_lock_contention")),
-    gauge("lock_contention_average", "Threads of KeyDB that wait for the lock, on average.", Field("avg_lock_contention")),
+    go_counter(
+        "acl_access_denied_cmd_total", "Commands denied by ACL.", Field("acl_access_denied_cmd"), since="7.2"
+    ),
+    go_counter(
+        "acl_access_denied_key_total", "Keys denied by ACL.", Field("acl_access_denied_key"), since="7.2"
+    ),
+    go_counter(
+        "acl_access_denied_channel_total",
+        "Channels denied by ACL.",
+        Field("acl_access_denied_channel"),
+        since="7.2",
+    ),
+    counter(
+        "acl_access_denied_db_total",
+        "Databases denied by ACL.",
+        Field("acl_access_denied_db"),
+        since="valkey 9.1",
+    ),
+    counter(
+        "acl_access_denied_tls_cert_total",
+        "Certificates denied by ACL.",
+        Field("acl_access_denied_tls_cert"),
+        since="valkey 9.1",
+    ),
+    go_counter("cached_keys_total", "Keys cached in memory by KeyDB's FLASH.", Field("cached_keys")),
+    go_counter(
+        "storage_provider_read_hits",
+        "Reads that KeyDB's storage provider answered.",
+        Field("storage_provider_read_hits"),
+    ),
+    go_counter(
+        "storage_provider_read_misses",
+        "Reads that KeyDB's storage provider could not answer.",
+        Field("storage_provider_read_misses"),
+    ),
+    gauge(
+        "instantaneous_lock_contention",
+        "Threads of KeyDB that wait for the lock.",
+        Field("instantaneous_lock_contention"),
+    ),
+    gauge(
+        "lock_contention_average",
+        "Threads of KeyDB that wait for the lock, on average.",
+        Field("avg_lock_contention"),
+    ),
 )
 
 REPLICATION = (
@@ -462,16 +886,37 @@ REPLICATION = (
     go_gauge("connected_slaves", "Replicas connected.", Field("connected_slaves")),
     gauge("connected_masters", "Masters that KeyDB follows.", Field("connected_masters")),
     go_gauge("replication_backlog_bytes", "Size of the replication backlog.", Field("repl_backlog_size")),
-    alias_gauge("repl_backlog_size", "Backlog's size; the document's name for replication_backlog_bytes.", Field("repl_backlog_size")),
+    alias_gauge(
+        "repl_backlog_size",
+        "Backlog's size; the document's name for replication_backlog_bytes.",
+        Field("repl_backlog_size"),
+    ),
     go_gauge("repl_backlog_is_active", "1 if there is a replication backlog.", Field("repl_backlog_active")),
-    go_gauge("repl_backlog_first_byte_offset", "Replication offset where the backlog begins.", Field("repl_backlog_first_byte_offset")),
+    go_gauge(
+        "repl_backlog_first_byte_offset",
+        "Replication offset where the backlog begins.",
+        Field("repl_backlog_first_byte_offset"),
+    ),
     go_gauge("repl_backlog_history_bytes", "Bytes of data in the backlog.", Field("repl_backlog_histlen")),
     go_gauge("master_repl_offset", "The server's replication offset.", Field("master_repl_offset")),
-    go_gauge("second_repl_offset", "Up to which offset the former replication id is accepted.", Field("second_repl_offset")),
+    go_gauge(
+        "second_repl_offset",
+        "Up to which offset the former replication id is accepted.",
+        Field("second_repl_offset"),
+    ),
     go_gauge("slave_priority", "Priority of the replica in a failover.", Field("slave_priority")),
     gauge("replica_announced", "1 if Sentinel announces the replica.", Field("replica_announced")),
-    gauge("min_slaves_good_slaves", "Replicas that are good enough for min-replicas-to-write.", Field("min_slaves_good_slaves")),
-    gauge("replicas_waiting_psync", "Replicas that wait to sync.", Field("replicas_waiting_psync"), since="valkey 8.0"),
+    gauge(
+        "min_slaves_good_slaves",
+        "Replicas that are good enough for min-replicas-to-write.",
+        Field("min_slaves_good_slaves"),
+    ),
+    gauge(
+        "replicas_waiting_psync",
+        "Replicas that wait to sync.",
+        Field("replicas_waiting_psync"),
+        since="valkey 8.0",
+    ),
     gauge(
         "replica_full_sync_buffer_bytes",
         "Bytes a replica buffers during a full sync.",
@@ -485,14 +930,22 @@ REPLICATION = (
         since="8.0",
     ),
     go_gauge("replica_resyncs_full", "Full resynchronisations with replicas.", Field("sync_full")),
-    go_gauge("replica_partial_resync_accepted", "Partial resynchronisations accepted.", Field("sync_partial_ok")),
-    go_gauge("replica_partial_resync_denied", "Partial resynchronisations denied.", Field("sync_partial_err")),
+    go_gauge(
+        "replica_partial_resync_accepted", "Partial resynchronisations accepted.", Field("sync_partial_ok")
+    ),
+    go_gauge(
+        "replica_partial_resync_denied", "Partial resynchronisations denied.", Field("sync_partial_err")
+    ),
     gauge(
         "master_failover_info",
         "State of a failover that FAILOVER began. Always 1.",
         Field("master_failover_state", How.ONE, labels=(("state", "master_failover_state"),)),
     ),
-    go_gauge("master_link_up", "1 if the link to the master is up.", Field("master_link_status", How.UP, labels=MASTER)),
+    go_gauge(
+        "master_link_up",
+        "1 if the link to the master is up.",
+        Field("master_link_status", How.UP, labels=MASTER),
+    ),
     go_gauge(
         "master_last_io_seconds_ago",
         "Seconds since the master was last heard; -1: the link is down.",
@@ -503,25 +956,49 @@ REPLICATION = (
         "Seconds since the master was heard; the document's name for master_last_io_seconds_ago.",
         Field("master_last_io_seconds_ago", labels=MASTER),
     ),
-    go_gauge("master_sync_in_progress", "1 while the replica syncs from its master.", Field("master_sync_in_progress", labels=MASTER)),
-    go_gauge("slave_repl_offset", "The replica's replication offset.", Field("slave_repl_offset", labels=MASTER)),
-    gauge("slave_read_repl_offset", "The offset up to which the replica has read.", Field("slave_read_repl_offset", labels=MASTER)),
+    go_gauge(
+        "master_sync_in_progress",
+        "1 while the replica syncs from its master.",
+        Field("master_sync_in_progress", labels=MASTER),
+    ),
+    go_gauge(
+        "slave_repl_offset", "The replica's replication offset.", Field("slave_repl_offset", labels=MASTER)
+    ),
+    gauge(
+        "slave_read_repl_offset",
+        "The offset up to which the replica has read.",
+        Field("slave_read_repl_offset", labels=MASTER),
+    ),
     gauge(
         "master_link_down_since_seconds",
         "Seconds since the link to the master went down.",
         Field("master_link_down_since_seconds", How.NATURAL, labels=MASTER),
     ),
-    gauge("master_sync_size_bytes", "Bytes that a sync has to transfer.", Field("master_sync_total_bytes", How.NATURAL, labels=MASTER)),
-    gauge("master_sync_read_bytes", "Bytes that a sync has transferred.", Field("master_sync_read_bytes", How.NATURAL, labels=MASTER)),
     gauge(
-        "master_sync_left_bytes", "Bytes that a sync has still to transfer.", Field("master_sync_left_bytes", How.NATURAL, labels=MASTER)
+        "master_sync_size_bytes",
+        "Bytes that a sync has to transfer.",
+        Field("master_sync_total_bytes", How.NATURAL, labels=MASTER),
+    ),
+    gauge(
+        "master_sync_read_bytes",
+        "Bytes that a sync has transferred.",
+        Field("master_sync_read_bytes", How.NATURAL, labels=MASTER),
+    ),
+    gauge(
+        "master_sync_left_bytes",
+        "Bytes that a sync has still to transfer.",
+        Field("master_sync_left_bytes", How.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_last_io_ago_seconds",
         "Seconds since a sync last transferred anything.",
         Field("master_sync_last_io_seconds_ago", How.NATURAL, labels=MASTER),
     ),
-    go_gauge("connected_slave_offset_bytes", "Replication offset of a replica.", Record(REPLICA, "offset", labels=REPLICA_LABELS)),
+    go_gauge(
+        "connected_slave_offset_bytes",
+        "Replication offset of a replica.",
+        Record(REPLICA, "offset", labels=REPLICA_LABELS),
+    ),
     go_gauge(
         "connected_slave_lag_seconds",
         "Seconds since a replica last acknowledged.",
@@ -532,14 +1009,38 @@ REPLICATION = (
 CPU = (
     go_counter("cpu_sys_seconds_total", "System CPU of the server.", Field("used_cpu_sys")),
     go_counter("cpu_user_seconds_total", "User CPU of the server.", Field("used_cpu_user")),
-    go_counter("cpu_sys_children_seconds_total", "System CPU of the server's children.", Field("used_cpu_sys_children")),
-    go_counter("cpu_user_children_seconds_total", "User CPU of the server's children.", Field("used_cpu_user_children")),
-    go_counter("cpu_sys_main_thread_seconds_total", "System CPU of the main thread.", Field("used_cpu_sys_main_thread")),
-    go_counter("cpu_user_main_thread_seconds_total", "User CPU of the main thread.", Field("used_cpu_user_main_thread")),
-    counter(
-        "active_time_main_thread_seconds_total", "Time the main thread was busy.", Field("used_active_time_main_thread"), since="valkey 9.1"
+    go_counter(
+        "cpu_sys_children_seconds_total",
+        "System CPU of the server's children.",
+        Field("used_cpu_sys_children"),
     ),
-    go_counter("active_time_io_thread_seconds_total", "Time an I/O thread was busy.", Record(ACTIVE_THREAD, ""), since="valkey 9.1"),
+    go_counter(
+        "cpu_user_children_seconds_total",
+        "User CPU of the server's children.",
+        Field("used_cpu_user_children"),
+    ),
+    go_counter(
+        "cpu_sys_main_thread_seconds_total",
+        "System CPU of the main thread.",
+        Field("used_cpu_sys_main_thread"),
+    ),
+    go_counter(
+        "cpu_user_main_thread_seconds_total",
+        "User CPU of the main thread.",
+        Field("used_cpu_user_main_thread"),
+    ),
+    counter(
+        "active_time_main_thread_seconds_total",
+        "Time the main thread was busy.",
+        Field("used_active_time_main_thread"),
+        since="valkey 9.1",
+    ),
+    go_counter(
+        "active_time_io_thread_seconds_total",
+        "Time an I/O thread was busy.",
+        Record(ACTIVE_THREAD, ""),
+        since="valkey 9.1",
+    ),
     go_gauge("server_threads_total", "Threads of KeyDB.", Field("server_threads")),
     go_gauge("long_lock_waits_total", "Long waits for KeyDB's lock.", Field("long_lock_waits")),
 )
@@ -553,16 +1054,26 @@ TLS = tuple(
         Field(f"tls_{which}_cert_expires_in_seconds"),
         since="valkey 9.1",
     )
-    for which, text in (("server", "server certificate"), ("client", "client certificate"), ("ca", "CA certificate"))
+    for which, text in (
+        ("server", "server certificate"),
+        ("client", "client certificate"),
+        ("ca", "CA certificate"),
+    )
 )
 
 SCRIPTING = (
     gauge("scripting_engines", "Scripting engines loaded.", Field("engines_count"), since="valkey 9.1"),
     gauge(
-        "scripting_engines_used_memory_bytes", "Memory of all scripting engines.", Field("engines_total_used_memory"), since="valkey 9.1"
+        "scripting_engines_used_memory_bytes",
+        "Memory of all scripting engines.",
+        Field("engines_total_used_memory"),
+        since="valkey 9.1",
     ),
     gauge(
-        "scripting_engines_overhead_bytes", "Overhead of all scripting engines.", Field("engines_total_memory_overhead"), since="valkey 9.1"
+        "scripting_engines_overhead_bytes",
+        "Overhead of all scripting engines.",
+        Field("engines_total_memory_overhead"),
+        since="valkey 9.1",
     ),
     gauge(
         "scripting_engine_used_memory_bytes",
@@ -581,9 +1092,22 @@ SCRIPTING = (
 KEYSPACE = (
     go_gauge("db_keys", "Keys of a database.", Record(DB, "keys", fill=True)),
     go_gauge("db_keys_expiring", "Keys of a database that have an expiry.", Record(DB, "expires", fill=True)),
-    go_gauge("db_avg_ttl_seconds", "Mean time to live of the keys that have an expiry.", Record(DB, "avg_ttl", How.MSEC)),
-    go_gauge("db_keys_cached", "Keys of a database cached in memory, on KeyDB.", Record(DB, "cached_keys", How.NATURAL)),
-    gauge("db_keys_with_expiring_items", "Hashes of a database with fields that expire.", Record(DB, "subexpiry"), since="7.4"),
+    go_gauge(
+        "db_avg_ttl_seconds",
+        "Mean time to live of the keys that have an expiry.",
+        Record(DB, "avg_ttl", How.MSEC),
+    ),
+    go_gauge(
+        "db_keys_cached",
+        "Keys of a database cached in memory, on KeyDB.",
+        Record(DB, "cached_keys", How.NATURAL),
+    ),
+    gauge(
+        "db_keys_with_expiring_items",
+        "Hashes of a database with fields that expire.",
+        Record(DB, "subexpiry"),
+        since="7.4",
+    ),
     gauge(
         "db_keys_with_volatile_items",
         "Keys of a database with items that expire, on Valkey.",
@@ -610,60 +1134,55 @@ SENTINEL = (
         Field("sentinel_tilt_since_seconds", How.NATURAL),
         since="7.0",
     ),
-    go_gauge("sentinel_running_scripts", "Scripts that the Sentinel runs.", Field("sentinel_running_scripts")),
-    go_gauge("sentinel_scripts_queue_length", "Scripts that wait to be run by the Sentinel.", Field("sentinel_scripts_queue_length")),
-    go_gauge("sentinel_simulate_failure_flags", "Failures the Sentinel simulates.", Field("sentinel_simulate_failure_flags")),
+    go_gauge(
+        "sentinel_running_scripts", "Scripts that the Sentinel runs.", Field("sentinel_running_scripts")
+    ),
+    go_gauge(
+        "sentinel_scripts_queue_length",
+        "Scripts that wait to be run by the Sentinel.",
+        Field("sentinel_scripts_queue_length"),
+    ),
+    go_gauge(
+        "sentinel_simulate_failure_flags",
+        "Failures the Sentinel simulates.",
+        Field("sentinel_simulate_failure_flags"),
+    ),
     go_gauge(
         "sentinel_master_status",
         "1 if the Sentinel finds the master well.",
         Record(SENTINEL_MASTER, "status", How.STATUS, labels=(*SENTINEL_LABELS, ("master_status", "status"))),
     ),
-    go_gauge("sentinel_master_slaves", "Replicas of the master.", Record(SENTINEL_MASTER, "slaves", labels=SENTINEL_LABELS)),
-    go_gauge("sentinel_master_sentinels", "Sentinels that watch the master.", Record(SENTINEL_MASTER, "sentinels", labels=SENTINEL_LABELS)),
+    go_gauge(
+        "sentinel_master_slaves",
+        "Replicas of the master.",
+        Record(SENTINEL_MASTER, "slaves", labels=SENTINEL_LABELS),
+    ),
+    go_gauge(
+        "sentinel_master_sentinels",
+        "Sentinels that watch the master.",
+        Record(SENTINEL_MASTER, "sentinels", labels=SENTINEL_LABELS),
+    ),
 )
-
-
-def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Facts:
-    """What the texts of INFO say of the server. ProtocolError if they are of no INFO."""
-
-    def text(key: str) -> str:
-        return (fields.get(key) or b"").decode("utf-8", "replace")
-
-    if not text("redis_version"):
-        raise ProtocolError("the answer to INFO has no redis_version: this is no Redis")
-    flavor = "redis"
-    if text("valkey_version") or text("server_name") == "valkey":
-        flavor = "valkey"
-    elif text("redict_version"):
-        flavor = "redict"
-    elif text("mvcc_depth"):
-        flavor = "keydb"
-    mode = text("redis_mode") or text("server_mode") or text("redict_mode") or "standalone"
-    return Facts(
-        version=_version(text("redis_version")),
-        flavor=flavor,
-        role="sentinel" if mode == "sentinel" else text("role"),
-        mode=mode,
-        run_id=text("run_id"),
-        cluster_enabled=text("cluster_enabled") == "1",
-        loading=text("loading") == "1",
-        databases=databases,
-        flavor_version=_version(text(f"{flavor}_version") or text("redis_version")),
-    )
-
-
-def _version(text: str) -> tuple[int, int, int]:
-    """`7.0.15` and such; what is no number counts as 0."""
-    numbers = [int(digits) if digits.isdecimal() and len(digits) < 9 else 0 for digits in text.split("-")[0].split(".")[:3]]
-    major, minor, patch = (*numbers, 0, 0, 0)[:3]
-    return major, minor, patch
 
 
 class InfoCollector(Collector):
     name = "info"
     help = "INFO, its default sections."
     lane = Lane.FAST
-    families = (*SERVER, *CLIENTS, *MEMORY, *PERSISTENCE, *STATS, *REPLICATION, *CPU, *CLUSTER, *TLS, *SCRIPTING, *KEYSPACE, *SENTINEL)
+    families = (
+        *SERVER,
+        *CLIENTS,
+        *MEMORY,
+        *PERSISTENCE,
+        *STATS,
+        *REPLICATION,
+        *CPU,
+        *CLUSTER,
+        *TLS,
+        *SCRIPTING,
+        *KEYSPACE,
+        *SENTINEL,
+    )
     wanted_fields: ClassVar[tuple[str, ...]] = (
         "redis_version",
         "valkey_version",
@@ -691,7 +1210,13 @@ class InfoCollector(Collector):
         is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
         databases = None if facts is None else facts.databases
         config = options.redis.config_command
-        if databases is None and config not in ("", "-") and b"redis_version:" in text and not is_sentinel and not is_cluster:
+        if (
+            databases is None
+            and config not in ("", "-")
+            and b"redis_version:" in text
+            and not is_sentinel
+            and not is_cluster
+        ):
             [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
         out.databases = databases
@@ -708,6 +1233,12 @@ def _databases(reply: object) -> int | None:
     """The number in a reply to CONFIG GET databases; None after an error: it may be told later."""
     if isinstance(reply, ReplyError):
         return None
-    if isinstance(reply, list) and len(reply) == 2 and isinstance(reply[1], bytes) and reply[1].isdigit() and len(reply[1]) < 9:
+    if (
+        isinstance(reply, list)
+        and len(reply) == 2
+        and isinstance(reply[1], bytes)
+        and reply[1].isdigit()
+        and len(reply[1]) < 9
+    ):
         return int(reply[1])
     return DATABASES_DEFAULT

@@ -1,7 +1,8 @@
 """Groups of keys by what a Lua pattern captures of their names: how many, and how much memory they take.
 
-A pass looks at every key once. The server groups one batch of SCAN at a time, so that it is never held up for long, and a pass
-takes as many rounds as its budgets make it: until it is complete, the numbers of the one before are served.
+A pass looks at every key once. The server groups one batch of SCAN at a time, so that it is never held up for
+long, and a pass takes as many rounds as its budgets make it: until it is complete, the numbers of the one
+before are served.
 """
 
 from __future__ import annotations
@@ -12,19 +13,31 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
+from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._keyspace import Args, allowed_on, ask, learn_slots, walk_places
 from exporter.errors import ReplyError
-from exporter.keyspace import Args, Place, allowed_on, ask, learn_slots, text_of, walk_places
-from exporter.model import Command, Dialect, Facts, Lane, gauge
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.cluster import Place, text_of
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
 go_gauge = partial(gauge, dialect=Dialect.GO)
 
 COUNT = go_gauge("key_group_count", "Keys of a group.", labels=("db", "key_group"))
 MEMORY = go_gauge(
-    "key_group_memory_usage_bytes", "Memory that the keys of a group take, as estimated by the server.", labels=("db", "key_group")
+    "key_group_memory_usage_bytes",
+    "Memory that the keys of a group take, as estimated by the server.",
+    labels=("db", "key_group"),
 )
-DISTINCT = go_gauge("number_of_distinct_key_groups", "Groups of a database, those that are summed up included.", labels=("db",))
-DURATION = go_gauge("last_key_groups_scrape_duration_milliseconds", "Time that the newest complete look at all keys took.")
+DISTINCT = go_gauge(
+    "number_of_distinct_key_groups",
+    "Groups of a database, those that are summed up included.",
+    labels=("db",),
+)
+DURATION = go_gauge(
+    "last_key_groups_scrape_duration_milliseconds", "Time that the newest complete look at all keys took."
+)
 
 OVERFLOW = b"overflow"
 #: databases of a node that are walked side by side
@@ -32,11 +45,12 @@ SIDE_BY_SIDE = 16
 #: groups of one database that are told apart while they are counted; what comes later is summed up
 GROUPS_MAX = 100_000
 
-#: bytes of a name that patterns are tried on: with n quantifiers a pattern can take time that grows with the n-th power of them, and
-#: the server does nothing else meanwhile
+#: bytes of a name that patterns are tried on: with n quantifiers a pattern can take time that grows with the
+#: n-th power of them, and the server does nothing else meanwhile
 NAME_MAX = 1000
 
-#: Arguments: cursor, COUNT, 1 if memory may be asked for, patterns. Gives [cursor, [[group, keys, bytes], …]].
+#: Arguments: cursor, COUNT, 1 if memory may be asked for, patterns. Gives [cursor, [[group, keys, bytes],
+#: …]].
 SCRIPT = """
 local told = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
 local order, keys, bytes = {}, {}, {}
@@ -149,9 +163,13 @@ class KeyGroupsCollector(Collector):
         errors: list[ReplyError] = []
         looked = 0
         left = [walk for walk in current.walks if not walk.done]
-        while left and looked < options.keys.scan_budget_keys and out.spent_s < options.keys.scan_budget_time_s:
+        while (
+            left and looked < options.keys.scan_budget_keys and out.spent_s < options.keys.scan_budget_time_s
+        ):
             side_by_side = left[:SIDE_BY_SIDE]
-            replies = yield from ask([(walk.place, _args(walk, facts, options)) for walk in side_by_side], facts, out)
+            replies = yield from ask(
+                [(walk.place, _args(walk, facts, options)) for walk in side_by_side], facts, out
+            )
             for walk, reply in zip(side_by_side, replies, strict=True):
                 yield from current.take(walk, reply)
             errors += [reply for reply in replies if isinstance(reply, ReplyError)]
@@ -179,7 +197,15 @@ def _begin(facts: Facts, options: Any) -> Generator[list[Command], list[Reply], 
 
 def _args(walk: Walk, facts: Facts, options: Any) -> Args:
     may_ask_memory = "1" if facts.version >= (4, 0, 0) else "0"
-    return ("EVAL", SCRIPT, 0, walk.cursor, options.keys.check_keys_batch_size, may_ask_memory, *options.keys.check_key_groups)
+    return (
+        "EVAL",
+        SCRIPT,
+        0,
+        walk.cursor,
+        options.keys.check_keys_batch_size,
+        may_ask_memory,
+        *options.keys.check_key_groups,
+    )
 
 
 def _write(memory: GroupMemory, facts: Facts, options: Any, out: Out) -> Batches:
@@ -188,7 +214,9 @@ def _write(memory: GroupMemory, facts: Facts, options: Any, out: Out) -> Batches
     out.add(DURATION, memory.duration_ms)
     for db, groups in memory.groups.items():
         out.add(DISTINCT, len(groups), f"db{db}")
-        for at, (name, (keys, size)) in enumerate(shown(groups, options.keys.max_distinct_key_groups).items(), 1):
+        for at, (name, (keys, size)) in enumerate(
+            shown(groups, options.keys.max_distinct_key_groups).items(), 1
+        ):
             if at % PIECE == 0:
                 yield PAUSE
             out.add(COUNT, keys, f"db{db}", name)

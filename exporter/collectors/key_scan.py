@@ -1,7 +1,7 @@
 """Patterns of keys: SCAN finds their names and counts them, within a budget of keys and time.
 
-All patterns walk side by side, one SCAN of each in a batch, so that no single reply holds the server up. What they found is
-remembered for the collectors that read sizes and values more often than this.
+All patterns walk side by side, one SCAN of each in a batch, so that no single reply holds the server up. What
+they found is remembered for the collectors that read sizes and values more often than this.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.collector import PAUSE, Batches, Collector, Out, Reply
-from exporter.errors import ReplyError
-from exporter.forms import KeyName
-from exporter.keyspace import (
+from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._keyspace import (
     MEMORY_NAME,
     Args,
     KeyMemory,
-    Place,
     acl_rules,
     allowed_on,
     ask,
@@ -25,13 +22,26 @@ from exporter.keyspace import (
     patterns,
     walk_places,
 )
-from exporter.model import Dialect, Facts, Lane, gauge
+from exporter.errors import ReplyError
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.options.values import KeyName
+from exporter.protocol.cluster import Place
+from exporter.protocol.command import PAUSE, Reply
+from exporter.protocol.facts import Facts
 
 #: names of one pattern that are remembered to know repeats, which SCAN gives while a table grows or shrinks
 REPEATS_MAX = 100_000
 
-COUNT = gauge("keys_count", "Keys that a pattern of --count-keys fits.", labels=("db", "key"), dialect=Dialect.GO)
-COUNT_EACH = gauge("key_count", "Keys that a pattern fits, whichever option it stands in.", labels=("db", "key"), dialect=Dialect.HANDBOOK)
+COUNT = gauge(
+    "keys_count", "Keys that a pattern of --count-keys fits.", labels=("db", "key"), dialect=Dialect.GO
+)
+COUNT_EACH = gauge(
+    "key_count",
+    "Keys that a pattern fits, whichever option it stands in.",
+    labels=("db", "key"),
+    dialect=Dialect.HANDBOOK,
+)
 TRUNCATED = gauge(
     "key_pattern_truncated",
     "Whether a pattern fits more than is shown: more keys than the limit, or not all were looked at.",
@@ -41,7 +51,8 @@ TRUNCATED = gauge(
 
 @dataclass(slots=True)
 class Tally:
-    """What is found of one pattern, on all nodes. `keep` names are kept at most, those of the scan before first."""
+    """What is found of one pattern, on all nodes. `keep` names are kept at most, those of the scan before
+    first."""
 
     pattern: KeyName
     options: tuple[str, ...]
@@ -84,7 +95,15 @@ class Walk:
 
     def command(self, facts: Facts, options: Any) -> Args:
         kind = ("TYPE", "stream") if self.tally.streams and facts.version >= (6, 0, 0) else ()
-        return ("SCAN", self.cursor, "MATCH", self.tally.pattern.name, "COUNT", options.keys.check_keys_batch_size, *kind)
+        return (
+            "SCAN",
+            self.cursor,
+            "MATCH",
+            self.tally.pattern.name,
+            "COUNT",
+            options.keys.check_keys_batch_size,
+            *kind,
+        )
 
     def take(self, reply: Reply) -> Batches:
         match reply:
@@ -120,14 +139,26 @@ class KeyScanCollector(Collector):
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
-        out.memory.slots = yield from learn_slots(facts)  # anew: a node without slots a while ago may have some now
+        out.memory.slots = yield from learn_slots(
+            facts
+        )  # anew: a node without slots a while ago may have some now
         tallies = _tallies(facts, options, out.memory)
-        walks = [Walk(t, place) for t in tallies for place in walk_places(t.pattern.db, facts, options, out.memory.slots)]
+        walks = [
+            Walk(t, place)
+            for t in tallies
+            for place in walk_places(t.pattern.db, facts, options, out.memory.slots)
+        ]
         first: list[Reply] = []
         looked = 0
         under_way = walks
-        while under_way and looked < options.keys.scan_budget_keys and out.spent_s < options.keys.scan_budget_time_s:
-            replies = yield from ask([(walk.place, walk.command(facts, options)) for walk in under_way], facts, out)
+        while (
+            under_way
+            and looked < options.keys.scan_budget_keys
+            and out.spent_s < options.keys.scan_budget_time_s
+        ):
+            replies = yield from ask(
+                [(walk.place, walk.command(facts, options)) for walk in under_way], facts, out
+            )
             first = first or replies
             for walk, reply in zip(under_way, replies, strict=True):
                 yield from walk.take(reply)
@@ -156,12 +187,18 @@ def _tallies(facts: Facts, options: Any, memory: KeyMemory) -> list[Tally]:
     by_pattern: dict[KeyName, list[str]] = {}
     for option, names in (("check-keys", patterns(keys.check_keys)), ("count-keys", keys.count_keys)):
         for pattern in names:
-            by_pattern.setdefault(KeyName(0 if facts.cluster_enabled else pattern.db, pattern.name), []).append(option)
+            by_pattern.setdefault(
+                KeyName(0 if facts.cluster_enabled else pattern.db, pattern.name), []
+            ).append(option)
     tallies = []
     for pattern, named in by_pattern.items():
         keep = keys.max_keys_per_pattern if "check-keys" in named else 0
-        tallies.append(Tally(pattern, tuple(dict.fromkeys(named)), keep, frozenset(memory.found.get(pattern, ()))))
-    for pattern in dict.fromkeys(KeyName(0 if facts.cluster_enabled else p.db, p.name) for p in patterns(keys.check_streams)):
+        tallies.append(
+            Tally(pattern, tuple(dict.fromkeys(named)), keep, frozenset(memory.found.get(pattern, ())))
+        )
+    for pattern in dict.fromkeys(
+        KeyName(0 if facts.cluster_enabled else p.db, p.name) for p in patterns(keys.check_streams)
+    ):
         before = frozenset(memory.found_streams.get(pattern, ()))
         tallies.append(Tally(pattern, ("check-streams",), keys.max_keys_per_pattern, before, streams=True))
     return tallies

@@ -1,6 +1,8 @@
-"""Sizes, values and lifetimes of keys: single ones on the fast lane, those that a pattern found on the standard lane.
+"""Sizes, values and lifetimes of keys: single ones on the fast lane, those that a pattern found on the
+standard lane.
 
-The type comes first, so that no command meets a key that it is not for. A key that is gone reads 0 and does not vanish.
+The type comes first, so that no command meets a key that it is not for. A key that is gone reads 0 and does
+not vanish.
 """
 
 from __future__ import annotations
@@ -9,16 +11,13 @@ from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
-from exporter.errors import ReplyError
-from exporter.forms import KeyName, parse_number
-from exporter.keyspace import (
+from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._keyspace import (
     COMMANDS_A_PIECE,
     MEMORY_NAME,
     SINGLE_MAX,
     Args,
     KeyMemory,
-    Place,
     acl_rules,
     allowed_on,
     ask_keys,
@@ -27,27 +26,64 @@ from exporter.keyspace import (
     patterns,
     place_keys,
     singles,
-    text_of,
 )
-from exporter.model import Command, Dialect, Facts, Lane, gauge
+from exporter.errors import ReplyError
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.options.values import KeyName, parse_number
+from exporter.protocol.cluster import Place, text_of
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
 KEY = ("db", "key")
 go_gauge = partial(gauge, labels=KEY, dialect=Dialect.GO)
 
-SIZE = go_gauge("key_size", "Length of a string, number of elements of another key, 0 of one that is not there.")
+SIZE = go_gauge(
+    "key_size", "Length of a string, number of elements of another key, 0 of one that is not there."
+)
 VALUE = go_gauge("key_value", "Value of a string that is a number.")
-TEXT = gauge("key_value_as_string", "1 for the value of a string that is no number.", labels=(*KEY, "val"), dialect=Dialect.GO)
+TEXT = gauge(
+    "key_value_as_string",
+    "1 for the value of a string that is no number.",
+    labels=(*KEY, "val"),
+    dialect=Dialect.GO,
+)
 MEMORY = go_gauge("key_memory_usage_bytes", "Memory that a key takes, as estimated by the server.")
 EXISTS = gauge("key_exists", "Whether a key is there.", labels=KEY)
 TTL = gauge("key_ttl_seconds", "Time that is left to a key that expires.", labels=KEY)
-TTL_SHORT = gauge("key_ttl", "The handbook's second name for the time that is left to a key.", labels=KEY, dialect=Dialect.HANDBOOK)
+TTL_SHORT = gauge(
+    "key_ttl",
+    "The handbook's second name for the time that is left to a key.",
+    labels=KEY,
+    dialect=Dialect.HANDBOOK,
+)
 EXPIRES = gauge("key_expires_timestamp_seconds", "When a key expires, in Unix time.", labels=KEY)
 #: of both collectors
 FAMILIES = (SIZE, VALUE, TEXT, MEMORY, EXISTS, TTL, TTL_SHORT, EXPIRES)
 
-SIZE_OF = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "array": "ARCOUNT"}
+SIZE_OF = {
+    "list": "LLEN",
+    "set": "SCARD",
+    "zset": "ZCARD",
+    "hash": "HLEN",
+    "stream": "XLEN",
+    "array": "ARCOUNT",
+}
 #: what a user needs to be allowed. Arrays take ARCOUNT besides, which few servers know
-COMMANDS = ("type", "pttl", "pexpiretime", "memory|usage", "strlen", "getrange", "pfcount", "llen", "scard", "zcard", "hlen", "xlen")
+COMMANDS = (
+    "type",
+    "pttl",
+    "pexpiretime",
+    "memory|usage",
+    "strlen",
+    "getrange",
+    "pfcount",
+    "llen",
+    "scard",
+    "zcard",
+    "hlen",
+    "xlen",
+)
 _HLL_HEAD = 16  # bytes of a HyperLogLog before its registers
 _HLL_DENSE = 12304  # bytes of one that is not sparse
 
@@ -99,14 +135,19 @@ class FoundKeysCollector(KeysCollector):
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
         single = dict.fromkeys(single_keys(options))
-        found = dict.fromkeys(KeyName(pattern.db, name) for pattern, names in out.memory.found.items() for name in names)
+        found = dict.fromkeys(
+            KeyName(pattern.db, name) for pattern, names in out.memory.found.items() for name in names
+        )
         names = list(single) if len(single) > SINGLE_MAX else []
         names.extend(key for key in found if key not in single)
         yield from read_keys(names, single.keys(), facts, options, out)
 
 
-def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts, options: Any, out: Out) -> Batches:
-    """Write all there is to know of some keys. Of those in `single` the options say what they are while they are not there."""
+def read_keys(
+    names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts, options: Any, out: Out
+) -> Batches:
+    """Write all there is to know of some keys. Of those in `single` the options say what they are while
+    they are not there."""
     out.memory.slots = yield from learn_slots(facts, out.memory.slots)
     places = yield from place_keys(names, facts, options, out.memory.slots)
     types, lives, memory, may_ask_memory = yield from _look(places, facts, options, out)
@@ -118,7 +159,16 @@ def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts,
         labels = (f"db{key.db}", key.name)
         out.add(EXISTS, int(kind != "none"), *labels)
         if kind != "none":
-            wanted[key] = list(_questions(key, kind, facts, options, life=lives.get(key, 0), memory=may_ask_memory and key not in memory))
+            wanted[key] = list(
+                _questions(
+                    key,
+                    kind,
+                    facts,
+                    options,
+                    life=lives.get(key, 0),
+                    memory=may_ask_memory and key not in memory,
+                )
+            )
         elif key not in absent_if_missing:
             out.add(SIZE, 0, *labels)
     answers = yield from ask_keys(wanted, places, facts, options, out)
@@ -139,7 +189,9 @@ def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts,
             counted.append(key)
         else:
             _write_string(key, told["STRLEN"], told["GETRANGE"], options, out)
-    answers = yield from ask_keys({key: [("PFCOUNT", key.name)] for key in counted}, places, facts, options, out)
+    answers = yield from ask_keys(
+        {key: [("PFCOUNT", key.name)] for key in counted}, places, facts, options, out
+    )
     for key, [count] in answers.items():
         if isinstance(count, int):
             out.add(SIZE, count, f"db{key.db}", key.name)
@@ -148,8 +200,11 @@ def read_keys(names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts,
 Looks = tuple[dict[KeyName, str], dict[KeyName, int], dict[KeyName, Reply], bool]
 
 
-def _look(places: dict[KeyName, Place], facts: Facts, options: Any, out: Out) -> Generator[list[Command], list[Reply], Looks]:
-    """Types and milliseconds left of the keys, and of the first its memory: whether that may be asked of the others too."""
+def _look(
+    places: dict[KeyName, Place], facts: Facts, options: Any, out: Out
+) -> Generator[list[Command], list[Reply], Looks]:
+    """Types and milliseconds left of the keys, and of the first its memory: whether that may be asked of
+    the others too."""
     may_ask_memory = facts.version >= (4, 0, 0)
     wanted: dict[KeyName, list[Args]] = {}
     for at, key in enumerate(places, 1):
@@ -178,7 +233,9 @@ def _look(places: dict[KeyName, Place], facts: Facts, options: Any, out: Out) ->
     return types, lives, memory, may_ask_memory
 
 
-def _questions(key: KeyName, kind: str, facts: Facts, options: Any, *, life: int, memory: bool) -> Iterable[Args]:
+def _questions(
+    key: KeyName, kind: str, facts: Facts, options: Any, *, life: int, memory: bool
+) -> Iterable[Args]:
     """What is asked of a key of a known type; a type that is not known has no size."""
     if memory:
         yield "MEMORY", "USAGE", key.name
@@ -219,7 +276,12 @@ def _write_string(key: KeyName, length: Reply, value: Reply, options: Any, out: 
 
 def is_hyperloglog(length: Reply, beginning: Reply) -> bool:
     """Whether PFCOUNT takes a string of that length and beginning: the test that the server itself makes."""
-    if not isinstance(length, int) or not isinstance(beginning, bytes) or length < _HLL_HEAD or not beginning.startswith(b"HYLL"):
+    if (
+        not isinstance(length, int)
+        or not isinstance(beginning, bytes)
+        or length < _HLL_HEAD
+        or not beginning.startswith(b"HYLL")
+    ):
         return False
     encoding = beginning[4:5]
     return encoding == b"\x01" or (encoding == b"\x00" and length == _HLL_DENSE)

@@ -9,8 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
-from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.facts import Facts
 
 MS_PER_S = 1000
 
@@ -24,9 +27,14 @@ DURATION_MAX = gauge(
     labels=("event_name",),
 )
 # sum and number of all spikes: the ring of samples, which holds one a second at most, does not bound them
-SPIKES = counter("latency_spikes_total", "Latency spikes of an event.", labels=("event_name",), since="valkey 8.1")
+SPIKES = counter(
+    "latency_spikes_total", "Latency spikes of an event.", labels=("event_name",), since="valkey 8.1"
+)
 SPIKES_DURATION = counter(
-    "latency_spikes_duration_seconds_total", "How long all latency spikes of an event were.", labels=("event_name",), since="valkey 8.1"
+    "latency_spikes_duration_seconds_total",
+    "How long all latency spikes of an event were.",
+    labels=("event_name",),
+    since="valkey 8.1",
 )
 
 
@@ -53,7 +61,12 @@ class LatencyCollector(Collector):
         raise_failure(reply)
         rows = {}
         for row in reply if isinstance(reply, list) else ():
-            if isinstance(row, list) and len(row) >= 4 and isinstance(row[0], bytes) and all(isinstance(n, int) for n in row[1:6]):
+            if (
+                isinstance(row, list)
+                and len(row) >= 4
+                and isinstance(row[0], bytes)
+                and all(isinstance(n, int) for n in row[1:6])
+            ):
                 rows[row[0].decode("utf-8", "replace")] = row[1:6]
         for number, (event, (at, last_ms, max_ms, *more)) in enumerate(rows.items(), 1):
             if number % PIECE == 0:

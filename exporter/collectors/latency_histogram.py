@@ -1,8 +1,9 @@
-"""LATENCY HISTOGRAM: how long the calls of each command took. The sums come from INFO commandstats of the same pipeline.
+"""LATENCY HISTOGRAM: how long the calls of each command took. The sums come from INFO commandstats of the
+same pipeline.
 
-A server names only the bounds at which a count rises, so that a bucket appears with the first call that falls into it.
-Buckets that were seen are written until the server is restarted: none goes away when the counts are reset.
-https://redis.io/docs/latest/commands/latency-histogram/
+A server names only the bounds at which a count rises, so that a bucket appears with the first call that falls
+into it. Buckets that were seen are written until the server is restarted: none goes away when the counts are
+reset. https://redis.io/docs/latest/commands/latency-histogram/
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from exporter import fastparse
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
-from exporter.model import Command, Dialect, Facts, Lane, histogram
+from exporter import engine
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.metrics.family import Dialect, histogram
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.facts import Facts
 
 LATENCIES = histogram(
-    "commands_latencies_usec", "Microseconds that calls of a command took.", labels=("cmd",), since="7.0", dialect=Dialect.GO
+    "commands_latencies_usec",
+    "Microseconds that calls of a command took.",
+    labels=("cmd",),
+    since="7.0",
+    dialect=Dialect.GO,
 )
 #: commands whose buckets are remembered, and buckets of one command: a server has some hundreds, and about 20
 COMMANDS_MAX = 10_000
@@ -43,15 +51,19 @@ class Bounds:
     run_id: str = ""
     by_command: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def widened(self, command: str, seen: tuple[int, ...], below: list[int]) -> tuple[tuple[int, ...], list[int]]:
-        """All bounds of a command, with those just seen, and the counts: a bound that a reply leaves out has that of the one
-        before it."""
+    def widened(
+        self, command: str, seen: tuple[int, ...], below: list[int]
+    ) -> tuple[tuple[int, ...], list[int]]:
+        """All bounds of a command, with those just seen, and the counts: a bound that a reply leaves out has
+        that of the one before it."""
         known = self.by_command.get(command, ())
         if known == seen:
             return seen, below
         if not set(seen) <= set(known):
             known = _one_of(tuple(sorted({*known, *seen})))
-            if len(known) <= BOUNDS_MAX and (command in self.by_command or len(self.by_command) < COMMANDS_MAX):
+            if len(known) <= BOUNDS_MAX and (
+                command in self.by_command or len(self.by_command) < COMMANDS_MAX
+            ):
                 self.by_command[command] = known
         count, counts, told = 0, [], dict(zip(seen, below, strict=True))
         for bound in known:
@@ -80,7 +92,10 @@ class LatencyHistogramCollector(Collector):
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
-        histograms, statistics = yield [Command.of("LATENCY", "HISTOGRAM"), Command.of("INFO", "commandstats")]
+        histograms, statistics = yield [
+            Command.of("LATENCY", "HISTOGRAM"),
+            Command.of("INFO", "commandstats"),
+        ]
         raise_failure(histograms, statistics)
         if not isinstance(statistics, bytes):
             return
@@ -88,11 +103,13 @@ class LatencyHistogramCollector(Collector):
         if memory.run_id != facts.run_id:
             memory.run_id = facts.run_id
             memory.by_command.clear()
-        rows = {row[0]: row for row in fastparse.histogram_rows(histograms, BOUNDS_MAX)}
+        rows = {row[0]: row for row in engine.histogram_rows(histograms, BOUNDS_MAX)}
         yield PAUSE
         totals = _totals(rows, statistics)
         yield PAUSE
-        shown = {sys.intern(name.decode("utf-8", "replace")): name for name in totals}  # no two samples may have the same labels
+        shown = {
+            sys.intern(name.decode("utf-8", "replace")): name for name in totals
+        }  # no two samples may have the same labels
         for at, (command, name) in enumerate(shown.items(), 1):
             if at % PIECE == 0:
                 yield PAUSE
@@ -114,4 +131,8 @@ def _totals(counts: Collection[bytes], statistics: bytes) -> dict[bytes, int]:
         container, bar, _ = name.partition(b"|")
         if bar and name not in own:
             within[container] = within.get(container, 0) + number
-    return {name: usec.get(inner, 0) + within.get(inner, 0) for name, inner in safe.items() if inner in usec or inner in within}
+    return {
+        name: usec.get(inner, 0) + within.get(inner, 0)
+        for name, inner in safe.items()
+        if inner in usec or inner in within
+    }

@@ -9,17 +9,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
-from exporter.model import Command, Facts, Family, Lane, gauge
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.metrics.family import Family, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.facts import Facts
 
 #: field → family; all other fields of the reply are in INFO too, or can be had from there
 FIELDS: Mapping[bytes, Family] = {
-    b"keys.bytes-per-key": gauge("memory_stats_bytes_per_key", "Memory of the data by the number of keys.", since="4.0"),
+    b"keys.bytes-per-key": gauge(
+        "memory_stats_bytes_per_key", "Memory of the data by the number of keys.", since="4.0"
+    ),
     b"overhead.db.hashtable.lut": gauge(
-        "memory_stats_db_hashtable_lut_bytes", "Memory of the tables by which all databases find their keys.", since="7.4"
+        "memory_stats_db_hashtable_lut_bytes",
+        "Memory of the tables by which all databases find their keys.",
+        since="7.4",
     ),
     b"db.dict.rehashing.count": gauge(
-        "memory_stats_db_hashtables_rehashing", "Hash tables of databases that are being resized.", since="7.4"
+        "memory_stats_db_hashtables_rehashing",
+        "Hash tables of databases that are being resized.",
+        since="7.4",
     ),
 }
 #: field of a database → the value of the label
@@ -61,7 +70,11 @@ class MemoryStatsCollector(Collector):
         for name, family in FIELDS.items():
             value = values.get(name)
             # numbers below 0 wrap around to huge ones in some versions: nothing is larger than all memory
-            if isinstance(value, int) and value >= 0 and not (isinstance(allocated, int) and value > allocated):
+            if (
+                isinstance(value, int)
+                and value >= 0
+                and not (isinstance(allocated, int) and value > allocated)
+            ):
                 out.add(family, value)
         databases = {int(match[1]): name for name in values if (match := _DB.match(name))}
         for at, (number, listed) in enumerate(databases.items(), 1):
@@ -78,4 +91,6 @@ def _mapping(reply: object) -> dict[bytes, object]:
     """A flat list of names and values."""
     if not isinstance(reply, list):
         return {}
-    return {name: value for name, value in zip(reply[::2], reply[1::2], strict=False) if isinstance(name, bytes)}
+    return {
+        name: value for name, value in zip(reply[::2], reply[1::2], strict=False) if isinstance(name, bytes)
+    }

@@ -1,7 +1,8 @@
 """Lua scripts of the operator's own: numbers that nothing else tells.
 
-A script gives back either name and number in turn, or tables with `metric`, `value` and `labels`. Redis would turn such tables
-into empty lists, so a script runs inside a function, and what that gives back travels as JSON.
+A script gives back either name and number in turn, or tables with `metric`, `value` and `labels`. Redis would
+turn such tables into empty lists, so a script runs inside a function, and what that gives back travels as
+JSON.
 """
 
 from __future__ import annotations
@@ -11,13 +12,26 @@ from collections.abc import Generator
 from typing import Any
 
 from exporter import texts
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.forms import parse_number
-from exporter.model import Command, Dialect, Facts, Lane, gauge
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.options.values import parse_number
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
-VALUES = gauge("script_values", "A value that a script gave back under a key.", labels=("key", "filename"), dialect=Dialect.GO)
-RESULT = gauge("script_result", "How a script ended: 1 with values, 2 without any, 0 in error.", labels=("filename",), dialect=Dialect.GO)
+VALUES = gauge(
+    "script_values",
+    "A value that a script gave back under a key.",
+    labels=("key", "filename"),
+    dialect=Dialect.GO,
+)
+RESULT = gauge(
+    "script_result",
+    "How a script ended: 1 with values, 2 without any, 0 in error.",
+    labels=("filename",),
+    dialect=Dialect.GO,
+)
 
 FAILED, WITH_VALUES, EMPTY = 0, 1, 2
 #: the server's state and not the script's fault
@@ -89,7 +103,8 @@ class ScriptsCollector(Collector):
 
 
 def wrapped(text: bytes) -> bytes:
-    """The script whose result is the JSON of what `text` returns. Lines keep their numbers; a `#!` line stays the first."""
+    """The script whose result is the JSON of what `text` returns. Lines keep their numbers; a `#!` line
+    stays the first."""
     head, newline, rest = text.partition(b"\n")
     if head.startswith(b"#!"):
         return head + newline + _BEGIN + rest + _END
@@ -110,8 +125,11 @@ def _read(reply: Any) -> tuple[Any, str]:
         return None, NEITHER
 
 
-def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[list[Command], list[Reply], tuple[int, str]]:
-    """Write what a script gave back, but for what cannot be written; how it ended, and why not well. A Lua table is a list or a mapping."""
+def _write(
+    result: Any, filename: str, namespace: str, out: Out
+) -> Generator[list[Command], list[Reply], tuple[int, str]]:
+    """Write what a script gave back, but for what cannot be written; how it ended, and why not well. A Lua
+    table is a list or a mapping."""
     if isinstance(result, dict) and "metric" in result:
         result = [result]
     if result in ({}, []):
@@ -138,7 +156,11 @@ def _write(result: Any, filename: str, namespace: str, out: Out) -> Generator[li
     if not is_whole:
         return FAILED, f"the script gave back more than {ROWS_MAX:,} values: the others are left out"
     if not all(went_well):
-        return FAILED, f"value {went_well.index(False) + 1} cannot be written: its name, number, labels, type or help cannot be used"
+        return (
+            FAILED,
+            f"value {went_well.index(False) + 1} cannot be written: its name, number, labels, type or help "
+            f"cannot be used",
+        )
     return WITH_VALUES, ""
 
 
@@ -168,15 +190,22 @@ def _number(text: str) -> float | None:
 
 
 def _help(text: str) -> str:
-    """A help text as a page may show it: on one line, not too long, with a full stop. Without words it is none."""
+    """A help text as a page may show it: on one line, not too long, with a full stop. Without words it is
+    none."""
     text = texts.one_line(" ".join(text.split()), HELP_LENGTH_MAX).rstrip(" .")
     return f"{text}." if text else ""
 
 
 def _labels(given: Any) -> dict[str, str] | None:
-    """None if they cannot be labels. A table without any is an empty list or mapping: Lua does not tell them apart."""
+    """None if they cannot be labels. A table without any is an empty list or mapping: Lua does not tell
+    them apart."""
     if not given:
         return {}
-    if not isinstance(given, dict) or any(name in RESERVED or not isinstance(value, str | bool) for name, value in given.items()):
+    if not isinstance(given, dict) or any(
+        name in RESERVED or not isinstance(value, str | bool) for name, value in given.items()
+    ):
         return None
-    return {name: texts.valid(value) if isinstance(value, str) else str(value).lower() for name, value in given.items()}
+    return {
+        name: texts.valid(value) if isinstance(value, str) else str(value).lower()
+        for name, value in given.items()
+    }

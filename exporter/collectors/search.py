@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.model import Command, Dialect, Facts, Family, Lane, counter, gauge
+from exporter.metrics.family import Dialect, Family, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
 BYTES_PER_MB = 1 << 20
 
@@ -27,23 +30,53 @@ FIELDS = {
     b"num_terms": index_gauge("search_index_num_terms", "Distinct terms of the index."),
     b"num_records": index_gauge("search_index_num_records", "Records of the index: terms by document."),
     b"inverted_sz_mb": index_gauge("search_index_inverted_size_bytes", "Memory of the inverted index."),
-    b"total_inverted_index_blocks": index_gauge("search_index_total_inverted_index_blocks", "Blocks of all inverted indexes."),
-    b"vector_index_sz_mb": index_gauge("search_index_vector_index_size_bytes", "Memory of the index's vectors."),
-    b"offset_vectors_sz_mb": index_gauge("search_index_offset_vectors_size_bytes", "Memory of the places of terms in documents."),
-    b"doc_table_size_mb": index_gauge("search_index_doc_table_size_bytes", "Memory of the index's table of documents."),
-    b"sortable_values_size_mb": index_gauge("search_index_sortable_values_size_bytes", "Memory of the values to sort by."),
-    b"key_table_size_mb": index_gauge("search_index_key_table_size_bytes", "Memory of the index's table of keys."),
-    b"tag_overhead_sz_mb": index_gauge("search_index_tag_overhead_size_bytes", "Overhead of the index's tags."),
-    b"text_overhead_sz_mb": index_gauge("search_index_text_overhead_size_bytes", "Overhead of the index's texts."),
-    b"total_index_memory_sz_mb": index_gauge("search_index_total_index_memory_size_bytes", "Memory of the whole index."),
+    b"total_inverted_index_blocks": index_gauge(
+        "search_index_total_inverted_index_blocks", "Blocks of all inverted indexes."
+    ),
+    b"vector_index_sz_mb": index_gauge(
+        "search_index_vector_index_size_bytes", "Memory of the index's vectors."
+    ),
+    b"offset_vectors_sz_mb": index_gauge(
+        "search_index_offset_vectors_size_bytes", "Memory of the places of terms in documents."
+    ),
+    b"doc_table_size_mb": index_gauge(
+        "search_index_doc_table_size_bytes", "Memory of the index's table of documents."
+    ),
+    b"sortable_values_size_mb": index_gauge(
+        "search_index_sortable_values_size_bytes", "Memory of the values to sort by."
+    ),
+    b"key_table_size_mb": index_gauge(
+        "search_index_key_table_size_bytes", "Memory of the index's table of keys."
+    ),
+    b"tag_overhead_sz_mb": index_gauge(
+        "search_index_tag_overhead_size_bytes", "Overhead of the index's tags."
+    ),
+    b"text_overhead_sz_mb": index_gauge(
+        "search_index_text_overhead_size_bytes", "Overhead of the index's texts."
+    ),
+    b"total_index_memory_sz_mb": index_gauge(
+        "search_index_total_index_memory_size_bytes", "Memory of the whole index."
+    ),
     b"geoshapes_sz_mb": index_gauge("search_index_geoshapes_size_bytes", "Memory of the index's shapes."),
-    b"records_per_doc_avg": index_gauge("search_index_avg_per_doc_records", "Records of a document on average."),
-    b"bytes_per_record_avg": index_gauge("search_index_avg_per_record_bytes", "Bytes of a record on average."),
-    b"offsets_per_term_avg": index_gauge("search_index_avg_per_term_offsets", "Places of a term in documents on average."),
-    b"offset_bits_per_record_avg": index_gauge("search_index_avg_per_record_offset_bits", "Bits of a record's places on average."),
+    b"records_per_doc_avg": index_gauge(
+        "search_index_avg_per_doc_records", "Records of a document on average."
+    ),
+    b"bytes_per_record_avg": index_gauge(
+        "search_index_avg_per_record_bytes", "Bytes of a record on average."
+    ),
+    b"offsets_per_term_avg": index_gauge(
+        "search_index_avg_per_term_offsets", "Places of a term in documents on average."
+    ),
+    b"offset_bits_per_record_avg": index_gauge(
+        "search_index_avg_per_record_offset_bits", "Bits of a record's places on average."
+    ),
     b"indexing": index_gauge("search_index_indexing", "1 while the index is being built."),
-    b"percent_indexed": index_gauge("search_index_percent_indexed", "How much of the index is built, from 0 to 1."),
-    b"hash_indexing_failures": index_gauge("search_index_hash_indexing_failures", "Documents that this index could not take."),
+    b"percent_indexed": index_gauge(
+        "search_index_percent_indexed", "How much of the index is built, from 0 to 1."
+    ),
+    b"hash_indexing_failures": index_gauge(
+        "search_index_hash_indexing_failures", "Documents that this index could not take."
+    ),
     b"number_of_uses": index_counter("search_index_number_of_uses_total", "Times the index was used."),
     b"cleaning": index_gauge("search_index_cleaning", "1 while the index is being cleaned."),
 }
@@ -104,7 +137,8 @@ class SearchCollector(Collector):
 
 
 def samples(reply: Reply) -> Iterator[tuple[Family, float]]:
-    """What a reply to FT.INFO, names and values in turn, tells; nothing if it is no list. A value that is no number is left out."""
+    """What a reply to FT.INFO, names and values in turn, tells; nothing if it is no list. A value that is
+    no number is left out."""
     if not isinstance(reply, list):
         return
     told: dict[bytes, object] = {}

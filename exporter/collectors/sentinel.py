@@ -10,9 +10,12 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Command, Dialect, Facts, Family, Lane, gauge
+from exporter.metrics.family import Dialect, Family, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.facts import Facts
 
 #: a link's or master's fields by name
 Entry = Mapping[bytes, bytes]
@@ -33,24 +36,59 @@ QUORUM = go_gauge(
     "1 if enough Sentinels can be reached; the message counts them, so the series changes with their number.",
     labels=("master_name", "message"),
 )
-QUORUM_OK = gauge("sentinel_master_quorum_ok", "1 if enough Sentinels can be reached to fail over.", labels=MASTER)
-OK_SENTINELS = go_gauge("sentinel_master_ok_sentinels", "Sentinels that are not down, with the asked one.", labels=MASTER)
+QUORUM_OK = gauge(
+    "sentinel_master_quorum_ok", "1 if enough Sentinels can be reached to fail over.", labels=MASTER
+)
+OK_SENTINELS = go_gauge(
+    "sentinel_master_ok_sentinels", "Sentinels that are not down, with the asked one.", labels=MASTER
+)
 OK_REPLICAS = go_gauge("sentinel_master_ok_slaves", "Replicas that are not down.", labels=MASTER)
-PEER = go_gauge("sentinel_peer_info", "1 for each other Sentinel of a master.", labels=(*MASTER, "name", "ip", "port", "runid", "flags"))
+PEER = go_gauge(
+    "sentinel_peer_info",
+    "1 for each other Sentinel of a master.",
+    labels=(*MASTER, "name", "ip", "port", "runid", "flags"),
+)
 
-LAST_OK = go_gauge("sentinel_master_last_ok_ping_reply_seconds", "How long ago the master answered a ping well.", labels=MASTER)
+LAST_OK = go_gauge(
+    "sentinel_master_last_ok_ping_reply_seconds",
+    "How long ago the master answered a ping well.",
+    labels=MASTER,
+)
 SETTINGS: tuple[tuple[Family, bytes], ...] = (
-    (go_gauge("sentinel_master_setting_ckquorum", "Sentinels that must agree on a failure.", labels=MASTER), b"quorum"),
     (
-        go_gauge("sentinel_master_setting_failover_timeout", "Milliseconds that a failover may take.", labels=MASTER),
+        go_gauge(
+            "sentinel_master_setting_ckquorum", "Sentinels that must agree on a failure.", labels=MASTER
+        ),
+        b"quorum",
+    ),
+    (
+        go_gauge(
+            "sentinel_master_setting_failover_timeout",
+            "Milliseconds that a failover may take.",
+            labels=MASTER,
+        ),
         b"failover-timeout",
     ),
-    (go_gauge("sentinel_master_setting_parallel_syncs", "Replicas that turn to a new master at once.", labels=MASTER), b"parallel-syncs"),
     (
-        go_gauge("sentinel_master_setting_down_after_milliseconds", "Milliseconds of silence until it counts as down.", labels=MASTER),
+        go_gauge(
+            "sentinel_master_setting_parallel_syncs",
+            "Replicas that turn to a new master at once.",
+            labels=MASTER,
+        ),
+        b"parallel-syncs",
+    ),
+    (
+        go_gauge(
+            "sentinel_master_setting_down_after_milliseconds",
+            "Milliseconds of silence until it counts as down.",
+            labels=MASTER,
+        ),
         b"down-after-milliseconds",
     ),
-    (go_gauge("sentinel_master_config_epoch", "Epoch of the master's configuration.", labels=MASTER), b"config-epoch"),
+    (
+        go_gauge("sentinel_master_config_epoch", "Epoch of the master's configuration.", labels=MASTER),
+        b"config-epoch",
+    ),
 )
 
 CONNECTED = gauge("sentinel_link_connected", "1 if the Sentinel is connected to the other end.", labels=LINK)
@@ -67,21 +105,37 @@ LINK_TIMES: tuple[tuple[Family, bytes], ...] = tuple(
     )
 )
 S_DOWN = gauge(
-    "sentinel_link_subjective_down_seconds", "How long this Sentinel has found the other end down; 0 if it does not.", labels=LINK
+    "sentinel_link_subjective_down_seconds",
+    "How long this Sentinel has found the other end down; 0 if it does not.",
+    labels=LINK,
 )
 O_DOWN = gauge(
-    "sentinel_link_objective_down_seconds", "How long enough Sentinels have agreed that the master is down; 0 if they do not.", labels=LINK
+    "sentinel_link_objective_down_seconds",
+    "How long enough Sentinels have agreed that the master is down; 0 if they do not.",
+    labels=LINK,
 )
 
-REPLICA_UP = gauge("sentinel_replica_master_link_up", "1 if the replica's own link to its master stands.", labels=REPLICA)
+REPLICA_UP = gauge(
+    "sentinel_replica_master_link_up", "1 if the replica's own link to its master stands.", labels=REPLICA
+)
 REPLICA_DOWN = gauge(
     "sentinel_replica_master_link_down_seconds",
     "How long the replica's own link to its master has been down; 0 if it is not.",
     labels=REPLICA,
 )
-PRIORITY = gauge("sentinel_replica_priority", "The lower, the sooner the replica is promoted; 0: never.", labels=REPLICA)
-OFFSET = gauge("sentinel_replica_repl_offset_bytes", "How far the replica has got, when the Sentinel last asked it.", labels=REPLICA)
-HELLO = gauge("sentinel_peer_last_hello_seconds", "How long ago another Sentinel last greeted.", labels=("master_name", "address"))
+PRIORITY = gauge(
+    "sentinel_replica_priority", "The lower, the sooner the replica is promoted; 0: never.", labels=REPLICA
+)
+OFFSET = gauge(
+    "sentinel_replica_repl_offset_bytes",
+    "How far the replica has got, when the Sentinel last asked it.",
+    labels=REPLICA,
+)
+HELLO = gauge(
+    "sentinel_peer_last_hello_seconds",
+    "How long ago another Sentinel last greeted.",
+    labels=("master_name", "address"),
+)
 
 _NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
 
@@ -133,14 +187,17 @@ class SentinelCollector(Collector):
 
 
 def _entries(reply: Reply) -> Generator[list[Command], list[Reply], list[Entry]]:
-    """The entries of a reply: each a flat list of names and values. What is of another shape is left out. In pieces."""
+    """The entries of a reply: each a flat list of names and values. What is of another shape is left out.
+    In pieces."""
     found: list[Entry] = []
     for at, item in enumerate(reply if isinstance(reply, list) else (), 1):
         if at % PIECE == 0:
             yield PAUSE
         if isinstance(item, list):
             pairs = zip(item[: 2 * FIELDS_MAX : 2], item[1 : 2 * FIELDS_MAX : 2], strict=False)
-            found.append({name: value for name, value in pairs if isinstance(name, bytes) and isinstance(value, bytes)})
+            found.append(
+                {name: value for name, value in pairs if isinstance(name, bytes) and isinstance(value, bytes)}
+            )
     return found
 
 
@@ -199,7 +256,9 @@ def _write_master(master: Entry, quorum: Reply, out: Out) -> None:
     if (value := _number(master, b"last-ok-ping-reply")) is not None:
         out.add(LAST_OK, value / 1000, *labels)
     _write_link(master, master, "master", out)
-    out.add(O_DOWN, (_number(master, b"o-down-time") or 0) / 1000, master[b"name"], "master", _address(master))
+    out.add(
+        O_DOWN, (_number(master, b"o-down-time") or 0) / 1000, master[b"name"], "master", _address(master)
+    )
 
 
 def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> Batches:
@@ -256,7 +315,9 @@ def _write_link(master: Entry, entry: Entry, link: str, out: Out) -> None:
     labels = (master[b"name"], link, _address(entry))
     if b"flags" in entry:
         out.add(CONNECTED, int(b"disconnected" not in _flags(entry)), *labels)
-    if (value := _number(entry, b"link-pending-commands", b"pending-commands")) is not None:  # the second up to 2.8
+    if (
+        value := _number(entry, b"link-pending-commands", b"pending-commands")
+    ) is not None:  # the second up to 2.8
         out.add(PENDING, value, *labels)
     for family, name in LINK_TIMES:
         if (value := _number(entry, name)) is not None:

@@ -6,9 +6,12 @@ import re
 from functools import partial
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Command, Dialect, Facts, Lane, gauge
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.facts import Facts
 
 #: in the name of a key whose value is a secret, or half of one
 SECRET = re.compile(rb"pass|auth|secret|token|credential|private|sentinel-user", re.IGNORECASE)
@@ -16,8 +19,16 @@ _NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
 go_gauge = partial(gauge, dialect=Dialect.GO)
 
-KEY_VALUE = go_gauge("sentinel_config_key_value", "1 for each key of the Sentinel's configuration and its value.", labels=("key", "value"))
-VALUE = go_gauge("sentinel_config_value", "Value of each key of the Sentinel's configuration that is a number.", labels=("key",))
+KEY_VALUE = go_gauge(
+    "sentinel_config_key_value",
+    "1 for each key of the Sentinel's configuration and its value.",
+    labels=("key", "value"),
+)
+VALUE = go_gauge(
+    "sentinel_config_value",
+    "Value of each key of the Sentinel's configuration that is a number.",
+    labels=("key",),
+)
 
 
 class SentinelConfigCollector(Collector):

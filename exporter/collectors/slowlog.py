@@ -8,9 +8,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out, raise_failure
-from exporter.entrylog import EntryLog, read_entries
-from exporter.model import Command, Dialect, Facts, Lane, counter, gauge
+from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._entry_log import EntryLog, read_entries
+from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 US_PER_S = 1_000_000
 
@@ -19,16 +22,25 @@ go_gauge = partial(gauge, dialect=Dialect.GO)
 LENGTH = go_gauge("slowlog_length", "Entries in the slow log.")
 LAST_ID = go_gauge("slowlog_last_id", "Id of the newest entry of the slow log; 0 if there is none.")
 LAST_DURATION = go_gauge(
-    "last_slow_execution_duration_seconds", "How long the command of the slow log's newest entry ran; 0 if there is none."
+    "last_slow_execution_duration_seconds",
+    "How long the command of the slow log's newest entry ran; 0 if there is none.",
 )
-ENTRIES = counter("slowlog_entries_total", "Entries that the slow log took up since the target is watched.", labels=("cmd",))
-DURATION = counter("slowlog_entries_duration_seconds_total", "How long the commands of those slow log entries ran.", labels=("cmd",))
+ENTRIES = counter(
+    "slowlog_entries_total", "Entries that the slow log took up since the target is watched.", labels=("cmd",)
+)
+DURATION = counter(
+    "slowlog_entries_duration_seconds_total",
+    "How long the commands of those slow log entries ran.",
+    labels=("cmd",),
+)
 DURATION_MAX = gauge(
     "slowlog_entry_max_duration_seconds",
     "How long the slowest of a command's slow log entries ran since the target is watched.",
     labels=("cmd",),
 )
-MISSED = counter("slowlog_entries_missed_total", "Entries that the slow log dropped before they could be counted.")
+MISSED = counter(
+    "slowlog_entries_missed_total", "Entries that the slow log dropped before they could be counted."
+)
 
 
 def ask(count: int) -> Command:

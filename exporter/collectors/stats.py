@@ -8,9 +8,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.model import Command, Dialect, Facts, How, Lane, Open, Pattern, Record, SubName, counter, summary
+from exporter.metrics.family import Dialect, How, Open, Pattern, Record, SubName, counter, summary
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
 ERROR = Pattern("errorstat_", "err", first="count=")
@@ -20,16 +23,33 @@ go_counter = partial(counter, dialect=Dialect.GO)
 
 FAMILIES = (
     go_counter("commands_total", "Calls of a command.", Record(COMMAND, "calls")),
-    go_counter("commands_duration_seconds_total", "Time spent on a command.", Record(COMMAND, "usec", How.USEC)),
     go_counter(
-        "commands_rejected_calls_total", "Calls of a command refused before they ran.", Record(COMMAND, "rejected_calls"), since="6.2"
+        "commands_duration_seconds_total", "Time spent on a command.", Record(COMMAND, "usec", How.USEC)
     ),
-    go_counter("commands_failed_calls_total", "Calls of a command that failed.", Record(COMMAND, "failed_calls"), since="6.2"),
+    go_counter(
+        "commands_rejected_calls_total",
+        "Calls of a command refused before they ran.",
+        Record(COMMAND, "rejected_calls"),
+        since="6.2",
+    ),
+    go_counter(
+        "commands_failed_calls_total",
+        "Calls of a command that failed.",
+        Record(COMMAND, "failed_calls"),
+        since="6.2",
+    ),
     go_counter("errors_total", "Error replies by their code.", Record(ERROR, "count"), since="6.2"),
     summary(
         "latency_percentiles_usec",
         "Microseconds of a command's calls; the quantile is a percentile.",
-        Open(LATENCY, "quantile", SubName.PERCENTILE, How.NUM, sum=Record(COMMAND, "usec"), count=Record(COMMAND, "calls")),
+        Open(
+            LATENCY,
+            "quantile",
+            SubName.PERCENTILE,
+            How.NUM,
+            sum=Record(COMMAND, "usec"),
+            count=Record(COMMAND, "calls"),
+        ),
         labels=("cmd",),
         since="7.0",
         dialect=Dialect.GO,
@@ -37,7 +57,14 @@ FAMILIES = (
     summary(
         "command_call_duration_seconds",
         "Seconds of a command's calls; the quantile is a fraction.",
-        Open(LATENCY, "quantile", SubName.FRACTION, How.USEC, sum=Record(COMMAND, "usec", How.USEC), count=Record(COMMAND, "calls")),
+        Open(
+            LATENCY,
+            "quantile",
+            SubName.FRACTION,
+            How.USEC,
+            sum=Record(COMMAND, "usec", How.USEC),
+            count=Record(COMMAND, "calls"),
+        ),
         labels=("cmd",),
         since="7.0",
         dialect=Dialect.HANDBOOK,

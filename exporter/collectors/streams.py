@@ -1,6 +1,8 @@
-"""Streams with their groups and consumers: single ones on the fast lane, those that a pattern found on the standard lane.
+"""Streams with their groups and consumers: single ones on the fast lane, those that a pattern found on the
+standard lane.
 
-XINFO is only asked of what TYPE says is a stream. What a server does not tell, or does not know, is left out and never 0.
+XINFO is only asked of what TYPE says is a stream. What a server does not tell, or does not know, is left out
+and never 0.
 """
 
 from __future__ import annotations
@@ -10,9 +12,8 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out, Reply
-from exporter.forms import KeyName
-from exporter.keyspace import (
+from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._keyspace import (
     MEMORY_NAME,
     SINGLE_MAX,
     Args,
@@ -25,9 +26,13 @@ from exporter.keyspace import (
     patterns,
     place_keys,
     singles,
-    text_of,
 )
-from exporter.model import Dialect, Facts, Family, Lane, counter, gauge
+from exporter.metrics.family import Dialect, Family, counter, gauge
+from exporter.metrics.lane import Lane
+from exporter.options.values import KeyName
+from exporter.protocol.cluster import text_of
+from exporter.protocol.command import PAUSE, PIECE, Reply
+from exporter.protocol.facts import Facts
 
 STREAM = ("db", "stream")
 GROUP = (*STREAM, "group")
@@ -37,31 +42,66 @@ go_gauge = partial(gauge, dialect=Dialect.GO)
 LENGTH = go_gauge("stream_length", "Entries of a stream.", labels=STREAM)
 TREE_KEYS = go_gauge("stream_radix_tree_keys", "Keys of the tree that holds a stream.", labels=STREAM)
 TREE_NODES = go_gauge("stream_radix_tree_nodes", "Nodes of the tree that holds a stream.", labels=STREAM)
-LAST_GENERATED = go_gauge("stream_last_generated_id", "Milliseconds of the newest id that a stream gave out.", labels=STREAM)
+LAST_GENERATED = go_gauge(
+    "stream_last_generated_id", "Milliseconds of the newest id that a stream gave out.", labels=STREAM
+)
 GROUPS = go_gauge("stream_groups", "Consumer groups of a stream.", labels=STREAM)
 MAX_DELETED = go_gauge(
-    "stream_max_deleted_entry_id", "Milliseconds of the greatest id that was deleted from a stream.", labels=STREAM, since="7.0"
+    "stream_max_deleted_entry_id",
+    "Milliseconds of the greatest id that was deleted from a stream.",
+    labels=STREAM,
+    since="7.0",
 )
-FIRST_ENTRY = go_gauge("stream_first_entry_id", "Milliseconds of the id of a stream's oldest entry; 0 for an empty one.", labels=STREAM)
-LAST_ENTRY = go_gauge("stream_last_entry_id", "Milliseconds of the id of a stream's newest entry; 0 for an empty one.", labels=STREAM)
-ADDED = counter("stream_entries_added_total", "Entries ever added to a stream.", labels=STREAM, since="7.0", dialect=Dialect.GO)
+FIRST_ENTRY = go_gauge(
+    "stream_first_entry_id",
+    "Milliseconds of the id of a stream's oldest entry; 0 for an empty one.",
+    labels=STREAM,
+)
+LAST_ENTRY = go_gauge(
+    "stream_last_entry_id",
+    "Milliseconds of the id of a stream's newest entry; 0 for an empty one.",
+    labels=STREAM,
+)
+ADDED = counter(
+    "stream_entries_added_total",
+    "Entries ever added to a stream.",
+    labels=STREAM,
+    since="7.0",
+    dialect=Dialect.GO,
+)
 CONSUMERS = go_gauge("stream_group_consumers", "Consumers of a group.", labels=GROUP)
-PENDING = go_gauge("stream_group_messages_pending", "Entries delivered to a group and not yet acknowledged.", labels=GROUP)
+PENDING = go_gauge(
+    "stream_group_messages_pending", "Entries delivered to a group and not yet acknowledged.", labels=GROUP
+)
 PENDING_SHORT = gauge(
     "stream_group_pending",
     "The handbook's second name for a group's entries without acknowledgement.",
     labels=GROUP,
     dialect=Dialect.HANDBOOK,
 )
-LAST_DELIVERED = go_gauge("stream_group_last_delivered_id", "Milliseconds of the newest id delivered to a group.", labels=GROUP)
-ENTRIES_READ = go_gauge("stream_group_entries_read", "How far a group has come, counted in entries ever added.", labels=GROUP, since="7.0")
+LAST_DELIVERED = go_gauge(
+    "stream_group_last_delivered_id", "Milliseconds of the newest id delivered to a group.", labels=GROUP
+)
+ENTRIES_READ = go_gauge(
+    "stream_group_entries_read",
+    "How far a group has come, counted in entries ever added.",
+    labels=GROUP,
+    since="7.0",
+)
 LAG = go_gauge(
-    "stream_group_lag", "Entries of a stream that a group has still to be given; absent while unknown.", labels=GROUP, since="7.0"
+    "stream_group_lag",
+    "Entries of a stream that a group has still to be given; absent while unknown.",
+    labels=GROUP,
+    since="7.0",
 )
 CONSUMER_PENDING = go_gauge(
-    "stream_group_consumer_messages_pending", "Entries delivered to a consumer and not yet acknowledged.", labels=CONSUMER
+    "stream_group_consumer_messages_pending",
+    "Entries delivered to a consumer and not yet acknowledged.",
+    labels=CONSUMER,
 )
-CONSUMER_IDLE = go_gauge("stream_group_consumer_idle_seconds", "Time since a consumer last tried something.", labels=CONSUMER)
+CONSUMER_IDLE = go_gauge(
+    "stream_group_consumer_idle_seconds", "Time since a consumer last tried something.", labels=CONSUMER
+)
 
 STREAM_NUMBERS = {
     "length": LENGTH,
@@ -128,7 +168,9 @@ class FoundStreamsCollector(StreamsCollector):
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
         single = dict.fromkeys(single_streams(options))
-        found = dict.fromkeys(KeyName(pattern.db, name) for pattern, names in out.memory.found_streams.items() for name in names)
+        found = dict.fromkeys(
+            KeyName(pattern.db, name) for pattern, names in out.memory.found_streams.items() for name in names
+        )
         names = list(single) if len(single) > SINGLE_MAX else []
         names.extend(key for key in found if key not in single)
         yield from read_streams(names, facts, options, out)
@@ -141,13 +183,19 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
     types = yield from ask_keys({key: [("TYPE", key.name)] for key in places}, places, facts, options, out)
     fail_if_all_failed([reply for [reply] in types.values()])
     wanted: dict[KeyName, list[Args]] = {
-        key: [("XINFO", "STREAM", key.name), ("XINFO", "GROUPS", key.name)] for key, [kind] in types.items() if text_of(kind) == "stream"
+        key: [("XINFO", "STREAM", key.name), ("XINFO", "GROUPS", key.name)]
+        for key, [kind] in types.items()
+        if text_of(kind) == "stream"
     }
     answers = yield from ask_keys(wanted, places, facts, options, out)
-    left = 0 if options.keys.streams_exclude_consumer_metrics else out.rows_max  # consumers that are read in this poll
+    left = (
+        0 if options.keys.streams_exclude_consumer_metrics else out.rows_max
+    )  # consumers that are read in this poll
     asked = 0
     rows = count(1)  # of all streams, for the pauses
-    groups: dict[KeyName, list[tuple[bytes, int]]] = {}  # by stream: name, and how many consumers it is said to have
+    groups: dict[
+        KeyName, list[tuple[bytes, int]]
+    ] = {}  # by stream: name, and how many consumers it is said to have
     for key, (stream, listed) in answers.items():
         _write_stream(key, fields_of(stream), out)
         groups[key] = []
@@ -164,7 +212,9 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out)
             asked += 1
             groups[key].append((name, consumers))
     questions: dict[KeyName, list[Args]] = {
-        key: [("XINFO", "CONSUMERS", key.name, group) for group, _ in named] for key, named in groups.items() if named
+        key: [("XINFO", "CONSUMERS", key.name, group) for group, _ in named]
+        for key, named in groups.items()
+        if named
     }
     answers = yield from ask_keys(questions, places, facts, options, out)
     for key, replies in answers.items():

@@ -6,9 +6,12 @@ import math
 from functools import partial
 from typing import Any
 
-from exporter.collector import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Command, Dialect, Facts, Lane, gauge
+from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
 
 go_gauge = partial(gauge, dialect=Dialect.GO)
 
@@ -17,7 +20,9 @@ FIELDS = {
     "aof_size": go_gauge("tile38_aof_size_bytes", "Size of Tile38's append-only file."),
     "avg_point_size": go_gauge("tile38_avg_item_size_bytes", "Memory of a point on average."),
     "sys_cpus": go_gauge("tile38_cpus_total", "Processors that Tile38 sees."),
-    "heap_released_bytes": go_gauge("tile38_heap_released_bytes", "Memory that Tile38's heap gave back to the system."),
+    "heap_released_bytes": go_gauge(
+        "tile38_heap_released_bytes", "Memory that Tile38's heap gave back to the system."
+    ),
     "heap_alloc_bytes": go_gauge("tile38_heap_size_bytes", "Memory of the objects on Tile38's heap."),
     "http_transport": go_gauge("tile38_http_transport", "1 if Tile38 takes commands by HTTP."),
     "in_memory_size": go_gauge("tile38_in_memory_size_bytes", "Memory of all collections of Tile38."),
@@ -31,8 +36,12 @@ FIELDS = {
     "read_only": go_gauge("tile38_read_only", "1 if Tile38 takes no writes."),
     "go_threads": go_gauge("tile38_threads_total", "Threads of Tile38."),
     "go_goroutines": go_gauge("tile38_go_goroutines_total", "Goroutines of Tile38."),
-    "last_gc_time_seconds": go_gauge("tile38_last_gc_time_seconds", "When Tile38 last collected garbage, as it tells it."),
-    "next_gc_bytes": go_gauge("tile38_next_gc_bytes", "Size of the heap at which Tile38 collects garbage next."),
+    "last_gc_time_seconds": go_gauge(
+        "tile38_last_gc_time_seconds", "When Tile38 last collected garbage, as it tells it."
+    ),
+    "next_gc_bytes": go_gauge(
+        "tile38_next_gc_bytes", "Size of the heap at which Tile38 collects garbage next."
+    ),
 }
 WORDS = {b"true": 1.0, b"false": 0.0}
 

@@ -1,4 +1,5 @@
-"""Numbers of INFO that have no metric of their own, as they stand: what a newer server tells that nobody has named yet."""
+"""Numbers of INFO that have no metric of their own, as they stand: what a newer server tells that nobody
+has named yet."""
 
 from __future__ import annotations
 
@@ -6,11 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.collector import PAUSE, PIECE, Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.model import Command, Facts, Field, Lane, Open, Pattern, Record, gauge
+from exporter.metrics.family import Field, Open, Pattern, Record, gauge
+from exporter.metrics.lane import Lane
+from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.facts import Facts
 
-FIELDS = gauge("exporter_unknown_info_fields", "Fields of INFO with a number and without a metric of their own.")
+FIELDS = gauge(
+    "exporter_unknown_info_fields", "Fields of INFO with a number and without a metric of their own."
+)
 HELP = "A field of INFO as the server tells it."
 
 _NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
@@ -35,7 +41,9 @@ class UnknownInfoCollector(Collector):
                 match family.source:
                     case Field() as field:
                         keys.update((field.key, *field.also))
-                        keys.update(key for _, alternatives in field.labels for key in alternatives.split("|"))
+                        keys.update(
+                            key for _, alternatives in field.labels for key in alternatives.split("|")
+                        )
                     case Record() | Open() as records:
                         patterns.add(records.pattern)
         self._keys = frozenset(key.encode() for key in keys)
@@ -64,7 +72,9 @@ class UnknownInfoCollector(Collector):
             if colon and _NUMBER.match(value) and not line.startswith(b"#") and not self._is_known(key):
                 found += 1
                 name = _ODD.sub("_", key.decode("utf-8", "replace"))
-                out.add_dynamic(f"info_{name}", "untyped", HELP, float(value) if b"." in value else int(value), {})
+                out.add_dynamic(
+                    f"info_{name}", "untyped", HELP, float(value) if b"." in value else int(value), {}
+                )
         out.add(FIELDS, found)
 
     def _is_known(self, key: bytes) -> bool:

@@ -1,1 +1,1 @@
-"""What `redis_exporter WORD` does: one file for each word."""
+"""The commands besides serving: check, once, acl, compare, docs."""

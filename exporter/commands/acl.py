@@ -1,8 +1,8 @@
 """`redis_exporter acl`: the least that a user of these servers must be allowed, for the options in use.
 
-Nobody is asked what the servers are. A rule that names a command which a server does not know is refused as a whole, so what
-every server knows (from Redis 6.2 on) stands in a rule that makes the user, and what only some know in rules that add to it.
-https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
+Nobody is asked what the servers are. A rule that names a command which a server does not know is refused as a
+whole, so what every server knows (from Redis 6.2 on) stands in a rule that makes the user, and what only some
+know in rules that add to it. https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from exporter.app import read_targets
-from exporter.collector import Collector
-from exporter.collectors.info import make_facts
-from exporter.model import Facts, Target
-from exporter.options import Options
-from exporter.registry import REGISTRY
+from exporter.app.run import read_targets
+from exporter.collectors._contract import Collector
+from exporter.collectors._registry import REGISTRY
+from exporter.options.groups import Options
+from exporter.protocol.facts import Facts, make_facts
+from exporter.targets.target import Target
 
 DEFAULT_USER = "exporter"
 SENTINELS = "Sentinels, in place of all that"
@@ -27,7 +27,8 @@ _OF_REDIS_7 = frozenset({"+eval_ro", "+expiretime", "+pexpiretime"})
 REDIS_7 = ("", "Redis 7.0 and later, Valkey", "Redis 7.2 and later, Valkey")
 REDIS_8 = (*REDIS_7, "Redis 7.4 and later", "Redis 8.0 and later")
 VALKEY_8 = (*REDIS_7, "Valkey 8.0 and later")
-#: servers by what they say of themselves, each with those whose rules are for it too; the first are all of them
+#: servers by what they say of themselves, each with those whose rules are for it too; the first are all of
+#: them
 _SERVERS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "": ({"redis_version": "6.2.0"}, ()),
     "KeyDB": ({"redis_version": "6.3.4", "mvcc_depth": "0"}, ("",)),
@@ -36,8 +37,14 @@ _SERVERS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "Redis 7.4 and later": ({"redis_version": "7.4.0"}, REDIS_7),
     "Redis 8.0 and later": ({"redis_version": "8.0.0"}, REDIS_8[:4]),
     "Redis 8.2 and later": ({"redis_version": "8.2.0"}, REDIS_8),
-    "Valkey 8.0 and later": ({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.0"}, REDIS_7),
-    "Valkey 8.1 and later": ({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.1.0"}, VALKEY_8),
+    "Valkey 8.0 and later": (
+        {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.0"},
+        REDIS_7,
+    ),
+    "Valkey 8.1 and later": (
+        {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.1.0"},
+        VALKEY_8,
+    ),
     "Valkey 9.0 and later": (
         {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.0.0"},
         (*VALKEY_8, "Valkey 8.1 and later"),
@@ -52,13 +59,18 @@ def _facts(fields: Mapping[str, str], mode: str, role: str) -> Facts:
     return make_facts({key: value.encode() for key, value in told.items()}, None)
 
 
-KINDS = {where: [_facts(fields, mode, role) for mode, role in _STATES] for where, (fields, _) in _SERVERS.items()}
+KINDS = {
+    where: [_facts(fields, mode, role) for mode, role in _STATES] for where, (fields, _) in _SERVERS.items()
+}
 SENTINEL = _facts({"redis_version": "7.0.0"}, "sentinel", "sentinel")
 
 
-def rules(options: Options, databases: bool = False, collectors: Iterable[Collector] = REGISTRY) -> dict[str, list[str]]:
-    """The words that allow what is asked, by the servers that know them: "" for all, then what others need besides, and last
-    `SENTINELS`, which is whole. `databases` tells whether a target has another one than 0."""
+def rules(
+    options: Options, databases: bool = False, collectors: Iterable[Collector] = REGISTRY
+) -> dict[str, list[str]]:
+    """The words that allow what is asked, by the servers that know them: "" for all, then what others need
+    besides, and last `SENTINELS`, which is whole. `databases` tells whether a target has another one than 0.
+    """
     enabled = [collector for collector in collectors if collector.enabled(options)]
     greeting = {
         "+client|setname": options.redis.set_client_name,
@@ -70,19 +82,26 @@ def rules(options: Options, databases: bool = False, collectors: Iterable[Collec
     words = {where: _asked(everywhere, facts, options) | greeted for where, facts in KINDS.items()}
     for where in ("", "KeyDB"):
         words[where] -= _OF_REDIS_7
-    found = {where: words[where].difference(*(words[other] for other in others)) for where, (_, others) in _SERVERS.items()}
+    found = {
+        where: words[where].difference(*(words[other] for other in others))
+        for where, (_, others) in _SERVERS.items()
+    }
     for collector in enabled:
         if collector.acl_where:
             found.setdefault(collector.acl_where, set()).update(set(collector.acl(options)) - words[""])
     sentinel = _asked(enabled, [SENTINEL], options)
     if any(word.startswith("+sentinel") for word in sentinel):
-        found[SENTINELS] = {word for word in sentinel | greeted if re.split(r"\W", word[1:])[0] in SENTINEL_COMMANDS}
+        found[SENTINELS] = {
+            word for word in sentinel | greeted if re.split(r"\W", word[1:])[0] in SENTINEL_COMMANDS
+        }
     return {where: _ordered(more) for where, more in found.items() if more or not where}
 
 
 def _asked(collectors: Iterable[Collector], servers: Iterable[Facts], options: Options) -> set[str]:
     """The words of the collectors that ask any of these servers."""
-    asking = [collector for collector in collectors if any(collector.wants(facts, options) for facts in servers)]
+    asking = [
+        collector for collector in collectors if any(collector.wants(facts, options) for facts in servers)
+    ]
     return {word for collector in asking for word in collector.acl(options)}
 
 
@@ -92,7 +111,8 @@ def _ordered(words: Iterable[str]) -> list[str]:
 
 
 def lines(options: Options, targets: Sequence[Target]) -> list[str]:
-    """What redis-cli is to be told, for each user that a target names; a comment says which servers the next line is for."""
+    """What redis-cli is to be told, for each user that a target names; a comment says which servers the
+    next line is for."""
     told = []
     for user in dict.fromkeys(target.user or DEFAULT_USER for target in targets) or [DEFAULT_USER]:
         own = [target for target in targets if (target.user or DEFAULT_USER) == user]
@@ -110,7 +130,13 @@ def _quoted(word: str) -> str:
     if _PLAIN.match(word) and word.isprintable():
         return word
     text = word.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(c)) for c in text) + '"'
+    return (
+        '"'
+        + "".join(
+            c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(c)) for c in text
+        )
+        + '"'
+    )
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 
 from exporter import texts
-from exporter.app import App, read_targets
-from exporter.options import Options
+from exporter.app.app import App
+from exporter.app.run import read_targets
+from exporter.options.groups import Options
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:

@@ -1,7 +1,8 @@
-"""`redis_exporter compare OLD NEW`: two pages of metrics, series by series. For those who change from one exporter to another.
+"""`redis_exporter compare OLD NEW`: two pages of metrics, series by series. For those who change from one
+exporter to another.
 
-Reads the text format 0.0.4 as it stands: names are not changed, and a label that is empty counts as one that is not there.
-https://prometheus.io/docs/instrumenting/exposition_formats/
+Reads the text format 0.0.4 as it stands: names are not changed, and a label that is empty counts as one that
+is not there. https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class MetricsPage:
-    """What a page tells: types by family, values by series, the family of each series, and how many samples have the series
-    of one before (without the labels that are left out, perhaps)."""
+    """What a page tells: types by family, values by series, the family of each series, and how many samples
+    have the series of one before (without the labels that are left out, perhaps)."""
 
     types: Mapping[str, str]
     values: Mapping[Series, float]
@@ -64,7 +65,8 @@ class MetricsPage:
 
 
 def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
-    """Of a series that comes twice the first counts, as it does to Prometheus. A ConfigError names a line that is no sample."""
+    """Of a series that comes twice the first counts, as it does to Prometheus. A ConfigError names a line
+    that is no sample."""
     ignored = frozenset(ignored_labels)
     types: dict[str, str] = {}
     values: dict[Series, float] = {}
@@ -125,12 +127,19 @@ def compare(
     ignored: Sequence[str] = (),
     ignored_labels: Sequence[str] = (),
 ) -> Difference:
-    """Of two pages, as text or read already. `tolerance` is how much of the larger value two values may differ by; `ignored` are
-    patterns of families' names; `ignored_labels` hold for texts. Raises a ConfigError for a text that is no page."""
-    old, new = (page if isinstance(page, MetricsPage) else read_page(page, ignored_labels) for page in (old, new))
+    """Of two pages, as text or read already. `tolerance` is how much of the larger value two values may
+    differ by; `ignored` are patterns of families' names; `ignored_labels` hold for texts. Raises a
+    ConfigError for a text that is no page."""
+    old, new = (
+        page if isinstance(page, MetricsPage) else read_page(page, ignored_labels) for page in (old, new)
+    )
 
     def chosen(page: MetricsPage) -> list[Series]:
-        return sorted(series for series in page.values if not any(fnmatchcase(page.families[series], pattern) for pattern in ignored))
+        return sorted(
+            series
+            for series in page.values
+            if not any(fnmatchcase(page.families[series], pattern) for pattern in ignored)
+        )
 
     of_old, of_new = chosen(old), chosen(new)
     families = {new.families[series] for series in of_new}
@@ -140,7 +149,11 @@ def compare(
         new,
         [series for series in of_old if series not in new.values],
         [series for series in of_new if series not in old.values],
-        [(name, old.type_of(name), new.type_of(name)) for name in common if old.type_of(name) != new.type_of(name)],
+        [
+            (name, old.type_of(name), new.type_of(name))
+            for name in common
+            if old.type_of(name) != new.type_of(name)
+        ],
         [
             (series, old.values[series], new.values[series])
             for series in of_old
@@ -174,8 +187,14 @@ def report(difference: Difference) -> Iterator[str]:
         yield from (f"  {name}: {then} in OLD, {now} in NEW" for name, then, now in difference.types)
     if difference.values:
         yield f"\nvalues that differ, OLD and NEW: {len(difference.values):,} series"
-        yield from _by_family(old, [(series, f"{then:.12g}  {now:.12g}") for series, then, now in difference.values])
-    yield "\nevery series of OLD is in NEW, with its type" if difference.nothing_lost else "\nNEW lacks something that OLD has"
+        yield from _by_family(
+            old, [(series, f"{then:.12g}  {now:.12g}") for series, then, now in difference.values]
+        )
+    yield (
+        "\nevery series of OLD is in NEW, with its type"
+        if difference.nothing_lost
+        else "\nNEW lacks something that OLD has"
+    )
 
 
 def _by_family(page: MetricsPage, rows: Iterable[tuple[Series, str]]) -> Iterator[str]:
@@ -198,7 +217,10 @@ def as_json(difference: Difference) -> str:
             "only_old": [str(series) for series in difference.only_old],
             "only_new": [str(series) for series in difference.only_new],
             "types": [{"family": name, "old": old, "new": new} for name, old, new in difference.types],
-            "values": [{"series": str(series), "old": _number(old), "new": _number(new)} for series, old, new in difference.values],
+            "values": [
+                {"series": str(series), "old": _number(old), "new": _number(new)}
+                for series, old, new in difference.values
+            ],
         },
         indent=1,
         ensure_ascii=False,
@@ -213,7 +235,8 @@ def _number(value: float) -> float | str:
 
 
 def fetch(source: str) -> str:
-    """The text at a URL (which may hold a user and password), in a file, or of standard input (`-`). ConfigError if it cannot be had."""
+    """The text at a URL (which may hold a user and password), in a file, or of standard input (`-`).
+    ConfigError if it cannot be had."""
     if source == "-":
         return sys.stdin.buffer.read(SIZE_MAX).decode("utf-8", "replace")
     if "://" not in source:
@@ -221,7 +244,9 @@ def fetch(source: str) -> str:
             with open(source, "rb") as stream:  # may be a pipe of the shell: <(…)
                 return stream.read(SIZE_MAX).decode("utf-8", "replace")
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{source}: {getattr(error, 'strerror', error)}: write a URL, a file, or - for standard input") from None
+            raise ConfigError(
+                f"{source}: {getattr(error, 'strerror', error)}: write a URL, a file, or - for standard input"
+            ) from None
     try:
         parts = urllib.parse.urlsplit(source)
     except ValueError:
@@ -237,11 +262,21 @@ def fetch(source: str) -> str:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
-        raise ConfigError(texts.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)) from None
+        raise ConfigError(
+            texts.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)
+        ) from None
     except UnicodeError:  # what the library says holds the whole URL
-        raise ConfigError(texts.one_line(f"{place}: the URL holds a character that none may hold, or is no host's name", 300)) from None
+        raise ConfigError(
+            texts.one_line(
+                f"{place}: the URL holds a character that none may hold, or is no host's name", 300
+            )
+        ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ConfigError(texts.one_line(f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300)) from None
+        raise ConfigError(
+            texts.one_line(
+                f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300
+            )
+        ) from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -256,14 +291,27 @@ def _words(text: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="redis_exporter compare",
-        description="Compare two pages of metrics; ends with 1 if NEW lacks a series of OLD or gives it another type.",
+        description="Compare two pages of metrics; ends with 1 if NEW lacks a series of OLD or gives it "
+        "another type.",
     )
-    parser.add_argument("old", metavar="OLD", help="URL or file of the page that is to be replaced; - for standard input")
+    parser.add_argument(
+        "old", metavar="OLD", help="URL or file of the page that is to be replaced; - for standard input"
+    )
     parser.add_argument("new", metavar="NEW", help="URL or file of the page that takes its place")
-    parser.add_argument("--tolerance", type=float, default=0.0, metavar="PART", help="part of a value that may differ, such as 0.05")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="part of a value that may differ, such as 0.05",
+    )
     lists: dict[str, Any] = {"action": "extend", "type": _words, "default": []}
-    parser.add_argument("--ignore", **lists, metavar="NAME,…", help="families to leave out, with * and ?; may be repeated")
-    parser.add_argument("--ignore-label", **lists, metavar="LABEL,…", help="labels to leave out; may be repeated")
+    parser.add_argument(
+        "--ignore", **lists, metavar="NAME,…", help="families to leave out, with * and ?; may be repeated"
+    )
+    parser.add_argument(
+        "--ignore-label", **lists, metavar="LABEL,…", help="labels to leave out; may be repeated"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the report")
     return parser
 

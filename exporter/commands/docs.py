@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter import fastparse
-from exporter.app import App
-from exporter.catalog import full_name, header, make_part
-from exporter.collector import Collector
+from exporter import engine
+from exporter.app.app import App
+from exporter.collectors._contract import Collector
+from exporter.collectors._registry import REGISTRY
 from exporter.collectors.info import GATED
-from exporter.commandline import parse
 from exporter.errors import UsageError
-from exporter.exposition import AGE
-from exporter.model import Dialect, Family, Field
-from exporter.options import OPTIONS, rows
-from exporter.registry import REGISTRY
-from exporter.vitals import FAMILIES as VITALS
+from exporter.metrics.catalog import header
+from exporter.metrics.family import Dialect, Family, Field
+from exporter.metrics.family_set import full_name, make_part
+from exporter.options.commandline import parse
+from exporter.options.groups import OPTIONS, rows
+from exporter.pages.exposition import AGE
+from exporter.telemetry.target_series import FAMILIES as VITALS
 
 NAMESPACE = "redis"
 #: text of a value that switches something on, by the form of the option
 EXAMPLES = {"[DB=]KEY,…": "key,pattern*", "PATTERN,…": "(.*)", "name,…": "name", "FILE,…": __file__}
 #: family → the flag that shows it
-GATES = {name: next(option.flag for option in OPTIONS if option.attribute == attribute) for name, attribute in GATED.items()}
+GATES = {
+    name: next(option.flag for option in OPTIONS if option.attribute == attribute)
+    for name, attribute in GATED.items()
+}
 DIALECTS = {Dialect.GO: "", Dialect.HANDBOOK: "second name", Dialect.OWN: "own"}
 
 
-#: what stands for a server in the cost of second names: as many commands in use, and a number of that many digits in each field
+#: what stands for a server in the cost of second names: as many commands in use, and a number of that many
+#: digits in each field
 COMMANDS = 20
 NUMBER = "41943040"
 
@@ -52,23 +57,30 @@ Made by `make docs` from the tables in `exporter/`. Every name begins with the v
     parts.append("## About each target\n")
     parts.append("\n".join(_table([*VITALS, AGE])))
     parts.append(
-        "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by `--redis-only-metrics`.\n"
+        "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by "
+        "`--redis-only-metrics`.\n"
     )
     parts.append("\n".join(_rows(asyncio.run(_own_families()))))
     return "\n".join(parts)
 
 
 def second_names_cost() -> tuple[int, int, int, int]:
-    """Of the second names that are read from INFO: how many, their series of one server, the bytes of these, and of their headers."""
+    """Of the second names that are read from INFO: how many, their series of one server, the bytes of
+    these, and of their headers."""
     names = series = size = head_size = 0
     for collector in REGISTRY:
-        families = [family for family in collector.families if family.dialect is Dialect.HANDBOOK and family.source]
+        families = [
+            family for family in collector.families if family.dialect is Dialect.HANDBOOK and family.source
+        ]
         part = make_part(collector.name, collector.lane, families, namespace=NAMESPACE)
-        head_size += sum(len(header(name, family, collector.lane)) for name, family in zip(part.names, families, strict=True))
+        head_size += sum(
+            len(header(name, family, collector.lane))
+            for name, family in zip(part.names, families, strict=True)
+        )
         names += len(families)
         if part.plan is not None:
-            labels = fastparse.Labels(b'addr="redis://10.0.0.1:6379"', {})
-            block = part.plan.read(_some_info(families).encode(), labels, fastparse.LineOrder(), 0.0, 0)
+            labels = engine.Labels(b'addr="redis://10.0.0.1:6379"', {})
+            block = part.plan.read(_some_info(families).encode(), labels, engine.LineOrder(), 0.0, 0)
             series += block.series
             size += len(block.samples)
     return names, series, size, head_size
@@ -78,7 +90,9 @@ def _some_info(families: Sequence[Family]) -> str:
     """A reply of INFO that has something for each of the families."""
     lines = [f"{family.source.key}:{NUMBER}" for family in families if isinstance(family.source, Field)]
     for number in range(COMMANDS):
-        lines.append(f"cmdstat_name{number:02}:calls=81250,usec=396482,usec_per_call=4.88,rejected_calls=0,failed_calls=0")
+        lines.append(
+            f"cmdstat_name{number:02}:calls=81250,usec=396482,usec_per_call=4.88,rejected_calls=0,failed_calls=0"
+        )
         lines.append(f"latency_percentiles_usec_name{number:02}:p50=3.007,p99=18.047,p99.9=36.095")
     return "\r\n".join(lines) + "\r\n"
 
@@ -87,7 +101,9 @@ async def _own_families() -> list[tuple[str, str, tuple[str, ...], str]]:
     """Name, type, labels and help of each family about the exporter itself."""
     app = App(parse([], {}), [])
     own = app.selfmetrics
-    own.page_bytes.labels("plain")  # whose labels are known by their series: these have none before the first page is asked for
+    own.page_bytes.labels(
+        "plain"
+    )  # whose labels are known by their series: these have none before the first page is asked for
     own.request_seconds("/metrics")
     rows = []
     for family in own.registry.collect():
@@ -110,8 +126,13 @@ def _flags_of(collector: Collector) -> str | None:
     """The flags that switch a collector on, None for one that is on by itself."""
     if collector.enabled(parse([], {})):
         return None
-    tried = ((option.flag, "true" if option.default == "false" else EXAMPLES.get(option.form.value_name)) for option in OPTIONS)
-    found = [f"`--{flag}`" for flag, text in tried if text and collector.enabled(parse([f"--{flag}={text}"], {}))]
+    tried = (
+        (option.flag, "true" if option.default == "false" else EXAMPLES.get(option.form.value_name))
+        for option in OPTIONS
+    )
+    found = [
+        f"`--{flag}`" for flag, text in tried if text and collector.enabled(parse([f"--{flag}={text}"], {}))
+    ]
     return " or ".join(found)
 
 
@@ -120,7 +141,12 @@ def _table(families: Sequence[Family]) -> Iterator[str]:
         yield "Its metrics have the names that the data gives them.\n"
         return
     yield from _rows(
-        (full_name(NAMESPACE, family).decode(), family.kind.value, family.labels, " ".join(filter(None, (family.help, _notes(family)))))
+        (
+            full_name(NAMESPACE, family).decode(),
+            family.kind.value,
+            family.labels,
+            " ".join(filter(None, (family.help, _notes(family)))),
+        )
         for family in families
     )
 
@@ -149,7 +175,7 @@ def options_page() -> str:
     lines = [
         "# Options",
         "",
-        "Made by `make docs` from the table in `exporter/options.py`.",
+        "Made by `make docs` from the table in `exporter/options/groups.py`.",
         "",
         "A flag is written `-x`, `--x`, `--x=value` or `--x value`; a boolean `--x` or `--x=false`.",
         "The command line wins over the environment variable, and that over the default.",
@@ -159,7 +185,9 @@ def options_page() -> str:
         if row.group != group:
             group = row.group
             lines += ["", f"## {group}", "", "| flag | default | variable | |", "|---|---|---|---|"]
-        names = ", ".join(f"`--{name}`" if len(name) > 1 else f"`-{name}`" for name in (row.flag, *row.aliases))
+        names = ", ".join(
+            f"`--{name}`" if len(name) > 1 else f"`-{name}`" for name in (row.flag, *row.aliases)
+        )
         value = f" {_cell(row.value)}" if row.value else ""
         default = f"`{row.default}`" if row.default else ""
         variable = f"`{row.variable}`" if row.variable else ""

@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from exporter.app import App, read_targets
-from exporter.model import Target
-from exporter.options import Options
-from exporter.watch import Watch
+from exporter.app.app import App
+from exporter.app.run import read_targets
+from exporter.options.groups import Options
+from exporter.polling.watched_target import Watch
+from exporter.targets.target import Target
 
 #: how often it is looked whether the polls have ended
 LOOK_S = 0.01

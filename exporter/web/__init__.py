@@ -1,1 +1,1 @@
-"""The HTTP side: routes, answers, and the page for people."""
+"""The HTTP side: routes, access, TLS."""

@@ -32,30 +32,48 @@ _RIGHT_MAX = 16
 class BasicAuth:
     """Tells whether a request may be answered.
 
-    A hash takes bcrypt a good part of a second, on purpose. So it is asked only for what may be right: for a named user, and for a
-    password that is not known. Passwords that were right or wrong are remembered by digests under a key of this process.
+    A hash takes bcrypt a good part of a second, on purpose. So it is asked only for what may be right: for a
+    named user, and for a password that is not known. Passwords that were right or wrong are remembered by
+    digests under a key of this process.
 
-    A wrong user is refused without bcrypt, so the time of the answer tells whether a user exists. That name is no secret: it stands in
-    the scraper's configuration and in the list of processes. In return nobody who lacks it can keep the one check at a time busy.
+    A wrong user is refused without bcrypt, so the time of the answer tells whether a user exists. That name
+    is no secret: it stands in the scraper's configuration and in the list of processes. In return nobody who
+    lacks it can keep the one check at a time busy.
     """
 
-    def __init__(self, username: str, password: str = "", password_hash: str = "", waiting_max: int = 8) -> None:
+    def __init__(
+        self, username: str, password: str = "", password_hash: str = "", waiting_max: int = 8
+    ) -> None:
         if password and password_hash:
-            raise ConfigError("--basic-auth-password and --basic-auth-hash-password are both set: keep one of them")
+            raise ConfigError(
+                "--basic-auth-password and --basic-auth-hash-password are both set: keep one of them"
+            )
         if not username or not (password or password_hash):
-            raise ConfigError("basic authentication is half set: write --basic-auth-username and a password or hash, or none of them")
+            raise ConfigError(
+                "basic authentication is half set: write --basic-auth-username and a password or hash, or "
+                "none of them"
+            )
         if ":" in username:
-            raise ConfigError("--basic-auth-username holds a colon, which ends the name in basic authentication: write a name without one")
+            raise ConfigError(
+                "--basic-auth-username holds a colon, which ends the name in basic authentication: write a "
+                "name without one"
+            )
         if password_hash and not _HASH.match(password_hash):
-            raise ConfigError("--basic-auth-hash-password is no bcrypt hash: write one such as htpasswd -nB prints, beginning with $2")
+            raise ConfigError(
+                "--basic-auth-hash-password is no bcrypt hash: write one such as htpasswd -nB prints, "
+                "beginning with $2"
+            )
         if password_hash and int(password_hash[4:6]) > _COST_MAX:
             raise ConfigError(
-                f"--basic-auth-hash-password has a cost above {_COST_MAX}, which is slow: write one such as htpasswd -nB -C 12 prints"
+                f"--basic-auth-hash-password has a cost above {_COST_MAX}, which is slow: write one such as "
+                f"htpasswd -nB -C 12 prints"
             )
         self._usernames = _spellings(os.fsencode(username))
         self._checks = PasswordChecks(password_hash.encode(), waiting_max) if password_hash else None
         self._key = os.urandom(32)
-        self._right = OrderedDict.fromkeys(map(self._digest, _spellings(os.fsencode(password))) if password else ())  # the newest last
+        self._right = OrderedDict.fromkeys(
+            map(self._digest, _spellings(os.fsencode(password))) if password else ()
+        )  # the newest last
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
     async def accepts(self, header: str, sender: Sender = ANYBODY) -> bool:

@@ -1,4 +1,5 @@
-"""Pages on their way to clients: what slow readers may hold, and how much of a turn of the loop answers may take."""
+"""Pages on their way to clients: what slow readers may hold, and how much of a turn of the loop answers
+may take."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Callable, Collection
 
 from aiohttp import web
 
-from exporter.exposition import Page
+from exporter.pages.page import Page
 from exporter.web.connection import Connection
 
 #: a write to a TLS connection: it is encrypted, and so copied, at once
@@ -37,8 +38,9 @@ class LoopShare:
 
 
 class Bodies:
-    """Writes pages. A page that was replaced stays in memory while anybody reads it: if such pages take more than
-    `old_bytes`, the readers of the oldest are closed. `current` tells which pages are kept for whoever asks next."""
+    """Writes pages. A page that was replaced stays in memory while anybody reads it: if such pages take more
+    than `old_bytes`, the readers of the oldest are closed. `current` tells which pages are kept for whoever
+    asks next."""
 
     def __init__(self, old_bytes: int, current: Callable[[], Collection[Page]] = tuple) -> None:
         self.share = LoopShare()
@@ -62,7 +64,8 @@ class Bodies:
             self._end(page, reader)
 
     async def write_plain(self, request: web.Request, response: web.StreamResponse, page: Page) -> None:
-        """The static part as plain text. A piece is held until the one after it is out: some of it may wait to be sent until then."""
+        """The static part as plain text. A piece is held until the one after it is out: some of it may
+        wait to be sent until then."""
         reader = request.protocol
         step = TLS_WRITE_BYTES if request.secure else 0
         self._begin(page, reader)

@@ -18,7 +18,8 @@ from exporter.web.incidents import place_of
 
 #: so many turns of the loop after an answer the next request that had come by then has been taken up
 TURNS = 3
-#: how long what follows an answered head, a body that nobody reads, is thrown away before the connection is closed
+#: how long what follows an answered head, a body that nobody reads, is thrown away before the connection is
+#: closed
 LINGER_S = 1.0
 #: what waits in a TLS connection for its client: asyncio would let it be 512 kB
 TLS_BUFFER_BYTES = 64 * 1024
@@ -48,13 +49,29 @@ class Connection(web.RequestHandler):
     """`address` stands for the client. `half_closed`: the client sends no more, but may still read."""
 
     __slots__ = (
-        "_answering", "_body", "_guard", "_handshake", "_moved_at", "_received", "_secure", "_since", "_taken", "_unsent", "_wire",
+        "_answering", "_body", "_guard", "_handshake", "_moved_at", "_received", "_secure", "_since",
+        "_taken",
+        "_unsent",
+        "_wire",
         "_writing_since", "address", "half_closed",
     )  # fmt: skip
 
-    def __init__(self, server: web.Server, guard: Guard, *, loop: asyncio.AbstractEventLoop, handshake: Visitor | None = None) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        guard: Guard,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        handshake: Visitor | None = None,
+    ) -> None:
         # aiohttp's own limit comes after the guard's, which counts what it closes
-        super().__init__(server, loop=loop, keepalive_timeout=guard.limits.idle_s + 60, lingering_time=LINGER_S, access_log=None)  # type: ignore[arg-type]
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=guard.limits.idle_s + 60,
+            lingering_time=LINGER_S,
+            access_log=None,  # type: ignore[arg-type]
+        )
         self._guard = guard
         self._handshake = handshake
         self._wire: asyncio.Transport | None = None
@@ -106,7 +123,8 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection for the answer to what has come. (TLS cannot: its end is the end of both directions.)"""
+        """Keep the connection for the answer to what has come. (TLS cannot: its end is the end of both
+        directions.)"""
         super().eof_received()
         if self._secure:
             return False
@@ -146,9 +164,14 @@ class Connection(web.RequestHandler):
             self._close_when_done(self._taken, TURNS)
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no request with the bare status, and so a mistake of ours: the exception's text may hold the request's bytes."""
+        """Answer what is no request with the bare status, and so a mistake of ours: the exception's text
+        may hold the request's bytes."""
         if isinstance(exc, _AnsweredError):
             raise exc
         if isinstance(exc, ConnectionError) and (self._wire is None or self._wire.is_closing()):
@@ -187,7 +210,9 @@ class Connection(web.RequestHandler):
     def overdue(self, now: float) -> str:
         limits = self._guard.limits
         # under TLS what waits below it is not seen: while it closes, something does
-        unsent = 0 if self._wire is None else self._wire.get_write_buffer_size() or int(self._wire.is_closing())
+        unsent = (
+            0 if self._wire is None else self._wire.get_write_buffer_size() or int(self._wire.is_closing())
+        )
         if unsent != self._unsent:
             self._unsent = unsent
             self._moved_at = now
@@ -220,8 +245,8 @@ class Connection(web.RequestHandler):
             self._wire.abort()
 
     def end(self, reason: str) -> None:
-        """Close at once. Who sent a part of a request is told why, if there is room for that and the close waits for nobody: under TLS
-        it waits for the client's own farewell, and holds a file meanwhile."""
+        """Close at once. Who sent a part of a request is told why, if there is room for that and the close
+        waits for nobody: under TLS it waits for the client's own farewell, and holds a file meanwhile."""
         self._guard.incidents.note(reason, client=self.address)
         self._guard.leave(self)
         wire = self._wire

@@ -1,7 +1,8 @@
 """Who may stay connected: bounds on connections, and limits in time for what they do.
 
-At a bound the least useful connection makes room for a newcomer, for strangers and the scraper may come from one address. An address
-that has few connections finds places that those with many cannot take, and keeps its idle ones the longest.
+At a bound the least useful connection makes room for a newcomer, for strangers and the scraper may come from
+one address. An address that has few connections finds places that those with many cannot take, and keeps its
+idle ones the longest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from exporter.web.limits import Limits
 
 #: how often the limits in time are looked at
 SWEEP_S = 0.5
-#: who came no longer ago makes room last of all who have not asked for anything: its request may be on its way
+#: who came no longer ago makes room last of all who have not asked for anything: its request may be on its
+#: way
 YOUNG_S = 1.0
 #: an answer that makes no progress for so long is a slow one
 SLOW_S = 1.0
@@ -46,7 +48,8 @@ class Visitor(Protocol):
 
 
 class _Group:
-    """The connections from one address. `new` are those that have not sent a whole request, the oldest first."""
+    """The connections from one address. `new` are those that have not sent a whole request, the oldest
+    first."""
 
     __slots__ = ("address", "members", "new")
 
@@ -67,7 +70,9 @@ class Guard:
         self.limits = limits
         self.incidents = incidents
         kept = min(max(KEPT_MIN, int(limits.places * KEPT_SHARE)), limits.places // 2)
-        self._places_of_crowds = limits.places - kept  # what addresses without few connections can fill, all together
+        self._places_of_crowds = (
+            limits.places - kept
+        )  # what addresses without few connections can fill, all together
         self._groups: dict[str, _Group] = {}
         self._all: dict[Visitor, _Group] = {}
         self._new: dict[Visitor, None] = {}
@@ -137,7 +142,8 @@ class Guard:
         return group is not None and len(group.members) >= self.limits.places_per_address
 
     def _make_room(self, group: _Group | None) -> bool:
-        """Close one connection for a newcomer of this group: one of its own if it has all it may have, or the most of all."""
+        """Close one connection for a newcomer of this group: one of its own if it has all it may have, or
+        the most of all."""
         now = asyncio.get_running_loop().time()
         is_crowd = group is not None and not group.has_few
         victim = None
@@ -146,7 +152,9 @@ class Guard:
         if victim is None and not self._is_full(group):
             victim = _oldest_incomplete(self._new, now)
             if victim is None and is_crowd:
-                crowds = (member for other in self._groups.values() if not other.has_few for member in other.members)
+                crowds = (
+                    member for other in self._groups.values() if not other.has_few for member in other.members
+                )
                 victim = self._least_useful(crowds, now)
             elif victim is None:
                 victim = self._least_useful(self._all, now)

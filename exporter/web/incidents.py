@@ -1,6 +1,8 @@
-"""What goes wrong with requests and connections: counted by reason, and logged. (The log writes a kind of line once a minute and client.)
+"""What goes wrong with requests and connections: counted by reason, and logged. (The log writes a kind of
+line once a minute and client.)
 
-A line says what happened and to how many, never what a request held: its bytes come from strangers, and may hold passwords.
+A line says what happened and to how many, never what a request held: its bytes come from strangers, and may
+hold passwords.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ REASONS = {
     "write_stalled": "an answer that its reader did not take was given up (--web.write-timeout)",
     "answer_timeout": "an answer that took too long was given up (--web.answer-timeout)",
     "old_page": "a slow reader of an old page was closed (--web.old-pages-bytes)",
-    "evicted": "connections were closed to make room for others (--web.max-connections, --web.max-connections-per-address)",
-    "refused": "connections were refused: answers under way took all places (--web.max-connections, --web.max-connections-per-address)",
-    "too_many_checks": "sign-ins were answered with 429: too many passwords wait for their check (--web.max-password-checks)",
+    "evicted": "connections were closed to make room for others (--web.max-connections, "
+    "--web.max-connections-per-address)",
+    "refused": "connections were refused: answers under way took all places (--web.max-connections, "
+    "--web.max-connections-per-address)",
+    "too_many_checks": "sign-ins were answered with 429: too many passwords wait for their check "
+    "(--web.max-password-checks)",
     "internal": "a request was answered with 500",
 }
 #: what happens every day
@@ -38,11 +43,16 @@ class Incidents:
         """Count one more, and log it. `detail` must not come from a request; `client` is an address."""
         self.counts[reason] += 1
         if reason not in _QUIET:
-            log.warning(f"HTTP: {REASONS[reason]}{detail and ': '}%s", detail, extra={"reason": reason, "client": client or None})
+            log.warning(
+                f"HTTP: {REASONS[reason]}{detail and ': '}%s",
+                detail,
+                extra={"reason": reason, "client": client or None},
+            )
 
 
 def place_of(error: BaseException | None) -> str:
-    """The type of an exception and where it was raised; never its text, which may repeat what a request held."""
+    """The type of an exception and where it was raised; never its text, which may repeat what a request
+    held."""
     if error is None:
         return "unknown"
     traceback = error.__traceback__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from exporter.endpoints import ENDPOINTS
+from exporter.options.endpoints import ENDPOINTS
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -38,6 +38,10 @@ def render(version: str, states: Mapping[str, int], telemetry_path: str, *, scra
         if number or state != "unknown"
     )
     rows = [(telemetry_path, "all targets, for Prometheus")]
-    rows += [(row.link or row.path, row.note) for row in ENDPOINTS if row.note and (scrape or row.name != "scrape")]
-    links = "".join(f'<tr><td><a href="{escape(path)}"><code>{escape(path)}</code></a><td>{text}' for path, text in rows)
+    rows += [
+        (row.link or row.path, row.note) for row in ENDPOINTS if row.note and (scrape or row.name != "scrape")
+    ]
+    links = "".join(
+        f'<tr><td><a href="{escape(path)}"><code>{escape(path)}</code></a><td>{text}' for path, text in rows
+    )
     return _PAGE.format(version=escape(version), counts=counts, links=links)

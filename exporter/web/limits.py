@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.descriptors import reserve_of
-from exporter.options import WebOptions
+from exporter.options.groups import WebOptions
 
 #: of the files that are kept back from targets; the rest is for look-ups and files that are read
 RESERVE_SHARE = 0.75
@@ -14,9 +14,10 @@ PLACES_MIN = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`places`: connections at once, `places_per_address` of them from one address. `request_s`: for a whole request to come, or a TLS
-    handshake to end. `idle_s`: between two requests. `write_s`: without any progress. `answer_s`: for a whole answer.
-    `request_bytes`: of a head, or of a body. `old_pages_bytes`: of pages that are held for slow readers only."""
+    """`places`: connections at once, `places_per_address` of them from one address. `request_s`: for a whole
+    request to come, or a TLS handshake to end. `idle_s`: between two requests. `write_s`: without any
+    progress. `answer_s`: for a whole answer. `request_bytes`: of a head, or of a body. `old_pages_bytes`: of
+    pages that are held for slow readers only."""
 
     places: int = 512
     places_per_address: int = 256
@@ -29,8 +30,8 @@ class Limits:
 
 
 def places_for(asked: int, files: int) -> int:
-    """How many connections of clients there may be: as many as are asked for, but no more than most of what is kept back of the
-    `files` that the process may open."""
+    """How many connections of clients there may be: as many as are asked for, but no more than most of what
+    is kept back of the `files` that the process may open."""
     return min(asked, max(PLACES_MIN, int(reserve_of(files) * RESERVE_SHARE)))
 
 

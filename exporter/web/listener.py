@@ -58,7 +58,8 @@ class Handshake:
 
 
 class Listener:
-    """Answers with `app` on one address, with TLS if there is a `context`. `freshen` comes before each handshake."""
+    """Answers with `app` on one address, with TLS if there is a `context`. `freshen` comes before each
+    handshake."""
 
     def __init__(
         self,
@@ -101,7 +102,9 @@ class Listener:
             self._sockets = await _bound(host, port)
             for listening in self._sockets:
                 if self._context is None:
-                    self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=BACKLOG))
+                    self._servers.append(
+                        await loop.create_server(self._connection, sock=listening, backlog=BACKLOG)
+                    )
                 else:
                     listening.listen(BACKLOG)
                     loop.add_reader(listening, self._accept, listening)
@@ -141,7 +144,11 @@ class Listener:
                 await self._freshen()
             is_taken = True
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: self._connection(handshake), client, ssl=self._context, ssl_handshake_timeout=limit_s, ssl_shutdown_timeout=limit_s
+                lambda: self._connection(handshake),
+                client,
+                ssl=self._context,
+                ssl_handshake_timeout=limit_s,
+                ssl_shutdown_timeout=limit_s,
             )
         except OSError:  # of TLS too
             self._guard.incidents.note("handshake")
@@ -201,7 +208,9 @@ async def _without_server(request: web.Request, response: web.StreamResponse) ->
 
 async def _bound(host: str, port: int) -> list[socket.socket]:
     """Sockets on all addresses of a host, on every interface if it is empty. OSError if there is none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
     bound: list[socket.socket] = []
     missing: OSError | None = None
     try:
@@ -246,10 +255,16 @@ def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:
     if isinstance(error, ValueError):  # of the codec for host names
         why = "this is no host's name"
     else:
-        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        why = (
+            "another program listens there"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror or str(error)
+        )
     return ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122")
 
 
 def _without_expect(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
     """A server may ignore an expectation that it does not know (RFC 9110, 10.1.1)."""
-    return CIMultiDictProxy(CIMultiDict((name, value) for name, value in headers.items() if name.lower() != "expect"))
+    return CIMultiDictProxy(
+        CIMultiDict((name, value) for name, value in headers.items() if name.lower() != "expect")
+    )

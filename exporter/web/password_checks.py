@@ -1,7 +1,8 @@
-"""Checks of passwords against a bcrypt hash: one at a time in a thread of its own, a few that wait, and no more.
+"""Checks of passwords against a bcrypt hash: one at a time in a thread of its own, a few that wait, and no
+more.
 
-Who goes first where many guess: a sender who may still hear the answer, from an address that was not served lately, the newest first.
-So one that guesses without end cannot keep others waiting.
+Who goes first where many guess: a sender who may still hear the answer, from an address that was not served
+lately, the newest first. So one that guesses without end cannot keep others waiting.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class PasswordChecks:
         self._turns: dict[str, int] = {}  # by address, the number of its last check
 
     async def are_right(self, digest: bytes, spellings: Sequence[bytes], sender: Sender) -> bool:
-        """Whether one spelling is the password. Who sends the same one while it waits shares its check. Raises TooManyChecksError."""
+        """Whether one spelling is the password. Who sends the same one while it waits shares its check.
+        Raises TooManyChecksError."""
         if self._running is not None and self._running[0] == digest:
             check = self._running[1]
         else:
@@ -111,7 +113,11 @@ class PasswordChecks:
         counts[newcomer] += 1
         return max(
             self._waiting,
-            key=lambda digest: (self._waiting[digest].presence, counts[self._waiting[digest].address], -self._waiting[digest].number),
+            key=lambda digest: (
+                self._waiting[digest].presence,
+                counts[self._waiting[digest].address],
+                -self._waiting[digest].number,
+            ),
         )
 
     def _drop_gone(self) -> None:
@@ -127,7 +133,11 @@ class PasswordChecks:
         turns = self._turns
         digest = min(
             self._waiting,
-            key=lambda digest: (self._waiting[digest].presence, turns.get(self._waiting[digest].address, 0), -self._waiting[digest].number),
+            key=lambda digest: (
+                self._waiting[digest].presence,
+                turns.get(self._waiting[digest].address, 0),
+                -self._waiting[digest].number,
+            ),
         )
         check = self._waiting.pop(digest)
         self._running = (digest, check)

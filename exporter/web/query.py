@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from multidict import MultiMapping
 
 from exporter.errors import ConfigError
-from exporter.exposition import WHOLE, Selection
-from exporter.forms import parse_keys
-from exporter.scrapers import Scraper
+from exporter.options.values import parse_keys
+from exporter.pages.scrapers import Scraper
+from exporter.pages.selection import WHOLE, Selection
 from exporter.texts import plain, valid
 
 #: how much of Prometheus' own timeout may be spent on waiting
@@ -56,13 +56,18 @@ def _names(query: MultiMapping[str]) -> frozenset[str] | None:
         raise ConfigError(f"name[]: at most {NAMES_MAX} names")
     for name in names:
         if len(name) > NAME_LENGTH_MAX or not _NAME.match(name):
-            raise ConfigError(f"name[]: write names of metrics of at most {NAME_LENGTH_MAX} characters, such as name[]=redis_up")
+            raise ConfigError(
+                f"name[]: write names of metrics of at most {NAME_LENGTH_MAX} characters, such as "
+                f"name[]=redis_up"
+            )
     return frozenset(names) or None
 
 
 def scraper(address: str, headers: Mapping[str, str]) -> Scraper:
     """Who sends a request. Its program's name may be of anybody's choice."""
-    return Scraper(plain(address, ADDRESS_LENGTH_MAX), plain(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX))
+    return Scraper(
+        plain(address, ADDRESS_LENGTH_MAX), plain(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX)
+    )
 
 
 def max_age_s(query: MultiMapping[str]) -> float | None:
@@ -83,8 +88,8 @@ KEY_PARAMETERS = ("check-keys", "check-single-keys", "check-streams", "check-sin
 
 
 def check_keys(query: MultiMapping[str]) -> None:
-    """A ConfigError for a list of keys that is none. Which keys are looked at is a matter of the flags alone: they are polled
-    in the background."""
+    """A ConfigError for a list of keys that is none. Which keys are looked at is a matter of the flags alone:
+    they are polled in the background."""
     for name in KEY_PARAMETERS:
         for text in query.getall(name, []):
             try:

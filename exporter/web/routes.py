@@ -12,18 +12,19 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from exporter import files, texts
-from exporter.endpoints import ENDPOINTS, TELEMETRY
 from exporter.errors import ConfigError, PageError
-from exporter.exposition import CONTENT_TYPE, Page
-from exporter.freshness import Freshener
-from exporter.model import Facts, Target
-from exporter.pages import Pages
-from exporter.selfmetrics import SelfMetrics
+from exporter.options.endpoints import ENDPOINTS, TELEMETRY
+from exporter.pages.cache import Pages
+from exporter.pages.page import CONTENT_TYPE, Page
+from exporter.protocol.facts import Facts
+from exporter.targets.target import Target
+from exporter.telemetry.own_series import SelfMetrics
 from exporter.turns import Turns
-from exporter.web import discovery, landing, query
+from exporter.web import cluster_nodes, landing, query
 from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
 from exporter.web.bodies import Bodies
 from exporter.web.clients import client_of
+from exporter.web.freshness import Freshener
 from exporter.web.incidents import Incidents
 from exporter.web.limits import Limits
 
@@ -66,8 +67,9 @@ class WatchedFleet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off; `discover_clusters`:
-    cluster nodes are listed, with `discover_hostnames` by the names that they announce."""
+    """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off;
+    `discover_clusters`: cluster nodes are listed, with `discover_hostnames` by the names that they announce.
+    """
 
     version: str
     telemetry_path: str
@@ -81,8 +83,8 @@ class Settings:
 
 
 class Web:
-    """The answers. `turned_at` tells when the event loop last went round (monotonic), `stale` whether a target's values
-    are withheld for their age, `generation` what the store is at."""
+    """The answers. `turned_at` tells when the event loop last went round (monotonic), `stale` whether a
+    target's values are withheld for their age, `generation` what the store is at."""
 
     def __init__(
         self,
@@ -204,7 +206,9 @@ class Web:
             await watch.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
         if self._settings.fail_when_stale and self._stale(watch.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
-        return await self._send(request, await self._pages.of_target(watch.target.addr, plain=self._settings.plain_targets))
+        return await self._send(
+            request, await self._pages.of_target(watch.target.addr, plain=self._settings.plain_targets)
+        )
 
     async def no_scrape(self, request: web.Request) -> web.StreamResponse:
         """What stands in its place when it is switched off."""
@@ -218,18 +222,23 @@ class Web:
         if text:
             watch = self._fleet.find(text)
             if watch is None:
-                return web.Response(status=404, text="target: not configured here; see --redis.addr and --redis-file\n")
+                return web.Response(
+                    status=404, text="target: not configured here; see --redis.addr and --redis-file\n"
+                )
             await self._bodies.share.take()  # a cluster may have 1,000 nodes
-            status, body = discovery.answer([_seen(watch)], hostnames=self._settings.discover_hostnames)
+            status, body = cluster_nodes.answer([_seen(watch)], hostnames=self._settings.discover_hostnames)
         else:
             status, body = await self._all_clusters.run()
         return _json(body, status) if status == 200 else web.Response(status=status, text=body)
 
     async def _discover_all(self) -> tuple[int, str]:
-        """In a thread: of 1,000 nodes that know 1,000 nodes each it takes more than a second. The program ends without it."""
+        """In a thread: of 1,000 nodes that know 1,000 nodes each it takes more than a second. The program
+        ends without it."""
         seen = [_seen(watch) for watch in self._fleet.watches.values()]
         try:
-            listing = files.start(lambda: discovery.answer(seen, hostnames=self._settings.discover_hostnames), self._listers)
+            listing = files.start(
+                lambda: cluster_nodes.answer(seen, hostnames=self._settings.discover_hostnames), self._listers
+            )
         except files.FileError:
             raise PageError("no thread is free to list the nodes of the clusters") from None
         return await asyncio.wrap_future(listing)
@@ -239,8 +248,8 @@ class Web:
         return web.Response(status=status, text=f"{text}\n")
 
     async def _send(self, request: web.Request, page: Page) -> web.StreamResponse:
-        """The page and its tail. A small page goes out in one write with its headers, each of which is a call of the kernel; of a
-        large one they are two writes: joining them would copy megabytes."""
+        """The page and its tail. A small page goes out in one write with its headers, each of which is a call
+        of the kernel; of a large one they are two writes: joining them would copy megabytes."""
         bodies = self._bodies
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
         response = web.StreamResponse(headers=headers)
@@ -272,7 +281,9 @@ class Web:
     async def health(self, request: web.Request) -> web.StreamResponse:
         """The document's bodies: ok, or an error if no target can be reached."""
         await self._bodies.share.take()  # it looks at all targets
-        reachable = not self._fleet.watches or any(watch.up is not False for watch in self._fleet.watches.values())
+        reachable = not self._fleet.watches or any(
+            watch.up is not False for watch in self._fleet.watches.values()
+        )
         if reachable:
             return _json('{"status":"ok"}', 200)
         strict = self._settings.health_strict or request.query.get("strict") == "1"
@@ -287,31 +298,39 @@ class Web:
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """Every target was attempted, or had its time."""
-        if self._fleet.first_round_done or time.monotonic() - self._started_at >= self._settings.ready_after_s:
+        if (
+            self._fleet.first_round_done
+            or time.monotonic() - self._started_at >= self._settings.ready_after_s
+        ):
             return web.Response(text="ok\n")
         return web.Response(status=503, text="not every target was attempted yet\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
-        """Read the password file again. Without one that is an error, as to the Go exporter; servers are asked again all the same."""
+        """Read the password file again. Without one that is an error, as to the Go exporter; servers are
+        asked again all the same."""
         try:
             done = await self._reload()
         except ConfigError as error:
             return web.Response(status=500, text=f"{error}\n")
         if not done:
             return web.Response(
-                status=400, text="no password file to read (see --redis.password-file); commands that servers refused are asked again\n"
+                status=400,
+                text="no password file to read (see --redis.password-file); commands that servers refused "
+                "are asked again\n",
             )
         return web.Response(text="ok\n")
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
         settings = self._settings
         await self._bodies.share.take()  # it counts all targets
-        text = landing.render(settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint)
+        text = landing.render(
+            settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint
+        )
         return web.Response(text=text, content_type="text/html")
 
 
-def _seen(watch: WatchedTarget) -> discovery.Seen:
-    return watch.target, watch.up, watch.facts, watch.remembered(discovery.MEMORY_NAME)
+def _seen(watch: WatchedTarget) -> cluster_nodes.Seen:
+    return watch.target, watch.up, watch.facts, watch.remembered(cluster_nodes.MEMORY_NAME)
 
 
 def _json(text: str, status: int) -> web.Response:

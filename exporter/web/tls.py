@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """What to serve HTTPS with. With `ca_file` a client must show a certificate that one of those authorities has signed."""
+    """What to serve HTTPS with. With `ca_file` a client must show a certificate that one of those
+    authorities has signed."""
 
     cert_file: str
     key_file: str
@@ -39,11 +40,12 @@ class ServerTls:
 
 
 class ServerContext:
-    """`context` serves. `freshen` comes before each handshake: it looks at the files, at most once in `LOOK_EVERY_S`, and reads all of
-    them again when one has changed: in a thread, for a share may hang. The loop goes on meanwhile. The handshake waits for `LOOK_S`,
-    and goes on with the files there were.
+    """`context` serves. `freshen` comes before each handshake: it looks at the files, at most once in
+    `LOOK_EVERY_S`, and reads all of them again when one has changed: in a thread, for a share may hang. The
+    loop goes on meanwhile. The handshake waits for `LOOK_S`, and goes on with the files there were.
 
-    A ConfigError names a file that cannot be used at the start; later on such files are left for the ones there were.
+    A ConfigError names a file that cannot be used at the start; later on such files are left for the ones
+    there were.
     """
 
     def __init__(self, settings: ServerTls) -> None:
@@ -52,7 +54,9 @@ class ServerContext:
         self.context = self._newest
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
-        self.context.sni_callback = self._before_handshake  # asked at every handshake, with a server name or without
+        self.context.sni_callback = (
+            self._before_handshake
+        )  # asked at every handshake, with a server name or without
 
     def _look_again(self) -> None:
         """Take up files that have changed. Runs in a thread, once at a time."""
@@ -68,7 +72,9 @@ class ServerContext:
     async def freshen(self) -> None:
         """Look at the files if nobody did so lately; who comes meanwhile waits for the same look."""
         now = time.monotonic()
-        is_over = self._look is None or self._look.done()  # one that hangs is waited for when it began, and no second one begun
+        is_over = (
+            self._look is None or self._look.done()
+        )  # one that hangs is waited for when it began, and no second one begun
         if is_over and now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
             try:
@@ -79,7 +85,9 @@ class ServerContext:
         if self._look is not None and not self._look.done() and rest_s > 0:
             await asyncio.wait([self._look], timeout=rest_s)
 
-    def _before_handshake(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    def _before_handshake(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext
+    ) -> None:
         """The handshake is under way: this gives it the files of another context, not its versions."""
         if self._newest is not self.context:
             connection.context = self._newest
@@ -99,7 +107,9 @@ def _fetch(settings: ServerTls) -> tuple[tuple[tuple[int, int, int], ...], ssl.S
     try:
         return files.within(lambda: (_stamps(settings), make_context(settings)), settings.limits.timeout_s)
     except files.FileError as error:
-        raise ConfigError(f"--tls-server-cert-file={settings.cert_file} and the files beside it cannot be read: {error}") from None
+        raise ConfigError(
+            f"--tls-server-cert-file={settings.cert_file} and the files beside it cannot be read: {error}"
+        ) from None
 
 
 def make_context(settings: ServerTls) -> ssl.SSLContext:
@@ -124,7 +134,9 @@ def _load_own(context: ssl.SSLContext, settings: ServerTls) -> None:
 
     for flag, file in ((cert, settings.cert_file), (key, settings.key_file)):
         try:
-            files.read(file, settings.limits.max_bytes)  # OpenSSL would wait for a FIFO, and read a device without an end
+            files.read(
+                file, settings.limits.max_bytes
+            )  # OpenSSL would wait for a FIFO, and read a device without an end
         except files.FileError as error:
             raise ConfigError(f"{flag} cannot be read: {error}") from None
     try:

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from exporter import fastparse
-from exporter.catalog import header, label_forms, make_part
-from exporter.collector import Collector
-from exporter.commandline import parse
-from exporter.memory import Memory
-from exporter.model import Facts
-from exporter.sheet import Sheet
+from exporter import engine
+from exporter.collectors._contract import Collector
+from exporter.metrics.catalog import header
+from exporter.metrics.family_set import make_part
+from exporter.metrics.labels import label_forms
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.polling.output import Sheet
+from exporter.protocol.facts import Facts
 from tests.lookout import Lookout
 from tests.session import Session
 from tests.stock import page_of
@@ -25,7 +27,9 @@ OPTIONS = parse([], {})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the golden pages anew, in place of comparing")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden pages anew, in place of comparing"
+    )
 
 
 class Played:
@@ -49,7 +53,11 @@ class Played:
             collector=collector,
         )
         if not isinstance(memory, Memory):
-            memory = Memory() if memory is None else Memory(collectors={collector.memory_name or collector.name: memory})
+            memory = (
+                Memory()
+                if memory is None
+                else Memory(collectors={collector.memory_name or collector.name: memory})
+            )
         self.sheet = Sheet(self.part, label_forms([self.part], LABELS)[self.part.name], memory, NOW)
         self.asked: list[list[tuple[Any, ...]]] = []
         self.nodes: list[list[str]] = []  # that the same commands were meant for
@@ -71,7 +79,7 @@ class Played:
             pytest.fail(f"{collector.name} asks on: {batch}")
         except StopIteration:
             pass
-        self.block: fastparse.Block = self.sheet.block()
+        self.block: engine.Block = self.sheet.block()
 
     @property
     def text(self) -> str:
@@ -84,18 +92,28 @@ class Played:
 
     def page(self) -> str:
         """With HELP and TYPE, as a page shows it."""
-        headers = [header(name, family, self.part.lane) for name, family in zip(self.part.names, self.part.families, strict=True)]
+        headers = [
+            header(name, family, self.part.lane)
+            for name, family in zip(self.part.names, self.part.families, strict=True)
+        ]
         cells = [(0, number) for number in range(len(headers))]
-        assembler = fastparse.Assembler(headers, cells, [[(self.block.samples, self.block.offsets)]])
+        assembler = engine.Assembler(headers, cells, [[(self.block.samples, self.block.offsets)]])
         return page_of(assembler).decode()
 
 
 @pytest.fixture
 def play() -> Callable[..., Played]:
-    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to come. `memory`
-    is what the collector remembers of polls before, or a `Memory` for one poll after another."""
+    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to
+    come. `memory` is what the collector remembers of polls before, or a `Memory` for one poll after another.
+    """
 
-    def run(collector: Collector, *replies: Sequence[Any], facts: Facts | None = None, options: Any = OPTIONS, **more: Any) -> Played:
+    def run(
+        collector: Collector,
+        *replies: Sequence[Any],
+        facts: Facts | None = None,
+        options: Any = OPTIONS,
+        **more: Any,
+    ) -> Played:
         return Played(collector, replies, facts, options, **more)
 
     return run

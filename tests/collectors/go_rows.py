@@ -6,8 +6,8 @@ import csv
 import pathlib
 import re
 
-from exporter.collector import Collector
-from exporter.model import Dialect
+from exporter.collectors._contract import Collector
+from exporter.metrics.family import Dialect
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 
@@ -15,10 +15,18 @@ DATA = pathlib.Path(__file__).parent.parent / "data"
 def go_rows(*sources: str) -> dict[str, dict[str, str]]:
     """Name without prefix → row, of those sources."""
     with (DATA / "go_metrics.csv").open(newline="") as file:
-        return {row["name"].removeprefix("redis_"): row for row in csv.DictReader(file) if row["source"] in sources}
+        return {
+            row["name"].removeprefix("redis_"): row
+            for row in csv.DictReader(file)
+            if row["source"] in sources
+        }
 
 
 def assert_same_families(collector: Collector, rows: dict[str, dict[str, str]]) -> None:
     """The collector's families of the Go dialect are these, with the same types and labels."""
-    ours = {family.name: (family.kind.value, set(family.labels)) for family in collector.families if family.dialect is Dialect.GO}
+    ours = {
+        family.name: (family.kind.value, set(family.labels))
+        for family in collector.families
+        if family.dialect is Dialect.GO
+    }
     assert ours == {name: (row["type"], set(re.findall(r"\w+", row["labels"]))) for name, row in rows.items()}

@@ -8,8 +8,8 @@ import pathlib
 import re
 from typing import Any
 
-from exporter.collector import Collector
-from exporter.model import Dialect
+from exporter.collectors._contract import Collector
+from exporter.metrics.family import Dialect
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 
@@ -30,10 +30,13 @@ def versions_with(name: str) -> list[str]:
 
 
 def assert_go_families(collector: Collector, source: str) -> None:
-    """The collector's families of the Go dialect are the Go exporter's of that source, with the same types and labels."""
+    """The collector's families of the Go dialect are the Go exporter's of that source, with the same types
+    and labels."""
     with (DATA / "go_metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if re.fullmatch(source, row["source"])]
     ours = {
-        f"redis_{family.name}": (family.kind.value, set(family.labels)) for family in collector.families if family.dialect is Dialect.GO
+        f"redis_{family.name}": (family.kind.value, set(family.labels))
+        for family in collector.families
+        if family.dialect is Dialect.GO
     }
     assert ours == {row["name"]: (row["type"], set(filter(None, row["labels"].split(";")))) for row in rows}

@@ -10,10 +10,10 @@ import pytest
 
 from exporter.collectors.acl_log import FIELDS_MAX, OTHER, PAIRS_MAX, AclLogCollector
 from exporter.collectors.info import InfoCollector
-from exporter.commandline import parse
 from exporter.errors import BusyError, ReplyError
-from exporter.memory import Memory
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.protocol.facts import Facts
 from tests.collectors.recorded import recorded, versions_with
 from tests.lookout import Lookout
 
@@ -24,9 +24,27 @@ WITHOUT_IDS = {"keydb-6.3.4", "redis-6.2.16", "redis-7.0.15"}
 Read = Callable[..., dict[str, str]]
 
 
-def entry(user: str, count: int = 1, *, id: int | None = None, reason: str = "key", obj: str = "k", created: int = 1) -> list[object]:
-    words: list[object] = [b"count", count, b"reason", reason.encode(), b"context", b"toplevel", b"object", obj.encode()]
-    words += [b"username", user.encode(), b"age-seconds", b"0.01", b"client-info", b"id=3 addr=10.0.0.1:5 name=kiwi"]
+def entry(
+    user: str, count: int = 1, *, id: int | None = None, reason: str = "key", obj: str = "k", created: int = 1
+) -> list[object]:
+    words: list[object] = [
+        b"count",
+        count,
+        b"reason",
+        reason.encode(),
+        b"context",
+        b"toplevel",
+        b"object",
+        obj.encode(),
+    ]
+    words += [
+        b"username",
+        user.encode(),
+        b"age-seconds",
+        b"0.01",
+        b"client-info",
+        b"id=3 addr=10.0.0.1:5 name=kiwi",
+    ]
     return words if id is None else [*words, b"entry-id", id, b"timestamp-created", created]
 
 
@@ -91,7 +109,11 @@ def test_recorded_servers(play, version: str) -> None:
 
 class TestEachDenialIsCountedOnce:
     def test_what_the_first_reading_finds_is_of_any_age(self, read: Read) -> None:
-        assert read(entry("ann", 5, id=3), entry("bob", 2, id=1)) == {"key ann": "0", "key bob": "0", "missed": "0"}
+        assert read(entry("ann", 5, id=3), entry("bob", 2, id=1)) == {
+            "key ann": "0",
+            "key bob": "0",
+            "missed": "0",
+        }
 
     @pytest.mark.parametrize("first", [7, None])
     def test_entries_grow_and_new_ones_come(self, read: Read, first: int | None) -> None:
@@ -184,11 +206,28 @@ def test_an_entry_of_another_form_does_not_cost_the_others(play, row: object) ->
 
 
 def test_odd_ids_and_objects(play) -> None:
-    odd = [b"count", 1, b"reason", b"key", b"username", b"ann", b"object", [b"x"], b"entry-id", b"1", b"timestamp-created", None]
-    assert play(AclLogCollector(), [[odd]], facts=REDIS_7).samples() == {'redis_acl_log_denials_total{reason="key",user="ann"}': "0"}
+    odd = [
+        b"count",
+        1,
+        b"reason",
+        b"key",
+        b"username",
+        b"ann",
+        b"object",
+        [b"x"],
+        b"entry-id",
+        b"1",
+        b"timestamp-created",
+        None,
+    ]
+    assert play(AclLogCollector(), [[odd]], facts=REDIS_7).samples() == {
+        'redis_acl_log_denials_total{reason="key",user="ann"}': "0"
+    }
 
 
-@pytest.mark.parametrize("reply", [None, b"text", 7, ReplyError("NOPERM no"), ReplyError("ERR unknown command `ACL`")])
+@pytest.mark.parametrize(
+    "reply", [None, b"text", 7, ReplyError("NOPERM no"), ReplyError("ERR unknown command `ACL`")]
+)
 def test_nothing_is_written_of_nothing(play, reply: object) -> None:
     assert play(AclLogCollector(), [reply], facts=REDIS_7).text == ""
 

@@ -7,14 +7,15 @@ import socket
 
 import pytest
 
-from exporter.catalog import label_forms, make_part
 from exporter.collectors.clients import BY, GROUPS, ClientsCollector, clients_of, idle_counts
 from exporter.collectors.info import InfoCollector
-from exporter.commandline import parse
 from exporter.errors import NoPermError, ProtocolError, ReplyError
-from exporter.memory import Memory
-from exporter.model import Facts
-from exporter.sheet import Sheet
+from exporter.metrics.family_set import make_part
+from exporter.metrics.labels import label_forms
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.polling.output import Sheet
+from exporter.protocol.facts import Facts
 from tests.collectors.conftest import NOW
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 
@@ -24,14 +25,22 @@ FEW = [b"# Clients\r\nconnected_clients:3\r\n", b"# Replication\r\nrole:master\r
 ASKED_FIRST = [("INFO", "clients"), ("INFO", "replication")]
 EACH = parse(["--export-client-list"], {})
 LINE = (
-    b"id=11 addr=127.0.0.1:63508 laddr=127.0.0.1:6379 fd=8 name=web age=6321 idle=6320 flags=N db=2 sub=1 psub=2 ssub=3 multi=-1"
-    b" watch=4 qbuf=26 qbuf-free=16360 argv-mem=10 multi-mem=0 rbs=1024 rbp=0 obl=7 oll=8 omem=9 tot-mem=17728 events=r"
+    b"id=11 addr=127.0.0.1:63508 laddr=127.0.0.1:6379 fd=8 name=web age=6321 idle=6320 flags=N db=2 sub=1 "
+    b"psub=2 ssub=3 multi=-1"
+    b" watch=4 qbuf=26 qbuf-free=16360 argv-mem=10 multi-mem=0 rbs=1024 rbp=0 obl=7 oll=8 omem=9 "
+    b"tot-mem=17728 events=r"
     b" cmd=client|list user=default redir=-1 resp=2 lib-name=redis-py lib-ver=5.0.1\n"
 )
 
 
 def told(play, text: bytes, *argv: str, keep: str = "redis_connected_client") -> dict[str, str]:
-    samples = play(ClientsCollector(), FEW, [text], facts=FACTS, options=parse(list(argv) or ["--export-client-list"], {})).samples()
+    samples = play(
+        ClientsCollector(),
+        FEW,
+        [text],
+        facts=FACTS,
+        options=parse(list(argv) or ["--export-client-list"], {}),
+    ).samples()
     return {name: value for name, value in samples.items() if name.startswith(keep)}
 
 
@@ -64,7 +73,10 @@ class TestEachClient:
         labels = 'id="11",name="web",flags="N",db="2",host="127.0.0.1",port="",user="default",resp="2"'
         assert told(play, LINE) == {
             f"redis_connected_client_info{{{labels}}}": "1",
-            **{f'redis_connected_client_{name}{{id="11",name="web"}}': str(value) for name, value in series.items()},
+            **{
+                f'redis_connected_client_{name}{{id="11",name="web"}}': str(value)
+                for name, value in series.items()
+            },
         }
 
     def test_the_port_is_told_on_demand(self, play) -> None:
@@ -83,7 +95,12 @@ class TestEachClient:
         ],
     )
     def test_addresses(self, play, address: bytes, host: str, port: str) -> None:
-        samples = told(play, changed(b"addr=127.0.0.1:63508", b"addr=" + address), "--export-client-list", "--export-client-port")
+        samples = told(
+            play,
+            changed(b"addr=127.0.0.1:63508", b"addr=" + address),
+            "--export-client-list",
+            "--export-client-port",
+        )
         assert f'host="{host}",port="{port}"' in next(iter(samples))
 
     @pytest.mark.parametrize("name", [b"a=b", b"=", b"name=evil", b"addr=10.0.0.1:1", b'say"so'])
@@ -93,11 +110,18 @@ class TestEachClient:
         assert samples[f'redis_connected_client_output_list_length{{id="11",name="{escaped}"}}'] == "8"
         assert len(samples) == 13
 
-    @pytest.mark.parametrize("field", ["sub", "psub", "qbuf", "qbuf-free", "obl", "oll", "omem", "tot-mem", "ssub", "watch"])
+    @pytest.mark.parametrize(
+        "field", ["sub", "psub", "qbuf", "qbuf-free", "obl", "oll", "omem", "tot-mem", "ssub", "watch"]
+    )
     def test_a_value_that_is_no_number_is_0(self, play, field: str) -> None:
         row = next(name for name, row in go_rows("CLIENT LIST").items() if row["field"] == field)
         value = next(part for part in LINE.split() if part.startswith(f"{field}=".encode()))
-        assert told(play, changed(b" " + value + b" ", f" {field}=ERR ".encode()))[f'redis_{row}{{id="11",name="web"}}'] == "0"
+        assert (
+            told(play, changed(b" " + value + b" ", f" {field}=ERR ".encode()))[
+                f'redis_{row}{{id="11",name="web"}}'
+            ]
+            == "0"
+        )
 
     @pytest.mark.parametrize(
         ("field", "family"),
@@ -117,7 +141,10 @@ class TestEachClient:
     def test_a_bad_time_costs_no_more_than_itself(self, play, field: bytes) -> None:
         assert len(told(play, changed(field, field.partition(b"=")[0] + b"=x"))) == 12
 
-    @pytest.mark.parametrize("text", [b"", b"\n", b"id=7 name=x\n", changed(b"id=11 ", b""), changed(b"id=11", b"id=x"), b"\xff\x00=="])
+    @pytest.mark.parametrize(
+        "text",
+        [b"", b"\n", b"id=7 name=x\n", changed(b"id=11 ", b""), changed(b"id=11", b"id=x"), b"\xff\x00=="],
+    )
     def test_what_is_no_client_is_left_out(self, play, text: bytes) -> None:
         assert told(play, text) == {}
 
@@ -172,7 +199,9 @@ class TestGroups:
     def test_memory_is_left_out_of_servers_that_do_not_tell_it(self, play) -> None:
         text = (DATA / "redis-4.0.14" / "client_list.txt").read_bytes()
         samples = told(play, text, "--client-list-by=flags", keep="redis_client_group")
-        assert {name.split("{")[0] for name in samples} == {f"redis_{f.name}" for f in GROUPS if f.since != "6.2"}
+        assert {name.split("{")[0] for name in samples} == {
+            f"redis_{f.name}" for f in GROUPS if f.since != "6.2"
+        }
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_recorded_servers(self, play, version: str) -> None:
@@ -186,7 +215,9 @@ class TestGroups:
 
 
 def test_idle_clients_are_counted_by_threshold(play) -> None:
-    text = b"".join(changed(b"idle=6320", b"idle=%d" % seconds) for seconds in (0, 59, 60, 60, 400, 5000, 100_000))
+    text = b"".join(
+        changed(b"idle=6320", b"idle=%d" % seconds) for seconds in (0, 59, 60, 60, 400, 5000, 100_000)
+    )
     assert idle_counts(text) == [(60, 5), (300, 3), (3600, 2), (86400, 1)]
     samples = told(play, text, "--client-list-by=db", keep="redis_client_connections_idle")
     assert samples['redis_client_connections_idle{threshold_seconds="300"}'] == "3"
@@ -207,7 +238,9 @@ class TestLimit:
 
     def test_how_long_it_took_is_told_without_what_came_before(self) -> None:
         collector = ClientsCollector()
-        part = make_part(collector.name, collector.lane, collector.families, namespace="redis", collector=collector)
+        part = make_part(
+            collector.name, collector.lane, collector.families, namespace="redis", collector=collector
+        )
         sheet = Sheet(part, label_forms([part], ())[part.name], Memory(), NOW)
         run = collector.collect(FACTS, EACH, sheet)
         next(run)
@@ -219,7 +252,10 @@ class TestLimit:
             run.send([])
         assert b"\nredis_exporter_client_list_duration_seconds 0.25\n" in sheet.block().samples
 
-    @pytest.mark.parametrize("replies", [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None], [b"connected_slaves:1\r\n", b""]])
+    @pytest.mark.parametrize(
+        "replies",
+        [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None], [b"connected_slaves:1\r\n", b""]],
+    )
     def test_it_is_not_asked_blindly(self, replies) -> None:
         with pytest.raises(ProtocolError):
             clients_of(replies)
@@ -280,7 +316,9 @@ async def test_a_real_server(redis_server, make_lookout) -> None:
 
 async def test_a_real_server_with_too_many_clients(redis_server, make_lookout) -> None:
     server = redis_server()
-    lookout = make_lookout([InfoCollector(), ClientsCollector()], argv=["--export-client-list", "--client-list.max-clients=1"])
+    lookout = make_lookout(
+        [InfoCollector(), ClientsCollector()], argv=["--export-client-list", "--client-list.max-clients=1"]
+    )
     watch = lookout.watch(server.port)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"PING\r\n")

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from exporter.collectors._registry import REGISTRY
 from exporter.collectors.cluster import MESSAGES, ClusterCollector
 from exporter.collectors.info import InfoCollector
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Dialect, Facts, Field
-from exporter.registry import REGISTRY
+from exporter.metrics.family import Dialect, Field
+from exporter.protocol.facts import Facts
 from tests.clusters import Cluster
 from tests.lookout import Lookout
 
@@ -44,7 +45,11 @@ def go_rows() -> list[dict[str, str]]:
 @pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
 def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
     family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert (family.kind.value, ";".join(family.labels), family.dialect) == (row["type"], row["labels"], Dialect.GO)
+    assert (family.kind.value, ";".join(family.labels), family.dialect) == (
+        row["type"],
+        row["labels"],
+        Dialect.GO,
+    )
 
 
 @pytest.mark.parametrize("family", ClusterCollector.families, ids=lambda family: family.name)
@@ -75,7 +80,9 @@ def test_every_field_of_every_version_has_its_value(play, version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_failure_is_told(play, version: str) -> None:
-    samples = play(ClusterCollector(), [(DATA / version / "cluster_info_fail.txt").read_bytes()], facts=FACTS).samples()
+    samples = play(
+        ClusterCollector(), [(DATA / version / "cluster_info_fail.txt").read_bytes()], facts=FACTS
+    ).samples()
     assert samples["redis_cluster_state"] == "0"
     assert samples["redis_cluster_slots_fail"] == "5461"
     assert samples["redis_cluster_slots_ok"] == "10919"
@@ -96,7 +103,11 @@ def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(play) -> None
 
 @pytest.mark.parametrize(
     ("reply", "error"),
-    [(ReplyError("ERR This instance has cluster support disabled"), ProtocolError), (7, ProtocolError), (None, ProtocolError)],
+    [
+        (ReplyError("ERR This instance has cluster support disabled"), ProtocolError),
+        (7, ProtocolError),
+        (None, ProtocolError),
+    ],
 )
 def test_another_answer_fails_it(play, reply, error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -108,8 +119,19 @@ async def test_a_real_cluster(lookout: Lookout, redis_cluster: Cluster) -> None:
     watch = lookout.watch(redis_cluster.nodes[0].port)
     await lookout.poll(watch)
     series = lookout.series(watch)
-    expected = {"state": 1, "enabled": 1, "slots_assigned": 16384, "slots_ok": 16384, "slots_fail": 0, "known_nodes": 6, "size": 3}
+    expected = {
+        "state": 1,
+        "enabled": 1,
+        "slots_assigned": 16384,
+        "slots_ok": 16384,
+        "slots_fail": 0,
+        "known_nodes": 6,
+        "size": 3,
+    }
     assert {name: series[f"redis_cluster_{name}", ()] for name in expected} == expected
     assert series["redis_cluster_stats_messages_ping_sent", ()] > 0
-    assert series["redis_cluster_messages_sent_total", ()] >= series["redis_cluster_stats_messages_ping_sent", ()]
+    assert (
+        series["redis_cluster_messages_sent_total", ()]
+        >= series["redis_cluster_stats_messages_ping_sent", ()]
+    )
     assert series["redis_exporter_collector_success", ("cluster",)] == 1

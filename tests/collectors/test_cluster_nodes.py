@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from exporter.collectors.cluster_nodes import ClusterNodesCollector, parse_nodes, uncovered_slots
-from exporter.commandline import parse
+from exporter.collectors._registry import REGISTRY
+from exporter.collectors.cluster_nodes import ClusterNodesCollector
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Facts
-from exporter.registry import REGISTRY
+from exporter.options.commandline import parse
+from exporter.protocol.cluster import parse_nodes, uncovered_slots
+from exporter.protocol.facts import Facts
 from tests.clusters import Cluster
 from tests.lookout import Lookout
 
@@ -39,7 +40,11 @@ def told(play, text: str, time=TIME, **kwargs) -> dict[str, str]:
 
 def of_node(samples: dict[str, str], node_id: str) -> dict[str, str]:
     """Value by family of one node."""
-    return {key.partition("{")[0].removeprefix("redis_cluster_node_"): value for key, value in samples.items() if node_id in key}
+    return {
+        key.partition("{")[0].removeprefix("redis_cluster_node_"): value
+        for key, value in samples.items()
+        if node_id in key
+    }
 
 
 class TestParse:
@@ -48,7 +53,13 @@ class TestParse:
         [
             ("10.0.0.1:7000@17000", "10.0.0.1", 7000, "", "10.0.0.1:7000"),
             ("10.0.0.1:7000", "10.0.0.1", 7000, "", "10.0.0.1:7000"),  # 3.0
-            ("10.0.0.1:7000@17000,node-1.example.com", "10.0.0.1", 7000, "node-1.example.com", "10.0.0.1:7000"),
+            (
+                "10.0.0.1:7000@17000,node-1.example.com",
+                "10.0.0.1",
+                7000,
+                "node-1.example.com",
+                "10.0.0.1:7000",
+            ),
             ("10.0.0.1:7000@17000,,shard-id=5c", "10.0.0.1", 7000, "", "10.0.0.1:7000"),
             ("10.0.0.1:7000@17000,shard-id=5c", "10.0.0.1", 7000, "", "10.0.0.1:7000"),
             ("2001:db8::1:7000@17000", "2001:db8::1", 7000, "", "[2001:db8::1]:7000"),
@@ -62,7 +73,9 @@ class TestParse:
         assert (node.host, node.port, node.hostname, node.address) == (host, port, hostname, shown)
 
     def test_slots_are_ranges_and_single_ones_and_those_under_way(self) -> None:
-        [node] = parse_nodes(f"{A} h:1@2 myself,master - 0 0 1 connected 0-4 6 16383 [100->-{B}] [7000-<-{C}] [7001-<-{C}]")
+        [node] = parse_nodes(
+            f"{A} h:1@2 myself,master - 0 0 1 connected 0-4 6 16383 [100->-{B}] [7000-<-{C}] [7001-<-{C}]"
+        )
         assert node.slots == ((0, 4), (6, 6), (16383, 16383))
         assert (node.slot_count, node.migrating, node.importing) == (7, 1, 2)
 
@@ -86,12 +99,16 @@ class TestParse:
 
     @pytest.mark.parametrize(
         "line",
-        ["", "vars currentEpoch 6 lastVoteEpoch 0", f"{B} h:1@2 master - 0 0", f"{B} h master - 0 0 1 connected",
-         f"{B} h:x@2 master - 0 0 1 connected", f"{B} h:1@2 master - x 0 1 connected", f"{B} h:1@2 master - 0 -1 1 connected",
+        ["", "vars currentEpoch 6 lastVoteEpoch 0", f"{B} h:1@2 master - 0 0",
+         f"{B} h master - 0 0 1 connected",
+         f"{B} h:x@2 master - 0 0 1 connected", f"{B} h:1@2 master - x 0 1 connected",
+         f"{B} h:1@2 master - 0 -1 1 connected",
          f"{B} h:1@2 master - 0 0 {'9' * 30} connected", f"{A} again:1@2 master - 0 0 1 connected"],
     )  # fmt: skip
     def test_a_line_that_is_none_costs_no_other(self, line: str) -> None:
-        nodes = parse_nodes(f"{A} h:1@2 master - 0 0 1 connected 5\n{line}\n{C} h:3@4 master - 0 0 1 connected 6\n")
+        nodes = parse_nodes(
+            f"{A} h:1@2 master - 0 0 1 connected 5\n{line}\n{C} h:3@4 master - 0 0 1 connected 6\n"
+        )
         assert [(node.id, node.host) for node in nodes] == [(A, "h"), (C, "h")]
 
     @pytest.mark.parametrize("word", ["9-3", "16384", "0-16384", "x", "1-x", "-", "-5", "1-2-3", "٣"])
@@ -104,15 +121,25 @@ class TestParse:
         for path in (DATA / version).glob("cluster_nodes*.txt"):
             assert len(parse_nodes(path.read_text())) == len(path.read_text().splitlines())
 
-    @pytest.mark.parametrize("version", [version for version in VERSIONS if (DATA / version / "cluster_shards.json").exists()])
+    @pytest.mark.parametrize(
+        "version", [version for version in VERSIONS if (DATA / version / "cluster_shards.json").exists()]
+    )
     def test_the_answer_agrees_with_cluster_shards(self, version: str) -> None:
         """Which has nothing more that is wanted here, and only from 7.0 on."""
-        shards = [dict(zip(s[::2], s[1::2], strict=True)) for s in json.loads((DATA / version / "cluster_shards.json").read_text())]
+        shards = [
+            dict(zip(s[::2], s[1::2], strict=True))
+            for s in json.loads((DATA / version / "cluster_shards.json").read_text())
+        ]
         by_shards = {}
         for shard in shards:
             ranges = tuple(zip(shard["slots"][::2], shard["slots"][1::2], strict=True))
             for node in (dict(zip(n[::2], n[1::2], strict=True)) for n in shard["nodes"]):
-                by_shards[node["id"]] = (node["ip"], node["port"], node["role"], ranges if node["role"] == "master" else ())
+                by_shards[node["id"]] = (
+                    node["ip"],
+                    node["port"],
+                    node["role"],
+                    ranges if node["role"] == "master" else (),
+                )
         nodes = parse_nodes((DATA / version / "cluster_nodes.txt").read_text())
         roles = {"master": "master", "slave": "replica"}
         assert {node.id: (node.host, node.port, roles[node.role], node.slots) for node in nodes} == by_shards
@@ -129,14 +156,19 @@ class TestCluster:
             ("_empty", 16384, 0, {"ok": 1}),
         ],
     )
-    def test_recorded(self, play, version: str, name: str, uncovered: int, lonely: int, states: dict[str, int]) -> None:
+    def test_recorded(
+        self, play, version: str, name: str, uncovered: int, lonely: int, states: dict[str, int]
+    ) -> None:
         samples = told(play, (DATA / version / f"cluster_nodes{name}.txt").read_text())
         assert samples["redis_cluster_slots_uncovered"] == str(uncovered)
         assert samples["redis_cluster_masters_without_replicas"] == str(lonely)
         for state in ("ok", "pfail", "fail", "handshake", "noaddr"):
             assert samples[f'redis_cluster_nodes{{state="{state}"}}'] == str(states.get(state, 0))
         under_way = {"_migrating": ("1", "2"), "_fail": ("1", "2")}.get(name, ("0", "0"))
-        assert (samples["redis_cluster_slots_migrating"], samples["redis_cluster_slots_importing"]) == under_way
+        assert (
+            samples["redis_cluster_slots_migrating"],
+            samples["redis_cluster_slots_importing"],
+        ) == under_way
 
     def test_a_slot_of_a_node_that_only_seems_to_fail_is_covered(self) -> None:
         assert uncovered_slots(parse_nodes(f"{A} h:1@2 master,fail? - 1 1 1 disconnected 0-16383")) == 0
@@ -187,7 +219,13 @@ class TestNodes:
 
     def test_how_they_are_by_the_server_s_clock(self, play) -> None:
         samples = {key: value for key, value in told(play, self.TEXT).items() if "node_info" not in key}
-        assert of_node(samples, A) == {"link_up": "1", "fail": "0", "pfail": "0", "config_epoch": "4", "slots": "101"}
+        assert of_node(samples, A) == {
+            "link_up": "1",
+            "fail": "0",
+            "pfail": "0",
+            "config_epoch": "4",
+            "slots": "101",
+        }
         assert of_node(samples, B) == {
             **{"link_up": "1", "fail": "0", "pfail": "0", "config_epoch": "4", "slots": "0"},
             **{"ping_pending_seconds": "0", "last_pong_age_seconds": "2.25"},
@@ -201,14 +239,19 @@ class TestNodes:
             **{"ping_pending_seconds": "1.25"},
         }
 
-    @pytest.mark.parametrize("time", [ReplyError("ERR unknown command 'TIME'"), None, [], [b"x", b"y"], [1, 2], [b"1" * 30, b"2"]])
+    @pytest.mark.parametrize(
+        "time", [ReplyError("ERR unknown command 'TIME'"), None, [], [b"x", b"y"], [1, 2], [b"1" * 30, b"2"]]
+    )
     def test_without_the_server_s_clock_by_ours(self, play, time) -> None:
         samples = told(play, f"{A} h:1@2 master - 0 1795379999250 4 connected\n", time)
         assert of_node(samples, A)["last_pong_age_seconds"] == "1"  # the poll began at 1795380000.25
 
     def test_a_clock_that_went_back_makes_no_age_negative(self, play) -> None:
         samples = told(play, f"{A} h:1@2 master - {NOW + 9}000 {NOW + 9}000 4 connected\n")
-        assert (of_node(samples, A)["last_pong_age_seconds"], of_node(samples, A)["ping_pending_seconds"]) == ("0", "0")
+        assert (
+            of_node(samples, A)["last_pong_age_seconds"],
+            of_node(samples, A)["ping_pending_seconds"],
+        ) == ("0", "0")
 
     def test_are_left_out_on_request(self, play) -> None:
         options = parse(["--include-cluster-node-metrics=false"], {})
@@ -253,17 +296,33 @@ class TestRealClusters:
             assert series["redis_cluster_slots_uncovered", ()] == 0
             assert series["redis_cluster_masters_without_replicas", ()] == 0
             assert series["redis_cluster_nodes", ("ok",)] == 6
-            nodes = {labels: value for (name, labels), value in series.items() if name == "redis_cluster_node_slots"}
+            nodes = {
+                labels: value
+                for (name, labels), value in series.items()
+                if name == "redis_cluster_node_slots"
+            }
             assert {int(address.rpartition(":")[2]) for _, address in nodes} == ports
             assert sum(nodes.values()) == 16384
-            assert all(value == 1 for (name, _), value in series.items() if name == "redis_cluster_node_link_up")
-            ages = [value for (name, _), value in series.items() if name == "redis_cluster_node_last_pong_age_seconds"]
+            assert all(
+                value == 1 for (name, _), value in series.items() if name == "redis_cluster_node_link_up"
+            )
+            ages = [
+                value
+                for (name, _), value in series.items()
+                if name == "redis_cluster_node_last_pong_age_seconds"
+            ]
             assert len(ages) == 5
             assert 0 <= min(ages) <= max(ages) < 20
-            myself = [labels for (name, labels) in series if name == "redis_cluster_node_info" and labels[-1] == "true"]
+            myself = [
+                labels
+                for (name, labels) in series
+                if name == "redis_cluster_node_info" and labels[-1] == "true"
+            ]
             assert [labels[1] for labels in myself] == [f"127.0.0.1:{node.port}"]
 
-    async def test_a_master_that_dies_without_a_replica_uncovers_its_slots(self, lookout: Lookout, tmp_path: pathlib.Path) -> None:
+    async def test_a_master_that_dies_without_a_replica_uncovers_its_slots(
+        self, lookout: Lookout, tmp_path: pathlib.Path
+    ) -> None:
         cluster = Cluster(tmp_path, replicas=1)
         try:
             cluster.start()
@@ -274,7 +333,9 @@ class TestRealClusters:
             assert lookout.value(watch, "redis_cluster_masters_without_replicas") == 1
             assert lookout.value(watch, "redis_cluster_slots_uncovered") == 0
             cluster.nodes[2].kill()
-            await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_cluster_slots_uncovered") == 5462)
+            await lookout.poll_until(
+                watch, lambda: lookout.value(watch, "redis_cluster_slots_uncovered") == 5462
+            )
             assert lookout.value(watch, "redis_cluster_nodes", "fail") == 2
             await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_cluster_state") == 0)
             assert lookout.value(watch, "redis_cluster_slots_fail") == 5462

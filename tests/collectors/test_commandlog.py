@@ -1,4 +1,5 @@
-"""COMMANDLOG of Valkey: lengths, and large requests and replies by command. Played from recorded replies of Valkey 8.1.1."""
+"""COMMANDLOG of Valkey: lengths, and large requests and replies by command. Played from recorded replies
+of Valkey 8.1.1."""
 
 from __future__ import annotations
 
@@ -7,11 +8,11 @@ import dataclasses
 import pytest
 
 from exporter.collectors.commandlog import CommandlogCollector
-from exporter.collectors.info import InfoCollector, make_facts
-from exporter.commandline import parse
+from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
-from exporter.memory import Memory
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.protocol.facts import Facts, make_facts
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 from tests.collectors.test_slowlog import recorded
 from tests.lookout import info
@@ -51,7 +52,9 @@ def test_lengths(play) -> None:
 def test_what_is_new_is_counted_by_command(play) -> None:
     memory = Memory()
     play(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory)
-    played = play(CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES], [REQUESTS], facts=FACTS, memory=memory)
+    played = play(
+        CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES], [REQUESTS], facts=FACTS, memory=memory
+    )
     assert played.asked == [ASKED_FIRST, [("COMMANDLOG", "GET", 5, "large-request")]]
     counted = {name: value for name, value in played.samples().items() if "cmd=" in name}
     assert counted == {
@@ -105,7 +108,9 @@ def test_only_valkey_since_8_1_is_asked(changes, wanted: bool) -> None:
     ],
 )
 def test_the_flavors_own_version_is_known_from_info(play, version: str, flavor_version, wanted: bool) -> None:
-    fields = play(InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], [[b"databases", b"16"]]).sheet.fields
+    fields = play(
+        InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], [[b"databases", b"16"]]
+    ).sheet.fields
     facts = make_facts(fields, 16)
     assert facts.flavor_version == flavor_version
     assert CommandlogCollector().wants(facts, None) is wanted
@@ -119,7 +124,11 @@ def test_it_is_left_out_with_tile38() -> None:
 def test_a_refusal_writes_nothing_and_another_error_is_told(play) -> None:
     assert play(CommandlogCollector(), [UNKNOWN] * 5, facts=FACTS).text == ""
     with pytest.raises(BusyError):
-        play(CommandlogCollector(), [1, 2, 3, ReplyError("BUSY Valkey is busy running a script."), []], facts=FACTS)
+        play(
+            CommandlogCollector(),
+            [1, 2, 3, ReplyError("BUSY Valkey is busy running a script."), []],
+            facts=FACTS,
+        )
 
 
 def test_one_odd_reply_does_not_cost_the_others(play) -> None:
@@ -137,7 +146,11 @@ async def test_over_a_socket(scripted_server, make_lookout) -> None:
         while True:
             words = talk.command()
             if words[0] == b"COMMANDLOG":
-                talk.send(b":3\r\n" if words[1] == b"LEN" else b"*1\r\n*4\r\n:2\r\n:1\r\n:%d\r\n*1\r\n$3\r\nGET\r\n" % len(words[3]))
+                talk.send(
+                    b":3\r\n"
+                    if words[1] == b"LEN"
+                    else b"*1\r\n*4\r\n:2\r\n:1\r\n:%d\r\n*1\r\n$3\r\nGET\r\n" % len(words[3])
+                )
             elif words[0] == b"INFO":
                 talk.send(told)
             else:

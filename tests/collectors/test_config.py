@@ -1,4 +1,5 @@
-"""CONFIG GET: what is asked of whom, the limits, the whole configuration without its secrets, the size of the dump."""
+"""CONFIG GET: what is asked of whom, the limits, the whole configuration without its secrets, the size of
+the dump."""
 
 from __future__ import annotations
 
@@ -7,12 +8,12 @@ import pathlib
 
 import pytest
 
+from exporter.collectors._file_sizes import FileSizes
 from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret
-from exporter.collectors.info import InfoCollector, make_facts
-from exporter.commandline import parse
+from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
-from exporter.file_sizes import FileSizes
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts, make_facts
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
 from tests.lookout import Lookout
 
@@ -47,11 +48,17 @@ class TestWhatIsAsked:
         assert play(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
 
     def test_one_that_refuses_the_first_is_not_asked_for_more(self, play) -> None:
-        played = play(ConfigCollector(), [ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")], facts=REDIS_6)
+        played = play(
+            ConfigCollector(),
+            [ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")],
+            facts=REDIS_6,
+        )
         assert played.text == ""
 
     def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, play) -> None:
-        assert play(ConfigCollector(), [[]], facts=VALKEY_8).asked == [[("CONFIG", "GET", *NAMED, *COMMANDLOG)]]
+        assert play(ConfigCollector(), [[]], facts=VALKEY_8).asked == [
+            [("CONFIG", "GET", *NAMED, *COMMANDLOG)]
+        ]
 
     def test_valkey_before_8_1_has_no_such_logs(self, play) -> None:
         older = dataclasses.replace(VALKEY_8, flavor_version=(8, 0, 9))
@@ -59,10 +66,14 @@ class TestWhatIsAsked:
 
     @pytest.mark.parametrize("facts", [REDIS_6, REDIS_7, VALKEY_8])
     def test_everything_in_one_call(self, play, facts: Facts) -> None:
-        assert play(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [[("CONFIG", "GET", "*")]]
+        assert play(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [
+            [("CONFIG", "GET", "*")]
+        ]
 
     def test_place_and_name_of_the_dump_on_request(self, play) -> None:
-        assert play(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [[("CONFIG", "GET", *NAMED, "dir", "dbfilename")]]
+        assert play(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [
+            [("CONFIG", "GET", *NAMED, "dir", "dbfilename")]
+        ]
 
     def test_a_renamed_command(self, play) -> None:
         options = parse(["--config-command=CONFIG-7f3a"], {})
@@ -88,7 +99,9 @@ class TestWhatIsAsked:
             play(ConfigCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
 
     def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, play) -> None:
-        played = play(ConfigCollector(), [[]], [config(maxclients="7"), ReplyError("NOPERM no"), [], []], facts=REDIS_6)
+        played = play(
+            ConfigCollector(), [[]], [config(maxclients="7"), ReplyError("NOPERM no"), [], []], facts=REDIS_6
+        )
         assert played.samples() == {"redis_config_maxclients": "7"}
 
 
@@ -128,25 +141,41 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("text", "value"),
-        [("256mb", "268435456"), ("1GB", "1073741824"), ("2k", "2000"), ("3m", "3000000"), ("64b", "64"), ("18446744073709551615",) * 2],
+        [
+            ("256mb", "268435456"),
+            ("1GB", "1073741824"),
+            ("2k", "2000"),
+            ("3m", "3000000"),
+            ("64b", "64"),
+            ("18446744073709551615",) * 2,
+        ],
     )
     def test_units(self, play, text: str, value: str) -> None:
         reply = config(maxmemory=text, client_output_buffer_limit=f"replica {text} 1kb 60")
         samples = play(ConfigCollector(), [reply], facts=REDIS_7).samples()
         assert samples["redis_config_maxmemory"] == value
         assert samples['redis_config_client_output_buffer_limit_bytes{class="replica",limit="hard"}'] == value
-        assert samples['redis_config_client_output_buffer_limit_bytes{class="replica",limit="soft"}'] == "1024"
+        assert (
+            samples['redis_config_client_output_buffer_limit_bytes{class="replica",limit="soft"}'] == "1024"
+        )
 
     @pytest.mark.parametrize("text", ["", "many", "1.5", "1tb", "0x10", "nan", "9" * 21])
     def test_what_is_no_amount_is_left_out(self, play, text: str) -> None:
-        reply = config(maxmemory=text, maxclients="5", client_output_buffer_limit=f"odd {text or '-'} 2 3 normal 4 5 6 pubsub 7")
+        reply = config(
+            maxmemory=text,
+            maxclients="5",
+            client_output_buffer_limit=f"odd {text or '-'} 2 3 normal 4 5 6 pubsub 7",
+        )
         samples = play(ConfigCollector(), [reply], facts=REDIS_7).samples()
         assert "redis_config_maxmemory" not in samples
         assert samples["redis_config_maxclients"] == "5"
         assert {name for name in samples if "class" in name and "normal" not in name} == set()
         assert samples['redis_config_client_output_buffer_limit_bytes{class="normal",limit="hard"}'] == "4"
 
-    @pytest.mark.parametrize("reply", [None, 7, b"text", [], [b"maxclients"], [[b"maxclients"], b"7"], [b"maxclients", None], [1, 2]])
+    @pytest.mark.parametrize(
+        "reply",
+        [None, 7, b"text", [], [b"maxclients"], [[b"maxclients"], b"7"], [b"maxclients", None], [1, 2]],
+    )
     def test_replies_of_another_form(self, play, reply: object) -> None:
         assert play(ConfigCollector(), [reply], facts=REDIS_7).text == ""
 
@@ -156,8 +185,16 @@ class TestEverything:
     def test_every_key_is_there_but_the_secrets(self, play, version: str) -> None:
         reply = recorded(version, "config_get")
         samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
-        shown = {name.split('key="')[1].split('"')[0] for name in samples if name.startswith("redis_config_key_value{")}
-        keys = {key.decode() for key, value in zip(reply[::2], reply[1::2], strict=True) if isinstance(value, bytes)}
+        shown = {
+            name.split('key="')[1].split('"')[0]
+            for name in samples
+            if name.startswith("redis_config_key_value{")
+        }
+        keys = {
+            key.decode()
+            for key, value in zip(reply[::2], reply[1::2], strict=True)
+            if isinstance(value, bytes)
+        }
         assert keys - shown == keys & {
             "requirepass",
             "masterauth",
@@ -195,22 +232,31 @@ class TestEverything:
         assert not is_secret("tls-auth-clients")
 
     def test_they_show_if_told_so(self, play) -> None:
-        samples = play(ConfigCollector(), [config(requirepass="open sesame")], facts=REDIS_7, options=UNREDACTED).samples()
+        samples = play(
+            ConfigCollector(), [config(requirepass="open sesame")], facts=REDIS_7, options=UNREDACTED
+        ).samples()
         assert samples == {'redis_config_key_value{key="requirepass",value="open sesame"}': "1"}
 
     def test_numbers_are_exact(self, play) -> None:
         reply = config(a="18446744073709551615", b="-1", c="0.25", d="nan", e="0x1f", f="", g="12 13")
         samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
-        values = {name[24:-2]: value for name, value in samples.items() if name.startswith("redis_config_value{")}
+        values = {
+            name[24:-2]: value for name, value in samples.items() if name.startswith("redis_config_value{")
+        }
         assert values == {"a": "18446744073709551615", "b": "-1", "c": "0.25"}
 
     def test_values_that_are_no_text_are_left_out(self, play) -> None:
         reply = [b"tls-allowlist", [], b"requirepass", None, b"port", b"1"]
         samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=UNREDACTED).samples()
-        assert set(samples) == {'redis_config_key_value{key="port",value="1"}', 'redis_config_value{key="port"}'}
+        assert set(samples) == {
+            'redis_config_key_value{key="port",value="1"}',
+            'redis_config_value{key="port"}',
+        }
 
     def test_keys_that_look_the_same_are_one(self, play) -> None:
-        samples = play(ConfigCollector(), [[b"\xff", b"1", b"\xfe", b"2"]], facts=REDIS_7, options=EVERYTHING).text
+        samples = play(
+            ConfigCollector(), [[b"\xff", b"1", b"\xfe", b"2"]], facts=REDIS_7, options=EVERYTHING
+        ).text
         assert samples.count("redis_config_value{") == 1
 
 
@@ -218,7 +264,11 @@ class TestDump:
     def size(self, play, folder: str | pathlib.Path, name: str) -> str | None:
         reply = config(dir=str(folder), dbfilename=name)
         collector = ConfigCollector(FileSizes(wait_s=10).get)
-        return play(collector, [reply], facts=REDIS_7, options=WITH_SIZE).samples().get("redis_rdb_current_size_bytes")
+        return (
+            play(collector, [reply], facts=REDIS_7, options=WITH_SIZE)
+            .samples()
+            .get("redis_rdb_current_size_bytes")
+        )
 
     def test_its_size(self, play, tmp_path: pathlib.Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"x" * 123)
@@ -228,8 +278,12 @@ class TestDump:
         assert self.size(play, tmp_path, "dump.rdb") == "0"
         assert self.size(play, tmp_path / "missing", "dump.rdb") == "0"
 
-    @pytest.mark.parametrize("name", ["", ".", "..", "sub", "sub/dump.rdb", "/etc/passwd", "../dump.rdb", "a\0b", "x" * 300])
-    def test_only_a_bare_name_of_a_regular_file_has_a_size(self, play, tmp_path: pathlib.Path, name: str) -> None:
+    @pytest.mark.parametrize(
+        "name", ["", ".", "..", "sub", "sub/dump.rdb", "/etc/passwd", "../dump.rdb", "a\0b", "x" * 300]
+    )
+    def test_only_a_bare_name_of_a_regular_file_has_a_size(
+        self, play, tmp_path: pathlib.Path, name: str
+    ) -> None:
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "dump.rdb").write_bytes(b"x")
         assert self.size(play, tmp_path, name) is None
@@ -248,18 +302,29 @@ class TestDump:
 
 @pytest.mark.server
 async def test_a_real_server(redis_server, tmp_path: pathlib.Path) -> None:
-    server = redis_server("--requirepass", "", "--maxclients", "321", "--client-output-buffer-limit", "replica 256mb 64mb 60")
+    server = redis_server(
+        "--requirepass", "", "--maxclients", "321", "--client-output-buffer-limit", "replica 256mb 64mb 60"
+    )
     server.ask("SET", "a", "b")
     server.ask("SAVE")
     config_collector = ConfigCollector(FileSizes(wait_s=10).get)
-    lookout = Lookout((InfoCollector(), config_collector), argv=["--include-config-metrics", "--include-rdb-file-size-metric"])
+    lookout = Lookout(
+        (InfoCollector(), config_collector),
+        argv=["--include-config-metrics", "--include-rdb-file-size-metric"],
+    )
     try:
         watch = lookout.watch(server.port)
         await lookout.poll(watch)
         assert lookout.went_well(watch)
         assert lookout.value(watch, "redis_config_maxclients") == 321
-        assert lookout.value(watch, "redis_config_client_output_buffer_limit_bytes", "slave", "hard") == 256 << 20
+        assert (
+            lookout.value(watch, "redis_config_client_output_buffer_limit_bytes", "slave", "hard")
+            == 256 << 20
+        )
         assert lookout.value(watch, "redis_config_value", "port") == server.port
-        assert lookout.value(watch, "redis_rdb_current_size_bytes") == (server.directory / "dump.rdb").stat().st_size
+        assert (
+            lookout.value(watch, "redis_rdb_current_size_bytes")
+            == (server.directory / "dump.rdb").stat().st_size
+        )
     finally:
         await lookout.close()

@@ -1,4 +1,5 @@
-"""What a page shows of every server on record after a first poll with every option that adds metrics, value by value.
+"""What a page shows of every server on record after a first poll with every option that adds metrics, value
+by value.
 
 `make golden` writes the pages anew.
 """
@@ -13,14 +14,16 @@ import hiredis
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import fastparse
-from exporter.catalog import Catalog, Part, label_forms, make_part
-from exporter.commandline import parse
+from exporter import engine
+from exporter.collectors._registry import REGISTRY
 from exporter.errors import ReplyError
-from exporter.memory import Memory
-from exporter.model import Dialect, Family
-from exporter.poller import Poll
-from exporter.registry import REGISTRY
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.family import Dialect, Family
+from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.labels import label_forms
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.polling.poll import Poll
 from tests.replay import DATA, EVERYTHING, SERVERS, Replay
 from tests.stock import page_of as whole
 
@@ -48,12 +51,22 @@ def page_of(server: Replay) -> str:
     while batch:
         reader = hiredis.Reader(replyError=ReplyError)
         for command in batch:
-            reader.feed(server.answer([word if isinstance(word, str) else bytes(str(word), "utf-8").decode() for word in command.args]))
+            reader.feed(
+                server.answer(
+                    [
+                        word if isinstance(word, str) else bytes(str(word), "utf-8").decode()
+                        for word in command.args
+                    ]
+                )
+            )
         batch = poll.receive([reader.gets() for _ in batch])
     assert poll.error is None
     assert poll.failures == {}
-    blocks = [[(poll.blocks[part.name].samples, poll.blocks[part.name].offsets)] if part.name in poll.blocks else [] for part in page_parts]
-    assembler = fastparse.Assembler(catalog.headers, catalog.cells, blocks)
+    blocks = [
+        [(poll.blocks[part.name].samples, poll.blocks[part.name].offsets)] if part.name in poll.blocks else []
+        for part in page_parts
+    ]
+    assembler = engine.Assembler(catalog.headers, catalog.cells, blocks)
     return whole(assembler).decode()
 
 
@@ -85,11 +98,15 @@ def test_promtool_finds_only_inherited_names(name: str) -> None:
     promtool = shutil.which("promtool")
     assert promtool is not None
     page = (GOLDEN / f"{name}.prom").read_bytes()
-    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False
+    )
     families: dict[str, Family] = {family.name: family for part in parts() for family in part.families}
     for line in done.stderr.decode().splitlines():
         metric, complaint = line.split(" ", 1)
         family = families.get(metric.removeprefix("redis_"))
         # a field of INFO that nobody has named bears the server's own name
-        assert (family is None and metric.startswith("redis_info_")) or (family is not None and family.dialect is not Dialect.OWN), line
+        assert (family is None and metric.startswith("redis_info_")) or (
+            family is not None and family.dialect is not Dialect.OWN
+        ), line
         assert re.search(r"should|abbreviated units|base unit", complaint), line

@@ -1,4 +1,5 @@
-"""Whatever a server calls its commands, clients, keys, users or nodes, Prometheus can read the page, with limits and without."""
+"""Whatever a server calls its commands, clients, keys, users or nodes, Prometheus can read the page, with
+limits and without."""
 
 from __future__ import annotations
 
@@ -13,17 +14,19 @@ from typing import Any
 import hiredis
 import pytest
 
-from exporter import fastparse
-from exporter.caps import Caps
-from exporter.catalog import Catalog, label_forms, make_part
+from exporter import engine
+from exporter.collectors._registry import REGISTRY
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.streams import StreamsCollector
-from exporter.commandline import parse
 from exporter.errors import ReplyError
-from exporter.memory import Memory
-from exporter.model import Facts
-from exporter.poller import Poll
-from exporter.registry import REGISTRY
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.family_set import make_part
+from exporter.metrics.labels import label_forms
+from exporter.metrics.series_limit import Caps
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.polling.poll import Poll
+from exporter.protocol.facts import Facts
 from tests.replay import EVERYTHING, SERVERS, Replay
 from tests.stock import page_of
 
@@ -31,8 +34,11 @@ NOW = 1_795_380_000.25
 OPTIONS = parse(EVERYTHING, {})
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 NAMES = [
-    b'"', b"\\", b"\n", b"\r", b"\r\n", b"\x00", b"\x0b", b"\x0c", b"\x1c\x1d\x1e", b"\x85", "\x85\u2028\u2029".encode(), b"\xff\xfe",
-    b"\xed\xa0\x80", b"\xc3", b"# HELP x y", b"\n# TYPE redis_up counter\n", b'"} 1\nevil 1', b'"} 1\revil 1', b'"} 1\xe2\x80\xa8evil 1',
+    b'"', b"\\", b"\n", b"\r", b"\r\n", b"\x00", b"\x0b", b"\x0c", b"\x1c\x1d\x1e", b"\x85",
+    "\x85\u2028\u2029".encode(),
+    b"\xff\xfe",
+    b"\xed\xa0\x80", b"\xc3", b"# HELP x y", b"\n# TYPE redis_up counter\n", b'"} 1\nevil 1', b'"} 1\revil 1',
+    b'"} 1\xe2\x80\xa8evil 1',
     b'a{b="c"} 5', b"} ", b"{", b",", b"=", b" ", b"\\\\n", b'\\"', b"x" * 1_000_000, b'\r"\n\\' * 400,
 ]  # fmt: skip
 #: as Prometheus' lexer reads a sample of text format 0.0.4, with values in UTF-8
@@ -40,7 +46,10 @@ SAMPLE = re.compile(
     r'[a-zA-Z_:][a-zA-Z0-9_:]*(\{[a-zA-Z_][a-zA-Z0-9_]*="(\\[\\"n]|[^\\"\n])*"(,[a-zA-Z_][a-zA-Z0-9_]*="(\\[\\"n]|[^\\"\n])*")*\})?'
     r" [+-]?([0-9.]+(e[+-]?[0-9]+)?|Inf|NaN)"
 )
-HEADER = re.compile(r"# (HELP [a-zA-Z_:][a-zA-Z0-9_:]* [^\n]+|TYPE [a-zA-Z_:][a-zA-Z0-9_:]* (gauge|counter|summary|histogram|untyped))")
+HEADER = re.compile(
+    r"# (HELP [a-zA-Z_:][a-zA-Z0-9_:]* [^\n]+|TYPE [a-zA-Z_:][a-zA-Z0-9_:]* "
+    r"(gauge|counter|summary|histogram|untyped))"
+)
 
 
 def assert_valid(page: bytes) -> None:
@@ -67,7 +76,12 @@ def spoilt(reply: Any, chance: random.Random) -> Any:
         at = chance.randrange(len(lines))
         if b"redis_version" not in lines[at]:
             within = chance.choice(
-                [lines[at].find(b":"), lines[at].find(b"="), lines[at].find(b"=") + 1, chance.randint(0, len(lines[at]))]
+                [
+                    lines[at].find(b":"),
+                    lines[at].find(b"="),
+                    lines[at].find(b"=") + 1,
+                    chance.randint(0, len(lines[at])),
+                ]
             )
             lines[at] = lines[at][:within] + chance.choice(NAMES) + lines[at][within:]
     return b"\n".join(lines)
@@ -81,7 +95,9 @@ def parts() -> tuple[Any, ...]:
     )
 
 
-def polls(server: Replay, chance: random.Random, rounds: int) -> Iterator[tuple[Any, dict[str, fastparse.Block]]]:
+def polls(
+    server: Replay, chance: random.Random, rounds: int
+) -> Iterator[tuple[Any, dict[str, engine.Block]]]:
     """The parts, and the blocks of some polls of a server whose replies are spoilt, the first excepted."""
     page_parts = parts()
     memory = Memory()
@@ -92,9 +108,18 @@ def polls(server: Replay, chance: random.Random, rounds: int) -> Iterator[tuple[
         while batch:
             reader = hiredis.Reader(replyError=ReplyError)
             for command in batch:
-                reader.feed(server.answer([word if isinstance(word, str) else bytes(str(word), "utf-8").decode() for word in command.args]))
+                reader.feed(
+                    server.answer(
+                        [
+                            word if isinstance(word, str) else bytes(str(word), "utf-8").decode()
+                            for word in command.args
+                        ]
+                    )
+                )
             replies = [reader.gets() for _ in batch]
-            batch = poll.receive([spoilt(each, chance) if number and chance.random() < 0.7 else each for each in replies])
+            batch = poll.receive(
+                [spoilt(each, chance) if number and chance.random() < 0.7 else each for each in replies]
+            )
         yield page_parts, poll.blocks
 
 
@@ -108,18 +133,23 @@ def test_of_every_collector(name: str) -> None:
             for part in page_parts:
                 block = blocks.get(part.name)
                 if block is not None:
-                    samples, offsets, _ = caps.admit(part.name, (block.samples, block.offsets, block.series), before.get(part.name))
+                    samples, offsets, _ = caps.admit(
+                        part.name, (block.samples, block.offsets, block.series), before.get(part.name)
+                    )
                     before[part.name] = samples, offsets
-                    for kept in (samples, fastparse.unlabel(samples, offsets, fastparse.Labels(b'addr="redis://h:6379"'))[0]):
+                    for kept in (
+                        samples,
+                        engine.unlabel(samples, offsets, engine.Labels(b'addr="redis://h:6379"'))[0],
+                    ):
                         assert kept.count(b"\n") == samples.count(b"\n")
                     assert_stamped(samples, offsets)
                 columns.append([before[part.name]] if part.name in before else [])
             catalog = Catalog(page_parts)
-            assert_valid(page_of(fastparse.Assembler(catalog.headers, catalog.cells, columns)))
+            assert_valid(page_of(engine.Assembler(catalog.headers, catalog.cells, columns)))
 
 
 def assert_stamped(samples: bytes, offsets: bytes) -> None:
-    stamped, _ = fastparse.stamp(samples, offsets, 1)
+    stamped, _ = engine.stamp(samples, offsets, 1)
     assert stamped.count(b" 1\n") >= samples.count(b"\n")
 
 
@@ -127,13 +157,22 @@ def assert_stamped(samples: bytes, offsets: bytes) -> None:
 def test_of_keys_streams_consumers_and_indexes(play: Callable[..., Any], name: bytes) -> None:
     consumers = [[b"name", name + bytes([48 + i]), b"pending", 1, b"idle", 2] for i in range(3)]
     streams = play(
-        StreamsCollector(), [b"stream"], [[b"length", 1], [[b"name", name, b"consumers", 3, b"pending", 1]]], [consumers],
+        StreamsCollector(), [b"stream"], [[b"length", 1], [[b"name", name, b"consumers", 3,
+                                                            b"pending", 1]]], [consumers],
         facts=REDIS_7, options=parse(["--check-single-streams=s"], {}),
     )  # fmt: skip
-    search = play(SearchCollector(), [[name]], [[b"num_docs", 3]], facts=REDIS_7, options=parse(["--include-search-indexes-metrics"], {}))
+    search = play(
+        SearchCollector(),
+        [[name]],
+        [[b"num_docs", 3]],
+        facts=REDIS_7,
+        options=parse(["--include-search-indexes-metrics"], {}),
+    )
     for played in (streams, search):
         assert_valid(played.page().encode())
-        samples, offsets, series = Caps(5, 2).admit("p", (played.block.samples, played.block.offsets, played.block.series), None)
+        samples, offsets, series = Caps(5, 2).admit(
+            "p", (played.block.samples, played.block.offsets, played.block.series), None
+        )
         assert samples.count(b"\n") == series <= 5
         assert struct.unpack(f"={len(offsets) // 4}i", offsets)[-1] == len(samples)
 
@@ -142,9 +181,11 @@ def test_of_keys_streams_consumers_and_indexes(play: Callable[..., Any], name: b
 def test_promtool_reads_a_carriage_return_in_a_label() -> None:
     promtool = shutil.which("promtool")
     assert promtool is not None
-    texts = [fastparse.escape(name) for name in NAMES]
+    texts = [engine.escape(name) for name in NAMES]
     lines = [b'redis_a_total{cmd="%d%b"} 1\n' % (number, text) for number, text in enumerate(texts)]
     page = b"# HELP redis_a_total Calls.\n# TYPE redis_a_total counter\n" + b"".join(lines)
     assert_valid(page)
-    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, b"")

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.collectors.info import GATED, InfoCollector, make_facts
+from exporter.collectors.info import GATED, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
-from exporter.model import Dialect, Facts, Field, Kind, Open, Record
+from exporter.metrics.family import Dialect, Field, Kind, Open, Record
+from exporter.protocol.facts import Facts, make_facts
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
@@ -24,12 +25,20 @@ def text_for(family) -> tuple[bytes, str]:
     """A text of INFO that holds what the family is read from, and what its line must look like."""
     match family.source:
         case Field():
-            lines = [f"{family.source.key}:7"] + [f"{key.split('|')[0]}:x" for _, key in family.source.labels if key != family.source.key]
+            lines = [f"{family.source.key}:7"] + [
+                f"{key.split('|')[0]}:x" for _, key in family.source.labels if key != family.source.key
+            ]
         case Record():
             pattern = family.source.pattern
             key = f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}"
             first = pattern.first if pattern.first and pattern.first != f"{family.source.sub}=" else ""
-            value = f"{first}1,{family.source.sub}=7" if first else f"{family.source.sub}=7" if family.source.sub else "7"
+            value = (
+                f"{first}1,{family.source.sub}=7"
+                if first
+                else f"{family.source.sub}=7"
+                if family.source.sub
+                else "7"
+            )
             lines = [f"{key}:{value}"]
         case Open():
             pattern = family.source.pattern
@@ -61,7 +70,9 @@ class TestTable:
     def test_units_of_ours_are_base_units(self) -> None:
         for family in FAMILIES.values():
             if family.dialect is Dialect.OWN:
-                assert not re.search(r"_(ms|usec|msec|milliseconds|kb|kbps|perc|percent|sec)(_|$)", family.name), family.name
+                assert not re.search(
+                    r"_(ms|usec|msec|milliseconds|kb|kbps|perc|percent|sec)(_|$)", family.name
+                ), family.name
 
     def test_no_help_text_is_used_twice(self) -> None:
         texts = [family.help for family in FAMILIES.values()]
@@ -73,10 +84,14 @@ class TestTable:
 
 class TestQuestions:
     def test_the_first_poll_asks_how_many_databases_there_are(self, play) -> None:
-        played = play(InfoCollector(), [b"redis_version:7.0.0\r\nredis_mode:standalone\r\n"], [[b"databases", b"4"]])
+        played = play(
+            InfoCollector(), [b"redis_version:7.0.0\r\nredis_mode:standalone\r\n"], [[b"databases", b"4"]]
+        )
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
         assert played.sheet.databases == 4
-        assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [f'redis_db_keys{{db="db{n}"}}' for n in range(4)]
+        assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
+            f'redis_db_keys{{db="db{n}"}}' for n in range(4)
+        ]
 
     def test_later_polls_do_not(self, play) -> None:
         played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], facts=FACTS)
@@ -84,7 +99,12 @@ class TestQuestions:
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
     def test_it_is_asked_again_where_it_is_not_known(self, play) -> None:
-        played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [[b"databases", b"4"]], facts=replace(FACTS, databases=None))
+        played = play(
+            InfoCollector(),
+            [b"redis_version:7.0.0\r\n"],
+            [[b"databases", b"4"]],
+            facts=replace(FACTS, databases=None),
+        )
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
         assert played.sheet.databases == 4
 
@@ -97,14 +117,19 @@ class TestQuestions:
         assert played.sheet.databases is None
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
-    @pytest.mark.parametrize("text", [b"redis_version:7.0.0\r\nredis_mode:sentinel\r\n", b"redis_version:8\r\nserver_mode:sentinel\r\n"])
+    @pytest.mark.parametrize(
+        "text",
+        [b"redis_version:7.0.0\r\nredis_mode:sentinel\r\n", b"redis_version:8\r\nserver_mode:sentinel\r\n"],
+    )
     def test_a_sentinel_is_not_asked_and_has_no_databases(self, play, text: bytes) -> None:
         played = play(InfoCollector(), [text])
         assert not [key for key in played.samples() if key.startswith("redis_db_keys")]
 
     def test_a_cluster_node_has_one_database(self, play) -> None:
         played = play(InfoCollector(), [b"redis_version:7.0.0\r\ncluster_enabled:1\r\n"])
-        assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == ['redis_db_keys{db="db0"}']
+        assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
+            'redis_db_keys{db="db0"}'
+        ]
 
     @pytest.mark.parametrize(
         ("reply", "error"),
@@ -140,7 +165,8 @@ class TestFacts:
             make_facts({"role": b"master"}, None)
 
     @pytest.mark.parametrize(
-        ("text", "number"), [("255.255.255", (255, 255, 255)), ("8.0-m01", (8, 0, 0)), ("x.y", (0, 0, 0)), ("7", (7, 0, 0))]
+        ("text", "number"),
+        [("255.255.255", (255, 255, 255)), ("8.0-m01", (8, 0, 0)), ("x.y", (0, 0, 0)), ("7", (7, 0, 0))],
     )
     def test_odd_versions(self, text: str, number: tuple[int, int, int]) -> None:
         assert make_facts({"redis_version": text.encode()}, None).version == number
@@ -164,13 +190,20 @@ class TestValues:
         assert played.block.bad == 0
 
     def test_keydb_with_two_masters(self, play) -> None:
-        samples = play(InfoCollector(), [(DATA / "keydb-6.3.4" / "info_multimaster.txt").read_bytes()], facts=FACTS).samples()
+        samples = play(
+            InfoCollector(), [(DATA / "keydb-6.3.4" / "info_multimaster.txt").read_bytes()], facts=FACTS
+        ).samples()
         assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21042"}'] == "1502"
         assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21043"}'] == "1805"
         assert samples['redis_master_link_up{master_host="127.0.0.1",master_port="21043"}'] == "1"
 
     def test_the_start_is_told_by_the_clock(self, play) -> None:
-        assert play(InfoCollector(), [b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()["redis_start_time_seconds"] == "1795379900"
+        assert (
+            play(InfoCollector(), [b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
+                "redis_start_time_seconds"
+            ]
+            == "1795379900"
+        )
 
     def test_nan_is_dropped_and_counted(self, play) -> None:
         played = play(InfoCollector(), [b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)

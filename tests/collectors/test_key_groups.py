@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from exporter import forms
 from exporter.collectors.key_groups import NAME_MAX, SCRIPT, GroupMemory, KeyGroupsCollector, shown
-from exporter.commandline import parse
 from exporter.errors import NoPermError, ReplyError, TargetError
-from exporter.model import Facts, Lane
+from exporter.metrics.lane import Lane
+from exporter.options import values
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.lookout import server_field
-from tests.test_lua_patterns import ILL, WELL
+from tests.options.test_lua_patterns import ILL, WELL
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 3)
 GROUPS = KeyGroupsCollector()
@@ -27,7 +28,11 @@ def read(play, replies, *argv: str, facts: Facts = REDIS_7, **more: Any):
 
 
 def counts(samples: dict[str, str]) -> dict[str, str]:
-    return {name.split('key_group="')[1][:-2]: value for name, value in samples.items() if name.startswith("redis_key_group_count")}
+    return {
+        name.split('key_group="')[1][:-2]: value
+        for name, value in samples.items()
+        if name.startswith("redis_key_group_count")
+    }
 
 
 class TestWhen:
@@ -43,7 +48,11 @@ class TestWhen:
 
 class TestReplies:
     def test_a_pass_adds_up_its_batches(self, play) -> None:
-        replies = [[DB_0], [[b"7", [[b"user", 2, 100], [b"unclassified", 1, 5]]]], [[b"0", [[b"user", 1, 50]]]]]
+        replies = [
+            [DB_0],
+            [[b"7", [[b"user", 2, 100], [b"unclassified", 1, 5]]]],
+            [[b"0", [[b"user", 1, 50]]]],
+        ]
         played = read(play, replies, spent_s=0.5)
         assert played.asked[0] == [("INFO", "keyspace")]
         assert [args[2:] for [args] in played.asked[1:]] == [
@@ -89,7 +98,12 @@ class TestReplies:
     def test_another_run_of_the_server_begins_anew(self, play) -> None:
         memory = GroupMemory()
         read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10", memory=memory)
-        again = read(play, [[DB_0], [[b"0", [[b"user", 1, 1]]]]], facts=dataclasses.replace(REDIS_7, run_id="s"), memory=memory)
+        again = read(
+            play,
+            [[DB_0], [[b"0", [[b"user", 1, 1]]]]],
+            facts=dataclasses.replace(REDIS_7, run_id="s"),
+            memory=memory,
+        )
         assert counts(again.samples()) == {"user": "1"}
 
     @pytest.mark.parametrize("odd", [None, 5, [], [b"7"], [7, []], ReplyError("ERR odd")])
@@ -134,7 +148,11 @@ class TestShown:
 class TestRealServer:
     def test_counts_are_exact_for_keys_of_every_type(self, redis_server, session) -> None:
         server = redis_server()
-        reader = session(server.port, "--check-key-groups=^(user)_([a-z]+)_[0-9]+$,^plain,^(job)", "--check-keys-batch-size=3")
+        reader = session(
+            server.port,
+            "--check-key-groups=^(user)_([a-z]+)_[0-9]+$,^plain,^(job)",
+            "--check-keys-batch-size=3",
+        )
         for number in range(20):
             reader.ask("SET", f"user_{'ab'[number % 2]}_{number}", "x" * 100)
             reader.ask("RPUSH", f"job:{number}", 1)
@@ -143,7 +161,9 @@ class TestRealServer:
         reader.ask("SADD", "other", 1)
         reader.ask("SELECT", 0)
         samples = reader.poll(GROUPS)
-        assert {name: value for name, value in samples.items() if name.startswith("redis_key_group_count")} == {
+        assert {
+            name: value for name, value in samples.items() if name.startswith("redis_key_group_count")
+        } == {
             'redis_key_group_count{db="db0",key_group="usera"}': "10",
             'redis_key_group_count{db="db0",key_group="userb"}': "10",
             'redis_key_group_count{db="db0",key_group="job"}': "20",
@@ -151,25 +171,36 @@ class TestRealServer:
             'redis_key_group_count{db="db1",key_group="unclassified"}': "1",
         }
         assert float(samples['redis_key_group_memory_usage_bytes{db="db0",key_group="usera"}']) > 1000
-        assert [samples[f'redis_number_of_distinct_key_groups{{db="db{db}"}}'] for db in range(3)] == ["4", "1", "0"]
+        assert [samples[f'redis_number_of_distinct_key_groups{{db="db{db}"}}'] for db in range(3)] == [
+            "4",
+            "1",
+            "0",
+        ]
         assert server_field(server, "total_error_replies") == 0
         assert server_field(server, "number_of_cached_scripts") == 1
 
-    def test_a_pattern_that_lua_rejects_fails_the_collector_alone(self, redis_server, session, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(forms, "fault_of", lambda pattern: "")  # it would have been refused at start
+    def test_a_pattern_that_lua_rejects_fails_the_collector_alone(
+        self, redis_server, session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(values, "fault_of", lambda pattern: "")  # it would have been refused at start
         server = redis_server()
         reader = session(server.port, "--check-key-groups=[a")
         reader.ask("SET", "a", 1)
         assert reader.poll(GROUPS) == {}
         assert "malformed pattern" in str(reader.poll_state.failures["key_groups"])
 
-    def test_lua_refuses_the_patterns_that_are_refused_at_start_and_no_other(self, redis_server, session) -> None:
+    def test_lua_refuses_the_patterns_that_are_refused_at_start_and_no_other(
+        self, redis_server, session
+    ) -> None:
         reader = session(redis_server().port)
 
         def is_read(pattern: str) -> bool:
             """Lua meets a fault only where the pattern gets so far."""
             script = "return pcall(string.find, ARGV[1], ARGV[2]) and 1 or 0"
-            return all(reader.ask("EVAL", script, 0, subject, pattern) == 1 for subject in ("a" * 40 + "((b))", "a", "(", ""))
+            return all(
+                reader.ask("EVAL", script, 0, subject, pattern) == 1
+                for subject in ("a" * 40 + "((b))", "a", "(", "")
+            )
 
         assert [pattern for pattern in (*WELL, *ILL) if is_read(pattern)] == WELL
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors._keyspace import KeyMemory
 from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector
-from exporter.commandline import parse
 from exporter.errors import ReplyError, TargetError
-from exporter.forms import KeyName
-from exporter.keyspace import KeyMemory
-from exporter.model import Facts, Lane
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.values import KeyName
+from exporter.protocol.facts import Facts
 from tests.lookout import server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -56,7 +57,12 @@ class TestReplies:
         ]
         played = read(play, replies, "--check-keys=a*", "--count-keys=2=b*", "--check-keys-batch-size=10")
         assert played.asked == [
-            [("SCAN", b"0", "MATCH", b"a*", "COUNT", 10), ("SELECT", 2), ("SCAN", b"0", "MATCH", b"b*", "COUNT", 10), ("SELECT", 0)],
+            [
+                ("SCAN", b"0", "MATCH", b"a*", "COUNT", 10),
+                ("SELECT", 2),
+                ("SCAN", b"0", "MATCH", b"b*", "COUNT", 10),
+                ("SELECT", 0),
+            ],
             [("SCAN", b"7", "MATCH", b"a*", "COUNT", 10)],
         ]
         assert played.samples() == {
@@ -79,16 +85,26 @@ class TestReplies:
     def test_streams_are_remembered_and_not_counted(self, play) -> None:
         played = read(play, [[[b"0", [b"s1"]]]], "--check-streams=s*")
         assert played.asked == [[("SCAN", b"0", "MATCH", b"s*", "COUNT", 1000, "TYPE", "stream")]]
-        assert played.samples() == {'redis_key_pattern_truncated{db="db0",key="s*",option="check-streams"}': "0"}
+        assert played.samples() == {
+            'redis_key_pattern_truncated{db="db0",key="s*",option="check-streams"}': "0"
+        }
         assert played.sheet.memory.found_streams == {KeyName(0, b"s*"): (b"s1",)}
 
     def test_before_redis_6_scan_knows_no_types(self, play) -> None:
         facts = dataclasses.replace(REDIS_7, version=(5, 0, 14))
-        assert read(play, [[[b"0", []]]], "--check-streams=s*", facts=facts).asked == [[("SCAN", b"0", "MATCH", b"s*", "COUNT", 1000)]]
+        assert read(play, [[[b"0", []]]], "--check-streams=s*", facts=facts).asked == [
+            [("SCAN", b"0", "MATCH", b"s*", "COUNT", 1000)]
+        ]
 
     def test_more_keys_than_the_limit_are_counted_and_not_kept(self, play) -> None:
         memory = KeyMemory(found={KeyName(0, b"a*"): (b"a3", b"a9")})
-        played = read(play, [[[b"0", [b"a1", b"a2", b"a3"]]]], "--check-keys=a*", "--max-keys-per-pattern=2", memory=memory)
+        played = read(
+            play,
+            [[[b"0", [b"a1", b"a2", b"a3"]]]],
+            "--check-keys=a*",
+            "--max-keys-per-pattern=2",
+            memory=memory,
+        )
         assert played.samples()['redis_key_count{db="db0",key="a*"}'] == "3"
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="check-keys"}'] == "1"
         assert played.sheet.memory.found == {KeyName(0, b"a*"): (b"a3", b"a1")}, "who is in stays in"
@@ -98,10 +114,14 @@ class TestReplies:
         argv = ("--check-keys=a*", "--check-keys-batch-size=10", "--scan.budget-keys=15")
         played = read(play, [[[b"7", [b"a1"]]], [[b"9", []]]], *argv, memory=memory)
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="check-keys"}'] == "1"
-        assert played.sheet.memory.found[KeyName(0, b"a*")] == (b"a9", b"a1"), "what was not come to is not gone"
+        assert played.sheet.memory.found[KeyName(0, b"a*")] == (b"a9", b"a1"), (
+            "what was not come to is not gone"
+        )
 
     def test_a_round_ends_with_its_time(self, play) -> None:
-        played = read(play, [[[b"7", [b"a1"]]], [[b"9", []]]], "--count-keys=a*", "--scan.budget-time=3s", spent_s=2.0)
+        played = read(
+            play, [[[b"7", [b"a1"]]], [[b"9", []]]], "--count-keys=a*", "--scan.budget-time=3s", spent_s=2.0
+        )
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="count-keys"}'] == "1"
 
     @pytest.mark.parametrize("odd", [None, 5, b"7", [], [b"7"], [7, []], [b"7", b"a"], ReplyError("ERR odd")])
@@ -121,7 +141,10 @@ class TestReplies:
 
 class TestCluster:
     FACTS = dataclasses.replace(REDIS_7, cluster_enabled=True, databases=1)
-    SLOTS = ([0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"], [b"10.0.0.3", 7000, b"three"]])
+    SLOTS = (
+        [0, 8191, [b"10.0.0.1", 7000, b"one"]],
+        [8192, 16383, [b"10.0.0.2", 7000, b"two"], [b"10.0.0.3", 7000, b"three"]],
+    )
 
     def test_every_primary_is_walked(self, play) -> None:
         replies = [[[*self.SLOTS], b"one"], [[b"0", [b"a1"]], [b"5", [b"a2"]]], [[b"0", [b"a3"]]]]
@@ -138,7 +161,13 @@ class TestCluster:
 class TestRealServer:
     def test_keys_are_found_counted_and_read(self, redis_server, session) -> None:
         server = redis_server()
-        reader = session(server.port, "--check-keys=1=k[0-9]*", "--count-keys=1=*,*", "--check-streams=1=*", "--check-keys-batch-size=7")
+        reader = session(
+            server.port,
+            "--check-keys=1=k[0-9]*",
+            "--count-keys=1=*,*",
+            "--check-streams=1=*",
+            "--check-keys-batch-size=7",
+        )
         reader.ask("SELECT", 1)
         for number in range(100):
             reader.ask("RPUSH", f"k{number}", *range(number + 1))
@@ -157,8 +186,14 @@ class TestRealServer:
             'redis_key_pattern_truncated{db="db1",key="*",option="check-streams"}': "0",
         }
         assert reader.memory.collectors["keyspace"].found_streams == {KeyName(1, b"*"): (b"events",)}
-        sizes = {key: value for key, value in reader.poll(FoundKeysCollector()).items() if key.startswith("redis_key_size")}
-        assert sizes == {f'redis_key_size{{db="db1",key="k{number}"}}': str(number + 1) for number in range(100)}
+        sizes = {
+            key: value
+            for key, value in reader.poll(FoundKeysCollector()).items()
+            if key.startswith("redis_key_size")
+        }
+        assert sizes == {
+            f'redis_key_size{{db="db1",key="k{number}"}}': str(number + 1) for number in range(100)
+        }
         reader.ask("SELECT", 1)
         reader.ask("DEL", "k5")
         reader.ask("SELECT", 0)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors._keyspace import KeyMemory
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector, is_hyperloglog
-from exporter.commandline import parse
 from exporter.errors import ReplyError, TargetError
-from exporter.forms import KeyName
-from exporter.keyspace import KeyMemory
-from exporter.model import Facts, Lane
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.values import KeyName
+from exporter.protocol.facts import Facts
 from tests.lookout import server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -25,7 +26,9 @@ def options(*argv: str) -> Any:
     return parse(argv, {})
 
 
-def read(play, replies, *argv: str, facts: Facts = REDIS_7, collector: Any = KEYS, memory: KeyMemory | None = None):
+def read(
+    play, replies, *argv: str, facts: Facts = REDIS_7, collector: Any = KEYS, memory: KeyMemory | None = None
+):
     return play(collector, *replies, facts=facts, options=options(*argv), memory=memory)
 
 
@@ -42,12 +45,15 @@ class TestWhichKeys:
             (("--check-keys=" + ",".join(f"k{n}" for n in range(1001)),), False, True),
         ],
     )
-    def test_single_keys_are_fast_unless_they_are_many_and_found_ones_standard(self, argv, fast: bool, standard: bool) -> None:
+    def test_single_keys_are_fast_unless_they_are_many_and_found_ones_standard(
+        self, argv, fast: bool, standard: bool
+    ) -> None:
         assert (KEYS.lane, FOUND.lane) == (Lane.FAST, Lane.STANDARD)
         assert (KEYS.enabled(options(*argv)), FOUND.enabled(options(*argv))) == (fast, standard)
 
     @pytest.mark.parametrize(
-        ("role", "flag", "asked"), [("master", "", True), ("master", "x", False), ("slave", "x", True), ("", "x", False)]
+        ("role", "flag", "asked"),
+        [("master", "", True), ("master", "x", False), ("slave", "x", True), ("", "x", False)],
     )
     def test_a_flag_leaves_primaries_alone(self, role: str, flag: str, asked: bool) -> None:
         argv = ["--skip-checkkeys-for-role-master"] if flag else []
@@ -100,7 +106,9 @@ class TestReplies:
     def test_what_was_answered_for_another_database_is_no_answer(self, play) -> None:
         no_such = ReplyError("ERR DB index is out of range")
         replies = [[b"list", -1, no_such, b"set", -1, 9, b"OK"], [1, 4]]
-        played = read(play, replies, "--check-single-keys=3=a,b", facts=dataclasses.replace(REDIS_7, databases=None))
+        played = read(
+            play, replies, "--check-single-keys=3=a,b", facts=dataclasses.replace(REDIS_7, databases=None)
+        )
         assert played.asked[0][2] == ("SELECT", 3)
         assert played.samples()['redis_key_size{db="db0",key="b"}'] == "4"
         assert "db3" not in played.text
@@ -127,7 +135,9 @@ class TestReplies:
 
     def test_before_redis_4_memory_is_not_asked(self, play) -> None:
         facts = dataclasses.replace(REDIS_7, version=(3, 2, 13))
-        assert read(play, [[b"none", -2]], "--check-single-keys=a", facts=facts).asked == [[("TYPE", b"a"), ("PTTL", b"a")]]
+        assert read(play, [[b"none", -2]], "--check-single-keys=a", facts=facts).asked == [
+            [("TYPE", b"a"), ("PTTL", b"a")]
+        ]
 
     def test_before_redis_7_the_time_of_expiry_is_reckoned(self, play) -> None:
         facts = dataclasses.replace(REDIS_7, version=(6, 2, 16))
@@ -136,13 +146,18 @@ class TestReplies:
 
     def test_a_key_that_changes_its_type_between_costs_its_size_only(self, play) -> None:
         wrong = ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
-        samples = read(play, [[b"list", -1, 5, b"set", -1], [wrong, 6, 3]], "--check-single-keys=a,b").samples()
+        samples = read(
+            play, [[b"list", -1, 5, b"set", -1], [wrong, 6, 3]], "--check-single-keys=a,b"
+        ).samples()
         assert 'redis_key_size{db="db0",key="a"}' not in samples
         assert samples['redis_key_size{db="db0",key="b"}'] == "3"
 
     def test_a_type_that_nobody_knows_has_memory_only(self, play) -> None:
         samples = read(play, [[b"ReJSON-RL", -1, 5]], "--check-single-keys=a").samples()
-        assert set(samples) == {'redis_key_exists{db="db0",key="a"}', 'redis_key_memory_usage_bytes{db="db0",key="a"}'}
+        assert set(samples) == {
+            'redis_key_exists{db="db0",key="a"}',
+            'redis_key_memory_usage_bytes{db="db0",key="a"}',
+        }
 
     def test_an_array_has_a_count(self, play) -> None:
         played = read(play, [[b"array", -1, None], [3]], "--check-single-keys=a")
@@ -152,7 +167,9 @@ class TestReplies:
     @pytest.mark.parametrize("odd", [None, 5, [b"x"], b"", ReplyError("ERR odd")])
     def test_odd_replies_cost_nothing_but_themselves(self, play, odd: Any) -> None:
         life = [odd] if odd == 5 else []  # five milliseconds, so that it is asked when that will be
-        played = read(play, [[odd, odd, odd, b"string", odd], [odd, *life, odd, odd]], "--check-single-keys=a,b")
+        played = read(
+            play, [[odd, odd, odd, b"string", odd], [odd, *life, odd, odd]], "--check-single-keys=a,b"
+        )
         assert played.samples()['redis_key_exists{db="db0",key="b"}'] == "1"
 
     def test_no_reply_but_errors_is_a_failure(self, play) -> None:
@@ -182,12 +199,19 @@ class TestReplies:
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == str(len(value))
 
     def test_of_a_long_value_no_more_is_asked_than_is_shown(self, play) -> None:
-        played = read(play, [[b"string", -1, None], [5000, b"x" * 33]], "--check-single-keys=a", "--max-label-length=32")
+        played = read(
+            play, [[b"string", -1, None], [5000, b"x" * 33]], "--check-single-keys=a", "--max-label-length=32"
+        )
         assert played.asked[1] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 32)]
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == "5000"
 
     def test_values_may_be_left_out(self, play) -> None:
-        played = read(play, [[b"string", -1, None], [7, b"1234.56"]], "--check-single-keys=a", "--disable-exporting-key-values")
+        played = read(
+            play,
+            [[b"string", -1, None], [7, b"1234.56"]],
+            "--check-single-keys=a",
+            "--disable-exporting-key-values",
+        )
         assert played.asked[1] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 15)]
         assert "redis_key_value" not in played.text
 
@@ -204,7 +228,9 @@ class TestReplies:
             (40, None, False),
         ],
     )
-    def test_a_hyperloglog_is_told_from_its_beginning(self, length: Any, beginning: Any, is_one: bool) -> None:
+    def test_a_hyperloglog_is_told_from_its_beginning(
+        self, length: Any, beginning: Any, is_one: bool
+    ) -> None:
         assert is_hyperloglog(length, beginning) is is_one
 
 
@@ -218,12 +244,21 @@ class TestFound:
 
     def test_one_that_is_gone_reads_0_whatever_is_said_of_single_keys(self, play) -> None:
         memory = KeyMemory(found={KeyName(0, b"k*"): (b"k1",)})
-        played = read(play, [[b"none", -2, None]], "--check-keys=k*", "--missing-keys=absent", collector=FOUND, memory=memory)
+        played = read(
+            play,
+            [[b"none", -2, None]],
+            "--check-keys=k*",
+            "--missing-keys=absent",
+            collector=FOUND,
+            memory=memory,
+        )
         assert played.samples()['redis_key_size{db="db0",key="k1"}'] == "0"
 
     def test_very_many_single_keys_are_read_here(self, play) -> None:
         argv = "--check-single-keys=" + ",".join(f"k{n}" for n in range(1001))
-        played = read(play, [[b"none", -2, None] + [b"none", -2] * 1000], argv, "--missing-keys=absent", collector=FOUND)
+        played = read(
+            play, [[b"none", -2, None] + [b"none", -2] * 1000], argv, "--missing-keys=absent", collector=FOUND
+        )
         assert len(played.samples()) == 1001
 
 
@@ -258,13 +293,20 @@ class TestCluster:
         assert "foo" not in played.text
 
     def test_without_the_flag_only_the_keys_that_are_here(self, play) -> None:
-        played = read(play, [[[*self.SLOTS], b"one"], [b"none", -2, None]], "--check-single-keys=bar,foo", facts=self.FACTS)
+        played = read(
+            play,
+            [[[*self.SLOTS], b"one"], [b"none", -2, None]],
+            "--check-single-keys=bar,foo",
+            facts=self.FACTS,
+        )
         assert played.asked[1] == [("TYPE", b"bar"), ("PTTL", b"bar"), ("MEMORY", "USAGE", b"bar")]
 
 
 @pytest.mark.server
 class TestRealServer:
-    ARGV = "--check-single-keys=0=text,0=number,0=hll,0=gone,0=like,2=zset,2=hash,2=list,3=set,3=stream,15=soon"
+    ARGV = (
+        "--check-single-keys=0=text,0=number,0=hll,0=gone,0=like,2=zset,2=hash,2=list,3=set,3=stream,15=soon"
+    )
 
     @pytest.fixture
     def server(self, redis_server, session):
@@ -315,7 +357,9 @@ class TestRealServer:
         assert [key for key in samples if "ttl_seconds" in key] == [left]
         assert 500 < float(samples[left]) <= 600
         assert samples['redis_key_ttl{db="db15",key="soon"}'] == samples[left]
-        assert float(samples['redis_key_expires_timestamp_seconds{db="db15",key="soon"}']) == pytest.approx(time.time() + 600, abs=60)
+        assert float(samples['redis_key_expires_timestamp_seconds{db="db15",key="soon"}']) == pytest.approx(
+            time.time() + 600, abs=60
+        )
         assert server_field(server, "total_error_replies") == before
         assert reader.batches == 3
         assert b"db=3" in reader.ask("CLIENT", "INFO")

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.latency import LatencyCollector
-from exporter.commandline import parse
 from exporter.errors import ReplyError, TargetError
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.collectors.recorded import assert_go_families, recorded, versions_with
 from tests.lookout import Lookout
 
@@ -63,7 +63,9 @@ def test_what_newer_servers_may_add_is_passed_over(play) -> None:
     assert samples['redis_latency_spike_max_duration_seconds{event_name="command"}'] == "0.003"
 
 
-@pytest.mark.parametrize("row", [None, 7, b"fork", [], [b"fork", 1, 2], [7, 1, 2, 3], [b"fork", 1, b"2", 3], [[b"fork"], 1, 2, 3]])
+@pytest.mark.parametrize(
+    "row", [None, 7, b"fork", [], [b"fork", 1, 2], [7, 1, 2, 3], [b"fork", 1, b"2", 3], [[b"fork"], 1, 2, 3]]
+)
 def test_a_row_of_another_form_does_not_cost_the_others(play, row: object) -> None:
     samples = play(LatencyCollector(), [[row, [b"command", 1, 2, 3]]], facts=REDIS_7).samples()
     assert set(samples) == {
@@ -73,7 +75,9 @@ def test_a_row_of_another_form_does_not_cost_the_others(play, row: object) -> No
     }
 
 
-@pytest.mark.parametrize("reply", [None, b"text", 7, [], ReplyError("ERR unknown command 'LATENCY'"), ReplyError("NOPERM no")])
+@pytest.mark.parametrize(
+    "reply", [None, b"text", 7, [], ReplyError("ERR unknown command 'LATENCY'"), ReplyError("NOPERM no")]
+)
 def test_nothing_is_written_of_nothing(play, reply: object) -> None:
     assert play(LatencyCollector(), [reply], facts=REDIS_7).text == ""
 
@@ -85,7 +89,9 @@ def test_events_that_look_the_same_are_one(play) -> None:
 
 def test_any_other_error_is_a_failure(play) -> None:
     with pytest.raises(TargetError):
-        play(LatencyCollector(), [ReplyError("LOADING Redis is loading the dataset in memory")], facts=REDIS_7)
+        play(
+            LatencyCollector(), [ReplyError("LOADING Redis is loading the dataset in memory")], facts=REDIS_7
+        )
 
 
 @pytest.mark.server

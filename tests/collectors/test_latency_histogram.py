@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.latency_histogram import BOUNDS_MAX, COMMANDS_MAX, Bounds, LatencyHistogramCollector
-from exporter.commandline import parse
 from exporter.errors import NoPermError, ReplyError, TargetError
-from exporter.memory import Memory
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.polling.memory import Memory
+from exporter.protocol.facts import Facts
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
 from tests.lookout import Lookout
 
@@ -26,7 +26,10 @@ def row(name: bytes, calls: int, *numbers: int) -> list[object]:
 
 
 def stats(**usec: int) -> bytes:
-    return b"".join(f"cmdstat_{name}:calls=9,usec={number},usec_per_call=1.00\r\n".encode() for name, number in usec.items())
+    return b"".join(
+        f"cmdstat_{name}:calls=9,usec={number},usec_per_call=1.00\r\n".encode()
+        for name, number in usec.items()
+    )
 
 
 def of_command(played, command: str) -> dict[str, str]:
@@ -66,7 +69,9 @@ def test_recorded_servers(play, version: str) -> None:
     played = play(LatencyHistogramCollector(), [reply, text], facts=REDIS_7)
     [family] = [family for family in text_string_to_metric_families(played.page()) if family.samples]
     assert (family.name, family.type) == (NAME, "histogram")
-    values = {(s.name.removeprefix(NAME), s.labels["cmd"], s.labels.get("le")): s.value for s in family.samples}
+    values = {
+        (s.name.removeprefix(NAME), s.labels["cmd"], s.labels.get("le")): s.value for s in family.samples
+    }
     assert len(values) == len(family.samples)
     usec = dict(re.findall(r"(?m)^cmdstat_(\S+):calls=\d+,usec=(\d+)", text.decode("utf-8", "replace")))
     for name, (_, calls, _, numbers) in zip(reply[::2], reply[1::2], strict=True):
@@ -81,9 +86,15 @@ def test_recorded_servers(play, version: str) -> None:
 class TestSums:
     def sums(self, play, histograms: list[object], text: bytes) -> dict[str, str]:
         samples = play(LatencyHistogramCollector(), [histograms, text], facts=REDIS_7).samples()
-        return {name[len(NAME) + 10 : -2]: value for name, value in samples.items() if name.startswith(f"{NAME}_sum")}
+        return {
+            name[len(NAME) + 10 : -2]: value
+            for name, value in samples.items()
+            if name.startswith(f"{NAME}_sum")
+        }
 
-    @pytest.mark.parametrize("name", ["georadius_ro", "ft.search", "restore-asking", 'odd."q"', "odd=cmd,x", "odd.\\n", "odd.été"])
+    @pytest.mark.parametrize(
+        "name", ["georadius_ro", "ft.search", "restore-asking", 'odd."q"', "odd=cmd,x", "odd.\\n", "odd.été"]
+    )
     def test_of_names_with_other_characters(self, play, name: str) -> None:
         text = f"cmdstat_{name}:calls=1,usec=31,usec_per_call=31.00\r\n".encode()
         assert list(self.sums(play, row(name.encode(), 1, 33, 1), text).values()) == ["31"]
@@ -112,7 +123,10 @@ class TestBuckets:
         memory = Memory()
         text = stats(get=100)
         polls = (row(b"get", 5, 1, 3, 8, 5), row(b"get", 6, 2, 2, 16, 6), row(b"get", 2, 4, 2))
-        seen = [of_command(play(LatencyHistogramCollector(), [poll, text], facts=REDIS_7, memory=memory), "get") for poll in polls]
+        seen = [
+            of_command(play(LatencyHistogramCollector(), [poll, text], facts=REDIS_7, memory=memory), "get")
+            for poll in polls
+        ]
         rest = {"_sum": "100"}
         assert seen == [
             {"1": "3", "8": "5", "+Inf": "5", "_count": "5"} | rest,
@@ -122,21 +136,35 @@ class TestBuckets:
 
     def test_buckets_are_in_rising_order(self, play) -> None:
         memory = Memory()
-        play(LatencyHistogramCollector(), [row(b"get", 1, 1056, 1), stats(get=1)], facts=REDIS_7, memory=memory)
-        played = play(LatencyHistogramCollector(), [row(b"get", 3, 8, 1, 132, 2), stats(get=1)], facts=REDIS_7, memory=memory)
+        play(
+            LatencyHistogramCollector(), [row(b"get", 1, 1056, 1), stats(get=1)], facts=REDIS_7, memory=memory
+        )
+        played = play(
+            LatencyHistogramCollector(),
+            [row(b"get", 3, 8, 1, 132, 2), stats(get=1)],
+            facts=REDIS_7,
+            memory=memory,
+        )
         assert re.findall(r'le="([^"]*)"', played.text) == ["8", "132", "1056", "+Inf"]
 
     def test_a_restarted_server_begins_anew(self, play) -> None:
         memory = Memory()
         restarted = dataclasses.replace(REDIS_7, run_id="s")
         play(LatencyHistogramCollector(), [row(b"get", 1, 1, 1), stats(get=1)], facts=REDIS_7, memory=memory)
-        played = play(LatencyHistogramCollector(), [row(b"get", 1, 8, 1), stats(get=1)], facts=restarted, memory=memory)
+        played = play(
+            LatencyHistogramCollector(), [row(b"get", 1, 8, 1), stats(get=1)], facts=restarted, memory=memory
+        )
         assert set(of_command(played, "get")) == {"8", "+Inf", "_count", "_sum"}
 
     def test_what_is_remembered_has_an_end(self, play) -> None:
         memory = Memory()
         for number in range(BOUNDS_MAX * 2):
-            played = play(LatencyHistogramCollector(), [row(b"get", 1, number, 1), stats(get=1)], facts=REDIS_7, memory=memory)
+            played = play(
+                LatencyHistogramCollector(),
+                [row(b"get", 1, number, 1), stats(get=1)],
+                facts=REDIS_7,
+                memory=memory,
+            )
         assert played.text.count("_bucket") <= BOUNDS_MAX + 2
 
     def test_so_have_the_commands(self) -> None:
@@ -172,23 +200,31 @@ class TestBuckets:
     ],
 )
 def test_a_row_of_another_form_does_not_cost_the_others(play, bad: list[object]) -> None:
-    played = play(LatencyHistogramCollector(), [[*bad, *row(b"get", 1, 1, 1)], stats(bad=1, get=1)], facts=REDIS_7)
+    played = play(
+        LatencyHistogramCollector(), [[*bad, *row(b"get", 1, 1, 1)], stats(bad=1, get=1)], facts=REDIS_7
+    )
     assert set(re.findall(r'cmd="([^"]*)"', played.text)) == {"get"}
 
 
-@pytest.mark.parametrize("replies", [[None, b""], [b"text", b""], [row(b"get", 1, 1, 1), None], [[b"get"], stats(get=1)]])
+@pytest.mark.parametrize(
+    "replies", [[None, b""], [b"text", b""], [row(b"get", 1, 1, 1), None], [[b"get"], stats(get=1)]]
+)
 def test_replies_of_another_form(play, replies: list[object]) -> None:
     assert play(LatencyHistogramCollector(), replies, facts=REDIS_7).text == ""
 
 
 def test_a_refusal_is_silent(play) -> None:
-    refused = ReplyError("ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP.")
+    refused = ReplyError(
+        "ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP."
+    )
     assert play(LatencyHistogramCollector(), [refused, stats(get=1)], facts=REDIS_7).text == ""
 
 
 def test_any_other_error_is_a_failure(play) -> None:
     with pytest.raises(TargetError) as caught:
-        play(LatencyHistogramCollector(), [ReplyError("LOADING Redis is loading"), stats(get=1)], facts=REDIS_7)
+        play(
+            LatencyHistogramCollector(), [ReplyError("LOADING Redis is loading"), stats(get=1)], facts=REDIS_7
+        )
     assert not isinstance(caught.value, NoPermError)
 
 
@@ -203,8 +239,14 @@ async def test_a_real_server(redis_server) -> None:
         watch = lookout.watch(server.port)
         await lookout.poll(watch)
         assert lookout.went_well(watch)
-        assert lookout.value(watch, f"{NAME}_count", "set") == lookout.value(watch, f"{NAME}_bucket", "set", "+Inf") == 20
-        usec = dict(re.findall(r"cmdstat_(\S+):calls=\d+,usec=(\d+)", server.ask("INFO", "commandstats").decode()))
+        assert (
+            lookout.value(watch, f"{NAME}_count", "set")
+            == lookout.value(watch, f"{NAME}_bucket", "set", "+Inf")
+            == 20
+        )
+        usec = dict(
+            re.findall(r"cmdstat_(\S+):calls=\d+,usec=(\d+)", server.ask("INFO", "commandstats").decode())
+        )
         assert lookout.value(watch, f"{NAME}_sum", "sort_ro") == int(usec["sort_ro"])
         assert lookout.value(watch, f"{NAME}_sum", "config|get") is not None
         before = {key for key in lookout.series(watch) if key[0] == f"{NAME}_bucket" and key[1][0] == "set"}

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.memory_stats import MemoryStatsCollector
-from exporter.commandline import parse
 from exporter.errors import ReplyError, TargetError
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.collectors.recorded import recorded, versions_with
 from tests.lookout import Lookout
 
@@ -41,15 +41,28 @@ def test_recorded_servers(play, version: str) -> None:
         if name.startswith(b"db.") and isinstance(tables, list):
             for table, overhead in zip(tables[::2], tables[1::2], strict=True):
                 label = table.decode().removeprefix("overhead.hashtable.").replace("-", "_")
-                expected[f'{PREFIX}_db_hashtable_overhead_bytes{{db="db{name[3:].decode()}",table="{label}"}}'] = overhead
+                expected[
+                    f'{PREFIX}_db_hashtable_overhead_bytes{{db="db{name[3:].decode()}",table="{label}"}}'
+                ] = overhead
     assert len(expected) >= 13
     assert played.samples() == {name: str(value) for name, value in expected.items()}
 
 
 def test_a_number_that_wrapped_around_is_left_out(play) -> None:
     """As of a server that held more for its clients than it had at all: the data's size is negative."""
-    reply = [b"total.allocated", 39417032, b"keys.bytes-per-key", 27992024391028899, b"dataset.bytes", -4, b"db.dict.rehashing.count", 1]
-    assert play(MemoryStatsCollector(), [reply], facts=REDIS_7).samples() == {f"{PREFIX}_db_hashtables_rehashing": "1"}
+    reply = [
+        b"total.allocated",
+        39417032,
+        b"keys.bytes-per-key",
+        27992024391028899,
+        b"dataset.bytes",
+        -4,
+        b"db.dict.rehashing.count",
+        1,
+    ]
+    assert play(MemoryStatsCollector(), [reply], facts=REDIS_7).samples() == {
+        f"{PREFIX}_db_hashtables_rehashing": "1"
+    }
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,16 @@ def test_a_number_that_wrapped_around_is_left_out(play) -> None:
         b"text",
         [],
         [b"keys.bytes-per-key"],
-        [b"keys.bytes-per-key", b"7", b"db.0", None, b"db.1", [b"overhead.hashtable.main"], b"db.2", [b"overhead.hashtable.main", b"1"]],
+        [
+            b"keys.bytes-per-key",
+            b"7",
+            b"db.0",
+            None,
+            b"db.1",
+            [b"overhead.hashtable.main"],
+            b"db.2",
+            [b"overhead.hashtable.main", b"1"],
+        ],
         [[b"db.0"], [b"overhead.hashtable.main", 1]],
         [b"db.x", [b"overhead.hashtable.main", 1], b"keys.bytes-per-key", -1],
         ReplyError("ERR unknown command 'MEMORY'"),

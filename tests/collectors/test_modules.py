@@ -1,6 +1,7 @@
 """INFO MODULES: which modules are loaded, and numbers of RediSearch and of the modules of Valkey's bundle.
 
-The numbers are played: no recorded server has those modules. What is recorded has modules that tell odd things.
+The numbers are played: no recorded server has those modules. What is recorded has modules that tell odd
+things.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import pytest
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.modules import ModulesCollector
-from exporter.commandline import parse
 from exporter.errors import NoPermError, ProtocolError, ReplyError
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 from tests.lookout import bulk, redis_like
 
@@ -47,13 +48,23 @@ def test_a_module(play) -> None:
 
 @pytest.mark.parametrize("name", ["a,b", "a=b", "x:y", "ver=1", 'q"uote', "na me"])
 def test_a_modules_name_may_be_odd(play, name: str) -> None:
-    [series] = told(play, f"module:name={name},ver=-1,api=1,filters=2,usedby=[],using=[],options=[]\r\n".encode())
+    [series] = told(
+        play, f"module:name={name},ver=-1,api=1,filters=2,usedby=[],using=[],options=[]\r\n".encode()
+    )
     escaped = name.replace('"', '\\"')
-    assert series == f'redis_module_info{{name="{escaped}",ver="-1",api="1",filters="2",usedby="[]",using="[]"}}'
+    assert (
+        series == f'redis_module_info{{name="{escaped}",ver="-1",api="1",filters="2",usedby="[]",using="[]"}}'
+    )
 
 
 @pytest.mark.parametrize(
-    "line", [b"module:", b"module:name=a", b"module:name=a,ver=x,api=1,filters=0,usedby=[],using=[]", b"modules:name=a"]
+    "line",
+    [
+        b"module:",
+        b"module:name=a",
+        b"module:name=a,ver=x,api=1,filters=0,usedby=[],using=[]",
+        b"modules:name=a",
+    ],
 )
 def test_what_is_no_module_is_left_out(play, line: bytes) -> None:
     assert told(play, line + b"\r\n") == {}
@@ -95,9 +106,7 @@ def test_an_answer_that_is_no_text(play) -> None:
 
 
 async def test_over_a_socket(scripted_server, make_lookout) -> None:
-    text = (
-        b"redis_version:7.4.1\r\nmodule:name=search,ver=1,api=1,filters=0,usedby=[],using=[],options=[]\r\nsearch_number_of_indexes:3\r\n"
-    )
+    text = b"redis_version:7.4.1\r\nmodule:name=search,ver=1,api=1,filters=0,usedby=[],using=[],options=[]\r\nsearch_number_of_indexes:3\r\n"
     server = scripted_server(redis_like({"INFO": bulk(text)}))
     lookout = make_lookout([InfoCollector(), ModulesCollector()], argv=["--include-modules-metrics"])
     watch = lookout.watch(server.port)

@@ -10,13 +10,22 @@ from typing import Any
 
 import pytest
 
-from exporter.catalog import Catalog
-from exporter.collectors.scripts import HELP_LENGTH_MAX, REPLY_BYTES_MAX, RESULT, ROWS_MAX, VALUES, ScriptsCollector, wrapped
-from exporter.commandline import parse, print_config
-from exporter.dynamic import HELP
+from exporter.collectors.scripts import (
+    HELP_LENGTH_MAX,
+    REPLY_BYTES_MAX,
+    RESULT,
+    ROWS_MAX,
+    VALUES,
+    ScriptsCollector,
+    wrapped,
+)
 from exporter.errors import ConfigError, ReplyError, TargetError
-from exporter.forms import ScriptFile
-from exporter.model import Facts, Lane
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.lane import Lane
+from exporter.metrics.runtime_families import HELP
+from exporter.options.commandline import parse, print_config
+from exporter.options.values import ScriptFile
+from exporter.protocol.facts import Facts
 from tests.lookout import server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -71,7 +80,9 @@ class TestCommand:
         assert (SCRIPTS.acl(read_only), SCRIPTS.acl(options())) == (("+eval_ro",), ("+eval",))
 
     def test_what_declares_a_language_still_begins_with_that(self) -> None:
-        assert wrapped(b"#!lua flags=no-writes\nreturn 1").startswith(b"#!lua flags=no-writes\nlocal script = function() return 1\n")
+        assert wrapped(b"#!lua flags=no-writes\nreturn 1").startswith(
+            b"#!lua flags=no-writes\nlocal script = function() return 1\n"
+        )
 
 
 class TestResults:
@@ -106,7 +117,10 @@ class TestResults:
         }
 
     def test_a_table_alone_is_a_list_of_one(self, play) -> None:
-        assert read(play, {"metric": "active_users", "value": "5"}) == {"redis_active_users": "5", RESULT_OF_A: "1"}
+        assert read(play, {"metric": "active_users", "value": "5"}) == {
+            "redis_active_users": "5",
+            RESULT_OF_A: "1",
+        }
 
     @pytest.mark.parametrize(
         "bad",
@@ -145,7 +159,12 @@ class TestResults:
         ],
     )
     def test_a_help_text_is_made_valid(self, play, help: str, shown: str) -> None:
-        played = play(SCRIPTS, [json.dumps([{"metric": "a", "value": "1", "help": help}]).encode()], facts=REDIS_7, options=options())
+        played = play(
+            SCRIPTS,
+            [json.dumps([{"metric": "a", "value": "1", "help": help}]).encode()],
+            facts=REDIS_7,
+            options=options(),
+        )
         assert played.samples() == {"redis_a": "1", RESULT_OF_A: "1"}
         catalog = Catalog([played.part])
         [text] = [text.decode() for text in catalog.headers if b"redis_a " in text]
@@ -167,23 +186,36 @@ class TestResults:
     @pytest.mark.parametrize("value", ["\ud800", "٣", "9" * 5000, "0x10", "1e999"])
     def test_odd_numbers_cost_no_other_value(self, play, value: str) -> None:
         assert 'redis_script_values{key="good",filename="a.lua"}' in read(play, ["bad", value, "good", "1"])
-        assert "redis_good" in read(play, [{"metric": "bad", "value": value}, {"metric": "good", "value": "1"}])
+        assert "redis_good" in read(
+            play, [{"metric": "bad", "value": value}, {"metric": "good", "value": "1"}]
+        )
 
     def test_texts_that_are_not_utf_8_are_made_valid(self, play) -> None:
         assert 'redis_script_values{key="a\ufffd",filename="a.lua"}' in read(play, ["a\ud800", "1"])
         assert 'redis_b{c="\ufffd"}' in read(play, {"metric": "b", "value": "1", "labels": {"c": "\ud800"}})
 
     def test_the_same_series_twice_is_written_once(self, play) -> None:
-        assert read(play, ["a", "1", "a", "2"]) == {'redis_script_values{key="a",filename="a.lua"}': "1", RESULT_OF_A: "1"}
+        assert read(play, ["a", "1", "a", "2"]) == {
+            'redis_script_values{key="a",filename="a.lua"}': "1",
+            RESULT_OF_A: "1",
+        }
 
     def test_a_value_that_is_no_number_costs_the_result_and_not_the_others(self, play) -> None:
-        assert read(play, ["a", "1", "b", "1_0", "c", None]) == {'redis_script_values{key="a",filename="a.lua"}': "1", RESULT_OF_A: "0"}
+        assert read(play, ["a", "1", "b", "1_0", "c", None]) == {
+            'redis_script_values{key="a",filename="a.lua"}': "1",
+            RESULT_OF_A: "0",
+        }
 
-    @pytest.mark.parametrize("wrong", [None, "text", "5", True, ["a"], ["a", "1", "b"], {"ok": "OK"}, {"err": "ERR x"}, {"1": "a"}])
+    @pytest.mark.parametrize(
+        "wrong", [None, "text", "5", True, ["a"], ["a", "1", "b"], {"ok": "OK"}, {"err": "ERR x"}, {"1": "a"}]
+    )
     def test_what_is_neither_form_is_an_error(self, play, wrong: Any) -> None:
         assert read(play, wrong) == {RESULT_OF_A: "0"}
 
-    @pytest.mark.parametrize("reply", [None, 5, [], b"{", b"[" * 5000, ReplyError("ERR Error compiling script"), ReplyError("NOPERM no")])
+    @pytest.mark.parametrize(
+        "reply",
+        [None, 5, [], b"{", b"[" * 5000, ReplyError("ERR Error compiling script"), ReplyError("NOPERM no")],
+    )
     def test_a_script_that_fails_is_a_result(self, play, reply: Any) -> None:
         assert play(SCRIPTS, [reply], facts=REDIS_7, options=options()).samples() == {RESULT_OF_A: "0"}
 
@@ -221,7 +253,10 @@ class TestResults:
             play(SCRIPTS, [ReplyError(f"{code} x")], facts=REDIS_7, options=options())
 
     def test_names_and_types_are_those_of_the_go_exporter(self) -> None:
-        assert [(f.name, f.labels) for f in (VALUES, RESULT)] == [("script_values", ("key", "filename")), ("script_result", ("filename",))]
+        assert [(f.name, f.labels) for f in (VALUES, RESULT)] == [
+            ("script_values", ("key", "filename")),
+            ("script_result", ("filename",)),
+        ]
 
 
 @pytest.mark.server
@@ -289,14 +324,19 @@ class TestRealServer:
     def test_the_scripts_of_the_docs_work(self, redis_server, session, tmp_path: Path) -> None:
         page = Path(__file__).parents[2] / "docs" / "keys.md"
         flat, tables = (
-            self.run(redis_server, session, tmp_path, text) for text in re.findall(r"```lua\n(.*?)```", page.read_text(), re.DOTALL)
+            self.run(redis_server, session, tmp_path, text)
+            for text in re.findall(r"```lua\n(.*?)```", page.read_text(), re.DOTALL)
         )
         assert flat == {
             'redis_script_values{key="jobs",filename="a.lua"}': "0",
             'redis_script_values{key="failed",filename="a.lua"}': "3",
             RESULT_OF_A: "1",
         }
-        assert tables == {'redis_active_users{user_type="paying"}': "12", "redis_jobs_done_total": "40", RESULT_OF_A: "1"}
+        assert tables == {
+            'redis_active_users{user_type="paying"}': "12",
+            "redis_jobs_done_total": "40",
+            RESULT_OF_A: "1",
+        }
 
     def test_a_mistake_is_told_with_its_own_line(self, redis_server, session, tmp_path: Path) -> None:
         server = redis_server()

@@ -1,4 +1,5 @@
-"""Search indexes. All replies are played, in the form that RediSearch's own code gives them: no server here has the module."""
+"""Search indexes. All replies are played, in the form that RediSearch's own code gives them: no server
+here has the module."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ import pytest
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.search import INDEXES_MAX, SearchCollector
-from exporter.commandline import parse
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.lookout import info
 from tests.servers import Conversation
@@ -20,7 +21,14 @@ ROWS = go_rows("FT._LIST + FT.INFO")
 ALL = parse(["--include-search-indexes-metrics"], {})
 LIST = [("FT._LIST",)]
 #: what FT.INFO tells besides numbers
-NESTED = [b"index_name", b"idx", b"index_options", [], b"attributes", [[b"identifier", b"num_docs", b"type", b"TEXT"]]]
+NESTED = [
+    b"index_name",
+    b"idx",
+    b"index_options",
+    [],
+    b"attributes",
+    [[b"identifier", b"num_docs", b"type", b"TEXT"]],
+]
 GONE = ReplyError("idx: no such index")
 
 
@@ -36,7 +44,11 @@ def told(play, *replies: object, names: list | None = None, options=ALL) -> dict
 def of(index: str, samples: dict[str, str]) -> dict[str, str]:
     """Without the zeros, which stand for what is missing."""
     ending = f'{{index_name="{index}"}}'
-    return {name.removesuffix(ending): value for name, value in samples.items() if name.endswith(ending) and value != "0"}
+    return {
+        name.removesuffix(ending): value
+        for name, value in samples.items()
+        if name.endswith(ending) and value != "0"
+    }
 
 
 def test_the_families_of_the_go_exporter() -> None:
@@ -60,7 +72,13 @@ def test_of_more_indexes_the_first_are_asked_about(play) -> None:
 
 
 def test_numbers_come_as_text_or_as_integers(play) -> None:
-    fields = reply(num_docs=b"3", number_of_uses=7, percent_indexed=b"0.25", doc_table_size_mb=b"6.103515625e-05", indexing=b"1")
+    fields = reply(
+        num_docs=b"3",
+        number_of_uses=7,
+        percent_indexed=b"0.25",
+        doc_table_size_mb=b"6.103515625e-05",
+        indexing=b"1",
+    )
     assert of("idx", told(play, fields)) == {
         "redis_search_index_num_docs": "3",
         "redis_search_index_number_of_uses_total": "7",
@@ -74,7 +92,9 @@ def test_missing_fields_are_0(play) -> None:
     assert told(play, reply()) == {f'redis_{name}{{index_name="idx"}}': "0" for name in ROWS}
 
 
-@pytest.mark.parametrize("value", [b"-nan", b"nan", b"inf", b"", b"x", b"1_0", b"9e999", None, [b"1"], ReplyError("ERR no")])
+@pytest.mark.parametrize(
+    "value", [b"-nan", b"nan", b"inf", b"", b"x", b"1_0", b"9e999", None, [b"1"], ReplyError("ERR no")]
+)
 def test_one_bad_field_costs_no_other(play, value: object) -> None:
     samples = told(play, reply(bytes_per_record_avg=value, num_docs=b"3"))
     assert 'redis_search_index_avg_per_record_bytes{index_name="idx"}' not in samples
@@ -83,7 +103,9 @@ def test_one_bad_field_costs_no_other(play, value: object) -> None:
 
 
 def test_one_failing_index_costs_no_other(play) -> None:
-    samples = told(play, reply(num_docs=b"1"), GONE, b"odd", reply(num_docs=b"2"), names=[b"a", b"b", b"c", b"d"])
+    samples = told(
+        play, reply(num_docs=b"1"), GONE, b"odd", reply(num_docs=b"2"), names=[b"a", b"b", b"c", b"d"]
+    )
     assert {name: value for name, value in samples.items() if "num_docs" in name} == {
         'redis_search_index_num_docs{index_name="a"}': "1",
         'redis_search_index_num_docs{index_name="d"}': "2",
@@ -138,7 +160,9 @@ async def test_over_a_socket(scripted_server, make_lookout) -> None:
         }
         while True:
             words = talk.command()
-            talk.send(b"-two: no such index\r\n" if words[-1] == b"two" else answers.get(words[0], b"+OK\r\n"))
+            talk.send(
+                b"-two: no such index\r\n" if words[-1] == b"two" else answers.get(words[0], b"+OK\r\n")
+            )
 
     server = scripted_server(search)
     lookout = make_lookout([InfoCollector(), SearchCollector()], argv=["--include-search-indexes-metrics"])

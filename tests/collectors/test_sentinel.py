@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from exporter.collector import PIECE
+from exporter.collectors._registry import REGISTRY
 from exporter.collectors.sentinel import FIELDS_MAX, MASTERS_MAX, SentinelCollector
-from exporter.commandline import parse
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Dialect, Facts
-from exporter.registry import REGISTRY
+from exporter.metrics.family import Dialect
+from exporter.options.commandline import parse
+from exporter.protocol.command import PIECE
+from exporter.protocol.facts import Facts
 from tests.clusters import Sentinel
 from tests.lookout import Lookout
 from tests.servers import RedisServer, wait_until
@@ -52,7 +53,10 @@ def flat(entry: dict[str, str]) -> list[bytes]:
 
 
 def told(play, master=MASTER, quorum=OK, peers=(PEER,), replicas=(REPLICA,), **kwargs) -> dict[str, str]:
-    batches = [[flat(master)]], [quorum, [flat(peer) for peer in peers], [flat(replica) for replica in replicas]]
+    batches = (
+        [[flat(master)]],
+        [quorum, [flat(peer) for peer in peers], [flat(replica) for replica in replicas]],
+    )
     return play(SentinelCollector(), *batches, facts=FACTS, **kwargs).samples()
 
 
@@ -77,13 +81,21 @@ async def lookout() -> AsyncIterator[Lookout]:
 
 def go_rows() -> list[dict[str, str]]:
     with (DATA / "go_metrics.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["source"].startswith("SENTINEL ") and "CONFIG" not in row["source"]]
+        return [
+            row
+            for row in csv.DictReader(file)
+            if row["source"].startswith("SENTINEL ") and "CONFIG" not in row["source"]
+        ]
 
 
 @pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
 def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
     family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert (family.kind.value, ";".join(family.labels), family.dialect) == (row["type"], row["labels"], Dialect.GO)
+    assert (family.kind.value, ";".join(family.labels), family.dialect) == (
+        row["type"],
+        row["labels"],
+        Dialect.GO,
+    )
 
 
 class TestMasters:
@@ -106,9 +118,14 @@ class TestMasters:
         text = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master"
         samples = told(play, quorum=ReplyError(text))
         assert samples[f'redis_sentinel_master_ckquorum_status{{master_name="m",message="{text}"}}'] == "0"
-        assert samples['redis_sentinel_master_quorum_ok{master_name="m",master_address="10.0.0.1:6379"}'] == "0"
+        assert (
+            samples['redis_sentinel_master_quorum_ok{master_name="m",master_address="10.0.0.1:6379"}'] == "0"
+        )
 
-    @pytest.mark.parametrize("reply", [ReplyError("NOPERM no"), ReplyError("ERR Unknown sentinel subcommand 'CKQUORUM'"), None, 7, []])
+    @pytest.mark.parametrize(
+        "reply",
+        [ReplyError("NOPERM no"), ReplyError("ERR Unknown sentinel subcommand 'CKQUORUM'"), None, 7, []],
+    )
     def test_of_which_the_quorum_cannot_be_asked_are_not_said_to_have_none(self, play, reply) -> None:
         assert not any("quorum_" in key for key in told(play, quorum=reply))
 
@@ -119,7 +136,14 @@ class TestMasters:
 
     @pytest.mark.parametrize(
         ("flags", "counted"),
-        [("slave", 1), ("slave,disconnected", 1), ("s_down,slave", 0), ("o_down,slave", 0), ("slave,reconf_sent", 1), (None, 0)],
+        [
+            ("slave", 1),
+            ("slave,disconnected", 1),
+            ("s_down,slave", 0),
+            ("o_down,slave", 0),
+            ("slave,reconf_sent", 1),
+            (None, 0),
+        ],
     )
     def test_count_those_that_are_not_down(self, play, flags: str | None, counted: int) -> None:
         own = {} if flags is None else {"flags": flags}
@@ -140,7 +164,11 @@ class TestMasters:
 
 
 def of_link(samples: dict[str, str], link: str) -> dict[str, str]:
-    return {key.partition("{")[0].removeprefix("redis_sentinel_link_"): value for key, value in samples.items() if f'link="{link}"' in key}
+    return {
+        key.partition("{")[0].removeprefix("redis_sentinel_link_"): value
+        for key, value in samples.items()
+        if f'link="{link}"' in key
+    }
 
 
 class TestLinks:
@@ -151,12 +179,23 @@ class TestLinks:
             "last_ping_reply_seconds": "0.385", "down_after_seconds": "0.6", "role_reported_seconds": "6.151",
             "subjective_down_seconds": "0", "objective_down_seconds": "0",
         }  # fmt: skip
-        assert 'redis_sentinel_link_connected{master_name="m",link="master",address="10.0.0.1:6379"}' in samples
+        assert (
+            'redis_sentinel_link_connected{master_name="m",link="master",address="10.0.0.1:6379"}' in samples
+        )
 
     def test_to_a_master_that_is_down(self, play) -> None:
-        down = {**MASTER, "flags": "s_down,o_down,master,disconnected", "s-down-time": "13580", "o-down-time": "1300"}
+        down = {
+            **MASTER,
+            "flags": "s_down,o_down,master,disconnected",
+            "s-down-time": "13580",
+            "o-down-time": "1300",
+        }
         link = of_link(told(play, down), "master")
-        assert (link["connected"], link["subjective_down_seconds"], link["objective_down_seconds"]) == ("0", "13.58", "1.3")
+        assert (link["connected"], link["subjective_down_seconds"], link["objective_down_seconds"]) == (
+            "0",
+            "13.58",
+            "1.3",
+        )
 
     def test_to_a_replica(self, play) -> None:
         samples = told(play)
@@ -179,10 +218,15 @@ class TestLinks:
             "connected": "1", "pending_commands": "0", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.001",
             "last_ping_reply_seconds": "0.001", "down_after_seconds": "0.6", "subjective_down_seconds": "0",
         }  # fmt: skip
-        assert samples['redis_sentinel_peer_last_hello_seconds{master_name="m",address="10.0.0.9:26379"}'] == "0.037"
+        assert (
+            samples['redis_sentinel_peer_last_hello_seconds{master_name="m",address="10.0.0.9:26379"}']
+            == "0.037"
+        )
 
     def test_to_two_at_one_address_are_one_series(self, play) -> None:
-        samples = play(SentinelCollector(), [[flat(MASTER)]], [OK, [flat(PEER)] * 2, [flat(REPLICA)] * 2], facts=FACTS).text
+        samples = play(
+            SentinelCollector(), [[flat(MASTER)]], [OK, [flat(PEER)] * 2, [flat(REPLICA)] * 2], facts=FACTS
+        ).text
         series = [line.rsplit(" ", 1)[0] for line in samples.splitlines()]
         assert len(series) == len(set(series))
 
@@ -203,7 +247,9 @@ class TestPeers:
 
 
 def test_more_masters_than_a_sentinel_has_are_not_asked_about(play) -> None:
-    masters = [flat(MASTER | {"name": f"m{number}", "port": str(number)}) for number in range(MASTERS_MAX + 5)]
+    masters = [
+        flat(MASTER | {"name": f"m{number}", "port": str(number)}) for number in range(MASTERS_MAX + 5)
+    ]
     played = play(SentinelCollector(), [masters], [OK, [], []] * MASTERS_MAX, facts=FACTS)
     assert len(played.asked[1]) == 3 * MASTERS_MAX
     assert played.sheet.cut == 5
@@ -215,7 +261,13 @@ class TestRecorded:
     def test_every_master_is_told_whole(self, play, version: str, name: str) -> None:
         masters = recorded(version, name)
         replies = [OK, recorded(version, "sentinels"), recorded(version, "slaves")]
-        played = play(SentinelCollector(), [masters], replies * len(masters), facts=of_version(version), options=WITH_PEERS)
+        played = play(
+            SentinelCollector(),
+            [masters],
+            replies * len(masters),
+            facts=of_version(version),
+            options=WITH_PEERS,
+        )
         samples = played.samples()
         for master in masters:
             entry = dict(zip(master[::2], master[1::2], strict=True))
@@ -224,15 +276,26 @@ class TestRecorded:
             assert found == FAMILIES.keys()
             down = b"s_down" in entry[b"flags"]
             address = b":".join((entry[b"ip"], entry[b"port"])).decode()
-            s_down = samples[f'redis_sentinel_link_subjective_down_seconds{{{label},link="master",address="{address}"}}']
+            s_down = samples[
+                f'redis_sentinel_link_subjective_down_seconds{{{label},link="master",address="{address}"}}'
+            ]
             assert (float(s_down) > 0) == down
         series = [line.rsplit(" ", 1)[0] for line in played.text.splitlines()]
         assert len(series) == len(set(series))
 
-    @pytest.mark.parametrize(("version", "word"), [((2, 8, 24), "SLAVES"), ((4, 0, 14), "SLAVES"), ((5, 0, 0), "REPLICAS")])
-    def test_replicas_are_asked_for_by_the_word_that_the_version_knows(self, play, version, word: str) -> None:
+    @pytest.mark.parametrize(
+        ("version", "word"), [((2, 8, 24), "SLAVES"), ((4, 0, 14), "SLAVES"), ((5, 0, 0), "REPLICAS")]
+    )
+    def test_replicas_are_asked_for_by_the_word_that_the_version_knows(
+        self, play, version, word: str
+    ) -> None:
         facts = dataclasses.replace(FACTS, version=version)
-        played = play(SentinelCollector(), [[flat(MASTER), flat({**MASTER, "name": "n"})]], [OK, [], []] * 2, facts=facts)
+        played = play(
+            SentinelCollector(),
+            [[flat(MASTER), flat({**MASTER, "name": "n"})]],
+            [OK, [], []] * 2,
+            facts=facts,
+        )
         assert played.asked == [
             [("SENTINEL", "MASTERS")],
             [("SENTINEL", what, name) for name in (b"m", b"n") for what in ("CKQUORUM", "SENTINELS", word)],
@@ -242,25 +305,57 @@ class TestRecorded:
 class TestMany:
     def test_peers_and_replicas_are_read_in_pieces(self, play) -> None:
         count = 1000
-        entries = [flat({**MASTER, "name": f"n{number}", "port": str(number + 1), "flags": "sentinel"}) for number in range(count)]
-        played = play(SentinelCollector(), [[flat(MASTER)]], [OK, entries, entries], facts=FACTS, options=WITH_PEERS)
+        entries = [
+            flat({**MASTER, "name": f"n{number}", "port": str(number + 1), "flags": "sentinel"})
+            for number in range(count)
+        ]
+        played = play(
+            SentinelCollector(), [[flat(MASTER)]], [OK, entries, entries], facts=FACTS, options=WITH_PEERS
+        )
         loops = 5 + 4  # through the peers and through the replicas
         assert played.pauses >= loops * count // PIECE
-        assert played.samples()['redis_sentinel_master_ok_sentinels{master_name="m",master_address="10.0.0.1:6379"}'] == str(count + 1)
+        assert played.samples()[
+            'redis_sentinel_master_ok_sentinels{master_name="m",master_address="10.0.0.1:6379"}'
+        ] == str(count + 1)
 
     def test_of_an_entry_with_very_many_fields_the_first_are_read(self, play) -> None:
         entry = flat({**MASTER, **{f"f{number}": "1" for number in range(FIELDS_MAX)}})
-        assert "77" not in play(SentinelCollector(), [[[*entry, b"quorum", b"77"]]], [OK, [], []], facts=FACTS).samples().values()
+        assert (
+            "77"
+            not in play(SentinelCollector(), [[[*entry, b"quorum", b"77"]]], [OK, [], []], facts=FACTS)
+            .samples()
+            .values()
+        )
 
 
 class TestOdd:
     @pytest.mark.parametrize(
-        "entry", [None, 7, b"text", [], [b"name"], [b"name", None], [b"name", b""], [b"ip", b"10.0.0.1"], [[b"name"], [b"x"]]]
+        "entry",
+        [
+            None,
+            7,
+            b"text",
+            [],
+            [b"name"],
+            [b"name", None],
+            [b"name", b""],
+            [b"ip", b"10.0.0.1"],
+            [[b"name"], [b"x"]],
+        ],
     )
     def test_an_entry_that_is_none_costs_no_other(self, play, entry) -> None:
-        played = play(SentinelCollector(), [[entry, flat(MASTER)]], [OK, [entry], [entry]], facts=FACTS, options=WITH_PEERS)
+        played = play(
+            SentinelCollector(),
+            [[entry, flat(MASTER)]],
+            [OK, [entry], [entry]],
+            facts=FACTS,
+            options=WITH_PEERS,
+        )
         assert len(played.asked[1]) == 3
-        assert 'redis_sentinel_master_setting_ckquorum{master_name="m",master_address="10.0.0.1:6379"}' in played.samples()
+        assert (
+            'redis_sentinel_master_setting_ckquorum{master_name="m",master_address="10.0.0.1:6379"}'
+            in played.samples()
+        )
 
     @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text", 7])
     def test_an_answer_that_is_no_list_fails_it(self, play, reply) -> None:
@@ -278,12 +373,18 @@ class TestOdd:
 
 def has_links(sentinel: Sentinel) -> bool:
     """Whether it is connected to its master, to a replica and to another Sentinel."""
-    links = [sentinel.entries("MASTERS"), sentinel.entries("REPLICAS", "mymaster"), sentinel.entries("SENTINELS", "mymaster")]
+    links = [
+        sentinel.entries("MASTERS"),
+        sentinel.entries("REPLICAS", "mymaster"),
+        sentinel.entries("SENTINELS", "mymaster"),
+    ]
     return all(entries and b"disconnected" not in entries[0][b"flags"] for entries in links)
 
 
 @pytest.fixture
-def sentinels(tmp_path: pathlib.Path, redis_server: Callable[..., RedisServer]) -> Iterator[tuple[Sentinel, Sentinel]]:
+def sentinels(
+    tmp_path: pathlib.Path, redis_server: Callable[..., RedisServer]
+) -> Iterator[tuple[Sentinel, Sentinel]]:
     """Two that have found each other, a master and its replica."""
     master = redis_server()
     redis_server("--replicaof", "127.0.0.1", str(master.port))
@@ -294,8 +395,14 @@ def sentinels(tmp_path: pathlib.Path, redis_server: Callable[..., RedisServer]) 
             sentinel = Sentinel(tmp_path / name, [("mymaster", master.port, 2)])
             sentinel.start()
             started.append(sentinel)
-        wait_until(lambda: all(has_links(sentinel) for sentinel in started), "the Sentinels have found each other and the replica")
-        wait_until(lambda: all(isinstance(s.ask("SENTINEL", "CKQUORUM", "mymaster"), bytes) for s in started), "there is a quorum")
+        wait_until(
+            lambda: all(has_links(sentinel) for sentinel in started),
+            "the Sentinels have found each other and the replica",
+        )
+        wait_until(
+            lambda: all(isinstance(s.ask("SENTINEL", "CKQUORUM", "mymaster"), bytes) for s in started),
+            "there is a quorum",
+        )
         yield started[0], started[1]
     finally:
         for sentinel in started:
@@ -305,12 +412,16 @@ def sentinels(tmp_path: pathlib.Path, redis_server: Callable[..., RedisServer]) 
 def errors_of(sentinel: Sentinel) -> dict[str, str]:
     """Errors that the Sentinel has answered, as it counts them itself."""
     text = (sentinel.ask("INFO", "stats") + sentinel.ask("INFO", "errorstats")).decode()
-    return dict(line.split(":", 1) for line in text.split() if line.startswith(("total_error_replies", "errorstat")))
+    return dict(
+        line.split(":", 1) for line in text.split() if line.startswith(("total_error_replies", "errorstat"))
+    )
 
 
 @pytest.mark.server
 class TestRealSentinels:
-    async def test_tell_of_master_replica_and_each_other(self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]) -> None:
+    async def test_tell_of_master_replica_and_each_other(
+        self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]
+    ) -> None:
         sentinel, peer = sentinels
         [master] = sentinel.entries("MASTERS")
         [replica] = sentinel.entries("REPLICAS", "mymaster")
@@ -323,18 +434,28 @@ class TestRealSentinels:
         assert series["redis_sentinel_master_ok_sentinels", of_master] == 2
         assert series["redis_sentinel_master_quorum_ok", of_master] == 1
         assert series["redis_sentinel_master_setting_ckquorum", of_master] == 2
-        assert series["redis_sentinel_master_status", (*of_master, "ok")] == 1  # INFO's part spells the address the same way
-        for link, port in (("master", master[b"port"].decode()), ("replica", replica[b"port"].decode()), ("sentinel", peer.port)):
+        assert (
+            series["redis_sentinel_master_status", (*of_master, "ok")] == 1
+        )  # INFO's part spells the address the same way
+        for link, port in (
+            ("master", master[b"port"].decode()),
+            ("replica", replica[b"port"].decode()),
+            ("sentinel", peer.port),
+        ):
             labels = ("mymaster", link, f"127.0.0.1:{port}")
             assert series["redis_sentinel_link_connected", labels] == 1
             assert 0 <= series["redis_sentinel_link_last_ok_ping_reply_seconds", labels] < 20
             assert series["redis_sentinel_link_down_after_seconds", labels] == 1
-        assert [labels[4] for name, labels in series if name == "redis_sentinel_peer_info"] == [str(peer.port)]
+        assert [labels[4] for name, labels in series if name == "redis_sentinel_peer_info"] == [
+            str(peer.port)
+        ]
         assert series["redis_sentinel_config_value", ("announce-port",)] == 0
         assert not any("sentinel-pass" in labels for _, labels in series)
         assert series["redis_exporter_collector_success", ("sentinel",)] == 1
 
-    async def test_are_asked_nothing_that_they_do_not_know(self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]) -> None:
+    async def test_are_asked_nothing_that_they_do_not_know(
+        self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]
+    ) -> None:
         sentinel, _ = sentinels
         watch = lookout.watch(sentinel.port, standard_every=1)
         before = errors_of(sentinel)
@@ -345,13 +466,18 @@ class TestRealSentinels:
         assert any(name == "redis_sentinel_master_quorum_ok" for name, _ in lookout.series(watch))
         assert errors_of(sentinel) == before
 
-    async def test_one_that_is_alone_has_no_quorum(self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]) -> None:
+    async def test_one_that_is_alone_has_no_quorum(
+        self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]
+    ) -> None:
         sentinel, peer = sentinels
         watch = lookout.watch(sentinel.port)
         peer.kill()
 
         def quorum() -> float | None:
-            return next((value for (name, _), value in lookout.series(watch).items() if name.endswith("quorum_ok")), None)
+            return next(
+                (value for (name, _), value in lookout.series(watch).items() if name.endswith("quorum_ok")),
+                None,
+            )
 
         labels = ("mymaster", "sentinel", f"127.0.0.1:{peer.port}")
 
@@ -363,5 +489,7 @@ class TestRealSentinels:
         series = lookout.series(watch)
         [message] = [labels[1] for name, labels in series if name == "redis_sentinel_master_ckquorum_status"]
         assert message.startswith("NOQUORUM 1 usable Sentinels.")
-        assert [value for (name, _), value in series.items() if name == "redis_sentinel_master_ok_sentinels"] == [1]
+        assert [
+            value for (name, _), value in series.items() if name == "redis_sentinel_master_ok_sentinels"
+        ] == [1]
         assert series["redis_sentinel_link_connected", labels] == 0

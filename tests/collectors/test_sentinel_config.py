@@ -10,9 +10,10 @@ import pathlib
 import pytest
 
 from exporter.collectors.sentinel_config import SentinelConfigCollector
-from exporter.commandline import parse
 from exporter.errors import ProtocolError, ReplyError
-from exporter.model import Dialect, Facts
+from exporter.metrics.family import Dialect
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 FACTS = Facts((7, 0, 15), "redis", "sentinel", "sentinel", "r", False, False)
@@ -28,11 +29,26 @@ def go_rows() -> list[dict[str, str]]:
 @pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
 def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
     family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert (family.kind.value, ";".join(family.labels), family.dialect) == (row["type"], row["labels"], Dialect.GO)
+    assert (family.kind.value, ";".join(family.labels), family.dialect) == (
+        row["type"],
+        row["labels"],
+        Dialect.GO,
+    )
 
 
 def test_keys_with_their_values_and_those_that_are_numbers(play) -> None:
-    reply = [b"resolve-hostnames", b"no", b"announce-ip", b"", b"announce-port", b"26379", b"ratio", b"0.5", b"odd", b"nan"]
+    reply = [
+        b"resolve-hostnames",
+        b"no",
+        b"announce-ip",
+        b"",
+        b"announce-port",
+        b"26379",
+        b"ratio",
+        b"0.5",
+        b"odd",
+        b"nan",
+    ]
     played = play(SentinelConfigCollector(), [reply], facts=FACTS)
     assert played.asked == [[("SENTINEL", "CONFIG", "GET", "*")]]
     assert played.samples() == {
@@ -58,11 +74,15 @@ def test_unless_that_is_switched_off(play) -> None:
     assert samples['redis_sentinel_config_key_value{key="sentinel-pass",value="hunter2"}'] == "1"
 
 
-@pytest.mark.parametrize("path", sorted(DATA.glob("*/sentinel_config_get.json")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(DATA.glob("*/sentinel_config_get.json")), ids=lambda path: path.parent.name
+)
 def test_recorded(play, path: pathlib.Path) -> None:
     reply = [text.encode() for text in json.loads(path.read_text())]
     samples = play(SentinelConfigCollector(), [reply], facts=FACTS).samples()
-    assert len([key for key in samples if "key_value" in key]) == len(reply) // 2 - 2  # sentinel-user and sentinel-pass
+    assert (
+        len([key for key in samples if "key_value" in key]) == len(reply) // 2 - 2
+    )  # sentinel-user and sentinel-pass
     assert samples['redis_sentinel_config_value{key="announce-port"}'] == "0"
 
 

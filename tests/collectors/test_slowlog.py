@@ -11,8 +11,8 @@ import pytest
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.errors import BusyError, ReplyError
-from exporter.memory import Memory
-from exporter.model import Facts
+from exporter.polling.memory import Memory
+from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.servers import RedisServer
 
@@ -74,8 +74,12 @@ def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(play, versio
     samples = played.samples()
     gets = [item for item in entries if item[3][0].lower() == b"get"]
     assert samples['redis_slowlog_entries_total{cmd="get"}'] == str(len(gets))
-    assert float(samples['redis_slowlog_entries_duration_seconds_total{cmd="get"}']) == pytest.approx(sum(i[2] for i in gets) / 1e6)
-    assert float(samples['redis_slowlog_entry_max_duration_seconds{cmd="get"}']) == max(i[2] for i in gets) / 1e6
+    assert float(samples['redis_slowlog_entries_duration_seconds_total{cmd="get"}']) == pytest.approx(
+        sum(i[2] for i in gets) / 1e6
+    )
+    assert (
+        float(samples['redis_slowlog_entry_max_duration_seconds{cmd="get"}']) == max(i[2] for i in gets) / 1e6
+    )
     assert sum(int(value) for name, value in samples.items() if "entries_total{" in name) == len(entries)
     assert samples["redis_slowlog_entries_missed_total"] == "0"
     for told in ("secret", "slow=client", "127.0.0.1", "maxmemory", "long", "return"):
@@ -122,14 +126,20 @@ async def test_a_real_server(redis_server, make_lookout) -> None:
 
     log_slowly(server, "get", "get", "exists")
     await lookout.poll(watch)
-    assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_missed_total")) == (4, 3, 0)
+    assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_missed_total")) == (
+        4,
+        3,
+        0,
+    )
     log_slowly(server, "get", "GET", "strlen")
     await lookout.poll(watch)
     assert (value("slowlog_length"), value("slowlog_last_id")) == (6, 7)
     assert (value("slowlog_entries_total", "get"), value("slowlog_entries_total", "strlen")) == (2, 1)
     assert value("slowlog_entries_total", "exists") is None
     assert 0 < value("slowlog_entries_duration_seconds_total", "config") < 1
-    assert value("slowlog_entry_max_duration_seconds", "config") == value("slowlog_entries_duration_seconds_total", "config")
+    assert value("slowlog_entry_max_duration_seconds", "config") == value(
+        "slowlog_entries_duration_seconds_total", "config"
+    )
     assert 0 <= value("last_slow_execution_duration_seconds") < 1
     for _ in range(2):  # nothing new
         await lookout.poll(watch)
@@ -144,7 +154,11 @@ async def test_a_real_server(redis_server, make_lookout) -> None:
     assert (value("slowlog_entries_total", "strlen"), value("slowlog_entries_missed_total")) == (4, 3)
     server.ask("SLOWLOG", "RESET")
     await lookout.poll(watch)
-    assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_total", "strlen")) == (0, 0, 4)
+    assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_total", "strlen")) == (
+        0,
+        0,
+        4,
+    )
     log_slowly(server, "strlen")
     await lookout.poll(watch)
     assert (value("slowlog_entries_total", "strlen"), value("slowlog_entries_missed_total")) == (5, 3)

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import NoPermError, ReplyError
-from exporter.model import Facts
+from exporter.protocol.facts import Facts
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)

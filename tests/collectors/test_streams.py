@@ -9,13 +9,20 @@ from typing import Any
 
 import pytest
 
-from exporter.collector import PIECE
-from exporter.collectors.streams import FAMILIES, GROUPS_MAX, FoundStreamsCollector, StreamsCollector, milliseconds
-from exporter.commandline import parse
+from exporter.collectors._keyspace import KeyMemory
+from exporter.collectors.streams import (
+    FAMILIES,
+    GROUPS_MAX,
+    FoundStreamsCollector,
+    StreamsCollector,
+    milliseconds,
+)
 from exporter.errors import ReplyError, TargetError
-from exporter.forms import KeyName
-from exporter.keyspace import KeyMemory
-from exporter.model import Facts, Lane
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.values import KeyName
+from exporter.protocol.command import PIECE
+from exporter.protocol.facts import Facts
 from tests.lookout import server_field
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -45,7 +52,12 @@ class TestWhich:
         assert (STREAMS.lane, FOUND.lane) == (Lane.FAST, Lane.STANDARD)
         enabled = {
             argv: (STREAMS.enabled(parse([argv], {})), FOUND.enabled(parse([argv], {})))
-            for argv in ("--check-single-streams=a*", "--check-streams=a", "--check-streams=a*", "--check-keys=a,a*")
+            for argv in (
+                "--check-single-streams=a*",
+                "--check-streams=a",
+                "--check-streams=a*",
+                "--check-keys=a,a*",
+            )
         }
         assert list(enabled.values()) == [(True, False), (True, False), (False, True), (False, False)]
         many = parse(["--check-streams=" + ",".join(f"s{n}" for n in range(1001))], {})
@@ -57,7 +69,9 @@ class TestWhich:
         assert STREAMS.wants(REDIS_7, parse([], {}))
 
     def test_it_needs_xinfo(self) -> None:
-        assert {"+xinfo|stream", "+xinfo|groups", "+xinfo|consumers", "~s"} <= set(STREAMS.acl(parse(["--check-streams=s"], {})))
+        assert {"+xinfo|stream", "+xinfo|groups", "+xinfo|consumers", "~s"} <= set(
+            STREAMS.acl(parse(["--check-streams=s"], {}))
+        )
         assert "~s*" in FOUND.acl(parse(["--check-streams=s*"], {}))
 
 
@@ -87,9 +101,14 @@ class TestReplies:
         assert samples[f"redis_stream_group_consumer_messages_pending{labels}"] == "7"
 
     def test_every_number_of_redis_7(self, play) -> None:
-        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
+        replies = [
+            [b"stream"],
+            [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
+        ]
         samples = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
-        told = {name: value for name, value in samples.items() if "group=" not in name or 'group="g1"' in name}
+        told = {
+            name: value for name, value in samples.items() if "group=" not in name or 'group="g1"' in name
+        }
         assert told == {
             'redis_stream_length{db="db0",stream="s"}': "49",
             'redis_stream_radix_tree_keys{db="db0",stream="s"}': "1",
@@ -109,7 +128,10 @@ class TestReplies:
         }
 
     def test_what_a_server_does_not_know_is_absent(self, play) -> None:
-        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
+        replies = [
+            [b"stream"],
+            [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
+        ]
         samples = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
         assert 'redis_stream_group_lag{db="db0",stream="s",group="gé"}' not in samples
         assert 'redis_stream_group_entries_read{db="db0",stream="s",group="g$"}' not in samples
@@ -125,13 +147,28 @@ class TestReplies:
 
     def test_consumers_have_idle_seconds(self, play) -> None:
         group = [b"name", b"g", b"consumers", 1, b"pending", 0, b"last-delivered-id", b"0-0"]
-        replies = [[b"stream"], [[], [group]], [[[b"name", b"c", b"pending", 2, b"idle", 1792, b"inactive", 5]]]]
+        replies = [
+            [b"stream"],
+            [[], [group]],
+            [[[b"name", b"c", b"pending", 2, b"idle", 1792, b"inactive", 5]]],
+        ]
         samples = read(play, replies, "--check-single-streams=s").samples()
-        assert samples['redis_stream_group_consumer_messages_pending{db="db0",stream="s",group="g",consumer="c"}'] == "2"
-        assert samples['redis_stream_group_consumer_idle_seconds{db="db0",stream="s",group="g",consumer="c"}'] == "1.792"
+        assert (
+            samples[
+                'redis_stream_group_consumer_messages_pending{db="db0",stream="s",group="g",consumer="c"}'
+            ]
+            == "2"
+        )
+        assert (
+            samples['redis_stream_group_consumer_idle_seconds{db="db0",stream="s",group="g",consumer="c"}']
+            == "1.792"
+        )
 
     def test_very_many_consumers_are_not_asked_for_and_counted(self, play) -> None:
-        groups = [[b"name", name, b"consumers", count] for name, count in ((b"a", 100_000), (b"b", 9_999), (b"c", 2), (b"d", 0), (b"e", 1))]
+        groups = [
+            [b"name", name, b"consumers", count]
+            for name, count in ((b"a", 100_000), (b"b", 9_999), (b"c", 2), (b"d", 0), (b"e", 1))
+        ]
         played = read(play, [[b"stream"], [[], groups], [[], []]], "--check-single-streams=s")
         assert played.asked[2] == [("XINFO", "CONSUMERS", b"s", b"b"), ("XINFO", "CONSUMERS", b"s", b"e")]
         assert played.sheet.cut == 100_002
@@ -147,7 +184,9 @@ class TestReplies:
     def test_consumers_that_came_since_the_groups_were_listed_are_read(self, play) -> None:
         consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(5)]
         groups = [[b"name", b"g", b"consumers", 3], [b"name", b"h", b"consumers", 3]]
-        played = read(play, [[b"stream"], [[], groups], [consumers, consumers[:1]]], "--check-single-streams=s")
+        played = read(
+            play, [[b"stream"], [[], groups], [consumers, consumers[:1]]], "--check-single-streams=s"
+        )
         assert played.text.count("redis_stream_group_consumer_messages_pending") == 6
         assert played.sheet.cut == 0
 
@@ -163,7 +202,10 @@ class TestReplies:
         assert played.pauses >= 10 * GROUPS_MAX // PIECE
 
     def test_consumers_that_are_not_wanted_are_not_asked_for(self, play) -> None:
-        replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")]]
+        replies = [
+            [b"stream"],
+            [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
+        ]
         played = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS)
         assert len(played.asked) == 2
         assert len({name.partition("{")[0] for name in played.samples()}) == len(FAMILIES) - 2
@@ -172,7 +214,20 @@ class TestReplies:
     def test_what_is_no_stream_is_asked_no_more(self, play, kind: Any) -> None:
         assert read(play, [[kind]], "--check-single-streams=s").samples() == {}
 
-    @pytest.mark.parametrize("odd", [None, 5, b"x", [], [b"name"], [[b"name"]], [[5, None], 7], [b"length", b"x"], ReplyError("ERR gone")])
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            None,
+            5,
+            b"x",
+            [],
+            [b"name"],
+            [[b"name"]],
+            [[5, None], 7],
+            [b"length", b"x"],
+            ReplyError("ERR gone"),
+        ],
+    )
     def test_odd_replies_cost_nothing_but_themselves(self, play, odd: Any) -> None:
         whole = [b"length", 3, b"first-entry", [b"5-0", []], b"last-generated-id", b"x-y"]
         played = read(play, [[b"stream", b"stream"], [odd, odd, whole, []]], "--check-single-streams=a,b")
@@ -186,7 +241,15 @@ class TestReplies:
             read(play, [[ReplyError("LOADING x")]], "--check-single-streams=s")
 
     @pytest.mark.parametrize(
-        ("entry_id", "ms"), [(b"1526985054069-3", 1526985054069), (b"0-0", 0), (b"7", 7), (b"", None), (b"x-1", None), (None, None)]
+        ("entry_id", "ms"),
+        [
+            (b"1526985054069-3", 1526985054069),
+            (b"0-0", 0),
+            (b"7", 7),
+            (b"", None),
+            (b"x-1", None),
+            (None, None),
+        ],
     )
     def test_of_an_id_the_time_is_told(self, entry_id: Any, ms: int | None) -> None:
         assert milliseconds(entry_id) == ms
@@ -211,7 +274,11 @@ def test_a_real_stream(redis_server, session) -> None:
     reader.ask("XDEL", "events", "7-1")
     reader.ask("SELECT", 0)
     samples = reader.poll(STREAMS)
-    idle = float(samples.pop('redis_stream_group_consumer_idle_seconds{db="db2",stream="events",group="workers",consumer="ann"}'))
+    idle = float(
+        samples.pop(
+            'redis_stream_group_consumer_idle_seconds{db="db2",stream="events",group="workers",consumer="ann"}'
+        )
+    )
     assert 0 <= idle < 60
     assert samples == {
         'redis_stream_length{db="db2",stream="events"}': "2",

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.tile38 import Tile38Collector
-from exporter.commandline import parse
 from exporter.errors import AuthError, ProtocolError, ReplyError
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.lookout import info, redis_like
 
@@ -37,8 +37,13 @@ def test_the_families_of_the_go_exporter() -> None:
 @pytest.mark.parametrize("prefix", ["tile38_", ""])
 def test_every_field_is_the_family_it_should_be(play, prefix: str) -> None:
     names = {name: row["field"].replace("tile38_", prefix) for name, row in ROWS.items()}
-    fields = {field: b"true" if name in FLAGS else str(number).encode() for number, (name, field) in enumerate(names.items(), 1)}
-    assert told(play, pairs(fields)) == {f"redis_{name}": "1" if name in FLAGS else str(number) for number, name in enumerate(names, 1)}
+    fields = {
+        field: b"true" if name in FLAGS else str(number).encode()
+        for number, (name, field) in enumerate(names.items(), 1)
+    }
+    assert told(play, pairs(fields)) == {
+        f"redis_{name}": "1" if name in FLAGS else str(number) for number, name in enumerate(names, 1)
+    }
 
 
 def test_other_fields_and_bad_values_are_left_out(play) -> None:
@@ -53,7 +58,9 @@ def test_other_fields_and_bad_values_are_left_out(play) -> None:
     assert told(play, pairs(fields)) == {"redis_tile38_read_only": "0", "redis_tile38_cpus_total": "4"}
 
 
-@pytest.mark.parametrize("reply", [[], [b"sys_cpus"], [5, b"4"], [b"\xff", b"4"], [b"sys_cpus", None], [b"sys_cpus", [b"4"]]])
+@pytest.mark.parametrize(
+    "reply", [[], [b"sys_cpus"], [5, b"4"], [b"\xff", b"4"], [b"sys_cpus", None], [b"sys_cpus", [b"4"]]]
+)
 def test_replies_of_an_odd_form(play, reply: list) -> None:
     assert told(play, reply) == {}
 

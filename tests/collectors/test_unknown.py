@@ -7,9 +7,9 @@ import pytest
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.unknown import UnknownInfoCollector
-from exporter.commandline import parse
 from exporter.errors import NoPermError, ReplyError
-from exporter.model import Facts
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.collectors.test_info import DATA, VERSIONS
 
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -42,8 +42,11 @@ def test_numbers_nobody_has_named_are_passed_on(play) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"db3:keys=1,expires=2", b"db0_distrib_strings_sizes:1=2", b"slave0:7", b"cmdstat_get:5", b"errorstat_ERR:1", b"master0:1",
-        b"io_thread_3:5", b"thread_0_clients:4", b"master_2_last_io_seconds_ago:3", b"tcp_port:6379", b"mem_replicas_repl_buffer:3",
+        b"db3:keys=1,expires=2", b"db0_distrib_strings_sizes:1=2", b"slave0:7", b"cmdstat_get:5",
+        b"errorstat_ERR:1",
+        b"master0:1",
+        b"io_thread_3:5", b"thread_0_clients:4", b"master_2_last_io_seconds_ago:3", b"tcp_port:6379",
+        b"mem_replicas_repl_buffer:3",
     ],
 )  # fmt: skip
 def test_what_has_a_metric_or_is_a_label_of_one_is_known(play, line: bytes) -> None:
@@ -54,7 +57,14 @@ def test_what_has_a_metric_or_is_a_label_of_one_is_known(play, line: bytes) -> N
 def test_of_servers_on_record_little_is_unknown(play, version: str) -> None:
     samples = told(play, (DATA / version / "info_default.txt").read_bytes())
     named = {name.removeprefix("redis_info_") for name in samples} - {"redis_exporter_unknown_info_fields"}
-    assert named <= {"arch_bits", "lru_clock", "redis_git_dirty", "redis_git_sha1", "server_time_usec", "uptime_in_days"}
+    assert named <= {
+        "arch_bits",
+        "lru_clock",
+        "redis_git_dirty",
+        "redis_git_sha1",
+        "server_time_usec",
+        "uptime_in_days",
+    }
     assert samples["redis_exporter_unknown_info_fields"] == str(len(named))
 
 

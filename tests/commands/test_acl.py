@@ -11,11 +11,12 @@ import hiredis
 import pytest
 
 from exporter.cli import main
-from exporter.collector import Collector
-from exporter.commandline import parse
+from exporter.collectors._contract import Collector
 from exporter.commands.acl import SENTINELS, rules
-from exporter.connection import DialSettings
-from exporter.model import Facts, Lane
+from exporter.connection.settings import DialSettings
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from tests.clusters import Cluster, Sentinel
 from tests.lookout import SECRET, CountingDialer, Lookout, server_field
 from tests.servers import RedisServer
@@ -43,7 +44,12 @@ class Asking(Collector):
 
     help, lane, families = "Asks.", Lane.FAST, ()
 
-    def __init__(self, words: str, asks: Callable[[Facts], bool] = lambda facts: facts.mode != "sentinel", where: str = "") -> None:
+    def __init__(
+        self,
+        words: str,
+        asks: Callable[[Facts], bool] = lambda facts: facts.mode != "sentinel",
+        where: str = "",
+    ) -> None:
         self._words = tuple(words.split())
         self._asks = asks
         self.acl_where = where  # type: ignore[misc]
@@ -85,14 +91,21 @@ class TestRules:
         assert "+select" in rules(parse([], {}), databases=True)[""]
 
     def test_what_newer_servers_know_stands_apart(self) -> None:
-        collectors = Asking("+info"), Asking("+info +new", lambda facts: facts.version >= (7, 0, 0) and facts.mode != "sentinel")
+        collectors = (
+            Asking("+info"),
+            Asking("+info +new", lambda facts: facts.version >= (7, 0, 0) and facts.mode != "sentinel"),
+        )
         assert of(*collectors) == {"": "+info", "Redis 7.0 and later, Valkey": "+new"}
 
     def test_servers_that_do_not_follow_each_other(self) -> None:
         def asks(facts: Facts) -> bool:
             return facts.version >= (7, 4, 0) or facts.flavor == "valkey"
 
-        assert of(Asking("+new", asks)) == {"": "", "Redis 7.4 and later": "+new", "Valkey 8.0 and later": "+new"}
+        assert of(Asking("+new", asks)) == {
+            "": "",
+            "Redis 7.4 and later": "+new",
+            "Valkey 8.0 and later": "+new",
+        }
 
     def test_a_role_or_a_mode_makes_no_difference(self) -> None:
         asks = [lambda facts: facts.cluster_enabled, lambda facts: facts.role == "slave"]
@@ -103,11 +116,17 @@ class TestRules:
         assert of(Asking("+info"), module) == {"": "+info", "servers with a search module": "+ft.info"}
 
     def test_commands_of_newer_servers_that_older_ones_are_not_asked(self) -> None:
-        assert of(Asking("+pexpiretime +pttl")) == {"": "+pttl", "Redis 7.0 and later, Valkey": "+pexpiretime"}
+        assert of(Asking("+pexpiretime +pttl")) == {
+            "": "+pttl",
+            "Redis 7.0 and later, Valkey": "+pexpiretime",
+        }
 
     def test_a_sentinel_has_a_rule_of_its_own(self) -> None:
         """Most commands of a server are unknown to it, those of CONFIG too."""
-        collectors = Asking("+info +config|get", lambda facts: True), Asking("+sentinel|masters", lambda facts: facts.mode == "sentinel")
+        collectors = (
+            Asking("+info +config|get", lambda facts: True),
+            Asking("+sentinel|masters", lambda facts: facts.mode == "sentinel"),
+        )
         assert of(*collectors, argv=()) == {
             "": "+client|setname +config|get +info",
             SENTINELS: "+client|setname +info +sentinel|masters",
@@ -126,10 +145,14 @@ class TestLines:
         first, *more = capsys.readouterr().out.splitlines()
         assert "+ft." not in first
         assert "+commandlog" not in first
-        assert "# Valkey 8.1 and later:\nACL SETUSER watcher +commandlog|get +commandlog|len" in "\n".join(more)
+        assert "# Valkey 8.1 and later:\nACL SETUSER watcher +commandlog|get +commandlog|len" in "\n".join(
+            more
+        )
         assert "# servers with a search module:\nACL SETUSER watcher +ft._list +ft.info" in "\n".join(more)
 
-    def test_one_for_each_user_with_what_that_one_needs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_one_for_each_user_with_what_that_one_needs(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         file = tmp_path / "instances.yml"
         entries = (
             "{addr: 'redis://a/1', user: one}",
@@ -140,7 +163,9 @@ class TestLines:
         file.write_text(f"redis_instances: [{', '.join(entries)}]")
         assert main(["acl", f"--redis-file={file}"], {}) == 0
         made = {
-            line.split(" on >")[0]: line for line in capsys.readouterr().out.splitlines() if " on >" in line and "sentinel|" not in line
+            line.split(" on >")[0]: line
+            for line in capsys.readouterr().out.splitlines()
+            if " on >" in line and "sentinel|" not in line
         }
         assert list(made) == ["ACL SETUSER one", 'ACL SETUSER "two words"', "ACL SETUSER exporter"]
         assert ["+select" in line for line in made.values()] == [True, False, False]
@@ -156,7 +181,9 @@ class TestLines:
 
 class TestOnAServer:
     @staticmethod
-    def allow(server: RedisServer, argv: tuple[str, ...], capsys: pytest.CaptureFixture[str], without: str = "") -> None:
+    def allow(
+        server: RedisServer, argv: tuple[str, ...], capsys: pytest.CaptureFixture[str], without: str = ""
+    ) -> None:
         """Tell the server all of it, as somebody would who does not know which server it is."""
         assert main(["acl", "--redis.addr=redis://h/1", "--redis.user=watcher", *argv], {}) == 0
         lines = [line for line in capsys.readouterr().out.splitlines() if SENTINELS not in line]
@@ -182,7 +209,9 @@ class TestOnAServer:
         return server_field(server, "total_error_replies") - before
 
     @pytest.mark.parametrize("argv", [(), MORE], ids=["default", "more"])
-    async def test_the_rule_suffices(self, argv: tuple[str, ...], redis_server: RedisFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_the_rule_suffices(
+        self, argv: tuple[str, ...], redis_server: RedisFactory, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         server = redis_server()
         for key in ("pattern1", "single"):
             server.ask("SET", key, "1")
@@ -191,7 +220,9 @@ class TestOnAServer:
         assert await self.errors(server, argv) == 0
 
     @pytest.mark.parametrize("word", ["+client|setname", "+config|get", "+info", "+ping", "+select"])
-    async def test_and_is_the_least(self, word: str, redis_server: RedisFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_and_is_the_least(
+        self, word: str, redis_server: RedisFactory, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         server = redis_server()
         self.allow(server, MORE, capsys, without=word)
         assert await self.errors(server, MORE) > 0
@@ -200,13 +231,19 @@ class TestOnAServer:
         server = redis_server()
         server.ask("ACL", "SETUSER", "watcher", "on", ">" + SECRET, "-@all", "+info")
         before = server.ask("ACL", "GETUSER", "watcher")
-        assert isinstance(server.ask("ACL", "SETUSER", "watcher", "+get", "+commandlog|get"), hiredis.ReplyError)
+        assert isinstance(
+            server.ask("ACL", "SETUSER", "watcher", "+get", "+commandlog|get"), hiredis.ReplyError
+        )
         assert server.ask("ACL", "GETUSER", "watcher") == before
 
 
 def refused(page: bytes) -> list[bytes]:
     """The collectors of a page that failed or were refused."""
-    return [line for line in page.splitlines() if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")]
+    return [
+        line
+        for line in page.splitlines()
+        if line.startswith(b"redis_exporter_collector_su") and line.endswith(b" 0")
+    ]
 
 
 @pytest.mark.server
@@ -220,7 +257,10 @@ class TestElsewhere:
             sentinel.start()
             words = ["resetkeys", "resetchannels", "-@all", *rules(parse(argv, {}))[SENTINELS]]
             assert sentinel.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *words) == b"OK"
-            assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{sentinel.port}", *argv], {}) == 0
+            assert (
+                main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{sentinel.port}", *argv], {})
+                == 0
+            )
         finally:
             sentinel.stop()
         page = capfdbinary.readouterr().out
@@ -228,13 +268,25 @@ class TestElsewhere:
         assert b"\nredis_sentinel_config_value{" in page
         assert refused(page) == []
 
-    def test_the_rule_suffices_for_a_cluster_node(self, redis_cluster: Cluster, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_the_rule_suffices_for_a_cluster_node(
+        self, redis_cluster: Cluster, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
         node = redis_cluster.nodes[0]
         made = rules(parse([], {}))
         words = ["resetkeys", "resetchannels", "-@all", *made[""], *made["Redis 7.0 and later, Valkey"]]
         assert node.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *words) == b"OK"
         try:
-            assert main(["once", f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{node.port}", "--log-level=ERROR"], {}) == 0
+            assert (
+                main(
+                    [
+                        "once",
+                        f"--redis.addr=redis://watcher:{SECRET}@127.0.0.1:{node.port}",
+                        "--log-level=ERROR",
+                    ],
+                    {},
+                )
+                == 0
+            )
         finally:
             node.ask("ACL", "DELUSER", "watcher")
         page = capfdbinary.readouterr().out

@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import app
+from exporter.app import app as app_module
 from exporter.cli import COMMANDS, main
-from exporter.collector import Batches, Collector, Out
-from exporter.commandline import parse
+from exporter.collectors._contract import Batches, Collector, Out
 from exporter.commands.once import poll_once
-from exporter.model import Command, Facts, Lane, gauge
-from exporter.targets import parse_address
+from exporter.metrics.family import gauge
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
+from exporter.targets.address import parse_address
 from tests.servers import RedisServer, ScriptedServer, free_port
 
 RedisFactory = Callable[..., RedisServer]
@@ -51,9 +54,14 @@ class Teller(Finder):
 
 
 class TestCheck:
-    def test_names_each_target_and_ends_well(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_names_each_target_and_ends_well(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         file = tmp_path / "instances.yml"
-        file.write_text(f"redis_instances: [{{name: main, addr: 'redis://h', password: {SECRET}}}, {{addr: 'rediss://other:7/2'}}]")
+        file.write_text(
+            f"redis_instances: [{{name: main, addr: 'redis://h', password: {SECRET}}}, {{addr: "
+            f"'rediss://other:7/2'}}]"
+        )
         assert main(["check", f"--redis-file={file}"], {}) == 0
         assert capsys.readouterr().out == "redis://h:6379  main\nrediss://other:7/2\nok: 2 targets\n"
 
@@ -73,16 +81,26 @@ class TestCheck:
         [
             (["--redis.addr=gopher://h"], 1, "no scheme"),
             (["--redis-file=/no/such/file"], 1, "cannot be read"),
-            (["--redis.addr=rediss://h", "--tls-ca-cert-file=/no/such/file"], 1, "/no/such/file cannot be read"),
+            (
+                ["--redis.addr=rediss://h", "--tls-ca-cert-file=/no/such/file"],
+                1,
+                "/no/such/file cannot be read",
+            ),
             (["--check-keys=a=b=c"], 2, "write one between"),
             (["--check-search-indexes=("], 2, "no regular expression"),
             (["--connection-timeout=5"], 2, "write 5s"),
             (["--no-such-flag"], 2, "unknown flag"),
             (["--poll.interval=100000000000000h"], 2, "the most is 87600h"),
-            (["--target-labels=never", "--redis.addr=h,redis://g"], 1, "write --target-labels=auto or always"),
+            (
+                ["--target-labels=never", "--redis.addr=h,redis://g"],
+                1,
+                "write --target-labels=auto or always",
+            ),
         ],
     )
-    def test_says_what_a_start_would_say(self, argv: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_says_what_a_start_would_say(
+        self, argv: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["check", *argv], {}) == code
         out, err = capsys.readouterr()
         assert out == ""
@@ -90,13 +108,24 @@ class TestCheck:
 
 
 class TestOnce:
-    def test_prints_the_page_of_one_poll(self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_prints_the_page_of_one_poll(
+        self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
         assert main(["once", f"--redis.addr=redis://127.0.0.1:{redis_server().port}"], {}) == 0
-        families = {family.name: family for family in text_string_to_metric_families(capfdbinary.readouterr().out.decode())}
+        families = {
+            family.name: family
+            for family in text_string_to_metric_families(capfdbinary.readouterr().out.decode())
+        }
         assert [sample.value for sample in families["redis_up"].samples] == [1]
-        assert {"redis_commands", "redis_exporter_build_info", "redis_exporter_snapshot_age_seconds"} <= families.keys()
+        assert {
+            "redis_commands",
+            "redis_exporter_build_info",
+            "redis_exporter_snapshot_age_seconds",
+        } <= families.keys()
 
-    def test_ends_with_one_if_a_target_is_down(self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_ends_with_one_if_a_target_is_down(
+        self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
         addresses = f"redis://127.0.0.1:{redis_server().port},redis://127.0.0.1:{free_port()}"
         assert main(["once", f"--redis.addr={addresses}", "--log-level=ERROR"], {}) == 1
         page = capfdbinary.readouterr().out
@@ -112,7 +141,13 @@ class TestOnce:
         server.pause()
         began_at = time.monotonic()
         try:
-            assert main(["once", f"--redis-file={file}", "--poll.interval=100ms", "--log-level=ERROR"], {"REDIS_ADDR": ""}) == 1
+            assert (
+                main(
+                    ["once", f"--redis-file={file}", "--poll.interval=100ms", "--log-level=ERROR"],
+                    {"REDIS_ADDR": ""},
+                )
+                == 1
+            )
         finally:
             server.resume()
         assert 2 <= time.monotonic() - began_at < 20
@@ -123,7 +158,9 @@ class TestOnce:
 
     def test_asks_once(self, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         server = redis_server()
-        assert main(["once", f"--redis.addr=redis://127.0.0.1:{server.port}", "--poll.interval=100ms"], {}) == 0
+        assert (
+            main(["once", f"--redis.addr=redis://127.0.0.1:{server.port}", "--poll.interval=100ms"], {}) == 0
+        )
         page = capfdbinary.readouterr().out.decode()
         polls = re.findall(r'redis_exporter_target_polls_total{.*lane="fast"} (.*)', page)
         assert polls == ["1"]
@@ -132,9 +169,11 @@ class TestOnce:
         assert main(["once"], {"REDIS_ADDR": ""}) == 0
         assert b"redis_exporter_build_info" in capfdbinary.readouterr().out
 
-    def test_what_a_scan_finds_is_on_the_page(self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_a_scan_finds_is_on_the_page(
+        self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A collector of the scan lane tells one of the standard lane what it found."""
-        monkeypatch.setattr(app, "REGISTRY", (*app.REGISTRY, Finder(), Teller()))
+        monkeypatch.setattr(app_module, "REGISTRY", (*app_module.REGISTRY, Finder(), Teller()))
         server = redis_server()
         server.ask("SET", "one", "1")
         target = parse_address(f"redis://127.0.0.1:{server.port}")

@@ -36,15 +36,21 @@ NEW = (
 
 class TestReading:
     def test_every_form_of_a_sample(self) -> None:
-        page = read_page('a 1\na_b:c{x="1",y="q\\"\\\\\\n}{",} -Inf 1795380000250\n\n# a comment\nd{} NaN\ne{ z = "1" } 2\n')
+        page = read_page(
+            'a 1\na_b:c{x="1",y="q\\"\\\\\\n}{",} -Inf 1795380000250\n\n# a comment\nd{} NaN\ne{ z = "1" } '
+            "2\n"
+        )
         assert list(page.values) == [
-            Series("a", ()), Series("a_b:c", (("x", "1"), ("y", 'q"\\\n}{'))), Series("d", ()), Series("e", (("z", "1"),)),
+            Series("a", ()), Series("a_b:c", (("x", "1"), ("y", 'q"\\\n}{'))), Series("d", ()), Series("e", (("z",
+                                                                                                              "1"),)),
         ]  # fmt: skip
         assert page.values[Series("a", ())] == 1
 
     def test_parts_of_a_histogram_are_of_its_family(self) -> None:
         page = read_page(OLD)
-        assert {page.families[series] for series in page.values if series.name.startswith("redis_seconds")} == {"redis_seconds"}
+        assert {
+            page.families[series] for series in page.values if series.name.startswith("redis_seconds")
+        } == {"redis_seconds"}
 
     def test_a_gauge_whose_name_ends_in_count_is_its_own(self) -> None:
         page = read_page("# TYPE key gauge\nkey 1\n# TYPE key_count gauge\nkey_count 2\n")
@@ -59,7 +65,9 @@ class TestReading:
         page = read_page('a{x="1\u2028\x85\x0c2"} 1\r\n  b 2\n')
         assert list(page.values) == [Series("a", (("x", "1\u2028\x85\x0c2"),)), Series("b", ())]
 
-    @pytest.mark.parametrize(("text", "message"), [("ok 1\n{} 2\n", "line 2 is no sample"), ("a b\n", "line 1 has no number")])
+    @pytest.mark.parametrize(
+        ("text", "message"), [("ok 1\n{} 2\n", "line 2 is no sample"), ("a b\n", "line 1 has no number")]
+    )
     def test_what_is_no_page(self, text: str, message: str) -> None:
         with pytest.raises(ConfigError, match=message):
             read_page(text)
@@ -115,7 +123,10 @@ class TestReport:
         lines = list(report(compare(OLD + many, NEW)))
         assert lines[0] == "OLD: 14 series in 4 families"
         assert "\nonly in OLD: 8 series" in lines
-        assert lines[lines.index("  m (gauge)") + 1 :][:6] == [*(f'    m{{n="{number}"}} 1' for number in range(5)), "    and 2 more"]
+        assert lines[lines.index("  m (gauge)") + 1 :][:6] == [
+            *(f'    m{{n="{number}"}} 1' for number in range(5)),
+            "    and 2 more",
+        ]
         assert "  redis_calls_total: counter in OLD, gauge in NEW" in lines
         assert lines[lines.index("\nvalues that differ, OLD and NEW: 1 series") + 1 :][:2] == [
             "  redis_calls_total (counter)",
@@ -126,7 +137,9 @@ class TestReport:
     def test_tells_what_fell_together(self) -> None:
         page = 'a{addr="x"} 1\na{addr="y"} 1\n'
         lines = list(report(compare(page, page, ignored_labels=("addr",))))
-        assert lines[1] == "  1 more samples are of a series that stands before them already; the first counts"
+        assert (
+            lines[1] == "  1 more samples are of a series that stands before them already; the first counts"
+        )
 
 
 class TestCommand:
@@ -136,7 +149,9 @@ class TestCommand:
             (tmp_path / name).write_text(text)
         return [str(tmp_path / "old"), str(tmp_path / "new")]
 
-    def test_ends_with_one_if_something_is_lost(self, files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_ends_with_one_if_something_is_lost(
+        self, files: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert run(files) == 1
         assert "NEW lacks something" in capsys.readouterr().out
         assert run([files[0], files[0]]) == 0
@@ -157,7 +172,9 @@ class TestCommand:
             (["/no/such/file", "-"], 1, "/no/such/file: No such file or directory"),
         ],
     )
-    def test_mistakes_are_told_on_one_line(self, argv: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_mistakes_are_told_on_one_line(
+        self, argv: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["compare", *argv], {}) == code
         out, err = capsys.readouterr()
         assert out == ""
@@ -165,7 +182,9 @@ class TestCommand:
         assert message in err
         assert err.count("\n") == 1
 
-    @pytest.mark.parametrize(("text", "message"), [("", "there is no series on that page"), ("<html>\n", "line 1 is no sample")])
+    @pytest.mark.parametrize(
+        ("text", "message"), [("", "there is no series on that page"), ("<html>\n", "line 1 is no sample")]
+    )
     def test_what_is_no_page_is_no_page_without_differences(
         self, files: list[str], tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -181,11 +200,15 @@ class TestCommand:
         assert told["values"] == [{"series": 'redis_calls_total{cmd="get"}', "old": 100, "new": 104}]
         assert told["nothing_lost"] is False
 
-    def test_json_holds_no_word_that_json_does_not_know(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_json_holds_no_word_that_json_does_not_know(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         (tmp_path / "old").write_text("a NaN\n")
         (tmp_path / "new").write_text("a 1\n")
         run([str(tmp_path / "old"), str(tmp_path / "new"), "--json"])
-        assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["values"] == [{"series": "a", "old": "nan", "new": 1}]
+        assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["values"] == [
+            {"series": "a", "old": "nan", "new": 1}
+        ]
 
     def test_by_http_with_a_password(self) -> None:
         asked: list[str] = []
@@ -225,7 +248,9 @@ class TestCommand:
     @pytest.mark.parametrize(
         "source",
         [
-            "http://127.0.0.1:x", "http://a b/", "http://a..b/", "http://", "http://[::1", "http://127.0.0.1:1/\u00e9", "http://127.0.0.1:1/\udcff",
+            "http://127.0.0.1:x", "http://a b/", "http://a..b/", "http://", "http://[::1",
+            "http://127.0.0.1:1/\u00e9",
+            "http://127.0.0.1:1/\udcff",
             f"http://{'x' * 64}.test/", "http://u:s3cret\udcff@127.0.0.1:1/", "/a\0b",
         ],
     )  # fmt: skip

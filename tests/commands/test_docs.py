@@ -6,14 +6,15 @@ import re
 
 import pytest
 
-from exporter import fastparse
-from exporter.catalog import make_part
+from exporter import engine
 from exporter.cli import main
+from exporter.collectors._registry import REGISTRY
 from exporter.commands import docs
-from exporter.model import Dialect, Family, Lane
-from exporter.options import rows
-from exporter.registry import REGISTRY
-from exporter.vitals import FAMILIES as VITALS
+from exporter.metrics.family import Dialect, Family
+from exporter.metrics.family_set import make_part
+from exporter.metrics.lane import Lane
+from exporter.options.groups import rows
+from exporter.telemetry.target_series import FAMILIES as VITALS
 
 
 def lines(page: str) -> dict[str, str]:
@@ -32,14 +33,24 @@ class TestMetrics:
         assert names | {f"redis_{family.name}" for family in VITALS} <= lines(metrics).keys()
 
     def test_a_row_tells_type_labels_meaning_and_whose_it_is(self, metrics: str) -> None:
-        assert lines(metrics)["redis_commands_total"] == "| `redis_commands_total` | counter | `cmd` | Calls of a command. |"
-        assert lines(metrics)["redis_io_thread_reads_total"].endswith("| Reads that one I/O thread did. *own, since 8.0* |")
+        assert (
+            lines(metrics)["redis_commands_total"]
+            == "| `redis_commands_total` | counter | `cmd` | Calls of a command. |"
+        )
+        assert lines(metrics)["redis_io_thread_reads_total"].endswith(
+            "| Reads that one I/O thread did. *own, since 8.0* |"
+        )
         assert lines(metrics)["redis_used_memory_bytes"].endswith(" *second name* |")
-        assert lines(metrics)["redis_total_system_memory_bytes"].endswith(" *with `--include-system-metrics`* |")
+        assert lines(metrics)["redis_total_system_memory_bytes"].endswith(
+            " *with `--include-system-metrics`* |"
+        )
 
     def test_a_collector_tells_its_lane_and_its_flags(self, metrics: str) -> None:
         assert "\n## stats\n\nStatistics by command and by error. Lane: standard.\n" in metrics
-        assert "\n## unknown\n\nFields of INFO that have no metric of their own. Lane: slow. With `--export-unknown-info`.\n" in metrics
+        assert (
+            "\n## unknown\n\nFields of INFO that have no metric of their own. Lane: slow. With "
+            "`--export-unknown-info`.\n" in metrics
+        )
 
     def test_a_collector_that_is_off_by_itself_names_a_flag(self, metrics: str) -> None:
         assert "With ." not in metrics
@@ -49,12 +60,20 @@ class TestMetrics:
         assert "`redis_exporter_scrapes_total` | counter |" in metrics
 
     def test_a_bar_stays_in_its_cell(self) -> None:
-        assert list(docs._rows([("a", "gauge", ("b",), "One | two.")]))[2] == "| `a` | gauge | `b` | One \\| two. |"
+        assert (
+            list(docs._rows([("a", "gauge", ("b",), "One | two.")]))[2]
+            == "| `a` | gauge | `b` | One \\| two. |"
+        )
 
 
 class TestSecondNames:
     def test_all_that_are_read_from_info_are_measured(self) -> None:
-        found = [family for collector in REGISTRY for family in collector.families if family.dialect is Dialect.HANDBOOK and family.source]
+        found = [
+            family
+            for collector in REGISTRY
+            for family in collector.families
+            if family.dialect is Dialect.HANDBOOK and family.source
+        ]
         assert docs.second_names_cost()[0] == len(found)
         assert {family.name for family in found if not self.measured(family)} == set()
 
@@ -62,8 +81,8 @@ class TestSecondNames:
     def measured(family: Family) -> int:
         part = make_part("one", Lane.FAST, [family], namespace="redis")
         assert part.plan is not None
-        labels = fastparse.Labels(b"", {})
-        return part.plan.read(docs._some_info([family]).encode(), labels, fastparse.LineOrder(), 0.0, 0).series
+        labels = engine.Labels(b"", {})
+        return part.plan.read(docs._some_info([family]).encode(), labels, engine.LineOrder(), 0.0, 0).series
 
     def test_what_they_cost_is_told(self, metrics: str) -> None:
         names, series, size, head_size = docs.second_names_cost()

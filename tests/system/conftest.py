@@ -17,14 +17,16 @@ import pytest
 
 from tests.servers import free_port, wait_until
 
-#: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy with other tests
+#: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy
+#: with other tests
 STOP_S = 4.0
 
 
 class Exporter:
     """`redis_exporter` on a free port of loopback, with one second between polls.
 
-    `credentials` are a user and password that its own requests send; `module` runs it in another way, see `tests.metered`.
+    `credentials` are a user and password that its own requests send; `module` runs it in another way, see
+    `tests.metered`.
     """
 
     def __init__(
@@ -35,12 +37,23 @@ class Exporter:
         credentials: tuple[str, str] | None = None,
         module: Sequence[str] = ("exporter",),
     ) -> None:
-        self._headers = {"Authorization": "Basic " + b64encode(":".join(credentials).encode()).decode()} if credentials else {}
+        self._headers = (
+            {"Authorization": "Basic " + b64encode(":".join(credentials).encode()).decode()}
+            if credentials
+            else {}
+        )
         self.port = free_port()
         self.log = log
         self._out = log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *module, f"--web.listen-address=127.0.0.1:{self.port}", "--poll.interval=1s", *flags],
+            [
+                sys.executable,
+                "-m",
+                *module,
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--poll.interval=1s",
+                *flags,
+            ],
             env={**os.environ, **(environ or {})},
             stderr=self._out,
         )
@@ -61,7 +74,9 @@ class Exporter:
         """Value by address of one family's series."""
         found = {}
         for line in self.get().splitlines():
-            if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):
+            if line.startswith(name + "{") and all(
+                f'{label}="{value}"' in line for label, value in labels.items()
+            ):
                 found[re.findall(r'addr="([^"]*)"', line)[0]] = float(line.rsplit(" ", 1)[1])
         return found
 

@@ -1,4 +1,5 @@
-"""Debian's Go exporter and ours, side by side on the same real servers, through `/scrape`: nothing that it prints is missing here.
+"""Debian's Go exporter and ours, side by side on the same real servers, through `/scrape`: nothing that it
+prints is missing here.
 
 Debian's is an older version, and knows some of the flags only.
 """
@@ -43,7 +44,8 @@ FLAGS = (
     "--export-client-port",
     "--set-client-name",
 )
-#: families that are not compared: those of docs/differences.md, and those that the older version had otherwise
+#: families that are not compared: those of docs/differences.md, and those that the older version had
+#: otherwise
 DIFFERENT = (
     "redis_exporter_scrape_duration_seconds",
     "redis_exporter_last_scrape_error",
@@ -122,12 +124,18 @@ def fill(server: RedisServer) -> None:
 
 def polls(page: str) -> dict[str, int]:
     """How often each lane has been polled."""
-    return {lane: int(count) for lane, count in re.findall(r'^redis_exporter_target_polls_total\{.*?lane="(\w+)".*\} (\d+)$', page, re.M)}
+    return {
+        lane: int(count)
+        for lane, count in re.findall(
+            r'^redis_exporter_target_polls_total\{.*?lane="(\w+)".*\} (\d+)$', page, re.M
+        )
+    }
 
 
 def side_by_side(exporter, go_exporter, port: int, *flags: str, without: str = "") -> Difference:
-    """What differs between the two programs' pages of one server, but for the families `without`; of the values only those that
-    differ each time that the Go exporter prints the same before and after ours was polled."""
+    """What differs between the two programs' pages of one server, but for the families `without`; of the
+    values only those that differ each time that the Go exporter prints the same before and after ours was
+    polled."""
     target = urllib.parse.quote(f"redis://127.0.0.1:{port}", safe="")
     lanes = (f"--poll.{lane}-interval=1s" for lane in ("slow", "standard", "scan"))
     ours = exporter(f"--redis.addr=redis://127.0.0.1:{port}", *lanes, *flags)
@@ -146,19 +154,29 @@ def side_by_side(exporter, go_exporter, port: int, *flags: str, without: str = "
         difference = compare(before, read_page(ours.get(path), LABELS), ignored=(*DIFFERENT, without))
         after = read_page(fetch(theirs.port, path), LABELS)
         lost = [series for series in difference.only_old if series != REDACTED]
-        still = {series for series, old, _ in difference.values if after.values.get(series) == old and series.name not in OF_THE_ASKER}
+        still = {
+            series
+            for series, old, _ in difference.values
+            if after.values.get(series) == old and series.name not in OF_THE_ASKER
+        }
         unlike = still if unlike is None else unlike & still
         if not (lost or unlike) or time.monotonic() > give_up:
-            return replace(difference, only_old=lost, values=[row for row in difference.values if row[0] in unlike])
+            return replace(
+                difference, only_old=lost, values=[row for row in difference.values if row[0] in unlike]
+            )
 
 
 def assert_drop_in(difference: Difference, least: int = 100) -> None:
-    assert (difference.only_old, difference.types, difference.values) == ([], [], []), "\n".join(report(difference))
+    assert (difference.only_old, difference.types, difference.values) == ([], [], []), "\n".join(
+        report(difference)
+    )
     assert len(difference.old.values) > least
 
 
 def test_a_standalone_server(redis_server, exporter, go_exporter, tmp_path: Path) -> None:
-    server = redis_server("--databases", "5", "--enable-debug-command", "yes", "--slowlog-log-slower-than", "0")
+    server = redis_server(
+        "--databases", "5", "--enable-debug-command", "yes", "--slowlog-log-slower-than", "0"
+    )
     fill(server)
     script = tmp_path / "queues.lua"
     script.write_text("return {'waiting', '7', 'failed', '0.5'}")
@@ -182,7 +200,12 @@ def test_a_sentinel(redis_server, exporter, go_exporter, tmp_path: Path) -> None
     try:
         wait_until(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"), "replication")
         wait_until(lambda: sentinel.entries("REPLICAS", "orders"), "the Sentinel finds the replica")
-        assert_drop_in(side_by_side(exporter, go_exporter, sentinel.port, "--include-config-metrics", without="redis_db_keys*"), least=30)
+        assert_drop_in(
+            side_by_side(
+                exporter, go_exporter, sentinel.port, "--include-config-metrics", without="redis_db_keys*"
+            ),
+            least=30,
+        )
     finally:
         sentinel.stop()
 
@@ -191,10 +214,16 @@ def test_a_cluster_node(redis_cluster, exporter, go_exporter) -> None:
     node = redis_cluster.nodes[0]
     wait_until(lambda: b"state=online" in node.ask("INFO", "replication"), "replication")
     for key in KEYS_OF_A_CLUSTER:
-        assert b"OK" in [master.ask("SET", key, "12") for master in redis_cluster.nodes[: redis_cluster.masters]]
+        assert b"OK" in [
+            master.ask("SET", key, "12") for master in redis_cluster.nodes[: redis_cluster.masters]
+        ]
     try:
         keys = ("--is-cluster", "--check-single-keys=" + ",".join(KEYS_OF_A_CLUSTER))
-        assert_drop_in(side_by_side(exporter, go_exporter, node.port, "--include-config-metrics", "--export-client-list", *keys))
+        assert_drop_in(
+            side_by_side(
+                exporter, go_exporter, node.port, "--include-config-metrics", "--export-client-list", *keys
+            )
+        )
     finally:
         for master in redis_cluster.nodes[: redis_cluster.masters]:
             master.ask("FLUSHALL")

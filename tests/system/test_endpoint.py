@@ -16,7 +16,9 @@ import redis
 from tests.servers import Certificates, free_port, make_certificates, wait_until
 
 
-def test_https_with_a_password(redis_server, exporter_process, certificates: Certificates, tmp_path: Path) -> None:
+def test_https_with_a_password(
+    redis_server, exporter_process, certificates: Certificates, tmp_path: Path
+) -> None:
     port = free_port()
     log = exporter_process(
         f"--web.listen-address=127.0.0.1:{port}",
@@ -31,7 +33,9 @@ def test_https_with_a_password(redis_server, exporter_process, certificates: Cer
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     passwords.add_password(None, f"https://127.0.0.1:{port}", "prom", "pw")
     plain = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-    known = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), urllib.request.HTTPBasicAuthHandler(passwords))
+    known = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPBasicAuthHandler(passwords)
+    )
 
     wait_until(lambda: f"listening on https://127.0.0.1:{port}" in log.read_text(), "the exporter")
     with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -42,7 +46,9 @@ def test_https_with_a_password(redis_server, exporter_process, certificates: Cer
 
 def curl(*argv: str) -> str:
     """The body, or the status where --write-out asks for it; "" where there is no connection."""
-    return subprocess.run(["curl", "--silent", "--max-time", "10", *argv], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        ["curl", "--silent", "--max-time", "10", *argv], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def test_certificates_and_authorities_are_read_again(exporter_process, tmp_path: Path) -> None:
@@ -62,7 +68,10 @@ def test_certificates_and_authorities_are_read_again(exporter_process, tmp_path:
     wait_until(lambda: "listening on https://" in log.read_text(), "the exporter")
 
     def healthy(trusted: str, shown: Certificates) -> bool:
-        return curl("--cacert", trusted, "--cert", shown.client, "--key", shown.client_key, f"{url}/-/healthy") == "ok\n"
+        return (
+            curl("--cacert", trusted, "--cert", shown.client, "--key", shown.client_key, f"{url}/-/healthy")
+            == "ok\n"
+        )
 
     trusted = shutil.copy(first.ca, tmp_path / "trusted.crt")
     assert healthy(trusted, first)

@@ -17,8 +17,12 @@ def watched(redis_server, exporter, *args: str):
     return servers, addresses, exporter(f"--redis.addr={','.join(addresses)}")
 
 
-@pytest.mark.parametrize(("fault", "cure", "reason"), [("kill", "start", "refused"), ("pause", "resume", "timeout")])
-def test_a_fault_is_seen_and_gone_without_a_restart(redis_server, exporter, fault: str, cure: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "cure", "reason"), [("kill", "start", "refused"), ("pause", "resume", "timeout")]
+)
+def test_a_fault_is_seen_and_gone_without_a_restart(
+    redis_server, exporter, fault: str, cure: str, reason: str
+) -> None:
     servers, [addr, neighbour], program = watched(redis_server, exporter)
     assert program.values("redis_up") == {addr: 1, neighbour: 1}
     getattr(servers[0], fault)()
@@ -36,7 +40,10 @@ def test_a_fault_is_seen_and_gone_without_a_restart(redis_server, exporter, faul
 def test_a_server_that_closes_idle_connections_stays_up(redis_server, exporter) -> None:
     _, [addr, _], program = watched(redis_server, exporter, "--timeout", "1")
     before = program.values("redis_exporter_target_polls_total", lane="fast")[addr]
-    wait_until(lambda: program.values("redis_exporter_target_polls_total", lane="fast")[addr] >= before + 4, "four more polls")
+    wait_until(
+        lambda: program.values("redis_exporter_target_polls_total", lane="fast")[addr] >= before + 4,
+        "four more polls",
+    )
     assert program.values("redis_up")[addr] == 1
     assert program.values("redis_exporter_target_poll_failures_total") == {}
 
@@ -45,7 +52,9 @@ def test_values_that_are_too_old_are_withheld(redis_server, exporter) -> None:
     servers, [addr, neighbour], program = watched(redis_server, exporter)
     assert addr in program.values("redis_connected_clients")
     servers[0].kill()
-    wait_until(lambda: addr not in program.values("redis_connected_clients"), "the dead server's values to go")
+    wait_until(
+        lambda: addr not in program.values("redis_connected_clients"), "the dead server's values to go"
+    )
     assert program.values("redis_exporter_snapshot_stale", lane="fast") == {addr: 1, neighbour: 0}
     assert neighbour in program.values("redis_connected_clients")
 
@@ -69,7 +78,9 @@ def test_no_password_is_ever_shown(redis_server, exporter) -> None:
 def test_a_held_loop_is_reported_and_its_health_is_not_answered(redis_server, exporter) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}", module=("tests.holdable",))
     program.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: "the event loop has not turned for 1" in program.log.read_text(), "the watchdog's line")
+    wait_until(
+        lambda: "the event loop has not turned for 1" in program.log.read_text(), "the watchdog's line"
+    )
     with pytest.raises(TimeoutError):
         program.get("/-/healthy", timeout_s=0.5)
     [line] = [line for line in program.log.read_text().splitlines() if "has not turned" in line]

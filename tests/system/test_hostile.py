@@ -1,4 +1,5 @@
-"""Strangers at the port cost the others nothing: Prometheus misses no scrape, values stay fresh, memory stays flat, SIGTERM works."""
+"""Strangers at the port cost the others nothing: Prometheus misses no scrape, values stay fresh, memory
+stays flat, SIGTERM works."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def resident_mb(pid: int) -> float:
 
 def attack(port: int, seconds: float, clients: int) -> subprocess.Popen[str]:
     arguments = [str(port), str(seconds), str(clients)]
-    return subprocess.Popen([sys.executable, "-m", "tests.hostile", *arguments], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.hostile", *arguments], stdout=subprocess.PIPE, text=True
+    )
 
 
 def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int) -> None:
@@ -68,10 +71,17 @@ def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int
     window = f"[{round(time.time() - began)}s]"
     [missed] = prometheus.ask(f"count_over_time(up{window}) - sum_over_time(up{window})")
     [scrapes] = prometheus.ask(f"count_over_time(up{window})")
-    [age_s] = prometheus.ask(f'max(max_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))')
-    [age_min_s] = prometheus.ask(f'min(min_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))')
+    [age_s] = prometheus.ask(
+        f'max(max_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))'
+    )
+    [age_min_s] = prometheus.ask(
+        f'min(min_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))'
+    )
     [down] = prometheus.ask(f"sum(count_over_time(redis_up{window}) - sum_over_time(redis_up{window}))")
-    print(f"{done}\n{scrapes:.0f} scrapes, {missed:.0f} missed; age {age_min_s:.2f} to {age_s:.2f} s; {before_mb:.0f} to {after_mb:.0f} MB")
+    print(
+        f"{done}\n{scrapes:.0f} scrapes, {missed:.0f} missed; age {age_min_s:.2f} to {age_s:.2f} s; "
+        f"{before_mb:.0f} to {after_mb:.0f} MB"
+    )
     assert missed == 0
     assert scrapes >= seconds / INTERVAL_S - 2
     assert down == 0
@@ -99,14 +109,18 @@ def test_prometheus_misses_nothing_beside_hostile_clients(redis_server, exporter
 
 @pytest.mark.prometheus
 @pytest.mark.slow
-def test_prometheus_misses_nothing_beside_200_hostile_clients_for_half_a_minute(redis_server, exporter, prometheus) -> None:
+def test_prometheus_misses_nothing_beside_200_hostile_clients_for_half_a_minute(
+    redis_server, exporter, prometheus
+) -> None:
     program = exporter(addresses(redis_server))
     endure(program, prometheus(scrape_config(program.port)), seconds=30, clients=200)
 
 
 @pytest.mark.prometheus
 @pytest.mark.slow
-def test_prometheus_misses_nothing_beside_200_clients_without_the_password(redis_server, exporter, prometheus) -> None:
+def test_prometheus_misses_nothing_beside_200_clients_without_the_password(
+    redis_server, exporter, prometheus
+) -> None:
     import bcrypt
 
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()

@@ -43,11 +43,15 @@ def join(crowd: list[socket.socket], port: int, sent: bytes, number: int) -> Non
 
 
 def incidents(started: Exporter, reason: str) -> float:
-    return float(re.findall(rf'redis_exporter_http_incidents_total\{{reason="{reason}"\}} (\S+)', started.get())[0])
+    return float(
+        re.findall(rf'redis_exporter_http_incidents_total\{{reason="{reason}"\}} (\S+)', started.get())[0]
+    )
 
 
 @pytest.mark.parametrize("sent", [b"", HALF, WHOLE], ids=["silent", "half", "whole"])
-def test_a_crowd_does_not_keep_the_scraper_of_its_address_out(redis_server, exporter, crowd: list[socket.socket], sent: bytes) -> None:
+def test_a_crowd_does_not_keep_the_scraper_of_its_address_out(
+    redis_server, exporter, crowd: list[socket.socket], sent: bytes
+) -> None:
     started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     slowest = 0.0
     for _ in range(10):
@@ -72,10 +76,17 @@ def test_a_crowd_does_not_hold_up_the_end(redis_server, exporter, crowd: list[so
     assert time.monotonic() - began < STOP_S
 
 
-def test_malformed_requests_make_one_line_without_their_bytes(redis_server, exporter, crowd: list[socket.socket]) -> None:
+def test_malformed_requests_make_one_line_without_their_bytes(
+    redis_server, exporter, crowd: list[socket.socket]
+) -> None:
     started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     for number in range(50):
-        join(crowd, started.port, b"GET /scrape?target=redis://:s3cret%d\xff@h HTTP/1.1\r\nHost: x\r\n\r\n" % number, 1)
+        join(
+            crowd,
+            started.port,
+            b"GET /scrape?target=redis://:s3cret%d\xff@h HTTP/1.1\r\nHost: x\r\n\r\n" % number,
+            1,
+        )
         assert crowd[-1].recv(1000).startswith(b"HTTP/1.1 400 ")
     wait_until(lambda: "HTTP:" in started.log.read_text(), "the line is written")
     text = started.log.read_text()
@@ -89,7 +100,7 @@ def test_malformed_requests_make_one_line_without_their_bytes(redis_server, expo
 def test_the_process_ends_itself_where_a_check_may_be_under_way(name: str, code: int) -> None:
     program = (
         "import threading, time\n"
-        "from exporter.app import leave_threads\n"
+        "from exporter.app.run import leave_threads\n"
         f"threading.Thread(target=time.sleep, args=(5,), name={name!r}, daemon=True).start()\n"
         "leave_threads()\n"
         "raise SystemExit(3)\n"

@@ -71,7 +71,9 @@ def steady(port: int, path: str = "/metrics", beats: int = 4, period_s: float = 
     return statuses
 
 
-def test_clients_that_want_fresh_values_all_the_time_freeze_nothing_and_poll_at_the_floor(redis_server, exporter) -> None:
+def test_clients_that_want_fresh_values_all_the_time_freeze_nothing_and_poll_at_the_floor(
+    redis_server, exporter
+) -> None:
     servers = [redis_server() for _ in range(3)]
     addresses = [f"redis://127.0.0.1:{server.port}" for server in servers]
     program = exporter(f"--redis.addr={','.join(addresses)}", "--max-age.floor=500ms")
@@ -92,7 +94,9 @@ def test_clients_that_want_fresh_values_all_the_time_freeze_nothing_and_poll_at_
     took_s = time.monotonic() - began
     assert len(done) > 30
     for address in addresses:
-        assert after[address] - before[address] <= took_s / 0.5 + took_s + 2  # those at the floor, and those of the schedule
+        assert (
+            after[address] - before[address] <= took_s / 0.5 + took_s + 2
+        )  # those at the floor, and those of the schedule
     stopped_at = time.monotonic()
     assert program.stop() == 0
     assert time.monotonic() - stopped_at < STOP_S
@@ -120,16 +124,24 @@ def test_a_server_that_is_down_is_not_dialled_for_every_request(redis_server, ex
     listener.close()
 
 
-def test_many_programs_with_odd_names_and_odd_pages_take_nothing_from_a_scraper(redis_server, exporter) -> None:
+def test_many_programs_with_odd_names_and_odd_pages_take_nothing_from_a_scraper(
+    redis_server, exporter
+) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     assert steady(program.port) == [200] * 4
 
     def ask_oddly() -> None:
         number = next(NUMBERS)
-        page = (f"part={number % 7}/{number % 900 + 8}", f"group=g{number}", f"name[]=n{number}", f"part=0/{number % 900 + 1}")[number % 4]
+        page = (
+            f"part={number % 7}/{number % 900 + 8}",
+            f"group=g{number}",
+            f"name[]=n{number}",
+            f"part=0/{number % 900 + 1}",
+        )[number % 4]
         with socket.create_connection(("127.0.0.1", program.port), 10) as sock:
             sock.sendall(
-                b"GET /metrics?%s HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\x01%d\r\nConnection: close\r\n\r\n" % (page.encode(), number)
+                b"GET /metrics?%s HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\x01%d\r\nConnection: close\r\n\r\n"
+                % (page.encode(), number)
             )
             while sock.recv(65536):
                 pass

@@ -1,4 +1,5 @@
-"""Names that hang, networks that swallow, files that run out, servers that repeat what they were sent: the others do not notice."""
+"""Names that hang, networks that swallow, files that run out, servers that repeat what they were sent: the
+others do not notice."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def test_names_that_hang_hold_up_neither_other_targets_nor_the_end(redis_server,
     well = [f"redis://127.0.0.1:{server.port}", f"redis://localhost:{server.port}"]
     flags = (f"--redis.addr={','.join([*hanging, *well])}", "--connection-max-age=1s")
     program = exporter(*flags, module=("tests.deaf_resolver",))
-    wait_until(lambda: len(program.values("redis_exporter_target_down", reason="dns")) == 10, "the names are down for the resolver")
+    wait_until(
+        lambda: len(program.values("redis_exporter_target_down", reason="dns")) == 10,
+        "the names are down for the resolver",
+    )
     polls = polls_of(program)
     wait_until(lambda: polls_of(program)[well[0]] > polls[well[0]] + 2, "more polls")
     assert {addr: up for addr, up in program.values("redis_up").items() if up} == dict.fromkeys(well, 1)
@@ -48,13 +52,19 @@ def test_it_ends_at_once_while_dials_and_handshakes_hang(
     full_server: FullServer, scripted_server: Callable[..., ScriptedServer], exporter: Start
 ) -> None:
     silent = scripted_server(Conversation.silence)
-    program = exporter(f"--redis.addr=redis://127.0.0.1:{full_server.port},rediss://127.0.0.1:{silent.port}", "--poll.interval=2s")
+    program = exporter(
+        f"--redis.addr=redis://127.0.0.1:{full_server.port},rediss://127.0.0.1:{silent.port}",
+        "--poll.interval=2s",
+    )
     assert silent.accepted == 1
     assert stop_s(program) < STOP_MAX_S
 
 
-def test_targets_that_are_silent_hold_up_no_other(redis_server, full_server: FullServer, exporter: Start) -> None:
-    """Two dozen black holes before three that are well, with few places: these are up from the first and stay so; those are all tried."""
+def test_targets_that_are_silent_hold_up_no_other(
+    redis_server, full_server: FullServer, exporter: Start
+) -> None:
+    """Two dozen black holes before three that are well, with few places: these are up from the first and
+    stay so; those are all tried."""
     well, silent = addresses(redis_server(), 3), addresses(full_server, 24)
     flags = (f"--redis.addr={','.join([*silent, *well])}", "--poll.max-in-flight=4", "--poll.max-dials=4")
     program = exporter(*flags)
@@ -71,14 +81,19 @@ def test_targets_that_are_silent_hold_up_no_other(redis_server, full_server: Ful
     wait_until(goes_on, "each of the others was tried, and those that are well were polled four times")
 
 
-def test_with_fewer_files_than_targets_the_page_is_there_and_some_targets_are_up(redis_server, exporter: Start) -> None:
+def test_with_fewer_files_than_targets_the_page_is_there_and_some_targets_are_up(
+    redis_server, exporter: Start
+) -> None:
     targets = addresses(redis_server("--databases", "100"), 100)
     program = exporter(f"--redis.addr={','.join(targets)}", module=("tests.few_files",))
     wait_until(lambda: len(program.values("redis_up")) == 100, "every target was tried")
     up = {addr for addr, value in program.values("redis_up").items() if value}
     assert len(up) == 32
     polls = polls_of(program)
-    wait_until(lambda: all(count > polls[addr] + 1 for addr, count in polls_of(program).items() if addr in up), "more polls")
+    wait_until(
+        lambda: all(count > polls[addr] + 1 for addr, count in polls_of(program).items() if addr in up),
+        "more polls",
+    )
     assert {addr for addr, value in program.values("redis_up").items() if value} == up
     assert program.values("redis_exporter_target_down", reason="open_files").keys() == set(targets) - up
     assert "room for 32 of 100 connections" in program.log.read_text()
@@ -89,9 +104,14 @@ def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(
 ) -> None:
     said = f"-ERR unknown command, with args beginning with: '{SECRET}' \x1b[2J\r\n".encode("latin-1")
     in_info = scripted_server(redis_like({"INFO": said}))
-    elsewhere = scripted_server(redis_like({"CONFIG": said, "SLOWLOG": said.replace(b"unknown command", b"no"), "LATENCY": said}))
+    elsewhere = scripted_server(
+        redis_like({"CONFIG": said, "SLOWLOG": said.replace(b"unknown command", b"no"), "LATENCY": said})
+    )
     in_line = scripted_server(lambda talk: talk.send(said))
-    targets = [f"redis://:{SECRET}@127.0.0.1:{server.port}/{number}" for number, server in enumerate((in_info, elsewhere, in_line))]
+    targets = [
+        f"redis://:{SECRET}@127.0.0.1:{server.port}/{number}"
+        for number, server in enumerate((in_info, elsewhere, in_line))
+    ]
     program = exporter(f"--redis.addr={','.join(targets)}", "--debug")
     wait_until(lambda: len(program.values("redis_up")) == 3, "every target was tried")
     log = program.log.read_text()

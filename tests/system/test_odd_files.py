@@ -33,7 +33,9 @@ FLAGS = (
 
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: next(flag for flag in flags if "FILE" in flag))
 @pytest.mark.parametrize("kind", ["FIFO", "device", "more than"])
-def test_a_file_that_is_no_file_is_said_in_one_line(certificates: Certificates, tmp_path: Path, flags: tuple[str, ...], kind: str) -> None:
+def test_a_file_that_is_no_file_is_said_in_one_line(
+    certificates: Certificates, tmp_path: Path, flags: tuple[str, ...], kind: str
+) -> None:
     file = tmp_path / "odd"
     match kind:
         case "FIFO":
@@ -45,7 +47,13 @@ def test_a_file_that_is_no_file_is_said_in_one_line(certificates: Certificates, 
             os.truncate(file, 1 << 34)
     names = {"FILE": str(file), "CERT": certificates.server, "KEY": certificates.server_key}
     argv = [re.sub("=(FILE|CERT|KEY)$", lambda match: f"={names[match[1]]}", flag) for flag in flags]
-    done = subprocess.run([sys.executable, "-m", "exporter", "check", *argv], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "check", *argv],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert kind in line

@@ -1,4 +1,5 @@
-"""Bytes that are not UTF-8 and control characters in every input: whatever the program puts out is valid UTF-8, on its line."""
+"""Bytes that are not UTF-8 and control characters in every input: whatever the program puts out is valid
+UTF-8, on its line."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.options import OPTIONS
+from exporter.options.groups import OPTIONS
 from tests.servers import RedisServer, free_port, wait_until
 
 SECRET = b"s3cret"
@@ -20,11 +21,17 @@ ODD = b"\xff\xe9\x1b[2J\x85\n" + "\u202e\u2028é".encode()
 VARIABLES = [option.variable for option in OPTIONS if option.variable]
 
 
-def run(*argv: bytes | str, environ: dict[bytes, bytes] | None = None, locale: str = "C.UTF-8") -> subprocess.CompletedProcess[bytes]:
+def run(
+    *argv: bytes | str, environ: dict[bytes, bytes] | None = None, locale: str = "C.UTF-8"
+) -> subprocess.CompletedProcess[bytes]:
     """Ends well or with one of the program's own codes, never with a traceback."""
     known = {b"PATH": os.environb[b"PATH"], b"LC_ALL": locale.encode()}
     done = subprocess.run(
-        [sys.executable, "-m", "exporter", *argv], env={**known, **(environ or {})}, capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "exporter", *argv],
+        env={**known, **(environ or {})},
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode in (0, 1, 2)
     for text in (done.stdout.decode(), done.stderr.decode()):
@@ -35,7 +42,11 @@ def run(*argv: bytes | str, environ: dict[bytes, bytes] | None = None, locale: s
 
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C", "en_US.ISO-8859-1"])
 def test_variables_of_any_bytes_in_print_config(locale: str) -> None:
-    done = run("--print-config", environ={variable.encode(): ODD + SECRET for variable in VARIABLES if "USER" in variable}, locale=locale)
+    done = run(
+        "--print-config",
+        environ={variable.encode(): ODD + SECRET for variable in VARIABLES if "USER" in variable},
+        locale=locale,
+    )
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == len(OPTIONS)
     assert b"\xef\xbf\xbd" in done.stdout
@@ -43,7 +54,11 @@ def test_variables_of_any_bytes_in_print_config(locale: str) -> None:
 
 def test_secrets_in_any_value_are_not_printed() -> None:
     address = b"redis://u\xff:" + SECRET + b"\xe9@h,unix:///r?password=" + SECRET
-    environ = {b"REDIS_ADDR": address, b"REDIS_PASSWORD": SECRET, b"REDIS_EXPORTER_BASIC_AUTH_PASSWORD": b"\xff" + SECRET}
+    environ = {
+        b"REDIS_ADDR": address,
+        b"REDIS_PASSWORD": SECRET,
+        b"REDIS_EXPORTER_BASIC_AUTH_PASSWORD": b"\xff" + SECRET,
+    }
     done = run("--print-config", b"--config-command=redis://x:" + SECRET + b"@h", environ=environ)
     assert done.returncode == 0
     assert SECRET not in done.stdout
@@ -92,7 +107,9 @@ def test_errors_about_odd_values(argv: tuple[bytes, ...]) -> None:
 @pytest.mark.server
 @pytest.mark.prometheus
 @pytest.mark.parametrize("form", ["txt", "json"])
-def test_a_page_and_a_log_of_odd_names(redis_server: Callable[..., RedisServer], tmp_path: Path, form: str) -> None:
+def test_a_page_and_a_log_of_odd_names(
+    redis_server: Callable[..., RedisServer], tmp_path: Path, form: str
+) -> None:
     """Aliases, labels, users, the names of scripts and keys."""
     import urllib.request
 
@@ -104,10 +121,16 @@ def test_a_page_and_a_log_of_odd_names(redis_server: Callable[..., RedisServer],
     file = tmp_path / "instances.yml"
     odd = json.dumps('a\n\r\x1b\u2028\u202e\\"{}\x85')
     file.write_text(
-        f'redis_instances: [{{name: {odd}, addr: "redis://127.0.0.1:{server.port}", user: "${{USER_NAME}}", labels: {{x: {odd}}}}}]'
+        f'redis_instances: [{{name: {odd}, addr: "redis://127.0.0.1:{server.port}", user: "${{USER_NAME}}", '
+        f"labels: {{x: {odd}}}}}]"
     )
     port = free_port()
-    argv = [f"--web.listen-address=127.0.0.1:{port}", f"--redis-file={file}", "--poll.standard-interval=fast", "--poll.interval=1s"]
+    argv = [
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--redis-file={file}",
+        "--poll.standard-interval=fast",
+        "--poll.interval=1s",
+    ]
     argv += [
         f"--log-format={form}",
         b"--script=" + b",".join(os.fsencode(name) for name in names),

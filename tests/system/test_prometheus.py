@@ -1,4 +1,5 @@
-"""A real Prometheus scrapes twenty real servers, configured by a file with names, passwords and `role` labels."""
+"""A real Prometheus scrapes twenty real servers, configured by a file with names, passwords and `role`
+labels."""
 
 from __future__ import annotations
 
@@ -56,11 +57,15 @@ def test_the_page_is_read_without_a_duplicate_and_promtool_finds_no_fault(redis_
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     page = program.get()
     series = [
-        (sample.name, frozenset(sample.labels.items())) for family in text_string_to_metric_families(page) for sample in family.samples
+        (sample.name, frozenset(sample.labels.items()))
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
     ]
     assert len(series) == len(set(series))
     promtool = shutil.which("promtool")
     assert promtool is not None
-    done = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=page.encode(), capture_output=True, timeout=60, check=False
+    )
     for line in done.stderr.decode().splitlines():
         assert "should" in line or "abbreviated units" in line, line

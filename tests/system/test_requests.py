@@ -1,4 +1,5 @@
-"""No request holds the loop, and none changes what another reader gets: every route with every parameter and header, in odd forms."""
+"""No request holds the loop, and none changes what another reader gets: every route with every parameter
+and header, in odd forms."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 
-from exporter.endpoints import ENDPOINTS
+from exporter.options.endpoints import ENDPOINTS
 from exporter.web.query import KEY_PARAMETERS
 from tests.servers import HOST
 from tests.system.conftest import Exporter
@@ -97,15 +98,23 @@ def headed() -> Iterator[bytes]:
 
 
 def series(page: str) -> Sequence[str]:
-    """The series of the targets' own values, without the values. What servers count by command is left out: our own polls add to it."""
+    """The series of the targets' own values, without the values. What servers count by command is left
+    out: our own polls add to it."""
     lines = [line for line in page.split("\n") if line and not line.startswith("#")]
-    return sorted(line.rsplit(" ", 1)[0] for line in lines if not line.startswith(OWN) and 'cmd="' not in line)
+    return sorted(
+        line.rsplit(" ", 1)[0] for line in lines if not line.startswith(OWN) and 'cmd="' not in line
+    )
 
 
 @pytest.mark.parametrize("requests", [queries, headed])
-def test_no_request_holds_the_loop_or_changes_what_another_reader_gets(redis_server, exporter, tmp_path: Path, requests) -> None:
+def test_no_request_holds_the_loop_or_changes_what_another_reader_gets(
+    redis_server, exporter, tmp_path: Path, requests
+) -> None:
     report = tmp_path / "report.json"
-    flags = ["--redis.addr=" + ",".join(f"redis://127.0.0.1:{redis_server().port}" for _ in range(2)), "--is-cluster"]
+    flags = [
+        "--redis.addr=" + ",".join(f"redis://127.0.0.1:{redis_server().port}" for _ in range(2)),
+        "--is-cluster",
+    ]
     program: Exporter = exporter(*flags, module=("tests.metered", str(report)))
     program.process.send_signal(signal.SIGUSR1)  # what the start takes is no request's doing
     before = series(program.get())
@@ -121,7 +130,10 @@ def test_no_request_holds_the_loop_or_changes_what_another_reader_gets(redis_ser
     assert statuses[b"400"] > 100
     assert program.stop() == 0
     held = json.loads(report.read_text())
-    print(f"{number + 1} requests, answered {dict(statuses)}; longest turn {held['busy_s'] * 1000:.1f} ms of the processor's time")
+    print(
+        f"{number + 1} requests, answered {dict(statuses)}; longest turn {held['busy_s'] * 1000:.1f} ms of "
+        f"the processor's time"
+    )
     assert held["busy_s"] < TURN_S
     log = program.log.read_text()
     assert "Traceback" not in log

@@ -11,7 +11,8 @@ import pytest
 from tests.servers import RedisServer, wait_until
 from tests.system.conftest import Exporter
 
-#: names of ours, shown or hidden, process-wide or of targets; a type and a help that another script gave otherwise; a help of any form
+#: names of ours, shown or hidden, process-wide or of targets; a type and a help that another script gave
+#: otherwise; a help of any form
 FIRST = """return {
   {metric = "exporter_build_info", value = 5},
   {metric = "exporter_snapshot_age_seconds", value = 5, labels = {lane = "fast"}},
@@ -49,12 +50,19 @@ def test_taken_names_are_left_out_and_named_in_the_log(
         assert list(program.values(name).values()) == [value]
     for script in scripts:
         assert f'filename="{script}"}} 0\n' in page
-    check = subprocess.run(["promtool", "check", "metrics"], input=page.encode(), capture_output=True, check=False)
+    check = subprocess.run(
+        ["promtool", "check", "metrics"], input=page.encode(), capture_output=True, check=False
+    )
     assert "error while linting" not in (check.stderr + check.stdout).decode()
     helps = [line.split()[2] for line in page.splitlines() if line.startswith("# HELP ")]
     assert len(helps) == len(set(helps))
     wait_until(lambda: program.log.read_text().count("are left out") >= 7, "the log")
     log = program.log.read_text()
-    for name in ("redis_exporter_build_info", "redis_up", "redis_memory_used_bytes", "redis_exporter_snapshot_age_seconds"):
+    for name in (
+        "redis_exporter_build_info",
+        "redis_up",
+        "redis_memory_used_bytes",
+        "redis_exporter_snapshot_age_seconds",
+    ):
         assert log.count(f"values of {name} are left out: the name is taken") == 1
     assert log.count("values of redis_jobs are left out: it was given before with another type or help") == 1

@@ -88,7 +88,9 @@ def test_a_mistake_is_told_and_ends_it_though_nobody_reads(full_pipe: int) -> No
 
 
 @pytest.mark.parametrize("form", ["txt", "json"])
-def test_requests_that_cannot_be_read_have_a_line_a_kind_and_none_of_their_bytes(exporter: Callable[..., Exporter], form: str) -> None:
+def test_requests_that_cannot_be_read_have_a_line_a_kind_and_none_of_their_bytes(
+    exporter: Callable[..., Exporter], form: str
+) -> None:
     started = exporter("--redis.addr=", f"--log-format={form}")
     for _ in range(25):
         for request in MALFORMED:

@@ -1,4 +1,5 @@
-"""Every version on record is polled with every option that adds metrics, and is asked nothing that it does not know."""
+"""Every version on record is polled with every option that adds metrics, and is asked nothing that it does
+not know."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from exporter.registry import REGISTRY
+from exporter.collectors._registry import REGISTRY
 from tests.lookout import Lookout
 from tests.replay import EVERYTHING, SERVERS
 from tests.servers import ScriptedServer
@@ -36,5 +37,9 @@ async def test_a_server_is_asked_nothing_that_it_does_not_know(
     replay = SERVERS[name]()
     series = await poll(lookout, scripted_server(replay).port)
     assert replay.errors == {}
-    failed = [labels for (name, labels), value in series.items() if name == "redis_exporter_collector_success" and not value]
+    failed = [
+        labels
+        for (name, labels), value in series.items()
+        if name == "redis_exporter_collector_success" and not value
+    ]
     assert failed == []

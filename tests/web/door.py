@@ -21,7 +21,8 @@ GET = b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Door:
-    """`/ok` answers at once, `/wait` when `let_go` is set, `/big` with megabytes, `/wrong` with a mistake of ours; POST is for /ok."""
+    """`/ok` answers at once, `/wait` when `let_go` is set, `/big` with megabytes, `/wrong` with a mistake
+    of ours; POST is for /ok."""
 
     def __init__(
         self,

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.model import Facts, Target
-from exporter.targets import parse_address
+from exporter.protocol.facts import Facts
+from exporter.targets.address import parse_address
+from exporter.targets.target import Target
 
 
 class FakeWatch:
@@ -60,7 +61,9 @@ class FakeFleet:
         return self._watches.get(parse_address(text).addr)
 
     def states(self) -> Mapping[str, int]:
-        counts = Counter({True: "up", False: "down", None: "unknown"}[watch.up] for watch in self._watches.values())
+        counts = Counter(
+            {True: "up", False: "down", None: "unknown"}[watch.up] for watch in self._watches.values()
+        )
         return {state: counts[state] for state in ("up", "down", "unknown")}
 
     async def wait_first_round(self, timeout_s: float) -> None:

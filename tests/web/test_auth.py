@@ -51,8 +51,12 @@ class TestAccepts:
     @pytest.mark.parametrize(
         "wrong",
         [
-            header("prom", "other"), header("other", PASSWORD), header("", ""), header("prom", ""), "", "Basic", "Basic !!!", "Bearer abc",
-            "Basic " + base64.b64encode(b"no colon").decode(), header("prom", "x" * 80), header("prom", "nul\0"),
+            header("prom", "other"), header("other", PASSWORD), header("", ""), header("prom", ""), "",
+            "Basic",
+            "Basic !!!",
+            "Bearer abc",
+            "Basic " + base64.b64encode(b"no colon").decode(), header("prom", "x" * 80), header("prom",
+                                                                                                "nul\0"),
         ],
     )  # fmt: skip
     async def test_nobody_else(self, guard: BasicAuth, wrong: str) -> None:
@@ -69,15 +73,23 @@ class TestAccepts:
 
     async def test_who_comes_all_at_once_costs_one_look(self, checked: list[bytes]) -> None:
         guard = BasicAuth("prom", "", HASHED)
-        assert await asyncio.gather(*(guard.accepts(header("prom", PASSWORD)) for _ in range(50))) == [True] * 50
+        assert (
+            await asyncio.gather(*(guard.accepts(header("prom", PASSWORD)) for _ in range(50))) == [True] * 50
+        )
         assert checked == [PASSWORD.encode()]
 
-    @pytest.mark.parametrize("costless", ["", "Basic", "Bearer abc", header("", ""), header("prom", ""), header("other", PASSWORD)])
-    async def test_without_credentials_or_with_another_user_no_hash_is_worked_on(self, checked: list[bytes], costless: str) -> None:
+    @pytest.mark.parametrize(
+        "costless", ["", "Basic", "Bearer abc", header("", ""), header("prom", ""), header("other", PASSWORD)]
+    )
+    async def test_without_credentials_or_with_another_user_no_hash_is_worked_on(
+        self, checked: list[bytes], costless: str
+    ) -> None:
         assert not await BasicAuth("prom", "", HASHED).accepts(costless)
         assert checked == []
 
-    async def test_of_wrong_passwords_the_newest_are_remembered(self, monkeypatch: pytest.MonkeyPatch, checked: list[bytes]) -> None:
+    async def test_of_wrong_passwords_the_newest_are_remembered(
+        self, monkeypatch: pytest.MonkeyPatch, checked: list[bytes]
+    ) -> None:
         monkeypatch.setattr(auth, "_WRONG_MAX", 2)
         guard = BasicAuth("prom", "", HASHED)
         for password in ("a", "b", "c", "b", "a"):
@@ -85,9 +97,15 @@ class TestAccepts:
         assert checked == [b"a", b"b", b"c", b"a"]
 
     @pytest.mark.parametrize("is_hashed", [False, True], ids=["clear", "hashed"])
-    @pytest.mark.parametrize("configured", ["pässwörd".encode(), "pässwörd".encode("latin-1")], ids=["utf-8", "latin-1"])
-    @pytest.mark.parametrize("sent", ["pässwörd".encode(), "pässwörd".encode("latin-1")], ids=["utf-8", "latin-1"])
-    async def test_a_password_is_the_same_in_utf_8_and_latin_1(self, is_hashed: bool, configured: bytes, sent: bytes) -> None:
+    @pytest.mark.parametrize(
+        "configured", ["pässwörd".encode(), "pässwörd".encode("latin-1")], ids=["utf-8", "latin-1"]
+    )
+    @pytest.mark.parametrize(
+        "sent", ["pässwörd".encode(), "pässwörd".encode("latin-1")], ids=["utf-8", "latin-1"]
+    )
+    async def test_a_password_is_the_same_in_utf_8_and_latin_1(
+        self, is_hashed: bool, configured: bytes, sent: bytes
+    ) -> None:
         """As a variable of the environment it comes as `os.fsdecode` has it."""
         if is_hashed:
             guard = BasicAuth("prom", "", bcrypt.hashpw(configured, bcrypt.gensalt(4)).decode())
@@ -135,7 +153,9 @@ def test_half_a_configuration_is_refused(words: tuple[str, str, str], message: s
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/scrape?target=first", "/health", "/-/healthy", "/-/reload", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/scrape?target=first", "/health", "/-/healthy", "/-/reload", "/nowhere"]
+)
 async def test_every_path_asks(site: Site, path: str) -> None:  # noqa: F811
     site.auth = BasicAuth("prom", PASSWORD)
     await site.start()
@@ -148,15 +168,31 @@ async def test_every_path_asks(site: Site, path: str) -> None:  # noqa: F811
 
 async def test_too_many_sign_ins_are_answered_with_429(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     let_go = threading.Event()
-    monkeypatch.setattr(password_checks, "matches", lambda password, password_hash: let_go.wait(10) and password == b"right")
+    monkeypatch.setattr(
+        password_checks, "matches", lambda password, password_hash: let_go.wait(10) and password == b"right"
+    )
     site.auth = BasicAuth("prom", "", HASHED, waiting_max=1)
     await site.start()
-    asked = [asyncio.ensure_future(site.ask("/health", Authorization=header("prom", f"guess{number}"))) for number in range(6)]
+    asked = [
+        asyncio.ensure_future(site.ask("/health", Authorization=header("prom", f"guess{number}")))
+        for number in range(6)
+    ]
     done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     refused, body = done.pop().result()
-    assert (refused.status, refused.headers["Retry-After"], body) == (429, "1", b"Too many sign-ins at once\n")
+    assert (refused.status, refused.headers["Retry-After"], body) == (
+        429,
+        "1",
+        b"Too many sign-ins at once\n",
+    )
     right = asyncio.ensure_future(site.ask("/health", Authorization=header("prom", "right")))
     await asyncio.sleep(0.05)
     let_go.set()
     assert (await right)[0].status == 200
-    assert sorted(response.status for response, _ in await asyncio.gather(*asked)) == [401, 429, 429, 429, 429, 429]
+    assert sorted(response.status for response, _ in await asyncio.gather(*asked)) == [
+        401,
+        429,
+        429,
+        429,
+        429,
+        429,
+    ]

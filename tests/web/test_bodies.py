@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from exporter.exposition import PIECE_BYTES, Draft, Page
+from exporter.pages.page import PIECE_BYTES, Draft, Page
 from exporter.web.bodies import Bodies, LoopShare
 from tests.stock import gunzip_one, until
 from tests.web.door import Door

@@ -159,7 +159,9 @@ class TestHalfClosed:
 
     @LOOPS
     @pytest.mark.parametrize("sent", [b"", b"GET /ok HTTP/1.1\r\n", GET])
-    async def test_with_nothing_to_answer_the_connection_ends_at_once(self, opened: Opened, sent: bytes) -> None:
+    async def test_with_nothing_to_answer_the_connection_ends_at_once(
+        self, opened: Opened, sent: bytes
+    ) -> None:
         door = await opened()
         client = await door.client(sent)
         if sent == GET:
@@ -215,9 +217,11 @@ class TestMalformed:
             b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n",
             b"GET /ok HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n",
             b"GET /nowhere HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n",
-            b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "
+            b"websocket\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+            b"h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
             b"GET /ok HTTP/1.0\r\n\r\n",
             b"GET /ok\r\n\r\n",
             b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -260,6 +264,8 @@ class TestMalformed:
 async def test_ten_thousand_requests_at_once_on_one_connection_are_all_answered(opened: Opened) -> None:
     door = await opened()
     client = await door.client()
-    sending = asyncio.ensure_future(client.send(GET * 9_999 + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))
+    sending = asyncio.ensure_future(
+        client.send(GET * 9_999 + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    )
     assert statuses(await client.rest()) == [200] * 10_000
     await sending

@@ -59,7 +59,9 @@ def fill(guard: Guard, *ranks: int | None, address: str = "a") -> list[Guest]:
         ((None, None, None, WAITING), 3),
     ],
 )
-async def test_the_least_useful_one_makes_room_the_oldest_of_its_kind_first(guard: Guard, ranks: tuple[int | None, ...], gone: int) -> None:
+async def test_the_least_useful_one_makes_room_the_oldest_of_its_kind_first(
+    guard: Guard, ranks: tuple[int | None, ...], gone: int
+) -> None:
     guests = fill(guard, *ranks)
     assert guard.enter(Guest(guard, YOUNG), "a")
     assert [number for number, guest in enumerate(guests) if guest.reason == "evicted"] == [gone]

@@ -14,12 +14,16 @@ DOCS = Path(__file__).parents[2] / "docs" / "endpoint.md"
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_each_is_counted_and_logged_but_what_happens_every_day(caplog: pytest.LogCaptureFixture, reason: str) -> None:
+def test_each_is_counted_and_logged_but_what_happens_every_day(
+    caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
     incidents = Incidents()
     incidents.note(reason)
     incidents.note(reason)
     assert incidents.counts == {**dict.fromkeys(REASONS, 0), reason: 2}
-    assert [record.levelno for record in caplog.records] == ([] if reason == "idle" else [logging.WARNING] * 2)
+    assert [record.levelno for record in caplog.records] == (
+        [] if reason == "idle" else [logging.WARNING] * 2
+    )
 
 
 def test_lines_of_one_reason_are_of_one_kind(caplog: pytest.LogCaptureFixture) -> None:

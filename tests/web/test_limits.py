@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.commandline import parse
 from exporter.descriptors import reserve_of
+from exporter.options.commandline import parse
 from exporter.web.limits import Limits, limits_of, places_for
 
 
 @pytest.mark.parametrize(
-    ("asked", "files", "places"), [(512, 1 << 20, 512), (512, 1024, 192), (512, 256, 48), (20, 256, 20), (512, 16, 8), (4, 16, 4)]
+    ("asked", "files", "places"),
+    [(512, 1 << 20, 512), (512, 1024, 192), (512, 256, 48), (20, 256, 20), (512, 16, 8), (4, 16, 4)],
 )
 def test_places(asked: int, files: int, places: int) -> None:
     assert places_for(asked, files) == places
@@ -26,6 +27,16 @@ def test_what_the_options_say_by_default_are_the_defaults() -> None:
 
 
 def test_each_of_them_has_an_option() -> None:
-    argv = ["--web.max-connections=9", "--web.max-connections-per-address=8", "--web.request-timeout=1s", "--web.idle-timeout=2s"]
-    argv += ["--web.write-timeout=3s", "--web.answer-timeout=4s", "--web.max-request-bytes=5", "--web.old-pages-bytes=6"]
+    argv = [
+        "--web.max-connections=9",
+        "--web.max-connections-per-address=8",
+        "--web.request-timeout=1s",
+        "--web.idle-timeout=2s",
+    ]
+    argv += [
+        "--web.write-timeout=3s",
+        "--web.answer-timeout=4s",
+        "--web.max-request-bytes=5",
+        "--web.old-pages-bytes=6",
+    ]
     assert limits_of(parse(argv, {}).web, 1 << 20) == Limits(9, 8, 1.0, 2.0, 3.0, 4.0, 5, 6)

@@ -49,7 +49,9 @@ async def fetch(door: Door, certificates: Certificates | None = None, address: s
     if certificates is not None:
         trusted = ssl.create_default_context(cafile=certificates.ca)
         trusted.check_hostname = False
-    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=trusted, local_addr=(address, 0))
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", door.port, ssl=trusted, local_addr=(address, 0)
+    )
     writer.write(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     answer = await reader.read()
     writer.close()
@@ -58,7 +60,9 @@ async def fetch(door: Door, certificates: Certificates | None = None, address: s
 
 class TestCrowds:
     @pytest.mark.parametrize(
-        "half", [b"", b"GET /ok HTTP/1.1\r\n", GET, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "half", "idle", "slow"]
+        "half",
+        [b"", b"GET /ok HTTP/1.1\r\n", GET, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"],
+        ids=["silent", "half", "idle", "slow"],
     )
     async def test_of_one_address_let_the_scraper_of_that_address_in(
         self, opened: Opened, half: bytes, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +87,9 @@ class TestCrowds:
         assert (await waiting[0].read()).endswith(b"waited")
         assert door.count("evicted") == 0
 
-    async def test_of_two_addresses_leave_a_third_its_place_and_its_idle_connection(self, opened: Opened) -> None:
+    async def test_of_two_addresses_leave_a_third_its_place_and_its_idle_connection(
+        self, opened: Opened
+    ) -> None:
         door = await opened(places=20, places_per_address=10)
         scraper = await door.client(GET, address="127.0.0.3")
         assert (await scraper.read()).endswith(b"ok")
@@ -111,7 +117,9 @@ class TestTls:
         await until(lambda: len(door.guard) == 0)
 
     @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"])
-    async def test_a_handshake_that_does_not_come_is_ended(self, opened: Opened, context: ssl.SSLContext, sent: bytes) -> None:
+    async def test_a_handshake_that_does_not_come_is_ended(
+        self, opened: Opened, context: ssl.SSLContext, sent: bytes
+    ) -> None:
         door = await opened(context=context, request_s=0.1)
         assert b"HTTP" not in await door.ask(sent)
         await until(lambda: door.count("handshake"))
@@ -151,7 +159,9 @@ class TestTls:
             for client in clients:
                 client.close()
 
-    async def test_who_leaves_during_the_handshake_frees_its_place(self, opened: Opened, context: ssl.SSLContext) -> None:
+    async def test_who_leaves_during_the_handshake_frees_its_place(
+        self, opened: Opened, context: ssl.SSLContext
+    ) -> None:
         door = await opened(context=context)
         for _ in range(10):
             (await door.client(b"\x16")).reset()
@@ -164,7 +174,9 @@ class TestTls:
         trusted = ssl.create_default_context(cafile=certificates.ca)
         trusted.check_hostname = False
         client = await door.client(buffer=4096)
-        _, writer = await asyncio.open_connection(sock=client.socket.dup(), ssl=trusted, server_hostname="x", limit=1000)
+        _, writer = await asyncio.open_connection(
+            sock=client.socket.dup(), ssl=trusted, server_hostname="x", limit=1000
+        )
         writer.write(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
         await until(lambda: door.count("write_stalled") == 1)
         writer.transport.abort()
@@ -182,7 +194,13 @@ class TestStop:
 
     async def test_does_not_wait_for_those_who_hold_it_up(self) -> None:
         async with Door() as door:
-            for sent in (b"", b"GET", GET, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"):
+            for sent in (
+                b"",
+                b"GET",
+                GET,
+                b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
+                b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n",
+            ):
                 for _ in range(5):
                     await door.client(sent, buffer=4096)
             await until(lambda: len(door.guard) == 25)
@@ -203,7 +221,9 @@ class TestStop:
                     pass
 
             sipping = asyncio.ensure_future(sip())
-            await until(lambda: any(visitor.moves for visitor in door.guard if isinstance(visitor, Connection)))
+            await until(
+                lambda: any(visitor.moves for visitor in door.guard if isinstance(visitor, Connection))
+            )
             began = asyncio.get_running_loop().time()
             await door.listener.stop()
             assert 0.9 * DRAIN_S <= asyncio.get_running_loop().time() - began < 1

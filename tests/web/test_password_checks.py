@@ -82,7 +82,12 @@ async def test_the_newest_guess_takes_the_place_of_the_oldest(desk: Desk) -> Non
     await desk.send(RIGHT)
     results = await desk.results()
     assert results[RIGHT] is True
-    assert [password for password, outcome in results.items() if outcome is not None] == [b"7", b"8", b"9", RIGHT]
+    assert [password for password, outcome in results.items() if outcome is not None] == [
+        b"7",
+        b"8",
+        b"9",
+        RIGHT,
+    ]
     assert desk.asked[:2] == [b"first", RIGHT]  # the next one, however many wait
 
 
@@ -117,9 +122,9 @@ async def test_of_senders_that_may_have_left_one_waits_and_goes_last(desk: Desk)
     for number in range(20, 23):
         await desk.send(b"%d" % number)
     results = await desk.results()
-    assert {password: outcome for password, outcome in results.items() if outcome is not None} == dict.fromkeys(
-        [b"0", b"20", b"21", b"22"], False
-    )
+    assert {
+        password: outcome for password, outcome in results.items() if outcome is not None
+    } == dict.fromkeys([b"0", b"20", b"21", b"22"], False)
     assert desk.asked[-1] == b"0"
 
 
@@ -131,7 +136,9 @@ async def test_who_sends_the_same_password_shares_its_check(desk: Desk) -> None:
     assert desk.asked == [b"first", RIGHT]
 
 
-async def test_a_check_that_everybody_gave_up_leaves_no_line(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_check_that_everybody_gave_up_leaves_no_line(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     task = await desk.send(b"left")
     task.cancel()
     for number in range(10):
@@ -145,7 +152,9 @@ class Broken(BaseException):
     """Of another library's native code, say."""
 
 
-async def test_a_check_that_breaks_is_given_up_and_the_next_one_is_made(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_that_breaks_is_given_up_and_the_next_one_is_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(password: bytes, password_hash: bytes) -> bool:
         if password == b"broken":
             raise Broken
@@ -159,7 +168,9 @@ async def test_a_check_that_breaks_is_given_up_and_the_next_one_is_made(desk: De
         assert await desk.results() == {b"broken": None, RIGHT: True}
 
 
-async def test_where_the_system_gives_no_thread_a_check_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_the_system_gives_no_thread_a_check_is_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await desk.results()
 
     def refuse(thread: threading.Thread) -> None:

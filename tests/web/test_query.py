@@ -8,7 +8,7 @@ import pytest
 from multidict import MultiDict
 
 from exporter.errors import ConfigError
-from exporter.exposition import WHOLE, Selection
+from exporter.pages.selection import WHOLE, Selection
 from exporter.web import query
 
 
@@ -44,7 +44,10 @@ def test_gzip_is_sent_to_those_who_take_it(header: str, takes: bool) -> None:
         ([("part", "0/20")], Selection(shard=(0, 20))),
         ([("part", "19/20")], Selection(shard=(19, 20))),
         ([("group", "blue")], Selection(group="blue")),
-        ([("name[]", "redis_up"), ("name[]", "redis_x")], Selection(names=frozenset({"redis_up", "redis_x"}))),
+        (
+            [("name[]", "redis_up"), ("name[]", "redis_x")],
+            Selection(names=frozenset({"redis_up", "redis_x"})),
+        ),
         ([("anything", "else")], WHOLE),
     ],
 )
@@ -52,7 +55,9 @@ def test_the_query_chooses_a_part_of_the_page(pairs: list[tuple[str, str]], sele
     assert query.selection(MultiDict(pairs)) == selection
 
 
-@pytest.mark.parametrize("text", ["", "1", "1/0", "20/20", "-1/20", "a/b", "1/20/3", " 1/20", "1/20\n", "\u0661/\u0662"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "1/0", "20/20", "-1/20", "a/b", "1/20/3", " 1/20", "1/20\n", "\u0661/\u0662"]
+)
 def test_a_part_that_is_none_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match="part=0/20"):
         query.selection(MultiDict(part=text))
@@ -86,7 +91,10 @@ def test_a_group_is_valid_text() -> None:
 def test_a_scraper_s_names_are_safe_and_short() -> None:
     assert query.scraper("10.0.0.1", {"User-Agent": "Prometheus/2.42.0"}) == ("10.0.0.1", "Prometheus/2.42.0")
     assert query.scraper("", {}) == ("", "")
-    assert query.scraper("::1%\x1b", {"User-Agent": "\udcff\r\n" + "x" * 10**6}) == ("::1%", "\ufffd" + "x" * 79)
+    assert query.scraper("::1%\x1b", {"User-Agent": "\udcff\r\n" + "x" * 10**6}) == (
+        "::1%",
+        "\ufffd" + "x" * 79,
+    )
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("2", 2.0), ("0.5", 0.5), ("1e3", 1000.0)])

@@ -13,13 +13,13 @@ import pytest_asyncio
 from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestServer, make_mocked_request
 
-from exporter import fastparse
+from exporter import engine
 from exporter.errors import ConfigError
-from exporter.exposition import CONTENT_TYPE, Draft, Page
-from exporter.pages import Pages
-from exporter.selfmetrics import SelfMetrics
-from exporter.targets import parse_address
-from exporter.web import discovery, landing
+from exporter.pages.cache import Pages
+from exporter.pages.page import CONTENT_TYPE, Draft, Page
+from exporter.targets.address import parse_address
+from exporter.telemetry.own_series import SelfMetrics
+from exporter.web import cluster_nodes, landing
 from exporter.web.auth import BasicAuth
 from exporter.web.routes import ALIVE_S, Settings, Web
 from tests.stock import PATIENCE_S, SELF, Stock, gunzip_one, samples_of, until, values_of
@@ -44,7 +44,12 @@ class Site:
         self.stock = Stock()
         self.stock.add(A, group="blue", clients=1)
         self.stock.add(B, clients=2)
-        self.fleet = FakeFleet([FakeWatch(dataclasses.replace(parse_address(A), alias="first"), True), FakeWatch(parse_address(B), True)])
+        self.fleet = FakeFleet(
+            [
+                FakeWatch(dataclasses.replace(parse_address(A), alias="first"), True),
+                FakeWatch(parse_address(B), True),
+            ]
+        )
         self.selfmetrics = SelfMetrics("redis", "1.2.3", "compiled")
         self.pages = Pages(self.stock.exposition)
         self.turned_at = time.monotonic()
@@ -128,8 +133,10 @@ class TestMetrics:
         response, _ = await site.ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
         assert response.headers["Content-Type"] == CONTENT_TYPE
 
-    async def test_the_compressed_page_is_one_member_of_the_plain_one(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("exporter.exposition.Page.plain_tail", lambda page, now: b"# as of one moment\n")
+    async def test_the_compressed_page_is_one_member_of_the_plain_one(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("exporter.pages.page.Page.plain_tail", lambda page, now: b"# as of one moment\n")
         _, plain = await site.ask("/metrics")
         _, compressed = await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
         assert gunzip_one(compressed) == plain
@@ -155,7 +162,9 @@ class TestMetrics:
         assert text in gunzip_one(compressed)
         assert response.headers["Content-Length"] == str(len(plain))
 
-    async def test_a_page_that_cannot_be_built_is_503_with_the_reason(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_page_that_cannot_be_built_is_503_with_the_reason(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(site.stock.exposition, "_self_series", lambda: 1 / 0)
         assert "division by zero" in await site.text("/metrics", 503)
 
@@ -163,7 +172,9 @@ class TestMetrics:
         assert site._server is not None
         for _ in range(3):
             reader, writer = await asyncio.open_connection("127.0.0.1", site._server.port)
-            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\xfe\r\nConnection: close\r\n\r\n")
+            writer.write(
+                b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\xfe\r\nConnection: close\r\n\r\n"
+            )
             assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
             writer.close()
         [(address, program)] = site.pages._whole.scrapers.habits
@@ -175,9 +186,13 @@ class TestMetrics:
         head, body = await site.ask("/metrics", "HEAD", **{"Accept-Encoding": encoding})
         assert (head.status, body) == (200, b"")
         assert head.headers["Content-Type"] == got.headers["Content-Type"]
-        assert int(head.headers["Content-Length"]) == pytest.approx(int(got.headers["Content-Length"]), abs=50)
+        assert int(head.headers["Content-Length"]) == pytest.approx(
+            int(got.headers["Content-Length"]), abs=50
+        )
 
-    async def test_a_scrape_makes_its_tail_and_nothing_else(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_scrape_makes_its_tail_and_nothing_else(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         await site.ask("/metrics")
         made: list[str] = []
         tail = Page.tail
@@ -188,7 +203,7 @@ class TestMetrics:
 
         monkeypatch.setattr(Page, "tail", counted_tail)
         monkeypatch.setattr(Draft, "build", lambda draft: made.append("page"))
-        monkeypatch.setattr(fastparse, "Assembler", lambda *args: made.append("assembling"))
+        monkeypatch.setattr(engine, "Assembler", lambda *args: made.append("assembling"))
         rendered = site.stock.self_renders
         for _ in range(5):
             await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
@@ -204,8 +219,12 @@ class TestMetrics:
         assert {name for name, _ in samples_of(text)} == {"redis_connected_clients", "redis_up"}
         assert values_of(text, "redis_up") == {A: 1}
 
-    @pytest.mark.parametrize(("query", "says"), [("part=3/3", "part=0/20"), ("part=x", "part=0/20"), ("max_age=soon", "max_age=2")])
-    async def test_what_cannot_be_understood_is_answered_with_an_example(self, site: Site, query: str, says: str) -> None:
+    @pytest.mark.parametrize(
+        ("query", "says"), [("part=3/3", "part=0/20"), ("part=x", "part=0/20"), ("max_age=soon", "max_age=2")]
+    )
+    async def test_what_cannot_be_understood_is_answered_with_an_example(
+        self, site: Site, query: str, says: str
+    ) -> None:
         response, body = await site.ask(f"/metrics?{query}")
         assert response.status == 400
         assert response.content_type == "text/plain"
@@ -268,9 +287,12 @@ class TestFirstRound:
         assert values_of(await scrape, "redis_connected_clients")[A] == 7
 
     @pytest.mark.parametrize(
-        ("timeout", "at_least", "at_most"), [({}, 0.0, 2.0), ({"X-Prometheus-Scrape-Timeout-Seconds": "100"}, 2.0, 80.0)]
+        ("timeout", "at_least", "at_most"),
+        [({}, 0.0, 2.0), ({"X-Prometheus-Scrape-Timeout-Seconds": "100"}, 2.0, 80.0)],
     )
-    async def test_but_no_longer_than_the_scraper_would(self, site: Site, timeout: dict[str, str], at_least: float, at_most: float) -> None:
+    async def test_but_no_longer_than_the_scraper_would(
+        self, site: Site, timeout: dict[str, str], at_least: float, at_most: float
+    ) -> None:
         site.fleet.round_done.clear()
         scrape = asyncio.ensure_future(site.text("/metrics", **timeout))
         await until(lambda: site.fleet.waited_s)
@@ -278,7 +300,9 @@ class TestFirstRound:
         await scrape
         assert at_least < site.fleet.waited_s[0] <= at_most
 
-    async def test_who_comes_during_it_sees_what_is_there_by_now(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_who_comes_during_it_sees_what_is_there_by_now(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         async def give_up(timeout_s: float) -> None:
             pass
 
@@ -326,12 +350,16 @@ class TestScrape:
             ("/scrape?target=redis://elsewhere:6379", 404, "--redis.addr"),
         ],
     )
-    async def test_what_cannot_be_answered_says_what_to_write_and_is_counted(self, site: Site, path: str, status: int, says: str) -> None:
+    async def test_what_cannot_be_answered_says_what_to_write_and_is_counted(
+        self, site: Site, path: str, status: int, says: str
+    ) -> None:
         assert says in await site.text(path, status)
         assert site.count("redis_target_scrape_request_errors_total") == 1
         assert site.count("redis_exporter_scrapes_total") == 0
 
-    @pytest.mark.parametrize("target", ["http://user:s3cret@a", "redis://user:s3cret@elsewhere", "redis://user:s3cret/x@a"])
+    @pytest.mark.parametrize(
+        "target", ["http://user:s3cret@a", "redis://user:s3cret@elsewhere", "redis://user:s3cret/x@a"]
+    )
     async def test_no_refusal_repeats_a_password(self, site: Site, target: str) -> None:
         response, body = await site.ask(f"/scrape?target={target}")
         assert response.status in (400, 404)
@@ -364,7 +392,9 @@ class TestScrape:
     async def test_max_age_polls_what_is_older(self, site: Site) -> None:
         watch = site.fleet.watches[A]
         watch.poll = lambda: site.stock.add(A, clients=8)
-        assert values_of(await site.text(f"/scrape?target={A}&max_age=1.5"), "redis_connected_clients") == {"": 8}
+        assert values_of(await site.text(f"/scrape?target={A}&max_age=1.5"), "redis_connected_clients") == {
+            "": 8
+        }
         assert [max_age_s for max_age_s, _ in watch.asked] == [1.5]
 
 
@@ -373,9 +403,18 @@ class TestHealth:
     ERROR = '{"status":"error","message":"Cannot connect to Redis"}'
 
     @pytest.mark.parametrize(
-        ("ups", "body"), [((True, True), OK), ((True, False), OK), ((None, False), OK), ((None, None), OK), ((False, False), ERROR)]
+        ("ups", "body"),
+        [
+            ((True, True), OK),
+            ((True, False), OK),
+            ((None, False), OK),
+            ((None, None), OK),
+            ((False, False), ERROR),
+        ],
     )
-    async def test_is_ok_unless_no_target_can_be_reached(self, site: Site, ups: tuple[bool | None, bool | None], body: str) -> None:
+    async def test_is_ok_unless_no_target_can_be_reached(
+        self, site: Site, ups: tuple[bool | None, bool | None], body: str
+    ) -> None:
         for watch, up in zip(site.fleet.watches.values(), ups, strict=True):
             watch.up = up
         response, got = await site.ask("/health")
@@ -416,12 +455,16 @@ class TestAll:
         assert b"<b>1</b>up" in body
         assert b"<b>1</b>down" in body
 
-    @pytest.mark.parametrize("path", ["/nothing", "/metrics2", "/scrape2", "/foo/bar", "/metrics/", "/-/nothing"])
+    @pytest.mark.parametrize(
+        "path", ["/nothing", "/metrics2", "/scrape2", "/foo/bar", "/metrics/", "/-/nothing"]
+    )
     async def test_what_is_not_there_is_404_as_text(self, site: Site, path: str) -> None:
         response, _ = await site.ask(path)
         assert (response.status, response.content_type) == (404, "text/plain")
 
-    @pytest.mark.parametrize("head", [b"OPTIONS * HTTP/1.1", b"CONNECT h:80 HTTP/1.1", b"CONNECT /metrics HTTP/1.1"])
+    @pytest.mark.parametrize(
+        "head", [b"OPTIONS * HTTP/1.1", b"CONNECT h:80 HTTP/1.1", b"CONNECT /metrics HTTP/1.1"]
+    )
     async def test_requests_that_name_no_path_of_a_page_are_404(self, site: Site, head: bytes) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
         writer.write(head + b"\r\nHost: x\r\n\r\n")
@@ -450,7 +493,7 @@ class TestAll:
             return 200, "[]"
 
         monkeypatch.setattr(landing, "render", lambda *args, **named: look()[1])
-        monkeypatch.setattr(discovery, "answer", look)
+        monkeypatch.setattr(cluster_nodes, "answer", look)
         monkeypatch.setattr(FakeWatch, "up", property(lambda watch: look() and None), raising=False)
         request = make_mocked_request("GET", f"/?target={A}")
         answers = [asyncio.ensure_future(getattr(site.web, answer)(request)) for _ in range(20)]
@@ -491,13 +534,18 @@ class TestReload:
 
 
 class TestKeyParameters:
-    @pytest.mark.parametrize("name", ["check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys"])
+    @pytest.mark.parametrize(
+        "name", ["check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys"]
+    )
     async def test_of_scrape_are_checked_and_change_nothing(self, site: Site, name: str) -> None:
         asked = samples_of(await site.text(f"/scrape?target={A}&{name}=db3=key*"))
         assert asked.keys() == samples_of(await site.text(f"/scrape?target={A}")).keys()
         assert name in await site.text(f"/scrape?target={A}&{name}=a=b=c", 400)
 
-    @pytest.mark.parametrize("query", ["tls_server_name=x", "tls-server-name=x", "check-keys=", "check-keys=,,,k", "count-keys=dbdbdb0=k"])
+    @pytest.mark.parametrize(
+        "query",
+        ["tls_server_name=x", "tls-server-name=x", "check-keys=", "check-keys=,,,k", "count-keys=dbdbdb0=k"],
+    )
     async def test_others_are_let_pass(self, site: Site, query: str) -> None:
         assert "redis_up" in await site.text(f"/scrape?target={A}&{query}")
 

@@ -32,7 +32,8 @@ def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def shake() -> AsyncIterator[Callable[..., object]]:
-    """Serves with a context, and shakes hands with it: the serial number of the server's certificate, and the version of TLS."""
+    """Serves with a context, and shakes hands with it: the serial number of the server's certificate, and
+    the version of TLS."""
     servers: list[asyncio.Server] = []
 
     async def run(serving: ServerContext, client: ssl.SSLContext) -> tuple[str, str]:
@@ -45,7 +46,9 @@ async def shake() -> AsyncIterator[Callable[..., object]]:
         server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=serving.context)
         servers.append(server)
         port = server.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client, server_hostname="localhost")
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=client, server_hostname="localhost"
+        )
         try:
             if await reader.read() != b"hello":  # with TLS 1.3 a client is refused after the handshake
                 raise ConnectionError("refused")
@@ -59,7 +62,9 @@ async def shake() -> AsyncIterator[Callable[..., object]]:
         server.close()
 
 
-def client_of(certificates: Certificates, newest: ssl.TLSVersion | None = None, *, shown: bool = False) -> ssl.SSLContext:
+def client_of(
+    certificates: Certificates, newest: ssl.TLSVersion | None = None, *, shown: bool = False
+) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certificates.ca)
     context.check_hostname = False
     if newest is not None:
@@ -95,7 +100,9 @@ async def test_it_serves(shake, certificates: Certificates) -> None:
 async def test_the_oldest_version_is_obeyed_with_client_certificates_too(
     shake, certificates: Certificates, authority: str, least: str, newest: ssl.TLSVersion, version: str | None
 ) -> None:
-    serving = ServerContext(settings_of(certificates, ca_file=certificates.ca if authority else "", min_version=least))
+    serving = ServerContext(
+        settings_of(certificates, ca_file=certificates.ca if authority else "", min_version=least)
+    )
     client = client_of(certificates, newest, shown=bool(authority))
     if version is None:
         with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -104,14 +111,18 @@ async def test_the_oldest_version_is_obeyed_with_client_certificates_too(
         assert (await shake(serving, client))[1] == version
 
 
-async def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(shake, certificates: Certificates) -> None:
+async def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
+    shake, certificates: Certificates
+) -> None:
     serving = ServerContext(settings_of(certificates, ca_file=certificates.ca))
     await shake(serving, client_of(certificates, shown=True))
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await shake(serving, client_of(certificates))
 
 
-async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake_on(shake, tmp_path: Path) -> None:
+async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake_on(
+    shake, tmp_path: Path
+) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
@@ -126,7 +137,9 @@ async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake
         assert (await shake(serving, client_of(second)))[0] != before
 
 
-async def test_a_fifo_in_place_of_a_file_leaves_the_one_there_was(shake, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fifo_in_place_of_a_file_leaves_the_one_there_was(
+    shake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
     own = make_certificates(tmp_path)
     serving = ServerContext(settings_of(own))
@@ -141,7 +154,9 @@ async def test_a_fifo_in_place_of_a_file_leaves_the_one_there_was(shake, tmp_pat
     assert "it is a FIFO, not a regular file: what was read before is kept" in caplog.messages[0]
 
 
-async def test_a_share_that_hangs_holds_one_handshake_up_for_a_moment(shake, certificates: Certificates, monkeypatch) -> None:
+async def test_a_share_that_hangs_holds_one_handshake_up_for_a_moment(
+    shake, certificates: Certificates, monkeypatch
+) -> None:
     serving = ServerContext(settings_of(certificates))
     may_end = threading.Event()
     looks = []
@@ -177,13 +192,18 @@ async def test_of_many_handshakes_one_a_second_looks_and_the_loop_goes_on(
     async with Door(serving.context, freshen=serving.freshen) as door:
         trusted = client_of(certificates)
         for _ in range(3):
-            connections = (asyncio.open_connection("127.0.0.1", door.port, ssl=trusted, server_hostname="localhost") for _ in range(10))
+            connections = (
+                asyncio.open_connection("127.0.0.1", door.port, ssl=trusted, server_hostname="localhost")
+                for _ in range(10)
+            )
             for _, writer in await asyncio.gather(*connections):
                 writer.transport.abort()
     assert len(looks) == 1
 
 
-async def test_the_loop_does_not_wait_for_a_look(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_loop_does_not_wait_for_a_look(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serving = ServerContext(settings_of(certificates))
     may_end = threading.Event()
     monkeypatch.setattr(tls, "_stamps", lambda settings: may_end.wait(PATIENCE_S) and ())
@@ -244,7 +264,9 @@ async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake, tmp
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("authority", ["", "ca"])
-def test_with_client_certificates_each_connection_shows_one(certificates: Certificates, version: ssl.TLSVersion, authority: str) -> None:
+def test_with_client_certificates_each_connection_shows_one(
+    certificates: Certificates, version: ssl.TLSVersion, authority: str
+) -> None:
     """No session is taken up again: it would stay when the authority goes."""
     serving = ServerContext(settings_of(certificates, ca_file=certificates.ca if authority else ""))
     client = client_of(certificates, version, shown=bool(authority))
@@ -270,9 +292,21 @@ def _greet(context: ssl.SSLContext, plain: socket.socket) -> None:
 
 def test_a_key_with_a_password_is_told(certificates: Certificates, tmp_path: Path) -> None:
     key = tmp_path / "encrypted.key"
-    command = ["openssl", "pkey", "-in", certificates.server_key, "-aes256", "-passout", "pass:kiwi", "-out", str(key)]
+    command = [
+        "openssl",
+        "pkey",
+        "-in",
+        certificates.server_key,
+        "-aes256",
+        "-passout",
+        "pass:kiwi",
+        "-out",
+        str(key),
+    ]
     subprocess.run(command, check=True, capture_output=True)
-    with pytest.raises(ConfigError, match=f"^--tls-server-key-file={key} is encrypted: write a key without a password$"):
+    with pytest.raises(
+        ConfigError, match=f"^--tls-server-key-file={key} is encrypted: write a key without a password$"
+    ):
         ServerContext(ServerTls(certificates.server, str(key)))
 
 
@@ -280,11 +314,20 @@ def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate")
     for settings, flag in (
-        (ServerTls("/no/such/file", certificates.server_key), "^--tls-server-cert-file=/no/such/file cannot be read: No such file"),
-        (ServerTls(certificates.server, "/no/such/file"), "^--tls-server-key-file=/no/such/file cannot be read: No such file"),
+        (
+            ServerTls("/no/such/file", certificates.server_key),
+            "^--tls-server-cert-file=/no/such/file cannot be read: No such file",
+        ),
+        (
+            ServerTls(certificates.server, "/no/such/file"),
+            "^--tls-server-key-file=/no/such/file cannot be read: No such file",
+        ),
         (ServerTls(str(junk), certificates.server_key), "--tls-server-cert-file="),
         (ServerTls(certificates.server, certificates.client_key), "key values mismatch"),
-        (settings_of(certificates, ca_file="/no/such/file"), "--tls-server-ca-cert-file=/no/such/file cannot be used: No such file"),
+        (
+            settings_of(certificates, ca_file="/no/such/file"),
+            "--tls-server-ca-cert-file=/no/such/file cannot be used: No such file",
+        ),
         (settings_of(certificates, ca_file=str(junk)), "--tls-server-ca-cert-file="),
     ):
         with pytest.raises(ConfigError, match=flag):

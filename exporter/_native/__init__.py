@@ -1,0 +1,1 @@
+"""The rooms of the compiled engine, in Cython."""

@@ -1,0 +1,369 @@
+"""Where everything meets: build, start, drain, stop. Nothing else knows both ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from exporter import __version__, engine, logs
+from exporter.collectors._registry import REGISTRY
+from exporter.collectors._shown import hidden_families, is_denied, is_shown, make_parts
+from exporter.collectors.info import GATED
+from exporter.connection.dialer import Dialer
+from exporter.connection.gate import PATIENCE_S, Gate, scan_gate
+from exporter.connection.replies import ReplyLimits
+from exporter.connection.resolver import LOOKUPS_MIN, Resolver
+from exporter.connection.settings import DialSettings
+from exporter.descriptors import Descriptors, raise_limit
+from exporter.fleet.alignment import Alignment
+from exporter.fleet.fleet import Fleet
+from exporter.fleet.schedule import Schedule
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Store
+from exporter.metrics.taken_names import TakenNames
+from exporter.options.groups import Options
+from exporter.options.values import split_listen_address
+from exporter.pages.cache import Pages
+from exporter.pages.exposition import AGE, Exposition, Origin
+from exporter.pages.page import Page
+from exporter.polling.timing import Pace, floor_s, lane_notes, lanes
+from exporter.polling.watched_target import Ended, Watch
+from exporter.targets.passwords import PasswordFile
+from exporter.targets.target import Target
+from exporter.telemetry.own_series import SelfMetrics
+from exporter.telemetry.target_series import FAMILIES as VITALS
+from exporter.telemetry.target_series import vitals_part
+from exporter.turns import Turns
+from exporter.web.auth import BasicAuth
+from exporter.web.bodies import Bodies
+from exporter.web.guard import Guard
+from exporter.web.incidents import Incidents
+from exporter.web.limits import limits_of
+from exporter.web.listener import Listener, cannot_listen, shown
+from exporter.web.routes import Settings, Web
+from exporter.web.tls import ServerContext, ServerTls
+
+#: how long a stop may take: the process is to end within a second
+STOP_S = 0.95
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """One running exporter. Make it inside the event loop."""
+
+    def __init__(self, options: Options, targets: Sequence[Target]) -> None:
+        metrics = options.metrics
+        self._options = options
+        self._targets = targets
+        collectors = [collector for collector in REGISTRY if collector.enabled(options)]
+        gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
+        hidden = hidden_families(collectors, metrics, gated) | {
+            family.name for family in VITALS if is_denied(family.name, metrics)
+        }
+        self._parts = make_parts(collectors, hidden, metrics)
+        self._vitals_part = vitals_part(metrics.namespace)
+        self.catalog = Catalog(
+            [self._vitals_part, *self._parts],
+            hidden,
+            lambda name: is_shown(name, metrics),
+            _taken_names(metrics.namespace),
+        )
+        self.store = Store(self.catalog.part_names, options.poll.stale_policy)
+        self.selfmetrics = SelfMetrics(
+            metrics.namespace,
+            __version__,
+            engine.ENGINE,
+            only_redis=metrics.redis_only_metrics,
+            runtime=metrics.include_go_runtime_metrics,
+        )
+        self.exposition = Exposition(
+            self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace
+        )
+        self.pages = Pages(
+            self.exposition,
+            options.web.page_min_interval_s,
+            self._note_page,
+            lambda: self._gate.quiet,
+            selections_max=options.web.page_max_selections,
+            selections_bytes_max=options.web.page_max_selections_bytes,
+        )
+        self.alignment = Alignment(
+            self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
+        )
+        aligned = self.alignment if options.poll.align == "auto" else None
+        self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed, aligned)
+        self.fleet = Fleet(self.schedule)
+        self._gate = Gate(options.poll.max_in_flight, PATIENCE_S)
+        self._scan_gate = scan_gate(options.poll.max_in_flight)
+        self._lanes = lanes(options.poll)
+        self._paces: dict[float | None, Pace] = {}  # by a target's own interval
+        open_files = raise_limit()
+        self._dialer = self._make_dialer(open_files)
+        self._passwords = (
+            PasswordFile(options.redis.password_file, options.files) if options.redis.password_file else None
+        )
+        self._reloads = Turns(self._reload)
+        self._auth = self._make_auth()
+        self._tls = self._make_tls()
+        self._incidents = Incidents()
+        self._guard = Guard(limits_of(options.web, open_files), self._incidents)
+        self._listener: Listener | None = None
+        self._read_gauges()
+
+    def _make_auth(self) -> BasicAuth | None:
+        given = self._options.web
+        words = (given.basic_auth_username, given.basic_auth_password, given.basic_auth_hash_password)
+        return BasicAuth(*words, given.max_password_checks) if any(words) else None
+
+    def _make_tls(self) -> ServerContext | None:
+        given = self._options.web
+        files = (given.tls_server_cert_file, given.tls_server_key_file, given.tls_server_ca_cert_file)
+        return (
+            ServerContext(ServerTls(*files, given.tls_server_min_version, self._options.files))
+            if given.tls_server_cert_file
+            else None
+        )
+
+    def _make_dialer(self, open_files: int) -> Dialer:
+        redis = self._options.redis
+        descriptors = Descriptors(open_files)
+        dialer = Dialer(
+            DialSettings(
+                set_client_name=redis.set_client_name,
+                ping=redis.ping_on_connect,
+                ca_file=redis.tls_ca_cert_file,
+                cert_file=redis.tls_client_cert_file,
+                key_file=redis.tls_client_key_file,
+                server_name=redis.tls_server_name,
+                skip_verification=redis.skip_tls_verification,
+                file_limits=self._options.files,
+                limits=ReplyLimits(self._options.poll.reply_max_bytes, self._options.poll.reply_max_elements),
+                allowance=redis.discover_allow,
+            ),
+            resolver=Resolver(min(redis.dns_max_lookups, max(LOOKUPS_MIN, descriptors.reserve // 4))),
+            gate=Gate(self._options.poll.max_dials, PATIENCE_S),
+            descriptors=descriptors,
+        )
+        if any(target.tls for target in self._targets):
+            _ = dialer.context  # a file that cannot be used is a mistake to be told now
+        return dialer
+
+    def _read_gauges(self) -> None:
+        selfmetrics = self.selfmetrics
+        selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.under_way)
+        selfmetrics.read_total(
+            "log_lines_dropped", "Log lines that were dropped because stderr was not read.", logs.dropped
+        )
+        selfmetrics.read(
+            "page_age_seconds",
+            "Age of the page of everything when it was last asked for.",
+            lambda: self.pages.served_age_s,
+        )
+        selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
+        selfmetrics.read(
+            "targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step
+        )
+        selfmetrics.read_labelled(
+            "scraper_interval_seconds",
+            "How often a scraper comes, as learnt from its requests.",
+            "scraper",
+            self.alignment.periods_s,
+        )
+        selfmetrics.read_labelled(
+            "scraper_expected_age_seconds",
+            "How old the oldest values will be that a scraper finds, of targets that are polled in step.",
+            "scraper",
+            self.schedule.expected_ages_s,
+        )
+        selfmetrics.read("http_connections", "Open connections of HTTP clients.", lambda: len(self._guard))
+        selfmetrics.read_labelled_total(
+            "http_incidents",
+            "Requests and connections that went wrong.",
+            "reason",
+            lambda: self._incidents.counts,
+        )
+        running = {part.lane for part in self._parts}
+        selfmetrics.read_labelled(
+            "lane_interval_seconds",
+            "How often a lane is polled.",
+            "lane",
+            lambda: {lane.value: seconds for lane, seconds in self._lanes.items() if lane in running},
+        )
+
+    def _note_page(self, page: Page, seconds: float) -> None:
+        self.selfmetrics.build_seconds.observe(seconds)
+        if page is self.pages.whole:
+            self.selfmetrics.page_bytes.labels("plain").set(page.length)
+            self.selfmetrics.page_bytes.labels("gzip").set(len(page.body))
+
+    def _up_changed(self) -> None:
+        self.pages.up_changed()
+
+    def _ended(self, watch: Watch, ended: Ended) -> None:
+        self.selfmetrics.poll_seconds.observe(ended.duration_s)
+        self.fleet.note(watch, ended)
+        if ended.up_changed:
+            self._up_changed()
+
+    def _origin(self, addr: str) -> Origin:
+        return self.fleet.watches[addr]
+
+    def add(self, target: Target) -> None:
+        """Watch one more target."""
+        target = replace(target, password=self._password_of(target))
+        self.fleet.add(
+            Watch(
+                target,
+                self._parts,
+                self._vitals_part,
+                pace=self._pace_of(target.interval_s),
+                dialer=self._dialer,
+                store=self.store,
+                gate=self._gate,
+                scan_gate=self._scan_gate,
+                options=self._options,
+                on_end=self._ended,
+            )
+        )
+
+    def _pace_of(self, interval_s: float | None) -> Pace:
+        """Of all targets with this interval of their own."""
+        poll, redis = self._options.poll, self._options.redis
+        if interval_s not in self._paces:
+            self._paces[interval_s] = Pace.of(
+                interval_s,
+                self._lanes,
+                timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
+                max_backoff_s=poll.max_backoff_s,
+                connection_max_age_s=redis.connection_max_age_s,
+                max_age_s=poll.max_age_s,
+                max_age_floor_s=poll.max_age_floor_s,
+                scan_budget_s=self._options.keys.scan_budget_time_s,
+            )
+        return self._paces[interval_s]
+
+    def _password_of(self, target: Target) -> str:
+        """What was named with the target comes before the file."""
+        return target.password or (self._passwords.find(target) if self._passwords is not None else "")
+
+    async def reload(self) -> bool:
+        """Read the password file again, and let every target be asked again what it refused. False if there
+        is no such file; ConfigError if it cannot be read: nothing changes then. Those who ask while it is
+        read share the next reading."""
+        return await self._reloads.run()
+
+    async def _reload(self) -> bool:
+        if self._passwords is not None:
+            await self._passwords.read_again()
+        for target in self._targets:
+            watch = self.fleet.watches.get(target.addr)
+            if watch is not None:
+                watch.repassword(self._password_of(target))
+        log.info("reloaded: %s", "no password file" if self._passwords is None else self._passwords.file)
+        return self._passwords is not None
+
+    def watch_all(self) -> None:
+        """Watch every target that was given; nothing is polled before the schedule starts."""
+        for warning in label_warnings(self._targets, self.catalog):
+            log.warning(warning)
+        lines = (
+            2 if any(part.lane is Lane.SCAN for part in self._parts) else 1
+        )  # a scan has a connection of its own
+        self._dialer.descriptors.set_aside = lines * len(self._targets)
+        scarce = self._dialer.descriptors.warning(lines * len(self._targets))
+        if scarce is not None:
+            log.warning(scarce)
+        for target in self._targets:
+            self.add(target)
+
+    async def start(self) -> None:
+        """Begin to poll and to listen. ConfigError if the address cannot be had."""
+        for note in lane_notes(self._options.poll):
+            log.info(note)
+        self.watch_all()
+        settings = self._web_settings()
+        answers = Web(
+            settings,
+            self.pages,
+            self.fleet,
+            self.selfmetrics,
+            turned_at=lambda: self.schedule.turned_at,
+            stale=lambda addr: self.store.expired(addr, self._parts[0].name),
+            generation=lambda: self.store.generation,
+            max_age_floor_s=floor_s(self._options.poll.max_age_floor_s, self._options.poll.interval_s),
+            reload=self.reload,
+            auth=self._auth,
+            incidents=self._incidents,
+            bodies=Bodies(self._guard.limits.old_pages_bytes, self.pages.current),
+        )
+        tls = (self._tls.context, self._tls.freshen) if self._tls is not None else ()
+        self._listener = Listener(answers.app(), self._guard, *tls)
+        await self._listen()
+        self.schedule.start()
+        log.info("polling %d targets (%s engine)", len(self._targets), engine.ENGINE)
+
+    def _web_settings(self) -> Settings:
+        options = self._options
+        return Settings(
+            version=__version__,
+            telemetry_path=options.web.telemetry_path,
+            health_strict=options.web.health_strict,
+            scrape_endpoint=not options.web.disable_scrape_endpoint,
+            plain_targets=options.metrics.target_labels == "auto",
+            fail_when_stale=options.poll.stale_policy == "fail",
+            discover_clusters=options.redis.is_cluster,
+            discover_hostnames=options.web.cluster_discover_hostnames,
+            ready_after_s=min(
+                options.redis.scrape_timeout_s,
+                options.redis.connection_timeout_s,
+                max(1.0, options.poll.interval_s),
+            ),
+        )
+
+    async def _listen(self) -> None:
+        address = self._options.web.listen_address
+        assert self._listener is not None
+        try:
+            await self._listener.start(*split_listen_address(address))
+        except (OSError, ValueError) as error:
+            raise cannot_listen(address, error) from None
+        for bound in self.addresses:
+            log.info("listening on %s%s", "https://" if self._tls is not None else "", bound)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as host:port."""
+        return [shown(bound) for bound in self._listener.addresses] if self._listener is not None else []
+
+    async def stop(self) -> None:
+        """Poll no more, finish the answers under way, let go of everything."""
+        await self.schedule.stop()
+        if self._listener is not None:
+            await self._listener.stop()
+        await self.pages.close()
+
+
+def _taken_names(namespace: str) -> TakenNames:
+    """Those of all collectors, whether the options ask for them or not."""
+    return TakenNames(
+        [*VITALS, AGE, *(family for collector in REGISTRY for family in collector.families)], namespace
+    )
+
+
+def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]:
+    """One line for each configured label that some families have themselves."""
+    configured = {name for target in targets for name, _ in target.labels}
+    for name in sorted(configured):
+        clashing = [
+            full.decode()
+            for part in catalog.parts
+            for family, full in zip(part.families, part.names, strict=True)
+            if name in family.labels and family.name not in catalog.hidden
+        ]
+        clashing = list(dict.fromkeys(clashing))  # a family may be of several parts
+        if clashing:
+            shown = ", ".join(clashing[:3]) + (" and others" if len(clashing) > 3 else "")
+            yield f"the configured label {name!r} is left off {shown}: they have a label of that name themselves"

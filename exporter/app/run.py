@@ -1,0 +1,85 @@
+"""Running the exporter until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+
+import uvloop
+
+from exporter import logs
+from exporter.app.app import STOP_S, App
+from exporter.app.watchdog import Watchdog
+from exporter.errors import ConfigError
+from exporter.options.groups import Options
+from exporter.targets.configured import load_targets
+from exporter.targets.target import Target
+
+#: so many objects more than before make the garbage collector look at the new ones
+YOUNG_OBJECTS = 20_000
+
+#: threads that may be in a check, a look-up, a read for long
+LONG_THREADS = frozenset({"password", "look-up", "file", "trim"})
+
+log = logging.getLogger(__name__)
+
+
+async def serve(options: Options, targets: Sequence[Target]) -> None:
+    """Run until SIGTERM or SIGINT."""
+    watchdog = Watchdog(logs.formatter(options.log.format))
+    watchdog.start()
+    app = App(options, targets)
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await app.start()
+    await stopping.wait()
+    log.info("stopping")
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(app.stop(), STOP_S)
+    watchdog.stop()
+
+
+def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
+    """The targets that the options name. ConfigError with every mistake."""
+    redis = options.redis
+    targets = load_targets(
+        redis.addr,
+        addr_given=redis.addr_given,
+        user=redis.user,
+        password=redis.password,
+        file=redis.file,
+        environ=environ,
+        limits=options.files,
+    )
+    if options.metrics.target_labels == "never" and len(targets) > 1:
+        raise ConfigError(
+            f"--target-labels=never with {len(targets)} targets: all would have the same series; write "
+            f"--target-labels=auto or always"
+        )
+    return targets
+
+
+def run(options: Options, environ: Mapping[str, str]) -> int:
+    """What the command does without a sub-command. Returns the exit code."""
+    # The polls of one slot make some thousand objects that die with them: collections in their midst would
+    # find nothing.
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    uvloop.run(serve(options, read_targets(options, environ)))
+    leave_threads()
+    return 0
+
+
+def leave_threads() -> None:
+    """End the process here if a thread is still in compiled code. Where the interpreter ends, it ends such a
+    thread as soon as that wants the interpreter again; in bcrypt, which is Rust, that aborts the process."""
+    if any(thread.name in LONG_THREADS for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)

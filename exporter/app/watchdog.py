@@ -1,0 +1,143 @@
+"""A thread that sees when the event loop does not turn, and writes down where it is held.
+
+A loop that is held polls nobody and answers nobody, `/-/healthy` included, so a supervisor can restart the
+process. The log cannot say why: logging may be part of what is held. So the thread writes to the file
+descriptor itself.
+
+Compiled code can hold the interpreter too, and with it this thread. `faulthandler` has a thread that needs no
+interpreter: it writes the stacks, in its own form, if this thread has not got on for a while longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+LIMIT_S = 10.0
+#: questions to the loop within the limit: few, for each wakes two threads
+QUESTIONS = 4
+#: limits after which `faulthandler` writes, unless the thread has put it off
+LAST_RESORT = 2.0
+#: frames of the stack that are shown, the innermost first
+FRAMES_MAX = 40
+#: path of a module inside a package or a library: what stands before it depends on the machine
+_PARTS = 3
+
+
+class Watchdog:
+    """Writes one line when the loop has not turned for `limit_s`, and nothing more until it has turned again.
+
+    `write` gets the finished line as bytes, with its line end. It is called in the watchdog's thread, which
+    holds no lock. `last_resort` is the descriptor that `faulthandler` writes to, stderr if it is None; `stop`
+    closes it.
+    """
+
+    def __init__(
+        self,
+        formatter: logging.Formatter,
+        write: Callable[[bytes], object] | None = None,
+        limit_s: float = LIMIT_S,
+        last_resort: int | None = None,
+    ) -> None:
+        self._formatter = formatter
+        self._write = write or _write_to_stderr
+        self._limit_s = limit_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked_at: float | None = None  # None: the loop has answered
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last_resort = _own_stderr() if last_resort is None else last_resort
+        self._arming = threading.Lock()
+
+    def start(self) -> None:
+        """Watch the running loop of the calling thread."""
+        self._loop = asyncio.get_running_loop()
+        self._arm()
+        self._thread = threading.Thread(
+            target=self._look, args=(threading.get_ident(),), name="watchdog", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no longer. It waits for nothing: the thread may be held by a full pipe."""
+        self._stopping.set()
+        with self._arming:
+            descriptor, self._last_resort = self._last_resort, None
+            if descriptor is not None:
+                faulthandler.cancel_dump_traceback_later()
+                os.close(descriptor)
+
+    def _arm(self) -> None:
+        """Put the last resort off: this thread gets on."""
+        with self._arming:
+            if self._last_resort is not None:
+                faulthandler.dump_traceback_later(LAST_RESORT * self._limit_s, file=self._last_resort)
+
+    def _look(self, watched: int) -> None:
+        reported_at: float | None = None  # of the question that was reported
+        pause_s = self._limit_s / QUESTIONS
+        while not self._stopping.wait(pause_s):
+            self._arm()
+            pause_s = self._limit_s / QUESTIONS
+            asked_at = self._asked_at
+            if asked_at is None:
+                self._ask()
+            elif asked_at != reported_at:
+                left_s = asked_at + self._limit_s - time.monotonic()
+                if left_s <= 0:
+                    reported_at = asked_at
+                    self._report(watched, self._limit_s - left_s)
+                else:
+                    pause_s = min(pause_s, left_s)
+
+    def _ask(self) -> None:
+        """Ask the loop to turn."""
+        assert self._loop is not None
+        self._asked_at = time.monotonic()
+        try:
+            self._loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:
+            self._stopping.set()  # the loop is closed
+
+    def _answer(self) -> None:
+        self._asked_at = None
+
+    def _report(self, watched: int, late_s: float) -> None:
+        frame = sys._current_frames().get(watched)
+        stack = " < ".join(places(frame)) or "unknown"
+        message = f"the event loop has not turned for {late_s:.1f} s: nobody is polled or answered; it is held at {stack}"
+        record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
+        self._write(self._formatter.format(record).encode("utf-8", "backslashreplace") + b"\n")
+
+
+def places(frame: FrameType | None) -> Iterator[str]:
+    """Where a thread is, from the innermost frame outwards: file, line and function. Names of the code
+    only, never values."""
+    for _ in range(FRAMES_MAX):
+        if frame is None:
+            return
+        code = frame.f_code
+        yield f"{'/'.join(code.co_filename.split('/')[-_PARTS:])}:{frame.f_lineno} {code.co_qualname}"
+        frame = frame.f_back
+
+
+def _own_stderr() -> int | None:
+    """What stderr leads to, opened so that a write to it never waits; None where that cannot be had."""
+    try:
+        return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _write_to_stderr(line: bytes) -> None:
+    try:
+        os.write(2, line)
+    except OSError:
+        pass  # stderr was closed: there is nobody to tell

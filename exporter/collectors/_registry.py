@@ -1,0 +1,56 @@
+"""The collectors there are, in the order of their families on a page: one line each."""
+
+from __future__ import annotations
+
+from exporter.collectors._contract import Collector
+from exporter.collectors.acl_log import AclLogCollector
+from exporter.collectors.clients import ClientsCollector
+from exporter.collectors.cluster import ClusterCollector
+from exporter.collectors.cluster_nodes import ClusterNodesCollector
+from exporter.collectors.commandlog import CommandlogCollector
+from exporter.collectors.config import ConfigCollector
+from exporter.collectors.info import InfoCollector
+from exporter.collectors.key_groups import KeyGroupsCollector
+from exporter.collectors.key_scan import KeyScanCollector
+from exporter.collectors.keys import FoundKeysCollector, KeysCollector
+from exporter.collectors.latency import LatencyCollector
+from exporter.collectors.latency_histogram import LatencyHistogramCollector
+from exporter.collectors.memory_stats import MemoryStatsCollector
+from exporter.collectors.modules import ModulesCollector
+from exporter.collectors.scripts import ScriptsCollector
+from exporter.collectors.search import SearchCollector
+from exporter.collectors.sentinel import SentinelCollector
+from exporter.collectors.sentinel_config import SentinelConfigCollector
+from exporter.collectors.slowlog import SlowlogCollector
+from exporter.collectors.stats import StatsCollector
+from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
+from exporter.collectors.tile38 import Tile38Collector
+from exporter.collectors.unknown import UnknownInfoCollector
+
+REGISTRY: tuple[Collector, ...] = (
+    InfoCollector(),
+    StatsCollector(),
+    SlowlogCollector(),
+    CommandlogCollector(),
+    ClientsCollector(),
+    ModulesCollector(),
+    SearchCollector(),
+    Tile38Collector(),
+    ConfigCollector(),
+    LatencyCollector(),
+    LatencyHistogramCollector(),
+    AclLogCollector(),
+    MemoryStatsCollector(),
+    KeysCollector(),
+    FoundKeysCollector(),
+    StreamsCollector(),
+    FoundStreamsCollector(),
+    KeyScanCollector(),
+    KeyGroupsCollector(),
+    ScriptsCollector(),
+    ClusterCollector(),
+    ClusterNodesCollector(),
+    SentinelCollector(),
+    SentinelConfigCollector(),
+    UnknownInfoCollector(known=(InfoCollector(), StatsCollector(), ClusterCollector())),
+)

@@ -1,0 +1,72 @@
+"""Which families the options show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from exporter.collectors._contract import Collector
+from exporter.metrics.family import Dialect, Family, Kind
+from exporter.metrics.family_set import Part, make_part
+from exporter.options.groups import MetricsOptions
+
+
+def make_parts(
+    collectors: Iterable[Collector], hidden: frozenset[str], options: MetricsOptions
+) -> list[Part]:
+    """Of the first collector, that of INFO, always; of the others where something is shown."""
+    return [
+        make_part(
+            collector.name,
+            collector.lane,
+            collector.families,
+            namespace=options.namespace,
+            hidden=hidden,
+            wanted_fields=collector.wanted_fields,
+            collector=collector,
+            label_max=options.max_label_length,
+        )
+        for number, collector in enumerate(collectors)
+        if number == 0 or any(family.name not in hidden for family in collector.families)
+    ]
+
+
+def hidden_families(
+    collectors: Iterable[Collector], options: MetricsOptions, gated: Mapping[str, bool]
+) -> frozenset[str]:
+    """Families that the options leave out: the document's second names, those behind a flag, those not
+    allowed or denied.
+
+    `gated` tells for the families behind a flag whether they are shown.
+    """
+    hidden = {name for name, shown in gated.items() if not shown}
+    for collector in collectors:
+        hidden.update(family.name for family in collector.families if _is_left_out(family, options))
+    return frozenset(hidden)
+
+
+def _is_left_out(family: Family, options: MetricsOptions) -> bool:
+    if family.dialect is Dialect.HANDBOOK:
+        each = bool(family.labels) or family.kind is Kind.SUMMARY  # one for each command or key
+        if options.handbook_names == "none" or (options.handbook_names == "scalar" and each):
+            return True
+    return not is_shown(family.name, options)
+
+
+def is_denied(name: str, options: MetricsOptions) -> bool:
+    """Of the name of a family, with its namespace or without."""
+    return _fits(name, options.namespace, options.deny)
+
+
+def is_shown(name: str, options: MetricsOptions) -> bool:
+    """Whether a family of that name may be shown: it is allowed, if only some are, and not denied."""
+    return (not options.allow or _fits(name, options.namespace, options.allow)) and not is_denied(
+        name, options
+    )
+
+
+def _fits(name: str, namespace: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is of the name, with its namespace or without."""
+    prefix = f"{namespace}_" if namespace else ""
+    bare = name.removeprefix(prefix)
+    return any(fnmatchcase(bare, pattern) or fnmatchcase(prefix + bare, pattern) for pattern in patterns)

@@ -1,0 +1,1 @@
+"""One connection to one server: connecting, logging in, sending commands, reading replies."""

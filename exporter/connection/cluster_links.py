@@ -1,0 +1,281 @@
+"""Links to the other nodes of a target's cluster, over which single commands of a poll go.
+
+They are dialled as the target is: the same user, password and TLS. So a node is dialled only where the
+target's nodes may be (see `allowance`), at the very address that was checked. A node that cannot be reached
+costs its own replies only: each of them is an error reply that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
+
+from exporter.connection.dialer import Dialer
+from exporter.connection.gate import Rank, wait_at
+from exporter.connection.link import Link
+from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
+from exporter.options.allowance import FLAG, Neighbourhood, admitted, read_host
+from exporter.protocol.command import Command, Reply, pack
+from exporter.targets.redaction import redaction_of
+from exporter.targets.target import Target
+
+#: code of the error that stands in place of a reply
+UNREACHABLE = "UNREACHABLE"
+
+#: nodes of one target that are asked in one batch, and links to them that are kept; Redis' own limit for a
+#: cluster
+NODES_MAX = 1000
+#: addresses of one node's name that are tried
+ADDRESSES_MAX = 8
+#: nodes of one target that the log names because they may not be dialled
+LOGGED_MAX = 100
+
+Done = Callable[[list[Reply] | TargetError], None]
+
+log = logging.getLogger(__name__)
+
+
+def parse_node(text: str) -> tuple[str, int]:
+    """Host and port of `host:port`; an IPv6 host may stand in brackets. ValueError if it is none."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text[:100]!r} is no host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+class _Round:
+    """One batch under way on several links: its replies by place, and how many links have still to answer."""
+
+    __slots__ = ("done", "replies", "waiting")
+
+    def __init__(self, count: int, waiting: int, done: Done) -> None:
+        self.replies: list[Reply] = [None] * count
+        self.waiting = waiting
+        self.done: Done | None = done
+
+    def take(self, places: Sequence[int], replies: Sequence[Reply]) -> None:
+        for place, reply in zip(places, replies, strict=True):
+            self.replies[place] = reply
+        self.waiting -= 1
+        if self.waiting == 0:
+            self.finish(self.replies)
+
+    def finish(self, outcome: list[Reply] | TargetError) -> None:
+        done, self.done = self.done, None
+        if done is not None:
+            done(outcome)
+
+
+class Nodes:
+    """The links of one line, by `host:port`, the newest used last. One batch is under way at a time."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+        self._links: dict[str, Link] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._logged: set[str] = set()
+        self._wanted: Container[str] = ()  # the nodes of the newest batch
+
+    def scatter(
+        self, target: Target, link: Link, batch: Sequence[Command], deadline: float, done: Done
+    ) -> None:
+        """Send each command where it belongs, those without a node over `link`. `done` gets all replies in
+        order, or the error of `link`; it is not called from inside this method."""
+        places: dict[str, list[int]] = {}
+        for place, command in enumerate(batch):
+            places.setdefault(command.node, []).append(place)
+        own = places.pop("", [])
+        current = _Round(len(batch), len(places) + bool(own), done)
+
+        def receive(outcome: list[Reply] | TargetError) -> None:
+            if isinstance(outcome, TargetError):
+                current.finish(outcome)
+                self.abort()
+            else:
+                current.take(own, outcome)
+
+        if own:
+            link.exchange(pack(batch[place] for place in own), len(own), receive)
+        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
+        self._wanted = places
+        self._forget_closed(places)
+        self._shrink(self._dialer.descriptors.nodes_share(self))
+        for number, (node, at) in enumerate(places.items()):
+            if number < NODES_MAX:
+                asking = self._ask(
+                    target, neighbourhood, node, [batch[place] for place in at], at, deadline, current
+                )
+                task = asyncio.get_running_loop().create_task(asking)
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+            else:
+                current.take(
+                    at, _unreachable(f"{node}: more than {NODES_MAX:,} nodes are asked at once", len(at))
+                )
+
+    def abort(self) -> None:
+        """Close the links that have not answered yet."""
+        for node, link in list(self._links.items()):
+            if link.exchanging:
+                self._give_up(node, link)
+
+    def _give_up(self, node: str, link: Link) -> DeadlineError:
+        """Close a link that did not answer in time; the error that says so."""
+        if self._links.get(node) is link:
+            self._drop(node)
+        error = DeadlineError(f"{link.where}: no complete answer in time")
+        link.abort(error)
+        return error
+
+    def _drop(self, node: str) -> Link:
+        self._dialer.descriptors.give_back_node(self, node)
+        return self._links.pop(node)
+
+    def _forget_closed(self, wanted: Container[str]) -> None:
+        """Give back the files of links that their servers closed, of nodes that are not asked now. Not while
+        a node is dialled: its file is counted already."""
+        if not self._asking:
+            for node, link in list(self._links.items()):
+                if link.closed and node not in wanted:
+                    self._drop(node)
+
+    def renew(self) -> None:
+        """Close the links that are idle; the others end with their exchange."""
+        for node, link in list(self._links.items()):
+            if not link.exchanging:
+                self._drop(node).close()
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Close all links. Gives the tasks that are cancelled by it."""
+        asking = list(self._asking)
+        for task in asking:
+            task.cancel()
+        for node in list(self._links):
+            self._drop(node).close()
+        return asking
+
+    async def _ask(
+        self,
+        target: Target,
+        neighbourhood: Neighbourhood,
+        node: str,
+        commands: Sequence[Command],
+        places: Sequence[int],
+        deadline: float,
+        current: _Round,
+    ) -> None:
+        outcome: list[Reply] | TargetError
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                link = await self._link(target, neighbourhood, node, deadline)
+            if current.done is None:  # the batch has failed meanwhile, and the next one may want this link
+                return
+            outcome = await self._exchange(node, link, commands, deadline)
+        except TimeoutError:
+            outcome = DeadlineError(f"{node}: no connection in time")
+        except (ValueError, RedpollError) as error:
+            outcome = TargetError(str(error))
+        except Exception as error:  # whatever it is, the round must not hang in this node
+            log.exception("%s: a mistake in this program, while asking a node", target.addr)
+            outcome = TargetError(f"{type(error).__name__} while asking a node")
+        current.take(
+            places, _unreachable(str(outcome), len(places)) if isinstance(outcome, TargetError) else outcome
+        )
+
+    async def _exchange(
+        self, node: str, link: Link, commands: Sequence[Command], deadline: float
+    ) -> list[Reply] | TargetError:
+        answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+        link.exchange(
+            pack(commands),
+            len(commands),
+            lambda outcome: None if answered.done() else answered.set_result(outcome),
+        )
+        try:
+            # An exchange may begin after `abort` was called.
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await answered
+        except TimeoutError:
+            return self._give_up(node, link)
+
+    async def _link(self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float) -> Link:
+        link = self._links.get(node)
+        if link is None or link.closed:
+            dialled = await self._dial(target, neighbourhood, node, deadline)
+            link = self._links.get(node)
+            if link is None or link.closed:
+                link = dialled
+            else:  # that of a batch before, which came later than its batch ended
+                dialled.close()
+        self._links.pop(node, None)
+        self._links[node] = link
+        return link
+
+    async def _dial(self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float) -> Link:
+        host, port = parse_node(node)
+        addresses = await self._find(target, neighbourhood, host, port)
+        self._make_room()
+        descriptors = self._dialer.descriptors
+        entry = await wait_at(self._dialer.gate, Rank.NEW)
+        try:
+            if not descriptors.take_node(self, node):
+                raise OpenFilesError(f"{node}: {descriptors.nodes_refusal}")
+            return await self._dialer.dial(
+                replace(target, host=host, port=port, path="", db=0), deadline, addresses=addresses
+            )
+        except BaseException:
+            descriptors.give_back_node(self, node)
+            raise
+        finally:
+            entry.leave()
+
+    async def _find(
+        self, target: Target, neighbourhood: Neighbourhood, host: str, port: int
+    ) -> tuple[str, ...]:
+        """The addresses at which a node may be dialled. It is looked up here and nowhere else: a name that
+        leads elsewhere the next time is of no use to anybody."""
+        try:
+            address = read_host(host)
+        except ValueError as error:
+            raise TargetError(f"the node {host[:100]!r} cannot be dialled: {error}") from None
+        own = host.lower() == target.host
+        found = (address,) if address is not None else await self._dialer.resolve(host, port, trusted=own)
+        addresses = admitted(neighbourhood, host, found[:ADDRESSES_MAX])
+        if not addresses:
+            shown = host if address is not None else f"{host} ({found[0]})"
+            raise self._foreign(
+                target, f"the node {shown}:{port} is not dialled: {FLAG} does not allow its address"
+            )
+        return addresses
+
+    def _foreign(self, target: Target, text: str) -> TargetError:
+        text = redaction_of(target.user, target.password).clean(text)  # a server chose the name
+        if text not in self._logged and len(self._logged) < LOGGED_MAX:
+            self._logged.add(text)
+            log.warning("%s", text, extra={"addr": target.addr})
+        return TargetError(text)
+
+    def _make_room(self) -> None:
+        """Close links that were used longest ago, if there are as many as may be kept. Not those of this
+        batch: each would be dialled again in every batch."""
+        links_max = min(NODES_MAX, self._dialer.descriptors.nodes_share(self))
+        for node, link in list(self._links.items()):
+            if self._dialer.descriptors.nodes_held(self) < links_max:
+                return
+            if not link.exchanging and node not in self._wanted:
+                self._drop(node).close()
+
+    def _shrink(self, links_max: int) -> None:
+        """Close idle links beyond a share that has become smaller: other targets have nodes, too."""
+        for node, link in list(self._links.items()):
+            if self._dialer.descriptors.nodes_held(self) <= links_max:
+                return
+            if not link.exchanging:
+                self._drop(node).close()
+
+
+def _unreachable(text: str, count: int) -> list[Reply]:
+    return [ReplyError(f"{UNREACHABLE} {text}")] * count

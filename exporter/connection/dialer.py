@@ -1,0 +1,215 @@
+"""Connecting to a server, in the task of the caller: name, socket, TLS, login.
+
+Every failure is a `TargetError`; its text names the server as the operator wrote it, and never a user or a
+password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Sequence
+from functools import cached_property
+from typing import TypeVar
+
+from exporter.connection.candidates import Candidates
+from exporter.connection.failures import os_failure
+from exporter.connection.gate import PATIENCE_S, Gate
+from exporter.connection.handshake import Greeting, Note
+from exporter.connection.link import Link
+from exporter.connection.resolver import Resolver
+from exporter.connection.settings import DialSettings
+from exporter.connection.sockets import connect_address, connect_path
+from exporter.connection.tls import tls_context
+from exporter.descriptors import UNLIMITED, Descriptors
+from exporter.errors import DeadlineError, DnsError, ReplyError, ResetError, TargetError, TlsError
+from exporter.protocol.command import Command, Reply, pack
+from exporter.targets.redaction import redaction_of
+from exporter.targets.target import Target
+
+Result = TypeVar("Result")
+
+
+#: addresses whose failures are told
+FAILURES_SHOWN = 3
+#: connections that are made at once
+DIALS_MAX = 64
+
+
+class Dialer:
+    """Makes links under one set of settings. `gate` and `descriptors` bound what is dialled at once and what
+    is open; it is for the caller to ask them."""
+
+    def __init__(
+        self,
+        settings: DialSettings | None = None,
+        *,
+        resolver: Resolver | None = None,
+        gate: Gate | None = None,
+        descriptors: Descriptors | None = None,
+    ) -> None:
+        self.settings = settings or DialSettings()
+        self.gate = gate or Gate(DIALS_MAX, PATIENCE_S)
+        self.descriptors = descriptors or Descriptors(UNLIMITED)
+        self._resolver = resolver or Resolver()
+        self._candidates = Candidates()
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """What all TLS links share. Its first use reads the files; a `ConfigError` names one that cannot
+        be used."""
+        return tls_context(self.settings)
+
+    async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
+        """The numeric addresses of `host`, in the order to try them; `Link.peer` is one of them. DnsError if
+        there is none.
+
+        A name that is not `trusted` waits behind those that are configured.
+        """
+        try:
+            return await self._resolver.resolve(host, trusted=trusted)
+        except TargetError as error:
+            raise type(error)(f"{endpoint(host, port)}: {error}") from None
+
+    async def dial(
+        self, target: Target, deadline: float, *, named: bool = True, addresses: Sequence[str] = ()
+    ) -> Link:
+        """Connect to `target` and greet it, all before `deadline` (monotonic seconds). Nothing stays open on
+        failure.
+
+        Without `named` the connection gets no name: the server would not take it. With `addresses` nothing is
+        looked up, and no other one is dialled. Raises a TargetError, or the ConfigError of `context`.
+        """
+        where = target.path or endpoint(target.host, target.port)
+        context = self.context if target.tls else None
+        if not target.path and not addresses:
+            addresses = await self._look_up(target, where, deadline)
+        sock, peer = await self._connect(target, where, addresses, deadline)
+        link = Link(where, peer, self.settings.limits, redaction_of(target.user, target.password))
+        link.addresses = tuple(addresses)
+        try:
+            await self._attach(link, sock, target, context, deadline)
+            link.notes = await self._greet(link, target, deadline, named)
+            if self.settings.ping:
+                link.ping_s = await self._ping(link, deadline)
+        except BaseException:
+            link.close()
+            sock.close()
+            raise
+        return link
+
+    async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
+        try:
+            return await _before(
+                deadline, where, "resolving the name", self.resolve(target.host, target.port)
+            )
+        except DeadlineError:
+            raise DnsError(
+                f"{where}: the name cannot be resolved: the resolver did not answer before the deadline"
+            ) from None
+
+    async def _connect(
+        self, target: Target, where: str, addresses: Sequence[str], deadline: float
+    ) -> tuple[socket.socket, str]:
+        """A connected socket and the address it is connected to. Each address that is tried gets an equal
+        share of the time left."""
+        if target.path:
+            try:
+                return await _before(deadline, where, "connecting", connect_path(target.path)), target.path
+            except OSError as error:
+                raise os_failure(where, error) from None
+        failures: list[TargetError] = []
+        candidates = self._candidates.choose(target.host, addresses)
+        for tried, address in enumerate(candidates):
+            via = where if address == target.host else f"{where} ({address})"
+            now = time.monotonic()
+            share = now + (deadline - now) / (len(candidates) - tried)
+            try:
+                sock = await _before(share, via, "connecting", connect_address(address, target.port))
+                self._candidates.note(target.host, addresses, address)
+                return sock, address
+            except OSError as error:
+                failures.append(os_failure(via, error))
+            except DeadlineError as error:
+                failures.append(error)
+        self._candidates.note(target.host, addresses, None)
+        raise _of_all(failures, len(addresses))
+
+    async def _attach(
+        self, link: Link, sock: socket.socket, target: Target, context: ssl.SSLContext | None, deadline: float
+    ) -> None:
+        """Give a connected socket to the event loop, with TLS if there is a context."""
+        loop = asyncio.get_running_loop()
+        where = link.where
+        try:
+            if target.path:
+                await loop.create_unix_connection(lambda: link, sock=sock)
+            elif context is None:
+                await loop.create_connection(lambda: link, sock=sock)
+            else:
+                name = self.settings.server_name or target.host.partition("%")[0]
+                shaking = loop.create_connection(lambda: link, sock=sock, ssl=context, server_hostname=name)
+                await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
+        except ConnectionError:
+            raise ResetError(
+                f"{where}: the server closed the connection during the TLS handshake: this port speaks no "
+                f"TLS, or no client is free"
+            ) from None
+        except OSError as error:
+            raise os_failure(where, error) from None
+        except ValueError as error:  # a server name that TLS cannot carry
+            raise TlsError(f"{where}: {error}") from None
+
+    async def _greet(self, link: Link, target: Target, deadline: float, named: bool) -> tuple[Note, ...]:
+        greeting = Greeting(link.where, target, named=named and self.settings.set_client_name)
+        if not greeting.commands:
+            return ()
+        return greeting.judge(await self._ask(link, greeting.commands, deadline))
+
+    async def _ping(self, link: Link, deadline: float) -> float | None:
+        """Seconds that a PING took, None if the server will not have it."""
+        began_at = time.perf_counter()
+        [reply] = await self._ask(link, [Command.of("PING")], deadline)
+        return None if isinstance(reply, ReplyError) else time.perf_counter() - began_at
+
+    async def _ask(self, link: Link, commands: Sequence[Command], deadline: float) -> list[Reply]:
+        answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+        link.exchange(
+            pack(commands),
+            len(commands),
+            lambda outcome: None if answered.done() else answered.set_result(outcome),
+        )
+        replies = await _before(deadline, link.where, "after connecting", answered)
+        if isinstance(replies, TargetError):
+            raise replies
+        return replies
+
+
+def endpoint(host: str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[Result]) -> Result:
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()) as clock:
+            return await awaitable
+    except TimeoutError:
+        if not clock.expired():  # the operating system's own timeout
+            raise
+        raise DeadlineError(f"{where}: no answer before the deadline, {when}") from None
+
+
+def _of_all(failures: Sequence[TargetError], addresses: int) -> TargetError:
+    """The failure of a dial none of whose addresses was reached: of the last one's kind, whose texts come
+    first."""
+    kind = type(failures[-1])
+    texts = [str(failure) for failure in sorted(failures, key=lambda failure: type(failure) is not kind)]
+    shown = texts[:FAILURES_SHOWN]
+    if len(texts) > FAILURES_SHOWN:
+        shown.append(f"{len(texts) - FAILURES_SHOWN} others failed too")
+    if addresses > len(failures):
+        shown.insert(0, f"{len(failures)} of its {addresses:,} addresses were tried")
+    return kind("; ".join(shown))

@@ -1,0 +1,123 @@
+"""What a new connection is told first, and what the server's answers to that mean. No I/O.
+
+A server's words to AUTH are never repeated: one that does not know AUTH answers with its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from exporter import texts
+from exporter.errors import (
+    AuthError,
+    BusyError,
+    MaxClientsError,
+    ProtocolError,
+    RefusedError,
+    ReplyError,
+    TargetError,
+)
+from exporter.protocol.command import Command
+from exporter.targets.target import Target
+
+CLIENT_NAME = "redis_exporter"
+SET_NAME = Command.of("CLIENT", "SETNAME", CLIENT_NAME)
+
+
+class Note(Enum):
+    """What the greeting met that does not keep the link from being used. The value is for the reader."""
+
+    PASSWORD_UNUSED = "the server has no password set: the configured one is not used"
+    AUTH_UNKNOWN = "the server does not know AUTH: the configured password is not used"
+    UNNAMED = f"the server did not take the client name {CLIENT_NAME}"
+    #: The link stands on database 0: whoever needs the target's own closes it once the server has its data.
+    DB_PENDING = "the server has no data yet and did not select the database"
+
+
+class Greeting:
+    """AUTH, SELECT and CLIENT SETNAME, as far as a target needs them: `commands` go out in one pipeline,
+    maybe none."""
+
+    def __init__(self, where: str, target: Target, *, named: bool) -> None:
+        self._where = where
+        self._target = target
+        steps: list[tuple[Command, Callable[[str, Target, ReplyError], Note]]] = []
+        user, password = texts.given_bytes(target.user), texts.given_bytes(target.password)
+        if user:
+            steps.append((Command.of("AUTH", user, password), _judge_auth))
+        elif password:
+            steps.append((Command.of("AUTH", password), _judge_auth))
+        if target.db:
+            steps.append((Command.of("SELECT", target.db), _judge_select))
+        if named:
+            steps.append((SET_NAME, _judge_name))
+        self._steps = steps
+
+    @property
+    def commands(self) -> list[Command]:
+        return [command for command, _ in self._steps]
+
+    def judge(self, replies: Sequence[object]) -> tuple[Note, ...]:
+        """What the replies to `commands` leave to be known. Raises a TargetError where the connection
+        cannot be used."""
+        notes = []
+        for (command, judge), reply in zip(self._steps, replies, strict=True):
+            if isinstance(reply, ReplyError):
+                unwelcome = refusal(self._where, reply)
+                if unwelcome is not None:
+                    raise unwelcome
+                notes.append(judge(self._where, self._target, reply))
+            elif reply != b"OK":
+                raise ProtocolError(
+                    f"{self._where}: the server answered {command.args[0]!r} with something else than OK or "
+                    f"an error"
+                )
+        return tuple(notes)
+
+
+def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
+    # The server's own words stay out: they may hold the arguments.
+    low = reply.raw.lower()
+    if "no password is set" in low or "without any password configured" in low:
+        return Note.PASSWORD_UNUSED
+    if "unknown command" in low:
+        return Note.AUTH_UNKNOWN
+    if "wrong number of arguments" in low and target.user:
+        raise AuthError(
+            f"{where}: the server knows no users (Redis before 6): configure the password without a user"
+        )
+    if reply.code == "BUSY":
+        raise BusyError(f"{where}: a script blocks the server")
+    if reply.code == "WRONGPASS" or "invalid password" in low:
+        raise AuthError(
+            f"{where}: the server refuses the {'user or password' if target.user else 'password'}"
+        )
+    raise AuthError(f"{where}: the server refuses AUTH with an error of another kind than a wrong password")
+
+
+def _judge_select(where: str, target: Target, reply: ReplyError) -> Note:
+    if reply.code in ("LOADING", "MASTERDOWN"):
+        return Note.DB_PENDING
+    raise type(reply.as_target_error())(f"{where}: database {target.db} cannot be selected: {reply.text}")
+
+
+def _judge_name(where: str, target: Target, reply: ReplyError) -> Note:
+    match reply.as_target_error():
+        case AuthError():
+            raise AuthError(f"{where}: the server wants a password and none is configured for it")
+        case BusyError():
+            raise BusyError(f"{where}: a script blocks the server")
+        case _:
+            return Note.UNNAMED
+
+
+def refusal(where: str, reply: ReplyError) -> TargetError | None:
+    """What a server tells a connection that it is about to close, as an error; None for any other reply."""
+    if "max number of clients" in reply.raw.lower():
+        return MaxClientsError(f"{where}: the server has as many clients as it takes (maxclients)")
+    if reply.code == "DENIED":
+        return RefusedError(
+            f"{where}: the server is in protected mode and serves its own machine only: give it a password"
+        )
+    return None

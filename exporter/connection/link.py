@@ -1,0 +1,250 @@
+"""One connection to one server: exchanging one pipeline for its replies.
+
+A `Link` is a protocol of ours: it writes what was packed, reads with hiredis, and calls back; no task is
+involved. Every failure is a `TargetError`; its text names the server as the operator wrote it, and never a
+user, a password or what the server said to AUTH (an unknown AUTH is answered with its arguments).
+
+RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from exporter.connection.backlog import WAITING_BYTES, running_backlog
+from exporter.connection.failures import not_resp, os_failure
+from exporter.connection.handshake import Note, refusal
+from exporter.connection.replies import (
+    DEFAULT_LIMITS,
+    NotRespError,
+    ReplyLimits,
+    ReplyReader,
+    TooMuchError,
+    borrow_reader,
+    give_back,
+    read_unasked,
+)
+from exporter.errors import (
+    CancelledPollError,
+    InternalError,
+    ProtocolError,
+    ReplyError,
+    ResetError,
+    TargetError,
+    TooLargeError,
+)
+from exporter.protocol.command import Reply
+from exporter.targets.redaction import NOTHING, Redaction
+
+log = logging.getLogger(__name__)
+
+#: large replies are read in pieces of so many bytes: one takes 3 ms at most, a list of empty lists
+PIECE_BYTES = 64 * 1024
+
+Done = Callable[[list[Reply] | TargetError], None]
+
+
+class Link(asyncio.Protocol):
+    """One connection to one server, with at most one exchange at a time.
+
+    `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the
+    socket, and `addresses` are all that its name had then; `opened_at` is monotonic seconds. `began_reply`
+    says whether any byte came for the newest exchange: while it is False, the exchange may be repeated on
+    another link. `received` is how many bytes the replies of the newest complete one took. `notes` are left
+    by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
+    """
+
+    def __init__(
+        self, where: str, peer: str, limits: ReplyLimits = DEFAULT_LIMITS, redaction: Redaction = NOTHING
+    ) -> None:
+        self.closed = False
+        self.where = where
+        self.peer = peer
+        self.addresses: tuple[str, ...] = ()
+        self.opened_at = time.monotonic()
+        self.began_reply = False
+        self.received = 0
+        self.notes: tuple[Note, ...] = ()
+        self.ping_s: float | None = None
+        self._limits = limits
+        self._redaction = redaction
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader: ReplyReader | None = None  # of the running exchange only
+        self._unread: deque[bytes] = (
+            deque()
+        )  # pieces that wait their turn; nothing more is received in that time
+        self._done: Done | None = None
+        self._exchanged = False  # whether an exchange has ended well on this link
+        self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
+
+    @property
+    def exchanging(self) -> bool:
+        return self._done is not None
+
+    def exchange(self, payload: bytes, count: int, done: Done) -> None:
+        """Write `payload`, a packed pipeline of `count` > 0 commands, and call `done` once.
+
+        `done` gets the list of replies (texts as bytes, error replies as `ReplyError` values), or the error
+        that ended the exchange. It is never called from inside this method, and may itself start the next
+        exchange.
+        """
+        if self._done is not None:
+            raise InternalError(f"{self.where}: an exchange is running already")
+        self._done = done
+        self.began_reply = False
+        if self.closed or self._transport is None:
+            self._loop.call_soon(self._finish, self._reason)
+            return
+        self._reader = borrow_reader(count, self._limits, self._redaction)
+        self._transport.write(payload)
+
+    def abort(self, error: TargetError) -> None:
+        """Close, and end the running exchange, if there is one, with `error`."""
+        self._shut(error)
+        self._finish(error)
+
+    def close(self) -> None:
+        """Close. A running exchange ends as cancelled."""
+        self.abort(CancelledPollError(f"{self.where}: the connection was given up"))
+
+    def _shut(self, reason: TargetError) -> None:
+        """Close without a word to the running exchange. The first reason is kept, for the exchange that
+        follows."""
+        if self.closed:
+            return
+        self.closed = True
+        self._reason = reason
+        self._unread.clear()
+        if self._transport is not None:
+            self._transport.abort()  # nothing unsent is worth a wait, and a TLS farewell can last
+
+    def _finish(self, outcome: list[Reply] | TargetError) -> None:
+        # The state is idle before the callback runs, for it may start the next exchange.
+        done, self._done, self._reader = self._done, None, None
+        if done is None:
+            return
+        try:
+            done(outcome)
+        except Exception:  # the event loop would end the connection without a word
+            log.exception("%s: a mistake in this program, after an exchange", self.where)
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self.closed:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            if not self.closed:
+                self._shut(self._unasked(data))
+            return
+        self.began_reply = True
+        if self._unread or reader.received + len(data) > WAITING_BYTES:
+            self._put_off(data)
+        else:
+            self._take(reader, data)
+
+    def _put_off(self, data: bytes) -> None:
+        """The beginning of large replies was read at once. The rest is read in turn with those of other
+        links."""
+        waiting = bool(self._unread)
+        self._unread.extend([data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)])
+        if not waiting and self._transport is not None:
+            self._transport.pause_reading()
+            running_backlog().add(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._unread or self._reader is None:  # it was closed meanwhile
+            return
+        self._take(self._reader, self._unread.popleft())
+        if self._unread:
+            running_backlog().add(self._read_on)
+        elif self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _take(self, reader: ReplyReader, data: bytes) -> None:
+        try:
+            complete = reader.take(data)
+        except Exception as error:
+            self.abort(self._unreadable(data, error))
+            return
+        if not complete:
+            return
+        replies = reader.replies
+        self.received = reader.received
+        if reader.spare or self._unread:
+            self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
+        else:
+            give_back(reader)
+        self._exchanged = True
+        self._finish(replies)
+
+    def eof_received(self) -> None:
+        self._lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost(exc)
+
+    # Why an exchange failed.
+
+    def _lost(self, exc: Exception | None) -> None:
+        while self._unread and self._reader is not None:  # what was sent before the end counts
+            self._take(self._reader, self._unread.popleft())
+        if self.closed:
+            return
+        self.abort(
+            self._farewell(self._reader.replies if self._reader is not None else ()) or self._broken(exc)
+        )
+
+    def _broken(self, exc: Exception | None) -> TargetError:
+        if isinstance(exc, ssl.SSLError):
+            return os_failure(self.where, exc)
+        if self._done is None:
+            return self._reason
+        if self.began_reply:
+            return ResetError(f"{self.where}: the server closed the connection in the middle of its replies")
+        hint = ""
+        if not self._exchanged and self._transport is not None:
+            # In TLS 1.3 a client certificate is refused after the handshake, and a reset can overtake the
+            # alert that says so.
+            secured = self._transport.get_extra_info("sslcontext") is not None
+            hint = (
+                ": it may want another client certificate"
+                if secured
+                else ": it may want TLS at this port (rediss:// or valkeys://)"
+            )
+        return ResetError(f"{self.where}: the server closed the connection before it answered{hint}")
+
+    def _farewell(self, replies: Sequence[Reply]) -> TargetError | None:
+        """A server that does not want a new connection says why in one line, unasked, and closes."""
+        if self._exchanged or len(replies) != 1 or not isinstance(replies[0], ReplyError):
+            return None
+        return refusal(self.where, replies[0])
+
+    def _unasked(self, data: bytes) -> TargetError:
+        try:
+            replies = read_unasked(data)
+        except Exception as error:
+            return self._unreadable(data, error)
+        return self._farewell(replies) or ProtocolError(
+            f"{self.where}: the server sent a reply to no command"
+        )
+
+    def _unreadable(self, data: bytes, error: Exception) -> TargetError:
+        match error:
+            case NotRespError():
+                return not_resp(self.where, data, self._redaction.clean(str(error)))
+            case TooMuchError():
+                return TooLargeError(f"{self.where}: {error}")
+        log.error("%s: a mistake in this program, while reading replies", self.where, exc_info=error)
+        return TargetError(f"{self.where}: {type(error).__name__} while reading replies")

@@ -1,0 +1,157 @@
+"""The addresses of names, looked up in threads of our own.
+
+The system's resolver can hang for minutes, and nothing can stop it. So each look-up has a thread of a bounded
+pool, there is at most one of a name under way, shared by all who ask for it, and nobody waits for a thread: a
+task that asks leaves at its deadline, and the program ends without it. Numeric addresses never come here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from exporter.connection.gate import Entry, Gate, Rank
+from exporter.errors import DnsError, OpenFilesError, TargetError
+
+#: look-ups under way at once
+LOOKUPS_MAX = 64
+#: fewer would let a few names that hang keep all others waiting
+LOOKUPS_MIN = 8
+#: names under way or waiting; of the names that servers name, half as many
+NAMES_MAX = 10_000
+#: a name whose newest look-up took longer waits behind the others
+SLOW_S = 1.0
+#: names whose speed is remembered
+REMEMBERED_MAX = 20_000
+
+LookUp = Callable[[str], Sequence[str]]
+
+
+def numeric(host: str) -> str | None:
+    """A numeric address in its one spelling, None for a name."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return None
+
+
+def look_up(host: str) -> Sequence[str]:
+    """Ask the system. Blocks for as long as that likes."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+class _LookUp:
+    """One look-up, waiting or under way. `found` is set to the addresses, or to the error."""
+
+    __slots__ = ("began_at", "entry", "found", "trusted")
+
+    def __init__(self, trusted: bool) -> None:
+        self.found: asyncio.Future[Sequence[str] | Exception] = asyncio.get_running_loop().create_future()
+        self.entry: Entry | None = None
+        self.began_at = 0.0
+        self.trusted = trusted  # whether anybody asked who trusts the name
+
+
+class Resolver:
+    """See the module. Its methods belong to the event loop; `look_up` alone is called in threads."""
+
+    def __init__(self, lookups_max: int = LOOKUPS_MAX, *, look_up: LookUp = look_up) -> None:
+        self._look_up = look_up
+        self._gate = Gate(lookups_max)
+        self._lookups: dict[str, _LookUp] = {}
+        self._ranks: dict[str, Rank] = {}  # by name: how its newest look-up went
+
+    async def resolve(self, host: str, *, trusted: bool = True) -> tuple[str, ...]:
+        """The numeric addresses of `host`, in the order to try them. DnsError if there is none.
+
+        A name that is not `trusted`, because a server named it, waits behind those that are configured, and
+        takes no room from them.
+        """
+        address = numeric(host)
+        if address is not None:
+            return (address,)
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            lookup = self._begin(host, trusted)
+        elif trusted and not lookup.trusted:
+            self._prefer(host, lookup)
+        outcome = await asyncio.shield(lookup.found)
+        if isinstance(outcome, Exception):
+            raise _failure(outcome)
+        return tuple(outcome)
+
+    def _begin(self, host: str, trusted: bool) -> _LookUp:
+        names_max = NAMES_MAX if trusted else NAMES_MAX // 2
+        if len(self._lookups) >= names_max:
+            raise DnsError(f"the name cannot be resolved: {names_max:,} other names wait for the resolver")
+        lookup = self._lookups[host] = _LookUp(trusted)
+        self._enter(host, lookup)
+        return lookup
+
+    def _enter(self, host: str, lookup: _LookUp) -> None:
+        rank = self._ranks.get(host, Rank.NEW) if lookup.trusted else Rank.DOWN
+        lookup.entry = Entry(self._gate, lambda: self._start(host, lookup), rank)
+        lookup.entry.enter()
+
+    def _prefer(self, host: str, lookup: _LookUp) -> None:
+        """A name that a server named is asked for by one who trusts it: it waits no longer behind those
+        that servers name."""
+        lookup.trusted = True
+        if lookup.entry is not None and lookup.entry.waiting:
+            lookup.entry.leave()
+            self._enter(host, lookup)
+
+    def _start(self, host: str, lookup: _LookUp) -> None:
+        lookup.began_at = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            # A daemon: the program ends without it. A pool of the standard library would wait for its threads
+            # then.
+            threading.Thread(target=self._work, args=(loop, host), name="look-up", daemon=True).start()
+        except RuntimeError as error:  # the system has no thread left
+            loop.call_soon(self._end, host, error)
+
+    def _work(self, loop: asyncio.AbstractEventLoop, host: str) -> None:
+        outcome: Sequence[str] | Exception
+        try:
+            outcome = self._look_up(host)
+        except Exception as error:
+            outcome = error
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(self._end, host, outcome)
+
+    def _end(self, host: str, outcome: Sequence[str] | Exception) -> None:
+        lookup = self._lookups.pop(host)
+        if lookup.trusted:
+            self._remember(host, time.monotonic() - lookup.began_at)
+        if not lookup.found.done():
+            lookup.found.set_result(outcome)
+        if lookup.entry is not None:
+            lookup.entry.leave()
+
+    def _remember(self, host: str, took_s: float) -> None:
+        if len(self._ranks) >= REMEMBERED_MAX:
+            self._ranks.clear()
+        self._ranks[host] = Rank.DOWN if took_s > SLOW_S else Rank.UP
+
+
+def _failure(error: Exception) -> TargetError:
+    match error:
+        case ValueError():  # a label that is empty or too long, or a character that no name has
+            return DnsError("this cannot be a host name")
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            return OpenFilesError(
+                "the name cannot be resolved: this process may open no more files: raise its limit (ulimit "
+                "-n)"
+            )
+        case OSError():
+            return DnsError(f"the name cannot be resolved: {error.strerror or error}")
+        case _:
+            return DnsError(f"the name cannot be resolved: {type(error).__name__}")

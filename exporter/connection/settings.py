@@ -1,0 +1,30 @@
+"""How to connect, shared by targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter import files
+from exporter.connection.replies import DEFAULT_LIMITS, ReplyLimits
+from exporter.options.allowance import Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class DialSettings:
+    """How to connect, shared by targets. The files are PEM; "" for none, the system's CAs in case of
+    `ca_file`.
+
+    `server_name` is what is sent as SNI and verified in place of the target's host. `allowance` says where
+    nodes of clusters may be, None: near their target.
+    """
+
+    set_client_name: bool = True
+    ping: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    skip_verification: bool = False
+    limits: ReplyLimits = DEFAULT_LIMITS
+    file_limits: files.Limits = files.DEFAULT
+    allowance: Allowance | None = None

@@ -1,0 +1,41 @@
+"""Picks the engine: the compiled one where it was built, else the plain one, with one warning."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+if os.environ.get("REDPOLL_ENGINE") == "python":
+    from exporter.engine import plain as engine
+else:
+    try:
+        from exporter import _fastparse as engine  # type: ignore[no-redef]
+    except ImportError:
+        from exporter.engine import plain as engine
+
+        logging.getLogger(__name__).warning(
+            "the compiled parser is not built (make build): the plain Python one works, some 30 times slower"
+        )
+
+ENGINE = engine.ENGINE
+FIELD, RECORD, OPEN = engine.FIELD, engine.RECORD, engine.OPEN
+MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = (
+    engine.MORE, engine.DONE, engine.TOO_LARGE, engine.SKIPPED, engine.BROKEN, engine.HOPELESS,
+)  # fmt: skip
+Assembler = engine.Assembler
+Block = engine.Block
+Frames = engine.Frames
+Heads = engine.Heads
+Labels = engine.Labels
+LineOrder = engine.LineOrder
+Plan = engine.Plan
+Writer = engine.Writer
+ages = engine.ages
+client_rows = engine.client_rows
+escape = engine.escape
+heads_of = engine.heads_of
+histogram_rows = engine.histogram_rows
+sift = engine.sift
+stamp = engine.stamp
+tally_clients = engine.tally_clients
+unlabel = engine.unlabel

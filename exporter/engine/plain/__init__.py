@@ -1,0 +1,47 @@
+"""The plain Python engine, which specifies the compiled one. Written to be read.
+
+`_fastparse.pyi` states the types of both; the modules have the names of their compiled twins.
+"""
+
+from __future__ import annotations
+
+from exporter.engine.plain.clients import client_rows, tally_clients
+from exporter.engine.plain.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
+from exporter.engine.plain.histograms import histogram_rows
+from exporter.engine.plain.info import FIELD, OPEN, RECORD, Plan
+from exporter.engine.plain.labels import Block, Labels, LineOrder, escape
+from exporter.engine.plain.pages import Assembler, ages, heads_of, sift, stamp, unlabel
+from exporter.engine.plain.samples import Heads, Writer
+
+__all__ = [
+    "BROKEN",
+    "DONE",
+    "ENGINE",
+    "FIELD",
+    "HOPELESS",
+    "MORE",
+    "OPEN",
+    "RECORD",
+    "SKIPPED",
+    "TOO_LARGE",
+    "Assembler",
+    "Block",
+    "Frames",
+    "Heads",
+    "Labels",
+    "LineOrder",
+    "Plan",
+    "Writer",
+    "ages",
+    "client_rows",
+    "escape",
+    "heads_of",
+    "histogram_rows",
+    "sift",
+    "stamp",
+    "tally_clients",
+    "unlabel",
+]
+
+
+ENGINE = "python"

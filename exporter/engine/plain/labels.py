@@ -1,0 +1,44 @@
+"""Labels of a target, a block of samples, and how label values are escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_BROKEN = re.compile("[\udc80-\udcff]")
+
+
+class Labels:
+    __slots__ = ("special", "text")
+
+    def __init__(self, text: bytes, special: Mapping[int, bytes] | None = None) -> None:
+        self.text = text
+        self.special = dict(special or {})
+
+
+class Block:
+    __slots__ = ("bad", "fields", "offsets", "samples", "series")
+
+    def __init__(
+        self, samples: bytes, offsets: bytes, series: int, bad: int, fields: tuple[bytes | None, ...]
+    ) -> None:
+        self.samples = samples
+        self.offsets = offsets
+        self.series = series
+        self.bad = bad
+        self.fields = fields
+
+
+class LineOrder:
+    __slots__ = ()
+
+
+def escape(value: bytes, limit: int = 1024) -> bytes:
+    """Cut first (never inside a character), then escape: the limit is on what the server said."""
+    if len(value) > limit:
+        end = limit
+        while end > 0 and limit - end < 3 and value[end] & 0xC0 == 0x80:
+            end -= 1
+        value = value[:end]
+    text = _BROKEN.sub("\ufffd", value.decode("utf-8", "surrogateescape"))
+    return text.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")

@@ -1,0 +1,135 @@
+"""Writing samples into a block."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Sequence
+
+from exporter.engine.plain.labels import Block, Labels, escape
+from exporter.engine.plain.numbers import format_value
+
+
+class BlockWriter:
+    """Collects the samples of one block, family by family; the same labels twice in one family are written
+    once."""
+
+    def __init__(self, labels: Labels, families: int) -> None:
+        self.labels = labels
+        self.parts: list[list[bytes]] = [[] for _ in range(families)]
+        self.bad = 0
+        self.series = 0
+        self._seen: set[tuple[int, bytes]] = set()
+
+    def begin(self, family: int, name: bytes) -> None:
+        self.family = family
+        self.name = name
+
+    def add(self, value: bytes | None, own: Sequence[bytes], suffix: bytes = b"") -> None:
+        if value is None:
+            self.bad += 1
+        elif value:
+            target = self.labels.special.get(self.family, self.labels.text)
+            inner = b",".join([target, *own] if target else own)
+            head = self.name + suffix + (b"{%s} " % inner if inner else b" ")
+            if (self.family, head) not in self._seen:
+                self._seen.add((self.family, head))
+                self.parts[self.family].append(head + value + b"\n")
+                self.series += 1
+
+    def block(self, fields: tuple[bytes | None, ...]) -> Block:
+        texts = [b"".join(part) for part in self.parts]
+        offsets = [0]
+        for text in texts:
+            offsets.append(offsets[-1] + len(text))
+        return Block(
+            b"".join(texts), struct.pack(f"={len(offsets)}i", *offsets), self.series, self.bad, fields
+        )
+
+
+class Writer:
+    def __init__(
+        self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
+    ) -> None:
+        self._families = families
+        self._label_max = label_max
+        self._page = BlockWriter(labels, len(families))
+        self._bad = 0
+
+    def add(
+        self,
+        family: int,
+        value: float | int | bytes,
+        values: Sequence[str | bytes] = (),
+        suffix: bytes = b"",
+        extra: tuple[bytes, str | bytes] | None = None,
+    ) -> None:
+        name, labels = self._families[family]
+        if len(values) != len(labels):
+            raise ValueError(f"{name.decode()} has {len(labels)} labels, not {len(values)}")
+        pairs = list(zip(labels, values, strict=True)) + ([extra] if extra else [])
+        self._page.begin(family, name)
+        own = [
+            b'%s="%s"'
+            % (label, escape(v if isinstance(v, bytes) else v.encode("utf-8", "replace"), self._label_max))
+            for label, v in pairs
+        ]
+        self._page.add(format_value(value), own, suffix)
+
+    def add_histogram(
+        self,
+        family: int,
+        bounds: Sequence[int | float],
+        below: Sequence[int],
+        count: int,
+        total: float | int,
+        values: Sequence[str | bytes] = (),
+    ) -> None:
+        if len(bounds) != len(below):
+            raise ValueError("as many counts as bounds")
+        if not all(one < other for one, other in itertools.pairwise(bounds)):
+            raise ValueError("the bounds of a histogram rise")
+        for bound, number in (*zip(map(format_value, bounds), below, strict=True), (b"+Inf", count)):
+            self.add(family, number, values, b"_bucket", (b"le", bound))
+        self.add(family, total, values, b"_sum")
+        self.add(family, count, values, b"_count")
+
+    def merge(self, block: Block) -> None:
+        if len(block.offsets) != 4 * (len(self._families) + 1):
+            raise ValueError("the block is of another part")
+        offsets = struct.unpack(f"={len(self._families) + 1}i", block.offsets)
+        for family, part in enumerate(self._page.parts):
+            part.insert(0, block.samples[offsets[family] : offsets[family + 1]])
+        self._page.series += block.series
+        self._bad += block.bad
+
+    def block(self) -> Block:
+        block = self._page.block(())
+        block.bad += self._bad
+        return block
+
+
+class Heads:
+    def __init__(
+        self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
+    ) -> None:
+        self._families = families
+        self._labels = labels
+        self._label_max = label_max
+
+    def block(
+        self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None
+    ) -> Block:
+        writer = Writer(self._families, self._labels, self._label_max)
+        if following is not None:
+            writer.merge(following)
+            offsets = struct.unpack(f"={len(self._families) + 1}i", following.offsets)
+            if any(offsets[family + 1] for (family, _), _ in samples[-1:]):
+                raise ValueError("the block is of families that do not follow")
+        before = 0
+        for (family, values), value in samples:
+            if family < before:
+                raise ValueError("samples come in the order of their families")
+            before = family
+            writer.add(family, value, values)
+        return writer.block()

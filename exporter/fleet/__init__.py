@@ -1,0 +1,1 @@
+"""All targets: who is polled when, and in which order."""

@@ -1,0 +1,150 @@
+"""Logging, set up: every record of this program and its libraries goes through one handler, which never waits
+for stderr.
+
+Exceptions that nobody caught come the same way, be it of the program, a thread or a finalizer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from types import TracebackType
+
+from exporter import texts
+from exporter.logs.lines import JsonFormatter, TextFormatter
+from exporter.logs.queue import FLUSH_S, LineWriter
+from exporter.logs.repeats import Repeats
+
+LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+}
+
+log = logging.getLogger(__name__)
+
+
+class LineHandler(logging.Handler):
+    """Formats a record and queues its line, unless that kind of line was written lately."""
+
+    def __init__(self, descriptor: int, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._repeats = Repeats()
+        self.writer = LineWriter(
+            descriptor,
+            say_dropped=self._say_dropped,
+            collect=self._collect,
+            is_counting=lambda: self._repeats.counted > 0,
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            was_counting = self._repeats.counted
+            if self._repeats.admits(record):
+                self.writer.put(self._line(record))
+            elif not was_counting:
+                self.writer.wake()
+        except Exception:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """The way of the base class would write a traceback, with values, to stderr itself."""
+        self.writer.put(f"a log line of {texts.one_line(record.name, 100)} could not be written\n".encode())
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return texts.valid(self.format(record)).encode() + b"\n"
+
+    def _say_dropped(self, count: int) -> bytes:
+        args = (count, "" if count == 1 else "s", "was" if count == 1 else "were")
+        return self._line(
+            logging.LogRecord(
+                __name__, logging.WARNING, "", 0, "%d log line%s %s dropped: stderr was not read", args, None
+            )
+        )
+
+    def _collect(self, *, at_once: bool = False) -> list[bytes]:
+        with self.lock or threading.RLock():
+            return [self._line(record) for record in self._repeats.collect(at_once=at_once)]
+
+    def close(self) -> None:
+        """Write what is left, for a bounded time."""
+        for line in self._collect(at_once=True):
+            self.writer.put(line)
+        self.writer.flush(FLUSH_S)
+        self.writer.end()
+        super().close()
+
+
+_handler: LineHandler | None = None
+
+
+def set_up(level: str, form: str, descriptor: int | None = None) -> None:
+    """Send all records of `level` (INFO where the name is unknown) and above to a descriptor (that of
+    stderr), in place of what was set up before."""
+    global _handler
+    if descriptor is None:
+        descriptor = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2
+    if _handler is not None:
+        _handler.close()
+    handler = _handler = LineHandler(descriptor, formatter(form))
+    handler.setLevel(LEVELS.get(level.upper(), logging.INFO))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(handler.level)
+    for noisy in ("apscheduler", "aiohttp.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _note_exception
+    threading.excepthook = _note_thread
+    sys.unraisablehook = _note_unraisable
+
+
+def formatter(form: str) -> logging.Formatter:
+    """Makes the lines of a form, `txt` or `json`."""
+    return JsonFormatter() if form == "json" else TextFormatter()
+
+
+def dropped() -> int:
+    """Log lines that were not written."""
+    return _handler.writer.dropped if _handler is not None else 0
+
+
+def tell(line: str) -> None:
+    """One line for the user as it stands, behind what was logged before."""
+    line = texts.one_line(line)
+    if _handler is not None and sys.stderr is sys.__stderr__:  # unless somebody took its place
+        _handler.writer.put(f"{line}\n".encode())
+    elif sys.stderr is not None:
+        print(line, file=sys.stderr)
+
+
+def flush(timeout_s: float = FLUSH_S) -> bool:
+    """Wait until what was logged is written, at most so long."""
+    return _handler is None or _handler.writer.flush(timeout_s)
+
+
+def _note_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("a mistake in this program", exc_info=(kind, error, trace))
+
+
+def _note_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        name = args.thread.name if args.thread is not None else "?"
+        log.error(
+            "a mistake in this program, in the thread %s",
+            name,
+            exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+        )
+
+
+def _note_unraisable(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_value is not None:
+        log.error(
+            "a mistake in this program, in a finalizer",
+            exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+        )

@@ -1,0 +1,120 @@
+"""Lines on their way to stderr: a bounded queue, and a thread that writes. Whoever puts a line never waits.
+
+The descriptor may be shared with other programs (a terminal, the pipe of a supervisor), so its flags stay as
+they are: the thread blocks in place of the loop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+#: what is kept while nobody reads
+BYTES_MAX = 4 * 1024 * 1024
+#: how often lines that repeat are looked through
+LOOK_S = 1.0
+#: a stop waits no longer for what is queued
+FLUSH_S = 0.5
+
+
+class LineWriter:
+    """Writes lines to a descriptor. `say_dropped` makes the line about those that were dropped; `collect`
+    gives further lines, of kinds that repeat, while `is_counting`."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        say_dropped: Callable[[int], bytes] = lambda count: b"%d log lines were dropped\n" % count,
+        collect: Callable[[], list[bytes]] = lambda: [],
+        is_counting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._descriptor = descriptor
+        self._say_dropped = say_dropped
+        self._collect = collect
+        self._is_counting = is_counting
+        # its `put` may be called again from within itself, by a finalizer say: that is no place for a lock
+        self._queue: SimpleQueue[bytes | threading.Event | None] = SimpleQueue()
+        self._put_bytes = self._taken_bytes = 0  # each is changed by one side only
+        self._refused = self._failed = self._said = 0
+        self._looked_at = time.monotonic()
+        self._is_ending = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were not written: there was no room, or the descriptor took none."""
+        return self._refused + self._failed
+
+    def put(self, line: bytes) -> None:
+        """Queue a line, or drop it."""
+        if self._put_bytes - self._taken_bytes + len(line) > BYTES_MAX:
+            self._refused += 1
+            return
+        self._put_bytes += len(line)
+        self._queue.put(line)
+
+    def wake(self) -> None:
+        """Let the thread see that `is_counting` has changed."""
+        self._queue.put(None)
+
+    def flush(self, timeout_s: float = FLUSH_S) -> bool:
+        """Wait until what was queued before is written, at most so long."""
+        reached = threading.Event()
+        self._queue.put(reached)
+        return reached.wait(timeout_s)
+
+    def end(self) -> None:
+        """Let the thread end once it has written what was queued. Nothing is written afterwards."""
+        self._is_ending = True
+        self.wake()
+
+    def _run(self) -> None:
+        while not (self._is_ending and self._queue.empty()):
+            try:
+                self._turn()
+            except Exception:  # a line that cannot be made is lost, not the thread
+                self._failed += 1
+
+    def _turn(self) -> None:
+        try:
+            item = self._queue.get(timeout=LOOK_S if self._is_counting() else None)
+        except Empty:
+            item = None
+        if isinstance(item, threading.Event):
+            self._say()
+            item.set()
+        elif item is not None:
+            self._write(item)
+            self._taken_bytes += len(item)
+        if self._queue.empty():
+            self._say()
+        if time.monotonic() - self._looked_at >= LOOK_S:
+            self._looked_at = time.monotonic()
+            for line in self._collect():
+                self._write(line)
+
+    def _say(self) -> None:
+        """Say how many lines were dropped since the last time."""
+        count = self.dropped - self._said
+        if count and self._write(self._say_dropped(count)):
+            self._said += count
+
+    def _write(self, line: bytes) -> bool:
+        view = memoryview(line)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:  # another program made the open file non-blocking
+                poll = select.poll()
+                poll.register(self._descriptor, select.POLLOUT)
+                poll.poll(1000)
+            except OSError:
+                self._failed += 1
+                return False
+        return True

@@ -1,0 +1,1 @@
+"""What a metric is, which ones there are, and the newest samples of each target."""

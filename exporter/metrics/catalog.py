@@ -1,0 +1,116 @@
+"""The one table of families, as the enabled collectors make it: checked, named, ordered.
+
+A `Catalog` is a view over parts: which families a page shows, in which order, with their HELP and TYPE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+
+from exporter.errors import InternalError
+from exporter.metrics.family import Family, Kind
+from exporter.metrics.family_set import Part
+from exporter.metrics.lane import Lane
+from exporter.metrics.runtime_families import SLOTS, Dynamic
+
+
+def header(name: bytes, family: Family, *lanes: Lane) -> bytes:
+    """HELP and TYPE of the text format. Families that are not on the fast lane, or not on it alone, say
+    so."""
+    words = ", ".join(dict.fromkeys(lane.value for lane in lanes))
+    text = (
+        family.help
+        if words == Lane.FAST.value
+        else f"{family.help} Lane{'s' if ',' in words else ''}: {words}."
+    )
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").encode()
+    return b"# HELP %s %s\n# TYPE %s %s\n" % (name, escaped, name, family.kind.value.encode())
+
+
+class Catalog:
+    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part
+    after part.
+
+    A family that collectors share (see `Collector.memory_name`) has one cell for each of their parts, one
+    behind the other; all but the first have an empty header.
+
+    Slots of dynamic families have an empty header until they are given; `admits` tells by the full name
+    whether one may be, and `taken` are names that others write.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        hidden: frozenset[str] = frozenset(),
+        admits: Callable[[str], bool] = lambda name: True,
+        taken: Container[str] = frozenset(),
+    ) -> None:
+        self.parts = tuple(parts)
+        self.part_names = tuple(part.name for part in parts)
+        self.hidden = hidden
+        self._admits = admits
+        places: dict[bytes, list[tuple[int, int]]] = {}  # cells by name
+        for part_number, part in enumerate(self.parts):
+            for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
+                places.setdefault(name, []).append((part_number, number))
+                first = self.parts[places[name][0][0]]
+                if first is not part and not _share(first, part, family):
+                    raise InternalError(f"{name.decode()} is a family of {first.name} and of {part.name}")
+        headers: list[bytes] = []
+        cells: list[tuple[int, int]] = []
+        names: list[str] = []
+        dynamics: list[tuple[Part, Dynamic, int]] = []
+        for part_number, part in enumerate(self.parts):
+            for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
+                at = places[name]
+                if family.name not in hidden and at[0] == (part_number, number):
+                    headers.append(header(name, family, *(self.parts[each].lane for each, _ in at)))
+                    headers += [b""] * (len(at) - 1)
+                    cells += at
+                    names += [name.decode()] * len(at)
+            if part.dynamic is not None:
+                dynamics.append((part, part.dynamic, len(headers)))
+                headers += [b""] * SLOTS
+                names += [""] * SLOTS
+                cells += [(part_number, len(part.families) + slot) for slot in range(SLOTS)]
+        self._taken = {name.decode() for name in places}
+        self._taken_elsewhere = taken
+        self.headers = headers
+        self.cells = tuple(cells)
+        self.names = names
+        for dynamic in dynamics:
+            self._open(*dynamic)
+
+    def _open(self, part: Part, dynamic: Dynamic, at: int) -> None:
+        """Let the slots of a part, whose headers begin at `at`, be given."""
+
+        def add(slot: int, name: str, kind: str, help: str) -> None:
+            self._taken.add(name)
+            self.headers[at + slot] = header(name.encode(), Family(name, Kind(kind), help), part.lane)
+            self.names[at + slot] = name
+
+        dynamic.open(self._refuses, add)
+
+    def _refuses(self, name: str) -> str | None:
+        """Why a full name may be no new family; None where it may, "" where the options leave it out."""
+        if name in self._taken or name in self._taken_elsewhere:
+            return "the name is taken, write another one"
+        return None if self._admits(name) else ""
+
+    def part(self, name: str) -> Part:
+        return self.parts[self.part_names.index(name)]
+
+    def view(self, names: Iterable[str]) -> tuple[tuple[bytes, ...], tuple[tuple[int, int], ...]]:
+        """Headers and cells of some families only, in the page's order."""
+        wanted = set(names)
+        chosen = [i for i, name in enumerate(self.names) if name in wanted]
+        return tuple(self.headers[i] for i in chosen), tuple(self.cells[i] for i in chosen)
+
+
+def _share(one: Part, other: Part, family: Family) -> bool:
+    """Whether two parts write the same family on purpose."""
+    if one.collector is None or other.collector is None:
+        return False
+    return one.collector.memory_name == other.collector.memory_name != "" and any(
+        family is each for each in one.families
+    )

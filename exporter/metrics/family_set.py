@@ -1,0 +1,162 @@
+"""A collector's families, numbered and compiled.
+
+Family numbers are positions within a part, so they never change while the program runs, whatever the options
+show or hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter import engine
+from exporter.collectors._contract import Collector
+from exporter.errors import InternalError
+from exporter.metrics.family import Family, Field, Open, Pattern, Record
+from exporter.metrics.lane import Lane
+from exporter.metrics.runtime_families import Dynamic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What is refreshed together. `names` are full names (with namespace), parallel to `families`."""
+
+    name: str
+    lane: Lane
+    families: tuple[Family, ...]
+    names: tuple[bytes, ...]
+    numbers: Mapping[str, int]  # family name → position
+    plan: engine.Plan | None
+    wanted_fields: tuple[str, ...] = ()
+    collector: Collector | None = None
+    rows: Sequence[tuple[bytes, tuple[bytes, ...]]] = field(default=(), repr=False)  # of families and slots
+    label_max: int = 1024  # longer label values are cut
+    hidden: frozenset[int] = frozenset()  # positions of families that are not rendered
+    dynamic: Dynamic | None = None  # the slots behind the families
+
+
+def full_name(namespace: str, family: Family) -> bytes:
+    """`redis_` + name; an empty namespace adds nothing."""
+    return (f"{namespace}_{family.name}" if namespace else family.name).encode()
+
+
+def make_part(
+    name: str,
+    lane: Lane,
+    families: Sequence[Family],
+    *,
+    namespace: str,
+    hidden: frozenset[str] = frozenset(),
+    wanted_fields: tuple[str, ...] = (),
+    collector: Collector | None = None,
+    label_max: int = 1024,
+) -> Part:
+    """Number and compile the families of one part. Families in `hidden` are not even rendered."""
+    names = tuple(full_name(namespace, family) for family in families)
+    if len(set(names)) != len(names):
+        raise InternalError(f"{name}: a family is named twice")
+    plan = None
+    if any(family.source for family in families):
+        plan = compile_plan(families, names, hidden, wanted_fields, label_max)
+    rows = [
+        (full, tuple(label.encode() for label in family.labels))
+        for full, family in zip(names, families, strict=True)
+    ]
+    numbers = {family.name: number for number, family in enumerate(families)}
+    unseen = frozenset(number for family, number in numbers.items() if family in hidden)
+    dynamic = None
+    if collector is not None and collector.dynamic:
+        if plan is not None:
+            raise InternalError(f"{name}: a collector with dynamic families has none with a source")
+        dynamic = Dynamic(namespace, len(names), rows)
+    return Part(
+        name,
+        lane,
+        tuple(families),
+        names,
+        numbers,
+        plan,
+        wanted_fields,
+        collector,
+        rows,
+        label_max,
+        unseen,
+        dynamic,
+    )
+
+
+def compile_plan(
+    families: Sequence[Family],
+    names: Sequence[bytes],
+    hidden: frozenset[str],
+    wanted_fields: Sequence[str],
+    label_max: int,
+) -> engine.Plan:
+    """Families with a source, as the engine's plain rows."""
+    patterns: dict[Pattern, int] = {}
+
+    def number(pattern: Pattern) -> int:
+        return patterns.setdefault(pattern, len(patterns))
+
+    def join(record: Record | None) -> tuple[int, bytes, int] | None:
+        return None if record is None else (number(record.pattern), record.sub.encode(), int(record.how))
+
+    rows: list[tuple] = []  # type: ignore[type-arg]
+    for family, name in zip(families, names, strict=True):
+        source = None if family.name in hidden else family.source
+        match source:
+            case None:
+                rows.append((name, engine.FIELD))
+            case Field():
+                keys = tuple(key.encode() for key in (source.key, *source.also))
+                labels = tuple(
+                    (label.encode(), key.encode(), label in source.optional) for label, key in source.labels
+                )
+                rows.append((name, engine.FIELD, keys, int(source.how), labels))
+            case Record():
+                pairs = tuple((label.encode(), sub.encode()) for label, sub in source.labels)
+                rows.append(
+                    (
+                        name,
+                        engine.RECORD,
+                        number(source.pattern),
+                        source.sub.encode(),
+                        int(source.how),
+                        pairs,
+                        source.fill,
+                    )
+                )
+            case Open():
+                rows.append(
+                    (
+                        name,
+                        engine.OPEN,
+                        number(source.pattern),
+                        source.sub_label.encode(),
+                        int(source.sub_name),
+                        int(source.how),
+                        join(source.sum),
+                        join(source.count),
+                    )
+                )
+    return engine.Plan(
+        [pattern_row(pattern) for pattern in patterns],
+        rows,
+        tuple(key.encode() for key in wanted_fields),
+        label_max=label_max,
+    )
+
+
+def pattern_row(pattern: Pattern) -> tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]:
+    constant = b",".join(
+        b'%s="%s"' % (name.encode(), engine.escape(value.encode())) for name, value in pattern.constant
+    )
+    return (
+        pattern.prefix.encode(),
+        pattern.suffix.encode(),
+        pattern.digits,
+        pattern.name_label.encode(),
+        pattern.whole,
+        constant,
+        pattern.first.encode(),
+    )

@@ -1,0 +1,121 @@
+"""Families whose names are known only when they are seen: those that scripts make up, and fields of INFO that
+nobody has named.
+
+A part that may make such families has a fixed number of slots behind its own families. A slot is given to a
+name when it is first seen, for all targets and for good, and its list of labels only grows: so the numbers of
+a part never change.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+
+SLOTS = 256
+NAME_LENGTH_MAX = 200
+#: labels of one family
+LABELS_MAX = 32
+
+#: names that are left out, and that the log names
+TOLD_MAX = 100
+#: of a family of which no help was given
+HELP = "A value that a script gave back."
+KIND = "gauge"
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
+
+
+class Dynamic:
+    """The slots of one part, from number `first` on; `rows` is the part's own list of (full name, label
+    names)."""
+
+    def __init__(self, namespace: str, first: int, rows: list[tuple[bytes, tuple[bytes, ...]]]) -> None:
+        self._refuses: Callable[[str], str | None] = lambda name: None
+        self._told: set[str] = set()
+        self._on_new: Callable[[int, str, str, str], None] = lambda slot, name, kind, help: None
+        self._given: list[tuple[int, str, str, str]] = []
+        self._first = first
+        self._prefix = f"{namespace}_" if namespace else ""
+        self._rows = rows
+        self._numbers: dict[str, int] = {}
+        self._labels: dict[int, tuple[str, ...]] = {}
+        rows.extend([(b"", ())] * SLOTS)
+
+    def open(
+        self, refuses: Callable[[str], str | None], on_new: Callable[[int, str, str, str], None]
+    ) -> None:
+        """`refuses` is asked why a full name may be no new family: None where it may, "" for a reason that
+        needs no line in the log. `on_new` is told the slot (from 0), the full name, the type and the help of
+        each one there is and each that comes."""
+        self._refuses, self._on_new = refuses, on_new
+        for given in self._given:
+            on_new(*given)
+
+    def number(self, name: str, kind: str, help: str, labels: Iterable[str]) -> int | None:
+        """The number of a family, which becomes one if need be. None: no name for a family or a label, taken
+        by another one, not to be shown, or all slots are given. An empty `kind` or `help` is that of the
+        family, whatever it is."""
+        labels = tuple(labels)
+        if len(labels) > LABELS_MAX or not all(_LABEL.match(label) for label in labels):
+            return None
+        number = self._numbers.get(name)
+        if number is None:
+            slot = len(self._numbers)
+            full = self._prefix + name
+            if slot == SLOTS or len(full) > NAME_LENGTH_MAX or not _NAME.match(full):
+                return None
+            why = self._refuses(full)
+            if why is not None:
+                self._tell(full, why)
+                return None
+            kind, help = kind or KIND, help or HELP
+            number = self._numbers[name] = self._first + slot
+            self._labels[number] = labels
+            self._rows[number] = (full.encode(), tuple(label.encode() for label in labels))
+            self._given.append((slot, full, kind, help))
+            self._on_new(slot, full, kind, help)
+        elif not self._is_same(number, kind, help):
+            return None
+        fresh = [label for label in labels if label not in self._labels[number]]
+        if fresh:
+            if len(self._labels[number]) + len(fresh) > LABELS_MAX:
+                return None
+            self._labels[number] += tuple(fresh)
+            self._rows[number] = (
+                self._rows[number][0],
+                tuple(label.encode() for label in self._labels[number]),
+            )
+        return number
+
+    def _is_same(self, number: int, kind: str, help: str) -> bool:
+        """Whether a family has this type and help. The help of one that came without is left as it is."""
+        _, full, known_kind, known_help = self._given[number - self._first]
+        if kind in ("", known_kind) and (help in ("", known_help) or known_help == HELP):
+            return True
+        self._tell(full, "it was given before with another type or help")
+        return False
+
+    def _tell(self, full: str, why: str) -> None:
+        """Say once which name is left out."""
+        if why and full not in self._told and len(self._told) < TOLD_MAX:
+            self._told.add(full)
+            log.warning("values of %s are left out: %s", full, why, extra={"topic": full})  # a line for each
+
+    def may_name(self, name: str, named: int) -> bool:
+        """Whether a target that was the first with `named` of the names may come with this one: a new name
+        only while more slots are free than it has taken. So one target takes half of what the others have
+        left at most."""
+        return name in self._numbers or named < SLOTS - len(self._numbers)
+
+    @property
+    def given(self) -> int:
+        """How many names there are."""
+        return len(self._numbers)
+
+    def labels_of(self, number: int) -> tuple[str, ...]:
+        """The label names of a family, in the order of its values."""
+        return self._labels[number]

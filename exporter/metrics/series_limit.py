@@ -1,0 +1,76 @@
+"""How many series a target may have: who is in stays in, newcomers are refused and counted.
+
+So no series comes and goes with others that do. Nothing is remembered of a target that keeps within its
+limits.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from exporter import engine
+
+#: samples, offsets and number of series, as of a block
+Rendered = tuple[bytes, bytes, int]
+
+
+@dataclass(slots=True)
+class _Admitted:
+    """Of one part: the heads (name and labels) of the series that are in, and how many those are by
+    family."""
+
+    heads: set[bytes] = field(default_factory=set)
+    families: list[int] = field(default_factory=list)
+
+
+class Caps:
+    """The limits of one target: on all its series, and on those of one family."""
+
+    def __init__(self, per_target: int, per_family: int) -> None:
+        self._per_target = per_target
+        self._per_family = per_family
+        self._series: dict[str, int] = {}  # of each part, as it was let through
+        self.series = 0  # how many the newest blocks of all parts have left
+        self._refused: dict[str, int] = {}
+        self._admitted: dict[str, _Admitted] = {}  # of the parts that once had too many
+
+    @property
+    def refused(self) -> int:
+        """How many series the newest blocks of all parts lost."""
+        return sum(self._refused.values())
+
+    def forget(self) -> None:
+        """The server was restarted: the series that come first are in."""
+        self._admitted.clear()
+        self._refused.clear()
+
+    def admit(self, part: str, block: Rendered, before: tuple[bytes, bytes] | None) -> Rendered:
+        """What there is room for of a part's new block. `before` are the samples and offsets it had last."""
+        samples, offsets, series = block
+        had = self._series.get(part, 0)
+        room = self._per_target - self.series + had
+        admitted = self._admitted.get(part)
+        if admitted is None and (
+            series > room or (series > self._per_family and self._has_large_family(samples, offsets))
+        ):
+            admitted = self._admitted[part] = (
+                _Admitted() if before is None else _Admitted(*engine.heads_of(*before))
+            )
+        if admitted is not None:
+            families = admitted.families
+            families.extend([0] * (len(offsets) // 4 - 1 - len(families)))
+            block = engine.sift(samples, offsets, admitted.heads, families, room, self._per_family)
+            self._refused[part] = series - block[2]
+        self._series[part] = block[2]
+        self.series += block[2] - had
+        return block
+
+    def _has_large_family(self, samples: bytes, offsets: bytes) -> bool:
+        return any(samples.count(b"\n", begin, end) > self._per_family for begin, end in _families(offsets))
+
+
+def _families(offsets: bytes) -> Iterator[tuple[int, int]]:
+    return pairwise(struct.unpack(f"={len(offsets) // 4}i", offsets))

@@ -1,0 +1,239 @@
+"""Reading the command line and the environment by the table of options, and telling about them: `--help`,
+`--print-config`.
+
+The syntax is that of Go's `flag` package: `-x`, `--x`, `--x=v`, `--x v`, booleans `--x` or `--x=false`. The
+command line wins over the environment, which wins over the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from exporter import files, texts
+from exporter.errors import ConfigError, UsageError, bounded
+from exporter.options import masks
+from exporter.options.groups import (
+    GROUPS,
+    OPTIONS,
+    KeysOptions,
+    LogOptions,
+    MetricsOptions,
+    Options,
+    PollOptions,
+    RedisOptions,
+    RunOptions,
+    Setting,
+    WebOptions,
+    rows,
+)
+from exporter.options.option import Option
+from exporter.options.values import (
+    ADDRESSES,
+    BOOL,
+    CREDENTIAL,
+    FALSE_WORDS,
+    FILE,
+    SERVER_NAME,
+    TEXT,
+    TRUE_WORDS,
+    ScriptFile,
+)
+
+HELP_COLUMNS = 100
+_FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z", re.DOTALL)
+_BY_NAME = {name: option for option in OPTIONS for name in (option.flag, *option.aliases)}
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+    """Read the arguments (without the program's name) and the environment.
+
+    Raises UsageError for what cannot be read and ConfigError for values that do not go together or files that
+    are not there, with every problem on a line of its own. Whoever asks for help or the version gets it,
+    whatever else is wrong.
+    """
+    problems: list[str] = []
+    settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
+    for option in OPTIONS:
+        text = environ.get(option.variable) if option.variable else None
+        if text is not None and (text or option.form.empty):
+            settings[option.flag] = Setting(text, "environment")
+    settings.update(_read_flags(argv, problems))
+    conflicts: list[str] = []
+    values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
+    is_telling = values["help"] or values["version"]
+    values["script"] = () if is_telling else tuple(_read_scripts(values, settings["script"], conflicts))
+    options = _group(values, settings)
+    if is_telling:
+        return options
+    conflicts.extend(_conflicts(options))
+    if problems:
+        raise UsageError("\n".join(bounded([*problems, *conflicts])))
+    if conflicts:
+        raise ConfigError(*conflicts)
+    return options
+
+
+def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
+    found: dict[str, Setting] = {}
+    rest = iter(enumerate(argv, 1))
+    previous: Option | None = None
+    for position, argument in rest:
+        match = _FLAG.match(argument)
+        if match is None:
+            # the argument is not shown: it may be the second half of a password
+            of_bool = previous is not None and previous.form is BOOL and argument in TRUE_WORDS + FALSE_WORDS
+            hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
+            problems.append(f"argument {position} belongs to no flag: {hint}")
+            previous = None
+            continue
+        name, text = match["name"], match["value"]
+        option = previous = _BY_NAME.get(name)
+        if option is None:
+            problems.append(f"unknown flag --{name}{_nearest(name)}")
+            _skip_value(argv, position, text, rest)
+            continue
+        if text is None and option.form is BOOL:
+            text = "true"
+        elif text is None:
+            _, text = next(rest, (0, None))
+            previous = None
+            if text is None or (
+                option.form not in (TEXT, CREDENTIAL, SERVER_NAME, FILE) and text != "" and _FLAG.match(text)
+            ):
+                problems.append(f"--{name} needs a value: write --{name}={option.form.value_name}")
+                continue
+        before = found.get(option.flag) if option.repeatable else None
+        found[option.flag] = Setting(f"{before.text},{text}" if before and before.text else text, "flag")
+    return found
+
+
+def _skip_value(
+    argv: Sequence[str], position: int, text: str | None, rest: Iterator[tuple[int, str]]
+) -> None:
+    """What follows an unknown flag is taken for its value: one mistake, one line."""
+    if text is None and position < len(argv) and not argv[position].startswith("-"):
+        next(rest)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name[:100], _BY_NAME, n=1, cutoff=0.7)
+    return f": did you mean --{near[0]}?" if near else ": --help lists them all"
+
+
+def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
+    try:
+        if not option.form.raw and texts.valid(setting.text) != setting.text:
+            raise ValueError("it holds bytes that are not UTF-8: write it in UTF-8")
+        return option.form.parse(setting.text)
+    except ValueError as error:
+        problems.append(f"{_place(option, setting)}: {error}")
+        return option.form.parse(option.default)
+
+
+def _place(option: Option, setting: Setting) -> str:
+    """Where a value stands, and how it begins."""
+    name = option.variable if setting.source == "environment" else f"--{option.flag}"
+    return f"{name}={textwrap.shorten(_shown(option, setting.text)[:1000], 80, placeholder='…')}"
+
+
+def _shown(option: Option, text: str) -> str:
+    """A value as it may be shown."""
+    if option.secret and text:
+        return masks.HIDDEN
+    return masks.mask_addresses(text) if option.form is ADDRESSES else masks.mask(text)
+
+
+def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[str]) -> Iterator[ScriptFile]:
+    """The files of --script. Their names become values of a label, so no two are the same text."""
+    taken: set[str] = set()
+    for name in values["script"]:
+        try:
+            text = files.fetch(name, files.Limits(values["files.max-bytes"], values["files.timeout"]))
+        except files.FileError as error:
+            conflicts.append(
+                f"{_place(_BY_NAME['script'], setting)}: {texts.shorten(name, 200)} cannot be read: {error}"
+            )
+            continue
+        shown = texts.valid(name)
+        label = next(
+            each
+            for each in (shown, *(f"{shown} ({number})" for number in range(2, len(taken) + 3)))
+            if each not in taken
+        )
+        taken.add(label)
+        yield ScriptFile(label, text)
+
+
+def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:
+    groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+    for option in OPTIONS:
+        groups[option.group][option.attribute] = values[option.flag]
+    interval_s = groups["poll"]["interval_s"]
+    poll = {name: interval_s if value is None else value for name, value in groups["poll"].items()}
+    return Options(
+        RedisOptions(**groups["redis"], addr_given=settings["redis.addr"].source != "default"),
+        PollOptions(**poll),
+        WebOptions(**groups["web"]),
+        MetricsOptions(**groups["metrics"]),
+        KeysOptions(**groups["keys"]),
+        files.Limits(**groups["files"]),
+        LogOptions(**groups["log"]),
+        RunOptions(**groups["run"]),
+        dict(settings),
+    )
+
+
+def _conflicts(options: Options) -> Iterator[str]:
+    redis, web = options.redis, options.web
+    if bool(web.tls_server_key_file) != bool(web.tls_server_cert_file):
+        given, missing = ("key", "cert") if web.tls_server_key_file else ("cert", "key")
+        yield f"--tls-server-{given}-file is set alone: set --tls-server-{missing}-file too, or neither"
+    elif web.tls_server_ca_cert_file and not web.tls_server_cert_file:
+        yield "--tls-server-ca-cert-file is set without a certificate: set --tls-server-cert-file and --tls-server-key-file too"
+    if bool(redis.tls_client_key_file) != bool(redis.tls_client_cert_file):
+        given, missing = ("key", "cert") if redis.tls_client_key_file else ("cert", "key")
+        yield f"--tls-client-{given}-file is set alone: set --tls-client-{missing}-file too, or neither"
+
+
+def help_text(commands: Mapping[str, str]) -> str:
+    """What `--help` prints, at most `HELP_COLUMNS` wide. `commands` are the sub-commands and what they do."""
+    lines = [
+        "usage: redis_exporter [command] [flags]",
+        "",
+        "Without a command: poll, and serve what was learnt.",
+        "",
+    ]
+    lines += [f"  {name:<9} {text}" for name, text in commands.items()]
+    lines += ["", "A flag is written -x, --x, --x=value or --x value; a boolean --x or --x=false."]
+    lines += [
+        "The command line wins over the environment variable, named in brackets, and that over the default."
+    ]
+    group = ""
+    for row in rows():
+        if row.group != group:
+            group = row.group
+            lines += ["", f"{group}:"]
+        names = " ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in (row.flag, *row.aliases))
+        lines.append(f"  {names}{' ' + row.value if row.value else ''}")
+        default = f" Default: {row.default}." if row.default else ""
+        variable = f" [{row.variable}]" if row.variable else ""
+        lines += textwrap.wrap(
+            row.help + default + variable, HELP_COLUMNS, initial_indent=" " * 8, subsequent_indent=" " * 8,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def print_config(options: Options) -> str:
+    """One line for each option: its value, and where that comes from. Passwords are masked."""
+    lines = []
+    for option in OPTIONS:
+        text, source = options.settings[option.flag]
+        text = _shown(option, text)
+        where = f"environment: {option.variable}" if source == "environment" else source
+        lines.append(f"--{option.flag}={text}  ({where})")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,32 @@
+"""How long texts of the configuration may be: what is longer is a slip, or costs more than it can be
+worth."""
+
+from __future__ import annotations
+
+#: the most that DNS can carry
+HOST_MAX = 253
+#: of a label within a host's name
+HOST_LABEL_MAX = 63
+#: a name that becomes a label's value, or a label's name
+NAME_MAX = 200
+#: an item of a list
+ITEM_MAX = 1000
+#: a file's name, a socket's path or a key
+PATH_MAX = 4096
+#: a user or a password, in characters
+CREDENTIAL_MAX = 64 * 1024
+#: an address: host, and user and password with each byte written as %hh
+ADDRESS_MAX = 8 * CREDENTIAL_MAX
+
+
+def fault(text: str, most: int) -> str:
+    """What is wrong with a text's length; "" for nothing."""
+    return f"{len(text):,} characters are too many: the most is {most:,}" if len(text) > most else ""
+
+
+def check(text: str, most: int) -> str:
+    """The text itself, if it is not too long. Raises ValueError."""
+    wrong = fault(text, most)
+    if wrong:
+        raise ValueError(wrong)
+    return text

@@ -1,0 +1,314 @@
+"""The forms that values are written in: durations, intervals, addresses to listen on, lists, choices.
+
+Every `parse_…` raises ValueError with what to write instead.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from exporter.options import lengths
+from exporter.options.endpoints import is_reserved
+from exporter.options.lua_patterns import fault_of
+
+#: shorter polls would only measure themselves
+INTERVAL_MIN_S = 0.1
+#: ten years: what is longer is a slip, and more than a clock can count on
+DURATION_MAX_S = 87_600 * 3600.0
+#: fits what the compiled units count with
+COUNT_MAX = 10**9
+#: no number or duration is written with more signs
+NUMBER_LENGTH_MAX = 100
+
+TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
+FALSE_WORDS = ("0", "f", "F", "FALSE", "false", "False")
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
+_DURATION_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
+_NAMESPACE = re.compile(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\Z")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
+_FLOAT = re.compile(
+    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)\Z|nan\Z", re.IGNORECASE
+)
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LISTEN = re.compile(
+    r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})\Z"
+)
+
+
+def parse_bool(text: str) -> bool:
+    """A boolean as Go's `strconv.ParseBool` reads it. Raises ValueError."""
+    if text in TRUE_WORDS:
+        return True
+    if text in FALSE_WORDS:
+        return False
+    raise ValueError("write true or false")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a Go duration (`1m30s`, `250ms`, `0`), at most `DURATION_MAX_S`. Raises ValueError."""
+    if text in ("0", "+0", "-0"):
+        return 0.0
+    match = _DURATION.match(text) if len(text) <= NUMBER_LENGTH_MAX else None
+    if match is None:
+        number = re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", text)
+        raise ValueError(
+            f"a duration needs its unit: write {text}s"
+            if number
+            else "write a duration such as 250ms, 15s or 1m30s"
+        )
+    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION_PART.findall(match[2]))
+    if seconds > DURATION_MAX_S:
+        raise ValueError(f"the most is {DURATION_MAX_S / 3600:g}h, which is ten years")
+    return -seconds if match[1] == "-" else seconds
+
+
+def parse_interval(text: str) -> float:
+    """Seconds between two polls, a Go duration of at least `INTERVAL_MIN_S`. Raises ValueError."""
+    return duration_from(INTERVAL_MIN_S)(text)
+
+
+def split_listen_address(text: str) -> tuple[str, int]:
+    """Host ("" for every interface; IPv6 without brackets) and port of `host:port`. Raises ValueError."""
+    match = _LISTEN.match(text)
+    host = match["host"] or "" if match else ""
+    if match is None or int(match["port"]) > 65535 or (host and not _is_host(host)):
+        raise ValueError("write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121")
+    return match["ip6"] or match["host"] or "", int(match["port"])
+
+
+def _is_host(text: str) -> bool:
+    """Whether a resolver takes it for a name: it raises at labels that are empty or too long."""
+    labels = text.removesuffix(".").split(".")
+    return len(text) <= lengths.HOST_MAX and all(0 < len(label) <= lengths.HOST_LABEL_MAX for label in labels)
+
+
+def duration_from(least_s: float) -> Callable[[str], float]:
+    """A duration of at least so many seconds."""
+
+    def parse(text: str) -> float:
+        seconds = parse_duration(text)
+        if seconds < least_s:
+            raise ValueError(f"the least is {least_s:g}s")
+        return seconds
+
+    return parse
+
+
+def int_from(least: int, most: int = COUNT_MAX) -> Callable[[str], int]:
+    """A whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if len(text) > NUMBER_LENGTH_MAX or not re.fullmatch(r"[+-]?[0-9]+", text):
+            raise ValueError("write a whole number")
+        if int(text) < least:
+            raise ValueError(f"the least is {least}")
+        if int(text) > most:
+            raise ValueError(f"the most is {most}")
+        return int(text)
+
+    return parse
+
+
+def parse_lane_interval(text: str) -> float | None:
+    """None stands for the word `fast`: whatever the fast lane has."""
+    return None if text == "fast" else parse_interval(text)
+
+
+def parse_listen_address(text: str) -> str:
+    """The text itself, if it is one."""
+    split_listen_address(text)
+    return text
+
+
+def parse_path(text: str) -> str:
+    """A path that is free to be the telemetry path."""
+    lengths.check(text, lengths.ITEM_MAX)
+    if not _PATH.match(text) or {".", ".."} & set(text.split("/")):
+        raise ValueError(
+            "write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics"
+        )
+    if is_reserved(text):
+        raise ValueError("this path is an endpoint of its own: write another one, such as /metrics")
+    return text
+
+
+def parse_server_name(text: str) -> str:
+    """A host name or an address, as TLS asks for it."""
+    lengths.check(text, lengths.HOST_MAX)
+    try:
+        encoded = text.encode("idna")
+    except UnicodeError:
+        encoded = b"."
+    if text and not re.fullmatch(rb"[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}", encoded):
+        raise ValueError("write a host name, such as redis.example.org")
+    return text
+
+
+def parse_namespace(text: str) -> str:
+    """The first part of metric names; may be empty."""
+    lengths.check(text, lengths.NAME_MAX)
+    if not _NAMESPACE.match(text):
+        raise ValueError("write letters, digits and _ only, no digit first, such as redis; or leave it empty")
+    return text
+
+
+def parse_list(text: str, item_max: int = lengths.ITEM_MAX) -> tuple[str, ...]:
+    """The parts of a comma list, without blanks and empty ones."""
+    return tuple(lengths.check(part, item_max) for part in (part.strip() for part in text.split(",")) if part)
+
+
+def parse_addresses(text: str) -> tuple[str, ...]:
+    """A comma list of addresses, which are read later."""
+    return parse_list(text, lengths.ADDRESS_MAX)
+
+
+def parse_text(text: str) -> str:
+    """Any text of a bounded length."""
+    return lengths.check(text, lengths.CREDENTIAL_MAX)
+
+
+class ScriptFile(NamedTuple):
+    """A file's name as it was given, and what it held at start."""
+
+    name: str
+    text: bytes
+
+
+def parse_file_names(text: str) -> tuple[str, ...]:
+    """The names of a comma list, each once."""
+    return tuple(dict.fromkeys(parse_list(text, lengths.PATH_MAX)))
+
+
+def parse_number(text: bytes) -> float | None:
+    """A number as Go reads it, hexadecimal ones apart; None if it is none."""
+    return float(text) if _FLOAT.match(text) else None
+
+
+class KeyName(NamedTuple):
+    """A key or a pattern of keys, and the number of its database."""
+
+    db: int
+    name: bytes
+
+
+def parse_keys(text: str) -> tuple[KeyName, ...]:
+    """`[DB=]KEY,…`, a database as `3` or `db3`. A key may be percent-encoded, and a `+` in it stands for a
+    blank."""
+    keys = (_parse_key(item) for item in text.split(","))
+    return tuple(key for key in keys if key is not None)
+
+
+def _parse_key(item: str) -> KeyName | None:
+    """None for an item without a key or a database, which means nothing."""
+    lengths.check(item, lengths.PATH_MAX)
+    db, equals, name = item.partition("=")
+    if not equals:
+        db, name = "0", item
+    if not db.strip() or not name.strip():
+        return None
+    if "=" in name:
+        raise ValueError(
+            f"{item.strip()} holds two = signs: write one between database and key, and %3D in a key"
+        )
+    number = db.strip().replace("db", "") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", number):
+        raise ValueError(f"{item.strip()}: what stands before the = is no database: write it as in db3=key")
+    if _BAD_ESCAPE.search(name):
+        raise ValueError(f"{item.strip()} holds a % as it stands: write it as %25")
+    return KeyName(
+        int(number), unquote_to_bytes(name.strip().replace("+", " ").encode("utf-8", "surrogateescape"))
+    )
+
+
+def parse_lua_patterns(text: str) -> tuple[str, ...]:
+    """The items of one CSV record, without blanks around them and empty ones."""
+    try:
+        rows = list(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise ValueError(
+            f"this is no CSV record ({error}): put an item with a comma between quotes, and double quotes in "
+            f"it"
+        ) from None
+    patterns = tuple(
+        lengths.check(item.strip(), lengths.ITEM_MAX) for row in rows for item in row if item.strip()
+    )
+    for pattern in patterns:
+        fault = fault_of(pattern)
+        if fault:
+            raise ValueError(f"{pattern} is no pattern of Lua: {fault}")
+    return patterns
+
+
+def parse_name_patterns(text: str) -> tuple[str, ...]:
+    """Names of metrics, in which * and ? stand for others."""
+    parts = parse_list(text)
+    for part in parts:
+        if not re.fullmatch(r"[a-zA-Z0-9_:*?]+", part):
+            raise ValueError(
+                f"{part} is no metric's name: write letters, digits, _ and : only, and * or ? for any of them"
+            )
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the text of a value is read. `parse` raises ValueError with what to write instead.
+
+    Where `empty` does not hold, a variable that is set but empty is taken as not set. `raw` values may hold
+    bytes that are not UTF-8.
+    """
+
+    value_name: str
+    parse: Callable[[str], Any]
+    empty: bool = False
+    raw: bool = False
+
+
+def choice(*words: str, upper: bool = False, otherwise: str = "") -> Form:
+    """One of some words, in any case with `upper`. Any other word is an error, or stands for `otherwise`."""
+
+    def parse(text: str) -> str:
+        word = text.upper() if upper else text
+        if word not in words and not otherwise:
+            raise ValueError(f"write one of {', '.join(words)}")
+        return word if word in words else otherwise
+
+    return Form("|".join(words), parse)
+
+
+def choices(*words: str) -> Form:
+    """Any of some words, with commas between."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        parts = parse_list(text)
+        for part in parts:
+            if part not in words:
+                raise ValueError(f"{part} is none of {', '.join(words)}")
+        return tuple(dict.fromkeys(parts))
+
+    return Form(f"{words[0]},…", parse, empty=True)
+
+
+BOOL = Form("", parse_bool)
+TEXT = Form("TEXT", parse_text, empty=True)
+#: a user or a password: any bytes
+CREDENTIAL = Form("TEXT", str, empty=True, raw=True)
+FILE = Form("FILE", str, empty=True, raw=True)
+ADDRESSES = Form("ADDRESS,…", parse_addresses, empty=True, raw=True)
+SERVER_NAME = Form("TEXT", parse_server_name, empty=True)
+INTERVAL = Form("DURATION", parse_interval)
+LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
+DURATION_OR_ZERO = Form("DURATION", duration_from(0))
+INTEGER = Form("N", int_from(-COUNT_MAX))
+COUNT = Form("N", int_from(1))
+LARGE_COUNT = Form("N", int_from(1, 10**12))
+FILES = Form("FILE,…", parse_file_names, empty=True, raw=True)
+KEYS = Form("[DB=]KEY,…", parse_keys, empty=True, raw=True)
+LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
+NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)

@@ -1,0 +1,1 @@
+"""From stored samples to the bytes of a page."""

@@ -1,0 +1,126 @@
+"""Who asks for a page, how often, and who of them is remembered.
+
+Anybody can ask, under any name, so the memory is bounded: in all, and for each address. A scraper with a
+rhythm is never displaced; among the others the one that was not seen for the longest time makes room.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from exporter.pages.rhythm import Cadence, Rhythm
+
+#: scrapers of one page that are remembered, and those of them at one address
+SCRAPERS_MAX, ADDRESS_MAX = 16, 8
+GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
+#: a page is kept up for this number of its scrapers' intervals
+ASKED_GAPS = 3
+
+
+class Scraper(NamedTuple):
+    """Where requests come from, and the program that sends them: safe texts of bounded length."""
+
+    address: str
+    program: str
+
+
+def address_of(scraper: Hashable) -> Hashable:
+    return scraper[0] if isinstance(scraper, tuple) and scraper else scraper
+
+
+@dataclass(slots=True, eq=False)
+class Habit:
+    """How often one scraper asks: in a rhythm, or else by its last gaps. Two of those are kept, and expected
+    in turn: a scraper that comes in pairs is expected as it comes, and not at the shorter gap all the time.
+    """
+
+    asked_at: float
+    gap_s: float = GAP_DEFAULT_S
+    gap_before_s: float = GAP_DEFAULT_S
+    cadence: Cadence = field(default_factory=Cadence)
+
+    def __post_init__(self) -> None:
+        self.cadence.arrive(self.asked_at)
+
+    def ask(self, now: float) -> None:
+        self.cadence.arrive(now)
+        self.gap_before_s = self.gap_s
+        self.gap_s = min(max(now - self.asked_at, GAP_MIN_S), GAP_MAX_S)
+        self.asked_at = now
+
+    def has_gone(self, now: float) -> bool:
+        return now - self.asked_at > ASKED_GAPS * max(self.gap_s, self.gap_before_s)
+
+    def expected_after(self, moment: float) -> float:
+        """When it comes next, after `moment`."""
+        if self.cadence.rhythms:
+            return min(rhythm.next_after(moment) for rhythm in self.cadence.rhythms)
+        both_s = self.gap_before_s + self.gap_s
+        begun = self.asked_at + int((moment - self.asked_at) / both_s) * both_s
+        first = begun + self.gap_before_s
+        return first if first > moment else begun + both_s
+
+
+class Scrapers:
+    """Those of one page."""
+
+    __slots__ = ("habits",)
+
+    def __init__(self) -> None:
+        #: least recently seen first
+        self.habits: OrderedDict[Hashable, Habit] = OrderedDict()
+
+    def note(self, scraper: Hashable, now: float) -> None:
+        """It asks now."""
+        known = self.habits.get(scraper)
+        if known is not None:
+            known.ask(now)
+            self.habits.move_to_end(scraper)
+        elif self._make_room(address_of(scraper), now):
+            self.habits[scraper] = Habit(now)
+
+    def _make_room(self, address: Hashable, now: float) -> bool:
+        """Whether there is room for one more scraper of an address."""
+        own = [scraper for scraper in self.habits if address_of(scraper) == address]
+        if len(own) >= ADDRESS_MAX:
+            candidates = own
+        elif len(self.habits) >= SCRAPERS_MAX:
+            candidates = list(self.habits)
+        else:
+            return True
+        for scraper in candidates:
+            cadence = self.habits[scraper].cadence
+            cadence.forget(now)
+            if not cadence.rhythms:
+                del self.habits[scraper]
+                return True
+        return False
+
+    def forget_gone(self, now: float) -> None:
+        """Those that come no more."""
+        for scraper in [scraper for scraper, habit in self.habits.items() if habit.has_gone(now)]:
+            del self.habits[scraper]
+
+    def expected_after(self, moment: float) -> float:
+        """When the next one comes, after `moment`. Never: infinity."""
+        return min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
+
+    def rhythms(self, now: float) -> dict[Hashable, Sequence[Rhythm]]:
+        """Whose requests can be foretold."""
+        found: dict[Hashable, Sequence[Rhythm]] = {}
+        for scraper, habit in self.habits.items():
+            habit.cadence.forget(now)
+            if habit.cadence.rhythms:
+                found[scraper] = habit.cadence.rhythms
+        return found
+
+    def steady_since(self, now: float) -> float:
+        """When the first of those that have a rhythm now began to come. Nobody has one: infinity."""
+        return min(
+            (rhythm.first_at for rhythms in self.rhythms(now).values() for rhythm in rhythms),
+            default=math.inf,
+        )

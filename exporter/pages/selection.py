@@ -1,0 +1,36 @@
+"""Which part of everything a page shows."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of everything a page shows. All None: the whole.
+
+    `shard` is (I, N): the targets whose address hashes to I of N; `group` those whose label `group` says so;
+    `names` some families; `addr` one target, with `plain` without its labels.
+    """
+
+    shard: tuple[int, int] | None = None
+    group: str | None = None
+    names: frozenset[str] | None = None
+    addr: str | None = None
+    plain: bool = False
+
+    def takes(self, addr: str, groups: Callable[[str], str]) -> bool:
+        if self.addr is not None:
+            return addr == self.addr
+        if self.shard is not None and zlib.crc32(addr.encode()) % self.shard[1] != self.shard[0]:
+            return False
+        return self.group is None or groups(addr) == self.group
+
+    @property
+    def takes_all(self) -> bool:
+        return self.addr is None and self.shard is None and self.group is None
+
+
+WHOLE = Selection()

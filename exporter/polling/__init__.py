@@ -1,0 +1,1 @@
+"""Polling one target: when, which commands, and what becomes of the replies."""

@@ -1,0 +1,106 @@
+"""How much of a reply is read: lines of a text, rows of a list. What is beyond is left out and counted.
+
+The replies have been received by then, within the limits of `replies`; these ones bound the work that is made
+of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from exporter.protocol.command import PIECE, Reply
+
+ROWS_MAX = 10_000
+#: a text of as many lines as it may have is cut where its lines are longer than this on average. INFO has 25
+#: bytes a line, CLIENT LIST 350
+LINE_BYTES = 512
+#: lines are counted in so many bytes of what is left out, and estimated from those for a longer rest:
+#: counting takes time too
+COUNTED_BYTES = 1 << 18
+#: in a shorter text all lines are counted first: that is quicker than to look for the last one that is kept
+SHORT_BYTES = 1 << 20
+#: a line of more bytes is left out. CLUSTER NODES has the longest: some 6 bytes for each of 8,192 slot ranges
+LINE_BYTES_MAX = 1 << 16
+#: commands whose answers are lines; a text in answer to another one may be anything, and is read as a whole
+_LINES = ("INFO", "CLIENT ", "CLUSTER ")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`rows_max` lines of a text or elements of a list; `by_command` has the limits of single commands, by
+    their name."""
+
+    rows_max: int = ROWS_MAX
+    by_command: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def least(self) -> int:
+        """A reply of no more bytes or elements is read whole, whatever its command is."""
+        return min(self.rows_max, *self.by_command.values()) if self.by_command else self.rows_max
+
+    def within(self, command: str, reply: Reply) -> tuple[Reply, int]:
+        """What is read of a reply to a command, the reply itself if all of it; and how many lines or rows
+        that leaves out."""
+        rows_max = self.by_command.get(command, self.rows_max) if self.by_command else self.rows_max
+        if isinstance(reply, bytes):
+            if len(reply) > LINE_BYTES_MAX and command.startswith(_LINES):
+                reply, long = leave_out_long_lines(reply, LINE_BYTES_MAX)
+                reply, cut = cut_lines(reply, rows_max)
+                return reply, cut + long
+            return cut_lines(reply, rows_max)
+        if isinstance(reply, list) and len(reply) > rows_max:
+            kept = rows_max - rows_max % 2  # names and values may stand in turn
+            return reply[:kept], len(reply) - kept
+        return reply, 0
+
+
+def leave_out_long_lines(text: bytes, bytes_max: int) -> tuple[bytes, int]:
+    """The text without lines of more than `bytes_max` bytes, their ends not counted, and how many those
+    are."""
+    kept, long = [], 0
+    begin = at = 0  # of what is kept next; of a line
+    while len(text) - at > bytes_max:
+        end = text.rfind(b"\n", at, at + bytes_max + 1) + 1  # of the last line that ends so near
+        if not end:
+            long += 1
+            kept.append(text[begin:at])
+            begin = end = text.find(b"\n", at + bytes_max) + 1 or len(text)
+        at = end
+    return (b"".join([*kept, text[begin:]]), long) if long else (text, 0)
+
+
+def cut_lines(text: bytes, lines_max: int) -> tuple[bytes, int]:
+    """The text up to its `lines_max`th line, and how many lines that leaves out."""
+    if len(text) <= lines_max:
+        return text, 0
+    end = min(len(text), lines_max * LINE_BYTES)
+    if end < len(text):
+        end = text.rfind(b"\n", 0, end) + 1 or end
+    if end > SHORT_BYTES or text.count(b"\n", 0, end) > lines_max:
+        end = _end_of_line(text, lines_max, end)
+    if end == len(text):
+        return text, 0
+    rest = len(text) - end
+    counted = min(rest, COUNTED_BYTES)
+    cut = text.count(b"\n", end, end + counted) + (not text.endswith(b"\n") and counted == rest)
+    return text[:end], max(1, cut * rest // counted)
+
+
+def _end_of_line(text: bytes, number: int, limit: int) -> int:
+    """Where the line of that number ends, `limit` at most."""
+    end = 0
+    for _ in range(number):
+        following = text.find(b"\n", end, limit) + 1
+        if not following:
+            return limit
+        end = following
+    return end
+
+
+@lru_cache(16)
+def bounds_for(rows_max: int, clients_max: int) -> Bounds:
+    """The same object for all targets. CLIENT LIST has a limit of its own, and clients may come while it
+    is asked."""
+    return Bounds(rows_max, {"CLIENT LIST": clients_max + clients_max // 10 + PIECE})

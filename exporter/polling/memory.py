@@ -1,0 +1,79 @@
+"""What a target's polls remember from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from exporter import engine
+from exporter.collectors._contract import Collector
+from exporter.errors import ReplyError
+from exporter.protocol.command import Command, Reply
+from exporter.protocol.facts import Facts
+from exporter.targets.redaction import NOTHING, Redaction
+
+REPROBE_S = 3600.0
+#: refused commands that are remembered of one target
+REFUSED_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What one part's collector was told in its only batch, and what it made of that."""
+
+    facts: Facts | None
+    labels: engine.Labels
+    commands: Sequence[Command]
+    replies: Sequence[Reply]
+    block: engine.Block
+    cut: int
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
+
+    `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the
+    server, or an hour.
+    """
+
+    facts: Facts | None = None
+    fields: tuple[bytes | None, ...] = ()
+    orders: dict[str, engine.LineOrder] = field(default_factory=dict)
+    refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
+    collectors: dict[str, Any] = field(
+        default_factory=dict
+    )  # what they remember themselves, by their memory's name
+    repeats: dict[str, Repeat] = field(default_factory=dict)  # by part
+    wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
+    redaction: Redaction = NOTHING
+    named: dict[str, int] = field(
+        default_factory=dict
+    )  # by part, how many names of its families came from this target first
+
+    def of(self, collector: Collector) -> Any:
+        name = collector.memory_name or collector.name
+        if name not in self.collectors:
+            self.collectors[name] = collector.new_memory()
+        return self.collectors[name]
+
+    def learn(self, facts: Facts) -> None:
+        if self.facts is not None and self.facts.run_id != facts.run_id:
+            self.refused.clear()
+            facts = replace(facts, databases=None)  # it may have been configured anew
+        self.facts = facts
+        self.wanted.clear()
+
+    def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
+        if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
+            del self.refused[next(iter(self.refused))]
+        self.refused[command] = (reply, clock)
+
+    def refusal(self, command: str, clock: float) -> ReplyError | None:
+        """What the server answers to a command (see `Command.name`) that is not worth asking again yet."""
+        reply, refused_at = self.refused.get(command, (None, 0.0))
+        if reply is not None and clock - refused_at >= REPROBE_S:
+            del self.refused[command]
+            return None
+        return reply

@@ -1,0 +1,362 @@
+"""One poll of one target, without I/O: the due collectors' batches go out merged, their replies come back
+split.
+
+    poll = Poll(parts, memory, labels, options, now)
+    batch = poll.begin()
+    while batch:
+        batch = poll.receive(replies of batch)  # or poll.go_on() while poll.paused
+    poll.blocks, poll.failures, poll.error
+
+What takes long is done in slices: `receive` may come back with nothing and `paused`; `go_on` goes on then.
+
+INFO goes first. A target that nothing is known of yet is asked for INFO alone before the others begin,
+because they decide by its facts. A collector that raises loses its own block and no other; INFO failing fails
+the poll.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+from exporter import engine
+from exporter.collectors._contract import Batches, Collector
+from exporter.errors import ReplyError, TargetError
+from exporter.metrics.family_set import Part
+from exporter.polling.bounds import Bounds
+from exporter.polling.memory import Memory, Repeat
+from exporter.polling.output import Sheet
+from exporter.protocol.command import Command, Reply
+from exporter.protocol.facts import Facts, make_facts
+
+INFO_PART = "info"
+INFO = "INFO"
+DEFAULT_BOUNDS = Bounds()
+
+
+class _Echo:
+    """A part that is asked what it was asked in the poll before: its collector is run only if the answer
+    is another one."""
+
+    __slots__ = ("at", "part", "repeat")
+
+    def __init__(self, part: Part, repeat: Repeat, at: int) -> None:
+        self.part = part
+        self.repeat = repeat
+        self.at = at  # place of its first command among those sent
+
+
+class _Run:
+    """One collector under way: its generator, and where in the batch its replies will be."""
+
+    __slots__ = ("batches", "commands", "generator", "part", "places", "refused", "replies", "sheet")
+
+    def __init__(self, part: Part, generator: Batches, sheet: Sheet) -> None:
+        self.part = part
+        self.generator = generator
+        self.sheet = sheet
+        #: for each command of its batch: its place among those sent, or the remembered refusal
+        self.places: list[int | ReplyError] = []
+        self.refused: bool | None = None  # whether every command so far was; None: nothing was asked
+        self.batches = 0
+        self.commands: Sequence[Command] = ()  # of the newest batch
+        self.replies: Sequence[Reply] = ()  # to it
+
+
+class Poll:
+    """See the module. `labels` maps a part's name to the target's labels as they stand before its families'
+    own; `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `on_facts` is told what
+    INFO says, and tells whether the `labels` are others by that. `db` is the target's own database. `slice_s`
+    is how long it works before it pauses."""
+
+    slice_s = math.inf
+    paused = False
+    _slice_until = math.inf
+    _spent_s = 0.0
+    _replies: Sequence[Reply] = ()
+    _cut: Sequence[int] = ()  # of each of these replies, how much of it a limit left out
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        memory: Memory,
+        labels: Mapping[str, engine.Labels],
+        options: Any,
+        now: float,
+        clock: float,
+        on_facts: Callable[[Facts], bool] = lambda facts: False,
+        db: int = 0,
+        bounds: Bounds = DEFAULT_BOUNDS,
+    ) -> None:
+        self.cuts: dict[str, int] = {}  # by part: lines, rows and names that a limit left out, if any
+        self.blocks: dict[str, engine.Block] = {}
+        self.failures: dict[str, TargetError] = {}  # by part
+        self.faults: dict[
+            str, dict[str, str]
+        ] = {}  # by part, and by what of it went wrong while the rest went well
+        self.unsupported: set[str] = set()  # parts all of whose commands are refused
+        self.error: TargetError | None = None
+        self._parts = list(parts)
+        self._memory = memory
+        self._labels = labels
+        self._options = options
+        self._now = now
+        self._clock = clock
+        self._on_facts = on_facts
+        self._db = db
+        self._bounds = bounds
+        self._work: deque[tuple[_Run, list[Reply]]] = (
+            deque()
+        )  # collectors that are to go on with their replies
+        self._runs: list[_Run] = []
+        self._receiving: list[_Run] = []
+        self._echoes: deque[_Echo] = deque()
+        self._echoes_heard: deque[_Echo] = deque()  # whose replies have come
+        self._sent: list[Command] = []
+        self._next: list[Command] = []
+
+    def begin(self) -> list[Command]:
+        """The first batch; empty if nothing is to be asked."""
+        self._slice_until = perf_counter() + self.slice_s
+        if self._memory.facts is None:
+            self._start([part for part in self._parts if part.name == INFO_PART] or self._parts)
+        else:
+            self._start(self._parts)
+        return self._do()
+
+    def receive(
+        self, replies: Sequence[Reply], spent_s: float = 0.0, received: float = math.inf
+    ) -> list[Command]:
+        """Take the replies of the batch before, `spent_s` after the beginning and of so many bytes in all;
+        the next batch, empty when the poll is over or has paused."""
+        self._slice_until = perf_counter() + self.slice_s
+        self._cut = ()
+        if received > self._bounds.rows_max:
+            replies = self._shorten(replies)
+        for command, reply in zip(self._sent, replies, strict=True):
+            # INFO is asked whatever the answer was: without it there is no target, and it must be seen to
+            # come back
+            if type(reply) is ReplyError and reply.unsupported and command.name != INFO:
+                self._memory.refuse(command.name, reply, self._clock)
+        runs, self._runs = self._runs, []
+        self._receiving = runs
+        self._replies, self._spent_s = replies, spent_s
+        self._echoes_heard, self._echoes = self._echoes, deque()
+        for run in runs:
+            run.sheet.spent_s = spent_s
+            if self._cut:
+                run.sheet.cut += sum(self._cut[place] for place in run.places if isinstance(place, int))
+            self._work.append(
+                (run, [replies[place] if isinstance(place, int) else place for place in run.places])
+            )
+        return self._do()
+
+    def go_on(self) -> list[Command]:
+        """Work on after a pause. As `receive`."""
+        self.paused = False
+        self._slice_until = perf_counter() + self.slice_s
+        return self._do()
+
+    def _shorten(self, replies: Sequence[Reply]) -> list[Reply]:
+        """What is read of the replies; what is not is counted in `_cut`."""
+        kept, cuts = list(replies), [0] * len(replies)
+        least = self._bounds.least
+        for place, reply in enumerate(kept):
+            if (type(reply) is bytes or type(reply) is list) and len(reply) > least:
+                kept[place], cuts[place] = self._bounds.within(self._sent[place].name, reply)
+        self._cut = cuts if any(cuts) else ()
+        return kept
+
+    def _do(self) -> list[Command]:
+        work = self._work
+        while work:
+            run, replies = work.popleft()
+            self._advance(run, replies)
+            if self.error is not None:
+                self._drop([run for run, _ in work])
+                work.clear()
+                return []
+            if work and perf_counter() >= self._slice_until:
+                self.paused = True
+                return []
+        while self._echoes_heard:
+            echo = self._echoes_heard.popleft()
+            self._hear(
+                echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s
+            )
+            if work or (self._echoes_heard and perf_counter() >= self._slice_until):
+                self.paused = True
+                return []
+        return self._gather()
+
+    def _hear(self, echo: _Echo, replies: list[Reply], spent_s: float) -> None:
+        """The replies of a part that was asked as before."""
+        repeat, part = echo.repeat, echo.part
+        if (
+            repeat.replies == replies
+            and repeat.facts is self._memory.facts
+            and repeat.labels is self._labels[part.name]
+        ):
+            self.blocks[part.name] = repeat.block
+            if repeat.cut:
+                self.cuts[part.name] = repeat.cut
+            return
+        assert part.collector is not None
+        run = self._new_run(part, part.collector)
+        run.sheet.spent_s = spent_s
+        run.sheet.cut = sum(self._cut[echo.at : echo.at + len(replies)])
+        try:
+            run.commands = next(run.generator)
+        except Exception as error:  # as below; a collector that asks nothing now has none of these replies
+            self._fail(run, error)
+            return
+        run.batches = 1
+        if list(run.commands) == list(repeat.commands):
+            self._advance(run, replies)
+        else:
+            run.places = self._place_all(run.commands)
+            self._runs.append(run)
+
+    def _start(self, parts: Sequence[Part]) -> None:
+        self._parts = [] if parts is self._parts else [part for part in self._parts if part not in parts]
+        memory = self._memory
+        facts, repeats, wanted = memory.facts, memory.repeats, memory.wanted
+        for part in parts:
+            collector = part.collector
+            if collector is None:
+                continue
+            if facts is not None:
+                is_wanted = wanted.get(part.name)
+                if is_wanted is None:
+                    is_wanted = wanted[part.name] = collector.wants(facts, self._options)
+                if not is_wanted:
+                    continue
+            repeat = repeats.get(part.name)
+            if repeat is not None and repeat.facts is facts and not memory.refused:
+                self._echoes.append(_Echo(part, repeat, len(self._next)))
+                self._next.extend(repeat.commands)
+            else:
+                self._advance(self._new_run(part, collector), None)
+
+    def _new_run(self, part: Part, collector: Collector) -> _Run:
+        sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db, self._bounds.rows_max)
+        return _Run(part, collector.collect(self._memory.facts, self._options, sheet), sheet)
+
+    def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
+        """Let a collector go on to its next batch, or to its end. Refused commands are answered from
+        memory."""
+        while True:
+            if replies:
+                run.replies = replies
+                run.refused = run.refused is not False and all(
+                    isinstance(reply, ReplyError) and reply.unsupported for reply in replies
+                )
+            try:
+                commands = next(run.generator) if replies is None else run.generator.send(replies)
+                places = self._place_all(commands)
+            except StopIteration:
+                self._finish(run)
+                return
+            except Exception as error:  # one collector's mistake is no other's loss
+                self._fail(run, error)
+                return
+            if not commands:  # a pause
+                replies = []
+                if perf_counter() >= self._slice_until:
+                    self._work.appendleft((run, replies))
+                    return
+                continue
+            run.batches += 1
+            run.commands = commands
+            if any(isinstance(place, int) for place in places):
+                run.places = places
+                self._runs.append(run)
+                return
+            replies = list(places)
+
+    def _place_all(self, commands: Sequence[Command]) -> list[int | ReplyError]:
+        if self._memory.refused:
+            return [self._place(command) for command in commands]
+        begin = len(self._next)
+        self._next.extend(commands)
+        return list(range(begin, len(self._next)))
+
+    def _place(self, command: Command) -> int | ReplyError:
+        refusal = self._memory.refusal(command.name, self._clock) if self._memory.refused else None
+        if refusal is not None:
+            return refusal
+        self._next.append(command)
+        return len(self._next) - 1
+
+    def _gather(self) -> list[Command]:
+        if not self._runs and not self._echoes and self._parts and self.error is None:
+            self._start(self._parts)  # INFO has told the facts that the others decide by
+            if self._work:
+                self.paused = True
+                return []
+        self._sent, self._next = self._next, []
+        return self._sent
+
+    def _finish(self, run: _Run) -> None:
+        try:
+            if run.part.name == INFO_PART:
+                self._learn(run.sheet)
+            block = self.blocks[run.part.name] = run.sheet.block()
+            if run.sheet.cut:
+                self.cuts[run.part.name] = run.sheet.cut
+            if run.sheet.faults:
+                clean = self._memory.redaction.clean
+                self.faults[run.part.name] = {
+                    subject: clean(text) for subject, text in run.sheet.faults.items()
+                }
+            self._note_support(run)
+            if run.part.collector is not None and run.part.collector.repeats(self._options):
+                self._remember(run, block)
+        except Exception as error:
+            self._fail(run, error)
+
+    def _remember(self, run: _Run, block: engine.Block) -> None:
+        """For the next poll; not where a second batch was asked, or something was refused."""
+        repeats = self._memory.repeats
+        if run.batches == 1 and not any(isinstance(reply, ReplyError) for reply in run.replies):
+            repeats[run.part.name] = Repeat(
+                self._memory.facts, run.sheet.labels, run.commands, run.replies, block, run.sheet.cut
+            )
+        else:
+            repeats.pop(run.part.name, None)
+
+    def _learn(self, sheet: Sheet) -> None:
+        memory = self._memory
+        if (
+            memory.facts is None
+            or sheet.field_texts != memory.fields
+            or sheet.databases != memory.facts.databases
+        ):
+            memory.learn(make_facts(sheet.fields, sheet.databases))
+            memory.fields = sheet.field_texts
+        assert memory.facts is not None
+        if self._on_facts(memory.facts):
+            for run in self._receiving:
+                run.sheet.relabel(self._labels[run.part.name])
+
+    def _fail(self, run: _Run, error: Exception) -> None:
+        kind = type(error) if isinstance(error, TargetError) else TargetError
+        text = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
+        failure = self.failures[run.part.name] = kind(
+            self._memory.redaction.clean(text)
+        )  # it may quote what the server sent
+        self._note_support(run)
+        if run.part.name == INFO_PART:
+            self.error = failure
+
+    def _note_support(self, run: _Run) -> None:
+        if run.refused:
+            self.unsupported.add(run.part.name)
+
+    def _drop(self, runs: Sequence[_Run]) -> None:
+        for run in (*runs, *self._runs):
+            run.generator.close()
+        self._runs = []

@@ -1,0 +1,114 @@
+"""When one target is polled: intervals, deadlines, limits. No clock, no I/O."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.metrics.lane import Lane
+from exporter.options.groups import PollOptions
+
+
+def lanes(poll: PollOptions) -> dict[Lane, float]:
+    """Seconds between two polls of each lane: standard and slow are whole multiples of fast, rounded up."""
+    return {
+        Lane.FAST: poll.interval_s,
+        Lane.STANDARD: _round_up(poll.standard_interval_s, poll.interval_s),
+        Lane.SLOW: _round_up(poll.slow_interval_s, poll.interval_s),
+        Lane.SCAN: poll.scan_interval_s,
+    }
+
+
+def lane_notes(poll: PollOptions) -> list[str]:
+    """What `lanes` changed, one sentence each, for the log at start."""
+    rounded = lanes(poll)
+    asked = {Lane.STANDARD: poll.standard_interval_s, Lane.SLOW: poll.slow_interval_s}
+    return [
+        f"the {lane.value} lane runs every {rounded[lane]:g}s, not {wanted:g}s: a whole multiple of the fast "
+        f"lane's {poll.interval_s:g}s"
+        for lane, wanted in asked.items()
+        if not math.isclose(rounded[lane], wanted)
+    ]
+
+
+def _round_up(interval_s: float, fast_s: float) -> float:
+    # 0.3 / 0.1 is a little above 3: what is nearly whole is whole
+    times = max(1, math.ceil(interval_s / fast_s - 1e-6))
+    return round(times * fast_s, 9)
+
+
+FLOOR_S, FLOOR_PART = 1.0, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane.
+
+    A scan stops asking at its budget; its deadline is later by one exchange.
+    """
+
+    interval_s: float
+    every: Mapping[Lane, int]
+    deadline_s: float
+    scan_deadline_s: float
+    max_backoff_s: float
+    connection_max_age_s: float
+    max_age_s: float  # 0: three intervals of the lane and one deadline
+    max_age_floor_s: float = 0.0  # 0: `FLOOR_S`, or `FLOOR_PART` of the interval where that is less
+    _expiries_s: Mapping[Lane, float] = field(
+        init=False, repr=False, compare=False
+    )  # with turns one interval apart
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_expiries_s", {lane: self._expiry_s(lane, 1) for lane in self.every})
+
+    @classmethod
+    def of(
+        cls,
+        interval_s: float | None,
+        lanes: Mapping[Lane, float],
+        *,
+        timeout_s: float,
+        scan_budget_s: float,
+        **limits: float,
+    ) -> Pace:
+        """`lanes` are the configured intervals; a target's own `interval_s`, if it has one, takes the place
+        of the fast one, the others follow in whole multiples."""
+        interval_s = interval_s or lanes[Lane.FAST]
+        every = {
+            lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()
+        }
+        deadline_s = min(timeout_s, max(1.0, interval_s))
+        return cls(interval_s, every, deadline_s, scan_budget_s + deadline_s, **limits)
+
+    @property
+    def fresh_floor_s(self) -> float:
+        """Polls that requests ask for begin no sooner than this after the one before."""
+        return floor_s(self.max_age_floor_s, self.interval_s)
+
+    def lane_interval_s(self, lane: Lane) -> float:
+        return self.interval_s * self.every[lane]
+
+    def expiry_s(self, lane: Lane, intervals: int = 1) -> float:
+        """How long after its poll began a snapshot may be served, with turns so many intervals apart."""
+        return self._expiries_s[lane] if intervals == 1 else self._expiry_s(lane, intervals)
+
+    def _expiry_s(self, lane: Lane, intervals: int) -> float:
+        deadline_s = self.scan_deadline_s if lane is Lane.SCAN else self.deadline_s
+        return self.max_age_s or 3 * max(self.lane_interval_s(lane), intervals * self.interval_s) + deadline_s
+
+    def backoff_s(self, failures: int) -> float:
+        """How long to leave a target alone after so many failures in a row: not at all after the first, then
+        less than two intervals, so that every second turn is taken."""
+        return 0.0 if failures < 2 else min(1.5 * self.interval_s, self.max_backoff_s)
+
+
+def floor_s(configured_s: float, interval_s: float) -> float:
+    return configured_s or min(FLOOR_S, FLOOR_PART * interval_s)
+
+
+def _times(lane_s: float, interval_s: float) -> int:
+    """How many intervals make up at least `lane_s`. 0.9 is three times 0.3, whatever their division leaves
+    over."""
+    return max(1, math.ceil(lane_s / interval_s - 1e-6))

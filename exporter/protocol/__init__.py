@@ -1,0 +1,1 @@
+"""What Redis says and is asked, as values: commands, facts, clusters. No I/O."""

@@ -1,0 +1,105 @@
+"""All configured targets: those of the flags and those of the instances file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from exporter import files
+from exporter.errors import ConfigError
+from exporter.options import lengths
+from exporter.targets.address import parse_address
+from exporter.targets.instances import InstancesFile, Named
+from exporter.targets.target import Target
+
+
+def load_targets(
+    addresses: Sequence[str],
+    *,
+    addr_given: bool,
+    user: str = "",
+    password: str = "",
+    file: str = "",
+    environ: Mapping[str, str],
+    limits: files.Limits = files.DEFAULT,
+) -> list[Target]:
+    """All targets that flags and the instances file name, in that order.
+
+    `addresses` that were not given (`addr_given` False) are a default, for want of any other source. `user`
+    and `password` belong to `addresses` alone: one for all, or a comma list with one for each. Raises one
+    ConfigError with every mistake found.
+    """
+    problems: list[str] = []
+    named: list[Named] = []
+    if addr_given or not file:
+        named += _from_flags(addresses, user, password, problems)
+    if file:
+        named += InstancesFile(file, environ, problems, limits).read()
+    _refuse_duplicates(named, problems)
+    problems += [problem for each in named for problem in _long_credentials(each)]
+    if problems:
+        raise ConfigError(*problems)
+    return [each.target for each in named]
+
+
+def _long_credentials(named: Named) -> Iterator[str]:
+    for what, text in (("user", named.target.user), ("password", named.target.password)):
+        fault = lengths.fault(text, lengths.CREDENTIAL_MAX)
+        if fault:
+            yield f"{named.where}: {what}: {fault}"
+
+
+def _from_flags(addresses: Sequence[str], user: str, password: str, problems: list[str]) -> list[Named]:
+    users = _one_each("--redis.user", user, len(addresses), problems)
+    passwords = _one_each("--redis.password", password, len(addresses), problems)
+    named = []
+    for number, address in enumerate(addresses):
+        where = f"--redis.addr: address {number + 1} of {len(addresses)}"
+        if number and "@" in address and "://" not in address:
+            # the list was cut at its commas, so this may be the end of a password
+            problems.append(
+                f"{where}: write a comma in a user or password as %2C, and redis:// before each address that "
+                f"has a password"
+            )
+            continue
+        try:
+            target = parse_address(address)
+        except ConfigError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        named.append(
+            Named(
+                where,
+                replace(
+                    target, user=target.user or users[number], password=target.password or passwords[number]
+                ),
+            )
+        )
+    return named
+
+
+def _one_each(flag: str, text: str, count: int, problems: list[str]) -> Sequence[str]:
+    """A single address takes the text whole: its password may hold a comma."""
+    parts = text.split(",") if count > 1 else [text]
+    if len(parts) == 1:
+        return parts * count
+    if len(parts) != count:
+        problems.append(
+            f"{flag} holds {len(parts)} values for {count} addresses: write one for all, or one for each "
+            f"with commas between"
+        )
+        return [""] * count
+    return parts
+
+
+def _refuse_duplicates(named: Sequence[Named], problems: list[str]) -> None:
+    addrs: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    for each in named:
+        addr, alias = each.target.addr, each.target.alias
+        if addrs.setdefault(addr, each.where) != each.where:
+            problems.append(f"{each.where}: {addr} is named already by {addrs[addr]}: leave one of them out")
+        if alias and aliases.setdefault(alias, each.where) != each.where:
+            problems.append(
+                f"{each.where}: the name {alias!r} is taken already by {aliases[alias]}: write another one"
+            )

@@ -1,0 +1,1 @@
+"""The exporter's series about itself and about each target's polls."""

@@ -1,0 +1,242 @@
+"""What is told about a target besides its own values: up, why not, how long a poll took, how often it was
+polled.
+
+These families are a part like any other, called `target`; no collector writes them, the watch does, after
+every poll. The ages are not here: they are made when a page is served (see `exposition`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from exporter import engine
+from exporter.errors import REASONS
+from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.lane import Lane
+
+PART_NAME = "target"
+
+UP = gauge(
+    "up",
+    "1 if the newest finished poll got a valid INFO and began within two intervals, else 0.",
+    dialect=Dialect.GO,
+)
+DOWN = gauge("exporter_target_down", "1 while the target is down, with the reason.", labels=("reason",))
+DURATION = gauge(
+    "exporter_last_scrape_duration_seconds",
+    "How long the newest finished poll of the target took.",
+    dialect=Dialect.GO,
+)
+CONNECT = gauge(
+    "exporter_last_scrape_connect_time_seconds",
+    "How long the newest connection took to make: name, connect, TLS and AUTH.",
+    dialect=Dialect.GO,
+)
+ERROR = gauge(
+    "exporter_last_scrape_error",
+    "1 with the reason if the newest finished poll failed, 0 with an empty one if not.",
+    labels=("err",),
+    dialect=Dialect.GO,
+)
+LAST_SUCCESS = gauge(
+    "exporter_snapshot_last_success_timestamp_seconds",
+    "When the newest snapshot of a lane was taken.",
+    labels=("lane",),
+)
+STALE = gauge(
+    "exporter_snapshot_stale", "1 if the newest snapshot of a lane is older than it may be.", labels=("lane",)
+)
+POLLS = counter(
+    "exporter_target_polls_total", "Polls of the target that ended, well or not.", labels=("lane",)
+)
+FAILURES = counter(
+    "exporter_target_poll_failures_total", "Polls of the target that failed.", labels=("reason",)
+)
+SKIPPED = counter(
+    "exporter_target_polls_skipped_total",
+    "Polls that were due while the one before still ran.",
+    labels=("lane",),
+)
+PING = gauge(
+    "exporter_last_scrape_ping_time_seconds",
+    "How long a PING took on the newest connection.",
+    dialect=Dialect.GO,
+)
+REFUSED = gauge(
+    "exporter_target_series_refused",
+    "How many samples of the newest polls were refused by a limit on series.",
+)
+SERIES = gauge("exporter_target_series", "How many samples the target's newest snapshots hold.")
+DROPPED = counter(
+    "exporter_target_values_dropped_total", "Values of the target's replies that were no numbers."
+)
+ROWS_CUT = gauge(
+    "exporter_collector_rows_cut",
+    "How many lines, rows and names of the collector's newest replies a limit left out; only while there "
+    "are any.",
+    labels=("collector",),
+)
+SUCCESS = gauge(
+    "exporter_collector_success", "1 if the collector's newest run went well, else 0.", labels=("collector",)
+)
+SUPPORTED = gauge(
+    "exporter_collector_supported",
+    "0 if the server refuses every command of the collector, else 1.",
+    labels=("collector",),
+)
+
+FAMILIES = (
+    UP,
+    DOWN,
+    DURATION,
+    CONNECT,
+    PING,
+    ERROR,
+    LAST_SUCCESS,
+    STALE,
+    POLLS,
+    FAILURES,
+    SKIPPED,
+    SERIES,
+    REFUSED,
+    DROPPED,
+    ROWS_CUT,
+    SUCCESS,
+    SUPPORTED,
+)
+
+
+#: how a collector fared: (success, supported). The same few objects for all targets, so that they are not
+#: fetched for each.
+OUTCOMES = {
+    (success, supported): (success, supported) for success in (True, False) for supported in (True, False)
+}
+
+#: they are about connecting, and have no label of the role it led to
+ROLELESS = (CONNECT, PING)
+
+#: number of the family, its label values
+Key = tuple[int, tuple[str, ...]]
+Sample = tuple[Key, float]
+
+_NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
+_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED = (
+    (_NUMBERS[family.name], ()) for family in (UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED)
+)
+_LAST_SUCCESS, _STALE, _POLLS, _SKIPPED = (
+    {lane: (_NUMBERS[family.name], (lane.value,)) for lane in Lane}
+    for family in (LAST_SUCCESS, STALE, POLLS, SKIPPED)
+)
+_DOWN, _ERROR, _FAILURES = (
+    {reason: (_NUMBERS[family.name], (reason,)) for reason in ("", *REASONS)}
+    for family in (DOWN, ERROR, FAILURES)
+)
+_ROWS_CUT = _NUMBERS[ROWS_CUT.name]
+_SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
+
+
+def vitals_part(namespace: str) -> Part:
+    return make_part(PART_NAME, Lane.FAST, FAMILIES, namespace=namespace)
+
+
+@dataclass(slots=True)
+class LaneCount:
+    """How one lane of one target fares."""
+
+    polls: int = 0
+    skipped: int = 0
+    succeeded_at: float | None = None  # wall-clock seconds of its newest snapshot
+    stale: bool = False
+
+
+@dataclass(slots=True)
+class Vitals:
+    """The state of one target that is told. Changed by its watch alone."""
+
+    up: bool | None = None  # None: no attempt has ended yet
+    reason: str = ""
+    duration_s: float = 0.0
+    connect_s: float = 0.0
+    ping_s: float | None = None  # None: no PING was sent, or it was refused
+    series: int = 0
+    refused: int = 0
+    dropped: int = 0
+    lanes: dict[Lane, LaneCount] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
+    cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
+    #: the labels, and what stands before the values
+    _heads: tuple[engine.Labels, engine.Heads] | None = field(default=None, repr=False)
+    #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
+    _told: tuple[dict[str, tuple[bool, bool]], engine.Block] | None = field(default=None, repr=False)
+
+    def fail(self, reason: str) -> None:
+        """Count a failed poll. `reason` is one of the closed set."""
+        self.count_failure(reason)
+        self.reason = reason
+        self.up = False
+
+    def count_failure(self, reason: str) -> None:
+        """The same of a poll by which a target does not go down."""
+        if reason not in REASONS:
+            raise ValueError(f"{reason!r} is no reason")
+        self.failures[reason] = self.failures.get(reason, 0) + 1
+
+    def note_cut(self, collector: str, rows: int) -> None:
+        """What the limits left out of a collector's newest replies."""
+        if rows:
+            self.cuts[collector] = rows
+        elif self.cuts:
+            self.cuts.pop(collector, None)
+
+    def render(self, part: Part, labels: engine.Labels) -> engine.Block:
+        """All series about the target, as the part's block. `labels` are the same object nearly every
+        time."""
+        heads = self._heads
+        if heads is None or heads[0] is not labels:
+            heads = self._heads = (labels, engine.Heads(part.rows, labels))
+            self._told = None
+        if self._told is None or self._told[0] != self.collectors:
+            self._told = (dict(self.collectors), self._collectors(part, labels))
+        return heads[1].block(self._samples(), self._told[1])
+
+    def _samples(self) -> list[Sample]:
+        """In the order of `FAMILIES`, each key the same object every time."""
+        found: list[Sample] = []
+        if self.up is not None:
+            found.append((_UP, int(self.up)))
+            if not self.up:
+                found.append((_DOWN[self.reason], 1))
+            found.append((_DURATION, round(self.duration_s, 6)))
+            found.append((_CONNECT, round(self.connect_s, 6)))
+            if self.ping_s is not None:
+                found.append((_PING, round(self.ping_s, 6)))
+            found.append((_ERROR[self.reason], int(not self.up)))
+        lanes = self.lanes.items()
+        found += [
+            (_LAST_SUCCESS[lane], round(count.succeeded_at, 3))
+            for lane, count in lanes
+            if count.succeeded_at is not None
+        ]
+        found += [(_STALE[lane], int(count.stale)) for lane, count in lanes if count.succeeded_at is not None]
+        found += [(_POLLS[lane], count.polls) for lane, count in lanes]
+        if self.failures:
+            found += [(_FAILURES[reason], failed) for reason, failed in self.failures.items()]
+        found += [(_SKIPPED[lane], count.skipped) for lane, count in lanes if count.skipped]
+        found.append((_SERIES, self.series))
+        if self.refused:
+            found.append((_REFUSED, self.refused))
+        if self.dropped:
+            found.append((_DROPPED, self.dropped))
+        if self.cuts:
+            found += [((_ROWS_CUT, (collector,)), rows) for collector, rows in self.cuts.items()]
+        return found
+
+    def _collectors(self, part: Part, labels: engine.Labels) -> engine.Block:
+        """Of the last two families."""
+        writer = engine.Writer(part.rows, labels)
+        for name, (success, supported) in self.collectors.items():
+            writer.add(_SUCCESS, int(success), (name,))
+            writer.add(_SUPPORTED, int(supported), (name,))
+        return writer.block()

@@ -1,0 +1,71 @@
+"""Which families the options show."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.collectors._contract import Collector
+from exporter.collectors._registry import REGISTRY
+from exporter.collectors._shown import hidden_families, is_denied
+from exporter.collectors.info import GATED
+from exporter.metrics.family import Dialect, gauge, summary
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.groups import MetricsOptions
+
+
+class Mixed(Collector):
+    name = "mixed"
+    help = "Names of all dialects."
+    lane = Lane.FAST
+    families = (
+        gauge("go_name", "Help.", dialect=Dialect.GO),
+        gauge("own_name", "Help.", labels=("cmd",)),
+        gauge("second_name", "Help.", dialect=Dialect.HANDBOOK),
+        gauge("second_name_labelled", "Help.", labels=("cmd",), dialect=Dialect.HANDBOOK),
+        summary("second_name_quantiles", "Help.", dialect=Dialect.HANDBOOK),
+        gauge("behind_a_flag", "Help.", dialect=Dialect.GO),
+    )
+
+
+def metrics(*argv: str) -> MetricsOptions:
+    return parse(argv, {}).metrics
+
+
+class TestHiddenFamilies:
+    @pytest.mark.parametrize(
+        ("handbook_names", "hidden"),
+        [
+            ("all", set()),
+            ("scalar", {"second_name_labelled", "second_name_quantiles"}),
+            ("none", {"second_name", "second_name_labelled", "second_name_quantiles"}),
+        ],
+    )
+    def test_second_names(self, handbook_names: str, hidden: set[str]) -> None:
+        assert hidden_families([Mixed()], metrics(f"--handbook-names={handbook_names}"), {}) == hidden
+
+    def test_those_behind_a_flag(self) -> None:
+        assert hidden_families([Mixed()], metrics(), {"behind_a_flag": False}) == {"behind_a_flag"}
+        assert hidden_families([Mixed()], metrics(), {"behind_a_flag": True}) == set()
+
+    @pytest.mark.parametrize(
+        ("argv", "shown"),
+        [
+            (["--metrics.allow=go_*"], {"go_name"}),
+            (["--metrics.allow=redis_go_name,own_nam?"], {"go_name", "own_name"}),
+            (["--metrics.deny=second_*,redis_behind_a_flag"], {"go_name", "own_name"}),
+            (["--metrics.allow=*name", "--metrics.deny=redis_go_*"], {"own_name", "second_name"}),
+            (["--namespace=kv", "--metrics.allow=kv_own_name,redis_go_name"], {"own_name"}),
+        ],
+    )
+    def test_those_not_allowed_or_denied(self, argv: list[str], shown: set[str]) -> None:
+        hidden = hidden_families([Mixed()], metrics(*argv), {})
+        assert {family.name for family in Mixed.families} - hidden == shown
+
+    def test_a_family_may_be_denied_by_itself(self) -> None:
+        assert is_denied("clients", metrics("--metrics.deny=redis_cli*"))
+        assert is_denied("redis_clients", metrics("--metrics.deny=cli*"))
+        assert not is_denied("clients", metrics("--metrics.allow=other"))
+
+    def test_every_flag_has_a_family(self) -> None:
+        assert GATED.keys() <= {family.name for collector in REGISTRY for family in collector.families}

@@ -1,0 +1,127 @@
+"""Connected sockets: made without any look-up, closed when they are given up."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.connection.dialer import Dialer
+from exporter.connection.sockets import connect_address, connect_path
+from exporter.targets.target import Target
+from tests.servers import HOST, Conversation, FullServer, ScriptedServer, answers, free_port
+
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+
+
+def open_sockets() -> set[str]:
+    return {
+        str(link.readlink())
+        for link in Path("/proc/self/fd").iterdir()
+        if link.is_symlink() and "socket" in _target(link)
+    }
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:  # that of the listing itself
+        return ""
+
+
+async def test_connects_to_a_numeric_address(scripted_server: Callable[..., ScriptedServer]) -> None:
+    server = scripted_server(Conversation.silence)
+    with await connect_address(HOST, server.port) as sock:
+        assert sock.getpeername() == (HOST, server.port)
+
+
+async def test_a_refusal_is_an_error_and_nothing_stays_open() -> None:
+    before = open_sockets()
+    with pytest.raises(ConnectionRefusedError):
+        await connect_address(HOST, free_port())
+    assert open_sockets() == before
+
+
+async def test_a_connect_that_is_given_up_leaves_nothing_open(full_server: FullServer) -> None:
+    before = open_sockets()
+    connecting = asyncio.create_task(connect_address(HOST, full_server.port))
+    await asyncio.sleep(0.05)
+    assert not connecting.done()
+    assert len(open_sockets()) == len(before) + 1
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    assert open_sockets() == before
+
+
+async def test_a_name_is_not_looked_up() -> None:
+    with pytest.raises(socket.gaierror):
+        await connect_address("localhost", free_port())
+
+
+async def test_a_unix_socket_whose_queue_is_full_is_waited_for() -> None:
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{directory}/s"
+        listener.bind(path)
+        listener.listen(0)
+        waiting = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(path)
+        connecting = asyncio.create_task(connect_path(path))
+        await asyncio.sleep(0.05)
+        assert not connecting.done()
+        listener.setblocking(False)
+        accepted = []
+        while not connecting.done():
+            try:
+                accepted.append(listener.accept()[0])
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+        (await connecting).close()
+        for each in (*waiting, *accepted):
+            each.close()
+
+
+class NoPort(socket.socket):
+    """As the kernel answers where no local port is left."""
+
+    def connect_ex(self, address: Any) -> int:
+        return errno.EAGAIN
+
+
+async def test_a_connect_for_which_the_system_has_no_resources_fails_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "socket", NoPort)
+    before = open_sockets()
+    with pytest.raises(BlockingIOError):
+        await asyncio.wait_for(connect_address(HOST, 1), 5)
+    assert open_sockets() == before
+
+
+async def test_a_whole_dial_asks_no_resolver(
+    scripted_server: Callable[..., ScriptedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither ours nor the event loop's, whose pool a few names that hang can fill."""
+
+    async def ask(*args: Any, **more: Any) -> Any:
+        raise AssertionError("a resolver was asked")
+
+    loop = asyncio.get_running_loop()
+    if (
+        type(loop).__module__ != "uvloop"
+    ):  # that of uvloop cannot be replaced; the whole-process test has hanging names
+        monkeypatch.setattr(loop, "getaddrinfo", ask)
+    monkeypatch.setattr("exporter.connection.resolver.Resolver._begin", ask)
+    server = scripted_server(answers(b"+OK\r\n"))
+    link = await Dialer().dial(
+        Target("redis://h:1", "redis", HOST, server.port, "", 0), asyncio.get_running_loop().time() + 20
+    )
+    link.close()

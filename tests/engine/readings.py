@@ -1,0 +1,70 @@
+"""What the tests of both engines share: reading a text by families of the table."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import struct
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from exporter import engine as engine_module
+from exporter.engine import plain
+from exporter.metrics.family import Family, Field, How, gauge
+from exporter.metrics.family_set import compile_plan
+
+NOW = 1_700_000_000.9
+PICKED = importlib.import_module("exporter._fastparse") if engine_module.ENGINE == "compiled" else plain
+ENGINES = list(dict.fromkeys([plain, PICKED]))
+
+
+class Reading(NamedTuple):
+    """What was made of a text: the samples, one line each, and how many values were no numbers."""
+
+    lines: list[str]
+    bad: int
+    fields: tuple[bytes | None, ...]
+    by_family: list[str]
+
+
+class Reader:
+    """Reads texts by families of the model, in one engine."""
+
+    def __init__(self, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.engine = engine
+        monkeypatch.setattr(engine_module, "Plan", engine.Plan)
+
+    def plan(
+        self,
+        *families: Family,
+        fields: tuple[str, ...] = (),
+        label_max: int = 1024,
+        hidden: frozenset[str] = frozenset(),
+    ) -> Any:
+        names = [family.name.encode() for family in families]
+        return compile_plan(families, names, hidden, fields, label_max)
+
+    def read(self, text: str | bytes, *families: Family, **limits: Any) -> Reading:
+        return self.read_by(self.plan(*families, **limits), text)
+
+    def read_by(
+        self,
+        plan: Any,
+        text: str | bytes,
+        *,
+        labels: bytes = b"",
+        special: Mapping[int, bytes] | None = None,
+        fill: int = 0,
+    ) -> Reading:
+        raw = text.encode() if isinstance(text, str) else text
+        block = plan.read(raw, self.engine.Labels(labels, special), self.engine.LineOrder(), NOW, fill)
+        assert block.samples.count(b"\n") == block.series
+        ends = struct.unpack(f"={plan.families + 1}i", block.offsets)
+        by_family = [block.samples[begin:end].decode() for begin, end in itertools.pairwise(ends)]
+        return Reading(block.samples.decode().split("\n")[:-1], block.bad, block.fields, by_family)
+
+
+def field(name: str, how: How = How.NUM, **source: Any) -> Family:
+    return gauge(name, "Help.", Field(name, how, **source))

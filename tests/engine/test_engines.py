@@ -1,0 +1,620 @@
+"""The two engines are one: whatever the text, they give the same bytes."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+import random
+import struct
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter import engine as engine_module
+from exporter.collectors._registry import REGISTRY
+from exporter.engine import plain as slow
+from exporter.metrics.family_set import make_part
+from exporter.metrics.labels import label_forms
+from exporter.metrics.lane import Lane
+from exporter.targets.target import Target
+from tests.stock import page_of
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
+NOW = 1_700_000_000.5
+INFO_FILES = sorted(DATA.glob("*/*info*.txt"))
+CLIENT_FILES = sorted(DATA.glob("*/client_list*.txt"))
+
+fast = pytest.importorskip("exporter._fastparse") if engine_module.ENGINE == "compiled" else slow
+
+
+def seen(block: engine_module.Block) -> tuple[object, ...]:
+    return block.samples, block.offsets, block.series, block.bad, block.fields
+
+
+class Pair:
+    """The same plan in both engines."""
+
+    def __init__(self, patterns, families, fields=(), **limits):
+        self.fast = fast.Plan(patterns, families, fields, **limits)
+        self.slow = slow.Plan(patterns, families, fields, **limits)
+        self.order = fast.LineOrder()
+
+    def check(
+        self, text: bytes, labels: bytes = b'addr="a"', special=None, fill: int = 3
+    ) -> engine_module.Block:
+        one = self.fast.read(text, fast.Labels(labels, special), self.order, NOW, fill)
+        other = self.slow.read(text, slow.Labels(labels, special), None, NOW, fill)
+        assert seen(one) == seen(other)
+        return one
+
+
+PATTERNS = [
+    (b"cmdstat_", b"", False, b"cmd", False, b"", b"calls="),
+    (b"latency_percentiles_usec_", b"", False, b"cmd", False, b"", b""),
+    (b"db", b"", True, b"db", True, b"", b"keys="),
+    (b"slave", b"", True, b"", False, b"", b"ip="),
+    (b"db", b"_sizes", True, b"db", False, b'type="string"', b""),
+    (b"thread_", b"_clients", True, b"thread", False, b"", b""),
+]
+FAMILIES = [
+    *((b"f%d" % how, 0, (b"field%d" % how, b"old%d" % how), how, ()) for how in range(11)),
+    (
+        b"info",
+        0,
+        (b"version",),
+        8,
+        ((b"role", b"role", False), (b"mode", b"mode|server_mode", False), (b"valkey", b"valkey", True)),
+    ),
+    (
+        b"link",
+        0,
+        (b"master_link_status",),
+        6,
+        ((b"master_host", b"master_host", False), (b"master_port", b"master_port", False)),
+    ),
+    (b"offset", 0, (b"slave_repl_offset",), 0, ((b"master_host", b"master_host", False),)),
+    (b"calls", 1, 0, b"calls", 0, (), False),
+    (b"seconds", 1, 0, b"usec", 1, (), False),
+    (b"keys", 1, 2, b"keys", 0, (), True),
+    (b"lag", 1, 3, b"lag", 10, ((b"ip", b"ip"), (b"state", b"state")), False),
+    (b"sizes", 2, 4, b"size", 3, 0, None, None),
+    (b"thread", 1, 5, b"", 0, (), False),
+    (b"usec", 2, 1, b"quantile", 1, 0, (0, b"usec", 0), (0, b"calls", 0)),
+    (b"fraction", 2, 1, b"quantile", 2, 1, (0, b"usec", 1), (0, b"calls", 0)),
+    (b"raw", 2, 1, b"name", 0, 0, None, None),
+    (b"nothing", 3),
+]
+
+name = st.one_of(
+    st.sampled_from(["get", "config|get", "odd:1", 'q"', "\\", "é", "a=b,c", "x" * 300]),
+    st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), max_size=8),
+).map(lambda text: text.encode())
+number = st.one_of(
+    st.integers(-(10**18), 10**18).map(lambda n: b"%d" % n),
+    st.decimals(-(10**6), 10**6, places=3, allow_nan=False).map(lambda d: str(d).encode()),
+    st.sampled_from(
+        [
+            b"",
+            b"-",
+            b"+5",
+            b"-nan",
+            b"nan",
+            b"inf",
+            b"-inf",
+            b"1e5",
+            b"1.5E-3",
+            b"1e999",
+            b"0x10",
+            b"12.",
+            b".5",
+            b"97.3%",
+        ]
+    ),
+    st.sampled_from(
+        [b"ok", b"err", b"up", b"down", b"yes", b"9" * 60, b"000123", b"-0", b"1 2", b"18446744073709551615"]
+    ),
+    st.binary(max_size=6),
+)
+line = st.one_of(
+    st.builds(lambda how, value: b"field%d:%b" % (how, value), st.integers(0, 10), number),
+    st.builds(lambda how, value: b"old%d:%b" % (how, value), st.integers(0, 10), number),
+    st.builds(lambda cmd, a, b: b"cmdstat_%b:calls=%b,usec=%b" % (cmd, a, b), name, number, number),
+    st.builds(
+        lambda cmd, a, b: b"latency_percentiles_usec_%b:p50=%b,p99.9=%b,p50=1" % (cmd, a, b),
+        name,
+        number,
+        number,
+    ),
+    st.builds(lambda n, a: b"db%d:keys=%b,expires=0" % (n, a), st.integers(0, 4), number),
+    st.builds(lambda a, lag: b"slave0:ip=%b,port=1,state=online,lag=%b" % (a, lag), name, number),
+    st.builds(lambda n, a: b"db%d_sizes:0=%b,8K=1,999T=2,1P=3" % (n, a), st.integers(0, 3), number),
+    st.builds(lambda n, a: b"thread_%d_clients:%b" % (n, a), st.integers(0, 3), number),
+    st.builds(lambda n, a: b"master_%d_host:%b" % (n, a), st.integers(0, 70), name),
+    st.builds(lambda n: b"master_%d_link_status:up" % n, st.integers(0, 3)),
+    st.sampled_from(
+        [
+            b"master_host:h",
+            b"master_port:1",
+            b"master_link_status:up",
+            b"slave_repl_offset:7",
+            b"role:master",
+            b"# Section",
+        ]
+    ),
+    st.sampled_from(
+        [
+            b"version:7.0",
+            b"mode:x",
+            b"server_mode:y",
+            b"valkey:8",
+            b"",
+            b"\r",
+            b"no colon",
+            b":",
+            b"db0",
+            b"cmdstat_",
+        ]
+    ),
+    st.binary(max_size=20),
+)
+text = st.builds(
+    lambda lines, end: end.join(lines), st.lists(line, max_size=40), st.sampled_from([b"\r\n", b"\n"])
+)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    return Pair(PATTERNS, FAMILIES, (b"role", b"version"))
+
+
+@pytest.fixture(scope="module")
+def small_pair() -> Pair:
+    """Almost nothing fits in its table: everything works without it."""
+    return Pair(PATTERNS, FAMILIES, (b"role",), interned_max=5, label_max=4)
+
+
+@given(text)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_generated_texts_give_the_same_bytes(pair: Pair, small_pair: Pair, text: bytes) -> None:
+    pair.check(text)
+    pair.check(text, labels=b"", fill=0)
+    small_pair.check(text, special={0: b"", 12: b'x="y"'})
+
+
+def mutations(text: bytes, rnd: random.Random) -> Iterator[bytes]:
+    for _ in range(4):
+        broken = bytearray(text[:4000] if rnd.random() < 0.5 else text[-4000:])
+        for _ in range(rnd.randint(1, 25)):
+            at = rnd.randrange(len(broken) + 1)
+            choice = rnd.random()
+            if choice < 0.3 and at < len(broken):
+                broken[at] = rnd.choice(b'\r\n:=,-+.e%\\"059p\xff\xc3 #_')
+            elif choice < 0.6:
+                broken[at:at] = rnd.choice(
+                    [
+                        b"\n",
+                        b"\r\n",
+                        b":",
+                        b"cmdstat_x:y:calls=1,usec=2\r\n",
+                        b"\nmaster_3_host:h\r\n",
+                        b"inf",
+                        b"\ndb1:keys=2\n",
+                    ]
+                )
+            elif choice < 0.8:
+                del broken[at : at + rnd.randint(1, 40)]
+            else:
+                other = rnd.randrange(len(broken) + 1)
+                broken[at:at] = broken[other : other + rnd.randint(1, 200)]
+        yield bytes(broken)
+
+
+def real_pairs() -> list[tuple[Pair, slow.Labels]]:
+    pairs = []
+    for collector in REGISTRY:
+        if not any(family.source for family in collector.families):
+            continue
+        part = make_part(
+            collector.name,
+            Lane.FAST,
+            collector.families,
+            namespace="redis",
+            wanted_fields=collector.wanted_fields,
+        )
+        assert part.plan is not None
+        rows = plan_rows(collector)
+        labels = label_forms([part], ((b"addr", b"redis://h:6379"), (b"role", b"x")))[part.name]
+        pairs.append((Pair(*rows), labels))
+    return pairs
+
+
+def plan_rows(collector):
+    """The rows that the catalog compiles, caught on their way into the engine."""
+    caught = []
+
+    class Catcher:
+        def __init__(self, patterns, families, fields, **limits):
+            caught.append((patterns, families, fields))
+
+    original = engine_module.Plan
+    engine_module.Plan = Catcher
+    try:
+        make_part(
+            collector.name,
+            Lane.FAST,
+            collector.families,
+            namespace="redis",
+            wanted_fields=collector.wanted_fields,
+        )
+    finally:
+        engine_module.Plan = original
+    return caught[0]
+
+
+@pytest.fixture(scope="module")
+def tables() -> list[tuple[Pair, slow.Labels]]:
+    return real_pairs()
+
+
+@pytest.mark.parametrize("path", INFO_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_recorded_and_mutated_replies_give_the_same_bytes(path: pathlib.Path, tables) -> None:
+    text = path.read_bytes()
+    rnd = random.Random(path.name)
+    for pair, labels in tables:
+        for reply in (text, text, *mutations(text, rnd), text):
+            pair.check(reply, labels.text, labels.special, fill=16)
+
+
+def test_there_are_recorded_replies() -> None:
+    assert len(INFO_FILES) > 50
+    assert len(CLIENT_FILES) > 5
+
+
+@pytest.mark.parametrize("path", CLIENT_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_client_lists_are_read_alike(path: pathlib.Path) -> None:
+    text = path.read_bytes()
+    for reply in (text, *mutations(text or b"id=1 addr=a fd=1", random.Random(path.name))):
+        assert fast.client_rows(reply) == slow.client_rows(reply)
+        for by in ((), ("name",), ("user", "lib-name", "cmd"), ("db", "flags", "addr")):
+            assert fast.tally_clients(reply, by) == slow.tally_clients(reply, by)
+
+
+CLIENT = st.lists(
+    st.sampled_from(
+        [
+            b"id=1",
+            b"addr=1.2.3.4:5",
+            b"addr=/a b=c fd",
+            b"laddr=x",
+            b"fd=5",
+            b"name=a=b",
+            b"name=",
+            b"omem=12",
+            b"tot-mem=x",
+            b"idle=3",
+            b"age=99",
+            b"fd=",
+            b"x",
+            b"db=0",
+            b"user=\xff",
+            b"cmd=NULL",
+            b" ",
+        ]
+    ),
+    max_size=12,
+).map(b" ".join)
+
+
+@given(st.lists(CLIENT, max_size=6).map(b"\n".join))
+@settings(max_examples=300, deadline=None)
+def test_generated_client_lists_are_read_alike(reply: bytes) -> None:
+    assert fast.client_rows(reply) == slow.client_rows(reply)
+    assert fast.tally_clients(reply, ("name", "cmd", "user")) == slow.tally_clients(
+        reply, ("name", "cmd", "user")
+    )
+
+
+@given(st.binary(max_size=40), st.integers(0, 20))
+@settings(max_examples=500, deadline=None)
+def test_label_values_are_escaped_alike(value: bytes, limit: int) -> None:
+    escaped = fast.escape(value, limit)
+    assert escaped == slow.escape(value, limit)
+    escaped.decode()
+    assert b"\n" not in escaped
+
+
+VALUES = st.one_of(st.integers(-(10**20), 10**20), st.floats(), st.booleans())
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), VALUES, st.text(max_size=5)), max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_writers_write_alike(samples: list[tuple[int, float, str]]) -> None:
+    families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
+    blocks = []
+    for engine in (fast, slow):
+        writer = engine.Writer(families, engine.Labels(b'addr="h"', {2: b""}))
+        for family, value, label in samples:
+            values = (label,) if families[family][1] else ()
+            writer.add(
+                family,
+                value,
+                values,
+                suffix=b"_bucket" if family == 2 else b"",
+                extra=(b"le", "1") if family == 2 else None,
+            )
+        blocks.append(writer.block())
+    assert seen(blocks[0]) == seen(blocks[1])
+
+
+BUCKETS = st.dictionaries(st.sampled_from([-1, 1, 2.5, 10, 1 << 70]), st.integers(0, 99)).map(
+    lambda buckets: sorted(buckets.items())
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), BUCKETS, VALUES, st.text(max_size=3)), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_writers_write_histograms_alike(
+    samples: list[tuple[int, list[tuple[float, int]], float, str]],
+) -> None:
+    families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
+    blocks = []
+    for engine in (fast, slow):
+        writer = engine.Writer(families, engine.Labels(b'addr="h"', {2: b""}))
+        written = set()
+        for family, buckets, total, label in samples:
+            values = (label,) if families[family][1] else ()
+            if (
+                family,
+                values,
+            ) not in written:  # what a second histogram of the same labels adds is nobody's promise
+                written.add((family, values))
+                bounds, below = [bound for bound, _ in buckets], [count for _, count in buckets]
+                writer.add_histogram(family, bounds, below, 7, total, values)
+        blocks.append(writer.block())
+    assert seen(blocks[0]) == seen(blocks[1])
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_of_two_histograms_of_the_same_labels_the_first_counts(engine) -> None:
+    writer = engine.Writer([(b"a", ())], engine.Labels(b""))
+    for total in (5, 6):
+        writer.add_histogram(0, [1], [2], 3, total)
+    assert writer.block().samples == b'a_bucket{le="1"} 2\na_bucket{le="+Inf"} 3\na_sum 5\na_count 3\n'
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(("bounds", "below"), [([2, 1], [1, 1]), ([1, 1], [1, 1]), ([1], [])])
+def test_a_histogram_of_no_form_is_refused_whole(engine, bounds: list[int], below: list[int]) -> None:
+    writer = engine.Writer([(b"a", ())], engine.Labels(b""))
+    with pytest.raises(ValueError, match="bounds"):
+        writer.add_histogram(0, bounds, below, 3, 5)
+    assert writer.block().samples == b""
+
+
+HISTOGRAM = st.tuples(
+    st.just(b"calls") | st.none(),
+    st.integers(-1, 40) | st.just(1 << 64) | st.none(),
+    st.just(b"histogram_usec"),
+    st.lists(st.integers(-1, 30) | st.just(1 << 64) | st.none(), max_size=8)
+    | st.lists(st.integers(0, 40), max_size=8).map(sorted)
+    | st.none(),
+).map(list)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"get", b"set", "get", None]) | HISTOGRAM | HISTOGRAM.map(lambda row: row[:3]),
+        max_size=12,
+    )
+    | st.none()
+)
+@settings(max_examples=500, deadline=None)
+def test_both_read_histograms_alike(reply: list[object] | None) -> None:
+    assert fast.histogram_rows(reply, 3) == slow.histogram_rows(reply, 3)
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_histograms_are_read(engine) -> None:
+    good = [b"calls", 5, b"histogram_usec", [2, 1, 8, 4]]
+    assert engine.histogram_rows([b"get", good, b"set", good[:3], b"del"], 2) == [(b"get", 5, (2, 8), [1, 4])]
+    assert engine.histogram_rows([b"get", good], 1) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), VALUES, st.text(max_size=3)), max_size=20), VALUES)
+@settings(max_examples=100, deadline=None)
+def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, str]], other: float) -> None:
+    families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
+    labels = b'addr="h"', {2: b""}
+    heads = fast.Heads(families, fast.Labels(*labels))
+    ordered = sorted(samples, key=lambda sample: sample[0])
+    keyed = [((family, (label,) if families[family][1] else ()), value) for family, value, label in ordered]
+    changed = [(key, other) for key, _ in keyed]  # of the same keys, the very same objects
+    for written in (keyed, changed, changed, keyed, keyed[::2], keyed):
+        writer = slow.Writer(families, slow.Labels(*labels))
+        for (family, values), value in written:
+            writer.add(family, value, values)
+        assert seen(heads.block(written)) == seen(writer.block())
+        assert seen(slow.Heads(families, slow.Labels(*labels)).block(written)) == seen(writer.block())
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_heads_want_their_families_in_order(engine) -> None:
+    heads = engine.Heads([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    with pytest.raises(ValueError, match="order"):
+        heads.block([((1, ()), 1), ((0, ()), 1)])
+
+
+@given(st.lists(st.lists(st.binary(max_size=9), min_size=3, max_size=3), max_size=5), st.integers(1, 40))
+@settings(max_examples=200, deadline=None)
+def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> None:
+    blocks = []
+    for texts in targets:
+        ends = [0]
+        for piece in texts:
+            ends.append(ends[-1] + len(piece))
+        blocks.append((b"".join(texts), struct.pack("=4i", *ends)))
+    pages = []
+    for engine in (fast, slow):
+        cells = [(0, 2), (0, 0), (1, 2), (1, 1), (1, 0)]
+        assembler = engine.Assembler([b"#1\n", b"#2\n", b"", b"", b"#3\n"], cells, [blocks, blocks[:1]])
+        size = assembler.size
+        pieces = []
+        room = bytearray(limit)
+        while length := assembler.fill(room):
+            pieces.append(bytes(room[:length]))
+        pages.append(b"".join(pieces))
+        assert len(pages[-1]) == size
+        assert assembler.size == 0
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("texts", "page"),
+    [
+        ((b"a", b"b", b"c"), b"#1\nabc#2\nb"),
+        ((b"", b"b", b"c"), b"#1\nbc#2\nb"),
+        ((b"", b"", b"c"), b"#1\nc"),
+        ((b"a", b"", b""), b"#1\na"),
+        ((b"", b"", b""), b""),
+    ],
+)
+def test_a_family_of_several_parts_has_one_header(engine, texts: tuple[bytes, ...], page: bytes) -> None:
+    blocks = [[(text, struct.pack("=2i", 0, len(text)))] for text in texts]
+    assembler = engine.Assembler([b"#1\n", b"", b"", b"#2\n"], [(0, 0), (1, 0), (2, 0), (1, 0)], blocks)
+    assert assembler.size == len(page)
+    assert page_of(assembler) == page
+
+
+def test_samples_of_all_lengths_are_bytes_like_any() -> None:
+    """A longer text takes more memory than its length says: that must not show."""
+    for length in (*range(40), *range(980, 1100), *range(2000, 2100, 7), 4096, 65_000, 70_001):
+        texts = []
+        for engine in (fast, slow):
+            writer = engine.Writer([(b"x", (b"label",))], engine.Labels(b""), 1 << 20)
+            writer.add(0, 1, [b"a" * length])
+            texts.append(writer.block().samples)
+        assert texts[0] == texts[1]
+        assert texts[0] + b"!" == texts[1] + b"!"
+        assert hash(texts[0]) == hash(texts[1])
+        assert texts[0].rstrip(b"\n").endswith(b" 1")
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_a_page_cannot_be_written_into_nothing(engine) -> None:
+    with pytest.raises(ValueError, match="one byte"):
+        engine.Assembler([], [], []).fill(bytearray())
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize("offsets", [(0, 3), (0, 5, 4), (1, 4), (0, 99, 4), (-1, 4), ()])
+def test_offsets_that_lie_are_caught(engine, offsets: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"offsets|family"):
+        engine.Assembler([b"#\n"], [(0, 0)], [[(b"abcd", struct.pack(f"={len(offsets)}i", *offsets))]])
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_target_labels_can_be_taken_off_again(engine) -> None:
+    plan = engine.Plan(PATTERNS, FAMILIES)
+    text = b"field0:1\r\nversion:7\r\ncmdstat_a:calls=1,usec=2\r\ndb0:keys=1\r\n"
+    special = {11: b'addr="x"'}
+    labelled = plan.read(text, engine.Labels(b'addr="x",role="y"', special), None, NOW, 2)
+    plain = plan.read(text, engine.Labels(b""), None, NOW, 2)
+    samples, offsets = engine.unlabel(
+        labelled.samples, labelled.offsets, engine.Labels(b'addr="x",role="y"', special)
+    )
+    assert (samples, offsets) == (plain.samples, plain.offsets)
+
+
+@given(text)
+@settings(max_examples=30, deadline=None)
+def test_samples_are_stamped_alike(pair: Pair, text: bytes) -> None:
+    block = pair.check(text)
+    stamped, offsets = fast.stamp(block.samples, block.offsets, 1_700_000_000_123)
+    assert (stamped, offsets) == slow.stamp(block.samples, block.offsets, 1_700_000_000_123)
+    assert stamped.count(b" 1700000000123\n") == block.series
+
+
+SAMPLES = [
+    b'a{x="1"} 1\n',
+    b'a{x="\r"} 2\n',
+    b'a{x="} 5\xe2\x80\xa8"} 3.5 1795380000250\n',
+    b"a 1\n",
+    b"odd\n",
+    b"b 2\n",
+]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(SAMPLES), max_size=8), min_size=1, max_size=4),
+    st.sets(st.sampled_from([b'a{x="1"}', b'a{x="\r"}', b"a", b"odd"])),
+    st.integers(0, 9),
+    st.integers(0, 4),
+)
+def test_samples_are_sifted_alike(
+    families: list[list[bytes]], heads: set[bytes], room: int, per_family: int
+) -> None:
+    samples = b"".join(b"".join(family) for family in families)
+    ends = [0, *itertools.accumulate(sum(map(len, family)) for family in families)]
+    offsets = struct.pack(f"={len(ends)}i", *ends)
+    found = []
+    for engine in (fast, slow):
+        known, counts = set(heads), [1] * len(families)
+        found.append(
+            (
+                engine.sift(samples, offsets, known, counts, room, per_family),
+                known,
+                counts,
+                engine.heads_of(samples, offsets),
+            )
+        )
+    assert found[0] == found[1]
+
+
+@given(st.lists(st.floats(0, 1e9), max_size=10), st.floats(0, 1e9))
+def test_ages_are_written_alike(times: list[float], now: float) -> None:
+    heads = [b"age " for _ in times]
+    assert fast.ages(heads, times, now) == slow.ages(heads, times, now)
+
+
+def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:
+    part = make_part("info", Lane.FAST, REGISTRY[0].families, namespace="redis")
+    target = Target("redis://h:1", "redis", "h", 1, "", 0, alias='a"\n')
+    assert target.alias
+    assert (
+        label_forms([part], ((b"alias", engine_module.escape(target.alias.encode())),))[part.name].text
+        == b'alias="a\\"\\n"'
+    )
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), VALUES, st.text(max_size=3)), max_size=6),
+    st.lists(st.tuples(VALUES, st.text(max_size=3)), max_size=4),
+)
+@settings(max_examples=100, deadline=None)
+def test_heads_put_a_block_of_later_families_behind(
+    samples: list[tuple[int, float, str]], later: list[tuple[float, str]]
+) -> None:
+    families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
+    before = [
+        ((family, (label,) if families[family][1] else ()), value)
+        for family, value, label in sorted(samples, key=lambda s: s[0])
+    ]
+    behind = [((2, (label,)), value) for value, label in later]
+    for engine in (fast, slow):
+        labels = engine.Labels(b'addr="h"')
+        heads = engine.Heads(families, labels)
+        assert seen(heads.block(before, heads.block(behind))) == seen(
+            engine.Heads(families, labels).block(before + behind)
+        )
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_a_block_that_does_not_follow_is_refused(engine) -> None:
+    heads = engine.Heads([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    with pytest.raises(ValueError, match="do not follow"):
+        heads.block([((1, ()), 1)], heads.block([((0, ()), 1)]))
+    with pytest.raises(ValueError, match="another part"):
+        heads.block([((1, ()), 1)], engine.Heads([(b"a", ())], engine.Labels(b"")).block([]))

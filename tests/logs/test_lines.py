@@ -1,0 +1,160 @@
+"""One log record as a line: for people and for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from exporter.logs.lines import FOREIGN_MESSAGE_MAX, FRAMES_MAX, MESSAGE_MAX, JsonFormatter, TextFormatter
+
+SECRET = "Basic U0VDUkVU"
+#: control characters, bytes that were not UTF-8, and what some readers take for the end of a line
+ODD = "a\x00\n\x1b[2J\x85\u2028\u202e" + b"\xff\xfe".decode("utf-8", "surrogateescape") + "\ud800é"
+
+
+def record(
+    message: str,
+    *args: object,
+    name: str = "exporter.polling.watched_target",
+    level: int = logging.INFO,
+    exc_info: Any = None,
+    **extra: object,
+) -> logging.LogRecord:
+    made = logging.LogRecord(name, level, __file__, 1, message, args, exc_info)
+    made.created = 1_700_000_000.25
+    vars(made).update(extra)
+    return made
+
+
+def failure(error: BaseException | None = None) -> Any:
+    try:
+        raise error or ZeroDivisionError("by nought")
+    except BaseException:
+        return sys.exc_info()
+
+
+class TestText:
+    def test_time_level_and_message(self) -> None:
+        assert (
+            TextFormatter().format(record("polling %d targets", 3))
+            == "2023-11-14T22:13:20.250Z info    polling 3 targets"
+        )
+
+    def test_extras_are_told_in_a_fixed_order_and_others_are_not(self) -> None:
+        line = TextFormatter().format(
+            record("down", level=logging.WARNING, duration_ms=1.5, addr="redis://h:1", reason="dns", odd=1)
+        )
+        assert line == "2023-11-14T22:13:20.250Z warning down addr=redis://h:1 reason=dns duration_ms=1.5"
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("a\nb", "a\\nb"),
+            ("a\r\nb", "a\\x0d\\nb"),
+            ("\x1b[2J", "\\x1b[2J"),
+            ("\x9b2J", "\\x9b2J"),
+            ("été", "été"),
+        ],
+    )
+    def test_nobody_can_begin_a_line_or_drive_a_terminal(self, text: str, shown: str) -> None:
+        assert TextFormatter().format(record("said %s", text)).endswith(f"info    said {shown}")
+        assert TextFormatter().format(record("said", addr=text)).endswith(f"info    said addr={shown}")
+
+    def test_an_exception_follows_its_line(self) -> None:
+        lines = TextFormatter().format(record("a mistake", exc_info=failure())).split("\n")
+        assert lines[0].endswith("a mistake")
+        assert lines[-1] == "ZeroDivisionError: by nought"
+
+
+class TestJson:
+    def test_one_object_a_line(self) -> None:
+        line = JsonFormatter().format(
+            record("été\n%s", "x", level=logging.ERROR, addr="redis://h:1", duration_ms=1.5, odd=1)
+        )
+        assert "\n" not in line
+        assert json.loads(line) == {
+            "time": "2023-11-14T22:13:20.250Z",
+            "level": "error",
+            "msg": "été\nx",
+            "addr": "redis://h:1",
+            "duration_ms": 1.5,
+        }
+
+    def test_an_exception_is_part_of_it(self) -> None:
+        line = JsonFormatter().format(record("a mistake", exc_info=failure()))
+        assert "\n" not in line
+        assert json.loads(line)["exception"].endswith("ZeroDivisionError: by nought")
+
+
+class TestBounds:
+    """Of both forms."""
+
+    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+    def test_a_line_is_one_and_valid_whatever_it_holds(self, formatter: logging.Formatter) -> None:
+        line = formatter.format(record("said %s", ODD, addr=ODD, reason=ODD))
+        line.encode()
+        assert len(line.splitlines()) == 1
+        assert not {"\x1b", "\x00", "\x85"} & set(line)
+
+    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+    def test_a_line_is_bounded(self, formatter: logging.Formatter) -> None:
+        line = formatter.format(record("said %s", "x" * 10**6, addr="y" * 10**6))
+        assert len(line) < 2 * MESSAGE_MAX
+
+    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+    @pytest.mark.parametrize("name", ["exporter.polling.watched_target", "aiohttp.server", "asyncio"])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ValueError(SECRET),
+            KeyError(SECRET),
+            Exception(SECRET),
+            UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET),
+        ],
+    )
+    def test_the_text_of_an_exception_is_not_shown_when_it_may_hold_a_request(
+        self, formatter: logging.Formatter, name: str, error: Exception
+    ) -> None:
+        line = formatter.format(record("a mistake", name=name, exc_info=failure(error)))
+        assert type(error).__name__ in line
+        assert SECRET not in line
+
+    def test_the_systems_own_words_are_shown(self) -> None:
+        assert (
+            TextFormatter()
+            .format(record("odd", exc_info=failure(OSError(28, "No space left on device"))))
+            .endswith(": No space left on device")
+        )
+
+    def test_a_deep_traceback_is_cut(self) -> None:
+        def deep(depth: int) -> None:
+            deep(depth + 1)
+
+        try:
+            deep(0)
+        except RecursionError:
+            lines = TextFormatter().format(record("deep", exc_info=sys.exc_info())).split("\n")
+        assert len(lines) == FRAMES_MAX + 3
+        assert lines[-1].startswith("RecursionError")
+
+    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+    def test_of_another_librarys_text_the_first_line_is_shown_without_objects(
+        self, formatter: logging.Formatter
+    ) -> None:
+        line = formatter.format(
+            record(f"Task exception was never retrieved\nfuture: {SECRET}", name="asyncio")
+        )
+        assert SECRET not in line
+        line = formatter.format(
+            record("odd: %s, %s", SECRET.encode(), ValueError(SECRET), name="aiohttp.server")
+        )
+        assert "odd: bytes, ValueError" in line
+        assert len(formatter.format(record("x" * 10_000, name="asyncio"))) < FOREIGN_MESSAGE_MAX + 100
+
+    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+    def test_lines_that_were_left_out_are_counted(self, formatter: logging.Formatter) -> None:
+        assert "down … and 37 more in the last minute" in formatter.format(record("down", repeated=37))

@@ -1,0 +1,237 @@
+"""Families as the options make them: numbered, named, hidden, and under which labels a target's series
+stand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from exporter import engine
+from exporter.collectors._contract import Collector
+from exporter.collectors._registry import REGISTRY
+from exporter.errors import InternalError
+from exporter.metrics.catalog import Catalog, header
+from exporter.metrics.family import Dialect, Family, Field, How, Pattern, Record, counter, gauge
+from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.lane import Lane
+from exporter.metrics.runtime_families import LABELS_MAX, SLOTS
+from tests.stock import page_of
+
+CLIENTS = gauge("clients", "Clients.", Field("connected_clients", also=("clients",)))
+ROLE = gauge(
+    "info",
+    "What it is.",
+    Field("version", How.ONE, labels=(("role", "role"), ("fork", "fork")), optional=("fork",)),
+)
+CALLS = counter("calls_total", "Calls.", Record(Pattern("cmdstat_", "cmd", first="calls="), "calls"))
+
+
+def part(
+    *families: Family, name: str = "info", lane: Lane = Lane.FAST, namespace: str = "redis", **more: Any
+) -> Part:
+    return make_part(name, lane, families, namespace=namespace, **more)
+
+
+class TestHeader:
+    def test_of_the_fast_lane(self) -> None:
+        assert (
+            header(b"redis_clients", CLIENTS, Lane.FAST)
+            == b"# HELP redis_clients Clients.\n# TYPE redis_clients gauge\n"
+        )
+
+    @pytest.mark.parametrize("lane", [Lane.STANDARD, Lane.SLOW, Lane.SCAN])
+    def test_of_another_lane_says_so(self, lane: Lane) -> None:
+        assert (
+            header(b"x", CALLS, lane) == f"# HELP x Calls. Lane: {lane.value}.\n# TYPE x counter\n".encode()
+        )
+
+    def test_help_is_escaped(self) -> None:
+        assert header(b"x", gauge("x", "a\\b\nc."), Lane.FAST).startswith(b"# HELP x a\\\\b\\nc.\n")
+
+
+class TestCatalog:
+    PARTS = (part(CLIENTS, ROLE), part(CALLS, name="stats", lane=Lane.STANDARD))
+
+    def test_shows_family_after_family_and_part_after_part(self) -> None:
+        catalog = Catalog(self.PARTS)
+        assert catalog.names == ["redis_clients", "redis_info", "redis_calls_total"]
+        assert catalog.cells == ((0, 0), (0, 1), (1, 0))
+        assert catalog.headers[2] == header(b"redis_calls_total", CALLS, Lane.STANDARD)
+        assert catalog.part_names == ("info", "stats")
+
+    def test_hidden_families_are_not_shown_and_the_others_keep_their_numbers(self) -> None:
+        catalog = Catalog(self.PARTS, frozenset({"clients"}))
+        assert catalog.names == ["redis_info", "redis_calls_total"]
+        assert catalog.cells == ((0, 1), (1, 0))
+
+    def test_a_family_of_two_parts_is_a_mistake_of_ours(self) -> None:
+        with pytest.raises(InternalError, match="redis_clients is a family of info and of other"):
+            Catalog([part(CLIENTS), part(CLIENTS, name="other")])
+
+    def test_collectors_that_share_their_memory_may_share_a_family(self) -> None:
+        parts = [
+            part(CLIENTS, ROLE, collector=Sharing()),
+            part(CALLS),
+            part(CLIENTS, name="other", lane=Lane.SCAN, collector=Sharing()),
+        ]
+        catalog = Catalog(parts)
+        assert catalog.names == ["redis_clients", "redis_clients", "redis_info", "redis_calls_total"]
+        assert catalog.cells == ((0, 0), (2, 0), (0, 1), (1, 0))
+        assert catalog.headers[:2] == [
+            b"# HELP redis_clients Clients. Lanes: fast, scan.\n# TYPE redis_clients gauge\n",
+            b"",
+        ]
+        assert catalog.view(["redis_clients"]) == (tuple(catalog.headers[:2]), catalog.cells[:2])
+
+    def test_a_family_that_only_looks_alike_is_not_shared(self) -> None:
+        with pytest.raises(InternalError, match="redis_clients"):
+            Catalog(
+                [
+                    part(CLIENTS, collector=Sharing()),
+                    part(dataclasses.replace(CLIENTS), name="other", collector=Sharing()),
+                ]
+            )
+
+    def test_a_view_shows_some_in_the_order_of_the_page(self) -> None:
+        catalog = Catalog(self.PARTS)
+        headers, cells = catalog.view(["redis_calls_total", "redis_clients", "redis_unheard_of"])
+        assert cells == ((0, 0), (1, 0))
+        assert headers == (catalog.headers[0], catalog.headers[2])
+
+    def test_a_part_is_found_by_name(self) -> None:
+        assert Catalog(self.PARTS).part("stats") is self.PARTS[1]
+
+
+class Sharing(Collector):
+    memory_name = "shared"
+
+
+class Scripts(Collector):
+    name = "scripts"
+    help = "Families of any name."
+    lane = Lane.STANDARD
+    families = (gauge("script_result", "Help."),)
+    dynamic = True
+
+
+class TestDynamicFamilies:
+    """A family that is first seen in a poll takes a slot behind its part's own."""
+
+    @staticmethod
+    def make(admits: Callable[[str], bool] = lambda name: True) -> tuple[Catalog, Part]:
+        scripts = make_part(
+            "scripts", Lane.STANDARD, Scripts.families, namespace="redis", collector=Scripts()
+        )
+        return Catalog([part(CLIENTS), scripts], admits=admits), scripts
+
+    def test_it_is_shown_with_its_type_and_help(self) -> None:
+        catalog, scripts = self.make()
+        assert scripts.dynamic is not None
+        number = scripts.dynamic.number("active_users", "counter", "Users.", ["type"])
+        assert number == 1
+        place = catalog.names.index("redis_active_users")
+        assert (
+            catalog.headers[place]
+            == b"# HELP redis_active_users Users. Lane: standard.\n# TYPE redis_active_users counter\n"
+        )
+        assert catalog.cells[place] == (1, number)
+        assert catalog.view(["redis_active_users"]) == ((catalog.headers[place],), ((1, 1),))
+
+    @pytest.mark.parametrize(
+        ("name", "label"),
+        [("clients", "a"), ("script_result", "a"), ("not a name", "a"), ("fine", "not-a-label")],
+    )
+    def test_names_that_are_taken_or_none_are_refused(self, name: str, label: str) -> None:
+        _, scripts = self.make()
+        assert scripts.dynamic is not None
+        assert scripts.dynamic.number(name, "gauge", "Help.", [label]) is None
+
+    def test_those_not_to_be_shown_are_refused(self) -> None:
+        _, scripts = self.make(lambda name: name != "redis_secret")
+        assert scripts.dynamic is not None
+        assert scripts.dynamic.number("secret", "gauge", "Help.", []) is None
+        assert scripts.dynamic.number("open", "gauge", "Help.", []) is not None
+
+    def test_a_page_holds_what_was_written_before_and_after_a_label_was_new(self) -> None:
+        catalog, scripts = self.make()
+        assert scripts.dynamic is not None
+        writer = engine.Writer(scripts.rows, engine.Labels(b""))
+        number = scripts.dynamic.number("users", "gauge", "Users.", ["type"])
+        assert number is not None
+        writer.add(number, 1, ["admin"])
+        before = writer.block()
+        assert scripts.dynamic.number("users", "gauge", "Users.", ["zone"]) == number
+        assert scripts.dynamic.labels_of(number) == ("type", "zone")
+        writer = engine.Writer(scripts.rows, engine.Labels(b""))
+        writer.add(number, 2, ["", "b"])
+        after = writer.block()
+        blocks = [(block.samples, block.offsets) for block in (before, after)]
+        page = engine.Assembler(catalog.headers, catalog.cells, [[], blocks])
+        assert page_of(page).decode().splitlines()[2:] == [
+            'redis_users{type="admin"} 1',
+            'redis_users{type="",zone="b"} 2',
+        ]
+
+    def test_a_new_catalog_shows_those_that_the_part_has(self) -> None:
+        _, scripts = self.make()
+        assert scripts.dynamic is not None
+        scripts.dynamic.number("active_users", "gauge", "Users.", [])
+        assert "redis_active_users" in Catalog([scripts]).names
+
+    def test_one_target_names_half_of_what_the_others_have_left_at_most(self) -> None:
+        _, scripts = self.make()
+        dynamic = scripts.dynamic
+        assert dynamic is not None
+        named = dict.fromkeys("abc", 0)
+        for target in named:
+            for number in range(SLOTS + 1):
+                if dynamic.may_name(f"{target}{number}", named[target]):
+                    dynamic.number(f"{target}{number}", "gauge", "Help.", [])
+                    named[target] += 1
+        assert named == {"a": SLOTS // 2, "b": SLOTS // 4, "c": SLOTS // 8}
+        assert dynamic.may_name("a0", SLOTS), "who has been there before names it freely"
+
+    def test_a_family_has_so_many_labels_and_no_more(self) -> None:
+        _, scripts = self.make()
+        assert scripts.dynamic is not None
+        assert (
+            scripts.dynamic.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX + 1)]) is None
+        )
+        assert (
+            scripts.dynamic.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX)]) is not None
+        )
+        assert scripts.dynamic.number("wide", "gauge", "Help.", ["one_more"]) is None
+
+    def test_there_are_so_many_and_no_more(self) -> None:
+        catalog, scripts = self.make()
+        assert scripts.dynamic is not None
+        numbers = [scripts.dynamic.number(f"n{i}", "gauge", "Help.", []) for i in range(SLOTS + 1)]
+        assert numbers == [*range(1, SLOTS + 1), None]
+        assert scripts.dynamic.number("n7", "gauge", "Help.", []) == 8
+        assert len(catalog.names) == 2 + SLOTS
+
+
+class TestRegistered:
+    """What holds of all collectors there are."""
+
+    def test_no_two_have_a_family_in_common(self) -> None:
+        parts = [
+            make_part(
+                c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
+            )
+            for c in REGISTRY
+        ]
+        names = [name for name in Catalog(parts).names if name]
+        assert len(names) == sum(len(c.families) for c in REGISTRY)
+
+    @pytest.mark.parametrize(
+        "family", [f for c in REGISTRY for f in c.families], ids=lambda family: family.name
+    )
+    def test_a_name_of_ours_says_what_it_is(self, family: Family) -> None:
+        """The Go exporter's and the document's names are as they are."""
+        if family.dialect is Dialect.OWN:
+            assert family.name.endswith("_total") == (family.kind.value == "counter")
+            assert not family.name.startswith("redis_")

@@ -1,0 +1,145 @@
+"""The store: which snapshot stands, what may be served of it, and when that changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Snapshot, Store
+
+ONE, OTHER = "redis://one:6379", "redis://other:6379"
+
+
+def snapshot(
+    addr: str = ONE, part: str = "info", *, began_at: float = 1.0, expires_at: float = 100.0
+) -> Snapshot:
+    return Snapshot(addr, part, Lane.FAST, b"up 1\n", b"", 1, began_at, expires_at)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(("info", "stats"))
+
+
+class TestPut:
+    def test_what_was_put_is_there(self, store: Store) -> None:
+        kept = snapshot()
+        assert store.put(kept)
+        assert store.get(ONE, "info") is kept
+        assert store.visible(ONE, "info") is kept
+        assert list(store.snapshots("info")) == [kept]
+
+    def test_each_target_and_part_has_its_own(self, store: Store) -> None:
+        kept = [snapshot(), snapshot(part="stats"), snapshot(OTHER)]
+        for each in kept:
+            store.put(each)
+        assert [store.get(ONE, "info"), store.get(ONE, "stats"), store.get(OTHER, "info")] == kept
+        assert store.get(OTHER, "stats") is None
+
+    def test_a_later_poll_takes_the_place(self, store: Store) -> None:
+        store.put(snapshot(began_at=1))
+        later = snapshot(began_at=2)
+        assert store.put(later)
+        assert list(store.snapshots("info")) == [later]
+
+    def test_a_poll_that_began_before_the_stored_one_is_refused(self, store: Store) -> None:
+        stored = snapshot(began_at=2)
+        store.put(stored)
+        generation = store.generation
+        assert not store.put(snapshot(began_at=1))
+        assert store.get(ONE, "info") is stored
+        assert store.generation == generation
+
+    def test_the_same_poll_may_tell_more(self, store: Store) -> None:
+        store.put(snapshot(began_at=2))
+        more = snapshot(began_at=2)
+        assert store.put(more)
+        assert store.get(ONE, "info") is more
+
+    def test_targets_stay_in_the_order_they_came(self, store: Store) -> None:
+        for addr in (OTHER, ONE, OTHER):
+            store.put(snapshot(addr))
+        assert [each.addr for each in store.snapshots("info")] == [OTHER, ONE]
+
+
+class TestExpire:
+    def test_at_its_time_and_once(self, store: Store) -> None:
+        kept = snapshot(expires_at=100)
+        store.put(kept)
+        assert store.expire(99.9) == []
+        assert not store.expired(ONE, "info")
+        assert store.expire(100.0) == [kept]
+        assert store.expired(ONE, "info")
+        assert store.expire(101.0) == []
+
+    def test_concerns_its_own_target_and_part_only(self, store: Store) -> None:
+        for each in (snapshot(expires_at=10), snapshot(part="stats"), snapshot(OTHER)):
+            store.put(each)
+        assert [(each.addr, each.part) for each in store.expire(50)] == [(ONE, "info")]
+        assert store.visible(ONE, "stats") is not None
+        assert [each.addr for each in store.snapshots("info")] == [OTHER]
+
+    @pytest.mark.parametrize(("policy", "served"), [("drop", False), ("fail", False), ("serve", True)])
+    def test_the_policy_says_whether_it_is_still_served(self, policy: str, served: bool) -> None:
+        store = Store(("info",), policy)
+        kept = snapshot(expires_at=10)
+        store.put(kept)
+        store.expire(10)
+        assert store.visible(ONE, "info") is (kept if served else None)
+        assert list(store.snapshots("info")) == ([kept] if served else [])
+        assert store.get(ONE, "info") is kept
+
+    def test_a_new_snapshot_is_served_again(self, store: Store) -> None:
+        store.put(snapshot(expires_at=10))
+        store.expire(10)
+        store.put(snapshot(began_at=2, expires_at=20))
+        assert not store.expired(ONE, "info")
+        assert store.visible(ONE, "info") is not None
+        assert store.expire(15) == []
+        assert len(store.expire(20)) == 1
+
+    def test_one_that_came_too_late_leaves_it_expired(self, store: Store) -> None:
+        store.put(snapshot(began_at=2, expires_at=10))
+        store.expire(10)
+        store.put(snapshot(began_at=1, expires_at=50))
+        assert store.expired(ONE, "info")
+
+
+class TestDrop:
+    def test_nothing_is_left_of_the_target(self, store: Store) -> None:
+        for each in (snapshot(expires_at=10), snapshot(part="stats"), snapshot(OTHER)):
+            store.put(each)
+        store.expire(10)
+        store.drop(ONE)
+        assert store.get(ONE, "info") is store.get(ONE, "stats") is None
+        assert not store.expired(ONE, "info")
+        assert [each.addr for each in store.snapshots("info")] == [OTHER]
+
+    def test_one_that_comes_back_is_as_new(self, store: Store) -> None:
+        store.put(snapshot(began_at=5, expires_at=10))
+        store.expire(10)
+        store.drop(ONE)
+        assert store.put(snapshot(began_at=1))
+        assert store.visible(ONE, "info") is not None
+
+
+class TestGeneration:
+    def test_grows_with_every_change_of_what_may_be_served(self, store: Store) -> None:
+        seen = [store.generation]
+        for change in (
+            lambda: store.put(snapshot(expires_at=10)),
+            lambda: store.put(snapshot(expires_at=10)),
+            lambda: store.expire(10),
+            lambda: store.drop(ONE),
+        ):
+            change()
+            seen.append(store.generation)
+        assert seen == sorted(set(seen))
+
+    def test_stands_still_where_nothing_changed(self, store: Store) -> None:
+        store.put(snapshot())
+        before = store.generation
+        store.expire(1)
+        store.drop(OTHER)
+        store.get(ONE, "info")
+        assert store.generation == before

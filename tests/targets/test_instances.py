@@ -1,0 +1,97 @@
+"""The instances file: what is read, and every mistake at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.targets.configured import load_targets
+from exporter.targets.target import Target
+
+CONFIG = Path(__file__).parent.parent / "data" / "config"
+ENVIRON = {
+    "REDIS_MASTER_PASSWORD": "kiwi",
+    "REDIS_REPLICA_PASSWORD": "fig",
+    "SHARED_PASSWORD": "plum",
+    "B_PASSWORD": "${SHARED_PASSWORD}",
+}
+
+
+def load(
+    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
+) -> list[Target]:
+    return load_targets(
+        addresses,
+        addr_given=bool(addresses) if given is None else given,
+        user=user,
+        password=password,
+        file=str(file),
+        environ=ENVIRON,
+    )
+
+
+def problems_of(
+    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
+) -> Sequence[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(*addresses, given=given, user=user, password=password, file=file)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("file", sorted(CONFIG.glob("*.bad.yml")), ids=lambda file: file.name.split(".")[0])
+def test_bad_file(file: Path) -> None:
+    comments = re.match(r"(?:# .*\n)+", file.read_text(encoding="latin-1"))
+    assert comments
+    expected = comments[0].encode("latin-1").decode().replace("{file}", str(file)).splitlines()
+    problems = problems_of(given=False, file=file)
+    assert [f"# {problem}" for problem in problems] == expected
+    assert not [problem for problem in problems if "kiwi" in problem]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert problems_of(file=tmp_path / "no.yml") == (
+        f"{tmp_path}/no.yml: the file cannot be read (No such file or directory): check --redis-file",
+    )
+    assert problems_of(file=tmp_path) == (
+        f"{tmp_path}: the file cannot be read (Is a directory): check --redis-file",
+    )
+
+
+def test_file_of_the_handbook() -> None:
+    assert load(file=CONFIG / "handbook.good.yml") == [
+        Target(
+            "redis://redis-master.prod:6379", "redis", "redis-master.prod", 6379, "", 0, "master-prod",
+            (("env", "production"), ("role", "master"), ("region", "us-east-1")), "", "kiwi", None,
+        ),
+        Target(
+            "redis://redis-replica1.prod:6379", "redis", "redis-replica1.prod", 6379, "", 0, "replica1-prod",
+            (("env", "production"), ("role", "replica"), ("region", "us-west-2")), "", "fig", None,
+        ),
+    ]  # fmt: skip
+
+
+def test_url_wins_over_entry_and_entry_over_defaults() -> None:
+    a, b, c, d = load(file=CONFIG / "defaults.good.yml")
+    assert (a.user, a.password, a.interval_s, a.labels) == (
+        "watcher",
+        "plum",
+        10,
+        (("env", "production"), ("team", "core")),
+    )
+    # what a variable holds is not filled in again
+    assert (b.user, b.password, b.interval_s) == ("other", "x-${SHARED_PASSWORD}-${y}", 90)
+    assert b.labels == (("env", "production"), ("team", "42"))
+    assert (c.user, c.password) == ("url", "fig")
+    assert (d.user, d.password) == ("", "")
+
+
+def test_scalars_stay_as_written() -> None:
+    first, second = load(file=CONFIG / "scalars.good.yml")
+    assert (first.alias, first.password) == ("7", "0123")
+    assert first.labels == (("env", "yes"), ("rack", "0123"), ("version", "1.10"), ("day", "2026-01-02"))
+    assert dict(second.labels) == {**dict(first.labels), "rack": "9"}
+    assert second.password == ""
