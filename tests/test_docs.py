@@ -99,7 +99,7 @@ def test_every_series_about_a_target_is_listed() -> None:
 
 
 def test_every_reason_is_listed() -> None:
-    sentence = re.search(r"Reasons are a closed set: ([`\w ]+)\.", POLLING.read_text())
+    sentence = re.search(r"Reasons are a closed set: ([`\w\s]+)\.", POLLING.read_text())
     assert sentence is not None
     assert tuple(re.findall(r"\w+", sentence[1])) == REASONS
 
