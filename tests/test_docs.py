@@ -24,6 +24,12 @@ README = ROOT / "README.md"
 POLLING = ROOT / "docs" / "polling.md"
 TARGETS = ROOT / "docs" / "targets.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+WRITTEN = [page for page in PAGES if page.stem not in MADE]  # by hand
+WIDTH_MAX = 120
+#: words that our style leaves out: other words are plainer (flags are not meant)
+AVOIDED = re.compile(
+    r"(?<!--)\b(anew|whoever|none is|so many|be it|fares?|bears?|tells?|told|the document|handbook)\b", re.I
+)
 FLAGS = {flag: option for option in OPTIONS for flag in (option.flag, *option.aliases)}
 #: of benches and of `compare`, and the one that stands for any
 OTHER_FLAGS = {
@@ -60,6 +66,17 @@ def instances(page: Path, folder: Path) -> list[Target]:
     return load_targets([], addr_given=False, file=str(file), environ=ENVIRON)
 
 
+def anchors(page: Path) -> set[str]:
+    """What links to a page's headings end with."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def without_examples(page: Path) -> list[str]:
+    """The lines of a page outside of its code blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M).splitlines()
+
+
 def tabled(page: Path) -> Iterator[tuple[list[str], list[str]]]:
     """Of the rows of a page's tables that hold flags alone in a cell: the flags, and the cell of defaults
     after it."""
@@ -74,6 +91,28 @@ def tabled(page: Path) -> Iterator[tuple[list[str], list[str]]]:
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(((?!\w+://)[^)#]*)#([^)]+)\)", page.read_text())
+    assert [
+        (file, anchor)
+        for file, anchor in links
+        if anchor not in anchors(page.parent / file if file else page)
+    ] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=page_id)
+def test_lines_are_short(page: Path) -> None:
+    """Those of tables and examples may be longer."""
+    lines = [line for line in without_examples(page) if not line.startswith("|")]
+    assert [line for line in lines if len(line) > WIDTH_MAX] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=page_id)
+def test_words_are_plain(page: Path) -> None:
+    assert [line for line in without_examples(page) if AVOIDED.search(line)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -109,6 +148,21 @@ def test_a_lane_without_collectors_says_so() -> None:
     assert {lane for lane, asked in rows if asked != "nothing yet"} == {
         collector.lane.value for collector in REGISTRY
     }
+
+
+def test_the_readme_shows_the_help_texts_of_today() -> None:
+    rows = MADE["metrics"]().splitlines()
+    shown = re.findall(r"^# HELP (\w+) (.+?)(?: Lane: \w+\.)?$", README.read_text(), re.M)
+    assert len(shown) >= 4
+    assert [
+        (name, text)
+        for name, text in shown
+        if not any(
+            row.startswith(f"| `{name}`")
+            and row.removesuffix(" |").removesuffix(" *own*").endswith(f" {text}")
+            for row in rows
+        )
+    ] == []
 
 
 def test_the_readmes_instances_file_is_read(tmp_path: Path) -> None:
