@@ -24,7 +24,7 @@ README = ROOT / "README.md"
 POLLING = ROOT / "docs" / "polling.md"
 TARGETS = ROOT / "docs" / "targets.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
-WRITTEN = [page for page in PAGES if page.stem not in MADE]  # by hand
+WRITTEN = [ROOT / "CHANGELOG.md", *(page for page in PAGES if page.stem not in MADE)]  # by hand
 WIDTH_MAX = 120
 #: words that our style leaves out: other words are plainer (flags are not meant)
 AVOIDED = re.compile(
