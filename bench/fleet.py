@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exporter import engine
 from exporter.collectors._registry import REGISTRY
 from exporter.metrics.catalog import Catalog
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
@@ -24,9 +24,9 @@ def recorded(version: str, name: str) -> bytes:
     return (DATA / version / name).read_bytes()
 
 
-def part_of(name: str, hidden: frozenset[str] = frozenset()) -> Part:
+def family_set_of(name: str, hidden: frozenset[str] = frozenset()) -> FamilySet:
     collector = COLLECTORS[name]
-    return make_part(
+    return make_family_set(
         name,
         collector.lane,
         collector.families,
@@ -44,20 +44,20 @@ class RecordedFleet:
 
 def recorded_fleet(targets: int, with_commands: bool) -> RecordedFleet:
     """So many targets with a default INFO each, and with `with_commands` the statistics of 25 commands."""
-    parts = [part_of("info"), part_of("stats")]
-    catalog = Catalog(parts)
-    store = Store(catalog.part_names)
+    family_sets = [family_set_of("info"), family_set_of("stats")]
+    catalog = Catalog(family_sets)
+    store = Store(catalog.family_set_names)
     texts = {"info": recorded("redis-7.0.15", "info_default.txt")}
     if with_commands:
         texts["stats"] = _few_commands(recorded("redis-7.0.15", "info_all.txt"), 25)
     now = time.time()
     for number in range(targets):
         target = parse_address(f"redis://10.{number // 250}.{number % 250}.7:6379")
-        labels = label_forms(parts, target_labels(target, "auto"))
-        for part in parts:
-            if part.name in texts and part.plan is not None:
-                block = part.plan.read(texts[part.name], labels[part.name], None, now, 16)
-                store.put(snapshot(target.addr, part, block, time.monotonic()))
+        labels = label_forms(family_sets, target_labels(target, "auto"))
+        for family_set in family_sets:
+            if family_set.name in texts and family_set.plan is not None:
+                block = family_set.plan.read(texts[family_set.name], labels[family_set.name], None, now, 16)
+                store.put(snapshot(target.addr, family_set, block, time.monotonic()))
     return RecordedFleet(catalog, store)
 
 
@@ -83,5 +83,7 @@ def _command(line: bytes) -> bytes:
     return line.split(b":")[0].removeprefix(b"cmdstat_").removeprefix(b"latency_percentiles_usec_")
 
 
-def snapshot(addr: str, part: Part, block: engine.Block, now: float) -> Snapshot:
-    return Snapshot(addr, part.name, Lane.FAST, block.samples, block.offsets, block.series, now, float("inf"))
+def snapshot(addr: str, family_set: FamilySet, block: engine.Block, now: float) -> Snapshot:
+    return Snapshot(
+        addr, family_set.name, Lane.FAST, block.samples, block.offsets, block.series, now, float("inf")
+    )

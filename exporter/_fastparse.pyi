@@ -17,11 +17,11 @@ Pair = tuple[bytes, bytes]
 
 #: prefix, suffix, digits, name_label, whole, constant (rendered, `type="string"`), first
 PatternRow = tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]
-#: name, FIELD, keys (the first that is there counts), how, ((label, key, optional), …)
+#: name, FIELD, keys (the first that is there counts), transform, ((label, key, optional), …)
 FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, bool], ...]]
-#: name, RECORD, pattern, sub, how, ((label, sub), …), fill
+#: name, RECORD, pattern, sub, transform, ((label, sub), …), fill
 RecordRow = tuple[bytes, int, int, bytes, int, tuple[Pair, ...], bool]
-#: name, OPEN, pattern, sub_label, sub_name, how, (pattern, sub, how) of the sum or None, the same of the count
+#: name, OPEN, pattern, sub_label, sub_name, transform, (pattern, sub, transform) of the sum or None, the same of the count
 OpenRow = tuple[
     bytes, int, int, bytes, int, int, tuple[int, bytes, int] | None, tuple[int, bytes, int] | None
 ]
@@ -38,17 +38,17 @@ class Labels:
 
 class Block:
     """Rendered samples. `offsets` is int32, native order, one more than there are families: family i is
-    `samples[offsets[i]:offsets[i + 1]]`. `bad` counts values that were no numbers; `fields` holds the texts the plan
+    `samples[offsets[i]:offsets[i + 1]]`. `invalid` counts values that were no numbers; `fields` holds the texts the plan
     was told to return, None where the line is missing."""
 
     samples: bytes
     offsets: bytes
     series: int
-    bad: int
+    invalid: int
     fields: tuple[bytes | None, ...]
 
     def __init__(
-        self, samples: bytes, offsets: bytes, series: int, bad: int, fields: tuple[bytes | None, ...]
+        self, samples: bytes, offsets: bytes, series: int, invalid: int, fields: tuple[bytes | None, ...]
     ) -> None: ...
 
 class LineOrder:
@@ -99,13 +99,13 @@ class Writer:
         total: float | int,
         values: Sequence[str | bytes] = (),
     ) -> None:
-        """Buckets: upper bounds in rising order (ValueError if not), and how many were at most that; then `+Inf` with
+        """Buckets: upper bounds in rising order (ValueError if not), and transform many were at most that; then `+Inf` with
         `count`, the sum, and the count. Of the same labels the first counts."""
     def merge(self, block: Block) -> None:
         """Take over the samples that a plan rendered for the same families; of a family with both, the block's stand first."""
     def block(self) -> Block: ...
 
-class Heads:
+class RepeatedSamples:
     """For samples that are written again and again with other values: what stands before each value is kept. `families` as
     for a Writer."""
 
@@ -139,17 +139,17 @@ class Assembler:
 def escape(value: bytes, limit: int = 1024) -> bytes:
     """A label value, escaped: backslash, quote, line break; bytes that are not UTF-8 become U+FFFD; longer ones are cut."""
 
-def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
+def strip_labels(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
     """The same samples without the target's labels."""
 
 def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
-    """The heads (name and labels) of all samples, and how many samples each family has."""
+    """The heads (name and labels) of all samples, and transform many samples each family has."""
 
 def sift(
     samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int
 ) -> tuple[bytes, bytes, int]:
     """The samples whose heads are in `heads`, and newcomers while `heads` are fewer than `room` and the family's count is less than
-    `per_family`: those are put into both. Samples, offsets, and how many samples those are."""
+    `per_family`: those are put into both. Samples, offsets, and transform many samples those are."""
 
 def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
     """The same samples, each with the time `at_ms` (Unix time in milliseconds)."""
@@ -167,7 +167,7 @@ def tally_clients(text: bytes, by: Sequence[str]) -> list[Tally]:
 def client_rows(text: bytes) -> list[dict[bytes, bytes]]:
     """CLIENT LIST, one mapping a client. A blank inside an address does not begin a field."""
 
-#: of one command: its name, how many calls, the upper bounds in rising order, and how many calls took at most that
+#: of one command: its name, transform many calls, the upper bounds in rising order, and transform many calls took at most that
 Histogram = tuple[bytes, int, tuple[int, ...], list[int]]
 
 def histogram_rows(reply: object, bounds_max: int) -> list[Histogram]:
@@ -186,7 +186,7 @@ class Frames:
     """Where replies end, and whether they may be read, before anything is made of them. Keeps nothing of what it passes.
 
     After each walk: `at` is where it stopped, `kept` where the reply under way began (in these bytes, at their begin if before them),
-    `finished` how many replies have ended, those that were walked over too; `why` says what was wrong.
+    `finished` transform many replies have ended, those that were walked over too; `why` says what was wrong.
     """
 
     at: int

@@ -39,7 +39,7 @@ import struct
 from exporter._native.clients import client_rows, tally_clients
 from exporter._native.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
 from exporter._native.histograms import histogram_rows
-from exporter._native.pages import Assembler, ages, heads_of, sift, stamp, unlabel
+from exporter._native.pages import Assembler, ages, heads_of, sift, stamp, strip_labels
 
 ENGINE = "compiled"
 FIELD, RECORD, OPEN = 0, 1, 2
@@ -134,14 +134,14 @@ cdef class Block:
     cdef readonly bytes samples
     cdef readonly bytes offsets
     cdef readonly Py_ssize_t series
-    cdef readonly Py_ssize_t bad
+    cdef readonly Py_ssize_t invalid
     cdef readonly tuple fields
 
-    def __init__(self, bytes samples, bytes offsets, Py_ssize_t series, Py_ssize_t bad, tuple fields):
+    def __init__(self, bytes samples, bytes offsets, Py_ssize_t series, Py_ssize_t invalid, tuple fields):
         self.samples = samples
         self.offsets = offsets
         self.series = series
-        self.bad = bad
+        self.invalid = invalid
         self.fields = fields
 
 cdef class LineOrder:
@@ -236,7 +236,7 @@ cdef struct OpenShape:
 cdef struct FamilyRow:
     int kind
     Text name
-    int how
+    int transform
     bint grouped
     int keys                # into `numbers`: slots, the first that is there counts
     int keys_n
@@ -259,7 +259,7 @@ cdef struct PlainRow:
     const char *name
     uint32_t name_n
     int32_t slot            # of a field with one key and no labels; -1: look at the full row
-    int32_t how
+    int32_t transform
 
 cdef struct GroupValue:
     int group
@@ -322,7 +322,7 @@ cdef class Plan:
     cdef Table seen             # heads that may come twice
     cdef int32_t *offsets
     cdef Py_ssize_t series
-    cdef Py_ssize_t bad
+    cdef Py_ssize_t invalid
     cdef LabelText *label_text
 
     def __cinit__(self, patterns, families, fields=(), *, int interned_max=16384, int label_max=1024):
@@ -472,7 +472,7 @@ cdef class Plan:
     cdef int _compile_field(self, int i, row) except -1:
         cdef FamilyRow *family = &self.rows[i]
         cdef FieldLabel *label
-        _, _, keys, family.how, labels = row
+        _, _, keys, family.transform, labels = row
         family.keys = self.numbers_n
         family.keys_n = len(keys)
         for key in keys:
@@ -494,7 +494,7 @@ cdef class Plan:
 
     cdef int _compile_record(self, int i, row) except -1:
         cdef FamilyRow *family = &self.rows[i]
-        _, _, family.pattern, sub, family.how, labels, family.fill = row
+        _, _, family.pattern, sub, family.transform, labels, family.fill = row
         family.sub = self._sub(family.pattern, sub)
         family.sub_labels = self.numbers_n
         family.sub_labels_n = len(labels)
@@ -506,7 +506,7 @@ cdef class Plan:
 
     cdef int _compile_open(self, int i, row) except -1:
         cdef FamilyRow *family = &self.rows[i]
-        _, _, family.pattern, label, family.sub_kind, family.how, total, count = row
+        _, _, family.pattern, label, family.sub_kind, family.transform, total, count = row
         self._sub(family.pattern, b"")
         if len(label) > 64:
             raise ValueError("the label of a sub-field has at most 64 characters")
@@ -558,7 +558,7 @@ cdef class Plan:
             self.plain[i].name_n = row.name.n
             at += row.name.n
             self.plain[i].slot = -1
-            self.plain[i].how = row.how
+            self.plain[i].transform = row.transform
             if row.kind == K_FIELD and row.keys_n == 1 and row.labels_n == 0 and not row.grouped:
                 self.plain[i].slot = self.numbers[row.keys]
 
@@ -903,7 +903,7 @@ cdef class Plan:
         self.groups[0] = 0
         self.groups_n = 1
         self.group = 0
-        self.series = self.bad = 0
+        self.series = self.invalid = 0
         for i in range(self.patterns_n):
             self.patterns[i].lines.n = self.patterns[i].values.n = 0
         if self.passing.lines.count or self.passing.subjects.count:
@@ -945,7 +945,7 @@ cdef class Plan:
                     return -1
             f += 1
         self.offsets[self.families] = <int32_t>self.out.n
-        self.bad += rc == FULL
+        self.invalid += rc == FULL
         return 0
 
     cdef int _write_plain(self, int f, Labels labels, int64_t now) noexcept nogil:
@@ -968,7 +968,7 @@ cdef class Plan:
         cdef char *stop = start + self.out.room
         cdef char *at
         cdef char *end
-        cdef Py_ssize_t series = 0, bad = 0
+        cdef Py_ssize_t series = 0, invalid = 0
         while f < families and plain[f].slot >= 0:
             offsets[f] = <int32_t>(to - start)
             value = &fields[plain[f].slot]
@@ -991,9 +991,9 @@ cdef class Plan:
             at += plain[f].name_n
             stride(at, closed, closed_n)
             at += closed_n
-            end = write_value(at, value, plain[f].how, now, last)
+            end = write_value(at, value, plain[f].transform, now, last)
             if end == NULL:
-                bad += 1
+                invalid += 1
             elif end != at:
                 end[0] = 10
                 to = end + 1
@@ -1001,7 +1001,7 @@ cdef class Plan:
             f += 1
         self.out.n = to - start
         self.series += series
-        self.bad += bad
+        self.invalid += invalid
         return f
 
     cdef inline int _write_field(self, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
@@ -1019,7 +1019,7 @@ cdef class Plan:
     cdef inline int _commit(self, char *value, char *end) noexcept nogil:
         """Keep the sample that stands at the end of `out` if its value is one."""
         if end == NULL:
-            self.bad += 1
+            self.invalid += 1
         elif end != value:
             end[0] = 10
             self.out.n = end + 1 - self.out.p
@@ -1093,9 +1093,9 @@ cdef class Plan:
             self.out.n = before + row.name.n
             if append(&self.out, text.closed, text.closed_n) < 0:
                 return -1
-        return self._finish(before, value, row.how, now, row.grouped)
+        return self._finish(before, value, row.transform, now, row.grouped)
 
-    cdef int _finish(self, size_t before, Text *value, int how, int64_t now, bint may_repeat) noexcept nogil:
+    cdef int _finish(self, size_t before, Text *value, int transform, int64_t now, bint may_repeat) noexcept nogil:
         """Write the value behind the head that stands in `out` from `before` on; take all back if there is no sample."""
         cdef size_t head_end = self.out.n
         cdef char *to
@@ -1104,7 +1104,7 @@ cdef class Plan:
         if reserve(&self.out, 256) < 0:
             return -1
         to = self.out.p + self.out.n
-        end = write_value(to, value, how, now, self.last)
+        end = write_value(to, value, transform, now, self.last)
         self.out.n = before
         if end != NULL and end != to and may_repeat:
             h = <uint32_t>hash_of(self.out.p + before, head_end - before, self.seen.seed)
@@ -1151,7 +1151,7 @@ cdef class Plan:
         """Records whose labels are rendered already. All that changes is local, as in `_write_plain`."""
         cdef Pattern *pattern = &self.patterns[row.pattern]
         cdef Text *values = <Text *>pattern.values.p
-        cdef int subs_n = pattern.subs_n, sub = row.sub, how = row.how
+        cdef int subs_n = pattern.subs_n, sub = row.sub, transform = row.transform
         cdef const char *kept = self.kept.own.p
         cdef const char *passing = self.passing.own.p
         cdef const char *head = self.head.p
@@ -1163,7 +1163,7 @@ cdef class Plan:
         cdef char *at
         cdef char *end
         cdef Text *value
-        cdef Py_ssize_t series = 0, bad = 0
+        cdef Py_ssize_t series = 0, invalid = 0
         cdef size_t i
         for i in range(n):
             value = &lines[i].value if sub < 0 else &values[i * subs_n + sub]
@@ -1184,16 +1184,16 @@ cdef class Plan:
             at[0] = 125
             at[1] = 32
             at += 2
-            end = write_value(at, value, how, now, last)
+            end = write_value(at, value, transform, now, last)
             if end == NULL:
-                bad += 1
+                invalid += 1
             elif end != at:
                 end[0] = 10
                 to = end + 1
                 series += 1
         self.out.n = to - start
         self.series += series
-        self.bad += bad
+        self.invalid += invalid
         return 0
 
     cdef int _write_record_labelled(self, FamilyRow *row, Line *line, Text *values, Text *value, int64_t now) noexcept nogil:
@@ -1223,7 +1223,7 @@ cdef class Plan:
             self.out.n = before + row.name.n
             if append(&self.out, self.label_text.closed, self.label_text.closed_n) < 0:
                 return -1
-        return self._finish(before, value, row.how, now, self.patterns[row.pattern].name_label.n == 0)
+        return self._finish(before, value, row.transform, now, self.patterns[row.pattern].name_label.n == 0)
 
     cdef int _write_missing(self, FamilyRow *row, int fill) noexcept nogil:
         """0 for every number below `fill` that no line was seen of."""
@@ -1283,7 +1283,7 @@ cdef class Plan:
             return -1
         for i in range(n):
             if looked_at >= OPENED_MAX:
-                self.bad += 1
+                self.invalid += 1
                 continue
             rc = self._write_open_line(row, &lines[i], now)
             if rc < 0:
@@ -1303,7 +1303,7 @@ cdef class Plan:
         return 0
 
     cdef int _write_joined(
-        self, FamilyRow *row, Line *line, int32_t joined, const char *suffix, size_t suffix_n, int sub, int how, int64_t now
+        self, FamilyRow *row, Line *line, int32_t joined, const char *suffix, size_t suffix_n, int sub, int transform, int64_t now
     ) noexcept nogil:
         cdef Pattern *other = &self.patterns[self.patterns[row.pattern].joined]
         cdef Text *value = &(<Text *>other.values.p)[joined * other.subs_n + sub]
@@ -1329,7 +1329,7 @@ cdef class Plan:
         else:
             to = put(to, self.label_text.closed, self.label_text.closed_n)
         self.out.n = to - self.out.p
-        return self._finish(before, value, how, now, self.patterns[row.pattern].name_label.n == 0)
+        return self._finish(before, value, transform, now, self.patterns[row.pattern].name_label.n == 0)
 
     cdef int _write_open_line(self, FamilyRow *row, Line *line, int64_t now) noexcept nogil:
         """How many sub-fields it has; -1 out of memory."""
@@ -1361,7 +1361,7 @@ cdef class Plan:
                     p = comma + 1
                     continue
                 if name == NULL:
-                    self.bad += 1
+                    self.invalid += 1
                     more += 1
                     p = comma + 1
                     continue
@@ -1369,7 +1369,7 @@ cdef class Plan:
                     return -1
             j += 1
             if name.state == 1:
-                self.bad += 1
+                self.invalid += 1
             elif name.state == 0:
                 if reserve(&self.out, self.head.n + line.own_n + name.label_n + 320) < 0:
                     return -1
@@ -1388,9 +1388,9 @@ cdef class Plan:
                 if may_repeat:
                     before = self.out.n
                     self.out.n = to - self.out.p
-                    rc = self._finish(before, &value, row.how, now, True)
+                    rc = self._finish(before, &value, row.transform, now, True)
                 else:
-                    rc = self._commit(to, write_value(to, &value, row.how, now, self.last))
+                    rc = self._commit(to, write_value(to, &value, row.transform, now, self.last))
                 if rc < 0:
                     return rc
             p = comma + 1
@@ -1458,7 +1458,7 @@ cdef class Plan:
             if order is not None:
                 order.room_n = self.room_n
             offsets = PyBytes_FromStringAndSize(<char *>self.offsets, (self.families + 1) * sizeof(int32_t))
-            return Block(take_text(&samples, &self.out), offsets, self.series, self.bad, self._wanted(order))
+            return Block(take_text(&samples, &self.out), offsets, self.series, self.invalid, self._wanted(order))
         finally:
             release(&self.out)
             PyThread_release_lock(self.lock)
@@ -1614,7 +1614,7 @@ cdef class Writer:
     cdef Table seen
     cdef list _merged
     cdef Py_ssize_t series
-    cdef Py_ssize_t bad
+    cdef Py_ssize_t invalid
 
     def __cinit__(self, families, Labels labels not None, int label_max=1024):
         self._families = families
@@ -1756,7 +1756,7 @@ cdef class Writer:
         check_offsets(block.samples, block.offsets)
         self._merged.append(block)
         self.series += block.series
-        self.bad += block.bad
+        self.invalid += block.invalid
 
     def block(self):
         """Family by family: what was merged, the newest first, and then what was added, in the order it came."""
@@ -1800,9 +1800,9 @@ cdef class Writer:
                 at[f] += <int32_t>samples[i].n
         finally:
             PyMem_RawFree(at)
-        return Block(text, offsets, self.series, self.bad, ())
+        return Block(text, offsets, self.series, self.invalid, ())
 
-cdef class Heads:
+cdef class RepeatedSamples:
     """Whoever writes the same series again and again names them by the same objects: nothing is looked up then."""
     cdef object _families
     cdef Labels _labels
@@ -1913,6 +1913,6 @@ cdef class Heads:
                 ends[family] += behind[family]
             if append(&out, PyBytes_AS_STRING(following.samples), PyBytes_GET_SIZE(following.samples)) < 0:
                 raise MemoryError
-            return Block(text_of(&out), offsets, len(counted) + following.series, following.bad, ())
+            return Block(text_of(&out), offsets, len(counted) + following.series, following.invalid, ())
         finally:
             release(&out)

@@ -40,14 +40,14 @@ class NoTextError(FileError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FileLimits:
     """How large a file may be, and how long reading it may take."""
 
     max_bytes: int = 8 * 1024 * 1024
     timeout_s: float = 10.0
 
 
-DEFAULT = Limits()
+DEFAULT = FileLimits()
 
 
 def read(name: str, max_bytes: int = DEFAULT.max_bytes) -> bytes:
@@ -100,7 +100,7 @@ def within(function: Callable[[], T], timeout_s: float) -> T:
         return _late(outcome, timeout_s)
 
 
-def fetch(name: str, limits: Limits = DEFAULT) -> bytes:
+def fetch(name: str, limits: FileLimits = DEFAULT) -> bytes:
     """What a file holds, read in a thread of its own. Raises FileError."""
     return within(lambda: read(name, limits.max_bytes), limits.timeout_s)
 

@@ -24,7 +24,7 @@ from tests.servers import (
     ScriptedServer,
     make_certificates,
 )
-from tests.stock import ADDRS, Stock
+from tests.store_fixture import ADDRS, StoreFixture
 
 #: marker → a program that its tests start, and Debian's package of it
 PROGRAMS = {
@@ -131,9 +131,9 @@ def full_server() -> Iterator[FullServer]:
 
 
 @pytest.fixture
-def stock() -> Stock:
+def store_fixture() -> StoreFixture:
     """Three targets, the first two in groups of their own."""
-    stock = Stock()
+    store_fixture = StoreFixture()
     for clients, (addr, group) in enumerate(zip(ADDRS, ("blue", "green", ""), strict=True), 1):
-        stock.add(addr, group=group, clients=clients)
-    return stock
+        store_fixture.add(addr, group=group, clients=clients)
+    return store_fixture

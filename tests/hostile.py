@@ -22,7 +22,7 @@ PATIENCE_S = 5.0
 #: pause of a client between two attacks: 200 of them make some thousand requests a second
 PAUSE_S = 0.05
 
-Kind = Callable[[int], Awaitable[None]]
+MetricType = Callable[[int], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -196,7 +196,7 @@ async def walk_the_paths(port: int) -> None:
     await send(port, b"TRACE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
-KINDS: tuple[Kind, ...] = (
+KINDS: tuple[MetricType, ...] = (
     poll_now,
     poll_one_now,
     leave_a_request_half_sent,
@@ -220,7 +220,7 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-async def attack(kind: Kind, port: int, until: float, done: Counter[str]) -> None:
+async def attack(kind: MetricType, port: int, until: float, done: Counter[str]) -> None:
     while time.monotonic() < until:
         try:
             await kind(port)

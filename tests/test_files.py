@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from exporter import files
-from exporter.files import FileError, Limits
+from exporter.files import FileError, FileLimits
 
 PATIENCE_S = 10.0
 
@@ -116,28 +116,28 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def gate() -> Iterator[threading.Event]:
+def limiter() -> Iterator[threading.Event]:
     """Calls hang at it until the test has ended."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
+    limiter = threading.Event()
+    yield limiter
+    limiter.set()
 
 
-def test_what_takes_too_long_is_given_up(gate: threading.Event) -> None:
+def test_what_takes_too_long_is_given_up(limiter: threading.Event) -> None:
     with pytest.raises(FileError, match=r"took longer than 0.05 s, the limit of --files\.timeout"):
-        files.within(gate.wait, 0.05)
+        files.within(limiter.wait, 0.05)
 
 
-async def test_the_event_loop_goes_on_meanwhile(gate: threading.Event) -> None:
-    waiting = asyncio.ensure_future(files.off_loop(gate.wait, PATIENCE_S))
+async def test_the_event_loop_goes_on_meanwhile(limiter: threading.Event) -> None:
+    waiting = asyncio.ensure_future(files.off_loop(limiter.wait, PATIENCE_S))
     began = time.monotonic()
     await asyncio.sleep(0.01)
     assert time.monotonic() - began < 1.0
-    gate.set()
+    limiter.set()
     assert await waiting
-    gate.clear()
+    limiter.clear()
     with pytest.raises(FileError, match="took longer than"):
-        await files.off_loop(gate.wait, 0.05)
+        await files.off_loop(limiter.wait, 0.05)
 
 
 async def test_exceptions_come_through() -> None:
@@ -152,11 +152,11 @@ async def test_exceptions_come_through() -> None:
             await files.off_loop(fail, PATIENCE_S)
 
 
-def test_reads_that_hang_are_bounded(gate: threading.Event) -> None:
-    ended = [files.start(gate.wait) for _ in range(files.READERS_MAX)]
+def test_reads_that_hang_are_bounded(limiter: threading.Event) -> None:
+    ended = [files.start(limiter.wait) for _ in range(files.READERS_MAX)]
     with pytest.raises(FileError, match="hang already"):
-        files.start(gate.wait)
-    gate.set()
+        files.start(limiter.wait)
+    limiter.set()
     for each in ended:
         each.result(PATIENCE_S)
     assert files.fetch(__file__)
@@ -191,4 +191,4 @@ def test_where_the_system_gives_no_thread_the_place_stays_free(monkeypatch: pyte
 def test_the_limits_are_those_of_the_options() -> None:
     from exporter.options.commandline import parse
 
-    assert parse([], {}).files == Limits() == files.DEFAULT
+    assert parse([], {}).files == FileLimits() == files.DEFAULT

@@ -15,7 +15,7 @@ from exporter.cli import main
 from exporter.collectors._registry import REGISTRY
 from exporter.commands.compare import MetricsPage, read_page
 from exporter.metrics.family import Family
-from exporter.telemetry.target_series import FAMILIES as VITALS
+from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +25,7 @@ with (ROOT / "tests" / "data" / "go_metrics.csv").open(newline="") as file:
 OURS: dict[str, Family] = {
     f"redis_{family.name}": family for collector in REGISTRY for family in collector.families
 }
-OURS |= {f"redis_{family.name}": family for family in VITALS}
+OURS |= {f"redis_{family.name}": family for family in TARGET_FAMILIES}
 #: rows that stand for any name, or have another form here: what docs/differences.md says of them
 DIFFERENT = {
     "redis_cluster_<anything>": "`cluster_…` fields",
@@ -119,7 +119,7 @@ class _Out:
 )
 def test_a_row_is_a_family_with_its_type_and_labels(row: dict[str, str]) -> None:
     for name in names_of(row):
-        assert OURS[name].kind.value == row["type"]
+        assert OURS[name].type.value == row["type"]
         assert set(OURS[name].labels) == set(re.findall(r"\w+", row["labels"]))
 
 

@@ -9,13 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis._parsers.helpers import parse_info
 
 from bench.figures import Figure, at_least, at_most, plain
-from bench.fleet import part_of, recorded
+from bench.fleet import family_set_of, recorded
 from bench.measure import least_us, newline_scan_us
 from bench.setup import Result, Setup
 from exporter import engine
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import hidden_families
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 
@@ -31,7 +31,7 @@ def run(setup: Setup) -> Result:
     figures = [plain("engine compiled", float(engine.ENGINE == "compiled"))]
 
     scan_us, _ = newline_scan_us(default, times, rounds)
-    info = part_of("info")
+    info = family_set_of("info")
     took_us, series = _read_us(info, default, SHORT, times, rounds)
     figures += [
         plain("default INFO: newline scan", scan_us, "µs", f"{len(default):,} bytes"),
@@ -62,17 +62,17 @@ def run(setup: Setup) -> Result:
     return Result(figures + _rivals(info, default, 1 if setup.quick else 20, rounds))
 
 
-def _everything(hidden: frozenset[str]) -> Part:
+def _everything(hidden: frozenset[str]) -> FamilySet:
     """The families of INFO and of its statistics as one part: one pass over one text."""
     families = [family for collector in REGISTRY for family in collector.families if family.source]
-    return make_part("everything", Lane.FAST, families, namespace="redis", hidden=hidden)
+    return make_family_set("everything", Lane.FAST, families, namespace="redis", hidden=hidden)
 
 
-def _read_us(part: Part, text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
+def _read_us(family_set: FamilySet, text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
     """Microseconds to read a text into a part, and how many samples that makes."""
     forms = engine.Labels(labels)
     order = engine.LineOrder()
-    plan = part.plan
+    plan = family_set.plan
     assert plan is not None
     series = plan.read(text, forms, order, 1.7e9, 16).series
     return least_us(lambda: plan.read(text, forms, order, 1.7e9, 16), times, rounds), series
@@ -104,7 +104,7 @@ class _Again:
         return made
 
 
-def _rivals(info: Part, text: bytes, times: int, rounds: int) -> list[Figure]:
+def _rivals(info: FamilySet, text: bytes, times: int, rounds: int) -> list[Figure]:
     forms = engine.Labels(SHORT)
     order = engine.LineOrder()
     assert info.plan is not None

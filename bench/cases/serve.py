@@ -12,7 +12,7 @@ from bench.fleet import RecordedFleet, recorded_fleet
 from bench.measure import copy_us, percentile
 from bench.setup import Result, Setup
 from exporter import engine
-from exporter.pages.cache import Pages
+from exporter.pages.cache import PageCache
 from exporter.pages.exposition import Exposition
 from exporter.pages.page import PIECE_BYTES, Draft
 
@@ -50,7 +50,7 @@ async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]
     assembled_us = min(_assemble_us(draft) for _ in range(rounds))
     gathered_us = min(_timed_us(exposition.draft) for _ in range(rounds))
     lag_s, built_s = await _lag(exposition, fleet, rounds)
-    pages = Pages(exposition)
+    pages = PageCache(exposition)
     try:
         kept = await pages.page()
         scrape_us = min([await _scrape_us(pages) for _ in range(rounds)])
@@ -129,14 +129,14 @@ async def _lag(exposition: Exposition, fleet: RecordedFleet, rounds: int) -> tup
     return percentile(lags, 0.99), min(builds)
 
 
-async def _scrape_us(pages: Pages) -> float:
+async def _scrape_us(pages: PageCache) -> float:
     began = time.perf_counter()
     page = await pages.page()
     page.tail(time.monotonic())
     return (time.perf_counter() - began) * 1e6
 
 
-async def _work_of_a_scrape(pages: Pages) -> int:
+async def _work_of_a_scrape(pages: PageCache) -> int:
     """How many pages are assembled by 100 scrapes of an unchanged store."""
     calls = 0
     original = Draft.build

@@ -167,19 +167,19 @@ cdef char *write_kib(char *to, Number *number) noexcept nogil
 
 cdef char *write_ago(char *to, Number *number, int64_t now) noexcept nogil
 
-cdef char *convert(char *to, const char *p, size_t n, int how, int64_t now) noexcept nogil
+cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now) noexcept nogil
 
-cdef inline char *write_value(char *to, Text *value, int how, int64_t now, const char *last) noexcept nogil:
+cdef inline char *write_value(char *to, Text *value, int transform, int64_t now, const char *last) noexcept nogil:
     """`convert`, with short ways for what comes most often. Up to `last`, 32 bytes can be read wherever a value begins."""
     cdef char *end
     if value.form != F_ANY and value.p <= last:
-        if how == NUM or how == NATURAL:
+        if transform == NUM or transform == NATURAL:
             memcpy(to, value.p, 32)
             return to + value.n
-        if how == USEC and value.form == F_DIGITS and value.p[0] != 48:
+        if transform == USEC and value.form == F_DIGITS and value.p[0] != 48:
             end = write_usec(to, value.p, value.n)
             if end != NULL:
                 return end
-    return convert(to, value.p, value.n, how, now)
+    return convert(to, value.p, value.n, transform, now)
 
 cdef int put_sub_name(Buffer *b, const char *p, size_t n, int kind, size_t limit) noexcept nogil

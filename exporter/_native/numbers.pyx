@@ -187,13 +187,13 @@ cdef char *write_ago(char *to, Number *number, int64_t now) noexcept nogil:
         value = value * 10 + (number.whole[i] - 48)
     return write_int(to, now - value)
 
-cdef char *convert(char *to, const char *p, size_t n, int how, int64_t now) noexcept nogil:
+cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now) noexcept nogil:
     """Write the sample's value at `to` (160 bytes are enough). Returns its end; `to` itself where the value is left out
     uncounted; NULL where the text is none. The source is read exactly."""
     cdef Number number
     cdef int flag
     cdef size_t whole, rest
-    if how == NUM and n <= 40:
+    if transform == NUM and n <= 40:
         whole = digit_span(p, n)
         if whole == n and n:
             copy_short(to, p, n)
@@ -203,38 +203,38 @@ cdef char *convert(char *to, const char *p, size_t n, int how, int64_t now) noex
             if rest and whole + 1 + rest == n:
                 copy_short(to, p, n)
                 return to + n
-    if how == ONE:
+    if transform == ONE:
         to[0] = 49
         return to + 1 if n else to
-    if how == UP:
+    if transform == UP:
         to[0] = 49 if is_word(p, n, b"up", 2) else 48
         return to + 1
-    if how == STATUS:
+    if transform == STATUS:
         to[0] = 49 if is_word(p, n, b"ok", 2) else 48
         return to + 1
-    if how == FLAG:
+    if transform == FLAG:
         flag = flag_of(p, n)
         if flag >= 0:
             to[0] = <char>(48 + flag)
             return to + 1
-    elif how == PERCENT and n and p[n - 1] == 37:
+    elif transform == PERCENT and n and p[n - 1] == 37:
         n -= 1
-    elif how == NATURAL and n and p[0] == 45:
+    elif transform == NATURAL and n and p[0] == 45:
         return to
     if not parse_number(p, n, &number):
-        if how == NUM or how == FLAG or how == NATURAL:
+        if transform == NUM or transform == FLAG or transform == NATURAL:
             return write_infinity(to, p, n)
         return NULL
     # parse_number has it that a number begins with a sign or a digit
-    if how == USEC:
+    if transform == USEC:
         return write_shifted(to, &number, 6)
-    if how == MSEC:
+    if transform == MSEC:
         return write_shifted(to, &number, 3)
-    if how == PERCENT:
+    if transform == PERCENT:
         return write_shifted(to, &number, 2)
-    if how == KIB:
+    if transform == KIB:
         return write_kib(to, &number)
-    if how == AGO:
+    if transform == AGO:
         return write_ago(to, &number, now)
     if p[0] == 43:
         p += 1

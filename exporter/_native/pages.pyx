@@ -176,7 +176,7 @@ cdef class Assembler:
             self.column = -1
             self.within = 0
 
-def unlabel(bytes samples not None, bytes offsets not None, labels not None):
+def strip_labels(bytes samples not None, bytes offsets not None, labels not None):
     cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
     cdef const char *base = PyBytes_AS_STRING(samples)
     cdef bytes text = labels.text

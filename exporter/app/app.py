@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from exporter import __version__, engine, logs
 from exporter.collectors._registry import REGISTRY
-from exporter.collectors._shown import hidden_families, is_denied, is_shown, make_parts
+from exporter.collectors._shown import hidden_families, is_denied, is_shown, make_family_sets
 from exporter.collectors.info import GATED
 from exporter.connection.dialer import Dialer
-from exporter.connection.gate import PATIENCE_S, Gate, scan_gate
+from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.resolver import LOOKUPS_MIN, Resolver
 from exporter.connection.settings import DialSettings
@@ -25,19 +25,19 @@ from exporter.metrics.store import Store
 from exporter.metrics.taken_names import TakenNames
 from exporter.options.groups import Options
 from exporter.options.values import split_listen_address
-from exporter.pages.cache import Pages
+from exporter.pages.cache import PageCache
 from exporter.pages.exposition import AGE, Exposition, Origin
 from exporter.pages.page import Page
-from exporter.polling.timing import Pace, floor_s, lane_notes, lanes
-from exporter.polling.watched_target import Ended, Watch
+from exporter.polling.timing import PollTiming, floor_s, lane_notes, lanes
+from exporter.polling.watched_target import Ended, WatchedTarget
+from exporter.single_flight import SingleFlight
 from exporter.targets.passwords import PasswordFile
 from exporter.targets.target import Target
-from exporter.telemetry.own_series import SelfMetrics
-from exporter.telemetry.target_series import FAMILIES as VITALS
-from exporter.telemetry.target_series import vitals_part
-from exporter.turns import Turns
+from exporter.telemetry.own_series import OwnSeries
+from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
+from exporter.telemetry.target_series import target_family_set
 from exporter.web.auth import BasicAuth
-from exporter.web.bodies import Bodies
+from exporter.web.body_writer import BodyWriter
 from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
 from exporter.web.limits import limits_of
@@ -61,18 +61,18 @@ class App:
         collectors = [collector for collector in REGISTRY if collector.enabled(options)]
         gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
         hidden = hidden_families(collectors, metrics, gated) | {
-            family.name for family in VITALS if is_denied(family.name, metrics)
+            family.name for family in TARGET_FAMILIES if is_denied(family.name, metrics)
         }
-        self._parts = make_parts(collectors, hidden, metrics)
-        self._vitals_part = vitals_part(metrics.namespace)
+        self._family_sets = make_family_sets(collectors, hidden, metrics)
+        self._target_family_set = target_family_set(metrics.namespace)
         self.catalog = Catalog(
-            [self._vitals_part, *self._parts],
+            [self._target_family_set, *self._family_sets],
             hidden,
             lambda name: is_shown(name, metrics),
             _taken_names(metrics.namespace),
         )
-        self.store = Store(self.catalog.part_names, options.poll.stale_policy)
-        self.selfmetrics = SelfMetrics(
+        self.store = Store(self.catalog.family_set_names, options.poll.stale_policy)
+        self.own_series = OwnSeries(
             metrics.namespace,
             __version__,
             engine.ENGINE,
@@ -80,13 +80,13 @@ class App:
             runtime=metrics.include_go_runtime_metrics,
         )
         self.exposition = Exposition(
-            self.catalog, self.store, self._origin, self.selfmetrics.render, metrics.namespace
+            self.catalog, self.store, self._origin, self.own_series.render, metrics.namespace
         )
-        self.pages = Pages(
+        self.pages = PageCache(
             self.exposition,
             options.web.page_min_interval_s,
             self._note_page,
-            lambda: self._gate.quiet,
+            lambda: self._limiter.quiet,
             selections_max=options.web.page_max_selections,
             selections_bytes_max=options.web.page_max_selections_bytes,
         )
@@ -94,18 +94,18 @@ class App:
             self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
         )
         aligned = self.alignment if options.poll.align == "auto" else None
-        self.schedule = Schedule(self.store, self.selfmetrics.lag_seconds.set, self._up_changed, aligned)
+        self.schedule = Schedule(self.store, self.own_series.lag_seconds.set, self._up_changed, aligned)
         self.fleet = Fleet(self.schedule)
-        self._gate = Gate(options.poll.max_in_flight, PATIENCE_S)
-        self._scan_gate = scan_gate(options.poll.max_in_flight)
+        self._limiter = Limiter(options.poll.max_in_flight, PATIENCE_S)
+        self._scan_limiter = scan_limiter(options.poll.max_in_flight)
         self._lanes = lanes(options.poll)
-        self._paces: dict[float | None, Pace] = {}  # by a target's own interval
+        self._timings: dict[float | None, PollTiming] = {}  # by a target's own interval
         open_files = raise_limit()
         self._dialer = self._make_dialer(open_files)
         self._passwords = (
             PasswordFile(options.redis.password_file, options.files) if options.redis.password_file else None
         )
-        self._reloads = Turns(self._reload)
+        self._reloads = SingleFlight(self._reload)
         self._auth = self._make_auth()
         self._tls = self._make_tls()
         self._incidents = Incidents()
@@ -144,7 +144,7 @@ class App:
                 allowance=redis.discover_allow,
             ),
             resolver=Resolver(min(redis.dns_max_lookups, max(LOOKUPS_MIN, descriptors.reserve // 4))),
-            gate=Gate(self._options.poll.max_dials, PATIENCE_S),
+            limiter=Limiter(self._options.poll.max_dials, PATIENCE_S),
             descriptors=descriptors,
         )
         if any(target.tls for target in self._targets):
@@ -152,41 +152,41 @@ class App:
         return dialer
 
     def _read_gauges(self) -> None:
-        selfmetrics = self.selfmetrics
-        selfmetrics.read("polls_in_flight", "Polls under way.", lambda: self._gate.under_way)
-        selfmetrics.read_total(
+        own_series = self.own_series
+        own_series.read("polls_in_flight", "Polls under way.", lambda: self._limiter.under_way)
+        own_series.read_total(
             "log_lines_dropped", "Log lines that were dropped because stderr was not read.", logs.dropped
         )
-        selfmetrics.read(
+        own_series.read(
             "page_age_seconds",
             "Age of the page of everything when it was last asked for.",
             lambda: self.pages.served_age_s,
         )
-        selfmetrics.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
-        selfmetrics.read(
+        own_series.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
+        own_series.read(
             "targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step
         )
-        selfmetrics.read_labelled(
+        own_series.read_labelled(
             "scraper_interval_seconds",
             "How often a scraper comes, as learnt from its requests.",
             "scraper",
             self.alignment.periods_s,
         )
-        selfmetrics.read_labelled(
+        own_series.read_labelled(
             "scraper_expected_age_seconds",
             "How old the oldest values will be that a scraper finds, of targets that are polled in step.",
             "scraper",
             self.schedule.expected_ages_s,
         )
-        selfmetrics.read("http_connections", "Open connections of HTTP clients.", lambda: len(self._guard))
-        selfmetrics.read_labelled_total(
+        own_series.read("http_connections", "Open connections of HTTP clients.", lambda: len(self._guard))
+        own_series.read_labelled_total(
             "http_incidents",
             "Requests and connections that went wrong.",
             "reason",
             lambda: self._incidents.counts,
         )
-        running = {part.lane for part in self._parts}
-        selfmetrics.read_labelled(
+        running = {family_set.lane for family_set in self._family_sets}
+        own_series.read_labelled(
             "lane_interval_seconds",
             "How often a lane is polled.",
             "lane",
@@ -194,46 +194,46 @@ class App:
         )
 
     def _note_page(self, page: Page, seconds: float) -> None:
-        self.selfmetrics.build_seconds.observe(seconds)
+        self.own_series.build_seconds.observe(seconds)
         if page is self.pages.whole:
-            self.selfmetrics.page_bytes.labels("plain").set(page.length)
-            self.selfmetrics.page_bytes.labels("gzip").set(len(page.body))
+            self.own_series.page_bytes.labels("plain").set(page.length)
+            self.own_series.page_bytes.labels("gzip").set(len(page.body))
 
     def _up_changed(self) -> None:
         self.pages.up_changed()
 
-    def _ended(self, watch: Watch, ended: Ended) -> None:
-        self.selfmetrics.poll_seconds.observe(ended.duration_s)
-        self.fleet.note(watch, ended)
+    def _ended(self, watched: WatchedTarget, ended: Ended) -> None:
+        self.own_series.poll_seconds.observe(ended.duration_s)
+        self.fleet.note(watched, ended)
         if ended.up_changed:
             self._up_changed()
 
     def _origin(self, addr: str) -> Origin:
-        return self.fleet.watches[addr]
+        return self.fleet.watched_targets[addr]
 
     def add(self, target: Target) -> None:
         """Watch one more target."""
         target = replace(target, password=self._password_of(target))
         self.fleet.add(
-            Watch(
+            WatchedTarget(
                 target,
-                self._parts,
-                self._vitals_part,
-                pace=self._pace_of(target.interval_s),
+                self._family_sets,
+                self._target_family_set,
+                timing=self._timing_of(target.interval_s),
                 dialer=self._dialer,
                 store=self.store,
-                gate=self._gate,
-                scan_gate=self._scan_gate,
+                limiter=self._limiter,
+                scan_limiter=self._scan_limiter,
                 options=self._options,
                 on_end=self._ended,
             )
         )
 
-    def _pace_of(self, interval_s: float | None) -> Pace:
+    def _timing_of(self, interval_s: float | None) -> PollTiming:
         """Of all targets with this interval of their own."""
         poll, redis = self._options.poll, self._options.redis
-        if interval_s not in self._paces:
-            self._paces[interval_s] = Pace.of(
+        if interval_s not in self._timings:
+            self._timings[interval_s] = PollTiming.of(
                 interval_s,
                 self._lanes,
                 timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
@@ -243,7 +243,7 @@ class App:
                 max_age_floor_s=poll.max_age_floor_s,
                 scan_budget_s=self._options.keys.scan_budget_time_s,
             )
-        return self._paces[interval_s]
+        return self._timings[interval_s]
 
     def _password_of(self, target: Target) -> str:
         """What was named with the target comes before the file."""
@@ -259,9 +259,9 @@ class App:
         if self._passwords is not None:
             await self._passwords.read_again()
         for target in self._targets:
-            watch = self.fleet.watches.get(target.addr)
-            if watch is not None:
-                watch.repassword(self._password_of(target))
+            watched = self.fleet.watched_targets.get(target.addr)
+            if watched is not None:
+                watched.repassword(self._password_of(target))
         log.info("reloaded: %s", "no password file" if self._passwords is None else self._passwords.file)
         return self._passwords is not None
 
@@ -270,7 +270,7 @@ class App:
         for warning in label_warnings(self._targets, self.catalog):
             log.warning(warning)
         lines = (
-            2 if any(part.lane is Lane.SCAN for part in self._parts) else 1
+            2 if any(family_set.lane is Lane.SCAN for family_set in self._family_sets) else 1
         )  # a scan has a connection of its own
         self._dialer.descriptors.set_aside = lines * len(self._targets)
         scarce = self._dialer.descriptors.warning(lines * len(self._targets))
@@ -289,15 +289,15 @@ class App:
             settings,
             self.pages,
             self.fleet,
-            self.selfmetrics,
+            self.own_series,
             turned_at=lambda: self.schedule.turned_at,
-            stale=lambda addr: self.store.expired(addr, self._parts[0].name),
+            stale=lambda addr: self.store.expired(addr, self._family_sets[0].name),
             generation=lambda: self.store.generation,
             max_age_floor_s=floor_s(self._options.poll.max_age_floor_s, self._options.poll.interval_s),
             reload=self.reload,
             auth=self._auth,
             incidents=self._incidents,
-            bodies=Bodies(self._guard.limits.old_pages_bytes, self.pages.current),
+            bodies=BodyWriter(self._guard.limits.old_pages_bytes, self.pages.current),
         )
         tls = (self._tls.context, self._tls.freshen) if self._tls is not None else ()
         self._listener = Listener(answers.app(), self._guard, *tls)
@@ -349,7 +349,8 @@ class App:
 def _taken_names(namespace: str) -> TakenNames:
     """Those of all collectors, whether the options ask for them or not."""
     return TakenNames(
-        [*VITALS, AGE, *(family for collector in REGISTRY for family in collector.families)], namespace
+        [*TARGET_FAMILIES, AGE, *(family for collector in REGISTRY for family in collector.families)],
+        namespace,
     )
 
 
@@ -359,8 +360,8 @@ def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]
     for name in sorted(configured):
         clashing = [
             full.decode()
-            for part in catalog.parts
-            for family, full in zip(part.families, part.names, strict=True)
+            for family_set in catalog.family_sets
+            for family, full in zip(family_set.families, family_set.names, strict=True)
             if name in family.labels and family.name not in catalog.hidden
         ]
         clashing = list(dict.fromkeys(clashing))  # a family may be of several parts

@@ -59,8 +59,8 @@ class Out(Protocol):
         """A histogram: upper bounds in rising order, without `+Inf`, how many were at most that, of how
         many, and the sum of all."""
 
-    def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
-        """One sample of a family that is not in the table: `kind` is gauge, counter or untyped. Whether it
+    def add_dynamic(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+        """One sample of a family that is not in the table: `type` is gauge, counter or untyped. Whether it
         was taken: not if the name or a label's is none, or if there are too many names already. A label that
         the target bears itself is left off.
         """

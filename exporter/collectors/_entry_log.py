@@ -26,7 +26,7 @@ _WORD = re.compile(rb"[a-z][a-z0-9._|-]{0,31}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedCommand:
     id: int
     amount: int  # microseconds or bytes
     command: str
@@ -89,7 +89,7 @@ class EntryLog:
         self._seen = entries[0].id if entries else seen
         self._count([entry for entry in entries if seen is None or entry.id > seen], behind)
 
-    def _count(self, entries: list[Entry], behind: int) -> None:
+    def _count(self, entries: list[LoggedCommand], behind: int) -> None:
         self.missed += max(0, behind - len(entries))
         for entry in entries:
             known = entry.command in self.counts or len(self.counts) < COMMANDS_MAX
@@ -99,7 +99,7 @@ class EntryLog:
             count.amount_max = max(count.amount_max, entry.amount)
 
 
-def read_entries(reply: object, limit: int) -> list[Entry] | None:
+def read_entries(reply: object, limit: int) -> list[LoggedCommand] | None:
     """At most so many, the newest first, without those that have not the form of one. None if the reply is
     no list."""
     if not isinstance(reply, list):
@@ -113,7 +113,7 @@ def read_entries(reply: object, limit: int) -> list[Entry] | None:
             and isinstance(item[2], int)
             and min(item[0], item[2]) >= 0
         ):
-            entries[item[0]] = Entry(item[0], item[2], _word(item[3]))
+            entries[item[0]] = LoggedCommand(item[0], item[2], _word(item[3]))
     return sorted(entries.values(), key=lambda entry: -entry.id)
 
 

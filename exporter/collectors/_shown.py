@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from exporter.collectors._contract import Collector
-from exporter.metrics.family import Dialect, Family, Kind
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family import Family, MetricType, NameSet
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.options.groups import MetricsOptions
 
 
-def make_parts(
+def make_family_sets(
     collectors: Iterable[Collector], hidden: frozenset[str], options: MetricsOptions
-) -> list[Part]:
+) -> list[FamilySet]:
     """Of the first collector, that of INFO, always; of the others where something is shown."""
     return [
-        make_part(
+        make_family_set(
             collector.name,
             collector.lane,
             collector.families,
@@ -46,8 +46,8 @@ def hidden_families(
 
 
 def _is_left_out(family: Family, options: MetricsOptions) -> bool:
-    if family.dialect is Dialect.HANDBOOK:
-        each = bool(family.labels) or family.kind is Kind.SUMMARY  # one for each command or key
+    if family.name_set is NameSet.HANDBOOK:
+        each = bool(family.labels) or family.type is MetricType.SUMMARY  # one for each command or key
         if options.handbook_names == "none" or (options.handbook_names == "scalar" and each):
             return True
     return not is_shown(family.name, options)

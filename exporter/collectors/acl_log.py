@@ -42,7 +42,7 @@ _REASON = re.compile(rb"[a-z][a-z_-]{0,31}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Denial:
     identity: (
         Hashable  # with an id the entry's own; else it is shared by all of the same object, user and reason
     )
@@ -100,7 +100,7 @@ class AclLogCollector(Collector):
             out.add(MISSED, memory.missed)
 
 
-def _entries(reply: Iterable[object]) -> Iterator[Entry]:
+def _entries(reply: Iterable[object]) -> Iterator[Denial]:
     """Those that have the form of one: a list of names and values."""
     for row in reply:
         if not isinstance(row, list):
@@ -118,7 +118,7 @@ def _entries(reply: Iterable[object]) -> Iterator[Entry]:
         else:
             number = None
             identity = (reason, user, _short(values.get(b"object")), _short(values.get(b"context")))
-        yield Entry(identity, number, count, reason.decode() if _REASON.match(reason) else OTHER, user)
+        yield Denial(identity, number, count, reason.decode() if _REASON.match(reason) else OTHER, user)
 
 
 def _short(value: object) -> bytes:
@@ -126,7 +126,7 @@ def _short(value: object) -> bytes:
     return value[:1024] if isinstance(value, bytes) else b""
 
 
-def _count(memory: Denials, entries: list[Entry], users: set[bytes]) -> None:
+def _count(memory: Denials, entries: list[Denial], users: set[bytes]) -> None:
     """Add what has grown. The first reading counts nothing: what it finds may be of any age."""
     for entry, growth in _growth(memory.seen or {}, entries):
         user = (
@@ -142,7 +142,7 @@ def _count(memory: Denials, entries: list[Entry], users: set[bytes]) -> None:
         memory.seen.setdefault(entry.identity, []).append(entry.count)
 
 
-def _growth(seen: dict[Hashable, list[int]], entries: list[Entry]) -> Iterator[tuple[Entry, int]]:
+def _growth(seen: dict[Hashable, list[int]], entries: list[Denial]) -> Iterator[tuple[Denial, int]]:
     """By how much each entry has grown. One that was not there before has grown by all it counts.
 
     Of entries without ids those of one identity cannot be told apart: each is taken for the one before that

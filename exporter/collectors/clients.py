@@ -13,18 +13,18 @@ from typing import Any
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
-client_gauge = partial(gauge, labels=("id", "name"), dialect=Dialect.GO)
+client_gauge = partial(gauge, labels=("id", "name"), name_set=NameSet.GO)
 
 CLIENT_INFO = gauge(
     "connected_client_info",
     "A client: where from, as whom, in which state. Always 1.",
     labels=("id", "name", "flags", "db", "host", "port", "user", "resp"),
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 CREATED = client_gauge(
     "connected_client_created_at_timestamp",

@@ -11,7 +11,7 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, Family, Field, How, counter, gauge
+from exporter.metrics.family import Family, Field, NameSet, Transform, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
@@ -31,7 +31,7 @@ MESSAGES = {
     "module": "MODULE",
 }
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 
 def _messages(spelled: str, name: str, way: str) -> Family:
@@ -41,7 +41,9 @@ def _messages(spelled: str, name: str, way: str) -> Family:
 
 FAMILIES = (
     go_gauge(
-        "cluster_state", "1 if the node finds the cluster able to serve.", Field("cluster_state", How.FLAG)
+        "cluster_state",
+        "1 if the node finds the cluster able to serve.",
+        Field("cluster_state", Transform.FLAG),
     ),
     go_gauge(
         "cluster_slots_assigned", "Slots that are assigned to some node.", Field("cluster_slots_assigned")

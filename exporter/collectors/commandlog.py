@@ -11,12 +11,12 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.collectors._entry_log import EntryLog
-from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
-go_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
+go_gauge = partial(gauge, name_set=NameSet.GO, since="valkey 8.1")
 
 LENGTHS = {
     "slow": go_gauge("commandlog_slow_length", "Entries in COMMANDLOG's log of slow commands."),

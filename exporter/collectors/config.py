@@ -16,7 +16,7 @@ from typing import Any
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.collectors._file_sizes import FileSizes
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, Family, gauge
+from exporter.metrics.family import Family, NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
@@ -25,8 +25,8 @@ from exporter.protocol.facts import Facts
 NOT_ASKED = ("", "-")
 OUTPUT_BUFFERS = "client-output-buffer-limit"
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
-commandlog_gauge = partial(gauge, dialect=Dialect.GO, since="valkey 8.1")
+go_gauge = partial(gauge, name_set=NameSet.GO)
+commandlog_gauge = partial(gauge, name_set=NameSet.GO, since="valkey 8.1")
 
 #: key → family of its number
 NUMBERS: Mapping[str, Family] = {

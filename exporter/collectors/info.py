@@ -1,7 +1,7 @@
 """INFO, its default sections: asked in every poll, and what a server's facts are known from.
 
-To add a metric from INFO, add a row. Names and types of `Dialect.GO` are the Go exporter's, whatever the
-rules of naming say (some gauges end in `_total`); those of `Dialect.HANDBOOK` are second names of the
+To add a metric from INFO, add a row. Names and types of `NameSet.GO` are the Go exporter's, whatever the
+rules of naming say (some gauges end in `_total`); those of `NameSet.HANDBOOK` are second names of the
 document; the rest are ours. Field meanings: https://redis.io/docs/latest/commands/info/ and
 https://valkey.io/commands/info/
 """
@@ -13,7 +13,17 @@ from typing import Any, ClassVar
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, Field, How, Open, Pattern, Record, SubName, counter, gauge
+from exporter.metrics.family import (
+    EverySubField,
+    Field,
+    NameSet,
+    Pattern,
+    Record,
+    SubFieldLabel,
+    Transform,
+    counter,
+    gauge,
+)
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
@@ -24,9 +34,9 @@ GATED = {"total_system_memory_bytes": "include_system_metrics"}
 #: what Redis has unless it is told otherwise; taken where CONFIG does not tell
 DATABASES_DEFAULT = 16
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
-go_counter = partial(counter, dialect=Dialect.GO)
-alias_gauge = partial(gauge, dialect=Dialect.HANDBOOK)
+go_gauge = partial(gauge, name_set=NameSet.GO)
+go_counter = partial(counter, name_set=NameSet.GO)
+alias_gauge = partial(gauge, name_set=NameSet.HANDBOOK)
 
 DB = Pattern("db", "db", digits=True, whole=True, first="keys=")
 REPLICA = Pattern("slave", "", digits=True, first="ip=")
@@ -59,7 +69,7 @@ SERVER = (
         "What the server is: role, version, mode, system. Always 1.",
         Field(
             "redis_version",
-            How.ONE,
+            Transform.ONE,
             labels=(
                 ("role", "role"),
                 ("redis_version", "redis_version"),
@@ -81,7 +91,7 @@ SERVER = (
     go_gauge(
         "start_time_seconds",
         "When the server started, in Unix time by the exporter's clock.",
-        Field("uptime_in_seconds", How.AGO),
+        Field("uptime_in_seconds", Transform.AGO),
     ),
     go_gauge("process_id", "Process id of the server.", Field("process_id")),
     go_gauge("hz", "How often a second the server runs its background tasks at present.", Field("hz")),
@@ -108,7 +118,7 @@ SERVER = (
     gauge(
         "availability_zone_info",
         "The availability zone the server says it is in. Always 1.",
-        Field("availability_zone", How.ONE, labels=(("availability_zone", "availability_zone"),)),
+        Field("availability_zone", Transform.ONE, labels=(("availability_zone", "availability_zone"),)),
     ),
 )
 
@@ -157,13 +167,17 @@ CLIENTS = (
     gauge(
         "paused_info",
         "Whether and why clients are paused, and which of their actions. Always 1.",
-        Field("paused_reason", How.ONE, labels=(("reason", "paused_reason"), ("actions", "paused_actions"))),
+        Field(
+            "paused_reason",
+            Transform.ONE,
+            labels=(("reason", "paused_reason"), ("actions", "paused_actions")),
+        ),
         since="valkey 8.1",
     ),
     gauge(
         "paused_timeout_seconds",
         "How long clients stay paused.",
-        Field("paused_timeout_milliseconds", How.MSEC),
+        Field("paused_timeout_milliseconds", Transform.MSEC),
         since="valkey 8.1",
     ),
 )
@@ -208,12 +222,12 @@ MEMORY = (
     gauge(
         "memory_used_peak_ratio",
         "Used memory as a part of its peak.",
-        Field("used_memory_peak_perc", How.PERCENT),
+        Field("used_memory_peak_perc", Transform.PERCENT),
     ),
     gauge(
         "memory_used_dataset_ratio",
         "Memory of the data as a part of what is not start-up.",
-        Field("used_memory_dataset_perc", How.PERCENT),
+        Field("used_memory_dataset_perc", Transform.PERCENT),
     ),
     go_gauge(
         "number_of_cached_scripts",
@@ -268,7 +282,7 @@ MEMORY = (
     gauge(
         "available_system_memory_bytes",
         "Memory free on the server's machine, on KeyDB.",
-        Field("available_system_memory", How.NATURAL),
+        Field("available_system_memory", Transform.NATURAL),
     ),
     go_gauge("allocator_active_bytes", "Active pages of the allocator.", Field("allocator_active")),
     go_gauge("allocator_allocated_bytes", "What the allocator gave out.", Field("allocator_allocated")),
@@ -366,7 +380,7 @@ MEMORY = (
     gauge(
         "storage_provider_info",
         "The storage provider of KeyDB. Always 1.",
-        Field("storage_provider", How.ONE, labels=(("provider", "storage_provider"),)),
+        Field("storage_provider", Transform.ONE, labels=(("provider", "storage_provider"),)),
     ),
 )
 
@@ -387,7 +401,9 @@ PERSISTENCE = (
     ),
     gauge("loading_loaded_bytes", "How much of the file is loaded.", Field("loading_loaded_bytes")),
     gauge(
-        "loading_loaded_ratio", "What part of the file is loaded.", Field("loading_loaded_perc", How.PERCENT)
+        "loading_loaded_ratio",
+        "What part of the file is loaded.",
+        Field("loading_loaded_perc", Transform.PERCENT),
     ),
     gauge(
         "loading_eta_seconds",
@@ -409,7 +425,7 @@ PERSISTENCE = (
     gauge(
         "current_fork_ratio",
         "How far the current fork's work has come.",
-        Field("current_fork_perc", How.PERCENT),
+        Field("current_fork_perc", Transform.PERCENT),
     ),
     gauge(
         "current_save_keys_processed",
@@ -433,7 +449,9 @@ PERSISTENCE = (
         Field("rdb_last_save_time", also=("last_save_time",)),
     ),
     go_gauge(
-        "rdb_last_bgsave_status", "1 if the newest dump went well.", Field("rdb_last_bgsave_status", How.FLAG)
+        "rdb_last_bgsave_status",
+        "1 if the newest dump went well.",
+        Field("rdb_last_bgsave_status", Transform.FLAG),
     ),
     go_gauge(
         "rdb_last_bgsave_duration_sec",
@@ -519,12 +537,12 @@ PERSISTENCE = (
     go_gauge(
         "aof_last_bgrewrite_status",
         "1 if the newest rewrite went well.",
-        Field("aof_last_bgrewrite_status", How.FLAG),
+        Field("aof_last_bgrewrite_status", Transform.FLAG),
     ),
     go_gauge(
         "aof_last_write_status",
         "1 if the newest write to the append-only file went well.",
-        Field("aof_last_write_status", How.FLAG),
+        Field("aof_last_write_status", Transform.FLAG),
     ),
     go_gauge("module_fork_in_progress", "1 while a module has forked.", Field("module_fork_in_progress")),
     go_gauge(
@@ -570,23 +588,23 @@ STATS = (
     gauge(
         "instantaneous_input_bytes_per_second",
         "Bytes read a second, by the server's own average.",
-        Field("instantaneous_input_kbps", How.KIB),
+        Field("instantaneous_input_kbps", Transform.KIB),
     ),
     gauge(
         "instantaneous_output_bytes_per_second",
         "Bytes written a second, by the server's own average.",
-        Field("instantaneous_output_kbps", How.KIB),
+        Field("instantaneous_output_kbps", Transform.KIB),
     ),
     gauge(
         "instantaneous_input_repl_bytes_per_second",
         "Bytes read a second for replication, by the server's own average.",
-        Field("instantaneous_input_repl_kbps", How.KIB),
+        Field("instantaneous_input_repl_kbps", Transform.KIB),
         since="7.0",
     ),
     gauge(
         "instantaneous_output_repl_bytes_per_second",
         "Bytes written a second for replication, by the server's own average.",
-        Field("instantaneous_output_repl_kbps", How.KIB),
+        Field("instantaneous_output_repl_kbps", Transform.KIB),
         since="7.0",
     ),
     counter(
@@ -619,7 +637,7 @@ STATS = (
     gauge(
         "expired_keys_with_volatile_items_stale_ratio",
         "Part of the keys with expiring items that hold some that are due.",
-        Field("expired_keys_with_volatile_items_stale_perc", How.PERCENT),
+        Field("expired_keys_with_volatile_items_stale_perc", Transform.PERCENT),
         since="valkey 9.0",
     ),
     go_counter(
@@ -664,7 +682,9 @@ STATS = (
         Field("pubsubshard_channels"),
         since="7.0.3",
     ),
-    go_gauge("latest_fork_seconds", "How long the newest fork took.", Field("latest_fork_usec", How.USEC)),
+    go_gauge(
+        "latest_fork_seconds", "How long the newest fork took.", Field("latest_fork_usec", Transform.USEC)
+    ),
     counter("forks_total", "Forks since the server started.", Field("total_forks")),
     go_gauge("migrate_cached_sockets_total", "Sockets open for MIGRATE.", Field("migrate_cached_sockets")),
     go_gauge(
@@ -687,13 +707,13 @@ STATS = (
     counter(
         "active_defrag_seconds_total",
         "Time that fragmentation was above its limit.",
-        Field("total_active_defrag_time", How.MSEC),
+        Field("total_active_defrag_time", Transform.MSEC),
         since="7.0",
     ),
     gauge(
         "current_active_defrag_seconds",
         "How long fragmentation has been above its limit; 0: it is below.",
-        Field("current_active_defrag_time", How.MSEC),
+        Field("current_active_defrag_time", Transform.MSEC),
         since="7.0",
     ),
     go_gauge("tracking_total_keys", "Keys tracked for client-side caching.", Field("tracking_total_keys")),
@@ -795,17 +815,17 @@ STATS = (
     counter(
         "eventloop_duration_aof_seconds_total",
         "Time the event loop spent on AOF.",
-        Field("eventloop_duration_aof_sum", How.USEC),
+        Field("eventloop_duration_aof_sum", Transform.USEC),
     ),
     counter(
         "eventloop_duration_cron_seconds_total",
         "Time the event loop spent on cron.",
-        Field("eventloop_duration_cron_sum", How.USEC),
+        Field("eventloop_duration_cron_sum", Transform.USEC),
     ),
     gauge(
         "eventloop_duration_max_seconds",
         "Longest turn of the event loop.",
-        Field("eventloop_duration_max", How.USEC),
+        Field("eventloop_duration_max", Transform.USEC),
     ),
     gauge(
         "eventloop_commands_per_cycle_max",
@@ -881,7 +901,7 @@ REPLICATION = (
     go_gauge(
         "slave_info",
         "Which server the replica follows. Always 1.",
-        Field("master_host", How.ONE, labels=(*MASTER, ("read_only", "slave_read_only"))),
+        Field("master_host", Transform.ONE, labels=(*MASTER, ("read_only", "slave_read_only"))),
     ),
     go_gauge("connected_slaves", "Replicas connected.", Field("connected_slaves")),
     gauge("connected_masters", "Masters that KeyDB follows.", Field("connected_masters")),
@@ -939,12 +959,12 @@ REPLICATION = (
     gauge(
         "master_failover_info",
         "State of a failover that FAILOVER began. Always 1.",
-        Field("master_failover_state", How.ONE, labels=(("state", "master_failover_state"),)),
+        Field("master_failover_state", Transform.ONE, labels=(("state", "master_failover_state"),)),
     ),
     go_gauge(
         "master_link_up",
         "1 if the link to the master is up.",
-        Field("master_link_status", How.UP, labels=MASTER),
+        Field("master_link_status", Transform.UP, labels=MASTER),
     ),
     go_gauge(
         "master_last_io_seconds_ago",
@@ -972,27 +992,27 @@ REPLICATION = (
     gauge(
         "master_link_down_since_seconds",
         "Seconds since the link to the master went down.",
-        Field("master_link_down_since_seconds", How.NATURAL, labels=MASTER),
+        Field("master_link_down_since_seconds", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_size_bytes",
         "Bytes that a sync has to transfer.",
-        Field("master_sync_total_bytes", How.NATURAL, labels=MASTER),
+        Field("master_sync_total_bytes", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_read_bytes",
         "Bytes that a sync has transferred.",
-        Field("master_sync_read_bytes", How.NATURAL, labels=MASTER),
+        Field("master_sync_read_bytes", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_left_bytes",
         "Bytes that a sync has still to transfer.",
-        Field("master_sync_left_bytes", How.NATURAL, labels=MASTER),
+        Field("master_sync_left_bytes", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_last_io_ago_seconds",
         "Seconds since a sync last transferred anything.",
-        Field("master_sync_last_io_seconds_ago", How.NATURAL, labels=MASTER),
+        Field("master_sync_last_io_seconds_ago", Transform.NATURAL, labels=MASTER),
     ),
     go_gauge(
         "connected_slave_offset_bytes",
@@ -1002,7 +1022,7 @@ REPLICATION = (
     go_gauge(
         "connected_slave_lag_seconds",
         "Seconds since a replica last acknowledged.",
-        Record(REPLICA, "lag", How.NATURAL, labels=REPLICA_LABELS),
+        Record(REPLICA, "lag", Transform.NATURAL, labels=REPLICA_LABELS),
     ),
 )
 
@@ -1095,12 +1115,12 @@ KEYSPACE = (
     go_gauge(
         "db_avg_ttl_seconds",
         "Mean time to live of the keys that have an expiry.",
-        Record(DB, "avg_ttl", How.MSEC),
+        Record(DB, "avg_ttl", Transform.MSEC),
     ),
     go_gauge(
         "db_keys_cached",
         "Keys of a database cached in memory, on KeyDB.",
-        Record(DB, "cached_keys", How.NATURAL),
+        Record(DB, "cached_keys", Transform.NATURAL),
     ),
     gauge(
         "db_keys_with_expiring_items",
@@ -1118,7 +1138,7 @@ KEYSPACE = (
         gauge(
             f"db_{type_name}_size_keys",
             f"Keys of type {type_name} by size in {what}; the label is the lower end of a power of two.",
-            Open(pattern, "size", SubName.SIZE),
+            EverySubField(pattern, "size", SubFieldLabel.SIZE),
             since="8.0",
         )
         for pattern, type_name, what in KEY_SIZES
@@ -1131,7 +1151,7 @@ SENTINEL = (
     gauge(
         "sentinel_tilt_since_seconds",
         "How long the Sentinel has been in TILT mode.",
-        Field("sentinel_tilt_since_seconds", How.NATURAL),
+        Field("sentinel_tilt_since_seconds", Transform.NATURAL),
         since="7.0",
     ),
     go_gauge(
@@ -1150,7 +1170,12 @@ SENTINEL = (
     go_gauge(
         "sentinel_master_status",
         "1 if the Sentinel finds the master well.",
-        Record(SENTINEL_MASTER, "status", How.STATUS, labels=(*SENTINEL_LABELS, ("master_status", "status"))),
+        Record(
+            SENTINEL_MASTER,
+            "status",
+            Transform.STATUS,
+            labels=(*SENTINEL_LABELS, ("master_status", "status")),
+        ),
     ),
     go_gauge(
         "sentinel_master_slaves",

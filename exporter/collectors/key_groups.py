@@ -16,13 +16,13 @@ from typing import Any
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.collectors._keyspace import Args, allowed_on, ask, learn_slots, walk_places
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.cluster import Place, text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 COUNT = go_gauge("key_group_count", "Keys of a group.", labels=("db", "key_group"))
 MEMORY = go_gauge(
@@ -82,7 +82,7 @@ Groups = dict[bytes, tuple[int, int]]  # keys and bytes by group
 
 
 @dataclass(slots=True)
-class Walk:
+class GroupWalk:
     place: Place
     cursor: bytes = b"0"
     done: bool = False
@@ -96,12 +96,12 @@ ROWS_A_PIECE = 1000
 class Pass:
     """A look at all keys, under way. `groups` are by database; `spent_s` is what the rounds before took."""
 
-    walks: list[Walk]
+    walks: list[GroupWalk]
     groups: dict[int, Groups]
     run_id: str
     spent_s: float = 0.0
 
-    def take(self, walk: Walk, reply: Reply) -> Batches:
+    def take(self, walk: GroupWalk, reply: Reply) -> Batches:
         match reply:
             case [bytes(cursor), list(rows)]:
                 walk.cursor = cursor
@@ -191,11 +191,11 @@ def _begin(facts: Facts, options: Any) -> Generator[list[Command], list[Reply], 
     if not facts.cluster_enabled:
         [text] = yield [Command.of("INFO", "keyspace")]
         databases = [int(db) for db in re.findall(r"^db([0-9]{1,9}):", text_of(text), re.MULTILINE)]
-    walks = [Walk(place) for db in databases for place in walk_places(db, facts, options, slots)]
+    walks = [GroupWalk(place) for db in databases for place in walk_places(db, facts, options, slots)]
     return Pass(walks, {db: {} for db in databases}, facts.run_id)
 
 
-def _args(walk: Walk, facts: Facts, options: Any) -> Args:
+def _args(walk: GroupWalk, facts: Facts, options: Any) -> Args:
     may_ask_memory = "1" if facts.version >= (4, 0, 0) else "0"
     return (
         "EVAL",

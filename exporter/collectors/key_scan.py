@@ -23,7 +23,7 @@ from exporter.collectors._keyspace import (
     walk_places,
 )
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place
@@ -34,13 +34,13 @@ from exporter.protocol.facts import Facts
 REPEATS_MAX = 100_000
 
 COUNT = gauge(
-    "keys_count", "Keys that a pattern of --count-keys fits.", labels=("db", "key"), dialect=Dialect.GO
+    "keys_count", "Keys that a pattern of --count-keys fits.", labels=("db", "key"), name_set=NameSet.GO
 )
 COUNT_EACH = gauge(
     "key_count",
     "Keys that a pattern fits, whichever option it stands in.",
     labels=("db", "key"),
-    dialect=Dialect.HANDBOOK,
+    name_set=NameSet.HANDBOOK,
 )
 TRUNCATED = gauge(
     "key_pattern_truncated",
@@ -85,7 +85,7 @@ NAMES_A_PIECE = 2000
 
 
 @dataclass(slots=True)
-class Walk:
+class ScanWalk:
     """One pattern's way through one database of one node."""
 
     tally: Tally
@@ -144,7 +144,7 @@ class KeyScanCollector(Collector):
         )  # anew: a node without slots a while ago may have some now
         tallies = _tallies(facts, options, out.memory)
         walks = [
-            Walk(t, place)
+            ScanWalk(t, place)
             for t in tallies
             for place in walk_places(t.pattern.db, facts, options, out.memory.slots)
         ]

@@ -28,7 +28,7 @@ from exporter.collectors._keyspace import (
     singles,
 )
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.values import KeyName, parse_number
 from exporter.protocol.cluster import Place, text_of
@@ -36,7 +36,7 @@ from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
 KEY = ("db", "key")
-go_gauge = partial(gauge, labels=KEY, dialect=Dialect.GO)
+go_gauge = partial(gauge, labels=KEY, name_set=NameSet.GO)
 
 SIZE = go_gauge(
     "key_size", "Length of a string, number of elements of another key, 0 of one that is not there."
@@ -46,7 +46,7 @@ TEXT = gauge(
     "key_value_as_string",
     "1 for the value of a string that is no number.",
     labels=(*KEY, "val"),
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 MEMORY = go_gauge("key_memory_usage_bytes", "Memory that a key takes, as estimated by the server.")
 EXISTS = gauge("key_exists", "Whether a key is there.", labels=KEY)
@@ -55,7 +55,7 @@ TTL_SHORT = gauge(
     "key_ttl",
     "The handbook's second name for the time that is left to a key.",
     labels=KEY,
-    dialect=Dialect.HANDBOOK,
+    name_set=NameSet.HANDBOOK,
 )
 EXPIRES = gauge("key_expires_timestamp_seconds", "When a key expires, in Unix time.", labels=KEY)
 #: of both collectors

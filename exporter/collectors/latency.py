@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
-from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
 MS_PER_S = 1000
 
-go_gauge = partial(gauge, dialect=Dialect.GO, labels=("event_name",))
+go_gauge = partial(gauge, name_set=NameSet.GO, labels=("event_name",))
 
 LAST = go_gauge("latency_spike_last", "When the newest latency spike of an event was, in Unix time.")
 DURATION = go_gauge("latency_spike_duration_seconds", "How long the newest latency spike of an event was.")

@@ -17,7 +17,7 @@ from typing import Any
 
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
-from exporter.metrics.family import Dialect, histogram
+from exporter.metrics.family import NameSet, histogram
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
@@ -27,7 +27,7 @@ LATENCIES = histogram(
     "Microseconds that calls of a command took.",
     labels=("cmd",),
     since="7.0",
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 #: commands whose buckets are remembered, and buckets of one command: a server has some hundreds, and about 20
 COMMANDS_MAX = 10_000
@@ -45,7 +45,7 @@ def _one_of(bounds: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @dataclass(slots=True)
-class Bounds:
+class BucketBounds:
     """The bounds that were seen in one run of a server, by command, in rising order."""
 
     run_id: str = ""
@@ -87,8 +87,8 @@ class LatencyHistogramCollector(Collector):
     def acl(self, options: Any) -> tuple[str, ...]:
         return ("+latency|histogram", "+info")
 
-    def new_memory(self) -> Bounds:
-        return Bounds()
+    def new_memory(self) -> BucketBounds:
+        return BucketBounds()
 
     def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
         assert facts is not None
@@ -99,7 +99,7 @@ class LatencyHistogramCollector(Collector):
         raise_failure(histograms, statistics)
         if not isinstance(statistics, bytes):
             return
-        memory: Bounds = out.memory
+        memory: BucketBounds = out.memory
         if memory.run_id != facts.run_id:
             memory.run_id = facts.run_id
             memory.by_command.clear()

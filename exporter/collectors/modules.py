@@ -13,13 +13,13 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, Field, counter, gauge
+from exporter.metrics.family import Field, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
-go_counter = partial(counter, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
+go_counter = partial(counter, name_set=NameSet.GO)
 
 MODULE_INFO = go_gauge(
     "module_info",

@@ -14,7 +14,7 @@ from typing import Any
 from exporter import texts
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.values import parse_number
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
@@ -24,19 +24,19 @@ VALUES = gauge(
     "script_values",
     "A value that a script gave back under a key.",
     labels=("key", "filename"),
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 RESULT = gauge(
     "script_result",
     "How a script ended: 1 with values, 2 without any, 0 in error.",
     labels=("filename",),
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 
 FAILED, WITH_VALUES, EMPTY = 0, 1, 2
 #: the server's state and not the script's fault
 NOT_NOW = ("LOADING", "MASTERDOWN", "BUSY")
-KINDS = ("gauge", "counter", "untyped")
+TYPES = ("gauge", "counter", "untyped")
 #: labels that mean something else to Prometheus
 RESERVED = ("le", "quantile")
 #: of one script's reply; what is larger is an error of that script
@@ -177,11 +177,11 @@ def _write_row(row: Any, namespace: str, out: Out) -> bool:
         case {"metric": str(name), "value": str(value), **more}:
             number = _number(value)
             labels = _labels(more.get("labels", {}))
-            kind, help = more.get("type", ""), more.get("help", "")
-            if number is None or labels is None or kind not in ("", *KINDS) or not isinstance(help, str):
+            type, help = more.get("type", ""), more.get("help", "")
+            if number is None or labels is None or type not in ("", *TYPES) or not isinstance(help, str):
                 return False
             bare = name.removeprefix(f"{namespace}_") if namespace else name
-            return out.add_dynamic(bare, kind, _help(help), number, labels)
+            return out.add_dynamic(bare, type, _help(help), number, labels)
     return False
 
 

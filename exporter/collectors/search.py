@@ -13,15 +13,15 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, Family, counter, gauge
+from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
 BYTES_PER_MB = 1 << 20
 
-index_gauge = partial(gauge, labels=("index_name",), dialect=Dialect.GO)
-index_counter = partial(counter, labels=("index_name",), dialect=Dialect.GO)
+index_gauge = partial(gauge, labels=("index_name",), name_set=NameSet.GO)
+index_counter = partial(counter, labels=("index_name",), name_set=NameSet.GO)
 
 #: field of FT.INFO → family
 FIELDS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, Family, gauge
+from exporter.metrics.family import Family, NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
@@ -29,7 +29,7 @@ MASTER = ("master_name", "master_address")
 LINK = ("master_name", "link", "address")
 REPLICA = ("master_name", "address")
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 QUORUM = go_gauge(
     "sentinel_master_ckquorum_status",

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
@@ -17,7 +17,7 @@ from exporter.protocol.facts import Facts
 SECRET = re.compile(rb"pass|auth|secret|token|credential|private|sentinel-user", re.IGNORECASE)
 _NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 KEY_VALUE = go_gauge(
     "sentinel_config_key_value",

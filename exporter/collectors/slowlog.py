@@ -10,14 +10,14 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.collectors._entry_log import EntryLog, read_entries
-from exporter.metrics.family import Dialect, counter, gauge
+from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
 US_PER_S = 1_000_000
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 LENGTH = go_gauge("slowlog_length", "Entries in the slow log.")
 LAST_ID = go_gauge("slowlog_last_id", "Id of the newest entry of the slow log; 0 if there is none.")

@@ -10,7 +10,16 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.metrics.family import Dialect, How, Open, Pattern, Record, SubName, counter, summary
+from exporter.metrics.family import (
+    EverySubField,
+    NameSet,
+    Pattern,
+    Record,
+    SubFieldLabel,
+    Transform,
+    counter,
+    summary,
+)
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
@@ -19,12 +28,12 @@ COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
 ERROR = Pattern("errorstat_", "err", first="count=")
 LATENCY = Pattern("latency_percentiles_usec_", "cmd")
 
-go_counter = partial(counter, dialect=Dialect.GO)
+go_counter = partial(counter, name_set=NameSet.GO)
 
 FAMILIES = (
     go_counter("commands_total", "Calls of a command.", Record(COMMAND, "calls")),
     go_counter(
-        "commands_duration_seconds_total", "Time spent on a command.", Record(COMMAND, "usec", How.USEC)
+        "commands_duration_seconds_total", "Time spent on a command.", Record(COMMAND, "usec", Transform.USEC)
     ),
     go_counter(
         "commands_rejected_calls_total",
@@ -42,32 +51,32 @@ FAMILIES = (
     summary(
         "latency_percentiles_usec",
         "Microseconds of a command's calls; the quantile is a percentile.",
-        Open(
+        EverySubField(
             LATENCY,
             "quantile",
-            SubName.PERCENTILE,
-            How.NUM,
+            SubFieldLabel.PERCENTILE,
+            Transform.NUM,
             sum=Record(COMMAND, "usec"),
             count=Record(COMMAND, "calls"),
         ),
         labels=("cmd",),
         since="7.0",
-        dialect=Dialect.GO,
+        name_set=NameSet.GO,
     ),
     summary(
         "command_call_duration_seconds",
         "Seconds of a command's calls; the quantile is a fraction.",
-        Open(
+        EverySubField(
             LATENCY,
             "quantile",
-            SubName.FRACTION,
-            How.USEC,
-            sum=Record(COMMAND, "usec", How.USEC),
+            SubFieldLabel.FRACTION,
+            Transform.USEC,
+            sum=Record(COMMAND, "usec", Transform.USEC),
             count=Record(COMMAND, "calls"),
         ),
         labels=("cmd",),
         since="7.0",
-        dialect=Dialect.HANDBOOK,
+        name_set=NameSet.HANDBOOK,
     ),
 )
 

@@ -27,7 +27,7 @@ from exporter.collectors._keyspace import (
     place_keys,
     singles,
 )
-from exporter.metrics.family import Dialect, Family, counter, gauge
+from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import text_of
@@ -37,7 +37,7 @@ from exporter.protocol.facts import Facts
 STREAM = ("db", "stream")
 GROUP = (*STREAM, "group")
 CONSUMER = (*GROUP, "consumer")
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 LENGTH = go_gauge("stream_length", "Entries of a stream.", labels=STREAM)
 TREE_KEYS = go_gauge("stream_radix_tree_keys", "Keys of the tree that holds a stream.", labels=STREAM)
@@ -67,7 +67,7 @@ ADDED = counter(
     "Entries ever added to a stream.",
     labels=STREAM,
     since="7.0",
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 CONSUMERS = go_gauge("stream_group_consumers", "Consumers of a group.", labels=GROUP)
 PENDING = go_gauge(
@@ -77,7 +77,7 @@ PENDING_SHORT = gauge(
     "stream_group_pending",
     "The handbook's second name for a group's entries without acknowledgement.",
     labels=GROUP,
-    dialect=Dialect.HANDBOOK,
+    name_set=NameSet.HANDBOOK,
 )
 LAST_DELIVERED = go_gauge(
     "stream_group_last_delivered_id", "Milliseconds of the newest id delivered to a group.", labels=GROUP

@@ -8,12 +8,12 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, gauge
+from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
-go_gauge = partial(gauge, dialect=Dialect.GO)
+go_gauge = partial(gauge, name_set=NameSet.GO)
 
 #: field of SERVER EXT, without `tile38_`, which not every version writes → family
 FIELDS = {

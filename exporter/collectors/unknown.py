@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
-from exporter.metrics.family import Field, Open, Pattern, Record, gauge
+from exporter.metrics.family import EverySubField, Field, Pattern, Record, gauge
 from exporter.metrics.lane import Lane
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
@@ -44,7 +44,7 @@ class UnknownInfoCollector(Collector):
                         keys.update(
                             key for _, alternatives in field.labels for key in alternatives.split("|")
                         )
-                    case Record() | Open() as records:
+                    case Record() | EverySubField() as records:
                         patterns.add(records.pattern)
         self._keys = frozenset(key.encode() for key in keys)
         forms = (

@@ -12,12 +12,12 @@ from exporter.collectors._registry import REGISTRY
 from exporter.collectors.info import GATED
 from exporter.errors import UsageError
 from exporter.metrics.catalog import header
-from exporter.metrics.family import Dialect, Family, Field
-from exporter.metrics.family_set import full_name, make_part
+from exporter.metrics.family import Family, Field, NameSet
+from exporter.metrics.family_set import full_name, make_family_set
 from exporter.options.commandline import parse
 from exporter.options.groups import OPTIONS, rows
 from exporter.pages.exposition import AGE
-from exporter.telemetry.target_series import FAMILIES as VITALS
+from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
 NAMESPACE = "redis"
 #: text of a value that switches something on, by the form of the option
@@ -27,7 +27,7 @@ GATES = {
     name: next(option.flag for option in OPTIONS if option.attribute == attribute)
     for name, attribute in GATED.items()
 }
-DIALECTS = {Dialect.GO: "", Dialect.HANDBOOK: "second name", Dialect.OWN: "own"}
+DIALECTS = {NameSet.GO: "", NameSet.HANDBOOK: "second name", NameSet.OWN: "own"}
 
 
 #: what stands for a server in the cost of second names: as many commands in use, and a number of that many
@@ -38,7 +38,7 @@ NUMBER = "41943040"
 
 def metrics_page() -> str:
     families = dict.fromkeys(family for collector in REGISTRY for family in collector.families)
-    seconds = sum(family.dialect is Dialect.HANDBOOK for family in families)
+    seconds = sum(family.name_set is NameSet.HANDBOOK for family in families)
     names, series, size, head_size = second_names_cost()
     head = f"""# Metrics
 
@@ -51,17 +51,17 @@ Made by `make docs` from the tables in `exporter/`. Every name begins with the v
   `--handbook-names=scalar` leaves out those that there is one of for each command, `--handbook-names=none` leaves out all.
 - What a server does not tell has no series.
 """
-    parts = [head]
+    family_sets = [head]
     for collector in REGISTRY:
-        parts.append("\n".join(_collector(collector)))
-    parts.append("## About each target\n")
-    parts.append("\n".join(_table([*VITALS, AGE])))
-    parts.append(
+        family_sets.append("\n".join(_collector(collector)))
+    family_sets.append("## About each target\n")
+    family_sets.append("\n".join(_table([*TARGET_FAMILIES, AGE])))
+    family_sets.append(
         "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by "
         "`--redis-only-metrics`.\n"
     )
-    parts.append("\n".join(_rows(asyncio.run(_own_families()))))
-    return "\n".join(parts)
+    family_sets.append("\n".join(_rows(asyncio.run(_own_families()))))
+    return "\n".join(family_sets)
 
 
 def second_names_cost() -> tuple[int, int, int, int]:
@@ -70,17 +70,17 @@ def second_names_cost() -> tuple[int, int, int, int]:
     names = series = size = head_size = 0
     for collector in REGISTRY:
         families = [
-            family for family in collector.families if family.dialect is Dialect.HANDBOOK and family.source
+            family for family in collector.families if family.name_set is NameSet.HANDBOOK and family.source
         ]
-        part = make_part(collector.name, collector.lane, families, namespace=NAMESPACE)
+        family_set = make_family_set(collector.name, collector.lane, families, namespace=NAMESPACE)
         head_size += sum(
             len(header(name, family, collector.lane))
-            for name, family in zip(part.names, families, strict=True)
+            for name, family in zip(family_set.names, families, strict=True)
         )
         names += len(families)
-        if part.plan is not None:
+        if family_set.plan is not None:
             labels = engine.Labels(b'addr="redis://10.0.0.1:6379"', {})
-            block = part.plan.read(_some_info(families).encode(), labels, engine.LineOrder(), 0.0, 0)
+            block = family_set.plan.read(_some_info(families).encode(), labels, engine.LineOrder(), 0.0, 0)
             series += block.series
             size += len(block.samples)
     return names, series, size, head_size
@@ -100,7 +100,7 @@ def _some_info(families: Sequence[Family]) -> str:
 async def _own_families() -> list[tuple[str, str, tuple[str, ...], str]]:
     """Name, type, labels and help of each family about the exporter itself."""
     app = App(parse([], {}), [])
-    own = app.selfmetrics
+    own = app.own_series
     own.page_bytes.labels(
         "plain"
     )  # whose labels are known by their series: these have none before the first page is asked for
@@ -143,7 +143,7 @@ def _table(families: Sequence[Family]) -> Iterator[str]:
     yield from _rows(
         (
             full_name(NAMESPACE, family).decode(),
-            family.kind.value,
+            family.type.value,
             family.labels,
             " ".join(filter(None, (family.help, _notes(family)))),
         )
@@ -153,17 +153,17 @@ def _table(families: Sequence[Family]) -> Iterator[str]:
 
 def _notes(family: Family) -> str:
     since = f"since {family.since}" if family.since else ""
-    gate = f"with `--{GATES[family.name]}`" if family.name in GATES else ""
-    notes = ", ".join(filter(None, (DIALECTS[family.dialect], since, gate)))
-    return f"*{notes}*" if notes else ""
+    limiter = f"with `--{GATES[family.name]}`" if family.name in GATES else ""
+    notices = ", ".join(filter(None, (DIALECTS[family.name_set], since, limiter)))
+    return f"*{notices}*" if notices else ""
 
 
 def _rows(rows: Iterable[tuple[str, str, Sequence[str], str]]) -> Iterator[str]:
     yield "| metric | type | labels | |"
     yield "|---|---|---|---|"
-    for name, kind, names, text in rows:
+    for name, type, names, text in rows:
         labels = " ".join(f"`{label}`" for label in names)
-        yield f"| `{name}` | {kind} | {labels} | {_cell(text)} |"
+        yield f"| `{name}` | {type} | {labels} | {_cell(text)} |"
     yield ""
 
 

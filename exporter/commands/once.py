@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from exporter.app.app import App
 from exporter.app.run import read_targets
 from exporter.options.groups import Options
-from exporter.polling.watched_target import Watch
+from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.target import Target
 
 #: how often it is looked whether the polls have ended
@@ -21,28 +21,30 @@ async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes,
     """The page, and whether every target was up."""
     app = App(options, targets)
     app.watch_all()
-    watches = list(app.fleet.watches.values())
+    watched_targets = list(app.fleet.watched_targets.values())
     try:
-        for watch in watches:
-            watch.poll_all()
-        await _rest(watches)
-        for watch in watches:
-            if watch.up:
-                watch.scan()
-        scanned = [watch for watch in watches if watch.scanning]
-        await _rest(watches)
-        for watch in scanned:  # what a scan found is asked about on the other lanes
-            watch.poll_all()
-        await _rest(watches)
+        for watched in watched_targets:
+            watched.poll_all()
+        await _rest(watched_targets)
+        for watched in watched_targets:
+            if watched.up:
+                watched.scan()
+        scanned = [watched for watched in watched_targets if watched.scanning]
+        await _rest(watched_targets)
+        for watched in scanned:  # what a scan found is asked about on the other lanes
+            watched.poll_all()
+        await _rest(watched_targets)
         page = app.exposition.draft().build()
-        return b"".join([*page.plain, page.plain_tail(time.monotonic())]), all(watch.up for watch in watches)
+        return b"".join([*page.plain, page.plain_tail(time.monotonic())]), all(
+            watched.up for watched in watched_targets
+        )
     finally:
         await app.stop()
 
 
-async def _rest(watches: Sequence[Watch]) -> None:
+async def _rest(watched_targets: Sequence[WatchedTarget]) -> None:
     """Until nothing is under way. Every poll has a deadline, so this ends."""
-    while any(watch.busy or watch.scanning for watch in watches):
+    while any(watched.busy or watched.scanning for watched in watched_targets):
         await asyncio.sleep(LOOK_S)
 
 

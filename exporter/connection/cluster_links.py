@@ -14,8 +14,8 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from exporter.connection.dialer import Dialer
-from exporter.connection.gate import Rank, wait_at
-from exporter.connection.link import Link
+from exporter.connection.limiter import Rank, wait_at
+from exporter.connection.link import Connection
 from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
 from exporter.options.allowance import FLAG, Neighbourhood, admitted, read_host
 from exporter.protocol.command import Command, Reply, pack
@@ -46,7 +46,7 @@ def parse_node(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-class _Round:
+class _Batch:
     """One batch under way on several links: its replies by place, and how many links have still to answer."""
 
     __slots__ = ("done", "replies", "waiting")
@@ -69,18 +69,18 @@ class _Round:
             done(outcome)
 
 
-class Nodes:
+class ClusterLinks:
     """The links of one line, by `host:port`, the newest used last. One batch is under way at a time."""
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._links: dict[str, Link] = {}
+        self._links: dict[str, Connection] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._logged: set[str] = set()
         self._wanted: Container[str] = ()  # the nodes of the newest batch
 
     def scatter(
-        self, target: Target, link: Link, batch: Sequence[Command], deadline: float, done: Done
+        self, target: Target, link: Connection, batch: Sequence[Command], deadline: float, done: Done
     ) -> None:
         """Send each command where it belongs, those without a node over `link`. `done` gets all replies in
         order, or the error of `link`; it is not called from inside this method."""
@@ -88,7 +88,7 @@ class Nodes:
         for place, command in enumerate(batch):
             places.setdefault(command.node, []).append(place)
         own = places.pop("", [])
-        current = _Round(len(batch), len(places) + bool(own), done)
+        current = _Batch(len(batch), len(places) + bool(own), done)
 
         def receive(outcome: list[Reply] | TargetError) -> None:
             if isinstance(outcome, TargetError):
@@ -122,7 +122,7 @@ class Nodes:
             if link.exchanging:
                 self._give_up(node, link)
 
-    def _give_up(self, node: str, link: Link) -> DeadlineError:
+    def _give_up(self, node: str, link: Connection) -> DeadlineError:
         """Close a link that did not answer in time; the error that says so."""
         if self._links.get(node) is link:
             self._drop(node)
@@ -130,7 +130,7 @@ class Nodes:
         link.abort(error)
         return error
 
-    def _drop(self, node: str) -> Link:
+    def _drop(self, node: str) -> Connection:
         self._dialer.descriptors.give_back_node(self, node)
         return self._links.pop(node)
 
@@ -165,7 +165,7 @@ class Nodes:
         commands: Sequence[Command],
         places: Sequence[int],
         deadline: float,
-        current: _Round,
+        current: _Batch,
     ) -> None:
         outcome: list[Reply] | TargetError
         try:
@@ -186,7 +186,7 @@ class Nodes:
         )
 
     async def _exchange(
-        self, node: str, link: Link, commands: Sequence[Command], deadline: float
+        self, node: str, link: Connection, commands: Sequence[Command], deadline: float
     ) -> list[Reply] | TargetError:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
         link.exchange(
@@ -201,7 +201,9 @@ class Nodes:
         except TimeoutError:
             return self._give_up(node, link)
 
-    async def _link(self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float) -> Link:
+    async def _link(
+        self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float
+    ) -> Connection:
         link = self._links.get(node)
         if link is None or link.closed:
             dialled = await self._dial(target, neighbourhood, node, deadline)
@@ -214,12 +216,14 @@ class Nodes:
         self._links[node] = link
         return link
 
-    async def _dial(self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float) -> Link:
+    async def _dial(
+        self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float
+    ) -> Connection:
         host, port = parse_node(node)
         addresses = await self._find(target, neighbourhood, host, port)
         self._make_room()
         descriptors = self._dialer.descriptors
-        entry = await wait_at(self._dialer.gate, Rank.NEW)
+        entry = await wait_at(self._dialer.limiter, Rank.NEW)
         try:
             if not descriptors.take_node(self, node):
                 raise OpenFilesError(f"{node}: {descriptors.nodes_refusal}")

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from exporter.connection.candidates import Candidates
 from exporter.connection.failures import os_failure
-from exporter.connection.gate import PATIENCE_S, Gate
-from exporter.connection.handshake import Greeting, Note
-from exporter.connection.link import Link
+from exporter.connection.handshake import Handshake, Notice
+from exporter.connection.limiter import PATIENCE_S, Limiter
+from exporter.connection.link import Connection
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
@@ -39,7 +39,7 @@ DIALS_MAX = 64
 
 
 class Dialer:
-    """Makes links under one set of settings. `gate` and `descriptors` bound what is dialled at once and what
+    """Makes links under one set of settings. `limiter` and `descriptors` bound what is dialled at once and what
     is open; it is for the caller to ask them."""
 
     def __init__(
@@ -47,11 +47,11 @@ class Dialer:
         settings: DialSettings | None = None,
         *,
         resolver: Resolver | None = None,
-        gate: Gate | None = None,
+        limiter: Limiter | None = None,
         descriptors: Descriptors | None = None,
     ) -> None:
         self.settings = settings or DialSettings()
-        self.gate = gate or Gate(DIALS_MAX, PATIENCE_S)
+        self.limiter = limiter or Limiter(DIALS_MAX, PATIENCE_S)
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self._resolver = resolver or Resolver()
         self._candidates = Candidates()
@@ -63,7 +63,7 @@ class Dialer:
         return tls_context(self.settings)
 
     async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
-        """The numeric addresses of `host`, in the order to try them; `Link.peer` is one of them. DnsError if
+        """The numeric addresses of `host`, in the order to try them; `Connection.peer` is one of them. DnsError if
         there is none.
 
         A name that is not `trusted` waits behind those that are configured.
@@ -75,7 +75,7 @@ class Dialer:
 
     async def dial(
         self, target: Target, deadline: float, *, named: bool = True, addresses: Sequence[str] = ()
-    ) -> Link:
+    ) -> Connection:
         """Connect to `target` and greet it, all before `deadline` (monotonic seconds). Nothing stays open on
         failure.
 
@@ -87,11 +87,11 @@ class Dialer:
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
         sock, peer = await self._connect(target, where, addresses, deadline)
-        link = Link(where, peer, self.settings.limits, redaction_of(target.user, target.password))
+        link = Connection(where, peer, self.settings.limits, redaction_of(target.user, target.password))
         link.addresses = tuple(addresses)
         try:
             await self._attach(link, sock, target, context, deadline)
-            link.notes = await self._greet(link, target, deadline, named)
+            link.notices = await self._greet(link, target, deadline, named)
             if self.settings.ping:
                 link.ping_s = await self._ping(link, deadline)
         except BaseException:
@@ -138,7 +138,12 @@ class Dialer:
         raise _of_all(failures, len(addresses))
 
     async def _attach(
-        self, link: Link, sock: socket.socket, target: Target, context: ssl.SSLContext | None, deadline: float
+        self,
+        link: Connection,
+        sock: socket.socket,
+        target: Target,
+        context: ssl.SSLContext | None,
+        deadline: float,
     ) -> None:
         """Give a connected socket to the event loop, with TLS if there is a context."""
         loop = asyncio.get_running_loop()
@@ -162,19 +167,21 @@ class Dialer:
         except ValueError as error:  # a server name that TLS cannot carry
             raise TlsError(f"{where}: {error}") from None
 
-    async def _greet(self, link: Link, target: Target, deadline: float, named: bool) -> tuple[Note, ...]:
-        greeting = Greeting(link.where, target, named=named and self.settings.set_client_name)
+    async def _greet(
+        self, link: Connection, target: Target, deadline: float, named: bool
+    ) -> tuple[Notice, ...]:
+        greeting = Handshake(link.where, target, named=named and self.settings.set_client_name)
         if not greeting.commands:
             return ()
         return greeting.judge(await self._ask(link, greeting.commands, deadline))
 
-    async def _ping(self, link: Link, deadline: float) -> float | None:
+    async def _ping(self, link: Connection, deadline: float) -> float | None:
         """Seconds that a PING took, None if the server will not have it."""
         began_at = time.perf_counter()
         [reply] = await self._ask(link, [Command.of("PING")], deadline)
         return None if isinstance(reply, ReplyError) else time.perf_counter() - began_at
 
-    async def _ask(self, link: Link, commands: Sequence[Command], deadline: float) -> list[Reply]:
+    async def _ask(self, link: Connection, commands: Sequence[Command], deadline: float) -> list[Reply]:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
         link.exchange(
             pack(commands),

@@ -25,7 +25,7 @@ CLIENT_NAME = "redis_exporter"
 SET_NAME = Command.of("CLIENT", "SETNAME", CLIENT_NAME)
 
 
-class Note(Enum):
+class Notice(Enum):
     """What the greeting met that does not keep the link from being used. The value is for the reader."""
 
     PASSWORD_UNUSED = "the server has no password set: the configured one is not used"
@@ -35,14 +35,14 @@ class Note(Enum):
     DB_PENDING = "the server has no data yet and did not select the database"
 
 
-class Greeting:
+class Handshake:
     """AUTH, SELECT and CLIENT SETNAME, as far as a target needs them: `commands` go out in one pipeline,
     maybe none."""
 
     def __init__(self, where: str, target: Target, *, named: bool) -> None:
         self._where = where
         self._target = target
-        steps: list[tuple[Command, Callable[[str, Target, ReplyError], Note]]] = []
+        steps: list[tuple[Command, Callable[[str, Target, ReplyError], Notice]]] = []
         user, password = texts.given_bytes(target.user), texts.given_bytes(target.password)
         if user:
             steps.append((Command.of("AUTH", user, password), _judge_auth))
@@ -58,31 +58,31 @@ class Greeting:
     def commands(self) -> list[Command]:
         return [command for command, _ in self._steps]
 
-    def judge(self, replies: Sequence[object]) -> tuple[Note, ...]:
+    def judge(self, replies: Sequence[object]) -> tuple[Notice, ...]:
         """What the replies to `commands` leave to be known. Raises a TargetError where the connection
         cannot be used."""
-        notes = []
+        notices = []
         for (command, judge), reply in zip(self._steps, replies, strict=True):
             if isinstance(reply, ReplyError):
                 unwelcome = refusal(self._where, reply)
                 if unwelcome is not None:
                     raise unwelcome
-                notes.append(judge(self._where, self._target, reply))
+                notices.append(judge(self._where, self._target, reply))
             elif reply != b"OK":
                 raise ProtocolError(
                     f"{self._where}: the server answered {command.args[0]!r} with something else than OK or "
                     f"an error"
                 )
-        return tuple(notes)
+        return tuple(notices)
 
 
-def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
+def _judge_auth(where: str, target: Target, reply: ReplyError) -> Notice:
     # The server's own words stay out: they may hold the arguments.
     low = reply.raw.lower()
     if "no password is set" in low or "without any password configured" in low:
-        return Note.PASSWORD_UNUSED
+        return Notice.PASSWORD_UNUSED
     if "unknown command" in low:
-        return Note.AUTH_UNKNOWN
+        return Notice.AUTH_UNKNOWN
     if "wrong number of arguments" in low and target.user:
         raise AuthError(
             f"{where}: the server knows no users (Redis before 6): configure the password without a user"
@@ -96,20 +96,20 @@ def _judge_auth(where: str, target: Target, reply: ReplyError) -> Note:
     raise AuthError(f"{where}: the server refuses AUTH with an error of another kind than a wrong password")
 
 
-def _judge_select(where: str, target: Target, reply: ReplyError) -> Note:
+def _judge_select(where: str, target: Target, reply: ReplyError) -> Notice:
     if reply.code in ("LOADING", "MASTERDOWN"):
-        return Note.DB_PENDING
+        return Notice.DB_PENDING
     raise type(reply.as_target_error())(f"{where}: database {target.db} cannot be selected: {reply.text}")
 
 
-def _judge_name(where: str, target: Target, reply: ReplyError) -> Note:
+def _judge_name(where: str, target: Target, reply: ReplyError) -> Notice:
     match reply.as_target_error():
         case AuthError():
             raise AuthError(f"{where}: the server wants a password and none is configured for it")
         case BusyError():
             raise BusyError(f"{where}: a script blocks the server")
         case _:
-            return Note.UNNAMED
+            return Notice.UNNAMED
 
 
 def refusal(where: str, reply: ReplyError) -> TargetError | None:

@@ -1,6 +1,6 @@
 """One connection to one server: exchanging one pipeline for its replies.
 
-A `Link` is a protocol of ours: it writes what was packed, reads with hiredis, and calls back; no task is
+A `Connection` is a protocol of ours: it writes what was packed, reads with hiredis, and calls back; no task is
 involved. Every failure is a `TargetError`; its text names the server as the operator wrote it, and never a
 user, a password or what the server said to AUTH (an unknown AUTH is answered with its arguments).
 
@@ -19,7 +19,7 @@ from typing import cast
 
 from exporter.connection.backlog import WAITING_BYTES, running_backlog
 from exporter.connection.failures import not_resp, os_failure
-from exporter.connection.handshake import Note, refusal
+from exporter.connection.handshake import Notice, refusal
 from exporter.connection.replies import (
     DEFAULT_LIMITS,
     NotRespError,
@@ -50,13 +50,13 @@ PIECE_BYTES = 64 * 1024
 Done = Callable[[list[Reply] | TargetError], None]
 
 
-class Link(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection to one server, with at most one exchange at a time.
 
     `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the
     socket, and `addresses` are all that its name had then; `opened_at` is monotonic seconds. `began_reply`
     says whether any byte came for the newest exchange: while it is False, the exchange may be repeated on
-    another link. `received` is how many bytes the replies of the newest complete one took. `notes` are left
+    another link. `received` is how many bytes the replies of the newest complete one took. `notices` are left
     by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
     """
 
@@ -70,7 +70,7 @@ class Link(asyncio.Protocol):
         self.opened_at = time.monotonic()
         self.began_reply = False
         self.received = 0
-        self.notes: tuple[Note, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
         self._limits = limits
         self._redaction = redaction

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from exporter.connection.gate import Entry, Gate, Rank
+from exporter.connection.limiter import Admission, Limiter, Rank
 from exporter.errors import DnsError, OpenFilesError, TargetError
 
 #: look-ups under way at once
@@ -54,7 +54,7 @@ class _LookUp:
 
     def __init__(self, trusted: bool) -> None:
         self.found: asyncio.Future[Sequence[str] | Exception] = asyncio.get_running_loop().create_future()
-        self.entry: Entry | None = None
+        self.entry: Admission | None = None
         self.began_at = 0.0
         self.trusted = trusted  # whether anybody asked who trusts the name
 
@@ -64,7 +64,7 @@ class Resolver:
 
     def __init__(self, lookups_max: int = LOOKUPS_MAX, *, look_up: LookUp = look_up) -> None:
         self._look_up = look_up
-        self._gate = Gate(lookups_max)
+        self._limiter = Limiter(lookups_max)
         self._lookups: dict[str, _LookUp] = {}
         self._ranks: dict[str, Rank] = {}  # by name: how its newest look-up went
 
@@ -97,7 +97,7 @@ class Resolver:
 
     def _enter(self, host: str, lookup: _LookUp) -> None:
         rank = self._ranks.get(host, Rank.NEW) if lookup.trusted else Rank.DOWN
-        lookup.entry = Entry(self._gate, lambda: self._start(host, lookup), rank)
+        lookup.entry = Admission(self._limiter, lambda: self._start(host, lookup), rank)
         lookup.entry.enter()
 
     def _prefer(self, host: str, lookup: _LookUp) -> None:

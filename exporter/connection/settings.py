@@ -26,5 +26,5 @@ class DialSettings:
     server_name: str = ""
     skip_verification: bool = False
     limits: ReplyLimits = DEFAULT_LIMITS
-    file_limits: files.Limits = files.DEFAULT
+    file_limits: files.FileLimits = files.DEFAULT
     allowance: Allowance | None = None

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.pages.rhythm import LIKENESS, Rhythm, ages_s, intervals_in, meeting
+from exporter.pages.rhythm import LIKENESS, Rhythm, ages_s, best_moment, intervals_in
 from exporter.pages.scrapers import address_of
 from exporter.pages.selection import WHOLE, Selection
 from exporter.texts import plain
@@ -92,7 +92,7 @@ class Alignment:
         too large. For the scrape that the one `before` is for, unless another choice is much better."""
         window_s = TARGET_S * targets + LAST_POLLS_S
         rhythms = [rhythm for _, rhythm in self._of(group)]
-        met_at = meeting(
+        met_at = best_moment(
             self._heard(group, interval_s), interval_s, before.met_at if before is not None else None
         )
         if met_at is None or window_s > WINDOW_PART * interval_s:
@@ -173,7 +173,7 @@ def _name(reader: Hashable, selection: Selection) -> str:
     """A scraper as a label's value: its address and program, and the page it asks for."""
     words = [str(word) for word in (reader if isinstance(reader, tuple) else (reader,)) if word]
     page = {
-        "part": selection.shard and "{}/{}".format(*selection.shard),
+        "part": selection.slice and "{}/{}".format(*selection.slice),
         "group": selection.group,
         "name[]": selection.names and "…",
     }

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from apscheduler.triggers.base import BaseTrigger
 
 from exporter.fleet.alignment import TARGET_S, Burst, Group
-from exporter.polling.watched_target import Watch
+from exporter.polling.watched_target import WatchedTarget
 
 SLOTS = 10
 #: in a burst
 SLOT_TARGETS = 30
 
 
-class Round(BaseTrigger):  # type: ignore[misc]
+class PollGroup(BaseTrigger):  # type: ignore[misc]
     """The job, and when it is to fire: each time a period after the one before, as nearly as the moment of
     the burst allows. So a burst that is moved comes half a period early or late at most, and costs nobody a
     poll.
@@ -37,16 +37,18 @@ class Round(BaseTrigger):  # type: ignore[misc]
         self.group = group
         self.burst: Burst | None = None  # None: in slots over the interval
         self.aimed_at = -math.inf  # when the burst was last looked after
-        self.watches: dict[str, Watch] = {}
-        self._slots: list[dict[str, Watch]] = [{} for _ in range(SLOTS)]
+        self.watched_targets: dict[str, WatchedTarget] = {}
+        self._slots: list[dict[str, WatchedTarget]] = [{} for _ in range(SLOTS)]
         self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, slot's turn)
 
-    def add(self, watch: Watch) -> None:
-        self.watches[watch.target.addr] = self._slots[watch.hash % SLOTS][watch.target.addr] = watch
+    def add(self, watched: WatchedTarget) -> None:
+        self.watched_targets[watched.target.addr] = self._slots[watched.hash % SLOTS][watched.target.addr] = (
+            watched
+        )
 
     def remove(self, addr: str) -> None:
-        watch = self.watches.pop(addr)
-        del self._slots[watch.hash % SLOTS][addr]
+        watched = self.watched_targets.pop(addr)
+        del self._slots[watched.hash % SLOTS][addr]
 
     @property
     def name(self) -> str:
@@ -93,27 +95,29 @@ class Round(BaseTrigger):  # type: ignore[misc]
         for number, slot in enumerate(slots):
             wait_s = number * apart_s - elapsed_s
             if wait_s == 0:
-                self._turn(slot)
+                self._poll_due(slot)
             elif wait_s > 0:
-                self._pending.append((now + wait_s, loop.call_later(wait_s, self._turn, slot)))
+                self._pending.append((now + wait_s, loop.call_later(wait_s, self._poll_due, slot)))
 
-    def _turns(self) -> tuple[Sequence[Mapping[str, Watch]], float]:
+    def _turns(self) -> tuple[Sequence[Mapping[str, WatchedTarget]], float]:
         """The slots, and how many seconds they are apart."""
         if self.burst is None:
             return self._slots, self.interval_s / SLOTS
-        watches = list(self.watches.items())
-        firsts = range(0, len(watches), SLOT_TARGETS)
-        return [dict(watches[first : first + SLOT_TARGETS]) for first in firsts], SLOT_TARGETS * TARGET_S
+        watched_targets = list(self.watched_targets.items())
+        firsts = range(0, len(watched_targets), SLOT_TARGETS)
+        return [
+            dict(watched_targets[first : first + SLOT_TARGETS]) for first in firsts
+        ], SLOT_TARGETS * TARGET_S
 
-    def turn(self, addr: str) -> None:
+    def poll_due(self, addr: str) -> None:
         """Give one target its turn."""
-        self._turn({addr: self.watches[addr]})
+        self._poll_due({addr: self.watched_targets[addr]})
 
-    def _turn(self, slot: Mapping[str, Watch]) -> None:
+    def _poll_due(self, slot: Mapping[str, WatchedTarget]) -> None:
         now = time.monotonic()
-        for watch in list(slot.values()):
-            if now - watch.ticked_at >= self.interval_s / 2:
-                watch.tick(now, self.every)
+        for watched in list(slot.values()):
+            if now - watched.ticked_at >= self.interval_s / 2:
+                watched.tick(now, self.every)
 
     def cancel(self) -> None:
         """Give no more turns."""

@@ -20,10 +20,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from exporter.errors import TargetError
 from exporter.fleet.alignment import Alignment, Group
-from exporter.fleet.poll_group import Round
+from exporter.fleet.poll_group import PollGroup
 from exporter.metrics.store import Store
 from exporter.pages.selection import Selection
-from exporter.polling.watched_target import Watch
+from exporter.polling.watched_target import WatchedTarget
 
 BEAT_S = 1.0
 JUMP_S = 1.0
@@ -55,10 +55,10 @@ class Schedule:
         self._on_lag = on_lag
         self._on_up_change = on_up_change
         self._alignment = alignment
-        self._watches: dict[str, Watch] = {}
-        self._rounds: dict[tuple[float, Group], Round] = {}
-        self._round_of: dict[str, Round] = {}
-        self._bridges: dict[str, asyncio.TimerHandle] = {}  # of targets that came to another round just now
+        self._watched: dict[str, WatchedTarget] = {}
+        self._rounds: dict[tuple[float, Group], PollGroup] = {}
+        self._round_of: dict[str, PollGroup] = {}
+        self._catch_ups: dict[str, asyncio.TimerHandle] = {}  # of targets that came to another round just now
         self._scheduler: AsyncIOScheduler | None = None  # None: not started, or stopped
         self._tasks: list[asyncio.Task[None]] = []
         self._regrouping: asyncio.Task[None] | None = None
@@ -66,25 +66,25 @@ class Schedule:
         self._lookups: dict[str, asyncio.Task[None]] = {}  # host → the look-up under way
         self._offset_s = 0.0
 
-    def add(self, watch: Watch) -> None:
+    def add(self, watched: WatchedTarget) -> None:
         """Poll one more target; at once, if the schedule is running."""
-        self._watches[watch.target.addr] = watch
+        self._watched[watched.target.addr] = watched
         if self._scheduler is not None:
-            watch.tick(time.monotonic())
-        self._join(watch)
+            watched.tick(time.monotonic())
+        self._join(watched)
 
     def remove(self, addr: str) -> None:
         """Stop polling a target and forget what is stored of it."""
-        watch = self._watches.pop(addr)
+        watched = self._watched.pop(addr)
         self._leave(addr)
-        self._tear_down_bridge(addr)
-        watch.close()
+        self._cancel_catch_up(addr)
+        watched.close()
         self._store.drop(addr)
 
     @property
     def in_step(self) -> int:
         """How many targets are polled in step with a scraper."""
-        return sum(len(each.watches) for each in self._rounds.values() if each.burst is not None)
+        return sum(len(each.watched_targets) for each in self._rounds.values() if each.burst is not None)
 
     def expected_ages_s(self) -> Mapping[str, float]:
         """By scraper: how old the oldest values will be that it finds, of those that are polled in step."""
@@ -98,62 +98,62 @@ class Schedule:
 
     # -- rounds
 
-    def _join(self, watch: Watch) -> None:
+    def _join(self, watched: WatchedTarget) -> None:
         """Put a target into the round it belongs to now."""
-        addr = watch.target.addr
+        addr = watched.target.addr
         group = self._alignment.group_of(addr) if self._alignment is not None else ()
-        key = (watch.pace.interval_s, group)
+        key = (watched.timing.interval_s, group)
         current = self._rounds.get(key)
-        if current is not None and addr in current.watches:
+        if current is not None and addr in current.watched_targets:
             return
         self._leave(addr)
         if current is None:
-            current = self._rounds[key] = Round(*key)
-            current.add(watch)
+            current = self._rounds[key] = PollGroup(*key)
+            current.add(watched)
             if self._scheduler is not None:
                 self._aim(current)
                 self._set(current)
-        current.add(watch)
+        current.add(watched)
         self._round_of[addr] = current
-        self._bridge(watch)
+        self._catch_up(watched)
 
-    def _bridge(self, watch: Watch) -> None:
+    def _catch_up(self, watched: WatchedTarget) -> None:
         """Give a target the turn that it would have had: the next one in its round may be nearly two
         intervals after the last."""
-        if self._scheduler is None or watch.ticked_at == -math.inf:
+        if self._scheduler is None or watched.ticked_at == -math.inf:
             return
-        addr = watch.target.addr
-        self._tear_down_bridge(addr)
-        wait_s = max(0.0, watch.ticked_at + watch.pace.interval_s - time.monotonic())
-        self._bridges[addr] = asyncio.get_running_loop().call_later(wait_s, self._cross, addr)
+        addr = watched.target.addr
+        self._cancel_catch_up(addr)
+        wait_s = max(0.0, watched.ticked_at + watched.timing.interval_s - time.monotonic())
+        self._catch_ups[addr] = asyncio.get_running_loop().call_later(wait_s, self._poll_catch_up, addr)
 
-    def _cross(self, addr: str) -> None:
-        del self._bridges[addr]
-        self._round_of[addr].turn(addr)
+    def _poll_catch_up(self, addr: str) -> None:
+        del self._catch_ups[addr]
+        self._round_of[addr].poll_due(addr)
 
-    def _tear_down_bridge(self, addr: str) -> None:
-        bridge = self._bridges.pop(addr, None)
-        if bridge is not None:
-            bridge.cancel()
+    def _cancel_catch_up(self, addr: str) -> None:
+        catch_up = self._catch_ups.pop(addr, None)
+        if catch_up is not None:
+            catch_up.cancel()
 
     def _leave(self, addr: str) -> None:
         current = self._round_of.pop(addr, None)
         if current is None:
             return
         current.remove(addr)
-        if not current.watches:
+        if not current.watched_targets:
             current.cancel()
             del self._rounds[current.interval_s, current.group]
             if self._scheduler is not None:
                 self._scheduler.remove_job(current.name)
 
-    def _set(self, current: Round) -> None:
+    def _set(self, current: PollGroup) -> None:
         """(Re)place a round's job."""
         assert self._scheduler is not None
         self._scheduler.add_job(current.fire, current, id=current.name, replace_existing=True)
         current.begin_anew()
 
-    def _aim(self, current: Round) -> bool:
+    def _aim(self, current: PollGroup) -> bool:
         """Find out when the round's bursts are to begin. Whether its job has to be set anew for that: it
         moves by itself."""
         before = current.burst
@@ -161,7 +161,7 @@ class Schedule:
         current.burst = None
         if self._alignment is not None and current.group:
             current.burst = self._alignment.burst(
-                current.group, current.interval_s, len(current.watches), before
+                current.group, current.interval_s, len(current.watched_targets), before
             )
         return (before and before.every) != (current.burst and current.burst.every)
 
@@ -176,15 +176,15 @@ class Schedule:
             # every now and then: a scraper seldom moves, and a round fires where it is aimed then
             if current.group and now >= current.aimed_at + current.interval_s / 2 and self._aim(current):
                 self._set(current)
-                for watch in current.watches.values():
-                    self._bridge(watch)
+                for watched in current.watched_targets.values():
+                    self._catch_up(watched)
 
     async def _regroup(self) -> None:
         before = set(self._rounds)
         try:
-            for number, watch in enumerate(list(self._watches.values()), 1):
-                if watch.target.addr in self._watches:
-                    self._join(watch)
+            for number, watched in enumerate(list(self._watched.values()), 1):
+                if watched.target.addr in self._watched:
+                    self._join(watched)
                 if number % REGROUP_HANDFUL == 0:
                     await asyncio.sleep(0)
             for key in (
@@ -209,7 +209,7 @@ class Schedule:
             self._set(current)
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._poll_first(list(self._watches.values()))),
+            loop.create_task(self._poll_first(list(self._watched.values()))),
             loop.create_task(self._keep_beat()),
         ]
 
@@ -223,21 +223,21 @@ class Schedule:
             scheduler.shutdown(wait=False)
         for current in self._rounds.values():
             current.cancel()
-        for bridge in self._bridges.values():
-            bridge.cancel()
+        for catch_up in self._catch_ups.values():
+            catch_up.cancel()
         cancelled = [*self._tasks, *self._lookups.values()]
         if self._regrouping is not None:
             cancelled.append(self._regrouping)
         for task in cancelled:
             task.cancel()
-        for watch in self._watches.values():
-            cancelled += watch.close()
+        for watched in self._watched.values():
+            cancelled += watched.close()
         await asyncio.gather(*cancelled, return_exceptions=True)
 
-    async def _poll_first(self, watches: Iterable[Watch]) -> None:
-        for number, watch in enumerate(watches, 1):
-            if watch.ticked_at == -math.inf:
-                watch.tick(time.monotonic())
+    async def _poll_first(self, watched_targets: Iterable[WatchedTarget]) -> None:
+        for number, watched in enumerate(watched_targets, 1):
+            if watched.ticked_at == -math.inf:
+                watched.tick(time.monotonic())
             if number % FIRST_HANDFUL == 0:
                 await asyncio.sleep(FIRST_PAUSE_S)
 
@@ -267,38 +267,38 @@ class Schedule:
             log.warning("the wall clock jumped by %+.1f s: the polls are set anew", jump_s)
             for current in self._rounds.values():
                 self._set(current)
-                for watch in current.watches.values():
-                    self._bridge(watch)
+                for watched in current.watched_targets.values():
+                    self._catch_up(watched)
 
     def _expire(self, now: float) -> None:
         for snapshot in self._store.expire(now):
-            watch = self._watches.get(snapshot.addr)
-            if watch is not None:
-                watch.note_stale(snapshot.lane)
-        gone_down = [watch for watch in self._watches.values() if watch.down_at < now]
-        for watch in gone_down:
-            watch.expire()
+            watched = self._watched.get(snapshot.addr)
+            if watched is not None:
+                watched.note_stale(snapshot.lane)
+        gone_down = [watched for watched in self._watched.values() if watched.down_at < now]
+        for watched in gone_down:
+            watched.expire()
         if gone_down:
             self._on_up_change()
 
     def _resolve(self, beat: int) -> None:
         """Look up the names whose turn it is in this beat, each once for all targets that share it."""
-        for watch in self._watches.values():
-            host = watch.target.host
+        for watched in self._watched.values():
+            host = watched.target.host
             if (
-                watch.named
+                watched.named
                 and host not in self._lookups
                 and zlib.crc32(host.encode()) % RESOLVE_EVERY == beat % RESOLVE_EVERY
             ):
-                self._lookups[host] = asyncio.get_running_loop().create_task(self._look_up(watch))
+                self._lookups[host] = asyncio.get_running_loop().create_task(self._look_up(watched))
 
-    async def _look_up(self, asking: Watch) -> None:
+    async def _look_up(self, asking: WatchedTarget) -> None:
         host = asking.target.host
         try:
             addresses = await asking.resolve()
-            for watch in self._watches.values():
-                if watch.target.host == host:
-                    watch.compare(addresses)
+            for watched in self._watched.values():
+                if watched.target.host == host:
+                    watched.compare(addresses)
         except TargetError:
             pass  # a name that does not resolve just now is no reason to leave a connection that works
         finally:

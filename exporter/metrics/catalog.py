@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from exporter.errors import InternalError
-from exporter.metrics.family import Family, Kind
-from exporter.metrics.family_set import Part
+from exporter.metrics.family import Family, MetricType
+from exporter.metrics.family_set import FamilySet
 from exporter.metrics.lane import Lane
-from exporter.metrics.runtime_families import SLOTS, Dynamic
+from exporter.metrics.runtime_families import FAMILIES_MAX, RuntimeFamilies
 
 
 def header(name: bytes, family: Family, *lanes: Lane) -> bytes:
@@ -24,7 +24,7 @@ def header(name: bytes, family: Family, *lanes: Lane) -> bytes:
         else f"{family.help} Lane{'s' if ',' in words else ''}: {words}."
     )
     escaped = text.replace("\\", "\\\\").replace("\n", "\\n").encode()
-    return b"# HELP %s %s\n# TYPE %s %s\n" % (name, escaped, name, family.kind.value.encode())
+    return b"# HELP %s %s\n# TYPE %s %s\n" % (name, escaped, name, family.type.value.encode())
 
 
 class Catalog:
@@ -40,39 +40,43 @@ class Catalog:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        family_sets: Sequence[FamilySet],
         hidden: frozenset[str] = frozenset(),
         admits: Callable[[str], bool] = lambda name: True,
         taken: Container[str] = frozenset(),
     ) -> None:
-        self.parts = tuple(parts)
-        self.part_names = tuple(part.name for part in parts)
+        self.family_sets = tuple(family_sets)
+        self.family_set_names = tuple(family_set.name for family_set in family_sets)
         self.hidden = hidden
         self._admits = admits
         places: dict[bytes, list[tuple[int, int]]] = {}  # cells by name
-        for part_number, part in enumerate(self.parts):
-            for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
-                places.setdefault(name, []).append((part_number, number))
-                first = self.parts[places[name][0][0]]
-                if first is not part and not _share(first, part, family):
-                    raise InternalError(f"{name.decode()} is a family of {first.name} and of {part.name}")
+        for family_set_number, family_set in enumerate(self.family_sets):
+            for number, (family, name) in enumerate(zip(family_set.families, family_set.names, strict=True)):
+                places.setdefault(name, []).append((family_set_number, number))
+                first = self.family_sets[places[name][0][0]]
+                if first is not family_set and not _share(first, family_set, family):
+                    raise InternalError(
+                        f"{name.decode()} is a family of {first.name} and of {family_set.name}"
+                    )
         headers: list[bytes] = []
         cells: list[tuple[int, int]] = []
         names: list[str] = []
-        dynamics: list[tuple[Part, Dynamic, int]] = []
-        for part_number, part in enumerate(self.parts):
-            for number, (family, name) in enumerate(zip(part.families, part.names, strict=True)):
+        dynamics: list[tuple[FamilySet, RuntimeFamilies, int]] = []
+        for family_set_number, family_set in enumerate(self.family_sets):
+            for number, (family, name) in enumerate(zip(family_set.families, family_set.names, strict=True)):
                 at = places[name]
-                if family.name not in hidden and at[0] == (part_number, number):
-                    headers.append(header(name, family, *(self.parts[each].lane for each, _ in at)))
+                if family.name not in hidden and at[0] == (family_set_number, number):
+                    headers.append(header(name, family, *(self.family_sets[each].lane for each, _ in at)))
                     headers += [b""] * (len(at) - 1)
                     cells += at
                     names += [name.decode()] * len(at)
-            if part.dynamic is not None:
-                dynamics.append((part, part.dynamic, len(headers)))
-                headers += [b""] * SLOTS
-                names += [""] * SLOTS
-                cells += [(part_number, len(part.families) + slot) for slot in range(SLOTS)]
+            if family_set.runtime_families is not None:
+                dynamics.append((family_set, family_set.runtime_families, len(headers)))
+                headers += [b""] * FAMILIES_MAX
+                names += [""] * FAMILIES_MAX
+                cells += [
+                    (family_set_number, len(family_set.families) + place) for place in range(FAMILIES_MAX)
+                ]
         self._taken = {name.decode() for name in places}
         self._taken_elsewhere = taken
         self.headers = headers
@@ -81,13 +85,15 @@ class Catalog:
         for dynamic in dynamics:
             self._open(*dynamic)
 
-    def _open(self, part: Part, dynamic: Dynamic, at: int) -> None:
+    def _open(self, family_set: FamilySet, dynamic: RuntimeFamilies, at: int) -> None:
         """Let the slots of a part, whose headers begin at `at`, be given."""
 
-        def add(slot: int, name: str, kind: str, help: str) -> None:
+        def add(place: int, name: str, type: str, help: str) -> None:
             self._taken.add(name)
-            self.headers[at + slot] = header(name.encode(), Family(name, Kind(kind), help), part.lane)
-            self.names[at + slot] = name
+            self.headers[at + place] = header(
+                name.encode(), Family(name, MetricType(type), help), family_set.lane
+            )
+            self.names[at + place] = name
 
         dynamic.open(self._refuses, add)
 
@@ -97,8 +103,8 @@ class Catalog:
             return "the name is taken, write another one"
         return None if self._admits(name) else ""
 
-    def part(self, name: str) -> Part:
-        return self.parts[self.part_names.index(name)]
+    def family_set(self, name: str) -> FamilySet:
+        return self.family_sets[self.family_set_names.index(name)]
 
     def view(self, names: Iterable[str]) -> tuple[tuple[bytes, ...], tuple[tuple[int, int], ...]]:
         """Headers and cells of some families only, in the page's order."""
@@ -107,7 +113,7 @@ class Catalog:
         return tuple(self.headers[i] for i in chosen), tuple(self.cells[i] for i in chosen)
 
 
-def _share(one: Part, other: Part, family: Family) -> bool:
+def _share(one: FamilySet, other: FamilySet, family: Family) -> bool:
     """Whether two parts write the same family on purpose."""
     if one.collector is None or other.collector is None:
         return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 
-class Kind(Enum):
+class MetricType(Enum):
     """The type of a family, as the `# TYPE` line spells it."""
 
     GAUGE = "gauge"
@@ -22,7 +22,7 @@ class Kind(Enum):
     UNTYPED = "untyped"
 
 
-class How(IntEnum):
+class Transform(IntEnum):
     """How the text of a value becomes a sample: a closed set, implemented by both engines.
 
     A value that does not fit is dropped and counted.
@@ -41,8 +41,8 @@ class How(IntEnum):
     NATURAL = 10  # a number; a negative one means unknown and is left out, uncounted
 
 
-class SubName(IntEnum):
-    """How the name of a sub-field of an `Open` record becomes a label value."""
+class SubFieldLabel(IntEnum):
+    """How the name of a sub-field of an `EverySubField` record becomes a label value."""
 
     RAW = 0  # as it stands
     PERCENTILE = 1  # `p99.9`: 99.9
@@ -50,7 +50,7 @@ class SubName(IntEnum):
     SIZE = 3  # `8K`: 8192
 
 
-class Dialect(Enum):
+class NameSet(Enum):
     """Whose name a family bears."""
 
     GO = "go"  # the Go exporter's
@@ -86,7 +86,7 @@ class Field:
     """
 
     key: str
-    how: How = How.NUM
+    transform: Transform = Transform.NUM
     labels: tuple[tuple[str, str], ...] = ()
     optional: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
@@ -102,13 +102,13 @@ class Record:
 
     pattern: Pattern
     sub: str
-    how: How = How.NUM
+    transform: Transform = Transform.NUM
     labels: tuple[tuple[str, str], ...] = ()
     fill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class EverySubField:
     """Every sub-field of every line of a pattern is one sample; its name becomes the label `sub_label`.
 
     `sum` and `count` join the record of the same name of another pattern, as a summary needs them.
@@ -116,13 +116,13 @@ class Open:
 
     pattern: Pattern
     sub_label: str
-    sub_name: SubName = SubName.RAW
-    how: How = How.NUM
+    sub_name: SubFieldLabel = SubFieldLabel.RAW
+    transform: Transform = Transform.NUM
     sum: Record | None = None
     count: Record | None = None
 
 
-Source = Field | Record | Open
+Source = Field | Record | EverySubField
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
@@ -133,12 +133,12 @@ class Family:
     """One metric family. `name` has no namespace; `labels` are its own, besides those of the target."""
 
     name: str
-    kind: Kind
+    type: MetricType
     help: str
     labels: tuple[str, ...] = ()
     source: Source | None = None
     since: str = ""
-    dialect: Dialect = Dialect.OWN
+    name_set: NameSet = NameSet.OWN
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -162,21 +162,21 @@ def own_labels(source: Source | None) -> tuple[str, ...]:
         case Record():
             names = (source.pattern.name_label,) if source.pattern.name_label else ()
             return names + tuple(n for n, _ in source.pattern.constant) + tuple(n for n, _ in source.labels)
-        case Open():
+        case EverySubField():
             names = (source.pattern.name_label,) if source.pattern.name_label else ()
             return names + tuple(n for n, _ in source.pattern.constant) + (source.sub_label,)
 
 
 def _family(
-    kind: Kind,
+    type: MetricType,
     name: str,
     help: str,
     source: Source | None,
     labels: Iterable[str],
     since: str,
-    dialect: Dialect,
+    name_set: NameSet,
 ) -> Family:
-    return Family(name, kind, help, tuple(labels) or own_labels(source), source, since, dialect)
+    return Family(name, type, help, tuple(labels) or own_labels(source), source, since, name_set)
 
 
 def gauge(
@@ -186,10 +186,10 @@ def gauge(
     *,
     labels: Iterable[str] = (),
     since: str = "",
-    dialect: Dialect = Dialect.OWN,
+    name_set: NameSet = NameSet.OWN,
 ) -> Family:
     """A value that goes up and down."""
-    return _family(Kind.GAUGE, name, help, source, labels, since, dialect)
+    return _family(MetricType.GAUGE, name, help, source, labels, since, name_set)
 
 
 def counter(
@@ -199,18 +199,18 @@ def counter(
     *,
     labels: Iterable[str] = (),
     since: str = "",
-    dialect: Dialect = Dialect.OWN,
+    name_set: NameSet = NameSet.OWN,
 ) -> Family:
     """A value that only grows, until the server restarts."""
-    return _family(Kind.COUNTER, name, help, source, labels, since, dialect)
+    return _family(MetricType.COUNTER, name, help, source, labels, since, name_set)
 
 
 def histogram(
-    name: str, help: str, *, labels: Iterable[str] = (), since: str = "", dialect: Dialect = Dialect.OWN
+    name: str, help: str, *, labels: Iterable[str] = (), since: str = "", name_set: NameSet = NameSet.OWN
 ) -> Family:
     """Counts by upper bound, with their sum and count. The label `le` is written by `Out.add_histogram`
     and not listed."""
-    return _family(Kind.HISTOGRAM, name, help, None, labels, since, dialect)
+    return _family(MetricType.HISTOGRAM, name, help, None, labels, since, name_set)
 
 
 def summary(
@@ -220,7 +220,7 @@ def summary(
     *,
     labels: Iterable[str] = (),
     since: str = "",
-    dialect: Dialect = Dialect.OWN,
+    name_set: NameSet = NameSet.OWN,
 ) -> Family:
     """Quantiles with their sum and count. The label `quantile` is written by the source and not listed."""
-    return _family(Kind.SUMMARY, name, help, source, labels, since, dialect)
+    return _family(MetricType.SUMMARY, name, help, source, labels, since, name_set)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.errors import InternalError
-from exporter.metrics.family import Family, Field, Open, Pattern, Record
+from exporter.metrics.family import EverySubField, Family, Field, Pattern, Record
 from exporter.metrics.lane import Lane
-from exporter.metrics.runtime_families import Dynamic
+from exporter.metrics.runtime_families import RuntimeFamilies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class FamilySet:
     """What is refreshed together. `names` are full names (with namespace), parallel to `families`."""
 
     name: str
@@ -32,7 +32,7 @@ class Part:
     rows: Sequence[tuple[bytes, tuple[bytes, ...]]] = field(default=(), repr=False)  # of families and slots
     label_max: int = 1024  # longer label values are cut
     hidden: frozenset[int] = frozenset()  # positions of families that are not rendered
-    dynamic: Dynamic | None = None  # the slots behind the families
+    runtime_families: RuntimeFamilies | None = None  # the slots behind the families
 
 
 def full_name(namespace: str, family: Family) -> bytes:
@@ -40,7 +40,7 @@ def full_name(namespace: str, family: Family) -> bytes:
     return (f"{namespace}_{family.name}" if namespace else family.name).encode()
 
 
-def make_part(
+def make_family_set(
     name: str,
     lane: Lane,
     families: Sequence[Family],
@@ -50,7 +50,7 @@ def make_part(
     wanted_fields: tuple[str, ...] = (),
     collector: Collector | None = None,
     label_max: int = 1024,
-) -> Part:
+) -> FamilySet:
     """Number and compile the families of one part. Families in `hidden` are not even rendered."""
     names = tuple(full_name(namespace, family) for family in families)
     if len(set(names)) != len(names):
@@ -68,8 +68,8 @@ def make_part(
     if collector is not None and collector.dynamic:
         if plan is not None:
             raise InternalError(f"{name}: a collector with dynamic families has none with a source")
-        dynamic = Dynamic(namespace, len(names), rows)
-    return Part(
+        dynamic = RuntimeFamilies(namespace, len(names), rows)
+    return FamilySet(
         name,
         lane,
         tuple(families),
@@ -99,7 +99,9 @@ def compile_plan(
         return patterns.setdefault(pattern, len(patterns))
 
     def join(record: Record | None) -> tuple[int, bytes, int] | None:
-        return None if record is None else (number(record.pattern), record.sub.encode(), int(record.how))
+        return (
+            None if record is None else (number(record.pattern), record.sub.encode(), int(record.transform))
+        )
 
     rows: list[tuple] = []  # type: ignore[type-arg]
     for family, name in zip(families, names, strict=True):
@@ -112,7 +114,7 @@ def compile_plan(
                 labels = tuple(
                     (label.encode(), key.encode(), label in source.optional) for label, key in source.labels
                 )
-                rows.append((name, engine.FIELD, keys, int(source.how), labels))
+                rows.append((name, engine.FIELD, keys, int(source.transform), labels))
             case Record():
                 pairs = tuple((label.encode(), sub.encode()) for label, sub in source.labels)
                 rows.append(
@@ -121,12 +123,12 @@ def compile_plan(
                         engine.RECORD,
                         number(source.pattern),
                         source.sub.encode(),
-                        int(source.how),
+                        int(source.transform),
                         pairs,
                         source.fill,
                     )
                 )
-            case Open():
+            case EverySubField():
                 rows.append(
                     (
                         name,
@@ -134,7 +136,7 @@ def compile_plan(
                         number(source.pattern),
                         source.sub_label.encode(),
                         int(source.sub_name),
-                        int(source.how),
+                        int(source.transform),
                         join(source.sum),
                         join(source.count),
                     )

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from exporter import engine
-from exporter.metrics.family import Kind
-from exporter.metrics.family_set import Part
+from exporter.metrics.family import MetricType
+from exporter.metrics.family_set import FamilySet
 
 
 def label_forms(
-    parts: Iterable[Part],
+    family_sets: Iterable[FamilySet],
     pairs: Sequence[tuple[bytes, bytes]],
     without: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, engine.Labels]:
@@ -21,25 +21,25 @@ def label_forms(
     text = label_text(pairs)
     usual = engine.Labels(text, {})
     forms = {}
-    for part in parts:
-        special = _special_labels(part, pairs, without)
-        forms[part.name] = engine.Labels(text, special) if special else usual
+    for family_set in family_sets:
+        special = _special_labels(family_set, pairs, without)
+        forms[family_set.name] = engine.Labels(text, special) if special else usual
     return forms
 
 
 def _special_labels(
-    part: Part, pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes]
+    family_set: FamilySet, pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes]
 ) -> dict[int, bytes]:
     """By family."""
     names = {name for name, _ in pairs}
     special = {}
-    for number, family in enumerate(part.families):
+    for number, family in enumerate(family_set.families):
         clash = names.intersection(label.encode() for label in family.labels)
         if family.name in without:
             clash |= names & {without[family.name]}
-        if family.kind is Kind.SUMMARY:
+        if family.type is MetricType.SUMMARY:
             clash |= names & {b"quantile"}
-        if family.kind is Kind.HISTOGRAM:
+        if family.type is MetricType.HISTOGRAM:
             clash |= names & {b"le"}
         if clash:
             special[number] = label_text([pair for pair in pairs if pair[0] not in clash])

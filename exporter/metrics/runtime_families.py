@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 
-SLOTS = 256
+FAMILIES_MAX = 256
 NAME_LENGTH_MAX = 200
 #: labels of one family
 LABELS_MAX = 32
@@ -21,7 +21,7 @@ LABELS_MAX = 32
 TOLD_MAX = 100
 #: of a family of which no help was given
 HELP = "A value that a script gave back."
-KIND = "gauge"
+TYPE = "gauge"
 
 log = logging.getLogger(__name__)
 
@@ -29,21 +29,21 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 
-class Dynamic:
+class RuntimeFamilies:
     """The slots of one part, from number `first` on; `rows` is the part's own list of (full name, label
     names)."""
 
     def __init__(self, namespace: str, first: int, rows: list[tuple[bytes, tuple[bytes, ...]]]) -> None:
         self._refuses: Callable[[str], str | None] = lambda name: None
         self._told: set[str] = set()
-        self._on_new: Callable[[int, str, str, str], None] = lambda slot, name, kind, help: None
+        self._on_new: Callable[[int, str, str, str], None] = lambda place, name, type, help: None
         self._given: list[tuple[int, str, str, str]] = []
         self._first = first
         self._prefix = f"{namespace}_" if namespace else ""
         self._rows = rows
         self._numbers: dict[str, int] = {}
         self._labels: dict[int, tuple[str, ...]] = {}
-        rows.extend([(b"", ())] * SLOTS)
+        rows.extend([(b"", ())] * FAMILIES_MAX)
 
     def open(
         self, refuses: Callable[[str], str | None], on_new: Callable[[int, str, str, str], None]
@@ -55,30 +55,30 @@ class Dynamic:
         for given in self._given:
             on_new(*given)
 
-    def number(self, name: str, kind: str, help: str, labels: Iterable[str]) -> int | None:
+    def number(self, name: str, type: str, help: str, labels: Iterable[str]) -> int | None:
         """The number of a family, which becomes one if need be. None: no name for a family or a label, taken
-        by another one, not to be shown, or all slots are given. An empty `kind` or `help` is that of the
+        by another one, not to be shown, or all slots are given. An empty `type` or `help` is that of the
         family, whatever it is."""
         labels = tuple(labels)
         if len(labels) > LABELS_MAX or not all(_LABEL.match(label) for label in labels):
             return None
         number = self._numbers.get(name)
         if number is None:
-            slot = len(self._numbers)
+            place = len(self._numbers)
             full = self._prefix + name
-            if slot == SLOTS or len(full) > NAME_LENGTH_MAX or not _NAME.match(full):
+            if place == FAMILIES_MAX or len(full) > NAME_LENGTH_MAX or not _NAME.match(full):
                 return None
             why = self._refuses(full)
             if why is not None:
                 self._tell(full, why)
                 return None
-            kind, help = kind or KIND, help or HELP
-            number = self._numbers[name] = self._first + slot
+            type, help = type or TYPE, help or HELP
+            number = self._numbers[name] = self._first + place
             self._labels[number] = labels
             self._rows[number] = (full.encode(), tuple(label.encode() for label in labels))
-            self._given.append((slot, full, kind, help))
-            self._on_new(slot, full, kind, help)
-        elif not self._is_same(number, kind, help):
+            self._given.append((place, full, type, help))
+            self._on_new(place, full, type, help)
+        elif not self._is_same(number, type, help):
             return None
         fresh = [label for label in labels if label not in self._labels[number]]
         if fresh:
@@ -91,10 +91,10 @@ class Dynamic:
             )
         return number
 
-    def _is_same(self, number: int, kind: str, help: str) -> bool:
+    def _is_same(self, number: int, type: str, help: str) -> bool:
         """Whether a family has this type and help. The help of one that came without is left as it is."""
-        _, full, known_kind, known_help = self._given[number - self._first]
-        if kind in ("", known_kind) and (help in ("", known_help) or known_help == HELP):
+        _, full, known_type, known_help = self._given[number - self._first]
+        if type in ("", known_type) and (help in ("", known_help) or known_help == HELP):
             return True
         self._tell(full, "it was given before with another type or help")
         return False
@@ -109,7 +109,7 @@ class Dynamic:
         """Whether a target that was the first with `named` of the names may come with this one: a new name
         only while more slots are free than it has taken. So one target takes half of what the others have
         left at most."""
-        return name in self._numbers or named < SLOTS - len(self._numbers)
+        return name in self._numbers or named < FAMILIES_MAX - len(self._numbers)
 
     @property
     def given(self) -> int:

@@ -26,7 +26,7 @@ class _Admitted:
     families: list[int] = field(default_factory=list)
 
 
-class Caps:
+class SeriesLimit:
     """The limits of one target: on all its series, and on those of one family."""
 
     def __init__(self, per_target: int, per_family: int) -> None:
@@ -47,24 +47,24 @@ class Caps:
         self._admitted.clear()
         self._refused.clear()
 
-    def admit(self, part: str, block: Rendered, before: tuple[bytes, bytes] | None) -> Rendered:
+    def admit(self, family_set: str, block: Rendered, before: tuple[bytes, bytes] | None) -> Rendered:
         """What there is room for of a part's new block. `before` are the samples and offsets it had last."""
         samples, offsets, series = block
-        had = self._series.get(part, 0)
+        had = self._series.get(family_set, 0)
         room = self._per_target - self.series + had
-        admitted = self._admitted.get(part)
+        admitted = self._admitted.get(family_set)
         if admitted is None and (
             series > room or (series > self._per_family and self._has_large_family(samples, offsets))
         ):
-            admitted = self._admitted[part] = (
+            admitted = self._admitted[family_set] = (
                 _Admitted() if before is None else _Admitted(*engine.heads_of(*before))
             )
         if admitted is not None:
             families = admitted.families
             families.extend([0] * (len(offsets) // 4 - 1 - len(families)))
             block = engine.sift(samples, offsets, admitted.heads, families, room, self._per_family)
-            self._refused[part] = series - block[2]
-        self._series[part] = block[2]
+            self._refused[family_set] = series - block[2]
+        self._series[family_set] = block[2]
         self.series += block[2] - had
         return block
 

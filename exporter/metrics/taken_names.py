@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.metrics.family import Family, Kind
+from exporter.metrics.family import Family, MetricType
 
 #: of Prometheus itself, which it writes for each target
 _OF_PROMETHEUS = ("up", "ALERTS", "ALERTS_FOR_STATE")
 #: of Prometheus, of this process, and of the runtimes whose names dashboards know
 _PREFIXES = ("scrape_", "process_", "python_", "go_")
 _SUFFIXES = {
-    Kind.COUNTER: ("_created",),
-    Kind.SUMMARY: ("_sum", "_count", "_created"),
-    Kind.HISTOGRAM: ("_bucket", "_sum", "_count", "_created"),
+    MetricType.COUNTER: ("_created",),
+    MetricType.SUMMARY: ("_sum", "_count", "_created"),
+    MetricType.HISTOGRAM: ("_bucket", "_sum", "_count", "_created"),
 }
 
 
@@ -27,7 +27,7 @@ class TakenNames:
         self._names = {
             f"{prefix}{family.name}{suffix}"
             for family in families
-            for suffix in ("", *_SUFFIXES.get(family.kind, ()))
+            for suffix in ("", *_SUFFIXES.get(family.type, ()))
         }
         self._names.update(_OF_PROMETHEUS)
 

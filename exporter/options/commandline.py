@@ -152,7 +152,7 @@ def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[s
     taken: set[str] = set()
     for name in values["script"]:
         try:
-            text = files.fetch(name, files.Limits(values["files.max-bytes"], values["files.timeout"]))
+            text = files.fetch(name, files.FileLimits(values["files.max-bytes"], values["files.timeout"]))
         except files.FileError as error:
             conflicts.append(
                 f"{_place(_BY_NAME['script'], setting)}: {texts.shorten(name, 200)} cannot be read: {error}"
@@ -180,7 +180,7 @@ def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Option
         WebOptions(**groups["web"]),
         MetricsOptions(**groups["metrics"]),
         KeysOptions(**groups["keys"]),
-        files.Limits(**groups["files"]),
+        files.FileLimits(**groups["files"]),
         LogOptions(**groups["log"]),
         RunOptions(**groups["run"]),
         dict(settings),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from exporter.files import Limits
+from exporter.files import FileLimits
 from exporter.options.allowance import Allowance, parse_allowance
 from exporter.options.option import Option
 from exporter.options.patterns import NamePattern
@@ -31,9 +31,9 @@ from exporter.options.values import (
     NAME_PATTERNS,
     SERVER_NAME,
     TEXT,
-    Form,
     KeyName,
     ScriptFile,
+    ValueType,
     choice,
     choices,
     parse_listen_address,
@@ -41,7 +41,7 @@ from exporter.options.values import (
     parse_path,
 )
 
-ALLOWANCE = Form("NETWORK,…", parse_allowance, empty=True)
+ALLOWANCE = ValueType("NETWORK,…", parse_allowance, empty=True)
 
 
 #: group → title
@@ -135,10 +135,10 @@ OPTIONS: tuple[Option, ...] = (
            "tenth of its interval if less."),
     Option("stale-policy", choice("drop", "serve", "fail"), "drop", "poll", "stale_policy",
            "Stale values are dropped, served on, or dropped with 503 from /scrape."),
-    Option("web.listen-address", Form("[HOST]:PORT", parse_listen_address, empty=True), ":9121", "web",
+    Option("web.listen-address", ValueType("[HOST]:PORT", parse_listen_address, empty=True), ":9121", "web",
            "listen_address",
            "Where to listen for HTTP; without a host on every interface."),
-    Option("web.telemetry-path", Form("PATH", parse_path, empty=True), "/metrics", "web", "telemetry_path",
+    Option("web.telemetry-path", ValueType("PATH", parse_path, empty=True), "/metrics", "web", "telemetry_path",
            "Path of the page that holds every server's metrics."),
     Option("web.max-connections", COUNT, "512", "web", "max_connections",
            "Connections at once, and no more than the reserve of files allows; beyond, the least useful "
@@ -188,7 +188,7 @@ OPTIONS: tuple[Option, ...] = (
            "That user's password.", secret=True),
     Option("basic-auth-hash-password", CREDENTIAL, "", "web", "basic_auth_hash_password",
            "The same as a bcrypt hash.", secret=True),
-    Option("namespace", Form("PREFIX", parse_namespace, empty=True), "redis", "metrics", "namespace",
+    Option("namespace", ValueType("PREFIX", parse_namespace, empty=True), "redis", "metrics", "namespace",
            "First word of each metric's name."),
     Option("handbook-names", choice("all", "scalar", "none"), "all", "metrics", "handbook_names",
            "Metrics that the handbook names otherwise appear under both names: all, those without labels, "
@@ -231,7 +231,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("include-search-indexes-metrics", BOOL, "false", "metrics", "include_search_indexes_metrics",
            "Export the search indexes.",
            env="REDIS_EXPORTER_INCL_SEARCH_INDEXES_METRICS"),
-    Option("check-search-indexes", Form("REGEX", partial(NamePattern, flag="--check-search-indexes")), ".*",
+    Option("check-search-indexes", ValueType("REGEX", partial(NamePattern, flag="--check-search-indexes")), ".*",
            "metrics",
            "check_search_indexes", "Regular expression that those indexes' names match."),
     Option("include-sentinel-peer-info", BOOL, "false", "metrics", "include_sentinel_peer_info",
@@ -477,7 +477,7 @@ class Options:
     web: WebOptions
     metrics: MetricsOptions
     keys: KeysOptions
-    files: Limits
+    files: FileLimits
     log: LogOptions
     run: RunOptions
     settings: Mapping[str, Setting] = field(repr=False)

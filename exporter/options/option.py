@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.options.values import Form
+from exporter.options.values import ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Option:
     flag's name."""
 
     flag: str
-    form: Form
+    form: ValueType
     default: str
     group: str
     attribute: str

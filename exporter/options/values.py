@@ -257,7 +257,7 @@ def parse_name_patterns(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ValueType:
     """How the text of a value is read. `parse` raises ValueError with what to write instead.
 
     Where `empty` does not hold, a variable that is set but empty is taken as not set. `raw` values may hold
@@ -270,7 +270,7 @@ class Form:
     raw: bool = False
 
 
-def choice(*words: str, upper: bool = False, otherwise: str = "") -> Form:
+def choice(*words: str, upper: bool = False, otherwise: str = "") -> ValueType:
     """One of some words, in any case with `upper`. Any other word is an error, or stands for `otherwise`."""
 
     def parse(text: str) -> str:
@@ -279,10 +279,10 @@ def choice(*words: str, upper: bool = False, otherwise: str = "") -> Form:
             raise ValueError(f"write one of {', '.join(words)}")
         return word if word in words else otherwise
 
-    return Form("|".join(words), parse)
+    return ValueType("|".join(words), parse)
 
 
-def choices(*words: str) -> Form:
+def choices(*words: str) -> ValueType:
     """Any of some words, with commas between."""
 
     def parse(text: str) -> tuple[str, ...]:
@@ -292,23 +292,23 @@ def choices(*words: str) -> Form:
                 raise ValueError(f"{part} is none of {', '.join(words)}")
         return tuple(dict.fromkeys(parts))
 
-    return Form(f"{words[0]},…", parse, empty=True)
+    return ValueType(f"{words[0]},…", parse, empty=True)
 
 
-BOOL = Form("", parse_bool)
-TEXT = Form("TEXT", parse_text, empty=True)
+BOOL = ValueType("", parse_bool)
+TEXT = ValueType("TEXT", parse_text, empty=True)
 #: a user or a password: any bytes
-CREDENTIAL = Form("TEXT", str, empty=True, raw=True)
-FILE = Form("FILE", str, empty=True, raw=True)
-ADDRESSES = Form("ADDRESS,…", parse_addresses, empty=True, raw=True)
-SERVER_NAME = Form("TEXT", parse_server_name, empty=True)
-INTERVAL = Form("DURATION", parse_interval)
-LANE_INTERVAL = Form("DURATION|fast", parse_lane_interval)
-DURATION_OR_ZERO = Form("DURATION", duration_from(0))
-INTEGER = Form("N", int_from(-COUNT_MAX))
-COUNT = Form("N", int_from(1))
-LARGE_COUNT = Form("N", int_from(1, 10**12))
-FILES = Form("FILE,…", parse_file_names, empty=True, raw=True)
-KEYS = Form("[DB=]KEY,…", parse_keys, empty=True, raw=True)
-LUA_PATTERNS = Form("PATTERN,…", parse_lua_patterns, empty=True)
-NAME_PATTERNS = Form("NAME,…", parse_name_patterns, empty=True)
+CREDENTIAL = ValueType("TEXT", str, empty=True, raw=True)
+FILE = ValueType("FILE", str, empty=True, raw=True)
+ADDRESSES = ValueType("ADDRESS,…", parse_addresses, empty=True, raw=True)
+SERVER_NAME = ValueType("TEXT", parse_server_name, empty=True)
+INTERVAL = ValueType("DURATION", parse_interval)
+LANE_INTERVAL = ValueType("DURATION|fast", parse_lane_interval)
+DURATION_OR_ZERO = ValueType("DURATION", duration_from(0))
+INTEGER = ValueType("N", int_from(-COUNT_MAX))
+COUNT = ValueType("N", int_from(1))
+LARGE_COUNT = ValueType("N", int_from(1, 10**12))
+FILES = ValueType("FILE,…", parse_file_names, empty=True, raw=True)
+KEYS = ValueType("[DB=]KEY,…", parse_keys, empty=True, raw=True)
+LUA_PATTERNS = ValueType("PATTERN,…", parse_lua_patterns, empty=True)
+NAME_PATTERNS = ValueType("NAME,…", parse_name_patterns, empty=True)

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 
 from exporter.errors import PageError
+from exporter.pages.cached_pages import CachedPage, CachedPages
 from exporter.pages.exposition import Exposition
 from exporter.pages.page import Page
+from exporter.pages.page_builder import INLINE_BYTES, PageBuilder, Rank, timed
 from exporter.pages.rhythm import Rhythm
 from exporter.pages.selection import WHOLE, Selection
-from exporter.pages.shelf import Kept, Shelf
-from exporter.pages.workshop import INLINE_BYTES, Rank, Workshop, timed
 
 #: selections that are kept besides the whole, and what their pages may take together
 SELECTIONS_MAX, SELECTIONS_BYTES_MAX = 256, 64 * 1024 * 1024
@@ -42,7 +42,7 @@ RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
 
-class Pages:
+class PageCache:
     """Keeps pages for those who ask. A page is built just before its next expected scrape, for a scrape when
     it is older than `min_interval_s`, and when a `redis_up` changed, no sooner than `min_interval_s` after
     the one before; never twice at once, and only if the store has changed. `on_built` is told the page and
@@ -65,13 +65,13 @@ class Pages:
         self._min_interval_s = min_interval_s
         self._on_built = on_built
         self._is_quiet = is_quiet
-        self._whole = Kept(WHOLE, shelved=True)
-        self._others = Shelf(selections_max, selections_bytes_max, exposition.release)
-        self._targets = Shelf(
+        self._whole = CachedPage(WHOLE, shelved=True)
+        self._others = CachedPages(selections_max, selections_bytes_max, exposition.release)
+        self._targets = CachedPages(
             2 * TARGET_PAGES_MAX, TARGET_BYTES_MAX
         )  # all of them are of one address: half of it
-        self._workshop = Workshop()
-        self._building: dict[asyncio.Future[Page | None], Kept] = {}
+        self._workshop = PageBuilder()
+        self._building: dict[asyncio.Future[Page | None], CachedPage] = {}
         self._closed = False
         self._build_s = 0.0  # what a build is expected to take: bursts go by it, and should not move about
         #: how old the page of everything was when it was last asked for
@@ -123,7 +123,7 @@ class Pages:
                 return kept.page
         return await self._built(kept, 0)
 
-    async def _built(self, kept: Kept, at_least: int) -> Page:
+    async def _built(self, kept: CachedPage, at_least: int) -> Page:
         """A page that shows a generation; after a build that failed the one there is, if there is one."""
         page = kept.page
         for _ in range(BUILDS_MAX):  # the second one at the latest begins after that generation
@@ -145,7 +145,7 @@ class Pages:
         decide how often one is."""
         return page.gathered_at + max(FRESH_GAP_S, FRESH_GAP_BUILDS * self._build_s) - time.monotonic()
 
-    async def _newer(self, kept: Kept, page: Page) -> Page:
+    async def _newer(self, kept: CachedPage, page: Page) -> Page:
         """For a scrape that was not expected now: a build takes milliseconds, and needs no server. If it
         fails or has to wait for others, the page there is."""
         building = kept.building or self._start(kept)
@@ -199,26 +199,26 @@ class Pages:
 
     # -- when to build
 
-    def _arm(self, kept: Kept, now: float) -> None:
+    def _arm(self, kept: CachedPage, now: float) -> None:
         """Be ready for the next who is expected."""
         lead_s = self.lead_s
         moment = kept.scrapers.expected_after(now + lead_s)
         if moment < math.inf:
             self._arm_at(kept, moment - lead_s, moment - LAST_LEAD_S - LAST_LEAD_BUILDS * self._build_s)
 
-    def _arm_at(self, kept: Kept, moment: float, at_last: float = 0.0) -> None:
+    def _arm_at(self, kept: CachedPage, moment: float, at_last: float = 0.0) -> None:
         """Build at a moment, or after it when no poll is under way, but no later than `at_last`."""
         if kept.timer is not None:
             kept.timer.cancel()
         delay_s = max(0.0, moment - time.monotonic())
         kept.timer = asyncio.get_running_loop().call_later(delay_s, self._expect, kept, at_last)
 
-    def _hasten(self, kept: Kept) -> None:
+    def _hasten(self, kept: CachedPage) -> None:
         """Build as soon as the page is old enough, whoever is expected."""
         gathered_at = kept.page.gathered_at if kept.page is not None else 0.0
         self._arm_at(kept, gathered_at + self._min_interval_s)
 
-    def _expect(self, kept: Kept, at_last: float) -> None:
+    def _expect(self, kept: CachedPage, at_last: float) -> None:
         now = time.monotonic()
         if now + QUIET_LOOK_S < at_last and not self._is_quiet():
             self._arm_at(kept, now + QUIET_LOOK_S, at_last)
@@ -239,7 +239,7 @@ class Pages:
 
     # -- building
 
-    def _start(self, kept: Kept) -> asyncio.Future[Page | None] | None:
+    def _start(self, kept: CachedPage) -> asyncio.Future[Page | None] | None:
         """Order a build. None if one has failed just now, or if there are too many."""
         now = time.monotonic()
         if self._closed or now - kept.failed_at < RETRY_S:
@@ -261,7 +261,7 @@ class Pages:
         )
         return building
 
-    def _rank(self, kept: Kept, now: float) -> Rank:
+    def _rank(self, kept: CachedPage, now: float) -> Rank:
         """Whose build comes first: the whole, then those that are scraped in a rhythm, the oldest first; of
         the others, those of an address that waits for fewer."""
         if kept is self._whole:
@@ -275,7 +275,7 @@ class Pages:
 
     def _finish(
         self,
-        kept: Kept,
+        kept: CachedPage,
         building: asyncio.Future[Page | None],
         page: Page | None,
         took_s: float,
@@ -303,7 +303,7 @@ class Pages:
             kept.again = False
             self._hasten(kept)
 
-    def _fail(self, kept: Kept, error: BaseException | None) -> None:
+    def _fail(self, kept: CachedPage, error: BaseException | None) -> None:
         kept.failed_at = time.monotonic()
         text = f"{type(error).__name__}: {error}"
         if not self._closed and text != kept.failure:

@@ -28,7 +28,7 @@ AGE = gauge(
     labels=("lane",),
 )
 
-VITALS_PART = "target"
+TARGET_SERIES = "target"
 
 
 class Origin(Protocol):
@@ -39,7 +39,7 @@ class Origin(Protocol):
     #: the value of the label `group`
     group: str
 
-    def labels_of(self, part: str) -> engine.Labels:
+    def labels_of(self, family_set: str) -> engine.Labels:
         """What a page without the target's labels leaves off."""
         ...
 
@@ -85,12 +85,14 @@ class Exposition:
         )
         addrs = None if selection.takes_all else self._members_of(selection)
         with_ages = selection.names is None or self._age_name.decode() in selection.names
-        needed = range(len(catalog.part_names)) if with_ages else {part for part, _ in cells}
+        needed = (
+            range(len(catalog.family_set_names)) if with_ages else {family_set for family_set, _ in cells}
+        )
         yield
         blocks: list[list[tuple[bytes, bytes]]] = []
         ages: dict[Lane, dict[str, float]] = {}
         series = 0
-        for number, name in enumerate(catalog.part_names):
+        for number, name in enumerate(catalog.family_set_names):
             snapshots = self.store.snapshots(name, addrs) if number in needed else []
             blocks.append(self._blocks(name, snapshots, selection))
             series += sum([snapshot.series for snapshot in snapshots])
@@ -123,7 +125,7 @@ class Exposition:
 
     def sources(self, addr: str) -> tuple[Snapshot, ...]:
         """The snapshots that a page of one target would show."""
-        found = (self.store.visible(addr, name) for name in self._catalog.part_names)
+        found = (self.store.visible(addr, name) for name in self._catalog.family_set_names)
         return tuple(snapshot for snapshot in found if snapshot is not None)
 
     def forget(self, addr: str) -> None:
@@ -153,13 +155,15 @@ class Exposition:
         return known[1]
 
     def _blocks(
-        self, part: str, snapshots: Iterable[Snapshot], selection: Selection
+        self, family_set: str, snapshots: Iterable[Snapshot], selection: Selection
     ) -> list[tuple[bytes, bytes]]:
         if not selection.plain:
             return [(snapshot.samples, snapshot.offsets) for snapshot in snapshots]
         origin = self._origin
         return [
-            engine.unlabel(snapshot.samples, snapshot.offsets, origin(snapshot.addr).labels_of(part))
+            engine.strip_labels(
+                snapshot.samples, snapshot.offsets, origin(snapshot.addr).labels_of(family_set)
+            )
             for snapshot in snapshots
         ]
 
@@ -168,7 +172,7 @@ class Exposition:
         if (
             selection.addr is not None
             or selection.group is not None
-            or (selection.shard and selection.shard[0])
+            or (selection.slice and selection.slice[0])
         ):
             return b""
         text = self._self_series()
@@ -198,7 +202,7 @@ class Exposition:
 def _add_ages(ages: dict[Lane, dict[str, float]], snapshots: Sequence[Snapshot]) -> None:
     """By lane and target, when the oldest shown values were polled (monotonic). What is told about the
     target itself has no age."""
-    if not snapshots or snapshots[0].part == VITALS_PART:
+    if not snapshots or snapshots[0].family_set == TARGET_SERIES:
         return
     times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
     known = ages.setdefault(snapshots[0].lane, times)

@@ -67,7 +67,7 @@ class Rhythm:
         return now - self._seen_at > (MISSES_MAX + 0.5) * self.period_s
 
 
-class Cadence:
+class ArrivalHistory:
     """The rhythms in one reader's arrivals: none, one, or a few if there are several behind it."""
 
     __slots__ = ("_strays", "rhythms")
@@ -110,7 +110,7 @@ def intervals_in(rhythm: Rhythm, interval_s: float) -> int:
     return 0 if abs(larger - number) > LIKENESS * number else number if ratio > 1 else 1
 
 
-def meeting(rhythms: Iterable[Rhythm], interval_s: float, kept_at: float | None = None) -> float | None:
+def best_moment(rhythms: Iterable[Rhythm], interval_s: float, kept_at: float | None = None) -> float | None:
     """The moment by which polls at `interval_s` should have ended, so that the oldest that any scraper in
     step with them finds is as fresh as can be: one of their arrivals. That nearest to `kept_at`, unless
     another is better by a tenth of the interval. None if nobody is in step."""

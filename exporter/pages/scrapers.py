@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from exporter.pages.rhythm import Cadence, Rhythm
+from exporter.pages.rhythm import ArrivalHistory, Rhythm
 
 #: scrapers of one page that are remembered, and those of them at one address
 SCRAPERS_MAX, ADDRESS_MAX = 16, 8
@@ -41,13 +41,13 @@ class Habit:
     asked_at: float
     gap_s: float = GAP_DEFAULT_S
     gap_before_s: float = GAP_DEFAULT_S
-    cadence: Cadence = field(default_factory=Cadence)
+    history: ArrivalHistory = field(default_factory=ArrivalHistory)
 
     def __post_init__(self) -> None:
-        self.cadence.arrive(self.asked_at)
+        self.history.arrive(self.asked_at)
 
     def ask(self, now: float) -> None:
-        self.cadence.arrive(now)
+        self.history.arrive(now)
         self.gap_before_s = self.gap_s
         self.gap_s = min(max(now - self.asked_at, GAP_MIN_S), GAP_MAX_S)
         self.asked_at = now
@@ -57,8 +57,8 @@ class Habit:
 
     def expected_after(self, moment: float) -> float:
         """When it comes next, after `moment`."""
-        if self.cadence.rhythms:
-            return min(rhythm.next_after(moment) for rhythm in self.cadence.rhythms)
+        if self.history.rhythms:
+            return min(rhythm.next_after(moment) for rhythm in self.history.rhythms)
         both_s = self.gap_before_s + self.gap_s
         begun = self.asked_at + int((moment - self.asked_at) / both_s) * both_s
         first = begun + self.gap_before_s
@@ -93,9 +93,9 @@ class Scrapers:
         else:
             return True
         for scraper in candidates:
-            cadence = self.habits[scraper].cadence
-            cadence.forget(now)
-            if not cadence.rhythms:
+            history = self.habits[scraper].history
+            history.forget(now)
+            if not history.rhythms:
                 del self.habits[scraper]
                 return True
         return False
@@ -113,9 +113,9 @@ class Scrapers:
         """Whose requests can be foretold."""
         found: dict[Hashable, Sequence[Rhythm]] = {}
         for scraper, habit in self.habits.items():
-            habit.cadence.forget(now)
-            if habit.cadence.rhythms:
-                found[scraper] = habit.cadence.rhythms
+            habit.history.forget(now)
+            if habit.history.rhythms:
+                found[scraper] = habit.history.rhythms
         return found
 
     def steady_since(self, now: float) -> float:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 class Selection:
     """Which part of everything a page shows. All None: the whole.
 
-    `shard` is (I, N): the targets whose address hashes to I of N; `group` those whose label `group` says so;
+    `slice` is (I, N): the targets whose address hashes to I of N; `group` those whose label `group` says so;
     `names` some families; `addr` one target, with `plain` without its labels.
     """
 
-    shard: tuple[int, int] | None = None
+    slice: tuple[int, int] | None = None
     group: str | None = None
     names: frozenset[str] | None = None
     addr: str | None = None
@@ -24,13 +24,13 @@ class Selection:
     def takes(self, addr: str, groups: Callable[[str], str]) -> bool:
         if self.addr is not None:
             return addr == self.addr
-        if self.shard is not None and zlib.crc32(addr.encode()) % self.shard[1] != self.shard[0]:
+        if self.slice is not None and zlib.crc32(addr.encode()) % self.slice[1] != self.slice[0]:
             return False
         return self.group is None or groups(addr) == self.group
 
     @property
     def takes_all(self) -> bool:
-        return self.addr is None and self.shard is None and self.group is None
+        return self.addr is None and self.slice is None and self.group is None
 
 
 WHOLE = Selection()

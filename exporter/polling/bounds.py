@@ -28,7 +28,7 @@ _LINES = ("INFO", "CLIENT ", "CLUSTER ")
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ReplyBounds:
     """`rows_max` lines of a text or elements of a list; `by_command` has the limits of single commands, by
     their name."""
 
@@ -100,7 +100,7 @@ def _end_of_line(text: bytes, number: int, limit: int) -> int:
 
 
 @lru_cache(16)
-def bounds_for(rows_max: int, clients_max: int) -> Bounds:
+def bounds_for(rows_max: int, clients_max: int) -> ReplyBounds:
     """The same object for all targets. CLIENT LIST has a limit of its own, and clients may come while it
     is asked."""
-    return Bounds(rows_max, {"CLIENT LIST": clients_max + clients_max // 10 + PIECE})
+    return ReplyBounds(rows_max, {"CLIENT LIST": clients_max + clients_max // 10 + PIECE})

@@ -20,13 +20,15 @@ class Faults:
         """Parts with faults."""
         return len(self._kinds)
 
-    def note(self, part: str, faults: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    def note(self, family_set: str, faults: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Those of a run of this part that are to be told. A fault that differs in its numbers only is the
         same."""
-        before = self._kinds.pop(part, NONE)
+        before = self._kinds.pop(family_set, NONE)
         if not faults:
             return
-        kinds = self._kinds[part] = {subject: _NUMBER.sub("0", text) for subject, text in faults.items()}
+        kinds = self._kinds[family_set] = {
+            subject: _NUMBER.sub("0", text) for subject, text in faults.items()
+        }
         for subject, text in faults.items():
             if before.get(subject) != kinds[subject]:
                 yield subject, text

@@ -19,7 +19,7 @@ REFUSED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class LastReply:
     """What one part's collector was told in its only batch, and what it made of that."""
 
     facts: Facts | None
@@ -31,7 +31,7 @@ class Repeat:
 
 
 @dataclass(slots=True)
-class Memory:
+class TargetMemory:
     """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
 
     `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the
@@ -45,7 +45,7 @@ class Memory:
     collectors: dict[str, Any] = field(
         default_factory=dict
     )  # what they remember themselves, by their memory's name
-    repeats: dict[str, Repeat] = field(default_factory=dict)  # by part
+    repeats: dict[str, LastReply] = field(default_factory=dict)  # by part
     wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
     redaction: Redaction = NOTHING
     named: dict[str, int] = field(

@@ -9,9 +9,9 @@ from functools import lru_cache
 from exporter import engine
 from exporter.errors import InternalError
 from exporter.metrics.family import Family
-from exporter.metrics.family_set import Part
+from exporter.metrics.family_set import FamilySet
 from exporter.polling.bounds import ROWS_MAX
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 
 
 @lru_cache(1024)
@@ -21,21 +21,31 @@ def names_in(text: bytes) -> frozenset[str]:
     return frozenset(name.decode() for name in re.findall(rb'(?:^|,)([a-zA-Z_][a-zA-Z0-9_]*)="', text))
 
 
-class Sheet:
+class CollectorOutput:
     """One for a collector and a poll."""
 
     __slots__ = (
-        "_block", "_memory", "_part", "_read", "_writer", "cut", "databases", "db", "faults", "labels",
+        "_block",
+        "_family_set",
+        "_memory",
+        "_read",
+        "_writer",
+        "cut",
+        "databases",
+        "db",
+        "faults",
+        "labels",
         "memory",
         "now",
-        "rows_max", "spent_s",
+        "rows_max",
+        "spent_s",
     )  # fmt: skip
 
     def __init__(
         self,
-        part: Part,
+        family_set: FamilySet,
         labels: engine.Labels,
-        memory: Memory,
+        memory: TargetMemory,
         now: float,
         db: int = 0,
         rows_max: int = ROWS_MAX,
@@ -46,9 +56,9 @@ class Sheet:
         self.rows_max = rows_max
         self.db = db
         self.spent_s = 0.0
-        self.memory = None if part.collector is None else memory.of(part.collector)
+        self.memory = None if family_set.collector is None else memory.of(family_set.collector)
         self.databases: int | None = None
-        self._part = part
+        self._family_set = family_set
         self.labels = labels
         self._memory = memory
         self._block: engine.Block | None = None
@@ -58,22 +68,22 @@ class Sheet:
     @property
     def fields(self) -> dict[str, bytes | None]:
         texts = self.field_texts
-        return dict(zip(self._part.wanted_fields, texts, strict=True)) if texts else {}
+        return dict(zip(self._family_set.wanted_fields, texts, strict=True)) if texts else {}
 
     @property
     def field_texts(self) -> tuple[bytes | None, ...]:
         return self._block.fields if self._block is not None else ()
 
     def info(self, text: bytes, fill: int = 0) -> None:
-        plan = self._part.plan
+        plan = self._family_set.plan
         if plan is None or self._block is not None:
             raise InternalError(
-                f"{self._part.name}: INFO is read once, by a collector with families that have a source"
+                f"{self._family_set.name}: INFO is read once, by a collector with families that have a source"
             )
         orders = self._memory.orders
-        order = orders.get(self._part.name)
+        order = orders.get(self._family_set.name)
         if order is None:
-            order = orders[self._part.name] = engine.LineOrder()
+            order = orders[self._family_set.name] = engine.LineOrder()
         self._block = plan.read(text, self.labels, order, self.now, fill)
         self._read = (text, fill)
 
@@ -83,8 +93,8 @@ class Sheet:
         self.faults[subject] = text
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
-        number = self._part.numbers[family.name]
-        if number not in self._part.hidden:
+        number = self._family_set.numbers[family.name]
+        if number not in self._family_set.hidden:
             self._writing().add(number, value, labels)
 
     def add_histogram(
@@ -96,29 +106,29 @@ class Sheet:
         total: float,
         *labels: str | bytes,
     ) -> None:
-        number = self._part.numbers[family.name]
-        if number not in self._part.hidden:
+        number = self._family_set.numbers[family.name]
+        if number not in self._family_set.hidden:
             self._writing().add_histogram(number, bounds, below, count, total, labels)
 
-    def add_dynamic(self, name: str, kind: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
-        dynamic = self._part.dynamic
+    def add_dynamic(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+        dynamic = self._family_set.runtime_families
         if dynamic is None:
-            raise InternalError(f"{self._part.name}: its collector is not marked as dynamic")
+            raise InternalError(f"{self._family_set.name}: its collector is not marked as dynamic")
         borne = names_in(self.labels.text)
         own = {label: text for label, text in labels.items() if label not in borne}
-        named, given = self._memory.named.get(self._part.name, 0), dynamic.given
-        number = dynamic.number(name, kind, help, own) if dynamic.may_name(name, named) else None
+        named, given = self._memory.named.get(self._family_set.name, 0), dynamic.given
+        number = dynamic.number(name, type, help, own) if dynamic.may_name(name, named) else None
         if number is None:
             self.cut += 1
             return False
         if dynamic.given > given:
-            self._memory.named[self._part.name] = named + 1
+            self._memory.named[self._family_set.name] = named + 1
         self._writing().add(number, value, [own.get(label, "") for label in dynamic.labels_of(number)])
         return True
 
     def _writing(self) -> engine.Writer:
         if self._writer is None:
-            self._writer = engine.Writer(self._part.rows, self.labels, self._part.label_max)
+            self._writer = engine.Writer(self._family_set.rows, self.labels, self._family_set.label_max)
         return self._writer
 
     def relabel(self, labels: engine.Labels) -> None:
@@ -130,7 +140,7 @@ class Sheet:
 
     def block(self) -> engine.Block:
         if self._writer is None:
-            return self._block or engine.Writer(self._part.rows, self.labels).block()
+            return self._block or engine.Writer(self._family_set.rows, self.labels).block()
         if self._block is not None:
             self._writer.merge(self._block)
         return self._writer.block()

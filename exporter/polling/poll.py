@@ -25,26 +25,26 @@ from typing import Any
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector
 from exporter.errors import ReplyError, TargetError
-from exporter.metrics.family_set import Part
-from exporter.polling.bounds import Bounds
-from exporter.polling.memory import Memory, Repeat
-from exporter.polling.output import Sheet
+from exporter.metrics.family_set import FamilySet
+from exporter.polling.bounds import ReplyBounds
+from exporter.polling.memory import LastReply, TargetMemory
+from exporter.polling.output import CollectorOutput
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts, make_facts
 
 INFO_PART = "info"
 INFO = "INFO"
-DEFAULT_BOUNDS = Bounds()
+DEFAULT_BOUNDS = ReplyBounds()
 
 
-class _Echo:
+class _UnchangedCheck:
     """A part that is asked what it was asked in the poll before: its collector is run only if the answer
     is another one."""
 
-    __slots__ = ("at", "part", "repeat")
+    __slots__ = ("at", "family_set", "repeat")
 
-    def __init__(self, part: Part, repeat: Repeat, at: int) -> None:
-        self.part = part
+    def __init__(self, family_set: FamilySet, repeat: LastReply, at: int) -> None:
+        self.family_set = family_set
         self.repeat = repeat
         self.at = at  # place of its first command among those sent
 
@@ -52,12 +52,12 @@ class _Echo:
 class _Run:
     """One collector under way: its generator, and where in the batch its replies will be."""
 
-    __slots__ = ("batches", "commands", "generator", "part", "places", "refused", "replies", "sheet")
+    __slots__ = ("batches", "commands", "family_set", "generator", "output", "places", "refused", "replies")
 
-    def __init__(self, part: Part, generator: Batches, sheet: Sheet) -> None:
-        self.part = part
+    def __init__(self, family_set: FamilySet, generator: Batches, output: CollectorOutput) -> None:
+        self.family_set = family_set
         self.generator = generator
-        self.sheet = sheet
+        self.output = output
         #: for each command of its batch: its place among those sent, or the remembered refusal
         self.places: list[int | ReplyError] = []
         self.refused: bool | None = None  # whether every command so far was; None: nothing was asked
@@ -81,15 +81,15 @@ class Poll:
 
     def __init__(
         self,
-        parts: Sequence[Part],
-        memory: Memory,
+        family_sets: Sequence[FamilySet],
+        memory: TargetMemory,
         labels: Mapping[str, engine.Labels],
         options: Any,
         now: float,
         clock: float,
         on_facts: Callable[[Facts], bool] = lambda facts: False,
         db: int = 0,
-        bounds: Bounds = DEFAULT_BOUNDS,
+        bounds: ReplyBounds = DEFAULT_BOUNDS,
     ) -> None:
         self.cuts: dict[str, int] = {}  # by part: lines, rows and names that a limit left out, if any
         self.blocks: dict[str, engine.Block] = {}
@@ -99,7 +99,7 @@ class Poll:
         ] = {}  # by part, and by what of it went wrong while the rest went well
         self.unsupported: set[str] = set()  # parts all of whose commands are refused
         self.error: TargetError | None = None
-        self._parts = list(parts)
+        self._family_sets = list(family_sets)
         self._memory = memory
         self._labels = labels
         self._options = options
@@ -113,8 +113,8 @@ class Poll:
         )  # collectors that are to go on with their replies
         self._runs: list[_Run] = []
         self._receiving: list[_Run] = []
-        self._echoes: deque[_Echo] = deque()
-        self._echoes_heard: deque[_Echo] = deque()  # whose replies have come
+        self._echoes: deque[_UnchangedCheck] = deque()
+        self._echoes_heard: deque[_UnchangedCheck] = deque()  # whose replies have come
         self._sent: list[Command] = []
         self._next: list[Command] = []
 
@@ -122,9 +122,12 @@ class Poll:
         """The first batch; empty if nothing is to be asked."""
         self._slice_until = perf_counter() + self.slice_s
         if self._memory.facts is None:
-            self._start([part for part in self._parts if part.name == INFO_PART] or self._parts)
+            self._start(
+                [family_set for family_set in self._family_sets if family_set.name == INFO_PART]
+                or self._family_sets
+            )
         else:
-            self._start(self._parts)
+            self._start(self._family_sets)
         return self._do()
 
     def receive(
@@ -146,9 +149,9 @@ class Poll:
         self._replies, self._spent_s = replies, spent_s
         self._echoes_heard, self._echoes = self._echoes, deque()
         for run in runs:
-            run.sheet.spent_s = spent_s
+            run.output.spent_s = spent_s
             if self._cut:
-                run.sheet.cut += sum(self._cut[place] for place in run.places if isinstance(place, int))
+                run.output.cut += sum(self._cut[place] for place in run.places if isinstance(place, int))
             self._work.append(
                 (run, [replies[place] if isinstance(place, int) else place for place in run.places])
             )
@@ -184,7 +187,7 @@ class Poll:
                 return []
         while self._echoes_heard:
             echo = self._echoes_heard.popleft()
-            self._hear(
+            self._compare(
                 echo, list(self._replies[echo.at : echo.at + len(echo.repeat.commands)]), self._spent_s
             )
             if work or (self._echoes_heard and perf_counter() >= self._slice_until):
@@ -192,22 +195,22 @@ class Poll:
                 return []
         return self._gather()
 
-    def _hear(self, echo: _Echo, replies: list[Reply], spent_s: float) -> None:
+    def _compare(self, echo: _UnchangedCheck, replies: list[Reply], spent_s: float) -> None:
         """The replies of a part that was asked as before."""
-        repeat, part = echo.repeat, echo.part
+        repeat, family_set = echo.repeat, echo.family_set
         if (
             repeat.replies == replies
             and repeat.facts is self._memory.facts
-            and repeat.labels is self._labels[part.name]
+            and repeat.labels is self._labels[family_set.name]
         ):
-            self.blocks[part.name] = repeat.block
+            self.blocks[family_set.name] = repeat.block
             if repeat.cut:
-                self.cuts[part.name] = repeat.cut
+                self.cuts[family_set.name] = repeat.cut
             return
-        assert part.collector is not None
-        run = self._new_run(part, part.collector)
-        run.sheet.spent_s = spent_s
-        run.sheet.cut = sum(self._cut[echo.at : echo.at + len(replies)])
+        assert family_set.collector is not None
+        run = self._new_run(family_set, family_set.collector)
+        run.output.spent_s = spent_s
+        run.output.cut = sum(self._cut[echo.at : echo.at + len(replies)])
         try:
             run.commands = next(run.generator)
         except Exception as error:  # as below; a collector that asks nothing now has none of these replies
@@ -220,30 +223,38 @@ class Poll:
             run.places = self._place_all(run.commands)
             self._runs.append(run)
 
-    def _start(self, parts: Sequence[Part]) -> None:
-        self._parts = [] if parts is self._parts else [part for part in self._parts if part not in parts]
+    def _start(self, family_sets: Sequence[FamilySet]) -> None:
+        left = [] if family_sets is self._family_sets else self._family_sets
+        self._family_sets = [family_set for family_set in left if family_set not in family_sets]
         memory = self._memory
         facts, repeats, wanted = memory.facts, memory.repeats, memory.wanted
-        for part in parts:
-            collector = part.collector
+        for family_set in family_sets:
+            collector = family_set.collector
             if collector is None:
                 continue
             if facts is not None:
-                is_wanted = wanted.get(part.name)
+                is_wanted = wanted.get(family_set.name)
                 if is_wanted is None:
-                    is_wanted = wanted[part.name] = collector.wants(facts, self._options)
+                    is_wanted = wanted[family_set.name] = collector.wants(facts, self._options)
                 if not is_wanted:
                     continue
-            repeat = repeats.get(part.name)
+            repeat = repeats.get(family_set.name)
             if repeat is not None and repeat.facts is facts and not memory.refused:
-                self._echoes.append(_Echo(part, repeat, len(self._next)))
+                self._echoes.append(_UnchangedCheck(family_set, repeat, len(self._next)))
                 self._next.extend(repeat.commands)
             else:
-                self._advance(self._new_run(part, collector), None)
+                self._advance(self._new_run(family_set, collector), None)
 
-    def _new_run(self, part: Part, collector: Collector) -> _Run:
-        sheet = Sheet(part, self._labels[part.name], self._memory, self._now, self._db, self._bounds.rows_max)
-        return _Run(part, collector.collect(self._memory.facts, self._options, sheet), sheet)
+    def _new_run(self, family_set: FamilySet, collector: Collector) -> _Run:
+        output = CollectorOutput(
+            family_set,
+            self._labels[family_set.name],
+            self._memory,
+            self._now,
+            self._db,
+            self._bounds.rows_max,
+        )
+        return _Run(family_set, collector.collect(self._memory.facts, self._options, output), output)
 
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
         """Let a collector go on to its next batch, or to its end. Refused commands are answered from
@@ -292,8 +303,8 @@ class Poll:
         return len(self._next) - 1
 
     def _gather(self) -> list[Command]:
-        if not self._runs and not self._echoes and self._parts and self.error is None:
-            self._start(self._parts)  # INFO has told the facts that the others decide by
+        if not self._runs and not self._echoes and self._family_sets and self.error is None:
+            self._start(self._family_sets)  # INFO has told the facts that the others decide by
             if self._work:
                 self.paused = True
                 return []
@@ -302,18 +313,18 @@ class Poll:
 
     def _finish(self, run: _Run) -> None:
         try:
-            if run.part.name == INFO_PART:
-                self._learn(run.sheet)
-            block = self.blocks[run.part.name] = run.sheet.block()
-            if run.sheet.cut:
-                self.cuts[run.part.name] = run.sheet.cut
-            if run.sheet.faults:
+            if run.family_set.name == INFO_PART:
+                self._learn(run.output)
+            block = self.blocks[run.family_set.name] = run.output.block()
+            if run.output.cut:
+                self.cuts[run.family_set.name] = run.output.cut
+            if run.output.faults:
                 clean = self._memory.redaction.clean
-                self.faults[run.part.name] = {
-                    subject: clean(text) for subject, text in run.sheet.faults.items()
+                self.faults[run.family_set.name] = {
+                    subject: clean(text) for subject, text in run.output.faults.items()
                 }
             self._note_support(run)
-            if run.part.collector is not None and run.part.collector.repeats(self._options):
+            if run.family_set.collector is not None and run.family_set.collector.repeats(self._options):
                 self._remember(run, block)
         except Exception as error:
             self._fail(run, error)
@@ -322,39 +333,39 @@ class Poll:
         """For the next poll; not where a second batch was asked, or something was refused."""
         repeats = self._memory.repeats
         if run.batches == 1 and not any(isinstance(reply, ReplyError) for reply in run.replies):
-            repeats[run.part.name] = Repeat(
-                self._memory.facts, run.sheet.labels, run.commands, run.replies, block, run.sheet.cut
+            repeats[run.family_set.name] = LastReply(
+                self._memory.facts, run.output.labels, run.commands, run.replies, block, run.output.cut
             )
         else:
-            repeats.pop(run.part.name, None)
+            repeats.pop(run.family_set.name, None)
 
-    def _learn(self, sheet: Sheet) -> None:
+    def _learn(self, output: CollectorOutput) -> None:
         memory = self._memory
         if (
             memory.facts is None
-            or sheet.field_texts != memory.fields
-            or sheet.databases != memory.facts.databases
+            or output.field_texts != memory.fields
+            or output.databases != memory.facts.databases
         ):
-            memory.learn(make_facts(sheet.fields, sheet.databases))
-            memory.fields = sheet.field_texts
+            memory.learn(make_facts(output.fields, output.databases))
+            memory.fields = output.field_texts
         assert memory.facts is not None
         if self._on_facts(memory.facts):
             for run in self._receiving:
-                run.sheet.relabel(self._labels[run.part.name])
+                run.output.relabel(self._labels[run.family_set.name])
 
     def _fail(self, run: _Run, error: Exception) -> None:
         kind = type(error) if isinstance(error, TargetError) else TargetError
         text = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
-        failure = self.failures[run.part.name] = kind(
+        failure = self.failures[run.family_set.name] = kind(
             self._memory.redaction.clean(text)
         )  # it may quote what the server sent
         self._note_support(run)
-        if run.part.name == INFO_PART:
+        if run.family_set.name == INFO_PART:
             self.error = failure
 
     def _note_support(self, run: _Run) -> None:
         if run.refused:
-            self.unsupported.add(run.part.name)
+            self.unsupported.add(run.family_set.name)
 
     def _drop(self, runs: Sequence[_Run]) -> None:
         for run in (*runs, *self._runs):

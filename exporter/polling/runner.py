@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from exporter.connection.backlog import WAITING_BYTES, running_backlog
-from exporter.connection.cluster_links import Nodes
+from exporter.connection.cluster_links import ClusterLinks
 from exporter.connection.dialer import Dialer
-from exporter.connection.gate import Entry, Gate, Rank
-from exporter.connection.handshake import SET_NAME, Note
-from exporter.connection.link import Link
+from exporter.connection.handshake import SET_NAME, Notice
+from exporter.connection.limiter import Admission, Limiter, Rank
+from exporter.connection.link import Connection
 from exporter.errors import (
     CancelledPollError,
     DeadlineError,
@@ -29,8 +29,8 @@ from exporter.errors import (
     ResetError,
     TargetError,
 )
-from exporter.polling.heap import HEAP, LARGE_BYTES
-from exporter.polling.memory import Memory
+from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
+from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.target import Target
@@ -53,11 +53,11 @@ class Call:
     wall_at: float
 
 
-class Line:
+class PollRunner:
     """See the module. `make` gives the poll at its beginning, from wall-clock and monotonic time; `on_end` is
     told every end.
 
-    `connect_s` is how long the newest dial took, `notes` and `ping_s` what its greeting left. A connection is
+    `connect_s` is how long the newest dial took, `notices` and `ping_s` what its greeting left. A connection is
     made anew at an age of `max_age_s` less up to a fifth of it, by `phase` (0 to 1): so a fleet does not
     reconnect all at once.
     """
@@ -66,8 +66,8 @@ class Line:
         self,
         target: Target,
         dialer: Dialer,
-        gate: Gate,
-        memory: Memory,
+        limiter: Limiter,
+        memory: TargetMemory,
         *,
         max_age_s: float,
         phase: float,
@@ -75,18 +75,18 @@ class Line:
     ) -> None:
         self.target = target
         self.connect_s = 0.0
-        self.notes: tuple[Note, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
         self._dialer = dialer
-        self._gate = gate
+        self._limiter = limiter
         self._rank = Rank.UP
-        self._entry: Entry | None = None  # of the poll, at the gate
-        self._dial_entry: Entry | None = None  # of its dial, at the dialer's
+        self._entry: Admission | None = None  # of the poll, at the gate
+        self._dial_entry: Admission | None = None  # of its dial, at the dialer's
         self._memory = memory
         self._max_age_s = max_age_s * (0.8 + 0.2 * phase)
         self._on_end = on_end
-        self._nodes = Nodes(dialer)
-        self._link: Link | None = None
+        self._nodes = ClusterLinks(dialer)
+        self._link: Connection | None = None
         self._link_until = 0.0
         self._dialling: asyncio.Task[None] | None = None
         self._make: Callable[[float, float], Poll] | None = None  # None: idle
@@ -120,13 +120,13 @@ class Line:
         """Wait where dials wait first, if a connection is to be made: a poll that waits there holds up no
         other, and its time has not begun."""
         if self._needs_dial():
-            self._dial_entry = Entry(self._dialer.gate, self._enter_gate, self._rank)
+            self._dial_entry = Admission(self._dialer.limiter, self._enter_limiter, self._rank)
             self._dial_entry.enter()
         else:
-            self._enter_gate()
+            self._enter_limiter()
 
-    def _enter_gate(self) -> None:
-        self._entry = Entry(self._gate, self._begin, self._rank)
+    def _enter_limiter(self) -> None:
+        self._entry = Admission(self._limiter, self._begin, self._rank)
         self._entry.enter()
 
     def _needs_dial(self) -> bool:
@@ -167,7 +167,7 @@ class Line:
 
     def _begin(self) -> None:
         if self._dial_entry is None and self._needs_dial():  # the connection was lost while the poll waited
-            self._leave_gate()
+            self._leave_limiter()
             self._enter()
             return
         now = self._began_at = time.monotonic()
@@ -197,10 +197,10 @@ class Line:
             self._exchange(link)
 
     def _enter_dials(self) -> None:
-        self._dial_entry = Entry(self._dialer.gate, self._dial)
+        self._dial_entry = Admission(self._dialer.limiter, self._dial)
         self._dial_entry.enter()
 
-    def _leave_gate(self) -> None:
+    def _leave_limiter(self) -> None:
         entry, self._entry = self._entry, None
         if entry is not None:
             entry.leave()
@@ -227,7 +227,7 @@ class Line:
         elif self._dialling is None and self._link is not None and self._link.exchanging:
             self._link.abort(self._late(self._link))
 
-    def _late(self, link: Link) -> DeadlineError:
+    def _late(self, link: Connection) -> DeadlineError:
         return DeadlineError(f"{link.where}: no complete answer within {self._deadline_s:g} s")
 
     def _dial(self) -> None:
@@ -252,10 +252,10 @@ class Line:
         else:
             now = self._end_dial(began_at)
             self._link = link
-            self.notes = link.notes
+            self.notices = link.notices
             self.ping_s = link.ping_s
-            if Note.UNNAMED in link.notes:
-                self._memory.refuse(SET_NAME.name, ReplyError(Note.UNNAMED.value), now)
+            if Notice.UNNAMED in link.notices:
+                self._memory.refuse(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
             self._link_until = now + self._max_age_s
             self._exchange(link)
             if self._timer is None:
@@ -268,7 +268,7 @@ class Line:
         self._leave_dials()
         return now
 
-    def _exchange(self, link: Link) -> None:
+    def _exchange(self, link: Connection) -> None:
         batch = self._batch
         self._scattered = any(command.node for command in batch)
         if self._scattered:
@@ -322,7 +322,7 @@ class Line:
         poll, spent_s = self._poll, time.monotonic() - self._began_at
         received = math.inf if self._scattered or link is None else link.received
         if link is not None and link.received >= LARGE_BYTES:
-            HEAP.note(link.received)
+            HEAP_TRIMMER.note(link.received)
         if received >= WAITING_BYTES:
             running_backlog().add(lambda: self._read(poll, outcome, spent_s, received))
         else:
@@ -347,4 +347,4 @@ class Line:
             self._on_end(Call(poll, error, self._began_at, self._wall_at))
         finally:
             self._leave_dials()
-            self._leave_gate()
+            self._leave_limiter()

@@ -42,7 +42,7 @@ FLOOR_S, FLOOR_PART = 1.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollTiming:
     """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane.
 
     A scan stops asking at its budget; its deadline is later by one exchange.
@@ -72,7 +72,7 @@ class Pace:
         timeout_s: float,
         scan_budget_s: float,
         **limits: float,
-    ) -> Pace:
+    ) -> PollTiming:
         """`lanes` are the configured intervals; a target's own `interval_s`, if it has one, takes the place
         of the fast one, the others follow in whole multiples."""
         interval_s = interval_s or lanes[Lane.FAST]

@@ -19,27 +19,27 @@ from typing import Any
 
 from exporter import engine
 from exporter.connection.dialer import Dialer
-from exporter.connection.gate import Gate, Rank
-from exporter.connection.handshake import Note
+from exporter.connection.handshake import Notice
+from exporter.connection.limiter import Limiter, Rank
 from exporter.connection.resolver import numeric
 from exporter.errors import AuthError, CancelledPollError, DeadlineError, TargetError
-from exporter.metrics.family_set import Part
+from exporter.metrics.family_set import FamilySet
 from exporter.metrics.labels import label_forms, label_text
 from exporter.metrics.lane import Lane
-from exporter.metrics.series_limit import Caps
+from exporter.metrics.series_limit import SeriesLimit
 from exporter.metrics.store import Snapshot, Store
 from exporter.options.groups import Options
 from exporter.polling.bounds import bounds_for
 from exporter.polling.faults import NONE, Faults
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
-from exporter.polling.runner import Call, Line
-from exporter.polling.timing import Pace
+from exporter.polling.runner import Call, PollRunner
+from exporter.polling.timing import PollTiming
 from exporter.protocol.facts import Facts
 from exporter.targets.labels import target_labels
 from exporter.targets.redaction import redaction_of
 from exporter.targets.target import Target
-from exporter.telemetry.target_series import OUTCOMES, ROLELESS, LaneCount, Vitals
+from exporter.telemetry.target_series import OUTCOMES, ROLELESS, LaneCount, TargetSeries
 
 #: a turn that comes so little before the deadline of the poll under way finds it over
 EARLY_S = 0.02
@@ -61,45 +61,49 @@ class Ended:
     up_changed: bool
 
 
-class Watch:
-    """See the module. `parts` are the collectors' parts, INFO's first; `vitals_part` that of the series
+class WatchedTarget:
+    """See the module. `family_sets` are the collectors' parts, INFO's first; `target_family_set` that of the series
     about the target."""
 
     def __init__(
         self,
         target: Target,
-        parts: Sequence[Part],
-        vitals_part: Part,
+        family_sets: Sequence[FamilySet],
+        target_family_set: FamilySet,
         *,
-        pace: Pace,
+        timing: PollTiming,
         dialer: Dialer,
         store: Store,
-        gate: Gate,
-        scan_gate: Gate | None = None,
+        limiter: Limiter,
+        scan_limiter: Limiter | None = None,
         options: Options,
-        on_end: Callable[[Watch, Ended], None] = lambda watch, ended: None,
+        on_end: Callable[[WatchedTarget, Ended], None] = lambda watched, ended: None,
     ) -> None:
         self.target = target
-        self.pace = pace
-        self.memory = Memory(redaction=redaction_of(target.user, target.password))
-        self.vitals = Vitals(
-            lanes={lane: LaneCount() for lane in Lane if any(part.lane is lane for part in parts)}
+        self.timing = timing
+        self.memory = TargetMemory(redaction=redaction_of(target.user, target.password))
+        self.target_series = TargetSeries(
+            lanes={
+                lane: LaneCount()
+                for lane in Lane
+                if any(family_set.lane is lane for family_set in family_sets)
+            }
         )
         self.error_text = ""
-        self.notes: tuple[Note, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
         #: whether the host is a name, behind which the address can change
         self.named = bool(target.host) and numeric(target.host) is None
         self.hash = zlib.crc32(target.addr.encode())
-        self._parts = [part for part in parts if part.lane is not Lane.SCAN]
-        self._scan_parts = [part for part in parts if part.lane is Lane.SCAN]
-        self._vitals_part = vitals_part
+        self._family_sets = [family_set for family_set in family_sets if family_set.lane is not Lane.SCAN]
+        self._scan_family_sets = [family_set for family_set in family_sets if family_set.lane is Lane.SCAN]
+        self._target_family_set = target_family_set
         metrics = options.metrics
         pairs = target_labels(target, metrics.target_labels, metrics.max_label_length)
         if metrics.append_instance_role_label:
             pairs = tuple(pair for pair in pairs if pair[0] != ROLE_LABEL)
-        self._all_parts = (*parts, vitals_part)
+        self._all_family_sets = (*family_sets, target_family_set)
         self._label_pairs = pairs
-        self._plain_labels = label_forms(self._all_parts, pairs)
+        self._plain_labels = label_forms(self._all_family_sets, pairs)
         #: those that are written, with the role where that is asked for
         self._labels = dict(self._plain_labels)
         self._role = ""
@@ -107,7 +111,7 @@ class Watch:
         #: before the label `lane`, which wins over a configured one of that name
         self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
         self._faults = Faults()
-        self._caps = Caps(metrics.max_series_per_target, metrics.max_series_per_family)
+        self._series_limit = SeriesLimit(metrics.max_series_per_target, metrics.max_series_per_family)
         self._bounds = bounds_for(options.poll.reply_max_rows, metrics.client_list_max_clients)
         self._run_id = ""
         self._dialer = dialer
@@ -115,22 +119,22 @@ class Watch:
         self._options = options
         self._on_end = on_end
         phase = self.hash % 1000 / 1000
-        max_age_s = pace.connection_max_age_s
-        self._line = Line(
-            target, dialer, gate, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end
+        max_age_s = timing.connection_max_age_s
+        self._runner = PollRunner(
+            target, dialer, limiter, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end
         )
-        self._scan_line = Line(
+        self._scan_runner = PollRunner(
             target,
             dialer,
-            scan_gate or gate,
+            scan_limiter or limiter,
             self.memory,
             max_age_s=max_age_s,
             phase=phase,
             on_end=self._end_scan,
         )
         self._scan_rank = Rank.NEW
-        self._polling: tuple[Sequence[Lane], Sequence[Part]] = ((), ())
-        self._parts_of: dict[tuple[Lane, ...], Sequence[Part]] = {}
+        self._polling: tuple[Sequence[Lane], Sequence[FamilySet]] = ((), ())
+        self._family_sets_of: dict[tuple[Lane, ...], Sequence[FamilySet]] = {}
         #: the monotonic moment of the newest turn
         self.ticked_at = -math.inf
         #: when it counts as down unless another poll ends before: two intervals after the beginning of the
@@ -138,7 +142,7 @@ class Watch:
         self.down_at = math.inf
         self._ticks = 0
         self._intervals = 1  # between the newest turn and the next one
-        self._lanes = [lane for lane in self.vitals.lanes if lane is not Lane.SCAN]
+        self._lanes = [lane for lane in self.target_series.lanes if lane is not Lane.SCAN]
         self._due_at: dict[Lane, int] = {}
         self._failures = 0
         self._retry_at = 0.0
@@ -150,14 +154,14 @@ class Watch:
 
     # -- what others see
 
-    def labels_of(self, part: str) -> engine.Labels:
+    def labels_of(self, family_set: str) -> engine.Labels:
         """What a page without the target's labels leaves off: all but the role."""
-        return self._plain_labels[part]
+        return self._plain_labels[family_set]
 
     @property
     def up(self) -> bool | None:
         """None before the first attempt ended."""
-        return self.vitals.up
+        return self.target_series.up
 
     @property
     def facts(self) -> Facts | None:
@@ -171,7 +175,7 @@ class Watch:
     @property
     def busy(self) -> bool:
         """Whether a poll is under way, or waits at the gate."""
-        return self._line.busy
+        return self._runner.busy
 
     # -- when to poll
 
@@ -183,17 +187,17 @@ class Watch:
         self.ticked_at = now
         self._ticks += intervals
         if intervals != self._intervals:
-            self.down_at += 2 * (intervals - self._intervals) * self.pace.interval_s
+            self.down_at += 2 * (intervals - self._intervals) * self.timing.interval_s
             self._intervals = intervals
-        if self._line.overdue(now + EARLY_S):
-            self._line.time_out()
-        if self._line.busy:
+        if self._runner.overdue(now + EARLY_S):
+            self._runner.time_out()
+        if self._runner.busy:
             for lane in self._due_lanes():
-                self.vitals.lanes[lane].skipped += 1
+                self.target_series.lanes[lane].skipped += 1
         elif now >= self._retry_at:
             self._start()
         if (
-            self._scan_parts
+            self._scan_family_sets
             and self.up
             and self._ticks >= self._due_at.setdefault(Lane.SCAN, self._first_scan())
         ):
@@ -208,14 +212,14 @@ class Watch:
     def expire(self) -> None:
         """Down: `down_at` has passed."""
         self.down_at = math.inf
-        self.vitals.up = False
-        self.vitals.reason = DeadlineError.reason
+        self.target_series.up = False
+        self.target_series.reason = DeadlineError.reason
         self.error_text = f"{self.target.addr}: no poll that ended began within two intervals"
         self._tell()
 
     def note_stale(self, lane: Lane) -> None:
         """A snapshot of this lane has outlived its time."""
-        self.vitals.lanes[lane].stale = True
+        self.target_series.lanes[lane].stale = True
         self._tell()
 
     async def fresh(self, max_age_s: float, deadline: float) -> None:
@@ -229,7 +233,7 @@ class Watch:
         it: the floor, and back-off while the target is down. What ends with the poll under way, the same for
         all who wait; None: there is nothing to wait for."""
         now = time.monotonic()
-        floor_s = self.pace.fresh_floor_s
+        floor_s = self.timing.fresh_floor_s
         if self._closed or (
             self.up is not None
             and now - self._last_began_at <= (max(max_age_s, floor_s) if self.up else floor_s)
@@ -254,16 +258,20 @@ class Watch:
 
     def _start(self) -> None:
         lanes = self._due_lanes()
-        parts = self._parts_of.get(lanes)
-        if parts is None:
-            parts = self._parts_of[lanes] = [part for part in self._parts if part.lane in lanes]
-        self._polling = (lanes, parts)
+        family_sets = self._family_sets_of.get(lanes)
+        if family_sets is None:
+            family_sets = self._family_sets_of[lanes] = [
+                family_set for family_set in self._family_sets if family_set.lane in lanes
+            ]
+        self._polling = (lanes, family_sets)
         rank = Rank.UP if self.up else Rank.NEW if self.up is None else Rank.DOWN
-        self._line.start(lambda wall, now: self._new_poll(parts, wall, now), self.pace.deadline_s, rank)
+        self._runner.start(
+            lambda wall, now: self._new_poll(family_sets, wall, now), self.timing.deadline_s, rank
+        )
 
-    def _new_poll(self, parts: Sequence[Part], wall: float, now: float) -> Poll:
+    def _new_poll(self, family_sets: Sequence[FamilySet], wall: float, now: float) -> Poll:
         return Poll(
-            parts,
+            family_sets,
             self.memory,
             self._labels,
             self._options,
@@ -278,37 +286,37 @@ class Watch:
         """What INFO has just told. Whether the labels have changed by it."""
         if facts.run_id != self._run_id:
             self._run_id = facts.run_id
-            self._caps.forget()
+            self._series_limit.forget()
         if not self._options.metrics.append_instance_role_label or facts.role == self._role:
             return False
         self._role = facts.role
         pairs = (*self._label_pairs, (ROLE_LABEL, engine.escape(self._role.encode())))
         self._labels.update(
-            label_forms(self._all_parts, pairs, {family.name: ROLE_LABEL for family in ROLELESS})
+            label_forms(self._all_family_sets, pairs, {family.name: ROLE_LABEL for family in ROLELESS})
         )
         return True
 
     def _first_scan(self) -> int:
         """Soon, for nothing is known until then; but not of all targets at once."""
-        return self._ticks + self.hash % min(SCAN_SPREAD, self.pace.every[Lane.SCAN])
+        return self._ticks + self.hash % min(SCAN_SPREAD, self.timing.every[Lane.SCAN])
 
     @property
     def scanning(self) -> bool:
         """Whether a scan is under way, or waits at its gate."""
-        return self._scan_line.busy
+        return self._scan_runner.busy
 
     def scan(self) -> None:
         """Start what is on the scan lane, unless it still runs: that is counted."""
-        if not self._scan_parts:
+        if not self._scan_family_sets:
             return
-        if self._scan_line.busy:
-            self.vitals.lanes[Lane.SCAN].skipped += 1
-            self._due_at[Lane.SCAN] += self.pace.every[Lane.SCAN]
+        if self._scan_runner.busy:
+            self.target_series.lanes[Lane.SCAN].skipped += 1
+            self._due_at[Lane.SCAN] += self.timing.every[Lane.SCAN]
             return
-        self._due_at[Lane.SCAN] = self._ticks + self.pace.every[Lane.SCAN]
-        self._scan_line.start(
-            lambda wall, now: self._new_poll(self._scan_parts, wall, now),
-            self.pace.scan_deadline_s,
+        self._due_at[Lane.SCAN] = self._ticks + self.timing.every[Lane.SCAN]
+        self._scan_runner.start(
+            lambda wall, now: self._new_poll(self._scan_family_sets, wall, now),
+            self.timing.scan_deadline_s,
             self._scan_rank,
         )
 
@@ -320,8 +328,8 @@ class Watch:
 
     def compare(self, addresses: Iterable[str]) -> None:
         """If the connection is to none of the target's `addresses`, let the next poll make a new one."""
-        self._line.compare(addresses)
-        self._scan_line.compare(addresses)
+        self._runner.compare(addresses)
+        self._scan_runner.compare(addresses)
 
     # -- a reload
 
@@ -329,11 +337,13 @@ class Watch:
         """Greet with this password from the next connection on, and ask again what the server refused."""
         self.memory.refused.clear()
         if password != self.target.password:
-            self.target = self._line.target = self._scan_line.target = replace(self.target, password=password)
+            self.target = self._runner.target = self._scan_runner.target = replace(
+                self.target, password=password
+            )
             self.memory.redaction = redaction_of(self.target.user, password)
             self._retry_at = 0.0
-            self._line.renew()
-            self._scan_line.renew()
+            self._runner.renew()
+            self._scan_runner.renew()
 
     # -- the end
 
@@ -341,34 +351,36 @@ class Watch:
         """Give up what is under way and the connections; the watch polls no more. Gives the tasks that are
         cancelled by it."""
         self._closed = True
-        cancelled = [*self._line.close(), *self._scan_line.close()]
+        cancelled = [*self._runner.close(), *self._scan_runner.close()]
         self._wake()
         return cancelled
 
     # -- the ends of polls
 
     def _end(self, call: Call) -> None:
-        (lanes, parts), self._polling = self._polling, ((), ())
-        was_up = self.vitals.up
+        (lanes, family_sets), self._polling = self._polling, ((), ())
+        was_up = self.target_series.up
         duration_s = time.monotonic() - call.began_at
         if not isinstance(call.error, CancelledPollError):
-            self.notes = self._line.notes
-            self.vitals.connect_s = self._line.connect_s
-            self.vitals.ping_s = self._line.ping_s
-            self.vitals.duration_s = duration_s
+            self.notices = self._runner.notices
+            self.target_series.connect_s = self._runner.connect_s
+            self.target_series.ping_s = self._runner.ping_s
+            self.target_series.duration_s = duration_s
             self._last_began_at = call.began_at
             for lane in lanes:
-                self.vitals.lanes[lane].polls += 1
+                self.target_series.lanes[lane].polls += 1
             if call.error is None and call.poll is not None:
-                self._succeed(call, call.poll, lanes, parts)
+                self._succeed(call, call.poll, lanes, family_sets)
             else:
                 self._give_up(call.error or TargetError("a poll ended without a cause"))
             self.down_at = (
-                call.began_at + 2 * self._intervals * self.pace.interval_s if self.vitals.up else math.inf
+                call.began_at + 2 * self._intervals * self.timing.interval_s
+                if self.target_series.up
+                else math.inf
             )
             self._tell()
         self._wake()
-        self._on_end(self, Ended(duration_s, call.error, was_up is not self.vitals.up))
+        self._on_end(self, Ended(duration_s, call.error, was_up is not self.target_series.up))
 
     def _end_scan(self, call: Call) -> None:
         """A scan that fails is no failure of the target: it is on a connection and a budget of its own."""
@@ -376,35 +388,37 @@ class Watch:
             return
         quick = call.error is None and time.monotonic() - call.began_at < SCAN_QUICK_S
         self._scan_rank = Rank.UP if quick else Rank.DOWN
-        self.vitals.lanes[Lane.SCAN].polls += 1
+        self.target_series.lanes[Lane.SCAN].polls += 1
         if call.error is None and call.poll is not None:
-            self._keep(call, call.poll, self._scan_parts)
+            self._keep(call, call.poll, self._scan_family_sets)
         else:
             error = call.error or TargetError("a scan ended without a cause")
-            self.vitals.count_failure(error.reason)
-            for part in self._scan_parts:
-                self._note_collector(part.name, error, supported=True)
+            self.target_series.count_failure(error.reason)
+            for family_set in self._scan_family_sets:
+                self._note_collector(family_set.name, error, supported=True)
         self._tell()
 
-    def _succeed(self, call: Call, poll: Poll, lanes: Sequence[Lane], parts: Sequence[Part]) -> None:
-        self.vitals.up = True
-        self.vitals.reason = self.error_text = ""
+    def _succeed(
+        self, call: Call, poll: Poll, lanes: Sequence[Lane], family_sets: Sequence[FamilySet]
+    ) -> None:
+        self.target_series.up = True
+        self.target_series.reason = self.error_text = ""
         self._failures = 0
         self._retry_at = 0.0
-        self._keep(call, poll, parts)
+        self._keep(call, poll, family_sets)
         for lane in lanes:
             self._due_at[lane] = self._next_turn(lane)
         facts = self.memory.facts
-        if Note.DB_PENDING in self.notes and facts is not None and not facts.loading:
-            self._line.drop()  # the next greeting selects the database
+        if Notice.DB_PENDING in self.notices and facts is not None and not facts.loading:
+            self._runner.drop()  # the next greeting selects the database
 
-    def _keep(self, call: Call, poll: Poll, parts: Sequence[Part]) -> None:
+    def _keep(self, call: Call, poll: Poll, family_sets: Sequence[FamilySet]) -> None:
         """Store what a poll brought. Each part stands for itself: a collector that failed leaves its old
         block in place."""
-        vitals = self.vitals
+        target_series = self.target_series
         blocks, failures = poll.blocks, poll.failures
-        for part in parts:
-            name = part.name
+        for family_set in family_sets:
+            name = family_set.name
             block = blocks.get(name)
             failure = failures.get(name) if failures else None
             if block is None and failure is None:
@@ -417,14 +431,19 @@ class Watch:
                         "the collector %s: %s: %s", name, subject, text, extra={"addr": self.target.addr}
                     )
             if block is not None:
-                vitals.dropped += block.bad
-                if poll.cuts or vitals.cuts:
-                    vitals.note_cut(name, poll.cuts.get(name, 0))
-                self._put(part, block, call, call.began_at + self.pace.expiry_s(part.lane, self._intervals))
-                lane = vitals.lanes[part.lane]
+                target_series.dropped += block.invalid
+                if poll.cuts or target_series.cuts:
+                    target_series.note_cut(name, poll.cuts.get(name, 0))
+                self._put(
+                    family_set,
+                    block,
+                    call,
+                    call.began_at + self.timing.expiry_s(family_set.lane, self._intervals),
+                )
+                lane = target_series.lanes[family_set.lane]
                 lane.succeeded_at = call.wall_at
                 lane.stale = False
-        vitals.series, vitals.refused = self._caps.series, self._caps.refused
+        target_series.series, target_series.refused = self._series_limit.series, self._series_limit.refused
 
     def _note_collector(
         self, name: str, failure: TargetError | None, supported: bool, *, is_whole: bool = True
@@ -432,10 +451,10 @@ class Watch:
         """How a collector fared. The log is told when it goes from well to ill, not of a command that the
         server refuses."""
         outcome = OUTCOMES[failure is None and is_whole, supported]
-        before = self.vitals.collectors.get(name)
+        before = self.target_series.collectors.get(name)
         if before is outcome:
             return
-        self.vitals.collectors[name] = outcome
+        self.target_series.collectors[name] = outcome
         if failure is not None and supported and (before is None or before[0]):
             log.warning(
                 "the collector %s failed: %s",
@@ -447,7 +466,7 @@ class Watch:
     def _next_turn(self, lane: Lane) -> int:
         """The tick at which a lane that was polled just now is due again. The first poll took all lanes
         along; after it each comes round at a turn of this target's own."""
-        every = self.pace.every[lane]
+        every = self.timing.every[lane]
         due_at = self._due_at.get(lane)
         if due_at is None:
             return self._ticks + 1 + self.hash % every
@@ -455,35 +474,37 @@ class Watch:
 
     def _give_up(self, error: TargetError) -> None:
         self._failures += 1
-        self.vitals.fail(error.reason)
+        self.target_series.fail(error.reason)
         self.error_text = str(error)
-        pause_s = self.pace.backoff_s(self._failures)
+        pause_s = self.timing.backoff_s(self._failures)
         self._retry_at = time.monotonic() + pause_s if pause_s else 0.0
         if isinstance(error, AuthError):
-            self._line.drop()  # a password that was set meanwhile is sent by the next greeting
+            self._runner.drop()  # a password that was set meanwhile is sent by the next greeting
 
-    def _put(self, part: Part, block: engine.Block, call: Call, expires_at: float) -> None:
+    def _put(self, family_set: FamilySet, block: engine.Block, call: Call, expires_at: float) -> None:
         addr = self.target.addr
-        before = self._store.get(addr, part.name)
+        before = self._store.get(addr, family_set.name)
         rendered = (block.samples, block.offsets, block.series)
-        samples, offsets, series = self._caps.admit(
-            part.name, rendered, None if before is None else (before.samples, before.offsets)
+        samples, offsets, series = self._series_limit.admit(
+            family_set.name, rendered, None if before is None else (before.samples, before.offsets)
         )
         if self._options.metrics.export_timestamps:
             samples, offsets = engine.stamp(samples, offsets, round(call.wall_at * 1000))
         self._store.put(
-            Snapshot(addr, part.name, part.lane, samples, offsets, series, call.began_at, expires_at)
+            Snapshot(
+                addr, family_set.name, family_set.lane, samples, offsets, series, call.began_at, expires_at
+            )
         )
 
     def _tell(self) -> None:
         """Render the series about the target anew."""
-        part = self._vitals_part
-        block = self.vitals.render(part, self._labels[part.name])
+        family_set = self._target_family_set
+        block = self.target_series.render(family_set, self._labels[family_set.name])
         self._store.put(
             Snapshot(
                 self.target.addr,
-                part.name,
-                part.lane,
+                family_set.name,
+                family_set.lane,
                 block.samples,
                 block.offsets,
                 block.series,

@@ -21,7 +21,7 @@ def load_targets(
     password: str = "",
     file: str = "",
     environ: Mapping[str, str],
-    limits: files.Limits = files.DEFAULT,
+    limits: files.FileLimits = files.DEFAULT,
 ) -> list[Target]:
     """All targets that flags and the instances file name, in that order.
 

@@ -54,7 +54,7 @@ class InstancesFile:
     """Reads one instances file; what is wrong with it goes to `problems`."""
 
     def __init__(
-        self, file: str, environ: Mapping[str, str], problems: list[str], limits: files.Limits
+        self, file: str, environ: Mapping[str, str], problems: list[str], limits: files.FileLimits
     ) -> None:
         self.file = file
         self.environ = environ

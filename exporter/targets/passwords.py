@@ -17,7 +17,7 @@ class PasswordFile:
     """Passwords by canonical address and user. `read` again takes up what has changed; where it fails,
     what was read before stays."""
 
-    def __init__(self, file: str, limits: files.Limits = files.DEFAULT) -> None:
+    def __init__(self, file: str, limits: files.FileLimits = files.DEFAULT) -> None:
         self.file = file
         self._limits = limits
         self._passwords: Mapping[tuple[str, str], str] = {}

@@ -104,7 +104,7 @@ class _Histogram(Collector):
         return [family]
 
 
-class SelfMetrics:
+class OwnSeries:
     """`only_redis` leaves out build information and the process's own figures, as `--redis-only-metrics`
     asks; `runtime` adds those of Python."""
 

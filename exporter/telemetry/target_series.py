@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from exporter import engine
 from exporter.errors import REASONS
-from exporter.metrics.family import Dialect, counter, gauge
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family import NameSet, counter, gauge
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
 
 PART_NAME = "target"
@@ -20,24 +20,24 @@ PART_NAME = "target"
 UP = gauge(
     "up",
     "1 if the newest finished poll got a valid INFO and began within two intervals, else 0.",
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 DOWN = gauge("exporter_target_down", "1 while the target is down, with the reason.", labels=("reason",))
 DURATION = gauge(
     "exporter_last_scrape_duration_seconds",
     "How long the newest finished poll of the target took.",
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 CONNECT = gauge(
     "exporter_last_scrape_connect_time_seconds",
     "How long the newest connection took to make: name, connect, TLS and AUTH.",
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 ERROR = gauge(
     "exporter_last_scrape_error",
     "1 with the reason if the newest finished poll failed, 0 with an empty one if not.",
     labels=("err",),
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 LAST_SUCCESS = gauge(
     "exporter_snapshot_last_success_timestamp_seconds",
@@ -61,7 +61,7 @@ SKIPPED = counter(
 PING = gauge(
     "exporter_last_scrape_ping_time_seconds",
     "How long a PING took on the newest connection.",
-    dialect=Dialect.GO,
+    name_set=NameSet.GO,
 )
 REFUSED = gauge(
     "exporter_target_series_refused",
@@ -136,8 +136,8 @@ _ROWS_CUT = _NUMBERS[ROWS_CUT.name]
 _SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
-def vitals_part(namespace: str) -> Part:
-    return make_part(PART_NAME, Lane.FAST, FAMILIES, namespace=namespace)
+def target_family_set(namespace: str) -> FamilySet:
+    return make_family_set(PART_NAME, Lane.FAST, FAMILIES, namespace=namespace)
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class LaneCount:
 
 
 @dataclass(slots=True)
-class Vitals:
+class TargetSeries:
     """The state of one target that is told. Changed by its watch alone."""
 
     up: bool | None = None  # None: no attempt has ended yet
@@ -167,7 +167,7 @@ class Vitals:
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: the labels, and what stands before the values
-    _heads: tuple[engine.Labels, engine.Heads] | None = field(default=None, repr=False)
+    _heads: tuple[engine.Labels, engine.RepeatedSamples] | None = field(default=None, repr=False)
     #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
     _told: tuple[dict[str, tuple[bool, bool]], engine.Block] | None = field(default=None, repr=False)
 
@@ -190,15 +190,15 @@ class Vitals:
         elif self.cuts:
             self.cuts.pop(collector, None)
 
-    def render(self, part: Part, labels: engine.Labels) -> engine.Block:
+    def render(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
         """All series about the target, as the part's block. `labels` are the same object nearly every
         time."""
         heads = self._heads
         if heads is None or heads[0] is not labels:
-            heads = self._heads = (labels, engine.Heads(part.rows, labels))
+            heads = self._heads = (labels, engine.RepeatedSamples(family_set.rows, labels))
             self._told = None
         if self._told is None or self._told[0] != self.collectors:
-            self._told = (dict(self.collectors), self._collectors(part, labels))
+            self._told = (dict(self.collectors), self._collectors(family_set, labels))
         return heads[1].block(self._samples(), self._told[1])
 
     def _samples(self) -> list[Sample]:
@@ -233,9 +233,9 @@ class Vitals:
             found += [((_ROWS_CUT, (collector,)), rows) for collector, rows in self.cuts.items()]
         return found
 
-    def _collectors(self, part: Part, labels: engine.Labels) -> engine.Block:
+    def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
         """Of the last two families."""
-        writer = engine.Writer(part.rows, labels)
+        writer = engine.Writer(family_set.rows, labels)
         for name, (success, supported) in self.collectors.items():
             writer.add(_SUCCESS, int(success), (name,))
             writer.add(_SUPPORTED, int(supported), (name,))

@@ -45,7 +45,7 @@ class _AnsweredError(ConnectionError):
     """The answer was written as it stands: aiohttp has nothing more to send, and closes."""
 
 
-class Connection(web.RequestHandler):
+class HttpConnection(web.RequestHandler):
     """`address` stands for the client. `half_closed`: the client sends no more, but may still read."""
 
     __slots__ = (

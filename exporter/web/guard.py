@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from exporter.web.incidents import Incidents
-from exporter.web.limits import Limits
+from exporter.web.limits import HttpLimits
 
 #: how often the limits in time are looked at
 SWEEP_S = 0.5
@@ -66,7 +66,7 @@ class _Group:
 class Guard:
     """All connections of the HTTP side."""
 
-    def __init__(self, limits: Limits, incidents: Incidents) -> None:
+    def __init__(self, limits: HttpLimits, incidents: Incidents) -> None:
         self.limits = limits
         self.incidents = incidents
         kept = min(max(KEPT_MIN, int(limits.places * KEPT_SHARE)), limits.places // 2)

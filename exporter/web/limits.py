@@ -13,7 +13,7 @@ PLACES_MIN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HttpLimits:
     """`places`: connections at once, `places_per_address` of them from one address. `request_s`: for a whole
     request to come, or a TLS handshake to end. `idle_s`: between two requests. `write_s`: without any
     progress. `answer_s`: for a whole answer. `request_bytes`: of a head, or of a body. `old_pages_bytes`: of
@@ -35,9 +35,9 @@ def places_for(asked: int, files: int) -> int:
     return min(asked, max(PLACES_MIN, int(reserve_of(files) * RESERVE_SHARE)))
 
 
-def limits_of(given: WebOptions, files: int) -> Limits:
+def limits_of(given: WebOptions, files: int) -> HttpLimits:
     """What the options say."""
-    return Limits(
+    return HttpLimits(
         places=places_for(given.max_connections, files),
         places_per_address=given.max_connections_per_address,
         request_s=given.request_timeout_s,

@@ -16,7 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from exporter.errors import ConfigError
 from exporter.web.clients import network_of
-from exporter.web.connection import Connection
+from exporter.web.connection import HttpConnection
 from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard
 
 BACKLOG = 1024
@@ -36,7 +36,7 @@ _CONTINUE = "100-continue"
 log = logging.getLogger(__name__)
 
 
-class Handshake:
+class TlsHandshake:
     """A connection whose TLS handshake is under way."""
 
     def __init__(self, guard: Guard) -> None:
@@ -112,9 +112,9 @@ class Listener:
             await self.stop()
             raise
 
-    def _connection(self, handshake: Handshake | None = None) -> Connection:
+    def _connection(self, handshake: TlsHandshake | None = None) -> HttpConnection:
         assert self._server is not None
-        return Connection(self._server, self._guard, loop=asyncio.get_running_loop(), handshake=handshake)
+        return HttpConnection(self._server, self._guard, loop=asyncio.get_running_loop(), handshake=handshake)
 
     # -- TLS: the loop's own server would not let a handshake make room for others
 
@@ -127,7 +127,7 @@ class Listener:
             except OSError as error:
                 self._pause(listening, error)
                 return
-            handshake = Handshake(self._guard)
+            handshake = TlsHandshake(self._guard)
             if not self._guard.enter(handshake, network_of(peer)):
                 client.close()
                 continue
@@ -136,7 +136,7 @@ class Listener:
             self._handshakes.add(handshake.task)
             handshake.task.add_done_callback(self._handshakes.discard)
 
-    async def _secure(self, client: socket.socket, handshake: Handshake) -> None:
+    async def _secure(self, client: socket.socket, handshake: TlsHandshake) -> None:
         limit_s = self._guard.limits.request_s
         is_taken = False
         try:
@@ -190,10 +190,10 @@ class Listener:
         await self._runner.cleanup()
         self._guard.close()
 
-    def _connections(self) -> list[Connection]:
-        return [visitor for visitor in self._guard if isinstance(visitor, Connection)]
+    def _connections(self) -> list[HttpConnection]:
+        return [visitor for visitor in self._guard if isinstance(visitor, HttpConnection)]
 
-    def _moving(self) -> list[Connection]:
+    def _moving(self) -> list[HttpConnection]:
         now = asyncio.get_running_loop().time()
         connections = self._connections()
         for connection in connections:
@@ -214,9 +214,9 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
     bound: list[socket.socket] = []
     missing: OSError | None = None
     try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
+        for family, socket_type, protocol, _, address in dict.fromkeys(found):
             try:
-                listening = socket.socket(family, kind, protocol)
+                listening = socket.socket(family, socket_type, protocol)
             except OSError as error:  # this machine has no IPv6, say
                 missing = error
                 continue

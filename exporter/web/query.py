@@ -22,7 +22,7 @@ PARTS_MAX, NAMES_MAX, NAME_LENGTH_MAX, GROUP_LENGTH_MAX = 1000, 200, 200, 1024
 #: what is kept of a scraper's names
 ADDRESS_LENGTH_MAX, PROGRAM_LENGTH_MAX = 64, 80
 
-_SHARD = re.compile(r"([0-9]{1,5})/([1-9][0-9]{0,4})\Z")
+_SLICE = re.compile(r"([0-9]{1,5})/([1-9][0-9]{0,4})\Z")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 
@@ -30,15 +30,15 @@ def selection(query: MultiMapping[str]) -> Selection:
     """`part`, `group` and `name[]`. A ConfigError says what to write instead."""
     if not query:
         return WHOLE
-    shard = None
+    slice = None
     if "part" in query:
-        match = _SHARD.match(query["part"])
+        match = _SLICE.match(query["part"])
         if match is None or int(match[1]) >= int(match[2]):
             raise ConfigError("part: write I/N with I from 0 to N - 1, such as part=0/20")
-        shard = (int(match[1]), int(match[2]))
-        if shard[1] > PARTS_MAX:
+        slice = (int(match[1]), int(match[2]))
+        if slice[1] > PARTS_MAX:
             raise ConfigError(f"part: at most {PARTS_MAX:,} parts, such as part=0/{PARTS_MAX}")
-    return Selection(shard=shard, group=_group(query), names=_names(query))
+    return Selection(slice=slice, group=_group(query), names=_names(query))
 
 
 def _group(query: MultiMapping[str]) -> str | None:

@@ -14,19 +14,19 @@ from aiohttp import web
 from exporter import files, texts
 from exporter.errors import ConfigError, PageError
 from exporter.options.endpoints import ENDPOINTS, TELEMETRY
-from exporter.pages.cache import Pages
+from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Page
 from exporter.protocol.facts import Facts
+from exporter.single_flight import SingleFlight
 from exporter.targets.target import Target
-from exporter.telemetry.own_series import SelfMetrics
-from exporter.turns import Turns
+from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_nodes, landing, query
 from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
-from exporter.web.bodies import Bodies
+from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
 from exporter.web.freshness import Freshener
 from exporter.web.incidents import Incidents
-from exporter.web.limits import Limits
+from exporter.web.limits import HttpLimits
 
 ALIVE_S = 5.0
 #: aiohttp joins the headers with what is written first: a piece of a page would be copied for each reader
@@ -39,7 +39,7 @@ ERROR_MAX = 500
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class WatchedTarget(Protocol):
+class TargetView(Protocol):
     """What a request needs of one target."""
 
     target: Target
@@ -53,14 +53,14 @@ class WatchedTarget(Protocol):
     def refresh(self, max_age_s: float) -> asyncio.Future[None] | None: ...
 
 
-class WatchedFleet(Protocol):
+class FleetView(Protocol):
     """What a request needs of all targets."""
 
     @property
-    def watches(self) -> Mapping[str, WatchedTarget]: ...
+    def watched_targets(self) -> Mapping[str, TargetView]: ...
     @property
     def first_round_done(self) -> bool: ...
-    def find(self, text: str) -> WatchedTarget | None: ...
+    def find(self, text: str) -> TargetView | None: ...
     def states(self) -> Mapping[str, int]: ...
     async def wait_first_round(self, timeout_s: float) -> None: ...
 
@@ -89,9 +89,9 @@ class Web:
     def __init__(
         self,
         settings: Settings,
-        pages: Pages,
-        fleet: WatchedFleet,
-        selfmetrics: SelfMetrics,
+        pages: PageCache,
+        fleet: FleetView,
+        own_series: OwnSeries,
         *,
         turned_at: Callable[[], float],
         stale: Callable[[str], bool],
@@ -100,22 +100,22 @@ class Web:
         auth: BasicAuth | None = None,
         max_age_floor_s: float = 1.0,
         incidents: Incidents | None = None,
-        bodies: Bodies | None = None,
+        bodies: BodyWriter | None = None,
     ) -> None:
         self._settings = settings
         self._pages = pages
         self._fleet = fleet
-        self._selfmetrics = selfmetrics
+        self._selfmetrics = own_series
         self._turned_at = turned_at
         self._stale = stale
         self._generation = generation
-        self._freshener = Freshener(lambda: fleet.watches, pages.shows, generation, max_age_floor_s)
+        self._freshener = Freshener(lambda: fleet.watched_targets, pages.shows, generation, max_age_floor_s)
         self._reload = reload
         self._auth = auth
-        self._all_clusters = Turns(self._discover_all)
+        self._all_clusters = SingleFlight(self._discover_all)
         self._listers = threading.Semaphore(1)  # it has turns
         self._incidents = incidents or Incidents()
-        self._bodies = bodies or Bodies(Limits().old_pages_bytes, pages.current)
+        self._bodies = bodies or BodyWriter(HttpLimits().old_pages_bytes, pages.current)
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
@@ -196,18 +196,18 @@ class Web:
         try:
             max_age_s = query.max_age_s(request.query)
             query.check_keys(request.query)
-            watch = self._fleet.find(text)
+            watched = self._fleet.find(text)
         except ConfigError as error:
             return self._refuse(400, str(error))
-        if watch is None:
+        if watched is None:
             return self._refuse(404, "target: not configured here; see --redis.addr and --redis-file")
         self._selfmetrics.scrapes.inc()
-        if watch.up is None or max_age_s is not None:
-            await watch.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
-        if self._settings.fail_when_stale and self._stale(watch.target.addr):
+        if watched.up is None or max_age_s is not None:
+            await watched.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
+        if self._settings.fail_when_stale and self._stale(watched.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
         return await self._send(
-            request, await self._pages.of_target(watch.target.addr, plain=self._settings.plain_targets)
+            request, await self._pages.of_target(watched.target.addr, plain=self._settings.plain_targets)
         )
 
     async def no_scrape(self, request: web.Request) -> web.StreamResponse:
@@ -220,13 +220,13 @@ class Web:
             return web.Response(status=400, text="clusters are looked at with --is-cluster only\n")
         text = request.query.get("target", "")
         if text:
-            watch = self._fleet.find(text)
-            if watch is None:
+            watched = self._fleet.find(text)
+            if watched is None:
                 return web.Response(
                     status=404, text="target: not configured here; see --redis.addr and --redis-file\n"
                 )
             await self._bodies.share.take()  # a cluster may have 1,000 nodes
-            status, body = cluster_nodes.answer([_seen(watch)], hostnames=self._settings.discover_hostnames)
+            status, body = cluster_nodes.answer([_seen(watched)], hostnames=self._settings.discover_hostnames)
         else:
             status, body = await self._all_clusters.run()
         return _json(body, status) if status == 200 else web.Response(status=status, text=body)
@@ -234,7 +234,7 @@ class Web:
     async def _discover_all(self) -> tuple[int, str]:
         """In a thread: of 1,000 nodes that know 1,000 nodes each it takes more than a second. The program
         ends without it."""
-        seen = [_seen(watch) for watch in self._fleet.watches.values()]
+        seen = [_seen(watched) for watched in self._fleet.watched_targets.values()]
         try:
             listing = files.start(
                 lambda: cluster_nodes.answer(seen, hostnames=self._settings.discover_hostnames), self._listers
@@ -281,8 +281,8 @@ class Web:
     async def health(self, request: web.Request) -> web.StreamResponse:
         """The document's bodies: ok, or an error if no target can be reached."""
         await self._bodies.share.take()  # it looks at all targets
-        reachable = not self._fleet.watches or any(
-            watch.up is not False for watch in self._fleet.watches.values()
+        reachable = not self._fleet.watched_targets or any(
+            watched.up is not False for watched in self._fleet.watched_targets.values()
         )
         if reachable:
             return _json('{"status":"ok"}', 200)
@@ -329,8 +329,8 @@ class Web:
         return web.Response(text=text, content_type="text/html")
 
 
-def _seen(watch: WatchedTarget) -> cluster_nodes.Seen:
-    return watch.target, watch.up, watch.facts, watch.remembered(cluster_nodes.MEMORY_NAME)
+def _seen(watched: TargetView) -> cluster_nodes.Seen:
+    return watched.target, watched.up, watched.facts, watched.remembered(cluster_nodes.MEMORY_NAME)
 
 
 def _json(text: str, status: int) -> web.Response:

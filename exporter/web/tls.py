@@ -36,7 +36,7 @@ class ServerTls:
     key_file: str
     ca_file: str = ""
     min_version: str = "TLS1.2"
-    limits: files.Limits = files.DEFAULT
+    limits: files.FileLimits = files.DEFAULT
 
 
 class ServerContext:

@@ -11,15 +11,15 @@ import pytest
 from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.metrics.catalog import header
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
-from exporter.polling.output import Sheet
+from exporter.polling.memory import TargetMemory
+from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts
-from tests.lookout import Lookout
-from tests.session import Session
-from tests.stock import page_of
+from tests.server_session import Session
+from tests.store_fixture import page_of
+from tests.watch_harness import WatchHarness
 
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
@@ -44,7 +44,7 @@ class Played:
         memory: Any = None,
         spent_s: float = 0.0,
     ) -> None:
-        self.part = make_part(
+        self.family_set = make_family_set(
             collector.name,
             collector.lane,
             collector.families,
@@ -52,17 +52,19 @@ class Played:
             wanted_fields=collector.wanted_fields,
             collector=collector,
         )
-        if not isinstance(memory, Memory):
+        if not isinstance(memory, TargetMemory):
             memory = (
-                Memory()
+                TargetMemory()
                 if memory is None
-                else Memory(collectors={collector.memory_name or collector.name: memory})
+                else TargetMemory(collectors={collector.memory_name or collector.name: memory})
             )
-        self.sheet = Sheet(self.part, label_forms([self.part], LABELS)[self.part.name], memory, NOW)
+        self.output = CollectorOutput(
+            self.family_set, label_forms([self.family_set], LABELS)[self.family_set.name], memory, NOW
+        )
         self.asked: list[list[tuple[Any, ...]]] = []
         self.nodes: list[list[str]] = []  # that the same commands were meant for
         self.pauses = 0
-        generator = collector.collect(facts, options, self.sheet)
+        generator = collector.collect(facts, options, self.output)
         batch = next(generator)
         try:
             for answers in replies:
@@ -71,7 +73,7 @@ class Played:
                     batch = generator.send([])
                 self.asked.append([command.args for command in batch])
                 self.nodes.append([command.node for command in batch])
-                self.sheet.spent_s += spent_s
+                self.output.spent_s += spent_s
                 batch = generator.send(list(answers))
             while not batch:
                 self.pauses += 1
@@ -79,7 +81,7 @@ class Played:
             pytest.fail(f"{collector.name} asks on: {batch}")
         except StopIteration:
             pass
-        self.block: engine.Block = self.sheet.block()
+        self.block: engine.Block = self.output.block()
 
     @property
     def text(self) -> str:
@@ -93,8 +95,8 @@ class Played:
     def page(self) -> str:
         """With HELP and TYPE, as a page shows it."""
         headers = [
-            header(name, family, self.part.lane)
-            for name, family in zip(self.part.names, self.part.families, strict=True)
+            header(name, family, self.family_set.lane)
+            for name, family in zip(self.family_set.names, self.family_set.families, strict=True)
         ]
         cells = [(0, number) for number in range(len(headers))]
         assembler = engine.Assembler(headers, cells, [[(self.block.samples, self.block.offsets)]])
@@ -102,9 +104,9 @@ class Played:
 
 
 @pytest.fixture
-def play() -> Callable[..., Played]:
-    """`play(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to
-    come. `memory` is what the collector remembers of polls before, or a `Memory` for one poll after another.
+def drive() -> Callable[..., Played]:
+    """`drive(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to
+    come. `memory` is what the collector remembers of polls before, or a `TargetMemory` for one poll after another.
     """
 
     def run(
@@ -120,17 +122,17 @@ def play() -> Callable[..., Played]:
 
 
 @pytest.fixture
-async def make_lookout() -> AsyncIterator[Callable[..., Lookout]]:
-    """`make_lookout([collector, …], argv=[flag, …])`; its watches are closed when the test is over."""
-    made: list[Lookout] = []
+async def make_watch_harness() -> AsyncIterator[Callable[..., WatchHarness]]:
+    """`make_watch_harness([collector, …], argv=[flag, …])`; its watches are closed when the test is over."""
+    made: list[WatchHarness] = []
 
-    def make(*args: Any, **kwargs: Any) -> Lookout:
-        made.append(Lookout(*args, **kwargs))
+    def make(*args: Any, **kwargs: Any) -> WatchHarness:
+        made.append(WatchHarness(*args, **kwargs))
         return made[-1]
 
     yield make
-    for lookout in made:
-        await lookout.close()
+    for watch_harness in made:
+        await watch_harness.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pathlib
 import re
 
 from exporter.collectors._contract import Collector
-from exporter.metrics.family import Dialect
+from exporter.metrics.family import NameSet
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 
@@ -25,8 +25,8 @@ def go_rows(*sources: str) -> dict[str, dict[str, str]]:
 def assert_same_families(collector: Collector, rows: dict[str, dict[str, str]]) -> None:
     """The collector's families of the Go dialect are these, with the same types and labels."""
     ours = {
-        family.name: (family.kind.value, set(family.labels))
+        family.name: (family.type.value, set(family.labels))
         for family in collector.families
-        if family.dialect is Dialect.GO
+        if family.name_set is NameSet.GO
     }
     assert ours == {name: (row["type"], set(re.findall(r"\w+", row["labels"]))) for name, row in rows.items()}

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from exporter.collectors._contract import Collector
-from exporter.metrics.family import Dialect
+from exporter.metrics.family import NameSet
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 
@@ -35,8 +35,8 @@ def assert_go_families(collector: Collector, source: str) -> None:
     with (DATA / "go_metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if re.fullmatch(source, row["source"])]
     ours = {
-        f"redis_{family.name}": (family.kind.value, set(family.labels))
+        f"redis_{family.name}": (family.type.value, set(family.labels))
         for family in collector.families
-        if family.dialect is Dialect.GO
+        if family.name_set is NameSet.GO
     }
     assert ours == {row["name"]: (row["type"], set(filter(None, row["labels"].split(";")))) for row in rows}

@@ -12,10 +12,10 @@ from exporter.collectors.acl_log import FIELDS_MAX, OTHER, PAIRS_MAX, AclLogColl
 from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.recorded import recorded, versions_with
-from tests.lookout import Lookout
+from tests.watch_harness import WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 #: versions whose entries have ids, and those whose have none
@@ -49,15 +49,15 @@ def entry(
 
 
 @pytest.fixture
-def read(play) -> Read:
+def read(drive) -> Read:
     """Reads one log after another, and gives the counts by reason and user; those missed as `missed`."""
-    memory = Memory()
+    memory = TargetMemory()
 
     def one(*entries: list[object], users: tuple[bytes, ...] = ()) -> dict[str, str]:
         replies = [[list(entries)]]
         if any(b"auth" in words for words in entries):
             replies.append([list(users)])
-        played = play(AclLogCollector(), *replies, facts=REDIS_7, memory=memory)
+        played = drive(AclLogCollector(), *replies, facts=REDIS_7, memory=memory)
         found = {}
         for name, value in played.samples().items():
             pair = re.search(r'reason="(.*)",user="(.*)"', name)
@@ -73,23 +73,23 @@ def test_of_an_entry_with_very_many_fields_the_first_are_read(read: Read) -> Non
     assert read(entry("a") + padding) != {}
 
 
-def test_who_is_asked(play) -> None:
+def test_who_is_asked(drive) -> None:
     assert AclLogCollector().wants(dataclasses.replace(REDIS_7, version=(6, 0, 0)), None)
     assert not AclLogCollector().wants(dataclasses.replace(REDIS_7, version=(5, 0, 14)), None)
     assert not AclLogCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), None)
     assert not AclLogCollector().enabled(parse([], {}))
     assert AclLogCollector().enabled(parse(["--include-acl-log-metrics"], {}))
-    assert play(AclLogCollector(), [[]], facts=REDIS_7).asked == [[("ACL", "LOG", 128)]]
+    assert drive(AclLogCollector(), [[]], facts=REDIS_7).asked == [[("ACL", "LOG", 128)]]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_recorded_servers(play, version: str) -> None:
-    memory = Memory()
+def test_recorded_servers(drive, version: str) -> None:
+    memory = TargetMemory()
     users = [b"default", b"alice", b"off-user", b"we=ird:user"]
     first, after = (recorded(version, name) for name in ("acl_log", "acl_log_after"))
-    before = play(AclLogCollector(), [first], [users], facts=REDIS_7, memory=memory)
+    before = drive(AclLogCollector(), [first], [users], facts=REDIS_7, memory=memory)
     assert set(before.samples().values()) == {"0"}
-    played = play(AclLogCollector(), [after], [users], facts=REDIS_7, memory=memory)
+    played = drive(AclLogCollector(), [after], [users], facts=REDIS_7, memory=memory)
     assert played.asked == [[("ACL", "LOG", 128)], [("ACL", "USERS")]]
     samples = played.samples()
     assert samples['redis_acl_log_denials_total{reason="command",user="restricted"}'] != "0"
@@ -164,13 +164,13 @@ class TestLabels:
         log = (entry("hunter2", 3, reason="auth", id=0), entry("ann", 2, reason="auth", id=1))
         assert read(*log, users=(b"ann", b"default")) == {"auth ": "3", "auth ann": "2", "missed": "0"}
 
-    def test_nor_is_any_if_the_users_are_not_told(self, play) -> None:
+    def test_nor_is_any_if_the_users_are_not_told(self, drive) -> None:
         log = [entry("hunter2", reason="auth")]
-        played = play(AclLogCollector(), [log], [ReplyError("NOPERM no")], facts=REDIS_7)
+        played = drive(AclLogCollector(), [log], [ReplyError("NOPERM no")], facts=REDIS_7)
         assert set(played.samples()) == {'redis_acl_log_denials_total{reason="auth",user=""}'}
 
-    def test_objects_and_clients_are_not_shown(self, play) -> None:
-        played = play(AclLogCollector(), [[entry("ann", obj="passwords:kiwi", id=1)]], facts=REDIS_7)
+    def test_objects_and_clients_are_not_shown(self, drive) -> None:
+        played = drive(AclLogCollector(), [[entry("ann", obj="passwords:kiwi", id=1)]], facts=REDIS_7)
         assert "kiwi" not in played.text
 
     @pytest.mark.parametrize("reason", ["", "Two Words", "a" * 40, 'q"'])
@@ -200,12 +200,12 @@ class TestLabels:
         [[b"count"], 1, b"reason", b"key", b"username", b"eve"],
     ],
 )
-def test_an_entry_of_another_form_does_not_cost_the_others(play, row: object) -> None:
-    played = play(AclLogCollector(), [[row, entry("ann")]], facts=REDIS_7)
+def test_an_entry_of_another_form_does_not_cost_the_others(drive, row: object) -> None:
+    played = drive(AclLogCollector(), [[row, entry("ann")]], facts=REDIS_7)
     assert set(played.samples()) == {'redis_acl_log_denials_total{reason="key",user="ann"}'}
 
 
-def test_odd_ids_and_objects(play) -> None:
+def test_odd_ids_and_objects(drive) -> None:
     odd = [
         b"count",
         1,
@@ -220,7 +220,7 @@ def test_odd_ids_and_objects(play) -> None:
         b"timestamp-created",
         None,
     ]
-    assert play(AclLogCollector(), [[odd]], facts=REDIS_7).samples() == {
+    assert drive(AclLogCollector(), [[odd]], facts=REDIS_7).samples() == {
         'redis_acl_log_denials_total{reason="key",user="ann"}': "0"
     }
 
@@ -228,13 +228,13 @@ def test_odd_ids_and_objects(play) -> None:
 @pytest.mark.parametrize(
     "reply", [None, b"text", 7, ReplyError("NOPERM no"), ReplyError("ERR unknown command `ACL`")]
 )
-def test_nothing_is_written_of_nothing(play, reply: object) -> None:
-    assert play(AclLogCollector(), [reply], facts=REDIS_7).text == ""
+def test_nothing_is_written_of_nothing(drive, reply: object) -> None:
+    assert drive(AclLogCollector(), [reply], facts=REDIS_7).text == ""
 
 
-def test_any_other_error_is_a_failure(play) -> None:
+def test_any_other_error_is_a_failure(drive) -> None:
     with pytest.raises(BusyError):
-        play(AclLogCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
+        drive(AclLogCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
 
 
 @pytest.mark.server
@@ -242,22 +242,24 @@ async def test_a_real_server(redis_server) -> None:
     server = redis_server()
     server.ask("ACL", "SETUSER", "ann", "on", "nopass", "resetkeys", "~own:*", "+@all")
     denied = "redis_acl_log_denials_total"
-    lookout = Lookout((InfoCollector(), AclLogCollector()), argv=["--include-acl-log-metrics"])
+    watch_harness = WatchHarness((InfoCollector(), AclLogCollector()), argv=["--include-acl-log-metrics"])
     try:
-        watch = lookout.watch(server.port)
+        watched = watch_harness.watched(server.port)
         server.ask("AUTH", "nobody", "wrong")
-        await lookout.poll(watch)
-        assert lookout.value(watch, denied, "auth", "") == 0
+        await watch_harness.poll(watched)
+        assert watch_harness.value(watched, denied, "auth", "") == 0
         server.ask("AUTH", "nobody", "wrong")
         server.ask("AUTH", "nobody", "wrong")
-        await lookout.poll_until(watch, lambda: lookout.value(watch, denied, "auth", "") == 2)
+        await watch_harness.poll_until(watched, lambda: watch_harness.value(watched, denied, "auth", "") == 2)
         server.ask("ACL", "LOG", "RESET")
         server.ask("AUTH", "nobody", "wrong")
         server.ask("ACL", "SETUSER", "default", "resetkeys", "~own:*")
         server.ask("GET", "others:1")
-        await lookout.poll_until(watch, lambda: lookout.value(watch, denied, "key", "default") == 1)
+        await watch_harness.poll_until(
+            watched, lambda: watch_harness.value(watched, denied, "key", "default") == 1
+        )
         # the count after the reset is below the one before it: a new entry
-        assert lookout.value(watch, denied, "auth", "") == 3
-        assert lookout.went_well(watch)
+        assert watch_harness.value(watched, denied, "auth", "") == 3
+        assert watch_harness.went_well(watched)
     finally:
-        await lookout.close()
+        await watch_harness.close()

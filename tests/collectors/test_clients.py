@@ -10,11 +10,11 @@ import pytest
 from exporter.collectors.clients import BY, GROUPS, ClientsCollector, clients_of, idle_counts
 from exporter.collectors.info import InfoCollector
 from exporter.errors import NoPermError, ProtocolError, ReplyError
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
-from exporter.polling.output import Sheet
+from exporter.polling.memory import TargetMemory
+from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import NOW
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
@@ -33,8 +33,8 @@ LINE = (
 )
 
 
-def told(play, text: bytes, *argv: str, keep: str = "redis_connected_client") -> dict[str, str]:
-    samples = play(
+def told(drive, text: bytes, *argv: str, keep: str = "redis_connected_client") -> dict[str, str]:
+    samples = drive(
         ClientsCollector(),
         FEW,
         [text],
@@ -54,7 +54,7 @@ def test_the_families_of_the_go_exporter() -> None:
 
 
 class TestEachClient:
-    def test_all_that_is_told_of_one(self, play) -> None:
+    def test_all_that_is_told_of_one(self, drive) -> None:
         now = int(NOW)
         series = {
             "output_buffer_memory_usage_bytes": 9,
@@ -71,7 +71,7 @@ class TestEachClient:
             "shard_channel_watched_keys": 4,
         }
         labels = 'id="11",name="web",flags="N",db="2",host="127.0.0.1",port="",user="default",resp="2"'
-        assert told(play, LINE) == {
+        assert told(drive, LINE) == {
             f"redis_connected_client_info{{{labels}}}": "1",
             **{
                 f'redis_connected_client_{name}{{id="11",name="web"}}': str(value)
@@ -79,8 +79,8 @@ class TestEachClient:
             },
         }
 
-    def test_the_port_is_told_on_demand(self, play) -> None:
-        samples = told(play, LINE, "--export-client-list", "--export-client-port")
+    def test_the_port_is_told_on_demand(self, drive) -> None:
+        samples = told(drive, LINE, "--export-client-list", "--export-client-port")
         assert [name for name in samples if 'port="63508"' in name] == [
             'redis_connected_client_info{id="11",name="web",flags="N",db="2",host="127.0.0.1",port="63508",user="default",resp="2"}'
         ]
@@ -94,9 +94,9 @@ class TestEachClient:
             (b"", "", ""),
         ],
     )
-    def test_addresses(self, play, address: bytes, host: str, port: str) -> None:
+    def test_addresses(self, drive, address: bytes, host: str, port: str) -> None:
         samples = told(
-            play,
+            drive,
             changed(b"addr=127.0.0.1:63508", b"addr=" + address),
             "--export-client-list",
             "--export-client-port",
@@ -104,8 +104,8 @@ class TestEachClient:
         assert f'host="{host}",port="{port}"' in next(iter(samples))
 
     @pytest.mark.parametrize("name", [b"a=b", b"=", b"name=evil", b"addr=10.0.0.1:1", b'say"so'])
-    def test_names_may_look_like_fields(self, play, name: bytes) -> None:
-        samples = told(play, changed(b"name=web", b"name=" + name))
+    def test_names_may_look_like_fields(self, drive, name: bytes) -> None:
+        samples = told(drive, changed(b"name=web", b"name=" + name))
         escaped = name.decode().replace('"', '\\"')
         assert samples[f'redis_connected_client_output_list_length{{id="11",name="{escaped}"}}'] == "8"
         assert len(samples) == 13
@@ -113,11 +113,11 @@ class TestEachClient:
     @pytest.mark.parametrize(
         "field", ["sub", "psub", "qbuf", "qbuf-free", "obl", "oll", "omem", "tot-mem", "ssub", "watch"]
     )
-    def test_a_value_that_is_no_number_is_0(self, play, field: str) -> None:
+    def test_a_value_that_is_no_number_is_0(self, drive, field: str) -> None:
         row = next(name for name, row in go_rows("CLIENT LIST").items() if row["field"] == field)
         value = next(part for part in LINE.split() if part.startswith(f"{field}=".encode()))
         assert (
-            told(play, changed(b" " + value + b" ", f" {field}=ERR ".encode()))[
+            told(drive, changed(b" " + value + b" ", f" {field}=ERR ".encode()))[
                 f'redis_{row}{{id="11",name="web"}}'
             ]
             == "0"
@@ -132,34 +132,34 @@ class TestEachClient:
             (b"idle=6320", "idle_since_timestamp"),
         ],
     )
-    def test_what_is_missing_is_left_out(self, play, field: bytes, family: str) -> None:
-        samples = told(play, changed(b" " + field, b""))
+    def test_what_is_missing_is_left_out(self, drive, field: bytes, family: str) -> None:
+        samples = told(drive, changed(b" " + field, b""))
         assert f'redis_connected_client_{family}{{id="11",name="web"}}' not in samples
         assert len(samples) == 12
 
     @pytest.mark.parametrize("field", [b"age=6321", b"idle=6320"])
-    def test_a_bad_time_costs_no_more_than_itself(self, play, field: bytes) -> None:
-        assert len(told(play, changed(field, field.partition(b"=")[0] + b"=x"))) == 12
+    def test_a_bad_time_costs_no_more_than_itself(self, drive, field: bytes) -> None:
+        assert len(told(drive, changed(field, field.partition(b"=")[0] + b"=x"))) == 12
 
     @pytest.mark.parametrize(
         "text",
         [b"", b"\n", b"id=7 name=x\n", changed(b"id=11 ", b""), changed(b"id=11", b"id=x"), b"\xff\x00=="],
     )
-    def test_what_is_no_client_is_left_out(self, play, text: bytes) -> None:
-        assert told(play, text) == {}
+    def test_what_is_no_client_is_left_out(self, drive, text: bytes) -> None:
+        assert told(drive, text) == {}
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_recorded_servers(self, play, version: str) -> None:
+    def test_recorded_servers(self, drive, version: str) -> None:
         for path in (DATA / version).glob("client_list*.txt"):
             text = path.read_bytes()
-            samples = told(play, text)
+            samples = told(drive, text)
             infos = [name for name in samples if name.startswith("redis_connected_client_info")]
             assert len(infos) == text.count(b"id=") - text.count(b"name=id=") - text.count(b"lib-id=")
             assert all(float(value) >= -1 for value in samples.values())
 
-    def test_a_sentinels_clients(self, play) -> None:
+    def test_a_sentinels_clients(self, drive) -> None:
         text = (DATA / "redis-7.4.1" / "sentinel_client_list.txt").read_bytes()
-        assert len([name for name in told(play, text) if "client_info" in name]) == text.count(b"\n")
+        assert len([name for name in told(drive, text) if "client_info" in name]) == text.count(b"\n")
 
 
 class TestGroups:
@@ -171,10 +171,10 @@ class TestGroups:
         for number, name in enumerate((b"web", b"web", b"job"), 1)
     )
 
-    def group(self, play, by: str) -> dict[str, str]:
-        return told(play, self.TEXT, f"--client-list-by={by}", keep="redis_client_group")
+    def group(self, drive, by: str) -> dict[str, str]:
+        return told(drive, self.TEXT, f"--client-list-by={by}", keep="redis_client_group")
 
-    def test_by_name(self, play) -> None:
+    def test_by_name(self, drive) -> None:
         labels = '{name="%s",user="",lib_name="",cmd="",db="",flags=""}'
         numbers = {
             "clients": (2, 1),
@@ -185,72 +185,74 @@ class TestGroups:
             "idle_max_seconds": (20, 30),
             "age_max_seconds": (200, 300),
         }
-        assert self.group(play, "name") == {
+        assert self.group(drive, "name") == {
             f"redis_client_group_{family}{labels % name}": str(value)
             for family, values in numbers.items()
             for name, value in zip(("web", "job"), values, strict=True)
         }
 
-    def test_by_all_at_once_in_any_order(self, play) -> None:
-        samples = self.group(play, ",".join(reversed(BY)))
+    def test_by_all_at_once_in_any_order(self, drive) -> None:
+        samples = self.group(drive, ",".join(reversed(BY)))
         labels = 'user="default",lib_name="redis-py",cmd="client|list",db="2",flags="N"'
         assert samples[f'redis_client_group_clients{{name="web",{labels}}}'] == "2"
 
-    def test_memory_is_left_out_of_servers_that_do_not_tell_it(self, play) -> None:
+    def test_memory_is_left_out_of_servers_that_do_not_tell_it(self, drive) -> None:
         text = (DATA / "redis-4.0.14" / "client_list.txt").read_bytes()
-        samples = told(play, text, "--client-list-by=flags", keep="redis_client_group")
+        samples = told(drive, text, "--client-list-by=flags", keep="redis_client_group")
         assert {name.split("{")[0] for name in samples} == {
             f"redis_{f.name}" for f in GROUPS if f.since != "6.2"
         }
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_recorded_servers(self, play, version: str) -> None:
+    def test_recorded_servers(self, drive, version: str) -> None:
         text = (DATA / version / "client_list.txt").read_bytes()
-        samples = told(play, text, "--client-list-by=db,cmd", keep="redis_client_group_clients")
+        samples = told(drive, text, "--client-list-by=db,cmd", keep="redis_client_group_clients")
         assert sum(map(int, samples.values())) == text.count(b"\n")
 
-    def test_neither_is_told_where_only_the_other_was_asked_for(self, play) -> None:
-        assert told(play, LINE, "--client-list-by=db") == {}
-        assert told(play, LINE, keep="redis_client_group") == {}
+    def test_neither_is_told_where_only_the_other_was_asked_for(self, drive) -> None:
+        assert told(drive, LINE, "--client-list-by=db") == {}
+        assert told(drive, LINE, keep="redis_client_group") == {}
 
 
-def test_idle_clients_are_counted_by_threshold(play) -> None:
+def test_idle_clients_are_counted_by_threshold(drive) -> None:
     text = b"".join(
         changed(b"idle=6320", b"idle=%d" % seconds) for seconds in (0, 59, 60, 60, 400, 5000, 100_000)
     )
     assert idle_counts(text) == [(60, 5), (300, 3), (3600, 2), (86400, 1)]
-    samples = told(play, text, "--client-list-by=db", keep="redis_client_connections_idle")
+    samples = told(drive, text, "--client-list-by=db", keep="redis_client_connections_idle")
     assert samples['redis_client_connections_idle{threshold_seconds="300"}'] == "3"
 
 
 class TestLimit:
-    def test_with_too_many_clients_it_is_skipped(self, play) -> None:
+    def test_with_too_many_clients_it_is_skipped(self, drive) -> None:
         options = parse(["--export-client-list", "--client-list.max-clients=3"], {})
-        played = play(ClientsCollector(), FEW, facts=FACTS, options=options)  # 3 and a replica
+        played = drive(ClientsCollector(), FEW, facts=FACTS, options=options)  # 3 and a replica
         assert played.asked == [ASKED_FIRST]
         assert played.samples() == {"redis_exporter_client_list_skipped": "1"}
 
-    def test_with_as_many_as_may_be_it_is_asked(self, play) -> None:
+    def test_with_as_many_as_may_be_it_is_asked(self, drive) -> None:
         options = parse(["--export-client-list", "--client-list.max-clients=4"], {})
-        played = play(ClientsCollector(), FEW, [LINE], facts=FACTS, options=options)
+        played = drive(ClientsCollector(), FEW, [LINE], facts=FACTS, options=options)
         assert played.asked == [ASKED_FIRST, [("CLIENT", "LIST")]]
         assert played.samples()["redis_exporter_client_list_skipped"] == "0"
 
     def test_how_long_it_took_is_told_without_what_came_before(self) -> None:
         collector = ClientsCollector()
-        part = make_part(
+        family_set = make_family_set(
             collector.name, collector.lane, collector.families, namespace="redis", collector=collector
         )
-        sheet = Sheet(part, label_forms([part], ())[part.name], Memory(), NOW)
-        run = collector.collect(FACTS, EACH, sheet)
+        output = CollectorOutput(
+            family_set, label_forms([family_set], ())[family_set.name], TargetMemory(), NOW
+        )
+        run = collector.collect(FACTS, EACH, output)
         next(run)
-        sheet.spent_s = 0.5
+        output.spent_s = 0.5
         run.send(FEW)
-        sheet.spent_s = 0.75
+        output.spent_s = 0.75
         assert run.send([LINE]) == []  # a pause
         with pytest.raises(StopIteration):
             run.send([])
-        assert b"\nredis_exporter_client_list_duration_seconds 0.25\n" in sheet.block().samples
+        assert b"\nredis_exporter_client_list_duration_seconds 0.25\n" in output.block().samples
 
     @pytest.mark.parametrize(
         "replies",
@@ -284,46 +286,50 @@ def test_who_is_asked(mode: str, version, wanted: bool) -> None:
 
 
 @pytest.mark.parametrize("reply", [ReplyError("NOPERM no"), None, 5, []])
-def test_an_answer_that_is_no_list_of_clients(play, reply) -> None:
+def test_an_answer_that_is_no_list_of_clients(drive, reply) -> None:
     with pytest.raises(NoPermError if isinstance(reply, ReplyError) else ProtocolError):
-        play(ClientsCollector(), FEW, [reply], facts=FACTS, options=EACH)
+        drive(ClientsCollector(), FEW, [reply], facts=FACTS, options=EACH)
 
 
-def test_a_refused_info_is_a_failure(play) -> None:
+def test_a_refused_info_is_a_failure(drive) -> None:
     with pytest.raises(NoPermError):
-        play(ClientsCollector(), [ReplyError("NOPERM no"), b""], facts=FACTS, options=EACH)
+        drive(ClientsCollector(), [ReplyError("NOPERM no"), b""], facts=FACTS, options=EACH)
 
 
-async def test_a_real_server(redis_server, make_lookout) -> None:
+async def test_a_real_server(redis_server, make_watch_harness) -> None:
     server = redis_server()
     argv = ["--export-client-list", "--export-client-port", "--client-list-by=name"]
-    lookout = make_lookout([InfoCollector(), ClientsCollector()], argv=argv)
-    watch = lookout.watch(server.port)
+    watch_harness = make_watch_harness([InfoCollector(), ClientsCollector()], argv=argv)
+    watched = watch_harness.watched(server.port)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"CLIENT SETNAME a=b\r\n")
         assert client.recv(99) == b"+OK\r\n"
-        await lookout.poll(watch)
+        await watch_harness.poll(watched)
         port = str(client.getsockname()[1])
-    infos = [labels for name, labels in lookout.series(watch) if name == "redis_connected_client_info"]
+    infos = [
+        labels for name, labels in watch_harness.series(watched) if name == "redis_connected_client_info"
+    ]
     assert {labels[1] for labels in infos} == {"a=b", "redis_exporter"}
     [ours] = [labels for labels in infos if labels[1] == "a=b"]
     assert ours[2:6] == ("N", "0", "127.0.0.1", port)
-    assert lookout.value(watch, "redis_client_group_clients", "a=b", "", "", "", "", "") == 1
-    assert lookout.value(watch, "redis_client_connections_idle", "60") == 0
-    assert lookout.value(watch, "redis_exporter_client_list_skipped") == 0
-    assert 0 < lookout.value(watch, "redis_exporter_client_list_duration_seconds") < 20
+    assert watch_harness.value(watched, "redis_client_group_clients", "a=b", "", "", "", "", "") == 1
+    assert watch_harness.value(watched, "redis_client_connections_idle", "60") == 0
+    assert watch_harness.value(watched, "redis_exporter_client_list_skipped") == 0
+    assert 0 < watch_harness.value(watched, "redis_exporter_client_list_duration_seconds") < 20
 
 
-async def test_a_real_server_with_too_many_clients(redis_server, make_lookout) -> None:
+async def test_a_real_server_with_too_many_clients(redis_server, make_watch_harness) -> None:
     server = redis_server()
-    lookout = make_lookout(
+    watch_harness = make_watch_harness(
         [InfoCollector(), ClientsCollector()], argv=["--export-client-list", "--client-list.max-clients=1"]
     )
-    watch = lookout.watch(server.port)
+    watched = watch_harness.watched(server.port)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"PING\r\n")
         assert client.recv(99) == b"+PONG\r\n"
-        await lookout.poll(watch)
-    assert lookout.value(watch, "redis_exporter_client_list_skipped") == 1
-    assert not [name for name, _ in lookout.series(watch) if name.startswith("redis_connected_client_")]
+        await watch_harness.poll(watched)
+    assert watch_harness.value(watched, "redis_exporter_client_list_skipped") == 1
+    assert not [
+        name for name, _ in watch_harness.series(watched) if name.startswith("redis_connected_client_")
+    ]
     assert b"cmdstat_client|list" not in server.ask("INFO", "commandstats")

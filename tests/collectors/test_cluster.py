@@ -13,10 +13,10 @@ from exporter.collectors._registry import REGISTRY
 from exporter.collectors.cluster import MESSAGES, ClusterCollector
 from exporter.collectors.info import InfoCollector
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, Field
+from exporter.metrics.family import Field, NameSet
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster
-from tests.lookout import Lookout
+from tests.watch_harness import WatchHarness
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/cluster_info.txt"))
@@ -25,10 +25,10 @@ FAMILIES = {family.name: family for family in ClusterCollector.families}
 
 
 @pytest.fixture
-async def lookout() -> AsyncIterator[Lookout]:
-    lookout = Lookout(REGISTRY)
-    yield lookout
-    await lookout.close()
+async def watch_harness() -> AsyncIterator[WatchHarness]:
+    watch_harness = WatchHarness(REGISTRY)
+    yield watch_harness
+    await watch_harness.close()
 
 
 def go_rows() -> list[dict[str, str]]:
@@ -45,21 +45,21 @@ def go_rows() -> list[dict[str, str]]:
 @pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
 def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
     family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert (family.kind.value, ";".join(family.labels), family.dialect) == (
+    assert (family.type.value, ";".join(family.labels), family.name_set) == (
         row["type"],
         row["labels"],
-        Dialect.GO,
+        NameSet.GO,
     )
 
 
 @pytest.mark.parametrize("family", ClusterCollector.families, ids=lambda family: family.name)
-def test_every_family_is_read_from_its_field(play, family) -> None:
+def test_every_family_is_read_from_its_field(drive, family) -> None:
     assert isinstance(family.source, Field)
-    played = play(ClusterCollector(), [f"{family.source.key}:7\r\n".encode()], facts=FACTS)
+    played = drive(ClusterCollector(), [f"{family.source.key}:7\r\n".encode()], facts=FACTS)
     assert played.samples() == {f"redis_{family.name}": "7"}
 
 
-def test_a_family_is_of_one_part() -> None:
+def test_a_family_is_of_one_family_set() -> None:
     """Valkey 9.1 repeats CLUSTER INFO in INFO."""
     assert not FAMILIES.keys() & {family.name for family in InfoCollector.families}
     keys = {family.source.key for family in InfoCollector.families if isinstance(family.source, Field)}
@@ -67,9 +67,9 @@ def test_a_family_is_of_one_part() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_field_of_every_version_has_its_value(play, version: str) -> None:
+def test_every_field_of_every_version_has_its_value(drive, version: str) -> None:
     for path in (DATA / version).glob("cluster_info*.txt"):
-        samples = play(ClusterCollector(), [path.read_bytes()], facts=FACTS).samples()
+        samples = drive(ClusterCollector(), [path.read_bytes()], facts=FACTS).samples()
         told = dict(line.split(":") for line in path.read_text().split())
         for name, family in FAMILIES.items():
             assert isinstance(family.source, Field)
@@ -79,8 +79,8 @@ def test_every_field_of_every_version_has_its_value(play, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_failure_is_told(play, version: str) -> None:
-    samples = play(
+def test_a_failure_is_told(drive, version: str) -> None:
+    samples = drive(
         ClusterCollector(), [(DATA / version / "cluster_info_fail.txt").read_bytes()], facts=FACTS
     ).samples()
     assert samples["redis_cluster_state"] == "0"
@@ -95,8 +95,8 @@ def test_only_cluster_nodes_that_have_their_data_are_asked() -> None:
     assert not collector.wants(dataclasses.replace(FACTS, loading=True), None)
 
 
-def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(play) -> None:
-    played = play(ClusterCollector(), [ReplyError("NOPERM this user has no permissions")], facts=FACTS)
+def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(drive) -> None:
+    played = drive(ClusterCollector(), [ReplyError("NOPERM this user has no permissions")], facts=FACTS)
     assert played.asked == [[("CLUSTER", "INFO")]]
     assert played.samples() == {}
 
@@ -109,16 +109,16 @@ def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(play) -> None
         (None, ProtocolError),
     ],
 )
-def test_another_answer_fails_it(play, reply, error: type[Exception]) -> None:
+def test_another_answer_fails_it(drive, reply, error: type[Exception]) -> None:
     with pytest.raises(error):
-        play(ClusterCollector(), [reply], facts=FACTS)
+        drive(ClusterCollector(), [reply], facts=FACTS)
 
 
 @pytest.mark.server
-async def test_a_real_cluster(lookout: Lookout, redis_cluster: Cluster) -> None:
-    watch = lookout.watch(redis_cluster.nodes[0].port)
-    await lookout.poll(watch)
-    series = lookout.series(watch)
+async def test_a_real_cluster(watch_harness: WatchHarness, redis_cluster: Cluster) -> None:
+    watched = watch_harness.watched(redis_cluster.nodes[0].port)
+    await watch_harness.poll(watched)
+    series = watch_harness.series(watched)
     expected = {
         "state": 1,
         "enabled": 1,

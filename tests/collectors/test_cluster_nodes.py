@@ -16,7 +16,7 @@ from exporter.options.commandline import parse
 from exporter.protocol.cluster import parse_nodes, uncovered_slots
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster
-from tests.lookout import Lookout
+from tests.watch_harness import WatchHarness
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/cluster_nodes.txt"))
@@ -28,14 +28,14 @@ ALONE = f"{A} :21015@31015 myself,master - 0 0 0 connected\n"
 
 
 @pytest.fixture
-async def lookout() -> AsyncIterator[Lookout]:
-    lookout = Lookout(REGISTRY)
-    yield lookout
-    await lookout.close()
+async def watch_harness() -> AsyncIterator[WatchHarness]:
+    watch_harness = WatchHarness(REGISTRY)
+    yield watch_harness
+    await watch_harness.close()
 
 
-def told(play, text: str, time=TIME, **kwargs) -> dict[str, str]:
-    return play(ClusterNodesCollector(), [text.encode()], [time], facts=FACTS, **kwargs).samples()
+def told(drive, text: str, time=TIME, **kwargs) -> dict[str, str]:
+    return drive(ClusterNodesCollector(), [text.encode()], [time], facts=FACTS, **kwargs).samples()
 
 
 def of_node(samples: dict[str, str], node_id: str) -> dict[str, str]:
@@ -131,9 +131,9 @@ class TestParse:
             for s in json.loads((DATA / version / "cluster_shards.json").read_text())
         ]
         by_shards = {}
-        for shard in shards:
-            ranges = tuple(zip(shard["slots"][::2], shard["slots"][1::2], strict=True))
-            for node in (dict(zip(n[::2], n[1::2], strict=True)) for n in shard["nodes"]):
+        for slice in shards:
+            ranges = tuple(zip(slice["slots"][::2], slice["slots"][1::2], strict=True))
+            for node in (dict(zip(n[::2], n[1::2], strict=True)) for n in slice["nodes"]):
                 by_shards[node["id"]] = (
                     node["ip"],
                     node["port"],
@@ -157,9 +157,9 @@ class TestCluster:
         ],
     )
     def test_recorded(
-        self, play, version: str, name: str, uncovered: int, lonely: int, states: dict[str, int]
+        self, drive, version: str, name: str, uncovered: int, lonely: int, states: dict[str, int]
     ) -> None:
-        samples = told(play, (DATA / version / f"cluster_nodes{name}.txt").read_text())
+        samples = told(drive, (DATA / version / f"cluster_nodes{name}.txt").read_text())
         assert samples["redis_cluster_slots_uncovered"] == str(uncovered)
         assert samples["redis_cluster_masters_without_replicas"] == str(lonely)
         for state in ("ok", "pfail", "fail", "handshake", "noaddr"):
@@ -184,12 +184,12 @@ class TestCluster:
             (f"{B} h:2@3 master - 0 0 1 connected", "1"),
         ],
     )
-    def test_a_replica_that_failed_is_none(self, play, replica: str, lonely: str) -> None:
-        samples = told(play, f"{A} h:1@2 myself,master - 0 0 1 connected 0-16383\n{replica}\n")
+    def test_a_replica_that_failed_is_none(self, drive, replica: str, lonely: str) -> None:
+        samples = told(drive, f"{A} h:1@2 myself,master - 0 0 1 connected 0-16383\n{replica}\n")
         assert samples["redis_cluster_masters_without_replicas"] == lonely
 
-    def test_all_zeros_of_an_answer_without_nodes(self, play) -> None:
-        samples = told(play, "what is this?\n")
+    def test_all_zeros_of_an_answer_without_nodes(self, drive) -> None:
+        samples = told(drive, "what is this?\n")
         assert samples["redis_cluster_slots_uncovered"] == "16384"
         assert samples['redis_cluster_nodes{state="ok"}'] == "0"
 
@@ -202,8 +202,8 @@ class TestNodes:
         f"{D} 10.0.0.4:7@8 master,fail? - {NOW - 1}000 0 3 disconnected\n"
     )
 
-    def test_who_they_are(self, play) -> None:
-        samples = told(play, self.TEXT)
+    def test_who_they_are(self, drive) -> None:
+        samples = told(drive, self.TEXT)
         lines = {key for key in samples if key.startswith("redis_cluster_node_info")}
 
         def line(node_id: str, node: str, hostname: str, role: str, master_id: str, myself: str) -> str:
@@ -217,8 +217,8 @@ class TestNodes:
             line(D, "10.0.0.4:7", "", "master", "", "false"),
         }
 
-    def test_how_they_are_by_the_server_s_clock(self, play) -> None:
-        samples = {key: value for key, value in told(play, self.TEXT).items() if "node_info" not in key}
+    def test_how_they_are_by_the_server_s_clock(self, drive) -> None:
+        samples = {key: value for key, value in told(drive, self.TEXT).items() if "node_info" not in key}
         assert of_node(samples, A) == {
             "link_up": "1",
             "fail": "0",
@@ -242,26 +242,26 @@ class TestNodes:
     @pytest.mark.parametrize(
         "time", [ReplyError("ERR unknown command 'TIME'"), None, [], [b"x", b"y"], [1, 2], [b"1" * 30, b"2"]]
     )
-    def test_without_the_server_s_clock_by_ours(self, play, time) -> None:
-        samples = told(play, f"{A} h:1@2 master - 0 1795379999250 4 connected\n", time)
+    def test_without_the_server_s_clock_by_ours(self, drive, time) -> None:
+        samples = told(drive, f"{A} h:1@2 master - 0 1795379999250 4 connected\n", time)
         assert of_node(samples, A)["last_pong_age_seconds"] == "1"  # the poll began at 1795380000.25
 
-    def test_a_clock_that_went_back_makes_no_age_negative(self, play) -> None:
-        samples = told(play, f"{A} h:1@2 master - {NOW + 9}000 {NOW + 9}000 4 connected\n")
+    def test_a_clock_that_went_back_makes_no_age_negative(self, drive) -> None:
+        samples = told(drive, f"{A} h:1@2 master - {NOW + 9}000 {NOW + 9}000 4 connected\n")
         assert (
             of_node(samples, A)["last_pong_age_seconds"],
             of_node(samples, A)["ping_pending_seconds"],
         ) == ("0", "0")
 
-    def test_are_left_out_on_request(self, play) -> None:
+    def test_are_left_out_on_request(self, drive) -> None:
         options = parse(["--include-cluster-node-metrics=false"], {})
-        played = play(ClusterNodesCollector(), [self.TEXT.encode()], facts=FACTS, options=options)
+        played = drive(ClusterNodesCollector(), [self.TEXT.encode()], facts=FACTS, options=options)
         assert not any("_node_" in key for key in played.samples())
         assert "redis_cluster_slots_uncovered" in played.samples()
         assert played.asked == [[("CLUSTER", "NODES")]]
 
-    def test_are_remembered_with_the_time(self, play) -> None:
-        view = play(ClusterNodesCollector(), [self.TEXT.encode()], [TIME], facts=FACTS).sheet.memory
+    def test_are_remembered_with_the_time(self, drive) -> None:
+        view = drive(ClusterNodesCollector(), [self.TEXT.encode()], [TIME], facts=FACTS).output.memory
         assert [node.id for node in view.nodes] == [A, B, C, D]
         assert view.seen_at == 1_795_380_000.25
 
@@ -273,26 +273,28 @@ def test_only_cluster_nodes_that_have_their_data_are_asked() -> None:
     assert not collector.wants(dataclasses.replace(FACTS, loading=True), None)
 
 
-def test_a_refusal_writes_nothing_and_forgets_nothing(play) -> None:
-    played = play(ClusterNodesCollector(), [ReplyError("NOPERM no")], facts=FACTS)
+def test_a_refusal_writes_nothing_and_forgets_nothing(drive) -> None:
+    played = drive(ClusterNodesCollector(), [ReplyError("NOPERM no")], facts=FACTS)
     assert played.samples() == {}
-    assert played.sheet.memory.seen_at == 0
+    assert played.output.memory.seen_at == 0
 
 
 @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), 7, None, []])
-def test_another_answer_fails_it(play, reply) -> None:
+def test_another_answer_fails_it(drive, reply) -> None:
     with pytest.raises(ProtocolError):
-        play(ClusterNodesCollector(), [reply], facts=FACTS)
+        drive(ClusterNodesCollector(), [reply], facts=FACTS)
 
 
 @pytest.mark.server
 class TestRealClusters:
-    async def test_every_node_is_told_by_every_node(self, lookout: Lookout, redis_cluster: Cluster) -> None:
+    async def test_every_node_is_told_by_every_node(
+        self, watch_harness: WatchHarness, redis_cluster: Cluster
+    ) -> None:
         ports = {node.port for node in redis_cluster.nodes}
         for node in (redis_cluster.nodes[0], redis_cluster.nodes[-1]):
-            watch = lookout.watch(node.port)
-            await lookout.poll(watch)
-            series = lookout.series(watch)
+            watched = watch_harness.watched(node.port)
+            await watch_harness.poll(watched)
+            series = watch_harness.series(watched)
             assert series["redis_cluster_slots_uncovered", ()] == 0
             assert series["redis_cluster_masters_without_replicas", ()] == 0
             assert series["redis_cluster_nodes", ("ok",)] == 6
@@ -321,24 +323,28 @@ class TestRealClusters:
             assert [labels[1] for labels in myself] == [f"127.0.0.1:{node.port}"]
 
     async def test_a_master_that_dies_without_a_replica_uncovers_its_slots(
-        self, lookout: Lookout, tmp_path: pathlib.Path
+        self, watch_harness: WatchHarness, tmp_path: pathlib.Path
     ) -> None:
         cluster = Cluster(tmp_path, replicas=1)
         try:
             cluster.start()
-            watch = lookout.watch(cluster.nodes[0].port)
-            await lookout.poll(watch)
+            watched = watch_harness.watched(cluster.nodes[0].port)
+            await watch_harness.poll(watched)
             cluster.nodes[5].kill()  # the replica of the third master
-            await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_cluster_nodes", "fail") == 1)
-            assert lookout.value(watch, "redis_cluster_masters_without_replicas") == 1
-            assert lookout.value(watch, "redis_cluster_slots_uncovered") == 0
-            cluster.nodes[2].kill()
-            await lookout.poll_until(
-                watch, lambda: lookout.value(watch, "redis_cluster_slots_uncovered") == 5462
+            await watch_harness.poll_until(
+                watched, lambda: watch_harness.value(watched, "redis_cluster_nodes", "fail") == 1
             )
-            assert lookout.value(watch, "redis_cluster_nodes", "fail") == 2
-            await lookout.poll_until(watch, lambda: lookout.value(watch, "redis_cluster_state") == 0)
-            assert lookout.value(watch, "redis_cluster_slots_fail") == 5462
-            assert lookout.value(watch, "redis_up") == 1
+            assert watch_harness.value(watched, "redis_cluster_masters_without_replicas") == 1
+            assert watch_harness.value(watched, "redis_cluster_slots_uncovered") == 0
+            cluster.nodes[2].kill()
+            await watch_harness.poll_until(
+                watched, lambda: watch_harness.value(watched, "redis_cluster_slots_uncovered") == 5462
+            )
+            assert watch_harness.value(watched, "redis_cluster_nodes", "fail") == 2
+            await watch_harness.poll_until(
+                watched, lambda: watch_harness.value(watched, "redis_cluster_state") == 0
+            )
+            assert watch_harness.value(watched, "redis_cluster_slots_fail") == 5462
+            assert watch_harness.value(watched, "redis_up") == 1
         finally:
             cluster.stop()

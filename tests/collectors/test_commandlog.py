@@ -11,12 +11,12 @@ from exporter.collectors.commandlog import CommandlogCollector
 from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts, make_facts
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 from tests.collectors.test_slowlog import recorded
-from tests.lookout import info
 from tests.servers import Conversation
+from tests.watch_harness import info
 
 FACTS = Facts((7, 2, 4), "valkey", "master", "standalone", "r", False, False, 16, flavor_version=(8, 1, 1))
 ASKED_FIRST = [
@@ -37,8 +37,8 @@ def test_the_families_of_the_go_exporter() -> None:
     assert_same_families(CommandlogCollector(), rows)
 
 
-def test_lengths(play) -> None:
-    played = play(CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES[:1]], facts=FACTS)
+def test_lengths(drive) -> None:
+    played = drive(CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES[:1]], facts=FACTS)
     assert played.asked == [ASKED_FIRST]
     assert played.samples() == {
         "redis_commandlog_slow_length": "7",
@@ -49,10 +49,10 @@ def test_lengths(play) -> None:
     }
 
 
-def test_what_is_new_is_counted_by_command(play) -> None:
-    memory = Memory()
-    play(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory)
-    played = play(
+def test_what_is_new_is_counted_by_command(drive) -> None:
+    memory = TargetMemory()
+    drive(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory)
+    played = drive(
         CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES], [REQUESTS], facts=FACTS, memory=memory
     )
     assert played.asked == [ASKED_FIRST, [("COMMANDLOG", "GET", 5, "large-request")]]
@@ -74,11 +74,11 @@ def test_what_is_new_is_counted_by_command(play) -> None:
     assert "biggy" not in played.text
 
 
-def test_lengths_go_back_to_zero_after_a_reset_and_counters_stay(play) -> None:
-    memory = Memory()
+def test_lengths_go_back_to_zero_after_a_reset_and_counters_stay(drive) -> None:
+    memory = TargetMemory()
     for replies in ([0, 0, 0, [], []], [1, 0, 1, [], REPLIES]):
-        play(CommandlogCollector(), replies, facts=FACTS, memory=memory)
-    samples = play(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory).samples()
+        drive(CommandlogCollector(), replies, facts=FACTS, memory=memory)
+    samples = drive(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory).samples()
     assert samples["redis_commandlog_large_reply_length"] == "0"
     assert samples['redis_commandlog_entries_total{type="large-reply",cmd="get"}'] == "1"
 
@@ -107,10 +107,12 @@ def test_only_valkey_since_8_1_is_asked(changes, wanted: bool) -> None:
         ("keydb-6.3.4", (6, 3, 4), False),
     ],
 )
-def test_the_flavors_own_version_is_known_from_info(play, version: str, flavor_version, wanted: bool) -> None:
-    fields = play(
+def test_the_flavors_own_version_is_known_from_info(
+    drive, version: str, flavor_version, wanted: bool
+) -> None:
+    fields = drive(
         InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], [[b"databases", b"16"]]
-    ).sheet.fields
+    ).output.fields
     facts = make_facts(fields, 16)
     assert facts.flavor_version == flavor_version
     assert CommandlogCollector().wants(facts, None) is wanted
@@ -121,25 +123,25 @@ def test_it_is_left_out_with_tile38() -> None:
     assert not CommandlogCollector().enabled(parse(["--is-tile38"], {}))
 
 
-def test_a_refusal_writes_nothing_and_another_error_is_told(play) -> None:
-    assert play(CommandlogCollector(), [UNKNOWN] * 5, facts=FACTS).text == ""
+def test_a_refusal_writes_nothing_and_another_error_is_told(drive) -> None:
+    assert drive(CommandlogCollector(), [UNKNOWN] * 5, facts=FACTS).text == ""
     with pytest.raises(BusyError):
-        play(
+        drive(
             CommandlogCollector(),
             [1, 2, 3, ReplyError("BUSY Valkey is busy running a script."), []],
             facts=FACTS,
         )
 
 
-def test_one_odd_reply_does_not_cost_the_others(play) -> None:
-    samples = play(CommandlogCollector(), [b"x", 5, None, b"y", REPLIES], facts=FACTS).samples()
+def test_one_odd_reply_does_not_cost_the_others(drive) -> None:
+    samples = drive(CommandlogCollector(), [b"x", 5, None, b"y", REPLIES], facts=FACTS).samples()
     assert samples == {
         "redis_commandlog_large_request_length": "5",
         'redis_commandlog_entries_missed_total{type="large-reply"}': "0",
     }
 
 
-async def test_over_a_socket(scripted_server, make_lookout) -> None:
+async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
     """A server that plays Valkey 8.1; there is none to run."""
 
     def commandlog(talk: Conversation) -> None:
@@ -158,17 +160,17 @@ async def test_over_a_socket(scripted_server, make_lookout) -> None:
 
     told = info(redis_version="7.2.4", server_name="valkey", valkey_version="8.1.1")
     server = scripted_server(commandlog)
-    lookout = make_lookout([InfoCollector(), CommandlogCollector()])
-    watch = lookout.watch(server.port)
-    await lookout.poll(watch)
-    assert lookout.value(watch, "redis_commandlog_slow_length") == 3
-    assert lookout.value(watch, "redis_commandlog_entries_missed_total", "large-reply") == 0
+    watch_harness = make_watch_harness([InfoCollector(), CommandlogCollector()])
+    watched = watch_harness.watched(server.port)
+    await watch_harness.poll(watched)
+    assert watch_harness.value(watched, "redis_commandlog_slow_length") == 3
+    assert watch_harness.value(watched, "redis_commandlog_entries_missed_total", "large-reply") == 0
 
 
-async def test_a_real_redis_is_not_asked(redis_server, make_lookout) -> None:
+async def test_a_real_redis_is_not_asked(redis_server, make_watch_harness) -> None:
     server = redis_server()
-    lookout = make_lookout([InfoCollector(), CommandlogCollector()])
-    watch = lookout.watch(server.port)
-    await lookout.poll(watch)
-    assert lookout.went_well(watch)
+    watch_harness = make_watch_harness([InfoCollector(), CommandlogCollector()])
+    watched = watch_harness.watched(server.port)
+    await watch_harness.poll(watched)
+    assert watch_harness.went_well(watched)
     assert b"errorstat_" not in server.ask("INFO", "errorstats")

@@ -15,7 +15,7 @@ from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts, make_facts
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
-from tests.lookout import Lookout
+from tests.watch_harness import WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16, (7, 0, 15))
 REDIS_6 = dataclasses.replace(REDIS_7, version=(6, 2, 16))
@@ -30,9 +30,9 @@ def config(**pairs: str) -> list[bytes]:
     return [word.encode() for key, value in pairs.items() for word in (key.replace("_", "-"), value)]
 
 
-def facts_of(version: str, play) -> Facts:
+def facts_of(version: str, drive) -> Facts:
     text = (DATA / version / "info_default.txt").read_bytes()
-    return make_facts(play(InfoCollector(), [text], facts=REDIS_7).sheet.fields, 16)
+    return make_facts(drive(InfoCollector(), [text], facts=REDIS_7).output.fields, 16)
 
 
 def test_families_are_those_of_the_go_exporter() -> None:
@@ -40,53 +40,53 @@ def test_families_are_those_of_the_go_exporter() -> None:
 
 
 class TestWhatIsAsked:
-    def test_a_server_that_takes_several_keys_is_asked_once(self, play) -> None:
-        assert play(ConfigCollector(), [[]], facts=REDIS_7).asked == [[("CONFIG", "GET", *NAMED)]]
+    def test_a_server_that_takes_several_keys_is_asked_once(self, drive) -> None:
+        assert drive(ConfigCollector(), [[]], facts=REDIS_7).asked == [[("CONFIG", "GET", *NAMED)]]
 
-    def test_an_older_one_for_each_key_once_the_first_is_answered(self, play) -> None:
+    def test_an_older_one_for_each_key_once_the_first_is_answered(self, drive) -> None:
         asked = [("CONFIG", "GET", key) for key in NAMED]
-        assert play(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
+        assert drive(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
 
-    def test_one_that_refuses_the_first_is_not_asked_for_more(self, play) -> None:
-        played = play(
+    def test_one_that_refuses_the_first_is_not_asked_for_more(self, drive) -> None:
+        played = drive(
             ConfigCollector(),
             [ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")],
             facts=REDIS_6,
         )
         assert played.text == ""
 
-    def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, play) -> None:
-        assert play(ConfigCollector(), [[]], facts=VALKEY_8).asked == [
+    def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, drive) -> None:
+        assert drive(ConfigCollector(), [[]], facts=VALKEY_8).asked == [
             [("CONFIG", "GET", *NAMED, *COMMANDLOG)]
         ]
 
-    def test_valkey_before_8_1_has_no_such_logs(self, play) -> None:
+    def test_valkey_before_8_1_has_no_such_logs(self, drive) -> None:
         older = dataclasses.replace(VALKEY_8, flavor_version=(8, 0, 9))
-        assert play(ConfigCollector(), [[]], facts=older).asked == [[("CONFIG", "GET", *NAMED)]]
+        assert drive(ConfigCollector(), [[]], facts=older).asked == [[("CONFIG", "GET", *NAMED)]]
 
     @pytest.mark.parametrize("facts", [REDIS_6, REDIS_7, VALKEY_8])
-    def test_everything_in_one_call(self, play, facts: Facts) -> None:
-        assert play(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [
+    def test_everything_in_one_call(self, drive, facts: Facts) -> None:
+        assert drive(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [
             [("CONFIG", "GET", "*")]
         ]
 
-    def test_place_and_name_of_the_dump_on_request(self, play) -> None:
-        assert play(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [
+    def test_place_and_name_of_the_dump_on_request(self, drive) -> None:
+        assert drive(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [
             [("CONFIG", "GET", *NAMED, "dir", "dbfilename")]
         ]
 
-    def test_a_renamed_command(self, play) -> None:
+    def test_a_renamed_command(self, drive) -> None:
         options = parse(["--config-command=CONFIG-7f3a"], {})
-        [[asked]] = play(ConfigCollector(), [[]], facts=REDIS_7, options=options).asked
+        [[asked]] = drive(ConfigCollector(), [[]], facts=REDIS_7, options=options).asked
         assert asked[0] == "CONFIG-7f3a"
 
     @pytest.mark.parametrize("command", ["-", ""])
-    def test_nothing_if_told_so(self, command: str, play) -> None:
+    def test_nothing_if_told_so(self, command: str, drive) -> None:
         options = parse([f"--config-command={command}"], {})
         assert not ConfigCollector().enabled(options)
         assert not ConfigCollector().wants(REDIS_7, options)
         text = (DATA / "redis-7.0.15" / "info_default.txt").read_bytes()
-        assert play(InfoCollector(), [text], options=options).asked == [[("INFO",)]]
+        assert drive(InfoCollector(), [text], options=options).asked == [[("INFO",)]]
         assert InfoCollector().acl(options) == ("+info",)
 
     def test_not_a_sentinel(self) -> None:
@@ -94,12 +94,12 @@ class TestWhatIsAsked:
         assert ConfigCollector().wants(REDIS_7, options)
         assert not ConfigCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), options)
 
-    def test_a_server_that_cannot_answer_now_is_a_failure(self, play) -> None:
+    def test_a_server_that_cannot_answer_now_is_a_failure(self, drive) -> None:
         with pytest.raises(BusyError):
-            play(ConfigCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
+            drive(ConfigCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
 
-    def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, play) -> None:
-        played = play(
+    def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, drive) -> None:
+        played = drive(
             ConfigCollector(), [[]], [config(maxclients="7"), ReplyError("NOPERM no"), [], []], facts=REDIS_6
         )
         assert played.samples() == {"redis_config_maxclients": "7"}
@@ -107,11 +107,11 @@ class TestWhatIsAsked:
 
 class TestLimits:
     @pytest.mark.parametrize("version", versions_with("config_get"))
-    def test_of_recorded_servers(self, play, version: str) -> None:
-        facts = facts_of(version, play)
+    def test_of_recorded_servers(self, drive, version: str) -> None:
+        facts = facts_of(version, drive)
         reply = recorded(version, "config_get")
         replies = [[reply]] if facts.version >= (7, 0, 0) else [[reply], [[]] * 4]
-        samples = play(ConfigCollector(), *replies, facts=facts).samples()
+        samples = drive(ConfigCollector(), *replies, facts=facts).samples()
         threads = samples.pop("redis_config_io_threads", None)
         assert threads == ("1" if facts.version >= (6, 0, 0) and facts.flavor != "keydb" else None)
         logs = {name: value for name, value in samples.items() if "commandlog" in name}
@@ -150,9 +150,9 @@ class TestLimits:
             ("18446744073709551615",) * 2,
         ],
     )
-    def test_units(self, play, text: str, value: str) -> None:
+    def test_units(self, drive, text: str, value: str) -> None:
         reply = config(maxmemory=text, client_output_buffer_limit=f"replica {text} 1kb 60")
-        samples = play(ConfigCollector(), [reply], facts=REDIS_7).samples()
+        samples = drive(ConfigCollector(), [reply], facts=REDIS_7).samples()
         assert samples["redis_config_maxmemory"] == value
         assert samples['redis_config_client_output_buffer_limit_bytes{class="replica",limit="hard"}'] == value
         assert (
@@ -160,13 +160,13 @@ class TestLimits:
         )
 
     @pytest.mark.parametrize("text", ["", "many", "1.5", "1tb", "0x10", "nan", "9" * 21])
-    def test_what_is_no_amount_is_left_out(self, play, text: str) -> None:
+    def test_what_is_no_amount_is_left_out(self, drive, text: str) -> None:
         reply = config(
             maxmemory=text,
             maxclients="5",
             client_output_buffer_limit=f"odd {text or '-'} 2 3 normal 4 5 6 pubsub 7",
         )
-        samples = play(ConfigCollector(), [reply], facts=REDIS_7).samples()
+        samples = drive(ConfigCollector(), [reply], facts=REDIS_7).samples()
         assert "redis_config_maxmemory" not in samples
         assert samples["redis_config_maxclients"] == "5"
         assert {name for name in samples if "class" in name and "normal" not in name} == set()
@@ -176,15 +176,15 @@ class TestLimits:
         "reply",
         [None, 7, b"text", [], [b"maxclients"], [[b"maxclients"], b"7"], [b"maxclients", None], [1, 2]],
     )
-    def test_replies_of_another_form(self, play, reply: object) -> None:
-        assert play(ConfigCollector(), [reply], facts=REDIS_7).text == ""
+    def test_replies_of_another_form(self, drive, reply: object) -> None:
+        assert drive(ConfigCollector(), [reply], facts=REDIS_7).text == ""
 
 
 class TestEverything:
     @pytest.mark.parametrize("version", versions_with("config_get"))
-    def test_every_key_is_there_but_the_secrets(self, play, version: str) -> None:
+    def test_every_key_is_there_but_the_secrets(self, drive, version: str) -> None:
         reply = recorded(version, "config_get")
-        samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
+        samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
         shown = {
             name.split('key="')[1].split('"')[0]
             for name in samples
@@ -222,81 +222,81 @@ class TestEverything:
             "s3-secret",
         ],
     )
-    def test_secrets_are_known_by_their_words(self, play, key: str) -> None:
+    def test_secrets_are_known_by_their_words(self, drive, key: str) -> None:
         reply = [key.encode(), b"12345", b"port", b"6379"]
-        played = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING)
+        played = drive(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING)
         assert "12345" not in played.text
         assert played.samples()['redis_config_value{key="port"}'] == "6379"
 
     def test_whether_clients_show_certificates_is_none(self) -> None:
         assert not is_secret("tls-auth-clients")
 
-    def test_they_show_if_told_so(self, play) -> None:
-        samples = play(
+    def test_they_show_if_told_so(self, drive) -> None:
+        samples = drive(
             ConfigCollector(), [config(requirepass="open sesame")], facts=REDIS_7, options=UNREDACTED
         ).samples()
         assert samples == {'redis_config_key_value{key="requirepass",value="open sesame"}': "1"}
 
-    def test_numbers_are_exact(self, play) -> None:
+    def test_numbers_are_exact(self, drive) -> None:
         reply = config(a="18446744073709551615", b="-1", c="0.25", d="nan", e="0x1f", f="", g="12 13")
-        samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
+        samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
         values = {
             name[24:-2]: value for name, value in samples.items() if name.startswith("redis_config_value{")
         }
         assert values == {"a": "18446744073709551615", "b": "-1", "c": "0.25"}
 
-    def test_values_that_are_no_text_are_left_out(self, play) -> None:
+    def test_values_that_are_no_text_are_left_out(self, drive) -> None:
         reply = [b"tls-allowlist", [], b"requirepass", None, b"port", b"1"]
-        samples = play(ConfigCollector(), [reply], facts=REDIS_7, options=UNREDACTED).samples()
+        samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=UNREDACTED).samples()
         assert set(samples) == {
             'redis_config_key_value{key="port",value="1"}',
             'redis_config_value{key="port"}',
         }
 
-    def test_keys_that_look_the_same_are_one(self, play) -> None:
-        samples = play(
+    def test_keys_that_look_the_same_are_one(self, drive) -> None:
+        samples = drive(
             ConfigCollector(), [[b"\xff", b"1", b"\xfe", b"2"]], facts=REDIS_7, options=EVERYTHING
         ).text
         assert samples.count("redis_config_value{") == 1
 
 
 class TestDump:
-    def size(self, play, folder: str | pathlib.Path, name: str) -> str | None:
+    def size(self, drive, folder: str | pathlib.Path, name: str) -> str | None:
         reply = config(dir=str(folder), dbfilename=name)
         collector = ConfigCollector(FileSizes(wait_s=10).get)
         return (
-            play(collector, [reply], facts=REDIS_7, options=WITH_SIZE)
+            drive(collector, [reply], facts=REDIS_7, options=WITH_SIZE)
             .samples()
             .get("redis_rdb_current_size_bytes")
         )
 
-    def test_its_size(self, play, tmp_path: pathlib.Path) -> None:
+    def test_its_size(self, drive, tmp_path: pathlib.Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"x" * 123)
-        assert self.size(play, tmp_path, "dump.rdb") == "123"
+        assert self.size(drive, tmp_path, "dump.rdb") == "123"
 
-    def test_none_is_0(self, play, tmp_path: pathlib.Path) -> None:
-        assert self.size(play, tmp_path, "dump.rdb") == "0"
-        assert self.size(play, tmp_path / "missing", "dump.rdb") == "0"
+    def test_none_is_0(self, drive, tmp_path: pathlib.Path) -> None:
+        assert self.size(drive, tmp_path, "dump.rdb") == "0"
+        assert self.size(drive, tmp_path / "missing", "dump.rdb") == "0"
 
     @pytest.mark.parametrize(
         "name", ["", ".", "..", "sub", "sub/dump.rdb", "/etc/passwd", "../dump.rdb", "a\0b", "x" * 300]
     )
     def test_only_a_bare_name_of_a_regular_file_has_a_size(
-        self, play, tmp_path: pathlib.Path, name: str
+        self, drive, tmp_path: pathlib.Path, name: str
     ) -> None:
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "dump.rdb").write_bytes(b"x")
-        assert self.size(play, tmp_path, name) is None
+        assert self.size(drive, tmp_path, name) is None
 
-    def test_a_relative_folder_is_not_looked_into(self, play) -> None:
-        assert self.size(play, ".", "pyproject.toml") is None
+    def test_a_relative_folder_is_not_looked_into(self, drive) -> None:
+        assert self.size(drive, ".", "pyproject.toml") is None
 
-    def test_nothing_is_looked_at_unless_asked(self, play) -> None:
+    def test_nothing_is_looked_at_unless_asked(self, drive) -> None:
         looked: list[bytes] = []
         reply = config(dir="/tmp", dbfilename="dump.rdb")
-        play(ConfigCollector(looked.append), [reply], facts=REDIS_7)
+        drive(ConfigCollector(looked.append), [reply], facts=REDIS_7)
         assert looked == []
-        play(ConfigCollector(looked.append), [reply], facts=REDIS_7, options=WITH_SIZE)
+        drive(ConfigCollector(looked.append), [reply], facts=REDIS_7, options=WITH_SIZE)
         assert looked == [b"/tmp/dump.rdb"]
 
 
@@ -308,23 +308,23 @@ async def test_a_real_server(redis_server, tmp_path: pathlib.Path) -> None:
     server.ask("SET", "a", "b")
     server.ask("SAVE")
     config_collector = ConfigCollector(FileSizes(wait_s=10).get)
-    lookout = Lookout(
+    watch_harness = WatchHarness(
         (InfoCollector(), config_collector),
         argv=["--include-config-metrics", "--include-rdb-file-size-metric"],
     )
     try:
-        watch = lookout.watch(server.port)
-        await lookout.poll(watch)
-        assert lookout.went_well(watch)
-        assert lookout.value(watch, "redis_config_maxclients") == 321
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        assert watch_harness.went_well(watched)
+        assert watch_harness.value(watched, "redis_config_maxclients") == 321
         assert (
-            lookout.value(watch, "redis_config_client_output_buffer_limit_bytes", "slave", "hard")
+            watch_harness.value(watched, "redis_config_client_output_buffer_limit_bytes", "slave", "hard")
             == 256 << 20
         )
-        assert lookout.value(watch, "redis_config_value", "port") == server.port
+        assert watch_harness.value(watched, "redis_config_value", "port") == server.port
         assert (
-            lookout.value(watch, "redis_rdb_current_size_bytes")
+            watch_harness.value(watched, "redis_rdb_current_size_bytes")
             == (server.directory / "dump.rdb").stat().st_size
         )
     finally:
-        await lookout.close()
+        await watch_harness.close()

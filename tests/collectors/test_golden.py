@@ -18,24 +18,26 @@ from exporter import engine
 from exporter.collectors._registry import REGISTRY
 from exporter.errors import ReplyError
 from exporter.metrics.catalog import Catalog
-from exporter.metrics.family import Dialect, Family
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family import Family, NameSet
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from tests.replay import DATA, EVERYTHING, SERVERS, Replay
-from tests.stock import page_of as whole
+from tests.store_fixture import page_of as whole
 
 GOLDEN = DATA / "golden"
 NOW = 1_795_380_000.25
 OPTIONS = parse(EVERYTHING, {})
 
 
-def parts() -> tuple[Part, ...]:
+def family_sets() -> tuple[FamilySet, ...]:
     """New ones: a dynamic part keeps the order in which names came, and that is the order on the page."""
     return tuple(
-        make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c)
+        make_family_set(
+            c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
+        )
         for c in REGISTRY
         if c.enabled(OPTIONS)
     )
@@ -43,10 +45,10 @@ def parts() -> tuple[Part, ...]:
 
 def page_of(server: Replay) -> str:
     """The page after a first poll of a server on record."""
-    page_parts = parts()
-    catalog = Catalog(page_parts)
+    page_family_sets = family_sets()
+    catalog = Catalog(page_family_sets)
     pairs = ((b"addr", b"redis://h:6379"),)
-    poll = Poll(page_parts, Memory(), label_forms(page_parts, pairs), OPTIONS, NOW, 0.0)
+    poll = Poll(page_family_sets, TargetMemory(), label_forms(page_family_sets, pairs), OPTIONS, NOW, 0.0)
     batch = poll.begin()
     while batch:
         reader = hiredis.Reader(replyError=ReplyError)
@@ -63,8 +65,10 @@ def page_of(server: Replay) -> str:
     assert poll.error is None
     assert poll.failures == {}
     blocks = [
-        [(poll.blocks[part.name].samples, poll.blocks[part.name].offsets)] if part.name in poll.blocks else []
-        for part in page_parts
+        [(poll.blocks[family_set.name].samples, poll.blocks[family_set.name].offsets)]
+        if family_set.name in poll.blocks
+        else []
+        for family_set in page_family_sets
     ]
     assembler = engine.Assembler(catalog.headers, catalog.cells, blocks)
     return whole(assembler).decode()
@@ -101,12 +105,14 @@ def test_promtool_finds_only_inherited_names(name: str) -> None:
     done = subprocess.run(
         [promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False
     )
-    families: dict[str, Family] = {family.name: family for part in parts() for family in part.families}
+    families: dict[str, Family] = {
+        family.name: family for family_set in family_sets() for family in family_set.families
+    }
     for line in done.stderr.decode().splitlines():
         metric, complaint = line.split(" ", 1)
         family = families.get(metric.removeprefix("redis_"))
         # a field of INFO that nobody has named bears the server's own name
         assert (family is None and metric.startswith("redis_info_")) or (
-            family is not None and family.dialect is not Dialect.OWN
+            family is not None and family.name_set is not NameSet.OWN
         ), line
         assert re.search(r"should|abbreviated units|base unit", complaint), line

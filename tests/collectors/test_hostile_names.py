@@ -20,15 +20,15 @@ from exporter.collectors.search import SearchCollector
 from exporter.collectors.streams import StreamsCollector
 from exporter.errors import ReplyError
 from exporter.metrics.catalog import Catalog
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
-from exporter.metrics.series_limit import Caps
+from exporter.metrics.series_limit import SeriesLimit
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from exporter.protocol.facts import Facts
 from tests.replay import EVERYTHING, SERVERS, Replay
-from tests.stock import page_of
+from tests.store_fixture import page_of
 
 NOW = 1_795_380_000.25
 OPTIONS = parse(EVERYTHING, {})
@@ -87,9 +87,11 @@ def spoilt(reply: Any, chance: random.Random) -> Any:
     return b"\n".join(lines)
 
 
-def parts() -> tuple[Any, ...]:
+def family_sets() -> tuple[Any, ...]:
     return tuple(
-        make_part(c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c)
+        make_family_set(
+            c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
+        )
         for c in REGISTRY
         if c.enabled(OPTIONS)
     )
@@ -99,11 +101,11 @@ def polls(
     server: Replay, chance: random.Random, rounds: int
 ) -> Iterator[tuple[Any, dict[str, engine.Block]]]:
     """The parts, and the blocks of some polls of a server whose replies are spoilt, the first excepted."""
-    page_parts = parts()
-    memory = Memory()
-    forms = label_forms(page_parts, ((b"addr", b"redis://h:6379"),))
+    page_family_sets = family_sets()
+    memory = TargetMemory()
+    forms = label_forms(page_family_sets, ((b"addr", b"redis://h:6379"),))
     for number in range(rounds):
-        poll = Poll(page_parts, memory, forms, OPTIONS, NOW + number, number * 5.0)
+        poll = Poll(page_family_sets, memory, forms, OPTIONS, NOW + number, number * 5.0)
         batch = poll.begin()
         while batch:
             reader = hiredis.Reader(replyError=ReplyError)
@@ -120,31 +122,33 @@ def polls(
             batch = poll.receive(
                 [spoilt(each, chance) if number and chance.random() < 0.7 else each for each in replies]
             )
-        yield page_parts, poll.blocks
+        yield page_family_sets, poll.blocks
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_of_every_collector(name: str) -> None:
     chance = random.Random(name)
-    for caps in (Caps(10_000, 5_000), Caps(60, 3)):
+    for caps in (SeriesLimit(10_000, 5_000), SeriesLimit(60, 3)):
         before: dict[str, tuple[bytes, bytes]] = {}
-        for page_parts, blocks in polls(SERVERS[name](), chance, 6):
+        for page_family_sets, blocks in polls(SERVERS[name](), chance, 6):
             columns: list[list[tuple[bytes, bytes]]] = []
-            for part in page_parts:
-                block = blocks.get(part.name)
+            for family_set in page_family_sets:
+                block = blocks.get(family_set.name)
                 if block is not None:
                     samples, offsets, _ = caps.admit(
-                        part.name, (block.samples, block.offsets, block.series), before.get(part.name)
+                        family_set.name,
+                        (block.samples, block.offsets, block.series),
+                        before.get(family_set.name),
                     )
-                    before[part.name] = samples, offsets
+                    before[family_set.name] = samples, offsets
                     for kept in (
                         samples,
-                        engine.unlabel(samples, offsets, engine.Labels(b'addr="redis://h:6379"'))[0],
+                        engine.strip_labels(samples, offsets, engine.Labels(b'addr="redis://h:6379"'))[0],
                     ):
                         assert kept.count(b"\n") == samples.count(b"\n")
                     assert_stamped(samples, offsets)
-                columns.append([before[part.name]] if part.name in before else [])
-            catalog = Catalog(page_parts)
+                columns.append([before[family_set.name]] if family_set.name in before else [])
+            catalog = Catalog(page_family_sets)
             assert_valid(page_of(engine.Assembler(catalog.headers, catalog.cells, columns)))
 
 
@@ -154,14 +158,14 @@ def assert_stamped(samples: bytes, offsets: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name[:12]))
-def test_of_keys_streams_consumers_and_indexes(play: Callable[..., Any], name: bytes) -> None:
+def test_of_keys_streams_consumers_and_indexes(drive: Callable[..., Any], name: bytes) -> None:
     consumers = [[b"name", name + bytes([48 + i]), b"pending", 1, b"idle", 2] for i in range(3)]
-    streams = play(
+    streams = drive(
         StreamsCollector(), [b"stream"], [[b"length", 1], [[b"name", name, b"consumers", 3,
                                                             b"pending", 1]]], [consumers],
         facts=REDIS_7, options=parse(["--check-single-streams=s"], {}),
     )  # fmt: skip
-    search = play(
+    search = drive(
         SearchCollector(),
         [[name]],
         [[b"num_docs", 3]],
@@ -170,7 +174,7 @@ def test_of_keys_streams_consumers_and_indexes(play: Callable[..., Any], name: b
     )
     for played in (streams, search):
         assert_valid(played.page().encode())
-        samples, offsets, series = Caps(5, 2).admit(
+        samples, offsets, series = SeriesLimit(5, 2).admit(
             "p", (played.block.samples, played.block.offsets, played.block.series), None
         )
         assert samples.count(b"\n") == series <= 5

@@ -11,7 +11,7 @@ import pytest
 from exporter.collectors.info import GATED, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
-from exporter.metrics.family import Dialect, Field, Kind, Open, Record
+from exporter.metrics.family import EverySubField, Field, MetricType, NameSet, Record
 from exporter.protocol.facts import Facts, make_facts
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -40,36 +40,36 @@ def text_for(family) -> tuple[bytes, str]:
                 else "7"
             )
             lines = [f"{key}:{value}"]
-        case Open():
+        case EverySubField():
             pattern = family.source.pattern
             lines = [
-                f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}:{'p50' if family.kind is Kind.SUMMARY else '8'}=7"
+                f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}:{'p50' if family.type is MetricType.SUMMARY else '8'}=7"
             ]
     return "\r\n".join(lines).encode(), f"redis_{family.name}{{"
 
 
 @pytest.mark.parametrize("family", InfoCollector.families, ids=lambda family: family.name)
-def test_every_family_is_rendered_from_its_field(play, family) -> None:
+def test_every_family_is_rendered_from_its_field(drive, family) -> None:
     text, head = text_for(family)
-    played = play(InfoCollector(), [text], facts=FACTS)
+    played = drive(InfoCollector(), [text], facts=FACTS)
     assert any(line.startswith(head) for line in played.text.splitlines()), text
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_no_recorded_reply_writes_what_is_no_number(play, path: pathlib.Path) -> None:
-    for value in play(InfoCollector(), [path.read_bytes()], facts=FACTS).samples().values():
+def test_no_recorded_reply_writes_what_is_no_number(drive, path: pathlib.Path) -> None:
+    for value in drive(InfoCollector(), [path.read_bytes()], facts=FACTS).samples().values():
         assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
 
 
 class TestTable:
     def test_counters_of_ours_end_in_total_and_gauges_do_not(self) -> None:
         for family in FAMILIES.values():
-            if family.dialect is Dialect.OWN and family.kind is not Kind.SUMMARY:
-                assert family.name.endswith("_total") == (family.kind is Kind.COUNTER), family.name
+            if family.name_set is NameSet.OWN and family.type is not MetricType.SUMMARY:
+                assert family.name.endswith("_total") == (family.type is MetricType.COUNTER), family.name
 
     def test_units_of_ours_are_base_units(self) -> None:
         for family in FAMILIES.values():
-            if family.dialect is Dialect.OWN:
+            if family.name_set is NameSet.OWN:
                 assert not re.search(
                     r"_(ms|usec|msec|milliseconds|kb|kbps|perc|percent|sec)(_|$)", family.name
                 ), family.name
@@ -83,50 +83,50 @@ class TestTable:
 
 
 class TestQuestions:
-    def test_the_first_poll_asks_how_many_databases_there_are(self, play) -> None:
-        played = play(
+    def test_the_first_poll_asks_how_many_databases_there_are(self, drive) -> None:
+        played = drive(
             InfoCollector(), [b"redis_version:7.0.0\r\nredis_mode:standalone\r\n"], [[b"databases", b"4"]]
         )
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
-        assert played.sheet.databases == 4
+        assert played.output.databases == 4
         assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
             f'redis_db_keys{{db="db{n}"}}' for n in range(4)
         ]
 
-    def test_later_polls_do_not(self, play) -> None:
-        played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], facts=FACTS)
+    def test_later_polls_do_not(self, drive) -> None:
+        played = drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], facts=FACTS)
         assert played.asked == [[("INFO",)]]
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
-    def test_it_is_asked_again_where_it_is_not_known(self, play) -> None:
-        played = play(
+    def test_it_is_asked_again_where_it_is_not_known(self, drive) -> None:
+        played = drive(
             InfoCollector(),
             [b"redis_version:7.0.0\r\n"],
             [[b"databases", b"4"]],
             facts=replace(FACTS, databases=None),
         )
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
-        assert played.sheet.databases == 4
+        assert played.output.databases == 4
 
     @pytest.mark.parametrize("reply", [[], [b"databases", b"many"], 7])
-    def test_an_answer_without_a_number_means_sixteen_for_good(self, play, reply: object) -> None:
-        assert play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).sheet.databases == 16
+    def test_an_answer_without_a_number_means_sixteen_for_good(self, drive, reply: object) -> None:
+        assert drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).output.databases == 16
 
-    def test_a_refused_config_means_sixteen_for_now(self, play) -> None:
-        played = play(InfoCollector(), [b"redis_version:7.0.0\r\n"], [ReplyError("NOPERM no")])
-        assert played.sheet.databases is None
+    def test_a_refused_config_means_sixteen_for_now(self, drive) -> None:
+        played = drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [ReplyError("NOPERM no")])
+        assert played.output.databases is None
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
     @pytest.mark.parametrize(
         "text",
         [b"redis_version:7.0.0\r\nredis_mode:sentinel\r\n", b"redis_version:8\r\nserver_mode:sentinel\r\n"],
     )
-    def test_a_sentinel_is_not_asked_and_has_no_databases(self, play, text: bytes) -> None:
-        played = play(InfoCollector(), [text])
+    def test_a_sentinel_is_not_asked_and_has_no_databases(self, drive, text: bytes) -> None:
+        played = drive(InfoCollector(), [text])
         assert not [key for key in played.samples() if key.startswith("redis_db_keys")]
 
-    def test_a_cluster_node_has_one_database(self, play) -> None:
-        played = play(InfoCollector(), [b"redis_version:7.0.0\r\ncluster_enabled:1\r\n"])
+    def test_a_cluster_node_has_one_database(self, drive) -> None:
+        played = drive(InfoCollector(), [b"redis_version:7.0.0\r\ncluster_enabled:1\r\n"])
         assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
             'redis_db_keys{db="db0"}'
         ]
@@ -140,9 +140,9 @@ class TestQuestions:
             (17, ProtocolError),
         ],
     )
-    def test_without_info_the_poll_has_failed(self, play, reply: object, error: type[Exception]) -> None:
+    def test_without_info_the_poll_has_failed(self, drive, reply: object, error: type[Exception]) -> None:
         with pytest.raises(error):
-            play(InfoCollector(), [reply])
+            drive(InfoCollector(), [reply])
 
 
 class TestFacts:
@@ -155,9 +155,9 @@ class TestFacts:
             ("keydb-6.3.4", "keydb", (6, 3, 4)),
         ],
     )
-    def test_version_and_flavor(self, play, version: str, flavor: str, number: tuple[int, int, int]) -> None:
-        played = play(InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], facts=FACTS)
-        facts = make_facts(played.sheet.fields, 16)
+    def test_version_and_flavor(self, drive, version: str, flavor: str, number: tuple[int, int, int]) -> None:
+        played = drive(InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], facts=FACTS)
+        facts = make_facts(played.output.fields, 16)
         assert (facts.flavor, facts.version) == (flavor, number)
 
     def test_what_is_no_info_is_told(self) -> None:
@@ -173,39 +173,39 @@ class TestFacts:
 
 
 class TestValues:
-    def test_keyspace_is_read_by_name(self, play) -> None:
+    def test_keyspace_is_read_by_name(self, drive) -> None:
         text = b"redis_version:7.4.1\r\ndb0:keys=10,expires=2,avg_ttl=1500,subexpiry=3\r\ndb1:keys=1,expires=0,avg_ttl=0,cached_keys=7\r\n"
-        samples = play(InfoCollector(), [text], facts=FACTS).samples()
+        samples = drive(InfoCollector(), [text], facts=FACTS).samples()
         assert samples['redis_db_keys_with_expiring_items{db="db0"}'] == "3"
         assert samples['redis_db_keys_cached{db="db1"}'] == "7"
         assert 'redis_db_keys_cached{db="db0"}' not in samples
         assert samples['redis_db_avg_ttl_seconds{db="db0"}'] == "1.5"
 
-    def test_a_replica_that_never_acknowledged_has_no_lag(self, play) -> None:
+    def test_a_replica_that_never_acknowledged_has_no_lag(self, drive) -> None:
         text = b"slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=-1\r\n"
-        played = play(InfoCollector(), [text], facts=FACTS)
+        played = drive(InfoCollector(), [text], facts=FACTS)
         labels = '{slave_ip="10.0.0.2",slave_port="6379",slave_state="online"}'
         assert played.samples()[f"redis_connected_slave_offset_bytes{labels}"] == "7"
         assert f"redis_connected_slave_lag_seconds{labels}" not in played.samples()
-        assert played.block.bad == 0
+        assert played.block.invalid == 0
 
-    def test_keydb_with_two_masters(self, play) -> None:
-        samples = play(
+    def test_keydb_with_two_masters(self, drive) -> None:
+        samples = drive(
             InfoCollector(), [(DATA / "keydb-6.3.4" / "info_multimaster.txt").read_bytes()], facts=FACTS
         ).samples()
         assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21042"}'] == "1502"
         assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21043"}'] == "1805"
         assert samples['redis_master_link_up{master_host="127.0.0.1",master_port="21043"}'] == "1"
 
-    def test_the_start_is_told_by_the_clock(self, play) -> None:
+    def test_the_start_is_told_by_the_clock(self, drive) -> None:
         assert (
-            play(InfoCollector(), [b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
+            drive(InfoCollector(), [b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
                 "redis_start_time_seconds"
             ]
             == "1795379900"
         )
 
-    def test_nan_is_dropped_and_counted(self, play) -> None:
-        played = play(InfoCollector(), [b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
+    def test_nan_is_dropped_and_counted(self, drive) -> None:
+        played = drive(InfoCollector(), [b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
         assert "redis_mem_fragmentation_ratio" not in played.samples()
-        assert played.block.bad == 1
+        assert played.block.invalid == 1

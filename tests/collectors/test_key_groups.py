@@ -14,8 +14,8 @@ from exporter.metrics.lane import Lane
 from exporter.options import values
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
-from tests.lookout import server_field
 from tests.options.test_lua_patterns import ILL, WELL
+from tests.watch_harness import server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 3)
 GROUPS = KeyGroupsCollector()
@@ -23,8 +23,8 @@ ARGV = ("--check-key-groups=^(.*)_[0-9]+$", "--check-keys-batch-size=10")
 DB_0 = b"# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\n"
 
 
-def read(play, replies, *argv: str, facts: Facts = REDIS_7, **more: Any):
-    return play(GROUPS, *replies, facts=facts, options=parse([*ARGV, *argv], {}), **more)
+def read(drive, replies, *argv: str, facts: Facts = REDIS_7, **more: Any):
+    return drive(GROUPS, *replies, facts=facts, options=parse([*ARGV, *argv], {}), **more)
 
 
 def counts(samples: dict[str, str]) -> dict[str, str]:
@@ -47,13 +47,13 @@ class TestWhen:
 
 
 class TestReplies:
-    def test_a_pass_adds_up_its_batches(self, play) -> None:
+    def test_a_pass_adds_up_its_batches(self, drive) -> None:
         replies = [
             [DB_0],
             [[b"7", [[b"user", 2, 100], [b"unclassified", 1, 5]]]],
             [[b"0", [[b"user", 1, 50]]]],
         ]
-        played = read(play, replies, spent_s=0.5)
+        played = read(drive, replies, spent_s=0.5)
         assert played.asked[0] == [("INFO", "keyspace")]
         assert [args[2:] for [args] in played.asked[1:]] == [
             (0, b"0", 10, "1", "^(.*)_[0-9]+$"),
@@ -70,36 +70,36 @@ class TestReplies:
             "redis_last_key_groups_scrape_duration_milliseconds": "1500",
         }
 
-    def test_empty_databases_may_be_left_out(self, play) -> None:
-        played = read(play, [[b"# Keyspace\r\n"]], "--include-metrics-for-empty-databases=false")
+    def test_empty_databases_may_be_left_out(self, drive) -> None:
+        played = read(drive, [[b"# Keyspace\r\n"]], "--include-metrics-for-empty-databases=false")
         assert played.samples() == {"redis_last_key_groups_scrape_duration_milliseconds": "0"}
 
-    def test_a_pass_goes_on_where_its_budget_ended_and_the_one_before_is_served(self, play) -> None:
+    def test_a_pass_goes_on_where_its_budget_ended_and_the_one_before_is_served(self, drive) -> None:
         memory = GroupMemory(groups={0: {b"old": (9, 90)}})
         budget = "--scan.budget-keys=10"
-        first = read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], budget, memory=memory)
+        first = read(drive, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], budget, memory=memory)
         assert counts(first.samples()) == {"old": "9"}
-        second = read(play, [[[b"8", [[b"user", 2, 100]]]]], budget, memory=memory)
+        second = read(drive, [[[b"8", [[b"user", 2, 100]]]]], budget, memory=memory)
         assert second.asked[0][0][3] == b"7"
         assert counts(second.samples()) == {"old": "9"}
-        third = read(play, [[[b"0", []]]], budget, memory=memory)
+        third = read(drive, [[[b"0", []]]], budget, memory=memory)
         assert counts(third.samples()) == {"user": "4"}
         assert memory.current is None
 
-    def test_nothing_is_told_before_the_first_pass_is_complete(self, play) -> None:
-        assert read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10").samples() == {}
+    def test_nothing_is_told_before_the_first_pass_is_complete(self, drive) -> None:
+        assert read(drive, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10").samples() == {}
 
-    def test_a_pass_also_ends_with_its_time(self, play) -> None:
+    def test_a_pass_also_ends_with_its_time(self, drive) -> None:
         memory = GroupMemory()
-        read(play, [[DB_0], [[b"7", []]]], "--scan.budget-time=3s", memory=memory, spent_s=2.0)
+        read(drive, [[DB_0], [[b"7", []]]], "--scan.budget-time=3s", memory=memory, spent_s=2.0)
         assert memory.current is not None
         assert memory.current.spent_s == 4.0
 
-    def test_another_run_of_the_server_begins_anew(self, play) -> None:
+    def test_another_run_of_the_server_begins_anew(self, drive) -> None:
         memory = GroupMemory()
-        read(play, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10", memory=memory)
+        read(drive, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10", memory=memory)
         again = read(
-            play,
+            drive,
             [[DB_0], [[b"0", [[b"user", 1, 1]]]]],
             facts=dataclasses.replace(REDIS_7, run_id="s"),
             memory=memory,
@@ -107,26 +107,26 @@ class TestReplies:
         assert counts(again.samples()) == {"user": "1"}
 
     @pytest.mark.parametrize("odd", [None, 5, [], [b"7"], [7, []], ReplyError("ERR odd")])
-    def test_a_database_whose_batch_fails_is_left_out(self, play, odd: Any) -> None:
+    def test_a_database_whose_batch_fails_is_left_out(self, drive, odd: Any) -> None:
         text = DB_0 + b"db1:keys=1\r\n"
         replies = [[text], [odd, b"OK", [b"0", [[b"user", 1, 1], [5], None, [b"x", None, 3]]], b"OK"]]
-        assert counts(read(play, replies).samples()) == {"user": "1"}
+        assert counts(read(drive, replies).samples()) == {"user": "1"}
 
-    def test_no_reply_but_errors_is_a_failure(self, play) -> None:
+    def test_no_reply_but_errors_is_a_failure(self, drive) -> None:
         with pytest.raises(TargetError, match="malformed pattern"):
-            read(play, [[DB_0], [ReplyError("ERR malformed pattern (missing ']')")]])
+            read(drive, [[DB_0], [ReplyError("ERR malformed pattern (missing ']')")]])
         with pytest.raises(NoPermError):
-            read(play, [[DB_0], [ReplyError("NOPERM no")]])
+            read(drive, [[DB_0], [ReplyError("NOPERM no")]])
 
-    def test_before_redis_4_memory_is_not_asked(self, play) -> None:
+    def test_before_redis_4_memory_is_not_asked(self, drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(3, 2, 13))
-        assert read(play, [[DB_0], [[b"0", []]]], facts=facts).asked[1][0][5] == "0"
+        assert read(drive, [[DB_0], [[b"0", []]]], facts=facts).asked[1][0][5] == "0"
 
-    def test_every_primary_of_a_cluster_is_asked(self, play) -> None:
+    def test_every_primary_of_a_cluster_is_asked(self, drive) -> None:
         facts = dataclasses.replace(REDIS_7, cluster_enabled=True, databases=1)
         slots = [[0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]]]
         replies = [[slots, b"one"], [[b"0", [[b"user", 1, 10]]], [b"0", [[b"user", 2, 20]]]]]
-        played = read(play, replies, "--is-cluster", facts=facts)
+        played = read(drive, replies, "--is-cluster", facts=facts)
         assert played.nodes[1] == ["", "10.0.0.2:7000"]
         assert counts(played.samples()) == {"user": "3"}
 

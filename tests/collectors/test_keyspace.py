@@ -27,16 +27,16 @@ from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place, Slots, redirection
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
-from tests.lookout import server_field
+from tests.server_session import Session
 from tests.servers import HOST, RedisServer, free_port, wait_until
-from tests.session import Session
+from tests.watch_harness import server_field
 
 ALONE = Facts((7, 2, 0), "redis", "master", "standalone", "r", False, False, 16)
 NODE = dataclasses.replace(ALONE, cluster_enabled=True, databases=1)
 NEAR, FAR = parse([], {}), parse(["--is-cluster"], {})
 
 
-class Sheet:
+class CollectorOutput:
     """As much of an `Out` as asking needs."""
 
     def __init__(self, db: int = 0) -> None:
@@ -130,7 +130,7 @@ class TestAsk:
             (Place(0, "h:2"), ("TYPE", "c")),
             (Place(0, "h:2", True), ("TYPE", "d")),
         ]
-        asking = ask(requests, ALONE, Sheet(db=1))
+        asking = ask(requests, ALONE, CollectorOutput(db=1))
         commands = next(asking)
         assert [(command.node, *command.args) for command in commands] == [
             ("", "CLIENT", "NO-TOUCH", "ON"),
@@ -151,7 +151,7 @@ class TestAsk:
 
     def test_many_commands_are_made_in_pieces(self) -> None:
         requests = [(Place(number % 2), ("TYPE", f"k{number}")) for number in range(2 * COMMANDS_A_PIECE)]
-        asking = ask(requests, ALONE, Sheet())
+        asking = ask(requests, ALONE, CollectorOutput())
         pauses = 0
         commands = next(asking)
         while commands == PAUSE:
@@ -165,7 +165,7 @@ class TestAsk:
 
     def test_nothing_to_ask_is_no_batch(self) -> None:
         with pytest.raises(StopIteration):
-            next(ask([], ALONE, Sheet()))
+            next(ask([], ALONE, CollectorOutput()))
 
 
 class Cluster:

@@ -9,13 +9,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors.info import InfoCollector
-from exporter.collectors.latency_histogram import BOUNDS_MAX, COMMANDS_MAX, Bounds, LatencyHistogramCollector
+from exporter.collectors.latency_histogram import (
+    BOUNDS_MAX,
+    COMMANDS_MAX,
+    BucketBounds,
+    LatencyHistogramCollector,
+)
 from exporter.errors import NoPermError, ReplyError, TargetError
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
-from tests.lookout import Lookout
+from tests.watch_harness import WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 NAME = "redis_commands_latencies_usec"
@@ -57,16 +62,16 @@ def test_it_is_left_out_on_request() -> None:
     assert not LatencyHistogramCollector().enabled(parse(["--exclude-latency-histogram-metrics"], {}))
 
 
-def test_sums_come_from_the_same_pipeline(play) -> None:
-    played = play(LatencyHistogramCollector(), [[], b""], facts=REDIS_7)
+def test_sums_come_from_the_same_pipeline(drive) -> None:
+    played = drive(LatencyHistogramCollector(), [[], b""], facts=REDIS_7)
     assert played.asked == [[("LATENCY", "HISTOGRAM"), ("INFO", "commandstats")]]
 
 
 @pytest.mark.parametrize("version", versions_with("latency_histogram"))
-def test_recorded_servers(play, version: str) -> None:
+def test_recorded_servers(drive, version: str) -> None:
     reply = recorded(version, "latency_histogram")
     text = (DATA / version / "info_all.txt").read_bytes()
-    played = play(LatencyHistogramCollector(), [reply, text], facts=REDIS_7)
+    played = drive(LatencyHistogramCollector(), [reply, text], facts=REDIS_7)
     [family] = [family for family in text_string_to_metric_families(played.page()) if family.samples]
     assert (family.name, family.type) == (NAME, "histogram")
     values = {
@@ -84,8 +89,8 @@ def test_recorded_servers(play, version: str) -> None:
 
 
 class TestSums:
-    def sums(self, play, histograms: list[object], text: bytes) -> dict[str, str]:
-        samples = play(LatencyHistogramCollector(), [histograms, text], facts=REDIS_7).samples()
+    def sums(self, drive, histograms: list[object], text: bytes) -> dict[str, str]:
+        samples = drive(LatencyHistogramCollector(), [histograms, text], facts=REDIS_7).samples()
         return {
             name[len(NAME) + 10 : -2]: value
             for name, value in samples.items()
@@ -95,36 +100,38 @@ class TestSums:
     @pytest.mark.parametrize(
         "name", ["georadius_ro", "ft.search", "restore-asking", 'odd."q"', "odd=cmd,x", "odd.\\n", "odd.été"]
     )
-    def test_of_names_with_other_characters(self, play, name: str) -> None:
+    def test_of_names_with_other_characters(self, drive, name: str) -> None:
         text = f"cmdstat_{name}:calls=1,usec=31,usec_per_call=31.00\r\n".encode()
-        assert list(self.sums(play, row(name.encode(), 1, 33, 1), text).values()) == ["31"]
+        assert list(self.sums(drive, row(name.encode(), 1, 33, 1), text).values()) == ["31"]
 
     @pytest.mark.parametrize("name", [b"a:b", b"a#b", b"a\nb"])
-    def test_of_names_that_info_has_in_another_spelling(self, play, name: bytes) -> None:
-        assert list(self.sums(play, row(name, 1, 33, 1), stats(a_b=31)).values()) == ["31"]
+    def test_of_names_that_info_has_in_another_spelling(self, drive, name: bytes) -> None:
+        assert list(self.sums(drive, row(name, 1, 33, 1), stats(a_b=31)).values()) == ["31"]
 
-    def test_of_a_command_with_and_without_sub_commands(self, play) -> None:
+    def test_of_a_command_with_and_without_sub_commands(self, drive) -> None:
         text = stats(**{"config|get": 5, "config|set": 6, "config": 7, "get": 8})
-        assert self.sums(play, [*row(b"config", 3), *row(b"get", 1)], text) == {"config": "18", "get": "8"}
+        assert self.sums(drive, [*row(b"config", 3), *row(b"get", 1)], text) == {"config": "18", "get": "8"}
 
-    def test_of_a_container_whose_own_line_is_not_there(self, play) -> None:
-        assert self.sums(play, row(b"config", 3), stats(**{"config|get": 5, "configx": 1})) == {"config": "5"}
+    def test_of_a_container_whose_own_line_is_not_there(self, drive) -> None:
+        assert self.sums(drive, row(b"config", 3), stats(**{"config|get": 5, "configx": 1})) == {
+            "config": "5"
+        }
 
-    def test_a_sub_command_with_a_histogram_counts_there_only(self, play) -> None:
+    def test_a_sub_command_with_a_histogram_counts_there_only(self, drive) -> None:
         text = stats(**{"a": 7, "a|b": 5, "a|c": 1})
-        assert self.sums(play, [*row(b"a", 1), *row(b"a|b", 1)], text) == {"a": "8", "a|b": "5"}
+        assert self.sums(drive, [*row(b"a", 1), *row(b"a|b", 1)], text) == {"a": "8", "a|b": "5"}
 
-    def test_a_command_whose_sum_is_not_known_is_left_out(self, play) -> None:
-        assert self.sums(play, [*row(b"gone", 1), *row(b"get", 1)], stats(get=8)) == {"get": "8"}
+    def test_a_command_whose_sum_is_not_known_is_left_out(self, drive) -> None:
+        assert self.sums(drive, [*row(b"gone", 1), *row(b"get", 1)], stats(get=8)) == {"get": "8"}
 
 
 class TestBuckets:
-    def test_a_bucket_that_was_seen_stays(self, play) -> None:
-        memory = Memory()
+    def test_a_bucket_that_was_seen_stays(self, drive) -> None:
+        memory = TargetMemory()
         text = stats(get=100)
         polls = (row(b"get", 5, 1, 3, 8, 5), row(b"get", 6, 2, 2, 16, 6), row(b"get", 2, 4, 2))
         seen = [
-            of_command(play(LatencyHistogramCollector(), [poll, text], facts=REDIS_7, memory=memory), "get")
+            of_command(drive(LatencyHistogramCollector(), [poll, text], facts=REDIS_7, memory=memory), "get")
             for poll in polls
         ]
         rest = {"_sum": "100"}
@@ -134,12 +141,12 @@ class TestBuckets:
             {"1": "0", "2": "0", "4": "2", "8": "2", "16": "2", "+Inf": "2", "_count": "2"} | rest,
         ]
 
-    def test_buckets_are_in_rising_order(self, play) -> None:
-        memory = Memory()
-        play(
+    def test_buckets_are_in_rising_order(self, drive) -> None:
+        memory = TargetMemory()
+        drive(
             LatencyHistogramCollector(), [row(b"get", 1, 1056, 1), stats(get=1)], facts=REDIS_7, memory=memory
         )
-        played = play(
+        played = drive(
             LatencyHistogramCollector(),
             [row(b"get", 3, 8, 1, 132, 2), stats(get=1)],
             facts=REDIS_7,
@@ -147,19 +154,19 @@ class TestBuckets:
         )
         assert re.findall(r'le="([^"]*)"', played.text) == ["8", "132", "1056", "+Inf"]
 
-    def test_a_restarted_server_begins_anew(self, play) -> None:
-        memory = Memory()
+    def test_a_restarted_server_begins_anew(self, drive) -> None:
+        memory = TargetMemory()
         restarted = dataclasses.replace(REDIS_7, run_id="s")
-        play(LatencyHistogramCollector(), [row(b"get", 1, 1, 1), stats(get=1)], facts=REDIS_7, memory=memory)
-        played = play(
+        drive(LatencyHistogramCollector(), [row(b"get", 1, 1, 1), stats(get=1)], facts=REDIS_7, memory=memory)
+        played = drive(
             LatencyHistogramCollector(), [row(b"get", 1, 8, 1), stats(get=1)], facts=restarted, memory=memory
         )
         assert set(of_command(played, "get")) == {"8", "+Inf", "_count", "_sum"}
 
-    def test_what_is_remembered_has_an_end(self, play) -> None:
-        memory = Memory()
+    def test_what_is_remembered_has_an_end(self, drive) -> None:
+        memory = TargetMemory()
         for number in range(BOUNDS_MAX * 2):
-            played = play(
+            played = drive(
                 LatencyHistogramCollector(),
                 [row(b"get", 1, number, 1), stats(get=1)],
                 facts=REDIS_7,
@@ -168,17 +175,17 @@ class TestBuckets:
         assert played.text.count("_bucket") <= BOUNDS_MAX + 2
 
     def test_so_have_the_commands(self) -> None:
-        bounds = Bounds()
+        bounds = BucketBounds()
         for number in range(COMMANDS_MAX + 9):
             assert bounds.widened(str(number), (1,), [2]) == ((1,), [2])
         assert len(bounds.by_command) == COMMANDS_MAX
         assert bounds.widened("0", (2,), [3]) == ((1, 2), [0, 3])
         assert bounds.by_command["0"] == (1, 2)
 
-    def test_three_thousand_commands(self, play) -> None:
+    def test_three_thousand_commands(self, drive) -> None:
         names = [f"many.command-number-{number:05}" for number in range(3000)]
         reply = [item for name in names for item in row(name.encode(), 1, 1, 1)]
-        played = play(LatencyHistogramCollector(), [reply, stats(**dict.fromkeys(names, 1))], facts=REDIS_7)
+        played = drive(LatencyHistogramCollector(), [reply, stats(**dict.fromkeys(names, 1))], facts=REDIS_7)
         assert played.block.series == 4 * 3000
 
 
@@ -199,8 +206,8 @@ class TestBuckets:
         row(b"bad", 1, *(number for bound in range(BOUNDS_MAX + 1) for number in (bound, 1))),
     ],
 )
-def test_a_row_of_another_form_does_not_cost_the_others(play, bad: list[object]) -> None:
-    played = play(
+def test_a_row_of_another_form_does_not_cost_the_others(drive, bad: list[object]) -> None:
+    played = drive(
         LatencyHistogramCollector(), [[*bad, *row(b"get", 1, 1, 1)], stats(bad=1, get=1)], facts=REDIS_7
     )
     assert set(re.findall(r'cmd="([^"]*)"', played.text)) == {"get"}
@@ -209,20 +216,20 @@ def test_a_row_of_another_form_does_not_cost_the_others(play, bad: list[object])
 @pytest.mark.parametrize(
     "replies", [[None, b""], [b"text", b""], [row(b"get", 1, 1, 1), None], [[b"get"], stats(get=1)]]
 )
-def test_replies_of_another_form(play, replies: list[object]) -> None:
-    assert play(LatencyHistogramCollector(), replies, facts=REDIS_7).text == ""
+def test_replies_of_another_form(drive, replies: list[object]) -> None:
+    assert drive(LatencyHistogramCollector(), replies, facts=REDIS_7).text == ""
 
 
-def test_a_refusal_is_silent(play) -> None:
+def test_a_refusal_is_silent(drive) -> None:
     refused = ReplyError(
         "ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP."
     )
-    assert play(LatencyHistogramCollector(), [refused, stats(get=1)], facts=REDIS_7).text == ""
+    assert drive(LatencyHistogramCollector(), [refused, stats(get=1)], facts=REDIS_7).text == ""
 
 
-def test_any_other_error_is_a_failure(play) -> None:
+def test_any_other_error_is_a_failure(drive) -> None:
     with pytest.raises(TargetError) as caught:
-        play(
+        drive(
             LatencyHistogramCollector(), [ReplyError("LOADING Redis is loading"), stats(get=1)], facts=REDIS_7
         )
     assert not isinstance(caught.value, NoPermError)
@@ -234,25 +241,29 @@ async def test_a_real_server(redis_server) -> None:
     for number in range(20):
         server.ask("SET", f"key:{number}", "x" * number)
         server.ask("SORT_RO", "missing")
-    lookout = Lookout((InfoCollector(), LatencyHistogramCollector()))
+    watch_harness = WatchHarness((InfoCollector(), LatencyHistogramCollector()))
     try:
-        watch = lookout.watch(server.port)
-        await lookout.poll(watch)
-        assert lookout.went_well(watch)
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        assert watch_harness.went_well(watched)
         assert (
-            lookout.value(watch, f"{NAME}_count", "set")
-            == lookout.value(watch, f"{NAME}_bucket", "set", "+Inf")
+            watch_harness.value(watched, f"{NAME}_count", "set")
+            == watch_harness.value(watched, f"{NAME}_bucket", "set", "+Inf")
             == 20
         )
         usec = dict(
             re.findall(r"cmdstat_(\S+):calls=\d+,usec=(\d+)", server.ask("INFO", "commandstats").decode())
         )
-        assert lookout.value(watch, f"{NAME}_sum", "sort_ro") == int(usec["sort_ro"])
-        assert lookout.value(watch, f"{NAME}_sum", "config|get") is not None
-        before = {key for key in lookout.series(watch) if key[0] == f"{NAME}_bucket" and key[1][0] == "set"}
+        assert watch_harness.value(watched, f"{NAME}_sum", "sort_ro") == int(usec["sort_ro"])
+        assert watch_harness.value(watched, f"{NAME}_sum", "config|get") is not None
+        before = {
+            key for key in watch_harness.series(watched) if key[0] == f"{NAME}_bucket" and key[1][0] == "set"
+        }
         server.ask("CONFIG", "RESETSTAT")
         server.ask("SET", "key", "x")
-        await lookout.poll_until(watch, lambda: lookout.value(watch, f"{NAME}_count", "set") == 1)
-        assert before <= set(lookout.series(watch))
+        await watch_harness.poll_until(
+            watched, lambda: watch_harness.value(watched, f"{NAME}_count", "set") == 1
+        )
+        assert before <= set(watch_harness.series(watched))
     finally:
-        await lookout.close()
+        await watch_harness.close()

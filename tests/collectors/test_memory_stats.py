@@ -12,7 +12,7 @@ from exporter.errors import ReplyError, TargetError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
 from tests.collectors.recorded import recorded, versions_with
-from tests.lookout import Lookout
+from tests.watch_harness import WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 PREFIX = "redis_memory_stats"
@@ -28,10 +28,10 @@ def test_who_is_asked() -> None:
 
 
 @pytest.mark.parametrize("version", versions_with("memory_stats"))
-def test_recorded_servers(play, version: str) -> None:
+def test_recorded_servers(drive, version: str) -> None:
     reply = recorded(version, "memory_stats")
     values = dict(zip(reply[::2], reply[1::2], strict=True))
-    played = play(MemoryStatsCollector(), [reply], facts=REDIS_7)
+    played = drive(MemoryStatsCollector(), [reply], facts=REDIS_7)
     assert played.asked == [[("MEMORY", "STATS")]]
     expected = {f"{PREFIX}_bytes_per_key": values[b"keys.bytes-per-key"]}
     if b"overhead.db.hashtable.lut" in values:
@@ -48,7 +48,7 @@ def test_recorded_servers(play, version: str) -> None:
     assert played.samples() == {name: str(value) for name, value in expected.items()}
 
 
-def test_a_number_that_wrapped_around_is_left_out(play) -> None:
+def test_a_number_that_wrapped_around_is_left_out(drive) -> None:
     """As of a server that held more for its clients than it had at all: the data's size is negative."""
     reply = [
         b"total.allocated",
@@ -60,7 +60,7 @@ def test_a_number_that_wrapped_around_is_left_out(play) -> None:
         b"db.dict.rehashing.count",
         1,
     ]
-    assert play(MemoryStatsCollector(), [reply], facts=REDIS_7).samples() == {
+    assert drive(MemoryStatsCollector(), [reply], facts=REDIS_7).samples() == {
         f"{PREFIX}_db_hashtables_rehashing": "1"
     }
 
@@ -87,32 +87,34 @@ def test_a_number_that_wrapped_around_is_left_out(play) -> None:
         ReplyError("ERR unknown command 'MEMORY'"),
     ],
 )
-def test_replies_of_another_form(play, reply: object) -> None:
-    assert play(MemoryStatsCollector(), [reply], facts=REDIS_7).text == ""
+def test_replies_of_another_form(drive, reply: object) -> None:
+    assert drive(MemoryStatsCollector(), [reply], facts=REDIS_7).text == ""
 
 
-def test_a_database_is_told_once(play) -> None:
+def test_a_database_is_told_once(drive) -> None:
     reply = [b"db.0", [b"overhead.hashtable.main", 1], b"db.00", [b"overhead.hashtable.main", 2]]
-    assert len(play(MemoryStatsCollector(), [reply], facts=REDIS_7).text.splitlines()) == 1
+    assert len(drive(MemoryStatsCollector(), [reply], facts=REDIS_7).text.splitlines()) == 1
 
 
-def test_any_other_error_is_a_failure(play) -> None:
+def test_any_other_error_is_a_failure(drive) -> None:
     with pytest.raises(TargetError):
-        play(MemoryStatsCollector(), [ReplyError("MASTERDOWN Link with MASTER is down")], facts=REDIS_7)
+        drive(MemoryStatsCollector(), [ReplyError("MASTERDOWN Link with MASTER is down")], facts=REDIS_7)
 
 
 @pytest.mark.server
 async def test_a_real_server(redis_server) -> None:
     server = redis_server()
     server.ask("SET", "a", "b", "EX", "1000")
-    lookout = Lookout((InfoCollector(), MemoryStatsCollector()), argv=["--include-memory-stats-metrics"])
+    watch_harness = WatchHarness(
+        (InfoCollector(), MemoryStatsCollector()), argv=["--include-memory-stats-metrics"]
+    )
     try:
-        watch = lookout.watch(server.port)
-        await lookout.poll(watch)
-        assert lookout.went_well(watch)
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        assert watch_harness.went_well(watched)
         for table in ("main", "expires"):
-            overhead = lookout.value(watch, f"{PREFIX}_db_hashtable_overhead_bytes", "db0", table)
+            overhead = watch_harness.value(watched, f"{PREFIX}_db_hashtable_overhead_bytes", "db0", table)
             assert overhead is not None
             assert overhead > 0
     finally:
-        await lookout.close()
+        await watch_harness.close()

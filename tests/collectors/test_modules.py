@@ -16,7 +16,7 @@ from exporter.errors import NoPermError, ProtocolError, ReplyError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
-from tests.lookout import bulk, redis_like
+from tests.watch_harness import bulk, redis_like
 
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/info_modules.txt") if path.stat().st_size)
@@ -24,8 +24,8 @@ ROWS = go_rows("INFO MODULES")
 NUMBERS = {name: row for name, row in ROWS.items() if name != "module_info"}
 
 
-def told(play, text: bytes) -> dict[str, str]:
-    return play(ModulesCollector(), [text], facts=FACTS).samples()
+def told(drive, text: bytes) -> dict[str, str]:
+    return drive(ModulesCollector(), [text], facts=FACTS).samples()
 
 
 def test_the_families_of_the_go_exporter() -> None:
@@ -33,23 +33,23 @@ def test_the_families_of_the_go_exporter() -> None:
     assert_same_families(ModulesCollector(), ROWS)
 
 
-def test_every_field_is_the_family_it_should_be(play) -> None:
+def test_every_field_is_the_family_it_should_be(drive) -> None:
     lines = [f"{row['field']}:{number}.5" for number, row in enumerate(NUMBERS.values(), 1)]
-    played = play(ModulesCollector(), ["\r\n".join(lines).encode()], facts=FACTS)
+    played = drive(ModulesCollector(), ["\r\n".join(lines).encode()], facts=FACTS)
     assert played.asked == [[("INFO", "modules")]]
     assert played.samples() == {f"redis_{name}": f"{number}.5" for number, name in enumerate(NUMBERS, 1)}
 
 
-def test_a_module(play) -> None:
+def test_a_module(drive) -> None:
     line = b"module:name=ReJSON,ver=20609,api=1,filters=0,usedby=[search|other],using=[],options=[handle-io-errors]\r\n"
     labels = 'name="ReJSON",ver="20609",api="1",filters="0",usedby="[search|other]",using="[]"'
-    assert told(play, b"# Modules\r\n" + line) == {f"redis_module_info{{{labels}}}": "1"}
+    assert told(drive, b"# Modules\r\n" + line) == {f"redis_module_info{{{labels}}}": "1"}
 
 
 @pytest.mark.parametrize("name", ["a,b", "a=b", "x:y", "ver=1", 'q"uote', "na me"])
-def test_a_modules_name_may_be_odd(play, name: str) -> None:
+def test_a_modules_name_may_be_odd(drive, name: str) -> None:
     [series] = told(
-        play, f"module:name={name},ver=-1,api=1,filters=2,usedby=[],using=[],options=[]\r\n".encode()
+        drive, f"module:name={name},ver=-1,api=1,filters=2,usedby=[],using=[],options=[]\r\n".encode()
     )
     escaped = name.replace('"', '\\"')
     assert (
@@ -66,28 +66,28 @@ def test_a_modules_name_may_be_odd(play, name: str) -> None:
         b"modules:name=a",
     ],
 )
-def test_what_is_no_module_is_left_out(play, line: bytes) -> None:
-    assert told(play, line + b"\r\n") == {}
+def test_what_is_no_module_is_left_out(drive, line: bytes) -> None:
+    assert told(drive, line + b"\r\n") == {}
 
 
 @pytest.mark.parametrize("value", [b"", b"nan", b"-nan", b"x", b"1_000", b"1.5M"])
-def test_one_bad_value_costs_no_other(play, value: bytes) -> None:
+def test_one_bad_value_costs_no_other(drive, value: bytes) -> None:
     text = b"search_number_of_indexes:" + value + b"\r\njson_num_documents:4\r\n"
-    assert told(play, text) == {"redis_json_num_documents": "4"}
+    assert told(drive, text) == {"redis_json_num_documents": "4"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_recorded_modules(play, version: str) -> None:
+def test_recorded_modules(drive, version: str) -> None:
     text = (DATA / version / "info_modules.txt").read_bytes()
-    samples = told(play, text)
+    samples = told(drive, text)
     assert len(samples) == text.count(b"\nmodule:") >= 3
     labels = 'name="odd-info.1",ver="1",api="1",filters="0",usedby="[]",using="[]"'
     assert samples[f"redis_module_info{{{labels}}}"] == "1"
 
 
-def test_a_server_without_modules(play) -> None:
-    assert told(play, b"# Modules\r\n") == {}
-    assert told(play, b"") == {}
+def test_a_server_without_modules(drive) -> None:
+    assert told(drive, b"# Modules\r\n") == {}
+    assert told(drive, b"") == {}
 
 
 def test_it_is_asked_for_on_demand_and_where_there_are_modules() -> None:
@@ -98,27 +98,31 @@ def test_it_is_asked_for_on_demand_and_where_there_are_modules() -> None:
     assert not ModulesCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), None)
 
 
-def test_an_answer_that_is_no_text(play) -> None:
+def test_an_answer_that_is_no_text(drive) -> None:
     with pytest.raises(NoPermError):
-        told(play, ReplyError("NOPERM no"))
+        told(drive, ReplyError("NOPERM no"))
     with pytest.raises(ProtocolError):
-        told(play, None)
+        told(drive, None)
 
 
-async def test_over_a_socket(scripted_server, make_lookout) -> None:
+async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
     text = b"redis_version:7.4.1\r\nmodule:name=search,ver=1,api=1,filters=0,usedby=[],using=[],options=[]\r\nsearch_number_of_indexes:3\r\n"
     server = scripted_server(redis_like({"INFO": bulk(text)}))
-    lookout = make_lookout([InfoCollector(), ModulesCollector()], argv=["--include-modules-metrics"])
-    watch = lookout.watch(server.port)
-    await lookout.poll(watch)
-    assert lookout.value(watch, "redis_search_number_of_indexes") == 3
-    assert lookout.value(watch, "redis_module_info", "search", "1", "1", "0", "[]", "[]") == 1
+    watch_harness = make_watch_harness(
+        [InfoCollector(), ModulesCollector()], argv=["--include-modules-metrics"]
+    )
+    watched = watch_harness.watched(server.port)
+    await watch_harness.poll(watched)
+    assert watch_harness.value(watched, "redis_search_number_of_indexes") == 3
+    assert watch_harness.value(watched, "redis_module_info", "search", "1", "1", "0", "[]", "[]") == 1
 
 
-async def test_a_real_server_without_modules(redis_server, make_lookout) -> None:
+async def test_a_real_server_without_modules(redis_server, make_watch_harness) -> None:
     server = redis_server()
-    lookout = make_lookout([InfoCollector(), ModulesCollector()], argv=["--include-modules-metrics"])
-    watch = lookout.watch(server.port)
-    await lookout.poll(watch)
-    assert lookout.value(watch, "redis_exporter_collector_success", "modules") == 1
+    watch_harness = make_watch_harness(
+        [InfoCollector(), ModulesCollector()], argv=["--include-modules-metrics"]
+    )
+    watched = watch_harness.watched(server.port)
+    await watch_harness.poll(watched)
+    assert watch_harness.value(watched, "redis_exporter_collector_success", "modules") == 1
     assert b"errorstat_" not in server.ask("INFO", "errorstats")

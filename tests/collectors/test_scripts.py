@@ -26,7 +26,7 @@ from exporter.metrics.runtime_families import HELP
 from exporter.options.commandline import parse, print_config
 from exporter.options.values import ScriptFile
 from exporter.protocol.facts import Facts
-from tests.lookout import server_field
+from tests.watch_harness import server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 SCRIPTS = ScriptsCollector()
@@ -38,9 +38,9 @@ def options(*argv: str, script: tuple[ScriptFile, ...] = (ScriptFile("a.lua", b"
     return dataclasses.replace(parsed, keys=dataclasses.replace(parsed.keys, script=script))
 
 
-def read(play, result: Any, *argv: str):
+def read(drive, result: Any, *argv: str):
     """A script whose function gave back `result`, its numbers as texts."""
-    return play(SCRIPTS, [json.dumps(result).encode()], facts=REDIS_7, options=options(*argv)).samples()
+    return drive(SCRIPTS, [json.dumps(result).encode()], facts=REDIS_7, options=options(*argv)).samples()
 
 
 class TestFiles:
@@ -65,14 +65,14 @@ class TestFiles:
 
 
 class TestCommand:
-    def test_no_keys_and_one_argument(self, play) -> None:
-        played = play(SCRIPTS, [b"{}"], facts=REDIS_7, options=options())
+    def test_no_keys_and_one_argument(self, drive) -> None:
+        played = drive(SCRIPTS, [b"{}"], facts=REDIS_7, options=options())
         assert played.asked == [[("EVAL", wrapped(b"return {}"), 0, "0")]]
         assert SCRIPTS.lane is Lane.STANDARD
 
-    def test_read_only_where_the_server_knows_that(self, play) -> None:
+    def test_read_only_where_the_server_knows_that(self, drive) -> None:
         read_only = options("--lua-script-read-only")
-        assert play(SCRIPTS, [b"{}"], facts=REDIS_7, options=read_only).asked[0][0][0] == "EVAL_RO"
+        assert drive(SCRIPTS, [b"{}"], facts=REDIS_7, options=read_only).asked[0][0][0] == "EVAL_RO"
         assert SCRIPTS.wants(REDIS_7, read_only)
         assert not SCRIPTS.wants(dataclasses.replace(REDIS_7, version=(6, 2, 16)), read_only)
         assert SCRIPTS.wants(dataclasses.replace(REDIS_7, version=(6, 2, 16)), options())
@@ -86,8 +86,8 @@ class TestCommand:
 
 
 class TestResults:
-    def test_names_and_numbers_in_turn(self, play) -> None:
-        assert read(play, ["users", "5", "rate", "0.25", "far", "-1e9", "odd", "nan"]) == {
+    def test_names_and_numbers_in_turn(self, drive) -> None:
+        assert read(drive, ["users", "5", "rate", "0.25", "far", "-1e9", "odd", "nan"]) == {
             'redis_script_values{key="users",filename="a.lua"}': "5",
             'redis_script_values{key="rate",filename="a.lua"}': "0.25",
             'redis_script_values{key="far",filename="a.lua"}': "-1000000000",
@@ -96,10 +96,10 @@ class TestResults:
         }
 
     @pytest.mark.parametrize("empty", [{}, []])
-    def test_nothing_is_no_error(self, play, empty: Any) -> None:
-        assert read(play, empty) == {RESULT_OF_A: "2"}
+    def test_nothing_is_no_error(self, drive, empty: Any) -> None:
+        assert read(drive, empty) == {RESULT_OF_A: "2"}
 
-    def test_tables_have_names_of_their_own(self, play) -> None:
+    def test_tables_have_names_of_their_own(self, drive) -> None:
         rows = [
             {"metric": "redis_active_users", "value": "5", "labels": {"user_type": "paying"}},
             {"metric": "active_users", "value": "7.5", "labels": {"user_type": "guest"}},
@@ -107,7 +107,7 @@ class TestResults:
             {"metric": "flag", "value": "1", "labels": {"on": True}},
             {"metric": "bare", "value": "1", "labels": []},
         ]
-        assert read(play, rows) == {
+        assert read(drive, rows) == {
             'redis_active_users{user_type="paying"}': "5",
             'redis_active_users{user_type="guest"}': "7.5",
             "redis_jobs_total": "3",
@@ -116,8 +116,8 @@ class TestResults:
             RESULT_OF_A: "1",
         }
 
-    def test_a_table_alone_is_a_list_of_one(self, play) -> None:
-        assert read(play, {"metric": "active_users", "value": "5"}) == {
+    def test_a_table_alone_is_a_list_of_one(self, drive) -> None:
+        assert read(drive, {"metric": "active_users", "value": "5"}) == {
             "redis_active_users": "5",
             RESULT_OF_A: "1",
         }
@@ -143,8 +143,8 @@ class TestResults:
             None,
         ],
     )
-    def test_a_row_that_is_none_costs_the_result_and_not_the_others(self, play, bad: Any) -> None:
-        assert read(play, [{"metric": "good", "value": "1"}, bad]) == {"redis_good": "1", RESULT_OF_A: "0"}
+    def test_a_row_that_is_none_costs_the_result_and_not_the_others(self, drive, bad: Any) -> None:
+        assert read(drive, [{"metric": "good", "value": "1"}, bad]) == {"redis_good": "1", RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize(
         ("help", "shown"),
@@ -158,50 +158,50 @@ class TestResults:
             (" . ", HELP),
         ],
     )
-    def test_a_help_text_is_made_valid(self, play, help: str, shown: str) -> None:
-        played = play(
+    def test_a_help_text_is_made_valid(self, drive, help: str, shown: str) -> None:
+        played = drive(
             SCRIPTS,
             [json.dumps([{"metric": "a", "value": "1", "help": help}]).encode()],
             facts=REDIS_7,
             options=options(),
         )
         assert played.samples() == {"redis_a": "1", RESULT_OF_A: "1"}
-        catalog = Catalog([played.part])
+        catalog = Catalog([played.family_set])
         [text] = [text.decode() for text in catalog.headers if b"redis_a " in text]
         assert text == f"# HELP redis_a {shown} Lane: standard.\n# TYPE redis_a gauge\n"
 
-    def test_rows_beyond_a_bound_are_left_out_and_make_it_an_error(self, play) -> None:
+    def test_rows_beyond_a_bound_are_left_out_and_make_it_an_error(self, drive) -> None:
         rows = [{"metric": "a", "value": "1", "labels": {"n": str(number)}} for number in range(ROWS_MAX + 1)]
-        samples = read(play, rows)
+        samples = read(drive, rows)
         assert len(samples) == ROWS_MAX + 1
         assert samples[RESULT_OF_A] == "0"
-        assert read(play, rows[1:])[RESULT_OF_A] == "1"
+        assert read(drive, rows[1:])[RESULT_OF_A] == "1"
         pairs = [each for number in range(ROWS_MAX + 1) for each in (f"k{number}", "1")]
-        assert len(read(play, pairs)) == ROWS_MAX + 1
-        assert read(play, pairs)[RESULT_OF_A] == "0"
+        assert len(read(drive, pairs)) == ROWS_MAX + 1
+        assert read(drive, pairs)[RESULT_OF_A] == "0"
 
-    def test_a_reply_that_is_too_large_is_an_error(self, play) -> None:
-        assert read(play, ["a" * REPLY_BYTES_MAX, "1"]) == {RESULT_OF_A: "0"}
+    def test_a_reply_that_is_too_large_is_an_error(self, drive) -> None:
+        assert read(drive, ["a" * REPLY_BYTES_MAX, "1"]) == {RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize("value", ["\ud800", "٣", "9" * 5000, "0x10", "1e999"])
-    def test_odd_numbers_cost_no_other_value(self, play, value: str) -> None:
-        assert 'redis_script_values{key="good",filename="a.lua"}' in read(play, ["bad", value, "good", "1"])
+    def test_odd_numbers_cost_no_other_value(self, drive, value: str) -> None:
+        assert 'redis_script_values{key="good",filename="a.lua"}' in read(drive, ["bad", value, "good", "1"])
         assert "redis_good" in read(
-            play, [{"metric": "bad", "value": value}, {"metric": "good", "value": "1"}]
+            drive, [{"metric": "bad", "value": value}, {"metric": "good", "value": "1"}]
         )
 
-    def test_texts_that_are_not_utf_8_are_made_valid(self, play) -> None:
-        assert 'redis_script_values{key="a\ufffd",filename="a.lua"}' in read(play, ["a\ud800", "1"])
-        assert 'redis_b{c="\ufffd"}' in read(play, {"metric": "b", "value": "1", "labels": {"c": "\ud800"}})
+    def test_texts_that_are_not_utf_8_are_made_valid(self, drive) -> None:
+        assert 'redis_script_values{key="a\ufffd",filename="a.lua"}' in read(drive, ["a\ud800", "1"])
+        assert 'redis_b{c="\ufffd"}' in read(drive, {"metric": "b", "value": "1", "labels": {"c": "\ud800"}})
 
-    def test_the_same_series_twice_is_written_once(self, play) -> None:
-        assert read(play, ["a", "1", "a", "2"]) == {
+    def test_the_same_series_twice_is_written_once(self, drive) -> None:
+        assert read(drive, ["a", "1", "a", "2"]) == {
             'redis_script_values{key="a",filename="a.lua"}': "1",
             RESULT_OF_A: "1",
         }
 
-    def test_a_value_that_is_no_number_costs_the_result_and_not_the_others(self, play) -> None:
-        assert read(play, ["a", "1", "b", "1_0", "c", None]) == {
+    def test_a_value_that_is_no_number_costs_the_result_and_not_the_others(self, drive) -> None:
+        assert read(drive, ["a", "1", "b", "1_0", "c", None]) == {
             'redis_script_values{key="a",filename="a.lua"}': "1",
             RESULT_OF_A: "0",
         }
@@ -209,15 +209,15 @@ class TestResults:
     @pytest.mark.parametrize(
         "wrong", [None, "text", "5", True, ["a"], ["a", "1", "b"], {"ok": "OK"}, {"err": "ERR x"}, {"1": "a"}]
     )
-    def test_what_is_neither_form_is_an_error(self, play, wrong: Any) -> None:
-        assert read(play, wrong) == {RESULT_OF_A: "0"}
+    def test_what_is_neither_form_is_an_error(self, drive, wrong: Any) -> None:
+        assert read(drive, wrong) == {RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize(
         "reply",
         [None, 5, [], b"{", b"[" * 5000, ReplyError("ERR Error compiling script"), ReplyError("NOPERM no")],
     )
-    def test_a_script_that_fails_is_a_result(self, play, reply: Any) -> None:
-        assert play(SCRIPTS, [reply], facts=REDIS_7, options=options()).samples() == {RESULT_OF_A: "0"}
+    def test_a_script_that_fails_is_a_result(self, drive, reply: Any) -> None:
+        assert drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).samples() == {RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize(
         ("reply", "why"),
@@ -231,26 +231,26 @@ class TestResults:
             (b"[" + b'"a","1",' * ROWS_MAX + b'"a","1"]', "more than 5,000 values"),
         ],
     )
-    def test_why_one_fails_is_told_with_its_file(self, play, reply: Any, why: str) -> None:
-        faults = play(SCRIPTS, [reply], facts=REDIS_7, options=options()).sheet.faults
+    def test_why_one_fails_is_told_with_its_file(self, drive, reply: Any, why: str) -> None:
+        faults = drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).output.faults
         assert list(faults) == ["a.lua"]
         assert why in faults["a.lua"]
 
     @pytest.mark.parametrize("reply", [b"{}", b'["a","1"]', ReplyError("NOPERM no")])
-    def test_one_that_goes_well_or_is_not_allowed_has_no_fault(self, play, reply: Any) -> None:
-        assert play(SCRIPTS, [reply], facts=REDIS_7, options=options()).sheet.faults is None
+    def test_one_that_goes_well_or_is_not_allowed_has_no_fault(self, drive, reply: Any) -> None:
+        assert drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).output.faults is None
 
-    def test_one_that_fails_costs_no_other(self, play) -> None:
+    def test_one_that_fails_costs_no_other(self, drive) -> None:
         both = options(script=(ScriptFile("a.lua", b"x"), ScriptFile("b.lua", b"y")))
-        samples = play(SCRIPTS, [ReplyError("ERR x"), b'["a","1"]'], facts=REDIS_7, options=both).samples()
+        samples = drive(SCRIPTS, [ReplyError("ERR x"), b'["a","1"]'], facts=REDIS_7, options=both).samples()
         assert samples[RESULT_OF_A] == "0"
         assert samples['redis_script_result{filename="b.lua"}'] == "1"
         assert samples['redis_script_values{key="a",filename="b.lua"}'] == "1"
 
     @pytest.mark.parametrize("code", ["LOADING", "MASTERDOWN", "BUSY"])
-    def test_a_server_that_cannot_now_is_no_fault_of_a_script(self, play, code: str) -> None:
+    def test_a_server_that_cannot_now_is_no_fault_of_a_script(self, drive, code: str) -> None:
         with pytest.raises(TargetError, match=code):
-            play(SCRIPTS, [ReplyError(f"{code} x")], facts=REDIS_7, options=options())
+            drive(SCRIPTS, [ReplyError(f"{code} x")], facts=REDIS_7, options=options())
 
     def test_names_and_types_are_those_of_the_go_exporter(self) -> None:
         assert [(f.name, f.labels) for f in (VALUES, RESULT)] == [

@@ -13,8 +13,8 @@ from exporter.errors import ProtocolError, ReplyError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import assert_same_families, go_rows
-from tests.lookout import info
 from tests.servers import Conversation
+from tests.watch_harness import info
 
 FACTS = Facts((7, 4, 1), "redis", "master", "standalone", "r", False, False, 16)
 ROWS = go_rows("FT._LIST + FT.INFO")
@@ -36,9 +36,9 @@ def reply(**fields: object) -> list:
     return [*NESTED, *(item for name, value in fields.items() for item in (name.encode(), value))]
 
 
-def told(play, *replies: object, names: list | None = None, options=ALL) -> dict[str, str]:
+def told(drive, *replies: object, names: list | None = None, options=ALL) -> dict[str, str]:
     names = [b"idx"] if names is None else names
-    return play(SearchCollector(), [names], list(replies), facts=FACTS, options=options).samples()
+    return drive(SearchCollector(), [names], list(replies), facts=FACTS, options=options).samples()
 
 
 def of(index: str, samples: dict[str, str]) -> dict[str, str]:
@@ -56,22 +56,22 @@ def test_the_families_of_the_go_exporter() -> None:
     assert_same_families(SearchCollector(), ROWS)
 
 
-def test_every_field_is_the_family_it_should_be(play) -> None:
+def test_every_field_is_the_family_it_should_be(drive) -> None:
     fields = {row["field"]: str(number).encode() for number, row in enumerate(ROWS.values(), 1)}
-    assert of("idx", told(play, reply(**fields))) == {
+    assert of("idx", told(drive, reply(**fields))) == {
         f"redis_{name}": str(number * (1_048_576 if row["field"].endswith("_mb") else 1))
         for number, (name, row) in enumerate(ROWS.items(), 1)
     }
 
 
-def test_of_more_indexes_the_first_are_asked_about(play) -> None:
+def test_of_more_indexes_the_first_are_asked_about(drive) -> None:
     names = [b"i%d" % number for number in range(INDEXES_MAX + 5)]
-    played = play(SearchCollector(), [names], [reply()] * INDEXES_MAX, facts=FACTS, options=ALL)
+    played = drive(SearchCollector(), [names], [reply()] * INDEXES_MAX, facts=FACTS, options=ALL)
     assert [len(batch) for batch in played.asked] == [1, INDEXES_MAX]
-    assert played.sheet.cut == 5
+    assert played.output.cut == 5
 
 
-def test_numbers_come_as_text_or_as_integers(play) -> None:
+def test_numbers_come_as_text_or_as_integers(drive) -> None:
     fields = reply(
         num_docs=b"3",
         number_of_uses=7,
@@ -79,7 +79,7 @@ def test_numbers_come_as_text_or_as_integers(play) -> None:
         doc_table_size_mb=b"6.103515625e-05",
         indexing=b"1",
     )
-    assert of("idx", told(play, fields)) == {
+    assert of("idx", told(drive, fields)) == {
         "redis_search_index_num_docs": "3",
         "redis_search_index_number_of_uses_total": "7",
         "redis_search_index_percent_indexed": "0.25",
@@ -88,23 +88,23 @@ def test_numbers_come_as_text_or_as_integers(play) -> None:
     }
 
 
-def test_missing_fields_are_0(play) -> None:
-    assert told(play, reply()) == {f'redis_{name}{{index_name="idx"}}': "0" for name in ROWS}
+def test_missing_fields_are_0(drive) -> None:
+    assert told(drive, reply()) == {f'redis_{name}{{index_name="idx"}}': "0" for name in ROWS}
 
 
 @pytest.mark.parametrize(
     "value", [b"-nan", b"nan", b"inf", b"", b"x", b"1_0", b"9e999", None, [b"1"], ReplyError("ERR no")]
 )
-def test_one_bad_field_costs_no_other(play, value: object) -> None:
-    samples = told(play, reply(bytes_per_record_avg=value, num_docs=b"3"))
+def test_one_bad_field_costs_no_other(drive, value: object) -> None:
+    samples = told(drive, reply(bytes_per_record_avg=value, num_docs=b"3"))
     assert 'redis_search_index_avg_per_record_bytes{index_name="idx"}' not in samples
     assert samples['redis_search_index_num_docs{index_name="idx"}'] == "3"
     assert len(samples) == 23
 
 
-def test_one_failing_index_costs_no_other(play) -> None:
+def test_one_failing_index_costs_no_other(drive) -> None:
     samples = told(
-        play, reply(num_docs=b"1"), GONE, b"odd", reply(num_docs=b"2"), names=[b"a", b"b", b"c", b"d"]
+        drive, reply(num_docs=b"1"), GONE, b"odd", reply(num_docs=b"2"), names=[b"a", b"b", b"c", b"d"]
     )
     assert {name: value for name, value in samples.items() if "num_docs" in name} == {
         'redis_search_index_num_docs{index_name="a"}': "1",
@@ -113,31 +113,31 @@ def test_one_failing_index_costs_no_other(play) -> None:
     assert len(samples) == 48
 
 
-def test_all_failing_is_a_failure(play) -> None:
+def test_all_failing_is_a_failure(drive) -> None:
     with pytest.raises(ProtocolError, match="no such index"):
-        told(play, GONE)
+        told(drive, GONE)
 
 
-def test_only_names_that_fit_are_asked_all_in_one_batch(play) -> None:
+def test_only_names_that_fit_are_asked_all_in_one_batch(drive) -> None:
     options = parse(["--include-search-indexes-metrics", "--check-search-indexes=^user|x$"], {})
     names = [b"users", b"my-user", b"idx", 5, None, b"user \xff"]
-    played = play(SearchCollector(), [names], [reply()] * 3, facts=FACTS, options=options)
+    played = drive(SearchCollector(), [names], [reply()] * 3, facts=FACTS, options=options)
     assert played.asked == [LIST, [("FT.INFO", b"users"), ("FT.INFO", b"idx"), ("FT.INFO", b"user \xff")]]
     assert 'index_name="user \ufffd"' in played.text
 
 
 @pytest.mark.parametrize("names", [[], [b"idx"], None, b"OK"])
-def test_no_index_fits(play, names: object) -> None:
+def test_no_index_fits(drive, names: object) -> None:
     options = parse(["--include-search-indexes-metrics", "--check-search-indexes=nothing"], {})
-    played = play(SearchCollector(), [names], facts=FACTS, options=options)
+    played = drive(SearchCollector(), [names], facts=FACTS, options=options)
     assert (played.asked, played.text) == ([LIST], "")
 
 
-def test_a_server_without_the_module(play) -> None:
+def test_a_server_without_the_module(drive) -> None:
     unknown = ReplyError("ERR unknown command 'FT._LIST', with args beginning with: ")
-    assert play(SearchCollector(), [unknown], facts=FACTS, options=ALL).text == ""
+    assert drive(SearchCollector(), [unknown], facts=FACTS, options=ALL).text == ""
     with pytest.raises(ProtocolError):
-        play(SearchCollector(), [ReplyError("ERR something else")], facts=FACTS, options=ALL)
+        drive(SearchCollector(), [ReplyError("ERR something else")], facts=FACTS, options=ALL)
 
 
 def test_it_is_asked_for_on_demand_and_where_there_may_be_modules() -> None:
@@ -148,7 +148,7 @@ def test_it_is_asked_for_on_demand_and_where_there_may_be_modules() -> None:
     assert not SearchCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), ALL)
 
 
-async def test_over_a_socket(scripted_server, make_lookout) -> None:
+async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
     """Names and keys come as statuses there, numbers as text."""
 
     def search(talk: Conversation) -> None:
@@ -165,19 +165,23 @@ async def test_over_a_socket(scripted_server, make_lookout) -> None:
             )
 
     server = scripted_server(search)
-    lookout = make_lookout([InfoCollector(), SearchCollector()], argv=["--include-search-indexes-metrics"])
-    watch = lookout.watch(server.port)
-    await lookout.poll(watch)
-    assert lookout.value(watch, "redis_search_index_num_docs", "one") == 12
-    assert lookout.value(watch, "redis_search_index_inverted_size_bytes", "one") == 524288
-    assert lookout.value(watch, "redis_search_index_num_docs", "two") is None
+    watch_harness = make_watch_harness(
+        [InfoCollector(), SearchCollector()], argv=["--include-search-indexes-metrics"]
+    )
+    watched = watch_harness.watched(server.port)
+    await watch_harness.poll(watched)
+    assert watch_harness.value(watched, "redis_search_index_num_docs", "one") == 12
+    assert watch_harness.value(watched, "redis_search_index_inverted_size_bytes", "one") == 524288
+    assert watch_harness.value(watched, "redis_search_index_num_docs", "two") is None
 
 
-async def test_a_real_server_without_the_module_is_asked_once(redis_server, make_lookout) -> None:
+async def test_a_real_server_without_the_module_is_asked_once(redis_server, make_watch_harness) -> None:
     server = redis_server()
-    lookout = make_lookout([InfoCollector(), SearchCollector()], argv=["--include-search-indexes-metrics"])
-    watch = lookout.watch(server.port)
+    watch_harness = make_watch_harness(
+        [InfoCollector(), SearchCollector()], argv=["--include-search-indexes-metrics"]
+    )
+    watched = watch_harness.watched(server.port)
     for _ in range(13):
-        await lookout.poll(watch)
-    assert lookout.value(watch, "redis_exporter_collector_supported", "search") == 0
+        await watch_harness.poll(watched)
+    assert watch_harness.value(watched, "redis_exporter_collector_supported", "search") == 0
     assert b"errorstat_ERR:count=1\r\n" in server.ask("INFO", "errorstats")

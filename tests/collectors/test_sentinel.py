@@ -13,13 +13,13 @@ import pytest
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors.sentinel import FIELDS_MAX, MASTERS_MAX, SentinelCollector
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect
+from exporter.metrics.family import NameSet
 from exporter.options.commandline import parse
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
 from tests.clusters import Sentinel
-from tests.lookout import Lookout
 from tests.servers import RedisServer, wait_until
+from tests.watch_harness import WatchHarness
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/sentinel_masters.json"))
@@ -52,12 +52,12 @@ def flat(entry: dict[str, str]) -> list[bytes]:
     return [text.encode() for pair in entry.items() for text in pair]
 
 
-def told(play, master=MASTER, quorum=OK, peers=(PEER,), replicas=(REPLICA,), **kwargs) -> dict[str, str]:
+def told(drive, master=MASTER, quorum=OK, peers=(PEER,), replicas=(REPLICA,), **kwargs) -> dict[str, str]:
     batches = (
         [[flat(master)]],
         [quorum, [flat(peer) for peer in peers], [flat(replica) for replica in replicas]],
     )
-    return play(SentinelCollector(), *batches, facts=FACTS, **kwargs).samples()
+    return drive(SentinelCollector(), *batches, facts=FACTS, **kwargs).samples()
 
 
 def recorded(version: str, name: str):
@@ -73,10 +73,10 @@ def of_version(version: str) -> Facts:
 
 
 @pytest.fixture
-async def lookout() -> AsyncIterator[Lookout]:
-    lookout = Lookout(REGISTRY, argv=["--include-sentinel-peer-info", "--include-config-metrics"])
-    yield lookout
-    await lookout.close()
+async def watch_harness() -> AsyncIterator[WatchHarness]:
+    watch_harness = WatchHarness(REGISTRY, argv=["--include-sentinel-peer-info", "--include-config-metrics"])
+    yield watch_harness
+    await watch_harness.close()
 
 
 def go_rows() -> list[dict[str, str]]:
@@ -91,16 +91,16 @@ def go_rows() -> list[dict[str, str]]:
 @pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
 def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
     family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert (family.kind.value, ";".join(family.labels), family.dialect) == (
+    assert (family.type.value, ";".join(family.labels), family.name_set) == (
         row["type"],
         row["labels"],
-        Dialect.GO,
+        NameSet.GO,
     )
 
 
 class TestMasters:
-    def test_have_their_settings_and_who_is_there_for_them(self, play) -> None:
-        samples = told(play)
+    def test_have_their_settings_and_who_is_there_for_them(self, drive) -> None:
+        samples = told(drive)
         expected = {
             "setting_ckquorum": "2", "setting_failover_timeout": "2000", "setting_parallel_syncs": "4",
             "setting_down_after_milliseconds": "600", "config_epoch": "3", "last_ok_ping_reply_seconds": "0.384",
@@ -110,13 +110,13 @@ class TestMasters:
         assert {name: samples[f"redis_sentinel_master_{name}{labels}"] for name in expected} == expected
 
     @pytest.mark.parametrize("as_status", [OK, OK.decode()])
-    def test_have_a_quorum(self, play, as_status) -> None:
+    def test_have_a_quorum(self, drive, as_status) -> None:
         key = f'redis_sentinel_master_ckquorum_status{{master_name="m",message="{OK.decode()}"}}'
-        assert told(play, quorum=as_status)[key] == "1"
+        assert told(drive, quorum=as_status)[key] == "1"
 
-    def test_have_none(self, play) -> None:
+    def test_have_none(self, drive) -> None:
         text = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master"
-        samples = told(play, quorum=ReplyError(text))
+        samples = told(drive, quorum=ReplyError(text))
         assert samples[f'redis_sentinel_master_ckquorum_status{{master_name="m",message="{text}"}}'] == "0"
         assert (
             samples['redis_sentinel_master_quorum_ok{master_name="m",master_address="10.0.0.1:6379"}'] == "0"
@@ -126,11 +126,11 @@ class TestMasters:
         "reply",
         [ReplyError("NOPERM no"), ReplyError("ERR Unknown sentinel subcommand 'CKQUORUM'"), None, 7, []],
     )
-    def test_of_which_the_quorum_cannot_be_asked_are_not_said_to_have_none(self, play, reply) -> None:
-        assert not any("quorum_" in key for key in told(play, quorum=reply))
+    def test_of_which_the_quorum_cannot_be_asked_are_not_said_to_have_none(self, drive, reply) -> None:
+        assert not any("quorum_" in key for key in told(drive, quorum=reply))
 
-    def test_a_setting_that_is_missing_or_no_number_is_left_out(self, play) -> None:
-        samples = told(play, {**MASTER, "quorum": "x", "config-epoch": ""})
+    def test_a_setting_that_is_missing_or_no_number_is_left_out(self, drive) -> None:
+        samples = told(drive, {**MASTER, "quorum": "x", "config-epoch": ""})
         assert not any("setting_ckquorum" in key or "config_epoch" in key for key in samples)
         assert any("parallel_syncs" in key for key in samples)
 
@@ -145,21 +145,21 @@ class TestMasters:
             (None, 0),
         ],
     )
-    def test_count_those_that_are_not_down(self, play, flags: str | None, counted: int) -> None:
+    def test_count_those_that_are_not_down(self, drive, flags: str | None, counted: int) -> None:
         own = {} if flags is None else {"flags": flags}
         plain = {"name": "x", "ip": "10.0.0.3", "port": "1", **own}
         labels = '{master_name="m",master_address="10.0.0.1:6379"}'
-        assert told(play, replicas=[plain])[f"redis_sentinel_master_ok_slaves{labels}"] == str(counted)
-        assert told(play, peers=[plain])[f"redis_sentinel_master_ok_sentinels{labels}"] == str(1 + counted)
+        assert told(drive, replicas=[plain])[f"redis_sentinel_master_ok_slaves{labels}"] == str(counted)
+        assert told(drive, peers=[plain])[f"redis_sentinel_master_ok_sentinels{labels}"] == str(1 + counted)
 
-    def test_whose_sentinels_or_replicas_are_not_told_have_no_count_of_them(self, play) -> None:
+    def test_whose_sentinels_or_replicas_are_not_told_have_no_count_of_them(self, drive) -> None:
         replies = [OK, ReplyError("NOPERM no"), ReplyError("ERR No such master with that name")]
-        samples = play(SentinelCollector(), [[flat(MASTER)]], replies, facts=FACTS).samples()
+        samples = drive(SentinelCollector(), [[flat(MASTER)]], replies, facts=FACTS).samples()
         assert not any("ok_sentinels" in key or "ok_slaves" in key for key in samples)
         assert any("setting_ckquorum" in key for key in samples)
 
-    def test_are_none_at_a_sentinel_that_watches_nobody(self, play) -> None:
-        played = play(SentinelCollector(), [[]], facts=FACTS)
+    def test_are_none_at_a_sentinel_that_watches_nobody(self, drive) -> None:
+        played = drive(SentinelCollector(), [[]], facts=FACTS)
         assert (played.asked, played.samples()) == ([[("SENTINEL", "MASTERS")]], {})
 
 
@@ -172,8 +172,8 @@ def of_link(samples: dict[str, str], link: str) -> dict[str, str]:
 
 
 class TestLinks:
-    def test_to_a_master(self, play) -> None:
-        samples = told(play)
+    def test_to_a_master(self, drive) -> None:
+        samples = told(drive)
         assert of_link(samples, "master") == {
             "connected": "1", "pending_commands": "1", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.384",
             "last_ping_reply_seconds": "0.385", "down_after_seconds": "0.6", "role_reported_seconds": "6.151",
@@ -183,22 +183,22 @@ class TestLinks:
             'redis_sentinel_link_connected{master_name="m",link="master",address="10.0.0.1:6379"}' in samples
         )
 
-    def test_to_a_master_that_is_down(self, play) -> None:
+    def test_to_a_master_that_is_down(self, drive) -> None:
         down = {
             **MASTER,
             "flags": "s_down,o_down,master,disconnected",
             "s-down-time": "13580",
             "o-down-time": "1300",
         }
-        link = of_link(told(play, down), "master")
+        link = of_link(told(drive, down), "master")
         assert (link["connected"], link["subjective_down_seconds"], link["objective_down_seconds"]) == (
             "0",
             "13.58",
             "1.3",
         )
 
-    def test_to_a_replica(self, play) -> None:
-        samples = told(play)
+    def test_to_a_replica(self, drive) -> None:
+        samples = told(drive)
         assert of_link(samples, "replica") == {
             "connected": "0", "pending_commands": "3", "ping_pending_seconds": "2.5", "last_ok_ping_reply_seconds": "2.6",
             "last_ping_reply_seconds": "2.6", "down_after_seconds": "0.6", "role_reported_seconds": "9.5", "subjective_down_seconds": "1.9",
@@ -212,8 +212,8 @@ class TestLinks:
             f"redis_sentinel_replica_repl_offset_bytes{labels}": "559",
         }
 
-    def test_to_another_sentinel(self, play) -> None:
-        samples = told(play)
+    def test_to_another_sentinel(self, drive) -> None:
+        samples = told(drive)
         assert of_link(samples, "sentinel") == {
             "connected": "1", "pending_commands": "0", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.001",
             "last_ping_reply_seconds": "0.001", "down_after_seconds": "0.6", "subjective_down_seconds": "0",
@@ -223,8 +223,8 @@ class TestLinks:
             == "0.037"
         )
 
-    def test_to_two_at_one_address_are_one_series(self, play) -> None:
-        samples = play(
+    def test_to_two_at_one_address_are_one_series(self, drive) -> None:
+        samples = drive(
             SentinelCollector(), [[flat(MASTER)]], [OK, [flat(PEER)] * 2, [flat(REPLICA)] * 2], facts=FACTS
         ).text
         series = [line.rsplit(" ", 1)[0] for line in samples.splitlines()]
@@ -232,36 +232,36 @@ class TestLinks:
 
 
 class TestPeers:
-    def test_are_named_on_request(self, play) -> None:
-        assert not any("peer_info" in key for key in told(play))
-        assert any("ok_sentinels" in key for key in told(play))
+    def test_are_named_on_request(self, drive) -> None:
+        assert not any("peer_info" in key for key in told(drive))
+        assert any("ok_sentinels" in key for key in told(drive))
         name = "f" * 40
         own = f'name="{name}",ip="10.0.0.9",port="26379",runid="{name}",flags="sentinel"'
         key = f'redis_sentinel_peer_info{{master_name="m",master_address="10.0.0.1:6379",{own}}}'
-        assert told(play, options=WITH_PEERS)[key] == "1"
+        assert told(drive, options=WITH_PEERS)[key] == "1"
 
-    def test_without_flags_have_an_empty_label(self, play) -> None:
+    def test_without_flags_have_an_empty_label(self, drive) -> None:
         peer = {name: value for name, value in PEER.items() if name != "flags"}
-        [key] = [key for key in told(play, peers=[peer], options=WITH_PEERS) if "peer_info" in key]
+        [key] = [key for key in told(drive, peers=[peer], options=WITH_PEERS) if "peer_info" in key]
         assert 'flags=""' in key
 
 
-def test_more_masters_than_a_sentinel_has_are_not_asked_about(play) -> None:
+def test_more_masters_than_a_sentinel_has_are_not_asked_about(drive) -> None:
     masters = [
         flat(MASTER | {"name": f"m{number}", "port": str(number)}) for number in range(MASTERS_MAX + 5)
     ]
-    played = play(SentinelCollector(), [masters], [OK, [], []] * MASTERS_MAX, facts=FACTS)
+    played = drive(SentinelCollector(), [masters], [OK, [], []] * MASTERS_MAX, facts=FACTS)
     assert len(played.asked[1]) == 3 * MASTERS_MAX
-    assert played.sheet.cut == 5
+    assert played.output.cut == 5
 
 
 class TestRecorded:
     @pytest.mark.parametrize("version", VERSIONS)
     @pytest.mark.parametrize("name", ["masters", "masters_after", "masters_failover"])
-    def test_every_master_is_told_whole(self, play, version: str, name: str) -> None:
+    def test_every_master_is_told_whole(self, drive, version: str, name: str) -> None:
         masters = recorded(version, name)
         replies = [OK, recorded(version, "sentinels"), recorded(version, "slaves")]
-        played = play(
+        played = drive(
             SentinelCollector(),
             [masters],
             replies * len(masters),
@@ -287,10 +287,10 @@ class TestRecorded:
         ("version", "word"), [((2, 8, 24), "SLAVES"), ((4, 0, 14), "SLAVES"), ((5, 0, 0), "REPLICAS")]
     )
     def test_replicas_are_asked_for_by_the_word_that_the_version_knows(
-        self, play, version, word: str
+        self, drive, version, word: str
     ) -> None:
         facts = dataclasses.replace(FACTS, version=version)
-        played = play(
+        played = drive(
             SentinelCollector(),
             [[flat(MASTER), flat({**MASTER, "name": "n"})]],
             [OK, [], []] * 2,
@@ -303,13 +303,13 @@ class TestRecorded:
 
 
 class TestMany:
-    def test_peers_and_replicas_are_read_in_pieces(self, play) -> None:
+    def test_peers_and_replicas_are_read_in_pieces(self, drive) -> None:
         count = 1000
         entries = [
             flat({**MASTER, "name": f"n{number}", "port": str(number + 1), "flags": "sentinel"})
             for number in range(count)
         ]
-        played = play(
+        played = drive(
             SentinelCollector(), [[flat(MASTER)]], [OK, entries, entries], facts=FACTS, options=WITH_PEERS
         )
         loops = 5 + 4  # through the peers and through the replicas
@@ -318,11 +318,11 @@ class TestMany:
             'redis_sentinel_master_ok_sentinels{master_name="m",master_address="10.0.0.1:6379"}'
         ] == str(count + 1)
 
-    def test_of_an_entry_with_very_many_fields_the_first_are_read(self, play) -> None:
+    def test_of_an_entry_with_very_many_fields_the_first_are_read(self, drive) -> None:
         entry = flat({**MASTER, **{f"f{number}": "1" for number in range(FIELDS_MAX)}})
         assert (
             "77"
-            not in play(SentinelCollector(), [[[*entry, b"quorum", b"77"]]], [OK, [], []], facts=FACTS)
+            not in drive(SentinelCollector(), [[[*entry, b"quorum", b"77"]]], [OK, [], []], facts=FACTS)
             .samples()
             .values()
         )
@@ -343,8 +343,8 @@ class TestOdd:
             [[b"name"], [b"x"]],
         ],
     )
-    def test_an_entry_that_is_none_costs_no_other(self, play, entry) -> None:
-        played = play(
+    def test_an_entry_that_is_none_costs_no_other(self, drive, entry) -> None:
+        played = drive(
             SentinelCollector(),
             [[entry, flat(MASTER)]],
             [OK, [entry], [entry]],
@@ -358,12 +358,12 @@ class TestOdd:
         )
 
     @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text", 7])
-    def test_an_answer_that_is_no_list_fails_it(self, play, reply) -> None:
+    def test_an_answer_that_is_no_list_fails_it(self, drive, reply) -> None:
         with pytest.raises(ProtocolError):
-            play(SentinelCollector(), [reply], facts=FACTS)
+            drive(SentinelCollector(), [reply], facts=FACTS)
 
-    def test_a_refusal_writes_nothing(self, play) -> None:
-        assert play(SentinelCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
+    def test_a_refusal_writes_nothing(self, drive) -> None:
+        assert drive(SentinelCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
 
     def test_only_sentinels_are_asked(self) -> None:
         assert SentinelCollector().wants(FACTS, None)
@@ -420,15 +420,15 @@ def errors_of(sentinel: Sentinel) -> dict[str, str]:
 @pytest.mark.server
 class TestRealSentinels:
     async def test_tell_of_master_replica_and_each_other(
-        self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]
+        self, watch_harness: WatchHarness, sentinels: tuple[Sentinel, Sentinel]
     ) -> None:
         sentinel, peer = sentinels
         [master] = sentinel.entries("MASTERS")
         [replica] = sentinel.entries("REPLICAS", "mymaster")
         address = f"127.0.0.1:{master[b'port'].decode()}"
-        watch = lookout.watch(sentinel.port)
-        await lookout.poll(watch)
-        series = lookout.series(watch)
+        watched = watch_harness.watched(sentinel.port)
+        await watch_harness.poll(watched)
+        series = watch_harness.series(watched)
         of_master = ("mymaster", address)
         assert series["redis_sentinel_master_ok_slaves", of_master] == 1
         assert series["redis_sentinel_master_ok_sentinels", of_master] == 2
@@ -454,39 +454,45 @@ class TestRealSentinels:
         assert series["redis_exporter_collector_success", ("sentinel",)] == 1
 
     async def test_are_asked_nothing_that_they_do_not_know(
-        self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]
+        self, watch_harness: WatchHarness, sentinels: tuple[Sentinel, Sentinel]
     ) -> None:
         sentinel, _ = sentinels
-        watch = lookout.watch(sentinel.port, standard_every=1)
+        watched = watch_harness.watched(sentinel.port, standard_every=1)
         before = errors_of(sentinel)
         for _ in range(100):
-            await lookout.poll(watch)
-        assert lookout.went_well(watch)
-        assert len(lookout.ends(watch)) == 100
-        assert any(name == "redis_sentinel_master_quorum_ok" for name, _ in lookout.series(watch))
+            await watch_harness.poll(watched)
+        assert watch_harness.went_well(watched)
+        assert len(watch_harness.ends(watched)) == 100
+        assert any(name == "redis_sentinel_master_quorum_ok" for name, _ in watch_harness.series(watched))
         assert errors_of(sentinel) == before
 
     async def test_one_that_is_alone_has_no_quorum(
-        self, lookout: Lookout, sentinels: tuple[Sentinel, Sentinel]
+        self, watch_harness: WatchHarness, sentinels: tuple[Sentinel, Sentinel]
     ) -> None:
         sentinel, peer = sentinels
-        watch = lookout.watch(sentinel.port)
+        watched = watch_harness.watched(sentinel.port)
         peer.kill()
 
         def quorum() -> float | None:
             return next(
-                (value for (name, _), value in lookout.series(watch).items() if name.endswith("quorum_ok")),
+                (
+                    value
+                    for (name, _), value in watch_harness.series(watched).items()
+                    if name.endswith("quorum_ok")
+                ),
                 None,
             )
 
         labels = ("mymaster", "sentinel", f"127.0.0.1:{peer.port}")
 
         def down_s() -> float:
-            return lookout.series(watch).get(("redis_sentinel_link_subjective_down_seconds", labels), 0)
+            return watch_harness.series(watched).get(
+                ("redis_sentinel_link_subjective_down_seconds", labels), 0
+            )
 
         # it is down for 0 ms at first
-        await lookout.poll_until(watch, lambda: quorum() == 0 and down_s() > 0)
-        series = lookout.series(watch)
+        await watch_harness.poll_until(watched, lambda: quorum() == 0 and down_s() > 0)
+        series = watch_harness.series(watched)
         [message] = [labels[1] for name, labels in series if name == "redis_sentinel_master_ckquorum_status"]
         assert message.startswith("NOQUORUM 1 usable Sentinels.")
         assert [

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.collectors.sentinel_config import SentinelConfigCollector
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Dialect
+from exporter.metrics.family import NameSet
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
 
@@ -29,14 +29,14 @@ def go_rows() -> list[dict[str, str]]:
 @pytest.mark.parametrize("row", go_rows(), ids=lambda row: row["name"])
 def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> None:
     family = FAMILIES[row["name"].removeprefix("redis_")]
-    assert (family.kind.value, ";".join(family.labels), family.dialect) == (
+    assert (family.type.value, ";".join(family.labels), family.name_set) == (
         row["type"],
         row["labels"],
-        Dialect.GO,
+        NameSet.GO,
     )
 
 
-def test_keys_with_their_values_and_those_that_are_numbers(play) -> None:
+def test_keys_with_their_values_and_those_that_are_numbers(drive) -> None:
     reply = [
         b"resolve-hostnames",
         b"no",
@@ -49,7 +49,7 @@ def test_keys_with_their_values_and_those_that_are_numbers(play) -> None:
         b"odd",
         b"nan",
     ]
-    played = play(SentinelConfigCollector(), [reply], facts=FACTS)
+    played = drive(SentinelConfigCollector(), [reply], facts=FACTS)
     assert played.asked == [[("SENTINEL", "CONFIG", "GET", "*")]]
     assert played.samples() == {
         'redis_sentinel_config_key_value{key="resolve-hostnames",value="no"}': "1",
@@ -62,24 +62,24 @@ def test_keys_with_their_values_and_those_that_are_numbers(play) -> None:
     }
 
 
-def test_secrets_are_left_out(play) -> None:
-    assert play(SentinelConfigCollector(), [[*SECRETS, b"loglevel", b"notice"]], facts=FACTS).samples() == {
+def test_secrets_are_left_out(drive) -> None:
+    assert drive(SentinelConfigCollector(), [[*SECRETS, b"loglevel", b"notice"]], facts=FACTS).samples() == {
         'redis_sentinel_config_key_value{key="loglevel",value="notice"}': "1"
     }
 
 
-def test_unless_that_is_switched_off(play) -> None:
+def test_unless_that_is_switched_off(drive) -> None:
     options = parse(["--redact-config-metrics=false"], {})
-    samples = play(SentinelConfigCollector(), [SECRETS], facts=FACTS, options=options).samples()
+    samples = drive(SentinelConfigCollector(), [SECRETS], facts=FACTS, options=options).samples()
     assert samples['redis_sentinel_config_key_value{key="sentinel-pass",value="hunter2"}'] == "1"
 
 
 @pytest.mark.parametrize(
     "path", sorted(DATA.glob("*/sentinel_config_get.json")), ids=lambda path: path.parent.name
 )
-def test_recorded(play, path: pathlib.Path) -> None:
+def test_recorded(drive, path: pathlib.Path) -> None:
     reply = [text.encode() for text in json.loads(path.read_text())]
-    samples = play(SentinelConfigCollector(), [reply], facts=FACTS).samples()
+    samples = drive(SentinelConfigCollector(), [reply], facts=FACTS).samples()
     assert (
         len([key for key in samples if "key_value" in key]) == len(reply) // 2 - 2
     )  # sentinel-user and sentinel-pass
@@ -87,18 +87,18 @@ def test_recorded(play, path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("reply", [[b"key"], [b"key", None], [None, b"x"], [[b"key"], b"x"], []])
-def test_a_pair_that_is_none_is_left_out(play, reply) -> None:
-    assert play(SentinelConfigCollector(), [reply], facts=FACTS).samples() == {}
+def test_a_pair_that_is_none_is_left_out(drive, reply) -> None:
+    assert drive(SentinelConfigCollector(), [reply], facts=FACTS).samples() == {}
 
 
-def test_a_refusal_writes_nothing(play) -> None:
-    assert play(SentinelConfigCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
+def test_a_refusal_writes_nothing(drive) -> None:
+    assert drive(SentinelConfigCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
 
 
 @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text"])
-def test_another_answer_fails_it(play, reply) -> None:
+def test_another_answer_fails_it(drive, reply) -> None:
     with pytest.raises(ProtocolError):
-        play(SentinelConfigCollector(), [reply], facts=FACTS)
+        drive(SentinelConfigCollector(), [reply], facts=FACTS)
 
 
 def test_it_is_asked_on_request_and_of_sentinels_that_have_it() -> None:

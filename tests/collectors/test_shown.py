@@ -8,7 +8,7 @@ from exporter.collectors._contract import Collector
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import hidden_families, is_denied
 from exporter.collectors.info import GATED
-from exporter.metrics.family import Dialect, gauge, summary
+from exporter.metrics.family import NameSet, gauge, summary
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.groups import MetricsOptions
@@ -19,12 +19,12 @@ class Mixed(Collector):
     help = "Names of all dialects."
     lane = Lane.FAST
     families = (
-        gauge("go_name", "Help.", dialect=Dialect.GO),
+        gauge("go_name", "Help.", name_set=NameSet.GO),
         gauge("own_name", "Help.", labels=("cmd",)),
-        gauge("second_name", "Help.", dialect=Dialect.HANDBOOK),
-        gauge("second_name_labelled", "Help.", labels=("cmd",), dialect=Dialect.HANDBOOK),
-        summary("second_name_quantiles", "Help.", dialect=Dialect.HANDBOOK),
-        gauge("behind_a_flag", "Help.", dialect=Dialect.GO),
+        gauge("second_name", "Help.", name_set=NameSet.HANDBOOK),
+        gauge("second_name_labelled", "Help.", labels=("cmd",), name_set=NameSet.HANDBOOK),
+        summary("second_name_quantiles", "Help.", name_set=NameSet.HANDBOOK),
+        gauge("behind_a_flag", "Help.", name_set=NameSet.GO),
     )
 
 

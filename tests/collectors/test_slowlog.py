@@ -11,7 +11,7 @@ import pytest
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.errors import BusyError, ReplyError
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.servers import RedisServer
@@ -42,10 +42,10 @@ def test_the_families_of_the_go_exporter() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_length_and_newest_entry(play, version: str) -> None:
+def test_length_and_newest_entry(drive, version: str) -> None:
     entries = recorded(version)
     length = int((DATA / version / "slowlog_len").read_text())
-    played = play(SlowlogCollector(), [length, entries[:1]], facts=FACTS)
+    played = drive(SlowlogCollector(), [length, entries[:1]], facts=FACTS)
     assert played.asked == [ASKED_FIRST]
     assert played.samples() == {
         "redis_slowlog_length": str(length),
@@ -55,8 +55,8 @@ def test_length_and_newest_entry(play, version: str) -> None:
     }
 
 
-def test_an_empty_log(play) -> None:
-    assert play(SlowlogCollector(), [0, []], facts=FACTS).samples() == {
+def test_an_empty_log(drive) -> None:
+    assert drive(SlowlogCollector(), [0, []], facts=FACTS).samples() == {
         "redis_slowlog_length": "0",
         "redis_slowlog_last_id": "0",
         "redis_last_slow_execution_duration_seconds": "0",
@@ -65,11 +65,11 @@ def test_an_empty_log(play) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(play, version: str) -> None:
+def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(drive, version: str) -> None:
     entries = recorded(version)
-    memory = Memory()
-    play(SlowlogCollector(), [0, []], facts=FACTS, memory=memory)
-    played = play(SlowlogCollector(), [len(entries), entries[:1]], [entries], facts=FACTS, memory=memory)
+    memory = TargetMemory()
+    drive(SlowlogCollector(), [0, []], facts=FACTS, memory=memory)
+    played = drive(SlowlogCollector(), [len(entries), entries[:1]], [entries], facts=FACTS, memory=memory)
     assert played.asked == [ASKED_FIRST, [("SLOWLOG", "GET", len(entries))]]
     samples = played.samples()
     gets = [item for item in entries if item[3][0].lower() == b"get"]
@@ -86,11 +86,11 @@ def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(play, versio
         assert told not in played.text
 
 
-def test_entries_that_were_gone_are_missed(play) -> None:
-    memory = Memory()
-    play(SlowlogCollector(), [1, [entry(3)]], facts=FACTS, memory=memory)
+def test_entries_that_were_gone_are_missed(drive) -> None:
+    memory = TargetMemory()
+    drive(SlowlogCollector(), [1, [entry(3)]], facts=FACTS, memory=memory)
     batch = [entry(9), entry(8)]
-    samples = play(SlowlogCollector(), [2, batch[:1]], [batch], facts=FACTS, memory=memory).samples()
+    samples = drive(SlowlogCollector(), [2, batch[:1]], [batch], facts=FACTS, memory=memory).samples()
     assert samples["redis_slowlog_entries_missed_total"] == "4"
     assert samples['redis_slowlog_entries_total{cmd="get"}'] == "2"
     assert samples['redis_slowlog_entries_duration_seconds_total{cmd="get"}'] == "0.003"
@@ -103,36 +103,36 @@ def test_who_is_asked() -> None:
     assert not SlowlogCollector().wants(dataclasses.replace(FACTS, version=(2, 2, 0)), None)
 
 
-def test_a_refusal_writes_nothing_and_another_error_is_told(play) -> None:
+def test_a_refusal_writes_nothing_and_another_error_is_told(drive) -> None:
     refused = ReplyError("NOPERM this user has no permissions to run the 'slowlog|get' command")
-    assert play(SlowlogCollector(), [refused, refused], facts=FACTS).text == ""
-    assert play(SlowlogCollector(), [4, refused], facts=FACTS).samples() == {"redis_slowlog_length": "4"}
+    assert drive(SlowlogCollector(), [refused, refused], facts=FACTS).text == ""
+    assert drive(SlowlogCollector(), [4, refused], facts=FACTS).samples() == {"redis_slowlog_length": "4"}
     with pytest.raises(BusyError):
-        play(SlowlogCollector(), [4, ReplyError("BUSY Redis is busy running a script.")], facts=FACTS)
+        drive(SlowlogCollector(), [4, ReplyError("BUSY Redis is busy running a script.")], facts=FACTS)
 
 
-def test_replies_of_no_form_at_all(play) -> None:
-    assert play(SlowlogCollector(), [b"OK", b"OK"], facts=FACTS).text == ""
-    assert play(SlowlogCollector(), [None, [[]]], facts=FACTS).samples()["redis_slowlog_last_id"] == "0"
+def test_replies_of_no_form_at_all(drive) -> None:
+    assert drive(SlowlogCollector(), [b"OK", b"OK"], facts=FACTS).text == ""
+    assert drive(SlowlogCollector(), [None, [[]]], facts=FACTS).samples()["redis_slowlog_last_id"] == "0"
 
 
-async def test_a_real_server(redis_server, make_lookout) -> None:
+async def test_a_real_server(redis_server, make_watch_harness) -> None:
     server = redis_server("--slowlog-log-slower-than", "-1", "--slowlog-max-len", "6")
-    lookout = make_lookout([InfoCollector(), SlowlogCollector()])
-    watch = lookout.watch(server.port)
+    watch_harness = make_watch_harness([InfoCollector(), SlowlogCollector()])
+    watched = watch_harness.watched(server.port)
 
     def value(name: str, *labels: str) -> float:
-        return lookout.value(watch, f"redis_{name}", *labels)
+        return watch_harness.value(watched, f"redis_{name}", *labels)
 
     log_slowly(server, "get", "get", "exists")
-    await lookout.poll(watch)
+    await watch_harness.poll(watched)
     assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_missed_total")) == (
         4,
         3,
         0,
     )
     log_slowly(server, "get", "GET", "strlen")
-    await lookout.poll(watch)
+    await watch_harness.poll(watched)
     assert (value("slowlog_length"), value("slowlog_last_id")) == (6, 7)
     assert (value("slowlog_entries_total", "get"), value("slowlog_entries_total", "strlen")) == (2, 1)
     assert value("slowlog_entries_total", "exists") is None
@@ -142,25 +142,25 @@ async def test_a_real_server(redis_server, make_lookout) -> None:
     )
     assert 0 <= value("last_slow_execution_duration_seconds") < 1
     for _ in range(2):  # nothing new
-        await lookout.poll(watch)
+        await watch_harness.poll(watched)
         assert (value("slowlog_entries_total", "get"), value("slowlog_entries_missed_total")) == (2, 0)
     log_slowly(server, *["get"] * 8)
-    await lookout.poll(watch)
+    await watch_harness.poll(watched)
     assert (value("slowlog_entries_total", "get"), value("slowlog_entries_missed_total")) == (8, 3)
     server.stop()
     server.start()
     log_slowly(server, *["strlen"] * 3)
-    await lookout.poll_until(watch, lambda: value("slowlog_last_id") == 3)
+    await watch_harness.poll_until(watched, lambda: value("slowlog_last_id") == 3)
     assert (value("slowlog_entries_total", "strlen"), value("slowlog_entries_missed_total")) == (4, 3)
     server.ask("SLOWLOG", "RESET")
-    await lookout.poll(watch)
+    await watch_harness.poll(watched)
     assert (value("slowlog_length"), value("slowlog_last_id"), value("slowlog_entries_total", "strlen")) == (
         0,
         0,
         4,
     )
     log_slowly(server, "strlen")
-    await lookout.poll(watch)
+    await watch_harness.poll(watched)
     assert (value("slowlog_entries_total", "strlen"), value("slowlog_entries_missed_total")) == (5, 3)
 
 

@@ -29,8 +29,8 @@ def of_version(*version: int) -> Facts:
         ((4, 0, 14), [("INFO", "commandstats")]),
     ],
 )
-def test_sections_are_asked_together_where_the_server_takes_that(play, version, asked) -> None:
-    assert play(StatsCollector(), [b""] * len(asked), facts=of_version(*version)).asked == [asked]
+def test_sections_are_asked_together_where_the_server_takes_that(drive, version, asked) -> None:
+    assert drive(StatsCollector(), [b""] * len(asked), facts=of_version(*version)).asked == [asked]
 
 
 def test_servers_without_statistics_and_sentinels_are_left_alone() -> None:
@@ -39,9 +39,9 @@ def test_servers_without_statistics_and_sentinels_are_left_alone() -> None:
     assert StatsCollector().wants(of_version(2, 6, 0), None)
 
 
-def test_a_command_has_calls_time_and_failures(play) -> None:
+def test_a_command_has_calls_time_and_failures(drive) -> None:
     text = b"cmdstat_config|get:calls=3,usec=1500,usec_per_call=500.00,rejected_calls=1,failed_calls=2\r\n"
-    assert play(StatsCollector(), [text], facts=REDIS_7).samples() == {
+    assert drive(StatsCollector(), [text], facts=REDIS_7).samples() == {
         'redis_commands_total{cmd="config|get"}': "3",
         'redis_commands_duration_seconds_total{cmd="config|get"}': "0.0015",
         'redis_commands_rejected_calls_total{cmd="config|get"}': "1",
@@ -49,9 +49,9 @@ def test_a_command_has_calls_time_and_failures(play) -> None:
     }
 
 
-def test_percentiles_are_told_in_both_dialects(play) -> None:
+def test_percentiles_are_told_in_both_dialects(drive) -> None:
     text = b"cmdstat_get:calls=4,usec=10\r\nlatency_percentiles_usec_get:p50=1.003,p99.9=2000.895\r\n"
-    samples = play(StatsCollector(), [text], facts=REDIS_7).samples()
+    samples = drive(StatsCollector(), [text], facts=REDIS_7).samples()
     assert samples['redis_latency_percentiles_usec{cmd="get",quantile="99.9"}'] == "2000.895"
     assert samples['redis_latency_percentiles_usec_sum{cmd="get"}'] == "10"
     assert samples['redis_latency_percentiles_usec_count{cmd="get"}'] == "4"
@@ -60,27 +60,27 @@ def test_percentiles_are_told_in_both_dialects(play) -> None:
     assert samples['redis_command_call_duration_seconds_sum{cmd="get"}'] == "0.00001"
 
 
-def test_names_hold_what_servers_let_them_hold(play) -> None:
+def test_names_hold_what_servers_let_them_hold(drive) -> None:
     text = b'cmdstat_odd.cmd#1:2:calls=1,usec=2\r\nerrorstat_My-Odd_Err=1,x:count=2\r\ncmdstat_"q"\\:calls=5,usec=0\r\n'
-    samples = play(StatsCollector(), [text], facts=REDIS_7).samples()
+    samples = drive(StatsCollector(), [text], facts=REDIS_7).samples()
     assert samples['redis_commands_total{cmd="odd.cmd#1:2"}'] == "1"
     assert samples['redis_errors_total{err="My-Odd_Err=1,x"}'] == "2"
     assert samples['redis_commands_total{cmd="\\"q\\"\\\\"}'] == "5"
 
 
 @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
-def test_a_flood_of_error_codes_is_read_whole(play, version: str) -> None:
+def test_a_flood_of_error_codes_is_read_whole(drive, version: str) -> None:
     text = (DATA / version / "info_errorstats_flood.txt").read_bytes()
-    played = play(StatsCollector(), [text], facts=REDIS_7)
+    played = drive(StatsCollector(), [text], facts=REDIS_7)
     assert sum(key.startswith("redis_errors_total") for key in played.samples()) == text.count(b"errorstat_")
 
 
-def test_one_refused_section_does_not_cost_the_other(play) -> None:
+def test_one_refused_section_does_not_cost_the_other(drive) -> None:
     refused = ReplyError("NOPERM no")
-    played = play(StatsCollector(), [b"cmdstat_get:calls=1,usec=2\r\n", refused], facts=of_version(6, 2, 0))
+    played = drive(StatsCollector(), [b"cmdstat_get:calls=1,usec=2\r\n", refused], facts=of_version(6, 2, 0))
     assert 'redis_commands_total{cmd="get"}' in played.samples()
 
 
-def test_all_refused_is_a_failure(play) -> None:
+def test_all_refused_is_a_failure(drive) -> None:
     with pytest.raises(NoPermError):
-        play(StatsCollector(), [ReplyError("NOPERM no")], facts=REDIS_7)
+        drive(StatsCollector(), [ReplyError("NOPERM no")], facts=REDIS_7)

@@ -23,7 +23,7 @@ from exporter.options.commandline import parse
 from exporter.options.values import KeyName
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
-from tests.lookout import server_field
+from tests.watch_harness import server_field
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -43,8 +43,8 @@ def recorded(version: str, name: str) -> Any:
     return as_replied(json.loads((DATA / version / f"{name}.json").read_text("utf-8")))
 
 
-def read(play, replies, *argv: str, collector: Any = STREAMS, facts: Facts = REDIS_7, **more: Any):
-    return play(collector, *replies, facts=facts, options=parse(argv, {}), **more)
+def read(drive, replies, *argv: str, collector: Any = STREAMS, facts: Facts = REDIS_7, **more: Any):
+    return drive(collector, *replies, facts=facts, options=parse(argv, {}), **more)
 
 
 class TestWhich:
@@ -77,11 +77,11 @@ class TestWhich:
 
 class TestReplies:
     @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
-    def test_recorded_streams_are_read_whole(self, play, version: str) -> None:
+    def test_recorded_streams_are_read_whole(self, drive, version: str) -> None:
         replies = [[b"stream"], [recorded(version, "xinfo_stream"), recorded(version, "xinfo_groups")]]
         with_consumers = [row[1].decode() for row in replies[1][1] if row[3]]
         replies.append([recorded(version, "xinfo_consumers")] + [[]] * (len(with_consumers) - 1))
-        played = read(play, replies, "--check-single-streams=s")
+        played = read(drive, replies, "--check-single-streams=s")
         assert played.asked[0] == [("TYPE", b"s")]
         assert played.asked[1] == [("XINFO", "STREAM", b"s"), ("XINFO", "GROUPS", b"s")]
         assert [args[3].decode() for args in played.asked[2]] == with_consumers
@@ -100,12 +100,12 @@ class TestReplies:
         labels = f'{{db="db0",stream="s",group="{with_consumers[0]}",consumer="bob smith"}}'
         assert samples[f"redis_stream_group_consumer_messages_pending{labels}"] == "7"
 
-    def test_every_number_of_redis_7(self, play) -> None:
+    def test_every_number_of_redis_7(self, drive) -> None:
         replies = [
             [b"stream"],
             [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
         ]
-        samples = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
+        samples = read(drive, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
         told = {
             name: value for name, value in samples.items() if "group=" not in name or 'group="g1"' in name
         }
@@ -127,32 +127,32 @@ class TestReplies:
             'redis_stream_group_lag{db="db0",stream="s",group="g1"}': "22",
         }
 
-    def test_what_a_server_does_not_know_is_absent(self, play) -> None:
+    def test_what_a_server_does_not_know_is_absent(self, drive) -> None:
         replies = [
             [b"stream"],
             [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
         ]
-        samples = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
+        samples = read(drive, replies, "--check-single-streams=s", WITHOUT_CONSUMERS).samples()
         assert 'redis_stream_group_lag{db="db0",stream="s",group="gé"}' not in samples
         assert 'redis_stream_group_entries_read{db="db0",stream="s",group="g$"}' not in samples
         assert samples['redis_stream_group_lag{db="db0",stream="s",group="g$"}'] == "0"
         assert samples['redis_stream_group_last_delivered_id{db="db0",stream="s",group="gé"}'] == "0"
 
-    def test_an_empty_stream_has_entries_at_0(self, play) -> None:
+    def test_an_empty_stream_has_entries_at_0(self, drive) -> None:
         replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream_empty"), []]]
-        samples = read(play, replies, "--check-single-streams=s").samples()
+        samples = read(drive, replies, "--check-single-streams=s").samples()
         assert samples['redis_stream_first_entry_id{db="db0",stream="s"}'] == "0"
         assert samples['redis_stream_last_entry_id{db="db0",stream="s"}'] == "0"
         assert samples['redis_stream_max_deleted_entry_id{db="db0",stream="s"}'] == "0"
 
-    def test_consumers_have_idle_seconds(self, play) -> None:
+    def test_consumers_have_idle_seconds(self, drive) -> None:
         group = [b"name", b"g", b"consumers", 1, b"pending", 0, b"last-delivered-id", b"0-0"]
         replies = [
             [b"stream"],
             [[], [group]],
             [[[b"name", b"c", b"pending", 2, b"idle", 1792, b"inactive", 5]]],
         ]
-        samples = read(play, replies, "--check-single-streams=s").samples()
+        samples = read(drive, replies, "--check-single-streams=s").samples()
         assert (
             samples[
                 'redis_stream_group_consumer_messages_pending{db="db0",stream="s",group="g",consumer="c"}'
@@ -164,55 +164,57 @@ class TestReplies:
             == "1.792"
         )
 
-    def test_very_many_consumers_are_not_asked_for_and_counted(self, play) -> None:
+    def test_very_many_consumers_are_not_asked_for_and_counted(self, drive) -> None:
         groups = [
             [b"name", name, b"consumers", count]
             for name, count in ((b"a", 100_000), (b"b", 9_999), (b"c", 2), (b"d", 0), (b"e", 1))
         ]
-        played = read(play, [[b"stream"], [[], groups], [[], []]], "--check-single-streams=s")
+        played = read(drive, [[b"stream"], [[], groups], [[], []]], "--check-single-streams=s")
         assert played.asked[2] == [("XINFO", "CONSUMERS", b"s", b"b"), ("XINFO", "CONSUMERS", b"s", b"e")]
-        assert played.sheet.cut == 100_002
+        assert played.output.cut == 100_002
         assert played.samples()['redis_stream_group_consumers{db="db0",stream="s",group="a"}'] == "100000"
 
-    def test_more_consumers_than_a_server_told_of_are_cut_and_counted(self, play) -> None:
+    def test_more_consumers_than_a_server_told_of_are_cut_and_counted(self, drive) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 11] for number in range(900)]
         consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(900)]
-        played = read(play, [[b"stream"], [[], groups], [consumers] * 900], "--check-single-streams=s")
+        played = read(drive, [[b"stream"], [[], groups], [consumers] * 900], "--check-single-streams=s")
         assert played.text.count("redis_stream_group_consumer_messages_pending") == 10_000
-        assert played.sheet.cut == 900 * 900 - 10_000
+        assert played.output.cut == 900 * 900 - 10_000
 
-    def test_consumers_that_came_since_the_groups_were_listed_are_read(self, play) -> None:
+    def test_consumers_that_came_since_the_groups_were_listed_are_read(self, drive) -> None:
         consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(5)]
         groups = [[b"name", b"g", b"consumers", 3], [b"name", b"h", b"consumers", 3]]
         played = read(
-            play, [[b"stream"], [[], groups], [consumers, consumers[:1]]], "--check-single-streams=s"
+            drive, [[b"stream"], [[], groups], [consumers, consumers[:1]]], "--check-single-streams=s"
         )
         assert played.text.count("redis_stream_group_consumer_messages_pending") == 6
-        assert played.sheet.cut == 0
+        assert played.output.cut == 0
 
-    def test_of_very_many_groups_not_all_are_asked_for_their_consumers(self, play) -> None:
+    def test_of_very_many_groups_not_all_are_asked_for_their_consumers(self, drive) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 1] for number in range(GROUPS_MAX + 3)]
-        played = read(play, [[b"stream"], [[], groups], [[]] * GROUPS_MAX], "--check-single-streams=s")
-        assert (len(played.asked[2]), played.sheet.cut) == (GROUPS_MAX, 3)
+        played = read(drive, [[b"stream"], [[], groups], [[]] * GROUPS_MAX], "--check-single-streams=s")
+        assert (len(played.asked[2]), played.output.cut) == (GROUPS_MAX, 3)
 
-    def test_many_groups_of_few_consumers_are_written_in_pieces(self, play) -> None:
+    def test_many_groups_of_few_consumers_are_written_in_pieces(self, drive) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 9] for number in range(GROUPS_MAX)]
         consumers = [[b"name", b"c%d" % number, b"pending", 1, b"idle", 1] for number in range(9)]
-        played = read(play, [[b"stream"], [[], groups], [consumers] * GROUPS_MAX], "--check-single-streams=s")
+        played = read(
+            drive, [[b"stream"], [[], groups], [consumers] * GROUPS_MAX], "--check-single-streams=s"
+        )
         assert played.pauses >= 10 * GROUPS_MAX // PIECE
 
-    def test_consumers_that_are_not_wanted_are_not_asked_for(self, play) -> None:
+    def test_consumers_that_are_not_wanted_are_not_asked_for(self, drive) -> None:
         replies = [
             [b"stream"],
             [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
         ]
-        played = read(play, replies, "--check-single-streams=s", WITHOUT_CONSUMERS)
+        played = read(drive, replies, "--check-single-streams=s", WITHOUT_CONSUMERS)
         assert len(played.asked) == 2
         assert len({name.partition("{")[0] for name in played.samples()}) == len(FAMILIES) - 2
 
     @pytest.mark.parametrize("kind", [b"none", b"list", ReplyError("NOPERM x"), None])
-    def test_what_is_no_stream_is_asked_no_more(self, play, kind: Any) -> None:
-        assert read(play, [[kind]], "--check-single-streams=s").samples() == {}
+    def test_what_is_no_stream_is_asked_no_more(self, drive, kind: Any) -> None:
+        assert read(drive, [[kind]], "--check-single-streams=s").samples() == {}
 
     @pytest.mark.parametrize(
         "odd",
@@ -228,17 +230,17 @@ class TestReplies:
             ReplyError("ERR gone"),
         ],
     )
-    def test_odd_replies_cost_nothing_but_themselves(self, play, odd: Any) -> None:
+    def test_odd_replies_cost_nothing_but_themselves(self, drive, odd: Any) -> None:
         whole = [b"length", 3, b"first-entry", [b"5-0", []], b"last-generated-id", b"x-y"]
-        played = read(play, [[b"stream", b"stream"], [odd, odd, whole, []]], "--check-single-streams=a,b")
+        played = read(drive, [[b"stream", b"stream"], [odd, odd, whole, []]], "--check-single-streams=a,b")
         assert played.samples() == {
             'redis_stream_length{db="db0",stream="b"}': "3",
             'redis_stream_first_entry_id{db="db0",stream="b"}': "5",
         }
 
-    def test_no_reply_but_errors_is_a_failure(self, play) -> None:
+    def test_no_reply_but_errors_is_a_failure(self, drive) -> None:
         with pytest.raises(TargetError, match="LOADING"):
-            read(play, [[ReplyError("LOADING x")]], "--check-single-streams=s")
+            read(drive, [[ReplyError("LOADING x")]], "--check-single-streams=s")
 
     @pytest.mark.parametrize(
         ("entry_id", "ms"),
@@ -255,9 +257,9 @@ class TestReplies:
         assert milliseconds(entry_id) == ms
 
 
-def test_found_streams_are_those_of_the_newest_scan_but_for_single_ones(play) -> None:
+def test_found_streams_are_those_of_the_newest_scan_but_for_single_ones(drive) -> None:
     memory = KeyMemory(found_streams={KeyName(0, b"s*"): (b"s1", b"s2")})
-    played = read(play, [[b"none"]], "--check-streams=s*,s1", collector=FOUND, memory=memory)
+    played = read(drive, [[b"none"]], "--check-streams=s*,s1", collector=FOUND, memory=memory)
     assert played.asked == [[("TYPE", b"s2")]]
 
 

@@ -16,11 +16,11 @@ FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16
 COLLECTOR = UnknownInfoCollector((InfoCollector(), StatsCollector()))
 
 
-def told(play, text: bytes) -> dict[str, str]:
-    return play(COLLECTOR, [text], facts=FACTS).samples()
+def told(drive, text: bytes) -> dict[str, str]:
+    return drive(COLLECTOR, [text], facts=FACTS).samples()
 
 
-def test_numbers_nobody_has_named_are_passed_on(play) -> None:
+def test_numbers_nobody_has_named_are_passed_on(drive) -> None:
     lines = [
         b"# New",
         b"new_field:12",
@@ -31,7 +31,7 @@ def test_numbers_nobody_has_named_are_passed_on(play) -> None:
         b"empty:",
         b"no colon",
     ]
-    assert told(play, b"\r\n".join([*lines, b"big:123456789012345678"])) == {
+    assert told(drive, b"\r\n".join([*lines, b"big:123456789012345678"])) == {
         "redis_exporter_unknown_info_fields": "3",
         "redis_info_new_field": "12",
         "redis_info_new_field_2": "-1.5",
@@ -49,13 +49,13 @@ def test_numbers_nobody_has_named_are_passed_on(play) -> None:
         b"mem_replicas_repl_buffer:3",
     ],
 )  # fmt: skip
-def test_what_has_a_metric_or_is_a_label_of_one_is_known(play, line: bytes) -> None:
-    assert told(play, line) == {"redis_exporter_unknown_info_fields": "0"}
+def test_what_has_a_metric_or_is_a_label_of_one_is_known(drive, line: bytes) -> None:
+    assert told(drive, line) == {"redis_exporter_unknown_info_fields": "0"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_of_servers_on_record_little_is_unknown(play, version: str) -> None:
-    samples = told(play, (DATA / version / "info_default.txt").read_bytes())
+def test_of_servers_on_record_little_is_unknown(drive, version: str) -> None:
+    samples = told(drive, (DATA / version / "info_default.txt").read_bytes())
     named = {name.removeprefix("redis_info_") for name in samples} - {"redis_exporter_unknown_info_fields"}
     assert named <= {
         "arch_bits",
@@ -73,6 +73,6 @@ def test_nothing_is_asked_unless_it_is_wanted() -> None:
     assert COLLECTOR.enabled(parse(["--export-unknown-info"], {}))
 
 
-def test_a_refusal_fails_it(play) -> None:
+def test_a_refusal_fails_it(drive) -> None:
     with pytest.raises(NoPermError):
-        play(COLLECTOR, [ReplyError("NOPERM no")], facts=FACTS)
+        drive(COLLECTOR, [ReplyError("NOPERM no")], facts=FACTS)

@@ -18,9 +18,9 @@ from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster, Sentinel
-from tests.lookout import SECRET, CountingDialer, Lookout, server_field
 from tests.servers import RedisServer
-from tests.stock import until
+from tests.store_fixture import until
+from tests.watch_harness import SECRET, CountingDialer, WatchHarness, server_field
 
 RedisFactory = Callable[..., RedisServer]
 #: flags by which more is asked for; not those that need a module
@@ -196,16 +196,16 @@ class TestOnAServer:
     @staticmethod
     async def errors(server: RedisServer, argv: tuple[str, ...]) -> int:
         """How many error replies many polls get, over all lanes."""
-        lookout = Lookout(argv=argv)
-        lookout.dialer = CountingDialer(DialSettings(ping="--ping-on-connect" in argv))
+        watch_harness = WatchHarness(argv=argv)
+        watch_harness.dialer = CountingDialer(DialSettings(ping="--ping-on-connect" in argv))
         before = server_field(server, "total_error_replies")
-        watch = lookout.watch(server.port, user="watcher", password=SECRET, db=1)
+        watched = watch_harness.watched(server.port, user="watcher", password=SECRET, db=1)
         try:
             for _ in range(14):
-                await lookout.poll(watch)
-            await until(lambda: not watch.scanning)
+                await watch_harness.poll(watched)
+            await until(lambda: not watched.scanning)
         finally:
-            await lookout.close()
+            await watch_harness.close()
         return server_field(server, "total_error_replies") - before
 
     @pytest.mark.parametrize("argv", [(), MORE], ids=["default", "more"])

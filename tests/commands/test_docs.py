@@ -10,11 +10,11 @@ from exporter import engine
 from exporter.cli import main
 from exporter.collectors._registry import REGISTRY
 from exporter.commands import docs
-from exporter.metrics.family import Dialect, Family
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family import Family, NameSet
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.options.groups import rows
-from exporter.telemetry.target_series import FAMILIES as VITALS
+from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
 
 def lines(page: str) -> dict[str, str]:
@@ -30,7 +30,7 @@ def metrics() -> str:
 class TestMetrics:
     def test_every_family_has_a_row(self, metrics: str) -> None:
         names = {f"redis_{family.name}" for collector in REGISTRY for family in collector.families}
-        assert names | {f"redis_{family.name}" for family in VITALS} <= lines(metrics).keys()
+        assert names | {f"redis_{family.name}" for family in TARGET_FAMILIES} <= lines(metrics).keys()
 
     def test_a_row_tells_type_labels_meaning_and_whose_it_is(self, metrics: str) -> None:
         assert (
@@ -72,14 +72,14 @@ class TestSecondNames:
             family
             for collector in REGISTRY
             for family in collector.families
-            if family.dialect is Dialect.HANDBOOK and family.source
+            if family.name_set is NameSet.HANDBOOK and family.source
         ]
         assert docs.second_names_cost()[0] == len(found)
         assert {family.name for family in found if not self.measured(family)} == set()
 
     @staticmethod
     def measured(family: Family) -> int:
-        part = make_part("one", Lane.FAST, [family], namespace="redis")
+        part = make_family_set("one", Lane.FAST, [family], namespace="redis")
         assert part.plan is not None
         labels = engine.Labels(b"", {})
         return part.plan.read(docs._some_info([family]).encode(), labels, engine.LineOrder(), 0.0, 0).series

@@ -13,7 +13,7 @@ import pytest
 
 from exporter import errors
 from exporter.connection.dialer import Dialer
-from exporter.connection.link import Link
+from exporter.connection.link import Connection
 from exporter.connection.settings import DialSettings
 from exporter.errors import TargetError
 from exporter.protocol.command import Command, Reply, pack
@@ -38,7 +38,7 @@ def target(port: int, host: str = "127.0.0.1", scheme: str = "redis", **more: An
     return Target(f"{scheme}://{host}:{port}", scheme, host, port, "", more.pop("db", 0), **more)
 
 
-async def dial(to: Target, within_s: float = AMPLE_S, **settings: Any) -> Link:
+async def dial(to: Target, within_s: float = AMPLE_S, **settings: Any) -> Connection:
     return await Dialer(DialSettings(**settings)).dial(to, time.monotonic() + within_s)
 
 
@@ -53,7 +53,9 @@ async def refused_dial(
     return str(caught.value)
 
 
-async def outcome_of(link: Link, *commands: Command, within_s: float = AMPLE_S) -> list[Reply] | TargetError:
+async def outcome_of(
+    link: Connection, *commands: Command, within_s: float = AMPLE_S
+) -> list[Reply] | TargetError:
     """One exchange, aborted when time is up, as a deadline sweep does."""
     ended: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
     link.exchange(
@@ -66,13 +68,13 @@ async def outcome_of(link: Link, *commands: Command, within_s: float = AMPLE_S) 
         sweep.cancel()
 
 
-async def replies_of(link: Link, *commands: Command) -> list[Reply]:
+async def replies_of(link: Connection, *commands: Command) -> list[Reply]:
     outcome = await outcome_of(link, *commands)
     assert isinstance(outcome, list), outcome
     return outcome
 
 
-async def plain_link(server: ScriptedServer, **settings: Any) -> Link:
+async def plain_link(server: ScriptedServer, **settings: Any) -> Connection:
     """A link that sent nothing yet."""
     return await dial(target(server.port), set_client_name=False, **settings)
 

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from exporter.connection.cluster_links import LOGGED_MAX, NODES_MAX, Nodes, parse_node
+from exporter.connection.cluster_links import LOGGED_MAX, NODES_MAX, ClusterLinks, parse_node
 from exporter.connection.dialer import Dialer
-from exporter.connection.link import Link
+from exporter.connection.link import Connection
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.descriptors import Descriptors
@@ -21,7 +21,7 @@ from exporter.options.allowance import parse_allowance
 from exporter.protocol.command import Command, Reply
 from exporter.targets.target import Target
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
-from tests.stock import until
+from tests.store_fixture import until
 
 RedisFactory = Callable[..., RedisServer]
 SECRET = "s3cret-of-mine"
@@ -31,10 +31,10 @@ AMPLE_S, SCANT_S = 20.0, 0.2
 class Seed:
     """A target with a link to it, from which commands go out."""
 
-    def __init__(self, target: Target, dialer: Dialer, link: Link) -> None:
+    def __init__(self, target: Target, dialer: Dialer, link: Connection) -> None:
         self.target = target
         self.link = link
-        self.nodes = Nodes(dialer)
+        self.nodes = ClusterLinks(dialer)
 
     async def ask(self, *batch: Command, within_s: float = AMPLE_S) -> list[Reply] | TargetError:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
@@ -280,7 +280,7 @@ class TestForeign:
     ) -> None:
         seed = await seed_of(scripted_server(Recorder()).port, SECRET, "0.0.0.0/0,::/0,*")
 
-        async def dial(*args: object, **more: object) -> Link:
+        async def dial(*args: object, **more: object) -> Connection:
             raise AssertionError("it was dialled")
 
         monkeypatch.setattr(Dialer, "dial", dial)

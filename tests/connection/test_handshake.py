@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter import errors
-from exporter.connection.handshake import CLIENT_NAME, Note
+from exporter.connection.handshake import CLIENT_NAME, Notice
 from exporter.errors import TargetError
 from exporter.protocol.command import Command
 from tests.connection.dialling import (
@@ -34,7 +34,7 @@ class TestGreeting:
         server = redis_server()
         link = await dial(target(server.port))
         assert await replies_of(link, Command.of("CLIENT", "GETNAME")) == [CLIENT_NAME.encode()]
-        assert link.notes == ()
+        assert link.notices == ()
         assert link.peer == "127.0.0.1"
         assert link.opened_at <= time.monotonic()
         link.close()
@@ -78,7 +78,7 @@ class TestGreeting:
     async def test_a_user_who_may_not_name_the_connection_may_go_on(self, redis_server: RedisFactory) -> None:
         server = redis_server("--user", "watcher", "on", f">{SECRET}", "+ping")
         link = await dial(target(server.port, user="watcher", password=SECRET))
-        assert link.notes == (Note.UNNAMED,)
+        assert link.notices == (Notice.UNNAMED,)
         assert await replies_of(link, PING) == [b"PONG"]
         link.close()
 
@@ -86,37 +86,41 @@ class TestGreeting:
         self, redis_server: RedisFactory
     ) -> None:
         link = await dial(target(redis_server().port, password=SECRET))
-        assert link.notes == (Note.PASSWORD_UNUSED,)
+        assert link.notices == (Notice.PASSWORD_UNUSED,)
         assert await replies_of(link, PING) == [b"PONG"]
         link.close()
 
     @pytest.mark.parametrize(
-        ("to", "said", "notes"),
+        ("to", "said", "notices"),
         [
             (
                 {"password": "p"},
                 [b"-ERR Client sent AUTH, but no password is set\r\n", OK],
-                (Note.PASSWORD_UNUSED,),
+                (Notice.PASSWORD_UNUSED,),
             ),
             (
                 {"password": "p"},
                 [b"-ERR unknown command 'AUTH'\r\n", b"-ERR unknown command 'CLIENT'\r\n"],
-                (Note.AUTH_UNKNOWN, Note.UNNAMED),
+                (Notice.AUTH_UNKNOWN, Notice.UNNAMED),
             ),
             (
                 {"db": 2},
                 [b"-LOADING Redis is loading the dataset in memory\r\n"] * 2,
-                (Note.DB_PENDING, Note.UNNAMED),
+                (Notice.DB_PENDING, Notice.UNNAMED),
             ),
-            ({"db": 2}, [b"-MASTERDOWN Link with MASTER is down\r\n", OK], (Note.DB_PENDING,)),
-            ({}, [b"-ERR Syntax error, try CLIENT (LIST | KILL ip:port)\r\n"], (Note.UNNAMED,)),
+            ({"db": 2}, [b"-MASTERDOWN Link with MASTER is down\r\n", OK], (Notice.DB_PENDING,)),
+            ({}, [b"-ERR Syntax error, try CLIENT (LIST | KILL ip:port)\r\n"], (Notice.UNNAMED,)),
         ],
     )
     async def test_what_old_or_loading_servers_refuse_is_noted(
-        self, scripted_server: ScriptFactory, to: dict[str, Any], said: list[bytes], notes: tuple[Note, ...]
+        self,
+        scripted_server: ScriptFactory,
+        to: dict[str, Any],
+        said: list[bytes],
+        notices: tuple[Notice, ...],
     ) -> None:
         link = await dial(target(scripted_server(answers(*said)).port, **to))
-        assert link.notes == notes
+        assert link.notices == notices
         assert not link.closed
         link.close()
 

@@ -32,9 +32,9 @@ from tests.connection.dialling import (
     replies_of,
     target,
 )
-from tests.lookout import Held
 from tests.servers import Conversation, answers
-from tests.stock import until
+from tests.store_fixture import until
+from tests.watch_harness import Held
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 

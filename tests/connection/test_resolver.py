@@ -14,7 +14,7 @@ import pytest
 from exporter.connection import resolver as resolver_module
 from exporter.connection.resolver import Resolver
 from exporter.errors import DnsError, OpenFilesError
-from tests.stock import until
+from tests.store_fixture import until
 
 AMPLE_S = 20.0
 

@@ -12,7 +12,7 @@ import pytest
 
 from exporter import engine as engine_module
 from exporter.engine import plain
-from exporter.metrics.family import Family, Field, How, gauge
+from exporter.metrics.family import Family, Field, Transform, gauge
 from exporter.metrics.family_set import compile_plan
 
 NOW = 1_700_000_000.9
@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     """What was made of a text: the samples, one line each, and how many values were no numbers."""
 
     lines: list[str]
-    bad: int
+    invalid: int
     fields: tuple[bytes | None, ...]
     by_family: list[str]
 
@@ -63,8 +63,8 @@ class Reader:
         assert block.samples.count(b"\n") == block.series
         ends = struct.unpack(f"={plan.families + 1}i", block.offsets)
         by_family = [block.samples[begin:end].decode() for begin, end in itertools.pairwise(ends)]
-        return Reading(block.samples.decode().split("\n")[:-1], block.bad, block.fields, by_family)
+        return Reading(block.samples.decode().split("\n")[:-1], block.invalid, block.fields, by_family)
 
 
-def field(name: str, how: How = How.NUM, **source: Any) -> Family:
-    return gauge(name, "Help.", Field(name, how, **source))
+def field(name: str, transform: Transform = Transform.NUM, **source: Any) -> Family:
+    return gauge(name, "Help.", Field(name, transform, **source))

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from exporter import engine as engine_module
 from exporter.collectors._registry import REGISTRY
 from exporter.engine import plain as slow
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.targets.target import Target
-from tests.stock import page_of
+from tests.store_fixture import page_of
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 NOW = 1_700_000_000.5
@@ -30,7 +30,7 @@ fast = pytest.importorskip("exporter._fastparse") if engine_module.ENGINE == "co
 
 
 def seen(block: engine_module.Block) -> tuple[object, ...]:
-    return block.samples, block.offsets, block.series, block.bad, block.fields
+    return block.samples, block.offsets, block.series, block.invalid, block.fields
 
 
 class Pair:
@@ -59,7 +59,10 @@ PATTERNS = [
     (b"thread_", b"_clients", True, b"thread", False, b"", b""),
 ]
 FAMILIES = [
-    *((b"f%d" % how, 0, (b"field%d" % how, b"old%d" % how), how, ()) for how in range(11)),
+    *(
+        (b"f%d" % transform, 0, (b"field%d" % transform, b"old%d" % transform), transform, ())
+        for transform in range(11)
+    ),
     (
         b"info",
         0,
@@ -118,8 +121,8 @@ number = st.one_of(
     st.binary(max_size=6),
 )
 line = st.one_of(
-    st.builds(lambda how, value: b"field%d:%b" % (how, value), st.integers(0, 10), number),
-    st.builds(lambda how, value: b"old%d:%b" % (how, value), st.integers(0, 10), number),
+    st.builds(lambda transform, value: b"field%d:%b" % (transform, value), st.integers(0, 10), number),
+    st.builds(lambda transform, value: b"old%d:%b" % (transform, value), st.integers(0, 10), number),
     st.builds(lambda cmd, a, b: b"cmdstat_%b:calls=%b,usec=%b" % (cmd, a, b), name, number, number),
     st.builds(
         lambda cmd, a, b: b"latency_percentiles_usec_%b:p50=%b,p99.9=%b,p50=1" % (cmd, a, b),
@@ -216,16 +219,16 @@ def real_pairs() -> list[tuple[Pair, slow.Labels]]:
     for collector in REGISTRY:
         if not any(family.source for family in collector.families):
             continue
-        part = make_part(
+        family_set = make_family_set(
             collector.name,
             Lane.FAST,
             collector.families,
             namespace="redis",
             wanted_fields=collector.wanted_fields,
         )
-        assert part.plan is not None
+        assert family_set.plan is not None
         rows = plan_rows(collector)
-        labels = label_forms([part], ((b"addr", b"redis://h:6379"), (b"role", b"x")))[part.name]
+        labels = label_forms([family_set], ((b"addr", b"redis://h:6379"), (b"role", b"x")))[family_set.name]
         pairs.append((Pair(*rows), labels))
     return pairs
 
@@ -241,7 +244,7 @@ def plan_rows(collector):
     original = engine_module.Plan
     engine_module.Plan = Catcher
     try:
-        make_part(
+        make_family_set(
             collector.name,
             Lane.FAST,
             collector.families,
@@ -427,7 +430,7 @@ def test_histograms_are_read(engine) -> None:
 def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, str]], other: float) -> None:
     families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
     labels = b'addr="h"', {2: b""}
-    heads = fast.Heads(families, fast.Labels(*labels))
+    heads = fast.RepeatedSamples(families, fast.Labels(*labels))
     ordered = sorted(samples, key=lambda sample: sample[0])
     keyed = [((family, (label,) if families[family][1] else ()), value) for family, value, label in ordered]
     changed = [(key, other) for key, _ in keyed]  # of the same keys, the very same objects
@@ -436,12 +439,14 @@ def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, s
         for (family, values), value in written:
             writer.add(family, value, values)
         assert seen(heads.block(written)) == seen(writer.block())
-        assert seen(slow.Heads(families, slow.Labels(*labels)).block(written)) == seen(writer.block())
+        assert seen(slow.RepeatedSamples(families, slow.Labels(*labels)).block(written)) == seen(
+            writer.block()
+        )
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 def test_heads_want_their_families_in_order(engine) -> None:
-    heads = engine.Heads([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    heads = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="order"):
         heads.block([((1, ()), 1), ((0, ()), 1)])
 
@@ -481,7 +486,9 @@ def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> No
         ((b"", b"", b""), b""),
     ],
 )
-def test_a_family_of_several_parts_has_one_header(engine, texts: tuple[bytes, ...], page: bytes) -> None:
+def test_a_family_of_several_family_sets_has_one_header(
+    engine, texts: tuple[bytes, ...], page: bytes
+) -> None:
     blocks = [[(text, struct.pack("=2i", 0, len(text)))] for text in texts]
     assembler = engine.Assembler([b"#1\n", b"", b"", b"#2\n"], [(0, 0), (1, 0), (2, 0), (1, 0)], blocks)
     assert assembler.size == len(page)
@@ -522,7 +529,7 @@ def test_target_labels_can_be_taken_off_again(engine) -> None:
     special = {11: b'addr="x"'}
     labelled = plan.read(text, engine.Labels(b'addr="x",role="y"', special), None, NOW, 2)
     plain = plan.read(text, engine.Labels(b""), None, NOW, 2)
-    samples, offsets = engine.unlabel(
+    samples, offsets = engine.strip_labels(
         labelled.samples, labelled.offsets, engine.Labels(b'addr="x",role="y"', special)
     )
     assert (samples, offsets) == (plain.samples, plain.offsets)
@@ -580,11 +587,13 @@ def test_ages_are_written_alike(times: list[float], now: float) -> None:
 
 
 def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:
-    part = make_part("info", Lane.FAST, REGISTRY[0].families, namespace="redis")
+    family_set = make_family_set("info", Lane.FAST, REGISTRY[0].families, namespace="redis")
     target = Target("redis://h:1", "redis", "h", 1, "", 0, alias='a"\n')
     assert target.alias
     assert (
-        label_forms([part], ((b"alias", engine_module.escape(target.alias.encode())),))[part.name].text
+        label_forms([family_set], ((b"alias", engine_module.escape(target.alias.encode())),))[
+            family_set.name
+        ].text
         == b'alias="a\\"\\n"'
     )
 
@@ -605,16 +614,16 @@ def test_heads_put_a_block_of_later_families_behind(
     behind = [((2, (label,)), value) for value, label in later]
     for engine in (fast, slow):
         labels = engine.Labels(b'addr="h"')
-        heads = engine.Heads(families, labels)
+        heads = engine.RepeatedSamples(families, labels)
         assert seen(heads.block(before, heads.block(behind))) == seen(
-            engine.Heads(families, labels).block(before + behind)
+            engine.RepeatedSamples(families, labels).block(before + behind)
         )
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 def test_a_block_that_does_not_follow_is_refused(engine) -> None:
-    heads = engine.Heads([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    heads = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="do not follow"):
         heads.block([((1, ()), 1)], heads.block([((0, ()), 1)]))
     with pytest.raises(ValueError, match="another part"):
-        heads.block([((1, ()), 1)], engine.Heads([(b"a", ())], engine.Labels(b"")).block([]))
+        heads.block([((1, ()), 1)], engine.RepeatedSamples([(b"a", ())], engine.Labels(b"")).block([]))

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.metrics.family import Field, How, Open, Pattern, Record, SubName, gauge, summary
+from exporter.metrics.family import (
+    EverySubField,
+    Field,
+    Pattern,
+    Record,
+    SubFieldLabel,
+    Transform,
+    gauge,
+    summary,
+)
 from tests.engine.readings import ENGINES, NOW, Reader, field
 
 
@@ -34,14 +43,14 @@ class TestLines:
         ]
 
     def test_only_one_carriage_return_belongs_to_the_end(self, reader: Reader) -> None:
-        assert reader.read("x:1\r\r\n", field("x")).bad == 1
+        assert reader.read("x:1\r\r\n", field("x")).invalid == 1
 
     @pytest.mark.parametrize(
         "line", ["", "# Section", "#x:1", "no colon", ":", "x", "x=1", " x:1", "X:1", "xx:1", "\x00x:1"]
     )
     def test_that_say_nothing_we_know_are_passed_over(self, reader: Reader, line: str) -> None:
         reading = reader.read(f"{line}\r\ny:2\r\n", field("x"), field("y"))
-        assert (reading.lines, reading.bad) == (["y 2"], 0)
+        assert (reading.lines, reading.invalid) == (["y 2"], 0)
 
     def test_of_a_key_the_first_counts(self, reader: Reader) -> None:
         assert reader.read("x:1\r\nx:2\r\n", field("x")).lines == ["x 1"]
@@ -52,7 +61,7 @@ class TestLines:
         assert reader.read("old_x:1\r\nx:2\r\n", family).lines == ["x 2"]
 
     def test_one_line_may_serve_several_families(self, reader: Reader) -> None:
-        seconds = gauge("seconds", "Help.", Field("x", How.MSEC))
+        seconds = gauge("seconds", "Help.", Field("x", Transform.MSEC))
         assert reader.read("x:1500\r\n", field("x"), seconds).lines == ["x 1500", "seconds 1.5"]
 
     def test_come_out_in_the_order_of_the_families(self, reader: Reader) -> None:
@@ -102,7 +111,7 @@ class TestLabelsOfFields:
         "Help.",
         Field(
             "version",
-            How.ONE,
+            Transform.ONE,
             labels=(("role", "role"), ("mode", "redis_mode|server_mode"), ("fork", "valkey_version")),
             optional=("fork",),
         ),
@@ -127,7 +136,7 @@ class TestLabelsOfFields:
 
 class TestRecords:
     def test_one_line_gives_each_family_its_sub_field(self, reader: Reader) -> None:
-        seconds = gauge("seconds", "Help.", Record(COMMAND, "usec", How.USEC))
+        seconds = gauge("seconds", "Help.", Record(COMMAND, "usec", Transform.USEC))
         assert reader.read("cmdstat_get:calls=3,usec=1500000,usec_per_call=5.00\n", CALLS, seconds).lines == [
             'calls{cmd="get"} 3',
             'seconds{cmd="get"} 1.5',
@@ -136,11 +145,11 @@ class TestRecords:
     def test_without_the_sub_field_there_is_no_sample(self, reader: Reader) -> None:
         failed = gauge("failed", "Help.", Record(COMMAND, "failed_calls"))
         reading = reader.read("cmdstat_get:calls=3\n", failed)
-        assert (reading.lines, reading.bad) == ([], 0)
+        assert (reading.lines, reading.invalid) == ([], 0)
 
     def test_one_that_is_no_number_costs_no_other(self, reader: Reader) -> None:
         reading = reader.read("cmdstat_a:calls=x\ncmdstat_b:calls=\ncmdstat_c:calls=3\n", CALLS)
-        assert (reading.lines, reading.bad) == (['calls{cmd="c"} 3'], 2)
+        assert (reading.lines, reading.invalid) == (['calls{cmd="c"} 3'], 2)
 
     def test_of_a_sub_field_named_twice_the_first_counts(self, reader: Reader) -> None:
         assert reader.read("cmdstat_get:calls=1,calls=2\n", CALLS).lines == ['calls{cmd="get"} 1']
@@ -157,7 +166,7 @@ class TestRecords:
 
     def test_a_line_of_the_shape_with_another_value_is_none_of_it(self, reader: Reader) -> None:
         reading = reader.read("cmdstat_get:usec=1,calls=2\n", CALLS)
-        assert (reading.lines, reading.bad) == ([], 0)
+        assert (reading.lines, reading.invalid) == ([], 0)
 
     @pytest.mark.parametrize(
         "key", ["db", "dbx", "db0x", "db-1", "db0_sizes", "infotest_db0", "db" + "1" * 19]
@@ -190,9 +199,9 @@ class TestRecords:
         assert reader.read("slave0:ip=a,lag=1\nslave1:ip=a,lag=2\n", lag).lines == ['lag{ip="a"} 1']
 
     def test_a_negative_number_may_mean_that_it_is_not_known(self, reader: Reader) -> None:
-        cached = gauge("cached", "Help.", Record(DB, "cached_keys", How.NATURAL))
+        cached = gauge("cached", "Help.", Record(DB, "cached_keys", Transform.NATURAL))
         reading = reader.read("db0:keys=1,cached_keys=-1\ndb1:keys=1,cached_keys=7\n", cached)
-        assert (reading.lines, reading.bad) == (['cached{db="db1"} 7'], 0)
+        assert (reading.lines, reading.invalid) == (['cached{db="db1"} 7'], 0)
 
 
 class TestFill:
@@ -214,7 +223,7 @@ class TestFill:
 
     def test_a_database_whose_value_is_no_number_is_not_said_to_be_empty(self, reader: Reader) -> None:
         reading = reader.read_by(reader.plan(KEYS), "db0:keys=x\n", fill=1)
-        assert (reading.lines, reading.bad) == ([], 1)
+        assert (reading.lines, reading.invalid) == ([], 1)
 
     def test_has_a_bound(self, reader: Reader) -> None:
         assert len(reader.read_by(reader.plan(KEYS), "", fill=10**7).lines) == 65536
@@ -225,7 +234,7 @@ class TestMasters:
     before them."""
 
     MASTER = (("master_host", "master_host"), ("master_port", "master_port"))
-    UP = gauge("link_up", "Help.", Field("master_link_status", How.UP, labels=MASTER))
+    UP = gauge("link_up", "Help.", Field("master_link_status", Transform.UP, labels=MASTER))
     OFFSET = gauge("offset", "Help.", Field("slave_repl_offset", labels=MASTER))
 
     def test_one_as_redis_has_it(self, reader: Reader) -> None:
@@ -268,11 +277,11 @@ class TestOpenRecords:
     USEC = summary(
         "usec",
         "Help.",
-        Open(
+        EverySubField(
             LATENCY,
             "quantile",
-            SubName.PERCENTILE,
-            How.NUM,
+            SubFieldLabel.PERCENTILE,
+            Transform.NUM,
             sum=Record(COMMAND, "usec"),
             count=Record(COMMAND, "calls"),
         ),
@@ -281,17 +290,17 @@ class TestOpenRecords:
     SECONDS = summary(
         "seconds",
         "Help.",
-        Open(
+        EverySubField(
             LATENCY,
             "quantile",
-            SubName.FRACTION,
-            How.USEC,
-            sum=Record(COMMAND, "usec", How.USEC),
+            SubFieldLabel.FRACTION,
+            Transform.USEC,
+            sum=Record(COMMAND, "usec", Transform.USEC),
             count=Record(COMMAND, "calls"),
         ),
         labels=("cmd",),
     )
-    SIZE = gauge("size", "Help.", Open(SIZES, "size", SubName.SIZE))
+    SIZE = gauge("size", "Help.", EverySubField(SIZES, "size", SubFieldLabel.SIZE))
 
     TEXT = "cmdstat_get:calls=3,usec=4000000\nlatency_percentiles_usec_get:p50=1.003,p99.9=2000\n"
 
@@ -328,14 +337,14 @@ class TestOpenRecords:
 
     def test_with_percentiles_switched_off_sum_and_count_are_left(self, reader: Reader) -> None:
         reading = reader.read("cmdstat_get:calls=3,usec=4\nlatency_percentiles_usec_get:\n", self.USEC)
-        assert (reading.lines, reading.bad) == (['usec_sum{cmd="get"} 4', 'usec_count{cmd="get"} 3'], 0)
+        assert (reading.lines, reading.invalid) == (['usec_sum{cmd="get"} 4', 'usec_count{cmd="get"} 3'], 0)
 
     @pytest.mark.parametrize(
         "sub", ["50=1", "px=1", "p=1", "p-1=1", "p1e2=1", "q50=1", "p50.=1", "p" + "9" * 40 + "=1"]
     )
     def test_a_percentile_of_another_form_is_counted(self, reader: Reader, sub: str) -> None:
         reading = reader.read(f"latency_percentiles_usec_get:{sub},p50=2\n", self.USEC)
-        assert (reading.lines, reading.bad) == (['usec{cmd="get",quantile="50"} 2'], 1)
+        assert (reading.lines, reading.invalid) == (['usec{cmd="get",quantile="50"} 2'], 1)
 
     def test_a_percentile_named_twice_counts_once(self, reader: Reader) -> None:
         assert reader.read("latency_percentiles_usec_get:p50=1,p50=2\n", self.USEC).lines == [
@@ -344,7 +353,7 @@ class TestOpenRecords:
 
     def test_a_value_that_is_no_number_costs_no_other(self, reader: Reader) -> None:
         reading = reader.read("latency_percentiles_usec_get:p50=nan,p99=2\n", self.USEC)
-        assert (reading.lines, reading.bad) == (['usec{cmd="get",quantile="99"} 2'], 1)
+        assert (reading.lines, reading.invalid) == (['usec{cmd="get",quantile="99"} 2'], 1)
 
     def test_sizes_are_written_out(self, reader: Reader) -> None:
         assert reader.read("db0_sizes:0=1,8K=2,1M=3,2G=4,1T=5\n", self.SIZE).lines == [
@@ -358,7 +367,7 @@ class TestOpenRecords:
     def test_sizes_that_a_server_has_run_together_are_counted(self, reader: Reader) -> None:
         # Redis 8.0.2 leaves a comma out after ZPOPMIN
         reading = reader.read("db0_sizes:0=18446744073709551615,1=12=2,8=2,1P=3,-1=1,K=1\n", self.SIZE)
-        assert (reading.lines, reading.bad) == (
+        assert (reading.lines, reading.invalid) == (
             [
                 'size{db="0",type="string",size="0"} 18446744073709551615',
                 'size{db="0",type="string",size="8"} 2',
@@ -367,7 +376,7 @@ class TestOpenRecords:
         )
 
     def test_a_name_may_be_taken_as_it_stands(self, reader: Reader) -> None:
-        raw = gauge("raw", "Help.", Open(LATENCY, "name"))
+        raw = gauge("raw", "Help.", EverySubField(LATENCY, "name"))
         assert reader.read('latency_percentiles_usec_get:p"=1\n', raw).lines == [
             r'raw{cmd="get",name="p\""} 1'
         ]
@@ -375,13 +384,13 @@ class TestOpenRecords:
     def test_a_line_has_no_more_sub_fields_than_a_page_can_bear(self, reader: Reader) -> None:
         line = "latency_percentiles_usec_get:" + ",".join(f"p{n}=1" for n in range(300))
         reading = reader.read(line + "\n", self.USEC)
-        assert (len(reading.lines), reading.bad) == (256, 44)
+        assert (len(reading.lines), reading.invalid) == (256, 44)
 
     def test_nor_have_all_lines_together(self, reader: Reader) -> None:
         subs = ",".join(f"p{n}=1" for n in range(250))
         text = "".join(f"latency_percentiles_usec_c{n}:{subs}\n" for n in range(100))
         reading = reader.read(text, self.USEC)
-        assert (len(reading.lines), reading.bad) == (66 * 250, 34)
+        assert (len(reading.lines), reading.invalid) == (66 * 250, 34)
 
 
 def test_a_page_of_everything_is_read_by_prometheus(reader: Reader) -> None:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from exporter.metrics.family import How
+from exporter.metrics.family import Transform
 from tests.engine.readings import ENGINES, Reader, field
 
 
@@ -66,22 +66,22 @@ class TestNumbers:
     @pytest.mark.parametrize("text", NO_NUMBERS)
     def test_what_is_none_is_left_out_and_counted(self, reader: Reader, text: str) -> None:
         reading = reader.read(f"x:{text}\r\ny:1\r\n", field("x"), field("y"))
-        assert (reading.lines, reading.bad) == (["y 1"], 1)
+        assert (reading.lines, reading.invalid) == (["y 1"], 1)
 
-    @pytest.mark.parametrize("how", How)
+    @pytest.mark.parametrize("transform", Transform)
     @pytest.mark.parametrize(
         "text",
         [*NO_NUMBERS, "inf", "-inf", "97.3%", "9" * 40, "1e99", "-1e-99", "0", "-1", "up", "ok", "yes"],
     )
     def test_whatever_a_server_says_prometheus_can_read_what_is_made_of_it(
-        self, reader: Reader, how: How, text: str
+        self, reader: Reader, transform: Transform, text: str
     ) -> None:
-        reading = reader.read(f"x:{text}\n", field("x", how))
+        reading = reader.read(f"x:{text}\n", field("x", transform))
         for line in reading.lines:
             value = line.removeprefix("x ")
             assert re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]Inf", value)
             assert math.isfinite(float(value)) or text in ("inf", "-inf")
-        assert len(reading.lines) + reading.bad <= 1
+        assert len(reading.lines) + reading.invalid <= 1
 
 
 class TestTransforms:
@@ -89,60 +89,60 @@ class TestTransforms:
     means nothing."""
 
     @pytest.mark.parametrize(
-        ("how", "text", "value"),
+        ("transform", "text", "value"),
         [
-            (How.USEC, "1", "0.000001"),
-            (How.USEC, "1234567", "1.234567"),
-            (How.USEC, "2000000", "2"),
-            (How.USEC, "-1500000", "-1.5"),
-            (How.USEC, "0.5", "0.0000005"),
-            (How.USEC, "18446744073709551615", "18446744073709.551615"),  # nothing is rounded
-            (How.USEC, "1e5", "1e-1"),
-            (How.USEC, "inf", None),
-            (How.MSEC, "1500", "1.5"),
-            (How.MSEC, "0", "0"),
-            (How.MSEC, "7", "0.007"),
-            (How.PERCENT, "97.3%", "0.973"),
-            (How.PERCENT, "97.3", "0.973"),
-            (How.PERCENT, "100.00%", "1"),
-            (How.PERCENT, "45687396783620096.00%", "456873967836200.96"),
-            (How.PERCENT, "%", None),
-            (How.PERCENT, "97.3%%", None),
-            (How.KIB, "2", "2048"),
-            (How.KIB, "1.5", "1536"),
-            (How.KIB, "0.001", "1.024"),
-            (How.KIB, "-1", "-1024"),
-            (How.KIB, "1e3", None),
-            (How.KIB, "9" * 16, None),  # a product that would not be exact
-            (How.FLAG, "ok", "1"),
-            (How.FLAG, "true", "1"),
-            (How.FLAG, "yes", "1"),
-            (How.FLAG, "err", "0"),
-            (How.FLAG, "fail", "0"),
-            (How.FLAG, "false", "0"),
-            (How.FLAG, "no", "0"),
-            (How.FLAG, "3", "3"),
-            (How.FLAG, "maybe", None),
-            (How.FLAG, "OK", None),
-            (How.UP, "up", "1"),
-            (How.UP, "down", "0"),
-            (How.UP, "", "0"),
-            (How.STATUS, "ok", "1"),
-            (How.STATUS, "sdown,odown", "0"),
-            (How.ONE, "whatever", "1"),
-            (How.ONE, "", ""),
-            (How.AGO, "60", "1699999940"),
-            (How.AGO, "0", "1700000000"),
-            (How.AGO, "-1", None),
-            (How.AGO, "1.5", None),
-            (How.AGO, "9" * 16, None),
-            (How.NATURAL, "5", "5"),
-            (How.NATURAL, "0", "0"),
-            (How.NATURAL, "-1", ""),
-            (How.NATURAL, "none", None),
+            (Transform.USEC, "1", "0.000001"),
+            (Transform.USEC, "1234567", "1.234567"),
+            (Transform.USEC, "2000000", "2"),
+            (Transform.USEC, "-1500000", "-1.5"),
+            (Transform.USEC, "0.5", "0.0000005"),
+            (Transform.USEC, "18446744073709551615", "18446744073709.551615"),  # nothing is rounded
+            (Transform.USEC, "1e5", "1e-1"),
+            (Transform.USEC, "inf", None),
+            (Transform.MSEC, "1500", "1.5"),
+            (Transform.MSEC, "0", "0"),
+            (Transform.MSEC, "7", "0.007"),
+            (Transform.PERCENT, "97.3%", "0.973"),
+            (Transform.PERCENT, "97.3", "0.973"),
+            (Transform.PERCENT, "100.00%", "1"),
+            (Transform.PERCENT, "45687396783620096.00%", "456873967836200.96"),
+            (Transform.PERCENT, "%", None),
+            (Transform.PERCENT, "97.3%%", None),
+            (Transform.KIB, "2", "2048"),
+            (Transform.KIB, "1.5", "1536"),
+            (Transform.KIB, "0.001", "1.024"),
+            (Transform.KIB, "-1", "-1024"),
+            (Transform.KIB, "1e3", None),
+            (Transform.KIB, "9" * 16, None),  # a product that would not be exact
+            (Transform.FLAG, "ok", "1"),
+            (Transform.FLAG, "true", "1"),
+            (Transform.FLAG, "yes", "1"),
+            (Transform.FLAG, "err", "0"),
+            (Transform.FLAG, "fail", "0"),
+            (Transform.FLAG, "false", "0"),
+            (Transform.FLAG, "no", "0"),
+            (Transform.FLAG, "3", "3"),
+            (Transform.FLAG, "maybe", None),
+            (Transform.FLAG, "OK", None),
+            (Transform.UP, "up", "1"),
+            (Transform.UP, "down", "0"),
+            (Transform.UP, "", "0"),
+            (Transform.STATUS, "ok", "1"),
+            (Transform.STATUS, "sdown,odown", "0"),
+            (Transform.ONE, "whatever", "1"),
+            (Transform.ONE, "", ""),
+            (Transform.AGO, "60", "1699999940"),
+            (Transform.AGO, "0", "1700000000"),
+            (Transform.AGO, "-1", None),
+            (Transform.AGO, "1.5", None),
+            (Transform.AGO, "9" * 16, None),
+            (Transform.NATURAL, "5", "5"),
+            (Transform.NATURAL, "0", "0"),
+            (Transform.NATURAL, "-1", ""),
+            (Transform.NATURAL, "none", None),
         ],
     )
-    def test_one(self, reader: Reader, how: How, text: str, value: str | None) -> None:
-        reading = reader.read(f"x:{text}\r\n", field("x", how))
+    def test_one(self, reader: Reader, transform: Transform, text: str, value: str | None) -> None:
+        reading = reader.read(f"x:{text}\r\n", field("x", transform))
         assert reading.lines == ([f"x {value}"] if value else [])
-        assert reading.bad == (value is None)
+        assert reading.invalid == (value is None)

@@ -15,7 +15,7 @@ from exporter.fleet.alignment import (
     WINDOW_PART,
     Alignment,
 )
-from exporter.pages.rhythm import Cadence, Rhythm
+from exporter.pages.rhythm import ArrivalHistory, Rhythm
 from exporter.pages.selection import WHOLE, Selection
 
 BLUE, GREEN = Selection(group="blue"), Selection(group="green")
@@ -39,12 +39,15 @@ class TestGroups:
         assert alignment.group_of("green-1") == (WHOLE,)
 
     def test_pages_that_strangers_ask_for_in_a_rhythm_split_no_group(self) -> None:
-        odd = {Selection(shard=(0, parts)): {"stranger": [Rhythm(10.0 + parts, 5)]} for parts in range(2, 30)}
+        odd = {
+            Selection(slice=(0, family_sets)): {"stranger": [Rhythm(10.0 + family_sets, 5)]}
+            for family_sets in range(2, 30)
+        }
         alignment = aligned({**odd, WHOLE: {"p": [Rhythm(0, 5)]}})
         assert alignment.group_of("blue-1") == alignment.group_of("green-1") == (WHOLE,)
 
     def test_whoever_came_first_is_first_whatever_its_period(self) -> None:
-        slow_and_first, fast = Cadence(), Cadence()
+        slow_and_first, fast = ArrivalHistory(), ArrivalHistory()
         for beat in range(3):
             slow_and_first.arrive(100 + 15.0 * beat)
             fast.arrive(101 + 1.0 * beat)
@@ -70,7 +73,7 @@ class TestWhatWasLearnt:
         alignment = aligned(
             {
                 WHOLE: {prometheus: [Rhythm(100, 5)]},
-                Selection(shard=(3, 20), group="blue"): {other: [Rhythm(2, 15), Rhythm(1, 10)]},
+                Selection(slice=(3, 20), group="blue"): {other: [Rhythm(2, 15), Rhythm(1, 10)]},
             }
         )
         assert alignment.periods_s() == {"10.0.0.1 Prometheus/3.5": 5, "10.0.0.2 part=3/20 group=blue": 10}

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from exporter.connection.handshake import Note
+from exporter.connection.handshake import Notice
 from exporter.errors import CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
 from exporter.fleet.fleet import Fleet
 from exporter.fleet.schedule import Schedule
-from exporter.polling.watched_target import Ended, Watch
+from exporter.polling.watched_target import Ended, WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
-from tests.stock import PATIENCE_S
+from tests.store_fixture import PATIENCE_S
 
 
 class FakeSchedule:
@@ -24,8 +24,8 @@ class FakeSchedule:
     def __init__(self) -> None:
         self.polled: list[str] = []
 
-    def add(self, watch: Watch) -> None:
-        self.polled.append(watch.target.addr)
+    def add(self, watched: WatchedTarget) -> None:
+        self.polled.append(watched.target.addr)
 
     def remove(self, addr: str) -> None:
         self.polled.remove(addr)
@@ -40,10 +40,10 @@ class FakeWatch:
             place.addr, place.scheme, place.host, place.port, place.path, place.db, alias=alias
         )
         self.up: bool | None = None
-        self.notes: tuple[Note, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
 
 
-def watch(addr: str, alias: str = "") -> Any:
+def watched(addr: str, alias: str = "") -> Any:
     return FakeWatch(addr, alias)
 
 
@@ -71,14 +71,14 @@ class TestWho:
     async def test_what_is_added_is_polled_until_it_is_removed(
         self, fleet: Fleet, schedule: FakeSchedule
     ) -> None:
-        one, other = watch("one"), watch("other")
+        one, other = watched("one"), watched("other")
         fleet.add(one)
         fleet.add(other)
         assert schedule.polled == ["redis://one:6379", "redis://other:6379"]
-        assert list(fleet.watches.values()) == [one, other]
+        assert list(fleet.watched_targets.values()) == [one, other]
         fleet.remove("redis://one:6379")
         assert schedule.polled == ["redis://other:6379"]
-        assert list(fleet.watches.values()) == [other]
+        assert list(fleet.watched_targets.values()) == [other]
 
     async def test_nobody_is_removed_who_is_not_there(self, fleet: Fleet) -> None:
         with pytest.raises(KeyError):
@@ -90,36 +90,36 @@ class TestFind:
         "text", ["redis://h:6379", "h", "h:6379", "REDIS://H", "redis://user:pw@h", " h "]
     )
     async def test_by_address_in_any_spelling(self, fleet: Fleet, text: str) -> None:
-        one = watch("redis://h:6379")
+        one = watched("redis://h:6379")
         fleet.add(one)
         assert fleet.find(text) is one
 
     @pytest.mark.parametrize("text", ["h:6380", "rediss://h", "h/1", "other"])
     async def test_another_one_is_not_there(self, fleet: Fleet, text: str) -> None:
-        fleet.add(watch("redis://h:6379"))
+        fleet.add(watched("redis://h:6379"))
         assert fleet.find(text) is None
 
     async def test_by_its_exact_alias(self, fleet: Fleet) -> None:
-        one = watch("redis://h:6379", "Cache of Kiwi")
+        one = watched("redis://h:6379", "Cache of Kiwi")
         fleet.add(one)
         assert fleet.find("Cache of Kiwi") is one
         assert fleet.find("cache") is None
 
     async def test_an_alias_counts_before_an_address(self, fleet: Fleet) -> None:
-        address, alias = watch("redis://h:6379"), watch("redis://elsewhere:6379", "redis://h:6379")
+        address, alias = watched("redis://h:6379"), watched("redis://elsewhere:6379", "redis://h:6379")
         fleet.add(address)
         fleet.add(alias)
         assert fleet.find("redis://h:6379") is alias
         assert fleet.find("h") is address
 
     async def test_an_alias_goes_with_its_target(self, fleet: Fleet) -> None:
-        fleet.add(watch("redis://h:6379", "cache"))
+        fleet.add(watched("redis://h:6379", "cache"))
         fleet.remove("redis://h:6379")
         assert fleet.find("cache") is None
 
     @pytest.mark.parametrize("text", ["", "gopher://h", "redis://h:x"])
     async def test_what_is_no_address_is_a_mistake_to_be_told(self, fleet: Fleet, text: str) -> None:
-        fleet.add(watch("redis://h:6379"))
+        fleet.add(watched("redis://h:6379"))
         with pytest.raises(ConfigError):
             fleet.find(text)
 
@@ -130,7 +130,7 @@ class TestFirstRound:
         await fleet.wait_first_round(PATIENCE_S)
 
     async def test_it_is_done_when_every_target_was_attempted_well_or_not(self, fleet: Fleet) -> None:
-        one, other = watch("one"), watch("other")
+        one, other = watched("one"), watched("other")
         fleet.add(one)
         fleet.add(other)
         waiting = asyncio.create_task(fleet.wait_first_round(PATIENCE_S))
@@ -142,12 +142,12 @@ class TestFirstRound:
         await waiting
 
     async def test_a_target_that_is_removed_is_not_waited_for(self, fleet: Fleet) -> None:
-        fleet.add(watch("one"))
+        fleet.add(watched("one"))
         fleet.remove("redis://one:6379")
         assert fleet.first_round_done
 
     async def test_a_target_that_comes_later_has_a_first_round_too(self, fleet: Fleet) -> None:
-        one, late = watch("one"), watch("late")
+        one, late = watched("one"), watched("late")
         fleet.add(one)
         fleet.note(one, ended())
         fleet.add(late)
@@ -156,7 +156,7 @@ class TestFirstRound:
         assert fleet.first_round_done
 
     async def test_nobody_waits_longer_than_said(self, fleet: Fleet) -> None:
-        fleet.add(watch("one"))
+        fleet.add(watched("one"))
         await fleet.wait_first_round(0.01)
         assert not fleet.first_round_done
 
@@ -164,7 +164,7 @@ class TestFirstRound:
 async def test_targets_are_counted_by_state(fleet: Fleet) -> None:
     assert fleet.states() == {"up": 0, "down": 0, "unknown": 0}
     for number, up in enumerate((True, True, False, None)):
-        each = watch(f"h{number}")
+        each = watched(f"h{number}")
         each.up = up
         fleet.add(each)
     assert fleet.states() == {"up": 2, "down": 1, "unknown": 1}
@@ -174,20 +174,20 @@ class TestLog:
     async def test_up_once_with_what_the_greeting_met(
         self, fleet: Fleet, log: pytest.LogCaptureFixture
     ) -> None:
-        one = watch("one")
+        one = watched("one")
         fleet.add(one)
-        one.up, one.notes = True, (Note.PASSWORD_UNUSED,)
+        one.up, one.notices = True, (Notice.PASSWORD_UNUSED,)
         fleet.note(one, ended())
         fleet.note(one, ended(up_changed=False))
         assert [(record.levelname, record.getMessage()) for record in log.records] == [
             ("INFO", "up"),
-            ("WARNING", Note.PASSWORD_UNUSED.value),
+            ("WARNING", Notice.PASSWORD_UNUSED.value),
         ]
         assert {vars(record)["addr"] for record in log.records} == {"redis://one:6379"}
         assert vars(log.records[0])["duration_ms"] == 12.3
 
     async def test_down_once_with_its_reason(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
-        one = watch("one")
+        one = watched("one")
         fleet.add(one)
         one.up = False
         fleet.note(one, ended(DnsError("redis://one:6379: no such name")))
@@ -197,7 +197,7 @@ class TestLog:
         assert (vars(record)["addr"], vars(record)["reason"]) == ("redis://one:6379", "dns")
 
     async def test_down_for_another_reason_is_told(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
-        one = watch("one")
+        one = watched("one")
         fleet.add(one)
         one.up = False
         fleet.note(one, ended(DnsError("no such name")))
@@ -216,7 +216,7 @@ class TestLog:
         assert {vars(record)["topic"] for record in log.records} == {"state"}
 
     async def test_a_target_that_goes_says_nothing(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
-        one = watch("one")
+        one = watched("one")
         fleet.add(one)
         fleet.remove("redis://one:6379")
         fleet.note(one, ended(CancelledPollError("given up"), up_changed=False))
@@ -225,7 +225,7 @@ class TestLog:
     async def test_a_poll_that_is_given_up_says_nothing_of_a_target_that_is_down(
         self, fleet: Fleet, log: pytest.LogCaptureFixture
     ) -> None:
-        one = watch("one", False)
+        one = watched("one", False)
         fleet.add(one)
         fleet.note(one, ended(DnsError("no such name")))
         fleet.note(one, ended(CancelledPollError("given up"), up_changed=False))

@@ -10,14 +10,14 @@ from itertools import pairwise
 import pytest
 
 from exporter.fleet.alignment import Burst
-from exporter.fleet.poll_group import Round
+from exporter.fleet.poll_group import PollGroup
 
 INTERVAL_S = 10.0
 #: for what is computed between two looks at the clock
 NEARLY = 0.01
 
 
-def fires(of: Round, times: int, moves: list[float] | None = None) -> list[float]:
+def fires(of: PollGroup, times: int, moves: list[float] | None = None) -> list[float]:
     """The monotonic moments of so many fires, the scheduler's clock standing still; after each the burst
     moves by the next of `moves`."""
     ahead_s = time.time() - time.monotonic()
@@ -32,8 +32,8 @@ def fires(of: Round, times: int, moves: list[float] | None = None) -> list[float
     return found
 
 
-def in_step(begins_in_s: float, every: int = 1) -> Round:
-    made = Round(INTERVAL_S, ())
+def in_step(begins_in_s: float, every: int = 1) -> PollGroup:
+    made = PollGroup(INTERVAL_S, ())
     moment = time.monotonic() + begins_in_s
     made.burst = Burst(moment, every, moment)
     return made
@@ -42,13 +42,13 @@ def in_step(begins_in_s: float, every: int = 1) -> Round:
 class TestOverTheInterval:
     def test_fires_at_whole_intervals_of_the_clock(self) -> None:
         ahead_s = time.time() - time.monotonic()
-        for moment in fires(Round(INTERVAL_S), 3):
+        for moment in fires(PollGroup(INTERVAL_S), 3):
             assert (moment + ahead_s + 1) % INTERVAL_S == pytest.approx(1, abs=NEARLY)
 
     def test_a_wall_clock_that_was_set_back_or_ahead_is_no_reason_to_fire_in_the_past(self) -> None:
         now = datetime.now(timezone.utc)
         for away in (-3600, 3600):
-            assert Round(INTERVAL_S).get_next_fire_time(now + timedelta(seconds=away), now) > now
+            assert PollGroup(INTERVAL_S).get_next_fire_time(now + timedelta(seconds=away), now) > now
 
 
 class TestInABurst:

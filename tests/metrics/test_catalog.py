@@ -14,25 +14,25 @@ from exporter.collectors._contract import Collector
 from exporter.collectors._registry import REGISTRY
 from exporter.errors import InternalError
 from exporter.metrics.catalog import Catalog, header
-from exporter.metrics.family import Dialect, Family, Field, How, Pattern, Record, counter, gauge
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family import Family, Field, NameSet, Pattern, Record, Transform, counter, gauge
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
-from exporter.metrics.runtime_families import LABELS_MAX, SLOTS
-from tests.stock import page_of
+from exporter.metrics.runtime_families import FAMILIES_MAX, LABELS_MAX
+from tests.store_fixture import page_of
 
 CLIENTS = gauge("clients", "Clients.", Field("connected_clients", also=("clients",)))
 ROLE = gauge(
     "info",
     "What it is.",
-    Field("version", How.ONE, labels=(("role", "role"), ("fork", "fork")), optional=("fork",)),
+    Field("version", Transform.ONE, labels=(("role", "role"), ("fork", "fork")), optional=("fork",)),
 )
 CALLS = counter("calls_total", "Calls.", Record(Pattern("cmdstat_", "cmd", first="calls="), "calls"))
 
 
-def part(
+def family_set(
     *families: Family, name: str = "info", lane: Lane = Lane.FAST, namespace: str = "redis", **more: Any
-) -> Part:
-    return make_part(name, lane, families, namespace=namespace, **more)
+) -> FamilySet:
+    return make_family_set(name, lane, families, namespace=namespace, **more)
 
 
 class TestHeader:
@@ -53,31 +53,31 @@ class TestHeader:
 
 
 class TestCatalog:
-    PARTS = (part(CLIENTS, ROLE), part(CALLS, name="stats", lane=Lane.STANDARD))
+    PARTS = (family_set(CLIENTS, ROLE), family_set(CALLS, name="stats", lane=Lane.STANDARD))
 
-    def test_shows_family_after_family_and_part_after_part(self) -> None:
+    def test_shows_family_after_family_and_part_after_family_set(self) -> None:
         catalog = Catalog(self.PARTS)
         assert catalog.names == ["redis_clients", "redis_info", "redis_calls_total"]
         assert catalog.cells == ((0, 0), (0, 1), (1, 0))
         assert catalog.headers[2] == header(b"redis_calls_total", CALLS, Lane.STANDARD)
-        assert catalog.part_names == ("info", "stats")
+        assert catalog.family_set_names == ("info", "stats")
 
     def test_hidden_families_are_not_shown_and_the_others_keep_their_numbers(self) -> None:
         catalog = Catalog(self.PARTS, frozenset({"clients"}))
         assert catalog.names == ["redis_info", "redis_calls_total"]
         assert catalog.cells == ((0, 1), (1, 0))
 
-    def test_a_family_of_two_parts_is_a_mistake_of_ours(self) -> None:
+    def test_a_family_of_two_family_sets_is_a_mistake_of_ours(self) -> None:
         with pytest.raises(InternalError, match="redis_clients is a family of info and of other"):
-            Catalog([part(CLIENTS), part(CLIENTS, name="other")])
+            Catalog([family_set(CLIENTS), family_set(CLIENTS, name="other")])
 
     def test_collectors_that_share_their_memory_may_share_a_family(self) -> None:
-        parts = [
-            part(CLIENTS, ROLE, collector=Sharing()),
-            part(CALLS),
-            part(CLIENTS, name="other", lane=Lane.SCAN, collector=Sharing()),
+        family_sets = [
+            family_set(CLIENTS, ROLE, collector=Sharing()),
+            family_set(CALLS),
+            family_set(CLIENTS, name="other", lane=Lane.SCAN, collector=Sharing()),
         ]
-        catalog = Catalog(parts)
+        catalog = Catalog(family_sets)
         assert catalog.names == ["redis_clients", "redis_clients", "redis_info", "redis_calls_total"]
         assert catalog.cells == ((0, 0), (2, 0), (0, 1), (1, 0))
         assert catalog.headers[:2] == [
@@ -90,8 +90,8 @@ class TestCatalog:
         with pytest.raises(InternalError, match="redis_clients"):
             Catalog(
                 [
-                    part(CLIENTS, collector=Sharing()),
-                    part(dataclasses.replace(CLIENTS), name="other", collector=Sharing()),
+                    family_set(CLIENTS, collector=Sharing()),
+                    family_set(dataclasses.replace(CLIENTS), name="other", collector=Sharing()),
                 ]
             )
 
@@ -101,8 +101,8 @@ class TestCatalog:
         assert cells == ((0, 0), (1, 0))
         assert headers == (catalog.headers[0], catalog.headers[2])
 
-    def test_a_part_is_found_by_name(self) -> None:
-        assert Catalog(self.PARTS).part("stats") is self.PARTS[1]
+    def test_a_family_set_is_found_by_name(self) -> None:
+        assert Catalog(self.PARTS).family_set("stats") is self.PARTS[1]
 
 
 class Sharing(Collector):
@@ -121,16 +121,16 @@ class TestDynamicFamilies:
     """A family that is first seen in a poll takes a slot behind its part's own."""
 
     @staticmethod
-    def make(admits: Callable[[str], bool] = lambda name: True) -> tuple[Catalog, Part]:
-        scripts = make_part(
+    def make(admits: Callable[[str], bool] = lambda name: True) -> tuple[Catalog, FamilySet]:
+        scripts = make_family_set(
             "scripts", Lane.STANDARD, Scripts.families, namespace="redis", collector=Scripts()
         )
-        return Catalog([part(CLIENTS), scripts], admits=admits), scripts
+        return Catalog([family_set(CLIENTS), scripts], admits=admits), scripts
 
     def test_it_is_shown_with_its_type_and_help(self) -> None:
         catalog, scripts = self.make()
-        assert scripts.dynamic is not None
-        number = scripts.dynamic.number("active_users", "counter", "Users.", ["type"])
+        assert scripts.runtime_families is not None
+        number = scripts.runtime_families.number("active_users", "counter", "Users.", ["type"])
         assert number == 1
         place = catalog.names.index("redis_active_users")
         assert (
@@ -146,25 +146,25 @@ class TestDynamicFamilies:
     )
     def test_names_that_are_taken_or_none_are_refused(self, name: str, label: str) -> None:
         _, scripts = self.make()
-        assert scripts.dynamic is not None
-        assert scripts.dynamic.number(name, "gauge", "Help.", [label]) is None
+        assert scripts.runtime_families is not None
+        assert scripts.runtime_families.number(name, "gauge", "Help.", [label]) is None
 
     def test_those_not_to_be_shown_are_refused(self) -> None:
         _, scripts = self.make(lambda name: name != "redis_secret")
-        assert scripts.dynamic is not None
-        assert scripts.dynamic.number("secret", "gauge", "Help.", []) is None
-        assert scripts.dynamic.number("open", "gauge", "Help.", []) is not None
+        assert scripts.runtime_families is not None
+        assert scripts.runtime_families.number("secret", "gauge", "Help.", []) is None
+        assert scripts.runtime_families.number("open", "gauge", "Help.", []) is not None
 
     def test_a_page_holds_what_was_written_before_and_after_a_label_was_new(self) -> None:
         catalog, scripts = self.make()
-        assert scripts.dynamic is not None
+        assert scripts.runtime_families is not None
         writer = engine.Writer(scripts.rows, engine.Labels(b""))
-        number = scripts.dynamic.number("users", "gauge", "Users.", ["type"])
+        number = scripts.runtime_families.number("users", "gauge", "Users.", ["type"])
         assert number is not None
         writer.add(number, 1, ["admin"])
         before = writer.block()
-        assert scripts.dynamic.number("users", "gauge", "Users.", ["zone"]) == number
-        assert scripts.dynamic.labels_of(number) == ("type", "zone")
+        assert scripts.runtime_families.number("users", "gauge", "Users.", ["zone"]) == number
+        assert scripts.runtime_families.labels_of(number) == ("type", "zone")
         writer = engine.Writer(scripts.rows, engine.Labels(b""))
         writer.add(number, 2, ["", "b"])
         after = writer.block()
@@ -175,56 +175,62 @@ class TestDynamicFamilies:
             'redis_users{type="",zone="b"} 2',
         ]
 
-    def test_a_new_catalog_shows_those_that_the_part_has(self) -> None:
+    def test_a_new_catalog_shows_those_that_the_family_set_has(self) -> None:
         _, scripts = self.make()
-        assert scripts.dynamic is not None
-        scripts.dynamic.number("active_users", "gauge", "Users.", [])
+        assert scripts.runtime_families is not None
+        scripts.runtime_families.number("active_users", "gauge", "Users.", [])
         assert "redis_active_users" in Catalog([scripts]).names
 
     def test_one_target_names_half_of_what_the_others_have_left_at_most(self) -> None:
         _, scripts = self.make()
-        dynamic = scripts.dynamic
+        dynamic = scripts.runtime_families
         assert dynamic is not None
         named = dict.fromkeys("abc", 0)
         for target in named:
-            for number in range(SLOTS + 1):
+            for number in range(FAMILIES_MAX + 1):
                 if dynamic.may_name(f"{target}{number}", named[target]):
                     dynamic.number(f"{target}{number}", "gauge", "Help.", [])
                     named[target] += 1
-        assert named == {"a": SLOTS // 2, "b": SLOTS // 4, "c": SLOTS // 8}
-        assert dynamic.may_name("a0", SLOTS), "who has been there before names it freely"
+        assert named == {"a": FAMILIES_MAX // 2, "b": FAMILIES_MAX // 4, "c": FAMILIES_MAX // 8}
+        assert dynamic.may_name("a0", FAMILIES_MAX), "who has been there before names it freely"
 
     def test_a_family_has_so_many_labels_and_no_more(self) -> None:
         _, scripts = self.make()
-        assert scripts.dynamic is not None
+        assert scripts.runtime_families is not None
         assert (
-            scripts.dynamic.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX + 1)]) is None
+            scripts.runtime_families.number(
+                "wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX + 1)]
+            )
+            is None
         )
         assert (
-            scripts.dynamic.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX)]) is not None
+            scripts.runtime_families.number("wide", "gauge", "Help.", [f"l{i}" for i in range(LABELS_MAX)])
+            is not None
         )
-        assert scripts.dynamic.number("wide", "gauge", "Help.", ["one_more"]) is None
+        assert scripts.runtime_families.number("wide", "gauge", "Help.", ["one_more"]) is None
 
     def test_there_are_so_many_and_no_more(self) -> None:
         catalog, scripts = self.make()
-        assert scripts.dynamic is not None
-        numbers = [scripts.dynamic.number(f"n{i}", "gauge", "Help.", []) for i in range(SLOTS + 1)]
-        assert numbers == [*range(1, SLOTS + 1), None]
-        assert scripts.dynamic.number("n7", "gauge", "Help.", []) == 8
-        assert len(catalog.names) == 2 + SLOTS
+        assert scripts.runtime_families is not None
+        numbers = [
+            scripts.runtime_families.number(f"n{i}", "gauge", "Help.", []) for i in range(FAMILIES_MAX + 1)
+        ]
+        assert numbers == [*range(1, FAMILIES_MAX + 1), None]
+        assert scripts.runtime_families.number("n7", "gauge", "Help.", []) == 8
+        assert len(catalog.names) == 2 + FAMILIES_MAX
 
 
 class TestRegistered:
     """What holds of all collectors there are."""
 
     def test_no_two_have_a_family_in_common(self) -> None:
-        parts = [
-            make_part(
+        family_sets = [
+            make_family_set(
                 c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
             )
             for c in REGISTRY
         ]
-        names = [name for name in Catalog(parts).names if name]
+        names = [name for name in Catalog(family_sets).names if name]
         assert len(names) == sum(len(c.families) for c in REGISTRY)
 
     @pytest.mark.parametrize(
@@ -232,6 +238,6 @@ class TestRegistered:
     )
     def test_a_name_of_ours_says_what_it_is(self, family: Family) -> None:
         """The Go exporter's and the document's names are as they are."""
-        if family.dialect is Dialect.OWN:
-            assert family.name.endswith("_total") == (family.kind.value == "counter")
+        if family.name_set is NameSet.OWN:
+            assert family.name.endswith("_total") == (family.type.value == "counter")
             assert not family.name.startswith("redis_")

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from exporter.metrics.family import (
+    EverySubField,
     Family,
     Field,
-    Kind,
-    Open,
+    MetricType,
     Pattern,
     Record,
     Source,
@@ -48,11 +48,12 @@ class TestFamily:
             gauge("clients", "How many clients")
 
     @pytest.mark.parametrize(
-        ("make", "kind"), [(gauge, Kind.GAUGE), (counter, Kind.COUNTER), (summary, Kind.SUMMARY)]
+        ("make", "type"),
+        [(gauge, MetricType.GAUGE), (counter, MetricType.COUNTER), (summary, MetricType.SUMMARY)],
     )
-    def test_its_makers(self, make: Callable[..., Family], kind: Kind) -> None:
+    def test_its_makers(self, make: Callable[..., Family], type: MetricType) -> None:
         family = make("x", "Help.", labels=("a", "b"), since="7.0")
-        assert family == Family("x", kind, "Help.", ("a", "b"), since="7.0")
+        assert family == Family("x", type, "Help.", ("a", "b"), since="7.0")
 
 
 class TestOwnLabels:
@@ -64,9 +65,9 @@ class TestOwnLabels:
             (Field("role", labels=(("role", "role"), ("mode", "redis_mode"))), ("role", "mode")),
             (Record(COMMAND, "calls"), ("cmd",)),
             (Record(UNNAMED, "lag", labels=(("ip", "ip"), ("state", "state"))), ("ip", "state")),
-            (Open(COMMAND, "quantile"), ("cmd", "quantile")),
-            (Open(UNNAMED, "name"), ("name",)),
-            (Open(SIZES, "size"), ("db", "type", "size")),
+            (EverySubField(COMMAND, "quantile"), ("cmd", "quantile")),
+            (EverySubField(UNNAMED, "name"), ("name",)),
+            (EverySubField(SIZES, "size"), ("db", "type", "size")),
         ],
     )
     def test_are_known_from_the_source(self, source: Source | None, labels: tuple[str, ...]) -> None:
@@ -74,7 +75,7 @@ class TestOwnLabels:
         assert gauge("x", "Help.", source).labels == labels
 
     def test_those_that_are_named_win(self) -> None:
-        assert summary("x", "Help.", Open(COMMAND, "quantile"), labels=("cmd",)).labels == ("cmd",)
+        assert summary("x", "Help.", EverySubField(COMMAND, "quantile"), labels=("cmd",)).labels == ("cmd",)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import struct
 from typing import Any
 
 from exporter import engine
-from exporter.metrics.family import Family, Field, How, gauge, summary
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family import Family, Field, Transform, gauge, summary
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 
@@ -16,17 +16,17 @@ CLIENTS = gauge("clients", "Clients.", Field("connected_clients", also=("clients
 ROLE = gauge(
     "info",
     "What it is.",
-    Field("version", How.ONE, labels=(("role", "role"), ("fork", "fork")), optional=("fork",)),
+    Field("version", Transform.ONE, labels=(("role", "role"), ("fork", "fork")), optional=("fork",)),
 )
 
 
-def part(
+def family_set(
     *families: Family, name: str = "info", lane: Lane = Lane.FAST, namespace: str = "redis", **more: Any
-) -> Part:
-    return make_part(name, lane, families, namespace=namespace, **more)
+) -> FamilySet:
+    return make_family_set(name, lane, families, namespace=namespace, **more)
 
 
-def read(made: Part, text: bytes, labels: engine.Labels | None = None) -> list[str]:
+def read(made: FamilySet, text: bytes, labels: engine.Labels | None = None) -> list[str]:
     """The samples of each family."""
     assert made.plan is not None
     block = made.plan.read(text, labels or engine.Labels(b""))
@@ -38,7 +38,7 @@ class TestLabelForms:
     PAIRS = ((b"addr", b"h"), (b"role", b"mine"), (b"quantile", b"q"))
 
     def test_a_familys_own_label_wins(self) -> None:
-        made = part(CLIENTS, ROLE)
+        made = family_set(CLIENTS, ROLE)
         labels = label_forms([made], self.PAIRS)[made.name]
         assert labels.text == b'addr="h",role="mine",quantile="q"'
         assert dict(labels.special) == {1: b'addr="h",quantile="q"'}
@@ -48,10 +48,10 @@ class TestLabelForms:
         ]
 
     def test_a_summary_has_the_label_quantile(self) -> None:
-        [labels] = label_forms([part(summary("x", "Help.", labels=("cmd",)))], self.PAIRS).values()
+        [labels] = label_forms([family_set(summary("x", "Help.", labels=("cmd",)))], self.PAIRS).values()
         assert dict(labels.special) == {0: b'addr="h",role="mine"'}
 
     def test_without_labels_nothing_clashes(self) -> None:
-        [labels] = label_forms([part(CLIENTS, ROLE)], ()).values()
+        [labels] = label_forms([family_set(CLIENTS, ROLE)], ()).values()
         assert labels.text == b""
         assert not labels.special

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from exporter.metrics.runtime_families import HELP, NAME_LENGTH_MAX, SLOTS, TOLD_MAX, Dynamic
+from exporter.metrics.runtime_families import FAMILIES_MAX, HELP, NAME_LENGTH_MAX, TOLD_MAX, RuntimeFamilies
 
 
 class Slots:
@@ -15,9 +15,9 @@ class Slots:
 
     def __init__(self) -> None:
         self.families: list[tuple[str, str, str]] = []
-        self.dynamic = Dynamic("redis", 0, [])
-        self.dynamic.open(
-            self.refuses, lambda slot, name, kind, help: self.families.append((name, kind, help))
+        self.runtime_families = RuntimeFamilies("redis", 0, [])
+        self.runtime_families.open(
+            self.refuses, lambda slot, name, type, help: self.families.append((name, type, help))
         )
 
     @staticmethod
@@ -31,27 +31,27 @@ def slots() -> Slots:
 
 
 def test_type_and_help_are_those_of_the_first(slots: Slots) -> None:
-    assert slots.dynamic.number("jobs", "counter", "Jobs.", []) == 0
-    for kind, help in (("counter", "Jobs."), ("", "Jobs."), ("counter", ""), ("", "")):
-        assert slots.dynamic.number("jobs", kind, help, []) == 0
-    for kind, help in (("gauge", "Jobs."), ("counter", "Other jobs."), ("untyped", "")):
-        assert slots.dynamic.number("jobs", kind, help, []) is None
+    assert slots.runtime_families.number("jobs", "counter", "Jobs.", []) == 0
+    for type, help in (("counter", "Jobs."), ("", "Jobs."), ("counter", ""), ("", "")):
+        assert slots.runtime_families.number("jobs", type, help, []) == 0
+    for type, help in (("gauge", "Jobs."), ("counter", "Other jobs."), ("untyped", "")):
+        assert slots.runtime_families.number("jobs", type, help, []) is None
     assert slots.families == [("redis_jobs", "counter", "Jobs.")]
 
 
 def test_of_one_without_help_it_stays_as_it_is(slots: Slots) -> None:
-    assert slots.dynamic.number("jobs", "", "", []) == 0
-    assert slots.dynamic.number("jobs", "gauge", "Jobs.", []) == 0
+    assert slots.runtime_families.number("jobs", "", "", []) == 0
+    assert slots.runtime_families.number("jobs", "gauge", "Jobs.", []) == 0
     assert slots.families == [("redis_jobs", "gauge", HELP)]
 
 
 def test_the_log_names_what_is_left_out_once(slots: Slots, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    slots.dynamic.number("jobs", "counter", "Jobs.", [])
+    slots.runtime_families.number("jobs", "counter", "Jobs.", [])
     for _ in range(3):
-        assert slots.dynamic.number("taken", "gauge", "Help.", []) is None
-        assert slots.dynamic.number("denied", "gauge", "Help.", []) is None
-        assert slots.dynamic.number("jobs", "gauge", "Jobs.", []) is None
+        assert slots.runtime_families.number("taken", "gauge", "Help.", []) is None
+        assert slots.runtime_families.number("denied", "gauge", "Help.", []) is None
+        assert slots.runtime_families.number("jobs", "gauge", "Jobs.", []) is None
     assert caplog.messages == [
         "values of redis_taken are left out: the name is taken",
         "values of redis_jobs are left out: it was given before with another type or help",
@@ -60,8 +60,8 @@ def test_the_log_names_what_is_left_out_once(slots: Slots, caplog: pytest.LogCap
 
 def test_the_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    dynamic = Dynamic("redis", 0, [])
-    dynamic.open(lambda name: "the name is taken", lambda slot, name, kind, help: None)
+    dynamic = RuntimeFamilies("redis", 0, [])
+    dynamic.open(lambda name: "the name is taken", lambda slot, name, type, help: None)
     for number in range(10 * TOLD_MAX):
         dynamic.number(f"n{number}", "gauge", "Help.", [])
     assert len(caplog.messages) == TOLD_MAX
@@ -70,12 +70,14 @@ def test_the_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "a\n", "é", "a-9", "a{}", "a" * (NAME_LENGTH_MAX + 1)])
 def test_a_name_that_is_none_takes_no_slot(slots: Slots, name: str) -> None:
-    assert slots.dynamic.number(name, "gauge", "Help.", []) is None
+    assert slots.runtime_families.number(name, "gauge", "Help.", []) is None
     assert slots.families == []
 
 
 def test_names_end_with_the_slots(slots: Slots) -> None:
-    assert [slots.dynamic.number(f"n{number}", "", "", []) for number in range(SLOTS + 1)] == [
-        *range(SLOTS),
+    assert [
+        slots.runtime_families.number(f"n{number}", "", "", []) for number in range(FAMILIES_MAX + 1)
+    ] == [
+        *range(FAMILIES_MAX),
         None,
     ]

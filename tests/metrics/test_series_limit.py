@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from exporter import engine
-from exporter.metrics.series_limit import Caps
+from exporter.metrics.series_limit import SeriesLimit
 
 
 def block(*families: str) -> tuple[bytes, bytes, int]:
@@ -35,66 +35,70 @@ def letters(rendered: tuple[bytes, bytes, int]) -> list[str]:
     return found
 
 
-def admit(caps: Caps, *families: str, part: str = "info", before: tuple[str, ...] | None = None) -> list[str]:
-    return letters(caps.admit(part, block(*families), None if before is None else block(*before)[:2]))
+def admit(
+    series_limit: SeriesLimit, *families: str, family_set: str = "info", before: tuple[str, ...] | None = None
+) -> list[str]:
+    return letters(
+        series_limit.admit(family_set, block(*families), None if before is None else block(*before)[:2])
+    )
 
 
 class TestPerTarget:
     def test_within_the_limit_nothing_is_touched(self) -> None:
-        caps = Caps(5, 5)
+        series_limit = SeriesLimit(5, 5)
         whole = block("abc", "de")
-        assert caps.admit("info", whole, None) is whole
-        assert caps.refused == 0
+        assert series_limit.admit("info", whole, None) is whole
+        assert series_limit.refused == 0
 
     def test_the_first_so_many_are_in_where_nothing_was_before(self) -> None:
-        caps = Caps(3, 5)
-        assert admit(caps, "abc", "de") == ["abc", ""]
-        assert caps.refused == 2
+        series_limit = SeriesLimit(3, 5)
+        assert admit(series_limit, "abc", "de") == ["abc", ""]
+        assert series_limit.refused == 2
 
     def test_those_who_were_there_before_stay(self) -> None:
-        caps = Caps(4, 5)
-        assert admit(caps, "bd", "xz") == ["bd", "xz"]
-        assert admit(caps, "abcd", "xyz", before=("bd", "xz")) == ["bd", "xz"]
-        assert caps.refused == 3
+        series_limit = SeriesLimit(4, 5)
+        assert admit(series_limit, "bd", "xz") == ["bd", "xz"]
+        assert admit(series_limit, "abcd", "xyz", before=("bd", "xz")) == ["bd", "xz"]
+        assert series_limit.refused == 3
 
     def test_a_place_is_kept_for_one_who_comes_back(self) -> None:
-        caps = Caps(3, 5)
-        admit(caps, "abcd")
-        assert admit(caps, "bd") == ["b"]
-        assert admit(caps, "abcd") == ["abc"]
+        series_limit = SeriesLimit(3, 5)
+        admit(series_limit, "abcd")
+        assert admit(series_limit, "bd") == ["b"]
+        assert admit(series_limit, "abcd") == ["abc"]
 
-    def test_all_parts_count(self) -> None:
-        caps = Caps(4, 5)
-        assert admit(caps, "abc", part="info") == ["abc"]
-        assert admit(caps, "xyz", part="stats") == ["x"]
-        assert admit(caps, "abcd", part="info", before=("abc",)) == ["abc"]
-        assert caps.refused == 3
+    def test_all_family_sets_count(self) -> None:
+        series_limit = SeriesLimit(4, 5)
+        assert admit(series_limit, "abc", family_set="info") == ["abc"]
+        assert admit(series_limit, "xyz", family_set="stats") == ["x"]
+        assert admit(series_limit, "abcd", family_set="info", before=("abc",)) == ["abc"]
+        assert series_limit.refused == 3
 
     def test_what_is_refused_no_more_is_counted_no_more(self) -> None:
-        caps = Caps(2, 5)
-        admit(caps, "abc")
-        assert caps.refused == 1
-        admit(caps, "ab")
-        assert caps.refused == 0
+        series_limit = SeriesLimit(2, 5)
+        admit(series_limit, "abc")
+        assert series_limit.refused == 1
+        admit(series_limit, "ab")
+        assert series_limit.refused == 0
 
 
 class TestPerFamily:
     def test_a_large_family_is_cut_and_the_others_are_whole(self) -> None:
-        caps = Caps(100, 2)
-        assert admit(caps, "abc", "xy", "p") == ["ab", "xy", "p"]
-        assert caps.refused == 1
+        series_limit = SeriesLimit(100, 2)
+        assert admit(series_limit, "abc", "xy", "p") == ["ab", "xy", "p"]
+        assert series_limit.refused == 1
 
     def test_many_small_ones_are_none_that_is_large(self) -> None:
-        caps = Caps(100, 2)
+        series_limit = SeriesLimit(100, 2)
         whole = block("ab", "xy", "p")
-        assert caps.admit("info", whole, None) is whole
+        assert series_limit.admit("info", whole, None) is whole
 
 
 def test_a_server_that_was_started_anew_begins_anew() -> None:
-    caps = Caps(2, 5)
-    admit(caps, "abc")
-    caps.forget()
-    assert admit(caps, "cde") == ["cd"]
+    series_limit = SeriesLimit(2, 5)
+    admit(series_limit, "abc")
+    series_limit.forget()
+    assert admit(series_limit, "cde") == ["cd"]
 
 
 @pytest.mark.parametrize(

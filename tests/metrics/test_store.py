@@ -11,9 +11,9 @@ ONE, OTHER = "redis://one:6379", "redis://other:6379"
 
 
 def snapshot(
-    addr: str = ONE, part: str = "info", *, began_at: float = 1.0, expires_at: float = 100.0
+    addr: str = ONE, family_set: str = "info", *, began_at: float = 1.0, expires_at: float = 100.0
 ) -> Snapshot:
-    return Snapshot(addr, part, Lane.FAST, b"up 1\n", b"", 1, began_at, expires_at)
+    return Snapshot(addr, family_set, Lane.FAST, b"up 1\n", b"", 1, began_at, expires_at)
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ class TestPut:
         assert store.visible(ONE, "info") is kept
         assert list(store.snapshots("info")) == [kept]
 
-    def test_each_target_and_part_has_its_own(self, store: Store) -> None:
-        kept = [snapshot(), snapshot(part="stats"), snapshot(OTHER)]
+    def test_each_target_and_family_set_has_its_own(self, store: Store) -> None:
+        kept = [snapshot(), snapshot(family_set="stats"), snapshot(OTHER)]
         for each in kept:
             store.put(each)
         assert [store.get(ONE, "info"), store.get(ONE, "stats"), store.get(OTHER, "info")] == kept
@@ -72,10 +72,10 @@ class TestExpire:
         assert store.expired(ONE, "info")
         assert store.expire(101.0) == []
 
-    def test_concerns_its_own_target_and_part_only(self, store: Store) -> None:
-        for each in (snapshot(expires_at=10), snapshot(part="stats"), snapshot(OTHER)):
+    def test_concerns_its_own_target_and_family_set_only(self, store: Store) -> None:
+        for each in (snapshot(expires_at=10), snapshot(family_set="stats"), snapshot(OTHER)):
             store.put(each)
-        assert [(each.addr, each.part) for each in store.expire(50)] == [(ONE, "info")]
+        assert [(each.addr, each.family_set) for each in store.expire(50)] == [(ONE, "info")]
         assert store.visible(ONE, "stats") is not None
         assert [each.addr for each in store.snapshots("info")] == [OTHER]
 
@@ -107,7 +107,7 @@ class TestExpire:
 
 class TestDrop:
     def test_nothing_is_left_of_the_target(self, store: Store) -> None:
-        for each in (snapshot(expires_at=10), snapshot(part="stats"), snapshot(OTHER)):
+        for each in (snapshot(expires_at=10), snapshot(family_set="stats"), snapshot(OTHER)):
             store.put(each)
         store.expire(10)
         store.drop(ONE)

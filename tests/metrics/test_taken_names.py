@@ -8,20 +8,20 @@ from exporter.collectors._registry import REGISTRY
 from exporter.metrics.family import gauge, histogram
 from exporter.metrics.taken_names import TakenNames
 from exporter.pages.exposition import AGE
-from exporter.telemetry.own_series import SelfMetrics
-from exporter.telemetry.target_series import FAMILIES as VITALS
+from exporter.telemetry.own_series import OwnSeries
+from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
-ALL = [*VITALS, AGE, *(family for collector in REGISTRY for family in collector.families)]
+ALL = [*TARGET_FAMILIES, AGE, *(family for collector in REGISTRY for family in collector.families)]
 
 
 @pytest.mark.parametrize("namespace", ["redis", "cache", ""])
 def test_every_name_that_this_program_writes_is_taken(namespace: str) -> None:
     taken = TakenNames(ALL, namespace)
-    selfmetrics = SelfMetrics(namespace, "1", "compiled", runtime=True)
-    selfmetrics.request_seconds("metrics").observe(1)
+    own_series = OwnSeries(namespace, "1", "compiled", runtime=True)
+    own_series.request_seconds("metrics").observe(1)
     series = {
         line.split(b"{")[0].split(b" ")[0].decode()
-        for line in selfmetrics.render().splitlines()
+        for line in own_series.render().splitlines()
         if not line.startswith(b"#")
     }
     prefix = f"{namespace}_" if namespace else ""

@@ -13,7 +13,7 @@ from exporter.options.values import (
     INTERVAL,
     LANE_INTERVAL,
     LARGE_COUNT,
-    Form,
+    ValueType,
     parse_bool,
     parse_duration,
     parse_path,
@@ -126,14 +126,14 @@ def test_a_duration_is_bounded(text: str) -> None:
     "text",
     ["9" * 5000, "9" * 10**6 + "s", "-" + "9" * 5000, "1e5000", "0x10", "٣", "1_000", "inf", "nan", "∞s"],
 )
-def test_a_number_that_is_none_is_said_in_a_short_line(form: Form, text: str) -> None:
+def test_a_number_that_is_none_is_said_in_a_short_line(form: ValueType, text: str) -> None:
     with pytest.raises(ValueError, match=r"write |the most |a duration ") as caught:
         form.parse(text)
     assert len(str(caught.value)) < 100
 
 
 @pytest.mark.parametrize(("form", "most"), [(COUNT, COUNT_MAX), (INTEGER, COUNT_MAX), (LARGE_COUNT, 10**12)])
-def test_a_count_is_bounded(form: Form, most: int) -> None:
+def test_a_count_is_bounded(form: ValueType, most: int) -> None:
     assert form.parse(str(most)) == most
     with pytest.raises(ValueError, match=f"the most is {most}"):
         form.parse(str(most + 1))

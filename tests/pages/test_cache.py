@@ -18,22 +18,22 @@ from hypothesis import strategies as st
 
 from exporter.errors import PageError
 from exporter.pages import cache as rooms
-from exporter.pages import exposition, scrapers, workshop
-from exporter.pages.cache import SELECTIONS_MAX, TARGET_PAGES_MAX, Pages
+from exporter.pages import exposition, page_builder, scrapers
+from exporter.pages.cache import SELECTIONS_MAX, TARGET_PAGES_MAX, PageCache
 from exporter.pages.page import Draft, Page
+from exporter.pages.page_builder import INLINE_BYTES
 from exporter.pages.scrapers import SCRAPERS_MAX
 from exporter.pages.selection import WHOLE, Selection
-from exporter.pages.workshop import INLINE_BYTES
-from tests.stock import ADDRS, PATIENCE_S, Stock, plain_text, until, values_of
+from tests.store_fixture import ADDRS, PATIENCE_S, StoreFixture, plain_text, until, values_of
 
 A, B, C = ADDRS
 AGE = "redis_exporter_snapshot_age_seconds"
 
 
 @pytest_asyncio.fixture
-async def pages(stock: Stock) -> AsyncIterator[Pages]:
+async def pages(store_fixture: StoreFixture) -> AsyncIterator[PageCache]:
     """Pages that may be built as often as it takes."""
-    pages = Pages(stock.exposition, min_interval_s=0.0)
+    pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
     yield pages
     await pages.close()
 
@@ -62,7 +62,7 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         assert go.wait(PATIENCE_S)
         return build(draft, before)
 
-    monkeypatch.setattr(workshop, "INLINE_BYTES", -1)
+    monkeypatch.setattr(page_builder, "INLINE_BYTES", -1)
     monkeypatch.setattr(rooms, "INLINE_BYTES", -1)
     monkeypatch.setattr(Draft, "build", held)
     yield go
@@ -76,41 +76,49 @@ def short_gaps(monkeypatch: pytest.MonkeyPatch) -> float:
     return scrapers.GAP_MIN_S
 
 
-async def ask(pages: Pages, reader: str = "") -> None:
+async def ask(pages: PageCache, reader: str = "") -> None:
     """Often enough to show a habit."""
     for _ in range(3):
         await pages.page(reader=reader)
 
 
 class TestPages:
-    async def test_while_nothing_changes_one_page_serves_all(self, pages: Pages, builds: list[Draft]) -> None:
+    async def test_while_nothing_changes_one_page_serves_all(
+        self, pages: PageCache, builds: list[Draft]
+    ) -> None:
         first = await pages.page()
         assert [await pages.page() for _ in range(10)] == [first] * 10
         assert len(builds) == 1
         assert pages.whole is first
 
-    async def test_those_who_come_together_share_one_build(self, pages: Pages, builds: list[Draft]) -> None:
+    async def test_those_who_come_together_share_one_build(
+        self, pages: PageCache, builds: list[Draft]
+    ) -> None:
         assert len(set(await asyncio.gather(*(pages.page() for _ in range(10))))) == 1
         assert len(builds) == 1
 
-    async def test_a_young_page_is_not_replaced_on_a_scrape(self, stock: Stock, builds: list[Draft]) -> None:
-        pages = Pages(stock.exposition, min_interval_s=3600.0)
+    async def test_a_young_page_is_not_replaced_on_a_scrape(
+        self, store_fixture: StoreFixture, builds: list[Draft]
+    ) -> None:
+        pages = PageCache(store_fixture.exposition, min_interval_s=3600.0)
         await pages.page()
-        stock.add(A, clients=5)
+        store_fixture.add(A, clients=5)
         await pages.page()
         await pages.close()
         assert len(builds) == 1
 
-    async def test_a_page_that_was_not_kept_up_is_built_before_it_is_served(self, stock: Stock) -> None:
-        pages = Pages(stock.exposition, min_interval_s=0.0)
+    async def test_a_page_that_was_not_kept_up_is_built_before_it_is_served(
+        self, store_fixture: StoreFixture
+    ) -> None:
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
         old = await pages.page()
         assert await pages.page() is old
-        stock.add(A, clients=5)
+        store_fixture.add(A, clients=5)
         assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
         await pages.close()
 
-    async def test_it_is_told_how_old_it_was_when_it_was_asked_for(self, stock: Stock) -> None:
-        pages = Pages(stock.exposition, min_interval_s=3600.0)
+    async def test_it_is_told_how_old_it_was_when_it_was_asked_for(self, store_fixture: StoreFixture) -> None:
+        pages = PageCache(store_fixture.exposition, min_interval_s=3600.0)
         page = await pages.page()
         began = time.monotonic()
         await pages.page(Selection(group="blue"))
@@ -119,27 +127,29 @@ class TestPages:
         assert 0.05 < pages.served_age_s <= time.monotonic() - page.gathered_at
         await pages.close()
 
-    async def test_who_asks_for_a_generation_gets_it(self, stock: Stock, pages: Pages) -> None:
+    async def test_who_asks_for_a_generation_gets_it(
+        self, store_fixture: StoreFixture, pages: PageCache
+    ) -> None:
         old = await pages.page()
-        stock.add(A, clients=5)
-        page = await pages.page(at_least=stock.store.generation)
+        store_fixture.add(A, clients=5)
+        page = await pages.page(at_least=store_fixture.store.generation)
         assert page is not old
         assert values_of(plain_text(page), "redis_connected_clients")[A] == 5
 
     async def test_it_is_ready_before_the_next_expected_scrape(
-        self, stock: Stock, builds: list[Draft], short_gaps: float
+        self, store_fixture: StoreFixture, builds: list[Draft], short_gaps: float
     ) -> None:
-        pages = Pages(stock.exposition, min_interval_s=3600.0)
+        pages = PageCache(store_fixture.exposition, min_interval_s=3600.0)
         await ask(pages)
         old = pages.whole
-        stock.add(A, clients=5)
+        store_fixture.add(A, clients=5)
         await until(lambda: pages.whole is not old)
         assert len(builds) == 2
         assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
         await pages.close()
 
     async def test_it_is_given_up_when_nobody_comes_for_three_gaps(
-        self, pages: Pages, short_gaps: float
+        self, pages: PageCache, short_gaps: float
     ) -> None:
         began = time.monotonic()
         await ask(pages)
@@ -147,31 +157,33 @@ class TestPages:
         assert time.monotonic() - began > 3 * short_gaps
 
     async def test_one_who_came_in_haste_and_left_takes_no_page_from_another(
-        self, pages: Pages, short_gaps: float
+        self, pages: PageCache, short_gaps: float
     ) -> None:
         await pages.page(reader="prometheus")
         await ask(pages, reader="human")
         await until(lambda: set(pages._whole.scrapers.habits) == {"prometheus"})
         assert pages.whole is not None
 
-    async def test_readers_are_bounded(self, pages: Pages) -> None:
+    async def test_readers_are_bounded(self, pages: PageCache) -> None:
         for number in range(SCRAPERS_MAX + 10):
             await pages.page(reader=number)
         assert list(pages._whole.scrapers.habits) == list(range(10, SCRAPERS_MAX + 10))
 
-    async def test_a_change_of_up_is_shown_without_being_asked_for(self, stock: Stock, pages: Pages) -> None:
+    async def test_a_change_of_up_is_shown_without_being_asked_for(
+        self, store_fixture: StoreFixture, pages: PageCache
+    ) -> None:
         old = await pages.page()
-        stock.add(A, up=False)
+        store_fixture.add(A, up=False)
         pages.up_changed()
         await until(lambda: pages.whole is not old)
         assert values_of(plain_text(await pages.page()), "redis_up")[A] == 0
 
     async def test_a_change_of_up_during_a_build_brings_another(
-        self, stock: Stock, pages: Pages, held_builds: threading.Event
+        self, store_fixture: StoreFixture, pages: PageCache, held_builds: threading.Event
     ) -> None:
         waiting = asyncio.ensure_future(pages.page())
         await until(lambda: pages._whole.building is not None)
-        stock.add(A, up=False)
+        store_fixture.add(A, up=False)
         pages.up_changed()
         held_builds.set()
         first = await waiting
@@ -179,11 +191,13 @@ class TestPages:
         await until(lambda: pages.whole is not first and pages.whole is not None)
         assert values_of(plain_text(await pages.page()), "redis_up")[A] == 0
 
-    async def test_many_changes_of_up_are_one_build(self, stock: Stock, builds: list[Draft]) -> None:
-        pages = Pages(stock.exposition, min_interval_s=0.3)
+    async def test_many_changes_of_up_are_one_build(
+        self, store_fixture: StoreFixture, builds: list[Draft]
+    ) -> None:
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.3)
         await pages.page()
         for up in (False, True) * 50:
-            stock.add(A, up=up)
+            store_fixture.add(A, up=up)
             pages.up_changed()
             await asyncio.sleep(0)
         await until(lambda: len(builds) > 1)
@@ -191,25 +205,35 @@ class TestPages:
         assert len(builds) == 2
 
     async def test_a_change_of_up_builds_nothing_that_nobody_asked_for(
-        self, stock: Stock, pages: Pages, builds: list[Draft]
+        self, store_fixture: StoreFixture, pages: PageCache, builds: list[Draft]
     ) -> None:
         pages.up_changed()
         await pages.of_target(A, plain=True)
         pages.up_changed()
-        assert [draft.series for draft in builds] == [stock.exposition.draft(Selection(addr=A)).series]
+        assert [draft.series for draft in builds] == [
+            store_fixture.exposition.draft(Selection(addr=A)).series
+        ]
         assert pages.whole is None
 
     async def test_large_pages_are_built_in_the_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        stock = Stock()
-        monkeypatch.setattr(stock, "self_series", lambda: b"# " + b"x" * INLINE_BYTES + b"\n")
-        pages = Pages(exposition.Exposition(stock.catalog, stock.store, stock.origin, stock.self_series))
+        store_fixture = StoreFixture()
+        monkeypatch.setattr(store_fixture, "self_series", lambda: b"# " + b"x" * INLINE_BYTES + b"\n")
+        pages = PageCache(
+            exposition.Exposition(
+                store_fixture.catalog, store_fixture.store, store_fixture.origin, store_fixture.self_series
+            )
+        )
         page = await pages.page()
         assert page.length > INLINE_BYTES
         assert pages._workshop._thread._threads
         await pages.close()
 
     async def test_a_build_that_fails_is_told_and_the_old_page_stays(
-        self, stock: Stock, pages: Pages, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        store_fixture: StoreFixture,
+        pages: PageCache,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         old = await pages.page()
 
@@ -217,34 +241,36 @@ class TestPages:
             raise ValueError("an offset lies")
 
         monkeypatch.setattr(Draft, "build", fail)
-        stock.add(A, clients=5)
+        store_fixture.add(A, clients=5)
         with caplog.at_level(logging.ERROR):
             assert await pages.page() is old
             await until(lambda: caplog.records)
         assert caplog.messages == ["a page could not be built: ValueError: an offset lies"]
         assert pages.whole is old
 
-    async def test_is_told_of_what_was_built_once_it_is_the_newest(self, stock: Stock) -> None:
+    async def test_is_told_of_what_was_built_once_it_is_the_newest(self, store_fixture: StoreFixture) -> None:
         told: list[bool] = []
-        pages = Pages(
-            stock.exposition,
+        pages = PageCache(
+            store_fixture.exposition,
             0.0,
             on_built=lambda page, seconds: told.append(page is pages.whole and seconds > 0),
         )
         await pages.page()
-        stock.add(A)
-        await pages.page(at_least=stock.store.generation)
+        store_fixture.add(A)
+        await pages.page(at_least=store_fixture.store.generation)
         await pages.close()
         assert told == [True, True]
 
-    async def test_other_selections_are_bounded_and_never_push_out_the_whole(self, pages: Pages) -> None:
+    async def test_other_selections_are_bounded_and_never_push_out_the_whole(self, pages: PageCache) -> None:
         whole = await pages.page()
         for number in range(SELECTIONS_MAX + 10):
             await pages.page(Selection(group=f"g{number}"), reader=number)
         assert len(pages._others) == SELECTIONS_MAX
         assert await pages.page() is whole
 
-    async def test_closing_ends_builds_under_way(self, pages: Pages, held_builds: threading.Event) -> None:
+    async def test_closing_ends_builds_under_way(
+        self, pages: PageCache, held_builds: threading.Event
+    ) -> None:
         waiting = asyncio.ensure_future(pages.page())
         await until(lambda: pages._whole.building is not None)
         asyncio.get_running_loop().call_soon(held_builds.set)
@@ -317,14 +343,14 @@ STEPS = (
 class TestProgress:
     @pytest.mark.parametrize("rounds_later", range(4))
     async def test_who_asks_between_the_end_of_a_build_and_its_notice_gets_on(
-        self, stock: Stock, monkeypatch: pytest.MonkeyPatch, rounds_later: int
+        self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch, rounds_later: int
     ) -> None:
         monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
-        pages = Pages(stock.exposition, min_interval_s=0.0)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
 
         async def ask_for_now() -> None:
-            stock.add(A)
-            wanted = stock.store.generation
+            store_fixture.add(A)
+            wanted = store_fixture.store.generation
             assert (await pages.page(at_least=wanted)).generation >= wanted
 
         for _ in range(3):
@@ -335,15 +361,15 @@ class TestProgress:
         await pages.close()
 
     async def test_many_who_want_fresh_values_at_once_all_get_them(
-        self, stock: Stock, monkeypatch: pytest.MonkeyPatch
+        self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
-        pages = Pages(stock.exposition, min_interval_s=0.0)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
 
         async def ask_on() -> None:
             for _ in range(50):
-                stock.add(A)
-                wanted = stock.store.generation
+                store_fixture.add(A)
+                wanted = store_fixture.store.generation
                 assert (await pages.page(at_least=wanted)).generation >= wanted
 
         await asyncio.gather(*(ask_on() for _ in range(8)))
@@ -359,16 +385,16 @@ class TestProgress:
         self, steps: list[str], inline: bool, closes_in_between: bool
     ) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(workshop, "INLINE_BYTES", 10**9 if inline else -1)
+            patch.setattr(page_builder, "INLINE_BYTES", 10**9 if inline else -1)
             patch.setattr(rooms, "INLINE_BYTES", 10**9 if inline else -1)
             for name in ("FRESH_GAP_S", "FRESH_GAP_BUILDS", "RETRY_S"):
                 patch.setattr(rooms, name, 0)
             asyncio.run(self._play(steps, closes_in_between))
 
     async def _play(self, steps: list[str], closes_in_between: bool) -> None:
-        stock = Stock()
-        stock.add(A)
-        pages = Pages(stock.exposition, min_interval_s=0.0, selections_max=2)
+        store_fixture = StoreFixture()
+        store_fixture.add(A)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0, selections_max=2)
         hands = Hands()
         pages._workshop._thread = hands  # type: ignore[assignment]
         readers: list[asyncio.Task[Page]] = []
@@ -378,8 +404,8 @@ class TestProgress:
                 case "ask":
                     readers.append(asyncio.ensure_future(pages.page(reader=number % 3)))
                 case "ask for now":
-                    readers.append(asyncio.ensure_future(pages.page(at_least=stock.store.generation)))
-                    wanted[readers[-1]] = stock.store.generation
+                    readers.append(asyncio.ensure_future(pages.page(at_least=store_fixture.store.generation)))
+                    wanted[readers[-1]] = store_fixture.store.generation
                 case "odd":
                     readers.append(
                         asyncio.ensure_future(
@@ -389,7 +415,7 @@ class TestProgress:
                 case "target":
                     readers.append(asyncio.ensure_future(pages.of_target(A, plain=number % 2 == 0)))
                 case "poll":
-                    stock.add(A)
+                    store_fixture.add(A)
                 case "up":
                     pages.up_changed()
                 case "leave" if readers:
@@ -420,10 +446,10 @@ class TestProgress:
         assert not pages._building
 
     async def test_a_page_that_cannot_be_built_is_tried_again_a_moment_later_and_not_by_every_reader(
-        self, stock: Stock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(rooms, "RETRY_S", 0.2)
-        pages = Pages(stock.exposition, min_interval_s=0.0)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
         tries = 0
 
         def fail() -> bytes:
@@ -432,7 +458,7 @@ class TestProgress:
             raise UnicodeEncodeError("utf-8", "", 0, 1, "a name")
 
         with monkeypatch.context() as patch:
-            patch.setattr(stock.exposition, "_self_series", fail)
+            patch.setattr(store_fixture.exposition, "_self_series", fail)
             for _ in range(20):
                 with pytest.raises(PageError, match="a name"):
                     await pages.page()
@@ -444,7 +470,7 @@ class TestProgress:
         await pages.close()
 
     async def test_a_reader_that_leaves_takes_the_build_from_nobody(
-        self, pages: Pages, held_builds: threading.Event, builds: list[Draft]
+        self, pages: PageCache, held_builds: threading.Event, builds: list[Draft]
     ) -> None:
         first, second = (asyncio.ensure_future(pages.page()) for _ in range(2))
         await until(lambda: pages._whole.building is not None)
@@ -454,60 +480,70 @@ class TestProgress:
         assert (await second) is pages.whole
 
     async def test_nobody_waits_long_for_a_newer_page_while_there_is_one(
-        self, stock: Stock, pages: Pages, monkeypatch: pytest.MonkeyPatch, held_builds: threading.Event
+        self,
+        store_fixture: StoreFixture,
+        pages: PageCache,
+        monkeypatch: pytest.MonkeyPatch,
+        held_builds: threading.Event,
     ) -> None:
         monkeypatch.setattr(rooms, "NEWER_S", 0.05)
         held_builds.set()
         old = await pages.page()
         held_builds.clear()
-        stock.add(A)
+        store_fixture.add(A)
         assert await pages.page() is old
         held_builds.set()
 
 
 class TestPagesOfTargets:
     async def test_are_kept_until_a_snapshot_is_replaced(
-        self, stock: Stock, pages: Pages, builds: list[Draft]
+        self, store_fixture: StoreFixture, pages: PageCache, builds: list[Draft]
     ) -> None:
         first = await pages.of_target(A, plain=True)
-        stock.add(B)
+        store_fixture.add(B)
         assert await pages.of_target(A, plain=True) is first
-        stock.add(A, clients=9)
+        store_fixture.add(A, clients=9)
         assert "redis_connected_clients 9" in plain_text(await pages.of_target(A, plain=True))
         assert len(builds) == 2
 
-    async def test_those_who_come_together_share_one_build(self, pages: Pages, builds: list[Draft]) -> None:
+    async def test_those_who_come_together_share_one_build(
+        self, pages: PageCache, builds: list[Draft]
+    ) -> None:
         await asyncio.gather(*(pages.of_target(A, plain=True) for _ in range(10)))
         assert len(builds) == 1
 
-    async def test_both_forms_of_labels_stand_side_by_side(self, pages: Pages) -> None:
+    async def test_both_forms_of_labels_stand_side_by_side(self, pages: PageCache) -> None:
         assert await pages.of_target(A, plain=True) is not await pages.of_target(A, plain=False)
 
     async def test_they_do_not_push_out_a_page_of_the_telemetry_path(
-        self, stock: Stock, pages: Pages, builds: list[Draft]
+        self, store_fixture: StoreFixture, pages: PageCache, builds: list[Draft]
     ) -> None:
-        addrs = [stock.add(f"redis://more:{number + 1}") for number in range(TARGET_PAGES_MAX + 10)]
+        addrs = [store_fixture.add(f"redis://more:{number + 1}") for number in range(TARGET_PAGES_MAX + 10)]
         group = await pages.page(Selection(group="blue"))
         for addr in addrs:
             await pages.of_target(addr, plain=True)
         assert len(pages._targets) == TARGET_PAGES_MAX
         assert await pages.page(Selection(group="blue")) is group
 
-    async def test_of_a_forgotten_target_nothing_is_left(self, stock: Stock, pages: Pages) -> None:
+    async def test_of_a_forgotten_target_nothing_is_left(
+        self, store_fixture: StoreFixture, pages: PageCache
+    ) -> None:
         await pages.of_target(A, plain=True)
         await pages.page(WHOLE)
-        stock.store.drop(A)
+        store_fixture.store.drop(A)
         pages.forget(A)
         assert not pages._targets
-        text = plain_text(await pages.page(at_least=stock.store.generation))
+        text = plain_text(await pages.page(at_least=store_fixture.store.generation))
         assert f'addr="{A}"' not in text
 
 
-async def test_current_is_the_newest_page_of_each_selection_that_is_kept(pages: Pages, stock: Stock) -> None:
-    whole, part = await pages.page(), await pages.page(Selection(shard=(0, 2)))
+async def test_current_is_the_newest_page_of_each_selection_that_is_kept(
+    pages: PageCache, store_fixture: StoreFixture
+) -> None:
+    whole, family_set = await pages.page(), await pages.page(Selection(slice=(0, 2)))
     target = await pages.of_target(A, plain=False)
-    assert pages.current() == {whole, part, target}
-    stock.add(A, clients=9)
+    assert pages.current() == {whole, family_set, target}
+    store_fixture.add(A, clients=9)
     newer = await pages.page()
     assert newer is not whole
-    assert pages.current() == {newer, part, target}
+    assert pages.current() == {newer, family_set, target}

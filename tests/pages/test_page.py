@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from exporter.pages.page import PIECE_BYTES, Draft, Page
-from tests.stock import SELF, Stock, gunzip_one, plain_text, samples_of
+from tests.store_fixture import SELF, StoreFixture, gunzip_one, plain_text, samples_of
 
 AGE = "redis_exporter_snapshot_age_seconds"
 
@@ -18,8 +18,8 @@ def page_of(text: bytes) -> Page:
 
 
 class TestPage:
-    def test_with_its_tail_it_is_one_gzip_member_of_the_plain_page(self, stock: Stock) -> None:
-        page = stock.exposition.draft().build()
+    def test_with_its_tail_it_is_one_gzip_member_of_the_plain_page(self, store_fixture: StoreFixture) -> None:
+        page = store_fixture.exposition.draft().build()
         assert gunzip_one(page.body + page.tail(1e9)).decode() == plain_text(page, 1e9)
 
     @pytest.mark.parametrize(
@@ -35,18 +35,18 @@ class TestPage:
     def test_plain_pieces_are_small(self) -> None:
         assert max(len(piece) for piece in page_of(b"a" * (4 * PIECE_BYTES)).plain) == PIECE_BYTES
 
-    def test_prometheus_client_reads_it_without_a_duplicate(self, stock: Stock) -> None:
-        page = stock.exposition.draft().build()
+    def test_prometheus_client_reads_it_without_a_duplicate(self, store_fixture: StoreFixture) -> None:
+        page = store_fixture.exposition.draft().build()
         samples = samples_of(plain_text(page))
         assert samples["redis_exporter_scrapes_total", frozenset()] == 7
         assert len(samples) == page.series + len(page.heads) + 1
 
-    def test_the_same_page_gets_a_new_tail_at_every_scrape(self, stock: Stock) -> None:
-        page = stock.exposition.draft().build()
+    def test_the_same_page_gets_a_new_tail_at_every_scrape(self, store_fixture: StoreFixture) -> None:
+        page = store_fixture.exposition.draft().build()
         assert gunzip_one(page.body + page.tail(2e9)) != gunzip_one(page.body + page.tail(3e9))
 
     def test_process_wide_series_stand_behind_those_of_the_targets_and_before_the_ages(
-        self, stock: Stock
+        self, store_fixture: StoreFixture
     ) -> None:
-        text = plain_text(stock.exposition.draft().build())
+        text = plain_text(store_fixture.exposition.draft().build())
         assert text.index("redis_commands_total") < text.index(SELF.decode()) < text.index(AGE)

@@ -12,23 +12,23 @@ from exporter.pages.rhythm import (
     LIKENESS,
     MISSES_MAX,
     RHYTHMS_MAX,
-    Cadence,
+    ArrivalHistory,
     Rhythm,
     ages_s,
+    best_moment,
     intervals_in,
-    meeting,
 )
 
 
-def after(arrivals: Iterable[float]) -> Cadence:
-    cadence = Cadence()
+def after(arrivals: Iterable[float]) -> ArrivalHistory:
+    history = ArrivalHistory()
     for moment in arrivals:
-        cadence.arrive(moment)
-    return cadence
+        history.arrive(moment)
+    return history
 
 
-def periods(cadence: Cadence) -> list[float]:
-    return [round(rhythm.period_s, 3) for rhythm in cadence.rhythms]
+def periods(history: ArrivalHistory) -> list[float]:
+    return [round(rhythm.period_s, 3) for rhythm in history.rhythms]
 
 
 class TestLearning:
@@ -51,18 +51,18 @@ class TestLearning:
 
     def test_two_that_look_alike_are_two(self) -> None:
         arrivals = sorted([5.0 * beat for beat in range(5)] + [5.0 * beat + 2 for beat in range(5)])
-        cadence = after(arrivals)
-        assert periods(cadence) == [5, 5]
-        assert sorted(round(rhythm.at % 5, 3) for rhythm in cadence.rhythms) == [0, 2]
+        history = after(arrivals)
+        assert periods(history) == [5, 5]
+        assert sorted(round(rhythm.at % 5, 3) for rhythm in history.rhythms) == [0, 2]
 
     def test_one_who_comes_in_between_changes_nothing(self) -> None:
-        cadence = after([0, 5, 10, 11.7, 15, 18.1, 20])
-        assert periods(cadence) == [5]
-        assert cadence.rhythms[0].next_after(20) == pytest.approx(25)
+        history = after([0, 5, 10, 11.7, 15, 18.1, 20])
+        assert periods(history) == [5]
+        assert history.rhythms[0].next_after(20) == pytest.approx(25)
 
     def test_a_restart_with_another_phase_is_another_rhythm_and_the_old_one_goes(self) -> None:
-        cadence = after([0, 5, 10, *(13 + 5.0 * beat for beat in range(6))])
-        assert [round(rhythm.at % 5, 3) for rhythm in cadence.rhythms] == [3]
+        history = after([0, 5, 10, *(13 + 5.0 * beat for beat in range(6))])
+        assert [round(rhythm.at % 5, 3) for rhythm in history.rhythms] == [3]
 
 
 class TestFollowing:
@@ -77,38 +77,38 @@ class TestFollowing:
 
     def test_a_clock_that_goes_otherwise(self) -> None:
         period_s = 5.004
-        cadence = after([period_s * beat for beat in range(200)])
-        assert cadence.rhythms[0].period_s == pytest.approx(period_s, abs=0.0005)
-        assert cadence.rhythms[0].next_after(period_s * 199) == pytest.approx(period_s * 200, abs=0.005)
+        history = after([period_s * beat for beat in range(200)])
+        assert history.rhythms[0].period_s == pytest.approx(period_s, abs=0.0005)
+        assert history.rhythms[0].next_after(period_s * 199) == pytest.approx(period_s * 200, abs=0.005)
 
     def test_a_second_request_of_the_same_beat_is_none_of_another(self) -> None:
-        cadence = after([0, 5, 10, 10.01, 15, 15.01])
-        assert periods(cadence) == [5]
-        assert cadence._strays == []
+        history = after([0, 5, 10, 10.01, 15, 15.01])
+        assert periods(history) == [5]
+        assert history._strays == []
 
     def test_of_many_requests_in_one_beat_the_one_that_is_nearest_counts(self) -> None:
-        cadence = after([0, 5, 10])
+        history = after([0, 5, 10])
         for beat in range(1, 40):
             for early in range(-9, 10):
-                cadence.arrive(10 + 5 * beat + early / 100 + 0.001)
-        assert cadence.rhythms[0].next_after(205.2) == pytest.approx(210, abs=0.02)
+                history.arrive(10 + 5 * beat + early / 100 + 0.001)
+        assert history.rhythms[0].next_after(205.2) == pytest.approx(210, abs=0.02)
 
     def test_rhythms_of_one_reader_are_bounded(self) -> None:
-        cadence = after(
+        history = after(
             sorted(100 + 7.0 * number / 11 + 7 * beat for number in range(11) for beat in range(12))
         )
-        assert len(cadence.rhythms) <= RHYTHMS_MAX
+        assert len(history.rhythms) <= RHYTHMS_MAX
 
     def test_it_outlives_a_miss_or_two(self) -> None:
-        cadence = after([0, 5, 10])
-        cadence.forget(10 + 5 * MISSES_MAX)
-        cadence.arrive(10 + 5 * MISSES_MAX)
-        assert periods(cadence) == [5]
+        history = after([0, 5, 10])
+        history.forget(10 + 5 * MISSES_MAX)
+        history.arrive(10 + 5 * MISSES_MAX)
+        assert periods(history) == [5]
 
     def test_and_is_forgotten_after_three(self) -> None:
-        cadence = after([0, 5, 10])
-        cadence.forget(10 + 5 * (MISSES_MAX + 0.6))
-        assert cadence.rhythms == []
+        history = after([0, 5, 10])
+        history.forget(10 + 5 * (MISSES_MAX + 0.6))
+        assert history.rhythms == []
 
     @given(st.floats(0.6, 500), st.lists(st.floats(-LIKENESS / 2.1, LIKENESS / 2.1), min_size=5, max_size=40))
     @settings(max_examples=200, deadline=None)
@@ -155,35 +155,35 @@ class TestInStep:
 
 class TestMeeting:
     def test_nobody_to_meet(self) -> None:
-        assert meeting([], 5) is None
-        assert meeting([Rhythm(0, 7)], 5) is None
+        assert best_moment([], 5) is None
+        assert best_moment([Rhythm(0, 7)], 5) is None
 
     def test_one_scraper(self) -> None:
-        assert meeting([Rhythm(12, 5)], 5) == 12
+        assert best_moment([Rhythm(12, 5)], 5) == 12
 
     def test_one_who_is_not_in_step_has_no_say(self) -> None:
-        assert meeting([Rhythm(12, 5), Rhythm(1, 7)], 5) == 12
+        assert best_moment([Rhythm(12, 5), Rhythm(1, 7)], 5) == 12
 
     def test_of_two_the_one_after_whom_the_other_comes_sooner(self) -> None:
         # polled for the first, the other finds 1 s; polled for the other, the first finds 4 s
-        assert meeting([Rhythm(10, 5), Rhythm(11, 5)], 5) == 10
-        assert meeting([Rhythm(10, 5), Rhythm(14, 5)], 5) == 14
+        assert best_moment([Rhythm(10, 5), Rhythm(11, 5)], 5) == 10
+        assert best_moment([Rhythm(10, 5), Rhythm(14, 5)], 5) == 14
 
     def test_a_fast_scraper_is_met_at_each_of_its_arrivals(self) -> None:
-        met_at = meeting([Rhythm(10, 2.5), Rhythm(13, 5)], 5)
+        met_at = best_moment([Rhythm(10, 2.5), Rhythm(13, 5)], 5)
         assert met_at is not None
         assert max(ages_s([10, 12.5, 13], met_at, 5)) == pytest.approx(2.5)
 
     def test_what_was_chosen_is_kept_unless_another_is_much_better(self) -> None:
         pair = [Rhythm(10, 5), Rhythm(12.4, 5)]
-        assert meeting(pair, 5) == 10
-        assert meeting(pair, 5, 27.4) == 12.4
-        assert meeting([Rhythm(10, 5), Rhythm(11, 5)], 5, 26) == 10
+        assert best_moment(pair, 5) == 10
+        assert best_moment(pair, 5, 27.4) == 12.4
+        assert best_moment([Rhythm(10, 5), Rhythm(11, 5)], 5, 26) == 10
 
     @given(st.lists(st.floats(0, 5, exclude_max=True), min_size=1, max_size=6))
     @settings(max_examples=200, deadline=None)
     def test_no_other_choice_has_a_fresher_worst(self, phases: list[float]) -> None:
-        met_at = meeting([Rhythm(phase, 5) for phase in phases], 5)
+        met_at = best_moment([Rhythm(phase, 5) for phase in phases], 5)
         assert met_at in phases
         worst = max(ages_s(phases, met_at, 5))
         assert all(worst <= max(ages_s(phases, other / 10, 5)) + 1e-4 for other in range(50))

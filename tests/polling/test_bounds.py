@@ -8,7 +8,7 @@ from exporter.errors import ReplyError
 from exporter.polling.bounds import (
     LINE_BYTES,
     LINE_BYTES_MAX,
-    Bounds,
+    ReplyBounds,
     bounds_for,
     cut_lines,
     leave_out_long_lines,
@@ -40,7 +40,7 @@ def test_a_text_of_long_lines_is_cut_at_a_line_too() -> None:
 
 
 def test_what_is_within_is_the_reply_itself() -> None:
-    bounds = Bounds(4)
+    bounds = ReplyBounds(4)
     for reply in (b"a\nb\n", [1, 2, 3, 4], 7, None, ReplyError("ERR no")):
         kept, cut = bounds.within("X", reply)
         assert kept is reply
@@ -48,8 +48,8 @@ def test_what_is_within_is_the_reply_itself() -> None:
 
 
 def test_rows_beyond_so_many_are_left_out_in_pairs() -> None:
-    assert Bounds(4).within("X", [1, 2, 3, 4, 5]) == ([1, 2, 3, 4], 1)
-    assert Bounds(5).within("X", [b"a", 1, b"b", 2, b"c", 3]) == ([b"a", 1, b"b", 2], 2)
+    assert ReplyBounds(4).within("X", [1, 2, 3, 4, 5]) == ([1, 2, 3, 4], 1)
+    assert ReplyBounds(5).within("X", [b"a", 1, b"b", 2, b"c", 3]) == ([b"a", 1, b"b", 2], 2)
 
 
 def test_a_command_may_have_a_limit_of_its_own() -> None:
@@ -77,7 +77,7 @@ def test_lines_that_are_too_long_are_left_out(text: bytes, kept: bytes, cut: int
 
 def test_only_answers_that_are_lines_lose_long_ones() -> None:
     text = b"role:master\r\nexecutable:" + b"x" * LINE_BYTES_MAX + b"\r\nloading:0\r\n"
-    assert Bounds().within("INFO", text) == (b"role:master\r\nloading:0\r\n", 1)
+    assert ReplyBounds().within("INFO", text) == (b"role:master\r\nloading:0\r\n", 1)
     for command in ("INFO commandstats", "CLIENT LIST", "CLUSTER NODES"):
-        assert Bounds().within(command, text)[1] == 1
-    assert Bounds().within("GET key", text)[0] is text  # a value is no line
+        assert ReplyBounds().within(command, text)[1] == 1
+    assert ReplyBounds().within("GET key", text)[0] is text  # a value is no line

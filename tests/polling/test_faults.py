@@ -20,7 +20,7 @@ def test_a_fault_that_was_over_is_told_again() -> None:
     assert told == [[("a.lua", "x")], [], [("a.lua", "x")]]
 
 
-def test_parts_have_their_own() -> None:
+def test_family_sets_have_their_own() -> None:
     faults = Faults()
     assert list(faults.note("one", {"a": "x"})) == [("a", "x")]
     assert list(faults.note("two", {"a": "x"})) == [("a", "x")]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from exporter.collectors._contract import Collector
 from exporter.errors import ReplyError
-from exporter.polling.memory import REFUSED_MAX, Memory
+from exporter.polling.memory import REFUSED_MAX, TargetMemory
 
 
 def test_the_newest_refusals_are_remembered_up_to_a_limit() -> None:
-    memory, refusal = Memory(), ReplyError("NOPERM no")
+    memory, refusal = TargetMemory(), ReplyError("NOPERM no")
     for number in range(REFUSED_MAX + 5):
         memory.refuse(f"TYPE k{number}", refusal, 0.0)
     assert len(memory.refused) == REFUSED_MAX
@@ -27,5 +27,5 @@ def test_collectors_of_one_memory_name_share_it() -> None:
     class Looker(Finder):
         name = "looker"
 
-    memory = Memory()
+    memory = TargetMemory()
     assert memory.of(Finder()) is memory.of(Looker())

@@ -12,11 +12,11 @@ from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.errors import InternalError
 from exporter.metrics.family import Family, Field, Pattern, Record, gauge
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
-from exporter.polling.memory import Memory
-from exporter.polling.output import Sheet
+from exporter.polling.memory import TargetMemory
+from exporter.polling.output import CollectorOutput
 
 NOW = 1_700_000_000.5
 CLIENTS = gauge("clients", "Clients.", Field("connected_clients"))
@@ -35,10 +35,10 @@ class TestDynamicFamilies:
             name = "scripts"
             dynamic = True
 
-        made = make_part("scripts", Lane.FAST, [LENGTH], namespace="redis", collector=Scripts())
-        sheet = Sheet(made, engine.Labels(labels), Memory(), 0.0)
-        taken = [sheet.add_dynamic(name, "gauge", "Help.", 1.5, own) for name, own in calls]
-        return taken, sheet.block().samples.decode().splitlines()
+        made = make_family_set("scripts", Lane.FAST, [LENGTH], namespace="redis", collector=Scripts())
+        output = CollectorOutput(made, engine.Labels(labels), TargetMemory(), 0.0)
+        taken = [output.add_dynamic(name, "gauge", "Help.", 1.5, own) for name, own in calls]
+        return taken, output.block().samples.decode().splitlines()
 
     def test_each_sample_has_its_labels_and_those_it_lacks_are_empty(self) -> None:
         calls = [("users", {"type": "a"}), ("users", {"zone": "z"}), ("bad name", {})]
@@ -55,30 +55,32 @@ class TestDynamicFamilies:
         )
 
     def test_only_a_collector_that_says_so_may(self) -> None:
-        sheet = Sheet(
-            make_part("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Plain()),
+        output = CollectorOutput(
+            make_family_set("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Plain()),
             engine.Labels(b""),
-            Memory(),
+            TargetMemory(),
             0.0,
         )
         with pytest.raises(InternalError):
-            sheet.add_dynamic("users", "gauge", "Help.", 1, {})
+            output.add_dynamic("users", "gauge", "Help.", 1, {})
 
 
 class TestSheet:
     CALLS = gauge("calls", "Calls.", Record(Pattern("cmdstat_", "cmd", first="calls="), "calls"))
     PAIRS = ((b"addr", b"h"), (b"name", b"configured"))
 
-    def sheet(self, *families: Family, pairs: Sequence[tuple[bytes, bytes]] = (), **more: Any) -> Sheet:
-        made = make_part("it", Lane.FAST, families, namespace="redis", collector=Plain(), **more)
-        return Sheet(made, label_forms([made], pairs)[made.name], Memory(), NOW)
+    def output(
+        self, *families: Family, pairs: Sequence[tuple[bytes, bytes]] = (), **more: Any
+    ) -> CollectorOutput:
+        made = make_family_set("it", Lane.FAST, families, namespace="redis", collector=Plain(), **more)
+        return CollectorOutput(made, label_forms([made], pairs)[made.name], TargetMemory(), NOW)
 
     def test_samples_from_python(self) -> None:
-        sheet = self.sheet(LENGTH, ITEM)
-        sheet.add(ITEM, 2, "b")
-        sheet.add(ITEM, 0.5, b"a\xff")
-        sheet.add(LENGTH, 1)
-        block = sheet.block()
+        output = self.output(LENGTH, ITEM)
+        output.add(ITEM, 2, "b")
+        output.add(ITEM, 0.5, b"a\xff")
+        output.add(LENGTH, 1)
+        block = output.block()
         assert (
             block.samples.decode()
             == 'redis_slowlog_length 1\nredis_item{name="b"} 2\nredis_item{name="a\ufffd"} 0.5\n'
@@ -86,54 +88,54 @@ class TestSheet:
         assert block.series == 3
 
     def test_samples_from_info_and_from_python_are_one_block(self) -> None:
-        sheet = self.sheet(LENGTH, CLIENTS, ITEM)
-        sheet.add(ITEM, 2, "b")
-        sheet.info(b"connected_clients:3\r\n")
-        sheet.add(LENGTH, 1)
-        block = sheet.block()
+        output = self.output(LENGTH, CLIENTS, ITEM)
+        output.add(ITEM, 2, "b")
+        output.info(b"connected_clients:3\r\n")
+        output.add(LENGTH, 1)
+        block = output.block()
         assert block.samples == b'redis_slowlog_length 1\nredis_clients 3\nredis_item{name="b"} 2\n'
         assert block.series == 3
 
     def test_values_that_were_no_numbers_are_counted(self) -> None:
-        sheet = self.sheet(LENGTH, CLIENTS)
-        sheet.info(b"connected_clients:many\r\n")
-        sheet.add(LENGTH, 1)
-        assert sheet.block().bad == 1
+        output = self.output(LENGTH, CLIENTS)
+        output.info(b"connected_clients:many\r\n")
+        output.add(LENGTH, 1)
+        assert output.block().invalid == 1
 
     def test_nothing_written_is_an_empty_block(self) -> None:
-        block = self.sheet(LENGTH, ITEM).block()
+        block = self.output(LENGTH, ITEM).block()
         assert (block.samples, len(block.offsets), block.series) == (b"", 4 * 3, 0)
 
     def test_labels_of_the_target_give_way_to_the_familys_own(self) -> None:
-        sheet = self.sheet(LENGTH, ITEM, pairs=self.PAIRS)
-        sheet.add(LENGTH, 1)
-        sheet.add(ITEM, 2, "b")
-        assert sheet.block().samples == (
+        output = self.output(LENGTH, ITEM, pairs=self.PAIRS)
+        output.add(LENGTH, 1)
+        output.add(ITEM, 2, "b")
+        assert output.block().samples == (
             b'redis_slowlog_length{addr="h",name="configured"} 1\nredis_item{addr="h",name="b"} 2\n'
         )
 
     def test_label_values_are_as_short_however_they_are_written(self) -> None:
-        sheet = self.sheet(ITEM, self.CALLS, label_max=3)
-        sheet.add(ITEM, 1, "abcdef")
-        sheet.info(b"cmdstat_abcdef:calls=2\n")
-        assert sheet.block().samples == b'redis_item{name="abc"} 1\nredis_calls{cmd="abc"} 2\n'
+        output = self.output(ITEM, self.CALLS, label_max=3)
+        output.add(ITEM, 1, "abcdef")
+        output.info(b"cmdstat_abcdef:calls=2\n")
+        assert output.block().samples == b'redis_item{name="abc"} 1\nredis_calls{cmd="abc"} 2\n'
 
     def test_texts_of_info_are_there_once_it_was_read(self) -> None:
-        sheet = self.sheet(CLIENTS, wanted_fields=("role", "run_id"))
-        assert sheet.fields == {}
-        sheet.info(b"role:master\n")
-        assert sheet.fields == {"role": b"master", "run_id": None}
+        output = self.output(CLIENTS, wanted_fields=("role", "run_id"))
+        assert output.fields == {}
+        output.info(b"role:master\n")
+        assert output.fields == {"role": b"master", "run_id": None}
 
     def test_info_is_read_once(self) -> None:
-        sheet = self.sheet(CLIENTS)
-        sheet.info(b"connected_clients:3\n")
+        output = self.output(CLIENTS)
+        output.info(b"connected_clients:3\n")
         with pytest.raises(InternalError, match="it: INFO is read once"):
-            sheet.info(b"connected_clients:3\n")
+            output.info(b"connected_clients:3\n")
 
     def test_missing_databases_are_filled_up(self) -> None:
         keys = gauge(
             "keys", "Keys.", Record(Pattern("db", "db", digits=True, first="keys="), "keys", fill=True)
         )
-        sheet = self.sheet(keys)
-        sheet.info(b"db1:keys=4\n", fill=2)
-        assert sheet.block().samples == b'redis_keys{db="1"} 4\nredis_keys{db="0"} 0\n'
+        output = self.output(keys)
+        output.info(b"db1:keys=4\n", fill=2)
+        assert output.block().samples == b'redis_keys{db="1"} 4\nredis_keys{db="0"} 0\n'

@@ -14,10 +14,10 @@ from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError, ReplyError, TargetError
 from exporter.metrics.family import Family, Field, gauge, histogram
-from exporter.metrics.family_set import Part, make_part
+from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
-from exporter.polling.bounds import Bounds
-from exporter.polling.memory import REPROBE_S, Memory
+from exporter.polling.bounds import ReplyBounds
+from exporter.polling.memory import REPROBE_S, TargetMemory
 from exporter.polling.poll import INFO_PART, Poll
 from exporter.protocol.command import PAUSE, Command, Reply
 from exporter.protocol.facts import Facts
@@ -38,9 +38,9 @@ Ask = Callable[[Facts | None, Out], Batches]
 LABELS = functools.cache(engine.Labels)
 
 
-def part(
+def family_set(
     name: str, ask: Ask, *families: Family, wants: Callable[[Facts], bool] = lambda facts: True, **more: Any
-) -> Part:
+) -> FamilySet:
     """A part whose collector asks as it is told."""
 
     class Asker(Collector):
@@ -57,7 +57,7 @@ def part(
             assert options is OPTIONS
             return ask(facts, out)
 
-    return make_part(name, Lane.FAST, families, namespace="redis", collector=Asker(), **more)
+    return make_family_set(name, Lane.FAST, families, namespace="redis", collector=Asker(), **more)
 
 
 def asking(family: Family, *commands: Command) -> Ask:
@@ -79,8 +79,8 @@ def ask_info(facts: Facts | None, out: Out) -> Batches:
     out.info(text)
 
 
-INFO = part(INFO_PART, ask_info, CLIENTS, wanted_fields=("redis_version", "run_id", "role"))
-SLOWLOG = part("slowlog", asking(LENGTH, Command.of("SLOWLOG", "LEN")), LENGTH)
+INFO = family_set(INFO_PART, ask_info, CLIENTS, wanted_fields=("redis_version", "run_id", "role"))
+SLOWLOG = family_set("slowlog", asking(LENGTH, Command.of("SLOWLOG", "LEN")), LENGTH)
 
 
 def info(version: str = "7.0.15", run_id: str = "a", clients: int = 3) -> bytes:
@@ -89,9 +89,9 @@ def info(version: str = "7.0.15", run_id: str = "a", clients: int = 3) -> bytes:
 
 def known(
     run_id: str = "a", version: tuple[int, int, int] = (7, 0, 15), databases: int | None = 16
-) -> Memory:
+) -> TargetMemory:
     """The memory of a target that was polled before."""
-    return Memory(
+    return TargetMemory(
         Facts(
             version,
             "redis",
@@ -113,11 +113,16 @@ class Server:
         self.asked: list[list[str]] = []
 
     def serve(
-        self, parts: Sequence[Part], memory: Memory, *, labels: bytes = b"", clock: float = CLOCK
+        self,
+        family_sets: Sequence[FamilySet],
+        memory: TargetMemory,
+        *,
+        labels: bytes = b"",
+        clock: float = CLOCK,
     ) -> Poll:
         self.asked = []
-        forms = {each.name: LABELS(labels) for each in parts}
-        poll = Poll(parts, memory, forms, OPTIONS, NOW, clock)
+        forms = {each.name: LABELS(labels) for each in family_sets}
+        poll = Poll(family_sets, memory, forms, OPTIONS, NOW, clock)
         batch = poll.begin()
         while batch:
             self.asked.append([command.name for command in batch])
@@ -169,17 +174,26 @@ def drive(
 
 class TestPauses:
     @staticmethod
-    def poll(*collectors: Collector, memory: Memory | None = None, **more: Any) -> Poll:
-        parts = [
+    def poll(*collectors: Collector, memory: TargetMemory | None = None, **more: Any) -> Poll:
+        family_sets = [
             INFO,
-            *(make_part(c.name, c.lane, c.families, namespace="redis", collector=c) for c in collectors),
+            *(
+                make_family_set(c.name, c.lane, c.families, namespace="redis", collector=c)
+                for c in collectors
+            ),
         ]
         return Poll(
-            parts, memory or known(), {each.name: LABELS(b"") for each in parts}, OPTIONS, NOW, CLOCK, **more
+            family_sets,
+            memory or known(),
+            {each.name: LABELS(b"") for each in family_sets},
+            OPTIONS,
+            NOW,
+            CLOCK,
+            **more,
         )
 
     def test_a_slice_that_is_over_ends_at_the_next_pause_and_nothing_is_lost(self) -> None:
-        poll = self.poll(Slow(3, batches=2), memory=Memory())
+        poll = self.poll(Slow(3, batches=2), memory=TargetMemory())
         asked, pauses = drive(poll, lambda command: info() if command.name == "INFO" else [1, 2])
         assert asked == [["INFO"], ["ROWS"], ["ROWS"]]
         assert pauses >= 6
@@ -206,13 +220,13 @@ class TestPauses:
         assert pauses == 0
 
     def test_an_answer_that_is_too_long_is_cut_and_counted(self) -> None:
-        poll = self.poll(Slow(1), bounds=Bounds(4))
+        poll = self.poll(Slow(1), bounds=ReplyBounds(4))
         drive(poll, lambda command: info() if command.name == "INFO" else [0] * 10)
         assert poll.blocks["slow"].samples == b'redis_rows{row="0-0"} 4\n'
         assert poll.cuts["slow"] == 6
 
     def test_of_few_bytes_none_is_looked_at(self) -> None:
-        poll = self.poll(Slow(1), bounds=Bounds(4))
+        poll = self.poll(Slow(1), bounds=ReplyBounds(4))
         drive(poll, lambda command: info() if command.name == "INFO" else [0] * 10, received=4)
         assert "slow" not in poll.cuts
 
@@ -228,11 +242,11 @@ class TestBatches:
 
     def test_a_target_that_nothing_is_known_of_is_asked_for_info_alone_first(self) -> None:
         server = Server({"SLOWLOG LEN": 5})
-        poll = server.serve([INFO, SLOWLOG], Memory())
+        poll = server.serve([INFO, SLOWLOG], TargetMemory())
         assert server.asked == [["INFO"], ["SLOWLOG LEN"]]
         assert poll.blocks.keys() == {"info", "slowlog"}
 
-    def test_without_parts_nothing_is_asked(self) -> None:
+    def test_without_family_sets_nothing_is_asked(self) -> None:
         poll = Poll([], known(), {}, OPTIONS, NOW, CLOCK)
         assert poll.begin() == []
         assert poll.blocks == {}
@@ -246,9 +260,13 @@ class TestBatches:
 
             return ask
 
-        parts = [part("one", ask_twice("A"), ITEM), part("two", ask_twice("B"), ITEM), SLOWLOG]
+        family_sets = [
+            family_set("one", ask_twice("A"), ITEM),
+            family_set("two", ask_twice("B"), ITEM),
+            SLOWLOG,
+        ]
         server = Server({"A 1": 1, "A 2": 2, "B 1": 10, "B 2": 20, "SLOWLOG LEN": 5})
-        poll = server.serve(parts, known())
+        poll = server.serve(family_sets, known())
         assert server.asked == [["A 1", "B 1", "SLOWLOG LEN"], ["A 2", "B 2"]]
         assert text(poll, "one") == 'redis_item{name="A"} 3\n'
         assert text(poll, "two") == 'redis_item{name="B"} 30\n'
@@ -262,8 +280,10 @@ class TestBatches:
 
             return ask
 
-        parts = [part(name, keep(name, *keys), ITEM) for name, keys in (("one", "abc"), ("two", "de"))]
-        Server({f"GET {key}": key.encode() for key in "abcde"}).serve(parts, known())
+        family_sets = [
+            family_set(name, keep(name, *keys), ITEM) for name, keys in (("one", "abc"), ("two", "de"))
+        ]
+        Server({f"GET {key}": key.encode() for key in "abcde"}).serve(family_sets, known())
         assert got == {"one": [b"a", b"b", b"c"], "two": [b"d", b"e"]}
 
     def test_a_collector_may_ask_nothing(self) -> None:
@@ -272,7 +292,7 @@ class TestBatches:
             out.add(LENGTH, len(replies))
 
         server = Server({})
-        poll = server.serve([part("idle", ask, LENGTH)], known())
+        poll = server.serve([family_set("idle", ask, LENGTH)], known())
         assert server.asked == []
         assert text(poll, "idle") == "redis_slowlog_length 0\n"
 
@@ -298,9 +318,9 @@ class TestFacts:
             seen.append(facts)
             yield []
 
-        new = part("new", ask, LENGTH, wants=lambda facts: facts.version >= (7, 2, 0))
-        old = part("old", ask, LENGTH, wants=lambda facts: facts.version < (7, 2, 0))
-        memory = Memory()
+        new = family_set("new", ask, LENGTH, wants=lambda facts: facts.version >= (7, 2, 0))
+        old = family_set("old", ask, LENGTH, wants=lambda facts: facts.version < (7, 2, 0))
+        memory = TargetMemory()
         poll = Server({"INFO": info("7.0.15")}).serve([INFO, new, old], memory)
         assert poll.blocks.keys() == {"info", "old"}
         assert seen == [memory.facts]
@@ -314,7 +334,7 @@ class TestFacts:
         assert memory.facts.version == (7, 0, 15)
 
     def test_are_not_made_anew_of_the_same_texts(self) -> None:
-        memory = Memory()
+        memory = TargetMemory()
         server = Server({})
         server.serve([INFO], memory)
         before = memory.facts
@@ -328,8 +348,8 @@ class TestFacts:
             out.databases = 32 if facts is None or facts.databases is None else facts.databases
             out.info(reply)
 
-        counting = part(INFO_PART, ask, CLIENTS, wanted_fields=("redis_version", "run_id"))
-        memory, known = Memory(), []
+        counting = family_set(INFO_PART, ask, CLIENTS, wanted_fields=("redis_version", "run_id"))
+        memory, known = TargetMemory(), []
         for run_id in ("a", "a", "b", "b"):
             Server({"INFO": info(run_id=run_id)}).serve([counting], memory)
             assert memory.facts is not None
@@ -340,7 +360,7 @@ class TestFacts:
 class TestInfoFails:
     """Without INFO a poll is worth nothing."""
 
-    @pytest.mark.parametrize("memory", [Memory(), known()], ids=["first poll", "later poll"])
+    @pytest.mark.parametrize("memory", [TargetMemory(), known()], ids=["first poll", "later poll"])
     @pytest.mark.parametrize(
         ("reply", "kind", "reason"),
         [
@@ -351,7 +371,7 @@ class TestInfoFails:
         ],
     )
     def test_the_poll_fails_and_nothing_is_kept(
-        self, memory: Memory, reply: Reply, kind: type[TargetError], reason: str
+        self, memory: TargetMemory, reply: Reply, kind: type[TargetError], reason: str
     ) -> None:
         server = Server({"INFO": reply, "SLOWLOG LEN": 5})
         poll = server.serve([INFO, SLOWLOG], memory)
@@ -371,7 +391,7 @@ class TestInfoFails:
             finally:
                 closed.append("slowlog")
 
-        Server({"INFO": LOADING, "SLOWLOG LEN": 5}).serve([INFO, part("slowlog", ask, LENGTH)], known())
+        Server({"INFO": LOADING, "SLOWLOG LEN": 5}).serve([INFO, family_set("slowlog", ask, LENGTH)], known())
         assert closed == ["slowlog"]
 
     def test_what_was_known_stays_known(self) -> None:
@@ -436,9 +456,11 @@ class TestOneCollectorFails:
     )
     def test_it_loses_its_own_block_and_no_other(self, ask: Ask, reason: str) -> None:
         poll = Server({"PING": "PONG", "SLOWLOG LEN": 5}).serve(
-            [INFO, part("broken", ask, LENGTH), SLOWLOG], known()
+            [INFO, family_set("broken", ask, LENGTH), SLOWLOG], known()
         )
-        assert {part: failure.reason for part, failure in poll.failures.items()} == {"broken": reason}
+        assert {family_set: failure.reason for family_set, failure in poll.failures.items()} == {
+            "broken": reason
+        }
         assert poll.blocks.keys() == {"info", "slowlog"}
         assert poll.error is None
 
@@ -448,7 +470,10 @@ class TestOneCollectorFails:
             yield [Command.of("PING")]
             raise ValueError
 
-        assert "broken" not in Server({"PING": "PONG"}).serve([part("broken", ask, LENGTH)], known()).blocks
+        assert (
+            "broken"
+            not in Server({"PING": "PONG"}).serve([family_set("broken", ask, LENGTH)], known()).blocks
+        )
 
     def test_an_error_reply_is_a_value_and_fails_nothing(self) -> None:
         poll = Server({"SLOWLOG LEN": LOADING}).serve([INFO, SLOWLOG], known())
@@ -467,7 +492,7 @@ class TestRefusals:
         def ask(facts: Facts | None, out: Out) -> Batches:
             got.extend((yield [Command.of("SLOWLOG", "LEN"), Command.of("PING")]))
 
-        slowlog = part("slowlog", ask, LENGTH)
+        slowlog = family_set("slowlog", ask, LENGTH)
         memory, server = known(), Server({"SLOWLOG LEN": refusal, "PING": "PONG"})
         server.serve([slowlog], memory)
         assert server.asked == [["SLOWLOG LEN", "PING"]]
@@ -484,7 +509,7 @@ class TestRefusals:
 
     def test_only_that_one_is_refused(self) -> None:
         memory = known()
-        reset = part("reset", asking(LENGTH, Command.of("SLOWLOG", "GET", 10)), LENGTH)
+        reset = family_set("reset", asking(LENGTH, Command.of("SLOWLOG", "GET", 10)), LENGTH)
         server = Server({"SLOWLOG LEN": UNKNOWN, "SLOWLOG GET 10": 7})
         server.serve([SLOWLOG], memory)
         server.serve([SLOWLOG, reset], memory)
@@ -520,7 +545,7 @@ class TestRefusals:
 
     def test_names_of_keys_may_be_any_bytes(self) -> None:
         memory = known()
-        odd = part("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff")), LENGTH)
+        odd = family_set("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff")), LENGTH)
         server = Server({"STRLEN k\\xff": FORBIDDEN})
         for _ in range(2):
             assert server.serve([odd], memory).failures == {}
@@ -537,7 +562,7 @@ class TestSupport:
                 yield [Command.of("B")]
 
         answers = {f"A {number}": reply for number, reply in enumerate(replies)}
-        return Server({**answers, "B": then}).serve([part("it", ask, LENGTH)], known())
+        return Server({**answers, "B": then}).serve([family_set("it", ask, LENGTH)], known())
 
     def test_one_whose_every_command_is_refused_is_unsupported(self) -> None:
         assert self.ask(UNKNOWN, FORBIDDEN).unsupported == {"it"}
@@ -558,7 +583,7 @@ class TestSupport:
 
         memory, server = known(), Server({"SLOWLOG LEN": FORBIDDEN})
         for _ in range(2):  # asked, then from memory
-            poll = server.serve([part("it", ask, LENGTH)], memory)
+            poll = server.serve([family_set("it", ask, LENGTH)], memory)
             assert poll.unsupported == {"it"}
             assert poll.failures["it"].reason == "noperm"
 
@@ -576,7 +601,7 @@ class TestMemory:
 
         one, other = known(), known()
         for memory in (one, one, other):
-            Server({}).serve([part("it", ask, LENGTH)], memory)
+            Server({}).serve([family_set("it", ask, LENGTH)], memory)
         assert seen[0] is seen[1] == ["poll", "poll"]
         assert seen[2] == ["poll"]
 
@@ -585,7 +610,7 @@ class TestRepeats:
     """The same replies as in the poll before: the same block."""
 
     @staticmethod
-    def counted(runs: list[int], repeatable: bool = True, batches: int = 1) -> Part:
+    def counted(runs: list[int], repeatable: bool = True, batches: int = 1) -> FamilySet:
         class Asker(Collector):
             def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
                 for _ in range(batches):
@@ -595,9 +620,9 @@ class TestRepeats:
 
         Asker.name = "slowlog"
         Asker.repeats = lambda self, options: repeatable  # type: ignore[method-assign]
-        return make_part("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Asker())
+        return make_family_set("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Asker())
 
-    def lengths(self, made: Part, memory: Memory, *lengths: object) -> list[str]:
+    def lengths(self, made: FamilySet, memory: TargetMemory, *lengths: object) -> list[str]:
         return [text(Server({"SLOWLOG LEN": length}).serve([made], memory), "slowlog") for length in lengths]
 
     def test_a_collector_is_not_run_to_its_end_again(self) -> None:
@@ -636,7 +661,7 @@ class TestHistograms:
             out.add_histogram(self.TIMES, [1, 2.5], [3, 4], 5, 17, "get")
             yield []
 
-        assert text(Server({}).serve([part("it", ask, self.TIMES)], known()), "it").splitlines() == [
+        assert text(Server({}).serve([family_set("it", ask, self.TIMES)], known()), "it").splitlines() == [
             'redis_latencies_usec_bucket{cmd="get",le="1"} 3',
             'redis_latencies_usec_bucket{cmd="get",le="2.5"} 4',
             'redis_latencies_usec_bucket{cmd="get",le="+Inf"} 5',
@@ -650,7 +675,9 @@ class TestHistograms:
             out.add(LENGTH, 3)
             yield []
 
-        hidden = part("it", ask, self.TIMES, LENGTH, hidden=frozenset({"latencies_usec", "slowlog_length"}))
+        hidden = family_set(
+            "it", ask, self.TIMES, LENGTH, hidden=frozenset({"latencies_usec", "slowlog_length"})
+        )
         assert text(Server({}).serve([hidden], known()), "it") == ""
 
 
@@ -661,7 +688,7 @@ def test_a_poll_knows_when_it_began() -> None:
         seen.append(out.now)
         yield []
 
-    Server({}).serve([part("it", ask, LENGTH)], known())
+    Server({}).serve([family_set("it", ask, LENGTH)], known())
     assert seen == [NOW]
 
 

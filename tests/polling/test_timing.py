@@ -7,19 +7,19 @@ from dataclasses import replace
 import pytest
 
 from exporter.metrics.lane import Lane
-from exporter.polling.timing import Pace
+from exporter.polling.timing import PollTiming
 
 LANES = {Lane.FAST: 5.0, Lane.STANDARD: 15.0, Lane.SLOW: 60.0, Lane.SCAN: 300.0}
 
 
-def pace(
+def timing(
     interval_s: float | None = None,
     *,
     timeout_s: float = 15.0,
     max_age_s: float = 0.0,
     max_backoff_s: float = 30.0,
-) -> Pace:
-    return Pace.of(
+) -> PollTiming:
+    return PollTiming.of(
         interval_s,
         LANES,
         timeout_s=timeout_s,
@@ -32,7 +32,7 @@ def pace(
 
 class TestPace:
     def test_lanes_are_whole_multiples_of_the_fast_one(self) -> None:
-        assert pace().every == {Lane.FAST: 1, Lane.STANDARD: 3, Lane.SLOW: 12, Lane.SCAN: 60}
+        assert timing().every == {Lane.FAST: 1, Lane.STANDARD: 3, Lane.SLOW: 12, Lane.SCAN: 60}
 
     @pytest.mark.parametrize(
         ("interval_s", "standard"),
@@ -42,9 +42,9 @@ class TestPace:
     def test_a_targets_own_interval_takes_the_place_of_the_fast_one(
         self, interval_s: float, standard: int
     ) -> None:
-        assert pace(interval_s).every[Lane.FAST] == 1
-        assert pace(interval_s).every[Lane.STANDARD] == standard
-        assert pace(interval_s).lane_interval_s(Lane.STANDARD) == pytest.approx(interval_s * standard)
+        assert timing(interval_s).every[Lane.FAST] == 1
+        assert timing(interval_s).every[Lane.STANDARD] == standard
+        assert timing(interval_s).lane_interval_s(Lane.STANDARD) == pytest.approx(interval_s * standard)
 
     @pytest.mark.parametrize(
         ("interval_s", "timeout_s", "deadline_s"),
@@ -53,20 +53,20 @@ class TestPace:
     def test_a_poll_has_an_interval_but_a_second_at_least_and_never_more_than_the_timeout(
         self, interval_s: float, timeout_s: float, deadline_s: float
     ) -> None:
-        assert pace(interval_s, timeout_s=timeout_s).deadline_s == deadline_s
+        assert timing(interval_s, timeout_s=timeout_s).deadline_s == deadline_s
 
     def test_a_snapshot_may_be_served_for_three_intervals_of_its_lane_and_a_deadline(self) -> None:
-        assert pace().expiry_s(Lane.FAST) == 20.0
-        assert pace().expiry_s(Lane.STANDARD) == 50.0
+        assert timing().expiry_s(Lane.FAST) == 20.0
+        assert timing().expiry_s(Lane.STANDARD) == 50.0
 
     def test_or_as_long_as_is_configured(self) -> None:
-        assert pace(max_age_s=7.0).expiry_s(Lane.STANDARD) == 7.0
+        assert timing(max_age_s=7.0).expiry_s(Lane.STANDARD) == 7.0
 
     def test_the_first_failure_costs_no_pause_and_more_cost_less_than_two_intervals(self) -> None:
-        assert [pace().backoff_s(failures) for failures in (0, 1, 2, 100)] == [0.0, 0.0, 7.5, 7.5]
+        assert [timing().backoff_s(failures) for failures in (0, 1, 2, 100)] == [0.0, 0.0, 7.5, 7.5]
 
     def test_the_pause_has_a_cap(self) -> None:
-        assert pace(60.0, max_backoff_s=30.0).backoff_s(2) == 30.0
+        assert timing(60.0, max_backoff_s=30.0).backoff_s(2) == 30.0
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ class TestPace:
 def test_polls_that_requests_ask_for_have_a_floor(
     configured_s: float, interval_s: float, floor_s: float
 ) -> None:
-    assert replace(pace(interval_s), max_age_floor_s=configured_s).fresh_floor_s == floor_s
+    assert replace(timing(interval_s), max_age_floor_s=configured_s).fresh_floor_s == floor_s

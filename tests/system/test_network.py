@@ -7,9 +7,9 @@ import re
 import time
 from collections.abc import Callable
 
-from tests.lookout import SECRET, redis_like
 from tests.servers import Conversation, FullServer, ScriptedServer, wait_until
 from tests.system.conftest import Exporter
+from tests.watch_harness import SECRET, redis_like
 
 Start = Callable[..., Exporter]
 STOP_MAX_S = 1.5

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from exporter.collectors._registry import REGISTRY
-from exporter.polling.watched_target import Watch
-from tests.lookout import SECRET, Lookout, server_field
+from exporter.polling.watched_target import WatchedTarget
 from tests.replay import EVERYTHING
 from tests.servers import RedisServer
+from tests.watch_harness import SECRET, WatchHarness, server_field
 
 RedisFactory = Callable[..., RedisServer]
 #: of the document: INFO, slow log, latency and clients
@@ -21,13 +21,13 @@ POLLS = 100  # every lane comes round many times
 
 
 @pytest.fixture
-async def watch_of(tmp_path: Path) -> AsyncIterator[Callable[..., tuple[Lookout, Watch]]]:
+async def watch_of(tmp_path: Path) -> AsyncIterator[Callable[..., tuple[WatchHarness, WatchedTarget]]]:
     """A watch with every collector and every option that adds metrics of what this server has."""
     script = tmp_path / "script.lua"
     script.write_text("return {'answer', '42'}")
-    made: list[Lookout] = []
+    made: list[WatchHarness] = []
 
-    def make(server: RedisServer, *argv: str, **target: str) -> tuple[Lookout, Watch]:
+    def make(server: RedisServer, *argv: str, **target: str) -> tuple[WatchHarness, WatchedTarget]:
         keys = (
             "--check-single-keys=a,b",
             "--check-keys=a*",
@@ -35,37 +35,37 @@ async def watch_of(tmp_path: Path) -> AsyncIterator[Callable[..., tuple[Lookout,
             "--check-streams=s*",
             "--check-key-groups=^(.*)$",
         )
-        made.append(Lookout(REGISTRY, argv=[*EVERYTHING, *keys, f"--script={script}", *argv]))
-        return made[-1], made[-1].watch(server.port, **target)
+        made.append(WatchHarness(REGISTRY, argv=[*EVERYTHING, *keys, f"--script={script}", *argv]))
+        return made[-1], made[-1].watched(server.port, **target)
 
     yield make
-    for lookout in made:
-        await lookout.close()
+    for watch_harness in made:
+        await watch_harness.close()
 
 
-async def poll(lookout: Lookout, watch: Watch, times: int) -> None:
+async def poll(watch_harness: WatchHarness, watched: WatchedTarget, times: int) -> None:
     for _ in range(times):
-        await lookout.poll(watch)
-    await lookout.poll_until(watch, lambda: not watch.scanning)
+        await watch_harness.poll(watched)
+    await watch_harness.poll_until(watched, lambda: not watched.scanning)
 
 
-def supported(lookout: Lookout, watch: Watch) -> dict[str, float]:
+def supported(watch_harness: WatchHarness, watched: WatchedTarget) -> dict[str, float]:
     return {
         labels[0]: value
-        for (name, labels), value in lookout.series(watch).items()
+        for (name, labels), value in watch_harness.series(watched).items()
         if name == "redis_exporter_collector_supported"
     }
 
 
 async def assert_quiet(
-    lookout: Lookout, watch: Watch, server: RedisServer, caplog: pytest.LogCaptureFixture
+    watch_harness: WatchHarness, watched: WatchedTarget, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No more error replies after the first probes, never down, and no word in the log."""
-    await poll(lookout, watch, 20)
+    await poll(watch_harness, watched, 20)
     probed = server_field(server, "total_error_replies")
-    await poll(lookout, watch, POLLS)
+    await poll(watch_harness, watched, POLLS)
     assert server_field(server, "total_error_replies") == probed
-    assert lookout.went_well(watch)
+    assert watch_harness.went_well(watched)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -75,10 +75,10 @@ async def test_a_user_who_may_do_all(
     server = redis_server()
     server.ask("SET", "a", "1")
     server.ask("XADD", "s", "*", "a", "b")
-    lookout, watch = watch_of(server)
-    await assert_quiet(lookout, watch, server, caplog)
+    watch_harness, watched = watch_of(server)
+    await assert_quiet(watch_harness, watched, server, caplog)
     assert server_field(server, "total_error_replies") == 0
-    assert set(supported(lookout, watch).values()) == {1}
+    assert set(supported(watch_harness, watched).values()) == {1}
     assert {
         "keys",
         "found_keys",
@@ -88,16 +88,16 @@ async def test_a_user_who_may_do_all(
         "scripts",
         "config",
         "latency_histogram",
-    } <= supported(lookout, watch).keys()
+    } <= supported(watch_harness, watched).keys()
 
 
 async def test_a_user_of_the_documents_rule(
     watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server("--user", "watcher", "on", f">{SECRET}", *DOCUMENTED)
-    lookout, watch = watch_of(server, user="watcher", password=SECRET)
-    await assert_quiet(lookout, watch, server, caplog)
-    told = supported(lookout, watch)
+    watch_harness, watched = watch_of(server, user="watcher", password=SECRET)
+    await assert_quiet(watch_harness, watched, server, caplog)
+    told = supported(watch_harness, watched)
     assert {name for name, value in told.items() if value} >= {
         "info",
         "stats",
@@ -107,40 +107,40 @@ async def test_a_user_of_the_documents_rule(
         "clients",
     }
     assert {name for name, value in told.items() if not value} >= {"config", "memory_stats", "scripts"}
-    assert lookout.value(watch, "redis_slowlog_length") == 0
-    assert lookout.value(watch, "redis_connected_clients") is not None
+    assert watch_harness.value(watched, "redis_slowlog_length") == 0
+    assert watch_harness.value(watched, "redis_connected_clients") is not None
 
 
 async def test_config_under_another_name(
     watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server("--rename-command", "CONFIG", "configure")
-    lookout, watch = watch_of(server, "--config-command=configure")
-    await assert_quiet(lookout, watch, server, caplog)
+    watch_harness, watched = watch_of(server, "--config-command=configure")
+    await assert_quiet(watch_harness, watched, server, caplog)
     assert server_field(server, "total_error_replies") == 0
-    assert lookout.value(watch, "redis_config_maxclients") == 10000
+    assert watch_harness.value(watched, "redis_config_maxclients") == 10000
 
 
 async def test_config_that_is_gone(
     watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server("--rename-command", "CONFIG", "")
-    lookout, watch = watch_of(server)
-    await assert_quiet(lookout, watch, server, caplog)
-    assert supported(lookout, watch)["config"] == 0
-    assert lookout.value(watch, "redis_db_keys", "db15") == 0
+    watch_harness, watched = watch_of(server)
+    await assert_quiet(watch_harness, watched, server, caplog)
+    assert supported(watch_harness, watched)["config"] == 0
+    assert watch_harness.value(watched, "redis_db_keys", "db15") == 0
 
 
 async def test_a_permission_that_was_granted_later_shows(
     watch_of, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = redis_server("--user", "watcher", "on", f">{SECRET}", *DOCUMENTED)
-    lookout, watch = watch_of(server, user="watcher", password=SECRET)
-    await poll(lookout, watch, 10)
-    assert supported(lookout, watch)["config"] == 0
+    watch_harness, watched = watch_of(server, user="watcher", password=SECRET)
+    await poll(watch_harness, watched, 10)
+    assert supported(watch_harness, watched)["config"] == 0
     server.ask("ACL", "SETUSER", "watcher", "+config|get")
-    await poll(lookout, watch, 10)
-    assert supported(lookout, watch)["config"] == 0  # it is not asked again so soon
+    await poll(watch_harness, watched, 10)
+    assert supported(watch_harness, watched)["config"] == 0  # it is not asked again so soon
     monkeypatch.setattr("exporter.polling.memory.REPROBE_S", 0.0)
-    await lookout.poll_until(watch, lambda: supported(lookout, watch)["config"] == 1)
-    assert lookout.value(watch, "redis_config_maxclients") == 10000
+    await watch_harness.poll_until(watched, lambda: supported(watch_harness, watched)["config"] == 1)
+    assert watch_harness.value(watched, "redis_config_maxclients") == 10000

@@ -8,34 +8,34 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from exporter.collectors._registry import REGISTRY
-from tests.lookout import Lookout
 from tests.replay import EVERYTHING, SERVERS
 from tests.servers import ScriptedServer
+from tests.watch_harness import WatchHarness
 
 POLLS = 15  # every lane comes round twice
 
 
 @pytest.fixture
-async def lookout() -> AsyncIterator[Lookout]:
-    lookout = Lookout(REGISTRY, argv=EVERYTHING)
-    yield lookout
-    await lookout.close()
+async def watch_harness() -> AsyncIterator[WatchHarness]:
+    watch_harness = WatchHarness(REGISTRY, argv=EVERYTHING)
+    yield watch_harness
+    await watch_harness.close()
 
 
-async def poll(lookout: Lookout, port: int) -> dict[tuple[str, tuple[str, ...]], float]:
-    watch = lookout.watch(port)
+async def poll(watch_harness: WatchHarness, port: int) -> dict[tuple[str, tuple[str, ...]], float]:
+    watched = watch_harness.watched(port)
     for _ in range(POLLS):
-        await lookout.poll(watch)
-    assert lookout.went_well(watch)
-    return lookout.series(watch)
+        await watch_harness.poll(watched)
+    assert watch_harness.went_well(watched)
+    return watch_harness.series(watched)
 
 
 @pytest.mark.parametrize("name", SERVERS)
 async def test_a_server_is_asked_nothing_that_it_does_not_know(
-    lookout: Lookout, scripted_server: Callable[..., ScriptedServer], name: str
+    watch_harness: WatchHarness, scripted_server: Callable[..., ScriptedServer], name: str
 ) -> None:
     replay = SERVERS[name]()
-    series = await poll(lookout, scripted_server(replay).port)
+    series = await poll(watch_harness, scripted_server(replay).port)
     assert replay.errors == {}
     failed = [
         labels

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import PROBLEMS_MAX, ConfigError
-from exporter.files import Limits
+from exporter.files import FileLimits
 from exporter.targets.address import parse_address
 from exporter.targets.passwords import PasswordFile
 
@@ -105,7 +105,7 @@ def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
 
 async def test_a_reading_that_hangs_changes_nothing_and_holds_nobody_up(file: Path) -> None:
     file.write_text(json.dumps({"redis://h": SECRET}))
-    passwords = PasswordFile(str(file), Limits(timeout_s=0.1))
+    passwords = PasswordFile(str(file), FileLimits(timeout_s=0.1))
     file.write_text("{}")
     may_end = threading.Event()
     load = passwords._load

@@ -7,16 +7,16 @@ import platform
 import prometheus_client
 import pytest
 
-from exporter.telemetry.own_series import LINES_MAX, SelfMetrics
-from tests.stock import samples_of
+from exporter.telemetry.own_series import LINES_MAX, OwnSeries
+from tests.store_fixture import samples_of
 
 
-def names(metrics: SelfMetrics) -> set[str]:
+def names(metrics: OwnSeries) -> set[str]:
     return {name for name, _ in samples_of(metrics.render().decode())}
 
 
 def test_all_of_the_contract_s_names_are_there() -> None:
-    metrics = SelfMetrics("redis", "1.2.3", "compiled")
+    metrics = OwnSeries("redis", "1.2.3", "compiled")
     metrics.read("page_age_seconds", "Age.", lambda: 0.5)
     metrics.read_labelled("targets", "Targets by state.", "state", lambda: {"up": 2, "down": 1})
     metrics.request_seconds("metrics").observe(0.001)
@@ -40,14 +40,14 @@ def test_all_of_the_contract_s_names_are_there() -> None:
 
 @pytest.mark.parametrize(("namespace", "prefix"), [("redis", "redis_"), ("cache", "cache_"), ("", "")])
 def test_the_namespace_stands_before_all_but_the_process_s_own(namespace: str, prefix: str) -> None:
-    found = names(SelfMetrics(namespace, "1", "compiled"))
+    found = names(OwnSeries(namespace, "1", "compiled"))
     own = {name for name in found if not name.startswith("process_")}
     assert f"{prefix}exporter_scrapes_total" in own
     assert all(name.startswith((f"{prefix}exporter_", f"{prefix}target_")) for name in own)
 
 
 def test_build_information_tells_the_version_and_the_engine() -> None:
-    samples = samples_of(SelfMetrics("redis", "1.2.3", "compiled").render().decode())
+    samples = samples_of(OwnSeries("redis", "1.2.3", "compiled").render().decode())
     [labels] = [dict(labels) for name, labels in samples if name == "redis_exporter_build_info"]
     assert labels.keys() == {"version", "commit_sha", "build_date", "python_version", "engine"}
     assert labels["version"] == "1.2.3"
@@ -56,13 +56,13 @@ def test_build_information_tells_the_version_and_the_engine() -> None:
 
 
 def test_redis_only_leaves_out_the_build_and_the_process() -> None:
-    found = names(SelfMetrics("redis", "1", "compiled", only_redis=True))
+    found = names(OwnSeries("redis", "1", "compiled", only_redis=True))
     assert "redis_exporter_scrapes_total" in found
     assert not {name for name in found if name.startswith("process_") or name.endswith("build_info")}
 
 
 def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None:
-    metrics = SelfMetrics("redis", "1", "compiled")
+    metrics = OwnSeries("redis", "1", "compiled")
     metrics.scrapes.inc()
     assert b"_created" not in metrics.render()
     other = prometheus_client.CollectorRegistry()
@@ -71,7 +71,7 @@ def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None
 
 
 def test_gauges_are_read_when_they_are_rendered() -> None:
-    metrics = SelfMetrics("redis", "1", "compiled")
+    metrics = OwnSeries("redis", "1", "compiled")
     states = {"up": 1}
     metrics.read_labelled("targets", "Targets by state.", "state", lambda: states)
     metrics.render()
@@ -80,7 +80,7 @@ def test_gauges_are_read_when_they_are_rendered() -> None:
 
 
 def test_totals_are_read_when_they_are_rendered() -> None:
-    metrics = SelfMetrics("redis", "1", "compiled")
+    metrics = OwnSeries("redis", "1", "compiled")
     counts = [1]
     metrics.read_total("log_lines_dropped", "Log lines that were dropped.", lambda: sum(counts))
     metrics.render()
@@ -92,30 +92,28 @@ def test_totals_are_read_when_they_are_rendered() -> None:
 
 
 def test_two_can_stand_side_by_side() -> None:
-    one, other = SelfMetrics("redis", "1", "compiled"), SelfMetrics("redis", "1", "compiled")
+    one, other = OwnSeries("redis", "1", "compiled"), OwnSeries("redis", "1", "compiled")
     one.scrapes.inc()
     assert b"redis_exporter_scrapes_total 0.0" in other.render()
     assert b"redis_exporter_scrapes_total 1.0" in one.render()
 
 
 def test_every_family_has_a_type_and_a_full_sentence_for_help() -> None:
-    for line in SelfMetrics("redis", "1", "compiled").render().decode().splitlines():
+    for line in OwnSeries("redis", "1", "compiled").render().decode().splitlines():
         if line.startswith("# HELP redis"):
             assert line.endswith(".")
 
 
 def test_the_runtime_s_own_on_request() -> None:
-    assert "python_info" not in names(SelfMetrics("redis", "1.2.3", "compiled"))
+    assert "python_info" not in names(OwnSeries("redis", "1.2.3", "compiled"))
     assert {"python_info", "python_gc_collections_total"} <= names(
-        SelfMetrics("redis", "1.2.3", "compiled", runtime=True)
+        OwnSeries("redis", "1.2.3", "compiled", runtime=True)
     )
-    assert "python_info" not in names(
-        SelfMetrics("redis", "1.2.3", "compiled", only_redis=True, runtime=True)
-    )
+    assert "python_info" not in names(OwnSeries("redis", "1.2.3", "compiled", only_redis=True, runtime=True))
 
 
 def test_labels_that_come_and_go_leave_a_bounded_memory_and_those_that_stay_their_text() -> None:
-    metrics = SelfMetrics("redis", "1", "pure")
+    metrics = OwnSeries("redis", "1", "pure")
     values: dict[str, float] = {}
     metrics.read_labelled("odd", "Odd.", "name", lambda: values)
     for number in range(3 * LINES_MAX):
@@ -127,13 +125,13 @@ def test_labels_that_come_and_go_leave_a_bounded_memory_and_those_that_stay_thei
 
 
 def test_a_label_that_is_no_valid_text_costs_no_page() -> None:
-    metrics = SelfMetrics("redis", "1", "pure")
+    metrics = OwnSeries("redis", "1", "pure")
     metrics.read_labelled("odd", "Odd.", "name", lambda: {"a\udcff": 1.0})
     assert b'redis_exporter_odd{name="a?"} 1.0\n' in metrics.render()
 
 
 def test_the_text_is_the_one_that_prometheus_client_writes() -> None:
-    metrics = SelfMetrics("redis", "1.2.3", "compiled", runtime=True)
+    metrics = OwnSeries("redis", "1.2.3", "compiled", runtime=True)
     metrics.page_bytes.labels("plain").set(123456789)
     metrics.build_seconds.observe(0.1)
     metrics.request_seconds('/x"\\\n').observe(2e-7)

@@ -9,17 +9,17 @@ from exporter import engine
 from exporter.errors import REASONS
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
-from exporter.telemetry.target_series import CONNECT, FAMILIES, LaneCount, Vitals, vitals_part
+from exporter.telemetry.target_series import CONNECT, FAMILIES, LaneCount, TargetSeries, target_family_set
 
-PART = vitals_part("redis")
+PART = target_family_set("redis")
 PAIRS = ((b"addr", b"h"), (b"reason", b"configured"))
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
-def told(vitals: Vitals) -> Samples:
+def told(target_series: TargetSeries) -> Samples:
     """Every sample by name (without `redis_`) and the values of its own labels."""
-    block = vitals.render(PART, label_forms([PART], ((b"addr", b"h"),))[PART.name])
+    block = target_series.render(PART, label_forms([PART], ((b"addr", b"h"),))[PART.name])
     return {
         (
             sample.name.removeprefix("redis_"),
@@ -35,8 +35,8 @@ def names(samples: Samples) -> set[str]:
 
 
 @pytest.fixture
-def up() -> Vitals:
-    return Vitals(
+def up() -> TargetSeries:
+    return TargetSeries(
         up=True,
         duration_s=0.0123456789,
         connect_s=0.5,
@@ -47,13 +47,13 @@ def up() -> Vitals:
 
 class TestUp:
     def test_before_the_first_attempt_ended_nothing_is_said_of_it(self) -> None:
-        vitals = Vitals(lanes={Lane.FAST: LaneCount()})
-        assert told(vitals) == {
+        target_series = TargetSeries(lanes={Lane.FAST: LaneCount()})
+        assert told(target_series) == {
             ("exporter_target_polls_total", ("fast",)): 0,
             ("exporter_target_series", ()): 0,
         }
 
-    def test_up(self, up: Vitals) -> None:
+    def test_up(self, up: TargetSeries) -> None:
         samples = told(up)
         assert samples["up", ()] == 1
         assert samples["exporter_last_scrape_error", ("",)] == 0
@@ -61,7 +61,7 @@ class TestUp:
         assert "exporter_target_poll_failures_total" not in names(samples)
 
     @pytest.mark.parametrize("reason", REASONS)
-    def test_down_with_its_reason(self, up: Vitals, reason: str) -> None:
+    def test_down_with_its_reason(self, up: TargetSeries, reason: str) -> None:
         up.fail(reason)
         samples = told(up)
         assert samples["up", ()] == 0
@@ -69,7 +69,7 @@ class TestUp:
         assert samples["exporter_last_scrape_error", (reason,)] == 1
         assert samples["exporter_target_poll_failures_total", (reason,)] == 1
 
-    def test_only_the_newest_reason_is_that_of_being_down(self, up: Vitals) -> None:
+    def test_only_the_newest_reason_is_that_of_being_down(self, up: TargetSeries) -> None:
         for reason in ("dns", "refused", "dns"):
             up.fail(reason)
         samples = told(up)
@@ -77,25 +77,25 @@ class TestUp:
         assert samples["exporter_target_poll_failures_total", ("dns",)] == 2
         assert samples["exporter_target_poll_failures_total", ("refused",)] == 1
 
-    def test_failures_are_counted_on_after_it_is_up_again(self, up: Vitals) -> None:
+    def test_failures_are_counted_on_after_it_is_up_again(self, up: TargetSeries) -> None:
         up.fail("dns")
         up.up, up.reason = True, ""
         assert told(up)["exporter_target_poll_failures_total", ("dns",)] == 1
 
-    def test_reasons_are_a_closed_set(self, up: Vitals) -> None:
+    def test_reasons_are_a_closed_set(self, up: TargetSeries) -> None:
         with pytest.raises(ValueError, match="'it broke' is no reason"):
             up.fail("it broke")
         assert up.up
         assert up.failures == {}
 
-    def test_how_long_the_poll_and_the_connection_took(self, up: Vitals) -> None:
+    def test_how_long_the_poll_and_the_connection_took(self, up: TargetSeries) -> None:
         samples = told(up)
         assert samples["exporter_last_scrape_duration_seconds", ()] == 0.012346
         assert samples["exporter_last_scrape_connect_time_seconds", ()] == 0.5
 
 
 class TestLanes:
-    def test_each_is_counted(self, up: Vitals) -> None:
+    def test_each_is_counted(self, up: TargetSeries) -> None:
         up.lanes[Lane.SLOW] = LaneCount(polls=1, succeeded_at=1_700_000_000.1234, stale=True)
         samples = told(up)
         assert samples["exporter_target_polls_total", ("fast",)] == 3
@@ -105,26 +105,26 @@ class TestLanes:
         assert samples["exporter_snapshot_stale", ("slow",)] == 1
 
     def test_without_a_snapshot_there_is_none_to_be_stale(self) -> None:
-        samples = told(Vitals(lanes={Lane.FAST: LaneCount(polls=2)}))
+        samples = told(TargetSeries(lanes={Lane.FAST: LaneCount(polls=2)}))
         assert not {"exporter_snapshot_stale", "exporter_snapshot_last_success_timestamp_seconds"} & names(
             samples
         )
 
-    def test_skipped_polls_are_told_once_there_are_any(self, up: Vitals) -> None:
+    def test_skipped_polls_are_told_once_there_are_any(self, up: TargetSeries) -> None:
         assert "exporter_target_polls_skipped_total" not in names(told(up))
         up.lanes[Lane.FAST].skipped = 2
         assert told(up)["exporter_target_polls_skipped_total", ("fast",)] == 2
 
 
 class TestCollectors:
-    def test_success_and_support(self, up: Vitals) -> None:
+    def test_success_and_support(self, up: TargetSeries) -> None:
         up.collectors = {"info": (True, True), "config": (False, True), "slowlog": (True, False)}
         samples = told(up)
         for name, (success, supported) in up.collectors.items():
             assert samples["exporter_collector_success", (name,)] == success
             assert samples["exporter_collector_supported", (name,)] == supported
 
-    def test_series_and_values_that_were_no_numbers(self, up: Vitals) -> None:
+    def test_series_and_values_that_were_no_numbers(self, up: TargetSeries) -> None:
         assert told(up)["exporter_target_series", ()] == 174
         assert "exporter_target_values_dropped_total" not in names(told(up))
         up.dropped = 5
@@ -132,12 +132,12 @@ class TestCollectors:
 
 
 class TestRender:
-    def test_is_the_block_of_its_part(self, up: Vitals) -> None:
+    def test_is_the_block_of_its_family_set(self, up: TargetSeries) -> None:
         block = up.render(PART, engine.Labels(b""))
         assert len(block.offsets) == 4 * (len(FAMILIES) + 1)
         assert block.series == block.samples.count(b"\n")
 
-    def test_every_family_can_be_told(self, up: Vitals) -> None:
+    def test_every_family_can_be_told(self, up: TargetSeries) -> None:
         up.fail("dns")
         up.lanes[Lane.FAST].skipped = up.dropped = up.refused = 1
         up.ping_s = 0.001
@@ -146,14 +146,14 @@ class TestRender:
         samples = told(up)
         assert names(samples) == {family.name for family in FAMILIES}
 
-    def test_rows_that_were_cut_are_told_until_none_are(self, up: Vitals) -> None:
+    def test_rows_that_were_cut_are_told_until_none_are(self, up: TargetSeries) -> None:
         up.note_cut("info", 5)
         up.note_cut("stats", 0)
         assert told(up)["exporter_collector_rows_cut", ("info",)] == 5
         up.note_cut("info", 0)
         assert "exporter_collector_rows_cut" not in names(told(up))
 
-    def test_again_and_again_with_what_has_changed(self, up: Vitals) -> None:
+    def test_again_and_again_with_what_has_changed(self, up: TargetSeries) -> None:
         before = told(up)
         up.series = 99
         up.lanes[Lane.FAST].polls += 1
@@ -163,7 +163,7 @@ class TestRender:
             ("exporter_target_polls_total", ("fast",)),
         }
 
-    def test_with_other_labels_when_those_have_changed(self, up: Vitals) -> None:
+    def test_with_other_labels_when_those_have_changed(self, up: TargetSeries) -> None:
         for role in (b"master", b"slave"):
             labels = label_forms([PART], [(b"instance_role", role)], {CONNECT.name: b"instance_role"})[
                 PART.name
@@ -172,11 +172,11 @@ class TestRender:
             assert b'redis_up{instance_role="%s"} 1\n' % role in text
             assert b"redis_exporter_last_scrape_connect_time_seconds 0.5\n" in text
 
-    def test_a_configured_label_gives_way_to_the_familys_own(self, up: Vitals) -> None:
+    def test_a_configured_label_gives_way_to_the_familys_own(self, up: TargetSeries) -> None:
         up.fail("dns")
         text = up.render(PART, label_forms([PART], PAIRS)[PART.name]).samples.decode()
         assert 'redis_exporter_target_down{addr="h",reason="dns"} 1\n' in text
         assert 'redis_up{addr="h",reason="configured"} 0\n' in text
 
-    def test_the_namespace_is_the_programs(self, up: Vitals) -> None:
-        assert up.render(vitals_part("kv"), engine.Labels(b"")).samples.startswith(b"kv_up 1\n")
+    def test_the_namespace_is_the_programs(self, up: TargetSeries) -> None:
+        assert up.render(target_family_set("kv"), engine.Labels(b"")).samples.startswith(b"kv_up 1\n")

@@ -13,9 +13,9 @@ from aiohttp import web
 
 from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
-from exporter.web.limits import Limits
+from exporter.web.limits import HttpLimits
 from exporter.web.listener import Listener
-from tests.stock import PATIENCE_S
+from tests.store_fixture import PATIENCE_S
 
 GET = b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -32,7 +32,7 @@ class Door:
         **limits: Any,
     ) -> None:
         self.incidents = Incidents()
-        self.guard = Guard(Limits(**limits), self.incidents)
+        self.guard = Guard(HttpLimits(**limits), self.incidents)
         self.let_go = asyncio.Event()
         self.answered = 0
         self._big = big
@@ -91,9 +91,9 @@ class Door:
             await loop.sock_sendall(client, send)
         return Client(client)
 
-    async def ask(self, send: bytes, **how: Any) -> bytes:
+    async def ask(self, send: bytes, **transform: Any) -> bytes:
         """All that is answered until the connection is closed."""
-        client = await self.client(send, **how)
+        client = await self.client(send, **transform)
         return await client.rest()
 
 

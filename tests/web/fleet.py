@@ -40,29 +40,29 @@ class FakeWatch:
 class FakeFleet:
     """All of them. `round_done` ends the first round."""
 
-    def __init__(self, watches: list[FakeWatch]) -> None:
-        self._watches = {watch.target.addr: watch for watch in watches}
+    def __init__(self, watched_targets: list[FakeWatch]) -> None:
+        self._watched = {watched.target.addr: watched for watched in watched_targets}
         self.round_done = asyncio.Event()
         self.round_done.set()
         self.waited_s: list[float] = []
 
     @property
-    def watches(self) -> Mapping[str, FakeWatch]:
-        return self._watches
+    def watched_targets(self) -> Mapping[str, FakeWatch]:
+        return self._watched
 
     @property
     def first_round_done(self) -> bool:
         return self.round_done.is_set()
 
     def find(self, text: str) -> FakeWatch | None:
-        for watch in self._watches.values():
-            if watch.target.alias == text:
-                return watch
-        return self._watches.get(parse_address(text).addr)
+        for watched in self._watched.values():
+            if watched.target.alias == text:
+                return watched
+        return self._watched.get(parse_address(text).addr)
 
     def states(self) -> Mapping[str, int]:
         counts = Counter(
-            {True: "up", False: "down", None: "unknown"}[watch.up] for watch in self._watches.values()
+            {True: "up", False: "down", None: "unknown"}[watched.up] for watched in self._watched.values()
         )
         return {state: counts[state] for state in ("up", "down", "unknown")}
 

@@ -15,7 +15,7 @@ from exporter.collectors.cluster_nodes import ClusterNodesCollector, ClusterView
 from exporter.protocol.cluster import parse_nodes
 from exporter.protocol.facts import Facts
 from exporter.web import cluster_nodes
-from tests.stock import PATIENCE_S, until
+from tests.store_fixture import PATIENCE_S, until
 from tests.web.fleet import FakeWatch
 from tests.web.test_routes import A, B, Site
 
@@ -34,15 +34,15 @@ async def site() -> AsyncIterator[Site]:
     await site.pages.close()
 
 
-def watch(site: Site, addr: str) -> FakeWatch:
-    return site.fleet.watches[addr]
+def watched(site: Site, addr: str) -> FakeWatch:
+    return site.fleet.watched_targets[addr]
 
 
 def saw(site: Site, addr: str, *lines: str) -> None:
     """A poll of a target has brought this answer."""
     nodes = parse_nodes("\n".join(f"{number:040} {line}" for number, line in enumerate(lines)))
-    watch(site, addr).facts = CLUSTER
-    watch(site, addr).memories[ClusterNodesCollector.memory_name] = ClusterView(nodes, 1.0)
+    watched(site, addr).facts = CLUSTER
+    watched(site, addr).memories[ClusterNodesCollector.memory_name] = ClusterView(nodes, 1.0)
 
 
 def listed(text: str) -> list[str]:
@@ -57,7 +57,7 @@ MASTER = "master - 0 0 1 connected"
 class TestAnswer:
     async def test_is_a_list_of_one_group_as_the_go_exporter_writes_it(self, site: Site) -> None:
         saw(site, A, f"10.0.0.2:7000@17000 myself,{MASTER} 0-16383", f"10.0.0.1:7000@17000 {MASTER}")
-        watch(site, B).facts = ALONE
+        watched(site, B).facts = ALONE
         response, body = await site.ask(PATH)
         assert (response.status, response.content_type) == (200, "application/json")
         assert body.decode() == (
@@ -100,7 +100,7 @@ class TestAnswer:
     )
     async def test_the_scheme_is_the_target_s(self, site: Site, scheme: str, shown: str) -> None:
         saw(site, A, f"10.0.0.1:7000@17000 {MASTER}")
-        watch(site, A).target = dataclasses.replace(watch(site, A).target, scheme=scheme)
+        watched(site, A).target = dataclasses.replace(watched(site, A).target, scheme=scheme)
         assert listed(await site.text(f"{PATH}?target={A}")) == [f"{shown}://10.0.0.1:7000"]
 
     async def test_of_several_targets_holds_each_node_once(self, site: Site) -> None:
@@ -111,14 +111,14 @@ class TestAnswer:
 
     async def test_a_target_that_is_down_keeps_the_nodes_it_had(self, site: Site) -> None:
         saw(site, A, f"10.0.0.1:1@2 {MASTER}")
-        watch(site, A).up = False
-        watch(site, B).facts = ALONE
+        watched(site, A).up = False
+        watched(site, B).facts = ALONE
         assert listed(await site.text(PATH)) == ["redis://10.0.0.1:1"]
 
     async def test_nobody_is_polled_for_it(self, site: Site) -> None:
         saw(site, A, f"10.0.0.1:1@2 {MASTER}")
         await site.text(PATH)
-        assert watch(site, A).asked == watch(site, B).asked == []
+        assert watched(site, A).asked == watched(site, B).asked == []
 
 
 class TestRefusal:
@@ -128,17 +128,17 @@ class TestRefusal:
         assert "--is-cluster" in await site.text(PATH, 400)
 
     async def test_where_no_target_is_a_cluster_node(self, site: Site) -> None:
-        watch(site, A).facts = watch(site, B).facts = ALONE
+        watched(site, A).facts = watched(site, B).facts = ALONE
         assert "node of a cluster" in await site.text(PATH, 400)
 
     async def test_of_a_target_that_was_never_reached(self, site: Site) -> None:
-        watch(site, A).up = False
+        watched(site, A).up = False
         assert "CLUSTER NODES" in await site.text(f"{PATH}?target={A}", 500)
 
     async def test_before_every_target_was_attempted(self, site: Site) -> None:
         """A part of the list would take the rest out of Prometheus' sight."""
         saw(site, A, f"10.0.0.1:1@2 {MASTER}")
-        watch(site, B).up = None
+        watched(site, B).up = None
         await site.text(PATH, 503)
         assert listed(await site.text(f"{PATH}?target={A}")) == ["redis://10.0.0.1:1"]
 

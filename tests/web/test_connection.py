@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from exporter.web import connection as connections
 from exporter.web import guard as guards
-from tests.stock import until
+from tests.store_fixture import until
 from tests.web.door import GET, Door, Opened
 
 LOOPS = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -29,8 +29,8 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 async def opened() -> AsyncIterator[Opened]:
     async with AsyncExitStack() as cleanup:
 
-        async def opened(**how: object) -> Door:
-            return await cleanup.enter_async_context(Door(**how))  # type: ignore[arg-type]
+        async def opened(**transform: object) -> Door:
+            return await cleanup.enter_async_context(Door(**transform))  # type: ignore[arg-type]
 
         yield opened
 

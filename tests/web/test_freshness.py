@@ -10,7 +10,7 @@ import pytest
 
 from exporter.pages.selection import WHOLE, Selection
 from exporter.web.freshness import HANDFUL, SWEEPS_MAX, Freshener
-from tests.stock import until
+from tests.store_fixture import until
 
 LONG_S = 20.0
 BLUE = Selection(group="blue")
@@ -104,7 +104,7 @@ class TestBounds:
     async def test_odd_pages_have_a_bounded_number_of_sweeps_and_the_whole_always_has_one(self) -> None:
         bench = Bench()
         asking = [
-            bench.ask(Selection(group="blue", shard=(0, number + 1))) for number in range(SWEEPS_MAX + 50)
+            bench.ask(Selection(group="blue", slice=(0, number + 1))) for number in range(SWEEPS_MAX + 50)
         ]
         await asyncio.sleep(0.01)
         assert bench.freshener.sweeps == SWEEPS_MAX

@@ -10,8 +10,8 @@ import pytest_asyncio
 from exporter.web import guard as guards
 from exporter.web.guard import IDLE, INCOMPLETE, SLOW, WAITING, YOUNG, Guard
 from exporter.web.incidents import Incidents
-from exporter.web.limits import Limits
-from tests.stock import until
+from exporter.web.limits import HttpLimits
+from tests.store_fixture import until
 
 
 class Guest:
@@ -35,7 +35,7 @@ class Guest:
 
 @pytest_asyncio.fixture
 async def guard() -> AsyncIterator[Guard]:
-    guard = Guard(Limits(places=6, places_per_address=4), Incidents())
+    guard = Guard(HttpLimits(places=6, places_per_address=4), Incidents())
     yield guard
     guard.close()
 
@@ -113,7 +113,7 @@ class TestAddressesWithFewConnections:
 
     @pytest_asyncio.fixture
     async def guard(self) -> AsyncIterator[Guard]:
-        guard = Guard(Limits(places=20, places_per_address=10), Incidents())
+        guard = Guard(HttpLimits(places=20, places_per_address=10), Incidents())
         yield guard
         guard.close()
 

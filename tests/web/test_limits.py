@@ -6,7 +6,7 @@ import pytest
 
 from exporter.descriptors import reserve_of
 from exporter.options.commandline import parse
-from exporter.web.limits import Limits, limits_of, places_for
+from exporter.web.limits import HttpLimits, limits_of, places_for
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_they_leave_some_of_the_reserve(files: int) -> None:
 
 
 def test_what_the_options_say_by_default_are_the_defaults() -> None:
-    assert limits_of(parse([], {}).web, 1 << 20) == Limits()
+    assert limits_of(parse([], {}).web, 1 << 20) == HttpLimits()
 
 
 def test_each_of_them_has_an_option() -> None:
@@ -39,4 +39,4 @@ def test_each_of_them_has_an_option() -> None:
         "--web.max-request-bytes=5",
         "--web.old-pages-bytes=6",
     ]
-    assert limits_of(parse(argv, {}).web, 1 << 20) == Limits(9, 8, 1.0, 2.0, 3.0, 4.0, 5, 6)
+    assert limits_of(parse(argv, {}).web, 1 << 20) == HttpLimits(9, 8, 1.0, 2.0, 3.0, 4.0, 5, 6)

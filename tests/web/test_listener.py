@@ -14,10 +14,10 @@ import pytest_asyncio
 
 from exporter.errors import ConfigError
 from exporter.web import guard as guards
-from exporter.web.connection import Connection
+from exporter.web.connection import HttpConnection
 from exporter.web.listener import DRAIN_S, cannot_listen, shown
 from tests.servers import Certificates
-from tests.stock import until
+from tests.store_fixture import until
 from tests.web.door import GET, Door, Opened
 
 
@@ -30,8 +30,8 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 async def opened() -> AsyncIterator[Opened]:
     async with AsyncExitStack() as cleanup:
 
-        async def opened(**how: object) -> Door:
-            return await cleanup.enter_async_context(Door(**how))  # type: ignore[arg-type]
+        async def opened(**transform: object) -> Door:
+            return await cleanup.enter_async_context(Door(**transform))  # type: ignore[arg-type]
 
         yield opened
 
@@ -222,7 +222,7 @@ class TestStop:
 
             sipping = asyncio.ensure_future(sip())
             await until(
-                lambda: any(visitor.moves for visitor in door.guard if isinstance(visitor, Connection))
+                lambda: any(visitor.moves for visitor in door.guard if isinstance(visitor, HttpConnection))
             )
             began = asyncio.get_running_loop().time()
             await door.listener.stop()

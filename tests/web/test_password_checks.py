@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from exporter.web import password_checks
 from exporter.web.password_checks import PasswordChecks, Presence, TooManyChecksError
-from tests.stock import PATIENCE_S
+from tests.store_fixture import PATIENCE_S
 
 RIGHT = b"right"
 

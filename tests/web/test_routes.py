@@ -15,14 +15,14 @@ from aiohttp.test_utils import TestServer, make_mocked_request
 
 from exporter import engine
 from exporter.errors import ConfigError
-from exporter.pages.cache import Pages
+from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
 from exporter.targets.address import parse_address
-from exporter.telemetry.own_series import SelfMetrics
+from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_nodes, landing
 from exporter.web.auth import BasicAuth
 from exporter.web.routes import ALIVE_S, Settings, Web
-from tests.stock import PATIENCE_S, SELF, Stock, gunzip_one, samples_of, until, values_of
+from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
 from tests.web.fleet import FakeFleet, FakeWatch
 
 A, B = "redis://a:6379", "redis://b:6379"
@@ -41,17 +41,17 @@ class Site:
     """A program with two targets, one in group blue, that polls nothing; and a client of it."""
 
     def __init__(self) -> None:
-        self.stock = Stock()
-        self.stock.add(A, group="blue", clients=1)
-        self.stock.add(B, clients=2)
+        self.store_fixture = StoreFixture()
+        self.store_fixture.add(A, group="blue", clients=1)
+        self.store_fixture.add(B, clients=2)
         self.fleet = FakeFleet(
             [
                 FakeWatch(dataclasses.replace(parse_address(A), alias="first"), True),
                 FakeWatch(parse_address(B), True),
             ]
         )
-        self.selfmetrics = SelfMetrics("redis", "1.2.3", "compiled")
-        self.pages = Pages(self.stock.exposition)
+        self.own_series = OwnSeries("redis", "1.2.3", "compiled")
+        self.pages = PageCache(self.store_fixture.exposition)
         self.turned_at = time.monotonic()
         self.stale: set[str] = set()
         self.auth: BasicAuth | None = None
@@ -65,10 +65,10 @@ class Site:
             dataclasses.replace(SETTINGS, **settings),  # type: ignore[arg-type]
             self.pages,
             self.fleet,
-            self.selfmetrics,
+            self.own_series,
             turned_at=lambda: self.turned_at,
             stale=self.stale.__contains__,
-            generation=lambda: self.stock.store.generation,
+            generation=lambda: self.store_fixture.store.generation,
             reload=self._reloaded,
             auth=self.auth,
         )
@@ -101,7 +101,7 @@ class Site:
         return body.decode()
 
     def count(self, name: str) -> float:
-        return samples_of(self.selfmetrics.render().decode())[name, frozenset()]
+        return samples_of(self.own_series.render().decode())[name, frozenset()]
 
 
 @pytest_asyncio.fixture
@@ -155,7 +155,7 @@ class TestMetrics:
 
     async def test_a_page_of_megabytes_comes_whole(self, site: Site) -> None:
         text = b"# HELP x X.\n# TYPE x gauge\n" + b"".join(b'x{n="%d"} 1\n' % n for n in range(200_000))
-        site.stock.exposition._self_series = lambda: text
+        site.store_fixture.exposition._self_series = lambda: text
         _, compressed = await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
         response, plain = await site.ask("/metrics")
         assert text in plain
@@ -165,7 +165,7 @@ class TestMetrics:
     async def test_a_page_that_cannot_be_built_is_503_with_the_reason(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(site.stock.exposition, "_self_series", lambda: 1 / 0)
+        monkeypatch.setattr(site.store_fixture.exposition, "_self_series", lambda: 1 / 0)
         assert "division by zero" in await site.text("/metrics", 503)
 
     async def test_a_program_whose_name_is_no_text_harms_nobody(self, site: Site) -> None:
@@ -204,11 +204,11 @@ class TestMetrics:
         monkeypatch.setattr(Page, "tail", counted_tail)
         monkeypatch.setattr(Draft, "build", lambda draft: made.append("page"))
         monkeypatch.setattr(engine, "Assembler", lambda *args: made.append("assembling"))
-        rendered = site.stock.self_renders
+        rendered = site.store_fixture.self_renders
         for _ in range(5):
             await site.ask("/metrics", **{"Accept-Encoding": "gzip"})
         assert made == ["tail"] * 5
-        assert site.stock.self_renders == rendered
+        assert site.store_fixture.self_renders == rendered
 
     async def test_parts_together_are_the_whole(self, site: Site) -> None:
         parts = [values_of(await site.text(f"/metrics?part={i}/3"), "redis_up") for i in range(3)]
@@ -234,7 +234,7 @@ class TestMetrics:
         for _ in range(3):
             await site.ask("/metrics")
         assert site.count("redis_exporter_scrapes_total") == 3
-        samples = samples_of(site.selfmetrics.render().decode())
+        samples = samples_of(site.own_series.render().decode())
         name = "redis_exporter_http_request_duration_seconds_count"
         assert samples[name, frozenset({("endpoint", "metrics")})] == 3
 
@@ -247,18 +247,20 @@ class TestMetrics:
 class TestMaxAge:
     async def test_what_is_older_is_polled_and_the_page_shows_it(self, site: Site) -> None:
         await site.text("/metrics")
-        for clients, watch in enumerate(site.fleet.watches.values(), 10):
-            watch.poll = lambda addr=watch.target.addr, clients=clients: site.stock.add(addr, clients=clients)  # type: ignore[misc]
+        for clients, watched in enumerate(site.fleet.watched_targets.values(), 10):
+            watched.poll = lambda addr=watched.target.addr, clients=clients: site.store_fixture.add(
+                addr, clients=clients
+            )  # type: ignore[misc]
         assert values_of(await site.text("/metrics?max_age=0"), "redis_connected_clients") == {A: 10, B: 11}
-        assert [watch.asked[0][0] for watch in site.fleet.watches.values()] == [0.0, 0.0]
+        assert [watched.asked[0][0] for watched in site.fleet.watched_targets.values()] == [0.0, 0.0]
 
     async def test_only_the_targets_on_the_page_are_polled(self, site: Site) -> None:
         await site.text("/metrics?group=blue&max_age=3")
-        assert [len(watch.asked) for watch in site.fleet.watches.values()] == [1, 0]
+        assert [len(watched.asked) for watched in site.fleet.watched_targets.values()] == [1, 0]
 
     async def test_the_wait_is_bounded_by_the_scraper_s_timeout(self, site: Site) -> None:
         ended = asyncio.get_running_loop().create_future()
-        site.fleet.watches[A].polling = ended
+        site.fleet.watched_targets[A].polling = ended
         before = time.monotonic()
         text = await site.text("/metrics?max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "0.5"})
         assert 0.4 <= time.monotonic() - before < PATIENCE_S
@@ -268,12 +270,12 @@ class TestMaxAge:
     async def test_so_is_that_of_a_request_for_one_target(self, site: Site) -> None:
         before = time.monotonic()
         await site.text(f"/scrape?target={A}&max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "100"})
-        [(_, deadline)] = site.fleet.watches[A].asked
+        [(_, deadline)] = site.fleet.watched_targets[A].asked
         assert before + 80 <= deadline <= time.monotonic() + 80
 
     async def test_without_it_nothing_is_polled(self, site: Site) -> None:
         await site.text("/metrics")
-        assert site.fleet.watches[A].asked == []
+        assert site.fleet.watched_targets[A].asked == []
 
 
 class TestFirstRound:
@@ -282,7 +284,7 @@ class TestFirstRound:
         scrape = asyncio.ensure_future(site.text("/metrics"))
         await until(lambda: site.fleet.waited_s)
         assert not scrape.done()
-        site.stock.add(A, group="blue", clients=7)
+        site.store_fixture.add(A, group="blue", clients=7)
         site.fleet.round_done.set()
         assert values_of(await scrape, "redis_connected_clients")[A] == 7
 
@@ -309,7 +311,7 @@ class TestFirstRound:
         monkeypatch.setattr(site.fleet, "wait_first_round", give_up)
         site.fleet.round_done.clear()
         await site.text("/metrics")
-        site.stock.add(B, clients=9)
+        site.store_fixture.add(B, clients=9)
         assert values_of(await site.text("/metrics"), "redis_connected_clients")[B] == 9
 
     async def test_afterwards_nobody_waits(self, site: Site) -> None:
@@ -370,8 +372,8 @@ class TestScrape:
         assert "--disable-scrape-endpoint" in await site.text(f"/scrape?target={A}", 404)
 
     async def test_a_target_that_is_down_is_answered_all_the_same(self, site: Site) -> None:
-        site.stock.add(A, group="blue", up=False)
-        site.fleet.watches[A].up = False
+        site.store_fixture.add(A, group="blue", up=False)
+        site.fleet.watched_targets[A].up = False
         assert values_of(await site.text(f"/scrape?target={A}"), "redis_up") == {"": 0}
 
     async def test_with_the_fail_policy_what_is_stale_is_503(self, site: Site) -> None:
@@ -382,20 +384,20 @@ class TestScrape:
         assert "redis_up" in await site.text(f"/scrape?target={B}")
 
     async def test_a_target_that_was_never_tried_is_polled_first(self, site: Site) -> None:
-        watch = site.fleet.watches[A]
-        watch.up = None
-        watch.poll = lambda: site.stock.add(A, clients=8)
+        watched = site.fleet.watched_targets[A]
+        watched.up = None
+        watched.poll = lambda: site.store_fixture.add(A, clients=8)
         assert values_of(await site.text(f"/scrape?target={A}"), "redis_connected_clients") == {"": 8}
-        assert len(watch.asked) == 1
-        assert site.fleet.watches[B].asked == []
+        assert len(watched.asked) == 1
+        assert site.fleet.watched_targets[B].asked == []
 
     async def test_max_age_polls_what_is_older(self, site: Site) -> None:
-        watch = site.fleet.watches[A]
-        watch.poll = lambda: site.stock.add(A, clients=8)
+        watched = site.fleet.watched_targets[A]
+        watched.poll = lambda: site.store_fixture.add(A, clients=8)
         assert values_of(await site.text(f"/scrape?target={A}&max_age=1.5"), "redis_connected_clients") == {
             "": 8
         }
-        assert [max_age_s for max_age_s, _ in watch.asked] == [1.5]
+        assert [max_age_s for max_age_s, _ in watched.asked] == [1.5]
 
 
 class TestHealth:
@@ -415,8 +417,8 @@ class TestHealth:
     async def test_is_ok_unless_no_target_can_be_reached(
         self, site: Site, ups: tuple[bool | None, bool | None], body: str
     ) -> None:
-        for watch, up in zip(site.fleet.watches.values(), ups, strict=True):
-            watch.up = up
+        for watched, up in zip(site.fleet.watched_targets.values(), ups, strict=True):
+            watched.up = up
         response, got = await site.ask("/health")
         assert (response.status, got.decode()) == (200, body)
         assert response.content_type == "application/json"
@@ -425,8 +427,8 @@ class TestHealth:
     async def test_is_503_then_if_asked_to_be_strict(self, site: Site, path: str, setting: bool) -> None:
         await site.start(health_strict=setting)
         assert await site.text(path, 200) == self.OK
-        for watch in site.fleet.watches.values():
-            watch.up = False
+        for watched in site.fleet.watched_targets.values():
+            watched.up = False
         assert await site.text(path, 503) == self.ERROR
 
     async def test_healthy_while_the_loop_turns(self, site: Site) -> None:
@@ -448,7 +450,7 @@ class TestHealth:
 
 class TestAll:
     async def test_the_landing_page_shows_the_version_and_the_counts(self, site: Site) -> None:
-        site.fleet.watches[B].up = False
+        site.fleet.watched_targets[B].up = False
         response, body = await site.ask("/")
         assert response.content_type == "text/html"
         assert b"1.2.3" in body
@@ -494,7 +496,7 @@ class TestAll:
 
         monkeypatch.setattr(landing, "render", lambda *args, **named: look()[1])
         monkeypatch.setattr(cluster_nodes, "answer", look)
-        monkeypatch.setattr(FakeWatch, "up", property(lambda watch: look() and None), raising=False)
+        monkeypatch.setattr(FakeWatch, "up", property(lambda watched: look() and None), raising=False)
         request = make_mocked_request("GET", f"/?target={A}")
         answers = [asyncio.ensure_future(getattr(site.web, answer)(request)) for _ in range(20)]
         while not all(each.done() for each in answers):
@@ -505,7 +507,7 @@ class TestAll:
 
     async def test_a_client_that_leaves_early_harms_nobody(self, site: Site) -> None:
         text = b"# HELP x X.\n# TYPE x gauge\n" + b"".join(b'x{n="%d"} 1\n' % n for n in range(200_000))
-        site.stock.exposition._self_series = lambda: text
+        site.store_fixture.exposition._self_series = lambda: text
         await site.text("/metrics")
         assert site._server is not None
         reader, writer = await asyncio.open_connection("127.0.0.1", site._server.port)

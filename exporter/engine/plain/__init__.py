@@ -10,8 +10,8 @@ from exporter.engine.plain.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, 
 from exporter.engine.plain.histograms import histogram_rows
 from exporter.engine.plain.info import FIELD, OPEN, RECORD, Plan
 from exporter.engine.plain.labels import Block, Labels, LineOrder, escape
-from exporter.engine.plain.pages import Assembler, ages, heads_of, sift, stamp, unlabel
-from exporter.engine.plain.samples import Heads, Writer
+from exporter.engine.plain.pages import Assembler, ages, heads_of, sift, stamp, strip_labels
+from exporter.engine.plain.samples import RepeatedSamples, Writer
 
 __all__ = [
     "BROKEN",
@@ -27,10 +27,10 @@ __all__ = [
     "Assembler",
     "Block",
     "Frames",
-    "Heads",
     "Labels",
     "LineOrder",
     "Plan",
+    "RepeatedSamples",
     "Writer",
     "ages",
     "client_rows",
@@ -39,8 +39,8 @@ __all__ = [
     "histogram_rows",
     "sift",
     "stamp",
+    "strip_labels",
     "tally_clients",
-    "unlabel",
 ]
 
 

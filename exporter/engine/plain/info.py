@@ -183,7 +183,7 @@ class Plan:
         return page.block(tuple(reading.wanted(key) for key in self.wanted))
 
     def _write_field(self, page: BlockWriter, reading: _Reading, row: tuple, now: float) -> None:  # type: ignore[type-arg]
-        _, _, keys, how, labels = row
+        _, _, keys, transform, labels = row
         groups = reading.groups if any(key in self.grouped for key in keys) else [0]
         for group in groups:
             for key in keys:
@@ -193,7 +193,7 @@ class Plan:
                         value = self._label(reading, group, label_keys)
                         if value is not None or not optional:
                             own.append(b'%s="%s"' % (label, escape(value or b"", self.label_max)))
-                    page.add(convert(reading.fields[group, key], how, now), own)
+                    page.add(convert(reading.fields[group, key], transform, now), own)
                     break
 
     def _label(self, reading: _Reading, group: int, keys: bytes) -> bytes | None:
@@ -204,7 +204,7 @@ class Plan:
         return None
 
     def _write_record(self, page: BlockWriter, reading: _Reading, row: tuple, now: float, fill: int) -> None:  # type: ignore[type-arg]
-        _, _, number, sub, how, labels, filled = row
+        _, _, number, sub, transform, labels, filled = row
         pattern = self.patterns[number]
         seen = set()
         for line in reading.lines[number]:
@@ -216,7 +216,7 @@ class Plan:
             own += [
                 b'%s="%s"' % (label, escape(line.subs.get(key, b""), self.label_max)) for label, key in labels
             ]
-            page.add(convert(text, how, now), own)
+            page.add(convert(text, transform, now), own)
         if filled:
             for index in range(fill):
                 if index not in seen:
@@ -226,12 +226,12 @@ class Plan:
                     )
 
     def _write_open(self, page: BlockWriter, reading: _Reading, row: tuple, now: float) -> None:  # type: ignore[type-arg]
-        _, _, number, label, sub_kind, how, total, count = row
+        _, _, number, label, sub_kind, transform, total, count = row
         pattern = self.patterns[number]
         looked_at = 0
         for line in reading.lines[number]:
             if looked_at >= OPENED_MAX:
-                page.bad += 1
+                page.invalid += 1
                 continue
             own = pattern.labels(line.name)
             seen = set()
@@ -239,10 +239,10 @@ class Plan:
                 looked_at += 1
                 value = sub_label(sub, sub_kind, self.label_max) if index < OPEN_MAX else None
                 if value is None:
-                    page.bad += 1
+                    page.invalid += 1
                 elif value not in seen:
                     seen.add(value)
-                    page.add(convert(text, how, now), [*own, b'%s="%s"' % (label, value)])
+                    page.add(convert(text, transform, now), [*own, b'%s="%s"' % (label, value)])
             for suffix, join in ((b"_sum", total), (b"_count", count)):
                 joined = join and reading.find(join[0], line.name)
                 if joined and join[1] in joined.subs:

@@ -17,15 +17,15 @@ class Labels:
 
 
 class Block:
-    __slots__ = ("bad", "fields", "offsets", "samples", "series")
+    __slots__ = ("fields", "invalid", "offsets", "samples", "series")
 
     def __init__(
-        self, samples: bytes, offsets: bytes, series: int, bad: int, fields: tuple[bytes | None, ...]
+        self, samples: bytes, offsets: bytes, series: int, invalid: int, fields: tuple[bytes | None, ...]
     ) -> None:
         self.samples = samples
         self.offsets = offsets
         self.series = series
-        self.bad = bad
+        self.invalid = invalid
         self.fields = fields
 
 

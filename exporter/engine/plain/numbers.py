@@ -57,36 +57,36 @@ def _shift(number: _Number, decimals: int) -> bytes:
     return _with_point(number.sign, number.whole + number.fraction, decimals + len(number.fraction))
 
 
-def convert(text: bytes, how: int, now: float) -> bytes | None:
+def convert(text: bytes, transform: int, now: float) -> bytes | None:
     """The sample's value, None where the text is none. A value to be left out without counting is b""."""
-    if how == ONE:
+    if transform == ONE:
         return b"1" if text else b""
-    if how == UP:
+    if transform == UP:
         return b"1" if text == b"up" else b"0"
-    if how == STATUS:
+    if transform == STATUS:
         return b"1" if text == b"ok" else b"0"
-    if how == FLAG and text in _FLAGS:
+    if transform == FLAG and text in _FLAGS:
         return _FLAGS[text]
-    if how == PERCENT and text.endswith(b"%"):
+    if transform == PERCENT and text.endswith(b"%"):
         text = text[:-1]
-    if how == NATURAL and text.startswith(b"-"):
+    if transform == NATURAL and text.startswith(b"-"):
         return b""
     number = _parse(text)
     if number is None:
-        inf = _INF.match(text) if how in (NUM, FLAG, NATURAL) else None
+        inf = _INF.match(text) if transform in (NUM, FLAG, NATURAL) else None
         return None if inf is None else (b"-Inf" if inf[1] == b"-" else b"+Inf")
-    if how == USEC:
+    if transform == USEC:
         return _shift(number, 6)
-    if how == MSEC:
+    if transform == MSEC:
         return _shift(number, 3)
-    if how == PERCENT:
+    if transform == PERCENT:
         return _shift(number, 2)
-    if how == KIB:
+    if transform == KIB:
         digits = number.whole + number.fraction
         if number.exponent is not None or len(digits) > 15:
             return None
         return _with_point(number.sign, b"%d" % (int(digits) * 1024), len(number.fraction))
-    if how == AGO:
+    if transform == AGO:
         if number.exponent is not None or number.fraction or number.sign or len(number.whole) > 15:
             return None
         return b"%d" % (int(now) - int(number.whole))

@@ -55,7 +55,7 @@ def _offsets(samples: bytes, offsets: bytes) -> tuple[int, ...]:
     return numbers
 
 
-def unlabel(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
+def strip_labels(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
     numbers = _offsets(samples, offsets)
     texts = []
     for family, (begin, end) in enumerate(itertools.pairwise(numbers)):

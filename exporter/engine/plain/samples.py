@@ -17,7 +17,7 @@ class BlockWriter:
     def __init__(self, labels: Labels, families: int) -> None:
         self.labels = labels
         self.parts: list[list[bytes]] = [[] for _ in range(families)]
-        self.bad = 0
+        self.invalid = 0
         self.series = 0
         self._seen: set[tuple[int, bytes]] = set()
 
@@ -27,7 +27,7 @@ class BlockWriter:
 
     def add(self, value: bytes | None, own: Sequence[bytes], suffix: bytes = b"") -> None:
         if value is None:
-            self.bad += 1
+            self.invalid += 1
         elif value:
             target = self.labels.special.get(self.family, self.labels.text)
             inner = b",".join([target, *own] if target else own)
@@ -43,7 +43,7 @@ class BlockWriter:
         for text in texts:
             offsets.append(offsets[-1] + len(text))
         return Block(
-            b"".join(texts), struct.pack(f"={len(offsets)}i", *offsets), self.series, self.bad, fields
+            b"".join(texts), struct.pack(f"={len(offsets)}i", *offsets), self.series, self.invalid, fields
         )
 
 
@@ -101,15 +101,15 @@ class Writer:
         for family, part in enumerate(self._page.parts):
             part.insert(0, block.samples[offsets[family] : offsets[family + 1]])
         self._page.series += block.series
-        self._bad += block.bad
+        self._bad += block.invalid
 
     def block(self) -> Block:
         block = self._page.block(())
-        block.bad += self._bad
+        block.invalid += self._bad
         return block
 
 
-class Heads:
+class RepeatedSamples:
     def __init__(
         self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
     ) -> None:

@@ -12,8 +12,8 @@ import pytest_asyncio
 from aiohttp import web
 
 from exporter.pages.page import PIECE_BYTES, Draft, Page
-from exporter.web.bodies import Bodies, LoopShare
-from tests.stock import gunzip_one, until
+from exporter.web.body_writer import BodyWriter, LoopShare
+from tests.store_fixture import gunzip_one, until
 from tests.web.door import Door
 
 PIECES = 40
@@ -30,7 +30,7 @@ class Library(Door):
     def __init__(self, old_bytes: int = 1 << 30) -> None:
         self.page = page_of(PIECES)
         self.current: set[Page] = set()
-        self.bodies = Bodies(old_bytes, lambda: self.current)
+        self.bodies = BodyWriter(old_bytes, lambda: self.current)
         super().__init__()
         self.app.router.add_get("/plain", self._plain)
         self.app.router.add_get("/gzip", self._gzip)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.pages.cached_pages import CachedPage, CachedPages
 from exporter.pages.page import Draft, Page
 from exporter.pages.selection import Selection
-from exporter.pages.shelf import Kept, Shelf
 
 BYTES = 1000
 
@@ -17,13 +17,15 @@ def page(size: int = BYTES) -> Page:
     return replace(Draft((), (), (), b"", b"", (), (), 0, 0, 0.0).build(), body=bytearray(size))
 
 
-def part(number: int) -> Selection:
-    return Selection(shard=(number, 1000))
+def family_set(number: int) -> Selection:
+    return Selection(slice=(number, 1000))
 
 
-def scraped(shelf: Shelf, number: int, address: str, *, first_at: float = 0.0, steady: bool = True) -> Kept:
+def scraped(
+    shelf: CachedPages, number: int, address: str, *, first_at: float = 0.0, steady: bool = True
+) -> CachedPage:
     for beat in range(3 if steady else 1):
-        kept = shelf.of(part(number), (address, "x"), first_at + 5 * beat)
+        kept = shelf.of(family_set(number), (address, "x"), first_at + 5 * beat)
         kept.scrapers.note((address, "x"), first_at + 5 * beat)
     kept.page = page()
     return kept
@@ -35,17 +37,17 @@ def dropped() -> list[Selection]:
 
 
 @pytest.fixture
-def shelf(dropped: list[Selection]) -> Shelf:
-    return Shelf(8, 100 * BYTES, dropped.append)
+def shelf(dropped: list[Selection]) -> CachedPages:
+    return CachedPages(8, 100 * BYTES, dropped.append)
 
 
-def numbers(shelf: Shelf) -> set[int]:
-    return {kept.selection.shard[0] for kept in shelf if kept.selection.shard is not None}
+def numbers(shelf: CachedPages) -> set[int]:
+    return {kept.selection.slice[0] for kept in shelf if kept.selection.slice is not None}
 
 
 class TestNumber:
     def test_pages_that_are_scraped_in_a_rhythm_stay_however_many_others_are_asked_for(
-        self, shelf: Shelf, dropped: list[Selection]
+        self, shelf: CachedPages, dropped: list[Selection]
     ) -> None:
         for number in range(4):
             scraped(shelf, number, "prometheus")
@@ -55,7 +57,7 @@ class TestNumber:
         assert len(shelf) == 8
         assert len(dropped) == 300 - 4
 
-    def test_one_address_has_half_of_the_shelf(self, shelf: Shelf) -> None:
+    def test_one_address_has_half_of_the_shelf(self, shelf: CachedPages) -> None:
         for number in range(100):
             scraped(shelf, number, "stranger", steady=number % 2 == 0)
         for number in range(200, 204):
@@ -63,14 +65,14 @@ class TestNumber:
         assert {200, 201, 202, 203} < numbers(shelf)
         assert len(shelf) == 8
 
-    def test_where_there_is_no_room_a_page_is_made_that_nobody_keeps(self, shelf: Shelf) -> None:
+    def test_where_there_is_no_room_a_page_is_made_that_nobody_keeps(self, shelf: CachedPages) -> None:
         for number in range(8):
             scraped(shelf, number, f"p{number % 4}")
         kept = scraped(shelf, 100, "late", first_at=11, steady=False)
         assert not kept.shelved
         assert numbers(shelf) == set(range(8))
 
-    def test_the_one_that_was_unused_for_the_longest_time_goes(self, shelf: Shelf) -> None:
+    def test_the_one_that_was_unused_for_the_longest_time_goes(self, shelf: CachedPages) -> None:
         for number in range(8):
             scraped(shelf, number, f"p{number}", steady=False)
         scraped(shelf, 0, "p0", steady=False)
@@ -80,7 +82,7 @@ class TestNumber:
 
 class TestBytes:
     def test_pages_go_and_who_scrapes_them_stays_those_in_a_rhythm_last(self) -> None:
-        shelf = Shelf(100, 3 * BYTES)
+        shelf = CachedPages(100, 3 * BYTES)
         steady = [scraped(shelf, number, "p", first_at=number) for number in range(2)]
         others = [scraped(shelf, number, "p", steady=False) for number in range(10, 20)]
         shelf.trim(12)
@@ -89,7 +91,7 @@ class TestBytes:
         assert len(shelf) == 12
 
     def test_of_those_in_a_rhythm_the_newest_goes_first(self) -> None:
-        shelf = Shelf(100, 2 * BYTES)
+        shelf = CachedPages(100, 2 * BYTES)
         steady = [scraped(shelf, number, "p", first_at=number) for number in range(4)]
         shelf.trim(15)
         assert [kept.page is not None for kept in steady] == [True, True, False, False]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from exporter.turns import Turns
+from exporter.single_flight import SingleFlight
 
 
 class Work:
@@ -30,7 +30,7 @@ class Work:
 
 async def test_those_who_ask_while_it_runs_share_the_next_turn() -> None:
     work = Work()
-    turns = Turns(work.do)
+    turns = SingleFlight(work.do)
     first = asyncio.ensure_future(turns.run())
     await asyncio.sleep(0.01)
     others = [asyncio.ensure_future(turns.run()) for _ in range(20)]
@@ -44,7 +44,7 @@ async def test_those_who_ask_while_it_runs_share_the_next_turn() -> None:
 
 async def test_who_leaves_ends_nothing() -> None:
     work = Work()
-    turns = Turns(work.do)
+    turns = SingleFlight(work.do)
     first = asyncio.ensure_future(turns.run())
     await asyncio.sleep(0.01)
     second = asyncio.ensure_future(turns.run())
@@ -65,7 +65,7 @@ async def test_a_failure_is_that_of_its_turn() -> None:
             raise error
         return "well"
 
-    turns = Turns(work)
+    turns = SingleFlight(work)
     failing = [asyncio.ensure_future(turns.run()) for _ in range(2)]
     await asyncio.sleep(0)
     for each in failing:

@@ -36,14 +36,14 @@ SCAN_PATIENCE_S = 5.0
 _RANKS = tuple(int(rank) for rank in Rank)  # to go through an enumeration takes much longer
 
 
-class Entry:
+class Admission:
     """Somebody who wants to pass a gate. An entry enters once and leaves once, whether it was let in or
     still waits."""
 
-    __slots__ = ("counted", "entered_at", "gate", "left", "rank", "start")
+    __slots__ = ("counted", "entered_at", "left", "limiter", "rank", "start")
 
-    def __init__(self, gate: Gate, start: Callable[[], None], rank: Rank = Rank.UP) -> None:
-        self.gate = gate
+    def __init__(self, limiter: Limiter, start: Callable[[], None], rank: Rank = Rank.UP) -> None:
+        self.limiter = limiter
         self.start: Callable[[], None] | None = start  # None: it was let in, or has left
         self.rank = rank
         self.entered_at = 0.0
@@ -56,16 +56,16 @@ class Entry:
 
     def enter(self) -> None:
         """Call `start` now or when there is room. The entry may be left within `start`."""
-        self.gate.take(self)
+        self.limiter.take(self)
 
     def leave(self) -> None:
         """Make room. A second call does nothing."""
         if not self.left:
             self.left = True
-            self.gate.release(self)
+            self.limiter.release(self)
 
 
-class Gate:
+class Limiter:
     """Lets `limit` be inside at once; the others wait by rank, and in line within a rank.
 
     With `patience_s`, an entry that has been inside for longer is counted no more while others wait: its
@@ -77,9 +77,9 @@ class Gate:
         self.limit = limit
         self._patience_s = patience_s
         self._limits = [max(1, int(limit * SHARES[rank])) for rank in Rank]
-        self._waiting: list[deque[Entry]] = [deque() for _ in Rank]
+        self._waiting: list[deque[Admission]] = [deque() for _ in Rank]
         self._queued = 0  # in all of those, with the ones that have left
-        self._inside: dict[Entry, None] = {}  # those that count, the oldest first
+        self._inside: dict[Admission, None] = {}  # those that count, the oldest first
         self._counts = [0 for _ in Rank]  # of those, by rank
         self._uncounted = 0
         self._passed = [0 for _ in Rank]  # by rank: entries of others that were let in while it waited
@@ -108,8 +108,8 @@ class Gate:
         newest = next(reversed(self._inside))
         return self._patience_s is not None and time.monotonic() - newest.entered_at > self._patience_s
 
-    def take(self, entry: Entry) -> None:
-        """What `Entry.enter` does."""
+    def take(self, entry: Admission) -> None:
+        """What `Admission.enter` does."""
         if (
             not self._queued
             and len(self._inside) < self.limit
@@ -121,8 +121,8 @@ class Gate:
         self._queued += 1
         self._admit()
 
-    def release(self, entry: Entry) -> None:
-        """What `Entry.leave` does."""
+    def release(self, entry: Admission) -> None:
+        """What `Admission.leave` does."""
         if entry.start is not None:  # it still waits: its place in the line is passed over
             entry.start = None
             return
@@ -132,7 +132,7 @@ class Gate:
         else:
             self._uncounted -= 1
 
-    def _uncount(self, entry: Entry) -> None:
+    def _uncount(self, entry: Admission) -> None:
         entry.counted = False
         del self._inside[entry]
         self._counts[entry.rank] -= 1
@@ -151,7 +151,7 @@ class Gate:
         if self._patience_s is not None and self._timer is None and self._queued:
             self._wait_for_oldest(self._patience_s)
 
-    def _let_in(self, entry: Entry) -> None:
+    def _let_in(self, entry: Admission) -> None:
         start, entry.start = entry.start, None
         assert start is not None
         entry.counted = True
@@ -160,7 +160,7 @@ class Gate:
         self._counts[entry.rank] += 1
         start()
 
-    def _next(self) -> Entry | None:
+    def _next(self) -> Admission | None:
         """Take who is let in next out of its line, if there is room for anybody."""
         if len(self._inside) >= self.limit:
             return None
@@ -174,7 +174,7 @@ class Gate:
         self._queued -= 1
         return self._waiting[rank].popleft()
 
-    def _head(self, rank: int) -> Entry | None:
+    def _head(self, rank: int) -> Admission | None:
         line = self._waiting[rank]
         while line and line[0].start is None:
             line.popleft()
@@ -205,16 +205,16 @@ class Gate:
         self._admit()
 
 
-def scan_gate(limit: int) -> Gate:
+def scan_limiter(limit: int) -> Limiter:
     """That of the scans, where `limit` polls are under way at once. A server that answers its scan slowly
     delays the scans of others for moments only; it must not hold a place for the whole budget of a scan."""
-    return Gate(min(SCANS_MAX, limit), SCAN_PATIENCE_S)
+    return Limiter(min(SCANS_MAX, limit), SCAN_PATIENCE_S)
 
 
-async def wait_at(gate: Gate, rank: Rank = Rank.UP) -> Entry:
+async def wait_at(limiter: Limiter, rank: Rank = Rank.UP) -> Admission:
     """Wait for room; the entry is to be left then. It is left already where the wait is cancelled."""
     let_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    entry = Entry(gate, lambda: None if let_in.done() else let_in.set_result(None), rank)
+    entry = Admission(limiter, lambda: None if let_in.done() else let_in.set_result(None), rank)
     entry.enter()
     try:
         await let_in

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class SingleFlight(Generic[T]):
     """Runs `work`. Those who ask while it runs share the next turn, which begins when this one has ended: so
     each gets a result that was begun after it asked."""
 

@@ -30,7 +30,7 @@ Gather = Callable[[], Generator[None, None, Draft]]
 
 
 @dataclass(slots=True, order=True)
-class Order:
+class BuildRequest:
     """A page to build. `gather` gives what it is made of, step by step; `end` gets the page and the seconds
     it took, or what went wrong."""
 
@@ -41,14 +41,14 @@ class Order:
     end: Callable[[Page | None, float, BaseException | None], None] = field(compare=False)
 
 
-class Workshop:
+class PageBuilder:
     """See the module."""
 
     def __init__(self) -> None:
-        self._waiting: list[Order] = []
+        self._waiting: list[BuildRequest] = []
         self._numbers = 0
         self._working = False
-        self._gathering: Order | None = None
+        self._gathering: BuildRequest | None = None
         self._running: asyncio.Future[tuple[Page, float]] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._closed = False
@@ -67,7 +67,7 @@ class Workshop:
     ) -> None:
         """Build a page when its turn comes, which may be now."""
         self._numbers += 1
-        order = Order(rank, self._numbers, gather, before, end)
+        order = BuildRequest(rank, self._numbers, gather, before, end)
         if self._closed:
             end(None, 0.0, InternalError("the program is stopping"))
             return
@@ -97,7 +97,7 @@ class Workshop:
         self._gathering = order
         self._gather(order, order.gather())
 
-    def _gather(self, order: Order, steps: Generator[None, None, Draft]) -> None:
+    def _gather(self, order: BuildRequest, steps: Generator[None, None, Draft]) -> None:
         """Some steps more of its draft; the last one begins the build."""
         if order is not self._gathering:  # closed meanwhile
             return
@@ -115,7 +115,7 @@ class Workshop:
         else:
             asyncio.get_running_loop().call_soon(self._gather, order, steps)
 
-    def _build(self, order: Order, draft: Draft) -> None:
+    def _build(self, order: BuildRequest, draft: Draft) -> None:
         loop = asyncio.get_running_loop()
         try:
             if draft.is_larger_than(INLINE_BYTES):
@@ -128,7 +128,7 @@ class Workshop:
         else:
             self._end(order, page, took_s, None)
 
-    def _finish(self, order: Order, running: asyncio.Future[tuple[Page, float]]) -> None:
+    def _finish(self, order: BuildRequest, running: asyncio.Future[tuple[Page, float]]) -> None:
         self._running = None
         if running.cancelled():
             self._end(order, None, 0.0, InternalError("the program is stopping"))
@@ -137,7 +137,9 @@ class Workshop:
         else:
             self._end(order, *running.result(), None)
 
-    def _end(self, order: Order, page: Page | None, took_s: float, error: BaseException | None) -> None:
+    def _end(
+        self, order: BuildRequest, page: Page | None, took_s: float, error: BaseException | None
+    ) -> None:
         asyncio.get_running_loop().call_soon(self._begin)
         order.end(page, took_s, error)
 

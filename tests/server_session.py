@@ -15,9 +15,9 @@ from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors.info import InfoCollector
 from exporter.errors import ReplyError
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.options.commandline import parse
-from exporter.polling.memory import Memory
+from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from exporter.protocol.command import Command, pack
 from tests.servers import HOST, PATIENCE_S
@@ -29,7 +29,7 @@ class Session:
 
     def __init__(self, port: int, *argv: str, db: int = 0) -> None:
         self.options = parse(argv, {})
-        self.memory = Memory()
+        self.memory = TargetMemory()
         self.sent: list[tuple[Any, ...]] = []
         self.batches = 0
         self.poll_state: Poll | None = None
@@ -48,7 +48,7 @@ class Session:
         """Value by series of what the collectors wrote."""
         collectors = tuple(collectors) or (InfoCollector(),)
         parts = [
-            make_part(
+            make_family_set(
                 c.name,
                 c.lane,
                 c.families,

@@ -29,7 +29,7 @@ def _find_trim() -> Callable[[int], int] | None:
     return trim
 
 
-class Heap:
+class HeapTrimmer:
     """`trim` gives back what is free at the end of the heap and within it; it takes milliseconds, so a
     thread does it."""
 
@@ -54,4 +54,4 @@ class Heap:
             threading.Thread(target=self._trim, args=(0,), name="trim", daemon=True).start()
 
 
-HEAP = Heap(_find_trim())
+HEAP_TRIMMER = HeapTrimmer(_find_trim())

@@ -1,4 +1,4 @@
-"""What a `Watch` needs around it, and what can be read off it: a store, a gate, a dialer, and the ends of
+"""What a `WatchedTarget` needs around it, and what can be read off it: a store, a gate, a dialer, and the ends of
 its polls."""
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from exporter.collectors._contract import Collector
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.connection.dialer import Dialer
-from exporter.connection.gate import Gate
+from exporter.connection.limiter import Limiter
 from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.options.commandline import parse
-from exporter.polling.timing import Pace
-from exporter.polling.watched_target import Ended, Watch
+from exporter.polling.timing import PollTiming
+from exporter.polling.watched_target import Ended, WatchedTarget
 from exporter.targets.target import Target
-from exporter.telemetry.target_series import vitals_part
+from exporter.telemetry.target_series import target_family_set
 from tests.servers import Conversation, RedisServer, Script
-from tests.stock import until
+from tests.store_fixture import until
 
 HOST = "127.0.0.1"
 SECRET = "s3cret-of-mine"
@@ -75,7 +75,7 @@ class Held:
             step()
 
 
-class Lookout:
+class WatchHarness:
     """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's
     polls ended.
 
@@ -91,23 +91,25 @@ class Lookout:
         stale_policy: str = "drop",
     ) -> None:
         self._options = parse(argv, {})
-        self.parts = [
-            make_part(
+        self.family_sets = [
+            make_family_set(
                 c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
             )
             for c in collectors
             if c.enabled(self._options)
         ]
-        self.vitals_part = vitals_part("redis")
-        self.part_names = [part.name for part in (self.vitals_part, *self.parts)]
-        self.store = Store(self.part_names, stale_policy)
-        self.gate = Gate(limit)
-        self.scan_gate: Gate | None = None  # None: that of the polls
+        self.target_family_set = target_family_set("redis")
+        self.family_set_names = [
+            family_set.name for family_set in (self.target_family_set, *self.family_sets)
+        ]
+        self.store = Store(self.family_set_names, stale_policy)
+        self.limiter = Limiter(limit)
+        self.scan_limiter: Limiter | None = None  # None: that of the polls
         self.dialer = CountingDialer()
         self.ended: dict[str, list[Ended]] = {}
-        self._made: list[Watch] = []
+        self._made: list[WatchedTarget] = []
 
-    def watch(
+    def watched(
         self,
         port: int,
         host: str = HOST,
@@ -120,10 +122,10 @@ class Lookout:
         max_age_floor_s: float = 0.0,
         connection_max_age_s: float = 600.0,
         **target: Any,
-    ) -> Watch:
+    ) -> WatchedTarget:
         """`name` takes the place of the address, for several watches of one server."""
         addr = name or f"redis://{host}:{port}"
-        pace = Pace(
+        timing = PollTiming(
             interval_s,
             {Lane.FAST: 1, Lane.STANDARD: standard_every, Lane.SLOW: 6, Lane.SCAN: 4},
             deadline_s,
@@ -133,51 +135,51 @@ class Lookout:
             max_age_s=max_age_s,
             max_age_floor_s=max_age_floor_s,
         )
-        watch = Watch(
+        watched = WatchedTarget(
             Target(addr, "redis", host, port, "", target.pop("db", 0), **target),
-            self.parts,
-            self.vitals_part,
-            pace=pace,
+            self.family_sets,
+            self.target_family_set,
+            timing=timing,
             dialer=self.dialer,
             store=self.store,
-            gate=self.gate,
-            scan_gate=self.scan_gate,
+            limiter=self.limiter,
+            scan_limiter=self.scan_limiter,
             options=self._options,
-            on_end=lambda watch, ended: self.ended.setdefault(watch.target.addr, []).append(ended),
+            on_end=lambda watched, ended: self.ended.setdefault(watched.target.addr, []).append(ended),
         )
-        self._made.append(watch)
-        return watch
+        self._made.append(watched)
+        return watched
 
     async def close(self) -> None:
         """Close every watch that was made. uvloop waits for ever at its end for a connection that was left
         open."""
-        tasks = [task for watch in self._made for task in watch.close()]
+        tasks = [task for watched in self._made for task in watched.close()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def ends(self, watch: Watch) -> list[Ended]:
-        return self.ended.get(watch.target.addr, [])
+    def ends(self, watched: WatchedTarget) -> list[Ended]:
+        return self.ended.get(watched.target.addr, [])
 
-    async def poll(self, watch: Watch) -> Ended:
+    async def poll(self, watched: WatchedTarget) -> Ended:
         """Give a watch its turn, a few intervals after the one before so that no back-off holds it, and
         wait for the end of its poll."""
-        before = len(self.ends(watch))
-        watch.tick(time.monotonic() + 3 * watch.pace.interval_s)
-        await until(lambda: len(self.ends(watch)) > before)
-        return self.ends(watch)[-1]
+        before = len(self.ends(watched))
+        watched.tick(time.monotonic() + 3 * watched.timing.interval_s)
+        await until(lambda: len(self.ends(watched)) > before)
+        return self.ends(watched)[-1]
 
-    async def poll_until(self, watch: Watch, condition: Callable[[], object]) -> None:
+    async def poll_until(self, watched: WatchedTarget, condition: Callable[[], object]) -> None:
         """Poll again and again, until something is seen."""
         give_up = time.monotonic() + AMPLE_S
         while not condition():
             assert time.monotonic() < give_up, (
-                f"{watch.target.addr} has polled in vain; its last error: {watch.error_text}"
+                f"{watched.target.addr} has polled in vain; its last error: {watched.error_text}"
             )
-            await self.poll(watch)
+            await self.poll(watched)
             await asyncio.sleep(0.01)
 
-    def series(self, watch: Watch) -> dict[tuple[str, tuple[str, ...]], float]:
+    def series(self, watched: WatchedTarget) -> dict[tuple[str, tuple[str, ...]], float]:
         """Every sample that is served of the target, by name and the values of its own labels."""
-        served = [self.store.visible(watch.target.addr, part) for part in self.part_names]
+        served = [self.store.visible(watched.target.addr, family_set) for family_set in self.family_set_names]
         text = b"".join(snapshot.samples for snapshot in served if snapshot is not None).decode()
         return {
             (
@@ -188,15 +190,15 @@ class Lookout:
             for sample in family.samples
         }
 
-    def value(self, watch: Watch, name: str, *labels: str) -> float | None:
-        return self.series(watch).get((name, labels))
+    def value(self, watched: WatchedTarget, name: str, *labels: str) -> float | None:
+        return self.series(watched).get((name, labels))
 
-    def went_well(self, watch: Watch) -> bool:
+    def went_well(self, watched: WatchedTarget) -> bool:
         """Whether there were polls and none failed."""
-        return bool(self.ends(watch)) and all(ended.error is None for ended in self.ends(watch))
+        return bool(self.ends(watched)) and all(ended.error is None for ended in self.ends(watched))
 
-    def was_cancelled(self, watch: Watch) -> bool:
-        return isinstance(self.ends(watch)[-1].error, CancelledPollError)
+    def was_cancelled(self, watched: WatchedTarget) -> bool:
+        return isinstance(self.ends(watched)[-1].error, CancelledPollError)
 
 
 def connections(server: RedisServer) -> int:

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from exporter.pages import workshop as module
+from exporter.pages import page_builder as module
 from exporter.pages.page import Draft, Page
-from exporter.pages.workshop import INLINE_BYTES, Workshop
-from tests.stock import PATIENCE_S, Stock, until
+from exporter.pages.page_builder import INLINE_BYTES, PageBuilder
+from tests.store_fixture import PATIENCE_S, StoreFixture, until
 
 
 @pytest_asyncio.fixture
-async def workshop() -> AsyncIterator[Workshop]:
-    workshop = Workshop()
+async def workshop() -> AsyncIterator[PageBuilder]:
+    workshop = PageBuilder()
     yield workshop
     await workshop.close()
 
@@ -26,12 +26,12 @@ async def workshop() -> AsyncIterator[Workshop]:
 class Orders:
     """What became of orders, by name."""
 
-    def __init__(self, workshop: Workshop, stock: Stock) -> None:
+    def __init__(self, workshop: PageBuilder, store_fixture: StoreFixture) -> None:
         self.gathered: list[str] = []
         self.ended: dict[str, Page | BaseException | None] = {}
         self.steps = 0
         self._workshop = workshop
-        self._stock = stock
+        self._stock = store_fixture
 
     def place(self, name: str, *rank: float, gather: Callable[[], Draft] | None = None) -> None:
         def gathered() -> Generator[None, None, Draft]:
@@ -48,8 +48,8 @@ class Orders:
 
 
 @pytest.fixture
-def orders(workshop: Workshop, stock: Stock) -> Orders:
-    return Orders(workshop, stock)
+def orders(workshop: PageBuilder, store_fixture: StoreFixture) -> Orders:
+    return Orders(workshop, store_fixture)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ class TestOrder:
         assert rounds >= 9
 
     async def test_one_that_is_being_gathered_at_the_end_ends_too(
-        self, workshop: Workshop, orders: Orders, monkeypatch: pytest.MonkeyPatch
+        self, workshop: PageBuilder, orders: Orders, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "STEP_S", 1e-9)
         orders.steps = 10
@@ -121,7 +121,7 @@ class TestOrder:
 
     @pytest.mark.parametrize("size", [INLINE_BYTES // 2, 2 * INLINE_BYTES])
     async def test_one_that_fails_costs_itself_alone(
-        self, orders: Orders, stock: Stock, monkeypatch: pytest.MonkeyPatch, size: int
+        self, orders: Orders, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch, size: int
     ) -> None:
         build = Draft.build
 
@@ -141,7 +141,7 @@ class TestOrder:
         assert isinstance(orders.ended["fine"], Page)
 
     async def test_at_the_end_every_order_ends(
-        self, workshop: Workshop, orders: Orders, held: threading.Event
+        self, workshop: PageBuilder, orders: Orders, held: threading.Event
     ) -> None:
         for name in ("under way", "waiting", "waiting too"):
             orders.place(name, 0.0)
@@ -155,7 +155,7 @@ class TestOrder:
         ] * 3
 
     async def test_the_end_does_not_wait_for_a_build_that_hangs(
-        self, workshop: Workshop, orders: Orders, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+        self, workshop: PageBuilder, orders: Orders, held: threading.Event, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "CLOSE_S", 0.05)
         orders.place("hangs", 0.0)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import engine
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.family import counter, gauge
-from exporter.metrics.family_set import make_part
+from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
@@ -22,7 +22,7 @@ from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
 from exporter.targets.address import parse_address
 from exporter.targets.labels import target_labels
-from exporter.telemetry.target_series import Vitals, vitals_part
+from exporter.telemetry.target_series import TargetSeries, target_family_set
 
 CLIENTS = gauge("connected_clients", "Clients.")
 ROLE = gauge("instance_info", "What the server says of itself.", labels=("role",))
@@ -49,22 +49,22 @@ class Known:
     group: str
     forms: dict[str, engine.Labels]
 
-    def labels_of(self, part: str) -> engine.Labels:
-        return self.forms[part]
+    def labels_of(self, family_set: str) -> engine.Labels:
+        return self.forms[family_set]
 
 
-class Stock:
+class StoreFixture:
     """What a store holds of a few targets. `group` is the configured label of that name, and `role` one
     that clashes."""
 
     def __init__(self, *, stale_policy: str = "drop", label_mode: str = "auto") -> None:
-        self.parts = {
-            "target": vitals_part("redis"),
-            "info": make_part("info", Lane.FAST, [CLIENTS, ROLE], namespace="redis"),
-            "stats": make_part("stats", Lane.STANDARD, [CALLS], namespace="redis"),
+        self.family_sets = {
+            "target": target_family_set("redis"),
+            "info": make_family_set("info", Lane.FAST, [CLIENTS, ROLE], namespace="redis"),
+            "stats": make_family_set("stats", Lane.STANDARD, [CALLS], namespace="redis"),
         }
-        self.catalog = Catalog(tuple(self.parts.values()))
-        self.store = Store(self.catalog.part_names, stale_policy)
+        self.catalog = Catalog(tuple(self.family_sets.values()))
+        self.store = Store(self.catalog.family_set_names, stale_policy)
         self.self_renders = 0
         self._label_mode = label_mode
         self._labels: dict[str, dict[str, engine.Labels]] = {}
@@ -81,7 +81,7 @@ class Stock:
             *target_labels(target, self._label_mode),
             *((n.encode(), v.encode()) for n, v in labels if self._label_mode != "never"),
         )
-        self._labels[target.addr] = label_forms(self.parts.values(), pairs)
+        self._labels[target.addr] = label_forms(self.family_sets.values(), pairs)
         self._groups[target.addr] = group
         began_at = time.monotonic() if began_at is None else began_at
         if up:
@@ -91,13 +91,13 @@ class Stock:
             self._write(
                 target.addr, "stats", began_at - 10, ((CALLS.name, 3, ("get",)), (CALLS.name, 4, ("set",)))
             )
-        vitals = Vitals(lanes={})
-        vitals.up = up
+        target_series = TargetSeries(lanes={})
+        target_series.up = up
         self._put(
             target.addr,
             "target",
             began_at,
-            vitals.render(self.parts["target"], self._labels[target.addr]["target"]),
+            target_series.render(self.family_sets["target"], self._labels[target.addr]["target"]),
         )
         return target.addr
 
@@ -116,18 +116,22 @@ class Stock:
         return SELF
 
     def _write(
-        self, addr: str, part: str, began_at: float, samples: tuple[tuple[str, float, tuple[str, ...]], ...]
+        self,
+        addr: str,
+        family_set: str,
+        began_at: float,
+        samples: tuple[tuple[str, float, tuple[str, ...]], ...],
     ) -> None:
-        writer = engine.Writer(self.parts[part].rows, self._labels[addr][part])
+        writer = engine.Writer(self.family_sets[family_set].rows, self._labels[addr][family_set])
         for name, value, own in samples:
-            writer.add(self.parts[part].numbers[name], value, own)
-        self._put(addr, part, began_at, writer.block())
+            writer.add(self.family_sets[family_set].numbers[name], value, own)
+        self._put(addr, family_set, began_at, writer.block())
 
-    def _put(self, addr: str, part: str, began_at: float, block: engine.Block) -> None:
-        expires_at = float("inf") if part == "target" else time.monotonic() + 3600
-        lane = self.parts[part].lane
+    def _put(self, addr: str, family_set: str, began_at: float, block: engine.Block) -> None:
+        expires_at = float("inf") if family_set == "target" else time.monotonic() + 3600
+        lane = self.family_sets[family_set].lane
         self.store.put(
-            Snapshot(addr, part, lane, block.samples, block.offsets, block.series, began_at, expires_at)
+            Snapshot(addr, family_set, lane, block.samples, block.offsets, block.series, began_at, expires_at)
         )
 
 

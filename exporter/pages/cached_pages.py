@@ -20,7 +20,7 @@ from exporter.pages.selection import Selection
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class CachedPage:
     """One selection's newest page, and who asks for it. Of one target's page, the snapshots that it shows.
 
     `building` ends, once, with the page or with None; it is cleared in the same step, so whoever waits finds
@@ -47,7 +47,7 @@ class Kept:
             self.timer = None
 
 
-class Shelf:
+class CachedPages:
     """`on_drop` is called with each selection that is kept no longer."""
 
     def __init__(
@@ -57,20 +57,20 @@ class Shelf:
         self._address_max = max(1, count_max // 2)
         self._bytes_max = bytes_max
         self._on_drop = on_drop
-        self._kept: OrderedDict[Selection, Kept] = OrderedDict()  # least recently used first
+        self._kept: OrderedDict[Selection, CachedPage] = OrderedDict()  # least recently used first
 
-    def __iter__(self) -> Iterator[Kept]:
+    def __iter__(self) -> Iterator[CachedPage]:
         return iter(list(self._kept.values()))
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def of(self, selection: Selection, scraper: Hashable, now: float) -> Kept:
+    def of(self, selection: Selection, scraper: Hashable, now: float) -> CachedPage:
         """The one of a selection, new if need be. Where there is no room for it, one that nobody keeps."""
         kept = self._kept.get(selection)
         address = address_of(scraper)
         if kept is None:
-            kept = Kept(selection)
+            kept = CachedPage(selection)
             if self._make_room(address, now):
                 kept.shelved = True
                 self._kept[selection] = kept
@@ -79,7 +79,7 @@ class Shelf:
         kept.address = address
         return kept
 
-    def drop(self, kept: Kept) -> None:
+    def drop(self, kept: CachedPage) -> None:
         kept.rest()
         kept.shelved = False
         if self._kept.get(kept.selection) is kept:

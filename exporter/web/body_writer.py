@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from aiohttp import web
 
 from exporter.pages.page import Page
-from exporter.web.connection import Connection
+from exporter.web.connection import HttpConnection
 
 #: a write to a TLS connection: it is encrypted, and so copied, at once
 TLS_WRITE_BYTES = 64 * 1024
@@ -37,7 +37,7 @@ class LoopShare:
         self._until = 0.0
 
 
-class Bodies:
+class BodyWriter:
     """Writes pages. A page that was replaced stays in memory while anybody reads it: if such pages take more
     than `old_bytes`, the readers of the oldest are closed. `current` tells which pages are kept for whoever
     asks next."""
@@ -107,7 +107,7 @@ class Bodies:
                 return
             held -= _held_bytes(page)
             for reader in self._readers.pop(page):
-                if isinstance(reader, Connection):
+                if isinstance(reader, HttpConnection):
                     reader.end("old_page")
 
 
