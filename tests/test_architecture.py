@@ -93,7 +93,7 @@ DOORS = {
     "redis": set(),  # for tests and benches: loading it takes 4 MB and a tenth of a second
     "hiredis": {"connection.replies", "protocol.command"},
     "apscheduler": {"fleet.poll_group", "fleet.schedule"},
-    "prometheus_client": {"telemetry.own_series", "telemetry.process"},
+    "prometheus_client": {"telemetry.own_family", "telemetry.own_series", "telemetry.process"},
     "yaml": {"targets.yaml_reader"},
     "uvloop": {"app.run"},
     "regex": {"options.patterns"},

@@ -33,7 +33,7 @@ from exporter.polling.watched_target import Ended, WatchedTarget
 from exporter.single_flight import SingleFlight
 from exporter.targets.passwords import PasswordFile
 from exporter.targets.target import Target
-from exporter.telemetry.own_series import OwnSeries
+from exporter.telemetry.own_series import OwnSeries, Reader
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from exporter.telemetry.target_series import target_family_set
 from exporter.web.auth import BasicAuth
@@ -76,6 +76,7 @@ class App:
             metrics.namespace,
             __version__,
             engine.ENGINE,
+            self._readers(),
             only_redis=metrics.redis_only_metrics,
             runtime=metrics.include_go_runtime_metrics,
         )
@@ -94,7 +95,7 @@ class App:
             self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
         )
         aligned = self.alignment if options.poll.align == "auto" else None
-        self.schedule = Schedule(self.store, self.own_series.lag_seconds.set, self._up_changed, aligned)
+        self.schedule = Schedule(self.store, self.own_series.note_lag, self._up_changed, aligned)
         self.fleet = Fleet(self.schedule)
         self._limiter = Limiter(options.poll.max_in_flight, PATIENCE_S)
         self._scan_limiter = scan_limiter(options.poll.max_in_flight)
@@ -111,7 +112,6 @@ class App:
         self._incidents = Incidents()
         self._guard = Guard(limits_of(options.web, open_files), self._incidents)
         self._listener: Listener | None = None
-        self._read_gauges()
 
     def _make_auth(self) -> BasicAuth | None:
         given = self._options.web
@@ -151,53 +151,28 @@ class App:
             _ = dialer.context  # a file that cannot be used is a mistake to be told now
         return dialer
 
-    def _read_gauges(self) -> None:
-        own_series = self.own_series
-        own_series.read("polls_in_flight", "Polls under way.", lambda: self._limiter.under_way)
-        own_series.read_total(
-            "log_lines_dropped", "Log lines that were dropped because stderr was not read.", logs.dropped
-        )
-        own_series.read(
-            "page_age_seconds",
-            "Age of the page of everything when it was last asked for.",
-            lambda: self.pages.served_age_s,
-        )
-        own_series.read_labelled("targets", "Targets by state.", "state", self.fleet.states)
-        own_series.read(
-            "targets_in_step", "Targets that are polled just before a scrape.", lambda: self.schedule.in_step
-        )
-        own_series.read_labelled(
-            "scraper_interval_seconds",
-            "How often a scraper comes, as learnt from its requests.",
-            "scraper",
-            self.alignment.periods_s,
-        )
-        own_series.read_labelled(
-            "scraper_expected_age_seconds",
-            "How old the oldest values will be that a scraper finds, of targets that are polled in step.",
-            "scraper",
-            self.schedule.expected_ages_s,
-        )
-        own_series.read("http_connections", "Open connections of HTTP clients.", lambda: len(self._guard))
-        own_series.read_labelled_total(
-            "http_incidents",
-            "Requests and connections that went wrong.",
-            "reason",
-            lambda: self._incidents.counts,
-        )
+    def _readers(self) -> dict[str, Reader]:
+        """Values of rows of the exporter's own series."""
         running = {family_set.lane for family_set in self._family_sets}
-        own_series.read_labelled(
-            "lane_interval_seconds",
-            "How often a lane is polled.",
-            "lane",
-            lambda: {lane.value: seconds for lane, seconds in self._lanes.items() if lane in running},
-        )
+        return {
+            "exporter_polls_in_flight": lambda: self._limiter.under_way,
+            "exporter_log_lines_dropped_total": logs.dropped,
+            "exporter_page_age_seconds": lambda: self.pages.served_age_s,
+            "exporter_targets": lambda: self.fleet.states(),
+            "exporter_targets_in_step": lambda: self.schedule.in_step,
+            "exporter_scraper_interval_seconds": lambda: self.alignment.periods_s(),
+            "exporter_scraper_expected_age_seconds": lambda: self.schedule.expected_ages_s(),
+            "exporter_http_connections": lambda: len(self._guard),
+            "exporter_http_incidents_total": lambda: self._incidents.counts,
+            "exporter_lane_interval_seconds": lambda: {
+                lane.value: seconds for lane, seconds in self._lanes.items() if lane in running
+            },
+        }
 
     def _note_page(self, page: Page, seconds: float) -> None:
         self.own_series.build_seconds.observe(seconds)
         if page is self.pages.whole:
-            self.own_series.page_bytes.labels("plain").set(page.length)
-            self.own_series.page_bytes.labels("gzip").set(len(page.body))
+            self.own_series.page_bytes = {"plain": page.length, "gzip": len(page.body)}
 
     def _up_changed(self) -> None:
         self.pages.up_changed()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
 from exporter import engine
-from exporter.app.app import App
 from exporter.collectors._contract import Collector
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors.info import GATED
@@ -17,6 +15,8 @@ from exporter.metrics.family_set import full_name, make_family_set
 from exporter.options.commandline import parse
 from exporter.options.groups import OPTIONS, rows
 from exporter.pages.exposition import AGE
+from exporter.telemetry.own_series import FAMILIES as OWN_FAMILIES
+from exporter.telemetry.process import FAMILIES as PROCESS_FAMILIES
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
 NAMESPACE = "redis"
@@ -60,7 +60,7 @@ Made by `make docs` from the tables in `exporter/`. Every name begins with the v
         "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by "
         "`--redis-only-metrics`.\n"
     )
-    family_sets.append("\n".join(_rows(asyncio.run(_own_families()))))
+    family_sets.append("\n".join(_rows(_own_rows())))
     return "\n".join(family_sets)
 
 
@@ -97,21 +97,10 @@ def _some_info(families: Sequence[Family]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-async def _own_families() -> list[tuple[str, str, tuple[str, ...], str]]:
+def _own_rows() -> list[tuple[str, str, tuple[str, ...], str]]:
     """Name, type, labels and help of each family about the exporter itself."""
-    app = App(parse([], {}), [])
-    own = app.own_series
-    own.page_bytes.labels(
-        "plain"
-    )  # whose labels are known by their series: these have none before the first page is asked for
-    own.request_seconds("/metrics")
-    rows = []
-    for family in own.registry.collect():
-        name = family.name + ("_total" if family.type == "counter" else "")
-        labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")
-        rows.append((name, family.type, tuple(labels), family.documentation))
-    await app.stop()
-    return sorted(rows)
+    rows = [(f"{NAMESPACE}_{row.name}", row.type.value, row.labels, row.help) for row in OWN_FAMILIES]
+    return sorted(rows + [(row.name, row.type.value, row.labels, row.help) for row in PROCESS_FAMILIES])
 
 
 def _collector(collector: Collector) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""What this process takes, under the names that all exporters have for it. On Linux; what cannot be read
-elsewhere is left out.
+"""What this process uses, under the names that all exporters have for it. On Linux; elsewhere, families that
+cannot be read are left out.
 
-prometheus-client has most of it too, but lists the folder of open files to count them: 10 ms with 10,000
+prometheus-client has most of these too, but lists the folder of open files to count them: 10 ms with 10,000
 connections, for each page. https://www.kernel.org/doc/html/latest/filesystems/proc.html
 """
 
@@ -10,11 +10,88 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from exporter.metrics.family import MetricType
+from exporter.telemetry.own_family import OwnFamily
+
 PROC = "/proc"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """What the kernel says at one moment. `pages` are those of address space and of RAM, `octets` those of
+    the network by their names; both may be empty."""
+
+    started_at: float | None
+    open_files: int | None
+    pages: tuple[int, ...]
+    octets: dict[bytes, int]
+
+    def page_bytes(self, number: int) -> int | None:
+        return self.pages[number] * resource.getpagesize() if number < len(self.pages) else None
+
+
+FAMILIES: tuple[OwnFamily[ProcessReading], ...] = (
+    OwnFamily(
+        "process_cpu_seconds_total",
+        "Seconds of CPU that the process has used, in user and kernel mode.",
+        MetricType.COUNTER,
+        read=lambda now: time.process_time(),
+    ),
+    OwnFamily(
+        "process_max_fds",
+        "Files that the process may have open.",
+        MetricType.GAUGE,
+        read=lambda now: _limit(resource.RLIMIT_NOFILE),
+    ),
+    OwnFamily(
+        "process_virtual_memory_max_bytes",
+        "Address space that the process may have.",
+        MetricType.GAUGE,
+        read=lambda now: _limit(resource.RLIMIT_AS),
+    ),
+    OwnFamily(
+        "process_virtual_memory_bytes",
+        "Address space of the process.",
+        MetricType.GAUGE,
+        read=lambda now: now.page_bytes(0),
+    ),
+    OwnFamily(
+        "process_resident_memory_bytes",
+        "Memory of the process that is in RAM.",
+        MetricType.GAUGE,
+        read=lambda now: now.page_bytes(1),
+    ),
+    OwnFamily(
+        "process_start_time_seconds",
+        "When the process was started, Unix time.",
+        MetricType.GAUGE,
+        read=lambda now: now.started_at,
+    ),
+    OwnFamily(
+        "process_open_fds",
+        "Files and connections that the process has open.",
+        MetricType.GAUGE,
+        read=lambda now: now.open_files,
+    ),
+    OwnFamily(
+        "process_network_receive_bytes_total",
+        "Bytes received in the process's network namespace.",
+        MetricType.COUNTER,
+        read=lambda now: now.octets.get(b"InOctets"),
+    ),
+    OwnFamily(
+        "process_network_transmit_bytes_total",
+        "Bytes sent in the process's network namespace.",
+        MetricType.COUNTER,
+        read=lambda now: now.octets.get(b"OutOctets"),
+    ),
+)
 
 
 class ProcessCollector(Collector):
@@ -22,51 +99,18 @@ class ProcessCollector(Collector):
 
     def __init__(self, proc: str = PROC) -> None:
         self._proc = proc
-        self._page_bytes = resource.getpagesize()
         self._started_at = self._start_time()
 
-    def collect(self) -> list[Metric]:
-        found = [
-            _counter(
-                "cpu_seconds",
-                "Seconds of CPU that the process has used, in user and kernel mode.",
-                time.process_time(),
-            ),
-            _gauge("max_fds", "Files that the process may have open.", _limit(resource.RLIMIT_NOFILE)),
-            _gauge(
-                "virtual_memory_max_bytes",
-                "Address space that the process may have.",
-                _limit(resource.RLIMIT_AS),
-            ),
-        ]
-        pages = self._read("self/statm").split()
-        if len(pages) > 1:
-            found.append(
-                _gauge(
-                    "virtual_memory_bytes", "Address space of the process.", int(pages[0]) * self._page_bytes
-                )
-            )
-            found.append(
-                _gauge(
-                    "resident_memory_bytes",
-                    "Memory of the process that is in RAM.",
-                    int(pages[1]) * self._page_bytes,
-                )
-            )
-        if self._started_at is not None:
-            found.append(
-                _gauge("start_time_seconds", "When the process was started, Unix time.", self._started_at)
-            )
-        open_files = self._open_files()
-        if open_files is not None:
-            found.append(_gauge("open_fds", "Files and connections that the process has open.", open_files))
-        octets = self._octets()
-        for name, key, what in (("receive", b"InOctets", "received"), ("transmit", b"OutOctets", "sent")):
-            if key in octets:
-                found.append(
-                    _counter(f"network_{name}_bytes", f"Bytes {what} in the process's network.", octets[key])
-                )
-        return found
+    def collect(self) -> Iterator[Metric]:
+        now = self.read()
+        for family in FAMILIES:
+            values = family.read(now) if family.read is not None else None
+            if values is not None:
+                yield family.metric(values)
+
+    def read(self) -> ProcessReading:
+        pages = tuple(map(int, self._read("self/statm").split()))
+        return ProcessReading(self._started_at, self._open_files(), pages, self._octets())
 
     def _read(self, path: str) -> bytes:
         """b"" if it cannot be read."""
@@ -77,14 +121,14 @@ class ProcessCollector(Collector):
             return b""
 
     def _start_time(self) -> float | None:
-        behind_name = self._read("self/stat").rpartition(b")")[2].split()
+        after_name = self._read("self/stat").rpartition(b")")[2].split()
         booted = [line.split()[1] for line in self._read("stat").splitlines() if line.startswith(b"btime ")]
-        if len(behind_name) < 20 or not booted:
+        if len(after_name) < 20 or not booted:
             return None
-        return int(booted[0]) + int(behind_name[19]) / os.sysconf("SC_CLK_TCK")
+        return int(booted[0]) + int(after_name[19]) / os.sysconf("SC_CLK_TCK")
 
     def _open_files(self) -> int | None:
-        """The folder's size tells how many there are, from Linux 6.2 on; before it is 0."""
+        """The folder's size is their number, from Linux 6.2 on; before it is 0."""
         folder = os.path.join(self._proc, "self/fd")
         try:
             return os.stat(folder).st_size or len(os.listdir(folder))
@@ -92,23 +136,15 @@ class ProcessCollector(Collector):
             return None
 
     def _octets(self) -> dict[bytes, int]:
-        """The line of names that begins with IpExt, and the line of numbers after it."""
+        """From the line of names that begins with IpExt, and the line of numbers after it."""
         text = self._read("self/net/netstat")
-        names, numbers = (
-            [line.split()[1:] for line in text[text.find(b"\nIpExt:") + 1 :].splitlines()] + [[], []]
-        )[:2]
-        return {name: int(number) for name, number in zip(names, numbers, strict=False)}
+        lines = [line.split()[1:] for line in text[text.find(b"\nIpExt:") + 1 :].splitlines()[:2]]
+        if len(lines) < 2:
+            return {}
+        return {name: int(number) for name, number in zip(*lines, strict=False)}
 
 
 def _limit(which: int) -> float:
-    """-1 is none, as other exporters have it."""
+    """-1: no limit, as other exporters have it."""
     limit = resource.getrlimit(which)[0]
     return -1 if limit == resource.RLIM_INFINITY else limit
-
-
-def _gauge(name: str, help: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"process_{name}", help, value)
-
-
-def _counter(name: str, help: str, value: float) -> Metric:
-    return CounterMetricFamily(f"process_{name}", help, value)

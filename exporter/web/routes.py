@@ -105,7 +105,7 @@ class Web:
         self._settings = settings
         self._pages = pages
         self._fleet = fleet
-        self._selfmetrics = own_series
+        self._own_series = own_series
         self._turned_at = turned_at
         self._stale = stale
         self._generation = generation
@@ -156,7 +156,7 @@ class Web:
         }
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
-        seconds = self._selfmetrics.request_seconds(endpoint)
+        seconds = self._own_series.request_seconds(endpoint)
 
         async def measured(request: web.Request) -> web.StreamResponse:
             began = time.perf_counter()
@@ -178,7 +178,7 @@ class Web:
         selection = query.selection(request.query)
         max_age_s = query.max_age_s(request.query)
         deadline = time.monotonic() + query.wait_s(request.headers)
-        self._selfmetrics.scrapes.inc()
+        self._own_series.scrapes += 1
         at_least = 0
         if not self._fleet.first_round_done:
             await self._fleet.wait_first_round(deadline - time.monotonic())
@@ -201,7 +201,7 @@ class Web:
             return self._refuse(400, str(error))
         if watched is None:
             return self._refuse(404, "target: not configured here; see --redis.addr and --redis-file")
-        self._selfmetrics.scrapes.inc()
+        self._own_series.scrapes += 1
         if watched.up is None or max_age_s is not None:
             await watched.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
         if self._settings.fail_when_stale and self._stale(watched.target.addr):
@@ -244,7 +244,7 @@ class Web:
         return await asyncio.wrap_future(listing)
 
     def _refuse(self, status: int, text: str) -> web.Response:
-        self._selfmetrics.request_errors.inc()
+        self._own_series.request_errors += 1
         return web.Response(status=status, text=f"{text}\n")
 
     async def _send(self, request: web.Request, page: Page) -> web.StreamResponse:

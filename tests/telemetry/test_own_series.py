@@ -7,7 +7,9 @@ import platform
 import prometheus_client
 import pytest
 
-from exporter.telemetry.own_series import LINES_MAX, OwnSeries
+from exporter.errors import InternalError
+from exporter.telemetry.own_family import Value
+from exporter.telemetry.own_series import FAMILIES, LINES_MAX, OwnSeries, Reader
 from tests.store_fixture import samples_of
 
 
@@ -16,11 +18,13 @@ def names(metrics: OwnSeries) -> set[str]:
 
 
 def test_all_of_the_contract_s_names_are_there() -> None:
-    metrics = OwnSeries("redis", "1.2.3", "compiled")
-    metrics.read("page_age_seconds", "Age.", lambda: 0.5)
-    metrics.read_labelled("targets", "Targets by state.", "state", lambda: {"up": 2, "down": 1})
+    readers: dict[str, Reader] = {
+        "exporter_page_age_seconds": lambda: 0.5,
+        "exporter_targets": lambda: {"up": 2.0, "down": 1.0},
+    }
+    metrics = OwnSeries("redis", "1.2.3", "compiled", readers)
     metrics.request_seconds("metrics").observe(0.001)
-    metrics.page_bytes.labels("gzip").set(1)
+    metrics.page_bytes["gzip"] = 1
     assert names(metrics) >= {
         "redis_exporter_build_info",
         "redis_exporter_scrapes_total",
@@ -63,7 +67,7 @@ def test_redis_only_leaves_out_the_build_and_the_process() -> None:
 
 def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None:
     metrics = OwnSeries("redis", "1", "compiled")
-    metrics.scrapes.inc()
+    metrics.scrapes += 1
     assert b"_created" not in metrics.render()
     other = prometheus_client.CollectorRegistry()
     prometheus_client.Counter("other", "Somebody else's.", registry=other).inc()
@@ -71,18 +75,16 @@ def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None
 
 
 def test_gauges_are_read_when_they_are_rendered() -> None:
-    metrics = OwnSeries("redis", "1", "compiled")
-    states = {"up": 1}
-    metrics.read_labelled("targets", "Targets by state.", "state", lambda: states)
+    states: dict[str, Value] = {"up": 1}
+    metrics = OwnSeries("redis", "1", "compiled", {"exporter_targets": lambda: states})
     metrics.render()
     states["up"] = 5
     assert b'redis_exporter_targets{state="up"} 5.0' in metrics.render()
 
 
 def test_totals_are_read_when_they_are_rendered() -> None:
-    metrics = OwnSeries("redis", "1", "compiled")
     counts = [1]
-    metrics.read_total("log_lines_dropped", "Log lines that were dropped.", lambda: sum(counts))
+    metrics = OwnSeries("redis", "1", "compiled", {"exporter_log_lines_dropped_total": lambda: sum(counts)})
     metrics.render()
     counts.append(4)
     assert (
@@ -91,9 +93,22 @@ def test_totals_are_read_when_they_are_rendered() -> None:
     )
 
 
+def test_a_reader_that_no_row_wants_is_a_mistake() -> None:
+    for name in ("exporter_odd", "exporter_scrapes_total"):  # unknown, and read from the counts
+        with pytest.raises(InternalError, match=name):
+            OwnSeries("redis", "1", "compiled", {name: lambda: 1.0})
+
+
+def test_the_page_has_the_rows_in_the_order_of_the_table() -> None:
+    readers: dict[str, Reader] = {family.name: lambda: None for family in FAMILIES if family.read is None}
+    text = OwnSeries("cache", "1", "compiled", readers).render().decode()
+    headers = [line.split(" ")[2:] for line in text.splitlines() if line.startswith("# TYPE cache")]
+    assert headers == [[f"cache_{family.name}", family.type.value] for family in FAMILIES]
+
+
 def test_two_can_stand_side_by_side() -> None:
     one, other = OwnSeries("redis", "1", "compiled"), OwnSeries("redis", "1", "compiled")
-    one.scrapes.inc()
+    one.scrapes += 1
     assert b"redis_exporter_scrapes_total 0.0" in other.render()
     assert b"redis_exporter_scrapes_total 1.0" in one.render()
 
@@ -113,26 +128,24 @@ def test_the_runtime_s_own_on_request() -> None:
 
 
 def test_labels_that_come_and_go_leave_a_bounded_memory_and_those_that_stay_their_text() -> None:
-    metrics = OwnSeries("redis", "1", "pure")
-    values: dict[str, float] = {}
-    metrics.read_labelled("odd", "Odd.", "name", lambda: values)
+    values: dict[str, Value] = {}
+    metrics = OwnSeries("redis", "1", "pure", {"exporter_targets": lambda: values})
     for number in range(3 * LINES_MAX):
         values.clear()
         values.update({"stays": 1.0, f"goes{number}": 2.0})
         text = metrics.render()
-    assert b'redis_exporter_odd{name="stays"} 1.0\n' in text
+    assert b'redis_exporter_targets{state="stays"} 1.0\n' in text
     assert len(metrics._lines) + len(metrics._lines_before) < 3 * LINES_MAX
 
 
 def test_a_label_that_is_no_valid_text_costs_no_page() -> None:
-    metrics = OwnSeries("redis", "1", "pure")
-    metrics.read_labelled("odd", "Odd.", "name", lambda: {"a\udcff": 1.0})
-    assert b'redis_exporter_odd{name="a?"} 1.0\n' in metrics.render()
+    metrics = OwnSeries("redis", "1", "pure", {"exporter_targets": lambda: {"a\udcff": 1.0}})
+    assert b'redis_exporter_targets{state="a?"} 1.0\n' in metrics.render()
 
 
 def test_the_text_is_the_one_that_prometheus_client_writes() -> None:
     metrics = OwnSeries("redis", "1.2.3", "compiled", runtime=True)
-    metrics.page_bytes.labels("plain").set(123456789)
+    metrics.page_bytes["plain"] = 123456789
     metrics.build_seconds.observe(0.1)
     metrics.request_seconds('/x"\\\n').observe(2e-7)
     for _ in range(2):  # written, and remembered

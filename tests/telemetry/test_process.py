@@ -8,7 +8,7 @@ import pathlib
 import prometheus_client
 import pytest
 
-from exporter.telemetry.process import ProcessCollector
+from exporter.telemetry.process import FAMILIES, ProcessCollector
 
 
 def values(collector: prometheus_client.registry.Collector) -> dict[str, float]:
@@ -50,7 +50,7 @@ def test_where_a_folder_has_no_size_its_files_are_counted(
         (folder / str(number)).touch()
     stat = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **kw: os.stat_result((*stat(path)[:6], 0, *stat(path)[7:])))
-    assert ProcessCollector(str(tmp_path))._open_files() == 5
+    assert ProcessCollector(str(tmp_path)).read().open_files == 5
 
 
 def test_bytes_of_the_network_stand_in_two_lines(tmp_path: pathlib.Path) -> None:
@@ -61,6 +61,10 @@ def test_bytes_of_the_network_stand_in_two_lines(tmp_path: pathlib.Path) -> None
     found = values(ProcessCollector(str(tmp_path)))
     assert found["process_network_receive_bytes_total"] == 70
     assert found["process_network_transmit_bytes_total"] == 80
+
+
+def test_every_row_is_on_the_page_of_this_machine() -> None:
+    assert values(ProcessCollector()).keys() == {family.name for family in FAMILIES}
 
 
 def test_without_proc_the_rest_is_told(tmp_path: pathlib.Path) -> None:
