@@ -42,7 +42,7 @@ WINGS: dict[str, set[str]] = {
     "targets": {"engine", "options"},
     "collectors": {"engine", "metrics", "options", "protocol"},
     "connection": {"engine", "options", "protocol", "targets"},
-    "pages": {"engine", "metrics"},
+    "pages": {"engine", "metrics", "targets"},
     "telemetry": {"engine", "metrics"},
     "polling": {
         "collectors",

@@ -17,6 +17,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from exporter.fleet.alignment import TARGET_S, Burst, Group
 from exporter.polling.watched_target import WatchedTarget
+from exporter.targets.spread import spread
 
 SLOTS = 10
 #: in a burst
@@ -42,13 +43,12 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
         self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, slot's turn)
 
     def add(self, watched: WatchedTarget) -> None:
-        self.watched_targets[watched.target.addr] = self._slots[watched.hash % SLOTS][watched.target.addr] = (
-            watched
-        )
+        addr = watched.target.addr
+        self.watched_targets[addr] = self._slots[slot_of(addr)][addr] = watched
 
     def remove(self, addr: str) -> None:
-        watched = self.watched_targets.pop(addr)
-        del self._slots[watched.hash % SLOTS][addr]
+        del self.watched_targets[addr]
+        del self._slots[slot_of(addr)][addr]
 
     @property
     def name(self) -> str:
@@ -124,3 +124,8 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
         for _, timer in self._pending:
             timer.cancel()
         self._pending.clear()
+
+
+def slot_of(addr: str) -> int:
+    """A target's time slot in the interval."""
+    return spread(addr, "time slot") % SLOTS

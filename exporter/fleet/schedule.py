@@ -12,7 +12,6 @@ import asyncio
 import logging
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timezone
 
@@ -24,6 +23,7 @@ from exporter.fleet.poll_group import PollGroup
 from exporter.metrics.store import Store
 from exporter.pages.selection import Selection
 from exporter.polling.watched_target import WatchedTarget
+from exporter.targets.spread import spread
 
 BEAT_S = 1.0
 JUMP_S = 1.0
@@ -288,7 +288,7 @@ class Schedule:
             if (
                 watched.named
                 and host not in self._lookups
-                and zlib.crc32(host.encode()) % RESOLVE_EVERY == beat % RESOLVE_EVERY
+                and spread(host, "look-up") % RESOLVE_EVERY == beat % RESOLVE_EVERY
             ):
                 self._lookups[host] = asyncio.get_running_loop().create_task(self._look_up(watched))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from exporter.targets.spread import spread
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which part of everything a page shows. All None: the whole.
 
-    `slice` is (I, N): the targets whose address hashes to I of N; `group` those whose label `group` says so;
+    `slice` is (I, N): the targets whose hash (see `spread`) is I of N; `group` those whose label `group` says so;
     `names` some families; `addr` one target, with `plain` without its labels.
     """
 
@@ -24,7 +25,7 @@ class Selection:
     def takes(self, addr: str, groups: Callable[[str], str]) -> bool:
         if self.addr is not None:
             return addr == self.addr
-        if self.slice is not None and zlib.crc32(addr.encode()) % self.slice[1] != self.slice[0]:
+        if self.slice is not None and spread(addr, "page slice") % self.slice[1] != self.slice[0]:
             return False
         return self.group is None or groups(addr) == self.group
 

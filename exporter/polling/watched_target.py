@@ -12,7 +12,6 @@ import asyncio
 import logging
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +37,7 @@ from exporter.polling.timing import PollTiming
 from exporter.protocol.facts import Facts
 from exporter.targets.labels import target_labels
 from exporter.targets.redaction import redaction_of
+from exporter.targets.spread import spread
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import OUTCOMES, ROLELESS, LaneCount, TargetSeries
 
@@ -93,7 +93,7 @@ class WatchedTarget:
         self.notices: tuple[Notice, ...] = ()
         #: whether the host is a name, behind which the address can change
         self.named = bool(target.host) and numeric(target.host) is None
-        self.hash = zlib.crc32(target.addr.encode())
+        self.lane_turn = spread(target.addr, "lane turn")
         self._family_sets = [family_set for family_set in family_sets if family_set.lane is not Lane.SCAN]
         self._scan_family_sets = [family_set for family_set in family_sets if family_set.lane is Lane.SCAN]
         self._target_family_set = target_family_set
@@ -118,7 +118,7 @@ class WatchedTarget:
         self._store = store
         self._options = options
         self._on_end = on_end
-        phase = self.hash % 1000 / 1000
+        phase = spread(target.addr, "connection age") % 1000 / 1000
         max_age_s = timing.connection_max_age_s
         self._runner = PollRunner(
             target, dialer, limiter, self.memory, max_age_s=max_age_s, phase=phase, on_end=self._end
@@ -298,7 +298,8 @@ class WatchedTarget:
 
     def _first_scan(self) -> int:
         """Soon, for nothing is known until then; but not of all targets at once."""
-        return self._ticks + self.hash % min(SCAN_SPREAD, self.timing.every[Lane.SCAN])
+        turns = min(SCAN_SPREAD, self.timing.every[Lane.SCAN])
+        return self._ticks + spread(self.target.addr, "first scan") % turns
 
     @property
     def scanning(self) -> bool:
@@ -469,7 +470,7 @@ class WatchedTarget:
         every = self.timing.every[lane]
         due_at = self._due_at.get(lane)
         if due_at is None:
-            return self._ticks + 1 + self.hash % every
+            return self._ticks + 1 + self.lane_turn % every
         return due_at + every * ((self._ticks - due_at) // every + 1)
 
     def _give_up(self, error: TargetError) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
-from itertools import cycle, pairwise
+from itertools import count, cycle, islice, pairwise
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from exporter.errors import DnsError
 from exporter.fleet import poll_group as rounds_module
 from exporter.fleet import schedule as schedule_module
 from exporter.fleet.alignment import LAST_POLLS_S, TARGET_S, Alignment
-from exporter.fleet.poll_group import SLOT_TARGETS, SLOTS
+from exporter.fleet.poll_group import SLOT_TARGETS, SLOTS, slot_of
 from exporter.fleet.schedule import Schedule
 from exporter.metrics.lane import Lane
 from exporter.pages.rhythm import Rhythm
@@ -116,6 +116,11 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> SingleFlight:
     return SingleFlight(monkeypatch)
 
 
+def names_in_slot(slot: int) -> Iterator[str]:
+    """Addresses of targets that share a time slot."""
+    return (name for number in count() if slot_of(name := f"redis://h:{number}") == slot)
+
+
 class TestSlots:
     INTERVAL_S = 1.0
 
@@ -136,7 +141,8 @@ class TestSlots:
             wall_ahead_s = time.time() - time.monotonic()
             phases.append(
                 {
-                    watched.hash % SLOTS: (turns.at[watched.target.addr][-1] + wall_ahead_s) % self.INTERVAL_S
+                    slot_of(watched.target.addr): (turns.at[watched.target.addr][-1] + wall_ahead_s)
+                    % self.INTERVAL_S
                     for watched in watched_targets
                 }
             )
@@ -306,11 +312,9 @@ class TestPolling:
         stuck = watch_harness.watched(hanging.port, interval_s=0.5, deadline_s=SCANT_S)
         # all of them in one slot: it is there that one could hold up the others
         well = [
-            watch_harness.watched(healthy.port, name=f"redis://h:{number}", interval_s=0.5)
-            for number in range(20)
+            watch_harness.watched(healthy.port, name=name, interval_s=0.5)
+            for name in islice(names_in_slot(slot_of(stuck.target.addr)), 20)
         ]
-        for watched in well:
-            watched.hash = stuck.hash
         post.add(stuck, *well)
         post.schedule.start()
         await post.polled(stuck, 2)
@@ -351,16 +355,12 @@ class TestRemoving:
         self, post: Post, watch_harness: WatchHarness, redis_server: RedisFactory
     ) -> None:
         server = redis_server()
-        gone, stays = (
-            watch_harness.watched(server.port, name="redis://h:1"),
-            watch_harness.watched(server.port, name="redis://h:2"),
-        )
-        gone.hash = stays.hash
+        gone, stays = (watch_harness.watched(server.port, name=name) for name in islice(names_in_slot(0), 2))
         post.add(gone, stays)
         post.schedule.start()
         await post.polled(stays, 2)
         generation = watch_harness.store.generation
-        post.schedule.remove("redis://h:1")
+        post.schedule.remove(gone.target.addr)
         assert watch_harness.series(gone) == {}
         assert watch_harness.store.generation > generation
         await post.polled(stays, 2)

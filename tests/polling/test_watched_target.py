@@ -148,7 +148,7 @@ class TestLanes:
         self, watch_harness: WatchHarness, redis_server: RedisFactory, place: int, turns: list[int]
     ) -> None:
         watched = watch_harness.watched(redis_server().port, standard_every=3)
-        watched.hash = place
+        watched.lane_turn = place
         taken = []
         for turn in range(1, 11):
             before = watched.target_series.lanes[Lane.STANDARD].polls
@@ -175,7 +175,7 @@ class TestLanes:
     ) -> None:
         server = redis_server()
         watched = watch_harness.watched(server.port, standard_every=3)
-        watched.hash = 2  # the standard lane's turns are 1, 4, 7, …
+        watched.lane_turn = 2  # the standard lane's turns are 1, 4, 7, …
         for _ in range(3):
             await watch_harness.poll(watched)
         server.kill()
@@ -194,7 +194,7 @@ class TestLanes:
     ) -> None:
         server = redis_server()
         watched = watch_harness.watched(server.port, standard_every=4)
-        watched.hash = 0
+        watched.lane_turn = 0
         await watch_harness.poll(watched)
         server.pause()
         watched.tick(time.monotonic())  # runs, with the standard lane
@@ -584,7 +584,7 @@ class TestUp:
             in_turn(select, redis_like()),
         )
         watched = watch_harness.watched(server.port, db=3, standard_every=100)
-        watched.hash = 99
+        watched.lane_turn = 99
         for _ in range(2):
             await watch_harness.poll(watched)
             assert_up(watch_harness, watched)
