@@ -1,7 +1,7 @@
 """Links to the other nodes of a target's cluster, over which single commands of a poll go.
 
 They are dialled as the target is: the same user, password and TLS. So a node is dialled only where the
-target's nodes may be (see `allowance`), at the very address that was checked. A node that cannot be reached
+target's nodes may be (see `neighbourhood`), at the very address that was checked. A node that cannot be reached
 costs its own replies only: each of them is an error reply that says so.
 """
 
@@ -16,8 +16,8 @@ from dataclasses import replace
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Rank, wait_at
 from exporter.connection.link import Connection
+from exporter.connection.neighbourhood import FLAG, Neighbourhood, admitted, read_host
 from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
-from exporter.options.allowance import FLAG, Neighbourhood, admitted, read_host
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.redaction import redaction_of
 from exporter.targets.target import Target

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from exporter.allowance import Allowance
 from exporter.files import FileLimits
-from exporter.options.allowance import Allowance, parse_allowance
 from exporter.options.option import Option
 from exporter.options.patterns import NamePattern
 from exporter.options.values import (
     ADDRESSES,
+    ALLOWANCE,
     BOOL,
     COUNT,
     CREDENTIAL,
@@ -40,9 +41,6 @@ from exporter.options.values import (
     parse_namespace,
     parse_path,
 )
-
-ALLOWANCE = ValueType("NETWORK,…", parse_allowance, empty=True)
-
 
 #: group → title
 GROUPS = {

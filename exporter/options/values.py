@@ -6,12 +6,14 @@ Every `parse_…` raises ValueError with what to write instead.
 from __future__ import annotations
 
 import csv
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from exporter.allowance import Allowance, Network, embedded, is_number_like
 from exporter.options import lengths
 from exporter.options.endpoints import is_reserved
 from exporter.options.lua_patterns import fault_of
@@ -36,6 +38,7 @@ _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)\Z|nan\Z", re.IGNORECASE
 )
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HOST_GLOB = re.compile(r"[A-Za-z0-9_.*?-]{1,253}\Z")
 _LISTEN = re.compile(
     r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})\Z"
 )
@@ -256,6 +259,41 @@ def parse_name_patterns(text: str) -> tuple[str, ...]:
     return parts
 
 
+def parse_allowance(text: str) -> Allowance | None:
+    """A comma list of networks, addresses and host names, in which * and ? stand for others; None if it is
+    empty. Raises ValueError."""
+    networks: list[Network] = []
+    globs: list[str] = []
+    for item in (part.strip() for part in text.split(",")):
+        if not item:
+            continue
+        lengths.check(item, lengths.HOST_MAX)
+        network = _network_of(item)
+        if network is not None:
+            networks.append(network)
+        elif not _HOST_GLOB.match(item) or is_number_like(item) or not re.search(r"[A-Za-z]|\A[*]\Z", item):
+            raise ValueError(
+                f"{item} is no network, address or host name: write them as 10.0.0.0/8, 10.0.0.1 or "
+                f"*.redis.example"
+            )
+        else:
+            globs.append(item.lower())
+    return Allowance(tuple(networks), tuple(globs)) if networks or globs else None
+
+
+def _network_of(item: str) -> Network | None:
+    try:
+        network = ipaddress.ip_network(item, strict=False)
+    except ValueError:
+        return None
+    if network.version == 6 and network.prefixlen >= 96 and network.network_address.ipv4_mapped is not None:
+        network = ipaddress.ip_network(f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}")
+    ends = (network.network_address, network.broadcast_address)
+    if network.is_link_local or all((embedded(end) or end).is_link_local for end in ends):
+        raise ValueError(f"{item} holds link-local addresses only: those are never dialled")
+    return network
+
+
 @dataclass(frozen=True, slots=True)
 class ValueType:
     """How the text of a value is read. `parse` raises ValueError with what to write instead.
@@ -312,3 +350,4 @@ FILES = ValueType("FILE,…", parse_file_names, empty=True, raw=True)
 KEYS = ValueType("[DB=]KEY,…", parse_keys, empty=True, raw=True)
 LUA_PATTERNS = ValueType("PATTERN,…", parse_lua_patterns, empty=True)
 NAME_PATTERNS = ValueType("NAME,…", parse_name_patterns, empty=True)
+ALLOWANCE = ValueType("NETWORK,…", parse_allowance, empty=True)

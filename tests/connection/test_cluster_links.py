@@ -17,7 +17,7 @@ from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.descriptors import Descriptors
 from exporter.errors import ReplyError, ResetError, TargetError
-from exporter.options.allowance import parse_allowance
+from exporter.options.values import parse_allowance
 from exporter.protocol.command import Command, Reply
 from exporter.targets.target import Target
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.allowance import Allowance
 from exporter.options.endpoints import ENDPOINTS
 from exporter.options.values import (
     COUNT,
@@ -14,6 +15,7 @@ from exporter.options.values import (
     LANE_INTERVAL,
     LARGE_COUNT,
     ValueType,
+    parse_allowance,
     parse_bool,
     parse_duration,
     parse_path,
@@ -137,3 +139,44 @@ def test_a_count_is_bounded(form: ValueType, most: int) -> None:
     assert form.parse(str(most)) == most
     with pytest.raises(ValueError, match=f"the most is {most}"):
         form.parse(str(most + 1))
+
+
+def test_an_empty_list_is_the_rule_of_what_is_near() -> None:
+    assert parse_allowance("") is None
+    assert parse_allowance(" , ") is None
+
+
+def test_a_list_holds_networks_addresses_and_globs() -> None:
+    allowance = parse_allowance("10.0.0.0/8, 10.1.2.3/8,2001:db8::1,*.example,seed")
+    assert isinstance(allowance, Allowance)
+    assert [str(network) for network in allowance.networks] == ["10.0.0.0/8", "10.0.0.0/8", "2001:db8::1/128"]
+    assert allowance.globs == ("*.example", "seed")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "10.0.0.0/33",
+        "10.*",
+        "127.1",
+        "2130706433",
+        "a b",
+        "*.*",
+        "redis://h",
+        "http://x/",
+        "0x7f.1",
+        "é.test",
+    ],
+)
+def test_what_is_none_of_these_is_refused(item: str) -> None:
+    with pytest.raises(ValueError, match="is no network, address or host name: write"):
+        parse_allowance(item)
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["169.254.0.0/16", "169.254.169.254", "fe80::/10", "fe80::1", "64:ff9b::a9fe:0/112", "2002:a9fe::/32"],
+)
+def test_link_local_networks_cannot_be_allowed(item: str) -> None:
+    with pytest.raises(ValueError, match="never dialled"):
+        parse_allowance(item)

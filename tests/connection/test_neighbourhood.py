@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.options.allowance import Allowance, Neighbourhood, admitted, parse_allowance, read_host
+from exporter.connection.neighbourhood import Neighbourhood, admitted, read_host
+from exporter.options.values import parse_allowance
 
 PUBLIC = Neighbourhood("203.0.113.7", ("203.0.113.7",))
 PRIVATE = Neighbourhood("10.1.2.3", ("10.1.2.3",))
@@ -212,44 +213,3 @@ def test_what_a_nodes_host_is(host: str, address: str | None) -> None:
 def test_hosts_that_some_programs_read_as_another_address_are_refused(host: str) -> None:
     with pytest.raises(ValueError, match="neither a name nor an address written in full"):
         read_host(host)
-
-
-def test_an_empty_list_is_the_rule_of_what_is_near() -> None:
-    assert parse_allowance("") is None
-    assert parse_allowance(" , ") is None
-
-
-def test_a_list_holds_networks_addresses_and_globs() -> None:
-    allowance = parse_allowance("10.0.0.0/8, 10.1.2.3/8,2001:db8::1,*.example,seed")
-    assert isinstance(allowance, Allowance)
-    assert [str(network) for network in allowance.networks] == ["10.0.0.0/8", "10.0.0.0/8", "2001:db8::1/128"]
-    assert allowance.globs == ("*.example", "seed")
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        "10.0.0.0/33",
-        "10.*",
-        "127.1",
-        "2130706433",
-        "a b",
-        "*.*",
-        "redis://h",
-        "http://x/",
-        "0x7f.1",
-        "é.test",
-    ],
-)
-def test_what_is_none_of_these_is_refused(item: str) -> None:
-    with pytest.raises(ValueError, match="is no network, address or host name: write"):
-        parse_allowance(item)
-
-
-@pytest.mark.parametrize(
-    "item",
-    ["169.254.0.0/16", "169.254.169.254", "fe80::/10", "fe80::1", "64:ff9b::a9fe:0/112", "2002:a9fe::/32"],
-)
-def test_link_local_networks_cannot_be_allowed(item: str) -> None:
-    with pytest.raises(ValueError, match="never dialled"):
-        parse_allowance(item)
