@@ -1,31 +1,35 @@
-"""The newest snapshot of every (target, part).
+"""The newest snapshot of each target and family set.
 
-Invariants: a snapshot is replaced whole, never changed; one whose poll began before the stored one's is
-refused; the generation grows with every change of what may be served.
+Invariants: a snapshot is replaced whole, never changed. A snapshot whose poll began before that of the stored one
+is refused. The generation grows with each change of what pages may show.
+
+A name of a family set stands for the same numbering of families as long as the process runs. So a family set that is
+closed may be opened again, and a poll that is older than that does no harm.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.metrics.lane import Lane
 
 
 class Snapshot(NamedTuple):
-    """What one poll made of one part of one target. `began_at` and `expires_at` are monotonic: ages come from
-    them, so that a step of the wall clock moves none.
+    """What one poll made of one family set of one target. `began_at` and `expires_at` are monotonic, so ages do
+    not change with the wall clock.
 
-    A tuple, for one is made in a fifth of the time of a frozen dataclass. Equal to itself alone.
+    A tuple is made in a fifth of the time of a frozen dataclass. It equals only itself.
     """
 
     addr: str
     family_set: str
     lane: Lane
     samples: bytes
-    offsets: bytes  # int32, one more than the part has families
+    offsets: bytes  # int32, one more than the set has families
     series: int
     began_at: float
     expires_at: float
@@ -40,23 +44,60 @@ class Snapshot(NamedTuple):
         return id(self)
 
 
+#: of a family set that is closed
+_NOTHING: Mapping[str, Snapshot] = MappingProxyType({})
+
+
 class Store:
-    """`stale_policy` is drop, serve or fail (semantics §4): with serve, snapshots are shown past their
+    """`stale_policy` is drop, serve or fail (semantics §4). With serve, snapshots stay visible past their
     expiry."""
 
-    def __init__(self, family_set_names: Sequence[str], stale_policy: str = "drop") -> None:
+    def __init__(self, family_sets: Iterable[str] = (), stale_policy: str = "drop") -> None:
         self.generation = 0
-        #: grows when a target's first snapshot of a part comes, and when a target is dropped
+        #: grows when a target or a family set comes or goes
         self.membership = 0
         self.stale_policy = stale_policy
-        self._family_sets: dict[str, dict[str, Snapshot]] = {name: {} for name in family_set_names}
+        self._family_sets: dict[str, dict[str, Snapshot]] = {}
         self._expired: set[tuple[str, str]] = set()
-        #: by part, a moment before which nothing of it expires
-        self._expires_after = dict.fromkeys(self._family_sets, 0.0)
+        #: by family set, a moment before which none of its snapshots expires
+        self._expires_after: dict[str, float] = {}
+        for name in family_sets:
+            self.open(name)
+
+    # -- family sets
+
+    @property
+    def family_sets(self) -> Sequence[str]:
+        """The names of those that are open."""
+        return tuple(self._family_sets)
+
+    def open(self, family_set: str) -> None:
+        """Accept snapshots of a family set."""
+        if family_set not in self._family_sets:
+            self._family_sets[family_set] = {}
+            self._expires_after[family_set] = 0.0
+            self._change_members()
+
+    def close(self, family_set: str) -> None:
+        """Drop all snapshots of a family set, and refuse those of polls that are still under way."""
+        closed = self._family_sets.pop(family_set, None)
+        if closed is not None:
+            del self._expires_after[family_set]
+            self._expired.difference_update([(addr, family_set) for addr in closed])
+            self._change_members()
+
+    def _change_members(self) -> None:
+        self.membership += 1
+        self.generation += 1
+
+    # -- snapshots
 
     def put(self, snapshot: Snapshot) -> bool:
-        """Keep it, unless a poll that began later has been stored already. Whether it was kept."""
-        family_set = self._family_sets[snapshot.family_set]
+        """Store a snapshot. False: a poll that began later has been stored already, or the family set is
+        closed."""
+        family_set = self._family_sets.get(snapshot.family_set)
+        if family_set is None:
+            return False
         before = family_set.get(snapshot.addr)
         if before is not None and before.began_at > snapshot.began_at:
             return False
@@ -71,33 +112,37 @@ class Store:
         return True
 
     def get(self, addr: str, family_set: str) -> Snapshot | None:
-        """The newest, expired or not."""
-        return self._family_sets[family_set].get(addr)
+        """The newest snapshot, expired or not."""
+        return self._of(family_set).get(addr)
+
+    def _of(self, family_set: str) -> Mapping[str, Snapshot]:
+        return self._family_sets.get(family_set, _NOTHING)
 
     def expired(self, addr: str, family_set: str) -> bool:
         return (addr, family_set) in self._expired
 
     def addrs(self) -> Iterable[str]:
-        """The targets that there are snapshots of."""
+        """The targets that have snapshots."""
         return dict.fromkeys(chain.from_iterable(self._family_sets.values()))
 
     def snapshots(self, family_set: str, addrs: Iterable[str] | None = None) -> list[Snapshot]:
-        """Those that may be served, in the order their targets came; or of some targets, in their order."""
-        of = self._family_sets[family_set]
-        kept = list(of.values()) if addrs is None else [of[addr] for addr in addrs if addr in of]
+        """The visible snapshots of all targets, in the order in which the targets came; or of `addrs`, in their
+        order."""
+        of = self._of(family_set)
+        found = list(of.values()) if addrs is None else [of[addr] for addr in addrs if addr in of]
         if not self._expired or self.stale_policy == "serve":
-            return kept
-        return [snapshot for snapshot in kept if (snapshot.addr, snapshot.family_set) not in self._expired]
+            return found
+        return [snapshot for snapshot in found if (snapshot.addr, snapshot.family_set) not in self._expired]
 
     def visible(self, addr: str, family_set: str) -> Snapshot | None:
-        """The newest of one target, unless the stale policy withholds it."""
-        snapshot = self._family_sets[family_set].get(addr)
+        """The newest snapshot of one target, unless the stale policy hides it."""
+        snapshot = self.get(addr, family_set)
         if snapshot is None or (self.stale_policy != "serve" and (addr, family_set) in self._expired):
             return None
         return snapshot
 
     def drop(self, addr: str) -> None:
-        """Forget a target: its series are off the next page."""
+        """Remove all snapshots of a target: the next page shows no series of it."""
         self.membership += 1
         for name, family_set in self._family_sets.items():
             if family_set.pop(addr, None) is not None:
@@ -105,17 +150,16 @@ class Store:
                 self.generation += 1
 
     def expire(self, now: float) -> list[Snapshot]:
-        """Mark what has outlived its time at `now` (monotonic), and return what was newly marked. A change
-        like any other."""
+        """Mark the snapshots that expire by `now` (monotonic), and return those that were not marked before."""
         fresh = []
         for name, family_set in self._family_sets.items():
             if now >= self._expires_after[name]:
-                kept = [
+                valid = [
                     snapshot for snapshot in family_set.values() if (snapshot.addr, name) not in self._expired
                 ]
-                fresh += [snapshot for snapshot in kept if snapshot.expires_at <= now]
+                fresh += [snapshot for snapshot in valid if snapshot.expires_at <= now]
                 self._expires_after[name] = min(
-                    (snapshot.expires_at for snapshot in kept if snapshot.expires_at > now), default=math.inf
+                    (snapshot.expires_at for snapshot in valid if snapshot.expires_at > now), default=math.inf
                 )
         if fresh:
             self._expired.update((snapshot.addr, snapshot.family_set) for snapshot in fresh)

@@ -143,3 +143,64 @@ class TestGeneration:
         store.drop(OTHER)
         store.get(ONE, "info")
         assert store.generation == before
+
+
+class TestFamilySets:
+    def test_those_that_are_open_are_known(self, store: Store) -> None:
+        store.open("slowlog")
+        store.close("stats")
+        assert store.family_sets == ("info", "slowlog")
+
+    def test_one_that_is_opened_takes_snapshots(self, store: Store) -> None:
+        assert not store.put(snapshot(family_set="slowlog"))
+        store.open("slowlog")
+        assert store.put(snapshot(family_set="slowlog"))
+        assert store.visible(ONE, "slowlog") is not None
+
+    def test_opening_an_open_one_changes_nothing(self, store: Store) -> None:
+        store.put(snapshot())
+        before = store.generation, store.membership
+        store.open("info")
+        assert store.visible(ONE, "info") is not None
+        assert (store.generation, store.membership) == before
+
+    def test_nothing_is_left_of_one_that_is_closed(self, store: Store) -> None:
+        for each in (snapshot(expires_at=10), snapshot(OTHER, expires_at=10), snapshot(family_set="stats")):
+            store.put(each)
+        store.expire(10)
+        store.close("info")
+        assert store.get(ONE, "info") is store.visible(OTHER, "info") is None
+        assert list(store.snapshots("info")) == list(store.snapshots("info", [ONE])) == []
+        assert not store.expired(ONE, "info")
+        assert list(store.addrs()) == [ONE]
+        assert store.expire(1000) == [store.get(ONE, "stats")]
+
+    def test_a_poll_that_ends_after_its_set_was_closed_is_refused(self, store: Store) -> None:
+        store.close("info")
+        generation = store.generation
+        assert not store.put(snapshot())
+        assert store.generation == generation
+        store.open("info")
+        assert list(store.addrs()) == []
+
+    def test_one_that_is_opened_again_is_empty_and_takes_any_poll(self, store: Store) -> None:
+        store.put(snapshot(began_at=5, expires_at=10))
+        store.expire(10)
+        store.close("info")
+        store.open("info")
+        assert store.get(ONE, "info") is None
+        assert store.put(snapshot(began_at=1))
+        assert store.visible(ONE, "info") is not None
+
+    @pytest.mark.parametrize("change", ["open", "close"])
+    def test_pages_are_outdated_by_each_change(self, store: Store, change: str) -> None:
+        store.put(snapshot())
+        before = store.generation, store.membership
+        store.open("slowlog") if change == "open" else store.close("info")
+        assert store.generation > before[0]
+        assert store.membership > before[1]
+
+    def test_closing_one_that_is_closed_changes_nothing(self, store: Store) -> None:
+        before = store.generation, store.membership
+        store.close("slowlog")
+        assert (store.generation, store.membership) == before
