@@ -71,7 +71,6 @@ OVERSIZE: dict[str, str] = {
     "collectors.keys.read_keys": "to be split",
     "collectors.streams.read_streams": "to be split",
     "connection.cluster_links.ClusterLinks": "to be split",
-    "fleet.schedule.Schedule": "to be split",
     "metrics.family_set.compile_plan": "to be split",
     "options.groups": "a table",
     "pages.cache.PageCache": "to be split",
@@ -92,7 +91,7 @@ OVERSIZE: dict[str, str] = {
 DOORS = {
     "redis": set(),  # for tests and benches: loading it takes 4 MB and a tenth of a second
     "hiredis": {"connection.replies", "protocol.command"},
-    "apscheduler": {"fleet.poll_group", "fleet.schedule"},
+    "apscheduler": {"fleet.poll_group", "fleet.poll_groups"},
     "prometheus_client": {"telemetry.own_family", "telemetry.own_series", "telemetry.process"},
     "yaml": {"targets.yaml_reader"},
     "uvloop": {"app.run"},

@@ -1,14 +1,13 @@
-"""Which targets are polled in step with whom: the bursts that end just before a page is fetched.
+"""Which targets are polled in step with which scrapers: in bursts that end just before a page is fetched.
 
-Targets that follow the same page form a group: of the pages that show a target, the one that has been scraped
-in a rhythm for the longest time. The group's burst goes out so that all its polls have ended, and the page is
-built, when the scraper comes that has come for the longest time.
+Targets that follow the same page form a group. A target follows the page that shows it and has been scraped in a
+rhythm for the longest time. The burst of a group begins so that all its polls have ended, and the page is built, when
+the oldest of the page's steady scrapers comes.
 
-Anybody can scrape, in any rhythm, and must not make the values of others older by it. So only one more
-scraper has a say: one that looks like the first one's twin (the same program and the same period), as the two
-Prometheus servers of a pair do. A twin at another address has it at once, one at the same address when it has
-kept its rhythm for a while. Then the burst goes to the one of the two after which the other comes sooner:
-neither finds values that are older than half the interval by it.
+Anybody can scrape, in any rhythm, and must not make the values of others older. So only one more scraper counts: a
+twin of the first one (the same program and the same period), as in a pair of Prometheus servers. A twin at another
+address counts at once, a twin at the same address when it has kept its rhythm for a while. The burst is then for the
+one of the two after which the other comes sooner: so neither finds values older than half the interval.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ from exporter.pages.scrapers import address_of
 from exporter.pages.selection import WHOLE, Selection
 from exporter.texts import plain
 
-#: what the targets of a burst take, and its last polls
+#: how long each target of a burst takes, and its last polls
 TARGET_S, LAST_POLLS_S = 0.0002, 0.03
-#: a burst that takes a larger part of the interval is none
+#: a burst takes no larger part of the interval; larger groups are polled over the whole interval
 WINDOW_PART = 0.25
 
-#: how long a twin at the first scraper's own address has to come before it has a say
+#: how long a twin at the first scraper's own address has to come before it counts
 SETTLED_S = 600.0
-#: of a scraper's name as a label's value, and scrapers that are named
+#: length of a scraper's name as a label's value, and scrapers that have one
 NAME_MAX, NAMED_MAX = 120, 64
 
-#: the page that a target follows; () if it follows nobody
-Group = tuple[Selection, ...]
+#: the page that a target follows; () if it follows none
+ScraperGroup = tuple[Selection, ...]
 Rhythms = Mapping[Selection, Mapping[Hashable, Sequence[Rhythm]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A moment (monotonic) at which the polls of a group begin, how many intervals later the next ones do,
-    and the scrape that they are for."""
+    """The moment (monotonic) at which the polls of a group begin, the number of intervals until the next ones, and the
+    moment of the scrape that they are for."""
 
     begins_at: float
     every: int
@@ -47,9 +46,9 @@ class Burst:
 
 
 class Alignment:
-    """`rhythms` gives those of all pages at a moment, `shows` whether a target is on a page, `lead_s` how
-    long before its scrape a page is begun. With `follow` a group whose scrapers are slower than its interval
-    is polled as often as they come."""
+    """`rhythms` returns those of all pages at a moment, `shows` whether a target is on a page, `lead_s` how long before
+    its scrape the build of a page begins. With `follow`, a group whose scrapers are slower than its interval is polled
+    as often as they come."""
 
     def __init__(
         self,
@@ -67,9 +66,9 @@ class Alignment:
         self._named: list[tuple[Selection, str, Sequence[Rhythm]]] = []
         self._now = 0.0
 
-    def update(self, now: float) -> Group:
-        """Look who comes in a rhythm now. The pages that they ask for, the one that was asked for first
-        before the others: if these change, so do the groups."""
+    def update(self, now: float) -> ScraperGroup:
+        """Learn which scrapers have a rhythm now. Returns the pages that they ask for, the one that was asked for first
+        at the front: if these change, so do the groups."""
         found = self._read(now)
         self._rhythms = {
             selection: found[selection]
@@ -79,21 +78,21 @@ class Alignment:
         self._now = now
         return tuple(self._rhythms)
 
-    def group_of(self, addr: str) -> Group:
+    def group_of(self, addr: str) -> ScraperGroup:
         for selection in self._rhythms:
             if self._shows(selection, addr):
                 return (selection,)
         return ()
 
     def burst(
-        self, group: Group, interval_s: float, targets: int, before: Burst | None = None
+        self, group: ScraperGroup, interval_s: float, targets: int, before: Burst | None = None
     ) -> Burst | None:
-        """When a group of so many targets is to be polled; None if no scraper is in step with it, or it is
-        too large. For the scrape that the one `before` is for, unless another choice is much better."""
+        """When a group of this many targets is polled. None: no scraper is in step with it, or it is too large. The
+        burst is for the same scrape as the one `before`, unless another choice is much better."""
         window_s = TARGET_S * targets + LAST_POLLS_S
         rhythms = [rhythm for _, rhythm in self._of(group)]
         met_at = best_moment(
-            self._heard(group, interval_s), interval_s, before.met_at if before is not None else None
+            self._deciding(group, interval_s), interval_s, before.met_at if before is not None else None
         )
         if met_at is None or window_s > WINDOW_PART * interval_s:
             return None
@@ -105,12 +104,12 @@ class Alignment:
         return Burst(met_at - self._lead_s() - window_s, every, met_at)
 
     def periods_s(self) -> dict[str, float]:
-        """How often each scraper comes that has a rhythm, the shortest of several that look alike."""
+        """The period of each scraper that has a rhythm; of several that look alike, the shortest."""
         return {who: min(rhythm.period_s for rhythm in rhythms) for _, who, rhythms in self._named}
 
-    def ages_s(self, bursts: Iterable[tuple[Group, float, Burst]]) -> dict[str, float]:
-        """How old the oldest values will be that each scraper finds, by the bursts of groups at intervals
-        in seconds."""
+    def ages_s(self, bursts: Iterable[tuple[ScraperGroup, float, Burst]]) -> dict[str, float]:
+        """The age of the oldest values that each scraper will find, from the bursts of groups with intervals in
+        seconds."""
         ages: dict[str, float] = {}
         for group, interval_s, burst in bursts:
             for selection, who, rhythms in self._named:
@@ -122,56 +121,56 @@ class Alignment:
         return ages
 
     def _first_ones(self) -> list[tuple[Selection, str, Sequence[Rhythm]]]:
-        """The scrapers that are named: those that have come for the longest time."""
+        """The scrapers that have names: those that have come for the longest time."""
         all_of_them = [
-            (selection, reader, rhythms)
-            for selection, readers in self._rhythms.items()
-            for reader, rhythms in readers.items()
+            (selection, scraper, rhythms)
+            for selection, scrapers in self._rhythms.items()
+            for scraper, rhythms in scrapers.items()
         ]
         all_of_them.sort(key=lambda each: min(rhythm.first_at for rhythm in each[2]))
         return [
-            (selection, _name(reader, selection), rhythms)
-            for selection, reader, rhythms in all_of_them[:NAMED_MAX]
+            (selection, _name(scraper, selection), rhythms)
+            for selection, scraper, rhythms in all_of_them[:NAMED_MAX]
         ]
 
     def _of(self, group: Iterable[Selection]) -> list[tuple[Hashable, Rhythm]]:
         return [
-            (reader, rhythm)
+            (scraper, rhythm)
             for selection in group
-            for reader, rhythms in self._rhythms.get(selection, {}).items()
+            for scraper, rhythms in self._rhythms.get(selection, {}).items()
             for rhythm in rhythms
         ]
 
-    def _heard(self, group: Group, interval_s: float) -> list[Rhythm]:
+    def _deciding(self, group: ScraperGroup, interval_s: float) -> list[Rhythm]:
         """The rhythms that decide when a group is polled: see the module."""
-        in_step = [(reader, rhythm) for reader, rhythm in self._of(group) if intervals_in(rhythm, interval_s)]
+        in_step = [each for each in self._of(group) if intervals_in(each[1], interval_s)]
         in_step.sort(key=lambda each: each[1].first_at)
-        for reader, rhythm in in_step[1:]:
-            if self._is_twin(in_step[0], reader, rhythm):
+        for scraper, rhythm in in_step[1:]:
+            if self._is_twin(in_step[0], scraper, rhythm):
                 return [in_step[0][1], rhythm]
         return [rhythm for _, rhythm in in_step[:1]]
 
-    def _is_twin(self, first: tuple[Hashable, Rhythm], reader: Hashable, rhythm: Rhythm) -> bool:
+    def _is_twin(self, first: tuple[Hashable, Rhythm], scraper: Hashable, rhythm: Rhythm) -> bool:
         alike = (
-            _program(reader) == _program(first[0])
+            _program(scraper) == _program(first[0])
             and abs(rhythm.period_s - first[1].period_s) <= LIKENESS * first[1].period_s
         )
         return alike and (
-            address_of(reader) != address_of(first[0]) or self._now - rhythm.first_at >= SETTLED_S
+            address_of(scraper) != address_of(first[0]) or self._now - rhythm.first_at >= SETTLED_S
         )
 
 
-def _first_at(readers: Mapping[Hashable, Sequence[Rhythm]]) -> float:
-    return min(rhythm.first_at for rhythms in readers.values() for rhythm in rhythms)
+def _first_at(scrapers: Mapping[Hashable, Sequence[Rhythm]]) -> float:
+    return min(rhythm.first_at for rhythms in scrapers.values() for rhythm in rhythms)
 
 
-def _program(reader: Hashable) -> Hashable:
-    return reader[1] if isinstance(reader, tuple) else None
+def _program(scraper: Hashable) -> Hashable:
+    return scraper[1] if isinstance(scraper, tuple) else None
 
 
-def _name(reader: Hashable, selection: Selection) -> str:
+def _name(scraper: Hashable, selection: Selection) -> str:
     """A scraper as a label's value: its address and program, and the page it asks for."""
-    words = [str(word) for word in (reader if isinstance(reader, tuple) else (reader,)) if word]
+    words = [str(word) for word in (scraper if isinstance(scraper, tuple) else (scraper,)) if word]
     page = {
         "part": selection.slice and "{}/{}".format(*selection.slice),
         "group": selection.group,

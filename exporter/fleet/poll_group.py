@@ -1,8 +1,8 @@
-"""Targets that are polled in one go: one interval, and one group of scrapers to be in step with, or none.
+"""Targets that are polled together: they have one interval, and follow one group of scrapers or none.
 
-A round is one job of APScheduler. It gives its targets their turns in slots: ten over the whole interval, or,
-in step with a scraper (see `alignment`), one after another in a burst. A target's slot over the interval is a
-hash of its address, so its phase is the same after a restart.
+A poll group is one job of APScheduler. It polls its targets in time slots: ten over the whole interval, or, in step with
+a scraper (see `alignment`), one directly after another in a burst. A target's slot in the interval is a hash of its
+address, so its phase is the same after a restart.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from apscheduler.triggers.base import BaseTrigger
 
-from exporter.fleet.alignment import TARGET_S, Burst, Group
+from exporter.fleet.alignment import TARGET_S, Burst, ScraperGroup
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.spread import spread
 
@@ -25,26 +25,25 @@ SLOT_TARGETS = 30
 
 
 class PollGroup(BaseTrigger):  # type: ignore[misc]
-    """The job, and when it is to fire: each time a period after the one before, as nearly as the moment of
-    the burst allows. So a burst that is moved comes half a period early or late at most, and costs nobody a
-    poll.
+    """The job, and when it fires: one period after the last fire, or as near to that as the moment of the burst allows.
+    So a burst that moves comes half a period early or late at most, and no target misses a poll.
 
-    Whoever was polled less than half an interval ago is passed over: so a round that begins anew takes nobody
-    twice.
+    A target that was polled less than half an interval ago is skipped, so a restart polls no target twice.
     """
 
-    def __init__(self, interval_s: float, group: Group = ()) -> None:
+    def __init__(self, interval_s: float, scrapers: ScraperGroup = ()) -> None:
         self.interval_s = interval_s
-        self.group = group
+        self.scrapers = scrapers
         self.burst: Burst | None = None  # None: in slots over the interval
-        self.aimed_at = -math.inf  # when the burst was last looked after
+        self.aimed_at = -math.inf  # when the burst was last adjusted
         self.watched_targets: dict[str, WatchedTarget] = {}
-        self._slots: list[dict[str, WatchedTarget]] = [{} for _ in range(SLOTS)]
-        self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, slot's turn)
+        self._slots: list[dict[str, None]] = [{} for _ in range(SLOTS)]  # the addresses
+        self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, timer of a slot)
 
     def add(self, watched: WatchedTarget) -> None:
         addr = watched.target.addr
-        self.watched_targets[addr] = self._slots[slot_of(addr)][addr] = watched
+        self.watched_targets[addr] = watched
+        self._slots[slot_of(addr)][addr] = None
 
     def remove(self, addr: str) -> None:
         del self.watched_targets[addr]
@@ -52,7 +51,7 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
 
     @property
     def name(self) -> str:
-        return f"{self.interval_s:g}s {self.group}"
+        return f"{self.interval_s:g}s {self.scrapers}"
 
     @property
     def every(self) -> int:
@@ -61,15 +60,15 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
 
     # -- when to fire
 
-    def begin_anew(self) -> None:
-        """For a job that is set anew. Over the interval, what is left of the slots until its next fire get
-        their turns."""
+    def begin(self) -> None:
+        """Begin with a job that was just set. Over the interval, this covers the slots that remain before the job first
+        fires."""
         self.cancel()
         if self.burst is None:
-            self._give_turns(time.time() % self.interval_s)
+            self._start_slots(time.time() % self.interval_s)
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
-        """As the base class has it; the scheduler lives on wall time."""
+        """As the base class defines it; the scheduler uses the wall clock."""
         moment = time.monotonic()
         period_s = self.interval_s * self.every
         begins_at = self.burst.begins_at if self.burst is not None else moment - now.timestamp()
@@ -81,46 +80,42 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
                 soonest = due_at
         return now + timedelta(seconds=soonest - moment)
 
-    # -- turns
+    # -- polls
 
-    async def fire(self) -> None:  # a coroutine, for APScheduler calls plain functions in a thread
-        self._give_turns(0.0)
+    async def fire(self) -> None:  # a coroutine, because APScheduler calls plain functions in a thread
+        self._start_slots(0.0)
 
-    def _give_turns(self, elapsed_s: float) -> None:
-        """As if that had begun `elapsed_s` ago: the slots before that are left out."""
+    def _start_slots(self, elapsed_s: float) -> None:
+        """Poll slot after slot, as if that had begun `elapsed_s` ago; earlier slots are left out."""
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         self._pending = [(when, timer) for when, timer in self._pending if when > now]
-        slots, apart_s = self._turns()
+        slots, apart_s = self._split()
         for number, slot in enumerate(slots):
             wait_s = number * apart_s - elapsed_s
             if wait_s == 0:
-                self._poll_due(slot)
+                self.poll_due(slot)
             elif wait_s > 0:
-                self._pending.append((now + wait_s, loop.call_later(wait_s, self._poll_due, slot)))
+                self._pending.append((now + wait_s, loop.call_later(wait_s, self.poll_due, slot)))
 
-    def _turns(self) -> tuple[Sequence[Mapping[str, WatchedTarget]], float]:
+    def _split(self) -> tuple[Sequence[Iterable[str]], float]:
         """The slots, and how many seconds they are apart."""
         if self.burst is None:
             return self._slots, self.interval_s / SLOTS
-        watched_targets = list(self.watched_targets.items())
-        firsts = range(0, len(watched_targets), SLOT_TARGETS)
-        return [
-            dict(watched_targets[first : first + SLOT_TARGETS]) for first in firsts
-        ], SLOT_TARGETS * TARGET_S
+        addrs = list(self.watched_targets)
+        firsts = range(0, len(addrs), SLOT_TARGETS)
+        return [addrs[first : first + SLOT_TARGETS] for first in firsts], SLOT_TARGETS * TARGET_S
 
-    def poll_due(self, addr: str) -> None:
-        """Give one target its turn."""
-        self._poll_due({addr: self.watched_targets[addr]})
-
-    def _poll_due(self, slot: Mapping[str, WatchedTarget]) -> None:
+    def poll_due(self, addrs: Iterable[str]) -> None:
+        """Poll those of these targets that are due and still in the group."""
         now = time.monotonic()
-        for watched in list(slot.values()):
-            if now - watched.ticked_at >= self.interval_s / 2:
+        for addr in list(addrs):
+            watched = self.watched_targets.get(addr)
+            if watched is not None and now - watched.ticked_at >= self.interval_s / 2:
                 watched.tick(now, self.every)
 
     def cancel(self) -> None:
-        """Give no more turns."""
+        """Start no more polls."""
         for _, timer in self._pending:
             timer.cancel()
         self._pending.clear()

@@ -1,0 +1,125 @@
+"""Names that are looked up again: a connection follows its name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from exporter.errors import DnsError
+from exporter.fleet import name_checks as name_checks_module
+from tests.fleet.schedule_harness import ScheduleHarness
+from tests.servers import ScriptedServer
+from tests.store_fixture import until
+from tests.watch_harness import WatchHarness, redis_like
+
+ScriptFactory = Callable[..., ScriptedServer]
+
+
+class TestNames:
+    @pytest.fixture(autouse=True)
+    def at_every_beat(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(name_checks_module, "RESOLVE_EVERY", 1)
+
+    async def test_a_connection_whose_address_is_gone_is_made_anew(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness, scripted_server: ScriptFactory
+    ) -> None:
+        server = scripted_server(redis_like())
+        addresses = ["127.0.0.1"]
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            return tuple(addresses)
+
+        watch_harness.dialer.resolve_by(look_up)
+        watched = watch_harness.watched(server.port, "redis.test")
+        harness.add(watched)
+        harness.schedule.start()
+        await harness.polled(watched, 3)
+        assert server.accepted == 1
+        # 127.0.0.2 leads to the same machine; a server that listens on 127.0.0.1 only refuses it
+        addresses[:] = ["127.0.0.2"]
+        await until(lambda: watched.up is False)
+        assert watched.target_series.reason == "refused"
+        await until(lambda: server.finished == 1)
+        addresses[:] = ["127.0.0.1"]
+        await until(lambda: watched.up)
+        assert server.accepted == 2
+
+    async def test_are_looked_up_once_for_all_targets_that_share_them(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness, scripted_server: ScriptFactory
+    ) -> None:
+        server = scripted_server(redis_like())
+        asked: list[str] = []
+        going_on = asyncio.Event()
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            if len(watch_harness.ended) == 6:  # the connections are made
+                asked.append(host)
+                await going_on.wait()
+            return ("127.0.0.1",)
+
+        watch_harness.dialer.resolve_by(look_up)
+        for host in ("redis.test", "other.test", "127.0.0.1"):
+            for number in range(2):
+                harness.add(
+                    watch_harness.watched(
+                        server.port, host, name=f"redis://{host}:{number}", interval_s=1000.0
+                    )
+                )
+        harness.schedule.start()
+        await until(lambda: len(asked) >= 2)
+        beats = len(harness.lags)
+        await until(lambda: len(harness.lags) >= beats + 3)
+        assert sorted(asked) == ["other.test", "redis.test"]  # under way: not asked again
+        going_on.set()
+        await until(lambda: len(asked) >= 4)
+
+    async def test_that_do_not_resolve_just_now_cost_no_connection(
+        self,
+        harness: ScheduleHarness,
+        watch_harness: WatchHarness,
+        scripted_server: ScriptFactory,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        server = scripted_server(redis_like())
+        failures = 0
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            nonlocal failures
+            if watch_harness.ended:
+                failures += 1
+                raise DnsError(f"{host}: the name cannot be resolved")
+            return ("127.0.0.1",)
+
+        watch_harness.dialer.resolve_by(look_up)
+        watched = watch_harness.watched(server.port, "redis.test")
+        harness.add(watched)
+        harness.schedule.start()
+        await until(lambda: failures >= 3)
+        await harness.polled(watched, 2)
+        assert watch_harness.went_well(watched)
+        assert server.accepted == 1
+        assert caplog.text == ""
+
+    async def test_take_turns_in_different_beats(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(name_checks_module, "RESOLVE_EVERY", 10)
+        asked_in: dict[str, set[int]] = {}
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            asked_in.setdefault(host, set()).add(len(harness.lags) % 10)
+            return ("127.0.0.1",)
+
+        watched_targets = [
+            watch_harness.watched(6379, f"h{number}.test", interval_s=1000.0) for number in range(40)
+        ]
+        watch_harness.limiter.limit = 0  # no polls, so that all who look up are those who do it again
+        watch_harness.dialer.resolve_by(look_up)
+        harness.add(*watched_targets)
+        harness.schedule.start()
+        await until(lambda: len(harness.lags) >= 25)
+        assert len(asked_in) == 40
+        assert all(len(beats) == 1 for beats in asked_in.values())
+        assert len(set().union(*asked_in.values())) > 5
