@@ -16,6 +16,7 @@ from exporter.connection.replies import ReplyLimits
 from exporter.connection.resolver import LOOKUPS_MIN, Resolver
 from exporter.connection.settings import DialSettings
 from exporter.descriptors import Descriptors, raise_limit
+from exporter.errors import CancelledPollError
 from exporter.fleet.alignment import Alignment
 from exporter.fleet.fleet import Fleet
 from exporter.fleet.schedule import Schedule
@@ -96,7 +97,7 @@ class App:
         )
         aligned = self.alignment if options.poll.align == "auto" else None
         self.schedule = Schedule(self.store, self.own_series.note_lag, self._up_changed, aligned)
-        self.fleet = Fleet(self.schedule)
+        self.fleet = Fleet(self.schedule, self.pages.forget, self._targets_changed)
         self._limiter = Limiter(options.poll.max_in_flight, PATIENCE_S)
         self._scan_limiter = scan_limiter(options.poll.max_in_flight)
         self._lanes = lanes(options.poll)
@@ -177,8 +178,15 @@ class App:
     def _up_changed(self) -> None:
         self.pages.up_changed()
 
+    def _targets_changed(self) -> None:
+        # a scan has a connection of its own
+        connections = 2 if any(each.lane is Lane.SCAN for each in self._family_sets) else 1
+        self._dialer.descriptors.set_aside = connections * len(self.fleet.watched_targets)
+        self.pages.up_changed()
+
     def _ended(self, watched: WatchedTarget, ended: Ended) -> None:
-        self.own_series.poll_seconds.observe(ended.duration_s)
+        if not isinstance(ended.error, CancelledPollError):
+            self.own_series.poll_seconds.observe(ended.duration_s)
         self.fleet.note(watched, ended)
         if ended.up_changed:
             self._up_changed()
@@ -244,15 +252,12 @@ class App:
         """Watch every target that was given; nothing is polled before the schedule starts."""
         for warning in label_warnings(self._targets, self.catalog):
             log.warning(warning)
-        lines = (
-            2 if any(family_set.lane is Lane.SCAN for family_set in self._family_sets) else 1
-        )  # a scan has a connection of its own
-        self._dialer.descriptors.set_aside = lines * len(self._targets)
-        scarce = self._dialer.descriptors.warning(lines * len(self._targets))
-        if scarce is not None:
-            log.warning(scarce)
         for target in self._targets:
             self.add(target)
+        descriptors = self._dialer.descriptors
+        scarce = descriptors.warning(descriptors.set_aside)
+        if scarce is not None:
+            log.warning(scarce)
 
     async def start(self) -> None:
         """Begin to poll and to listen. ConfigError if the address cannot be had."""

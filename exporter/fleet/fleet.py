@@ -1,11 +1,11 @@
-"""All watched targets, as the rooms above see them."""
+"""All watched targets, as the wings above see them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from exporter.errors import CancelledPollError
 from exporter.fleet.schedule import Schedule
@@ -16,15 +16,24 @@ log = logging.getLogger(__name__)
 
 
 class Fleet:
-    """The watches by canonical address. Tells when every target was attempted, and logs who comes and
-    goes."""
+    """The watched targets by canonical address. It knows when every target was polled, and logs which go up and down.
 
-    def __init__(self, schedule: Schedule) -> None:
+    `forget_pages` gets the address of each target that is removed, and `on_change` is called when targets come or go.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        forget_pages: Callable[[str], None] = lambda addr: None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._schedule = schedule
+        self._forget_pages = forget_pages
+        self._on_change = on_change
         self._watched: dict[str, WatchedTarget] = {}
         self._by_alias: dict[str, WatchedTarget] = {}
-        self._waiting: set[str] = set()
-        self._reasons: dict[str, str] = {}  # of targets that are down, as they were logged
+        self._waiting: set[str] = set()  # targets without a first poll
+        self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
         self._first_round = asyncio.Event()
         self._first_round.set()
 
@@ -33,53 +42,66 @@ class Fleet:
         return self._watched
 
     def add(self, watched: WatchedTarget) -> None:
-        self._watched[watched.target.addr] = watched
+        addr = watched.target.addr
+        self._watched[addr] = watched
         if watched.target.alias:
             self._by_alias[watched.target.alias] = watched
         self._schedule.add(watched)
-        self._waiting.add(watched.target.addr)
+        self._waiting.add(addr)
         self._first_round.clear()
+        self._on_change()
 
     def remove(self, addr: str) -> None:
-        alias = self._watched.pop(addr).target.alias
-        self._by_alias.pop(alias, None)
+        """Stop polling a target. Nothing of it stays: no series, page, task, connection or log state."""
+        watched = self._watched.pop(addr)
+        self._forget_alias(watched)
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
-        self._attempted(addr)
+        self._note_polled(addr)
+        self._forget_pages(addr)
+        self._on_change()
+
+    def _forget_alias(self, watched: WatchedTarget) -> None:
+        """Another target with the same alias is found by it from now on."""
+        alias = watched.target.alias
+        if self._by_alias.get(alias) is watched:
+            del self._by_alias[alias]
+            for other in self._watched.values():
+                if other.target.alias == alias:
+                    self._by_alias[alias] = other
 
     def find(self, text: str) -> WatchedTarget | None:
-        """By exact alias first, then by address in any spelling. A ConfigError says what is wrong with one
-        that is none."""
+        """Find a target by its exact alias first, then by its address in any spelling. A text that is neither raises a
+        ConfigError that says what is wrong with it."""
         found = self._by_alias.get(text) or self._watched.get(text)  # the canonical spelling, most often
         return found or self._watched.get(parse_address(text).addr)
 
     @property
     def first_round_done(self) -> bool:
-        """Every target was attempted."""
+        """Whether every target was polled, well or not."""
         return self._first_round.is_set()
 
     async def wait_first_round(self, timeout_s: float) -> None:
-        """Until then, or for so long."""
+        """Wait until every target was polled, at most this long."""
         try:
             await asyncio.wait_for(self._first_round.wait(), timeout_s)
         except TimeoutError:
             pass
 
     def states(self) -> Mapping[str, int]:
-        """How many targets are up, down, or not attempted yet (`unknown`)."""
+        """How many targets are up, down, or not polled yet (`unknown`)."""
         counts = Counter(
             {True: "up", False: "down", None: "unknown"}[watched.up] for watched in self._watched.values()
         )
         return {state: counts[state] for state in ("up", "down", "unknown")}
 
     def note(self, watched: WatchedTarget, ended: Ended) -> None:
-        """A poll has ended. The log is told when a target goes up or down, and when it is down for another
-        reason."""
+        """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down changes."""
         addr = watched.target.addr
-        self._attempted(addr)
+        self._note_polled(addr)
         if isinstance(
             ended.error, CancelledPollError
-        ):  # the program stops, or the target is removed: that says nothing about it
+        ):  # by a stop or a removal: it says nothing about the target
             return
         reason = ended.error.reason if ended.error is not None and watched.up is False else ""
         if not ended.up_changed and reason == self._reasons.get(addr, ""):
@@ -88,13 +110,13 @@ class Fleet:
         if watched.up:
             self._reasons.pop(addr, None)
             log.info("up", extra=extra)
-            for note in watched.notices:
-                log.warning(note.value, extra={"addr": addr})
+            for notice in watched.notices:
+                log.warning(notice.value, extra={"addr": addr})
         elif ended.error is not None:
             self._reasons[addr] = reason
             log.warning("down: %s", ended.error, extra={**extra, "reason": reason})
 
-    def _attempted(self, addr: str) -> None:
+    def _note_polled(self, addr: str) -> None:
         self._waiting.discard(addr)
         if not self._waiting:
             self._first_round.set()

@@ -106,8 +106,10 @@ class PageCache:
 
     async def of_target(self, addr: str, *, plain: bool) -> Page:
         """The page of one target, made when it is asked for and kept until one of its snapshots is
-        replaced."""
+        replaced. That of a target without snapshots is not kept: it may have been removed just now."""
         sources = self._exposition.sources(addr)
+        if not sources:
+            return self._exposition.draft(Selection(addr=addr, plain=plain)).build()
         kept = self._targets.of(Selection(addr=addr, plain=plain), None, time.monotonic())
         if kept.sources != sources:
             kept.sources = sources

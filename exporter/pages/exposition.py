@@ -129,9 +129,10 @@ class Exposition:
         return tuple(snapshot for snapshot in found if snapshot is not None)
 
     def forget(self, addr: str) -> None:
-        """A target was removed."""
+        """A target was removed, or its labels changed."""
         for heads in self._age_heads.values():
             heads.pop(addr, None)
+        self._members.clear()
 
     def release(self, selection: Selection) -> None:
         """A page is kept no longer: forget which targets are on it."""
