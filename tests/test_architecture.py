@@ -73,7 +73,6 @@ OVERSIZE: dict[str, str] = {
     "connection.cluster_links.ClusterLinks": "to be split",
     "metrics.family_set.compile_plan": "to be split",
     "options.groups": "a table",
-    "pages.cache.PageCache": "to be split",
     "polling.poll.Poll": "to be split",
     "polling.poll.Poll()": "to be split",
     "polling.runner.PollRunner": "to be split",
@@ -256,7 +255,6 @@ UNTESTED = {
     "connection.settings",
     "metrics.lane",
     "options.option",
-    "pages.selection",
     "polling.runner",
     "protocol.facts",
 }

@@ -1,8 +1,8 @@
-"""The pages of selections, and which of them are kept.
+"""The pages of selections, and which of them stay in the cache.
 
-Anybody can ask for any selection, so their number is bounded, in all and for each address, and so is the
-memory that their pages take. A page that is scraped in a rhythm is never displaced by others; among those the
-one that was unused for the longest time makes room.
+Anybody can ask for any selection. So the number of pages is bounded, in all and for each address, and so is the memory
+that they take. A page with a steady scraper never makes room for others; of the rest, the one that was unused for the
+longest time does.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from exporter.pages.selection import Selection
 
 @dataclass(slots=True, eq=False)
 class CachedPage:
-    """One selection's newest page, and who asks for it. Of one target's page, the snapshots that it shows.
+    """The newest page of one selection, and its scrapers. `sources` are the snapshots that the page of one target shows.
 
-    `building` ends, once, with the page or with None; it is cleared in the same step, so whoever waits finds
-    what is new."""
+    `building` ends once, with the page or with None. It is cleared in the same step, so those who wait find what is
+    new."""
 
     selection: Selection
     scrapers: Scrapers = field(default_factory=Scrapers)
@@ -36,10 +36,10 @@ class CachedPage:
     failed_at: float = -math.inf
     failure: str = ""
     address: Hashable = None  # of the newest scraper
-    shelved: bool = False  # it may be kept up
+    in_cache: bool = False  # it may be built ahead
 
     def rest(self) -> None:
-        """Keep it up no longer."""
+        """Build it ahead no longer."""
         self.scrapers.habits.clear()
         self.again = False
         if self.timer is not None:
@@ -48,7 +48,7 @@ class CachedPage:
 
 
 class CachedPages:
-    """`on_drop` is called with each selection that is kept no longer."""
+    """`on_drop` gets each selection that leaves the cache."""
 
     def __init__(
         self, count_max: int, bytes_max: int, on_drop: Callable[[Selection], None] = lambda selection: None
@@ -57,58 +57,58 @@ class CachedPages:
         self._address_max = max(1, count_max // 2)
         self._bytes_max = bytes_max
         self._on_drop = on_drop
-        self._kept: OrderedDict[Selection, CachedPage] = OrderedDict()  # least recently used first
+        self._pages: OrderedDict[Selection, CachedPage] = OrderedDict()  # least recently used first
 
     def __iter__(self) -> Iterator[CachedPage]:
-        return iter(list(self._kept.values()))
+        return iter(list(self._pages.values()))
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._pages)
 
     def of(self, selection: Selection, scraper: Hashable, now: float) -> CachedPage:
-        """The one of a selection, new if need be. Where there is no room for it, one that nobody keeps."""
-        kept = self._kept.get(selection)
+        """The page of a selection, new if there is none yet. If there is no room, it does not stay in the cache."""
+        cached = self._pages.get(selection)
         address = address_of(scraper)
-        if kept is None:
-            kept = CachedPage(selection)
+        if cached is None:
+            cached = CachedPage(selection)
             if self._make_room(address, now):
-                kept.shelved = True
-                self._kept[selection] = kept
+                cached.in_cache = True
+                self._pages[selection] = cached
         else:
-            self._kept.move_to_end(selection)
-        kept.address = address
-        return kept
+            self._pages.move_to_end(selection)
+        cached.address = address
+        return cached
 
-    def drop(self, kept: CachedPage) -> None:
-        kept.rest()
-        kept.shelved = False
-        if self._kept.get(kept.selection) is kept:
-            del self._kept[kept.selection]
-        self._on_drop(kept.selection)
+    def drop(self, cached: CachedPage) -> None:
+        cached.rest()
+        cached.in_cache = False
+        if self._pages.get(cached.selection) is cached:
+            del self._pages[cached.selection]
+        self._on_drop(cached.selection)
 
     def _make_room(self, address: Hashable, now: float) -> bool:
-        if len(self._kept) < self._address_max:
+        if len(self._pages) < self._address_max:
             return True
-        own = [kept for kept in self._kept.values() if kept.address == address]
+        own = [cached for cached in self._pages.values() if cached.address == address]
         if len(own) >= self._address_max:
             candidates = own
-        elif len(self._kept) >= self._count_max:
-            candidates = list(self._kept.values())
+        elif len(self._pages) >= self._count_max:
+            candidates = list(self._pages.values())
         else:
             return True
-        for kept in candidates:
-            if kept.scrapers.steady_since(now) == math.inf:
-                self.drop(kept)
+        for cached in candidates:
+            if cached.scrapers.steady_since(now) == math.inf:
+                self.drop(cached)
                 return True
         return False
 
     def trim(self, now: float) -> None:
-        """Let go of pages, not of who asks for them, until all together take no more memory than they may."""
-        size = sum(len(kept.page.body) for kept in self._kept.values() if kept.page is not None)
+        """Drop pages, but not their scrapers, until all together take no more memory than they may."""
+        size = sum(len(cached.page.body) for cached in self._pages.values() if cached.page is not None)
         if size <= self._bytes_max:
             return
-        # the last to go is that which has been scraped in a rhythm for the longest time
-        for kept in sorted(self._kept.values(), key=lambda kept: -kept.scrapers.steady_since(now)):
-            if kept.page is not None and size > self._bytes_max:
-                size -= len(kept.page.body)
-                kept.page = None
+        # the last to go is the page whose steady scraper has come for the longest time
+        for cached in sorted(self._pages.values(), key=lambda cached: -cached.scrapers.steady_since(now)):
+            if cached.page is not None and size > self._bytes_max:
+                size -= len(cached.page.body)
+                cached.page = None

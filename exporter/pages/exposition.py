@@ -19,7 +19,7 @@ from exporter.metrics.store import Snapshot, Store
 from exporter.pages.page import Draft
 from exporter.pages.selection import WHOLE, Selection
 
-#: pages whose targets are remembered, if nobody releases them
+#: pages whose targets are remembered, unless they are released before
 MEMBERS_MAX = 512
 
 AGE = gauge(
@@ -34,19 +34,19 @@ TARGET_SERIES = "target"
 class Origin(Protocol):
     """What a page needs to know of a target besides its snapshots."""
 
-    #: what stands before the label `lane` of an age
+    #: the labels before `lane` in an age line
     lane_labels: bytes
     #: the value of the label `group`
     group: str
 
     def labels_of(self, family_set: str) -> engine.Labels:
-        """What a page without the target's labels leaves off."""
+        """The labels that a page without the target's labels leaves out."""
         ...
 
 
 class Exposition:
-    """From store and catalog to drafts. `origin` tells of a target by its address, `self_series` gives the
-    process-wide series."""
+    """From store and catalog to drafts. `origin` finds a target by its address, `self_series` renders the process-wide
+    series."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Exposition:
         namespace: str = "redis",
     ) -> None:
         self.store = store
-        self._catalog = catalog
+        self.catalog = catalog
         self._origin = origin
         self._self_series = self_series
         self._age_name = (f"{namespace}_{AGE.name}" if namespace else AGE.name).encode()
@@ -76,10 +76,10 @@ class Exposition:
                 return cast(Draft, end.value)
 
     def gather(self, selection: Selection = WHOLE) -> Generator[None, None, Draft]:
-        """The same in steps of one part of all targets each: the event loop may go round between them. What
-        is stored meanwhile counts as newer than the page."""
+        """The same in steps, between which the event loop may go on: each is one family set of all targets. What is stored in
+        the meantime counts as newer than the page."""
         generation = self.store.generation
-        catalog = self._catalog
+        catalog = self.catalog
         headers, cells = (
             (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
         )
@@ -125,7 +125,7 @@ class Exposition:
 
     def sources(self, addr: str) -> tuple[Snapshot, ...]:
         """The snapshots that a page of one target would show."""
-        found = (self.store.visible(addr, name) for name in self._catalog.family_set_names)
+        found = (self.store.visible(addr, name) for name in self.catalog.family_set_names)
         return tuple(snapshot for snapshot in found if snapshot is not None)
 
     def forget(self, addr: str) -> None:
@@ -135,12 +135,11 @@ class Exposition:
         self._members.clear()
 
     def release(self, selection: Selection) -> None:
-        """A page is kept no longer: forget which targets are on it."""
+        """Forget which targets are on a page that leaves the cache."""
         self._members.pop(selection, None)
 
     def _members_of(self, selection: Selection) -> Sequence[str]:
-        """The targets on a page: of many parts each, to look at all targets would take longer than to
-        gather the page."""
+        """The targets on a page. With many slices, to look at all targets for each would take longer than to gather it."""
         if selection.addr is not None:
             return (selection.addr,)
         membership = self.store.membership
@@ -169,7 +168,7 @@ class Exposition:
         ]
 
     def _extra(self, selection: Selection) -> bytes:
-        """Process-wide series stand on pages of the telemetry path, in shards on the first one only."""
+        """Process-wide series are on pages of the telemetry path; of several slices, only on the first."""
         if (
             selection.addr is not None
             or selection.group is not None
@@ -180,8 +179,7 @@ class Exposition:
         return text if selection.names is None else _only(text, selection.names)
 
     def _heads_of(self, addrs: Collection[str], lane: Lane, plain: bool) -> dict[str, bytes]:
-        """What stands before the ages of a lane, by target. A target that was removed meanwhile is left
-        out."""
+        """What comes before the ages of a lane, by target. A target that was removed in the meantime is left out."""
         known = self._age_heads.setdefault((lane, plain), {})
         found = {}
         for addr in addrs:
@@ -201,8 +199,8 @@ class Exposition:
 
 
 def _add_ages(ages: dict[Lane, dict[str, float]], snapshots: Sequence[Snapshot]) -> None:
-    """By lane and target, when the oldest shown values were polled (monotonic). What is told about the
-    target itself has no age."""
+    """By lane and target, when the oldest shown values were polled (monotonic). The series about a target itself have no
+    age."""
     if not snapshots or snapshots[0].family_set == TARGET_SERIES:
         return
     times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
@@ -215,7 +213,7 @@ def _only(text: bytes, names: frozenset[str]) -> bytes:
     """The families of `names` from a small page."""
     kept: list[bytes] = []
     showing = False
-    for line in text.removesuffix(b"\n").split(b"\n"):  # other line breaks may be part of a label's value
+    for line in text.removesuffix(b"\n").split(b"\n"):  # a label's value may hold other line breaks
         if line.startswith(b"# HELP "):
             showing = line.split(b" ", 3)[2].decode() in names
         if showing:

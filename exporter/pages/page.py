@@ -1,8 +1,7 @@
 """A finished page, and the draft it is built from.
 
-A page is one gzip member without its end: the server writes the page and then its tail, the ages of the
-page's own snapshots as of this moment, as further deflate blocks of the same member. (Of several members curl
-shows the first only.)
+A page is one gzip member without its end. The server writes the page and then its tail: the ages of the page's own
+snapshots as of this moment, as further deflate blocks of the same member. (curl shows only the first of several members.)
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 class PackedText:
-    """A text of `length` bytes that is kept compressed until it is wanted: the ages of 1,000 targets take
-    300 kB as they stand."""
+    """A text of `length` bytes that stays compressed until it is needed: the ages of 1,000 targets take 300 kB as plain
+    text."""
 
     __slots__ = ("_packed", "length")
 
@@ -36,7 +35,7 @@ class PackedText:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes while it is kept."""
+        """Bytes that it takes in memory."""
         return len(self._packed)
 
     def unpack(self) -> bytes:
@@ -45,9 +44,9 @@ class PackedText:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """A finished page. `body` is a gzip member as far as the end of its static part; `crc` and `length` are
-    of the plain static part, `plain` gives its text; `heads` and `times` are the age lines of its snapshots,
-    `age_header` what stands before them."""
+    """A finished page. `body` is a gzip member up to the end of its static part. `crc` and `length` are those of the plain
+    static part, and `plain` has its text. `heads` and `times` make the age lines of its snapshots, which follow
+    `age_header`."""
 
     body: bytearray
     plain: PlainPieces
@@ -65,7 +64,7 @@ class Page:
         return self.age_header + engine.ages(self.heads, self.times, now) if self.heads else b""
 
     def packed_tail(self, now: float) -> PackedText:
-        """The same, to be kept for a reader who is slow to take what stands before it."""
+        """The same, for a client that takes what comes before it slowly."""
         return PackedText(self.plain_tail(now))
 
     def tail(self, now: float) -> bytes:
@@ -78,8 +77,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """Everything a page is made of, gathered on the loop; `build` touches nothing else, so a thread may
-    run it."""
+    """Everything that a page is made of, gathered on the event loop. `build` touches nothing else, so a thread may run
+    it."""
 
     headers: Sequence[bytes]
     cells: Sequence[tuple[int, int]]
@@ -93,7 +92,7 @@ class Draft:
     gathered_at: float
 
     def is_larger_than(self, size: int) -> bool:
-        """Whether the page will have more than so many bytes, about."""
+        """Whether the page will have more than about `size` bytes."""
         for samples, _ in chain.from_iterable(self.blocks):
             size -= len(samples)
             if size < 0:
@@ -101,8 +100,8 @@ class Draft:
         return len(self.extra) > size
 
     def build(self, before: Page | None = None) -> Page:
-        """The page. With the one `before`, which was of about the same size, it takes no more memory than
-        it needs in the end."""
+        """Build the page. With the page `before`, which had about the same size, it takes no more memory than it needs in
+        the end."""
         assembler = engine.Assembler(self.headers, self.cells, self.blocks)
         deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
         body = bytearray(len(before.body) * 33 // 32 if before is not None else 0)
@@ -140,8 +139,8 @@ def _put(body: bytearray, at: int, text: bytes) -> int:
 
 
 def _pieces(assembler: engine.Assembler, extra: bytes) -> Iterator[bytes | memoryview]:
-    """Each is good until the next: all but the last are in the same memory. (In a piece's own, what the
-    compressor puts out between two of them would settle in the gap that the first one left.)"""
+    """Each piece is valid until the next: all but the last are in the same memory. (With memory for each, what the
+    compressor writes between two of them would settle in the gap that the first one left.)"""
     room = bytearray(min(PIECE_BYTES, assembler.size or 1))
     seen = memoryview(room)
     while length := assembler.fill(room):

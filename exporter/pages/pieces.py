@@ -1,8 +1,7 @@
 """The plain text of a compressed page, in pieces.
 
-Each piece was compressed by itself, so it can be inflated without the ones before. Readers of one page share
-a piece while any of them holds it: however many read, and wherever each of them stands, a piece is in memory
-once.
+Each piece is compressed by itself, so it can be inflated without the pieces before it. All clients that read one page share
+a piece while any of them holds it: so a piece is in memory once, however many read and wherever they are.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from isal import isal_zlib
 
 
 class PlainPieces:
-    """`ends` are the places in `body` where the compressed pieces end, with the start of the first one
-    before them."""
+    """`ends` are the places in `body` where the compressed pieces end, after the place where the first one starts."""
 
     __slots__ = ("_body", "_ends", "_held")
 
@@ -27,12 +25,12 @@ class PlainPieces:
         return len(self._ends) - 1
 
     def __iter__(self) -> Iterator[bytes]:
-        """All pieces, none of which is kept."""
+        """All pieces; none of them stays in memory."""
         return (self._inflate(number) for number in range(len(self)))
 
     @property
     def held_bytes(self) -> int:
-        """What the pieces that somebody holds take."""
+        """The memory of the pieces that are held."""
         return sum(len(text) for text, _ in self._held.values())
 
     def hold(self, number: int) -> bytes:

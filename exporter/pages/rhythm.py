@@ -1,30 +1,28 @@
-"""When scrapers come: from arrivals to rhythms, and the moment that suits several of them. Pure: all times
-are given, in seconds of the monotonic clock.
+"""When scrapers come: from arrivals to rhythms, and the moment that suits several of them. Pure: the caller passes all
+times, in seconds of the monotonic clock.
 
-A rhythm is learnt from three arrivals with two gaps that agree within 2 %, and forgotten after three misses.
-An arrival that no rhythm expects leaves those there are alone; a few of them may make one more, for two
-scrapers can look alike.
+Three arrivals with two gaps that agree within 2 % make a rhythm, and three misses end it. An arrival that fits no rhythm
+does not change the known ones. A few such arrivals may make one more, because two scrapers can look alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-#: gaps that differ by no more are the same; an arrival that is off by no more was expected
+#: gaps that differ by no more than this part are the same; an arrival that is off by no more was expected
 LIKENESS = 0.02
 PERIOD_MIN_S, PERIOD_MAX_S = 0.5, 600.0
 MISSES_MAX = 3
 #: arrivals that fit no rhythm: two scrapers that look alike show theirs among the newest five
 STRAYS_MAX = 5
-#: rhythms of one reader
+#: rhythms of one scraper
 RHYTHMS_MAX = 4
-#: how far an arrival moves the phase: one that comes early counts more, for lateness is the network's or the
-#: scraper's
+#: how far an arrival moves the phase. An early one counts more: the network or the scraper cause delays.
 EARLY_GAIN, LATE_GAIN, PERIOD_GAIN = 0.5, 0.1, 0.05
 
 
 class Rhythm:
-    """One steady scraper: it comes at `at` and whole periods later."""
+    """A scraper that comes at `at` and whole periods later."""
 
     __slots__ = ("_error_s", "_expected", "_seen_at", "at", "first_at", "period_s")
 
@@ -34,13 +32,12 @@ class Rhythm:
         #: when the first arrival of the rhythm was: the third one showed it
         self.first_at = at - 2 * period_s
         self._seen_at = at
-        #: of the newest beat, as it was expected: moment, period, periods since the one before; and how far
-        #: the arrival was off
+        #: what was expected of the newest arrival: moment, period, periods since the one before; and how far it was off
         self._expected = (at, period_s, 1)
         self._error_s = 0.0
 
     def take(self, moment: float) -> bool:
-        """An arrival: whether it was expected. If so the rhythm follows it a little."""
+        """Take an arrival. Returns whether it was expected; if so, the rhythm follows it a little."""
         periods = round((moment - self.at) / self.period_s)
         error_s = moment - self.at - periods * self.period_s
         if periods < 0 or abs(error_s) > LIKENESS * self.period_s:
@@ -48,7 +45,7 @@ class Rhythm:
         if periods:
             self._expected = (self.at + periods * self.period_s, self.period_s, periods)
             self._seen_at = moment
-        else:  # one more of the same beat: the one that is nearest to what was expected counts
+        else:  # one more at the same time: the one that is nearest to what was expected counts
             error_s = moment - self._expected[0]
             if abs(error_s) >= abs(self._error_s):
                 return True
@@ -68,7 +65,7 @@ class Rhythm:
 
 
 class ArrivalHistory:
-    """The rhythms in one reader's arrivals: none, one, or a few if there are several behind it."""
+    """The rhythms in the arrivals of one scraper: none, one, or a few if several programs look like one."""
 
     __slots__ = ("_strays", "rhythms")
 
@@ -80,10 +77,10 @@ class ArrivalHistory:
         self.forget(moment)
         if any(rhythm.take(moment) for rhythm in self.rhythms):
             return
-        if len(self.rhythms) >= RHYTHMS_MAX:  # who came first is known by the first ones
+        if len(self.rhythms) >= RHYTHMS_MAX:
             return
         self._strays = [*self._strays, moment][-STRAYS_MAX:]
-        for apart in (1, 2):  # every one of the newest strays, or every other one
+        for apart in (1, 2):  # each of the newest strays, or every second one
             beats = self._strays[::-apart][:3]
             if len(beats) == 3 and _agree(beats[0] - beats[1], beats[1] - beats[2]):
                 self.rhythms.append(Rhythm(moment, (beats[0] - beats[2]) / 2))
@@ -91,7 +88,7 @@ class ArrivalHistory:
                 return
 
     def forget(self, now: float) -> None:
-        """Those who have come no more."""
+        """Forget rhythms that have ended."""
         if any(rhythm.has_gone(now) for rhythm in self.rhythms):
             self.rhythms = [rhythm for rhythm in self.rhythms if not rhythm.has_gone(now)]
 
@@ -102,8 +99,8 @@ def _agree(one_s: float, other_s: float) -> bool:
 
 
 def intervals_in(rhythm: Rhythm, interval_s: float) -> int:
-    """How many polling intervals make up the rhythm's period, 1 if several periods make up one. 0 if they
-    are not in step."""
+    """How many polling intervals one period of the rhythm has; 1 if one interval has several periods. 0: they are not in
+    step."""
     ratio = rhythm.period_s / interval_s
     larger = max(ratio, 1 / ratio)
     number = round(larger)
@@ -111,9 +108,9 @@ def intervals_in(rhythm: Rhythm, interval_s: float) -> int:
 
 
 def best_moment(rhythms: Iterable[Rhythm], interval_s: float, kept_at: float | None = None) -> float | None:
-    """The moment by which polls at `interval_s` should have ended, so that the oldest that any scraper in
-    step with them finds is as fresh as can be: one of their arrivals. That nearest to `kept_at`, unless
-    another is better by a tenth of the interval. None if nobody is in step."""
+    """The moment by which polls at `interval_s` should end, so that the oldest values that any scraper in step finds are as
+    fresh as possible. It is one of the arrivals: the nearest to `kept_at`, unless another one is better by a tenth of the
+    interval. None: no scraper is in step."""
     moments = [
         moment
         for rhythm in rhythms

@@ -1,7 +1,7 @@
-"""Who asks for a page, how often, and who of them is remembered.
+"""Which scrapers ask for a page, how often, and which of them are remembered.
 
-Anybody can ask, under any name, so the memory is bounded: in all, and for each address. A scraper with a
-rhythm is never displaced; among the others the one that was not seen for the longest time makes room.
+Anybody can ask, under any name, so the memory is bounded: in all, and for each address. A scraper with a rhythm never
+makes room; of the others, the one that was not seen for the longest time does.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from exporter.pages.rhythm import ArrivalHistory, Rhythm
 #: scrapers of one page that are remembered, and those of them at one address
 SCRAPERS_MAX, ADDRESS_MAX = 16, 8
 GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
-#: a page is kept up for this number of its scrapers' intervals
+#: a page is built ahead for this number of its scrapers' intervals
 ASKED_GAPS = 3
 
 
 class Scraper(NamedTuple):
-    """Where requests come from, and the program that sends them: safe texts of bounded length."""
+    """Where requests come from, and which program sends them: safe texts of bounded length."""
 
     address: str
     program: str
@@ -34,9 +34,8 @@ def address_of(scraper: Hashable) -> Hashable:
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """How often one scraper asks: in a rhythm, or else by its last gaps. Two of those are kept, and expected
-    in turn: a scraper that comes in pairs is expected as it comes, and not at the shorter gap all the time.
-    """
+    """How often one scraper asks: in a rhythm, or else with its last two gaps, which are expected alternately. So a scraper
+    that comes in pairs is expected as it comes, and not always after the shorter gap."""
 
     asked_at: float
     gap_s: float = GAP_DEFAULT_S
@@ -66,7 +65,7 @@ class Habit:
 
 
 class Scrapers:
-    """Those of one page."""
+    """The scrapers of one page."""
 
     __slots__ = ("habits",)
 
@@ -75,7 +74,7 @@ class Scrapers:
         self.habits: OrderedDict[Hashable, Habit] = OrderedDict()
 
     def note(self, scraper: Hashable, now: float) -> None:
-        """It asks now."""
+        """Note that a scraper asks now."""
         known = self.habits.get(scraper)
         if known is not None:
             known.ask(now)
@@ -101,16 +100,16 @@ class Scrapers:
         return False
 
     def forget_gone(self, now: float) -> None:
-        """Those that come no more."""
+        """Forget scrapers that come no more."""
         for scraper in [scraper for scraper, habit in self.habits.items() if habit.has_gone(now)]:
             del self.habits[scraper]
 
     def expected_after(self, moment: float) -> float:
-        """When the next one comes, after `moment`. Never: infinity."""
+        """When the next scraper comes, after `moment`; infinity if none is expected."""
         return min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
 
     def rhythms(self, now: float) -> dict[Hashable, Sequence[Rhythm]]:
-        """Whose requests can be foretold."""
+        """Those with a rhythm."""
         found: dict[Hashable, Sequence[Rhythm]] = {}
         for scraper, habit in self.habits.items():
             habit.history.forget(now)
@@ -119,7 +118,7 @@ class Scrapers:
         return found
 
     def steady_since(self, now: float) -> float:
-        """When the first of those that have a rhythm now began to come. Nobody has one: infinity."""
+        """When the first scraper that has a rhythm now began to come; infinity if none has one."""
         return min(
             (rhythm.first_at for rhythms in self.rhythms(now).values() for rhythm in rhythms),
             default=math.inf,

@@ -1,4 +1,4 @@
-"""Which part of everything a page shows."""
+"""Which targets and families a page shows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from exporter.targets.spread import spread
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which part of everything a page shows. All None: the whole.
+    """Which targets and families a page shows. All None: the whole page.
 
-    `slice` is (I, N): the targets whose hash (see `spread`) is I of N; `group` those whose label `group` says so;
-    `names` some families; `addr` one target, with `plain` without its labels.
+    `slice` is (I, N): slice I of N, by a hash of the target's address. `group` is a value of the targets' label `group`,
+    `names` are some families. `addr` is one target; with `plain`, without its labels.
     """
 
     slice: tuple[int, int] | None = None
@@ -23,6 +23,7 @@ class Selection:
     plain: bool = False
 
     def takes(self, addr: str, groups: Callable[[str], str]) -> bool:
+        """Whether a target is on the page. `groups` returns the label `group` of a target."""
         if self.addr is not None:
             return addr == self.addr
         if self.slice is not None and spread(addr, "page slice") % self.slice[1] != self.slice[0]:
@@ -31,6 +32,7 @@ class Selection:
 
     @property
     def takes_all(self) -> bool:
+        """Whether every target is on the page."""
         return self.addr is None and self.slice is None and self.group is None
 
 

@@ -185,8 +185,10 @@ class Web:
             at_least = self._generation()
         if max_age_s is not None:
             at_least = await self._freshener.freshen(selection, max_age_s, deadline)
-        reader = query.scraper(client_of(request.transport), request.headers)
-        return await self._send(request, await self._pages.page(selection, at_least=at_least, reader=reader))
+        scraper = query.scraper(client_of(request.transport), request.headers)
+        return await self._send(
+            request, await self._pages.page(selection, at_least=at_least, scraper=scraper)
+        )
 
     async def scrape(self, request: web.Request) -> web.StreamResponse:
         """One target."""

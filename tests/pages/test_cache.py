@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import PageError
-from exporter.pages import cache as rooms
+from exporter.pages import builds as builds_module
+from exporter.pages import cache as cache_module
 from exporter.pages import exposition, page_builder, scrapers
 from exporter.pages.cache import SELECTIONS_MAX, TARGET_PAGES_MAX, PageCache
 from exporter.pages.page import Draft, Page
@@ -63,7 +64,7 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         return build(draft, before)
 
     monkeypatch.setattr(page_builder, "INLINE_BYTES", -1)
-    monkeypatch.setattr(rooms, "INLINE_BYTES", -1)
+    monkeypatch.setattr(cache_module, "INLINE_BYTES", -1)
     monkeypatch.setattr(Draft, "build", held)
     yield go
     go.set()
@@ -76,10 +77,10 @@ def short_gaps(monkeypatch: pytest.MonkeyPatch) -> float:
     return scrapers.GAP_MIN_S
 
 
-async def ask(pages: PageCache, reader: str = "") -> None:
+async def ask(pages: PageCache, scraper: str = "") -> None:
     """Often enough to show a habit."""
     for _ in range(3):
-        await pages.page(reader=reader)
+        await pages.page(scraper=scraper)
 
 
 class TestPages:
@@ -159,14 +160,14 @@ class TestPages:
     async def test_one_who_came_in_haste_and_left_takes_no_page_from_another(
         self, pages: PageCache, short_gaps: float
     ) -> None:
-        await pages.page(reader="prometheus")
-        await ask(pages, reader="human")
+        await pages.page(scraper="prometheus")
+        await ask(pages, scraper="human")
         await until(lambda: set(pages._whole.scrapers.habits) == {"prometheus"})
         assert pages.whole is not None
 
     async def test_readers_are_bounded(self, pages: PageCache) -> None:
         for number in range(SCRAPERS_MAX + 10):
-            await pages.page(reader=number)
+            await pages.page(scraper=number)
         assert list(pages._whole.scrapers.habits) == list(range(10, SCRAPERS_MAX + 10))
 
     async def test_a_change_of_up_is_shown_without_being_asked_for(
@@ -225,7 +226,7 @@ class TestPages:
         )
         page = await pages.page()
         assert page.length > INLINE_BYTES
-        assert pages._workshop._thread._threads
+        assert pages._builds._builder._thread._threads
         await pages.close()
 
     async def test_a_build_that_fails_is_told_and_the_old_page_stays(
@@ -264,7 +265,7 @@ class TestPages:
     async def test_other_selections_are_bounded_and_never_push_out_the_whole(self, pages: PageCache) -> None:
         whole = await pages.page()
         for number in range(SELECTIONS_MAX + 10):
-            await pages.page(Selection(group=f"g{number}"), reader=number)
+            await pages.page(Selection(group=f"g{number}"), scraper=number)
         assert len(pages._others) == SELECTIONS_MAX
         assert await pages.page() is whole
 
@@ -345,7 +346,7 @@ class TestProgress:
     async def test_who_asks_between_the_end_of_a_build_and_its_notice_gets_on(
         self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch, rounds_later: int
     ) -> None:
-        monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
+        monkeypatch.setattr(builds_module, "FRESH_GAP_S", 0.0)
         pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
 
         async def ask_for_now() -> None:
@@ -363,7 +364,7 @@ class TestProgress:
     async def test_many_who_want_fresh_values_at_once_all_get_them(
         self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rooms, "FRESH_GAP_S", 0.0)
+        monkeypatch.setattr(builds_module, "FRESH_GAP_S", 0.0)
         pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
 
         async def ask_on() -> None:
@@ -386,9 +387,9 @@ class TestProgress:
     ) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_builder, "INLINE_BYTES", 10**9 if inline else -1)
-            patch.setattr(rooms, "INLINE_BYTES", 10**9 if inline else -1)
+            patch.setattr(cache_module, "INLINE_BYTES", 10**9 if inline else -1)
             for name in ("FRESH_GAP_S", "FRESH_GAP_BUILDS", "RETRY_S"):
-                patch.setattr(rooms, name, 0)
+                patch.setattr(builds_module, name, 0)
             asyncio.run(self._play(steps, closes_in_between))
 
     async def _play(self, steps: list[str], closes_in_between: bool) -> None:
@@ -396,20 +397,20 @@ class TestProgress:
         store_fixture.add(A)
         pages = PageCache(store_fixture.exposition, min_interval_s=0.0, selections_max=2)
         hands = Hands()
-        pages._workshop._thread = hands  # type: ignore[assignment]
+        pages._builds._builder._thread = hands  # type: ignore[assignment]
         readers: list[asyncio.Task[Page]] = []
         wanted: dict[asyncio.Task[Page], int] = {}
         for number, step in enumerate(steps):
             match step:
                 case "ask":
-                    readers.append(asyncio.ensure_future(pages.page(reader=number % 3)))
+                    readers.append(asyncio.ensure_future(pages.page(scraper=number % 3)))
                 case "ask for now":
                     readers.append(asyncio.ensure_future(pages.page(at_least=store_fixture.store.generation)))
                     wanted[readers[-1]] = store_fixture.store.generation
                 case "odd":
                     readers.append(
                         asyncio.ensure_future(
-                            pages.page(Selection(group=f"g{number % 5}"), reader=number % 3)
+                            pages.page(Selection(group=f"g{number % 5}"), scraper=number % 3)
                         )
                     )
                 case "target":
@@ -443,12 +444,12 @@ class TestProgress:
                 await asyncio.sleep(0)
             assert last.result().generation > 0
         await pages.close()
-        assert not pages._building
+        assert not pages._builds._building
 
     async def test_a_page_that_cannot_be_built_is_tried_again_a_moment_later_and_not_by_every_reader(
         self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(rooms, "RETRY_S", 0.2)
+        monkeypatch.setattr(builds_module, "RETRY_S", 0.2)
         pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
         tries = 0
 
@@ -486,7 +487,7 @@ class TestProgress:
         monkeypatch: pytest.MonkeyPatch,
         held_builds: threading.Event,
     ) -> None:
-        monkeypatch.setattr(rooms, "NEWER_S", 0.05)
+        monkeypatch.setattr(cache_module, "NEWER_S", 0.05)
         held_builds.set()
         old = await pages.page()
         held_builds.clear()

@@ -69,7 +69,7 @@ class TestNumber:
         for number in range(8):
             scraped(shelf, number, f"p{number % 4}")
         kept = scraped(shelf, 100, "late", first_at=11, steady=False)
-        assert not kept.shelved
+        assert not kept.in_cache
         assert numbers(shelf) == set(range(8))
 
     def test_the_one_that_was_unused_for_the_longest_time_goes(self, shelf: CachedPages) -> None:

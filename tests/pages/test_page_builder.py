@@ -1,4 +1,4 @@
-"""In which order pages are built, and that every order ends."""
+"""In which order pages are built, and that every request ends."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.store_fixture import PATIENCE_S, StoreFixture, until
 
 
 @pytest_asyncio.fixture
-async def workshop() -> AsyncIterator[PageBuilder]:
-    workshop = PageBuilder()
-    yield workshop
-    await workshop.close()
+async def builder() -> AsyncIterator[PageBuilder]:
+    builder = PageBuilder()
+    yield builder
+    await builder.close()
 
 
 class Orders:
     """What became of orders, by name."""
 
-    def __init__(self, workshop: PageBuilder, store_fixture: StoreFixture) -> None:
+    def __init__(self, builder: PageBuilder, store_fixture: StoreFixture) -> None:
         self.gathered: list[str] = []
         self.ended: dict[str, Page | BaseException | None] = {}
         self.steps = 0
-        self._workshop = workshop
+        self._builder = builder
         self._stock = store_fixture
 
     def place(self, name: str, *rank: float, gather: Callable[[], Draft] | None = None) -> None:
@@ -44,12 +44,12 @@ class Orders:
             assert name not in self.ended
             self.ended[name] = page or error
 
-        self._workshop.order(rank, gathered, None, end)
+        self._builder.request(rank, gathered, None, end)
 
 
 @pytest.fixture
-def orders(workshop: PageBuilder, store_fixture: StoreFixture) -> Orders:
-    return Orders(workshop, store_fixture)
+def orders(builder: PageBuilder, store_fixture: StoreFixture) -> Orders:
+    return Orders(builder, store_fixture)
 
 
 @pytest.fixture
@@ -94,12 +94,12 @@ class TestOrder:
         assert rounds >= 9
 
     async def test_one_that_is_being_gathered_at_the_end_ends_too(
-        self, workshop: PageBuilder, orders: Orders, monkeypatch: pytest.MonkeyPatch
+        self, builder: PageBuilder, orders: Orders, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "STEP_S", 1e-9)
         orders.steps = 10
         orders.place("long", 0.0)
-        await workshop.close()
+        await builder.close()
         assert str(orders.ended["long"]) == "the program is stopping"
         await asyncio.sleep(0.01)
 
@@ -141,12 +141,12 @@ class TestOrder:
         assert isinstance(orders.ended["fine"], Page)
 
     async def test_at_the_end_every_order_ends(
-        self, workshop: PageBuilder, orders: Orders, held: threading.Event
+        self, builder: PageBuilder, orders: Orders, held: threading.Event
     ) -> None:
         for name in ("under way", "waiting", "waiting too"):
             orders.place(name, 0.0)
         asyncio.get_running_loop().call_soon(held.set)
-        await workshop.close()
+        await builder.close()
         await until(lambda: len(orders.ended) == 3)
         orders.place("late", 0.0)
         assert isinstance(orders.ended["under way"], Page)
@@ -155,9 +155,9 @@ class TestOrder:
         ] * 3
 
     async def test_the_end_does_not_wait_for_a_build_that_hangs(
-        self, workshop: PageBuilder, orders: Orders, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+        self, builder: PageBuilder, orders: Orders, held: threading.Event, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "CLOSE_S", 0.05)
         orders.place("hangs", 0.0)
-        await asyncio.wait_for(workshop.close(), PATIENCE_S / 4)
+        await asyncio.wait_for(builder.close(), PATIENCE_S / 4)
         held.set()
