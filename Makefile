@@ -1,7 +1,7 @@
-# make demo | test | build | check — see README.md
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,12 +10,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD ?= release
 WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+#: what a build leaves in the source tree: modules, and C where coverage looks for it
+MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
-.PHONY: build debug sanitize pure demo test test-slow test-sanitize check lint types bench golden docs dist clean system
+.PHONY: help build debug sanitize pure demo test test-slow test-sanitize coverage check lint types bench golden docs dist clean system
 
-build: $(VENV)/built-$(BUILD)
+help: ## show this list
+	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
+	@echo 'ARGS="-k name" adds arguments; WORKERS=2 sets the number of test processes; PYTHON=python3.12 chooses the Python.'
 
-debug sanitize pure:
+build: $(VENV)/built-$(BUILD) ## create .venv and compile the exporter into it
+
+debug sanitize pure: ## build with checks and debug symbols, with sanitizers, or without a compiler
 	$(MAKE) build BUILD=$@
 
 # One build at a time is installed: a new one takes the place of the old one's stamp.
@@ -23,7 +29,7 @@ $(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/_native/*.pyx exporte
 	@if [ "$(BUILD)" != pure ]; then command -v $${CC:-gcc} >/dev/null || { echo "no C compiler: apt-get install gcc (or: make pure)" >&2; exit 1; }; \
 	  $(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
 	  || { echo "no Python headers: apt-get install python3-dev (or: make pure)" >&2; exit 1; }; fi
-	@rm -f $(VENV)/built-* exporter/_*.so exporter/_native/*.so
+	@rm -f $(VENV)/built-* $(MADE)
 	REDPOLL_BUILD=$(BUILD) $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -34,49 +40,59 @@ $(VENV)/deps: requirements-test.lock
 	$(PIP) install --requirement requirements-test.lock
 	@touch $@
 
-demo: build
+demo: build ## start three Redis servers, a little load and the exporter on :9121
 	@exec $(BIN)/python deploy/demo/demo.py
 
-# What the tests need from Debian, as far as it can be had.
-system:
+system: ## install the servers that the tests need, as far as Debian has them
 	@deploy/test-servers.sh
 
-test: build system
+test: build system ## run the tests except the slow ones
 	$(PYTEST) $(ARGS)
 
-test-slow: build system
+test-slow: build system ## run the slow tests
 	$(PYTEST) -m slow $(ARGS)
 
-# What the compiled engine does, under ASan and UBSan; the release build comes back afterwards.
-test-sanitize:
+# The release build comes back afterwards.
+test-sanitize: ## run the engine's tests under ASan and UBSan
 	$(MAKE) build BUILD=sanitize
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/engine/test_engines.py tests/engine/test_frames.py tests/pages/test_exposition.py $(ARGS)
 	$(MAKE) build
 
-check: build lint types test
+# The figures are printed even if tests fail: traced code is slow, and some tests have limits of time.
+coverage: system ## show which lines the tests run, in Python and in Cython (slow)
+	$(MAKE) build BUILD=coverage
+	$(BIN)/coverage erase
+	status=0; $(BIN)/coverage run -m pytest -n $(WORKERS) --timeout=600 $(ARGS) || status=$$?; \
+	$(BIN)/coverage combine --quiet; \
+	$(BIN)/coverage report --include='*.py' | tail -n +1; \
+	$(BIN)/coverage report --include='*.pyx'; \
+	$(MAKE) build; exit $$status
 
-lint: build
+check: build lint types test ## run lint, types and tests
+
+lint: build ## check style, format and spelling
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
-types: build
+types: build ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/demo/demo.py
 
-bench: build
+bench: build ## measure parsing, polling and serving on this machine
 	$(BIN)/python -m bench $(ARGS)
 
-golden: build
+golden: build ## write the expected pages of the collectors again
 	$(BIN)/python -m pytest tests/collectors --update-golden $(ARGS)
 
-# The pages that come from the tables.
-docs: build
+docs: build ## write docs/metrics.md and docs/options.md from the tables
 	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.new; mv docs/$$page.new docs/$$page.md; done
 
-dist: build
+dist: build ## make the sdist and the wheel
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
-clean:
-	rm -rf $(VENV) build dist *.egg-info exporter/_*.so exporter/_native/*.so
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* $(MADE)

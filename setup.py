@@ -1,7 +1,9 @@
-"""The extensions, in one of four builds: REDPOLL_BUILD=release (default), debug, sanitize or pure."""
+"""The extensions, in one of five builds: REDPOLL_BUILD=release (default), debug, sanitize, coverage or pure."""
 
 import os
+import re
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -23,8 +25,11 @@ BUILDS = {
         ["-fsanitize=address,undefined"],
         {},
     ),
+    "coverage": (["-O0", "-UNDEBUG"], [], {"linetrace": True}),
     "pure": None,
 }
+#: builds that report each line of Cython as it runs
+TRACED = ("debug", "coverage")
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -51,7 +56,7 @@ if BUILDS[build] is not None:
         "-Wno-cast-function-type",
         "-Wno-missing-field-initializers",
     ]
-    macros = [("CYTHON_TRACE_NOGIL", "1")] if build == "debug" else []
+    macros = [("CYTHON_TRACE_NOGIL", "1")] if build in TRACED else []
     modules = [
         Extension(
             f"exporter.{name}",
@@ -71,9 +76,20 @@ if BUILDS[build] is not None:
             "_fastparse",
         )
     ]
-    # the generated C stays out of the source tree; another build never takes it up
+    # The generated C stays out of the source tree, so that no build takes up another's. Coverage looks for it
+    # beside its source.
+    folder = None if build == "coverage" else f"build/cython-{build}"
     extensions = cythonize(
-        modules, build_dir=f"build/cython-{build}", compiler_directives={**DIRECTIVES, **changed}
+        modules, build_dir=folder, force=folder is None, compiler_directives={**DIRECTIVES, **changed}
     )
+    if build == "coverage":  # a tracer is given each C value that is returned: a NULL would end the process
+        for source in (Path(extension.sources[0]) for extension in extensions):
+            source.write_text(
+                re.sub(
+                    r"(?m)^( +)__Pyx_TraceReturnCValue\(\w+, \w+,",
+                    r"\1__Pyx_TraceReturnValue(Py_None,",
+                    source.read_text(),
+                )
+            )
 
 setup(ext_modules=extensions)

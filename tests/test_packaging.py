@@ -114,7 +114,7 @@ def test_an_unknown_build_is_refused(tmp_path: Path) -> None:
         check=False,
     )
     assert outcome.returncode == 1
-    assert outcome.stderr == "REDPOLL_BUILD=fast: write one of release, debug, sanitize, pure\n"
+    assert outcome.stderr == "REDPOLL_BUILD=fast: write one of release, debug, sanitize, coverage, pure\n"
 
 
 @pytest.mark.slow
@@ -221,7 +221,12 @@ class TestBuilds:
 
     @pytest.mark.parametrize(
         ("build", "flags"),
-        [("release", "-O3"), ("debug", "-O0"), ("sanitize", "-fsanitize=address,undefined")],
+        [
+            ("release", "-O3"),
+            ("debug", "-O0"),
+            ("sanitize", "-fsanitize=address,undefined"),
+            ("coverage", "-O0"),
+        ],
     )
     def test_a_build_has_its_flags(self, build: str, flags: str, tmp_path: Path) -> None:
         """What the compiler is told; a script in its place writes it down and makes no code."""
