@@ -3,12 +3,15 @@ make."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
@@ -18,12 +21,16 @@ from exporter.pages.exposition import AGE
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES
+from tests.test_architecture import GROUND, WINGS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 POLLING = ROOT / "docs" / "polling.md"
 TARGETS = ROOT / "docs" / "targets.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
+PAGES = [README, CONTRIBUTING, ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WRITTEN = [ROOT / "CHANGELOG.md", *(page for page in PAGES if page.stem not in MADE)]  # by hand
 WIDTH_MAX = 120
 #: words that our style leaves out: other words are plainer (flags are not meant)
@@ -195,3 +202,110 @@ def test_targets_of_make_exist(page: Path) -> None:
 def test_a_page_that_comes_from_the_tables_is_up_to_date(page: str) -> None:
     is_fresh = (ROOT / "docs" / f"{page}.md").read_text() == MADE[page]()
     assert is_fresh, f"docs/{page}.md is not what the tables say: run `make docs`"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, new = set(), {README}
+    while new:
+        reached |= new
+        links = {
+            (page.parent / link).resolve()
+            for page in new
+            for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+        }
+        links |= {file for link in links if link.is_dir() for file in link.iterdir()}
+        new = (links & set(PAGES)) - reached
+    assert reached == set(PAGES)
+
+
+def rows_of(page: Path, head: str) -> list[list[str]]:
+    """The cells of the table that begins with this line."""
+    lines = page.read_text().split(head + "\n")[1].splitlines()[1:]
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in itertools.takewhile(lambda line: line.startswith("|"), lines)
+    ]
+
+
+def purposes() -> dict[str, str]:
+    return {cells[0].strip("`"): cells[1] for cells in rows_of(ARCHITECTURE, "| wing | purpose | imports |")}
+
+
+def test_every_wing_is_in_the_table_of_wings() -> None:
+    folders = {file.parent.name for file in (ROOT / "exporter").glob("*/__init__.py")}
+    assert purposes().keys() == folders
+
+
+@pytest.mark.parametrize("wing", purposes())
+def test_a_wing_says_of_itself_what_the_table_says(wing: str) -> None:
+    module = importlib.import_module(f"exporter.{wing}")
+    assert module.__doc__ == purposes()[wing]
+
+
+def test_the_imports_in_the_table_are_those_that_are_allowed() -> None:
+    shown = {}
+    for wing, _, imports in rows_of(ARCHITECTURE, "| wing | purpose | imports |"):
+        names = set(re.findall(r"`(\w+)`", imports))
+        everything = WINGS.keys() - {"__main__", "_fastparse", "_native", wing.strip("`")}
+        shown[wing.strip("`")] = everything - names if imports.startswith("all but") else names
+    assert shown == {wing: WINGS[wing] for wing in shown}
+
+
+def named_in_code(page: Path) -> list[str]:
+    """What a page names as `module.name` of ours."""
+    wings = "|".join(sorted((WINGS.keys() | GROUND) - {"__main__", "__init__"}))
+    return re.findall(rf"`((?:{wings})(?:\.[A-Za-z_]\w*)+)`", page.read_text())
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY], ids=page_id)
+def test_names_of_the_code_exist(page: Path) -> None:
+    names = named_in_code(page)
+    assert len(names) >= 20
+    assert [name for name in names if not exists(f"exporter.{name}")] == []
+
+
+def exists(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    try:
+        if hasattr(importlib.import_module(module), attribute):
+            return True
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("page", [CONTRIBUTING, ARCHITECTURE, GLOSSARY], ids=page_id)
+def test_paths_of_the_code_exist(page: Path) -> None:
+    paths = re.findall(r"`((?:exporter|tests|docs)/[\w./-]*)`", page.read_text())
+    assert paths != []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_glossary_is_in_order_and_names_a_word_once() -> None:
+    words = [cells[0].lower() for cells in rows_of(GLOSSARY, "| word | meaning | in the code |")]
+    assert words == sorted(set(words))
+
+
+def test_make_help_names_every_target() -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert declared is not None
+    help_text = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = re.findall(r"^  ((?:[a-z-]+ )+) +\S", help_text, re.M)
+    assert {name for names in named for name in names.split()} == set(declared[1].split())
+
+
+def test_hooks_use_tools_that_are_pinned() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}, "the others need the network"
+    tools = {hook["entry"].split()[0] for hook in hooks if hook["language"] == "system"}
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements-test.lock").read_text(), re.M)
+    assert tools == {f".venv/bin/{tool}" for tool in ("codespell", "mypy", "ruff")}
+    assert {Path(tool).name for tool in tools} <= set(pinned)
+
+
+def test_the_workflow_calls_ci_run() -> None:
+    [job] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111

@@ -1,1 +1,1 @@
-"""The rooms of the compiled engine, in Cython."""
+"""The modules of the compiled engine, in Cython."""

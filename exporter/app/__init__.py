@@ -1,1 +1,1 @@
-"""Putting the parts together, starting and stopping them."""
+"""Builds the exporter from its options, starts it, reloads it and stops it."""

@@ -1,1 +1,1 @@
-"""What is asked of a server and what is written of it: one file for each collector."""
+"""What to ask a server and which samples to write: one file for each collector, without I/O."""

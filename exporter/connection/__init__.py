@@ -1,1 +1,1 @@
-"""One connection to one server: connecting, logging in, sending commands, reading replies."""
+"""One connection to one server: connect, log in, send commands, read replies."""

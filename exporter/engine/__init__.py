@@ -1,4 +1,4 @@
-"""Picks the engine: the compiled one where it was built, else the plain one, with one warning."""
+"""Turns replies into exposition text: picks the compiled engine, or the plain Python one with a warning."""
 
 from __future__ import annotations
 

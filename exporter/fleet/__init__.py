@@ -1,1 +1,1 @@
-"""All targets: who is polled when, and in which order."""
+"""All targets: which ones there are, and when each is polled."""

@@ -1,8 +1,4 @@
-"""Logging, set up: every record of this program and its libraries goes through one handler, which never waits
-for stderr.
-
-Exceptions that nobody caught come the same way, be it of the program, a thread or a finalizer.
-"""
+"""Writes log lines without waiting for stderr, and counts repeated lines instead of writing them."""
 
 from __future__ import annotations
 

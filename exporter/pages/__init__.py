@@ -1,1 +1,1 @@
-"""From stored samples to the bytes of a page."""
+"""Builds pages from the stored samples, and keeps them until they are scraped."""

@@ -1,1 +1,1 @@
-"""Polling one target: when, which commands, and what becomes of the replies."""
+"""Polls one target: when, which commands, and what happens with the replies."""

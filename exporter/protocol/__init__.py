@@ -1,1 +1,1 @@
-"""What Redis says and is asked, as values: commands, facts, clusters. No I/O."""
+"""What Redis says, as values without I/O: commands, replies, facts, cluster nodes."""

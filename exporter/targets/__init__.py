@@ -1,1 +1,1 @@
-"""Which servers are watched: addresses, the instances file, passwords, labels."""
+"""Which servers to watch: addresses, the instances file, passwords, labels."""

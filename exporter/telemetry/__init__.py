@@ -1,1 +1,1 @@
-"""The exporter's series about itself and about each target's polls."""
+"""The exporter's series about itself and about the polls of each target."""

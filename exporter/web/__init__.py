@@ -1,1 +1,1 @@
-"""The HTTP side: routes, access, TLS."""
+"""Answers HTTP requests: routes, access, limits, TLS."""
