@@ -20,6 +20,7 @@ from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from exporter.protocol.command import Command, pack
+from tests.poll_fixture import poll_context
 from tests.servers import HOST, PATIENCE_S
 
 
@@ -60,9 +61,8 @@ class Session:
             for c in collectors
         ]
         labels = {part.name: engine.Labels(b"") for part in parts}
-        poll = self.poll_state = Poll(
-            parts, self.memory, labels, self.options, time.time(), time.monotonic(), db=self._db
-        )
+        context = poll_context(self.memory, labels, self.options, db=self._db)
+        poll = self.poll_state = Poll(parts, context, time.time(), time.monotonic())
         self.sent, self.batches = [], 0
         batch = poll.begin()
         began_at = time.monotonic()

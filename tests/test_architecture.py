@@ -74,12 +74,7 @@ OVERSIZE: dict[str, str] = {
     "metrics.family_set.compile_plan": "to be split",
     "options.groups": "a table",
     "polling.poll.Poll": "to be split",
-    "polling.poll.Poll()": "to be split",
     "polling.runner.PollRunner": "to be split",
-    "polling.watched_target": "to be split",
-    "polling.watched_target.WatchedTarget": "to be split",
-    "polling.watched_target.WatchedTarget()": "to be split",
-    "polling.watched_target.__init__": "to be split",
     "web.connection.HttpConnection": "to be split",
     "web.routes.Web": "to be split",
     "web.routes.Web()": "to be split",
@@ -255,7 +250,6 @@ UNTESTED = {
     "connection.settings",
     "metrics.lane",
     "options.option",
-    "polling.runner",
     "protocol.facts",
 }
 

@@ -17,22 +17,25 @@ from exporter.collectors.stats import StatsCollector
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Limiter
 from exporter.connection.settings import DialSettings
-from exporter.errors import CancelledPollError
+from exporter.errors import CancelledPollError, DnsError
 from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.options.commandline import parse
+from exporter.polling.assignment import Assignment, FamilySets, Services
+from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming
-from exporter.polling.watched_target import Ended, WatchedTarget
+from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import target_family_set
-from tests.servers import Conversation, RedisServer, Script
+from tests.servers import Conversation, RedisServer, Script, ScriptedServer
 from tests.store_fixture import until
 
 HOST = "127.0.0.1"
 SECRET = "s3cret-of-mine"
 INTERVAL_S = 0.2
 AMPLE_S = 20.0  # a deadline that is not what the test is about
+SCANT_S = 0.3  # the deadline of polls that miss it
 #: what is polled unless the test says otherwise: one collector on each of two lanes
 COLLECTORS: tuple[Collector, ...] = (InfoCollector(), StatsCollector())
 
@@ -91,22 +94,22 @@ class WatchHarness:
         stale_policy: str = "drop",
     ) -> None:
         self._options = parse(argv, {})
-        self.family_sets = [
-            make_family_set(
-                c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
-            )
-            for c in collectors
-            if c.enabled(self._options)
-        ]
-        self.target_family_set = target_family_set("redis")
-        self.family_set_names = [
-            family_set.name for family_set in (self.target_family_set, *self.family_sets)
-        ]
+        self.family_sets = FamilySets(
+            [
+                make_family_set(
+                    c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
+                )
+                for c in collectors
+                if c.enabled(self._options)
+            ],
+            target_family_set("redis"),
+        )
+        self.family_set_names = [family_set.name for family_set in self.family_sets.all]
         self.store = Store(self.family_set_names, stale_policy)
         self.limiter = Limiter(limit)
         self.scan_limiter: Limiter | None = None  # None: that of the polls
         self.dialer = CountingDialer()
-        self.ended: dict[str, list[Ended]] = {}
+        self.ended: dict[str, list[PollOutcome]] = {}
         self._made: list[WatchedTarget] = []
 
     def watched(
@@ -136,16 +139,14 @@ class WatchHarness:
             max_age_floor_s=max_age_floor_s,
         )
         watched = WatchedTarget(
-            Target(addr, "redis", host, port, "", target.pop("db", 0), **target),
-            self.family_sets,
-            self.target_family_set,
-            timing=timing,
-            dialer=self.dialer,
-            store=self.store,
-            limiter=self.limiter,
-            scan_limiter=self.scan_limiter,
-            options=self._options,
-            on_end=lambda watched, ended: self.ended.setdefault(watched.target.addr, []).append(ended),
+            Assignment(
+                Target(addr, "redis", host, port, "", target.pop("db", 0), **target),
+                self.family_sets,
+                timing,
+                self._options,
+            ),
+            Services(self.dialer, self.store, self.limiter, self.scan_limiter or self.limiter),
+            lambda watched, outcome: self.ended.setdefault(watched.target.addr, []).append(outcome),
         )
         self._made.append(watched)
         return watched
@@ -156,10 +157,10 @@ class WatchHarness:
         tasks = [task for watched in self._made for task in watched.close()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def ends(self, watched: WatchedTarget) -> list[Ended]:
+    def ends(self, watched: WatchedTarget) -> list[PollOutcome]:
         return self.ended.get(watched.target.addr, [])
 
-    async def poll(self, watched: WatchedTarget) -> Ended:
+    async def poll(self, watched: WatchedTarget) -> PollOutcome:
         """Give a watch its turn, a few intervals after the one before so that no back-off holds it, and
         wait for the end of its poll."""
         before = len(self.ends(watched))
@@ -172,7 +173,7 @@ class WatchHarness:
         give_up = time.monotonic() + AMPLE_S
         while not condition():
             assert time.monotonic() < give_up, (
-                f"{watched.target.addr} has polled in vain; its last error: {watched.error_text}"
+                f"{watched.target.addr} has polled in vain; its last error: {watched.health.error_text}"
             )
             await self.poll(watched)
             await asyncio.sleep(0.01)
@@ -268,3 +269,45 @@ def in_turn(*scripts: Script) -> Script:
             each(talk)
 
     return script
+
+
+WatchHarnessFactory = Callable[..., WatchHarness]
+RedisFactory = Callable[..., RedisServer]
+ScriptFactory = Callable[..., ScriptedServer]
+
+
+def assert_down(watch_harness: WatchHarness, watched: WatchedTarget, reason: str) -> None:
+    """Down for this reason, and for no other: in every series that tells."""
+    told = watch_harness.series(watched)
+    assert told["redis_up", ()] == 0
+    assert [labels for name, labels in told if name == "redis_exporter_target_down"] == [(reason,)]
+    assert told["redis_exporter_last_scrape_error", (reason,)] == 1
+    assert {labels for name, labels in told if name == "redis_exporter_target_poll_failures_total"} == {
+        (reason,)
+    }
+    assert SECRET not in watched.health.error_text
+    assert watched.health.error_text
+
+
+def assert_up(watch_harness: WatchHarness, watched: WatchedTarget) -> None:
+    told = watch_harness.series(watched)
+    assert told["redis_up", ()] == 1
+    assert not [labels for name, labels in told if name == "redis_exporter_target_down"]
+    assert told["redis_exporter_last_scrape_error", ("",)] == 0
+    assert watched.health.error_text == ""
+
+
+async def no_such_name(host: str, port: int) -> tuple[str, ...]:
+    raise DnsError(f"{host}:{port}: the name cannot be resolved")
+
+
+class Hang:
+    """A name resolution that does not come back until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
+        self.asked += 1
+        await asyncio.Event().wait()
+        raise AssertionError("never")

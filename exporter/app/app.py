@@ -29,8 +29,10 @@ from exporter.options.values import split_listen_address
 from exporter.pages.cache import PageCache
 from exporter.pages.exposition import AGE, Exposition, Origin
 from exporter.pages.page import Page
+from exporter.polling.assignment import Assignment, FamilySets, Services
+from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming, floor_s, lane_notes, lanes
-from exporter.polling.watched_target import Ended, WatchedTarget
+from exporter.polling.watched_target import WatchedTarget
 from exporter.single_flight import SingleFlight
 from exporter.targets.passwords import PasswordFile
 from exporter.targets.target import Target
@@ -99,11 +101,13 @@ class App:
         self.schedule = Schedule(self.store, self.own_series.note_lag, self._up_changed, aligned)
         self.fleet = Fleet(self.schedule, self.pages.forget, self._targets_changed)
         self._limiter = Limiter(options.poll.max_in_flight, PATIENCE_S)
-        self._scan_limiter = scan_limiter(options.poll.max_in_flight)
+        scans = scan_limiter(options.poll.max_in_flight)
         self._lanes = lanes(options.poll)
         self._timings: dict[float | None, PollTiming] = {}  # by a target's own interval
         open_files = raise_limit()
         self._dialer = self._make_dialer(open_files)
+        self._services = Services(self._dialer, self.store, self._limiter, scans)
+        self._polled_sets = FamilySets(self._family_sets, self._target_family_set)
         self._passwords = (
             PasswordFile(options.redis.password_file, options.files) if options.redis.password_file else None
         )
@@ -184,33 +188,21 @@ class App:
         self._dialer.descriptors.set_aside = connections * len(self.fleet.watched_targets)
         self.pages.up_changed()
 
-    def _ended(self, watched: WatchedTarget, ended: Ended) -> None:
-        if not isinstance(ended.error, CancelledPollError):
-            self.own_series.poll_seconds.observe(ended.duration_s)
-        self.fleet.note(watched, ended)
-        if ended.up_changed:
+    def _ended(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
+        if not isinstance(outcome.error, CancelledPollError):
+            self.own_series.poll_seconds.observe(outcome.duration_s)
+        self.fleet.note(watched, outcome)
+        if outcome.up_changed:
             self._up_changed()
 
     def _origin(self, addr: str) -> Origin:
-        return self.fleet.watched_targets[addr]
+        return self.fleet.watched_targets[addr].state.labels
 
     def add(self, target: Target) -> None:
         """Watch one more target."""
         target = replace(target, password=self._password_of(target))
-        self.fleet.add(
-            WatchedTarget(
-                target,
-                self._family_sets,
-                self._target_family_set,
-                timing=self._timing_of(target.interval_s),
-                dialer=self._dialer,
-                store=self.store,
-                limiter=self._limiter,
-                scan_limiter=self._scan_limiter,
-                options=self._options,
-                on_end=self._ended,
-            )
-        )
+        assignment = Assignment(target, self._polled_sets, self._timing_of(target.interval_s), self._options)
+        self.fleet.add(WatchedTarget(assignment, self._services, self._ended))
 
     def _timing_of(self, interval_s: float | None) -> PollTiming:
         """Of all targets with this interval of their own."""
@@ -244,7 +236,8 @@ class App:
         for target in self._targets:
             watched = self.fleet.watched_targets.get(target.addr)
             if watched is not None:
-                watched.repassword(self._password_of(target))
+                target = replace(target, password=self._password_of(target))
+                watched.reassign(replace(watched.assignment, target=target))
         log.info("reloaded: %s", "no password file" if self._passwords is None else self._passwords.file)
         return self._passwords is not None
 

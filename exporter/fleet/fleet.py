@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 from exporter.errors import CancelledPollError
 from exporter.fleet.schedule import Schedule
-from exporter.polling.watched_target import Ended, WatchedTarget
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 
 log = logging.getLogger(__name__)
@@ -95,26 +96,26 @@ class Fleet:
         )
         return {state: counts[state] for state in ("up", "down", "unknown")}
 
-    def note(self, watched: WatchedTarget, ended: Ended) -> None:
+    def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down changes."""
         addr = watched.target.addr
         self._note_polled(addr)
         if isinstance(
-            ended.error, CancelledPollError
+            outcome.error, CancelledPollError
         ):  # by a stop or a removal: it says nothing about the target
             return
-        reason = ended.error.reason if ended.error is not None and watched.up is False else ""
-        if not ended.up_changed and reason == self._reasons.get(addr, ""):
+        reason = outcome.error.reason if outcome.error is not None and watched.up is False else ""
+        if not outcome.up_changed and reason == self._reasons.get(addr, ""):
             return
-        extra = {"addr": addr, "topic": "state", "duration_ms": round(ended.duration_s * 1000, 1)}
+        extra = {"addr": addr, "topic": "state", "duration_ms": round(outcome.duration_s * 1000, 1)}
         if watched.up:
             self._reasons.pop(addr, None)
             log.info("up", extra=extra)
             for notice in watched.notices:
                 log.warning(notice.value, extra={"addr": addr})
-        elif ended.error is not None:
+        elif outcome.error is not None:
             self._reasons[addr] = reason
-            log.warning("down: %s", ended.error, extra={**extra, "reason": reason})
+            log.warning("down: %s", outcome.error, extra={**extra, "reason": reason})
 
     def _note_polled(self, addr: str) -> None:
         self._waiting.discard(addr)

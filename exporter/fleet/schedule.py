@@ -143,7 +143,7 @@ class Schedule:
             watched = self._watched.get(snapshot.addr)
             if watched is not None:
                 watched.note_stale(snapshot.lane)
-        gone_down = [watched for watched in self._watched.values() if watched.down_at < now]
+        gone_down = [watched for watched in self._watched.values() if watched.health.down_at < now]
         for watched in gone_down:
             watched.expire()
         if gone_down:

@@ -7,7 +7,7 @@ limits.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -34,21 +34,33 @@ class SeriesLimit:
         self._per_family = per_family
         self._series: dict[str, int] = {}  # of each part, as it was let through
         self.series = 0  # how many the newest blocks of all parts have left
+        self.refused = 0  # how many series those blocks lost
         self._refused: dict[str, int] = {}
         self._admitted: dict[str, _Admitted] = {}  # of the parts that once had too many
 
-    @property
-    def refused(self) -> int:
-        """How many series the newest blocks of all parts lost."""
-        return sum(self._refused.values())
+    def change(self, per_target: int, per_family: int) -> None:
+        """Keep to other limits from the next blocks on. Under lower ones the series that come first are in."""
+        if per_target < self._per_target or per_family < self._per_family:
+            self._admitted = {family_set: _Admitted() for family_set in self._series}
+        self._per_target, self._per_family = per_target, per_family
 
     def forget(self) -> None:
         """The server was restarted: the series that come first are in."""
         self._admitted.clear()
         self._refused.clear()
+        self.refused = 0
 
-    def admit(self, family_set: str, block: Rendered, before: tuple[bytes, bytes] | None) -> Rendered:
-        """What there is room for of a part's new block. `before` are the samples and offsets it had last."""
+    def drop(self, family_set: str) -> None:
+        """Count a family set no more."""
+        self.series -= self._series.pop(family_set, 0)
+        self.refused -= self._refused.pop(family_set, 0)
+        self._admitted.pop(family_set, None)
+
+    def admit(
+        self, family_set: str, block: Rendered, before: Callable[[], tuple[bytes, bytes] | None]
+    ) -> Rendered:
+        """What there is room for of a family set's new block. `before` gives the samples and offsets it had
+        last."""
         samples, offsets, series = block
         had = self._series.get(family_set, 0)
         room = self._per_target - self.series + had
@@ -56,14 +68,17 @@ class SeriesLimit:
         if admitted is None and (
             series > room or (series > self._per_family and self._has_large_family(samples, offsets))
         ):
+            had_last = before()
             admitted = self._admitted[family_set] = (
-                _Admitted() if before is None else _Admitted(*engine.heads_of(*before))
+                _Admitted() if had_last is None else _Admitted(*engine.heads_of(*had_last))
             )
         if admitted is not None:
             families = admitted.families
             families.extend([0] * (len(offsets) // 4 - 1 - len(families)))
             block = engine.sift(samples, offsets, admitted.heads, families, room, self._per_family)
-            self._refused[family_set] = series - block[2]
+            refused = series - block[2]
+            self.refused += refused - self._refused.get(family_set, 0)
+            self._refused[family_set] = refused
         self._series[family_set] = block[2]
         self.series += block[2] - had
         return block

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.errors import ReplyError
+from exporter.metrics.family_set import FamilySet
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 from exporter.targets.redaction import NOTHING, Redaction
@@ -57,6 +58,19 @@ class TargetMemory:
         if name not in self.collectors:
             self.collectors[name] = collector.new_memory()
         return self.collectors[name]
+
+    def keep_only(self, family_sets: Iterable[FamilySet]) -> None:
+        """Forget what belongs to other family sets and their collectors, and what the collectors are to do
+        without being run."""
+        kept = {family_set.name: family_set.collector for family_set in family_sets}
+        self.repeats.clear()
+        self.wanted.clear()
+        for by_name in (self.orders, self.named):
+            for name in by_name.keys() - kept.keys():
+                del by_name[name]
+        memories = {collector.memory_name or collector.name for collector in kept.values() if collector}
+        for name in self.collectors.keys() - memories:
+            del self.collectors[name]
 
     def learn(self, facts: Facts) -> None:
         if self.facts is not None and self.facts.run_id != facts.run_id:

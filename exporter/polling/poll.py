@@ -1,7 +1,7 @@
 """One poll of one target, without I/O: the due collectors' batches go out merged, their replies come back
 split.
 
-    poll = Poll(parts, memory, labels, options, now)
+    poll = Poll(family_sets, context, now, clock)
     batch = poll.begin()
     while batch:
         batch = poll.receive(replies of batch)  # or poll.go_on() while poll.paused
@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -31,10 +32,28 @@ from exporter.polling.memory import LastReply, TargetMemory
 from exporter.polling.output import CollectorOutput
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts, make_facts
+from exporter.targets.target import Target
 
 INFO_PART = "info"
 INFO = "INFO"
 DEFAULT_BOUNDS = ReplyBounds()
+
+
+@dataclass(frozen=True, slots=True)
+class PollContext:
+    """What the polls of one target have in common, until it is reassigned.
+
+    `labels` maps a family set's name to the target's labels, which stand before a family's own. `on_facts` is
+    called with what INFO reports, and returns whether the labels have changed by it.
+    """
+
+    target: Target
+    memory: TargetMemory
+    labels: Mapping[str, engine.Labels]
+    options: Any
+    bounds: ReplyBounds = DEFAULT_BOUNDS
+    on_facts: Callable[[Facts], bool] = lambda facts: False
+    connection_max_age_s: float = math.inf
 
 
 class _UnchangedCheck:
@@ -67,9 +86,7 @@ class _Run:
 
 
 class Poll:
-    """See the module. `labels` maps a part's name to the target's labels as they stand before its families'
-    own; `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `on_facts` is told what
-    INFO says, and tells whether the `labels` are others by that. `db` is the target's own database. `slice_s`
+    """See the module. `now` is wall-clock seconds, `clock` monotonic ones, of the poll's beginning. `slice_s`
     is how long it works before it pauses."""
 
     slice_s = math.inf
@@ -82,14 +99,9 @@ class Poll:
     def __init__(
         self,
         family_sets: Sequence[FamilySet],
-        memory: TargetMemory,
-        labels: Mapping[str, engine.Labels],
-        options: Any,
+        context: PollContext,
         now: float,
         clock: float,
-        on_facts: Callable[[Facts], bool] = lambda facts: False,
-        db: int = 0,
-        bounds: ReplyBounds = DEFAULT_BOUNDS,
     ) -> None:
         self.cuts: dict[str, int] = {}  # by part: lines, rows and names that a limit left out, if any
         self.blocks: dict[str, engine.Block] = {}
@@ -100,14 +112,14 @@ class Poll:
         self.unsupported: set[str] = set()  # parts all of whose commands are refused
         self.error: TargetError | None = None
         self._family_sets = list(family_sets)
-        self._memory = memory
-        self._labels = labels
-        self._options = options
+        self._memory = context.memory
+        self._labels = context.labels
+        self._options = context.options
         self._now = now
         self._clock = clock
-        self._on_facts = on_facts
-        self._db = db
-        self._bounds = bounds
+        self._on_facts = context.on_facts
+        self._db = context.target.db
+        self._bounds = context.bounds
         self._work: deque[tuple[_Run, list[Reply]]] = (
             deque()
         )  # collectors that are to go on with their replies

@@ -11,8 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 from exporter.connection.backlog import WAITING_BYTES, running_backlog
 from exporter.connection.cluster_links import ClusterLinks
@@ -29,11 +28,11 @@ from exporter.errors import (
     ResetError,
     TargetError,
 )
+from exporter.metrics.family_set import FamilySet
 from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
-from exporter.polling.memory import TargetMemory
-from exporter.polling.poll import Poll
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.poll import Poll, PollContext
 from exporter.protocol.command import Command, Reply, pack
-from exporter.targets.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -42,38 +41,13 @@ log = logging.getLogger(__name__)
 SLICE_S = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A poll that has ended, or none where it never began. `began_at` is monotonic, `wall_at` wall-clock
-    seconds."""
-
-    poll: Poll | None
-    error: TargetError | None
-    began_at: float
-    wall_at: float
-
-
 class PollRunner:
-    """See the module. `make` gives the poll at its beginning, from wall-clock and monotonic time; `on_end` is
-    told every end.
+    """See the module. `on_end` is called with the outcome of each poll.
 
-    `connect_s` is how long the newest dial took, `notices` and `ping_s` what its greeting left. A connection is
-    made anew at an age of `max_age_s` less up to a fifth of it, by `phase` (0 to 1): so a fleet does not
-    reconnect all at once.
+    `connect_s` is how long the newest connection took to make; `notices` and `ping_s` come from its handshake.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        dialer: Dialer,
-        limiter: Limiter,
-        memory: TargetMemory,
-        *,
-        max_age_s: float,
-        phase: float,
-        on_end: Callable[[Call], None],
-    ) -> None:
-        self.target = target
+    def __init__(self, dialer: Dialer, limiter: Limiter, on_end: Callable[[PollOutcome], None]) -> None:
         self.connect_s = 0.0
         self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
@@ -82,14 +56,15 @@ class PollRunner:
         self._rank = Rank.UP
         self._entry: Admission | None = None  # of the poll, at the gate
         self._dial_entry: Admission | None = None  # of its dial, at the dialer's
-        self._memory = memory
-        self._max_age_s = max_age_s * (0.8 + 0.2 * phase)
         self._on_end = on_end
         self._nodes = ClusterLinks(dialer)
         self._link: Connection | None = None
         self._link_until = 0.0
         self._dialling: asyncio.Task[None] | None = None
-        self._make: Callable[[float, float], Poll] | None = None  # None: idle
+        #: whether a poll runs, or waits for its admission
+        self.busy = False
+        self._context: PollContext  # of the newest poll
+        self._family_sets: Sequence[FamilySet] = ()
         self._poll: Poll | None = None
         self._batch: list[Command] = []
         self._scattered = False  # whether the batch goes to several nodes
@@ -99,19 +74,18 @@ class PollRunner:
         self._deadline_s = 0.0
         self._timer: asyncio.TimerHandle | None = None  # None: no poll under way, or its deadline has passed
 
-    @property
-    def busy(self) -> bool:
-        """Whether a poll is under way, or waits at the gate."""
-        return self._make is not None
-
     def overdue(self, now: float) -> bool:
         """Whether the poll under way has had its time at `now`."""
         return self._poll is not None and now >= self._began_at + self._deadline_s
 
-    def start(self, make: Callable[[float, float], Poll], deadline_s: float, rank: Rank = Rank.UP) -> None:
-        """Poll as soon as the gates let it, and for at most so long from then on. Only while it is not
+    def start(
+        self, context: PollContext, family_sets: Sequence[FamilySet], deadline_s: float, rank: Rank = Rank.UP
+    ) -> None:
+        """Poll as soon as the limiters admit it, for at most `deadline_s` from then on. Only while it is not
         busy."""
-        self._make = make
+        self.busy = True
+        self._context = context
+        self._family_sets = family_sets
         self._deadline_s = deadline_s
         self._rank = rank
         self._enter()
@@ -160,7 +134,7 @@ class PollRunner:
             cancelled.append(dialling)
         self.drop()
         if self.busy:
-            self._end(CancelledPollError(f"{self.target.addr}: the poll was given up"))
+            self._end(CancelledPollError(f"{self._context.target.addr}: the poll was given up"))
         return cancelled
 
     # -- the poll
@@ -172,9 +146,8 @@ class PollRunner:
             return
         now = self._began_at = time.monotonic()
         self._wall_at = time.time()
-        assert self._make is not None
         self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
-        self._poll = self._make(self._wall_at, now)
+        self._poll = Poll(self._family_sets, self._context, self._wall_at, now)
         self._poll.slice_s = SLICE_S
         link = self._link
         if link is not None and self._dial_entry is not None:
@@ -220,7 +193,7 @@ class PollRunner:
         if self._poll is not None and self._dial_entry is not None and self._dial_entry.waiting:
             self._end(
                 DeadlineError(
-                    f"{self.target.addr}: the connection was lost, and there was no room to make another one "
+                    f"{self._context.target.addr}: the connection was lost, and there was no room to make another one "
                     f"in time"
                 )
             )
@@ -233,30 +206,32 @@ class PollRunner:
     def _dial(self) -> None:
         descriptors = self._dialer.descriptors
         if not descriptors.take(self):
-            self._end(OpenFilesError(f"{self.target.addr}: {descriptors.refusal}"))
+            self._end(OpenFilesError(f"{self._context.target.addr}: {descriptors.refusal}"))
             return
         self._dialling = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
         began_at = time.monotonic()
         try:
-            named = self._memory.refusal(SET_NAME.name, began_at) is None
-            link = await self._dialer.dial(self.target, self._began_at + self._deadline_s, named=named)
+            named = self._context.memory.refusal(SET_NAME.name, began_at) is None
+            link = await self._dialer.dial(
+                self._context.target, self._began_at + self._deadline_s, named=named
+            )
         except RedpollError as failure:
             self._end_dial(began_at)
             self._end(failure if isinstance(failure, TargetError) else TargetError(str(failure)))
         except Exception as failure:  # whatever it is, the line must not hang in this poll
-            log.exception("%s: a mistake in this program, while connecting", self.target.addr)
+            log.exception("%s: a mistake in this program, while connecting", self._context.target.addr)
             self._end_dial(began_at)
-            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while connecting"))
+            self._end(TargetError(f"{self._context.target.addr}: {type(failure).__name__} while connecting"))
         else:
             now = self._end_dial(began_at)
             self._link = link
             self.notices = link.notices
             self.ping_s = link.ping_s
             if Notice.UNNAMED in link.notices:
-                self._memory.refuse(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
-            self._link_until = now + self._max_age_s
+                self._context.memory.refuse(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
+            self._link_until = now + self._context.connection_max_age_s
             self._exchange(link)
             if self._timer is None:
                 link.abort(self._late(link))
@@ -272,7 +247,9 @@ class PollRunner:
         batch = self._batch
         self._scattered = any(command.node for command in batch)
         if self._scattered:
-            self._nodes.scatter(self.target, link, batch, self._began_at + self._deadline_s, self._receive)
+            self._nodes.scatter(
+                self._context.target, link, batch, self._began_at + self._deadline_s, self._receive
+            )
         else:
             link.exchange(pack(batch), len(batch), self._receive)
 
@@ -284,8 +261,10 @@ class PollRunner:
         try:
             self._batch = step()
         except Exception as failure:  # as above
-            log.exception("%s: a mistake in this program, while reading replies", self.target.addr)
-            self._end(TargetError(f"{self.target.addr}: {type(failure).__name__} while reading replies"))
+            log.exception("%s: a mistake in this program, while reading replies", self._context.target.addr)
+            self._end(
+                TargetError(f"{self._context.target.addr}: {type(failure).__name__} while reading replies")
+            )
             return False
         if poll.paused:
             running_backlog().add(lambda: self._go_on(poll))
@@ -338,13 +317,14 @@ class PollRunner:
             self._timer.cancel()
             self._timer = None
         poll, self._poll = self._poll, None
-        self._make = None
+        self.busy = False
         if self._link is None or (
             error is not None and self._link.closed
         ):  # a link that its server closes while idle keeps its file
             self._dialer.descriptors.give_back(self)
         try:
-            self._on_end(Call(poll, error, self._began_at, self._wall_at))
+            duration_s = time.monotonic() - self._began_at
+            self._on_end(PollOutcome(poll, error, self._began_at, self._wall_at, duration_s))
         finally:
             self._leave_dials()
             self._leave_limiter()

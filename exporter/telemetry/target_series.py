@@ -7,6 +7,7 @@ every poll. The ages are not here: they are made when a page is served (see `exp
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from exporter import engine
@@ -171,17 +172,17 @@ class TargetSeries:
     #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
     _told: tuple[dict[str, tuple[bool, bool]], engine.Block] | None = field(default=None, repr=False)
 
-    def fail(self, reason: str) -> None:
-        """Count a failed poll. `reason` is one of the closed set."""
-        self.count_failure(reason)
-        self.reason = reason
-        self.up = False
-
     def count_failure(self, reason: str) -> None:
-        """The same of a poll by which a target does not go down."""
+        """Count a failed poll. `reason` is one of the closed set."""
         if reason not in REASONS:
             raise ValueError(f"{reason!r} is no reason")
         self.failures[reason] = self.failures.get(reason, 0) + 1
+
+    def keep_only(self, lanes: Iterable[Lane], collectors: Collection[str]) -> None:
+        """Go on with these lanes and collectors. Nothing is left of others."""
+        self.lanes = {lane: self.lanes.get(lane) or LaneCount() for lane in lanes}
+        self.collectors = {name: outcome for name, outcome in self.collectors.items() if name in collectors}
+        self.cuts = {name: rows for name, rows in self.cuts.items() if name in collectors}
 
     def note_cut(self, collector: str, rows: int) -> None:
         """What the limits left out of a collector's newest replies."""

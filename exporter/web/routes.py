@@ -42,8 +42,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class TargetView(Protocol):
     """What a request needs of one target."""
 
-    target: Target
-
+    @property
+    def target(self) -> Target: ...
     @property
     def up(self) -> bool | None: ...
     @property

@@ -24,6 +24,7 @@ from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
+from tests.poll_fixture import poll_context
 from tests.replay import DATA, EVERYTHING, SERVERS, Replay
 from tests.store_fixture import page_of as whole
 
@@ -48,7 +49,8 @@ def page_of(server: Replay) -> str:
     page_family_sets = family_sets()
     catalog = Catalog(page_family_sets)
     pairs = ((b"addr", b"redis://h:6379"),)
-    poll = Poll(page_family_sets, TargetMemory(), label_forms(page_family_sets, pairs), OPTIONS, NOW, 0.0)
+    context = poll_context(TargetMemory(), label_forms(page_family_sets, pairs), OPTIONS)
+    poll = Poll(page_family_sets, context, NOW, 0.0)
     batch = poll.begin()
     while batch:
         reader = hiredis.Reader(replyError=ReplyError)

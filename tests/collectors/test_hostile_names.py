@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -27,6 +28,7 @@ from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from exporter.protocol.facts import Facts
+from tests.poll_fixture import poll_context
 from tests.replay import EVERYTHING, SERVERS, Replay
 from tests.store_fixture import page_of
 
@@ -105,7 +107,7 @@ def polls(
     memory = TargetMemory()
     forms = label_forms(page_family_sets, ((b"addr", b"redis://h:6379"),))
     for number in range(rounds):
-        poll = Poll(page_family_sets, memory, forms, OPTIONS, NOW + number, number * 5.0)
+        poll = Poll(page_family_sets, poll_context(memory, forms, OPTIONS), NOW + number, number * 5.0)
         batch = poll.begin()
         while batch:
             reader = hiredis.Reader(replyError=ReplyError)
@@ -138,7 +140,7 @@ def test_of_every_collector(name: str) -> None:
                     samples, offsets, _ = caps.admit(
                         family_set.name,
                         (block.samples, block.offsets, block.series),
-                        before.get(family_set.name),
+                        partial(before.get, family_set.name),
                     )
                     before[family_set.name] = samples, offsets
                     for kept in (
@@ -175,7 +177,7 @@ def test_of_keys_streams_consumers_and_indexes(drive: Callable[..., Any], name: 
     for played in (streams, search):
         assert_valid(played.page().encode())
         samples, offsets, series = SeriesLimit(5, 2).admit(
-            "p", (played.block.samples, played.block.offsets, played.block.series), None
+            "p", (played.block.samples, played.block.offsets, played.block.series), lambda: None
         )
         assert samples.count(b"\n") == series <= 5
         assert struct.unpack(f"={len(offsets) // 4}i", offsets)[-1] == len(samples)

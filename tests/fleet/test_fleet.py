@@ -12,7 +12,8 @@ from exporter.connection.handshake import Notice
 from exporter.errors import CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
 from exporter.fleet.fleet import Fleet
 from exporter.fleet.schedule import Schedule
-from exporter.polling.watched_target import Ended, WatchedTarget
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from tests.store_fixture import PATIENCE_S
@@ -63,8 +64,8 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def ended(error: TargetError | None = None, *, up_changed: bool = True) -> Ended:
-    return Ended(0.0123, error, up_changed)
+def ended(error: TargetError | None = None, *, up_changed: bool = True) -> PollOutcome:
+    return PollOutcome(None, error, 0.0, 0.0, 0.0123, up_changed)
 
 
 class TestWho:

@@ -40,7 +40,7 @@ class TestNames:
         # 127.0.0.2 leads to the same machine; a server that listens on 127.0.0.1 only refuses it
         addresses[:] = ["127.0.0.2"]
         await until(lambda: watched.up is False)
-        assert watched.target_series.reason == "refused"
+        assert watched.health.reason == "refused"
         await until(lambda: server.finished == 1)
         addresses[:] = ["127.0.0.1"]
         await until(lambda: watched.up)

@@ -52,7 +52,7 @@ class TestPolling:
         harness.add(watched)
         harness.schedule.start()
         await harness.polled(watched, 13)
-        lanes = watched.target_series.lanes
+        lanes = watched.state.series.lanes
         turns = lanes[Lane.FAST].polls + lanes[Lane.FAST].skipped
         assert (turns - 1) // 3 <= lanes[Lane.STANDARD].polls <= (turns - 1) // 3 + 2
 
@@ -84,12 +84,12 @@ class TestPolling:
         await harness.polled(stuck, 2)
         hanging.pause()
         await until(lambda: stuck.up is False)
-        before = {watched.target.addr: watched.target_series.lanes[Lane.FAST].polls for watched in well}
+        before = {watched.target.addr: watched.state.series.lanes[Lane.FAST].polls for watched in well}
         await harness.polled(stuck, 3)
-        assert stuck.target_series.failures.keys() == {"timeout"}
+        assert stuck.state.series.failures.keys() == {"timeout"}
         for watched in well:
             assert (
-                watched.target_series.lanes[Lane.FAST].polls - before[watched.target.addr] >= 3
+                watched.state.series.lanes[Lane.FAST].polls - before[watched.target.addr] >= 3
             )  # as often as the stuck one failed
             assert watch_harness.went_well(watched)
             assert not any(
@@ -107,7 +107,7 @@ class TestPolling:
         harness.schedule.start()
         await harness.polled(watched, 1)
         server.pause()
-        await until(lambda: watched.target_series.lanes[Lane.FAST].skipped >= 3)
+        await until(lambda: watched.state.series.lanes[Lane.FAST].skipped >= 3)
         assert watch_harness.dialer.dials == 1
         server.resume()
         await harness.polled(watched, 2)

@@ -39,7 +39,9 @@ def admit(
     series_limit: SeriesLimit, *families: str, family_set: str = "info", before: tuple[str, ...] | None = None
 ) -> list[str]:
     return letters(
-        series_limit.admit(family_set, block(*families), None if before is None else block(*before)[:2])
+        series_limit.admit(
+            family_set, block(*families), lambda: None if before is None else block(*before)[:2]
+        )
     )
 
 
@@ -47,7 +49,7 @@ class TestPerTarget:
     def test_within_the_limit_nothing_is_touched(self) -> None:
         series_limit = SeriesLimit(5, 5)
         whole = block("abc", "de")
-        assert series_limit.admit("info", whole, None) is whole
+        assert series_limit.admit("info", whole, lambda: None) is whole
         assert series_limit.refused == 0
 
     def test_the_first_so_many_are_in_where_nothing_was_before(self) -> None:
@@ -91,7 +93,7 @@ class TestPerFamily:
     def test_many_small_ones_are_none_that_is_large(self) -> None:
         series_limit = SeriesLimit(100, 2)
         whole = block("ab", "xy", "p")
-        assert series_limit.admit("info", whole, None) is whole
+        assert series_limit.admit("info", whole, lambda: None) is whole
 
 
 def test_a_server_that_was_started_anew_begins_anew() -> None:
@@ -112,3 +114,26 @@ def test_a_server_that_was_started_anew_begins_anew() -> None:
 )
 def test_the_head_of_a_line(line: bytes, head: bytes) -> None:
     assert engine.heads_of(line, struct.pack("=2i", 0, len(line))) == ({head}, [1])
+
+
+def test_limits_that_change_count_from_the_next_block_on() -> None:
+    series_limit = SeriesLimit(3, 5)
+    assert admit(series_limit, "abcd") == ["abc"]
+    series_limit.change(4, 5)
+    assert admit(series_limit, "abcd") == ["abcd"]
+    assert series_limit.refused == 0
+    series_limit.change(2, 5)
+    assert admit(series_limit, "abcd") == ["ab"]
+
+
+def test_a_family_set_that_is_dropped_leaves_its_room_to_the_others() -> None:
+    series_limit = SeriesLimit(4, 3)
+    admit(series_limit, "abcd", family_set="info")
+    assert admit(series_limit, "xyz", family_set="stats") == ["x"]
+    assert (series_limit.series, series_limit.refused) == (4, 3)
+    series_limit.drop("info")
+    assert (series_limit.series, series_limit.refused) == (1, 2)
+    assert admit(series_limit, "xyz", family_set="stats") == ["xyz"]
+    assert (series_limit.series, series_limit.refused) == (3, 0)
+    series_limit.drop("config")  # one that wrote nothing
+    assert series_limit.series == 3

@@ -21,6 +21,7 @@ from exporter.polling.memory import REPROBE_S, TargetMemory
 from exporter.polling.poll import INFO_PART, Poll
 from exporter.protocol.command import PAUSE, Command, Reply
 from exporter.protocol.facts import Facts
+from tests.poll_fixture import poll_context
 
 NOW = 1_700_000_000.5
 CLOCK = 1000.0
@@ -122,7 +123,7 @@ class Server:
     ) -> Poll:
         self.asked = []
         forms = {each.name: LABELS(labels) for each in family_sets}
-        poll = Poll(family_sets, memory, forms, OPTIONS, NOW, clock)
+        poll = Poll(family_sets, poll_context(memory, forms, OPTIONS), NOW, clock)
         batch = poll.begin()
         while batch:
             self.asked.append([command.name for command in batch])
@@ -184,12 +185,11 @@ class TestPauses:
         ]
         return Poll(
             family_sets,
-            memory or known(),
-            {each.name: LABELS(b"") for each in family_sets},
-            OPTIONS,
+            poll_context(
+                memory or known(), {each.name: LABELS(b"") for each in family_sets}, OPTIONS, **more
+            ),
             NOW,
             CLOCK,
-            **more,
         )
 
     def test_a_slice_that_is_over_ends_at_the_next_pause_and_nothing_is_lost(self) -> None:
@@ -247,7 +247,7 @@ class TestBatches:
         assert poll.blocks.keys() == {"info", "slowlog"}
 
     def test_without_family_sets_nothing_is_asked(self) -> None:
-        poll = Poll([], known(), {}, OPTIONS, NOW, CLOCK)
+        poll = Poll([], poll_context(known(), {}, OPTIONS), NOW, CLOCK)
         assert poll.begin() == []
         assert poll.blocks == {}
 
@@ -299,9 +299,7 @@ class TestBatches:
     def test_too_few_replies_are_a_mistake_of_whoever_carries_them(self) -> None:
         poll = Poll(
             [INFO, SLOWLOG],
-            known(),
-            {name: engine.Labels(b"") for name in ("info", "slowlog")},
-            OPTIONS,
+            poll_context(known(), {name: engine.Labels(b"") for name in ("info", "slowlog")}, OPTIONS),
             NOW,
             CLOCK,
         )

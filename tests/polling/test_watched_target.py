@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -17,104 +16,49 @@ import redis
 
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
-from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
-from exporter.connection.limiter import Limiter
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
-from exporter.descriptors import Descriptors
-from exporter.errors import CancelledPollError, DnsError, ReplyError
+from exporter.errors import CancelledPollError, ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
-from exporter.polling.poll import Poll
+from exporter.polling import runner, watched_target
+from exporter.polling.assignment import FamilySets
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
-from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
+from tests.servers import Conversation, free_port
 from tests.store_fixture import until
 from tests.watch_harness import (
     AMPLE_S,
     FIRST_POLL,
+    SCANT_S,
     SECRET,
-    Held,
+    Hang,
+    RedisFactory,
+    ScriptFactory,
     WatchHarness,
+    WatchHarnessFactory,
+    assert_down,
+    assert_up,
     bulk,
     connections,
     in_turn,
     info,
+    no_such_name,
     others,
     redis_like,
     server_field,
 )
 
-WatchHarnessFactory = Callable[..., WatchHarness]
-RedisFactory = Callable[..., RedisServer]
-ScriptFactory = Callable[..., ScriptedServer]
 
-SCANT_S = 0.3  # the deadline of polls that miss it
-
-
-@pytest.fixture
-async def make_watch_harness() -> AsyncIterator[WatchHarnessFactory]:
-    """Makes lookouts, and closes their watches when the test is over. Nothing may be left of any."""
-    made: list[WatchHarness] = []
-
-    def make(*args: Any, **kwargs: Any) -> WatchHarness:
-        made.append(WatchHarness(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for watch_harness in made:
-        await watch_harness.close()
-        assert watch_harness.limiter.inside == 0
-    assert others() == set()
-
-
-@pytest.fixture
-def watch_harness(make_watch_harness: WatchHarnessFactory) -> WatchHarness:
-    return make_watch_harness()
-
-
-def assert_down(watch_harness: WatchHarness, watched: WatchedTarget, reason: str) -> None:
-    """Down for this reason, and for no other: in every series that tells."""
-    told = watch_harness.series(watched)
-    assert told["redis_up", ()] == 0
-    assert [labels for name, labels in told if name == "redis_exporter_target_down"] == [(reason,)]
-    assert told["redis_exporter_last_scrape_error", (reason,)] == 1
-    assert {labels for name, labels in told if name == "redis_exporter_target_poll_failures_total"} == {
-        (reason,)
-    }
-    assert SECRET not in watched.error_text
-    assert watched.error_text
-
-
-def assert_up(watch_harness: WatchHarness, watched: WatchedTarget) -> None:
-    told = watch_harness.series(watched)
-    assert told["redis_up", ()] == 1
-    assert not [labels for name, labels in told if name == "redis_exporter_target_down"]
-    assert told["redis_exporter_last_scrape_error", ("",)] == 0
-    assert watched.error_text == ""
-
-
-async def no_such_name(host: str, port: int) -> tuple[str, ...]:
-    raise DnsError(f"{host}:{port}: the name cannot be resolved")
-
-
-class Hang:
-    """A name resolution that does not come back until it is cancelled."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
-        self.asked += 1
-        await asyncio.Event().wait()
-        raise AssertionError("never")
+def repassword(watched: WatchedTarget, password: str) -> None:
+    watched.reassign(replace(watched.assignment, target=replace(watched.target, password=password)))
 
 
 class Clock:
-    """Stands for the module `time`, whose monotonic clock it sets ahead."""
+    """Stands for the module `time` in the polls, whose monotonic clock it sets ahead."""
 
     time = staticmethod(time.time)
 
@@ -123,6 +67,10 @@ class Clock:
 
     def monotonic(self) -> float:
         return time.monotonic() + self.ahead_s
+
+    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (watched_target, runner):
+            monkeypatch.setattr(module, "time", self)
 
 
 class TestLanes:
@@ -148,15 +96,15 @@ class TestLanes:
         self, watch_harness: WatchHarness, redis_server: RedisFactory, place: int, turns: list[int]
     ) -> None:
         watched = watch_harness.watched(redis_server().port, standard_every=3)
-        watched.lane_turn = place
+        watched.state.clock.place = place
         taken = []
         for turn in range(1, 11):
-            before = watched.target_series.lanes[Lane.STANDARD].polls
+            before = watched.state.series.lanes[Lane.STANDARD].polls
             await watch_harness.poll(watched)
-            if watched.target_series.lanes[Lane.STANDARD].polls > before:
+            if watched.state.series.lanes[Lane.STANDARD].polls > before:
                 taken.append(turn)
         assert taken == turns
-        assert watched.target_series.lanes[Lane.FAST].polls == 10
+        assert watched.state.series.lanes[Lane.FAST].polls == 10
 
     async def test_polls_between_the_turns_take_nothing_away_from_the_turns(
         self, watch_harness: WatchHarness, redis_server: RedisFactory
@@ -165,17 +113,17 @@ class TestLanes:
         await watch_harness.poll(watched)
         for _ in range(5):
             await watched.fresh(0.0, time.monotonic() + AMPLE_S)
-        polls = watched.target_series.lanes[Lane.STANDARD].polls
+        polls = watched.state.series.lanes[Lane.STANDARD].polls
         await watch_harness.poll(watched)
         await watch_harness.poll(watched)
-        assert watched.target_series.lanes[Lane.STANDARD].polls == polls + 2
+        assert watched.state.series.lanes[Lane.STANDARD].polls == polls + 2
 
     async def test_a_lane_whose_poll_failed_comes_with_the_next_one_and_keeps_its_turns(
         self, watch_harness: WatchHarness, redis_server: RedisFactory
     ) -> None:
         server = redis_server()
         watched = watch_harness.watched(server.port, standard_every=3)
-        watched.lane_turn = 2  # the standard lane's turns are 1, 4, 7, …
+        watched.state.clock.place = 2  # the standard lane's turns are 1, 4, 7, …
         for _ in range(3):
             await watch_harness.poll(watched)
         server.kill()
@@ -183,9 +131,9 @@ class TestLanes:
         server.start()
         taken = []
         for turn in range(5, 11):
-            before = watched.target_series.lanes[Lane.STANDARD].polls
+            before = watched.state.series.lanes[Lane.STANDARD].polls
             await watch_harness.poll(watched)
-            if watched.target_series.lanes[Lane.STANDARD].polls > before:
+            if watched.state.series.lanes[Lane.STANDARD].polls > before:
                 taken.append(turn)
         assert taken == [5, 7, 10]
 
@@ -194,7 +142,7 @@ class TestLanes:
     ) -> None:
         server = redis_server()
         watched = watch_harness.watched(server.port, standard_every=4)
-        watched.lane_turn = 0
+        watched.state.clock.place = 0
         await watch_harness.poll(watched)
         server.pause()
         watched.tick(time.monotonic())  # runs, with the standard lane
@@ -291,7 +239,7 @@ class TestDown:
         watched = watch_harness.watched(6379, "redis.invalid", deadline_s=SCANT_S)
         await watch_harness.poll(watched)
         assert_down(watch_harness, watched, "dns")
-        assert "the resolver did not answer" in watched.error_text
+        assert "the resolver did not answer" in watched.health.error_text
         assert others() == set()
 
     async def test_a_server_that_hangs_and_wakes_up(
@@ -304,7 +252,7 @@ class TestDown:
         for when in ("no complete answer", "after connecting"):  # on the kept connection, then on a new one
             await watch_harness.poll(watched)
             assert_down(watch_harness, watched, "timeout")
-            assert when in watched.error_text
+            assert when in watched.health.error_text
         server.resume()
         await watch_harness.poll_until(watched, lambda: watched.up)
         assert_up(watch_harness, watched)
@@ -331,7 +279,7 @@ class TestDown:
         self, watch_harness: WatchHarness, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = Clock()
-        monkeypatch.setattr("exporter.polling.watched_target.time", clock)
+        clock.take_over(monkeypatch)
         server = redis_server()
         watched = watch_harness.watched(server.port, deadline_s=AMPLE_S)
         await watch_harness.poll(watched)
@@ -341,7 +289,7 @@ class TestDown:
         watched.tick(clock.monotonic())
         assert_down(watch_harness, watched, "timeout")
         assert watched.busy
-        assert watched.target_series.lanes[Lane.FAST].skipped == 0
+        assert watched.state.series.lanes[Lane.FAST].skipped == 0
 
     async def test_a_script_that_blocks_the_server(
         self, watch_harness: WatchHarness, redis_server: RedisFactory
@@ -408,129 +356,6 @@ class TestDown:
         assert_up(watch_harness, watched)
 
 
-class TestPauses:
-    """A poll that reads much lets others go on in between."""
-
-    CLIENTS = b"".join(
-        b"id=%d addr=10.0.0.1:%d name=n%d age=1 idle=1 cmd=get\n" % (n, n, n) for n in range(4000)
-    )
-    ANSWERS: ClassVar = {"INFO": info(connected_clients=4000, connected_slaves=0), "CLIENT": bulk(CLIENTS)}
-
-    @pytest.fixture
-    def watched(
-        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
-    ) -> tuple[WatchHarness, WatchedTarget]:
-        watch_harness = make_watch_harness(
-            [InfoCollector(), ClientsCollector()], argv=["--export-client-list"]
-        )
-        watch_harness.dialer.settings = DialSettings(set_client_name=False)
-        return watch_harness, watch_harness.watched(scripted_server(redis_like(self.ANSWERS)).port)
-
-    async def test_the_loop_turns_while_a_long_list_is_read(
-        self, watched: tuple[WatchHarness, WatchedTarget]
-    ) -> None:
-        watch_harness, watched = watched
-        spent_s: list[float] = []  # of this thread, at each turn
-
-        async def turn() -> None:
-            while not watch_harness.ends(watched):
-                spent_s.append(time.thread_time())
-                await asyncio.sleep(0)
-
-        turning = asyncio.create_task(turn())
-        await watch_harness.poll(watched)
-        await turning
-        held_s = [after - before for before, after in itertools.pairwise(spent_s)]
-        assert (watch_harness.value(watched, "redis_exporter_target_series") or 0) > 4000, watched.error_text
-        assert sum(held > 0.001 for held in held_s) > 5, "in many pieces"
-        assert max(held_s) < 0.05  # 0.15 s and more in one piece
-
-    async def test_slices_of_many_targets_do_not_add_up_in_one_turn(
-        self,
-        make_watch_harness: WatchHarnessFactory,
-        scripted_server: ScriptFactory,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        watch_harness = make_watch_harness(
-            [InfoCollector(), ClientsCollector()], argv=["--export-client-list"]
-        )
-        watch_harness.dialer.settings = DialSettings(set_client_name=False)
-        watched_targets = [
-            watch_harness.watched(scripted_server(redis_like(self.ANSWERS)).port) for _ in range(12)
-        ]
-        slices = [0]  # by turn: those that were as long as a slice may be
-        steps = {name: getattr(Poll, name) for name in ("receive", "go_on")}
-
-        def counted(name: str, poll: Poll, *told: Any) -> list[Command]:
-            batch: list[Command] = steps[name](poll, *told)
-            slices[-1] += poll.paused
-            return batch
-
-        for name in steps:
-            monkeypatch.setattr(Poll, name, lambda poll, *told, name=name: counted(name, poll, *told))
-
-        async def turn() -> None:
-            while not all(watch_harness.ends(watched) for watched in watched_targets):
-                slices.append(0)
-                await asyncio.sleep(0)
-
-        await asyncio.gather(turn(), *(watch_harness.poll(watched) for watched in watched_targets))
-        assert sum(slices) > 24, "each is read in several slices"
-        assert max(slices) <= 3  # 5 ms a turn, and a slice has 2 ms; 12 where each goes on by itself
-
-    @pytest.mark.parametrize("give_up", [WatchedTarget.close, lambda watched: watched._runner.time_out()])
-    async def test_a_large_reply_may_wait_longer_than_its_poll_lasts(
-        self,
-        watched: tuple[WatchHarness, WatchedTarget],
-        monkeypatch: pytest.MonkeyPatch,
-        give_up: Callable[[WatchedTarget], object],
-    ) -> None:
-        watch_harness, watched = watched
-        held = Held(monkeypatch, "exporter.polling.runner")
-        polling = asyncio.create_task(watch_harness.poll(watched))
-        await until(lambda: held.steps)
-        give_up(watched)
-        while not watch_harness.ends(watched):
-            held.run()
-            await asyncio.sleep(0)
-        await polling
-        held.run()
-        assert len(watch_harness.ends(watched)) == 1
-        assert not watched.busy
-
-    async def test_a_poll_that_is_given_up_in_a_pause_ends_once(
-        self, watched: tuple[WatchHarness, WatchedTarget]
-    ) -> None:
-        watch_harness, watched = watched
-        with pytest.MonkeyPatch.context() as patch:
-            paused: list[Poll] = []
-            go_on = Poll.go_on
-
-            def close(poll: Poll) -> list[Command]:
-                if not paused:
-                    paused.append(poll)
-                    asyncio.get_running_loop().call_soon(watched.close)
-                return go_on(poll)
-
-            patch.setattr(Poll, "go_on", close)
-            ended = await watch_harness.poll(watched)
-            for _ in range(5):
-                await asyncio.sleep(0)
-        assert isinstance(ended.error, CancelledPollError)
-        assert len(watch_harness.ends(watched)) == 1
-        assert len(paused) == 1
-
-    async def test_rows_that_a_limit_leaves_out_are_told(
-        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
-    ) -> None:
-        watch_harness = make_watch_harness([InfoCollector()], argv=["--reply.max-rows=50"])
-        watched = watch_harness.watched(
-            scripted_server(redis_like({"INFO": info(**{f"x{number}": 1 for number in range(200)})})).port
-        )
-        await watch_harness.poll(watched)
-        assert watch_harness.value(watched, "redis_exporter_collector_rows_cut", "info") == 205 - 50
-
-
 class TestLargeReplies:
     LARGE = b"*6000\r\n" + b"$1\r\na\r\n" * 6000
 
@@ -556,7 +381,7 @@ class TestLargeReplies:
         watched = watch_harness.watched(server.port)
         await watch_harness.poll(watched)
         assert_down(watch_harness, watched, "too_large")
-        assert "--reply.max-bytes" in watched.error_text
+        assert "--reply.max-bytes" in watched.health.error_text
 
 
 class TestUp:
@@ -584,7 +409,7 @@ class TestUp:
             in_turn(select, redis_like()),
         )
         watched = watch_harness.watched(server.port, db=3, standard_every=100)
-        watched.lane_turn = 99
+        watched.state.clock.place = 99
         for _ in range(2):
             await watch_harness.poll(watched)
             assert_up(watch_harness, watched)
@@ -612,7 +437,7 @@ class TestUp:
                 snapshot is not None and began_at <= snapshot.began_at <= time.monotonic()
                 for snapshot in snapshots
             )
-            succeeded_at = watched.target_series.lanes[Lane.FAST].succeeded_at
+            succeeded_at = watched.state.series.lanes[Lane.FAST].succeeded_at
             assert succeeded_at == pytest.approx(wall() + step_s, abs=AMPLE_S)
 
     async def test_down_when_no_poll_began_within_two_intervals(
@@ -622,14 +447,14 @@ class TestUp:
         await watch_harness.poll(watched)
         assert (
             1.5 * watched.timing.interval_s
-            < watched.down_at - time.monotonic()
+            < watched.health.down_at - time.monotonic()
             <= 2 * watched.timing.interval_s
         )
         assert_up(watch_harness, watched)
         watched.expire()
         assert watch_harness.value(watched, "redis_up") == 0
         assert watch_harness.value(watched, "redis_exporter_target_down", "timeout") == 1
-        assert watched.down_at == math.inf  # it is known
+        assert watched.health.down_at == math.inf  # it is known
         assert (await watch_harness.poll(watched)).up_changed
         assert_up(watch_harness, watched)
 
@@ -639,7 +464,7 @@ class TestBackOff:
         self, watch_harness: WatchHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = Clock()
-        monkeypatch.setattr("exporter.polling.watched_target.time", clock)
+        clock.take_over(monkeypatch)
         watched = watch_harness.watched(free_port(), interval_s=10.0)
         taken = []
         for turn in range(8):
@@ -664,176 +489,6 @@ class TestBackOff:
         assert watched.busy
 
 
-class TestConnection:
-    async def test_is_kept_from_poll_to_poll(
-        self, watch_harness: WatchHarness, redis_server: RedisFactory
-    ) -> None:
-        server = redis_server()
-        watched = watch_harness.watched(server.port)
-        for _ in range(5):
-            await watch_harness.poll(watched)
-        assert watch_harness.dialer.dials == 1
-        assert connections(server) == 1
-
-    async def test_is_made_anew_when_it_is_old(
-        self, watch_harness: WatchHarness, redis_server: RedisFactory
-    ) -> None:
-        server = redis_server()
-        watched = watch_harness.watched(server.port, connection_max_age_s=1e-9)
-        for _ in range(3):
-            await watch_harness.poll(watched)
-        assert watch_harness.went_well(watched)
-        assert watch_harness.dialer.dials == 3
-        await until(lambda: connections(server) == 1)
-
-    async def test_a_server_that_closes_idle_connections_is_redialled_once_and_never_down(
-        self, watch_harness: WatchHarness, redis_server: RedisFactory
-    ) -> None:
-        server = redis_server("--timeout", "1")
-        watched = watch_harness.watched(server.port)
-        for dials in (1, 2):
-            await watch_harness.poll(watched)
-            assert watch_harness.dialer.dials == dials
-            await until(lambda: connections(server) == 0)
-        await watch_harness.poll(watched)
-        assert watch_harness.went_well(watched)
-        assert watch_harness.dialer.dials == 3
-
-    @pytest.mark.parametrize("leave", [Conversation.close, Conversation.reset], ids=["closed", "reset"])
-    async def test_closed_as_the_poll_arrives_it_is_redialled_once_within_the_poll(
-        self,
-        watch_harness: WatchHarness,
-        scripted_server: ScriptFactory,
-        leave: Callable[[Conversation], None],
-    ) -> None:
-        def hang_up(talk: Conversation) -> None:
-            talk.command()
-            leave(talk)
-
-        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), hang_up), redis_like())
-        watched = watch_harness.watched(server.port)
-        await watch_harness.poll(watched)
-        await watch_harness.poll(watched)
-        assert watch_harness.went_well(watched)
-        assert server.accepted == 2
-
-    async def test_but_not_twice(self, watch_harness: WatchHarness, scripted_server: ScriptFactory) -> None:
-        def hang_up(talk: Conversation) -> None:
-            talk.command()
-            talk.close()
-
-        server = scripted_server(
-            in_turn(redis_like(commands=FIRST_POLL), hang_up), in_turn(redis_like(commands=1), hang_up)
-        )
-        watched = watch_harness.watched(server.port)
-        await watch_harness.poll(watched)
-        await watch_harness.poll(watched)
-        assert_down(watch_harness, watched, "reset")
-        assert server.accepted == 2
-
-    async def test_closed_in_the_middle_of_a_reply_it_is_not_asked_again(
-        self, watch_harness: WatchHarness, scripted_server: ScriptFactory
-    ) -> None:
-        def break_off(talk: Conversation) -> None:
-            talk.command()
-            talk.send(info()[:20])
-            talk.close()
-
-        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), break_off), redis_like())
-        watched = watch_harness.watched(server.port)
-        await watch_harness.poll(watched)
-        await watch_harness.poll(watched)
-        assert_down(watch_harness, watched, "reset")
-        assert server.accepted == 1
-
-    async def test_one_that_the_server_has_half_closed_is_left_for_a_new_one(
-        self, watch_harness: WatchHarness, scripted_server: ScriptFactory
-    ) -> None:
-        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), Conversation.close), redis_like())
-        watched = watch_harness.watched(server.port)
-        await watch_harness.poll(watched)
-        await until(lambda: server.finished == 1)  # we closed our half too
-        await watch_harness.poll(watched)
-        assert watch_harness.went_well(watched)
-        assert server.accepted == 2
-
-    async def test_one_on_which_the_server_spoke_out_of_turn_is_left_for_a_new_one(
-        self, watch_harness: WatchHarness, scripted_server: ScriptFactory
-    ) -> None:
-        def blurt(talk: Conversation) -> None:
-            talk.send(b"+hello\r\n")
-            talk.silence()
-
-        server = scripted_server(in_turn(redis_like(commands=FIRST_POLL), blurt), redis_like())
-        watched = watch_harness.watched(server.port, standard_every=100)
-        await watch_harness.poll(watched)
-        await until(lambda: server.finished == 1)
-        await watch_harness.poll(watched)
-        assert watched.up
-        assert server.accepted == 2
-
-    async def test_to_an_address_that_the_name_has_no_more_is_left_for_a_new_one(
-        self, watch_harness: WatchHarness, scripted_server: ScriptFactory
-    ) -> None:
-        server = scripted_server(redis_like())
-        watched = watch_harness.watched(server.port)
-        await watch_harness.poll(watched)
-        watched.compare(("127.0.0.9", "127.0.0.1"))
-        await watch_harness.poll(watched)
-        assert server.accepted == 1
-        watched.compare(("127.0.0.9",))
-        await watch_harness.poll(watched)
-        assert watch_harness.went_well(watched)
-        assert server.accepted == 2
-
-    async def test_there_is_one_dial_at_a_time(self, watch_harness: WatchHarness) -> None:
-        hang = Hang()
-        watch_harness.dialer.resolve_by(hang)
-        watched = watch_harness.watched(6379, "redis.invalid")
-        for _ in range(4):
-            watched.tick(time.monotonic())
-            await asyncio.sleep(0)
-        await until(lambda: hang.asked)
-        assert watch_harness.dialer.dials == 1
-        assert watched.target_series.lanes[Lane.FAST].skipped == 3
-
-
-class TestGate:
-    async def test_no_more_polls_are_under_way_than_it_lets_in_and_all_come_through(
-        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
-    ) -> None:
-        watch_harness = make_watch_harness(limit=4)  # of which targets that are not known to be up have three
-        server = redis_server()
-        watched_targets = [
-            watch_harness.watched(server.port, name=f"redis://h:{number}") for number in range(10)
-        ]
-        server.pause()
-        for watched in watched_targets:
-            watched.tick(time.monotonic())
-        await until(lambda: watch_harness.dialer.under_way == 3)
-        assert [watched.busy for watched in watched_targets] == [True] * 10
-        server.resume()
-        await until(lambda: not any(watched.busy for watched in watched_targets))
-        assert all(watch_harness.went_well(watched) for watched in watched_targets)
-        assert watch_harness.dialer.most_under_way == 3
-        assert watch_harness.limiter.inside == 0
-
-    async def test_a_poll_that_had_to_wait_has_a_deadline_of_its_own(
-        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
-    ) -> None:
-        watch_harness = make_watch_harness(limit=1)
-        silent = scripted_server(Conversation.silence)
-        watched_targets = [
-            watch_harness.watched(silent.port, name=f"redis://h:{number}", deadline_s=SCANT_S)
-            for number in range(3)
-        ]
-        for watched in watched_targets:
-            watched.tick(time.monotonic())
-        await until(lambda: not any(watched.busy for watched in watched_targets))
-        for watched in watched_targets:
-            assert_down(watch_harness, watched, "timeout")
-
-
 class TestSecrets:
     """What a server repeats of a password is shown nowhere: not where a poll fails, and not where a
     collector does."""
@@ -848,7 +503,7 @@ class TestSecrets:
         watched = watch_harness.watched(server.port, password=SECRET)
         ended = await watch_harness.poll(watched)
         assert "***" in str(ended.error)
-        assert SECRET not in f"{ended.error} {ended.error!r} {watched.error_text}"
+        assert SECRET not in f"{ended.error} {ended.error!r} {watched.health.error_text}"
 
     async def test_an_error_that_quotes_what_a_collector_could_not_read(
         self,
@@ -877,37 +532,8 @@ class TestSecrets:
         server = scripted_server(redis_like({"INFO": f"-ERR {SECRET}\r\n".encode()}))
         watched = watch_harness.watched(server.port, password="old")
         assert SECRET in str((await watch_harness.poll(watched)).error)
-        watched.repassword(SECRET)
+        repassword(watched, SECRET)
         assert SECRET not in str((await watch_harness.poll(watched)).error)
-
-
-class TestOpenFiles:
-    async def test_a_target_without_a_file_is_down_at_once_and_those_with_one_keep_it(
-        self, watch_harness: WatchHarness, redis_server: RedisFactory
-    ) -> None:
-        server = redis_server()
-        watch_harness.dialer.descriptors = Descriptors(4)
-        watched_targets = [
-            watch_harness.watched(server.port, name=f"redis://h:{number}", connection_max_age_s=0.0)
-            for number in range(3)
-        ]
-        for _ in range(3):  # each poll makes its connection anew
-            for watched in watched_targets:
-                await watch_harness.poll(watched)
-        assert [watched.up for watched in watched_targets] == [True, True, False]
-        assert_down(watch_harness, watched_targets[2], "open_files")
-        assert "ulimit -n" in watched_targets[2].error_text
-        watched_targets[0].close()
-        await watch_harness.poll(watched_targets[2])
-        assert_up(watch_harness, watched_targets[2])
-
-    async def test_a_dial_that_fails_gives_its_file_back(self, watch_harness: WatchHarness) -> None:
-        watch_harness.dialer.descriptors = Descriptors(2)
-        watched_targets = [watch_harness.watched(free_port()) for _ in range(3)]
-        for watched in watched_targets:
-            await watch_harness.poll(watched)
-            assert_down(watch_harness, watched, "refused")
-        assert watch_harness.dialer.descriptors.in_use == 0
 
 
 class TestFresh:
@@ -929,7 +555,7 @@ class TestFresh:
         watched = watch_harness.watched(redis_server().port)
         await watched.fresh(AMPLE_S, time.monotonic() + AMPLE_S)  # never polled yet
         assert len(watch_harness.ends(watched)) == 1
-        await until(lambda: time.monotonic() - watched._last_began_at > watched.timing.fresh_floor_s)
+        await until(lambda: time.monotonic() - watched.health.began_at > watched.timing.fresh_floor_s)
         await watched.fresh(0.0, time.monotonic() + AMPLE_S)
         assert watch_harness.value(watched, "redis_exporter_target_polls_total", "fast") == 2
         assert_up(watch_harness, watched)
@@ -1194,11 +820,11 @@ class TestNewPassword:
         await watch_harness.poll(watched)
         assert watch_harness.value(watched, "redis_exporter_collector_supported", "sizes") == 0
         server.ask("ACL", "SETUSER", "watcher", "+dbsize", "+lastsave")
-        watched.repassword(SECRET)
+        repassword(watched, SECRET)
         await watch_harness.poll(watched)
         assert watch_harness.dialer.dials == 1
         assert watch_harness.value(watched, "redis_test_keys") == 0
-        watched.repassword("other")
+        repassword(watched, "other")
         await watch_harness.poll(watched)
         assert watch_harness.went_well(watched)
         assert watch_harness.dialer.dials == 2
@@ -1210,12 +836,82 @@ class TestNewPassword:
         watched = watch_harness.watched(server.port, interval_s=10.0, password="wrong")
         await watch_harness.poll(watched)
         await watch_harness.poll(watched)
-        watched.repassword("wrong")
+        repassword(watched, "wrong")
         watched.tick(time.monotonic())
         assert not watched.busy
-        watched.repassword(SECRET)
+        repassword(watched, SECRET)
         watched.tick(time.monotonic())
         await until(lambda: watched.up)
+
+
+class TestReassign:
+    async def test_keeps_snapshots_counters_and_connection_and_takes_the_rest(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        watch_harness = make_watch_harness([InfoCollector(), Sizes()])
+        watched = watch_harness.watched(redis_server().port)
+        for _ in range(2):
+            await watch_harness.poll(watched)
+        info = watched.assignment.family_sets.of_collectors[:1]
+        watched.reassign(
+            replace(
+                watched.assignment,
+                target=replace(watched.target, labels=(("env", "x"),)),
+                family_sets=FamilySets(info, watched.assignment.family_sets.about_target),
+                timing=replace(watched.timing, interval_s=0.1),
+            )
+        )
+        assert watched.up
+        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "fast") == 2
+        watch_harness.store.drop(watched.target.addr)
+        await watch_harness.poll(watched)
+        assert watch_harness.dialer.dials == 1
+        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "x", "fast") == 3
+        names = {name for name, _ in watch_harness.series(watched)}
+        assert "redis_hz" in names
+        assert "redis_test_keys" not in names
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "x", "sizes") is None
+
+    async def test_while_a_poll_runs_that_poll_ends_as_it_began(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        watch_harness = make_watch_harness([InfoCollector(), Sizes()])
+        server = redis_server()
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        watch_harness.store.drop(watched.target.addr)
+        server.pause()
+        watched.tick(time.monotonic())
+        info = watched.assignment.family_sets.of_collectors[:1]
+        family_sets = FamilySets(info, watched.assignment.family_sets.about_target)
+        watched.reassign(replace(watched.assignment, family_sets=family_sets))
+        server.resume()
+        await until(lambda: not watched.busy)
+        assert watch_harness.went_well(watched)
+        assert watch_harness.store.get(watched.target.addr, "info") is not None
+        assert watch_harness.store.get(watched.target.addr, "sizes") is None
+
+    async def test_without_a_scan_lane_the_connection_of_the_scans_is_closed(
+        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
+    ) -> None:
+        class Scanned(Sizes):
+            name = "scanned"
+            lane = Lane.SCAN
+
+        watch_harness = make_watch_harness([InfoCollector(), Scanned()])
+        server = scripted_server(redis_like(), Conversation.silence)
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        watched.scan()
+        await until(lambda: server.accepted == 2)
+        info = watched.assignment.family_sets.of_collectors[:1]
+        family_sets = FamilySets(info, watched.assignment.family_sets.about_target)
+        watched.reassign(replace(watched.assignment, family_sets=family_sets))
+        assert not watched.scanning
+        await until(lambda: server.finished == 1)
+        await watch_harness.poll(watched)
+        assert_up(watch_harness, watched)
+        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") is None
 
 
 class TestRoleLabel:
@@ -1253,7 +949,9 @@ class TestRoleLabel:
         await watch_harness.poll(watched)
         snapshot = watch_harness.store.get(watched.target.addr, "info")
         assert snapshot is not None
-        samples, _ = engine.strip_labels(snapshot.samples, snapshot.offsets, watched.labels_of("info"))
+        samples, _ = engine.strip_labels(
+            snapshot.samples, snapshot.offsets, watched.state.labels.labels_of("info")
+        )
         assert b'\nredis_hz{instance_role="master"} 10\n' in samples
 
 
@@ -1301,182 +999,6 @@ class TestCaps:
             watched, lambda: watch_harness.value(watched, "redis_uptime_in_seconds") == 0
         )
         assert watch_harness.value(watched, "redis_exporter_target_series") == 200
-
-
-class TestPing:
-    async def test_is_timed_once_for_each_connection(
-        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
-    ) -> None:
-        watch_harness = make_watch_harness()
-        server = redis_server()
-        plain = watch_harness.watched(server.port)
-        await watch_harness.poll(plain)
-        assert watch_harness.value(plain, "redis_exporter_last_scrape_ping_time_seconds") is None
-        watch_harness.dialer.settings = DialSettings(ping=True)
-        server.ask("CONFIG", "RESETSTAT")
-        watched = watch_harness.watched(server.port, name="redis://again:6379")
-        for _ in range(3):
-            await watch_harness.poll(watched)
-        assert 0 < watch_harness.value(watched, "redis_exporter_last_scrape_ping_time_seconds") < AMPLE_S
-        assert b"cmdstat_ping:calls=1," in server.ask("INFO", "commandstats")
-
-    async def test_one_that_is_refused_costs_its_figure_only(
-        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
-    ) -> None:
-        watch_harness = make_watch_harness()
-        watch_harness.dialer.settings = DialSettings(ping=True)
-        server = redis_server(
-            "--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get"
-        )
-        watched = watch_harness.watched(server.port, user="watcher", password=SECRET)
-        await watch_harness.poll(watched)
-        assert_up(watch_harness, watched)
-        assert watch_harness.value(watched, "redis_exporter_last_scrape_ping_time_seconds") is None
-
-
-class Counts(Collector):
-    """Takes as long as it is told to, on the scan lane."""
-
-    name = "counts"
-    help = "Counts."
-    lane = Lane.SCAN
-    KEYS: ClassVar = gauge("test_counted", "Keys counted.")
-    families = (KEYS,)
-
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        [keys] = yield [Command.of("DBSIZE")]
-        if isinstance(keys, ReplyError):
-            raise keys.as_target_error()
-        out.add(self.KEYS, keys)
-
-
-class TestScans:
-    async def test_that_have_nothing_to_ask_hold_no_file(
-        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
-    ) -> None:
-        counts = Counts()
-        watch_harness = make_watch_harness([InfoCollector(), counts])
-        watch_harness.dialer.descriptors = Descriptors(8)
-        watched = watch_harness.watched(redis_server().port, connection_max_age_s=0.0)
-        scans = "redis_exporter_target_polls_total"
-        await watch_harness.poll_until(watched, lambda: watch_harness.value(watched, scans, "scan") == 1)
-        assert watch_harness.dialer.descriptors.in_use == 2
-        counts.collect = lambda facts, options, out: iter(())
-        await watch_harness.poll_until(watched, lambda: watch_harness.value(watched, scans, "scan") == 2)
-        assert watch_harness.dialer.descriptors.in_use == 1
-
-    async def test_have_a_connection_of_their_own_that_holds_nothing_up(
-        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
-    ) -> None:
-        go = threading.Event()
-
-        def hold(talk: Conversation) -> None:
-            talk.command()  # its name
-            talk.send(b"+OK\r\n")
-            talk.command()
-            go.wait(AMPLE_S)
-            talk.send(b":7\r\n")
-
-        watch_harness = make_watch_harness([InfoCollector(), Counts()])
-        watched = watch_harness.watched(scripted_server(redis_like(), hold).port)
-        try:
-            for _ in range(12):
-                await watch_harness.poll(watched)
-            assert watch_harness.went_well(watched)
-            assert watch_harness.dialer.dials == 2
-            assert watch_harness.value(watched, "redis_test_counted") is None
-            assert watch_harness.value(watched, "redis_exporter_target_polls_skipped_total", "scan") >= 1
-        finally:
-            go.set()
-        await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_test_counted") == 7
-        )
-        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 1
-
-    async def test_of_targets_whose_last_one_was_slow_have_a_family_set_of_the_places_only(
-        self,
-        make_watch_harness: WatchHarnessFactory,
-        scripted_server: ScriptFactory,
-        redis_server: RedisFactory,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setattr("exporter.polling.watched_target.SCAN_QUICK_S", 0.1)
-        go = threading.Event()
-
-        def delay(talk: Conversation) -> None:
-            talk.command()  # its name
-            talk.send(b"+OK\r\n")
-            talk.command()
-            time.sleep(0.15)
-            talk.send(b":7\r\n")
-            talk.command()
-            go.wait(AMPLE_S)
-            talk.send(b":7\r\n")
-
-        watch_harness = make_watch_harness([InfoCollector(), Counts()])
-        watch_harness.scan_limiter = Limiter(4)
-        slow = [watch_harness.watched(scripted_server(redis_like(), delay).port) for _ in range(4)]
-        quick = watch_harness.watched(redis_server().port)
-        try:
-            for watched in (quick, *slow):
-                await watch_harness.poll(watched)
-                watched.scan()
-            await until(lambda: not any(watched.scanning for watched in (quick, *slow)))
-            for watched in slow:
-                watched.scan()
-            assert watch_harness.scan_limiter.inside == 2
-            quick.scan()
-            await until(lambda: not quick.scanning)
-            assert all(watched.scanning for watched in slow)
-        finally:
-            go.set()
-        await until(lambda: not any(watched.scanning for watched in slow))
-
-    async def test_come_after_the_first_poll_and_then_at_their_interval(
-        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
-    ) -> None:
-        watch_harness = make_watch_harness([InfoCollector(), Counts()])
-        watched = watch_harness.watched(redis_server().port)
-        await watch_harness.poll(watched)
-        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 0
-        await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 1
-        )
-        began = watch_harness.value(watched, "redis_exporter_target_polls_total", "fast")
-        await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 3
-        )
-        assert (
-            watch_harness.value(watched, "redis_exporter_target_polls_total", "fast") - began
-            >= 2 * watched.timing.every[Lane.SCAN] - 1
-        )
-
-    async def test_one_that_fails_is_counted_and_told_and_takes_nobody_down(
-        self,
-        make_watch_harness: WatchHarnessFactory,
-        scripted_server: ScriptFactory,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        def refuse(talk: Conversation) -> None:
-            talk.close()
-
-        watch_harness = make_watch_harness([InfoCollector(), Counts()])
-        watched = watch_harness.watched(
-            scripted_server(redis_like(), refuse, refuse, redis_like({"DBSIZE": b":5\r\n"})).port
-        )
-        await watch_harness.poll_until(
-            watched,
-            lambda: watch_harness.value(watched, "redis_exporter_target_poll_failures_total", "reset") == 1,
-        )
-        assert_up(watch_harness, watched)
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "counts") == 0
-        assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-            "the collector counts failed"
-        ]
-        await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_test_counted") == 5
-        )
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "counts") == 1
 
 
 class TestFailingCollector:

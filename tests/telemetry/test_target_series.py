@@ -62,7 +62,7 @@ class TestUp:
 
     @pytest.mark.parametrize("reason", REASONS)
     def test_down_with_its_reason(self, up: TargetSeries, reason: str) -> None:
-        up.fail(reason)
+        fail(up, reason)
         samples = told(up)
         assert samples["up", ()] == 0
         assert samples["exporter_target_down", (reason,)] == 1
@@ -71,27 +71,31 @@ class TestUp:
 
     def test_only_the_newest_reason_is_that_of_being_down(self, up: TargetSeries) -> None:
         for reason in ("dns", "refused", "dns"):
-            up.fail(reason)
+            fail(up, reason)
         samples = told(up)
         assert [labels for name, labels in samples if name == "exporter_target_down"] == [("dns",)]
         assert samples["exporter_target_poll_failures_total", ("dns",)] == 2
         assert samples["exporter_target_poll_failures_total", ("refused",)] == 1
 
     def test_failures_are_counted_on_after_it_is_up_again(self, up: TargetSeries) -> None:
-        up.fail("dns")
+        fail(up, "dns")
         up.up, up.reason = True, ""
         assert told(up)["exporter_target_poll_failures_total", ("dns",)] == 1
 
     def test_reasons_are_a_closed_set(self, up: TargetSeries) -> None:
         with pytest.raises(ValueError, match="'it broke' is no reason"):
-            up.fail("it broke")
-        assert up.up
+            up.count_failure("it broke")
         assert up.failures == {}
 
     def test_how_long_the_poll_and_the_connection_took(self, up: TargetSeries) -> None:
         samples = told(up)
         assert samples["exporter_last_scrape_duration_seconds", ()] == 0.012346
         assert samples["exporter_last_scrape_connect_time_seconds", ()] == 0.5
+
+
+def fail(target_series: TargetSeries, reason: str) -> None:
+    target_series.count_failure(reason)
+    target_series.up, target_series.reason = False, reason
 
 
 class TestLanes:
@@ -130,6 +134,15 @@ class TestCollectors:
         up.dropped = 5
         assert told(up)["exporter_target_values_dropped_total", ()] == 5
 
+    def test_nothing_is_left_of_lanes_and_collectors_that_are_gone(self, up: TargetSeries) -> None:
+        up.collectors = {"info": (True, True), "config": (False, True)}
+        up.cuts = {"info": 1, "config": 2}
+        up.lanes[Lane.SLOW] = LaneCount(polls=9)
+        fast = up.lanes[Lane.FAST]
+        up.keep_only([Lane.FAST, Lane.STANDARD], {"info"})
+        assert up.lanes == {Lane.FAST: fast, Lane.STANDARD: LaneCount()}
+        assert (up.collectors, up.cuts) == ({"info": (True, True)}, {"info": 1})
+
 
 class TestRender:
     def test_is_the_block_of_its_family_set(self, up: TargetSeries) -> None:
@@ -138,7 +151,7 @@ class TestRender:
         assert block.series == block.samples.count(b"\n")
 
     def test_every_family_can_be_told(self, up: TargetSeries) -> None:
-        up.fail("dns")
+        fail(up, "dns")
         up.lanes[Lane.FAST].skipped = up.dropped = up.refused = 1
         up.ping_s = 0.001
         up.collectors = {"info": (True, True)}
@@ -173,7 +186,7 @@ class TestRender:
             assert b"redis_exporter_last_scrape_connect_time_seconds 0.5\n" in text
 
     def test_a_configured_label_gives_way_to_the_familys_own(self, up: TargetSeries) -> None:
-        up.fail("dns")
+        fail(up, "dns")
         text = up.render(PART, label_forms([PART], PAIRS)[PART.name]).samples.decode()
         assert 'redis_exporter_target_down{addr="h",reason="dns"} 1\n' in text
         assert 'redis_up{addr="h",reason="configured"} 0\n' in text

@@ -1,0 +1,65 @@
+"""What one target is polled for, and the services that all targets share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.connection.dialer import Dialer
+from exporter.connection.limiter import Limiter
+from exporter.metrics.family_set import FamilySet
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Store
+from exporter.options.groups import Options
+from exporter.polling.timing import PollTiming
+from exporter.targets.target import Target
+
+
+class FamilySets:
+    """The family sets of one configuration; its targets share this object.
+
+    `of_collectors` come from collectors, INFO's first; `about_target` holds the series about a target itself.
+    """
+
+    __slots__ = ("_by_lanes", "about_target", "lanes", "of_collectors", "scan")
+
+    def __init__(self, of_collectors: Sequence[FamilySet], about_target: FamilySet) -> None:
+        self.of_collectors = tuple(of_collectors)
+        self.about_target = about_target
+        self.lanes = tuple(lane for lane in Lane if any(each.lane is lane for each in of_collectors))
+        self.scan = self._on((Lane.SCAN,))
+        self._by_lanes: dict[tuple[Lane, ...], tuple[FamilySet, ...]] = {}
+
+    @property
+    def all(self) -> tuple[FamilySet, ...]:
+        return (*self.of_collectors, self.about_target)
+
+    def on(self, lanes: tuple[Lane, ...]) -> tuple[FamilySet, ...]:
+        """The collectors' family sets on these lanes."""
+        found = self._by_lanes.get(lanes)
+        if found is None:
+            found = self._by_lanes[lanes] = self._on(lanes)
+        return found
+
+    def _on(self, lanes: tuple[Lane, ...]) -> tuple[FamilySet, ...]:
+        return tuple(each for each in self.of_collectors if each.lane in lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one target is polled for. `WatchedTarget.reassign` replaces it as a whole."""
+
+    target: Target
+    family_sets: FamilySets
+    timing: PollTiming
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the targets share. Scans have a limiter of their own."""
+
+    dialer: Dialer
+    store: Store
+    limiter: Limiter
+    scan_limiter: Limiter

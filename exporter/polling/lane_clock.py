@@ -1,0 +1,114 @@
+"""Which lanes of a target are due. Pure: time is counted in ticks, one for each interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from exporter.metrics.lane import Lane
+
+#: ticks over which the first scans of a fleet are spread
+SCAN_SPREAD = 4
+
+
+class LaneClock:
+    """Counts the ticks of one target. The fast lane is due at each tick, the others at their multiples.
+
+    `place` and `scan_place` are numbers of the target's own: they spread the slow lanes and the first scans of
+    a fleet. `intervals` is how far apart the newest tick and the next one are.
+    """
+
+    __slots__ = (
+        "_due_at",
+        "_every",
+        "_fast",
+        "_lanes",
+        "_next_due_at",
+        "_ticks",
+        "intervals",
+        "place",
+        "scan_place",
+    )
+
+    def __init__(self, lanes: Iterable[Lane], every: Mapping[Lane, int], place: int, scan_place: int) -> None:
+        self.place = place
+        self.scan_place = scan_place
+        self.intervals = 1
+        self._ticks = 0
+        self._due_at: dict[Lane, int] = {}  # a lane without an entry is due; fast never has one
+        self._every = every
+        self._set_lanes(lanes)
+
+    def tick(self, intervals: int = 1) -> None:
+        """Go on; the next tick is `intervals` intervals away."""
+        self._ticks += intervals
+        self.intervals = intervals
+
+    def due(self) -> tuple[Lane, ...]:
+        """The lanes that are due, without scan."""
+        ticks, due_at = self._ticks, self._due_at
+        if ticks < self._next_due_at:
+            return self._fast
+        return tuple([lane for lane in self._lanes if ticks >= due_at.get(lane, 0)])
+
+    def make_all_due(self) -> None:
+        """All lanes but scan, whatever their turn is."""
+        for lane in self._lanes:
+            self._due_at.pop(lane, None)
+        self._find_next()
+
+    def bring_forward(self) -> None:
+        """Make all lanes but scan due at the next tick. They keep their phase."""
+        for lane in self._lanes:
+            if lane in self._due_at:
+                self._due_at[lane] -= self._every[lane]
+        self._find_next()
+
+    def note_polled(self, lanes: tuple[Lane, ...]) -> None:
+        """These lanes were polled well. The first poll covers all lanes; after it each lane has its own
+        phase."""
+        if lanes is self._fast:
+            return
+        for lane in lanes:
+            if lane is not Lane.FAST:
+                self._due_at[lane] = self._next_tick(lane)
+        self._find_next()
+
+    def scan_due(self) -> bool:
+        """The first scan is due soon, because nothing is known before it, but not for all targets at once."""
+        spread = min(SCAN_SPREAD, self._every[Lane.SCAN])
+        return self._ticks >= self._due_at.setdefault(Lane.SCAN, self._ticks + self.scan_place % spread)
+
+    def note_scan(self) -> None:
+        """A scan has started."""
+        self._due_at[Lane.SCAN] = self._ticks + self._every[Lane.SCAN]
+
+    def skip_scan(self) -> None:
+        self._due_at[Lane.SCAN] += self._every[Lane.SCAN]
+
+    def change(self, lanes: Iterable[Lane], every: Mapping[Lane, int]) -> None:
+        """Go on with other lanes or multiples. A lane keeps its phase unless its multiple changes."""
+        lanes = tuple(lanes)
+        for lane in list(self._due_at):
+            if lane not in lanes:
+                del self._due_at[lane]
+            elif every[lane] != self._every[lane]:
+                self._due_at[lane] = min(self._due_at[lane], self._ticks + 1 + self.place % every[lane])
+        self._every = every
+        self._set_lanes(lanes)
+
+    def _set_lanes(self, lanes: Iterable[Lane]) -> None:
+        self._lanes = tuple(lane for lane in lanes if lane is not Lane.SCAN)
+        self._fast = tuple(lane for lane in self._lanes if lane is Lane.FAST)
+        self._find_next()
+
+    def _next_tick(self, lane: Lane) -> int:
+        every = self._every[lane]
+        due_at = self._due_at.get(lane)
+        if due_at is None:
+            return self._ticks + 1 + self.place % every
+        return due_at + every * ((self._ticks - due_at) // every + 1)
+
+    def _find_next(self) -> None:
+        """Before `_next_due_at` only fast is due."""
+        slower = [self._due_at.get(lane, 0) for lane in self._lanes if lane is not Lane.FAST]
+        self._next_due_at: float = min(slower, default=float("inf"))

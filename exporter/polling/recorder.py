@@ -1,0 +1,157 @@
+"""What polls bring, on its way into the store."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Collection, Iterable, Mapping
+
+from exporter import engine
+from exporter.errors import TargetError
+from exporter.metrics.family_set import FamilySet
+from exporter.metrics.series_limit import SeriesLimit
+from exporter.metrics.store import Snapshot, Store
+from exporter.options.groups import MetricsOptions
+from exporter.polling.faults import NO_FAULTS, Faults
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.timing import PollTiming
+from exporter.telemetry.target_series import OUTCOMES, TargetSeries
+
+log = logging.getLogger(__name__)
+
+
+class SnapshotRecorder:
+    """Stores the snapshots of one target within its limits, and counts in `target_series` how its collectors
+    do."""
+
+    __slots__ = (
+        "_addr",
+        "_faults",
+        "_run_id",
+        "_series_limit",
+        "_store",
+        "_target_series",
+        "_with_timestamps",
+    )
+
+    def __init__(self, addr: str, store: Store, target_series: TargetSeries, metrics: MetricsOptions) -> None:
+        self._addr = addr
+        self._store = store
+        self._target_series = target_series
+        self._faults = Faults()
+        self._series_limit = SeriesLimit(metrics.max_series_per_target, metrics.max_series_per_family)
+        self._with_timestamps = metrics.export_timestamps
+        self._run_id = ""
+
+    def keep(
+        self, outcome: PollOutcome, family_sets: Iterable[FamilySet], timing: PollTiming, intervals: int
+    ) -> None:
+        """Store what a poll without an error brought. A collector that failed leaves its old samples in
+        place."""
+        poll, target_series = outcome.poll, self._target_series
+        assert poll is not None
+        blocks, failures, unsupported = poll.blocks, poll.failures, poll.unsupported
+        lane = None
+        expires_at = 0.0
+        for family_set in family_sets:
+            name = family_set.name
+            block = blocks.get(name)
+            failure = failures.get(name) if failures else None
+            if block is None and failure is None:
+                continue
+            faults = poll.faults.get(name, NO_FAULTS) if poll.faults else NO_FAULTS
+            self.note_collector(name, failure, name not in unsupported, is_whole=not faults)
+            if block is None:
+                continue
+            if faults or self._faults.kinds:
+                self._log_faults(name, faults)
+            target_series.dropped += block.invalid
+            if poll.cuts or target_series.cuts:
+                target_series.note_cut(name, poll.cuts.get(name, 0))
+            if family_set.lane is not lane:
+                lane = family_set.lane
+                expires_at = outcome.began_at + timing.expiry_s(lane, intervals)
+                count = target_series.lanes[lane]
+                count.succeeded_at = outcome.wall_at
+                count.stale = False
+            self._put(family_set, block, outcome, expires_at)
+        target_series.series, target_series.refused = self._series_limit.series, self._series_limit.refused
+
+    def note_collector(
+        self, name: str, failure: TargetError | None, supported: bool, *, is_whole: bool = True
+    ) -> None:
+        """Note the result of a collector's run. The log names the first failure after a success, and no
+        command that the server refuses."""
+        outcome = OUTCOMES[failure is None and is_whole, supported]
+        before = self._target_series.collectors.get(name)
+        if before is outcome:
+            return
+        self._target_series.collectors[name] = outcome
+        if failure is not None and supported and (before is None or before[0]):
+            log.warning(
+                "the collector %s failed: %s",
+                name,
+                failure,
+                extra={"addr": self._addr, "reason": failure.reason},
+            )
+
+    def put_target_series(self, family_set: FamilySet, labels: engine.Labels, now: float) -> None:
+        """Render the series about the target and store them; they never expire."""
+        block = self._target_series.render(family_set, labels)
+        self._store.put(
+            Snapshot(
+                self._addr,
+                family_set.name,
+                family_set.lane,
+                block.samples,
+                block.offsets,
+                block.series,
+                now,
+                math.inf,
+            )
+        )
+
+    def note_run_id(self, run_id: str) -> None:
+        """After a restart of the server the limits count anew: the series that come first are in."""
+        if run_id != self._run_id:
+            self._run_id = run_id
+            self._series_limit.forget()
+
+    def change(self, metrics: MetricsOptions, gone: Collection[str]) -> None:
+        """Keep to other options from the next snapshots on; the `gone` family sets count no more."""
+        self._series_limit.change(metrics.max_series_per_target, metrics.max_series_per_family)
+        self._with_timestamps = metrics.export_timestamps
+        for name in gone:
+            self._series_limit.drop(name)
+            self._faults.kinds.pop(name, None)
+
+    def change_expiries(self, family_sets: Iterable[FamilySet], timing: PollTiming, intervals: int) -> None:
+        """Let the snapshots that have not expired last as long as the new `timing` says."""
+        for family_set in family_sets:
+            snapshot = self._store.get(self._addr, family_set.name)
+            if snapshot is not None and not self._store.expired(self._addr, family_set.name):
+                expires_at = snapshot.began_at + timing.expiry_s(family_set.lane, intervals)
+                self._store.put(snapshot._replace(expires_at=expires_at))
+
+    def _put(
+        self, family_set: FamilySet, block: engine.Block, outcome: PollOutcome, expires_at: float
+    ) -> None:
+        name = family_set.name
+        samples, offsets, series = self._series_limit.admit(
+            name, (block.samples, block.offsets, block.series), lambda: self._newest(name)
+        )
+        if self._with_timestamps:
+            samples, offsets = engine.stamp(samples, offsets, round(outcome.wall_at * 1000))
+        self._store.put(
+            Snapshot(
+                self._addr, name, family_set.lane, samples, offsets, series, outcome.began_at, expires_at
+            )
+        )
+
+    def _newest(self, name: str) -> tuple[bytes, bytes] | None:
+        snapshot = self._store.get(self._addr, name)
+        return None if snapshot is None else (snapshot.samples, snapshot.offsets)
+
+    def _log_faults(self, name: str, faults: Mapping[str, str]) -> None:
+        for subject, text in self._faults.note(name, faults):
+            log.warning("the collector %s: %s: %s", name, subject, text, extra={"addr": self._addr})

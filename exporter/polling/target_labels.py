@@ -1,0 +1,58 @@
+"""The labels of one target's series, in the forms that its pages and polls need."""
+
+from __future__ import annotations
+
+from exporter import engine
+from exporter.metrics.labels import label_forms, label_text
+from exporter.options.groups import MetricsOptions
+from exporter.polling.assignment import FamilySets
+from exporter.targets.labels import target_labels
+from exporter.targets.target import Target
+from exporter.telemetry.target_series import ROLELESS
+
+ROLE_LABEL = b"instance_role"
+
+
+class TargetLabels:
+    """Labels by the name of a family set: `plain` ones, and the `written` ones, which add the role where the
+    options say so.
+
+    `lane_labels` stand before the label `lane` of an age; that label wins over a configured one of its name.
+    """
+
+    __slots__ = ("_pairs", "_sets", "_with_role", "group", "lane_labels", "plain", "role", "written")
+
+    def __init__(self, target: Target, family_sets: FamilySets, metrics: MetricsOptions) -> None:
+        self._sets = family_sets
+        self._with_role = metrics.append_instance_role_label
+        pairs = target_labels(target, metrics.target_labels, metrics.max_label_length)
+        if self._with_role:
+            pairs = tuple(pair for pair in pairs if pair[0] != ROLE_LABEL)
+        self._pairs = pairs
+        self.role = ""
+        self.group = dict(target.labels).get("group", "")
+        self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
+        self.plain = label_forms(family_sets.all, pairs)
+        self.written = dict(self.plain) if self._with_role else self.plain
+
+    def labels_of(self, family_set: str) -> engine.Labels:
+        """What a page without the target's labels leaves off: all but the role."""
+        return self.plain[family_set]
+
+    def same_as(self, other: TargetLabels) -> bool:
+        """Whether it gives the same labels to the same family sets, the role apart."""
+        return self._sets is other._sets and (self._pairs, self.group, self._with_role) == (
+            other._pairs,
+            other.group,
+            other._with_role,
+        )
+
+    def learn_role(self, role: str) -> bool:
+        """Take the role that INFO reports. Returns whether the written labels change."""
+        if not self._with_role or role == self.role:
+            return False
+        self.role = role
+        pairs = (*self._pairs, (ROLE_LABEL, engine.escape(role.encode())))
+        without_role = {family.name: ROLE_LABEL for family in ROLELESS}
+        self.written.update(label_forms(self._sets.all, pairs, without_role))
+        return True

@@ -1,0 +1,175 @@
+"""What the polls and the scans of one target share, and how it changes with the target's assignment."""
+
+from __future__ import annotations
+
+from exporter.errors import InternalError
+from exporter.metrics.family_set import FamilySet
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Store
+from exporter.polling.assignment import Assignment
+from exporter.polling.bounds import bounds_for
+from exporter.polling.health import Health
+from exporter.polling.lane_clock import LaneClock
+from exporter.polling.memory import TargetMemory
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.poll import PollContext
+from exporter.polling.recorder import SnapshotRecorder
+from exporter.polling.target_labels import TargetLabels
+from exporter.protocol.facts import Facts
+from exporter.targets.redaction import redaction_of
+from exporter.targets.spread import spread
+from exporter.targets.target import Target
+from exporter.telemetry.target_series import TargetSeries
+
+#: the assignment under which a poll began, its lanes and their family sets
+Turn = tuple[Assignment, tuple[Lane, ...], tuple[FamilySet, ...]]
+
+
+class TargetState:
+    """See the module."""
+
+    __slots__ = (
+        "assignment",
+        "clock",
+        "context",
+        "health",
+        "labels",
+        "memory",
+        "recorder",
+        "series",
+    )
+
+    def __init__(self, assignment: Assignment, store: Store) -> None:
+        target, family_sets = assignment.target, assignment.family_sets
+        metrics = assignment.options.metrics
+        self.assignment = assignment
+        self.memory = TargetMemory()
+        self.labels = TargetLabels(target, family_sets, metrics)
+        self.health = Health()
+        self.clock = LaneClock(
+            family_sets.lanes,
+            assignment.timing.every,
+            spread(target.addr, "lane turn"),
+            spread(target.addr, "first scan"),
+        )
+        self.series = TargetSeries()
+        self.series.keep_only(family_sets.lanes, ())
+        self.recorder = SnapshotRecorder(target.addr, store, self.series, metrics)
+        self.context = self._make_context()
+
+    def publish(self, now: float) -> None:
+        """Store the series about the target as of `now`."""
+        series, health = self.series, self.health
+        series.up, series.reason = health.up, health.reason
+        family_set = self.assignment.family_sets.about_target
+        self.recorder.put_target_series(family_set, self.labels.written[family_set.name], now)
+
+    def note_poll(
+        self,
+        outcome: PollOutcome,
+        began: Assignment,
+        lanes: tuple[Lane, ...],
+        family_sets: tuple[FamilySet, ...],
+    ) -> None:
+        """Take the outcome of a poll that was not cancelled."""
+        assignment, series, intervals = self.assignment, self.series, self.clock.intervals
+        if began is not assignment:
+            lanes = tuple(lane for lane in lanes if lane in assignment.family_sets.lanes)
+            family_sets = self.still_assigned(family_sets)
+        series.duration_s = outcome.duration_s
+        for lane in lanes:
+            series.lanes[lane].polls += 1
+        self.health.note(outcome, assignment.timing, intervals)
+        if outcome.error is not None:
+            series.count_failure(outcome.error.reason)
+            return
+        self.recorder.keep(outcome, family_sets, assignment.timing, intervals)
+        if began is assignment:  # else they are due in the next turn, under the new one
+            self.clock.note_polled(lanes)
+
+    def still_assigned(self, family_sets: tuple[FamilySet, ...]) -> tuple[FamilySet, ...]:
+        """Those that go on, of a poll during which the target was reassigned. What the poll remembered for the
+        next one is forgotten."""
+        assigned = self.assignment.family_sets.of_collectors
+        self.memory.keep_only(assigned)
+        return tuple(family_set for family_set in family_sets if family_set in assigned)
+
+    def reassign(self, assignment: Assignment) -> bool:
+        """Go on with another assignment of the same address. Returns whether to connect anew, because the
+        server is reached by another login.
+
+        Snapshots, counters, health and phases stay. Nothing is left of family sets and lanes that are gone.
+        What the server refused is asked again.
+        """
+        before, self.assignment = self.assignment, assignment
+        target, timing = assignment.target, assignment.timing
+        if target.addr != before.target.addr:
+            raise InternalError(f"{target.addr} is assigned in place of {before.target.addr}")
+        self.memory.refused.clear()
+        if timing != before.timing:
+            self._change_timing(before)
+        same_options = assignment.options is before.options or assignment.options == before.options
+        if assignment.family_sets is not before.family_sets or not same_options:
+            self._change_family_sets(before)
+        self._change_labels()
+        self.context = self._make_context()
+        renews = _login(target) != _login(before.target)
+        if renews:
+            self.health.retry_at = 0.0
+        return renews
+
+    def _change_timing(self, before: Assignment) -> None:
+        """The newest snapshots last until the next polls, whichever timing is slower."""
+        timing, intervals = self.assignment.timing, self.clock.intervals
+        self.health.down_at += 2 * intervals * (timing.interval_s - before.timing.interval_s)
+        self.clock.change(before.family_sets.lanes, timing.every)
+        kept = set(before.family_sets.of_collectors).intersection(self.assignment.family_sets.of_collectors)
+        self.recorder.change_expiries(kept, timing, intervals)
+
+    def _change_family_sets(self, before: Assignment) -> None:
+        family_sets, options = self.assignment.family_sets, self.assignment.options
+        kept = set(family_sets.of_collectors)
+        gone = [each.name for each in before.family_sets.of_collectors if each not in kept]
+        for name in gone:  # a replaced one begins again
+            self.memory.orders.pop(name, None)
+            self.memory.named.pop(name, None)
+        self.memory.keep_only(kept)
+        self.recorder.change(options.metrics, gone)
+        self.series.keep_only(family_sets.lanes, {each.name for each in kept})
+        self.clock.change(family_sets.lanes, self.assignment.timing.every)
+        self.clock.bring_forward()
+
+    def _change_labels(self) -> None:
+        assignment, facts = self.assignment, self.memory.facts
+        labels = TargetLabels(assignment.target, assignment.family_sets, assignment.options.metrics)
+        if labels.same_as(self.labels):
+            return
+        labels.learn_role("" if facts is None else facts.role)
+        self.labels = labels
+        self.clock.bring_forward()
+
+    def _make_context(self) -> PollContext:
+        assignment = self.assignment
+        target, options = assignment.target, assignment.options
+        age_part = spread(target.addr, "connection age") % 1000 / 1000
+        self.memory.redaction = redaction_of(target.user, target.password)
+        return PollContext(
+            target,
+            self.memory,
+            self.labels.written,
+            options,
+            bounds_for(options.poll.reply_max_rows, options.metrics.client_list_max_clients),
+            self._learn,
+            # less up to a fifth, so that the targets of a fleet do not reconnect all at once
+            assignment.timing.connection_max_age_s * (0.8 + 0.2 * age_part),
+        )
+
+    def _learn(self, facts: Facts) -> bool:
+        """Take what INFO reports. Returns whether the labels change by it."""
+        self.recorder.note_run_id(facts.run_id)
+        return self.labels.learn_role(facts.role)
+
+
+def _login(target: Target) -> tuple[object, ...]:
+    """What a connection depends on."""
+    return (target.scheme, target.host, target.port, target.path, target.db, target.user, target.password)

@@ -1,0 +1,114 @@
+"""When a target is up, down, and left alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from exporter.errors import REASONS, AuthError, DnsError, RefusedError, TargetError
+from exporter.metrics.lane import Lane
+from exporter.polling.health import POLLS_MAX, Health, HealthStatus, PastPoll
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.timing import PollTiming
+
+TIMING = PollTiming(
+    10.0,
+    dict.fromkeys(Lane, 1),
+    1.0,
+    scan_deadline_s=1.0,
+    max_backoff_s=12.0,
+    connection_max_age_s=60.0,
+    max_age_s=0.0,
+)
+REFUSED = RefusedError("redis://h:6379: nobody listens")
+
+
+def note(health: Health, error: TargetError | None = None, began_at: float = 100.0) -> PollOutcome:
+    outcome = PollOutcome(None, error, began_at, 1_700_000_000.0 + began_at, 0.5)
+    health.note(outcome, TIMING, 1)
+    return outcome
+
+
+def test_before_the_first_poll_nothing_is_known() -> None:
+    assert Health().status() == HealthStatus(None, "", "", 0, ())
+    assert Health().down_at == math.inf
+
+
+def test_a_poll_that_goes_well() -> None:
+    health = Health()
+    outcome = note(health)
+    assert (health.up, health.reason, health.error_text) == (True, "", "")
+    assert (health.began_at, health.down_at, health.retry_at) == (100.0, 120.0, 0.0)
+    assert outcome.up_changed
+    assert not note(health).up_changed
+
+
+def test_a_poll_that_fails() -> None:
+    health = Health()
+    outcome = note(health, REFUSED)
+    assert (health.up, health.reason, health.error_text) == (False, "refused", str(REFUSED))
+    assert health.down_at == math.inf
+    assert outcome.up_changed
+    assert not note(health, REFUSED).up_changed
+    assert note(health).up_changed
+
+
+def test_the_newest_error_is_the_reason() -> None:
+    health = Health()
+    for error in (DnsError("no such name"), AuthError("no")):
+        note(health, error)
+    assert (health.reason, health.error_text) == ("auth", "no")
+
+
+@pytest.mark.parametrize(("failures", "pause_s"), [(1, None), (2, 12.0), (3, 12.0), (9, 12.0)])
+def test_from_the_second_failure_on_it_is_left_alone(failures: int, pause_s: float | None) -> None:
+    health = Health()
+    for _ in range(failures):
+        note(health, REFUSED)
+    assert health.failures == failures
+    assert health.retry_at == (0.0 if pause_s is None else 100.5 + pause_s)
+    note(health)
+    assert (health.failures, health.retry_at) == (0, 0.0)
+
+
+def test_with_turns_further_apart_it_is_down_later() -> None:
+    health = Health()
+    health.note(PollOutcome(None, None, 100.0, 0.0, 0.5), TIMING, 3)
+    assert health.down_at == 160.0
+
+
+def test_expired_it_is_down_until_a_poll_goes_well() -> None:
+    health = Health()
+    note(health)
+    health.expire("redis://h:6379")
+    assert (health.up, health.reason, health.down_at) == (False, "timeout", math.inf)
+    assert health.error_text == "redis://h:6379: no poll that ended began within two intervals"
+    assert health.failures == 0
+    assert note(health).up_changed
+
+
+class TestRing:
+    def test_has_the_newest_polls_first(self) -> None:
+        health = Health()
+        note(health, began_at=1.0)
+        note(health, REFUSED, began_at=2.0)
+        assert health.status().polls == (
+            PastPoll(1_700_000_002.0, 0.5, "refused"),
+            PastPoll(1_700_000_001.0, 0.5, ""),
+        )
+
+    def test_is_bounded(self) -> None:
+        health = Health()
+        for number in range(3 * POLLS_MAX + 5):
+            note(health, began_at=number)
+        began = [poll.began_at - 1_700_000_000.0 for poll in health.status().polls]
+        assert began == list(range(3 * POLLS_MAX + 4, 2 * POLLS_MAX + 4, -1))
+
+    @pytest.mark.parametrize("reason", REASONS)
+    def test_knows_every_reason(self, reason: str) -> None:
+        error = TargetError("x")
+        error.reason = reason
+        health = Health()
+        note(health, error)
+        assert health.status().polls[0].reason == reason

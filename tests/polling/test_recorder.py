@@ -1,0 +1,184 @@
+"""What polls bring, on its way into the store."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from exporter import engine
+from exporter.errors import TargetError
+from exporter.metrics.family import gauge
+from exporter.metrics.family_set import FamilySet, make_family_set
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Snapshot, Store
+from exporter.options.commandline import parse
+from exporter.polling.memory import TargetMemory
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.poll import Poll
+from exporter.polling.recorder import SnapshotRecorder
+from exporter.polling.timing import PollTiming
+from exporter.telemetry.target_series import TargetSeries
+from tests.poll_fixture import poll_context
+
+ADDR = "redis://h:6379"
+ITEM = gauge("item", "An item.", labels=("name",))
+TIMING = PollTiming(
+    10.0,
+    {Lane.FAST: 1, Lane.STANDARD: 6, Lane.SLOW: 60, Lane.SCAN: 60},
+    1.0,
+    scan_deadline_s=2.0,
+    max_backoff_s=12.0,
+    connection_max_age_s=60.0,
+    max_age_s=0.0,
+)
+
+
+def family_set(name: str, lane: Lane = Lane.FAST) -> FamilySet:
+    return make_family_set(name, lane, (ITEM,), namespace="redis")
+
+
+INFO, STATS = family_set("info"), family_set("stats", Lane.STANDARD)
+
+
+class Setup:
+    """A recorder and what it writes to."""
+
+    def __init__(self, *argv: str) -> None:
+        self.store = Store(["info", "stats"])
+        self.series = TargetSeries()
+        self.series.keep_only((Lane.FAST, Lane.STANDARD), ())
+        self.recorder = SnapshotRecorder(ADDR, self.store, self.series, parse(argv, {}).metrics)
+
+    def keep(
+        self,
+        blocks: dict[str, str],
+        *,
+        failures: dict[str, TargetError] | None = None,
+        began_at: float = 100.0,
+    ) -> None:
+        """Keep a poll that wrote an item for each letter."""
+        poll = Poll([], poll_context(TargetMemory(), {}, None), 0.0, 0.0)
+        for name, letters in blocks.items():
+            writer = engine.Writer(INFO.rows, engine.Labels(b""))
+            for letter in letters:
+                writer.add(0, 1.0, (letter,))
+            poll.blocks[name] = writer.block()
+        poll.failures.update(failures or {})
+        outcome = PollOutcome(poll, None, began_at, 1_700_000_000.0, 0.5)
+        self.recorder.keep(outcome, (INFO, STATS), TIMING, 1)
+
+    def snapshot(self, name: str = "info") -> Snapshot:
+        found = self.store.get(ADDR, name)
+        assert found is not None
+        return found
+
+    def letters(self, name: str = "info") -> str:
+        return "".join(line.split('"')[1] for line in self.snapshot(name).samples.decode().splitlines())
+
+
+class TestKeep:
+    def test_each_family_set_is_a_snapshot_that_lasts_as_its_lane_says(self) -> None:
+        setup = Setup()
+        setup.keep({"info": "ab", "stats": "c"})
+        assert (setup.letters(), setup.letters("stats")) == ("ab", "c")
+        assert setup.snapshot().expires_at == 100.0 + 3 * 10.0 + 1.0
+        assert setup.snapshot("stats").expires_at == 100.0 + 3 * 60.0 + 1.0
+        assert (setup.series.series, setup.series.refused) == (3, 0)
+        assert [count.succeeded_at for count in setup.series.lanes.values()] == [1_700_000_000.0] * 2
+
+    def test_what_wrote_nothing_leaves_what_was_there(self) -> None:
+        setup = Setup()
+        setup.keep({"info": "ab", "stats": "c"})
+        setup.keep({"info": "x"}, began_at=110.0)
+        assert (setup.letters(), setup.letters("stats")) == ("x", "c")
+
+    def test_a_snapshot_is_stale_no_more(self) -> None:
+        setup = Setup()
+        setup.series.lanes[Lane.FAST].stale = setup.series.lanes[Lane.STANDARD].stale = True
+        setup.keep({"info": "a"})
+        assert [count.stale for count in setup.series.lanes.values()] == [False, True]
+
+    def test_timestamps_where_they_are_asked_for(self) -> None:
+        setup = Setup("--export-timestamps")
+        setup.keep({"info": "a"})
+        assert setup.snapshot().samples == b'redis_item{name="a"} 1 1700000000000\n'
+
+
+class TestCollectors:
+    def test_a_failure_is_logged_once_until_the_collector_has_gone_well(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        setup = Setup()
+        for number in range(2):
+            setup.keep({"info": "a"}, failures={"stats": TargetError(f"no {number}")})
+        assert setup.series.collectors == {"info": (True, True), "stats": (False, True)}
+        setup.keep({"stats": "a"})
+        setup.keep({}, failures={"stats": TargetError("no 2")})
+        messages = [record.getMessage() for record in caplog.records]
+        assert messages == ["the collector stats failed: no 0", "the collector stats failed: no 2"]
+        assert {vars(record)["addr"] for record in caplog.records} == {ADDR}
+
+    def test_what_the_server_refuses_is_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        setup = Setup()
+        setup.recorder.note_collector("stats", TargetError("unknown command"), supported=False)
+        assert setup.series.collectors == {"stats": (False, False)}
+        assert caplog.records == []
+
+
+class TestLimits:
+    def test_series_beyond_the_limit_are_refused_and_those_that_were_there_stay(self) -> None:
+        setup = Setup("--max-series-per-target=3")
+        setup.keep({"info": "bd"})
+        setup.keep({"info": "abcd"}, began_at=110.0)
+        assert setup.letters() == "abd"
+        assert (setup.series.series, setup.series.refused) == (3, 1)
+
+    def test_after_a_restart_those_that_come_first_are_in(self) -> None:
+        setup = Setup("--max-series-per-target=2")
+        setup.recorder.note_run_id("a")
+        for began_at, letters in enumerate(("bd", "abd", "acd")):
+            setup.keep({"info": letters}, began_at=began_at)
+        assert setup.letters() == "d"
+        setup.recorder.note_run_id("a")
+        setup.keep({"info": "acd"}, began_at=10.0)
+        assert setup.letters() == "d"
+        setup.recorder.note_run_id("b")
+        setup.keep({"info": "xyd"}, began_at=20.0)
+        assert setup.letters() == "xd"
+
+    def test_a_family_set_that_is_gone_counts_no_more(self) -> None:
+        setup = Setup("--max-series-per-target=3")
+        setup.keep({"info": "ab", "stats": "xyz"})
+        assert (setup.letters("stats"), setup.series.refused) == ("x", 2)
+        setup.recorder.change(parse(["--max-series-per-target=3"], {}).metrics, ["stats"])
+        setup.keep({"info": "abc"}, began_at=110.0)
+        assert setup.letters() == "abc"
+        assert (setup.series.series, setup.series.refused) == (3, 0)
+
+
+class TestExpiries:
+    SLOWER = PollTiming(
+        100.0,
+        TIMING.every,
+        1.0,
+        scan_deadline_s=2.0,
+        max_backoff_s=12.0,
+        connection_max_age_s=60.0,
+        max_age_s=0.0,
+    )
+
+    def test_a_slower_timing_keeps_the_newest_snapshots_longer(self) -> None:
+        setup = Setup()
+        setup.keep({"info": "a"})
+        setup.recorder.change_expiries((INFO, STATS), self.SLOWER, 1)
+        assert setup.snapshot().expires_at == 100.0 + 3 * 100.0 + 1.0
+        assert setup.store.expire(200.0) == []
+
+    def test_what_has_expired_stays_so(self) -> None:
+        setup = Setup()
+        setup.keep({"info": "a"})
+        setup.store.expire(200.0)
+        setup.recorder.change_expiries((INFO, STATS), self.SLOWER, 1)
+        assert setup.store.expired(ADDR, "info")

@@ -1,0 +1,265 @@
+"""What stays of a target and what goes when it gets another assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exporter.collectors._contract import Batches, Collector, Out
+from exporter.errors import InternalError, RefusedError, ReplyError, TargetError
+from exporter.metrics.family import gauge
+from exporter.metrics.family_set import FamilySet, make_family_set
+from exporter.metrics.lane import Lane
+from exporter.metrics.store import Store
+from exporter.options.commandline import parse
+from exporter.polling.assignment import Assignment, FamilySets
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.poll import Poll
+from exporter.polling.target_state import TargetState
+from exporter.polling.timing import PollTiming
+from exporter.protocol.command import Command
+from exporter.protocol.facts import Facts
+from exporter.targets.target import Target
+from exporter.telemetry.target_series import target_family_set
+
+ADDR = "redis://h:6379"
+TARGET = Target(ADDR, "redis", "h", 6379, "", 0, user="u", password="old")
+EVERY = {Lane.FAST: 1, Lane.STANDARD: 3, Lane.SLOW: 6, Lane.SCAN: 4}
+OPTIONS = parse([], {})
+ABOUT_TARGET = target_family_set("redis")
+
+
+def timing(interval_s: float = 10.0, **every: int) -> PollTiming:
+    return PollTiming(
+        interval_s,
+        {**EVERY, **{Lane(lane): times for lane, times in every.items()}},
+        1.0,
+        scan_deadline_s=2.0,
+        max_backoff_s=30.0,
+        connection_max_age_s=60.0,
+        max_age_s=0.0,
+    )
+
+
+def family_set(name: str, lane: Lane) -> FamilySet:
+    """Of a collector that writes one number and remembers something."""
+    number = gauge(name, "A number.")
+
+    class Asker(Collector):
+        families = (number,)
+
+        def new_memory(self) -> list[str]:
+            return ["remembered"]
+
+        def repeats(self, options: Any) -> bool:
+            return True
+
+        def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+            [reply] = yield [Command.of("GET", name)]
+            out.add(number, reply)
+
+    Asker.name, Asker.lane = name, lane  # type: ignore[misc]
+    return make_family_set(name, lane, (number,), namespace="redis", collector=Asker())
+
+
+INFO, STATS, KEYS = (
+    family_set("first", Lane.FAST),
+    family_set("stats", Lane.STANDARD),
+    family_set("keys", Lane.SCAN),
+)
+FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "a", cluster_enabled=False, loading=False)
+
+
+def assignment(*family_sets: FamilySet, target: Target = TARGET) -> Assignment:
+    return Assignment(target, FamilySets(family_sets, ABOUT_TARGET), timing(), OPTIONS)
+
+
+class Setup:
+    """A target that was polled a few times."""
+
+    def __init__(self, *family_sets: FamilySet) -> None:
+        self.assignment = assignment(*(family_sets or (INFO, STATS)))
+        self.store = Store(["first", "stats", "keys", "other", "target"])
+        self.state = TargetState(self.assignment, self.store)
+        self.state.clock.place = 0  # standard is polled at 100, 110, 140, …
+        self.state.memory.facts = FACTS
+        for began_at in (100.0, 110.0):
+            self.poll(began_at)
+
+    def begin(self) -> tuple[Assignment, tuple[Lane, ...], tuple[FamilySet, ...]]:
+        self.state.clock.tick()
+        self.context = self.state.context
+        lanes = self.state.clock.due()
+        return self.state.assignment, lanes, self.state.assignment.family_sets.on(lanes)
+
+    def end(
+        self,
+        turn: tuple[Assignment, tuple[Lane, ...], tuple[FamilySet, ...]],
+        began_at: float,
+        error: TargetError | None = None,
+    ) -> None:
+        poll = Poll(turn[2], self.context, 0.0, 0.0)
+        batch = poll.begin()
+        while batch:
+            batch = poll.receive([1] * len(batch))
+        self.state.note_poll(PollOutcome(poll, error, began_at, 0.0, 0.5), *turn)
+        self.state.publish(began_at + 0.5)
+
+    def poll(self, began_at: float, error: TargetError | None = None) -> Sequence[Lane]:
+        turn = self.begin()
+        self.end(turn, began_at, error)
+        return turn[1]
+
+    def reassign(self, **changes: Any) -> bool:
+        return self.state.reassign(replace(self.state.assignment, **changes))
+
+    def page(self) -> str:
+        names = ("first", "stats", "keys", "other", "target")
+        found = [self.store.get(ADDR, name) for name in names]
+        return b"".join(snapshot.samples for snapshot in found if snapshot is not None).decode()
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+class TestSame:
+    def test_an_equal_assignment_changes_nothing_but_asks_again_what_was_refused(self, setup: Setup) -> None:
+        setup.state.memory.refuse("GET", ReplyError("NOPERM no"), 0.0)
+        before = (setup.state.labels, setup.state.health.status(), dict(setup.state.memory.repeats))
+        assert not setup.reassign(options=parse([], {}))
+        assert setup.state.memory.refused == {}
+        assert before == (setup.state.labels, setup.state.health.status(), setup.state.memory.repeats)
+        assert setup.poll(120.0) == (Lane.FAST,)
+
+    def test_of_another_address_is_refused(self, setup: Setup) -> None:
+        other = replace(TARGET, addr="redis://other:6379")
+        with pytest.raises(InternalError, match="redis://other:6379 is assigned in place of redis://h:6379"):
+            setup.reassign(target=other)
+
+
+class TestLogin:
+    @pytest.mark.parametrize(
+        ("changes", "renews"),
+        [
+            ({"password": "new"}, True),
+            ({"user": "other"}, True),
+            ({"alias": "cache"}, False),
+            ({"labels": (("env", "x"),)}, False),
+        ],
+    )
+    def test_another_one_is_tried_at_once_on_a_new_connection(
+        self, setup: Setup, changes: dict[str, Any], renews: bool
+    ) -> None:
+        for began_at in (120.0, 130.0):
+            setup.poll(began_at, RefusedError("no"))
+        retry_at = setup.state.health.retry_at
+        assert retry_at > 0
+        assert setup.reassign(target=replace(TARGET, **changes)) is renews
+        assert setup.state.health.retry_at == (0.0 if renews else retry_at)
+        assert setup.state.context.target == setup.state.assignment.target
+
+    def test_the_new_password_is_shown_nowhere(self, setup: Setup) -> None:
+        setup.reassign(target=replace(TARGET, password="s3cret-of-mine"))
+        assert setup.state.memory.redaction.clean("no s3cret-of-mine here") == "no *** here"
+
+
+class TestLabels:
+    def test_other_ones_are_on_all_lanes_after_the_next_poll(self, setup: Setup) -> None:
+        setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
+        assert setup.page().count('env="x"') == 0
+        assert setup.poll(120.0) == (Lane.FAST, Lane.STANDARD)
+        assert setup.page().count('env="x"') == len(setup.page().splitlines())
+
+    def test_a_poll_that_began_before_does_not_count_as_one_with_them(self, setup: Setup) -> None:
+        setup.state.clock.bring_forward()
+        turn = setup.begin()
+        assert turn[1] == (Lane.FAST, Lane.STANDARD)
+        setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
+        setup.end(turn, 120.0)
+        assert setup.poll(130.0) == (Lane.FAST, Lane.STANDARD)
+
+    def test_the_role_that_is_known_stays(self, setup: Setup) -> None:
+        setup.reassign(options=parse(["--append-instance-role-label"], {}))
+        assert b'instance_role="master"' in setup.state.context.labels["first"].text
+
+
+class TestTiming:
+    def test_a_slower_one_takes_nothing_down_before_the_next_turn(self, setup: Setup) -> None:
+        assert setup.state.health.down_at == 130.0
+        setup.reassign(timing=timing(100.0))
+        assert setup.state.health.down_at == 310.0
+        assert setup.store.expire(300.0) == []
+
+    def test_lanes_keep_their_phase(self, setup: Setup) -> None:
+        setup.reassign(timing=timing(20.0))
+        assert [setup.poll(120.0 + 20 * number) for number in range(4)] == [
+            (Lane.FAST,),
+            (Lane.FAST,),
+            (Lane.FAST, Lane.STANDARD),
+            (Lane.FAST,),
+        ]
+
+    def test_another_multiple_counts_from_the_next_turn_on(self, setup: Setup) -> None:
+        setup.reassign(timing=timing(standard=1))
+        assert setup.poll(120.0) == (Lane.FAST, Lane.STANDARD)
+        assert setup.poll(130.0) == (Lane.FAST, Lane.STANDARD)
+
+
+class TestFamilySets:
+    def test_nothing_is_left_of_those_that_are_gone(self, setup: Setup) -> None:
+        memory, series = setup.state.memory, setup.state.series
+        assert series.series == 2
+        setup.reassign(family_sets=FamilySets([INFO], ABOUT_TARGET))
+        setup.poll(120.0)
+        assert series.collectors.keys() == memory.collectors.keys() == memory.repeats.keys() == {"first"}
+        assert series.lanes.keys() == {Lane.FAST}
+        assert series.series == 1
+        assert (
+            "standard"
+            not in setup.state.series.render(
+                ABOUT_TARGET, setup.state.labels.plain["target"]
+            ).samples.decode()
+        )
+
+    def test_counters_of_those_that_stay_go_on(self, setup: Setup) -> None:
+        setup.reassign(family_sets=FamilySets([INFO], ABOUT_TARGET))
+        setup.poll(120.0)
+        assert setup.state.series.lanes[Lane.FAST].polls == 3
+        assert setup.state.memory.facts is FACTS
+
+    def test_new_ones_are_polled_at_the_next_turn(self, setup: Setup) -> None:
+        other = family_set("other", Lane.STANDARD)
+        setup.reassign(family_sets=FamilySets([INFO, STATS, other], ABOUT_TARGET))
+        assert setup.poll(120.0) == (Lane.FAST, Lane.STANDARD)
+        assert "redis_other" in setup.page()
+
+    def test_a_poll_that_began_before_stores_what_is_still_assigned(self, setup: Setup) -> None:
+        setup.state.clock.bring_forward()
+        turn = setup.begin()
+        setup.store.drop(ADDR)
+        setup.reassign(family_sets=FamilySets([INFO], ABOUT_TARGET))
+        setup.end(turn, 120.0)
+        assert "redis_first" in setup.page()
+        assert "redis_stats" not in setup.page()
+        assert setup.state.series.lanes.keys() == {Lane.FAST}
+        memory = setup.state.memory
+        assert (memory.collectors.keys(), memory.repeats) == ({"first"}, {})
+
+    def test_one_that_is_replaced_begins_again(self, setup: Setup) -> None:
+        setup.state.memory.named["stats"] = 5
+        replaced = family_set("stats", Lane.STANDARD)
+        setup.reassign(family_sets=FamilySets([INFO, replaced], ABOUT_TARGET))
+        assert "stats" not in setup.state.memory.named
+        assert setup.state.memory.repeats == {}
+
+    def test_other_options_are_used_from_the_next_poll_on(self, setup: Setup) -> None:
+        options = parse(["--max-series-per-target=1"], {})
+        setup.reassign(options=options)
+        assert setup.state.context.options is options
+        setup.poll(120.0)
+        assert (setup.state.series.series, setup.state.series.refused) == (1, 1)
