@@ -17,11 +17,11 @@ from exporter.errors import RedpollError, UsageError
 
 #: words that may stand first; those with options take all of the program's, the others arguments of their own
 COMMANDS = {
-    "check": ("read the configuration, and say what is wrong with it", True),
-    "once": ("poll every server once and print the page", True),
-    "acl": ("print the least ACL rule for the options in use", True),
+    "check": ("check the configuration, and show what is wrong with it", True),
+    "once": ("poll every target once, and print the page", True),
+    "acl": ("print the smallest ACL rule for the options in use", True),
     "compare": ("compare two pages of metrics: OLD NEW", False),
-    "docs": ("print a page of the documentation: metrics or options", False),
+    "docs": ("print a documentation page: metrics or options", False),
 }
 
 

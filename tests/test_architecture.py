@@ -72,7 +72,6 @@ OVERSIZE: dict[str, str] = {
     "collectors.streams.read_streams": "to be split",
     "connection.cluster_links.ClusterLinks": "to be split",
     "metrics.family_set.compile_plan": "to be split",
-    "options.groups": "a table",
     "polling.poll.Poll": "to be split",
     "polling.runner.PollRunner": "to be split",
     "web.connection.HttpConnection": "to be split",
@@ -249,7 +248,6 @@ UNTESTED = {
     "commands.once",
     "connection.settings",
     "metrics.lane",
-    "options.option",
     "protocol.facts",
 }
 

@@ -37,7 +37,7 @@ WIDTH_MAX = 120
 AVOIDED = re.compile(
     r"(?<!--)\b(anew|whoever|none is|so many|be it|fares?|bears?|tells?|told|the document|handbook)\b", re.I
 )
-FLAGS = {flag: option for option in OPTIONS for flag in (option.flag, *option.aliases)}
+FLAGS = {flag: option for option in OPTIONS for flag in option.names}
 #: of benches and of `compare`, and the one that stands for any
 OTHER_FLAGS = {
     "quick",

@@ -27,7 +27,7 @@ def run(setup: Setup) -> Result:
     times, rounds = (20, 3) if setup.quick else (300, 25)
     default = recorded("redis-7.0.15", "info_default.txt")
     everything = recorded("redis-7.0.15", "info_all.txt")
-    aliases = hidden_families(REGISTRY, parse(["--handbook-names=none"], {}).metrics, {})
+    aliases = hidden_families(REGISTRY, parse(["--second-names=none"], {}).metrics, {})
     figures = [plain("engine compiled", float(engine.ENGINE == "compiled"))]
 
     scan_us, _ = newline_scan_us(default, times, rounds)

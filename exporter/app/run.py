@@ -52,7 +52,7 @@ def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
     redis = options.redis
     targets = load_targets(
         redis.addr,
-        addr_given=redis.addr_given,
+        addr_given=options.addr_given,
         user=redis.user,
         password=redis.password,
         file=redis.file,

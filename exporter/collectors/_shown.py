@@ -48,7 +48,7 @@ def hidden_families(
 def _is_left_out(family: Family, options: MetricsOptions) -> bool:
     if family.name_set is NameSet.HANDBOOK:
         each = bool(family.labels) or family.type is MetricType.SUMMARY  # one for each command or key
-        if options.handbook_names == "none" or (options.handbook_names == "scalar" and each):
+        if options.second_names == "none" or (options.second_names == "scalar" and each):
             return True
     return not is_shown(family.name, options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from exporter import engine
 from exporter.collectors._contract import Collector
@@ -13,7 +14,8 @@ from exporter.metrics.catalog import header
 from exporter.metrics.family import Family, Field, NameSet
 from exporter.metrics.family_set import full_name, make_family_set
 from exporter.options.commandline import parse
-from exporter.options.groups import OPTIONS, rows
+from exporter.options.groups import OPTIONS
+from exporter.options.option import Option
 from exporter.pages.exposition import AGE
 from exporter.telemetry.own_series import FAMILIES as OWN_FAMILIES
 from exporter.telemetry.process import FAMILIES as PROCESS_FAMILIES
@@ -48,7 +50,7 @@ Made by `make docs` from the tables in `exporter/`. Every name begins with the v
 - *second name*: a value that another metric has too, under the name that the handbook gives it. There are {seconds}, and {names} of
   them are read from INFO: with {COMMANDS} commands in use these are {series} series of a server, {size:,} bytes before compression;
   HELP and TYPE are {head_size:,} bytes of a page.
-  `--handbook-names=scalar` leaves out those that there is one of for each command, `--handbook-names=none` leaves out all.
+  `--second-names=scalar` leaves out those that there is one of for each command, `--second-names=none` leaves out all.
 - What a server does not tell has no series.
 """
     family_sets = [head]
@@ -116,7 +118,7 @@ def _flags_of(collector: Collector) -> str | None:
     if collector.enabled(parse([], {})):
         return None
     tried = (
-        (option.flag, "true" if option.default == "false" else EXAMPLES.get(option.form.value_name))
+        (option.flag, "true" if option.default == "false" else EXAMPLES.get(option.type.value_name))
         for option in OPTIONS
     )
     found = [
@@ -166,22 +168,33 @@ def options_page() -> str:
         "",
         "Made by `make docs` from the table in `exporter/options/groups.py`.",
         "",
-        "A flag is written `-x`, `--x`, `--x=value` or `--x value`; a boolean `--x` or `--x=false`.",
-        "The command line wins over the environment variable, and that over the default.",
+        "Write a flag as `-x`, `--x`, `--x=value` or `--x value`; a boolean as `--x` or `--x=false`.",
+        "A flag wins over its environment variable, and that wins over the default.",
+        "",
+        "The scope of an option:",
+        "",
+        "- *start*: one value from start to end.",
+        "- *reload*: a reload may change the value.",
+        "- *target*: a reload may change the value, and a target may have its own.",
+        "",
+        "Today a reload (`POST /-/reload`) changes no option: it reads the file of `--redis.password-file` again.",
+        "An instances file (`--redis-file`) sets user, password and interval of a target. The other scopes need a",
+        "configuration file, which does not exist yet.",
     ]
-    group = ""
-    for row in rows():
-        if row.group != group:
-            group = row.group
-            lines += ["", f"## {group}", "", "| flag | default | variable | |", "|---|---|---|---|"]
-        names = ", ".join(
-            f"`--{name}`" if len(name) > 1 else f"`-{name}`" for name in (row.flag, *row.aliases)
-        )
-        value = f" {_cell(row.value)}" if row.value else ""
-        default = f"`{row.default}`" if row.default else ""
-        variable = f"`{row.variable}`" if row.variable else ""
-        lines.append(f"| {names}{value} | {default} | {variable} | {_cell(row.help)} |")
+    for title, options in groupby(OPTIONS, lambda option: option.title):
+        lines += ["", f"## {title}", "", "| flag | default | variable | scope | |", "|---|---|---|---|---|"]
+        lines += map(_option_row, options)
     return "\n".join(lines) + "\n"
+
+
+def _option_row(option: Option) -> str:
+    names = ", ".join(
+        f"`--{name}`" if len(name) > 1 else f"`-{name}`" for name in (option.flag, *option.aliases)
+    )
+    value = f" {_cell(option.type.value_name)}" if option.type.value_name else ""
+    default = f"`{option.default}`" if option.default else ""
+    variable = f"`{option.variable}`" if option.variable else ""
+    return f"| {names}{value} | {default} | {variable} | {option.scope} | {_cell(option.help)} |"
 
 
 PAGES = {"metrics": metrics_page, "options": options_page}

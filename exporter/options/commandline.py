@@ -11,26 +11,15 @@ import difflib
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from exporter import files, texts
 from exporter.errors import ConfigError, UsageError, bounded
 from exporter.options import masks
-from exporter.options.groups import (
-    GROUPS,
-    OPTIONS,
-    KeysOptions,
-    LogOptions,
-    MetricsOptions,
-    Options,
-    PollOptions,
-    RedisOptions,
-    RunOptions,
-    Setting,
-    WebOptions,
-    rows,
-)
-from exporter.options.option import Option
+from exporter.options.groups import OPTIONS, Options
+from exporter.options.option import Option, Setting
 from exporter.options.values import (
     ADDRESSES,
     BOOL,
@@ -45,7 +34,7 @@ from exporter.options.values import (
 
 HELP_COLUMNS = 100
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z", re.DOTALL)
-_BY_NAME = {name: option for option in OPTIONS for name in (option.flag, *option.aliases)}
+_BY_NAME = {name: option for option in OPTIONS for name in option.names}
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
@@ -58,16 +47,18 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     problems: list[str] = []
     settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
     for option in OPTIONS:
-        text = environ.get(option.variable) if option.variable else None
-        if text is not None and (text or option.form.empty):
-            settings[option.flag] = Setting(text, "environment")
+        for variable in option.variables:
+            text = environ.get(variable)
+            if text is not None and (text or option.type.empty):
+                settings[option.flag] = Setting(text, "environment", variable)
+                break
     settings.update(_read_flags(argv, problems))
     conflicts: list[str] = []
     values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
-    is_telling = values["help"] or values["version"]
-    values["script"] = () if is_telling else tuple(_read_scripts(values, settings["script"], conflicts))
-    options = _group(values, settings)
-    if is_telling:
+    is_shown_only = values["help"] or values["version"]
+    values["script"] = () if is_shown_only else tuple(_read_scripts(values, settings["script"], conflicts))
+    options = _build(values, settings)
+    if is_shown_only:
         return options
     conflicts.extend(_conflicts(options))
     if problems:
@@ -85,7 +76,7 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
         match = _FLAG.match(argument)
         if match is None:
             # the argument is not shown: it may be the second half of a password
-            of_bool = previous is not None and previous.form is BOOL and argument in TRUE_WORDS + FALSE_WORDS
+            of_bool = previous is not None and previous.type is BOOL and argument in TRUE_WORDS + FALSE_WORDS
             hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
             problems.append(f"argument {position} belongs to no flag: {hint}")
             previous = None
@@ -96,15 +87,15 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
             problems.append(f"unknown flag --{name}{_nearest(name)}")
             _skip_value(argv, position, text, rest)
             continue
-        if text is None and option.form is BOOL:
+        if text is None and option.type is BOOL:
             text = "true"
         elif text is None:
             _, text = next(rest, (0, None))
             previous = None
             if text is None or (
-                option.form not in (TEXT, CREDENTIAL, SERVER_NAME, FILE) and text != "" and _FLAG.match(text)
+                option.type not in (TEXT, CREDENTIAL, SERVER_NAME, FILE) and text != "" and _FLAG.match(text)
             ):
-                problems.append(f"--{name} needs a value: write --{name}={option.form.value_name}")
+                problems.append(f"--{name} needs a value: write --{name}={option.type.value_name}")
                 continue
         before = found.get(option.flag) if option.repeatable else None
         found[option.flag] = Setting(f"{before.text},{text}" if before and before.text else text, "flag")
@@ -126,17 +117,17 @@ def _nearest(name: str) -> str:
 
 def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
     try:
-        if not option.form.raw and texts.valid(setting.text) != setting.text:
+        if not option.type.raw and texts.valid(setting.text) != setting.text:
             raise ValueError("it holds bytes that are not UTF-8: write it in UTF-8")
-        return option.form.parse(setting.text)
+        return option.type.parse(setting.text)
     except ValueError as error:
         problems.append(f"{_place(option, setting)}: {error}")
-        return option.form.parse(option.default)
+        return option.type.parse(option.default)
 
 
 def _place(option: Option, setting: Setting) -> str:
     """Where a value stands, and how it begins."""
-    name = option.variable if setting.source == "environment" else f"--{option.flag}"
+    name = setting.variable or f"--{option.flag}"
     return f"{name}={textwrap.shorten(_shown(option, setting.text)[:1000], 80, placeholder='…')}"
 
 
@@ -144,7 +135,7 @@ def _shown(option: Option, text: str) -> str:
     """A value as it may be shown."""
     if option.secret and text:
         return masks.HIDDEN
-    return masks.mask_addresses(text) if option.form is ADDRESSES else masks.mask(text)
+    return masks.mask_addresses(text) if option.type is ADDRESSES else masks.mask(text)
 
 
 def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[str]) -> Iterator[ScriptFile]:
@@ -168,23 +159,13 @@ def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[s
         yield ScriptFile(label, text)
 
 
-def _group(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:
-    groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+def _build(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:
+    """Put values, by flag, into their fields."""
+    groups: dict[str, dict[str, Any]] = {}
     for option in OPTIONS:
-        groups[option.group][option.attribute] = values[option.flag]
-    interval_s = groups["poll"]["interval_s"]
-    poll = {name: interval_s if value is None else value for name, value in groups["poll"].items()}
-    return Options(
-        RedisOptions(**groups["redis"], addr_given=settings["redis.addr"].source != "default"),
-        PollOptions(**poll),
-        WebOptions(**groups["web"]),
-        MetricsOptions(**groups["metrics"]),
-        KeysOptions(**groups["keys"]),
-        files.FileLimits(**groups["files"]),
-        LogOptions(**groups["log"]),
-        RunOptions(**groups["run"]),
-        dict(settings),
-    )
+        groups.setdefault(option.group, {})[option.attribute] = values[option.flag]
+    empty = Options(settings=dict(settings))
+    return replace(empty, **{name: replace(getattr(empty, name), **group) for name, group in groups.items()})
 
 
 def _conflicts(options: Options) -> Iterator[str]:
@@ -201,39 +182,40 @@ def _conflicts(options: Options) -> Iterator[str]:
 
 def help_text(commands: Mapping[str, str]) -> str:
     """What `--help` prints, at most `HELP_COLUMNS` wide. `commands` are the sub-commands and what they do."""
-    lines = [
-        "usage: redis_exporter [command] [flags]",
-        "",
-        "Without a command: poll, and serve what was learnt.",
-        "",
-    ]
+    lines = ["usage: redis_exporter [command] [flags]", ""]
+    lines += ["Without a command: start polling and serve /metrics. Commands:", ""]
     lines += [f"  {name:<9} {text}" for name, text in commands.items()]
-    lines += ["", "A flag is written -x, --x, --x=value or --x value; a boolean --x or --x=false."]
-    lines += [
-        "The command line wins over the environment variable, named in brackets, and that over the default."
-    ]
-    group = ""
-    for row in rows():
-        if row.group != group:
-            group = row.group
-            lines += ["", f"{group}:"]
-        names = " ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in (row.flag, *row.aliases))
-        lines.append(f"  {names}{' ' + row.value if row.value else ''}")
-        default = f" Default: {row.default}." if row.default else ""
-        variable = f" [{row.variable}]" if row.variable else ""
-        lines += textwrap.wrap(
-            row.help + default + variable, HELP_COLUMNS, initial_indent=" " * 8, subsequent_indent=" " * 8,
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
+    lines += ["", "Write a flag as -x, --x, --x=value or --x value; a boolean as --x or --x=false."]
+    lines += ["A flag wins over its environment variable (in brackets), and that wins over the default."]
+    for title, options in groupby(OPTIONS, lambda option: option.title):
+        lines += ["", f"{title}:"]
+        for option in options:
+            lines += _help_of(option)
     return "\n".join(lines) + "\n"
+
+
+def _help_of(option: Option) -> list[str]:
+    names = (option.flag, *option.aliases)
+    flags = " ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in names)
+    default = f" Default: {option.default}." if option.default else ""
+    variable = f" [{option.variable}]" if option.variable else ""
+    indent = " " * 8
+    text = textwrap.wrap(
+        option.help + default + variable,
+        HELP_COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [f"  {flags} {option.type.value_name}".rstrip(), *text]
 
 
 def print_config(options: Options) -> str:
     """One line for each option: its value, and where that comes from. Passwords are masked."""
     lines = []
     for option in OPTIONS:
-        text, source = options.settings[option.flag]
-        text = _shown(option, text)
-        where = f"environment: {option.variable}" if source == "environment" else source
-        lines.append(f"--{option.flag}={text}  ({where})")
+        setting = options.settings[option.flag]
+        where = f"environment: {setting.variable}" if setting.variable else setting.source
+        lines.append(f"--{option.flag}={_shown(option, setting.text)}  ({where})")
     return "\n".join(lines) + "\n"

@@ -1,31 +1,101 @@
-"""One option: its flag, variable, default, help."""
+"""How an option is declared: a field of a dataclass is its row. Everything else reads the rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple, ParamSpec
 
-from exporter.options.values import ValueType
+from exporter.options.values import ADDRESSES, ValueType
+
+_OPTION, _TITLE = "option", "title"
+Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row. `default` is text as one would write it; `env` None: no variable, "": derived from the
-    flag's name."""
+    """One row. `default` is written as a user writes it.
+
+    `env` None: there is no variable; "": its name follows from the flag's. `aliases` are other names that are
+    shown, `former` are old names that still work, with their variables.
+
+    `reloadable`: a reload may change the value while the exporter runs. `per_target`: a target may have a
+    value of its own too. The rest is where the field stands, see `options_in`.
+    """
 
     flag: str
-    form: ValueType
+    type: ValueType
     default: str
-    group: str
-    attribute: str
     help: str
     env: str | None = ""
     secret: bool = False
     repeatable: bool = False
     aliases: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    reloadable: bool = True
+    per_target: bool = False
+    title: str = ""
+    group: str = ""
+    attribute: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All flags that set it."""
+        return (self.flag, *self.aliases, *self.former)
 
     @property
     def variable(self) -> str | None:
         """Name of the environment variable, None where there is none."""
-        if self.env is None or self.env:
-            return self.env
-        return "REDIS_EXPORTER_" + self.flag.upper().replace(".", "_").replace("-", "_")
+        return self.env if self.env is None or self.env else _variable(self.flag)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All variables that set it, the first that is set wins."""
+        return (*filter(None, [self.variable]), *map(_variable, self.former))
+
+    @property
+    def scope(self) -> str:
+        """Where a value holds, in one word."""
+        return "target" if self.per_target else "reload" if self.reloadable else "start"
+
+
+class Setting(NamedTuple):
+    """The text of one value, and its source: `flag`, `environment` or `default`. `variable` is the one that
+    was set."""
+
+    text: str
+    source: str
+    variable: str = ""
+
+
+def _variable(flag: str) -> str:
+    return "REDIS_EXPORTER_" + flag.upper().replace(".", "_").replace("-", "_")
+
+
+def _as_field(make: Callable[Given, Option]) -> Callable[Given, Any]:
+    def declare(*args: Given.args, **kwargs: Given.kwargs) -> Any:
+        option = make(*args, **kwargs)
+        is_shown = not option.secret and option.type is not ADDRESSES  # which may hold passwords
+        return field(default=option.type.parse(option.default), metadata={_OPTION: option}, repr=is_shown)
+
+    return declare
+
+
+#: declares a field that is an option: takes what `Option` takes
+flag = _as_field(Option)
+
+
+def group(title: str, members: type) -> Any:
+    """Declares a field that holds options: `members` is a dataclass of them, `title` its heading."""
+    return field(default_factory=members, metadata={_TITLE: title})
+
+
+def options_in(groups: type) -> Iterator[Option]:
+    """Every option of a dataclass of groups, in order."""
+    for each in fields(groups):
+        if _TITLE in each.metadata:
+            members = each.default_factory
+            assert isinstance(members, type)
+            for member in fields(members):
+                option: Option = member.metadata[_OPTION]
+                yield replace(option, title=each.metadata[_TITLE], group=each.name, attribute=member.name)

@@ -34,15 +34,15 @@ def metrics(*argv: str) -> MetricsOptions:
 
 class TestHiddenFamilies:
     @pytest.mark.parametrize(
-        ("handbook_names", "hidden"),
+        ("second_names", "hidden"),
         [
             ("all", set()),
             ("scalar", {"second_name_labelled", "second_name_quantiles"}),
             ("none", {"second_name", "second_name_labelled", "second_name_quantiles"}),
         ],
     )
-    def test_second_names(self, handbook_names: str, hidden: set[str]) -> None:
-        assert hidden_families([Mixed()], metrics(f"--handbook-names={handbook_names}"), {}) == hidden
+    def test_second_names(self, second_names: str, hidden: set[str]) -> None:
+        assert hidden_families([Mixed()], metrics(f"--second-names={second_names}"), {}) == hidden
 
     def test_those_behind_a_flag(self) -> None:
         assert hidden_families([Mixed()], metrics(), {"behind_a_flag": False}) == {"behind_a_flag"}

@@ -13,7 +13,7 @@ from exporter.commands import docs
 from exporter.metrics.family import Family, NameSet
 from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
-from exporter.options.groups import rows
+from exporter.options.groups import OPTIONS
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
 
@@ -94,13 +94,14 @@ class TestSecondNames:
 
 class TestOptions:
     def test_every_flag_has_a_row(self) -> None:
-        assert lines(docs.options_page()).keys() == {f"--{row.flag}" for row in rows()}
+        assert lines(docs.options_page()).keys() == {f"--{option.flag}" for option in OPTIONS}
 
-    def test_a_row_tells_value_default_variable_and_meaning(self) -> None:
+    def test_a_row_has_value_default_variable_scope_and_meaning(self) -> None:
         found = lines(docs.options_page())["--stale-policy"]
         assert found == (
-            "| `--stale-policy` drop\\|serve\\|fail | `drop` | `REDIS_EXPORTER_STALE_POLICY` |"
-            " Stale values are dropped, served on, or dropped with 503 from /scrape. |"
+            "| `--stale-policy` drop\\|serve\\|fail | `drop` | `REDIS_EXPORTER_STALE_POLICY` | start |"
+            " What to do with stale values. drop: leave them out. serve: show them. fail: leave them out, and"
+            " answer 503 on /scrape. |"
         )
 
 

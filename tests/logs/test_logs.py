@@ -146,4 +146,4 @@ class TestSetUp:
 
 def test_levels_are_those_of_the_option() -> None:
     [option] = [option for option in OPTIONS if option.flag == "log-level"]
-    assert option.form.value_name.split("|") == list(LEVELS)
+    assert option.type.value_name.split("|") == list(LEVELS)

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.errors import ConfigError, UsageError
 from exporter.options.commandline import HELP_COLUMNS, help_text, parse, print_config
-from exporter.options.groups import rows
+from exporter.options.groups import OPTIONS
 
 
 def problems_of(*argv: str, **environ: str) -> list[str]:
@@ -23,7 +23,7 @@ def test_the_last_of_a_flag_holds_but_addresses_add_up() -> None:
     )
     assert options.metrics.namespace == "b"
     assert options.redis.addr == ("h1", "h2", "h3")
-    assert options.redis.addr_given
+    assert options.addr_given
 
 
 def test_a_value_may_hold_equals_signs_and_dashes() -> None:
@@ -42,7 +42,7 @@ def test_variables_that_are_set_but_empty() -> None:
         },
     )
     assert options.redis.addr == ()
-    assert options.redis.addr_given
+    assert options.addr_given
     assert options.metrics.namespace == ""
     assert options.log.debug is False
     assert options.poll.interval_s == 5
@@ -152,10 +152,10 @@ def test_help_and_version_are_given_whatever_else_is_wrong(argument: str) -> Non
 def test_help_shows_every_option_within_its_columns() -> None:
     text = help_text({"check": "look"})
     assert max(map(len, text.splitlines())) <= HELP_COLUMNS
-    for row in rows():
+    for row in OPTIONS:
         assert f"  --{row.flag}" in text
         assert f"[{row.variable}]" in text or not row.variable
-        assert row.group + ":\n" in text
+        assert row.title + ":\n" in text
     assert "--redis-only-metrics --redis-metrics-only\n" in text
     assert "--help -h\n" in text
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from exporter.errors import UsageError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse, print_config
-from exporter.options.groups import OPTIONS, Options, rows
+from exporter.options.groups import OPTIONS, Options
 from exporter.options.option import Option
 from exporter.options.values import BOOL, FILE
 from exporter.polling.timing import lane_notes, lanes
@@ -34,7 +35,7 @@ by_variable = pytest.mark.parametrize(
 
 
 def other_text(option: Option) -> str:
-    return OTHER_TEXTS[option.form.value_name or option.default]
+    return OTHER_TEXTS[option.type.value_name or option.default]
 
 
 def value_of(options: Options, option: Option) -> Any:
@@ -48,7 +49,7 @@ PAIRS = ("tls-client-", "tls-server-")
 def partner(option: Option) -> list[str]:
     """What must be set together with it: the other half of a key and its certificate."""
     prefix = next((prefix for prefix in PAIRS if option.flag.startswith(prefix)), None)
-    if prefix is None or option.form is not FILE:
+    if prefix is None or option.type is not FILE:
         return []
     return [f"--{flag}=/fig" for flag in (f"{prefix}key-file", f"{prefix}cert-file") if flag != option.flag]
 
@@ -60,11 +61,11 @@ def test_every_option_is_reachable_by_flag(option: Option) -> None:
     for argv in (
         [f"--{option.flag}={text}"],
         [f"-{option.flag}={text}"],
-        *([] if option.form is BOOL else [[f"--{option.flag}", text]]),
+        *([] if option.type is BOOL else [[f"--{option.flag}", text]]),
     ):
         options = parse([*argv, *partner(option)], {})
-        assert value_of(options, option) == option.form.parse(text) != default
-        assert options.settings[option.flag] == (text, "flag")
+        assert value_of(options, option) == option.type.parse(text) != default
+        assert options.settings[option.flag] == (text, "flag", "")
 
 
 @by_variable
@@ -72,8 +73,8 @@ def test_every_option_is_reachable_by_variable_and_the_flag_wins(option: Option)
     text = other_text(option)
     environ = {str(option.variable): text}
     options = parse(partner(option), environ)
-    assert value_of(options, option) == option.form.parse(text)
-    assert options.settings[option.flag] == (text, "environment")
+    assert value_of(options, option) == option.type.parse(text)
+    assert options.settings[option.flag] == (text, "environment", option.variable)
     if option.default:
         assert value_of(parse([f"--{option.flag}={option.default}"], environ), option) == value_of(
             parse([], {}), option
@@ -87,8 +88,8 @@ def test_aliases_are_the_same_option(option: Option) -> None:
 
 
 def test_names_and_variables_are_named_once() -> None:
-    names = [name for option in OPTIONS for name in (option.flag, *option.aliases)]
-    variables = [option.variable for option in OPTIONS if option.variable]
+    names = [name for option in OPTIONS for name in option.names]
+    variables = [variable for option in OPTIONS for variable in option.variables]
     attributes = [(option.group, option.attribute) for option in OPTIONS]
     for listed in (names, variables, attributes):
         assert len(set(listed)) == len(listed)
@@ -96,15 +97,46 @@ def test_names_and_variables_are_named_once() -> None:
         assert option.help.endswith(".")
 
 
+def test_the_groups_hold_nothing_but_options() -> None:
+    options = Options()
+    held = [
+        (group.name, member.name)
+        for group in dataclasses.fields(options)
+        if group.name != "settings"
+        for member in dataclasses.fields(getattr(options, group.name))
+    ]
+    assert held == [(option.group, option.attribute) for option in OPTIONS]
+
+
+def test_without_arguments_every_value_is_the_default_of_its_field() -> None:
+    assert dataclasses.replace(parse([], {}), settings={}) == Options()
+
+
+def test_the_second_names_have_their_former_name_too() -> None:
+    former = "REDIS_EXPORTER_HANDBOOK_NAMES"
+    assert parse(["--handbook-names=none"], {}).metrics.second_names == "none"
+    options = parse([], {former: "none"})
+    assert options.metrics.second_names == "none"
+    assert f"--second-names=none  (environment: {former})\n" in print_config(options)
+    newer = {former: "none", "REDIS_EXPORTER_SECOND_NAMES": "scalar"}
+    assert parse([], newer).metrics.second_names == "scalar"
+    with pytest.raises(UsageError, match=f"{former}=kiwi: write one of all, scalar, none"):
+        parse([], {former: "kiwi"})
+
+
+def test_a_value_of_a_target_s_own_can_change_while_the_exporter_runs() -> None:
+    assert [option.flag for option in OPTIONS if option.per_target and not option.reloadable] == []
+
+
 def test_variables_of_ours_are_derived() -> None:
-    [row] = [row for row in rows() if row.flag == "poll.standard-interval"]
-    assert row.variable == "REDIS_EXPORTER_POLL_STANDARD_INTERVAL"
+    [option] = [option for option in OPTIONS if option.flag == "poll.standard-interval"]
+    assert option.variable == "REDIS_EXPORTER_POLL_STANDARD_INTERVAL"
 
 
 def test_defaults() -> None:
     options = parse([], {})
     assert options.redis.addr == ("redis://localhost:6379",)
-    assert not options.redis.addr_given
+    assert not options.addr_given
     assert (
         options.redis.connection_timeout_s,
         options.redis.scrape_timeout_s,
@@ -185,13 +217,13 @@ def test_every_flag_of_the_go_exporter_is_here_with_its_variable_and_default(row
     option = next(option for option in OPTIONS if row["flag"] in (option.flag, *option.aliases))
     assert (option.variable or "") == row["env"]
     assert option.default == DEFAULTS.get(row["flag"], row["default"])
-    assert (option.form is BOOL) == (row["type"] == "bool")
-    assert value_of(parse([], {}), option) == option.form.parse(row["default"])
+    assert (option.type is BOOL) == (row["type"] == "bool")
+    assert value_of(parse([], {}), option) == option.type.parse(row["default"])
     text = other_text(option)
     by_flag = parse([f"-{row['flag']}={text}", *partner(option)], {})
-    assert value_of(by_flag, option) == option.form.parse(text)
+    assert value_of(by_flag, option) == option.type.parse(text)
     if row["env"]:
-        assert value_of(parse(partner(option), {row["env"]: text}), option) == option.form.parse(text)
+        assert value_of(parse(partner(option), {row["env"]: text}), option) == option.type.parse(text)
 
 
 def test_there_are_59_of_them() -> None:

@@ -88,7 +88,7 @@ def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def texts(option: Option) -> Iterator[str]:
-    name = option.form.value_name
+    name = option.type.value_name
     if name == "":
         yield from ("true", "false", "T", "yes")
     elif name == "DURATION|fast":
@@ -150,7 +150,7 @@ def together(*edges: tuple[str, str]) -> list[str]:
         f"--{option.flag}={text}"
         for form, text in edges
         for option in OPTIONS
-        if option.form.value_name == form
+        if option.type.value_name == form
     ]
 
 

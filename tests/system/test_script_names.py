@@ -42,7 +42,7 @@ def test_taken_names_are_left_out_and_named_in_the_log(
         f"--redis.addr=redis://127.0.0.1:{redis_server().port}",
         f"--script={','.join(map(str, scripts))}",
         "--poll.standard-interval=fast",
-        f"--handbook-names={names}",
+        f"--second-names={names}",
     )
     wait_until(lambda: "\nredis_second{" in program.get(), "the scripts' values")
     page = program.get()
