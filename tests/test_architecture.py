@@ -73,7 +73,6 @@ OVERSIZE: dict[str, str] = {
     "connection.cluster_links.ClusterLinks": "to be split",
     "metrics.family_set.compile_plan": "to be split",
     "polling.poll.Poll": "to be split",
-    "polling.runner.PollRunner": "to be split",
     "web.connection.HttpConnection": "to be split",
     "web.routes.Web": "to be split",
     "web.routes.Web()": "to be split",

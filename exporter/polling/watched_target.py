@@ -182,7 +182,7 @@ class WatchedTarget:
     def compare(self, addresses: Iterable[str]) -> None:
         """If the connection leads to none of the target's `addresses`, let the next poll make a new one."""
         for runner in (self._runner, self._scanner.runner):
-            runner.compare(addresses)
+            runner.connection.compare(addresses)
 
     # -- changes and the end
 
@@ -192,7 +192,7 @@ class WatchedTarget:
         renews = self.state.reassign(assignment)
         for runner in (self._runner, self._scanner.runner):
             if renews:
-                runner.renew()
+                runner.connection.renew()
         if not assignment.family_sets.scan:
             self._scanner.runner.close()
 
@@ -204,20 +204,21 @@ class WatchedTarget:
         return cancelled
 
     def _end(self, outcome: PollOutcome) -> None:
-        error, runner, state = outcome.error, self._runner, self.state
-        if not isinstance(error, CancelledPollError):
-            self.notices = runner.notices
-            state.series.connect_s, state.series.ping_s = runner.connect_s, runner.ping_s
+        error, connection, state = outcome.error, self._runner.connection, self.state
+        if error is None or not isinstance(error, CancelledPollError):
+            self.notices = connection.notices
+            state.series.connect_s, state.series.ping_s = connection.connect_s, connection.ping_s
             state.note_poll(outcome, *self._turn)
             # The next handshake sends a password that was set meanwhile, or selects the database of a server
             # that was loading.
-            if isinstance(error, AuthError) or (self.notices and error is None and self._has_loaded()):
-                runner.drop()
+            if self._has_loaded() if error is None else isinstance(error, AuthError):
+                connection.drop()
             state.publish(outcome.ended_at)
         self._wake()
         self._on_end(self, outcome)
 
     def _has_loaded(self) -> bool:
+        """Whether the database can be selected now that could not be before."""
         return Notice.DB_PENDING in self.notices and self.facts is not None and not self.facts.loading
 
     def _wake(self) -> None:
