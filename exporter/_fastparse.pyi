@@ -11,7 +11,7 @@ ENGINE: str  # "compiled" or "python"
 # kinds of family rows of a Plan
 FIELD: int
 RECORD: int
-OPEN: int
+EVERY_SUB_FIELD: int
 
 Pair = tuple[bytes, bytes]
 
@@ -21,7 +21,7 @@ PatternRow = tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]
 FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, bool], ...]]
 #: name, RECORD, pattern, sub, transform, ((label, sub), …), fill
 RecordRow = tuple[bytes, int, int, bytes, int, tuple[Pair, ...], bool]
-#: name, OPEN, pattern, sub_label, sub_name, transform, (pattern, sub, transform) of the sum or None, the same of the count
+#: name, EVERY_SUB_FIELD, pattern, sub_label, sub_name, transform, (pattern, sub, transform) of the sum or None, the same of the count
 OpenRow = tuple[
     bytes, int, int, bytes, int, int, tuple[int, bytes, int] | None, tuple[int, bytes, int] | None
 ]
@@ -151,7 +151,7 @@ def sift(
     """The samples whose heads are in `heads`, and newcomers while `heads` are fewer than `room` and the family's count is less than
     `per_family`: those are put into both. Samples, offsets, and transform many samples those are."""
 
-def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
+def add_timestamps(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
     """The same samples, each with the time `at_ms` (Unix time in milliseconds)."""
 
 def ages(heads: Sequence[bytes], times: Sequence[float], now: float) -> bytes:

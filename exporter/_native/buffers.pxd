@@ -1,8 +1,8 @@
-"""Buffers that grow, texts that are kept, finding and copying bytes.
+"""Buffers that grow, arenas whose texts never move, finding and copying bytes.
 
-All of it works without the GIL and on plain memory. Copies go in strides of 32 bytes and may write, and read, past their
-end: every source and every buffer that they touch is padded by PAD bytes. Replies of servers are not padded, so they are
-copied exactly, or not beyond what is known to follow.
+Everything here works without the GIL and on plain memory. Copies go in strides of 32 bytes and may read and write past
+their end: each source and each buffer that they touch has PAD more bytes. A server's reply has no such bytes, so copies
+from it are exact, or end where more bytes are known to follow.
 """
 
 from cpython.object cimport PyObject
@@ -14,7 +14,7 @@ cdef extern from *:
     #include <string.h>
     #include <stdint.h>
     #define REDPOLL_PAD 64
-    /* In strides of 32 bytes; both sides are padded. */
+    /* Copy in strides of 32 bytes; both sides are padded. */
     static inline void redpoll_stride(char *to, const char *from, size_t n) {
         memcpy(to, from, 32);
         if (__builtin_expect(n > 32, 0)) {
@@ -23,7 +23,7 @@ cdef extern from *:
         }
     }
     static inline int redpoll_same(const char *a, const char *b, size_t n) {
-        /* a is a line of a reply, exactly n bytes of it may be read */
+        /* a is a line of a reply: exactly n bytes of it may be read */
         uint64_t x, y;
         if (n >= 8) {
             const char *last_a = a + n - 8, *last_b = b + n - 8;
@@ -83,10 +83,10 @@ cdef struct Buffer:
     char *p
     size_t n
     size_t room
-    bint borrowed       # p is another's: it is left behind when it does not suffice
+    bint borrowed       # p belongs to another: a buffer that grows leaves it behind
 
 cdef inline int reserve(Buffer *b, size_t extra) noexcept nogil:
-    """Room for `extra` more bytes and the padding. 0, or -1 where memory is out."""
+    """Make room for `extra` more bytes and the padding. 0, or -1 out of memory."""
     if b.n + extra + PAD <= b.room:
         return 0
     return grow(b, extra)
@@ -94,7 +94,7 @@ cdef inline int reserve(Buffer *b, size_t extra) noexcept nogil:
 cdef int grow(Buffer *b, size_t extra) noexcept nogil
 
 cdef inline int append(Buffer *b, const char *src, size_t n) noexcept nogil:
-    """Exactly n bytes of an unpadded source."""
+    """Append exactly n bytes of an unpadded source."""
     if reserve(b, n) < 0:
         return -1
     if n:  # of no bytes `src` may be NULL
@@ -111,6 +111,20 @@ cdef PyObject *new_text(Py_ssize_t n) except NULL
 cdef int cut_text(PyObject **text, Py_ssize_t n) except -1
 
 cdef object text_of(Buffer *b)
+
+cdef struct ArenaBlock:
+    ArenaBlock *before
+    size_t room
+
+cdef struct Arena:
+    ArenaBlock *newest
+    size_t used         # bytes of the newest block
+
+cdef char *arena_put(Arena *a, const char *src, size_t n) noexcept nogil
+
+cdef void arena_clear(Arena *a) noexcept nogil
+
+cdef void arena_free(Arena *a) noexcept nogil
 
 cdef struct Text:
     const char *p       # NULL: not there

@@ -1,4 +1,4 @@
-"""The longer pieces of `buffers.pxd`: those that are called seldom enough not to stand inline."""
+"""Buffers and arenas: what is called too seldom to stand inline in `buffers.pxd`."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -29,18 +29,71 @@ cdef void release(Buffer *b) noexcept nogil:
     b.n = 0
     b.room = 0
 
+cdef enum:
+    ARENA_MIN = 4096 - 64       # bytes of the first block, with its header and padding a little less than a page
+
+cdef inline char *block_bytes(ArenaBlock *block) noexcept nogil:
+    return <char *>block + sizeof(ArenaBlock)
+
+cdef ArenaBlock *new_block(size_t room) noexcept nogil:
+    cdef ArenaBlock *block = <ArenaBlock *>PyMem_RawMalloc(sizeof(ArenaBlock) + room + PAD)
+    if block != NULL:
+        block.before = NULL
+        block.room = room
+    return block
+
+cdef char *arena_put(Arena *a, const char *src, size_t n) noexcept nogil:
+    """Copy n bytes to a place where they stay until the arena is cleared. NULL: out of memory."""
+    cdef ArenaBlock *block = a.newest
+    cdef char *to
+    if block == NULL or n > block.room - a.used:
+        block = new_block(max(n, ARENA_MIN if block == NULL else 2 * block.room))
+        if block == NULL:
+            return NULL
+        block.before = a.newest
+        a.newest = block
+        a.used = 0
+    to = block_bytes(block) + a.used
+    if n:       # of no bytes `src` may be NULL
+        memcpy(to, src, n)
+    a.used += n
+    return to
+
+cdef void arena_clear(Arena *a) noexcept nogil:
+    """Forget all texts. One block remains, as large as all blocks were: the next texts as long need no more memory."""
+    cdef size_t room = 0
+    cdef ArenaBlock *block = a.newest
+    if block != NULL and block.before != NULL:
+        while block != NULL:
+            room += block.room
+            block = block.before
+        arena_free(a)
+        a.newest = new_block(room)
+    a.used = 0
+
+cdef void arena_free(Arena *a) noexcept nogil:
+    cdef ArenaBlock *block
+    while a.newest != NULL:
+        block = a.newest
+        a.newest = block.before
+        PyMem_RawFree(block)
+    a.used = 0
+
 cdef extern from "Python.h":
     PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(const char *p, Py_ssize_t n)
     int _PyBytes_Resize(PyObject **object, Py_ssize_t n) except -1
     void Py_SET_SIZE(PyObject *object, Py_ssize_t n)
 
 cdef enum:
-    EXACT_MAX = 1024        # what is smaller takes as much as it needs
-    BYTES_HEAD = 41         # what the object and the allocator put before and behind the text
+    EXACT_MAX = 1024        # a smaller text takes as much memory as it needs
+    BYTES_HEAD = 41         # bytes that the object and the allocator put before and behind the text
 
 cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
-    """How much memory a text of `n` bytes takes: one of sixteen sizes to each doubling. The next text of the same target is about as
-    long: so it fits where an earlier one was, and the heap does not fill with gaps that are a little too small."""
+    """How much memory a text of `n` bytes takes: one of sixteen sizes to each doubling.
+
+    The next text of the same target is about as long: it fits where an earlier one was, and the heap does not fill with
+    gaps that are a little too small.
+    """
     cdef Py_ssize_t step = EXACT_MAX // 16
     if n < EXACT_MAX:
         return n
@@ -49,7 +102,7 @@ cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
     return (n + BYTES_HEAD + step - 1) // step * step - BYTES_HEAD
 
 cdef PyObject *new_text(Py_ssize_t n) except NULL:
-    """Bytes that nothing was written to yet. The caller owns them, unless they are none: those are the same object everywhere."""
+    """A bytes object with content still to be written. The caller owns it; an empty one is shared by everybody."""
     cdef PyObject *text = PyBytes_FromStringAndSize_raw(NULL, text_room(n))
     if text == NULL:
         raise MemoryError
@@ -57,7 +110,7 @@ cdef PyObject *new_text(Py_ssize_t n) except NULL:
     return text
 
 cdef int cut_text(PyObject **text, Py_ssize_t n) except -1:
-    """Make a text that nobody else holds `n` bytes long: by its size alone, unless that would waste a fourth of its memory."""
+    """Cut a text that nobody else holds to `n` bytes. Only its size changes, unless that wastes a fourth of its memory."""
     cdef Py_ssize_t room = PyBytes_GET_SIZE(<object>text[0])
     if n < room - room // 4:
         _PyBytes_Resize(text, text_room(n))
@@ -83,7 +136,7 @@ cdef void *raw_zeros(size_t n, size_t size) except NULL:
     return p
 
 cdef int check_offsets(bytes samples, bytes offsets) except -1:
-    """Offsets are trusted by nobody: one that lies would show one target's bytes as another's, or worse."""
+    """ValueError for wrong offsets: they would show one target's bytes as another's, or worse."""
     cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
     cdef Py_ssize_t n = PyBytes_GET_SIZE(offsets) // 4, i
     cdef int32_t falling = 0

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from exporter._native.buffers cimport Buffer, Text, find_blank, find_byte, lowest_bit, release, reserve, same
-from exporter._native.tables cimport Table, hash_of, table_add, table_find, table_free, table_init, table_key
+from exporter._native.tables cimport Table, hash_of, table_add, table_find, table_free, table_init
 
 cdef inline bint ends_address(const char *p, const char *end, bint first) noexcept nogil:
     """Whether the token at p ends an address: `laddr=` (after `addr` only) or `fd=`."""
@@ -219,7 +219,7 @@ cdef class Tallying:
         return 0
 
     cdef tuple _values(self, int number):
-        cdef Text key = table_key(&self.keys, number)
+        cdef Text key = self.keys.keys[number]
         cdef list values = []
         cdef uint32_t n
         cdef const char *p = key.p

@@ -300,7 +300,7 @@ def sift(bytes samples not None, bytes offsets not None, set heads not None, lis
     finally:
         release(&out)
 
-def stamp(bytes samples not None, bytes offsets not None, int64_t at_ms):
+def add_timestamps(bytes samples not None, bytes offsets not None, int64_t at_ms):
     cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
     cdef bytes end = b" %d\n" % at_ms
     cdef bytes stamped, ends

@@ -1,8 +1,8 @@
-"""Interning: bytes to small numbers."""
+"""Tables: each key (bytes) has a small number. A key never moves until its table is cleared."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from exporter._native.buffers cimport Buffer, Text
+from exporter._native.buffers cimport Arena, Text
 
 cdef extern from *:
     """
@@ -23,10 +23,10 @@ cdef struct Slot:
     int32_t number      # -1: free
 
 cdef struct Table:
-    Buffer keys         # the bytes of all keys, one after the other, padded at the end
+    Arena bytes         # of all keys
     Slot *slots
     uint32_t slots_n    # a power of two
-    uint64_t *at        # offset << 24 | length, by number
+    Text *keys          # by number
     int32_t count
     int32_t room
     uint64_t seed
@@ -38,12 +38,6 @@ cdef int table_resize(Table *t, uint32_t slots_n) noexcept nogil
 cdef void table_clear(Table *t) noexcept nogil
 
 cdef void table_free(Table *t) noexcept nogil
-
-cdef inline Text table_key(Table *t, int32_t number) noexcept nogil:
-    cdef Text key
-    key.p = t.keys.p + (t.at[number] >> 24)
-    key.n = t.at[number] & 0xFFFFFF
-    return key
 
 cdef int32_t table_find(Table *t, const char *p, size_t n, uint32_t h) noexcept nogil
 

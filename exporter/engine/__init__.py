@@ -18,7 +18,7 @@ else:
         )
 
 ENGINE = engine.ENGINE
-FIELD, RECORD, OPEN = engine.FIELD, engine.RECORD, engine.OPEN
+FIELD, RECORD, EVERY_SUB_FIELD = engine.FIELD, engine.RECORD, engine.EVERY_SUB_FIELD
 MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = (
     engine.MORE, engine.DONE, engine.TOO_LARGE, engine.SKIPPED, engine.BROKEN, engine.HOPELESS,
 )  # fmt: skip
@@ -30,12 +30,12 @@ Labels = engine.Labels
 LineOrder = engine.LineOrder
 Plan = engine.Plan
 Writer = engine.Writer
+add_timestamps = engine.add_timestamps
 ages = engine.ages
 client_rows = engine.client_rows
 escape = engine.escape
 heads_of = engine.heads_of
 histogram_rows = engine.histogram_rows
 sift = engine.sift
-stamp = engine.stamp
 tally_clients = engine.tally_clients
 strip_labels = engine.strip_labels

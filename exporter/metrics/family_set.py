@@ -132,7 +132,7 @@ def compile_plan(
                 rows.append(
                     (
                         name,
-                        engine.OPEN,
+                        engine.EVERY_SUB_FIELD,
                         number(source.pattern),
                         source.sub_label.encode(),
                         int(source.sub_name),

@@ -141,7 +141,7 @@ class SnapshotRecorder:
             name, (block.samples, block.offsets, block.series), lambda: self._newest(name)
         )
         if self._with_timestamps:
-            samples, offsets = engine.stamp(samples, offsets, round(outcome.wall_at * 1000))
+            samples, offsets = engine.add_timestamps(samples, offsets, round(outcome.wall_at * 1000))
         self._store.put(
             Snapshot(
                 self._addr, name, family_set.lane, samples, offsets, series, outcome.began_at, expires_at

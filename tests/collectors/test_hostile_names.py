@@ -155,7 +155,7 @@ def test_of_every_collector(name: str) -> None:
 
 
 def assert_stamped(samples: bytes, offsets: bytes) -> None:
-    stamped, _ = engine.stamp(samples, offsets, 1)
+    stamped, _ = engine.add_timestamps(samples, offsets, 1)
     assert stamped.count(b" 1\n") >= samples.count(b"\n")
 
 

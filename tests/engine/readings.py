@@ -20,6 +20,52 @@ PICKED = importlib.import_module("exporter._fastparse") if engine_module.ENGINE 
 ENGINES = list(dict.fromkeys([plain, PICKED]))
 
 
+def seen(block: engine_module.Block) -> tuple[object, ...]:
+    return block.samples, block.offsets, block.series, block.invalid, block.fields
+
+
+#: rows of a plan with all kinds of patterns and families
+PATTERNS = [
+    (b"cmdstat_", b"", False, b"cmd", False, b"", b"calls="),
+    (b"latency_percentiles_usec_", b"", False, b"cmd", False, b"", b""),
+    (b"db", b"", True, b"db", True, b"", b"keys="),
+    (b"slave", b"", True, b"", False, b"", b"ip="),
+    (b"db", b"_sizes", True, b"db", False, b'type="string"', b""),
+    (b"thread_", b"_clients", True, b"thread", False, b"", b""),
+]
+FAMILIES = [
+    *(
+        (b"f%d" % transform, 0, (b"field%d" % transform, b"old%d" % transform), transform, ())
+        for transform in range(11)
+    ),
+    (
+        b"info",
+        0,
+        (b"version",),
+        8,
+        ((b"role", b"role", False), (b"mode", b"mode|server_mode", False), (b"valkey", b"valkey", True)),
+    ),
+    (
+        b"link",
+        0,
+        (b"master_link_status",),
+        6,
+        ((b"master_host", b"master_host", False), (b"master_port", b"master_port", False)),
+    ),
+    (b"offset", 0, (b"slave_repl_offset",), 0, ((b"master_host", b"master_host", False),)),
+    (b"calls", 1, 0, b"calls", 0, (), False),
+    (b"seconds", 1, 0, b"usec", 1, (), False),
+    (b"keys", 1, 2, b"keys", 0, (), True),
+    (b"lag", 1, 3, b"lag", 10, ((b"ip", b"ip"), (b"state", b"state")), False),
+    (b"sizes", 2, 4, b"size", 3, 0, None, None),
+    (b"thread", 1, 5, b"", 0, (), False),
+    (b"usec", 2, 1, b"quantile", 1, 0, (0, b"usec", 0), (0, b"calls", 0)),
+    (b"fraction", 2, 1, b"quantile", 2, 1, (0, b"usec", 1), (0, b"calls", 0)),
+    (b"raw", 2, 1, b"name", 0, 0, None, None),
+    (b"nothing", 3),
+]
+
+
 class Reading(NamedTuple):
     """What was made of a text: the samples, one line each, and how many values were no numbers."""
 

@@ -19,6 +19,7 @@ from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.targets.target import Target
+from tests.engine.readings import FAMILIES, PATTERNS, seen
 from tests.store_fixture import page_of
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -27,10 +28,6 @@ INFO_FILES = sorted(DATA.glob("*/*info*.txt"))
 CLIENT_FILES = sorted(DATA.glob("*/client_list*.txt"))
 
 fast = pytest.importorskip("exporter._fastparse") if engine_module.ENGINE == "compiled" else slow
-
-
-def seen(block: engine_module.Block) -> tuple[object, ...]:
-    return block.samples, block.offsets, block.series, block.invalid, block.fields
 
 
 class Pair:
@@ -49,46 +46,6 @@ class Pair:
         assert seen(one) == seen(other)
         return one
 
-
-PATTERNS = [
-    (b"cmdstat_", b"", False, b"cmd", False, b"", b"calls="),
-    (b"latency_percentiles_usec_", b"", False, b"cmd", False, b"", b""),
-    (b"db", b"", True, b"db", True, b"", b"keys="),
-    (b"slave", b"", True, b"", False, b"", b"ip="),
-    (b"db", b"_sizes", True, b"db", False, b'type="string"', b""),
-    (b"thread_", b"_clients", True, b"thread", False, b"", b""),
-]
-FAMILIES = [
-    *(
-        (b"f%d" % transform, 0, (b"field%d" % transform, b"old%d" % transform), transform, ())
-        for transform in range(11)
-    ),
-    (
-        b"info",
-        0,
-        (b"version",),
-        8,
-        ((b"role", b"role", False), (b"mode", b"mode|server_mode", False), (b"valkey", b"valkey", True)),
-    ),
-    (
-        b"link",
-        0,
-        (b"master_link_status",),
-        6,
-        ((b"master_host", b"master_host", False), (b"master_port", b"master_port", False)),
-    ),
-    (b"offset", 0, (b"slave_repl_offset",), 0, ((b"master_host", b"master_host", False),)),
-    (b"calls", 1, 0, b"calls", 0, (), False),
-    (b"seconds", 1, 0, b"usec", 1, (), False),
-    (b"keys", 1, 2, b"keys", 0, (), True),
-    (b"lag", 1, 3, b"lag", 10, ((b"ip", b"ip"), (b"state", b"state")), False),
-    (b"sizes", 2, 4, b"size", 3, 0, None, None),
-    (b"thread", 1, 5, b"", 0, (), False),
-    (b"usec", 2, 1, b"quantile", 1, 0, (0, b"usec", 0), (0, b"calls", 0)),
-    (b"fraction", 2, 1, b"quantile", 2, 1, (0, b"usec", 1), (0, b"calls", 0)),
-    (b"raw", 2, 1, b"name", 0, 0, None, None),
-    (b"nothing", 3),
-]
 
 name = st.one_of(
     st.sampled_from(["get", "config|get", "odd:1", 'q"', "\\", "é", "a=b,c", "x" * 300]),
@@ -539,8 +496,8 @@ def test_target_labels_can_be_taken_off_again(engine) -> None:
 @settings(max_examples=30, deadline=None)
 def test_samples_are_stamped_alike(pair: Pair, text: bytes) -> None:
     block = pair.check(text)
-    stamped, offsets = fast.stamp(block.samples, block.offsets, 1_700_000_000_123)
-    assert (stamped, offsets) == slow.stamp(block.samples, block.offsets, 1_700_000_000_123)
+    stamped, offsets = fast.add_timestamps(block.samples, block.offsets, 1_700_000_000_123)
+    assert (stamped, offsets) == slow.add_timestamps(block.samples, block.offsets, 1_700_000_000_123)
     assert stamped.count(b" 1700000000123\n") == block.series
 
 
@@ -623,7 +580,7 @@ def test_heads_put_a_block_of_later_families_behind(
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 def test_a_block_that_does_not_follow_is_refused(engine) -> None:
     heads = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
-    with pytest.raises(ValueError, match="do not follow"):
+    with pytest.raises(ValueError, match="must follow"):
         heads.block([((1, ()), 1)], heads.block([((0, ()), 1)]))
-    with pytest.raises(ValueError, match="another part"):
+    with pytest.raises(ValueError, match="another family set"):
         heads.block([((1, ()), 1)], engine.RepeatedSamples([(b"a", ())], engine.Labels(b"")).block([]))

@@ -8,19 +8,19 @@ from __future__ import annotations
 from exporter.engine.plain.clients import client_rows, tally_clients
 from exporter.engine.plain.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
 from exporter.engine.plain.histograms import histogram_rows
-from exporter.engine.plain.info import FIELD, OPEN, RECORD, Plan
+from exporter.engine.plain.info import EVERY_SUB_FIELD, FIELD, RECORD, Plan
 from exporter.engine.plain.labels import Block, Labels, LineOrder, escape
-from exporter.engine.plain.pages import Assembler, ages, heads_of, sift, stamp, strip_labels
+from exporter.engine.plain.pages import Assembler, add_timestamps, ages, heads_of, sift, strip_labels
 from exporter.engine.plain.samples import RepeatedSamples, Writer
 
 __all__ = [
     "BROKEN",
     "DONE",
     "ENGINE",
+    "EVERY_SUB_FIELD",
     "FIELD",
     "HOPELESS",
     "MORE",
-    "OPEN",
     "RECORD",
     "SKIPPED",
     "TOO_LARGE",
@@ -32,13 +32,13 @@ __all__ = [
     "Plan",
     "RepeatedSamples",
     "Writer",
+    "add_timestamps",
     "ages",
     "client_rows",
     "escape",
     "heads_of",
     "histogram_rows",
     "sift",
-    "stamp",
     "strip_labels",
     "tally_clients",
 ]

@@ -10,7 +10,7 @@ from exporter.engine.plain.labels import Block, Labels, LineOrder, escape
 from exporter.engine.plain.numbers import convert, sub_label
 from exporter.engine.plain.samples import BlockWriter
 
-FIELD, RECORD, OPEN = 0, 1, 2
+FIELD, RECORD, EVERY_SUB_FIELD = 0, 1, 2
 
 #: KeyDB numbers further masters from 1: at most so many are read
 GROUPS_MAX = 64

@@ -123,7 +123,7 @@ def sift(
     return b"".join(texts), struct.pack(f"={len(ends)}i", *ends), series
 
 
-def stamp(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
+def add_timestamps(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
     numbers = _offsets(samples, offsets)
     end = b" %d\n" % at_ms
     texts = [samples[begin:stop].replace(b"\n", end) for begin, stop in itertools.pairwise(numbers)]

@@ -54,7 +54,7 @@ class Writer:
         self._families = families
         self._label_max = label_max
         self._page = BlockWriter(labels, len(families))
-        self._bad = 0
+        self._invalid = 0
 
     def add(
         self,
@@ -86,9 +86,9 @@ class Writer:
         values: Sequence[str | bytes] = (),
     ) -> None:
         if len(bounds) != len(below):
-            raise ValueError("as many counts as bounds")
+            raise ValueError("a histogram has as many counts as bounds")
         if not all(one < other for one, other in itertools.pairwise(bounds)):
-            raise ValueError("the bounds of a histogram rise")
+            raise ValueError("the bounds of a histogram must rise")
         for bound, number in (*zip(map(format_value, bounds), below, strict=True), (b"+Inf", count)):
             self.add(family, number, values, b"_bucket", (b"le", bound))
         self.add(family, total, values, b"_sum")
@@ -96,16 +96,16 @@ class Writer:
 
     def merge(self, block: Block) -> None:
         if len(block.offsets) != 4 * (len(self._families) + 1):
-            raise ValueError("the block is of another part")
+            raise ValueError("the block is of another family set")
         offsets = struct.unpack(f"={len(self._families) + 1}i", block.offsets)
         for family, part in enumerate(self._page.parts):
             part.insert(0, block.samples[offsets[family] : offsets[family + 1]])
         self._page.series += block.series
-        self._bad += block.invalid
+        self._invalid += block.invalid
 
     def block(self) -> Block:
         block = self._page.block(())
-        block.invalid += self._bad
+        block.invalid += self._invalid
         return block
 
 
@@ -125,11 +125,11 @@ class RepeatedSamples:
             writer.merge(following)
             offsets = struct.unpack(f"={len(self._families) + 1}i", following.offsets)
             if any(offsets[family + 1] for (family, _), _ in samples[-1:]):
-                raise ValueError("the block is of families that do not follow")
+                raise ValueError("the families of the block must follow those of the samples")
         before = 0
         for (family, values), value in samples:
             if family < before:
-                raise ValueError("samples come in the order of their families")
+                raise ValueError("samples must be in the order of their families")
             before = family
             writer.add(family, value, values)
         return writer.block()

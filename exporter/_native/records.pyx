@@ -1,0 +1,320 @@
+"""The second pass over lines of patterns: one sub-field of every line, or every sub-field."""
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcmp, memcpy, memset
+
+from exporter._native.buffers cimport Text, append, find_byte, grow, put, reserve, same, stride
+from exporter._native.numbers cimport F_ANY, NUMBER_MAX, number_span, put_sub_name, write_int, write_value
+from exporter._native.plan cimport Pattern
+from exporter._native.reading cimport (
+    Line, SUB_FIELDS_MAX, SUB_INVALID, SUB_REPEATED, SUB_WRITTEN, SubName, SubNames,
+)
+from exporter._native.sample cimport FULL, SAMPLES_MAX, VALUE_ROOM, append_label, close_labels, commit, finish
+
+cdef enum:
+    FILL_MAX = 65536
+    SUB_FIELDS_READ_MAX = 16384     # of all lines of one reading, for one family
+
+cdef int write_records(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now, int fill) noexcept nogil:
+    cdef Pattern *pattern = &plan.patterns[row.pattern]
+    cdef Line *lines = <Line *>r.records[row.pattern].lines.p
+    cdef size_t i, n = r.records[row.pattern].lines.n // sizeof(Line)
+    cdef Text *values = <Text *>r.records[row.pattern].values.p
+    cdef Text *value
+    cdef int rc
+    if begin_head(r, row) < 0:
+        return -1
+    if row.sub_labels_n or pattern.name_label.n == 0:
+        for i in range(n):
+            value = &lines[i].value if row.sub < 0 else &values[i * pattern.subs_n + row.sub]
+            if value.p != NULL:
+                rc = write_record_labelled(plan, r, row, &lines[i], &values[i * pattern.subs_n], value, now)
+                if rc < 0:
+                    return rc
+    elif write_named(plan, r, row, lines, n, now) < 0:
+        return -1
+    if r.out.n > SAMPLES_MAX:
+        return FULL
+    if row.fill:
+        return write_missing(plan, r, row, fill)
+    return 0
+
+cdef int begin_head(Reading *r, FamilyRow *row) noexcept nogil:
+    """name, opening brace and target labels, padded, into `head`."""
+    r.head.n = 0
+    if append(&r.head, row.name.p, row.name.n) < 0:
+        return -1
+    if append(&r.head, r.label_text.open, r.label_text.open_n) < 0:
+        return -1
+    return reserve(&r.head, 0)
+
+cdef int write_named(CompiledPlan plan, Reading *r, FamilyRow *row, Line *lines, size_t n, int64_t now) noexcept nogil:
+    """Records whose labels are rendered already."""
+    cdef Pattern *pattern = &plan.patterns[row.pattern]
+    cdef Text *values = <Text *>r.records[row.pattern].values.p
+    cdef int subs_n = pattern.subs_n, sub = row.sub, transform = row.transform
+    cdef const char *head = r.head.p
+    cdef size_t head_n = r.head.n
+    cdef const char *last = r.last
+    cdef char *start = r.out.p
+    cdef char *to = start + r.out.n
+    cdef char *stop = start + r.out.room
+    cdef char *at
+    cdef char *end
+    cdef Text *value
+    cdef Py_ssize_t series = 0, invalid = 0
+    cdef size_t i
+    for i in range(n):
+        value = &lines[i].value if sub < 0 else &values[i * subs_n + sub]
+        if value.p == NULL:
+            continue
+        if <size_t>(stop - to) < head_n + lines[i].own_n + VALUE_ROOM:
+            r.out.n = to - start
+            if grow(&r.out, head_n + lines[i].own_n + VALUE_ROOM) < 0:
+                return -1
+            start = r.out.p
+            to = start + r.out.n
+            stop = start + r.out.room
+        at = to
+        stride(at, head, head_n)
+        at += head_n
+        stride(at, lines[i].own, lines[i].own_n)
+        at += lines[i].own_n
+        at[0] = c'}'
+        at[1] = c' '
+        at += 2
+        end = write_value(at, value, transform, now, last)
+        if end == NULL:
+            invalid += 1
+        elif end != at:
+            end[0] = c'\n'
+            to = end + 1
+            series += 1
+    r.out.n = to - start
+    r.series += series
+    r.invalid += invalid
+    return 0
+
+cdef int write_record_labelled(
+    CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, Text *values, Text *value, int64_t now
+) noexcept nogil:
+    """A record whose labels are sub-fields, or that has none at all."""
+    cdef size_t before = r.out.n
+    cdef int i
+    cdef bint any_label = line.own_n > 0
+    if append(&r.out, r.head.p, r.head.n) < 0 or append(&r.out, line.own, line.own_n) < 0:
+        return -1
+    for i in range(row.sub_labels, row.sub_labels + row.sub_labels_n):
+        if append_label(r, &plan.sub_openings[i], &values[plan.numbers[i]], any_label, plan.label_max) < 0:
+            return -1
+        any_label = True
+    if close_labels(r, before + row.name.n, r.label_text, any_label) < 0:
+        return -1
+    return finish(r, before, value, row.transform, now, plan.patterns[row.pattern].name_label.n == 0)
+
+cdef int write_missing(CompiledPlan plan, Reading *r, FamilyRow *row, int fill) noexcept nogil:
+    """Write 0 for each number below `fill` that has no line."""
+    cdef Pattern *pattern = &plan.patterns[row.pattern]
+    cdef Line *lines = <Line *>r.records[row.pattern].lines.p
+    cdef size_t i, n = r.records[row.pattern].lines.n // sizeof(Line)
+    cdef char *seen
+    cdef int k
+    cdef size_t tail_n
+    cdef char *to
+    if fill > FILL_MAX:
+        fill = FILL_MAX
+    if fill <= 0 or pattern.name_label.n == 0:
+        return 0
+    r.scratch.n = 0
+    if reserve(&r.scratch, fill) < 0:
+        return -1
+    seen = r.scratch.p
+    memset(seen, 0, fill)
+    for i in range(n):
+        if 0 <= lines[i].number < fill:
+            seen[lines[i].number] = 1
+    if append(&r.head, pattern.name_label.p, pattern.name_label.n) < 0:
+        return -1
+    if pattern.whole and append(&r.head, pattern.prefix.p, pattern.prefix.n) < 0:
+        return -1
+    if reserve(&r.head, 0) < 0:
+        return -1
+    tail_n = 5 + (pattern.suffix.n if pattern.whole else 0) + (pattern.constant.n + 1 if pattern.constant.n else 0)
+    for k in range(fill):
+        if seen[k]:
+            continue
+        if reserve(&r.out, r.head.n + tail_n + 32) < 0:
+            return -1
+        to = r.out.p + r.out.n
+        stride(to, r.head.p, r.head.n)
+        to = write_int(to + r.head.n, k)
+        if pattern.whole and pattern.suffix.n:
+            to = put(to, pattern.suffix.p, pattern.suffix.n)
+        to[0] = c'"'
+        to += 1
+        if pattern.constant.n:
+            to[0] = c','
+            to = put(to + 1, pattern.constant.p, pattern.constant.n)
+        memcpy(to, b"} 0\n", 4)
+        r.out.n = to + 4 - r.out.p
+        r.series += 1
+    return 0
+
+cdef int write_every(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now) noexcept nogil:
+    cdef Pattern *pattern = &plan.patterns[row.pattern]
+    cdef Line *lines = <Line *>r.records[row.pattern].lines.p
+    cdef size_t i, n = r.records[row.pattern].lines.n // sizeof(Line)
+    cdef int rc, looked_at = 0
+    cdef int32_t joined
+    if begin_head(r, row) < 0:
+        return -1
+    for i in range(n):
+        if looked_at >= SUB_FIELDS_READ_MAX:
+            r.invalid += 1
+            continue
+        rc = write_every_line(plan, r, row, &lines[i], now)
+        if rc < 0:
+            return rc
+        looked_at += rc
+        if lines[i].joined < 0 or lines[i].joined >= r.seats_n or r.seats[lines[i].joined].reading != r.number:
+            continue
+        joined = r.seats[lines[i].joined].line
+        if row.sum_sub >= 0:
+            rc = write_joined(plan, r, row, &lines[i], joined, b"_sum", 4, row.sum_sub, row.sum_transform, now)
+            if rc < 0:
+                return rc
+        if row.count_sub >= 0:
+            rc = write_joined(plan, r, row, &lines[i], joined, b"_count", 6, row.count_sub, row.count_transform, now)
+            if rc < 0:
+                return rc
+    return 0
+
+cdef int write_every_line(CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int64_t now) noexcept nogil:
+    """Write a sample for each sub-field. How many there are, or -1 out of memory."""
+    cdef SubNames *known = &r.sub_names[row.sub_names]
+    cdef SubName *name
+    cdef const char *p = line.value.p
+    cdef const char *end = p + line.value.n
+    cdef const char *comma
+    cdef const char *equals
+    cdef bint may_repeat = plan.patterns[row.pattern].name_label.n == 0
+    cdef int j = 0, more = 0, rc
+    cdef size_t before
+    cdef char *to
+    cdef Text value
+    while p < end:
+        name = &known.names[j] if j < SUB_FIELDS_MAX else NULL
+        if (
+            j < known.n and name.raw_n < end - p and p[name.raw_n] == c'='
+            and name.raw_n <= NUMBER_MAX and same(p, name.raw, name.raw_n)
+        ):
+            equals = p + name.raw_n
+            comma = number_span(equals + 1, end, &value.form)
+            if comma < end and comma[0] != c',':
+                value.form = F_ANY
+                comma = find_byte(comma, end, c',')
+        else:
+            value.form = F_ANY
+            comma = find_byte(p, end, c',')
+            equals = find_byte(p, comma, c'=')
+            if equals == comma:
+                p = comma + 1
+                continue
+            if name == NULL:
+                r.invalid += 1
+                more += 1
+                p = comma + 1
+                continue
+            if learn_name(plan, r, row, j, p, equals - p) < 0:
+                return -1
+        j += 1
+        if name.state == SUB_INVALID:
+            r.invalid += 1
+        elif name.state == SUB_WRITTEN:
+            if reserve(&r.out, r.head.n + line.own_n + name.label_n + 320) < 0:
+                return -1
+            to = r.out.p + r.out.n
+            stride(to, r.head.p, r.head.n)
+            to += r.head.n
+            if line.own_n:
+                stride(to, line.own, line.own_n)
+                to += line.own_n
+                to[0] = c','
+                to += 1
+            stride(to, name.label, name.label_n)
+            to += name.label_n
+            value.p = equals + 1
+            value.n = <uint32_t>(comma - equals - 1)
+            if may_repeat:
+                before = r.out.n
+                r.out.n = to - r.out.p
+                rc = finish(r, before, &value, row.transform, now, True)
+            else:
+                rc = commit(r, to, write_value(to, &value, row.transform, now, r.last))
+            if rc < 0:
+                return rc
+        p = comma + 1
+    return j + more
+
+cdef int learn_name(CompiledPlan plan, Reading *r, FamilyRow *row, int j, const char *p, size_t n) noexcept nogil:
+    """Work out the label of the j-th sub-field. What was known of later ones is forgotten: a name there may now be the
+    second of its kind."""
+    cdef SubNames *known = &r.sub_names[row.sub_names]
+    cdef SubName *name = &known.names[j]
+    cdef int i, rc
+    known.n = j
+    if n > NUMBER_MAX:
+        name.raw_n = NUMBER_MAX + 1     # fits no name, so the next one at this place is worked out again
+        name.state = SUB_INVALID
+        known.n = j + 1
+        return 0
+    r.scratch.n = 0
+    if append(&r.scratch, row.sub_opening.p, row.sub_opening.n) < 0:
+        return -1
+    rc = put_sub_name(&r.scratch, p, n, row.sub_kind, plan.label_max)
+    if rc < 0:
+        return -1
+    if rc == 0 and append(&r.scratch, b'"} ', 3) < 0:
+        return -1
+    name.raw_n = <uint8_t>n
+    memcpy(name.raw, p, n)
+    name.state = <uint8_t>rc
+    if rc == 0:
+        name.label_n = <uint16_t>r.scratch.n
+        memcpy(name.label, r.scratch.p, r.scratch.n)
+        for i in range(j):
+            if known.names[i].state == SUB_WRITTEN and known.names[i].label_n == name.label_n:
+                if memcmp(known.names[i].label, name.label, name.label_n) == 0:
+                    name.state = SUB_REPEATED
+                    break
+    known.n = j + 1
+    return 0
+
+cdef int write_joined(
+    CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int32_t joined, const char *suffix, size_t suffix_n,
+    int sub, int transform, int64_t now,
+) noexcept nogil:
+    cdef int other = plan.patterns[row.pattern].joined
+    cdef Text *value = &(<Text *>r.records[other].values.p)[joined * plan.patterns[other].subs_n + sub]
+    cdef size_t before = r.out.n
+    cdef char *to
+    if value.p == NULL:
+        return 0
+    if reserve(&r.out, row.name.n + suffix_n + r.label_text.open_n + r.label_text.closed_n + line.own_n + 256) < 0:
+        return -1
+    to = r.out.p + r.out.n
+    stride(to, row.name.p, row.name.n)
+    to += row.name.n
+    to = put(to, suffix, suffix_n)
+    if line.own_n:
+        stride(to, r.label_text.open, r.label_text.open_n)
+        to += r.label_text.open_n
+        stride(to, line.own, line.own_n)
+        to += line.own_n
+        to[0] = c'}'
+        to[1] = c' '
+        to += 2
+    else:
+        to = put(to, r.label_text.closed, r.label_text.closed_n)
+    r.out.n = to - r.out.p
+    return finish(r, before, value, transform, now, plan.patterns[row.pattern].name_label.n == 0)
