@@ -8,10 +8,12 @@ from __future__ import annotations
 from exporter.engine.plain.clients import client_rows, tally_clients
 from exporter.engine.plain.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
 from exporter.engine.plain.histograms import histogram_rows
-from exporter.engine.plain.info import EVERY_SUB_FIELD, FIELD, RECORD, Plan
 from exporter.engine.plain.labels import Block, Labels, LineOrder, escape
 from exporter.engine.plain.pages import Assembler, add_timestamps, ages, heads_of, sift, strip_labels
+from exporter.engine.plain.plan import EVERY_SUB_FIELD, FIELD, RECORD, CompiledPlan
+from exporter.engine.plain.render import render
 from exporter.engine.plain.samples import RepeatedSamples, Writer
+from exporter.engine.plain.scan import Reading
 
 __all__ = [
     "BROKEN",
@@ -45,3 +47,10 @@ __all__ = [
 
 
 ENGINE = "python"
+
+
+class Plan(CompiledPlan):
+    def read(
+        self, text: bytes, labels: Labels, order: LineOrder | None = None, now: float = 0.0, fill: int = 0
+    ) -> Block:
+        return render(self, Reading(self, text), labels, now, fill)
