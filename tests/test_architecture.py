@@ -59,6 +59,7 @@ WINGS: dict[str, set[str]] = {
 }
 WINGS["app"] = WINGS.keys() - {"__main__", "cli", "_fastparse", "_native"}
 WINGS["commands"] = {*WINGS["app"], "app"}
+WINGS["library"] = {"app", "collectors", "engine", "metrics", "options", "polling", "protocol", "targets"}
 #: imports that are still to go
 WRONG = {("metrics", "collectors")}
 
@@ -83,7 +84,12 @@ DOORS = {
     "redis": set(),  # for tests and benches: loading it takes 4 MB and a tenth of a second
     "hiredis": {"connection.replies", "protocol.command"},
     "apscheduler": {"fleet.poll_group", "fleet.poll_groups"},
-    "prometheus_client": {"telemetry.own_family", "telemetry.own_series", "telemetry.process"},
+    "prometheus_client": {
+        "telemetry.own_family",
+        "telemetry.own_series",
+        "telemetry.process",
+        "library.registry",
+    },
     "yaml": {"targets.yaml_reader"},
     "uvloop": {"app.run"},
     "regex": {"options.patterns"},
@@ -254,9 +260,9 @@ def mirror_of(name: str) -> Path:
     """Where the tests of a module are: tests/web/test_routes.py for web.routes, tests/logs/test_logs.py for
     the wing itself."""
     *folders, last = name.split(".")
-    if SOURCES[name].stem == "__init__":
+    if SOURCES[name].stem == "__init__" and name != "__init__":
         folders = name.split(".")
-    return ROOT.joinpath("tests", *folders, f"test_{last.lstrip('_')}.py")
+    return ROOT.joinpath("tests", *folders, f"test_{last.strip('_')}.py")
 
 
 @pytest.mark.parametrize(

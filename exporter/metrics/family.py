@@ -125,7 +125,7 @@ class EverySubField:
 Source = Field | Record | EverySubField
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
-_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
+LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Family:
         if not _NAME.match(self.name):
             raise ValueError(f"{self.name!r} is no metric name")
         for label in self.labels:
-            if not _LABEL.match(label):
+            if not LABEL_NAME.match(label):
                 raise ValueError(f"{self.name}: {label!r} is no label name")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"{self.name}: a label is named twice")

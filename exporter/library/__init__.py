@@ -1,0 +1,1 @@
+"""What other programs use: render INFO, read client lists, run an exporter inside a program."""

@@ -1,0 +1,105 @@
+"""An exporter inside an asyncio program."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from exporter import Exporter
+from exporter.errors import ConfigError, UsageError
+from tests.servers import RedisServer, free_port
+
+RedisFactory = Callable[..., RedisServer]
+#: by both loops: a program may have either
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+
+
+def options(*ports: int) -> dict[str, str | list[str]]:
+    return {
+        "redis.addr": [f"redis://127.0.0.1:{port}" for port in ports],
+        "web.listen-address": "127.0.0.1:0",
+        "poll.interval": "200ms",
+    }
+
+
+def families(page: str) -> set[str]:
+    return {line.split(" ")[2] for line in page.splitlines() if line.startswith("# TYPE ")}
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as response:
+        return str(response.read().decode())
+
+
+async def test_its_port_and_its_page_show_the_same(redis_server: RedisFactory) -> None:
+    port = redis_server().port
+    async with Exporter(options(port)) as exporter:
+        page = await exporter.page()
+        scraped = await asyncio.to_thread(fetch, f"http://127.0.0.1:{exporter.port}/metrics")
+    assert f'redis_up{{addr="redis://127.0.0.1:{port}"}} 1' in page.splitlines()
+    assert families(page) == families(scraped)
+
+
+async def test_after_the_stop_nothing_is_left(redis_server: RedisFactory) -> None:
+    server = redis_server()
+    exporter = Exporter(options(server.port))
+    assert (exporter.port, await exporter.page()) == (0, "")
+    before = asyncio.all_tasks()
+    await exporter.start()
+    port = exporter.port
+    await exporter.start()  # it runs already
+    assert exporter.port == port
+    await exporter.page()
+    await exporter.stop()
+    await exporter.stop()
+    assert (exporter.port, await exporter.page()) == (0, "")
+    assert asyncio.all_tasks() <= before
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_it_can_start_again(redis_server: RedisFactory) -> None:
+    exporter = Exporter(options(redis_server().port))
+    for _ in range(2):
+        async with exporter:
+            assert "redis_up" in await exporter.page()
+
+
+async def test_without_http_there_is_the_page(redis_server: RedisFactory) -> None:
+    port = redis_server().port
+    async with Exporter(options(port), listen=False) as exporter:
+        assert exporter.port == 0
+        page = await exporter.page(own_series=False)
+        assert f'redis_up{{addr="redis://127.0.0.1:{port}"}} 1' in page.splitlines()
+        assert "redis_exporter_build_info" not in families(page)
+        assert "redis_exporter_build_info" in families(await exporter.page())
+
+
+async def test_two_run_side_by_side(redis_server: RedisFactory) -> None:
+    ports = [redis_server().port, redis_server().port]
+    async with Exporter(options(ports[0])) as one, Exporter(options(ports[1])) as other:
+        assert one.port != other.port
+        assert str(ports[0]) in await one.page()
+        assert str(ports[0]) not in await other.page()
+
+
+async def test_a_target_that_is_down_is_on_the_page() -> None:
+    async with Exporter(options(free_port()), listen=False) as exporter:
+        assert 'err="refused"' in await exporter.page()
+
+
+async def test_mistakes_say_what_is_wrong() -> None:
+    with pytest.raises(UsageError, match=r"unknown flag --poll\.intervall"):
+        Exporter({"poll.intervall": "1s"})
+    with pytest.raises(ConfigError, match="port"):
+        Exporter({"redis.addr": "redis://h:0"})
+    async with Exporter({"redis.addr": "", "web.listen-address": "127.0.0.1:0"}) as exporter:
+        taken = Exporter({"redis.addr": "", "web.listen-address": f"127.0.0.1:{exporter.port}"})
+        before = asyncio.all_tasks()
+        with pytest.raises(ConfigError, match="another program listens there"):
+            await taken.start()
+        assert asyncio.all_tasks() <= before
+        assert taken.port == 0

@@ -1,0 +1,91 @@
+"""INFO to exposition text and CLIENT LIST to rows, in one call."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import read_clients, render_info
+from exporter.errors import ConfigError, ProtocolError, TargetError, UsageError
+from tests.replay import DATA
+
+INFO = "redis_version:7.0.15\r\nconnected_clients:12\r\ncmdstat_get:calls=3,usec=6,usec_per_call=2.00\r\n"
+TEXTS = sorted(DATA.glob("*/info_all.txt"))
+
+
+def values(text: str) -> dict[str, float]:
+    """Value by series, with the labels as they stand."""
+    return {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+
+
+def test_values_of_all_lanes_are_there_with_the_labels() -> None:
+    found = values(render_info(INFO, {"addr": "redis://h:6379", "note": 'a "b"\n'}))
+    assert found[r'redis_connected_clients{addr="redis://h:6379",note="a \"b\"\n"}'] == 12
+    assert found[r'redis_commands_total{addr="redis://h:6379",note="a \"b\"\n",cmd="get"}'] == 3
+
+
+def test_without_labels_there_are_no_braces() -> None:
+    assert values(render_info(INFO))["redis_connected_clients"] == 12
+
+
+@pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.parent.name)
+def test_recorded_servers_give_a_valid_page(file: object) -> None:
+    text = render_info(file.read_bytes(), {"addr": "h"})  # type: ignore[attr-defined]
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert len(families) > 60
+    assert all(family.documentation and family.type != "unknown" for family in families.values())
+    heads = [line for line in text.splitlines() if line.startswith("# TYPE ")]
+    assert len(heads) == len(set(heads))
+
+
+def test_a_label_of_the_family_wins() -> None:
+    text = render_info("redis_version:7.0.15\r\nrole:master\r\n", {"role": "mine"})
+    assert 'redis_instance_info{role="master",' in text
+
+
+def test_options_are_those_of_the_command() -> None:
+    text = render_info(INFO, options={"namespace": "cache", "metrics.allow": "connected_clients"})
+    assert values(text) == {"cache_connected_clients": 12}
+    with pytest.raises(UsageError, match="unknown flag --namespac: did you mean --namespace"):
+        render_info(INFO, options={"namespac": "cache"})
+
+
+@pytest.mark.parametrize("text", ["", "hello", b"\x00\xff", "used_memory:1"])
+def test_another_text_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ProtocolError, match="redis_version"):
+        render_info(text)
+    assert issubclass(ProtocolError, TargetError)
+
+
+@pytest.mark.parametrize("name", ["", "a-b", "1a", "__name__", "le", "quantile", "a\n"])
+def test_a_label_name_that_is_not_valid_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not a valid label name"):
+        render_info(INFO, {name: "x"})
+
+
+def test_text_may_hold_what_is_no_utf_8() -> None:
+    found = values(render_info(b"redis_version:7\r\ncmdstat_\xff:calls=1,usec=1\r\n"))
+    assert found['redis_commands_total{cmd="\ufffd"}'] == 1
+    assert "redis_connected_clients 12" in render_info(INFO + "x:\ud800\r\n")
+
+
+def test_threads_may_render_at_once() -> None:
+    texts = [INFO.replace("12", str(number)) for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        pages = list(threads.map(render_info, texts))
+    assert [values(page)["redis_connected_clients"] for page in pages] == list(range(200))
+
+
+def test_clients_are_rows() -> None:
+    text = "id=7 addr=/run/a b:0 laddr=/run/a b:0 fd=8 name= age=31 flags=U\nid=8 addr=10.0.0.9:50112 fd=9 name=worker\n"
+    first, second = read_clients(text)
+    assert (first["id"], first["addr"], first["name"], first["flags"]) == ("7", "/run/a b:0", "", "U")
+    assert second == {"id": "8", "addr": "10.0.0.9:50112", "fd": "9", "name": "worker"}
+    assert read_clients(b"") == []
+    assert read_clients(b"id=1 addr=h:1 fd=8 name=\xff\n")[0]["name"] == "\ufffd"
