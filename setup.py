@@ -65,7 +65,10 @@ if BUILDS[build] is not None:
             extra_link_args=link_args,
             define_macros=macros,
         )
-        for name in (*sorted(f"_native.{path.stem}" for path in Path("exporter/_native").glob("*.pyx")), "_fastparse")
+        for name in (
+            *sorted(f"_native.{path.stem}" for path in Path("exporter/_native").glob("*.pyx")),
+            "_fastparse",
+        )
     ]
     # The generated C stays out of the source tree, so that no build takes up another's. Coverage looks for it
     # beside its source.
