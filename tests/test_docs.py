@@ -251,6 +251,11 @@ def test_the_imports_in_the_table_are_those_that_are_allowed() -> None:
     assert shown == {wing: WINGS[wing] for wing in shown}
 
 
+def test_the_modules_beside_the_wings_are_listed() -> None:
+    listed = [cells[0] for cells in rows_of(ARCHITECTURE, "| module | purpose |")]
+    assert listed == [f"`exporter/{name}.py`" for name in sorted(GROUND - {"__init__"})]
+
+
 def named_in_code(page: Path) -> list[str]:
     """What a page names as `module.name` of ours."""
     wings = "|".join(sorted((WINGS.keys() | GROUND) - {"__main__", "__init__"}))
