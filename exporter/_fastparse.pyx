@@ -1,12 +1,13 @@
 """The compiled engine. `engine/plain` specifies it, room by room; `_fastparse.pyi` states the types.
 
-How it is fast. The keys of lines are interned in a table that all targets share; each target remembers the order of its
-last reply, so a line is recognised by comparing it with the expected one. Values are noted as (pointer, length); a second
-pass over the families writes each sample as three or four short copies.
+How it is fast. The keys of lines are interned in a table that all targets share; each target remembers the
+order of its last reply, so a line is recognised by comparing it with the expected one. Values are noted as
+(pointer, length); a second pass over the families writes each sample as three or four short copies.
 
-Invariants. No offset, length or count that a server sends is trusted. The plan never changes, its interned keys never
-move, and each reading has memory of its own: so several threads read by one plan at once. `_native` has a room for each
-step: `plan`, `scan`, `render`; and `pages`, `clients`, `histograms`, `frames` for what is not INFO.
+Invariants. No offset, length or count that a server sends is trusted. The plan never changes, its interned
+keys never move, and each reading has memory of its own: so several threads read by one plan at once.
+`_native` has a room for each step: `plan`, `scan`, `render`; and `pages`, `clients`, `histograms`, `frames`
+for what is not INFO.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -17,7 +18,10 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcmp
 
 from exporter._native.buffers cimport Buffer, Text, cut_text, new_text, release, text_of, text_room
-from exporter._native.labels cimport Block as NewBlock, Labels as TargetLabels, LineOrder as Order, forget_order
+from exporter._native.labels cimport (
+    Block as NewBlock, Labels as TargetLabels, LineOrder as Order, forget_order,
+)
+from exporter._native.numbers cimport VALUE_READ
 from exporter._native.plan cimport CompiledPlan
 from exporter._native.reading cimport Reading, begin_reading, free_reading, new_reading
 from exporter._native.render cimport render
@@ -35,7 +39,7 @@ ENGINE = "compiled"
 
 cdef enum:
     TEXT_MAX = 0x7FFFFFFF       # bytes of a reply that are read
-    WITHOUT_GIL_MIN = 16384     # bytes of a reply: for a smaller one, letting other threads run costs more than it gives
+    WITHOUT_GIL_MIN = 65536     # bytes of a reply: a smaller one costs less than getting the GIL back
     ROOM_MORE = 640             # the next samples may be a little longer, and the last line needs some room
     WANTED_MAX = 1000           # bytes of a wanted field
 
@@ -53,7 +57,9 @@ cdef class Plan(CompiledPlan):
             self.idle = r.next_idle
             free_reading(self, r)
 
-    def read(self, bytes text not None, TargetLabels labels not None, Order order=None, double now=0.0, int fill=0):
+    def read(
+        self, bytes text not None, TargetLabels labels not None, Order order=None, double now=0.0, int fill=0
+    ):
         cdef const char *p = PyBytes_AS_STRING(text)
         cdef size_t n = min(PyBytes_GET_SIZE(text), <Py_ssize_t>TEXT_MAX)
         cdef int rc
@@ -70,7 +76,7 @@ cdef class Plan(CompiledPlan):
                 order.busy = True
             room = text_room(order.room_n if order is not None and order.room_n else self.room_n)
             samples = new_text(room)        # written in place, cut to size in the end
-            r.last = p + n - 32 if n >= 32 else NULL
+            r.last = p + n - VALUE_READ if n >= VALUE_READ else NULL
             r.out.p = PyBytes_AS_STRING(<object>samples)
             r.out.room = room
             r.out.borrowed = True
@@ -103,7 +109,8 @@ cdef class Plan(CompiledPlan):
         return r
 
     cdef tuple _wanted(self, Reading *r, Order order):
-        """The texts of the wanted fields: the same objects as in the reading before, where nothing has changed."""
+        """The texts of the wanted fields: the same objects as in the reading before, where nothing has
+        changed."""
         cdef list found
         cdef Py_ssize_t i, n = len(self.wanted)
         cdef Text *value
@@ -118,7 +125,9 @@ cdef class Plan(CompiledPlan):
                         break
                 else:
                     value_n = min(value.n, <uint32_t>WANTED_MAX)
-                    if value_n != PyBytes_GET_SIZE(before) or memcmp(value.p, PyBytes_AS_STRING(before), value_n) != 0:
+                    if value_n != PyBytes_GET_SIZE(before):
+                        break
+                    if memcmp(value.p, PyBytes_AS_STRING(before), value_n) != 0:
                         break
             else:
                 return order.fields
@@ -132,7 +141,8 @@ cdef class Plan(CompiledPlan):
         return fields
 
 cdef int read_text(
-    CompiledPlan plan, Reading *r, const char *p, size_t n, TargetLabels labels, Order order, int64_t now, int fill
+    CompiledPlan plan, Reading *r, const char *p, size_t n, TargetLabels labels, Order order, int64_t now,
+    int fill,
 ) noexcept nogil:
     begin_reading(plan, r)
     if scan(plan, r, p, n, order) < 0:
@@ -140,7 +150,8 @@ cdef int read_text(
     return render(plan, r, labels, now, fill)
 
 cdef object take_text(PyObject **written, Buffer *b):
-    """What stands in `b` as bytes: the object it was written into, cut to size; a copy where that object was too small."""
+    """The content of `b` as bytes: the object it was written into, cut to size; a copy where that object was
+    too small."""
     cdef PyObject *cut
     if not b.borrowed:
         return text_of(b)

@@ -202,9 +202,9 @@ class TestBuilds:
         path = f"{target}{os.pathsep}{sysconfig.get_path('platlib')}"
         outcome = run([sys.executable, "-S", "-c", code], tmp_path, PYTHONPATH=path)
         assert outcome.stdout == f"python {target / 'exporter' / 'engine' / '__init__.py'}\n"
-        assert outcome.stderr.startswith("the compiled parser is not built")
+        assert outcome.stderr.startswith("the compiled engine is not built")
         assert len(outcome.stderr.splitlines()) == 1
-        assert "the compiled parser is not built" in outcome.stderr
+        assert "the compiled engine is not built" in outcome.stderr
 
     def test_a_compile_that_fails_is_no_build(self, tmp_path: Path) -> None:
         source = tracked(tmp_path / "source")

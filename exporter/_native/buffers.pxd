@@ -1,8 +1,8 @@
 """Buffers that grow, arenas whose texts never move, finding and copying bytes.
 
-Everything here works without the GIL and on plain memory. Copies go in strides of 32 bytes and may read and write past
-their end: each source and each buffer that they touch has PAD more bytes. A server's reply has no such bytes, so copies
-from it are exact, or end where more bytes are known to follow.
+Everything here works without the GIL and on plain memory. Copies go in strides of 32 bytes and may read and
+write past their end: each source and each buffer that they touch has PAD more bytes. A server's reply has no
+such bytes, so copies from it are exact, or end where more bytes are known to follow.
 """
 
 from cpython.object cimport PyObject
@@ -62,8 +62,18 @@ cdef extern from *:
     static inline void redpoll_short(char *to, const char *from, size_t n) {
         /* exact on the side of `from`; `to` is padded */
         if (n <= 16) {
-            if (n >= 8) { uint64_t a, b; memcpy(&a, from, 8); memcpy(&b, from + n - 8, 8); memcpy(to, &a, 8); memcpy(to + n - 8, &b, 8); return; }
-            if (n >= 4) { uint32_t a, b; memcpy(&a, from, 4); memcpy(&b, from + n - 4, 4); memcpy(to, &a, 4); memcpy(to + n - 4, &b, 4); return; }
+            if (n >= 8) {
+                uint64_t a, b;
+                memcpy(&a, from, 8); memcpy(&b, from + n - 8, 8);
+                memcpy(to, &a, 8); memcpy(to + n - 8, &b, 8);
+                return;
+            }
+            if (n >= 4) {
+                uint32_t a, b;
+                memcpy(&a, from, 4); memcpy(&b, from + n - 4, 4);
+                memcpy(to, &a, 4); memcpy(to + n - 4, &b, 4);
+                return;
+            }
             while (n--) *to++ = *from++;
             return;
         }

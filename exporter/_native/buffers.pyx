@@ -30,7 +30,7 @@ cdef void release(Buffer *b) noexcept nogil:
     b.room = 0
 
 cdef enum:
-    ARENA_MIN = 4096 - 64       # bytes of the first block, with its header and padding a little less than a page
+    ARENA_MIN = 4096 - 64       # bytes of the first block: with its header and padding a page
 
 cdef inline char *block_bytes(ArenaBlock *block) noexcept nogil:
     return <char *>block + sizeof(ArenaBlock)
@@ -60,7 +60,8 @@ cdef char *arena_put(Arena *a, const char *src, size_t n) noexcept nogil:
     return to
 
 cdef void arena_clear(Arena *a) noexcept nogil:
-    """Forget all texts. One block remains, as large as all blocks were: the next texts as long need no more memory."""
+    """Forget all texts. One block remains, as large as all blocks were: the next texts as long need no more
+    memory."""
     cdef size_t room = 0
     cdef ArenaBlock *block = a.newest
     if block != NULL and block.before != NULL:
@@ -91,8 +92,8 @@ cdef enum:
 cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
     """How much memory a text of `n` bytes takes: one of sixteen sizes to each doubling.
 
-    The next text of the same target is about as long: it fits where an earlier one was, and the heap does not fill with
-    gaps that are a little too small.
+    The next text of the same target is about as long: it fits where an earlier one was, and the heap does not
+    fill with gaps that are a little too small.
     """
     cdef Py_ssize_t step = EXACT_MAX // 16
     if n < EXACT_MAX:
@@ -102,7 +103,8 @@ cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
     return (n + BYTES_HEAD + step - 1) // step * step - BYTES_HEAD
 
 cdef PyObject *new_text(Py_ssize_t n) except NULL:
-    """A bytes object with content still to be written. The caller owns it; an empty one is shared by everybody."""
+    """A bytes object with content still to be written. The caller owns it; an empty one is shared by
+    everybody."""
     cdef PyObject *text = PyBytes_FromStringAndSize_raw(NULL, text_room(n))
     if text == NULL:
         raise MemoryError
@@ -110,7 +112,8 @@ cdef PyObject *new_text(Py_ssize_t n) except NULL:
     return text
 
 cdef int cut_text(PyObject **text, Py_ssize_t n) except -1:
-    """Cut a text that nobody else holds to `n` bytes. Only its size changes, unless that wastes a fourth of its memory."""
+    """Cut a text that nobody else holds to `n` bytes: only its size changes, unless that wastes a fourth of
+    its memory."""
     cdef Py_ssize_t room = PyBytes_GET_SIZE(<object>text[0])
     if n < room - room // 4:
         _PyBytes_Resize(text, text_room(n))

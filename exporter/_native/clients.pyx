@@ -9,14 +9,17 @@ from exporter._native.tables cimport Table, hash_of, table_add, table_find, tabl
 
 cdef inline bint ends_address(const char *p, const char *end, bint first) noexcept nogil:
     """Whether the token at p ends an address: `laddr=` (after `addr` only) or `fd=`."""
-    if end - p >= 3 and p[0] == 102 and p[1] == 100 and p[2] == 61:
+    if end - p >= 3 and memcmp(p, b"fd=", 3) == 0:
         return True
     return first and end - p >= 6 and memcmp(p, b"laddr=", 6) == 0
 
-cdef const char *value_end(const char *name, size_t name_n, const char *value, const char *end) noexcept nogil:
-    """Where the value of a field ends. An address may hold blanks; only what must follow it ends it."""
+cdef const char *value_end(
+    const char *name, size_t name_n, const char *value, const char *end
+) noexcept nogil:
+    """Where the value of a field ends. An address may hold blanks: it ends before the field that must follow
+    it."""
     cdef bint first
-    cdef const char *p = find_byte(value, end, 32)
+    cdef const char *p = find_byte(value, end, c' ')
     if name_n == 4 and memcmp(name, b"addr", 4) == 0:
         first = True
     elif name_n == 5 and memcmp(name, b"laddr", 5) == 0:
@@ -24,7 +27,7 @@ cdef const char *value_end(const char *name, size_t name_n, const char *value, c
     else:
         return p
     while p < end and not ends_address(p + 1, end, first):
-        p = find_byte(p + 1, end, 32)
+        p = find_byte(p + 1, end, c' ')
     return p
 
 def client_rows(bytes text not None):
@@ -37,12 +40,12 @@ def client_rows(bytes text not None):
     cdef list rows = []
     cdef dict row
     while p <= end:
-        stop = find_byte(p, end, 10)
-        line_end = stop - 1 if stop > p and (stop - 1)[0] == 13 else stop
+        stop = find_byte(p, end, c'\n')
+        line_end = stop - 1 if stop > p and (stop - 1)[0] == c'\r' else stop
         row = {}
         while p <= line_end:
-            token_end = find_byte(p, line_end, 32)
-            equals = find_byte(p, token_end, 61)
+            token_end = find_byte(p, line_end, c' ')
+            equals = find_byte(p, token_end, c'=')
             if equals < token_end:
                 name = p[: equals - p]
                 if name not in row:
@@ -62,8 +65,8 @@ cdef enum:
 
 cdef struct Field:
     const char *name            # within the text that is read
-    size_t n                    # 0: not known
-    uint32_t wanted             # a bit for each of the names that it bears
+    size_t n                    # 0: not known yet
+    uint32_t wanted             # a bit for each of `names` that is its name
     bint is_addr
     bint is_laddr
 
@@ -82,9 +85,9 @@ cdef int64_t small_count(Text text) noexcept nogil:
     if text.n > 15:
         return 0
     for i in range(text.n):
-        if not 48 <= text.p[i] <= 57:
+        if not c'0' <= text.p[i] <= c'9':
             return 0
-        value = value * 10 + (text.p[i] - 48)
+        value = value * 10 + (text.p[i] - c'0')
     return value
 
 cdef class Tallying:
@@ -112,8 +115,8 @@ cdef class Tallying:
         cdef const char *stop
         cdef const char *line_end
         while p <= end:
-            stop = find_byte(p, end, 10)
-            line_end = stop - 1 if stop > p and (stop - 1)[0] == 13 else stop
+            stop = find_byte(p, end, c'\n')
+            line_end = stop - 1 if stop > p and (stop - 1)[0] == c'\r' else stop
             self._read_line(p, line_end)
             if self.found[COUNTED].p != NULL and self._count() < 0:
                 return -1
@@ -121,7 +124,8 @@ cdef class Tallying:
         return 0
 
     cdef void _read_line(self, const char *p, const char *end) noexcept nogil:
-        """The lines of one reply have the same fields in the same order: what stood at a place before is looked for first."""
+        """Lines of one reply mostly have the same fields in the same order: the field of the line before is
+        tried first."""
         cdef const char *value
         cdef const char *token_end
         cdef int place = 0
@@ -133,9 +137,9 @@ cdef class Tallying:
         while p < end:
             expected = &self.order[place]
             n = expected.n
-            if n == 0 or <size_t>(end - p) <= n or p[n] != 61 or not same(p, expected.name, n):
+            if n == 0 or <size_t>(end - p) <= n or p[n] != c'=' or not same(p, expected.name, n):
                 if not self._learn(expected, p, end):
-                    p = find_byte(p, end, 32) + 1  # a token without `=`
+                    p = find_byte(p, end, c' ') + 1  # a token without `=`
                     continue
                 n = expected.n
             value = p + n + 1
@@ -154,9 +158,9 @@ cdef class Tallying:
                 place += 1
 
     cdef bint _learn(self, Field *field, const char *p, const char *end) noexcept nogil:
-        """What the token at p is a field of. Whether it is one."""
-        cdef const char *token_end = find_byte(p, end, 32)
-        cdef const char *equals = find_byte(p, token_end, 61)
+        """Note which field the token at p is. False: it is not a field."""
+        cdef const char *token_end = find_byte(p, end, c' ')
+        cdef const char *equals = find_byte(p, token_end, c'=')
         cdef int i
         field.n = 0
         if equals == token_end:
@@ -249,5 +253,8 @@ def tally_clients(bytes text not None, by):
     found = []
     for i in range(run.keys.count):
         tally = &(<Tally *>run.tallies.p)[i]
-        found.append((run._values(i), tally.count, tally.omem, tally.omem_max, tally.memory, tally.memory_max, tally.idle_max, tally.age_max))
+        found.append((
+            run._values(i), tally.count, tally.omem, tally.omem_max, tally.memory, tally.memory_max,
+            tally.idle_max, tally.age_max,
+        ))
     return found

@@ -1,11 +1,11 @@
-"""The walk over replies, for whoever reads them without the GIL. See `_frames.pyx`."""
+"""The walk over replies, for those who read them without the GIL."""
 
 from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     DEPTH_MAX = 32              # lists within lists; the deepest reply on record has 6
     LINE_MAX = 65536            # bytes of a status or an error
-    ERRORS_MAX = 100            # errors within lists of all replies: each is an object of Python, and no server sends many
+    ERRORS_MAX = 100            # errors within lists of all replies: each becomes a Python object
 
 cdef struct Walk:
     int64_t bytes_max           # of one reply
@@ -28,5 +28,7 @@ cdef struct Walk:
     bint negative
     bint skipping
 
-cdef void begin_walk(Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max) noexcept nogil
+cdef void begin_walk(
+    Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max
+) noexcept nogil
 cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexcept nogil

@@ -1,7 +1,9 @@
-"""Where replies end, and whether they are such as may be read: a walk over what a server sends, before anything is made of it.
+"""Where replies end and whether they may be read: a walk over what a server sends, before any object is made
+of it.
 
-`_slowframes.py` is the same in plain Python and is the specification. The walk keeps nothing of what it passes: type bytes, lengths
-and counts are checked as they come, the content of a bulk is stepped over. https://redis.io/docs/latest/develop/reference/protocol-spec/
+`engine/plain/frames.py` specifies it. The walk keeps nothing that it passes: it checks type bytes, lengths
+and counts, and steps over the content of a bulk.
+https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -36,7 +38,7 @@ cdef tuple WHYS = (
     "",
     "a reply of an unknown type",
     "a line that does not end in CR LF",
-    "a number that is none",
+    "an invalid number",
     "a length or count below zero",
     "lists are nested too deeply",
     "a reply has too many bytes",
@@ -58,7 +60,9 @@ cdef enum:
     W_TOTAL = 9
     W_ERRORS = 10
 
-cdef void begin_walk(Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max) noexcept nogil:
+cdef void begin_walk(
+    Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max
+) noexcept nogil:
     memset(w, 0, sizeof(Walk))
     w.wanted = wanted
     w.bytes_max = bytes_max
@@ -70,18 +74,19 @@ cdef inline int fail(Walk *w, int code, int why) noexcept nogil:
     return code
 
 cdef inline int check_number(Walk *w) noexcept nogil:
-    """After a header's digits: W_NUMBER or W_NEGATIVE if they say nothing that may stand there."""
+    """W_NUMBER or W_NEGATIVE for the digits of a header that may not stand there, else 0."""
     if w.line_n == 0 or (w.negative and w.number == 0):
         return W_NUMBER
-    if w.kind != 58 and w.negative and w.number != 1:     # of $ and *: -1 alone
+    if w.kind != c':' and w.negative and w.number != 1:     # of $ and *: -1 alone
         return W_NEGATIVE
     return 0
 
 cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexcept nogil:
-    """Walk on from p[at[0]]. `at` becomes where it stopped, `kept` where the reply under way began (0: before these bytes)."""
+    """Walk on from p[at[0]]. `at` becomes where it stops, `kept` where the reply under way begins (0: before
+    p)."""
     cdef const char *q = p + at[0]
     cdef const char *end = p + n
-    cdef const char *begin = q      # of the reply under way; what came of it before is in frame_n
+    cdef const char *begin = q      # of the reply under way; its bytes before these are in frame_n
     cdef int64_t before = w.total - <int64_t>at[0]      # before p
     cdef int64_t size
     cdef int code = C_MORE, why
@@ -108,15 +113,15 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
             w.kind = q[0]
             q += 1
             w.line_n = 0
-            if w.kind == 43 or w.kind == 45:                            # + -
+            if w.kind == c'+' or w.kind == c'-':
                 w.state = S_TEXT
-                if w.kind == 45 and w.depth and not w.skipping:
+                if w.kind == c'-' and w.depth and not w.skipping:
                     w.errors += 1
                     if w.errors > ERRORS_MAX:
                         w.skipping = True
                         code = fail(w, C_TOO_LARGE, W_ERRORS)
                         break
-            elif w.kind == 36 or w.kind == 42 or w.kind == 58:          # $ * :
+            elif w.kind == c'$' or w.kind == c'*' or w.kind == c':':
                 w.state = S_NUMBER
                 w.number = 0
                 w.negative = False
@@ -126,15 +131,15 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
         elif w.state == S_NUMBER:
             c = q[0]
             q += 1
-            if c >= 48 and c <= 57 and w.line_n < 19 and not (w.line_n == 1 and w.number == 0):
-                if w.number > (NUMBER_MAX + w.negative - (c - 48)) // 10:
+            if c'0' <= c <= c'9' and w.line_n < 19 and not (w.line_n == 1 and w.number == 0):
+                if w.number > (NUMBER_MAX + w.negative - (c - c'0')) // 10:
                     code = fail(w, C_BROKEN, W_NUMBER)
                     break
-                w.number = 10 * w.number + (c - 48)
+                w.number = 10 * w.number + (c - c'0')
                 w.line_n += 1
-            elif c == 45 and w.line_n == 0 and not w.negative:
+            elif c == c'-' and w.line_n == 0 and not w.negative:
                 w.negative = True
-            elif c == 13:
+            elif c == c'\r':
                 why = check_number(w)
                 if why:
                     code = fail(w, C_BROKEN, why)
@@ -144,14 +149,14 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
                 code = fail(w, C_BROKEN, W_NUMBER)
                 break
         elif w.state == S_NUMBER_LF:
-            if q[0] != 10:
+            if q[0] != c'\n':
                 code = fail(w, C_BROKEN, W_LINE)
                 break
             q += 1
             w.state = S_TYPE
-            if w.kind == 58 or w.negative:
+            if w.kind == c':' or w.negative:
                 closes = True
-            elif w.kind == 36:
+            elif w.kind == c'$':
                 w.body = <int64_t>w.number
                 w.state = S_BODY if w.body else S_CR
                 if w.body > w.total_max - before - (q - p):
@@ -179,28 +184,28 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
                     code = fail(w, C_TOO_LARGE, W_ELEMENTS)
                     break
         elif w.state == S_TEXT:
-            while q < end and q[0] != 13 and q[0] != 10 and w.line_n < LINE_MAX:
+            while q < end and q[0] != c'\r' and q[0] != c'\n' and w.line_n < LINE_MAX:
                 q += 1
                 w.line_n += 1
             if q == end:
                 break
-            if q[0] == 13:
+            if q[0] == c'\r':
                 q += 1
                 w.state = S_LF
-            elif q[0] == 10:
+            elif q[0] == c'\n':
                 code = fail(w, C_BROKEN, W_LINE)
                 break
             else:
                 code = fail(w, C_HOPELESS, W_LONG_LINE)
                 break
         elif w.state == S_CR:
-            if q[0] != 13:
+            if q[0] != c'\r':
                 code = fail(w, C_BROKEN, W_LINE)
                 break
             q += 1
             w.state = S_LF
         else:
-            if q[0] != 10:
+            if q[0] != c'\n':
                 code = fail(w, C_BROKEN, W_LINE)
                 break
             q += 1

@@ -33,9 +33,9 @@ cdef struct Entry:
     uint32_t own_n
     int32_t row             # slot of a field, pattern of a record
     int32_t group           # of a field: 0, N of master_N_…, or that of the lines before
-    int32_t number          # of a numbered record; -1: it has none
+    int32_t number          # of a numbered record, else -1
     int32_t subject         # of (pattern, name)
-    int32_t joined          # subject of the joined pattern; -1: none is joined
+    int32_t joined          # the subject in the joined pattern, else -1
     int8_t kind
     int8_t sets_group
 
@@ -46,7 +46,7 @@ cdef struct Interner:
     int32_t chunks_room
     Arena own
     PyThread_type_lock lock
-    int full                # nothing is added any more, so finding needs no lock
+    int full                # no key can be added, so finding one needs no lock
 
 cdef inline Entry *entry_at(Interner *it, int32_t number) noexcept nogil:
     return &it.chunks[<uint32_t>number // ENTRIES_A_CHUNK][<uint32_t>number % ENTRIES_A_CHUNK]

@@ -21,7 +21,8 @@ cdef enum:
 cdef int intern(
     CompiledPlan plan, Reading *r, const char *p, size_t n, int forced, Entry **entry, int32_t *number
 ) noexcept nogil:
-    """The entry of a key; `number` becomes its number where the plan interns it, else -1. Returns -1 out of memory."""
+    """The entry of a key; `number` becomes its number where the plan interns it, else -1. Returns -1 out of
+    memory."""
     cdef Interner *shared = &plan.interned_keys
     cdef int rc
     if load_acquire(&shared.full):
@@ -64,6 +65,7 @@ cdef int name_record(
     cdef size_t middle_n = n - pattern.prefix.n - pattern.suffix.n
     cdef size_t i, name_at
     cdef bint keep = into != &r.passing
+    cdef int rc
     if pattern.digits and middle_n < 8 and (middle[0] != c'0' or middle_n == 1):
         entry.number = 0
         for i in range(middle_n):
@@ -72,7 +74,11 @@ cdef int name_record(
     if reserve(&r.scratch, 0) < 0 or append(&r.scratch, pattern.name_label.p, pattern.name_label.n) < 0:
         return -1
     name_at = r.scratch.n
-    if put_escaped(&r.scratch, p if pattern.whole else middle, n if pattern.whole else middle_n, plan.label_max) < 0:
+    if pattern.whole:
+        rc = put_escaped(&r.scratch, p, n, plan.label_max)
+    else:
+        rc = put_escaped(&r.scratch, middle, middle_n, plan.label_max)
+    if rc < 0:
         return -1
     entry.subject = subject_of(plan, r, entry.row, name_at, keep)
     if pattern.joined >= 0:
@@ -93,7 +99,8 @@ cdef int name_record(
     return -1 if entry.own == NULL else 0
 
 cdef int32_t subject_of(CompiledPlan plan, Reading *r, int pattern, size_t name_at, bint keep) noexcept nogil:
-    """The number of (pattern, name), where the name stands in `scratch` from `name_at` on. -1 out of memory."""
+    """The number of (pattern, name), where the name stands in `scratch` from `name_at` on. -1 out of memory.
+    """
     cdef Interner *shared = &plan.interned_keys
     cdef char *key = r.scratch.p + name_at - 1
     cdef size_t n = r.scratch.n - name_at + 1

@@ -1,4 +1,4 @@
-"""The text of numbers and label values: reading, converting, escaping."""
+"""Numbers and label values: reading, converting, escaping their text."""
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
@@ -9,7 +9,7 @@ cdef extern from *:
     """
     #include <string.h>
     #include <stdint.h>
-    /* How many of the n bytes are digits, from the first on. */
+    /* How many of the n bytes are digits, counted from the first one. */
     static inline size_t redpoll_digits(const char *p, size_t n) {
         size_t i = 0;
     #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -25,7 +25,7 @@ cdef extern from *:
         while (i < n && (unsigned char)(p[i] - '0') < 10) i++;
         return i;
     }
-    /* Whether none of eight bytes needs a look when it is escaped: all ASCII, no quote, backslash or line break. */
+    /* Whether eight bytes can be copied unescaped: ASCII without quote, backslash and line break. */
     static inline int redpoll_harmless(const char *p) {
         uint64_t x, q, b, l;
         const uint64_t ones = 0x0101010101010101ULL, tops = 0x8080808080808080ULL;
@@ -33,7 +33,7 @@ cdef extern from *:
         q = x ^ (ones * '"'); b = x ^ (ones * '\\\\'); l = x ^ (ones * '\\n');
         return !((x | ((q - ones) & ~q) | ((b - ones) & ~b) | ((l - ones) & ~l)) & tops);
     }
-    /* n digits, the first of them not 0, divided by a million. 32 bytes can be read at p, and written at to. */
+    /* n digits, the first of them not 0, divided by a million. 32 bytes may be read at p and written at to. */
     static inline char *redpoll_usec(char *to, const char *p, size_t n) {
     #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         const uint64_t zeros = 0x303030303030ULL;       /* six digits, the first one lowest */
@@ -80,6 +80,7 @@ cdef enum:
     FRACTION = 2
     SIZE = 3
     NUMBER_MAX = 40
+    VALUE_READ = 32             # bytes that `write_value` may read where a value begins
     F_ANY = 0
     F_DIGITS = 1                # one to twenty digits
     F_DECIMAL = 2               # digits, a point, digits; thirty-two characters at most
@@ -109,10 +110,11 @@ cdef inline size_t utf8_length(const unsigned char *p, size_t n) noexcept nogil:
 cdef int put_escaped(Buffer *b, const char *src, size_t n, size_t limit) noexcept nogil
 
 cdef inline const char *number_span(const char *p, const char *end, int *form) noexcept nogil:
-    """The end of the digits, or digits, point and digits, at p, and which of them it is (F_ANY: neither, or too long)."""
+    """The end of the digits at p, or of digits, point and digits. `form` says which (F_ANY: neither, or too
+    long)."""
     cdef size_t whole = digit_span(p, end - p), rest
     cdef const char *stop = p + whole
-    if stop < end and stop[0] == 46 and whole:
+    if stop < end and stop[0] == c'.' and whole:
         rest = digit_span(stop + 1, end - stop - 1)
         form[0] = F_DECIMAL if rest and whole + rest < 32 else F_ANY
         return stop + 1 + rest
@@ -135,13 +137,13 @@ cdef inline char *write_int(char *to, int64_t value) noexcept nogil:
     cdef int n = 0
     cdef uint64_t left
     if value < 0:
-        to[0] = 45
+        to[0] = c'-'
         to += 1
         left = <uint64_t>0 - <uint64_t>value
     else:
         left = <uint64_t>value
     while True:
-        digits[n] = <char>(48 + left % 10)
+        digits[n] = <char>(c'0' + left % 10)
         n += 1
         left = left // 10
         if left == 0:
@@ -169,14 +171,17 @@ cdef char *write_ago(char *to, Number *number, int64_t now) noexcept nogil
 
 cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now) noexcept nogil
 
-cdef inline char *write_value(char *to, Text *value, int transform, int64_t now, const char *last) noexcept nogil:
-    """`convert`, with short ways for what comes most often. Up to `last`, 32 bytes can be read wherever a value begins."""
+cdef inline char *write_value(
+    char *to, Text *value, int transform, int64_t now, const char *last
+) noexcept nogil:
+    """`convert`, with short cuts for the most common values. A value that begins up to `last` has 32 readable
+    bytes."""
     cdef char *end
     if value.form != F_ANY and value.p <= last:
         if transform == NUM or transform == NATURAL:
-            memcpy(to, value.p, 32)
+            memcpy(to, value.p, VALUE_READ)
             return to + value.n
-        if transform == USEC and value.form == F_DIGITS and value.p[0] != 48:
+        if transform == USEC and value.form == F_DIGITS and value.p[0] != c'0':
             end = write_usec(to, value.p, value.n)
             if end != NULL:
                 return end

@@ -1,9 +1,12 @@
-"""The longer pieces of `numbers.pxd`: those that are called seldom enough not to stand inline."""
+"""Numbers and label values: what is called too seldom to stand inline in `numbers.pxd`."""
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from exporter._native.buffers cimport copy_short, reserve
+
+cdef inline char lower(char c) noexcept nogil:
+    return c | 32
 
 cdef int put_escaped(Buffer *b, const char *src, size_t n, size_t limit) noexcept nogil:
     cdef const unsigned char *p = <const unsigned char *>src
@@ -24,22 +27,20 @@ cdef int put_escaped(Buffer *b, const char *src, size_t n, size_t limit) noexcep
             i += 8
         if i == n:
             break
-        if p[i] == 92 or p[i] == 34:
-            to[0] = 92
+        if p[i] == c'\\' or p[i] == c'"':
+            to[0] = c'\\'
             to[1] = <char>p[i]
             to += 2
             i += 1
-        elif p[i] == 10:
-            to[0] = 92
-            to[1] = 110
+        elif p[i] == c'\n':
+            to[0] = c'\\'
+            to[1] = c'n'
             to += 2
             i += 1
         else:
             length = utf8_length(p + i, n - i)
             if length == 0:
-                to[0] = <char>0xEF
-                to[1] = <char>0xBF
-                to[2] = <char>0xBD
+                memcpy(to, b"\xef\xbf\xbd", 3)      # U+FFFD
                 to += 3
                 i += 1
             else:
@@ -57,8 +58,8 @@ cdef bint parse_number(const char *p, size_t n, Number *out) noexcept nogil:
     if n == 0 or n > NUMBER_MAX:
         return False
     memset(out, 0, sizeof(Number))
-    if p[0] == 45 or p[0] == 43:
-        out.negative = p[0] == 45
+    if p[0] == c'-' or p[0] == c'+':
+        out.negative = p[0] == c'-'
         p += 1
         n -= 1
     k = digit_span(p, n)
@@ -68,7 +69,7 @@ cdef bint parse_number(const char *p, size_t n, Number *out) noexcept nogil:
     out.whole_n = k
     p += k
     n -= k
-    if n and p[0] == 46:
+    if n and p[0] == c'.':
         k = digit_span(p + 1, n - 1)
         if k == 0:
             return False
@@ -78,48 +79,49 @@ cdef bint parse_number(const char *p, size_t n, Number *out) noexcept nogil:
         n -= k + 1
     if n == 0:
         return True
-    if p[0] != 101 and p[0] != 69:
+    if p[0] != c'e' and p[0] != c'E':
         return False
     p += 1
     n -= 1
     minus = False
-    if n and (p[0] == 45 or p[0] == 43):
-        minus = p[0] == 45
+    if n and (p[0] == c'-' or p[0] == c'+'):
+        minus = p[0] == c'-'
         p += 1
         n -= 1
     if n < 1 or n > 2 or digit_span(p, n) != n:
         return False
     out.has_exponent = True
     for k in range(n):
-        out.exponent = out.exponent * 10 + (p[k] - 48)
+        out.exponent = out.exponent * 10 + (p[k] - c'0')
     if minus:
         out.exponent = -out.exponent
     return True
 
 cdef char *write_point(char *to, bint negative, const char *digits, size_t n, size_t decimals) noexcept nogil:
-    """`digits` with a point before the last `decimals`, without needless zeros. n and decimals are below 64."""
+    """`digits` with a point before the last `decimals`, without needless zeros. n and decimals are below 64.
+    """
     cdef size_t kept = n, i = 0
     if negative:
-        to[0] = 45
+        to[0] = c'-'
         to += 1
-    while kept and digits[kept - 1] == 48 and n - kept < decimals:
+    while kept and digits[kept - 1] == c'0' and n - kept < decimals:
         kept -= 1               # zeros at the end of the fraction
     if n <= decimals:
-        to[0] = 48
+        to[0] = c'0'
         to += 1
         if kept:
-            to[0] = 46
-            memset(to + 1, 48, decimals - n)
+            to[0] = c'.'
+            memset(to + 1, c'0', decimals - n)
             to += 1 + decimals - n
             memcpy(to, digits, kept)
             to += kept
         return to
-    while i + decimals + 1 < n and digits[i] == 48:
+    while i + decimals + 1 < n and digits[i] == c'0':
         i += 1
     memcpy(to, digits + i, n - decimals - i)
     to += n - decimals - i
     if kept > n - decimals:
-        to[0] = 46
+        to[0] = c'.'
         memcpy(to + 1, digits + n - decimals, kept - (n - decimals))
         to += 1 + kept - (n - decimals)
     return to
@@ -129,37 +131,41 @@ cdef char *write_shifted(char *to, Number *number, int decimals) noexcept nogil:
     cdef char digits[64]
     if number.has_exponent:
         if number.negative:
-            to[0] = 45
+            to[0] = c'-'
             to += 1
         memcpy(to, number.whole, number.whole_n)
         to += number.whole_n
         if number.fraction_n:
-            to[0] = 46
+            to[0] = c'.'
             memcpy(to + 1, number.fraction, number.fraction_n)
             to += 1 + number.fraction_n
-        to[0] = 101
+        to[0] = c'e'
         return write_int(to + 1, number.exponent - decimals)
     memcpy(digits, number.whole, number.whole_n)
     if number.fraction_n:
         memcpy(digits + number.whole_n, number.fraction, number.fraction_n)
-    return write_point(to, number.negative, digits, number.whole_n + number.fraction_n, decimals + number.fraction_n)
+    return write_point(
+        to, number.negative, digits, number.whole_n + number.fraction_n, decimals + number.fraction_n
+    )
 
 cdef int flag_of(const char *p, size_t n) noexcept nogil:
     """1 or 0 for a word that says so, -1 for any other text."""
     if is_word(p, n, b"ok", 2) or is_word(p, n, b"yes", 3) or is_word(p, n, b"true", 4):
         return 1
-    if is_word(p, n, b"no", 2) or is_word(p, n, b"err", 3) or is_word(p, n, b"fail", 4) or is_word(p, n, b"false", 5):
+    if is_word(p, n, b"no", 2) or is_word(p, n, b"err", 3):
+        return 0
+    if is_word(p, n, b"fail", 4) or is_word(p, n, b"false", 5):
         return 0
     return -1
 
 cdef char *write_infinity(char *to, const char *p, size_t n) noexcept nogil:
-    """+Inf or -Inf where the text says so, NULL where it does not."""
+    """Write +Inf or -Inf for a text that says so. NULL for any other."""
     cdef bint minus = False
-    if n and (p[0] == 45 or p[0] == 43):
-        minus = p[0] == 45
+    if n and (p[0] == c'-' or p[0] == c'+'):
+        minus = p[0] == c'-'
         p += 1
         n -= 1
-    if n != 3 or (p[0] | 32) != 105 or (p[1] | 32) != 110 or (p[2] | 32) != 102:
+    if n != 3 or lower(p[0]) != c'i' or lower(p[1]) != c'n' or lower(p[2]) != c'f':
         return NULL
     memcpy(to, b"-Inf" if minus else b"+Inf", 4)
     return to + 4
@@ -172,9 +178,9 @@ cdef char *write_kib(char *to, Number *number) noexcept nogil:
     if number.has_exponent or n > 15:
         return NULL
     for i in range(number.whole_n):
-        value = value * 10 + <uint64_t>(number.whole[i] - 48)
+        value = value * 10 + <uint64_t>(number.whole[i] - c'0')
     for i in range(number.fraction_n):
-        value = value * 10 + <uint64_t>(number.fraction[i] - 48)
+        value = value * 10 + <uint64_t>(number.fraction[i] - c'0')
     end = write_int(digits, <int64_t>(value * 1024))
     return write_point(to, number.negative, digits, end - digits, number.fraction_n)
 
@@ -184,48 +190,48 @@ cdef char *write_ago(char *to, Number *number, int64_t now) noexcept nogil:
     if number.has_exponent or number.fraction_n or number.negative or number.whole_n > 15:
         return NULL
     for i in range(number.whole_n):
-        value = value * 10 + (number.whole[i] - 48)
+        value = value * 10 + (number.whole[i] - c'0')
     return write_int(to, now - value)
 
 cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now) noexcept nogil:
-    """Write the sample's value at `to` (160 bytes are enough). Returns its end; `to` itself where the value is left out
-    uncounted; NULL where the text is none. The source is read exactly."""
+    """Write the sample's value at `to` (160 bytes are enough). Returns its end; `to` itself for a value to
+    leave out uncounted; NULL for a text that is not a value. No byte beyond the source is read."""
     cdef Number number
     cdef int flag
     cdef size_t whole, rest
-    if transform == NUM and n <= 40:
+    if transform == NUM and n <= NUMBER_MAX:
         whole = digit_span(p, n)
         if whole == n and n:
             copy_short(to, p, n)
             return to + n
-        if whole and p[whole] == 46:
+        if whole and p[whole] == c'.':
             rest = digit_span(p + whole + 1, n - whole - 1)
             if rest and whole + 1 + rest == n:
                 copy_short(to, p, n)
                 return to + n
     if transform == ONE:
-        to[0] = 49
+        to[0] = c'1'
         return to + 1 if n else to
     if transform == UP:
-        to[0] = 49 if is_word(p, n, b"up", 2) else 48
+        to[0] = c'1' if is_word(p, n, b"up", 2) else c'0'
         return to + 1
     if transform == STATUS:
-        to[0] = 49 if is_word(p, n, b"ok", 2) else 48
+        to[0] = c'1' if is_word(p, n, b"ok", 2) else c'0'
         return to + 1
     if transform == FLAG:
         flag = flag_of(p, n)
         if flag >= 0:
-            to[0] = <char>(48 + flag)
+            to[0] = <char>(c'0' + flag)
             return to + 1
-    elif transform == PERCENT and n and p[n - 1] == 37:
+    elif transform == PERCENT and n and p[n - 1] == c'%':
         n -= 1
-    elif transform == NATURAL and n and p[0] == 45:
+    elif transform == NATURAL and n and p[0] == c'-':
         return to
     if not parse_number(p, n, &number):
         if transform == NUM or transform == FLAG or transform == NATURAL:
             return write_infinity(to, p, n)
         return NULL
-    # parse_number has it that a number begins with a sign or a digit
+    # here a number begins with a sign or a digit: parse_number checks it
     if transform == USEC:
         return write_shifted(to, &number, 6)
     if transform == MSEC:
@@ -236,14 +242,15 @@ cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now
         return write_kib(to, &number)
     if transform == AGO:
         return write_ago(to, &number, now)
-    if p[0] == 43:
+    if p[0] == c'+':
         p += 1
         n -= 1
     memcpy(to, p, n)
     return to + n
 
 cdef int put_sub_name(Buffer *b, const char *p, size_t n, int kind, size_t limit) noexcept nogil:
-    """The label value that a sub-field's name stands for. 0; 1 where the name is of another form; -1 out of memory."""
+    """Append the label value that a sub-field's name stands for. 0; 1 for a name of another form; -1 out of
+    memory."""
     cdef Number number
     cdef uint64_t value = 0
     cdef size_t k, i
@@ -260,7 +267,7 @@ cdef int put_sub_name(Buffer *b, const char *p, size_t n, int kind, size_t limit
         if k == 0 or k > 6 or n > k + 1:
             return 1
         for i in range(k):
-            value = value * 10 + <uint64_t>(p[i] - 48)
+            value = value * 10 + <uint64_t>(p[i] - c'0')
         if n == k + 1:
             while power < 4 and powers[power] != p[k]:
                 power += 1
@@ -269,7 +276,9 @@ cdef int put_sub_name(Buffer *b, const char *p, size_t n, int kind, size_t limit
             power = 10 * power + 10
         b.n = write_int(b.p + b.n, <int64_t>(value << power)) - b.p
         return 0
-    if n < 2 or p[0] != 112 or p[1] == 45 or p[1] == 43 or not parse_number(p + 1, n - 1, &number) or number.has_exponent:
+    if n < 2 or p[0] != c'p' or p[1] == c'-' or p[1] == c'+':
+        return 1
+    if not parse_number(p + 1, n - 1, &number) or number.has_exponent:
         return 1
     if kind == PERCENTILE:
         memcpy(b.p + b.n, p + 1, n - 1)

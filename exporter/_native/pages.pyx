@@ -1,4 +1,5 @@
-"""Pages out of blocks: assembling, taking labels off again, keeping some of the samples, times and ages."""
+"""Pages from blocks: assembling them, removing labels, keeping some of the samples, adding timestamps and
+ages."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree
@@ -12,7 +13,7 @@ from exporter._native.buffers cimport (
 from exporter._native.numbers cimport write_int
 
 cdef enum:
-    SHORT_MAX = 256             # a slice of more is copied by memcpy
+    SHORT_MAX = 256             # memcpy copies a longer slice
 
 cdef struct Column:
     const char *samples
@@ -29,10 +30,10 @@ cdef class Assembler:
     cdef Column **columns       # by part
     cdef int *columns_n
     cdef int parts
-    cdef char *present          # whether there is anything of a cell: samples, or the header of those that follow
+    cdef char *present          # whether a cell has samples, or the header of samples that follow
     # where the next piece begins
     cdef int family
-    cdef int column             # -1: in the header
+    cdef int column             # -1: within the header
     cdef size_t within
 
     def __cinit__(self, headers, cells, blocks):
@@ -41,7 +42,7 @@ cdef class Assembler:
         self._alive = []
         self.families = len(headers)
         if len(cells) != self.families:
-            raise ValueError("as many cells as headers")
+            raise ValueError("a page has as many cells as headers")
         self.parts = len(blocks)
         self.headers = <Text *>raw_zeros(self.families + 1, sizeof(Text))
         self.cell_parts = <int *>raw_zeros(self.families + 1, sizeof(int))
@@ -121,7 +122,7 @@ cdef class Assembler:
     def fill(self, unsigned char[::1] room not None):
         cdef Py_ssize_t n = min(self.size, room.shape[0])
         if room.shape[0] == 0:
-            raise ValueError("a piece has at least one byte")
+            raise ValueError("a piece needs room for at least one byte")
         if n:
             with nogil:
                 self._fill(<char *>&room[0], n)
@@ -129,7 +130,7 @@ cdef class Assembler:
         return n
 
     cdef void _fill(self, char *to, size_t room) noexcept nogil:
-        """Copy the next `room` bytes; there are as many."""
+        """Copy the next `room` bytes of the page. The caller makes sure that it has so many."""
         cdef char *end = to + room
         cdef const char *src
         cdef size_t n
@@ -160,7 +161,7 @@ cdef class Assembler:
                     n = columns[j].offsets[f + 1] - begin
                     if n <= SHORT_MAX and begin <= columns[j].strides_to and end - to > SHORT_MAX + 32:
                         if n:
-                            stride(to, src, n)      # past the slice, but inside the piece: what follows is written later
+                            stride(to, src, n)      # past the slice: what follows is written later
                             to += n
                         self.within = 0
                         continue
@@ -194,44 +195,51 @@ def strip_labels(bytes samples not None, bytes offsets not None, labels not None
     try:
         for f in range(n - 1):
             opening = b"{" + (special.get(f, text) if special else text)
-            if strip_lines(&out, base + numbers[f], numbers[f + 1] - numbers[f], PyBytes_AS_STRING(opening), PyBytes_GET_SIZE(opening)) < 0:
+            if strip_lines(&out, base + numbers[f], numbers[f + 1] - numbers[f], opening) < 0:
                 raise MemoryError
             end[f + 1] = <int32_t>out.n
         return PyBytes_FromStringAndSize(out.p, out.n), ends
     finally:
         release(&out)
 
-cdef int strip_lines(Buffer *out, const char *p, size_t n, const char *opening, size_t opening_n) noexcept nogil:
-    """Copy lines without the target's labels, which stand after the brace; a line that does not bear them is copied as it stands."""
+cdef int strip_lines(Buffer *out, const char *p, size_t n, bytes text) noexcept:
+    """Copy lines without the target's labels, which `text` holds after a brace. Lines without them stay as
+    they are."""
+    cdef const char *opening = PyBytes_AS_STRING(text)
+    cdef size_t opening_n = PyBytes_GET_SIZE(text)
     cdef const char *end = p + n
     cdef const char *stop
     cdef const char *brace
+    cdef const char *rest
     if opening_n == 1:
         return append(out, p, n)
     while p < end:
-        stop = <const char *>memchr(p, 10, end - p)
+        stop = <const char *>memchr(p, c'\n', end - p)
         stop = end if stop == NULL else stop + 1
-        brace = <const char *>memchr(p, 123, stop - p)
+        brace = <const char *>memchr(p, c'{', stop - p)
         if brace == NULL or <size_t>(stop - brace) <= opening_n or memcmp(brace, opening, opening_n) != 0:
             if append(out, p, stop - p) < 0:
                 return -1
-        elif brace[opening_n] == 44:
-            if append(out, p, brace + 1 - p) < 0 or append(out, brace + opening_n + 1, stop - brace - opening_n - 1) < 0:
+        elif brace[opening_n] == c',':
+            rest = brace + opening_n + 1
+            if append(out, p, brace + 1 - p) < 0 or append(out, rest, stop - rest) < 0:
                 return -1
         else:
-            if append(out, p, brace - p) < 0 or append(out, brace + opening_n + 1, stop - brace - opening_n - 1) < 0:
+            rest = brace + opening_n + 1
+            if append(out, p, brace - p) < 0 or append(out, rest, stop - rest) < 0:
                 return -1
         p = stop
     return 0
 
 cdef const char *head_end(const char *p, const char *end) noexcept nogil:
-    """Where the name and labels of a sample end: behind the last brace with a blank behind it, or before the first blank."""
+    """Where the name and labels of a sample end: after the last brace that a blank follows, or before the
+    first blank."""
     cdef const char *q = end - 2
     while q >= p:
-        if q[0] == 125 and q[1] == 32:
+        if q[0] == c'}' and q[1] == c' ':
             return q + 1
         q -= 1
-    q = <const char *>memchr(p, 32, end - p)
+    q = <const char *>memchr(p, c' ', end - p)
     return end if q == NULL else q
 
 def heads_of(bytes samples not None, bytes offsets not None):
@@ -247,7 +255,7 @@ def heads_of(bytes samples not None, bytes offsets not None):
         last = PyBytes_AS_STRING(samples) + numbers[f + 1]
         counted = 0
         while p < last:
-            stop = <const char *>memchr(p, 10, last - p)
+            stop = <const char *>memchr(p, c'\n', last - p)
             stop = last if stop == NULL else stop
             heads.add(PyBytes_FromStringAndSize(p, head_end(p, stop) - p))
             counted += 1
@@ -256,12 +264,16 @@ def heads_of(bytes samples not None, bytes offsets not None):
         counts.append(counted)
     return heads, counts
 
-def sift(bytes samples not None, bytes offsets not None, set heads not None, list counts not None, Py_ssize_t room, Py_ssize_t per_family):
+def sift(
+    bytes samples not None, bytes offsets not None, set heads not None, list counts not None, Py_ssize_t room,
+    Py_ssize_t per_family,
+):
     cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
     cdef const char *p = PyBytes_AS_STRING(samples)
     cdef const char *stop
     cdef const char *last
-    cdef const char *from_ = p        # where what is kept and not yet copied begins
+    cdef const char *line_end
+    cdef const char *from_ = p        # the first byte that is kept and not yet copied
     cdef bytes ends, head
     cdef int32_t *end
     cdef Py_ssize_t series = 0, members
@@ -278,9 +290,10 @@ def sift(bytes samples not None, bytes offsets not None, set heads not None, lis
             last = PyBytes_AS_STRING(samples) + numbers[f + 1]
             members = counts[f]
             while p < last:
-                stop = <const char *>memchr(p, 10, last - p)
+                stop = <const char *>memchr(p, c'\n', last - p)
                 stop = last if stop == NULL else stop + 1
-                head = PyBytes_FromStringAndSize(p, head_end(p, stop - 1 if stop[-1] == 10 else stop) - p)
+                line_end = stop - 1 if (stop - 1)[0] == c'\n' else stop
+                head = PyBytes_FromStringAndSize(p, head_end(p, line_end) - p)
                 if head not in heads:
                     if len(heads) >= room or members >= per_family:
                         if append(&out, from_, p - from_) < 0:
@@ -326,21 +339,21 @@ def ages(heads, times, double now):
     cdef double time
     cdef list lines = []
     if len(heads) != len(times):
-        raise ValueError("as many times as heads")
+        raise ValueError("there must be as many times as heads")
     for head, time in zip(heads, times):
         age_ms = <int64_t>rint((now - time) * 1000)
         to = text
         if age_ms < 0:
-            to[0] = 45
+            to[0] = c'-'
             to += 1
             age_ms = -age_ms
         to = write_int(to, age_ms // 1000)
         left = age_ms % 1000
-        to[0] = 46
-        to[1] = <char>(48 + left // 100)
-        to[2] = <char>(48 + left // 10 % 10)
-        to[3] = <char>(48 + left % 10)
-        to[4] = 10
+        to[0] = c'.'
+        to[1] = <char>(c'0' + left // 100)
+        to[2] = <char>(c'0' + left // 10 % 10)
+        to[3] = <char>(c'0' + left % 10)
+        to[4] = c'\n'
         lines.append(head)
         lines.append(PyBytes_FromStringAndSize(text, to + 5 - text))
     return b"".join(lines)

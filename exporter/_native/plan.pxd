@@ -1,4 +1,5 @@
-"""The compiled plan: what each line of INFO is, and which family is written from it. Nothing changes it afterwards."""
+"""The compiled plan: what each line of INFO is, and which family is written from it. Nothing changes it
+afterwards."""
 
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t, uint64_t
 
@@ -23,7 +24,7 @@ cdef struct Pattern:
     Text first
     bint digits
     bint whole
-    int joined              # the pattern whose record of the same name is joined; -1: none
+    int joined              # the pattern whose record of the same name is joined, else -1
     Text subs[SUBS_MAX]
     int subs_n
 

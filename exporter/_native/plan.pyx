@@ -35,7 +35,9 @@ cdef class CompiledPlan:
         self.subjects_max = 2 * self.interned_max + 64
         self.label_max = max(label_max, 0)
         self.wanted = tuple(fields)
-        if table_init(&self.field_keys, seed) < 0 or interner_init(&self.interned_keys, seed, self.interned_max) < 0:
+        if table_init(&self.field_keys, seed) < 0:
+            raise MemoryError
+        if interner_init(&self.interned_keys, seed, self.interned_max) < 0:
             raise MemoryError
         self.interned_keys.lock = PyThread_allocate_lock()
         if self.interned_keys.lock == NULL:
@@ -207,7 +209,8 @@ cdef class CompiledPlan:
         return 0
 
     def _group_slots(self, families):
-        """Mark the fields that may come once for each master: the keys of families that are labelled by it."""
+        """Mark the fields that may come once for each master: the keys of families that are labelled by it.
+        """
         cdef int i
         grouped = set()
         for row in families:
@@ -268,7 +271,8 @@ cdef void classify(CompiledPlan plan, const char *p, size_t n, int forced, Entry
             return
 
 cdef bint is_of_a_numbered_master(CompiledPlan plan, const char *p, size_t n, Entry *entry) noexcept nogil:
-    """Whether the key is `master_N_…` (KeyDB) with a grouped field behind the number: then the entry says so."""
+    """Whether the key is `master_N_…` (KeyDB) with a grouped field behind the number: then the entry says so.
+    """
     cdef char plain[NUMBER_MAX + 64]
     cdef size_t digits, i
     cdef int32_t slot

@@ -1,4 +1,5 @@
-"""One reading: the values found in a text, and the memory that the next reading of the same plan uses again."""
+"""One reading: the values found in a text, and the memory that the next reading of the same plan uses again.
+"""
 
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t
 
@@ -33,7 +34,7 @@ cdef struct ExpectedSub:
 cdef struct Records:
     Buffer lines                # of Line
     Buffer values               # of Text, subs_n a line
-    ExpectedSub expected[EXPECTED_MAX]      # the sub-fields of the line before, in order: most likely the next line's too
+    ExpectedSub expected[EXPECTED_MAX]      # the sub-fields of the line before, by their place
     int expected_n
 
 cdef enum SubNameState:

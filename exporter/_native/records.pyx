@@ -48,7 +48,9 @@ cdef int begin_head(Reading *r, FamilyRow *row) noexcept nogil:
         return -1
     return reserve(&r.head, 0)
 
-cdef int write_named(CompiledPlan plan, Reading *r, FamilyRow *row, Line *lines, size_t n, int64_t now) noexcept nogil:
+cdef int write_named(
+    CompiledPlan plan, Reading *r, FamilyRow *row, Line *lines, size_t n, int64_t now
+) noexcept nogil:
     """Records whose labels are rendered already."""
     cdef Pattern *pattern = &plan.patterns[row.pattern]
     cdef Text *values = <Text *>r.records[row.pattern].values.p
@@ -98,7 +100,7 @@ cdef int write_named(CompiledPlan plan, Reading *r, FamilyRow *row, Line *lines,
 cdef int write_record_labelled(
     CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, Text *values, Text *value, int64_t now
 ) noexcept nogil:
-    """A record whose labels are sub-fields, or that has none at all."""
+    """A record whose labels are sub-fields, or that has no labels."""
     cdef size_t before = r.out.n
     cdef int i
     cdef bint any_label = line.own_n > 0
@@ -139,7 +141,7 @@ cdef int write_missing(CompiledPlan plan, Reading *r, FamilyRow *row, int fill) 
         return -1
     if reserve(&r.head, 0) < 0:
         return -1
-    tail_n = 5 + (pattern.suffix.n if pattern.whole else 0) + (pattern.constant.n + 1 if pattern.constant.n else 0)
+    tail_n = 6 + pattern.suffix.n + pattern.constant.n
     for k in range(fill):
         if seen[k]:
             continue
@@ -176,20 +178,27 @@ cdef int write_every(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now)
         if rc < 0:
             return rc
         looked_at += rc
-        if lines[i].joined < 0 or lines[i].joined >= r.seats_n or r.seats[lines[i].joined].reading != r.number:
+        joined = lines[i].joined
+        if joined < 0 or joined >= r.seats_n or r.seats[joined].reading != r.number:
             continue
-        joined = r.seats[lines[i].joined].line
+        joined = r.seats[joined].line
         if row.sum_sub >= 0:
-            rc = write_joined(plan, r, row, &lines[i], joined, b"_sum", 4, row.sum_sub, row.sum_transform, now)
+            rc = write_joined(
+                plan, r, row, &lines[i], joined, b"_sum", 4, row.sum_sub, row.sum_transform, now
+            )
             if rc < 0:
                 return rc
         if row.count_sub >= 0:
-            rc = write_joined(plan, r, row, &lines[i], joined, b"_count", 6, row.count_sub, row.count_transform, now)
+            rc = write_joined(
+                plan, r, row, &lines[i], joined, b"_count", 6, row.count_sub, row.count_transform, now
+            )
             if rc < 0:
                 return rc
     return 0
 
-cdef int write_every_line(CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int64_t now) noexcept nogil:
+cdef int write_every_line(
+    CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int64_t now
+) noexcept nogil:
     """Write a sample for each sub-field. How many there are, or -1 out of memory."""
     cdef SubNames *known = &r.sub_names[row.sub_names]
     cdef SubName *name
@@ -256,9 +265,11 @@ cdef int write_every_line(CompiledPlan plan, Reading *r, FamilyRow *row, Line *l
         p = comma + 1
     return j + more
 
-cdef int learn_name(CompiledPlan plan, Reading *r, FamilyRow *row, int j, const char *p, size_t n) noexcept nogil:
-    """Work out the label of the j-th sub-field. What was known of later ones is forgotten: a name there may now be the
-    second of its kind."""
+cdef int learn_name(
+    CompiledPlan plan, Reading *r, FamilyRow *row, int j, const char *p, size_t n
+) noexcept nogil:
+    """Work out the label of the j-th sub-field. What was known of later ones is forgotten: a name there may
+    now be the second of its kind."""
     cdef SubNames *known = &r.sub_names[row.sub_names]
     cdef SubName *name = &known.names[j]
     cdef int i, rc
@@ -291,8 +302,8 @@ cdef int learn_name(CompiledPlan plan, Reading *r, FamilyRow *row, int j, const 
     return 0
 
 cdef int write_joined(
-    CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int32_t joined, const char *suffix, size_t suffix_n,
-    int sub, int transform, int64_t now,
+    CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int32_t joined, const char *suffix,
+    size_t suffix_n, int sub, int transform, int64_t now,
 ) noexcept nogil:
     cdef int other = plan.patterns[row.pattern].joined
     cdef Text *value = &(<Text *>r.records[other].values.p)[joined * plan.patterns[other].subs_n + sub]
@@ -300,7 +311,7 @@ cdef int write_joined(
     cdef char *to
     if value.p == NULL:
         return 0
-    if reserve(&r.out, row.name.n + suffix_n + r.label_text.open_n + r.label_text.closed_n + line.own_n + 256) < 0:
+    if reserve(&r.out, row.name.n + r.label_text.open_n + r.label_text.closed_n + line.own_n + VALUE_ROOM) < 0:
         return -1
     to = r.out.p + r.out.n
     stride(to, row.name.p, row.name.n)

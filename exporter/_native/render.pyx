@@ -1,7 +1,7 @@
 """The second pass: samples of the values that a scan found, family by family.
 
-Each sample is three or four short copies: name, labels, value. What changes in a loop is a local variable: a write
-through a `char *` may change any other memory, as far as the compiler knows.
+Each sample is three or four short copies: name, labels, value. What changes in a loop is a local variable: a
+write through a `char *` may change any other memory, as far as the compiler knows.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -15,7 +15,8 @@ from exporter._native.records cimport write_every, write_records
 from exporter._native.sample cimport FULL, SAMPLES_MAX, VALUE_ROOM, append_label, close_labels, finish
 
 cdef int render(CompiledPlan plan, Reading *r, Labels labels, int64_t now, int fill) noexcept nogil:
-    """Write all samples into `out`. 0, or -1 out of memory. What no longer fits in 31 bits of offset is left out."""
+    """Write all samples into `out`. 0, or -1 out of memory. What no longer fits in 31 bits of offset is left
+    out."""
     cdef int f = 0, rc = 0
     cdef FamilyRow *row
     while f < plan.families:
@@ -97,7 +98,9 @@ cdef int write_plain(CompiledPlan plan, Reading *r, int f, Labels labels, int64_
     r.invalid += invalid
     return f
 
-cdef inline int write_field(CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
+cdef inline int write_field(
+    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now
+) noexcept nogil:
     cdef int i
     cdef Text *value
     if row.grouped:
@@ -109,7 +112,9 @@ cdef inline int write_field(CompiledPlan plan, Reading *r, FamilyRow *row, Label
         return write_labelled(plan, r, row, text, now, 0, value)
     return 0
 
-cdef int write_grouped(CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now) noexcept nogil:
+cdef int write_grouped(
+    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now
+) noexcept nogil:
     cdef int g, i, rc
     cdef Text value
     for g in range(r.groups_n):
@@ -130,9 +135,9 @@ cdef Text value_of(CompiledPlan plan, Reading *r, int group, int slot) noexcept 
     for i in range(r.group_values.n // sizeof(GroupValue)):
         if known[i].group == group and known[i].slot == slot:
             return known[i].value
-    return nothing()
+    return absent()
 
-cdef inline Text nothing() noexcept nogil:
+cdef inline Text absent() noexcept nogil:
     cdef Text text
     text.p = NULL
     text.n = 0
@@ -152,7 +157,7 @@ cdef int write_labelled(
         return -1
     for i in range(row.labels, row.labels + row.labels_n):
         label = &plan.field_labels[i]
-        found = nothing()
+        found = absent()
         for k in range(label.keys, label.keys + label.keys_n):
             found = value_of(plan, r, group, plan.numbers[k])
             if found.p != NULL:

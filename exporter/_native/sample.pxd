@@ -25,7 +25,9 @@ cdef inline int commit(Reading *r, char *value, char *end) noexcept nogil:
             return FULL
     return 0
 
-cdef inline int append_label(Reading *r, Text *opening, Text *value, bint comma, size_t value_max) noexcept nogil:
+cdef inline int append_label(
+    Reading *r, Text *opening, Text *value, bint comma, size_t value_max
+) noexcept nogil:
     if comma and append(&r.out, b",", 1) < 0:
         return -1
     if append(&r.out, opening.p, opening.n) < 0:
@@ -41,8 +43,11 @@ cdef inline int close_labels(Reading *r, size_t name_end, LabelText *text, bint 
     r.out.n = name_end
     return append(&r.out, text.closed, text.closed_n)
 
-cdef inline int finish(Reading *r, size_t before, Text *value, int transform, int64_t now, bint may_repeat) noexcept nogil:
-    """Write the value after the head that stands in `out` from `before` on; without a value, remove that head."""
+cdef inline int finish(
+    Reading *r, size_t before, Text *value, int transform, int64_t now, bint may_repeat
+) noexcept nogil:
+    """Write the value after the head that stands in `out` from `before` on; without a value, remove that
+    head."""
     cdef size_t head_end = r.out.n
     cdef char *to
     cdef char *end

@@ -113,7 +113,7 @@ cdef class Writer:
         return 0
 
     cdef bint _add_head(self, int family, values, bytes suffix, extra) except -1:
-        """Write what stands before the value. False: the same was written before, and nothing is added."""
+        """Write what stands before the value. False: the same is written already, and this adds nothing."""
         cdef size_t before = self.out.n
         cdef uint32_t h
         if family < 0:
@@ -224,8 +224,9 @@ cdef class Writer:
             for block in reversed(self._merged):
                 theirs = <const int32_t *>PyBytes_AS_STRING(block.offsets)
                 for f in range(n):
-                    memcpy(to + at[f], PyBytes_AS_STRING(block.samples) + theirs[f], theirs[f + 1] - theirs[f])
-                    at[f] += theirs[f + 1] - theirs[f]
+                    size = theirs[f + 1] - theirs[f]
+                    memcpy(to + at[f], PyBytes_AS_STRING(block.samples) + theirs[f], size)
+                    at[f] += <int32_t>size
             for i in range(count):
                 f = samples[i].family
                 memcpy(to + at[f], self.out.p + samples[i].at, samples[i].n)

@@ -1,7 +1,7 @@
 """The first pass over a text: what stands where.
 
-A line is recognised by comparing its key with the one that stood at this place in the target's last reply. Values are
-noted as (pointer, length); nothing is copied.
+A line is recognised by comparing its key with the one that stood at this place in the target's last reply.
+Values are noted as (pointer, length); nothing is copied.
 """
 
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t
@@ -32,7 +32,7 @@ cdef int scan(CompiledPlan plan, Reading *r, const char *p, size_t n, LineOrder 
     cdef int form
     cdef int at = 0, known = order.n if order is not None else 0
     cdef int32_t *ids = order.ids if order is not None else NULL
-    cdef bint as_before = True      # every line so far was the expected one: `ids` up to `at` are this reading's too
+    cdef bint as_before = True      # every line so far was expected: `ids` up to `at` are this reading's too
     cdef int i
     cdef size_t key_n
     while p < end:
@@ -85,7 +85,7 @@ cdef int scan(CompiledPlan plan, Reading *r, const char *p, size_t n, LineOrder 
         elif entry.kind == KEY_OF_RECORD:
             if take_record(plan, r, entry, &id, p, value, colon) < 0:
                 return -1
-            if as_before and id != ids[at - 1]:     # the name holds a colon: another key than the expected one
+            if as_before and id != ids[at - 1]:     # the name holds a colon: another key than expected
                 as_before = False
                 if append(&r.ids, <char *>ids, (at - 1) * sizeof(int32_t)) < 0:
                     return -1
@@ -147,7 +147,8 @@ cdef void take_group_value(Reading *r, int group, int slot, const char *value, s
     r.group_values.n += sizeof(GroupValue)
 
 cdef int take_record(
-    CompiledPlan plan, Reading *r, Entry *entry, int32_t *id, const char *line, const char *value, const char *end
+    CompiledPlan plan, Reading *r, Entry *entry, int32_t *id, const char *line, const char *value,
+    const char *end,
 ) noexcept nogil:
     """Note a line of a pattern. `id` becomes that of its true key. 0, or -1 out of memory."""
     cdef Pattern *pattern = &plan.patterns[entry.row]
@@ -157,7 +158,7 @@ cdef int take_record(
     cdef Text *values
     cdef Seat *seat
     cdef size_t first_n = pattern.first.n - 1
-    if pattern.first.n and not (<size_t>(end - value) >= first_n and same(value, pattern.first.p + 1, first_n)):
+    if pattern.first.n and (<size_t>(end - value) < first_n or not same(value, pattern.first.p + 1, first_n)):
         # the name itself holds a colon
         if pattern.digits:
             return 0
@@ -177,7 +178,9 @@ cdef int take_record(
     if seat.reading == r.number and pattern.name_label.n:
         return 0
     records = &r.records[entry.row]
-    if reserve(&records.lines, sizeof(Line)) < 0 or reserve(&records.values, pattern.subs_n * sizeof(Text)) < 0:
+    if reserve(&records.lines, sizeof(Line)) < 0:
+        return -1
+    if reserve(&records.values, pattern.subs_n * sizeof(Text)) < 0:
         return -1
     if seat.reading != r.number:
         seat.reading = r.number
@@ -233,7 +236,7 @@ cdef void take_subs(
                 continue
             value = equals + 1
             sub = sub_of(pattern, p, equals - p)
-            if j < EXPECTED_MAX and value - p <= <Py_ssize_t>sizeof(expected.key) - 1 and j <= records.expected_n:
+            if value - p < <Py_ssize_t>sizeof(expected.key) and j <= records.expected_n:
                 memcpy(expected.key, p, value - p)
                 expected.key_n = <uint8_t>(value - p)
                 expected.sub = <int8_t>sub
@@ -252,7 +255,7 @@ cdef void take_subs(
             j += 1
 
 cdef inline int sub_of(Pattern *pattern, const char *name, size_t n) noexcept nogil:
-    """Which of the pattern's sub-fields has this name; -1: none that families use."""
+    """Which of the sub-fields that families use has this name, else -1."""
     cdef int i
     for i in range(pattern.subs_n):
         if pattern.subs[i].n == n and memcmp(pattern.subs[i].p, name, n) == 0:

@@ -14,7 +14,7 @@ else:
         from exporter.engine import plain as engine
 
         logging.getLogger(__name__).warning(
-            "the compiled parser is not built (make build): the plain Python one works, some 30 times slower"
+            "the compiled engine is not built (make build): using the plain Python one, about 30 times slower"
         )
 
 ENGINE = engine.ENGINE

@@ -37,7 +37,7 @@ class TestWhichEngine:
     def test_the_plain_one_with_a_warning_where_the_other_is_not_built(self) -> None:
         outcome = self.pick(built=False)
         assert outcome.stdout == "python\n"
-        assert outcome.stderr.startswith("the compiled parser is not built (make build)")
+        assert outcome.stderr.startswith("the compiled engine is not built (make build)")
         assert len(outcome.stderr.splitlines()) == 1
 
     def test_the_compiled_one_where_it_is_built(self) -> None:

@@ -1,7 +1,7 @@
-"""Where replies end, in plain Python: the specification of `_frames`. `_fastparse.pyi` states what it is for.
+"""Where replies end and whether they may be read. `_fastparse.pyi` states its use.
 
-One step a turn: what is expected next is a method, which takes bytes from `self._data` at `self.at` and names
-the next one.
+The walk goes step by step: a step is a method that takes bytes from `self._data` at `self.at` and names the next
+step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = range(6)
 DEPTH_MAX = 32
 #: bytes of a status or an error
 LINE_MAX = 65536
-#: errors within lists of all replies: each is an object of Python, and no server sends many
+#: errors within lists of all replies: each becomes a Python object
 ERRORS_MAX = 100
 #: bytes that the shortest element takes
 ELEMENT_MIN = 3
@@ -78,7 +78,7 @@ class Frames:
         """Bytes of the reply under way."""
         return self._frame_n + self.at - self.kept
 
-    # What is expected next.
+    # The steps.
 
     def _type(self) -> int:
         if self._left and not self.skipping and self._so_far() > self._bytes_max:
@@ -106,13 +106,13 @@ class Frames:
             return (
                 MORE
                 if self._number <= _NUMBER_MAX + self._negative
-                else self._fail(BROKEN, "a number that is none")
+                else self._fail(BROKEN, "an invalid number")
             )
         if byte == 45 and self._length == 0 and not self._negative:
             self._negative = True
             return MORE
         if byte != 13 or self._length == 0 or (self._negative and self._number == 0):
-            return self._fail(BROKEN, "a number that is none")
+            return self._fail(BROKEN, "an invalid number")
         if self._kind != 58 and self._negative and self._number != 1:
             return self._fail(BROKEN, "a length or count below zero")
         self._step = self._header_end

@@ -1,4 +1,4 @@
-"""Labels of a target, a block of samples, and how label values are escaped."""
+"""What callers hold: the labels of a target, a block of samples, the order of a target's lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LineOrder:
 
 
 def escape(value: bytes, limit: int = 1024) -> bytes:
-    """Cut first (never inside a character), then escape: the limit is on what the server said."""
+    """Cut first, never inside a character, then escape: the limit is for the text of the server."""
     if len(value) > limit:
         end = limit
         while end > 0 and limit - end < 3 and value[end] & 0xC0 == 0x80:

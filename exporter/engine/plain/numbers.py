@@ -1,4 +1,4 @@
-"""How the text of a value becomes the text of a sample."""
+"""Numbers and label values: reading, converting, escaping their text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exporter.engine.plain.labels import escape
 NUM, USEC, MSEC, PERCENT, KIB, FLAG, UP, STATUS, ONE, AGO, NATURAL = range(11)
 RAW, PERCENTILE, FRACTION, SIZE = range(4)
 
-#: a number of more characters is none: the server prints no such thing, and Prometheus could not hold it
+#: a longer text is not a number: servers print shorter ones, and Prometheus could not hold it
 NUMBER_MAX = 40
 
 _NUMBER = re.compile(rb"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,2}))?\Z")
@@ -41,7 +41,7 @@ def _parse(text: bytes) -> _Number | None:
 
 
 def _with_point(sign: bytes, digits: bytes, decimals: int) -> bytes:
-    """`digits` with a point before the last `decimals`, without needless zeros."""
+    """`digits` with a point before the last `decimals`, without zeros at the end."""
     digits = digits.rjust(decimals + 1, b"0")
     cut = len(digits) - decimals
     whole = digits[:cut].lstrip(b"0") or b"0"
@@ -58,7 +58,7 @@ def _shift(number: _Number, decimals: int) -> bytes:
 
 
 def convert(text: bytes, transform: int, now: float) -> bytes | None:
-    """The sample's value, None where the text is none. A value to be left out without counting is b""."""
+    """The sample's value; None for a text that is not a value; b"" for a value to leave out uncounted."""
     if transform == ONE:
         return b"1" if text else b""
     if transform == UP:

@@ -1,4 +1,4 @@
-"""Pages out of blocks: assembling, removing labels, adding timestamps, ages."""
+"""Pages from blocks: assembling them, removing labels, keeping some of the samples, adding timestamps and ages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Assembler:
 
     def fill(self, room: bytearray) -> int:
         if not room:
-            raise ValueError("a piece has at least one byte")
+            raise ValueError("a piece needs room for at least one byte")
         piece = self._page[self._at : self._at + len(room)]
         room[: len(piece)] = piece
         self._at += len(piece)
@@ -45,8 +45,7 @@ class Assembler:
 
 
 def _offsets(samples: bytes, offsets: bytes) -> tuple[int, ...]:
-    """The offsets as numbers. They are trusted by nobody: one that lies would show one target's bytes as
-    another's."""
+    """The offsets as numbers. ValueError for wrong ones: they would show one target's bytes as another's."""
     if len(offsets) % 4 or not offsets:
         raise ValueError("offsets are 4 bytes each, and one at least")
     numbers = struct.unpack(f"={len(offsets) // 4}i", offsets)
@@ -77,8 +76,7 @@ def strip_labels(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes,
 
 
 def _lines(text: bytes) -> Iterator[bytes]:
-    """With their ends. A line ends at LF alone: a label's value may hold whatever else breaks lines
-    elsewhere."""
+    """Lines with their ends. Only LF ends a line: a label value may hold other line breaks."""
     begin = 0
     while begin < len(text):
         end = text.find(b"\n", begin) + 1 or len(text)
@@ -87,7 +85,7 @@ def _lines(text: bytes) -> Iterator[bytes]:
 
 
 def _head(line: bytes) -> bytes:
-    """Name and labels of a sample: a brace and a blank stand before its value, or the first blank."""
+    """Name and labels of a sample: up to the last brace that a blank follows, or the first blank."""
     brace = line.rfind(b"} ")
     return line[: brace + 1] if brace >= 0 else line.removesuffix(b"\n").partition(b" ")[0]
 
