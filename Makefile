@@ -57,7 +57,7 @@ test-sanitize: ## run the engine's tests under ASan and UBSan
 	$(MAKE) build BUILD=sanitize
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/engine/test_engines.py tests/engine/test_frames.py tests/pages/test_exposition.py $(ARGS)
+	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/engine/test_engines.py tests/engine/test_frames.py tests/engine/test_threads.py tests/pages/test_exposition.py $(ARGS)
 	$(MAKE) build
 
 # The figures are printed even if tests fail: traced code is slow, and some tests have limits of time.
