@@ -105,13 +105,9 @@ def fetch(name: str, limits: FileLimits = DEFAULT) -> bytes:
     return within(lambda: read(name, limits.max_bytes), limits.timeout_s)
 
 
-async def off_loop(function: Callable[[], T], timeout_s: float) -> T:
-    """The same while the event loop goes on."""
-    outcome = start(function)
-    try:
-        return await asyncio.wait_for(asyncio.wrap_future(outcome), timeout_s)
-    except TimeoutError:
-        return _late(outcome, timeout_s)
+async def off_loop(function: Callable[[], T]) -> T:
+    """Call `function` in a thread while the event loop goes on. The readings in it have their own limits."""
+    return await asyncio.wrap_future(start(function))
 
 
 def _late(outcome: Future[T], timeout_s: float) -> T:

@@ -15,16 +15,17 @@ import uvloop
 
 from exporter import logs
 from exporter.app.app import STOP_S, App
+from exporter.app.build import configure
 from exporter.app.watchdog import Watchdog
 from exporter.errors import ConfigError
 from exporter.options.groups import Options
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
 
-#: so many objects more than before make the garbage collector look at the new ones
+#: the garbage collector looks at the new objects when there are this many
 YOUNG_OBJECTS = 20_000
 
-#: threads that may be in a check, a look-up, a read for long
+#: threads that may take long: a check, a look-up, a read
 LONG_THREADS = frozenset({"password", "look-up", "file", "trim"})
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,12 @@ async def serve(options: Options, targets: Sequence[Target]) -> None:
     """Run until SIGTERM or SIGINT."""
     watchdog = Watchdog(logs.formatter(options.log.format))
     watchdog.start()
-    app = App(options, targets)
+    app = App()
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await app.start()
+    await app.apply(configure(options, targets))
     await stopping.wait()
     log.info("stopping")
     with contextlib.suppress(TimeoutError):
@@ -69,8 +70,7 @@ def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
     """What the command does without a sub-command. Returns the exit code."""
-    # The polls of one slot make some thousand objects that die with them: collections in their midst would
-    # find nothing.
+    # The polls of one time slot make some thousand objects that die with them: a collection among them finds nothing.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     uvloop.run(serve(options, read_targets(options, environ)))
     leave_threads()
@@ -78,8 +78,8 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
 
 
 def leave_threads() -> None:
-    """End the process here if a thread is still in compiled code. Where the interpreter ends, it ends such a
-    thread as soon as that wants the interpreter again; in bcrypt, which is Rust, that aborts the process."""
+    """End the process here if a thread is still in compiled code. At its own end the interpreter ends such a thread as soon
+    as it needs the interpreter again; in bcrypt, which is Rust, that aborts the process."""
     if any(thread.name in LONG_THREADS for thread in threading.enumerate()):
         logging.shutdown()
         os._exit(0)

@@ -1,26 +1,26 @@
-"""`redis_exporter check`: whether the program would start with these options; nobody is connected to."""
+"""`redis_exporter check`: whether the exporter would start with these options. It connects to no server."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Mapping
 
 from exporter import texts
-from exporter.app.app import App
+from exporter.app.build import configure
 from exporter.app.run import read_targets
+from exporter.descriptors import Descriptors, raise_limit
 from exporter.options.groups import Options
+
+log = logging.getLogger(__name__)
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
-    """One line for each target. What is wrong is raised, as it is by a start."""
+    """Print one line for each target. Mistakes raise what they raise at a start."""
     targets = read_targets(options, environ)
-
-    async def build() -> None:
-        app = App(options, targets)
-        app.watch_all()
-        await app.stop()
-
-    asyncio.run(build())
+    configuration = configure(options, targets)
+    scarce = Descriptors(raise_limit()).warning(configuration.connections)
+    for warning in (*configuration.warnings, *([scarce] if scarce is not None else [])):
+        log.warning(warning)
     for target in targets:
         print(texts.one_line("  ".join(filter(None, (target.addr, target.alias)))))
     print(f"ok: {len(targets)} target{'' if len(targets) == 1 else 's'}")

@@ -1,4 +1,4 @@
-"""`redis_exporter once`: every target is polled once, on every lane, and the page goes to standard output."""
+"""`redis_exporter once`: poll every target once, on all lanes, and print the page."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from exporter.app.app import App
+from exporter.app.backend import Backend
+from exporter.app.build import configure
 from exporter.app.run import read_targets
+from exporter.descriptors import raise_limit
 from exporter.options.groups import Options
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.target import Target
 
-#: how often it is looked whether the polls have ended
+#: how often to check whether the polls have ended
 LOOK_S = 0.01
 
 
 async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes, bool]:
     """The page, and whether every target was up."""
-    app = App(options, targets)
-    app.watch_all()
-    watched_targets = list(app.fleet.watched_targets.values())
+    configuration = configure(options, targets)
+    backend = Backend(configuration, raise_limit())
+    await backend.apply(configuration)
+    watched_targets = list(backend.fleet.watched_targets.values())
     try:
         for watched in watched_targets:
             watched.poll_all()
@@ -31,19 +34,20 @@ async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes,
                 watched.scan()
         scanned = [watched for watched in watched_targets if watched.scanning]
         await _rest(watched_targets)
-        for watched in scanned:  # what a scan found is asked about on the other lanes
+        for watched in scanned:  # the other lanes ask about what a scan found
             watched.poll_all()
         await _rest(watched_targets)
-        page = app.exposition.draft().build()
+        page = backend.exposition.draft().build()
         return b"".join([*page.plain, page.plain_tail(time.monotonic())]), all(
             watched.up for watched in watched_targets
         )
     finally:
-        await app.stop()
+        await backend.stop_polling()
+        await backend.close()
 
 
 async def _rest(watched_targets: Sequence[WatchedTarget]) -> None:
-    """Until nothing is under way. Every poll has a deadline, so this ends."""
+    """Wait until no poll runs. Every poll has a deadline, so this ends."""
     while any(watched.busy or watched.scanning for watched in watched_targets):
         await asyncio.sleep(LOOK_S)
 

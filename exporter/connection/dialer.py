@@ -56,6 +56,11 @@ class Dialer:
         self._resolver = resolver or Resolver()
         self._candidates = Candidates()
 
+    def change(self, settings: DialSettings) -> None:
+        """Use other settings for new connections."""
+        self.settings = settings
+        vars(self).pop("context", None)
+
     @cached_property
     def context(self) -> ssl.SSLContext:
         """What all TLS links share. Its first use reads the files; a `ConfigError` names one that cannot

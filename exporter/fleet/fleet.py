@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from exporter.errors import CancelledPollError
 from exporter.fleet.schedule import Schedule
+from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
+
+#: targets that are added or changed before the event loop goes on
+BATCH = 50
 
 log = logging.getLogger(__name__)
 
@@ -19,16 +23,19 @@ log = logging.getLogger(__name__)
 class Fleet:
     """The watched targets by canonical address. It knows when every target was polled, and logs which go up and down.
 
-    `forget_pages` gets the address of each target that is removed, and `on_change` is called when targets come or go.
+    `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or changes, and
+    `on_change` is called when targets come or go.
     """
 
     def __init__(
         self,
         schedule: Schedule,
+        watch: Callable[[Assignment], WatchedTarget],
         forget_pages: Callable[[str], None] = lambda addr: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._schedule = schedule
+        self._watch = watch
         self._forget_pages = forget_pages
         self._on_change = on_change
         self._watched: dict[str, WatchedTarget] = {}
@@ -42,11 +49,42 @@ class Fleet:
     def watched_targets(self) -> Mapping[str, WatchedTarget]:
         return self._watched
 
+    # -- who is watched
+
+    async def apply(self, assignments: Iterable[Assignment]) -> None:
+        """Watch the targets of these assignments and no others. A target is known by its address: an assignment that
+        changes replaces the one before, and the target keeps its snapshots, phase and counters. Only one call at a
+        time."""
+        wanted: dict[str, Assignment] = {}
+        for assignment in assignments:
+            if wanted.setdefault(assignment.target.addr, assignment) is not assignment:
+                log.warning(
+                    "the target is named twice: the first one counts", extra={"addr": assignment.target.addr}
+                )
+        for addr in [addr for addr in self._watched if addr not in wanted]:
+            self.remove(addr)
+        for number, (addr, assignment) in enumerate(wanted.items(), 1):
+            watched = self._watched.get(addr)
+            if watched is None:
+                self.add(self._watch(assignment))
+            elif watched.assignment != assignment:
+                self._change(watched, assignment)
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
+
+    def _change(self, watched: WatchedTarget, assignment: Assignment) -> None:
+        alias = watched.target.alias
+        watched.reassign(assignment)
+        if watched.target.alias != alias:
+            self._forget_alias(alias, watched)
+            self._note_alias(watched)
+        self._schedule.change(watched)
+        self._forget_pages(watched.target.addr)
+
     def add(self, watched: WatchedTarget) -> None:
         addr = watched.target.addr
         self._watched[addr] = watched
-        if watched.target.alias:
-            self._by_alias[watched.target.alias] = watched
+        self._note_alias(watched)
         self._schedule.add(watched)
         self._waiting.add(addr)
         self._first_round.clear()
@@ -55,21 +93,26 @@ class Fleet:
     def remove(self, addr: str) -> None:
         """Stop polling a target. Nothing of it stays: no series, page, task, connection or log state."""
         watched = self._watched.pop(addr)
-        self._forget_alias(watched)
+        self._forget_alias(watched.target.alias, watched)
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
         self._note_polled(addr)
         self._forget_pages(addr)
         self._on_change()
 
-    def _forget_alias(self, watched: WatchedTarget) -> None:
-        """Another target with the same alias is found by it from now on."""
-        alias = watched.target.alias
+    def _note_alias(self, watched: WatchedTarget) -> None:
+        if watched.target.alias:
+            self._by_alias[watched.target.alias] = watched
+
+    def _forget_alias(self, alias: str, watched: WatchedTarget) -> None:
+        """If another target has the same alias, the alias leads there from now on."""
         if self._by_alias.get(alias) is watched:
             del self._by_alias[alias]
             for other in self._watched.values():
                 if other.target.alias == alias:
                     self._by_alias[alias] = other
+
+    # -- what others see
 
     def find(self, text: str) -> WatchedTarget | None:
         """Find a target by its exact alias first, then by its address in any spelling. A text that is neither raises a

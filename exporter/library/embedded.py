@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 
 from exporter.app.app import App
+from exporter.app.build import configure
 from exporter.app.run import read_targets
 from exporter.library.given import Given, flags_of
 from exporter.options.commandline import parse
@@ -37,16 +38,9 @@ class Exporter:
         """Begin to poll, and to listen. ConfigError if the address cannot be had."""
         if self._app is not None:
             return
-        app = self._app = App(self._options, self._targets)
-        try:
-            if self._listen:
-                await app.start()
-            else:
-                app.watch_all()
-                app.schedule.start()
-        except BaseException:
-            await self.stop()
-            raise
+        app = App(listen=self._listen)
+        await app.apply(configure(self._options, self._targets))
+        self._app = app
 
     async def stop(self) -> None:
         """Poll no more, finish the answers under way, close all connections."""
@@ -72,10 +66,10 @@ class Exporter:
     async def page(self, *, own_series: bool = True) -> str:
         """What `/metrics` shows now, with the exporter's own series or without them. Waits until each target
         was polled once, for ten seconds at most. Empty while it is not started."""
-        app = self._app
-        if app is None:
+        if self._app is None:
             return ""
-        await app.fleet.wait_first_round(FIRST_POLLS_S)
-        draft = app.exposition.draft()
+        backend = self._app.backend
+        await backend.fleet.wait_first_round(FIRST_POLLS_S)
+        draft = backend.exposition.draft()
         page = await asyncio.to_thread((draft if own_series else replace(draft, extra=b"")).build)
         return b"".join([*page.plain, page.plain_tail(time.monotonic())]).decode()

@@ -82,7 +82,11 @@ class Catalog:
         self.headers = headers
         self.cells = tuple(cells)
         self.names = names
-        for dynamic in dynamics:
+        self._dynamics = dynamics
+
+    def open(self) -> None:
+        """Become the catalog in use: run-time families get their names here from now on."""
+        for dynamic in self._dynamics:
             self._open(*dynamic)
 
     def _open(self, family_set: FamilySet, dynamic: RuntimeFamilies, at: int) -> None:
@@ -90,6 +94,8 @@ class Catalog:
 
         def add(place: int, name: str, type: str, help: str) -> None:
             self._taken.add(name)
+            if not self._admits(name):  # another configuration did
+                return
             self.headers[at + place] = header(
                 name.encode(), Family(name, MetricType(type), help), family_set.lane
             )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 
 from exporter.errors import PageError
+from exporter.metrics.catalog import Catalog
 from exporter.pages.builds import PageBuilds
 from exporter.pages.cached_pages import CachedPage, CachedPages
 from exporter.pages.exposition import Exposition
@@ -32,9 +33,9 @@ NEWER_S = 1.0
 
 
 class PageCache:
-    """Has pages ready for scrapers. It builds a page just before its next expected scrape, for a scrape if the page is
-    older than `min_interval_s`, and when a `redis_up` changes, but not sooner than `min_interval_s` after the page
-    before. It builds only if the store has changed.
+    """Has pages ready for scrapers. If the store has changed, it builds a page just before its next expected scrape, for a
+    scrape if the page is older than `min_interval_s`, and when a `redis_up` changes, `min_interval_s` after the page
+    before at the soonest.
 
     `on_built` gets each page and the seconds that it took. `is_quiet` returns whether no poll runs, which a build waits
     for a little. Besides the whole page, the cache has pages of `selections_max` selections that take
@@ -57,8 +58,7 @@ class PageCache:
         self._is_quiet = is_quiet
         self._whole = CachedPage(WHOLE, in_cache=True)
         self._others = CachedPages(selections_max, selections_bytes_max, exposition.release)
-        # all of them count as one address, which may have half of the places
-        self._targets = CachedPages(2 * TARGET_PAGES_MAX, TARGET_BYTES_MAX)
+        self._targets = CachedPages(2 * TARGET_PAGES_MAX, TARGET_BYTES_MAX)  # one address has half of it
         self._builds = PageBuilds(exposition, on_built, self._end_build)
         #: how old the whole page was when it was requested last
         self.served_age_s = 0.0
@@ -75,11 +75,7 @@ class PageCache:
         shows the store's generation `at_least`. `scraper` is what distinguishes scrapers. PageError if there is no
         page."""
         now = time.monotonic()
-        cached = (
-            self._whole
-            if selection is WHOLE or selection == WHOLE
-            else self._others.of(selection, scraper, now)
-        )
+        cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
             cached.scrapers.note(scraper, now)
             self._expect_next(cached, now)
@@ -132,8 +128,7 @@ class PageCache:
         return page
 
     async def _newer(self, cached: CachedPage, page: Page) -> Page:
-        """For a scrape that was not expected now: a build takes milliseconds, and needs no server. If it fails or has to
-        wait for others, the page that is there."""
+        """For a scrape that was not expected now: a new page, or the one that is there if the build fails or has to wait."""
         building = cached.building or self._builds.start(cached)
         if building is None:
             return page
@@ -159,8 +154,7 @@ class PageCache:
 
     def current(self) -> set[Page]:
         """The newest page of each selection in the cache."""
-        every = (self._whole, *self._others, *self._targets)
-        return {cached.page for cached in every if cached.page is not None}
+        return {each.page for each in (self._whole, *self._others, *self._targets) if each.page is not None}
 
     def up_changed(self) -> None:
         """A target came, went, or changed its `redis_up`: scrapers should see that soon."""
@@ -169,6 +163,12 @@ class PageCache:
                 cached.again = True
             elif cached.timer is not None:
                 self._hasten(cached)
+
+    def show(self, catalog: Catalog) -> None:
+        """Show these families from now on."""
+        self._exposition.show(catalog)
+        for cached in self._targets:
+            self._targets.drop(cached)
 
     def forget(self, addr: str) -> None:
         """Drop what is cached of a target that was removed or has other labels."""

@@ -119,6 +119,11 @@ class Exposition:
             time.monotonic(),
         )
 
+    def show(self, catalog: Catalog) -> None:
+        """Show these families from now on."""
+        self.catalog = catalog
+        self.store.generation += 1  # every page is outdated
+
     def shows(self, selection: Selection, addr: str) -> bool:
         """Whether a target is on a page."""
         return selection.takes(addr, lambda addr: self._origin(addr).group)

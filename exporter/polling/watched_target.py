@@ -196,6 +196,10 @@ class WatchedTarget:
         if not assignment.family_sets.scan:
             self._scanner.runner.close()
 
+    def ask_again(self) -> None:
+        """Send commands again that the server refused."""
+        self.state.memory.refused.clear()
+
     def close(self) -> list[asyncio.Task[None]]:
         """Give up the running polls and the connections, for good. Returns the tasks that this cancels."""
         self._closed = True

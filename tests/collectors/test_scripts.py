@@ -167,6 +167,7 @@ class TestResults:
         )
         assert played.samples() == {"redis_a": "1", RESULT_OF_A: "1"}
         catalog = Catalog([played.family_set])
+        catalog.open()
         [text] = [text.decode() for text in catalog.headers if b"redis_a " in text]
         assert text == f"# HELP redis_a {shown} Lane: standard.\n# TYPE redis_a gauge\n"
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.app import app as app_module
+from exporter.app import build as build_module
 from exporter.cli import COMMANDS, main
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.commands.once import poll_once
@@ -173,7 +173,7 @@ class TestOnce:
         self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A collector of the scan lane tells one of the standard lane what it found."""
-        monkeypatch.setattr(app_module, "REGISTRY", (*app_module.REGISTRY, Finder(), Teller()))
+        monkeypatch.setattr(build_module, "REGISTRY", (*build_module.REGISTRY, Finder(), Teller()))
         server = redis_server()
         server.ask("SET", "one", "1")
         target = parse_address(f"redis://127.0.0.1:{server.port}")

@@ -15,6 +15,8 @@ import pytest
 from exporter import errors
 from exporter.connection.dialer import Dialer, _of_all
 from exporter.connection.resolver import Resolver
+from exporter.connection.settings import DialSettings
+from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from tests.connection.dialling import (
     AMPLE_S,
@@ -31,7 +33,7 @@ from tests.connection.dialling import (
     replies_of,
     target,
 )
-from tests.servers import Conversation, answers, free_port
+from tests.servers import Certificates, Conversation, answers, free_port
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 
@@ -140,3 +142,16 @@ class TestUnixSocket:
         (directory / "file").touch()
         assert "nothing listens" in await refused_dial(self.target(directory / "file"), errors.RefusedError)
         assert "too long" in await refused_dial(self.target(directory / ("x" * 200)), errors.RefusedError)
+
+
+async def test_other_settings_hold_for_new_connections(
+    redis_server: RedisFactory, certificates: Certificates
+) -> None:
+    server = redis_server(certificates=certificates)
+    place = parse_address(f"rediss://localhost:{server.port}")
+    dialer = Dialer(DialSettings(ca_file=certificates.other_ca))
+    with pytest.raises(errors.TlsError):
+        await dialer.dial(place, time.monotonic() + AMPLE_S)
+    dialer.change(DialSettings(ca_file=certificates.ca))
+    link = await dialer.dial(place, time.monotonic() + AMPLE_S)
+    link.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from exporter.connection.handshake import Notice
 from exporter.errors import CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
-from exporter.fleet.fleet import Fleet
+from exporter.fleet.fleet import BATCH, Fleet
 from exporter.fleet.schedule import Schedule
+from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
@@ -24,28 +26,42 @@ class FakeSchedule:
 
     def __init__(self) -> None:
         self.polled: list[str] = []
+        self.changed: list[str] = []
 
     def add(self, watched: WatchedTarget) -> None:
         self.polled.append(watched.target.addr)
+
+    def change(self, watched: WatchedTarget) -> None:
+        self.changed.append(watched.target.addr)
 
     def remove(self, addr: str) -> None:
         self.polled.remove(addr)
 
 
-class FakeWatch:
+class FakeWatched:
     """A target in a state that a test chooses."""
 
-    def __init__(self, addr: str, alias: str = "") -> None:
-        place = parse_address(addr)
-        self.target = Target(
-            place.addr, place.scheme, place.host, place.port, place.path, place.db, alias=alias
-        )
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
         self.up: bool | None = None
         self.notices: tuple[Notice, ...] = ()
 
+    @property
+    def target(self) -> Target:
+        return self.assignment.target
+
+    def reassign(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+
+
+def assigned(addr: str, alias: str = "", **changes: Any) -> Assignment:
+    """Of its parts only the target counts here."""
+    nothing = cast(Any, None)
+    return Assignment(replace(parse_address(addr), alias=alias, **changes), nothing, nothing, nothing)
+
 
 def watched(addr: str, alias: str = "") -> Any:
-    return FakeWatch(addr, alias)
+    return FakeWatched(assigned(addr, alias))
 
 
 @pytest.fixture
@@ -55,7 +71,23 @@ def schedule() -> FakeSchedule:
 
 @pytest.fixture
 async def fleet(schedule: FakeSchedule) -> Fleet:
-    return Fleet(cast(Schedule, schedule))
+    return Fleet(cast(Schedule, schedule), cast(Any, FakeWatched))
+
+
+class Changes:
+    """What a fleet reports of its changes."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+        self.counted = 0
+
+    def count(self) -> None:
+        self.counted += 1
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +118,87 @@ class TestWho:
             fleet.remove("redis://one:6379")
 
 
+class TestApply:
+    async def test_new_ones_come_and_others_go(self, fleet: Fleet, schedule: FakeSchedule) -> None:
+        await fleet.apply([assigned("one"), assigned("other")])
+        assert list(fleet.watched_targets) == schedule.polled == ["redis://one:6379", "redis://other:6379"]
+        await fleet.apply([assigned("third"), assigned("other")])
+        assert list(fleet.watched_targets) == schedule.polled == ["redis://other:6379", "redis://third:6379"]
+        await fleet.apply([])
+        assert schedule.polled == []
+        assert fleet.first_round_done
+
+    async def test_an_unchanged_one_is_left_alone_however_it_is_written(
+        self, fleet: Fleet, schedule: FakeSchedule
+    ) -> None:
+        await fleet.apply([assigned("one", "cache")])
+        [one] = fleet.watched_targets.values()
+        assignment = one.assignment
+        await fleet.apply([assigned("REDIS://ONE:6379", "cache")])
+        assert list(fleet.watched_targets.values()) == [one]
+        assert one.assignment is assignment
+        assert schedule.changed == []
+
+    async def test_a_changed_one_goes_on_with_its_new_assignment(
+        self, schedule: FakeSchedule, changes: Changes
+    ) -> None:
+        fleet = Fleet(cast(Schedule, schedule), cast(Any, FakeWatched), changes.pages.append, changes.count)
+        await fleet.apply([assigned("one", "old"), assigned("other")])
+        one = fleet.find("one")
+        changed = assigned("one", "new", labels=(("env", "x"),))
+        await fleet.apply([changed, assigned("other")])
+        assert fleet.find("new") is fleet.find("one") is one
+        assert one is not None
+        assert one.assignment is changed
+        assert fleet.find("old") is None
+        assert schedule.changed == changes.pages == [one.target.addr]
+        assert schedule.polled == [one.target.addr, "redis://other:6379"]
+
+    async def test_an_alias_can_move_to_another_target(self, fleet: Fleet) -> None:
+        await fleet.apply([assigned("one", "cache"), assigned("other")])
+        await fleet.apply([assigned("one"), assigned("other", "cache")])
+        found = fleet.find("cache")
+        assert found is not None
+        assert found.target.host == "other"
+        await fleet.apply([assigned("one", "cache"), assigned("other", "spare")])
+        found = fleet.find("cache")
+        assert found is not None
+        assert found.target.host == "one"
+
+    async def test_of_two_with_one_address_the_first_counts(
+        self, fleet: Fleet, log: pytest.LogCaptureFixture
+    ) -> None:
+        await fleet.apply([assigned("one", "first"), assigned("one:6379", "second")])
+        [one] = fleet.watched_targets.values()
+        assert one.target.alias == "first"
+        [record] = log.records
+        assert (record.levelname, vars(record)["addr"]) == ("WARNING", "redis://one:6379")
+
+    async def test_whoever_counts_the_targets_hears_of_each_change(
+        self, schedule: FakeSchedule, changes: Changes
+    ) -> None:
+        fleet = Fleet(cast(Schedule, schedule), cast(Any, FakeWatched), changes.pages.append, changes.count)
+        await fleet.apply([assigned("one"), assigned("other")])
+        assert changes.counted == 2
+        await fleet.apply([assigned("one")])
+        assert changes.counted == 3
+        assert changes.pages == ["redis://other:6379"]
+
+    async def test_the_loop_goes_on_while_many_come(self, fleet: Fleet) -> None:
+        beats = 0
+
+        async def beat() -> None:
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0)
+
+        beating = asyncio.create_task(beat())
+        await fleet.apply([assigned(f"h{number}") for number in range(10 * BATCH)])
+        beating.cancel()
+        assert beats >= 10
+
+
 class TestFind:
     @pytest.mark.parametrize(
         "text", ["redis://h:6379", "h", "h:6379", "REDIS://H", "redis://user:pw@h", " h "]
@@ -112,6 +225,17 @@ class TestFind:
         fleet.add(alias)
         assert fleet.find("redis://h:6379") is alias
         assert fleet.find("h") is address
+
+    async def test_an_alias_that_two_share_leads_to_the_other_when_one_goes(self, fleet: Fleet) -> None:
+        first, second = watched("redis://h:6379", "cache"), watched("redis://g:6379", "cache")
+        fleet.add(first)
+        fleet.add(second)
+        assert fleet.find("cache") is second
+        fleet.remove(second.target.addr)
+        assert fleet.find("cache") is first
+        fleet.add(second)
+        fleet.remove(first.target.addr)
+        assert fleet.find("cache") is second
 
     async def test_an_alias_goes_with_its_target(self, fleet: Fleet) -> None:
         fleet.add(watched("redis://h:6379", "cache"))

@@ -125,7 +125,9 @@ class TestDynamicFamilies:
         scripts = make_family_set(
             "scripts", Lane.STANDARD, Scripts.families, namespace="redis", collector=Scripts()
         )
-        return Catalog([family_set(CLIENTS), scripts], admits=admits), scripts
+        catalog = Catalog([family_set(CLIENTS), scripts], admits=admits)
+        catalog.open()
+        return catalog, scripts
 
     def test_it_is_shown_with_its_type_and_help(self) -> None:
         catalog, scripts = self.make()
@@ -179,7 +181,25 @@ class TestDynamicFamilies:
         _, scripts = self.make()
         assert scripts.runtime_families is not None
         scripts.runtime_families.number("active_users", "gauge", "Users.", [])
-        assert "redis_active_users" in Catalog([scripts]).names
+        catalog = Catalog([scripts])
+        assert "redis_active_users" not in catalog.names, "the one before is in use"
+        catalog.open()
+        assert "redis_active_users" in catalog.names
+
+    def test_a_catalog_in_use_loses_nothing_to_one_that_is_only_made(self) -> None:
+        catalog, scripts = self.make()
+        Catalog([scripts])
+        assert scripts.runtime_families is not None
+        scripts.runtime_families.number("active_users", "gauge", "Users.", [])
+        assert "redis_active_users" in catalog.names
+
+    def test_a_new_catalog_hides_those_that_it_does_not_admit(self) -> None:
+        _, scripts = self.make()
+        assert scripts.runtime_families is not None
+        scripts.runtime_families.number("active_users", "gauge", "Users.", [])
+        catalog = Catalog([scripts], admits=lambda name: False)
+        catalog.open()
+        assert "redis_active_users" not in catalog.names
 
     def test_one_target_names_half_of_what_the_others_have_left_at_most(self) -> None:
         _, scripts = self.make()

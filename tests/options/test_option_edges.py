@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from exporter.app.app import App
+from exporter.app.build import configure
 from exporter.app.run import read_targets
 from exporter.cli import main
 from exporter.errors import ConfigError
@@ -112,9 +113,9 @@ def is_accepted(argv: list[str], capfd: pytest.CaptureFixture[str]) -> bool:
 async def start(argv: list[str]) -> None:
     """As `exporter.app.run.serve`, on a free port of loopback; nobody is there to be polled."""
     options = parse(argv, {"REDIS_ADDR": ""})
-    app = App(options, read_targets(options, {}))
+    app = App()
     try:
-        await app.start()
+        await app.apply(configure(options, read_targets(options, {})))
     except ConfigError:
         # that an address is not this machine's is the one thing that a check does not see
         assert options.settings["web.listen-address"].text not in ("127.0.0.1:0", ":9121")

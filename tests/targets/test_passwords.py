@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from dataclasses import replace
@@ -12,8 +11,9 @@ import pytest
 
 from exporter.errors import PROBLEMS_MAX, ConfigError
 from exporter.files import FileLimits
+from exporter.targets import passwords as passwords_module
 from exporter.targets.address import parse_address
-from exporter.targets.passwords import PasswordFile
+from exporter.targets.passwords import read_passwords
 
 SECRET = "s3cret-of-mine"
 
@@ -42,14 +42,14 @@ def test_entries_are_found_by_canonical_address_and_user(
     file: Path, key: str, address: str, user: str, found: bool
 ) -> None:
     file.write_text(json.dumps({key: SECRET}))
-    assert PasswordFile(str(file)).find(replace(parse_address(address), user=user)) == (
+    assert read_passwords(str(file)).find(replace(parse_address(address), user=user)) == (
         SECRET if found else ""
     )
 
 
 def test_the_entry_of_the_user_comes_first(file: Path) -> None:
     file.write_text(json.dumps({"redis://h": "any", "redis://watcher@h": "own"}))
-    assert PasswordFile(str(file)).find(replace(parse_address("redis://h"), user="watcher")) == "own"
+    assert read_passwords(str(file)).find(replace(parse_address("redis://h"), user="watcher")) == "own"
 
 
 @pytest.mark.parametrize(
@@ -76,62 +76,38 @@ def test_the_entry_of_the_user_comes_first(file: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_file_keeps_what_was_read_before(file: Path, content: str, problems: list[str]) -> None:
-    file.write_text(json.dumps({"redis://h": SECRET}))
-    passwords = PasswordFile(str(file))
+def test_a_wrong_file_is_refused_with_every_mistake(file: Path, content: str, problems: list[str]) -> None:
     file.write_text(content)
     with pytest.raises(ConfigError) as caught:
-        passwords.read()
+        read_passwords(str(file))
     assert len(caught.value.problems) == len(problems)
     assert all(
         part in line and str(file) in line for part, line in zip(problems, caught.value.problems, strict=True)
     )
     assert SECRET not in str(caught.value)
-    assert passwords.find(parse_address("redis://h")) == SECRET
 
 
 def test_many_mistakes_are_listed_in_part(file: Path) -> None:
     file.write_text(json.dumps({f"redis://h{number}": 7 for number in range(432)}))
     with pytest.raises(ConfigError) as caught:
-        PasswordFile(str(file))
+        read_passwords(str(file))
     assert len(caught.value.problems) == PROBLEMS_MAX + 1
     assert caught.value.problems[-1] == f"… and {432 - PROBLEMS_MAX} more"
 
 
 def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + json.dumps({"redis://h": SECRET}).encode())
-    assert PasswordFile(str(file)).find(parse_address("redis://h")) == SECRET
+    assert read_passwords(str(file)).find(parse_address("redis://h")) == SECRET
 
 
-async def test_a_reading_that_hangs_changes_nothing_and_holds_nobody_up(file: Path) -> None:
-    file.write_text(json.dumps({"redis://h": SECRET}))
-    passwords = PasswordFile(str(file), FileLimits(timeout_s=0.1))
-    file.write_text("{}")
+def test_a_reading_that_hangs_ends_at_its_limit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = threading.Event()
-    load = passwords._load
-
-    def slow() -> object:
-        may_end.wait(10)
-        return load()
-
-    passwords._load = slow  # type: ignore[method-assign,assignment]
-    turns = 0
-
-    async def turn() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0.01)
-            turns += 1
-
-    turning = asyncio.ensure_future(turn())
+    monkeypatch.setattr(passwords_module, "_load", lambda file, limits: may_end.wait(10))
     with pytest.raises(ConfigError, match=r"took longer than 0.1 s, the limit of --files\.timeout"):
-        await passwords.read_again()
-    assert turns > 3
-    turning.cancel()
+        read_passwords(str(file), FileLimits(timeout_s=0.1))
     may_end.set()
-    assert passwords.find(parse_address("redis://h")) == SECRET
 
 
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match="/no/such/file: the file cannot be read"):
-        PasswordFile("/no/such/file")
+        read_passwords("/no/such/file")

@@ -1,0 +1,169 @@
+"""From targets to pages: polling, storing, and building pages, without the endpoint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from exporter import __version__, engine, logs
+from exporter.app.build import Configuration
+from exporter.connection.dialer import Dialer
+from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
+from exporter.connection.resolver import LOOKUPS_MIN, Resolver
+from exporter.descriptors import Descriptors
+from exporter.errors import CancelledPollError
+from exporter.fleet.alignment import Alignment
+from exporter.fleet.fleet import Fleet
+from exporter.fleet.schedule import Schedule
+from exporter.metrics.store import Store
+from exporter.pages.cache import PageCache
+from exporter.pages.exposition import Exposition, Origin
+from exporter.pages.page import Page
+from exporter.polling.assignment import Assignment, Services
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.watched_target import WatchedTarget
+from exporter.telemetry.own_series import OwnSeries, Reader
+
+log = logging.getLogger(__name__)
+
+
+class Backend:
+    """Polls the targets of a configuration, and has their pages. `open_files` is how many files the process may open;
+    `readers` have further values of the exporter's own series.
+
+    `apply` comes before `start`. Make it inside the event loop."""
+
+    def __init__(
+        self, configuration: Configuration, open_files: int, readers: Mapping[str, Reader] | None = None
+    ) -> None:
+        options = configuration.options
+        self._configuration = configuration
+        self._scarce: str | None = None
+        self.store = Store(stale_policy=options.poll.stale_policy)
+        self.own_series = OwnSeries(
+            options.metrics.namespace,
+            __version__,
+            engine.ENGINE,
+            {**self._readers(), **(readers or {})},
+            only_redis=options.metrics.redis_only_metrics,
+            runtime=options.metrics.include_go_runtime_metrics,
+        )
+        self.exposition = Exposition(
+            configuration.catalog, self.store, self._origin, self.own_series.render, options.metrics.namespace
+        )
+        self.pages = PageCache(
+            self.exposition,
+            options.web.page_min_interval_s,
+            self._note_page,
+            lambda: self.services.limiter.quiet,
+            selections_max=options.web.page_max_selections,
+            selections_bytes_max=options.web.page_max_selections_bytes,
+        )
+        self.alignment = Alignment(
+            self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
+        )
+        self.schedule = Schedule(
+            self.store,
+            self.own_series.note_lag,
+            self.pages.up_changed,
+            self.alignment if options.poll.align == "auto" else None,
+        )
+        self.fleet = Fleet(self.schedule, self._watch, self.pages.forget, self._targets_changed)
+        self.services = _services(configuration, open_files, self.store)
+
+    async def apply(self, configuration: Configuration) -> None:
+        """Go on with this configuration: open and close family sets, and add, change and remove targets."""
+        before, self._configuration = self._configuration, configuration
+        self._log(configuration, before)
+        if configuration.dialling != before.dialling:
+            self.services.dialer.change(configuration.dialling)
+        names = configuration.catalog.family_set_names
+        for name in names:
+            self.store.open(name)
+        for name in set(self.store.family_sets).difference(names):
+            self.store.close(name)
+        configuration.catalog.open()
+        if self.exposition.catalog is not configuration.catalog:
+            self.pages.show(configuration.catalog)
+        await self.fleet.apply(configuration.assignments)
+        self._targets_changed()
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self.schedule.start()
+
+    async def stop_polling(self) -> None:
+        """Give up the polls that run, and close all connections."""
+        await self.schedule.stop()
+
+    async def close(self) -> None:
+        """Build no more pages."""
+        await self.pages.close()
+
+    # -- how the parts meet
+
+    def _log(self, configuration: Configuration, before: Configuration) -> None:
+        known = before.warnings if before is not configuration else ()
+        for warning in configuration.warnings:
+            if warning not in known:
+                log.warning(warning)
+        scarce = self.services.dialer.descriptors.warning(configuration.connections)
+        if scarce is not None and scarce != self._scarce:
+            log.warning(scarce)
+        self._scarce = scarce
+
+    def _watch(self, assignment: Assignment) -> WatchedTarget:
+        return WatchedTarget(assignment, self.services, self._end_poll)
+
+    def _end_poll(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
+        if not isinstance(outcome.error, CancelledPollError):
+            self.own_series.poll_seconds.observe(outcome.duration_s)
+        self.fleet.note(watched, outcome)
+        if outcome.up_changed:
+            self.pages.up_changed()
+
+    def _targets_changed(self) -> None:
+        targets = len(self.fleet.watched_targets)
+        self.services.dialer.descriptors.set_aside = self._configuration.connections_each * targets
+        self.pages.up_changed()
+
+    def _origin(self, addr: str) -> Origin:
+        return self.fleet.watched_targets[addr].state.labels
+
+    def _note_page(self, page: Page, seconds: float) -> None:
+        self.own_series.build_seconds.observe(seconds)
+        if page is self.pages.whole:
+            self.own_series.page_bytes = {"plain": page.length, "gzip": len(page.body)}
+
+    def _readers(self) -> dict[str, Reader]:
+        """Values of the exporter's own series that are known here."""
+        return {
+            "exporter_polls_in_flight": lambda: self.services.limiter.under_way,
+            "exporter_log_lines_dropped_total": logs.dropped,
+            "exporter_page_age_seconds": lambda: self.pages.served_age_s,
+            "exporter_targets": lambda: self.fleet.states(),
+            "exporter_targets_in_step": lambda: self.schedule.in_step,
+            "exporter_scraper_interval_seconds": lambda: self.alignment.periods_s(),
+            "exporter_scraper_expected_age_seconds": lambda: self.schedule.expected_ages_s(),
+            "exporter_lane_interval_seconds": self._lane_intervals_s,
+        }
+
+    def _lane_intervals_s(self) -> Mapping[str, float]:
+        """Of the lanes that poll something."""
+        configuration = self._configuration
+        running = configuration.family_sets.lanes
+        return {lane.value: seconds for lane, seconds in configuration.lanes.items() if lane in running}
+
+
+def _services(configuration: Configuration, open_files: int, store: Store) -> Services:
+    options = configuration.options
+    descriptors = Descriptors(open_files)
+    lookups = min(options.redis.dns_max_lookups, max(LOOKUPS_MIN, descriptors.reserve // 4))
+    dialer = Dialer(
+        configuration.dialling,
+        resolver=Resolver(lookups),
+        limiter=Limiter(options.poll.max_dials, PATIENCE_S),
+        descriptors=descriptors,
+    )
+    in_flight = options.poll.max_in_flight
+    return Services(dialer, store, Limiter(in_flight, PATIENCE_S), scan_limiter(in_flight))

@@ -1,0 +1,264 @@
+"""From options and targets to a configuration: everything that a start or a change needs, read and checked.
+
+Nothing here touches what is running. A mistake raises ConfigError, and the configuration in use goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from exporter import __version__
+from exporter.app.fixed import keep_fixed
+from exporter.collectors._registry import REGISTRY
+from exporter.collectors._shown import hidden_families, is_denied, is_shown, make_family_sets
+from exporter.collectors.info import GATED
+from exporter.connection.replies import ReplyLimits
+from exporter.connection.settings import DialSettings
+from exporter.connection.tls import tls_context
+from exporter.metrics.catalog import Catalog
+from exporter.metrics.family_set import FamilySet
+from exporter.metrics.lane import Lane
+from exporter.metrics.taken_names import TakenNames
+from exporter.options.groups import Options
+from exporter.pages.exposition import AGE
+from exporter.polling.assignment import Assignment, FamilySets
+from exporter.polling.timing import PollTiming, lane_notes, lanes
+from exporter.targets.passwords import Passwords, read_passwords
+from exporter.targets.target import Target
+from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
+from exporter.telemetry.target_series import target_family_set
+from exporter.web.auth import BasicAuth
+from exporter.web.routes import Settings
+from exporter.web.tls import ServerContext, ServerTls
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What one exporter runs by.
+
+    `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of the password
+    file. `known` holds every family set that this process has had, by name. `notes` and `warnings` are lines for the
+    log. `follows` is the `mark` of the configuration that it was made from.
+    """
+
+    options: Options
+    targets: Sequence[Target]
+    assignments: Sequence[Assignment]
+    family_sets: FamilySets
+    known: Mapping[str, FamilySet]
+    catalog: Catalog
+    lanes: Mapping[Lane, float]
+    dialling: DialSettings
+    auth: BasicAuth | None
+    server_tls: ServerContext | None
+    notes: Sequence[str]
+    warnings: Sequence[str]
+    follows: object
+    mark: object = field(default_factory=object)
+
+    @property
+    def connections_each(self) -> int:
+        """How many connections each target wants: a scan has its own."""
+        return 2 if self.family_sets.scan else 1
+
+    @property
+    def connections(self) -> int:
+        """How many connections all targets want."""
+        return self.connections_each * len(self.assignments)
+
+
+def configure(
+    options: Options, targets: Sequence[Target], before: Configuration | None = None
+) -> Configuration:
+    """Read and check everything. With the configuration in use `before`, options that cannot change while the exporter
+    runs stay as they are there, and so do family sets that are the same."""
+    notes: list[str] = []
+    if before is not None:
+        options, notes = keep_fixed(options, before.options)
+    hidden, family_sets, known = _family_sets(options, before)
+    if before is not None and before.family_sets is family_sets and before.options.metrics == options.metrics:
+        catalog = before.catalog
+    else:
+        catalog = _catalog(options, family_sets, hidden)
+    return Configuration(
+        options,
+        targets,
+        _assignments(options, targets, family_sets),
+        family_sets,
+        known,
+        catalog,
+        lanes(options.poll),
+        _dialling(options, targets, before),
+        before.auth if before is not None else _auth(options),
+        before.server_tls if before is not None else _server_tls(options),
+        [*notes, *lane_notes(options.poll)],
+        tuple(label_warnings(targets, catalog)),
+        follows=before.mark if before is not None else None,
+    )
+
+
+# -- what is polled
+
+
+def _family_sets(
+    options: Options, before: Configuration | None
+) -> tuple[frozenset[str], FamilySets, Mapping[str, FamilySet]]:
+    """The hidden families, the family sets, and all that are known."""
+    metrics = options.metrics
+    collectors = [collector for collector in REGISTRY if collector.enabled(options)]
+    gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
+    hidden = hidden_families(collectors, metrics, gated) | {
+        family.name for family in TARGET_FAMILIES if is_denied(family.name, metrics)
+    }
+    known = before.known if before is not None else {}
+    made = [_as_known(each, known.get(each.name)) for each in make_family_sets(collectors, hidden, metrics)]
+    if before is not None and made == list(before.family_sets.of_collectors):
+        return hidden, before.family_sets, known
+    about_target = (
+        before.family_sets.about_target if before is not None else target_family_set(metrics.namespace)
+    )
+    return hidden, FamilySets(made, about_target), {**known, **{each.name: each for each in made}}
+
+
+def _as_known(made: FamilySet, known: FamilySet | None) -> FamilySet:
+    """The known family set if nothing about it changes. One that changes keeps the numbers of its families, those of
+    run-time families included: a snapshot of it may be stored, or on its way."""
+    if known is None:
+        return made
+    if all(getattr(made, name) == getattr(known, name) for name in _COMPARED):
+        return known
+    return replace(made, rows=known.rows, runtime_families=known.runtime_families)
+
+
+#: what the options can change of a family set
+_COMPARED = ("names", "families", "lane", "wanted_fields", "label_max", "hidden")
+
+
+def _assignments(options: Options, targets: Sequence[Target], family_sets: FamilySets) -> list[Assignment]:
+    file = options.redis.password_file
+    passwords = read_passwords(file, options.files) if file else Passwords()
+    polled = _for_polls(options)
+    timings: dict[float | None, PollTiming] = {}
+    assignments = []
+    for target in targets:
+        if target.interval_s not in timings:
+            timings[target.interval_s] = _timing(options, target.interval_s)
+        # the password that stands beside the target comes before that of the file
+        password = target.password or passwords.find(target)
+        given = replace(target, password=password)
+        assignments.append(Assignment(given, family_sets, timings[target.interval_s], polled))
+    return assignments
+
+
+def _for_polls(options: Options) -> Options:
+    """The options without those that only name targets: an assignment changes only with what concerns its target."""
+    redis = replace(options.redis, addr=(), user="", password="", password_file="", file="")
+    return replace(options, redis=redis, settings={})
+
+
+def _timing(options: Options, interval_s: float | None) -> PollTiming:
+    poll, redis = options.poll, options.redis
+    return PollTiming.of(
+        interval_s,
+        lanes(poll),
+        timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
+        max_backoff_s=poll.max_backoff_s,
+        connection_max_age_s=redis.connection_max_age_s,
+        max_age_s=poll.max_age_s,
+        max_age_floor_s=poll.max_age_floor_s,
+        scan_budget_s=options.keys.scan_budget_time_s,
+    )
+
+
+# -- connections and the endpoint
+
+
+def _dialling(options: Options, targets: Sequence[Target], before: Configuration | None) -> DialSettings:
+    redis = options.redis
+    settings = DialSettings(
+        set_client_name=redis.set_client_name,
+        ping=redis.ping_on_connect,
+        ca_file=redis.tls_ca_cert_file,
+        cert_file=redis.tls_client_cert_file,
+        key_file=redis.tls_client_key_file,
+        server_name=redis.tls_server_name,
+        skip_verification=redis.skip_tls_verification,
+        file_limits=options.files,
+        limits=ReplyLimits(options.poll.reply_max_bytes, options.poll.reply_max_elements),
+        allowance=redis.discover_allow,
+    )
+    if any(target.tls for target in targets) and not (
+        before and any(target.tls for target in before.targets)
+    ):
+        tls_context(settings)  # raises for a file that cannot be used
+    return settings
+
+
+def _auth(options: Options) -> BasicAuth | None:
+    web = options.web
+    words = (web.basic_auth_username, web.basic_auth_password, web.basic_auth_hash_password)
+    return BasicAuth(*words, web.max_password_checks) if any(words) else None
+
+
+def _server_tls(options: Options) -> ServerContext | None:
+    web = options.web
+    if not web.tls_server_cert_file:
+        return None
+    files = (web.tls_server_cert_file, web.tls_server_key_file, web.tls_server_ca_cert_file)
+    return ServerContext(ServerTls(*files, web.tls_server_min_version, options.files))
+
+
+def web_settings(options: Options) -> Settings:
+    """What the endpoint needs of the options."""
+    return Settings(
+        version=__version__,
+        telemetry_path=options.web.telemetry_path,
+        health_strict=options.web.health_strict,
+        scrape_endpoint=not options.web.disable_scrape_endpoint,
+        plain_targets=options.metrics.target_labels == "auto",
+        fail_when_stale=options.poll.stale_policy == "fail",
+        discover_clusters=options.redis.is_cluster,
+        discover_hostnames=options.web.cluster_discover_hostnames,
+        ready_after_s=min(
+            options.redis.scrape_timeout_s,
+            options.redis.connection_timeout_s,
+            max(1.0, options.poll.interval_s),
+        ),
+    )
+
+
+# -- names and labels
+
+
+def _catalog(options: Options, family_sets: FamilySets, hidden: frozenset[str]) -> Catalog:
+    return Catalog(
+        (family_sets.about_target, *family_sets.of_collectors),
+        hidden,
+        lambda name: is_shown(name, options.metrics),
+        _taken_names(options.metrics.namespace),
+    )
+
+
+def _taken_names(namespace: str) -> TakenNames:
+    """The names of all collectors' families, whether the options enable them or not."""
+    return TakenNames(
+        [*TARGET_FAMILIES, AGE, *(family for collector in REGISTRY for family in collector.families)],
+        namespace,
+    )
+
+
+def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]:
+    """One line for each configured label that some families have themselves."""
+    configured = {name for target in targets for name, _ in target.labels}
+    for name in sorted(configured):
+        clashing = [
+            full.decode()
+            for family_set in catalog.family_sets
+            for family, full in zip(family_set.families, family_set.names, strict=True)
+            if name in family.labels and family.name not in catalog.hidden
+        ]
+        clashing = list(dict.fromkeys(clashing))  # several sets may share a family
+        if clashing:
+            shown = ", ".join(clashing[:3]) + (" and others" if len(clashing) > 3 else "")
+            yield f"the configured label {name!r} is left off {shown}: they have a label of that name themselves"

@@ -1,0 +1,77 @@
+"""The HTTP endpoint: from pages to answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from exporter.app.backend import Backend
+from exporter.app.build import Configuration, web_settings
+from exporter.options.groups import WebOptions
+from exporter.options.values import split_listen_address
+from exporter.polling.timing import floor_s
+from exporter.telemetry.own_series import Reader
+from exporter.web.body_writer import BodyWriter
+from exporter.web.guard import Guard
+from exporter.web.incidents import Incidents
+from exporter.web.limits import limits_of
+from exporter.web.listener import Listener, cannot_listen, shown
+from exporter.web.routes import Web
+
+log = logging.getLogger(__name__)
+
+
+class Frontend:
+    """Listens, and answers with what a backend has. `open_files` is how many files the process may open."""
+
+    def __init__(self, options: WebOptions, open_files: int) -> None:
+        self._incidents = Incidents()
+        self._guard = Guard(limits_of(options, open_files), self._incidents)
+        self._listener: Listener | None = None
+
+    def readers(self) -> Mapping[str, Reader]:
+        """Values of the exporter's own series that are known here."""
+        return {
+            "exporter_http_connections": lambda: len(self._guard),
+            "exporter_http_incidents_total": lambda: self._incidents.counts,
+        }
+
+    async def start(
+        self, configuration: Configuration, backend: Backend, reload: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Listen. ConfigError if the address cannot be had."""
+        options, server_tls = configuration.options, configuration.server_tls
+        web = Web(
+            web_settings(options),
+            backend.pages,
+            backend.fleet,
+            backend.own_series,
+            turned_at=lambda: backend.schedule.turned_at,
+            stale=lambda addr: backend.store.expired(addr, configuration.family_sets.of_collectors[0].name),
+            generation=lambda: backend.store.generation,
+            max_age_floor_s=floor_s(options.poll.max_age_floor_s, options.poll.interval_s),
+            reload=reload,
+            auth=configuration.auth,
+            incidents=self._incidents,
+            bodies=BodyWriter(self._guard.limits.old_pages_bytes, backend.pages.current),
+        )
+        tls = (server_tls.context, server_tls.freshen) if server_tls is not None else ()
+        listener = Listener(web.app(), self._guard, *tls)
+        address = options.web.listen_address
+        try:
+            await listener.start(*split_listen_address(address))
+        except (OSError, ValueError) as error:
+            raise cannot_listen(address, error) from None
+        self._listener = listener
+        for bound in self.addresses:
+            log.info("listening on %s%s", "https://" if server_tls is not None else "", bound)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as host:port."""
+        return [shown(bound) for bound in self._listener.addresses] if self._listener is not None else []
+
+    async def stop(self) -> None:
+        """Finish the answers that are on their way, and close everything."""
+        if self._listener is not None:
+            await self._listener.stop()

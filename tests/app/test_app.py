@@ -1,0 +1,402 @@
+"""One running exporter: it starts, changes while it runs, and loses nothing by a mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from exporter import files
+from exporter.app.app import App
+from exporter.app.build import configure
+from exporter.errors import ConfigError, InternalError
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.polling.watched_target import WatchedTarget
+from exporter.targets.address import parse_address
+from exporter.targets.target import Target
+from tests.servers import RedisServer, free_port
+from tests.store_fixture import samples_of, until, values_of
+from tests.watch_harness import connections, others
+
+RedisFactory = Callable[..., RedisServer]
+SECRET = "s3cret-of-mine"
+
+
+class Running:
+    """An exporter on a free port of loopback, and what it answers."""
+
+    def __init__(self) -> None:
+        self.app = App()
+        self.flags: tuple[str, ...] = ()
+        self.targets: tuple[Target, ...] = ()
+
+    async def apply(self, *targets: Target, flags: tuple[str, ...] = ()) -> None:
+        """Go on with these targets and flags."""
+        self.flags, self.targets = flags, targets
+        argv = ["--web.listen-address=127.0.0.1:0", "--poll.interval=0.2s", *flags]
+        before = self.app.configuration if self.app.is_running else None
+        await self.app.apply(configure(parse(argv, {}), targets, before))
+
+    def watched(self, target: Target) -> WatchedTarget:
+        return self.app.backend.fleet.watched_targets[target.addr]
+
+    async def up(self, *targets: Target) -> None:
+        """Wait until these targets have been polled well."""
+        await until(lambda: all(self.watched(target).up for target in targets))
+
+    async def ask(self, path: str = "/metrics", status: int = 200, method: str = "GET") -> str:
+        async with aiohttp.ClientSession() as session:
+            [address] = self.app.addresses
+            async with session.request(method, f"http://{address}{path}") as response:
+                assert response.status == status
+                return await response.text()
+
+    async def shows(self, name: str, **labels: str) -> bool:
+        """Whether a series is on the newest page of all targets."""
+        return any(
+            name == found and labels.items() <= dict(pairs).items()
+            for found, pairs in samples_of(await self.ask("/metrics?max_age=0"))
+        )
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    running = Running()
+    yield running
+    await running.app.stop()
+    assert others() == set()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "exporter")
+    return caplog
+
+
+def of(server: RedisServer, **changes: Any) -> Target:
+    return replace(parse_address(f"redis://127.0.0.1:{server.port}"), **changes)
+
+
+class TestStart:
+    async def test_polls_and_answers(
+        self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
+    ) -> None:
+        target = of(redis_server())
+        await running.apply(target)
+        assert values_of(await running.ask(), "redis_up") == {target.addr: 1}
+        assert "polling 1 targets" in log.text
+        assert "listening on 127.0.0.1:" in log.text
+
+    async def test_an_address_that_is_taken_leaves_nothing_behind(self, running: Running) -> None:
+        await running.apply()
+        [address] = running.app.addresses
+        second = App()
+        with pytest.raises(ConfigError, match="another program listens there"):
+            await second.apply(configure(parse([f"--web.listen-address={address}"], {}), ()))
+        assert not second.is_running
+        await second.stop()
+
+    async def test_before_it_there_is_no_configuration(self) -> None:
+        app = App()
+        with pytest.raises(InternalError):
+            _ = app.configuration
+        await app.stop()
+
+
+class TestTargets:
+    async def test_one_more_is_polled_and_the_others_go_on(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        one, other = of(redis_server()), of(redis_server())
+        await running.apply(one)
+        await running.up(one)
+        watched = running.watched(one)
+        await running.apply(one, other)
+        await running.up(other)
+        assert running.watched(one) is watched
+        assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {one.addr: 1, other.addr: 1}
+        assert values_of(await running.ask(f"/scrape?target={other.addr}"), "redis_up") == {"": 1}
+
+    async def test_one_less_is_off_the_page_and_let_go(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        one, other = of(redis_server()), of(server)
+        await running.apply(one, other)
+        await running.up(one, other)
+        await running.apply(one)
+        await until(lambda: connections(server) == 0)
+        assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {one.addr: 1}
+        await running.ask(f"/scrape?target={other.addr}", 404)
+
+    async def test_an_unchanged_one_keeps_its_connection_and_counters(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        target = of(server)
+        await running.apply(target)
+        await running.up(target)
+        watched = running.watched(target)
+        polls = watched.state.series.lanes[Lane.FAST].polls
+        for _ in range(5):
+            await running.apply(target)
+        assert running.watched(target) is watched
+        assert watched.state.series.lanes[Lane.FAST].polls - polls <= 1
+        assert connections(server) == 1
+
+    async def test_a_changed_label_is_on_all_its_series_soon(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        target = of(server, labels=(("env", "old"),))
+        await running.apply(target)
+        await running.up(target)
+        watched = running.watched(target)
+        polls = watched.state.series.lanes[Lane.FAST].polls
+        await running.apply(replace(target, labels=(("env", "new"),)))
+        assert running.watched(target) is watched
+        assert connections(server) == 1
+        give_up = asyncio.get_running_loop().time() + 10
+        while 'env="old"' in (page := await running.ask("/metrics?max_age=0")):
+            assert asyncio.get_running_loop().time() < give_up, "old labels stay on the page"
+        assert 'env="new"' in page
+        for line in page.split("\n"):
+            assert f'addr="{target.addr}"' not in line or 'env="new"' in line
+        assert values_of(page, "redis_exporter_target_polls_total")[target.addr] > polls  # the counters go on
+
+    async def test_a_changed_alias_is_found_and_the_old_one_is_not(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        target = of(redis_server(), alias="old")
+        await running.apply(target)
+        await running.up(target)
+        await running.apply(replace(target, alias="new"))
+        assert "redis_up" in await running.ask("/scrape?target=new")
+        await running.ask("/scrape?target=old", 404)
+
+    async def test_a_changed_interval_is_kept_from_then_on(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        target = of(redis_server(), interval_s=1000.0)
+        await running.apply(target)
+        await running.up(target)
+        watched = running.watched(target)
+        series = watched.state.series
+        assert series.lanes[Lane.FAST].polls == 1
+        await running.apply(replace(target, interval_s=0.1))
+        await until(lambda: series.lanes[Lane.FAST].polls >= 5)
+        assert running.watched(target) is watched
+        await running.apply(replace(target, interval_s=1000.0))
+        polls = series.lanes[Lane.FAST].polls
+        await asyncio.sleep(0.5)
+        assert series.lanes[Lane.FAST].polls <= polls + 1
+        assert watched.up
+
+    async def test_of_two_with_one_address_the_first_counts(
+        self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
+    ) -> None:
+        target = of(redis_server(), alias="first")
+        await running.apply(target, replace(target, alias="second"))
+        assert running.watched(target).target.alias == "first"
+        assert "is named twice: the first one counts" in log.text
+
+    async def test_changes_that_come_together_are_made_one_after_the_other(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        one, other = of(redis_server()), of(redis_server())
+        await running.apply(one)
+        options = running.app.configuration.options
+        changes = [running.app.reconfigure(options, targets) for targets in ((one, other), (other,))]
+        await asyncio.gather(*changes, running.app.reload())
+        assert list(running.app.backend.fleet.watched_targets) == [other.addr]
+        await running.up(other)
+
+    async def test_a_configuration_of_another_time_is_refused(self, running: Running) -> None:
+        await running.apply()
+        options = running.app.configuration.options
+        late = configure(options, (), running.app.configuration)
+        await running.apply()
+        with pytest.raises(InternalError, match="no longer in use"):
+            await running.app.apply(late)
+
+
+class TestCollectors:
+    async def test_one_more_is_on_the_page_soon_and_off_it_at_once(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        target = of(redis_server())
+        await running.apply(target)
+        await running.up(target)
+        watched = running.watched(target)
+        store = running.app.backend.store
+        for _ in range(2):
+            assert not await running.shows("redis_memory_stats_dataset_bytes")
+            await running.apply(target, flags=("--include-memory-stats-metrics",))
+            await until(lambda: store.get(target.addr, "memory_stats") is not None)
+            assert "redis_memory_stats_" in await running.ask("/metrics?max_age=0")
+            await running.apply(target)
+            assert "redis_memory_stats_" not in await running.ask("/metrics?max_age=0")
+            assert "memory_stats" not in store.family_sets
+        assert running.watched(target) is watched
+        assert watched.up
+        page = await running.ask("/metrics?max_age=0")
+        assert 'collector="memory_stats"' not in page
+
+    async def test_a_scan_comes_and_goes(self, running: Running, redis_server: RedisFactory) -> None:
+        server = redis_server()
+        server.ask("SET", "kiwi", "1")
+        target = of(server)
+        await running.apply(target)
+        await running.up(target)
+        # what a scan finds is asked for on the standard lane
+        flags = ("--check-keys=kiwi*", "--poll.scan-interval=0.2s", "--poll.standard-interval=0.2s")
+        await running.apply(target, flags=flags)
+        give_up = asyncio.get_running_loop().time() + 10
+        while not await running.shows("redis_key_size", key="kiwi"):
+            assert asyncio.get_running_loop().time() < give_up, "no scan has come"
+            await asyncio.sleep(0.02)
+        await running.apply(target)
+        assert not await running.shows("redis_key_size", key="kiwi")
+        await until(lambda: connections(server) == 1)
+
+    async def test_families_that_are_denied_leave_the_page_and_come_back(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        target = of(redis_server())
+        await running.apply(target)
+        await running.up(target)
+        assert await running.shows("redis_connected_clients")
+        await running.apply(target, flags=("--metrics.deny=connected_clients",))
+        assert not await running.shows("redis_connected_clients")
+        await running.apply(target)
+        polls = running.watched(target).state.series.lanes[Lane.FAST].polls
+        await until(lambda: running.watched(target).state.series.lanes[Lane.FAST].polls >= polls + 2)
+        assert await running.shows("redis_connected_clients")
+
+
+class TestMistakes:
+    async def test_a_configuration_that_is_refused_costs_nothing(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        server = redis_server()
+        target = of(server)
+        await running.apply(target)
+        await running.up(target)
+        watched, configuration = running.watched(target), running.app.configuration
+        with pytest.raises(ConfigError):
+            await running.apply(flags=(f"--redis.password-file={tmp_path / 'none.json'}",))
+        assert running.app.configuration is configuration
+        assert running.watched(target) is watched
+        assert connections(server) == 1
+        assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {target.addr: 1}
+
+    async def test_what_cannot_change_stays_and_the_log_names_it_once(
+        self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
+    ) -> None:
+        target = of(redis_server())
+        await running.apply()
+        [address] = running.app.addresses
+        flags = (
+            f"--web.listen-address=127.0.0.1:{free_port()}",
+            "--web.telemetry-path=/other",
+            "--namespace=x",
+        )
+        for _ in range(2):
+            await running.apply(target, flags=flags)
+        await running.up(target)
+        assert running.app.addresses == [address]
+        assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {target.addr: 1}
+        lines = [line for line in log.messages if "until the exporter is started again" in line]
+        assert lines == [
+            "--web.listen-address, --web.telemetry-path, --namespace keep their values until the exporter is "
+            "started again"
+        ]
+
+
+class TestReload:
+    async def test_takes_up_new_passwords(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        server = redis_server("--requirepass", SECRET)
+        target, file = of(server), tmp_path / "passwords.json"
+        file.write_text("{}")
+        await running.apply(target, flags=(f"--redis.password-file={file}",))
+        await until(lambda: running.watched(target).up is False)
+        watched = running.watched(target)
+        file.write_text(json.dumps({target.addr: SECRET}))
+        assert await running.ask("/-/reload", method="POST") == "ok\n"
+        await running.up(target)
+        assert running.watched(target) is watched
+
+    async def test_a_mistake_in_the_file_changes_nothing(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        server = redis_server("--requirepass", SECRET)
+        target, file = of(server), tmp_path / "passwords.json"
+        file.write_text(json.dumps({target.addr: SECRET}))
+        await running.apply(target, flags=(f"--redis.password-file={file}",))
+        await running.up(target)
+        file.write_text("{")
+        watched = running.watched(target)
+        polls = watched.state.series.lanes[Lane.FAST].polls
+        assert "not valid JSON" in await running.ask("/-/reload", 500)
+        assert watched.target.password == SECRET
+        await until(lambda: watched.state.series.lanes[Lane.FAST].polls >= polls + 2)
+        assert watched.up
+
+    async def test_a_reading_that_hangs_changes_nothing_and_the_loop_goes_on(
+        self,
+        running: Running,
+        redis_server: RedisFactory,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        server = redis_server("--requirepass", SECRET)
+        target, file = of(server), tmp_path / "passwords.json"
+        file.write_text(json.dumps({target.addr: SECRET}))
+        await running.apply(target, flags=(f"--redis.password-file={file}", "--files.timeout=0.5s"))
+        await running.up(target)
+        watched, may_end = running.watched(target), threading.Event()
+        polls = watched.state.series.lanes[Lane.FAST].polls
+        monkeypatch.setattr(files, "read_text", lambda *args: may_end.wait(10))
+        text = await running.ask("/-/reload", 500)
+        may_end.set()
+        assert "took longer than 0.5 s, the limit of --files.timeout" in text
+        assert watched.state.series.lanes[Lane.FAST].polls > polls
+        assert watched.target.password == SECRET
+
+    async def test_of_targets_that_were_changed_since_the_start(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        one, late = (of(redis_server("--requirepass", SECRET)) for _ in range(2))
+        file = tmp_path / "passwords.json"
+        file.write_text(json.dumps({one.addr: SECRET}))
+        flags = (f"--redis.password-file={file}",)
+        await running.apply(one, flags=flags)
+        await running.apply(one, late, flags=flags)
+        await until(lambda: running.watched(late).up is False)
+        file.write_text(json.dumps({one.addr: SECRET, late.addr: SECRET}))
+        await running.ask("/-/reload")
+        await running.up(one, late)
+
+    async def test_without_a_password_file_servers_are_asked_again(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        target = of(server)
+        await running.apply(target)
+        await running.up(target)
+        refused = running.watched(target).state.memory.refused
+        running.watched(target).state.memory.refuse("KIWI", "no", 0.0)  # type: ignore[arg-type]
+        assert refused
+        assert "no password file" in await running.ask("/-/reload", 400)
+        assert not refused

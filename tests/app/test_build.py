@@ -1,0 +1,172 @@
+"""From options and targets to a configuration: what is read, what is refused, and what stays the same object."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exporter.app.build import Configuration, configure
+from exporter.errors import ConfigError
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.targets.address import parse_address
+from exporter.targets.target import Target
+from tests.servers import Certificates
+
+SECRET = "s3cret-of-mine"
+
+
+def target(text: str, **changes: object) -> Target:
+    place = parse_address(text)
+    fields = {name: getattr(place, name) for name in Target.__dataclass_fields__}
+    return Target(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+ONE, OTHER = target("redis://one"), target("redis://other:6380")
+
+
+def configured(
+    *argv: str, targets: tuple[Target, ...] = (ONE, OTHER), before: Configuration | None = None
+) -> Configuration:
+    return configure(parse(argv, {}), targets, before)
+
+
+def names(configuration: Configuration) -> list[str]:
+    return [family_set.name for family_set in configuration.family_sets.of_collectors]
+
+
+class TestTargets:
+    def test_each_has_an_assignment(self) -> None:
+        made = configured()
+        assert [assignment.target for assignment in made.assignments] == [ONE, OTHER]
+        assert {assignment.family_sets for assignment in made.assignments} == {made.family_sets}
+        assert made.targets == (ONE, OTHER)
+
+    def test_those_with_one_interval_share_their_timing(self) -> None:
+        quick = target("redis://quick", interval_s=0.5)
+        first, second, third = configured(targets=(ONE, OTHER, quick)).assignments
+        assert first.timing is second.timing
+        assert third.timing.interval_s == 0.5
+
+    def test_the_password_file_has_the_password_of_those_without_one(self, tmp_path: Path) -> None:
+        file = tmp_path / "passwords.json"
+        file.write_text(json.dumps({"redis://one": SECRET, "redis://own": "not this"}))
+        own = target("redis://own", password="its own")
+        made = configured(f"--redis.password-file={file}", targets=(ONE, OTHER, own))
+        assert [assignment.target.password for assignment in made.assignments] == [SECRET, "", "its own"]
+        assert SECRET not in repr(made)
+
+    def test_assignments_of_others_are_equal_when_a_target_comes(self) -> None:
+        before = configured(targets=(ONE,))
+        argv = [f"--redis.addr={ONE.addr},{OTHER.addr}"]
+        after = configure(parse(argv, {}), (ONE, OTHER), before)
+        assert after.assignments[0] == before.assignments[0]
+
+    @pytest.mark.parametrize(
+        "change", ["--poll.interval=7s", "--check-single-keys=k", "--metrics.deny=redis_up"]
+    )
+    def test_assignments_differ_with_what_changes_their_polls(self, change: str) -> None:
+        before = configured()
+        assert configured(change, before=before).assignments[0] != before.assignments[0]
+
+    def test_a_label_that_families_have_themselves_is_a_warning(self) -> None:
+        made = configured(targets=(target("redis://one", labels=(("role", "x"), ("env", "y"))),))
+        [warning] = made.warnings
+        assert "'role' is left off" in warning
+
+
+class TestFamilySets:
+    def test_info_comes_first(self) -> None:
+        assert names(configured())[0] == "info"
+
+    def test_stay_the_same_object_while_nothing_about_them_changes(self) -> None:
+        before = configured()
+        assert configured("--poll.interval=7s", before=before).family_sets is before.family_sets
+
+    def test_one_more_collector_leaves_the_others(self) -> None:
+        before = configured()
+        after = configured("--include-modules-metrics", before=before)
+        assert set(names(after)) - set(names(before)) == {"modules"}
+        assert set(before.family_sets.of_collectors) < set(after.family_sets.of_collectors)
+
+    def test_a_collector_that_comes_again_has_the_numbers_that_it_had(self) -> None:
+        first = configured("--include-modules-metrics")
+        off = configured(before=first)
+        again = configured("--include-modules-metrics", before=off)
+        assert "modules" not in names(off)
+        assert set(again.family_sets.of_collectors) == set(first.family_sets.of_collectors)
+
+    def test_one_that_changes_keeps_its_run_time_families(self) -> None:
+        before = configured("--export-unknown-info")
+        after = configured("--export-unknown-info", "--max-label-length=50", before=before)
+        [old], [new] = (
+            [each for each in made.family_sets.of_collectors if each.runtime_families is not None]
+            for made in (before, after)
+        )
+        assert new is not old
+        assert new.label_max == 50
+        assert new.runtime_families is old.runtime_families
+        assert new.rows is old.rows
+
+    def test_a_scan_has_a_connection_of_its_own(self) -> None:
+        assert configured().connections_each == 1
+        scanning = configured("--check-keys=k*")
+        assert scanning.connections_each == 2
+        assert Lane.SCAN in scanning.family_sets.lanes
+
+
+class TestMistakes:
+    @pytest.mark.parametrize("is_change", [False, True])
+    def test_a_password_file_that_cannot_be_used(self, tmp_path: Path, is_change: bool) -> None:
+        before = configured() if is_change else None
+        with pytest.raises(ConfigError, match=r"--redis\.password-file"):
+            configured(f"--redis.password-file={tmp_path / 'none.json'}", before=before)
+
+    def test_certificates_that_cannot_be_used(self, tmp_path: Path) -> None:
+        none = tmp_path / "none.pem"
+        with pytest.raises(ConfigError, match=r"none\.pem"):
+            configured(f"--tls-ca-cert-file={none}", targets=(target("rediss://one"),))
+        configured(f"--tls-ca-cert-file={none}")  # no target uses it
+        with pytest.raises(ConfigError, match=r"none\.pem"):
+            configured(f"--tls-server-cert-file={none}", f"--tls-server-key-file={none}")
+
+    def test_the_first_target_with_tls_needs_certificates_that_can_be_used(self, tmp_path: Path) -> None:
+        argv = [f"--tls-ca-cert-file={tmp_path / 'none.pem'}"]
+        before = configured(*argv)
+        with pytest.raises(ConfigError, match=r"none\.pem"):
+            configured(*argv, targets=(target("rediss://one"),), before=before)
+
+    def test_basic_authentication_that_is_half_set(self) -> None:
+        with pytest.raises(ConfigError, match="half set"):
+            configured("--basic-auth-username=u")
+
+    def test_a_configuration_that_is_refused_changes_nothing_of_the_one_in_use(self, tmp_path: Path) -> None:
+        before = configured("--export-unknown-info")
+        before.catalog.open()
+        number = next(
+            each.runtime_families.number("info_kiwi", "gauge", "A kiwi.", ())
+            for each in before.family_sets.of_collectors
+            if each.runtime_families is not None
+        )
+        with pytest.raises(ConfigError):
+            configured("--export-unknown-info", f"--redis.password-file={tmp_path / 'none'}", before=before)
+        configured("--export-unknown-info", before=before)
+        assert number is not None
+        assert "redis_info_kiwi" in before.catalog.names
+
+
+class TestTheEndpoint:
+    def test_has_what_it_had(self, certificates: Certificates) -> None:
+        argv = [
+            f"--tls-server-cert-file={certificates.server}",
+            f"--tls-server-key-file={certificates.server_key}",
+            "--basic-auth-username=u",
+            "--basic-auth-password=p",
+        ]
+        before = configured(*argv)
+        after = configured(before=before)
+        assert before.auth is not None
+        assert before.server_tls is not None
+        assert (after.auth, after.server_tls) == (before.auth, before.server_tls)
