@@ -66,7 +66,7 @@ coverage: system ## show which lines the tests run, in Python and in Cython (slo
 	$(BIN)/coverage erase
 	status=0; $(BIN)/coverage run -m pytest -n $(WORKERS) --timeout=600 $(ARGS) || status=$$?; \
 	$(BIN)/coverage combine --quiet; \
-	$(BIN)/coverage report --include='*.py' | tail -n +1; \
+	$(BIN)/coverage report --include='*.py'; \
 	$(BIN)/coverage report --include='*.pyx'; \
 	$(MAKE) build; exit $$status
 
