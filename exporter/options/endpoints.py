@@ -1,39 +1,77 @@
-"""The table of what the exporter answers: routes, reserved paths and the landing page are derived from it."""
+"""The table of what the exporter answers. Routes, reserved paths, the landing page and docs/endpoint.md
+follow from it.
+
+It stands with the options because one of them may name no path of the table.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Endpoint(NamedTuple):
-    """One row. `name` is the label `endpoint` of the exporter's own series. `link` and `note` stand on the
-    landing page, where there is a `note`. `reloads`: it is asked for by POST too."""
+class Route(NamedTuple):
+    """One row. `name` is the label `endpoint` of the exporter's own series; the method of `Web` that answers
+    is called the same, with _ for -. `answer` is for the docs. On the landing page stands `note`, if there is
+    one, with a link to `link` or else to the path."""
 
     path: str
     name: str
+    answer: str
+    methods: tuple[str, ...] = ("GET", "HEAD")
     note: str = ""
     link: str = ""
-    reloads: bool = False
 
 
 #: the page of all targets, whose path is an option
-TELEMETRY = "metrics"
-
-ENDPOINTS = (
-    Endpoint("/scrape", "scrape", "one target: append its address or alias", link="/scrape?target="),
-    Endpoint("/health", "health", "whether any target can be reached"),
-    Endpoint("/-/healthy", "healthy", "whether this process is alive"),
-    Endpoint("/-/ready", "ready", "whether every target was tried once"),
-    Endpoint("/-/reload", "reload", reloads=True),
-    Endpoint("/discover-cluster-nodes", "discover-cluster-nodes"),
-    Endpoint("/", "landing"),
+TELEMETRY = Route(
+    "",
+    "metrics",
+    "all targets, and the exporter's own series. `--web.telemetry-path` sets another path, which must differ"
+    " from all others here",
+    note="all targets, for Prometheus",
 )
 
-#: what no telemetry path may be; none may begin with RESERVED_PREFIX either
-RESERVED = frozenset(endpoint.path for endpoint in ENDPOINTS)
+#: all others
+ROUTES = (
+    Route(
+        "/scrape",
+        "scrape",
+        "one target: `/scrape?target=` and its address or alias",
+        note="one target: append its address or alias",
+        link="/scrape?target=",
+    ),
+    Route(
+        "/health",
+        "health",
+        "whether any target can be reached",
+        note="whether any target can be reached",
+    ),
+    Route("/-/healthy", "healthy", "whether this process is alive", note="whether this process is alive"),
+    Route(
+        "/-/ready",
+        "ready",
+        "whether every target was tried once",
+        note="whether every target was tried once",
+    ),
+    Route("/-/reload", "reload", "[reload](#reloading)", ("GET", "HEAD", "POST")),
+    Route(
+        "/discover-cluster-nodes",
+        "discover-cluster-nodes",
+        "the nodes of clusters, for Prometheus' http_sd",
+    ),
+    Route("/", "landing", "landing page"),
+)
+
+#: the exporter keeps all paths that begin with this for itself
 RESERVED_PREFIX = "/-/"
+_RESERVED = frozenset(route.path for route in ROUTES)
+
+
+def routes(telemetry_path: str) -> tuple[Route, ...]:
+    """The whole table."""
+    return (TELEMETRY._replace(path=telemetry_path), *ROUTES)
 
 
 def is_reserved(path: str) -> bool:
-    """Whether a path, with a slash at its end or without, is an endpoint of its own."""
-    return (path.rstrip("/") or "/") in RESERVED or path.startswith(RESERVED_PREFIX)
+    """Whether a path, with a slash at its end or without, is no path for telemetry."""
+    return (path.rstrip("/") or "/") in _RESERVED or path.startswith(RESERVED_PREFIX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from exporter.options.endpoints import ENDPOINTS
+from exporter.options.endpoints import routes
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -37,9 +37,10 @@ def render(version: str, states: Mapping[str, int], telemetry_path: str, *, scra
         for state, number in states.items()
         if number or state != "unknown"
     )
-    rows = [(telemetry_path, "all targets, for Prometheus")]
-    rows += [
-        (row.link or row.path, row.note) for row in ENDPOINTS if row.note and (scrape or row.name != "scrape")
+    rows = [
+        (route.link or route.path, route.note)
+        for route in routes(telemetry_path)
+        if route.note and (scrape or route.name != "scrape")
     ]
     links = "".join(
         f'<tr><td><a href="{escape(path)}"><code>{escape(path)}</code></a><td>{text}' for path, text in rows

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from exporter import files, texts
 from exporter.errors import ConfigError, PageError
-from exporter.options.endpoints import ENDPOINTS, TELEMETRY
+from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Page
 from exporter.protocol.facts import Facts
@@ -120,13 +120,10 @@ class Web:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guarded] if self._auth is not None else [])
-        handlers = self._handlers()
-        app.router.add_get(self._settings.telemetry_path, self._measured(TELEMETRY, handlers[TELEMETRY]))
-        for endpoint in ENDPOINTS:
-            handler = self._measured(endpoint.name, handlers[endpoint.name])
-            app.router.add_get(endpoint.path, handler)
-            if endpoint.reloads:
-                app.router.add_post(endpoint.path, handler)
+        for route in routes(self._settings.telemetry_path):
+            handler = self._measured(route.name, getattr(self, route.name.replace("-", "_")))
+            for method in route.methods:
+                app.router.add_route(method, route.path, handler)
         return app
 
     @web.middleware
@@ -141,19 +138,6 @@ class Web:
         if accepted:
             return await handler(request)
         return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
-
-    def _handlers(self) -> dict[str, Handler]:
-        """By the endpoint's name."""
-        return {
-            TELEMETRY: self.metrics,
-            "scrape": self.scrape if self._settings.scrape_endpoint else self.no_scrape,
-            "health": self.health,
-            "healthy": self.healthy,
-            "ready": self.ready,
-            "reload": self.reload,
-            "discover-cluster-nodes": self.discover_cluster_nodes,
-            "landing": self.landing,
-        }
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
         seconds = self._own_series.request_seconds(endpoint)
@@ -192,6 +176,8 @@ class Web:
 
     async def scrape(self, request: web.Request) -> web.StreamResponse:
         """One target."""
+        if not self._settings.scrape_endpoint:
+            return self._refuse(404, "switched off by --disable-scrape-endpoint")
         text = request.query.get("target", "")
         if not text:
             return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
@@ -211,10 +197,6 @@ class Web:
         return await self._send(
             request, await self._pages.of_target(watched.target.addr, plain=self._settings.plain_targets)
         )
-
-    async def no_scrape(self, request: web.Request) -> web.StreamResponse:
-        """What stands in its place when it is switched off."""
-        return self._refuse(404, "switched off by --disable-scrape-endpoint")
 
     async def discover_cluster_nodes(self, request: web.Request) -> web.StreamResponse:
         """The nodes of one target's cluster, or of all clusters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.allowance import Allowance
-from exporter.options.endpoints import ENDPOINTS
+from exporter.options.endpoints import ROUTES
 from exporter.options.values import (
     COUNT,
     COUNT_MAX,
@@ -101,7 +101,7 @@ def test_bad_listen_address(text: str) -> None:
         split_listen_address(text)
 
 
-@pytest.mark.parametrize("path", [*(endpoint.path for endpoint in ENDPOINTS), "/health/", "/-/anything"])
+@pytest.mark.parametrize("path", [*(route.path for route in ROUTES), "/health/", "/-/anything"])
 def test_the_telemetry_path_is_none_of_the_other_endpoints(path: str) -> None:
     with pytest.raises(ValueError, match="such as /metrics"):
         parse_path(path)

@@ -13,7 +13,7 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 
-from exporter.options.endpoints import ENDPOINTS
+from exporter.options.endpoints import ROUTES
 from exporter.web.query import KEY_PARAMETERS
 from tests.servers import HOST
 from tests.system.conftest import Exporter
@@ -23,7 +23,7 @@ TURN_S = 0.05
 PATIENCE_S = 10.0
 
 #: every path that is answered, and some that are not
-PATHS = ("/metrics", *(endpoint.path for endpoint in ENDPOINTS), "/nowhere", "//metrics", "/%2e%2e/-/reload")
+PATHS = ("/metrics", *(route.path for route in ROUTES), "/nowhere", "//metrics", "/%2e%2e/-/reload")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "CONNECT", "BREW")
 PARAMETERS = ("part", "group", "name[]", "max_age", "lanes", "target", "strict", *KEY_PARAMETERS, "unknown")
 HEADERS = (
