@@ -1,9 +1,9 @@
 """One tree of errors, by whose fault it is.
 
-`ConfigError` is the operator's, `TargetError` the watched server's (or the network's), `InternalError` ours.
-Each class names its `reason`, the label under which a failed poll is counted, and its `exit_code`, what the
-command ends with when nothing catches it. `ReplyError` is no exception that is raised: it is the value of one
-error reply among the replies of a pipeline.
+`UsageError` and `ConfigError` are the operator's, `RequestError` is a client's, `TargetError` is the target's
+(or the network's), `InternalError` is ours. Each class names its `reason`, the label under which a failed poll
+is counted, and its `exit_code`, for a command that ends with it. `ReplyError` is never raised: it is the value
+of one error reply among the replies of a pipeline.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from exporter import texts
 
-#: mistakes that are listed; of the others only their number is said
+#: mistakes that are listed; the others are counted
 PROBLEMS_MAX = 20
 PROBLEM_LENGTH_MAX = 1000
 
@@ -32,7 +32,7 @@ class RedpollError(Exception):
 
 
 def bounded(problems: Sequence[str]) -> tuple[str, ...]:
-    """The first of them, each of a bounded length, and how many more there are."""
+    """The first of them, each of a bounded length, and the number of the others."""
     listed = tuple(
         texts.shorten(texts.valid(problem), PROBLEM_LENGTH_MAX) for problem in problems[:PROBLEMS_MAX]
     )
@@ -56,7 +56,14 @@ class ConfigError(RedpollError):
 
 
 class InternalError(RedpollError):
-    """A mistake of this program."""
+    """A bug in this program."""
+
+
+class RequestError(RedpollError):
+    """A request, or a page to compare, cannot be read. The text says what to write instead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(*bounded([text]))
 
 
 class PageError(RedpollError):
@@ -64,7 +71,7 @@ class PageError(RedpollError):
 
 
 class TargetError(RedpollError):
-    """A poll of one target failed; subclasses say why. Whatever is in its text, any output can hold it."""
+    """A poll of one target failed; subclasses say why. Its text is one line of valid text."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(texts.one_line(text, TEXT_MAX))
@@ -79,7 +86,7 @@ class RefusedError(TargetError):
 
 
 class ResetError(TargetError):
-    """The connection was closed or broken by the other side."""
+    """The server closed or broke the connection."""
 
     reason = "reset"
 
@@ -113,13 +120,13 @@ class MaxClientsError(TargetError):
 
 
 class ProtocolError(TargetError):
-    """The other side does not speak RESP, or answered what cannot be an answer."""
+    """The server does not speak RESP, or sent what cannot be a reply."""
 
     reason = "protocol"
 
 
 class TooLargeError(TargetError):
-    """A reply is larger than the program is willing to hold."""
+    """A reply is larger than the limits."""
 
     reason = "too_large"
 
@@ -129,43 +136,28 @@ TOO_LARGE = "TOOLARGE"
 
 
 class OpenFilesError(TargetError):
-    """This process may open no more files, or none for another connection."""
+    """This process may open no more files, or no more for connections."""
 
     reason = "open_files"
 
 
 class CancelledPollError(TargetError):
-    """The program gave the poll up: it is stopping, or the target was removed."""
+    """The program cancelled the poll: it is stopping, or the target was removed."""
 
     reason = "cancelled"
 
 
-#: Every reason there is, as the contract lists them: a closed set.
-REASONS: tuple[str, ...] = (
-    "dns",
-    "refused",
-    "reset",
-    "timeout",
-    "tls",
-    "auth",
-    "noperm",
-    "busy",
-    "max_clients",
-    "protocol",
-    "too_large",
-    "open_files",
-    "cancelled",
-    "internal",
-)
+#: all reasons of failed polls: a closed set, in the order of the classes
+REASONS: tuple[str, ...] = (*(kind.reason for kind in TargetError.__subclasses__()), TargetError.reason)
 
 
 class ReplyError(Exception):
     """One error reply of a server: `-CODE text`.
 
     `raw` is the whole line without the leading `-`, for this program to judge; it may hold secrets that the
-    server repeats. `text` is what may be shown of it, and what the exception says: `clean` makes it when it
-    is first wanted, for a server can send a hundred thousand errors in one reply. `code` is the first word
-    (`NOPERM`, `LOADING`, `ERR`).
+    server repeats. `text` is what may be shown of it, and what the exception says: `clean` makes it on first
+    use, because a server can send a hundred thousand errors in one reply. `code` is the first word (`NOPERM`,
+    `LOADING`, `ERR`).
     """
 
     __slots__ = ("_clean", "_text", "code", "raw")
@@ -203,7 +195,7 @@ class ReplyError(Exception):
         )
 
     def as_target_error(self) -> TargetError:
-        """The same as a failure of the whole poll, for replies without which a poll is worth nothing."""
+        """The same as a failure of the whole poll, for a reply that a poll cannot do without."""
         low = self.raw.lower()
         if (
             self.code in ("NOAUTH", "WRONGPASS")

@@ -15,6 +15,7 @@ from exporter.errors import (
     InternalError,
     RedpollError,
     ReplyError,
+    RequestError,
     TargetError,
     UsageError,
 )
@@ -32,8 +33,11 @@ class TestTree:
         assert len(of_targets) == len(list(below(TargetError)))
         assert {*of_targets, TargetError.reason} == set(REASONS)
 
-    def test_reasons_are_listed_once(self) -> None:
-        assert len(set(REASONS)) == len(REASONS)
+    def test_reasons_are_the_contract_s_in_its_order(self) -> None:
+        assert " ".join(REASONS) == (
+            "dns refused reset timeout tls auth noperm busy max_clients protocol too_large open_files cancelled "
+            "internal"
+        )
 
     def test_a_failure_that_is_of_no_kind_is_ours(self) -> None:
         assert TargetError("what?").reason == InternalError("what?").reason == "internal"
@@ -47,7 +51,8 @@ class TestTree:
         assert raised == {RedpollError, *below(RedpollError), ReplyError}
 
     @pytest.mark.parametrize(
-        ("kind", "code"), [(UsageError, 2), (ConfigError, 1), (TargetError, 1), (InternalError, 1)]
+        ("kind", "code"),
+        [(UsageError, 2), (ConfigError, 1), (RequestError, 1), (TargetError, 1), (InternalError, 1)],
     )
     def test_exit_codes(self, kind: type[RedpollError], code: int) -> None:
         assert kind("why").exit_code == code

@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
 from exporter import texts
-from exporter.errors import ConfigError, UsageError
+from exporter.errors import RequestError, UsageError
 
 TIMEOUT_S = 30.0
 #: of a page
@@ -65,7 +65,7 @@ class MetricsPage:
 
 
 def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
-    """Of a series that comes twice the first counts, as it does to Prometheus. A ConfigError names a line
+    """Of a series that comes twice the first counts, as it does to Prometheus. A RequestError names a line
     that is no sample."""
     ignored = frozenset(ignored_labels)
     types: dict[str, str] = {}
@@ -79,14 +79,14 @@ def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
         elif line and not line.startswith("#"):
             match = _SAMPLE.match(line)
             if match is None:
-                raise ConfigError(f"line {number} is no sample of the text format: {line[:80]}")
+                raise RequestError(f"line {number} is no sample of the text format: {line[:80]}")
             pairs = (pair for pair in _LABEL.findall(match[2] or "") if pair[1] and pair[0] not in ignored)
             series = Series(match[1], tuple(sorted((name, _unescaped(value)) for name, value in pairs)))
             doubles += series in values
             try:
                 values.setdefault(series, float(match[3]))
             except ValueError:
-                raise ConfigError(f"line {number} has no number as its value: {line[:80]}") from None
+                raise RequestError(f"line {number} has no number as its value: {line[:80]}") from None
     return MetricsPage(types, values, {series: _family(series.name, types) for series in values}, doubles)
 
 
@@ -129,7 +129,7 @@ def compare(
 ) -> Difference:
     """Of two pages, as text or read already. `tolerance` is how much of the larger value two values may
     differ by; `ignored` are patterns of families' names; `ignored_labels` hold for texts. Raises a
-    ConfigError for a text that is no page."""
+    RequestError for a text that is no page."""
     old, new = (
         page if isinstance(page, MetricsPage) else read_page(page, ignored_labels) for page in (old, new)
     )
@@ -236,7 +236,7 @@ def _number(value: float) -> float | str:
 
 def fetch(source: str) -> str:
     """The text at a URL (which may hold a user and password), in a file, or of standard input (`-`).
-    ConfigError if it cannot be had."""
+    RequestError if it cannot be had."""
     if source == "-":
         return sys.stdin.buffer.read(SIZE_MAX).decode("utf-8", "replace")
     if "://" not in source:
@@ -244,15 +244,15 @@ def fetch(source: str) -> str:
             with open(source, "rb") as stream:  # may be a pipe of the shell: <(…)
                 return stream.read(SIZE_MAX).decode("utf-8", "replace")
         except (OSError, ValueError) as error:
-            raise ConfigError(
+            raise RequestError(
                 f"{source}: {getattr(error, 'strerror', error)}: write a URL, a file, or - for standard input"
             ) from None
     try:
         parts = urllib.parse.urlsplit(source)
     except ValueError:
-        raise ConfigError("the URL cannot be read: write one such as http://host:9121/metrics") from None
+        raise RequestError("the URL cannot be read: write one such as http://host:9121/metrics") from None
     if parts.scheme not in ("http", "https"):
-        raise ConfigError(f"{parts.scheme}:// is not fetched: write http:// or https://")
+        raise RequestError(f"{parts.scheme}:// is not fetched: write http:// or https://")
     userinfo, _, place = parts.netloc.rpartition("@")
     try:
         request = urllib.request.Request(parts._replace(netloc=place).geturl())
@@ -262,17 +262,17 @@ def fetch(source: str) -> str:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
-        raise ConfigError(
+        raise RequestError(
             texts.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)
         ) from None
     except UnicodeError:  # what the library says holds the whole URL
-        raise ConfigError(
+        raise RequestError(
             texts.one_line(
                 f"{place}: the URL holds a character that none may hold, or is no host's name", 300
             )
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ConfigError(
+        raise RequestError(
             texts.one_line(
                 f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300
             )
@@ -326,10 +326,10 @@ def run(argv: Sequence[str]) -> int:
         text = fetch(source)
         try:
             pages.append(read_page(text, arguments.ignore_label))
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from None
+        except RequestError as error:
+            raise RequestError(f"{name}: {error}") from None
         if not pages[-1].values:
-            raise ConfigError(f"{name}: there is no series on that page")
+            raise RequestError(f"{name}: there is no series on that page")
     difference = compare(pages[0], pages[1], tolerance=arguments.tolerance, ignored=arguments.ignore)
     print(as_json(difference) if arguments.json else "\n".join(report(difference)))
     return int(not difference.nothing_lost)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from multidict import MultiMapping
 
-from exporter.errors import ConfigError
+from exporter.errors import RequestError
 from exporter.options.values import parse_keys
 from exporter.pages.scrapers import Scraper
 from exporter.pages.selection import WHOLE, Selection
@@ -27,17 +27,17 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 
 def selection(query: MultiMapping[str]) -> Selection:
-    """`part`, `group` and `name[]`. A ConfigError says what to write instead."""
+    """`part`, `group` and `name[]`. A RequestError says what to write instead."""
     if not query:
         return WHOLE
     slice = None
     if "part" in query:
         match = _SLICE.match(query["part"])
         if match is None or int(match[1]) >= int(match[2]):
-            raise ConfigError("part: write I/N with I from 0 to N - 1, such as part=0/20")
+            raise RequestError("part: write I/N with I from 0 to N - 1, such as part=0/20")
         slice = (int(match[1]), int(match[2]))
         if slice[1] > PARTS_MAX:
-            raise ConfigError(f"part: at most {PARTS_MAX:,} parts, such as part=0/{PARTS_MAX}")
+            raise RequestError(f"part: at most {PARTS_MAX:,} parts, such as part=0/{PARTS_MAX}")
     return Selection(slice=slice, group=_group(query), names=_names(query))
 
 
@@ -46,17 +46,17 @@ def _group(query: MultiMapping[str]) -> str | None:
         return None
     group = query["group"]
     if len(group) > GROUP_LENGTH_MAX:
-        raise ConfigError(f"group: at most {GROUP_LENGTH_MAX:,} characters")
+        raise RequestError(f"group: at most {GROUP_LENGTH_MAX:,} characters")
     return valid(group)
 
 
 def _names(query: MultiMapping[str]) -> frozenset[str] | None:
     names = query.getall("name[]", [])
     if len(names) > NAMES_MAX:
-        raise ConfigError(f"name[]: at most {NAMES_MAX} names")
+        raise RequestError(f"name[]: at most {NAMES_MAX} names")
     for name in names:
         if len(name) > NAME_LENGTH_MAX or not _NAME.match(name):
-            raise ConfigError(
+            raise RequestError(
                 f"name[]: write names of metrics of at most {NAME_LENGTH_MAX} characters, such as "
                 f"name[]=redis_up"
             )
@@ -79,7 +79,7 @@ def max_age_s(query: MultiMapping[str]) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ConfigError("max_age: write seconds, such as max_age=2 (0 polls now)")
+        raise RequestError("max_age: write seconds, such as max_age=2 (0 polls now)")
     return seconds
 
 
@@ -88,14 +88,14 @@ KEY_PARAMETERS = ("check-keys", "check-single-keys", "check-streams", "check-sin
 
 
 def check_keys(query: MultiMapping[str]) -> None:
-    """A ConfigError for a list of keys that is none. Which keys are looked at is a matter of the flags alone:
+    """A RequestError for a list of keys that is none. Which keys are looked at is a matter of the flags alone:
     they are polled in the background."""
     for name in KEY_PARAMETERS:
         for text in query.getall(name, []):
             try:
                 parse_keys(text)
             except ValueError as error:
-                raise ConfigError(f"{name}: {error}") from None
+                raise RequestError(f"{name}: {error}") from None
 
 
 def wait_s(headers: Mapping[str, str]) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from exporter import files, texts
-from exporter.errors import ConfigError, PageError
+from exporter.errors import ConfigError, PageError, RequestError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Page
@@ -146,7 +146,7 @@ class Web:
             began = time.perf_counter()
             try:
                 return await handler(request)
-            except ConfigError as error:
+            except (ConfigError, RequestError) as error:
                 return web.Response(status=400, text=f"{error}\n")
             except PageError as error:
                 return web.Response(status=503, text=f"{texts.one_line(str(error), ERROR_MAX)}\n")
@@ -185,7 +185,7 @@ class Web:
             max_age_s = query.max_age_s(request.query)
             query.check_keys(request.query)
             watched = self._fleet.find(text)
-        except ConfigError as error:
+        except (ConfigError, RequestError) as error:
             return self._refuse(400, str(error))
         if watched is None:
             return self._refuse(404, "target: not configured here; see --redis.addr and --redis-file")

@@ -12,7 +12,7 @@ import pytest
 
 from exporter.cli import main
 from exporter.commands.compare import Series, compare, fetch, read_page, report, run
-from exporter.errors import ConfigError
+from exporter.errors import RequestError
 
 OLD = """\
 # HELP redis_up Up.
@@ -69,7 +69,7 @@ class TestReading:
         ("text", "message"), [("ok 1\n{} 2\n", "line 2 is no sample"), ("a b\n", "line 1 has no number")]
     )
     def test_what_is_no_page(self, text: str, message: str) -> None:
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(RequestError, match=message):
             read_page(text)
 
 
@@ -227,7 +227,7 @@ class TestCommand:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             place = f"127.0.0.1:{server.server_port}"
             assert fetch(f"http://user:p%40ss@{place}/metrics") == OLD
-            with pytest.raises(ConfigError, match=f"^{place}: the answer is 404 Not Found$"):
+            with pytest.raises(RequestError, match=f"^{place}: the answer is 404 Not Found$"):
                 fetch(f"http://{place}/other")
             server.shutdown()
         assert asked == ["/metrics Basic dXNlcjpwQHNz", "/other None"]
@@ -241,7 +241,7 @@ class TestCommand:
         ],
     )
     def test_a_page_that_cannot_be_had(self, source: str, message: str) -> None:
-        with pytest.raises(ConfigError, match=message) as caught:
+        with pytest.raises(RequestError, match=message) as caught:
             fetch(source)
         assert "s3cret" not in str(caught.value)
 
@@ -255,7 +255,7 @@ class TestCommand:
         ],
     )  # fmt: skip
     def test_a_source_that_is_none_is_said_in_one_line(self, source: str) -> None:
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(RequestError) as caught:
             fetch(source)
         assert "s3cret" not in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -270,6 +270,6 @@ class TestCommand:
                     client.sendall(b"+PONG\x1b[31m\r\n")
 
             threading.Thread(target=answer, daemon=True).start()
-            with pytest.raises(ConfigError, match="PONG") as caught:
+            with pytest.raises(RequestError, match="PONG") as caught:
                 fetch(f"http://127.0.0.1:{server.getsockname()[1]}/")
         assert "\x1b" not in str(caught.value)

@@ -7,7 +7,7 @@ import re
 import pytest
 from multidict import MultiDict
 
-from exporter.errors import ConfigError
+from exporter.errors import RequestError
 from exporter.pages.selection import WHOLE, Selection
 from exporter.web import query
 
@@ -59,7 +59,7 @@ def test_the_query_chooses_a_part_of_the_page(pairs: list[tuple[str, str]], sele
     "text", ["", "1", "1/0", "20/20", "-1/20", "a/b", "1/20/3", " 1/20", "1/20\n", "\u0661/\u0662"]
 )
 def test_a_part_that_is_none_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ConfigError, match="part=0/20"):
+    with pytest.raises(RequestError, match="part=0/20"):
         query.selection(MultiDict(part=text))
 
 
@@ -79,7 +79,7 @@ def test_a_part_that_is_none_is_refused_with_an_example(text: str) -> None:
     ],
 )
 def test_what_is_too_much_is_refused_with_the_limit(pairs: list[tuple[str, str]], says: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(says)) as caught:
+    with pytest.raises(RequestError, match=re.escape(says)) as caught:
         query.selection(MultiDict(pairs))
     assert len(str(caught.value)) < 200
 
@@ -108,7 +108,7 @@ def test_max_age_is_not_asked_for_by_default() -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "now", "5s"])
 def test_a_max_age_that_is_none_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ConfigError, match="max_age=2"):
+    with pytest.raises(RequestError, match="max_age=2"):
         query.max_age_s(MultiDict(max_age=text))
 
 
