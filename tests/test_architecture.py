@@ -73,8 +73,6 @@ OVERSIZE: dict[str, str] = {
     "metrics.family_set.compile_plan": "to be split",
     "polling.poll.Poll": "to be split",
     "web.connection.HttpConnection": "to be split",
-    "web.routes.Web": "to be split",
-    "web.routes.Web()": "to be split",
 }
 
 #: outside library → the modules that may import it

@@ -9,14 +9,13 @@ from exporter.app.backend import Backend
 from exporter.app.build import Configuration, web_settings
 from exporter.options.groups import WebOptions
 from exporter.options.values import split_listen_address
-from exporter.polling.timing import floor_s
 from exporter.telemetry.own_series import Reader
 from exporter.web.body_writer import BodyWriter
 from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
 from exporter.web.limits import limits_of
 from exporter.web.listener import Listener, cannot_listen, shown
-from exporter.web.routes import Web
+from exporter.web.routes import Sources, Web
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +42,17 @@ class Frontend:
         options, server_tls = configuration.options, configuration.server_tls
         web = Web(
             web_settings(options),
-            backend.pages,
-            backend.fleet,
-            backend.own_series,
-            turned_at=lambda: backend.schedule.turned_at,
-            stale=lambda addr: backend.store.expired(addr, configuration.family_sets.of_collectors[0].name),
-            generation=lambda: backend.store.generation,
-            max_age_floor_s=floor_s(options.poll.max_age_floor_s, options.poll.interval_s),
-            reload=reload,
+            Sources(
+                backend.pages,
+                backend.fleet,
+                backend.own_series,
+                turned_at=lambda: backend.schedule.turned_at,
+                stale=lambda addr: backend.store.expired(
+                    addr, configuration.family_sets.of_collectors[0].name
+                ),
+                generation=lambda: backend.store.generation,
+                reload=reload,
+            ),
             auth=configuration.auth,
             incidents=self._incidents,
             bodies=BodyWriter(self._guard.limits.old_pages_bytes, backend.pages.current),

@@ -12,12 +12,17 @@ import hmac
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from exporter.errors import ConfigError
+from exporter.web.clients import client_of
+from exporter.web.incidents import Incidents
 from exporter.web.password_checks import ANYBODY, PasswordChecks, Presence, Sender, TooManyChecksError
 
-__all__ = ["CHALLENGE", "BasicAuth", "Presence", "TooManyChecksError"]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CHALLENGE = 'Basic realm="redis-exporter", charset="UTF-8"'
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
@@ -95,6 +100,39 @@ class BasicAuth:
 
     def _digest(self, password: bytes) -> bytes:
         return hmac.digest(self._key, password, hashlib.sha256)
+
+
+def sign_in(auth: BasicAuth, incidents: Incidents) -> Middleware:
+    """What answers a request that `auth` does not accept. It stands before every path, also before one that
+    does not exist."""
+
+    @web.middleware
+    async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            accepted = await auth.accepts(request.headers.get("Authorization", ""), RequestSender(request))
+        except TooManyChecksError:
+            incidents.note("too_many_checks")
+            return web.Response(status=429, text="Too many sign-ins at once\n", headers={"Retry-After": "1"})
+        if accepted:
+            return await handler(request)
+        return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
+
+    return signed_in
+
+
+class RequestSender:
+    """The client of a request, which waits for the check of its password."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.address = client_of(request.transport)
+
+    @property
+    def presence(self) -> Presence:
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            return Presence.GONE
+        return Presence.LISTENING if getattr(self._request.protocol, "half_closed", False) else Presence.HERE
 
 
 def _remember(known: OrderedDict[bytes, None], digest: bytes, at_most: int) -> None:

@@ -1,5 +1,5 @@
-"""Pages on their way to clients: what slow readers may hold, and how much of a turn of the loop answers
-may take."""
+"""Pages on their way to clients: how much memory slow readers may hold, and how much time of a turn of the
+loop answers may take."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from collections.abc import Callable, Collection
 
 from aiohttp import web
 
-from exporter.pages.page import Page
+from exporter.pages.page import CONTENT_TYPE, Page
 from exporter.web.connection import HttpConnection
+from exporter.web.query import accepts_gzip
 
+#: aiohttp joins the headers with what is written first: a piece of a page would be copied for each reader
+HEADERS_ALONE = b""
+#: a compressed page of no more is sent in one write
+ONE_WRITE_BYTES = 64 * 1024
 #: a write to a TLS connection: it is encrypted, and so copied, at once
 TLS_WRITE_BYTES = 64 * 1024
 #: how much of one turn of the loop may be spent on beginning answers and on writing pieces of them
@@ -23,7 +28,7 @@ class LoopShare:
 
     def __init__(self, turn_s: float = TURN_S) -> None:
         self._turn_s = turn_s
-        self._until = 0.0  # 0: nobody has begun in this turn
+        self._until = 0.0  # 0: no answer has begun in this turn
 
     async def take(self) -> None:
         """Return in a turn of the loop that has time left."""
@@ -38,15 +43,37 @@ class LoopShare:
 
 
 class BodyWriter:
-    """Writes pages. A page that was replaced stays in memory while anybody reads it: if such pages take more
-    than `old_bytes`, the readers of the oldest are closed. `current` tells which pages are kept for whoever
-    asks next."""
+    """Writes pages. A page that was replaced stays in memory while a client reads it: if such pages take more
+    than `old_bytes`, the readers of the oldest are closed. `current` gives the pages that are kept for the
+    next requests."""
 
     def __init__(self, old_bytes: int, current: Callable[[], Collection[Page]] = tuple) -> None:
         self.share = LoopShare()
         self._old_bytes = old_bytes
         self._current = current
         self._readers: dict[Page, dict[object, None]] = {}  # the oldest page first
+
+    async def send(self, request: web.Request, page: Page) -> web.StreamResponse:
+        """Answer with a page and its tail. A small page goes out in one write with its headers, because each
+        write is a system call; of a large one they are two writes, because joining copies megabytes."""
+        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
+        await self.share.take()
+        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+            tail = page.tail(time.monotonic())
+            headers["Content-Encoding"] = "gzip"
+            if len(page.body) <= ONE_WRITE_BYTES:
+                return web.Response(body=page.body + tail, headers=headers)
+            response = await _begin(request, headers, len(page.body) + len(tail))
+            if request.method != "HEAD":
+                await self.write(request, response, page)
+                await response.write(tail)
+            return response
+        ages = page.packed_tail(time.monotonic())
+        response = await _begin(request, headers, page.length + ages.length)
+        if request.method != "HEAD":
+            await self.write_plain(request, response, page)
+            await response.write(ages.unpack())
+        return response
 
     async def write(self, request: web.Request, response: web.StreamResponse, page: Page) -> None:
         """The static part, compressed."""
@@ -59,7 +86,7 @@ class BodyWriter:
                         await self.share.take()
                         await response.write(body[start : start + TLS_WRITE_BYTES])
             else:
-                await response.write(page.body)  # which is not copied
+                await response.write(page.body)  # not copied
         finally:
             self._end(page, reader)
 
@@ -98,7 +125,7 @@ class BodyWriter:
 
     def _bound(self, newest: Page) -> None:
         if sum(map(_held_bytes, self._readers)) <= self._old_bytes:
-            return  # whichever are old
+            return
         current = {newest, *self._current()}
         old = [page for page in self._readers if page not in current]
         held = sum(map(_held_bytes, old))
@@ -109,6 +136,16 @@ class BodyWriter:
             for reader in self._readers.pop(page):
                 if isinstance(reader, HttpConnection):
                     reader.end("old_page")
+
+
+async def _begin(request: web.Request, headers: dict[str, str], length: int) -> web.StreamResponse:
+    """Send the headers of an answer of this length."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = length
+    await response.prepare(request)
+    if request.method != "HEAD":
+        await response.write(HEADERS_ALONE)
+    return response
 
 
 def _held_bytes(page: Page) -> int:

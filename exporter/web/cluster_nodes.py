@@ -1,29 +1,77 @@
-"""The nodes of the watched clusters, as Prometheus' http_sd takes targets.
+"""The nodes of the clusters that are watched, in the form of Prometheus' http_sd.
 
-Nobody is contacted for it: the answer is made of the newest CLUSTER NODES that the polls brought. A target
-that is down keeps its nodes listed as they were seen last, for a list without them would end their monitoring
-at that moment.
+Nothing is sent for it: the answer is made of the newest CLUSTER NODES replies of the polls. The nodes of a
+target that is down stay listed as they were seen last: a list without them would end their monitoring.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
+from exporter import files
 from exporter.collectors.cluster_nodes import ClusterNodesCollector, ClusterView
+from exporter.errors import PageError
 from exporter.protocol.cluster import ClusterNode
 from exporter.protocol.facts import Facts
+from exporter.single_flight import SingleFlight
 from exporter.targets.target import Target
 
-#: what the polls remember the nodes under
+#: the polls remember the nodes under this name
 MEMORY_NAME = ClusterNodesCollector.memory_name
 
-#: a target, whether it is up (None: not attempted yet), what is known of its server and of its cluster
+#: a target, whether it is up (None: not tried yet), what is known of its server and of its cluster
 Seen = tuple[Target, bool | None, Facts | None, ClusterView | None]
 
 
+class ClusterMember(Protocol):
+    """What a listing needs of one target."""
+
+    @property
+    def target(self) -> Target: ...
+    @property
+    def up(self) -> bool | None: ...
+    @property
+    def facts(self) -> Facts | None: ...
+    def remembered(self, name: str) -> Any: ...
+
+
+class NodeLister:
+    """Lists the nodes of one target's cluster, or of all clusters, as status and body. Requests for all
+    share one listing."""
+
+    def __init__(self, members: Callable[[], Iterable[ClusterMember]], *, hostnames: bool) -> None:
+        self._members = members
+        self._hostnames = hostnames
+        self._listings = SingleFlight(self._list_all)
+        self._turns = threading.Semaphore(1)
+
+    def list_of(self, member: ClusterMember) -> tuple[int, str]:
+        return answer([_seen(member)], hostnames=self._hostnames)
+
+    async def list_all(self) -> tuple[int, str]:
+        return await self._listings.run()
+
+    async def _list_all(self) -> tuple[int, str]:
+        """In a thread: 1,000 nodes that know 1,000 nodes each take more than a second. The end of the program
+        does not wait for it."""
+        seen = list(map(_seen, self._members()))
+        try:
+            listing = files.start(lambda: answer(seen, hostnames=self._hostnames), self._turns)
+        except files.FileError:
+            raise PageError("no thread is free to list the nodes of the clusters") from None
+        return await asyncio.wrap_future(listing)
+
+
+def _seen(member: ClusterMember) -> Seen:
+    return member.target, member.up, member.facts, member.remembered(MEMORY_NAME)
+
+
 def answer(targets: Iterable[Seen], *, hostnames: bool) -> tuple[int, str]:
-    """Status and body: JSON with 200, else a sentence on what is wrong."""
+    """Status and body: JSON with 200, else a sentence that says what is wrong."""
     chosen = [seen for seen in targets if seen[2] is None or seen[2].cluster_enabled]
     if not chosen:
         return 400, "none of the targets is a node of a cluster\n"

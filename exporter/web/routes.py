@@ -1,56 +1,38 @@
-"""One route, one function."""
+"""The answers to requests: one route, one method."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
-from exporter import files, texts
+from exporter import texts
 from exporter.errors import ConfigError, PageError, RequestError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
-from exporter.pages.page import CONTENT_TYPE, Page
-from exporter.protocol.facts import Facts
-from exporter.single_flight import SingleFlight
-from exporter.targets.target import Target
 from exporter.telemetry.own_series import OwnSeries
-from exporter.web import cluster_nodes, landing, query
-from exporter.web.auth import CHALLENGE, BasicAuth, Presence, TooManyChecksError
+from exporter.web import landing, query
+from exporter.web.auth import BasicAuth, Handler, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
-from exporter.web.freshness import Freshener
+from exporter.web.cluster_nodes import ClusterMember, NodeLister
+from exporter.web.freshness import Freshener, Pollable
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
 
 ALIVE_S = 5.0
-#: aiohttp joins the headers with what is written first: a piece of a page would be copied for each reader
-HEADERS_ALONE = b""
-#: a compressed page of no more is sent in one write
-ONE_WRITE_BYTES = 64 * 1024
 #: characters of an error that an answer shows
 ERROR_MAX = 500
+UNKNOWN_TARGET = "target: not configured here; see --redis.addr and --redis-file"
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-
-class TargetView(Protocol):
+class TargetView(ClusterMember, Pollable, Protocol):
     """What a request needs of one target."""
 
-    @property
-    def target(self) -> Target: ...
-    @property
-    def up(self) -> bool | None: ...
-    @property
-    def facts(self) -> Facts | None: ...
-    def remembered(self, name: str) -> Any: ...
     async def fresh(self, max_age_s: float, deadline: float) -> None: ...
-    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None: ...
 
 
 class FleetView(Protocol):
@@ -78,66 +60,59 @@ class Settings:
     plain_targets: bool
     fail_when_stale: bool
     ready_after_s: float
+    max_age_floor_s: float = 1.0
     discover_clusters: bool = False
     discover_hostnames: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
+    whether a target's values are too old to be served, `generation` counts the changes of the store; `reload`
+    says whether there was a file to read."""
+
+    pages: PageCache
+    fleet: FleetView
+    own_series: OwnSeries
+    turned_at: Callable[[], float]
+    stale: Callable[[str], bool]
+    generation: Callable[[], int]
+    reload: Callable[[], Awaitable[bool]]
+
+
 class Web:
-    """The answers. `turned_at` tells when the event loop last went round (monotonic), `stale` whether a
-    target's values are withheld for their age, `generation` what the store is at."""
+    """The answers: the method that a route names answers it."""
 
     def __init__(
         self,
         settings: Settings,
-        pages: PageCache,
-        fleet: FleetView,
-        own_series: OwnSeries,
+        sources: Sources,
         *,
-        turned_at: Callable[[], float],
-        stale: Callable[[str], bool],
-        generation: Callable[[], int],
-        reload: Callable[[], Awaitable[bool]],
         auth: BasicAuth | None = None,
-        max_age_floor_s: float = 1.0,
         incidents: Incidents | None = None,
         bodies: BodyWriter | None = None,
     ) -> None:
+        pages, fleet = sources.pages, sources.fleet
         self._settings = settings
+        self._sources = sources
         self._pages = pages
         self._fleet = fleet
-        self._own_series = own_series
-        self._turned_at = turned_at
-        self._stale = stale
-        self._generation = generation
-        self._freshener = Freshener(lambda: fleet.watched_targets, pages.shows, generation, max_age_floor_s)
-        self._reload = reload
-        self._auth = auth
-        self._all_clusters = SingleFlight(self._discover_all)
-        self._listers = threading.Semaphore(1)  # it has turns
-        self._incidents = incidents or Incidents()
+        self._own_series = sources.own_series
+        self._freshener = Freshener(
+            lambda: fleet.watched_targets, pages.shows, sources.generation, settings.max_age_floor_s
+        )
+        self._nodes = NodeLister(fleet.watched_targets.values, hostnames=settings.discover_hostnames)
         self._bodies = bodies or BodyWriter(HttpLimits().old_pages_bytes, pages.current)
+        self._middlewares = [sign_in(auth, incidents or Incidents())] if auth is not None else []
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guarded] if self._auth is not None else [])
+        app = web.Application(middlewares=self._middlewares)
         for route in routes(self._settings.telemetry_path):
             handler = self._measured(route.name, getattr(self, route.name.replace("-", "_")))
             for method in route.methods:
                 app.router.add_route(method, route.path, handler)
         return app
-
-    @web.middleware
-    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """No path is answered without the user and password, not even one that is not there."""
-        assert self._auth is not None
-        try:
-            accepted = await self._auth.accepts(request.headers.get("Authorization", ""), _Sender(request))
-        except TooManyChecksError:
-            self._incidents.note("too_many_checks")
-            return web.Response(status=429, text="Too many sign-ins at once\n", headers={"Retry-After": "1"})
-        if accepted:
-            return await handler(request)
-        return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
         seconds = self._own_series.request_seconds(endpoint)
@@ -146,7 +121,7 @@ class Web:
             began = time.perf_counter()
             try:
                 return await handler(request)
-            except (ConfigError, RequestError) as error:
+            except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
             except PageError as error:
                 return web.Response(status=503, text=f"{texts.one_line(str(error), ERROR_MAX)}\n")
@@ -155,7 +130,12 @@ class Web:
 
         return measured
 
-    # -- metrics
+    def _find(self, text: str) -> TargetView | None:
+        """The target of this address or alias. Raises RequestError."""
+        try:
+            return self._fleet.find(text)
+        except ConfigError as error:
+            raise RequestError(str(error)) from None
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """All targets."""
@@ -166,11 +146,11 @@ class Web:
         at_least = 0
         if not self._fleet.first_round_done:
             await self._fleet.wait_first_round(deadline - time.monotonic())
-            at_least = self._generation()
+            at_least = self._sources.generation()
         if max_age_s is not None:
             at_least = await self._freshener.freshen(selection, max_age_s, deadline)
         scraper = query.scraper(client_of(request.transport), request.headers)
-        return await self._send(
+        return await self._bodies.send(
             request, await self._pages.page(selection, at_least=at_least, scraper=scraper)
         )
 
@@ -184,17 +164,17 @@ class Web:
         try:
             max_age_s = query.max_age_s(request.query)
             query.check_keys(request.query)
-            watched = self._fleet.find(text)
-        except (ConfigError, RequestError) as error:
+            watched = self._find(text)
+        except RequestError as error:
             return self._refuse(400, str(error))
         if watched is None:
-            return self._refuse(404, "target: not configured here; see --redis.addr and --redis-file")
+            return self._refuse(404, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
         if watched.up is None or max_age_s is not None:
             await watched.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
-        if self._settings.fail_when_stale and self._stale(watched.target.addr):
+        if self._settings.fail_when_stale and self._sources.stale(watched.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
-        return await self._send(
+        return await self._bodies.send(
             request, await self._pages.of_target(watched.target.addr, plain=self._settings.plain_targets)
         )
 
@@ -204,66 +184,21 @@ class Web:
             return web.Response(status=400, text="clusters are looked at with --is-cluster only\n")
         text = request.query.get("target", "")
         if text:
-            watched = self._fleet.find(text)
+            watched = self._find(text)
             if watched is None:
-                return web.Response(
-                    status=404, text="target: not configured here; see --redis.addr and --redis-file\n"
-                )
+                return web.Response(status=404, text=f"{UNKNOWN_TARGET}\n")
             await self._bodies.share.take()  # a cluster may have 1,000 nodes
-            status, body = cluster_nodes.answer([_seen(watched)], hostnames=self._settings.discover_hostnames)
+            status, body = self._nodes.list_of(watched)
         else:
-            status, body = await self._all_clusters.run()
+            status, body = await self._nodes.list_all()
         return _json(body, status) if status == 200 else web.Response(status=status, text=body)
-
-    async def _discover_all(self) -> tuple[int, str]:
-        """In a thread: of 1,000 nodes that know 1,000 nodes each it takes more than a second. The program
-        ends without it."""
-        seen = [_seen(watched) for watched in self._fleet.watched_targets.values()]
-        try:
-            listing = files.start(
-                lambda: cluster_nodes.answer(seen, hostnames=self._settings.discover_hostnames), self._listers
-            )
-        except files.FileError:
-            raise PageError("no thread is free to list the nodes of the clusters") from None
-        return await asyncio.wrap_future(listing)
 
     def _refuse(self, status: int, text: str) -> web.Response:
         self._own_series.request_errors += 1
         return web.Response(status=status, text=f"{text}\n")
 
-    async def _send(self, request: web.Request, page: Page) -> web.StreamResponse:
-        """The page and its tail. A small page goes out in one write with its headers, each of which is a call
-        of the kernel; of a large one they are two writes: joining them would copy megabytes."""
-        bodies = self._bodies
-        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
-        response = web.StreamResponse(headers=headers)
-        is_head = request.method == "HEAD"
-        await bodies.share.take()
-        if query.accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            tail = page.tail(time.monotonic())
-            headers["Content-Encoding"] = response.headers["Content-Encoding"] = "gzip"
-            if len(page.body) <= ONE_WRITE_BYTES:
-                return web.Response(body=page.body + tail, headers=headers)
-            response.content_length = len(page.body) + len(tail)
-            await response.prepare(request)
-            if not is_head:
-                await response.write(HEADERS_ALONE)
-                await bodies.write(request, response, page)
-                await response.write(tail)
-        else:
-            ages = page.packed_tail(time.monotonic())
-            response.content_length = page.length + ages.length
-            await response.prepare(request)
-            if not is_head:
-                await response.write(HEADERS_ALONE)
-                await bodies.write_plain(request, response, page)
-                await response.write(ages.unpack())
-        return response
-
-    # -- health
-
     async def health(self, request: web.Request) -> web.StreamResponse:
-        """The document's bodies: ok, or an error if no target can be reached."""
+        """ok, or an error if no target can be reached."""
         await self._bodies.share.take()  # it looks at all targets
         reachable = not self._fleet.watched_targets or any(
             watched.up is not False for watched in self._fleet.watched_targets.values()
@@ -274,14 +209,14 @@ class Web:
         return _json('{"status":"error","message":"Cannot connect to Redis"}', 503 if strict else 200)
 
     async def healthy(self, request: web.Request) -> web.StreamResponse:
-        """The process is alive: its loop turned lately."""
-        late_s = time.monotonic() - self._turned_at()
+        """The process is alive: its event loop turned a short time ago."""
+        late_s = time.monotonic() - self._sources.turned_at()
         if late_s <= ALIVE_S:
             return web.Response(text="ok\n")
         return web.Response(status=503, text=f"the event loop last turned {late_s:.1f} s ago\n")
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
-        """Every target was attempted, or had its time."""
+        """Every target was tried, or had its time."""
         if (
             self._fleet.first_round_done
             or time.monotonic() - self._started_at >= self._settings.ready_after_s
@@ -290,10 +225,10 @@ class Web:
         return web.Response(status=503, text="not every target was attempted yet\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
-        """Read the password file again. Without one that is an error, as to the Go exporter; servers are
-        asked again all the same."""
+        """Read the password file again. Without one the answer is an error, as the Go exporter's; refused
+        commands are sent again all the same."""
         try:
-            done = await self._reload()
+            done = await self._sources.reload()
         except ConfigError as error:
             return web.Response(status=500, text=f"{error}\n")
         if not done:
@@ -313,24 +248,5 @@ class Web:
         return web.Response(text=text, content_type="text/html")
 
 
-def _seen(watched: TargetView) -> cluster_nodes.Seen:
-    return watched.target, watched.up, watched.facts, watched.remembered(cluster_nodes.MEMORY_NAME)
-
-
 def _json(text: str, status: int) -> web.Response:
     return web.Response(status=status, text=text, content_type="application/json")
-
-
-class _Sender:
-    """Who waits for a password's check."""
-
-    def __init__(self, request: web.Request) -> None:
-        self._request = request
-        self.address = client_of(request.transport)
-
-    @property
-    def presence(self) -> Presence:
-        transport = self._request.transport
-        if transport is None or transport.is_closing():
-            return Presence.GONE
-        return Presence.LISTENING if getattr(self._request.protocol, "half_closed", False) else Presence.HERE

@@ -21,7 +21,7 @@ from exporter.targets.address import parse_address
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_nodes, landing
 from exporter.web.auth import BasicAuth
-from exporter.web.routes import ALIVE_S, Settings, Web
+from exporter.web.routes import ALIVE_S, Settings, Sources, Web
 from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
 from tests.web.fleet import FakeFleet, FakeWatch
 
@@ -63,13 +63,15 @@ class Site:
         await self.stop_serving()
         web = self.web = Web(
             dataclasses.replace(SETTINGS, **settings),  # type: ignore[arg-type]
-            self.pages,
-            self.fleet,
-            self.own_series,
-            turned_at=lambda: self.turned_at,
-            stale=self.stale.__contains__,
-            generation=lambda: self.store_fixture.store.generation,
-            reload=self._reloaded,
+            Sources(
+                self.pages,
+                self.fleet,
+                self.own_series,
+                turned_at=lambda: self.turned_at,
+                stale=self.stale.__contains__,
+                generation=lambda: self.store_fixture.store.generation,
+                reload=self._reloaded,
+            ),
             auth=self.auth,
         )
         self._server = TestServer(web.app(), host=host)
