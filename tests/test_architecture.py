@@ -72,7 +72,6 @@ OVERSIZE: dict[str, str] = {
     "connection.cluster_links.ClusterLinks": "to be split",
     "metrics.family_set.compile_plan": "to be split",
     "polling.poll.Poll": "to be split",
-    "web.connection.HttpConnection": "to be split",
 }
 
 #: outside library → the modules that may import it

@@ -67,7 +67,7 @@ class TestCrowds:
     async def test_of_one_address_let_the_scraper_of_that_address_in(
         self, opened: Opened, half: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("exporter.web.connection.SLOW_S", 0.05)
+        monkeypatch.setattr("exporter.web.activity.SLOW_S", 0.05)
         door = await opened(places=30, places_per_address=20)
         for _ in range(60):
             await door.client(half, buffer=4096)
