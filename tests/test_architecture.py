@@ -69,7 +69,6 @@ OVERSIZE: dict[str, str] = {
     "collectors.info": "a table",
     "collectors.keys.read_keys": "to be split",
     "collectors.streams.read_streams": "to be split",
-    "connection.cluster_links.ClusterLinks": "to be split",
     "metrics.family_set.compile_plan": "to be split",
     "polling.poll.Poll": "to be split",
 }

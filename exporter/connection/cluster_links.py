@@ -1,8 +1,8 @@
 """Links to the other nodes of a target's cluster, over which single commands of a poll go.
 
-They are dialled as the target is: the same user, password and TLS. So a node is dialled only where the
-target's nodes may be (see `neighbourhood`), at the very address that was checked. A node that cannot be reached
-costs its own replies only: each of them is an error reply that says so.
+They are dialled like the target: with its user, password and TLS. So a node is dialled only where the target's
+nodes may be (see `neighbourhood`). A node that cannot be reached costs its own replies only: each of them is an
+error reply that says so.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import replace
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Rank, wait_at
 from exporter.connection.link import Connection
-from exporter.connection.neighbourhood import FLAG, Neighbourhood, admitted, read_host
+from exporter.connection.neighbourhood import Neighbourhood
+from exporter.connection.node_addresses import NodeAddresses, parse_node
 from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
 from exporter.protocol.command import Command, Reply, pack
-from exporter.targets.redaction import redaction_of
 from exporter.targets.target import Target
 
 #: code of the error that stands in place of a reply
@@ -28,33 +28,31 @@ UNREACHABLE = "UNREACHABLE"
 #: nodes of one target that are asked in one batch, and links to them that are kept; Redis' own limit for a
 #: cluster
 NODES_MAX = 1000
-#: addresses of one node's name that are tried
-ADDRESSES_MAX = 8
-#: nodes of one target that the log names because they may not be dialled
-LOGGED_MAX = 100
 
 Done = Callable[[list[Reply] | TargetError], None]
 
 log = logging.getLogger(__name__)
 
 
-def parse_node(text: str) -> tuple[str, int]:
-    """Host and port of `host:port`; an IPv6 host may stand in brackets. ValueError if it is none."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text[:100]!r} is no host:port")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 class _Batch:
-    """One batch under way on several links: its replies by place, and how many links have still to answer."""
+    """One batch that is sent over several links: its replies by place, and how many links have still to
+    answer."""
 
-    __slots__ = ("done", "replies", "waiting")
+    __slots__ = ("deadline", "done", "neighbourhood", "replies", "target", "waiting")
 
-    def __init__(self, count: int, waiting: int, done: Done) -> None:
+    def __init__(
+        self, target: Target, neighbourhood: Neighbourhood, deadline: float, count: int, done: Done
+    ) -> None:
+        self.target = target
+        self.neighbourhood = neighbourhood
+        self.deadline = deadline
         self.replies: list[Reply] = [None] * count
-        self.waiting = waiting
+        self.waiting = 0
         self.done: Done | None = done
+
+    @property
+    def rest_s(self) -> float:
+        return self.deadline - time.monotonic()
 
     def take(self, places: Sequence[int], replies: Sequence[Reply]) -> None:
         for place, reply in zip(places, replies, strict=True):
@@ -74,9 +72,9 @@ class ClusterLinks:
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
+        self._addresses = NodeAddresses(dialer)
         self._links: dict[str, Connection] = {}
         self._asking: set[asyncio.Task[None]] = set()
-        self._logged: set[str] = set()
         self._wanted: Container[str] = ()  # the nodes of the newest batch
 
     def scatter(
@@ -88,7 +86,9 @@ class ClusterLinks:
         for place, command in enumerate(batch):
             places.setdefault(command.node, []).append(place)
         own = places.pop("", [])
-        current = _Batch(len(batch), len(places) + bool(own), done)
+        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
+        current = _Batch(target, neighbourhood, deadline, len(batch), done)
+        current.waiting = len(places) + bool(own)
 
         def receive(outcome: list[Reply] | TargetError) -> None:
             if isinstance(outcome, TargetError):
@@ -99,15 +99,12 @@ class ClusterLinks:
 
         if own:
             link.exchange(pack(batch[place] for place in own), len(own), receive)
-        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
         self._wanted = places
         self._forget_closed(places)
         self._shrink(self._dialer.descriptors.nodes_share(self))
         for number, (node, at) in enumerate(places.items()):
             if number < NODES_MAX:
-                asking = self._ask(
-                    target, neighbourhood, node, [batch[place] for place in at], at, deadline, current
-                )
+                asking = self._ask(node, [batch[place] for place in at], at, current)
                 task = asyncio.get_running_loop().create_task(asking)
                 self._asking.add(task)
                 task.add_done_callback(self._asking.discard)
@@ -158,35 +155,28 @@ class ClusterLinks:
         return asking
 
     async def _ask(
-        self,
-        target: Target,
-        neighbourhood: Neighbourhood,
-        node: str,
-        commands: Sequence[Command],
-        places: Sequence[int],
-        deadline: float,
-        current: _Batch,
+        self, node: str, commands: Sequence[Command], places: Sequence[int], current: _Batch
     ) -> None:
         outcome: list[Reply] | TargetError
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                link = await self._link(target, neighbourhood, node, deadline)
+            async with asyncio.timeout(current.rest_s):
+                link = await self._link(node, current)
             if current.done is None:  # the batch has failed meanwhile, and the next one may want this link
                 return
-            outcome = await self._exchange(node, link, commands, deadline)
+            outcome = await self._exchange(node, link, commands, current)
         except TimeoutError:
             outcome = DeadlineError(f"{node}: no connection in time")
         except (ValueError, RedpollError) as error:
             outcome = TargetError(str(error))
-        except Exception as error:  # whatever it is, the round must not hang in this node
-            log.exception("%s: a mistake in this program, while asking a node", target.addr)
+        except Exception as error:  # whatever it is, the batch must not hang in this node
+            log.exception("%s: internal error while asking a node (please report)", current.target.addr)
             outcome = TargetError(f"{type(error).__name__} while asking a node")
         current.take(
             places, _unreachable(str(outcome), len(places)) if isinstance(outcome, TargetError) else outcome
         )
 
     async def _exchange(
-        self, node: str, link: Connection, commands: Sequence[Command], deadline: float
+        self, node: str, link: Connection, commands: Sequence[Command], current: _Batch
     ) -> list[Reply] | TargetError:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
         link.exchange(
@@ -196,17 +186,15 @@ class ClusterLinks:
         )
         try:
             # An exchange may begin after `abort` was called.
-            async with asyncio.timeout(deadline - time.monotonic()):
+            async with asyncio.timeout(current.rest_s):
                 return await answered
         except TimeoutError:
             return self._give_up(node, link)
 
-    async def _link(
-        self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float
-    ) -> Connection:
+    async def _link(self, node: str, current: _Batch) -> Connection:
         link = self._links.get(node)
         if link is None or link.closed:
-            dialled = await self._dial(target, neighbourhood, node, deadline)
+            dialled = await self._dial(node, current)
             link = self._links.get(node)
             if link is None or link.closed:
                 link = dialled
@@ -216,51 +204,23 @@ class ClusterLinks:
         self._links[node] = link
         return link
 
-    async def _dial(
-        self, target: Target, neighbourhood: Neighbourhood, node: str, deadline: float
-    ) -> Connection:
+    async def _dial(self, node: str, current: _Batch) -> Connection:
         host, port = parse_node(node)
-        addresses = await self._find(target, neighbourhood, host, port)
+        target = current.target
+        addresses = await self._addresses.find(target, current.neighbourhood, host, port)
         self._make_room()
         descriptors = self._dialer.descriptors
         entry = await wait_at(self._dialer.limiter, Rank.NEW)
         try:
             if not descriptors.take_node(self, node):
                 raise OpenFilesError(f"{node}: {descriptors.nodes_refusal}")
-            return await self._dialer.dial(
-                replace(target, host=host, port=port, path="", db=0), deadline, addresses=addresses
-            )
+            there = replace(target, host=host, port=port, path="", db=0)
+            return await self._dialer.dial(there, current.deadline, addresses=addresses)
         except BaseException:
             descriptors.give_back_node(self, node)
             raise
         finally:
             entry.leave()
-
-    async def _find(
-        self, target: Target, neighbourhood: Neighbourhood, host: str, port: int
-    ) -> tuple[str, ...]:
-        """The addresses at which a node may be dialled. It is looked up here and nowhere else: a name that
-        leads elsewhere the next time is of no use to anybody."""
-        try:
-            address = read_host(host)
-        except ValueError as error:
-            raise TargetError(f"the node {host[:100]!r} cannot be dialled: {error}") from None
-        own = host.lower() == target.host
-        found = (address,) if address is not None else await self._dialer.resolve(host, port, trusted=own)
-        addresses = admitted(neighbourhood, host, found[:ADDRESSES_MAX])
-        if not addresses:
-            shown = host if address is not None else f"{host} ({found[0]})"
-            raise self._foreign(
-                target, f"the node {shown}:{port} is not dialled: {FLAG} does not allow its address"
-            )
-        return addresses
-
-    def _foreign(self, target: Target, text: str) -> TargetError:
-        text = redaction_of(target.user, target.password).clean(text)  # a server chose the name
-        if text not in self._logged and len(self._logged) < LOGGED_MAX:
-            self._logged.add(text)
-            log.warning("%s", text, extra={"addr": target.addr})
-        return TargetError(text)
 
     def _make_room(self) -> None:
         """Close links that were used longest ago, if there are as many as may be kept. Not those of this

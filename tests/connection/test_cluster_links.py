@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from exporter.connection.cluster_links import LOGGED_MAX, NODES_MAX, ClusterLinks, parse_node
+from exporter.connection.cluster_links import NODES_MAX, ClusterLinks
 from exporter.connection.dialer import Dialer
 from exporter.connection.link import Connection
+from exporter.connection.node_addresses import LOGGED_MAX
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.descriptors import Descriptors
@@ -374,22 +375,3 @@ class TestForeign:
         lost, own = await seed.ask(Command.of("PING", node=node(free_port())), Command.of("PING"))
         assert (lost.text, own) == ("UNREACHABLE ZeroDivisionError while asking a node", b"PONG")
         assert "ZeroDivisionError" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("h:6379", ("h", 6379)),
-        ("10.0.0.1:7000", ("10.0.0.1", 7000)),
-        ("[::1]:7", ("::1", 7)),
-        ("::1:7", ("::1", 7)),
-    ],
-)
-def test_a_node_is_host_and_port(text: str, parts: tuple[str, int]) -> None:
-    assert parse_node(text) == parts
-
-
-@pytest.mark.parametrize("text", ["", "h", ":1", "h:", "h:0", "h:65536", "h:x", "h:-1"])
-def test_what_is_no_node(text: str) -> None:
-    with pytest.raises(ValueError, match="is no host:port"):
-        parse_node(text)
