@@ -240,9 +240,6 @@ def test_what_is_private_to_a_module_stays_there() -> None:
 #: modules that have no tests of their own yet
 UNTESTED = {
     "collectors._contract",
-    "commands.check",
-    "commands.once",
-    "connection.settings",
     "metrics.lane",
     "protocol.facts",
 }

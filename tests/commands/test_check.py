@@ -1,0 +1,68 @@
+"""`check`: what it prints, and that it says what a start would say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.cli import main
+from tests.servers import ScriptedServer
+
+ScriptedFactory = Callable[..., ScriptedServer]
+SECRET = "s3cret-of-mine"
+
+
+def test_names_each_target_and_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "instances.yml"
+    file.write_text(
+        f"redis_instances: [{{name: main, addr: 'redis://h', password: {SECRET}}}, {{addr: "
+        f"'rediss://other:7/2'}}]"
+    )
+    assert main(["check", f"--redis-file={file}"], {}) == 0
+    assert capsys.readouterr().out == "redis://h:6379  main\nrediss://other:7/2\nok: 2 targets\n"
+
+
+def test_a_name_stays_on_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "instances.yml"
+    file.write_text('redis_instances: [{name: "ma\\nin", addr: "redis://h"}]')
+    assert main(["check", f"--redis-file={file}"], {}) == 0
+    assert capsys.readouterr().out == "redis://h:6379  ma\\nin\nok: 1 target\n"
+
+
+def test_connects_to_nobody(scripted_server: ScriptedFactory) -> None:
+    server = scripted_server(lambda talk: None)
+    assert main(["check", f"--redis.addr=redis://127.0.0.1:{server.port}"], {}) == 0
+    assert server.accepted == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["--redis.addr=gopher://h"], 1, "no scheme"),
+        (["--redis-file=/no/such/file"], 1, "cannot be read"),
+        (
+            ["--redis.addr=rediss://h", "--tls-ca-cert-file=/no/such/file"],
+            1,
+            "/no/such/file cannot be read",
+        ),
+        (["--check-keys=a=b=c"], 2, "write one between"),
+        (["--check-search-indexes=("], 2, "no regular expression"),
+        (["--connection-timeout=5"], 2, "write 5s"),
+        (["--no-such-flag"], 2, "unknown flag"),
+        (["--poll.interval=100000000000000h"], 2, "the most is 87600h"),
+        (
+            ["--target-labels=never", "--redis.addr=h,redis://g"],
+            1,
+            "write --target-labels=auto or always",
+        ),
+    ],
+)
+def test_says_what_a_start_would_say(
+    argv: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *argv], {}) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
