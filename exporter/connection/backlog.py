@@ -1,7 +1,7 @@
-"""Reading that takes long, of all polls together: what waits its turn goes on in the order in which it came.
+"""A queue for reading large replies, shared by all polls: first in, first out.
 
-A poll that has much to read gives way after a slice. With many such polls the slices of one turn of the event
-loop would add up, so they wait here, and in each turn the loop spends a bounded time on them. Polls that read
+A poll that has much to read stops after a slice. With many such polls the slices of one turn of the event
+loop would add up. So they wait here, and the loop spends a bounded time on them in each turn. Polls that read
 little never come here.
 """
 
@@ -16,23 +16,23 @@ from weakref import WeakKeyDictionary
 
 log = logging.getLogger(__name__)
 
-#: how long the steps of one turn may take; the one that is under way then is the last
+#: time for the steps of one turn; the step that is running at its end is the last
 TURN_S = 0.005
-#: what an exchange receives beyond so many bytes waits its turn; an ordinary poll has some 10 kB
+#: bytes that an exchange reads at once; more wait their turn. An ordinary poll has about 10 kB
 WAITING_BYTES = 64 * 1024
 
 Step = Callable[[], None]
 
 
 class Backlog:
-    """Runs steps, first in, first out. A step that is no longer wanted sees that for itself: it is called
-    all the same."""
+    """Runs steps, first in, first out. It also calls a step that is no longer wanted: the step checks that
+    itself."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turn_s: float = TURN_S) -> None:
         self._loop = loop
         self._turn_s = turn_s
         self._steps: deque[Step] = deque()
-        self._running = False  # whether a turn is under way, or is to come
+        self._running = False  # whether a turn is running or planned
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -50,8 +50,8 @@ class Backlog:
             step = steps.popleft()
             try:
                 step()
-            except Exception:  # the steps of others must not wait for ever
-                log.exception("a mistake in this program, while reading replies")
+            except Exception:  # the steps of others must not wait forever
+                log.exception("internal error while reading replies (please report)")
             if perf_counter() >= until:
                 break
         self._running = bool(steps)
@@ -63,7 +63,7 @@ _backlogs: WeakKeyDictionary[asyncio.AbstractEventLoop, Backlog] = WeakKeyDictio
 
 
 def running_backlog() -> Backlog:
-    """That of the running event loop: one for all polls."""
+    """The one of the running event loop, for all polls."""
     loop = asyncio.get_running_loop()
     backlog = _backlogs.get(loop)
     if backlog is None:

@@ -1,8 +1,8 @@
 """Links to the other nodes of a target's cluster, over which single commands of a poll go.
 
-They are dialled like the target: with its user, password and TLS. So a node is dialled only where the target's
-nodes may be (see `neighbourhood`). A node that cannot be reached costs its own replies only: each of them is an
-error reply that says so.
+They are dialled like the target, with its user, password and TLS. So a node is dialled only where the nodes
+of the target may be (see `neighbourhood`). A node that cannot be reached costs only its own replies: each is
+an error reply that says so.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyEr
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.target import Target
 
-#: code of the error that stands in place of a reply
+#: code of the error reply for a node that did not answer
 UNREACHABLE = "UNREACHABLE"
 
-#: nodes of one target that are asked in one batch, and links to them that are kept; Redis' own limit for a
-#: cluster
+#: nodes of one target that one batch may reach, and links that are kept; Redis' own limit for a cluster
 NODES_MAX = 1000
 
 Done = Callable[[list[Reply] | TargetError], None]
@@ -68,7 +67,8 @@ class _Batch:
 
 
 class ClusterLinks:
-    """The links of one line, by `host:port`, the newest used last. One batch is under way at a time."""
+    """The links of one poll runner, by `host:port`, in the order of their last use. One batch runs at a
+    time."""
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
@@ -80,8 +80,8 @@ class ClusterLinks:
     def scatter(
         self, target: Target, link: Connection, batch: Sequence[Command], deadline: float, done: Done
     ) -> None:
-        """Send each command where it belongs, those without a node over `link`. `done` gets all replies in
-        order, or the error of `link`; it is not called from inside this method."""
+        """Send each command to its node, or over `link` if it has none. `done` gets all replies in order, or
+        the error of `link`; it is called after this method has returned."""
         places: dict[str, list[int]] = {}
         for place, command in enumerate(batch):
             places.setdefault(command.node, []).append(place)
@@ -114,13 +114,13 @@ class ClusterLinks:
                 )
 
     def abort(self) -> None:
-        """Close the links that have not answered yet."""
+        """Close the links that have not replied yet."""
         for node, link in list(self._links.items()):
             if link.exchanging:
                 self._give_up(node, link)
 
     def _give_up(self, node: str, link: Connection) -> DeadlineError:
-        """Close a link that did not answer in time; the error that says so."""
+        """Close a link that did not reply in time; the error that says so."""
         if self._links.get(node) is link:
             self._drop(node)
         error = DeadlineError(f"{link.where}: no complete answer in time")
@@ -132,21 +132,21 @@ class ClusterLinks:
         return self._links.pop(node)
 
     def _forget_closed(self, wanted: Container[str]) -> None:
-        """Give back the files of links that their servers closed, of nodes that are not asked now. Not while
-        a node is dialled: its file is counted already."""
+        """Give back the files of links that their servers closed, unless this batch wants them. Not while a
+        node is dialled: its file is counted already."""
         if not self._asking:
             for node, link in list(self._links.items()):
                 if link.closed and node not in wanted:
                     self._drop(node)
 
     def renew(self) -> None:
-        """Close the links that are idle; the others end with their exchange."""
+        """Close the idle links; the others close with their exchange."""
         for node, link in list(self._links.items()):
             if not link.exchanging:
                 self._drop(node).close()
 
     def close(self) -> list[asyncio.Task[None]]:
-        """Close all links. Gives the tasks that are cancelled by it."""
+        """Close all links. Returns the tasks that this cancels."""
         asking = list(self._asking)
         for task in asking:
             task.cancel()
@@ -185,7 +185,7 @@ class ClusterLinks:
             lambda outcome: None if answered.done() else answered.set_result(outcome),
         )
         try:
-            # An exchange may begin after `abort` was called.
+            # an exchange may begin after `abort` was called
             async with asyncio.timeout(current.rest_s):
                 return await answered
         except TimeoutError:
@@ -223,8 +223,8 @@ class ClusterLinks:
             entry.leave()
 
     def _make_room(self) -> None:
-        """Close links that were used longest ago, if there are as many as may be kept. Not those of this
-        batch: each would be dialled again in every batch."""
+        """Close the links that were used longest ago, if there are as many as may be kept. Not those of this
+        batch: each batch would dial them again."""
         links_max = min(NODES_MAX, self._dialer.descriptors.nodes_share(self))
         for node, link in list(self._links.items()):
             if self._dialer.descriptors.nodes_held(self) < links_max:
@@ -233,7 +233,7 @@ class ClusterLinks:
                 self._drop(node).close()
 
     def _shrink(self, links_max: int) -> None:
-        """Close idle links beyond a share that has become smaller: other targets have nodes, too."""
+        """Close idle links beyond a share that has become smaller, because other targets have nodes too."""
         for node, link in list(self._links.items()):
             if self._dialer.descriptors.nodes_held(self) <= links_max:
                 return

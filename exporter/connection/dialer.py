@@ -1,6 +1,6 @@
 """Connecting to a server, in the task of the caller: name, socket, TLS, login.
 
-Every failure is a `TargetError`; its text names the server as the operator wrote it, and never a user or a
+Every failure is a `TargetError`. Its text names the server as the operator wrote it, and never a user or a
 password.
 """
 
@@ -32,15 +32,15 @@ from exporter.targets.target import Target
 Result = TypeVar("Result")
 
 
-#: addresses whose failures are told
+#: addresses whose failures the error shows
 FAILURES_SHOWN = 3
-#: connections that are made at once
+#: connections that are set up at once
 DIALS_MAX = 64
 
 
 class Dialer:
-    """Makes links under one set of settings. `limiter` and `descriptors` bound what is dialled at once and what
-    is open; it is for the caller to ask them."""
+    """Makes connections under one set of settings. `limiter` and `descriptors` bound what is dialled at once
+    and what is open; the caller asks them."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class Dialer:
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """What all TLS links share. Its first use reads the files; a `ConfigError` names one that cannot
-        be used."""
+        """What all TLS connections share. Its first use reads the files; a `ConfigError` names one that
+        cannot be used."""
         return tls_context(self.settings)
 
     async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
-        """The numeric addresses of `host`, in the order to try them; `Connection.peer` is one of them. DnsError if
-        there is none.
+        """The numeric addresses of `host`, in the order to try them; `Connection.peer` is one of them. Raises
+        DnsError.
 
         A name that is not `trusted` waits behind those that are configured.
         """
@@ -81,29 +81,29 @@ class Dialer:
     async def dial(
         self, target: Target, deadline: float, *, named: bool = True, addresses: Sequence[str] = ()
     ) -> Connection:
-        """Connect to `target` and greet it, all before `deadline` (monotonic seconds). Nothing stays open on
+        """Connect to `target` and log in, all before `deadline` (monotonic seconds). Nothing stays open on
         failure.
 
-        Without `named` the connection gets no name: the server would not take it. With `addresses` nothing is
-        looked up, and no other one is dialled. Raises a TargetError, or the ConfigError of `context`.
+        Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
+        looked up, and only these are dialled. Raises a TargetError, or the ConfigError of `context`.
         """
         where = target.path or endpoint(target.host, target.port)
         context = self.context if target.tls else None
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
         sock, peer = await self._connect(target, where, addresses, deadline)
-        link = Connection(where, peer, self.settings.limits, redaction_of(target.user, target.password))
-        link.addresses = tuple(addresses)
+        connection = Connection(where, peer, self.settings.limits, redaction_of(target.user, target.password))
+        connection.addresses = tuple(addresses)
         try:
-            await self._attach(link, sock, target, context, deadline)
-            link.notices = await self._greet(link, target, deadline, named)
+            await self._attach(connection, sock, target, context, deadline)
+            connection.notices = await self._log_in(connection, target, deadline, named)
             if self.settings.ping:
-                link.ping_s = await self._ping(link, deadline)
+                connection.ping_s = await self._ping(connection, deadline)
         except BaseException:
-            link.close()
+            connection.close()
             sock.close()
             raise
-        return link
+        return connection
 
     async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
         try:
@@ -144,7 +144,7 @@ class Dialer:
 
     async def _attach(
         self,
-        link: Connection,
+        connection: Connection,
         sock: socket.socket,
         target: Target,
         context: ssl.SSLContext | None,
@@ -152,48 +152,50 @@ class Dialer:
     ) -> None:
         """Give a connected socket to the event loop, with TLS if there is a context."""
         loop = asyncio.get_running_loop()
-        where = link.where
+        where = connection.where
         try:
             if target.path:
-                await loop.create_unix_connection(lambda: link, sock=sock)
+                await loop.create_unix_connection(lambda: connection, sock=sock)
             elif context is None:
-                await loop.create_connection(lambda: link, sock=sock)
+                await loop.create_connection(lambda: connection, sock=sock)
             else:
                 name = self.settings.server_name or target.host.partition("%")[0]
-                shaking = loop.create_connection(lambda: link, sock=sock, ssl=context, server_hostname=name)
+                shaking = loop.create_connection(
+                    lambda: connection, sock=sock, ssl=context, server_hostname=name
+                )
                 await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
         except ConnectionError:
             raise ResetError(
-                f"{where}: the server closed the connection during the TLS handshake: this port speaks no "
-                f"TLS, or no client is free"
+                f"{where}: the server closed the connection during the TLS handshake: this port does not "
+                f"speak TLS, or the server has no room for clients"
             ) from None
         except OSError as error:
             raise os_failure(where, error) from None
         except ValueError as error:  # a server name that TLS cannot carry
             raise TlsError(f"{where}: {error}") from None
 
-    async def _greet(
-        self, link: Connection, target: Target, deadline: float, named: bool
+    async def _log_in(
+        self, connection: Connection, target: Target, deadline: float, named: bool
     ) -> tuple[Notice, ...]:
-        greeting = Handshake(link.where, target, named=named and self.settings.set_client_name)
-        if not greeting.commands:
+        handshake = Handshake(connection.where, target, named=named and self.settings.set_client_name)
+        if not handshake.commands:
             return ()
-        return greeting.judge(await self._ask(link, greeting.commands, deadline))
+        return handshake.judge(await self._ask(connection, handshake.commands, deadline))
 
-    async def _ping(self, link: Connection, deadline: float) -> float | None:
-        """Seconds that a PING took, None if the server will not have it."""
+    async def _ping(self, connection: Connection, deadline: float) -> float | None:
+        """Seconds that a PING took, None if the server refuses it."""
         began_at = time.perf_counter()
-        [reply] = await self._ask(link, [Command.of("PING")], deadline)
+        [reply] = await self._ask(connection, [Command.of("PING")], deadline)
         return None if isinstance(reply, ReplyError) else time.perf_counter() - began_at
 
-    async def _ask(self, link: Connection, commands: Sequence[Command], deadline: float) -> list[Reply]:
+    async def _ask(self, connection: Connection, commands: Sequence[Command], deadline: float) -> list[Reply]:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
-        link.exchange(
+        connection.exchange(
             pack(commands),
             len(commands),
             lambda outcome: None if answered.done() else answered.set_result(outcome),
         )
-        replies = await _before(deadline, link.where, "after connecting", answered)
+        replies = await _before(deadline, connection.where, "after connecting", answered)
         if isinstance(replies, TargetError):
             raise replies
         return replies
@@ -215,7 +217,7 @@ async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[R
 
 
 def _of_all(failures: Sequence[TargetError], addresses: int) -> TargetError:
-    """The failure of a dial none of whose addresses was reached: of the last one's kind, whose texts come
+    """The failure of a dial that reached no address: of the type of the last one; texts of this type come
     first."""
     kind = type(failures[-1])
     texts = [str(failure) for failure in sorted(failures, key=lambda failure: type(failure) is not kind)]

@@ -1,4 +1,4 @@
-"""What failed on the way to a server, as a `TargetError`."""
+"""Errors of sockets and TLS as `TargetError`s."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def not_resp(where: str, data: bytes, why: str) -> TargetError:
 
 
 def os_failure(where: str, error: OSError) -> TargetError:
-    """What the operating system or TLS reports, as the failure of a target."""
+    """An error of the operating system or of TLS, as the failure of a target."""
     text = f"{where}: {error.strerror or error}"
     match error:
         case ssl.SSLCertVerificationError():
@@ -35,7 +35,7 @@ def os_failure(where: str, error: OSError) -> TargetError:
         case ssl.SSLError():
             said = (error.reason or str(error)).replace("_", " ").lower()
             hint = (
-                ": this port speaks no TLS"
+                ": this port does not speak TLS"
                 if said in ("wrong version number", "record layer failure", "packet length too long")
                 else ""
             )
@@ -43,7 +43,7 @@ def os_failure(where: str, error: OSError) -> TargetError:
         case socket.gaierror():
             return DnsError(text)
         case ConnectionRefusedError():
-            return RefusedError(f"{where}: connection refused: nothing listens there")
+            return RefusedError(f"{where}: connection refused: no server listens there")
         case FileNotFoundError():
             return RefusedError(f"{where}: there is no such socket")
         case PermissionError():

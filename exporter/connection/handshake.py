@@ -1,6 +1,6 @@
-"""What a new connection is told first, and what the server's answers to that mean. No I/O.
+"""The first commands on a new connection, and what the server's replies to them mean. No I/O.
 
-A server's words to AUTH are never repeated: one that does not know AUTH answers with its arguments.
+The server's reply to AUTH is never repeated: a server that does not know AUTH sends the arguments back.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ SET_NAME = Command.of("CLIENT", "SETNAME", CLIENT_NAME)
 
 
 class Notice(Enum):
-    """What the greeting met that does not keep the link from being used. The value is for the reader."""
+    """What went wrong in a handshake that left the connection usable. The value is for the reader."""
 
     PASSWORD_UNUSED = "the server has no password set: the configured one is not used"
     AUTH_UNKNOWN = "the server does not know AUTH: the configured password is not used"
     UNNAMED = f"the server did not take the client name {CLIENT_NAME}"
-    #: The link stands on database 0: whoever needs the target's own closes it once the server has its data.
+    #: The connection is on database 0. A poll of another database closes it once the server has its data.
     DB_PENDING = "the server has no data yet and did not select the database"
 
 
 class Handshake:
-    """AUTH, SELECT and CLIENT SETNAME, as far as a target needs them: `commands` go out in one pipeline,
-    maybe none."""
+    """AUTH, SELECT and CLIENT SETNAME, as far as a target needs them: `commands` go out in one pipeline. It
+    may be empty."""
 
     def __init__(self, where: str, target: Target, *, named: bool) -> None:
         self._where = where
@@ -59,8 +59,8 @@ class Handshake:
         return [command for command, _ in self._steps]
 
     def judge(self, replies: Sequence[object]) -> tuple[Notice, ...]:
-        """What the replies to `commands` leave to be known. Raises a TargetError where the connection
-        cannot be used."""
+        """What the operator should know from the replies to `commands`. Raises a TargetError if the
+        connection cannot be used."""
         notices = []
         for (command, judge), reply in zip(self._steps, replies, strict=True):
             if isinstance(reply, ReplyError):
@@ -70,14 +70,14 @@ class Handshake:
                 notices.append(judge(self._where, self._target, reply))
             elif reply != b"OK":
                 raise ProtocolError(
-                    f"{self._where}: the server answered {command.args[0]!r} with something else than OK or "
-                    f"an error"
+                    f"{self._where}: the server answered {command.args[0]!r} with something other than OK "
+                    f"or an error"
                 )
         return tuple(notices)
 
 
 def _judge_auth(where: str, target: Target, reply: ReplyError) -> Notice:
-    # The server's own words stay out: they may hold the arguments.
+    # The server's own words are left out: they may hold the arguments.
     low = reply.raw.lower()
     if "no password is set" in low or "without any password configured" in low:
         return Notice.PASSWORD_UNUSED
@@ -105,7 +105,7 @@ def _judge_select(where: str, target: Target, reply: ReplyError) -> Notice:
 def _judge_name(where: str, target: Target, reply: ReplyError) -> Notice:
     match reply.as_target_error():
         case AuthError():
-            raise AuthError(f"{where}: the server wants a password and none is configured for it")
+            raise AuthError(f"{where}: the server wants a password: configure one")
         case BusyError():
             raise BusyError(f"{where}: a script blocks the server")
         case _:
@@ -113,7 +113,7 @@ def _judge_name(where: str, target: Target, reply: ReplyError) -> Notice:
 
 
 def refusal(where: str, reply: ReplyError) -> TargetError | None:
-    """What a server tells a connection that it is about to close, as an error; None for any other reply."""
+    """The error in the reply of a server that is about to close a connection; None for any other reply."""
     if "max number of clients" in reply.raw.lower():
         return MaxClientsError(f"{where}: the server has as many clients as it takes (maxclients)")
     if reply.code == "DENIED":

@@ -1,8 +1,7 @@
-"""Who may start now, when many want to: a bound on what is under way at once, and an order among those that
-wait.
+"""Limits how many polls, dials or look-ups run at once, and orders those that wait.
 
-Targets that are up come before those that were never tried, and these before targets that are down. The lower
-ranks have a share of the places only, so that silent servers cannot take them all.
+Targets that are up come first, then those that were never tried, then those that are down. The lower ranks
+have only a share of the places, so that silent servers cannot take all of them.
 """
 
 from __future__ import annotations
@@ -15,36 +14,36 @@ from enum import IntEnum
 
 
 class Rank(IntEnum):
-    """Who is let in first."""
+    """Which entries start first."""
 
     UP = 0
     NEW = 1
     DOWN = 2
 
 
-#: the part of all places that this rank and those below it may have together
+#: share of all places that this rank and those below it may have together
 SHARES = {Rank.UP: 1.0, Rank.NEW: 0.75, Rank.DOWN: 0.5}
-#: entries of other ranks that pass before a rank that waits is let in
+#: entries of other ranks that start while a rank waits; then it is its turn
 PASSED_MAX = 15
-#: a server in use answers sooner
+#: a server that works answers sooner
 PATIENCE_S = 0.2
-#: scans under way at once, all targets together
+#: scans that run at once, over all targets
 SCANS_MAX = 16
-#: a scan that takes longer is counted no more while others wait
+#: a scan that takes longer no longer counts while others wait
 SCAN_PATIENCE_S = 5.0
 
 _RANKS = tuple(int(rank) for rank in Rank)  # to go through an enumeration takes much longer
 
 
 class Admission:
-    """Somebody who wants to pass a gate. An entry enters once and leaves once, whether it was let in or
-    still waits."""
+    """One entry of a limiter, such as a poll. Each must call `enter` once and `leave` once, whether it has
+    started or still waits."""
 
     __slots__ = ("counted", "entered_at", "left", "limiter", "rank", "start")
 
     def __init__(self, limiter: Limiter, start: Callable[[], None], rank: Rank = Rank.UP) -> None:
         self.limiter = limiter
-        self.start: Callable[[], None] | None = start  # None: it was let in, or has left
+        self.start: Callable[[], None] | None = start  # None: it has started, or has left
         self.rank = rank
         self.entered_at = 0.0
         self.counted = False
@@ -55,22 +54,22 @@ class Admission:
         return self.start is not None
 
     def enter(self) -> None:
-        """Call `start` now or when there is room. The entry may be left within `start`."""
+        """Call `start` as soon as there is room. `start` itself may call `leave`."""
         self.limiter.take(self)
 
     def leave(self) -> None:
-        """Make room. A second call does nothing."""
+        """Make room for the next. A second call does nothing."""
         if not self.left:
             self.left = True
             self.limiter.release(self)
 
 
 class Limiter:
-    """Lets `limit` be inside at once; the others wait by rank, and in line within a rank.
+    """Lets `limit` entries run at once. The others wait by rank, and in order within a rank.
 
-    With `patience_s`, an entry that has been inside for longer is counted no more while others wait: its
-    server does not answer, and waiting for that costs nothing. So however many servers fall silent at once,
-    the others wait for moments only.
+    With `patience_s`, an entry that has run for longer no longer counts while others wait: its server does
+    not answer, and waiting for that costs nothing. So when many servers fall silent at once, the others wait
+    for a moment only.
     """
 
     def __init__(self, limit: int, patience_s: float | None = None) -> None:
@@ -78,11 +77,11 @@ class Limiter:
         self._patience_s = patience_s
         self._limits = [max(1, int(limit * SHARES[rank])) for rank in Rank]
         self._waiting: list[deque[Admission]] = [deque() for _ in Rank]
-        self._queued = 0  # in all of those, with the ones that have left
-        self._inside: dict[Admission, None] = {}  # those that count, the oldest first
+        self._queued = 0  # entries in all of these, also those that have left
+        self._inside: dict[Admission, None] = {}  # entries that count, the oldest first
         self._counts = [0 for _ in Rank]  # of those, by rank
         self._uncounted = 0
-        self._passed = [0 for _ in Rank]  # by rank: entries of others that were let in while it waited
+        self._passed = [0 for _ in Rank]  # by rank: entries of others that started while it waited
         self._admitting = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -93,16 +92,16 @@ class Limiter:
 
     @property
     def under_way(self) -> int:
-        """How many were let in and have not left."""
+        """How many have started and not left."""
         return len(self._inside) + self._uncounted
 
     @property
     def waiting(self) -> int:
-        return sum(1 for line in self._waiting for entry in line if entry.waiting)
+        return sum(1 for queue in self._waiting for entry in queue if entry.waiting)
 
     @property
     def quiet(self) -> bool:
-        """Whether nobody is inside who was let in just now: the others wait for servers that are slow."""
+        """Whether no entry has started just now: those that run wait for slow servers."""
         if not self._inside:
             return True
         newest = next(reversed(self._inside))
@@ -123,7 +122,7 @@ class Limiter:
 
     def release(self, entry: Admission) -> None:
         """What `Admission.leave` does."""
-        if entry.start is not None:  # it still waits: its place in the line is passed over
+        if entry.start is not None:  # it still waits: its place in the queue is skipped
             entry.start = None
             return
         if entry.counted:
@@ -138,7 +137,7 @@ class Limiter:
         self._counts[entry.rank] -= 1
 
     def _admit(self) -> None:
-        """Let in those who wait. The loop sees an entry that leaves within its `start`: a long line must
+        """Start those that wait. In a loop, because an entry may leave within its `start`: a long queue must
         not become a deep stack."""
         if self._admitting or not self._queued:
             return
@@ -161,7 +160,7 @@ class Limiter:
         start()
 
     def _next(self) -> Admission | None:
-        """Take who is let in next out of its line, if there is room for anybody."""
+        """Take the next entry out of its queue, if there is room."""
         if len(self._inside) >= self.limit:
             return None
         found = [rank for rank in _RANKS if self._head(rank) is not None and self._has_room(rank)]
@@ -175,14 +174,14 @@ class Limiter:
         return self._waiting[rank].popleft()
 
     def _head(self, rank: int) -> Admission | None:
-        line = self._waiting[rank]
-        while line and line[0].start is None:
-            line.popleft()
+        queue = self._waiting[rank]
+        while queue and queue[0].start is None:
+            queue.popleft()
             self._queued -= 1
-        return line[0] if line else None
+        return queue[0] if queue else None
 
     def _has_room(self, rank: int) -> bool:
-        """Whether this rank, and each above it whose share it takes part in, has a place left."""
+        """Whether this rank has a place left, and each rank above it, in whose share it counts."""
         counts, limits = self._counts, self._limits
         return all(sum(counts[above:]) < limits[above] for above in range(rank + 1))
 
@@ -194,7 +193,7 @@ class Limiter:
 
     def _lose_patience(self, patience_s: float) -> None:
         self._timer = None
-        if all(self._head(rank) is None for rank in _RANKS):  # those that waited have left
+        if all(self._head(rank) is None for rank in _RANKS):  # all that waited have left
             return
         until = time.monotonic() - patience_s + 0.001  # a timer may come a moment early
         for entry in list(self._inside):
@@ -206,13 +205,13 @@ class Limiter:
 
 
 def scan_limiter(limit: int) -> Limiter:
-    """That of the scans, where `limit` polls are under way at once. A server that answers its scan slowly
-    delays the scans of others for moments only; it must not hold a place for the whole budget of a scan."""
+    """The limiter of scans, where `limit` polls may run at once. A server that answers its scan slowly delays
+    the scans of others for a moment only: it must not hold a place for the whole time of a scan."""
     return Limiter(min(SCANS_MAX, limit), SCAN_PATIENCE_S)
 
 
 async def wait_at(limiter: Limiter, rank: Rank = Rank.UP) -> Admission:
-    """Wait for room; the entry is to be left then. It is left already where the wait is cancelled."""
+    """Wait for room; the caller must `leave` the entry. A cancelled wait has left it already."""
     let_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     entry = Admission(limiter, lambda: None if let_in.done() else let_in.set_result(None), rank)
     entry.enter()

@@ -1,8 +1,8 @@
 """One connection to one server: exchanging one pipeline for its replies.
 
-A `Connection` is a protocol of ours: it writes what was packed, reads with hiredis, and calls back; no task is
-involved. Every failure is a `TargetError`; its text names the server as the operator wrote it, and never a
-user, a password or what the server said to AUTH (an unknown AUTH is answered with its arguments).
+A `Connection` is an asyncio protocol: it writes a packed pipeline, reads with hiredis, and calls back,
+without a task. Every failure is a `TargetError`. Its text names the server as the operator wrote it, and
+never a user, a password or the server's answer to AUTH (which may repeat the arguments of AUTH).
 
 RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
@@ -44,7 +44,7 @@ from exporter.targets.redaction import NOTHING, Redaction
 
 log = logging.getLogger(__name__)
 
-#: large replies are read in pieces of so many bytes: one takes 3 ms at most, a list of empty lists
+#: large replies are read in pieces of this size: one takes 3 ms at most, if it is a list of empty lists
 PIECE_BYTES = 64 * 1024
 
 Done = Callable[[list[Reply] | TargetError], None]
@@ -53,11 +53,11 @@ Done = Callable[[list[Reply] | TargetError], None]
 class Connection(asyncio.Protocol):
     """One connection to one server, with at most one exchange at a time.
 
-    `where` names the server in texts; `peer` is the numeric address it is connected to, or the path of the
-    socket, and `addresses` are all that its name had then; `opened_at` is monotonic seconds. `began_reply`
-    says whether any byte came for the newest exchange: while it is False, the exchange may be repeated on
-    another link. `received` is how many bytes the replies of the newest complete one took. `notices` are left
-    by the greeting, and `ping_s` by a PING after it. Once `closed`, a link stays closed.
+    `where` names the server in texts. `peer` is the numeric address it is connected to, or the path of the
+    socket; `addresses` are all that its name had then. `opened_at` is monotonic seconds. `began_reply`: a
+    byte came for the newest exchange; until then, the exchange may be repeated on another connection.
+    `received` is how many bytes the replies of the newest complete exchange took. `notices` come from the
+    handshake, and `ping_s` from a PING after it. Once `closed`, it stays closed.
     """
 
     def __init__(
@@ -77,11 +77,9 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader: ReplyReader | None = None  # of the running exchange only
-        self._unread: deque[bytes] = (
-            deque()
-        )  # pieces that wait their turn; nothing more is received in that time
+        self._unread: deque[bytes] = deque()  # pieces that wait their turn; meanwhile nothing is received
         self._done: Done | None = None
-        self._exchanged = False  # whether an exchange has ended well on this link
+        self._exchanged = False  # whether an exchange has ended well on this connection
         self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
 
     @property
@@ -92,8 +90,7 @@ class Connection(asyncio.Protocol):
         """Write `payload`, a packed pipeline of `count` > 0 commands, and call `done` once.
 
         `done` gets the list of replies (texts as bytes, error replies as `ReplyError` values), or the error
-        that ended the exchange. It is never called from inside this method, and may itself start the next
-        exchange.
+        that ended the exchange. It is called after this method has returned, and may start the next exchange.
         """
         if self._done is not None:
             raise InternalError(f"{self.where}: an exchange is running already")
@@ -106,7 +103,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(payload)
 
     def abort(self, error: TargetError) -> None:
-        """Close, and end the running exchange, if there is one, with `error`."""
+        """Close, and end a running exchange with `error`."""
         self._shut(error)
         self._finish(error)
 
@@ -115,25 +112,24 @@ class Connection(asyncio.Protocol):
         self.abort(CancelledPollError(f"{self.where}: the connection was given up"))
 
     def _shut(self, reason: TargetError) -> None:
-        """Close without a word to the running exchange. The first reason is kept, for the exchange that
-        follows."""
+        """Close without ending the running exchange. The first reason is kept for the next exchange."""
         if self.closed:
             return
         self.closed = True
         self._reason = reason
         self._unread.clear()
         if self._transport is not None:
-            self._transport.abort()  # nothing unsent is worth a wait, and a TLS farewell can last
+            self._transport.abort()  # closing TLS in full can take long, and nothing unsent matters
 
     def _finish(self, outcome: list[Reply] | TargetError) -> None:
-        # The state is idle before the callback runs, for it may start the next exchange.
+        # The state is idle before the callback runs, because it may start the next exchange.
         done, self._done, self._reader = self._done, None, None
         if done is None:
             return
         try:
             done(outcome)
-        except Exception:  # the event loop would end the connection without a word
-            log.exception("%s: a mistake in this program, after an exchange", self.where)
+        except Exception:  # the event loop would end the connection silently
+            log.exception("%s: internal error after an exchange (please report)", self.where)
 
     # What the event loop calls.
 
@@ -155,8 +151,8 @@ class Connection(asyncio.Protocol):
             self._take(reader, data)
 
     def _put_off(self, data: bytes) -> None:
-        """The beginning of large replies was read at once. The rest is read in turn with those of other
-        links."""
+        """The beginning of large replies was read at once. The rest waits its turn with those of other
+        connections."""
         waiting = bool(self._unread)
         self._unread.extend([data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)])
         if not waiting and self._transport is not None:
@@ -198,7 +194,7 @@ class Connection(asyncio.Protocol):
     # Why an exchange failed.
 
     def _lost(self, exc: Exception | None) -> None:
-        while self._unread and self._reader is not None:  # what was sent before the end counts
+        while self._unread and self._reader is not None:  # what the server sent before the end counts
             self._take(self._reader, self._unread.popleft())
         if self.closed:
             return
@@ -226,7 +222,7 @@ class Connection(asyncio.Protocol):
         return ResetError(f"{self.where}: the server closed the connection before it answered{hint}")
 
     def _farewell(self, replies: Sequence[Reply]) -> TargetError | None:
-        """A server that does not want a new connection says why in one line, unasked, and closes."""
+        """A server that does not want a new connection sends the reason in one line and closes."""
         if self._exchanged or len(replies) != 1 or not isinstance(replies[0], ReplyError):
             return None
         return refusal(self.where, replies[0])
@@ -246,5 +242,5 @@ class Connection(asyncio.Protocol):
                 return not_resp(self.where, data, self._redaction.clean(str(error)))
             case TooMuchError():
                 return TooLargeError(f"{self.where}: {error}")
-        log.error("%s: a mistake in this program, while reading replies", self.where, exc_info=error)
+        log.error("%s: internal error while reading replies (please report)", self.where, exc_info=error)
         return TargetError(f"{self.where}: {type(error).__name__} while reading replies")

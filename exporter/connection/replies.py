@@ -1,7 +1,7 @@
 """Replies of one exchange: their bytes are bounded first, and then read by hiredis.
 
-A reply that is larger than the limits is walked over and stands among the others as an error: so it costs the
-collector that asked for it, and no other. What cannot be walked over within `total_max` bytes, and what is no
+A reply that is larger than the limits is skipped, and an error reply takes its place: so only the collector
+that asked for it goes without. A reply that cannot be skipped within `total_max` bytes, and what is not
 RESP2, ends the exchange at once.
 """
 
@@ -20,20 +20,19 @@ from exporter.errors import ReplyError
 from exporter.protocol.command import Reply
 from exporter.targets.redaction import NOTHING, Redaction
 
-#: the largest INFO on record has 0.1 MB, a CLIENT LIST some 350 bytes a client; to copy more takes the loop
+#: the largest known INFO has 0.1 MB, a CLIENT LIST about 350 bytes a client; copying more holds the loop for
 #: more than 2 ms
 MAX_REPLY_BYTES = 4 << 20
-#: the largest list on record has 9,000 elements, those of its lists included
+#: the largest known list has 9,000 elements, including those of nested lists
 MAX_REPLY_ELEMENTS = 100_000
-#: all replies of an exchange together may have as many bytes as so many of the largest
+#: all replies of an exchange together may have as many bytes as this number of the largest
 REPLIES_IN_ALL = 16
 
 _INCOMPLETE = object()
 
-#: readers of exchanges that ended well, for the next ones: of a fleet that is polled in a burst a few serve
-#: all, and stay warm
+#: readers that are kept for the next exchanges: a few serve a whole fleet that is polled in a burst
 READERS_MAX = 64
-#: a reader keeps the memory of what it has read, until it reads again
+#: a reader keeps the memory of what it read last; larger ones are not kept
 READER_BYTES_MAX = 256 * 1024
 _idle_readers: list[ReplyReader] = []
 
@@ -55,16 +54,16 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 class NotRespError(Exception):
-    """What came is no RESP2. The text says why."""
+    """The data is not RESP2. The text says why."""
 
 
 class TooMuchError(Exception):
-    """What comes is too large even to be passed over. The text says why."""
+    """The replies are too large even to be skipped. The text says why."""
 
 
 class _ErrorMaker:
-    """Makes the values of error replies. An object of its own: a reader that held itself would keep its
-    memory until Python looks for such cycles."""
+    """Makes the values of error replies. It is a separate object because a reader that refers to itself would
+    keep its memory until the garbage collector runs."""
 
     __slots__ = ("redaction",)
 
@@ -82,8 +81,8 @@ def _too_large(text: str) -> ReplyError:
 
 
 class ReplyReader:
-    """`replies` are those read so far, and `received` the bytes; `spare` says whether more came than was
-    awaited."""
+    """Reads the replies of one exchange. `replies` are those read so far, `received` counts the bytes;
+    `spare`: more came than was expected."""
 
     __slots__ = ("_count", "_frames", "_limits", "_make_error", "_reader", "received", "replies", "spare")
 
@@ -98,7 +97,7 @@ class ReplyReader:
         return hiredis.Reader(replyError=self._make_error, notEnoughData=_INCOMPLETE)
 
     def expect(self, count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> None:
-        """Begin anew, with `count` > 0 replies. What error replies show is cleaned by `redaction`."""
+        """Start again, with `count` > 0 replies. `redaction` cleans what error replies show."""
         self.replies: list[Reply] = []
         self.received = 0
         self.spare = False
@@ -108,8 +107,8 @@ class ReplyReader:
         self._frames.expect(count, limits.bytes_max, limits.elements_max, limits.total_max)
 
     def take(self, data: bytes) -> bool:
-        """Read on. Whether all replies are there. Raises NotRespError or TooMuchError; there is nothing to
-        be read after that."""
+        """Read more data. True if all replies are there. Raises NotRespError or TooMuchError, after which
+        nothing more can be read."""
         frames = self._frames
         self.received += len(data)
         code = frames.scan(data)
@@ -124,9 +123,9 @@ class ReplyReader:
         return code == DONE
 
     def _pass_over(self, data: bytes, code: int) -> bool:
-        """The same where a reply is too large, or is none."""
+        """The same if a reply is too large, or is not RESP2."""
         frames = self._frames
-        begin = 0  # what stands before it was fed, or is to be passed over
+        begin = 0  # data before it is read already, or is to be skipped
         while True:
             if code == BROKEN:
                 raise NotRespError(frames.why)
@@ -149,20 +148,19 @@ class ReplyReader:
             code = frames.scan(data, frames.at)
 
     def _feed(self, data: bytes) -> None:
-        """Read what may be read."""
+        """Let hiredis read."""
         reader, replies, count = self._reader, self.replies, self._count
         try:
             reader.feed(data)
             while len(replies) < count and (reply := reader.gets()) is not _INCOMPLETE:
                 replies.append(reply)
-        except hiredis.ProtocolError as error:  # the walk lets nothing through that hiredis refuses
+        except hiredis.ProtocolError as error:  # the scan before refuses all that hiredis refuses
             raise NotRespError(str(error)) from None
         except MemoryError:
             raise TooMuchError("there is no memory for the replies") from None
 
     def _describe(self, why: str, *, in_all: bool = False) -> str:
-        """Which limit it was. `in_all`: not even the walk over it would end within what all replies may
-        have."""
+        """Which limit was passed. `in_all`: the reply does not even end within the bytes of all replies."""
         limits = self._limits
         if why == "a line is too long":
             return f"{why}: at most {LINE_MAX:,} bytes a status or an error"
@@ -177,21 +175,21 @@ class ReplyReader:
 
 
 def borrow_reader(count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> ReplyReader:
-    """A reader for `count` > 0 replies: one that was given back, or a new one."""
+    """A reader for `count` > 0 replies: a kept one, or a new one."""
     reader = _idle_readers.pop() if _idle_readers else ReplyReader()
     reader.expect(count, limits, redaction)
     return reader
 
 
 def give_back(reader: ReplyReader) -> None:
-    """Only after `take` gave True. Nothing is kept of its replies, nor the memory of large ones."""
+    """Keep a reader whose `take` gave True, without its replies and without the memory of large ones."""
     reader.replies = []
     if len(_idle_readers) < READERS_MAX and reader.received <= READER_BYTES_MAX:
         _idle_readers.append(reader)
 
 
 def read_unasked(data: bytes) -> Sequence[Reply]:
-    """The first reply in `data`, if it is there whole. Raises as `ReplyReader.take`."""
+    """The first reply in `data`, if it is complete. Raises like `ReplyReader.take`."""
     reader = ReplyReader()
     reader.take(data)
     return reader.replies

@@ -1,8 +1,8 @@
-"""The addresses of names, looked up in threads of our own.
+"""Looks up the addresses of names, in threads of its own.
 
-The system's resolver can hang for minutes, and nothing can stop it. So each look-up has a thread of a bounded
-pool, there is at most one of a name under way, shared by all who ask for it, and nobody waits for a thread: a
-task that asks leaves at its deadline, and the program ends without it. Numeric addresses never come here.
+The system's resolver can hang for minutes, and nothing can stop it. So each look-up has a thread, and the
+number of threads is bounded. All that ask for one name share one look-up. Nothing waits for a thread: a task
+stops waiting at its deadline, and the program can end. Numeric addresses are not looked up.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Callable, Sequence
 from exporter.connection.limiter import Admission, Limiter, Rank
 from exporter.errors import DnsError, OpenFilesError, TargetError
 
-#: look-ups under way at once
+#: look-ups that run at once
 LOOKUPS_MAX = 64
-#: fewer would let a few names that hang keep all others waiting
+#: with fewer, a few names that hang would block all others
 LOOKUPS_MIN = 8
-#: names under way or waiting; of the names that servers name, half as many
+#: names that run or wait; half as many may be names that servers gave
 NAMES_MAX = 10_000
 #: a name whose newest look-up took longer waits behind the others
 SLOW_S = 1.0
@@ -34,7 +34,7 @@ LookUp = Callable[[str], Sequence[str]]
 
 
 def numeric(host: str) -> str | None:
-    """A numeric address in its one spelling, None for a name."""
+    """A numeric address in canonical form, None for a name."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -42,13 +42,13 @@ def numeric(host: str) -> str | None:
 
 
 def look_up(host: str) -> Sequence[str]:
-    """Ask the system. Blocks for as long as that likes."""
+    """Ask the system, which may block for long."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(info[4][0]) for info in found))
 
 
 class _LookUp:
-    """One look-up, waiting or under way. `found` is set to the addresses, or to the error."""
+    """One look-up that waits or runs. `found` gets the addresses, or the error."""
 
     __slots__ = ("began_at", "entry", "found", "trusted")
 
@@ -56,11 +56,11 @@ class _LookUp:
         self.found: asyncio.Future[Sequence[str] | Exception] = asyncio.get_running_loop().create_future()
         self.entry: Admission | None = None
         self.began_at = 0.0
-        self.trusted = trusted  # whether anybody asked who trusts the name
+        self.trusted = trusted  # whether a configured target asked for the name
 
 
 class Resolver:
-    """See the module. Its methods belong to the event loop; `look_up` alone is called in threads."""
+    """See the module. Its methods run in the event loop; only `look_up` is called in threads."""
 
     def __init__(self, lookups_max: int = LOOKUPS_MAX, *, look_up: LookUp = look_up) -> None:
         self._look_up = look_up
@@ -69,10 +69,10 @@ class Resolver:
         self._ranks: dict[str, Rank] = {}  # by name: how its newest look-up went
 
     async def resolve(self, host: str, *, trusted: bool = True) -> tuple[str, ...]:
-        """The numeric addresses of `host`, in the order to try them. DnsError if there is none.
+        """The numeric addresses of `host`, in the order to try them. Raises DnsError.
 
         A name that is not `trusted`, because a server named it, waits behind those that are configured, and
-        takes no room from them.
+        takes no place from them.
         """
         address = numeric(host)
         if address is not None:
@@ -101,8 +101,7 @@ class Resolver:
         lookup.entry.enter()
 
     def _prefer(self, host: str, lookup: _LookUp) -> None:
-        """A name that a server named is asked for by one who trusts it: it waits no longer behind those
-        that servers name."""
+        """A configured target asks for a name that a server gave: move the name forward in the queue."""
         lookup.trusted = True
         if lookup.entry is not None and lookup.entry.waiting:
             lookup.entry.leave()
@@ -112,10 +111,9 @@ class Resolver:
         lookup.began_at = time.monotonic()
         loop = asyncio.get_running_loop()
         try:
-            # A daemon: the program ends without it. A pool of the standard library would wait for its threads
-            # then.
+            # a daemon, so that the program can end; a pool of the standard library would wait for its threads
             threading.Thread(target=self._work, args=(loop, host), name="look-up", daemon=True).start()
-        except RuntimeError as error:  # the system has no thread left
+        except RuntimeError as error:  # the system gives no thread
             loop.call_soon(self._end, host, error)
 
     def _work(self, loop: asyncio.AbstractEventLoop, host: str) -> None:
@@ -144,7 +142,7 @@ class Resolver:
 
 def _failure(error: Exception) -> TargetError:
     match error:
-        case ValueError():  # a label that is empty or too long, or a character that no name has
+        case ValueError():  # a label that is empty or too long, or an invalid character
             return DnsError("this cannot be a host name")
         case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
             return OpenFilesError(

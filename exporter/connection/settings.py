@@ -1,4 +1,4 @@
-"""How to connect, shared by targets."""
+"""The settings of connections, shared by targets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from exporter.connection.replies import DEFAULT_LIMITS, ReplyLimits
 
 @dataclass(frozen=True, slots=True)
 class DialSettings:
-    """How to connect, shared by targets. The files are PEM; "" for none, the system's CAs in case of
-    `ca_file`.
+    """How to connect, shared by targets. The files are PEM; "" means no file, and the system's CAs in the
+    case of `ca_file`.
 
-    `server_name` is what is sent as SNI and verified in place of the target's host. `allowance` says where
-    nodes of clusters may be, None: near their target.
+    `server_name` is sent as SNI and verified in place of the target's host. `allowance`: where nodes of
+    clusters may be; None: near their target.
     """
 
     set_client_name: bool = True

@@ -1,8 +1,7 @@
-"""Connected sockets, without a look-up of any kind.
+"""Connects sockets to numeric addresses and to paths.
 
-The event loop's own way to connect a socket looks numeric addresses up too, in a pool of few threads that
-also looks names up: names that hang would keep everybody from connecting. Here an address is numeric, and
-nothing but the kernel is asked.
+The event loop's own way looks up numeric addresses too, in a small pool of threads that also looks up names:
+names that hang would block all connecting. Here only the kernel is asked.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from typing import Any
 KEEPALIVE_IDLE_S = 30
 KEEPALIVE_PROBE_S = 10
 KEEPALIVE_PROBES = 3
-#: a unix socket whose server takes no connections just now is tried again so often
+#: how often a unix socket is tried again whose server has no room for connections
 BACKLOG_RETRY_S = 0.05
 
-#: EAGAIN is none of them: a TCP socket has no local port or route then, and will never be connected
+#: not EAGAIN: a TCP socket has no local port or route then, and will never be connected
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 
 
 async def connect_address(address: str, port: int) -> socket.socket:
-    """A socket that is connected to a numeric address. OSError says why there is none; nothing stays open
-    then, nor on a cancel."""
+    """A socket that is connected to a numeric address. Raises OSError. Nothing stays open after an error or a
+    cancel."""
     [(family, _, _, _, place), *_] = socket.getaddrinfo(
         address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
     )
@@ -33,7 +32,7 @@ async def connect_address(address: str, port: int) -> socket.socket:
 
 
 async def connect_path(path: str) -> socket.socket:
-    """The same to the unix socket of a path."""
+    """The same for the unix socket of a path."""
     return await _connect(socket.AF_UNIX, path)
 
 
@@ -44,9 +43,7 @@ async def _connect(family: int, place: Any) -> socket.socket:
         if family != socket.AF_UNIX:
             _keep_alive(sock)
         number = sock.connect_ex(place)
-        while (
-            family == socket.AF_UNIX and number == errno.EAGAIN
-        ):  # too many wait already; nothing is under way
+        while family == socket.AF_UNIX and number == errno.EAGAIN:  # the server's queue is full
             await asyncio.sleep(BACKLOG_RETRY_S)
             number = sock.connect_ex(place)
         if number in _UNDER_WAY:

@@ -140,7 +140,7 @@ class TestUnixSocket:
             self.target(directory / "none.sock"), errors.RefusedError
         )
         (directory / "file").touch()
-        assert "nothing listens" in await refused_dial(self.target(directory / "file"), errors.RefusedError)
+        assert "no server listens" in await refused_dial(self.target(directory / "file"), errors.RefusedError)
         assert "too long" in await refused_dial(self.target(directory / ("x" * 200)), errors.RefusedError)
 
 

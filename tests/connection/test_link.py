@@ -238,7 +238,7 @@ class TestExchange:
         link.exchange(PING.packed, 1, lambda outcome: 1 / 0)
         await eventually(lambda: not link.exchanging, "the exchange ended")
         assert await replies_of(link, PING) == [b"PONG"]
-        assert "a mistake in this program" in caplog.text
+        assert "internal error" in caplog.text
         link.close()
 
     async def test_an_http_server_is_called_one(self, scripted_server: ScriptFactory) -> None:

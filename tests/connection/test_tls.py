@@ -81,14 +81,14 @@ class TestTls:
             talk.send(b"-ERR unknown command\r\n")
             talk.silence()
 
-        assert "no TLS" in await refused_dial(
+        assert "not speak TLS" in await refused_dial(
             target(scripted_server(answer_in_clear).port, scheme="rediss"), errors.TlsError
         )
 
         def hang_up(talk: Conversation) -> None:
             talk.receive()
 
-        assert "no TLS" in await refused_dial(
+        assert "not speak TLS" in await refused_dial(
             target(scripted_server(hang_up).port, scheme="rediss"), errors.ResetError
         )
 
