@@ -15,7 +15,7 @@ from types import ModuleType
 from exporter import __version__, logs, texts
 from exporter.errors import RedpollError, UsageError
 
-#: words that may stand first; those with options take all of the program's, the others arguments of their own
+#: word → what it does, and whether it takes the options of the program (others have their own arguments)
 COMMANDS = {
     "check": ("check the configuration, and show what is wrong with it", True),
     "once": ("poll every target once, and print the page", True),
@@ -26,13 +26,11 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """Run the command and return its exit code: 0 well, 1 a configuration or a start that failed, 2 a
-    wrong command line."""
+    """Run the command and return its exit code: 0 for success, 1 for a configuration or a start that failed,
+    2 for a wrong command line."""
     environ = os.environ if environ is None else environ
     for stream, own in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
-        if stream is own and isinstance(
-            stream, io.TextIOWrapper
-        ):  # whatever the locale says, the output is UTF-8
+        if stream is own and isinstance(stream, io.TextIOWrapper):  # the output is UTF-8 in every locale
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv), environ)
@@ -40,15 +38,13 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return code
     except RedpollError as error:
         for line in str(error).split("\n"):
-            logs.tell(f"redis_exporter: {line}")
+            logs.show(f"redis_exporter: {line}")
         return error.exit_code
-    except (
-        BrokenPipeError
-    ):  # whoever read the output has had enough; what is left of it must not be tried again at the end
+    except BrokenPipeError:  # the reader has gone; the rest must not be written again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the output's disk is full, say
-        logs.tell(
+        logs.show(
             f"redis_exporter: "
             f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
         )
@@ -81,13 +77,13 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     level = options.settings["log-level"].text
     if level.upper() not in logs.LEVELS:
         logging.getLogger(__name__).warning(
-            "--log-level=%s is none of %s: INFO holds", texts.shorten(level, 40), ", ".join(logs.LEVELS)
+            "--log-level=%s is not one of %s: INFO is used", texts.shorten(level, 40), ", ".join(logs.LEVELS)
         )
     return int(_module(command).run(options, environ))
 
 
 def _unknown(command: str) -> str:
-    """What is no plain word is not shown: it may be an address with its password."""
+    """Only a plain word is shown: another one may be an address with its password."""
     if not re.fullmatch(r"[a-z-]{1,20}", command):
         return "argument 1 is neither a command nor a flag: flags begin with -"
     near = difflib.get_close_matches(command, COMMANDS, n=1)
@@ -97,7 +93,7 @@ def _unknown(command: str) -> str:
 
 
 def _module(command: str | None) -> ModuleType:
-    """What only a run needs is loaded by a run only."""
+    """Load what a command needs, and nothing else."""
     return importlib.import_module(f"exporter.commands.{command}" if command else "exporter.app.run")
 
 

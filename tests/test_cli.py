@@ -113,7 +113,7 @@ class TestRunning:
     ) -> None:
         assert main(argv, {}) == 0
         assert [
-            message.startswith("--log-level=loud is none of DEBUG, INFO") for message in caplog.messages
+            message.startswith("--log-level=loud is not one of DEBUG, INFO") for message in caplog.messages
         ] == [True] * lines
 
 
@@ -179,7 +179,7 @@ class TestProcess:
             outcome = self.start("--web.listen-address", address, REDIS_ADDR="")
         assert (outcome.returncode, outcome.stdout) == (1, "")
         assert outcome.stderr.splitlines()[-1].startswith(
-            f"redis_exporter: --web.listen-address={address}: another program listens there"
+            f"redis_exporter: --web.listen-address={address}: another program uses this address"
         )
         assert "Traceback" not in outcome.stderr
 

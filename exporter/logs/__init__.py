@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class LineHandler(logging.Handler):
-    """Formats a record and queues its line, unless that kind of line was written lately."""
+    """Formats a record and queues its line, unless the same kind of line was written a short time ago."""
 
     def __init__(self, descriptor: int, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """The way of the base class would write a traceback, with values, to stderr itself."""
+        """In place of the base class, which writes a traceback with values to stderr."""
         self.writer.put(f"a log line of {texts.one_line(record.name, 100)} could not be written\n".encode())
 
     def _line(self, record: logging.LogRecord) -> bytes:
@@ -68,7 +68,7 @@ class LineHandler(logging.Handler):
             return [self._line(record) for record in self._repeats.collect(at_once=at_once)]
 
     def close(self) -> None:
-        """Write what is left, for a bounded time."""
+        """Write the rest, for a bounded time."""
         for line in self._collect(at_once=True):
             self.writer.put(line)
         self.writer.flush(FLUSH_S)
@@ -79,15 +79,15 @@ class LineHandler(logging.Handler):
 _handler: LineHandler | None = None
 
 
-def set_up(level: str, form: str, descriptor: int | None = None) -> None:
-    """Send all records of `level` (INFO where the name is unknown) and above to a descriptor (that of
-    stderr), in place of what was set up before."""
+def set_up(level: str, format: str, descriptor: int | None = None) -> None:
+    """Send all records of `level` (INFO if the name is unknown) and above to a descriptor (stderr by
+    default), in place of an earlier set-up."""
     global _handler
     if descriptor is None:
         descriptor = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2
     if _handler is not None:
         _handler.close()
-    handler = _handler = LineHandler(descriptor, formatter(form))
+    handler = _handler = LineHandler(descriptor, formatter(format))
     handler.setLevel(LEVELS.get(level.upper(), logging.INFO))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -100,9 +100,9 @@ def set_up(level: str, form: str, descriptor: int | None = None) -> None:
     sys.unraisablehook = _note_unraisable
 
 
-def formatter(form: str) -> logging.Formatter:
-    """Makes the lines of a form, `txt` or `json`."""
-    return JsonFormatter() if form == "json" else TextFormatter()
+def formatter(format: str) -> logging.Formatter:
+    """The formatter of `txt` or `json` lines."""
+    return JsonFormatter() if format == "json" else TextFormatter()
 
 
 def dropped() -> int:
@@ -110,29 +110,29 @@ def dropped() -> int:
     return _handler.writer.dropped if _handler is not None else 0
 
 
-def tell(line: str) -> None:
-    """One line for the user as it stands, behind what was logged before."""
+def show(line: str) -> None:
+    """Write one line for the user, after what was logged before."""
     line = texts.one_line(line)
-    if _handler is not None and sys.stderr is sys.__stderr__:  # unless somebody took its place
+    if _handler is not None and sys.stderr is sys.__stderr__:  # unless it was replaced
         _handler.writer.put(f"{line}\n".encode())
     elif sys.stderr is not None:
         print(line, file=sys.stderr)
 
 
 def flush(timeout_s: float = FLUSH_S) -> bool:
-    """Wait until what was logged is written, at most so long."""
+    """Wait until all that was logged is written. False if that takes too long."""
     return _handler is None or _handler.writer.flush(timeout_s)
 
 
 def _note_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    log.critical("a mistake in this program", exc_info=(kind, error, trace))
+    log.critical("internal error (please report)", exc_info=(kind, error, trace))
 
 
 def _note_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None:
         name = args.thread.name if args.thread is not None else "?"
         log.error(
-            "a mistake in this program, in the thread %s",
+            "internal error in the thread %s (please report)",
             name,
             exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
         )
@@ -141,6 +141,6 @@ def _note_thread(args: threading.ExceptHookArgs) -> None:
 def _note_unraisable(args: sys.UnraisableHookArgs) -> None:
     if args.exc_value is not None:
         log.error(
-            "a mistake in this program, in a finalizer",
+            "internal error in a finalizer (please report)",
             exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
         )

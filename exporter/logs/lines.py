@@ -1,8 +1,8 @@
 """How one log record is written: as text, or as one JSON object a line.
 
-A record's `extra` fields (`addr`, `duration_ms`, …) become keys in JSON and `key=value` in text. Whatever a
-record holds, the line is valid UTF-8 and bounded. Of exceptions the place is shown and the type, but no text
-that may hold values of a request or a reply.
+A record's `extra` fields (`addr`, `duration_ms`, …) become keys in JSON and `key=value` in text. Every line
+is valid UTF-8 and bounded. Of an exception, the line shows place and type, but no text that may hold values
+of a request or a reply.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from exporter import texts
 FIELDS = ("addr", "client", "reason", "duration_ms")
 MESSAGE_MAX = 4096
 FIELD_MAX = 1024
-#: of the message of another library's record
+#: length of the message of another library's record
 FOREIGN_MESSAGE_MAX = 300
 #: the innermost calls that are shown of an exception
 FRAMES_MAX = 12
-#: the interpreter writes the texts of these, from names and types of the program
-_TELLING = (
+#: exceptions whose texts the interpreter makes, of names and types of the program
+_PLAIN = (
     AttributeError,
     IndexError,
     MemoryError,
@@ -40,7 +40,7 @@ def is_ours(record: logging.LogRecord) -> bool:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """The record's text. Of another library's record it is the first line, without the values of objects."""
+    """The record's text; of another library's record, the first line without the values of objects."""
     if is_ours(record):
         return texts.shorten(record.getMessage(), MESSAGE_MAX)
     template = str(record.msg)
@@ -64,11 +64,11 @@ def failure_of(record: logging.LogRecord) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """The type of an exception, and its text if that is the system's or the interpreter's."""
+    """The type of an exception, and its text if the system or the interpreter made it."""
     name = type(error).__name__
     if isinstance(error, OSError):
         return f"{name}: {texts.one_line(error.strerror, 200)}" if isinstance(error.strerror, str) else name
-    return f"{name}: {texts.one_line(str(error), 200)}" if type(error) in _TELLING else name
+    return f"{name}: {texts.one_line(str(error), 200)}" if type(error) in _PLAIN else name
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(_valid(line), ensure_ascii=False).translate(_JSON_ESCAPES)
 
 
-#: what JSON lets stand, though a reader may take it for the end of a line
+#: JSON allows these, but some readers end a line at them
 _JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
 
 

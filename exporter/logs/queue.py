@@ -1,7 +1,7 @@
-"""Lines on their way to stderr: a bounded queue, and a thread that writes. Whoever puts a line never waits.
+"""Lines on their way to stderr: a bounded queue, and a thread that writes. Putting a line never blocks.
 
-The descriptor may be shared with other programs (a terminal, the pipe of a supervisor), so its flags stay as
-they are: the thread blocks in place of the loop.
+Other programs may share the descriptor (a terminal, the pipe of a supervisor), so its flags stay unchanged,
+and the thread blocks in place of the event loop.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-#: what is kept while nobody reads
+#: bytes that are kept while stderr is not read
 BYTES_MAX = 4 * 1024 * 1024
-#: how often lines that repeat are looked through
+#: how often repeated lines are checked
 LOOK_S = 1.0
-#: a stop waits no longer for what is queued
+#: how long a stop waits for the queue
 FLUSH_S = 0.5
 
 
 class LineWriter:
-    """Writes lines to a descriptor. `say_dropped` makes the line about those that were dropped; `collect`
-    gives further lines, of kinds that repeat, while `is_counting`."""
+    """Writes lines to a descriptor. `say_dropped` makes the line about dropped lines; `collect` gives more
+    lines, about repeated ones, while `is_counting`."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class LineWriter:
         self._say_dropped = say_dropped
         self._collect = collect
         self._is_counting = is_counting
-        # its `put` may be called again from within itself, by a finalizer say: that is no place for a lock
+        # without a lock: a finalizer may call `put` while `put` runs
         self._queue: SimpleQueue[bytes | threading.Event | None] = SimpleQueue()
-        self._put_bytes = self._taken_bytes = 0  # each is changed by one side only
+        self._put_bytes = self._taken_bytes = 0  # only one side changes each
         self._refused = self._failed = self._said = 0
         self._looked_at = time.monotonic()
         self._is_ending = False
@@ -48,7 +48,7 @@ class LineWriter:
 
     @property
     def dropped(self) -> int:
-        """Lines that were not written: there was no room, or the descriptor took none."""
+        """Lines that were not written: the queue was full, or the descriptor failed."""
         return self._refused + self._failed
 
     def put(self, line: bytes) -> None:
@@ -64,13 +64,13 @@ class LineWriter:
         self._queue.put(None)
 
     def flush(self, timeout_s: float = FLUSH_S) -> bool:
-        """Wait until what was queued before is written, at most so long."""
+        """Wait until the queue of now is written. False if that takes too long."""
         reached = threading.Event()
         self._queue.put(reached)
         return reached.wait(timeout_s)
 
     def end(self) -> None:
-        """Let the thread end once it has written what was queued. Nothing is written afterwards."""
+        """Let the thread write the queue and end. Nothing is written afterwards."""
         self._is_ending = True
         self.wake()
 
@@ -78,7 +78,7 @@ class LineWriter:
         while not (self._is_ending and self._queue.empty()):
             try:
                 self._turn()
-            except Exception:  # a line that cannot be made is lost, not the thread
+            except Exception:  # the line is lost, the thread goes on
                 self._failed += 1
 
     def _turn(self) -> None:

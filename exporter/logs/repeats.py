@@ -1,9 +1,9 @@
-"""Lines that repeat: each kind of line once a minute and source, then counted.
+"""Repeated lines: each kind of line is written once a minute for each source, then counted.
 
-A kind is a logger, a level and a template; its source is the target (`addr`) or the client that the record
-names. Lines with a `topic` tell the state of their source, up or down: a line that says another state or
-reason than the one before is written at once. Where states change faster than `CHANGES_MAX` a minute, the
-newest one ends the minute, with the number of those left out.
+A kind is a logger, a level and a template. A source is the target (`addr`) or the client that the record
+names. Lines with a `topic` say the state of their source, up or down: a line with another state or reason
+than the one before is written at once. If states change more often than `CHANGES_MAX` a minute, the newest
+one is written at the end of the minute, with the number of those left out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from exporter.logs.lines import FIELDS, is_ours, message_of
 WINDOW_S = 60.0
 #: lines of one topic and source that are written in a window
 CHANGES_MAX = 4
-#: different texts of one kind and source that are written in a window; of other libraries it is one
+#: different texts of one kind and source that are written in a window; of other libraries only one
 TEXTS_MAX = 5
-#: kinds and sources that are remembered; those beyond share one
+#: kinds and sources that are remembered; all others share one
 ENTRIES_MAX = 20_000
-#: clients that have lines of their own of one kind; those beyond share one
+#: clients that have lines of their own of one kind; all others share one
 CLIENTS_MAX = 100
 
 
@@ -40,7 +40,7 @@ class _Entry:
 
 
 class Repeats:
-    """Tells which records are written. Not for several threads at once: whoever uses it holds a lock."""
+    """Decides which records are written. Not thread-safe: the caller holds a lock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -72,7 +72,7 @@ class Repeats:
             self.counted += not entry.left_out
             entry.left_out += 1
         if entry.left_out and (topic or not is_new):
-            entry.newest = _light(record)  # the line that ends the minute says the newest state
+            entry.newest = _light(record)  # the line at the end of the minute says the newest state
         return is_new
 
     def _entry(self, kind: Hashable, source: str, now: float, *, is_bounded: bool) -> _Entry:
@@ -89,7 +89,7 @@ class Repeats:
         return entry
 
     def _forget(self, now: float) -> None:
-        """Drop the oldest entries whose window has passed; those that left something out wait for
+        """Drop the oldest entries whose window has passed; those that left something out stay until
         `collect`."""
         while self._entries:
             key, entry = next(iter(self._entries.items()))
@@ -104,8 +104,8 @@ class Repeats:
             del self._sources[entry.kind]
 
     def collect(self, *, at_once: bool = False) -> list[logging.LogRecord]:
-        """The newest record of each kind that left some out, as a line that says how many; of those whose
-        minute has passed, or of all."""
+        """The newest record of each kind that left some out, with their number; of those whose minute has
+        passed, or of all."""
         now = self._clock()
         due = [
             (key, entry)
@@ -120,7 +120,7 @@ class Repeats:
             entry.newest.repeated = entry.left_out
             records.append(entry.newest)
             self.counted -= 1
-            # a minute begins in which one change of state is written, and of anything else nothing
+            # in the minute that begins now, one change of state is written, and nothing of other kinds
             is_topic = hasattr(entry.newest, "topic")
             entry.began_at, entry.left_out, entry.newest = now, 0, None
             entry.written = CHANGES_MAX - 1 if is_topic else TEXTS_MAX
@@ -131,7 +131,7 @@ class Repeats:
 
 
 def _source(record: logging.LogRecord) -> str:
-    """The target, or the client; "" if the record names neither."""
+    """The target, or the client; "" if the record has neither."""
     for name in ("addr", "client"):
         source = getattr(record, name, None)
         if source is not None:
@@ -140,7 +140,7 @@ def _source(record: logging.LogRecord) -> str:
 
 
 def _light(record: logging.LogRecord) -> logging.LogRecord:
-    """The record without the objects that it holds: it is kept for up to a minute."""
+    """The record without its objects, to be kept for up to a minute."""
     light = logging.LogRecord(record.name, record.levelno, "", 0, message_of(record), (), None)
     for name in (*FIELDS, "topic"):
         if hasattr(record, name):

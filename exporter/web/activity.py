@@ -1,7 +1,7 @@
 """What one connection of a client is doing. Pure.
 
-It is known from three moments: bytes came, a request was taken up, an answer ended. From that follow how useful
-the connection is to the guard, and whether a limit in time has passed.
+It is known from three moments: bytes came, a request was taken up, an answer ended. From that follow how
+useful the connection is to the guard, and whether a limit in time has passed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Activity:
         return not self.answering and (self.received > 0 or not self.taken_up)
 
     def receive(self, size: int) -> bool:
-        """So many bytes came. False if the request is too large."""
+        """`size` bytes came. False if the request is too large."""
         if not self.received:
             if not self.answering:
                 self._since = self._clock()

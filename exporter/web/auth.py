@@ -1,4 +1,4 @@
-"""Basic authentication of the exporter's own endpoint: one user, with a password or a bcrypt hash of it.
+"""Basic authentication of the HTTP endpoint: one user, with a password or a bcrypt hash of it.
 
 https://www.rfc-editor.org/rfc/rfc7617
 """
@@ -28,22 +28,22 @@ CHALLENGE = 'Basic realm="redis-exporter", charset="UTF-8"'
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
 #: a hash of a higher cost takes several seconds for each check
 _COST_MAX = 16
-#: passwords known to be wrong that are remembered
+#: wrong passwords that are remembered
 _WRONG_MAX = 1024
-#: the same of right ones: bcrypt looks at the beginning only, so a right one has many forms
+#: right ones that are remembered: bcrypt reads only the beginning, so a right one has many forms
 _RIGHT_MAX = 16
 
 
 class BasicAuth:
-    """Tells whether a request may be answered.
+    """Decides whether a request may be answered.
 
-    A hash takes bcrypt a good part of a second, on purpose. So it is asked only for what may be right: for a
-    named user, and for a password that is not known. Passwords that were right or wrong are remembered by
-    digests under a key of this process.
+    bcrypt is slow on purpose: a check takes a good part of a second. So it runs only for the right user, and
+    for a password that is not known yet. Right and wrong passwords are remembered as digests under a key of
+    this process.
 
-    A wrong user is refused without bcrypt, so the time of the answer tells whether a user exists. That name
-    is no secret: it stands in the scraper's configuration and in the list of processes. In return nobody who
-    lacks it can keep the one check at a time busy.
+    A wrong user is refused without bcrypt, so the time of the answer shows whether a user name is right. That
+    name is not a secret: it is in the scraper's configuration and in the list of processes. In return, only
+    clients that know it can keep bcrypt busy.
     """
 
     def __init__(
@@ -55,17 +55,17 @@ class BasicAuth:
             )
         if not username or not (password or password_hash):
             raise ConfigError(
-                "basic authentication is half set: write --basic-auth-username and a password or hash, or "
-                "none of them"
+                "basic authentication is half set: set --basic-auth-username and a password or hash, or "
+                "neither"
             )
         if ":" in username:
             raise ConfigError(
-                "--basic-auth-username holds a colon, which ends the name in basic authentication: write a "
-                "name without one"
+                "--basic-auth-username holds a colon, which ends the name in basic authentication: choose a "
+                "name without a colon"
             )
         if password_hash and not _HASH.match(password_hash):
             raise ConfigError(
-                "--basic-auth-hash-password is no bcrypt hash: write one such as htpasswd -nB prints, "
+                "--basic-auth-hash-password is not a bcrypt hash: write one such as htpasswd -nB prints, "
                 "beginning with $2"
             )
         if password_hash and int(password_hash[4:6]) > _COST_MAX:
@@ -82,7 +82,8 @@ class BasicAuth:
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
     async def accepts(self, header: str, sender: Sender = ANYBODY) -> bool:
-        """Of the value of the header Authorization, "" where there is none. Raises TooManyChecksError."""
+        """Whether the value of the header Authorization ("" without one) is right. Raises
+        TooManyChecksError."""
         username, password = _credentials(header)
         digest = self._digest(password)
         is_user = _is_any(username, self._usernames)
@@ -103,8 +104,8 @@ class BasicAuth:
 
 
 def sign_in(auth: BasicAuth, incidents: Incidents) -> Middleware:
-    """What answers a request that `auth` does not accept. It stands before every path, also before one that
-    does not exist."""
+    """Lets only requests through that `auth` accepts. It comes before every path, also before one that does
+    not exist."""
 
     @web.middleware
     async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -142,7 +143,7 @@ def _remember(known: OrderedDict[bytes, None], digest: bytes, at_most: int) -> N
 
 
 def _is_any(word: bytes, known: Iterable[bytes]) -> bool:
-    """Takes as long whichever it is."""
+    """The time does not depend on which it is."""
     found = False
     for each in known:
         found |= hmac.compare_digest(word, each)
@@ -150,7 +151,7 @@ def _is_any(word: bytes, known: Iterable[bytes]) -> bool:
 
 
 def _spellings(text: bytes) -> list[bytes]:
-    """The same characters in UTF-8 and in Latin-1, as clients send them; as it is first."""
+    """The same characters in UTF-8 and in Latin-1, which clients send; the given spelling first."""
     spellings = [text]
     try:
         spellings.append(text.decode().encode("latin-1"))

@@ -1,16 +1,16 @@
-"""What stands for a client: the one rule for limits, for sign-ins and for the names of scrapers."""
+"""What identifies a client: one rule for limits, for sign-ins and for the names of scrapers."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 
-#: an IPv6 address stands for its network of so many bits, which is what one host gets
+#: bits of an IPv6 address that identify a client: one host gets a network of this size
 IP6_BITS = 64
 
 
 def client_of(transport: asyncio.BaseTransport | None) -> str:
-    """Who is at the other end; "" if nobody is any more."""
+    """The client at the other end; "" if it has left."""
     return network_of(transport.get_extra_info("peername")) if transport is not None else ""
 
 

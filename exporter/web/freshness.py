@@ -1,7 +1,7 @@
 """Polls that requests ask for: `?max_age=SECONDS`.
 
-Requests share them. All that ask for one page at about the same time wait for one sweep over its targets, and
-no target is polled more often than its pace allows, whoever asks.
+Requests share them. All requests for one page at about the same time wait for one sweep over its targets, and
+each target is polled at most as often as `--max-age.floor` allows.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Protocol
 
 from exporter.pages.selection import WHOLE, Selection
 
-#: targets that a sweep looks at before the loop goes round: it may start a poll of each
+#: targets that a sweep handles in one turn of the loop: it may start a poll of each
 HANDFUL = 50
-#: sweeps of other pages than the whole that may be under way
+#: sweeps that may run, of pages other than the whole
 SWEEPS_MAX = 64
 
 
@@ -23,13 +23,13 @@ class Pollable(Protocol):
     """What a sweep needs of a target."""
 
     def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
-        """Poll it if its values are older, and if it may be polled now. What ends with the poll under way;
+        """Poll it if its values are older and it may be polled now. The result ends with the running poll;
         None: there is nothing to wait for."""
         ...
 
 
 class Sweep:
-    """One look at all targets of a page, and the wait for the polls that it started or found under way."""
+    """One pass over all targets of a page, and the wait for the polls that it started or found running."""
 
     def __init__(self, began_at: float, max_age_s: float, task: asyncio.Task[int]) -> None:
         self.began_at = began_at
@@ -38,8 +38,8 @@ class Sweep:
 
 
 class Freshener:
-    """`targets` gives all by address, `shows` tells whether one is on a page, `generation` what the store is
-    at. Sweeps of one page lie at least `floor_s` apart."""
+    """Runs sweeps. `targets` gives all by address, `shows` says whether one is on a page, `generation` counts
+    the changes of the store. Sweeps of one page are at least `floor_s` apart."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class Freshener:
 
     @property
     def sweeps(self) -> int:
-        """How many are under way."""
+        """How many are running."""
         return sum(map(len, self._sweeps.values()))
 
     async def freshen(self, selection: Selection, max_age_s: float, deadline: float) -> int:
-        """Poll what is older, and wait for it until the (monotonic) deadline. The generation of the store
-        that a page has to show."""
+        """Poll what is older, and wait for it until the (monotonic) deadline. Returns the generation of the
+        store that a page must show."""
         now = time.monotonic()
         sweep = self._sweep(selection, max_age_s, now)
         if sweep is None:
@@ -70,7 +70,7 @@ class Freshener:
         return sweep.task.result() if sweep.task.done() and not sweep.task.cancelled() else self._generation()
 
     def _sweep(self, selection: Selection, max_age_s: float, now: float) -> Sweep | None:
-        """The one to wait for. None: there are too many, so the request gets what there is."""
+        """The sweep to wait for. None: there are too many, so the request gets the values of now."""
         under_way = self._sweeps.get(selection, [])
         recent = [sweep for sweep in under_way if now - sweep.began_at < self._floor_s]
         for sweep in recent:
@@ -78,7 +78,7 @@ class Freshener:
                 return sweep
         if selection != WHOLE and self.sweeps >= SWEEPS_MAX:
             return None
-        if recent:  # whatever else is asked for in this while joins the second one
+        if recent:  # all other requests of this time join the second one
             max_age_s = 0.0
         task = asyncio.get_running_loop().create_task(self._look(selection, max_age_s))
         sweep = Sweep(now, max_age_s, task)

@@ -1,8 +1,8 @@
-"""Who may stay connected: bounds on connections, and limits in time for what they do.
+"""Decides which connections stay: limits on their number, and time limits for what they do.
 
-At a bound the least useful connection makes room for a newcomer, for strangers and the scraper may come from
-one address. An address that has few connections finds places that those with many cannot take, and keeps its
-idle ones the longest.
+If all places are taken, the least useful connection makes room for a new one: strangers and the scraper may
+come from one address. An address with few connections has places that addresses with many cannot take, and
+its idle connections are closed last.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from typing import Protocol
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
 
-#: how often the limits in time are looked at
+#: how often the time limits are checked
 SWEEP_S = 0.5
-#: who came no longer ago makes room last of all who have not asked for anything: its request may be on its
-#: way
+#: a connection without a request is young for this time: its request may be on its way
 YOUNG_S = 1.0
-#: an answer that makes no progress for so long is a slow one
+#: an answer without progress for this time is slow
 SLOW_S = 1.0
 
-#: an address with fewer connections has few
+#: an address with fewer connections than this has few
 FEW = 4
-#: of all places, the share that is kept for addresses with few connections, and how many these are at least
+#: share of all places that is kept for addresses with few connections, and its minimum
 KEPT_SHARE, KEPT_MIN = 1 / 16, 4
 
-# How useful a connection is, the least first: what `rank` gives.
+# How useful a connection is, the least first: the first item of `rank`.
 INCOMPLETE, IDLE, SLOW, YOUNG, WAITING = range(5)
 
 
@@ -35,15 +34,15 @@ class Visitor(Protocol):
     """A connection, in any state."""
 
     def rank(self, now: float) -> tuple[int, float] | None:
-        """How useful it is, and since when; None if it must not make room."""
+        """How useful it is, and since when; None if it must stay."""
         ...
 
     def overdue(self, now: float) -> str:
-        """The reason why it must end now, "" if it may stay."""
+        """The reason to close it now, "" if it may stay."""
         ...
 
     def end(self, reason: str) -> None:
-        """Close the connection for a reason. It leaves the guard itself, at once."""
+        """Close the connection for a reason. It leaves the guard at once."""
         ...
 
 
@@ -70,9 +69,7 @@ class Guard:
         self.limits = limits
         self.incidents = incidents
         kept = min(max(KEPT_MIN, int(limits.places * KEPT_SHARE)), limits.places // 2)
-        self._places_of_crowds = (
-            limits.places - kept
-        )  # what addresses without few connections can fill, all together
+        self._places_of_crowds = limits.places - kept  # for all addresses with many connections together
         self._groups: dict[str, _Group] = {}
         self._all: dict[Visitor, _Group] = {}
         self._new: dict[Visitor, None] = {}
@@ -85,15 +82,15 @@ class Guard:
         return iter(list(self._all))
 
     def enter(self, visitor: Visitor, address: str) -> bool:
-        """Take a newcomer in, with room made for it. False if there is none."""
+        """Admit a new connection, and make room for it. False if there is no room."""
         group = self._groups.get(address)
         if not self._has_place(group) and not self._make_room(group):
             self.incidents.note("refused")
             return False
-        self._take_in(visitor, address)
+        self._admit(visitor, address)
         return True
 
-    def _take_in(self, visitor: Visitor, address: str) -> None:
+    def _admit(self, visitor: Visitor, address: str) -> None:
         group = self._groups.get(address)
         if group is None:
             group = self._groups[address] = _Group(address)
@@ -103,16 +100,16 @@ class Guard:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def replace(self, before: Visitor, after: Visitor) -> bool:
-        """`after` takes the place of `before`. False if that one had to go meanwhile."""
+        """`after` takes the place of `before`. False if that one was closed meanwhile."""
         group = self._all.get(before)
         if group is None:
             return False
         self.leave(before)
-        self._take_in(after, group.address)
+        self._admit(after, group.address)
         return True
 
     def settle(self, visitor: Visitor) -> None:
-        """Its first request has come whole."""
+        """Its first request is complete."""
         group = self._all.get(visitor)
         if group is not None:
             group.new.pop(visitor, None)
@@ -129,7 +126,7 @@ class Guard:
             del self._groups[group.address]
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -142,8 +139,8 @@ class Guard:
         return group is not None and len(group.members) >= self.limits.places_per_address
 
     def _make_room(self, group: _Group | None) -> bool:
-        """Close one connection for a newcomer of this group: one of its own if it has all it may have, or
-        the most of all."""
+        """Close one connection for a new one of this group: one of its own group if that is full or has the
+        most of all."""
         now = asyncio.get_running_loop().time()
         is_crowd = group is not None and not group.has_few
         victim = None
@@ -168,7 +165,7 @@ class Guard:
         return all(len(other.members) <= len(group.members) for other in self._groups.values())
 
     def _least_useful(self, among: Iterable[Visitor], now: float) -> Visitor | None:
-        """Idle connections of an address with few come last: the scraper's may be one of them."""
+        """Idle connections of an address with few come last: one may be the scraper's."""
         least, found = None, None
         for visitor in among:
             rank = visitor.rank(now)
@@ -189,7 +186,7 @@ class Guard:
 
 
 def _oldest_incomplete(new: dict[Visitor, None], now: float) -> Visitor | None:
-    """Of many that ask for nothing the oldest is found without a search."""
+    """The oldest connection without a request, found without a search."""
     oldest = next(iter(new), None)
     rank = oldest.rank(now) if oldest is not None else None
     return oldest if rank is not None and rank[0] == INCOMPLETE else None

@@ -1,8 +1,8 @@
-"""What goes wrong with requests and connections: counted by reason, and logged. (The log writes a kind of
-line once a minute and client.)
+"""Counts what goes wrong with requests and connections, by reason, and logs it. (The log writes each kind of
+line once a minute for each client.)
 
-A line says what happened and to how many, never what a request held: its bytes come from strangers, and may
-hold passwords.
+A line says what happened and how often, never what a request held: its bytes come from strangers and may hold
+passwords.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import logging
 
 #: reason → what the log says
 REASONS = {
-    "malformed": "a request that is not HTTP/1.x, or is against its rules, was answered with 400",
+    "malformed": "a request that is not valid HTTP/1.x was answered with 400",
     "too_large": "a request with too long a head or body was answered with 431 or 413, or closed",
-    "request_timeout": "a request that did not come whole in time was closed (--web.request-timeout)",
+    "request_timeout": "a connection was closed: its request took too long (--web.request-timeout)",
     "handshake": "a TLS handshake failed or did not end in time (--web.request-timeout)",
     "idle": "an idle connection was closed (--web.idle-timeout)",
-    "write_stalled": "an answer that its reader did not take was given up (--web.write-timeout)",
-    "answer_timeout": "an answer that took too long was given up (--web.answer-timeout)",
-    "old_page": "a slow reader of an old page was closed (--web.old-pages-bytes)",
+    "write_stalled": "a connection was closed: its client did not read the answer (--web.write-timeout)",
+    "answer_timeout": "a connection was closed: its answer took too long (--web.answer-timeout)",
+    "old_page": "a connection was closed: its client reads an old page too slowly (--web.old-pages-bytes)",
     "evicted": "connections were closed to make room for others (--web.max-connections, "
     "--web.max-connections-per-address)",
-    "refused": "connections were refused: answers under way took all places (--web.max-connections, "
+    "refused": "connections were refused: running answers took all places (--web.max-connections, "
     "--web.max-connections-per-address)",
     "too_many_checks": "sign-ins were answered with 429: too many passwords wait for their check "
     "(--web.max-password-checks)",
     "internal": "a request was answered with 500",
 }
-#: what happens every day
+#: these are counted, not logged
 _QUIET = frozenset({"idle"})
 
 log = logging.getLogger(__name__)
 
 
 class Incidents:
-    """`counts` is what happened since the start, by reason."""
+    """`counts`: what happened since the start, by reason."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)

@@ -1,4 +1,4 @@
-"""The page at `/`."""
+"""The landing page at `/`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PAGE = """<!doctype html>
 
 
 def render(version: str, states: Mapping[str, int], telemetry_path: str, *, scrape: bool) -> str:
-    """The whole document. `states` counts targets by state."""
+    """The whole page. `states` counts targets by state."""
     counts = "".join(
         f'<div class="{state if number else ""}"><b>{number}</b>{state}</div>'
         for state, number in states.items()

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from exporter.descriptors import reserve_of
 from exporter.options.groups import WebOptions
 
-#: of the files that are kept back from targets; the rest is for look-ups and files that are read
+#: share of the files that are kept back from targets; the rest is for look-ups and for reading files
 RESERVE_SHARE = 0.75
 PLACES_MIN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """`places`: connections at once, `places_per_address` of them from one address. `request_s`: for a whole
-    request to come, or a TLS handshake to end. `idle_s`: between two requests. `write_s`: without any
-    progress. `answer_s`: for a whole answer. `request_bytes`: of a head, or of a body. `old_pages_bytes`: of
-    pages that are held for slow readers only."""
+    """`places`: connections at once, `places_per_address` of them from one address. `request_s`: time for a
+    whole request or a TLS handshake. `idle_s`: time between two requests. `write_s`: time without progress.
+    `answer_s`: time for a whole answer. `request_bytes`: size of a head, or of a body. `old_pages_bytes`:
+    size of the pages that only slow readers hold."""
 
     places: int = 512
     places_per_address: int = 256
@@ -30,13 +30,13 @@ class HttpLimits:
 
 
 def places_for(asked: int, files: int) -> int:
-    """How many connections of clients there may be: as many as are asked for, but no more than most of what
-    is kept back of the `files` that the process may open."""
+    """How many connections of clients there may be: as many as are asked for, within a share of the files
+    that are kept back of the `files` that the process may open."""
     return min(asked, max(PLACES_MIN, int(reserve_of(files) * RESERVE_SHARE)))
 
 
 def limits_of(given: WebOptions, files: int) -> HttpLimits:
-    """What the options say."""
+    """The limits that the options set."""
     return HttpLimits(
         places=places_for(given.max_connections, files),
         places_per_address=given.max_connections_per_address,

@@ -20,24 +20,24 @@ from exporter.web.connection import HttpConnection
 from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard
 
 BACKLOG = 1024
-#: connections that one turn of the loop takes in
+#: connections that one turn of the loop accepts
 HANDFUL = 100
-#: how long no connection is taken in after one could not be: there are no more files
+#: pause after a connection could not be accepted for lack of files
 PAUSE_S = 0.5
-#: how long a stop waits for answers that their readers take, and how often it looks
+#: how long a stop waits for answers that clients still read, and how often it checks
 DRAIN_S = 0.65
 DRAIN_LOOK_S = 0.02
-#: how long it then waits for the tasks of those that were closed; aiohttp does so twice
+#: how long it then waits for the tasks of closed connections; aiohttp does so twice
 END_S = 0.05
 
-#: the one expectation there is; aiohttp repeats any other in its answer, or fails at bytes that are no UTF-8
+#: the only valid expectation; aiohttp repeats any other in its answer, or fails at bytes that are not UTF-8
 _CONTINUE = "100-continue"
 
 log = logging.getLogger(__name__)
 
 
 class TlsHandshake:
-    """A connection whose TLS handshake is under way."""
+    """A connection during its TLS handshake."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -58,7 +58,7 @@ class TlsHandshake:
 
 
 class Listener:
-    """Answers with `app` on one address, with TLS if there is a `context`. `freshen` comes before each
+    """Answers with `app` on one address, with TLS if there is a `context`. It calls `freshen` before each
     handshake."""
 
     def __init__(
@@ -80,11 +80,11 @@ class Listener:
 
     @property
     def addresses(self) -> list[Any]:
-        """What is listened on, as a socket names it."""
+        """The addresses that it listens on, as a socket names them."""
         return [listening.getsockname() for listening in self._sockets]
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. OSError if the address cannot be had, ValueError if its host is no name."""
+        """Listen. OSError if the address is not free, ValueError if its host is not a name."""
         await self._runner.setup()
         self._server = self._runner.server
         assert self._server is not None
@@ -116,7 +116,7 @@ class Listener:
         assert self._server is not None
         return HttpConnection(self._server, self._guard, loop=asyncio.get_running_loop(), handshake=handshake)
 
-    # -- TLS: the loop's own server would not let a handshake make room for others
+    # -- TLS: with the loop's own server, a handshake could not make room for others
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(HANDFUL):
@@ -150,7 +150,7 @@ class Listener:
                 ssl_handshake_timeout=limit_s,
                 ssl_shutdown_timeout=limit_s,
             )
-        except OSError:  # of TLS too
+        except OSError:  # also of TLS
             self._guard.incidents.note("handshake")
         finally:
             if not is_taken:
@@ -158,7 +158,7 @@ class Listener:
             self._guard.leave(handshake)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
-        """With no file left every turn of the loop would fail again."""
+        """Without free files, each turn of the loop would fail again."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
         self._guard.incidents.note("refused", error.strerror or "")
@@ -172,7 +172,7 @@ class Listener:
     # -- stopping
 
     async def stop(self) -> None:
-        """Take nobody in, finish the answers that are taken, close everything."""
+        """Accept no more, finish the answers that clients still read, close everything."""
         loop = asyncio.get_running_loop()
         for server in self._servers:
             server.close()
@@ -202,12 +202,12 @@ class Listener:
 
 
 async def _without_server(request: web.Request, response: web.StreamResponse) -> None:
-    """Nobody needs to know which versions answer."""
+    """Clients need not know the versions of our software."""
     response.headers.popall("Server", None)
 
 
 async def _bound(host: str, port: int) -> list[socket.socket]:
-    """Sockets on all addresses of a host, on every interface if it is empty. OSError if there is none."""
+    """Sockets on all addresses of a host, on every interface if it is empty. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -217,7 +217,7 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
         for family, socket_type, protocol, _, address in dict.fromkeys(found):
             try:
                 listening = socket.socket(family, socket_type, protocol)
-            except OSError as error:  # this machine has no IPv6, say
+            except OSError as error:  # for example: this machine has no IPv6
                 missing = error
                 continue
             bound.append(listening)
@@ -243,7 +243,7 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
 
 
 def shown(bound: object) -> str:
-    """An address that is listened on, as host:port."""
+    """The address of a listening socket, as host:port."""
     if isinstance(bound, tuple):
         host, port = bound[0], bound[1]
         return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
@@ -251,12 +251,12 @@ def shown(bound: object) -> str:
 
 
 def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:
-    """What to tell the operator."""
-    if isinstance(error, ValueError):  # of the codec for host names
-        why = "this is no host's name"
+    """The error for the operator."""
+    if isinstance(error, ValueError):  # from the codec of host names
+        why = "this is not a host name"
     else:
         why = (
-            "another program listens there"
+            "another program uses this address"
             if error.errno == errno.EADDRINUSE
             else error.strerror or str(error)
         )
@@ -264,7 +264,7 @@ def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:
 
 
 def _without_expect(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
-    """A server may ignore an expectation that it does not know (RFC 9110, 10.1.1)."""
+    """Without the header: a server may ignore an expectation that it does not know (RFC 9110, 10.1.1)."""
     return CIMultiDictProxy(
         CIMultiDict((name, value) for name, value in headers.items() if name.lower() != "expect")
     )

@@ -1,8 +1,7 @@
-"""Checks of passwords against a bcrypt hash: one at a time in a thread of its own, a few that wait, and no
-more.
+"""Checks passwords against a bcrypt hash: one at a time in a thread of its own; a few more may wait.
 
-Who goes first where many guess: a sender who may still hear the answer, from an address that was not served
-lately, the newest first. So one that guesses without end cannot keep others waiting.
+If many guess, the order is: senders that can still read the answer first, then addresses that were served
+longest ago, then the newest password. So one client that guesses without end cannot block others.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from typing import Protocol
 
 import bcrypt
 
-#: bytes of a password that bcrypt looks at
+#: bytes of a password that bcrypt reads
 _BCRYPT_MAX = 72
-#: senders that may have left, of whose passwords so many wait
+#: passwords that may wait of senders that may have left
 _LISTENING_MAX = 1
-#: addresses whose last turn is remembered
+#: addresses whose last check is remembered
 _TURNS_MAX = 1024
 
 
 class Presence(IntEnum):
-    """Whether a sender is there. LISTENING: it has closed its sending side, and may have left altogether."""
+    """Whether a sender is there. LISTENING: it has closed its sending side and may have left."""
 
     HERE = 0
     LISTENING = 1
@@ -35,7 +34,7 @@ class Presence(IntEnum):
 
 
 class Sender(Protocol):
-    """Who sent a password, and waits."""
+    """The client that sent a password and waits."""
 
     address: str
 
@@ -52,7 +51,7 @@ ANYBODY: Sender = _Anybody()
 
 
 class TooManyChecksError(Exception):
-    """There is no room for one more, or a newer one took it."""
+    """There is no room for another check, or a newer one took it."""
 
 
 class _Check:
@@ -74,7 +73,7 @@ class _Check:
 
 
 class PasswordChecks:
-    """`waiting_max` bounds what waits, besides the one under way."""
+    """`waiting_max` checks may wait besides the one that runs."""
 
     def __init__(self, password_hash: bytes, waiting_max: int) -> None:
         self._hash = password_hash
@@ -85,8 +84,8 @@ class PasswordChecks:
         self._turns: dict[str, int] = {}  # by address, the number of its last check
 
     async def are_right(self, digest: bytes, spellings: Sequence[bytes], sender: Sender) -> bool:
-        """Whether one spelling is the password. Who sends the same one while it waits shares its check.
-        Raises TooManyChecksError."""
+        """Whether one spelling is the password. Senders of the same password share one check. Raises
+        TooManyChecksError."""
         if self._running is not None and self._running[0] == digest:
             check = self._running[1]
         else:
@@ -108,7 +107,7 @@ class PasswordChecks:
         return check
 
     def _least_useful(self, newcomer: str) -> bytes:
-        """The oldest of the address with the most, of those that may have left if there are any."""
+        """The oldest check of the address with the most; first of senders that may have left."""
         counts = Counter(check.address for check in self._waiting.values())
         counts[newcomer] += 1
         return max(
@@ -147,7 +146,7 @@ class PasswordChecks:
             del turns[next(iter(turns))]
         loop = asyncio.get_running_loop()
         try:
-            # a daemon: the end of the program does not wait for it
+            # a daemon: the program can end without it
             threading.Thread(target=self._work, args=(loop, check), name="password", daemon=True).start()
         except RuntimeError:  # the system gives no thread
             self._finish(check, None)
@@ -161,13 +160,13 @@ class PasswordChecks:
                 loop.call_soon_threadsafe(self._finish, check, is_right)
 
     def _finish(self, check: _Check, is_right: bool | None) -> None:
-        """None: it could not be checked, so whoever sent it may try again."""
+        """None: it could not be checked, and its sender may try again."""
         self._running = None
         if is_right is None:
             _give_up(check.outcome)
         elif not check.outcome.done():
             check.outcome.set_result(is_right)
-        # what the outcome is remembered for is known before the next one is chosen
+        # first the waiting requests remember the outcome, then the next check is chosen
         asyncio.get_running_loop().call_soon(self._start_next)
 
 

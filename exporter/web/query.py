@@ -1,4 +1,4 @@
-"""What a request asks for: its query, its headers."""
+"""Reads the query and the headers of requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from exporter.pages.scrapers import Scraper
 from exporter.pages.selection import WHOLE, Selection
 from exporter.texts import plain, valid
 
-#: how much of Prometheus' own timeout may be spent on waiting
+#: share of Prometheus' own timeout that may be spent on waiting
 TIMEOUT_SHARE = 0.8
 TIMEOUT_DEFAULT_S = 2.0
 
-#: what one request may ask for
+#: limits of one request
 PARTS_MAX, NAMES_MAX, NAME_LENGTH_MAX, GROUP_LENGTH_MAX = 1000, 200, 200, 1024
-#: what is kept of a scraper's names
+#: characters of a scraper's names that are kept
 ADDRESS_LENGTH_MAX, PROGRAM_LENGTH_MAX = 64, 80
 
 _SLICE = re.compile(r"([0-9]{1,5})/([1-9][0-9]{0,4})\Z")
@@ -64,14 +64,14 @@ def _names(query: MultiMapping[str]) -> frozenset[str] | None:
 
 
 def scraper(address: str, headers: Mapping[str, str]) -> Scraper:
-    """Who sends a request. Its program's name may be of anybody's choice."""
+    """The scraper that sends a request. It chooses the name of its program itself."""
     return Scraper(
         plain(address, ADDRESS_LENGTH_MAX), plain(headers.get("User-Agent", ""), PROGRAM_LENGTH_MAX)
     )
 
 
 def max_age_s(query: MultiMapping[str]) -> float | None:
-    """Seconds of `max_age`, None where it is not asked for."""
+    """Seconds of `max_age`, None without it."""
     if "max_age" not in query:
         return None
     try:
@@ -83,13 +83,13 @@ def max_age_s(query: MultiMapping[str]) -> float | None:
     return seconds
 
 
-#: what the Go exporter takes on /scrape in place of the flags
+#: parameters of the Go exporter's /scrape in place of flags
 KEY_PARAMETERS = ("check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys")
 
 
 def check_keys(query: MultiMapping[str]) -> None:
-    """A RequestError for a list of keys that is none. Which keys are looked at is a matter of the flags alone:
-    they are polled in the background."""
+    """RequestError for an invalid list of keys. Only the flags decide which keys are polled, because polls
+    run in the background."""
     for name in KEY_PARAMETERS:
         for text in query.getall(name, []):
             try:
@@ -99,7 +99,7 @@ def check_keys(query: MultiMapping[str]) -> None:
 
 
 def wait_s(headers: Mapping[str, str]) -> float:
-    """How long this client can be kept waiting for values."""
+    """How long this client may wait for values."""
     try:
         timeout_s = float(headers["X-Prometheus-Scrape-Timeout-Seconds"])
     except (KeyError, ValueError):
@@ -108,7 +108,7 @@ def wait_s(headers: Mapping[str, str]) -> float:
 
 
 def accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding header takes gzip: named, or by `*`, and not with q=0."""
+    """Whether an Accept-Encoding header accepts gzip: by name or by `*`, and not with q=0."""
     found: dict[str, float] = {}
     for item in header.split(","):
         coding, _, parameters = item.partition(";")

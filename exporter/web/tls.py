@@ -1,4 +1,4 @@
-"""HTTPS of the exporter's own endpoint."""
+"""HTTPS of the HTTP endpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSIONS = {
     "TLS1.3": ssl.TLSVersion.TLSv1_3,
 }
 
-#: how long a handshake waits for a look at the files, and how long what it found is good
+#: how long a handshake waits for a check of the files, and how long its result is good
 LOOK_S, LOOK_EVERY_S = 0.03, 1.0
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """What to serve HTTPS with. With `ca_file` a client must show a certificate that one of those
-    authorities has signed."""
+    """The settings of HTTPS. With `ca_file`, a client must show a certificate that one of these authorities
+    has signed."""
 
     cert_file: str
     key_file: str
@@ -40,12 +40,13 @@ class ServerTls:
 
 
 class ServerContext:
-    """`context` serves. `freshen` comes before each handshake: it looks at the files, at most once in
-    `LOOK_EVERY_S`, and reads all of them again when one has changed: in a thread, for a share may hang. The
-    loop goes on meanwhile. The handshake waits for `LOOK_S`, and goes on with the files there were.
+    """Serves with `context`. Call `freshen` before each handshake: at most once in `LOOK_EVERY_S` it checks
+    the files, and reads all of them again when one has changed. It does so in a thread, because a network
+    share may hang. The handshake waits for `LOOK_S` at most, then goes on with the files that were read
+    before.
 
-    A ConfigError names a file that cannot be used at the start; later on such files are left for the ones
-    there were.
+    At start, a ConfigError names a file that cannot be used. Later, the files that were read before stay in
+    use.
     """
 
     def __init__(self, settings: ServerTls) -> None:
@@ -54,12 +55,10 @@ class ServerContext:
         self.context = self._newest
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
-        self.context.sni_callback = (
-            self._before_handshake
-        )  # asked at every handshake, with a server name or without
+        self.context.sni_callback = self._before_handshake  # called at each handshake, also without a name
 
     def _look_again(self) -> None:
-        """Take up files that have changed. Runs in a thread, once at a time."""
+        """Read files that have changed. Runs in a thread, one at a time."""
         stamps = _stamps(self._settings)
         if stamps and stamps != self._read:
             self._read = stamps
@@ -67,14 +66,12 @@ class ServerContext:
                 self._newest = make_context(self._settings)
                 log.info("the certificate %s was read again", self._settings.cert_file)
             except ConfigError as error:
-                log.warning("%s: what was read before is kept", error)
+                log.warning("%s: the files that were read before stay in use", error)
 
     async def freshen(self) -> None:
-        """Look at the files if nobody did so lately; who comes meanwhile waits for the same look."""
+        """Check the files, unless that was done a short time ago; handshakes share one check."""
         now = time.monotonic()
-        is_over = (
-            self._look is None or self._look.done()
-        )  # one that hangs is waited for when it began, and no second one begun
+        is_over = self._look is None or self._look.done()  # after one that hangs, no second one begins
         if is_over and now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
             try:
@@ -88,13 +85,13 @@ class ServerContext:
     def _before_handshake(
         self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext
     ) -> None:
-        """The handshake is under way: this gives it the files of another context, not its versions."""
+        """The handshake is running: this gives it the files of the newest context, not its versions."""
         if self._newest is not self.context:
             connection.context = self._newest
 
 
 def _stamps(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
-    """Of each file what changes when it is replaced; nothing while one is missing."""
+    """For each file, what changes when it is replaced; nothing while a file is missing."""
     try:
         found = [os.stat(file) for file in (settings.cert_file, settings.key_file, settings.ca_file) if file]
     except OSError:
@@ -103,7 +100,8 @@ def _stamps(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
 
 
 def _fetch(settings: ServerTls) -> tuple[tuple[tuple[int, int, int], ...], ssl.SSLContext]:
-    """What the files are like, and the context that they make. ConfigError for a file that cannot be used."""
+    """The stamps of the files, and the context from them. Raises ConfigError for a file that cannot be
+    used."""
     try:
         return files.within(lambda: (_stamps(settings), make_context(settings)), settings.limits.timeout_s)
     except files.FileError as error:
@@ -113,13 +111,13 @@ def _fetch(settings: ServerTls) -> tuple[tuple[tuple[int, int, int], ...], ssl.S
 
 
 def make_context(settings: ServerTls) -> ssl.SSLContext:
-    """ConfigError for a file that cannot be used."""
+    """Raises ConfigError for a file that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # whoever asks for an old version knows
+        warnings.simplefilter("ignore", DeprecationWarning)  # the operator chose an old version
         context.minimum_version = VERSIONS[settings.min_version]
     if settings.min_version in ("TLS1.0", "TLS1.1"):
-        context.set_ciphers("DEFAULT@SECLEVEL=0")  # OpenSSL 3 serves them at no other level
+        context.set_ciphers("DEFAULT@SECLEVEL=0")  # OpenSSL 3 serves them at this level only
     _load_own(context, settings)
     if settings.ca_file:
         _load_authorities(context, settings.ca_file, settings.limits.max_bytes)
@@ -134,9 +132,8 @@ def _load_own(context: ssl.SSLContext, settings: ServerTls) -> None:
 
     for flag, file in ((cert, settings.cert_file), (key, settings.key_file)):
         try:
-            files.read(
-                file, settings.limits.max_bytes
-            )  # OpenSSL would wait for a FIFO, and read a device without an end
+            # OpenSSL itself would wait for a FIFO, and read a device without end
+            files.read(file, settings.limits.max_bytes)
         except files.FileError as error:
             raise ConfigError(f"{flag} cannot be read: {error}") from None
     try:
@@ -154,7 +151,7 @@ def _load_authorities(context: ssl.SSLContext, file: str, max_bytes: int) -> Non
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"--tls-server-ca-cert-file={file} cannot be used: {_why(error)}") from None
     context.verify_mode = ssl.CERT_REQUIRED
-    # a session that is taken up again shows no certificate, and would outlive the authority that signed it
+    # a resumed session shows no certificate, and would outlive the authority that signed it
     context.options |= ssl.OP_NO_TICKET
 
 

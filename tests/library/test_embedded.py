@@ -99,7 +99,7 @@ async def test_mistakes_say_what_is_wrong() -> None:
     async with Exporter({"redis.addr": "", "web.listen-address": "127.0.0.1:0"}) as exporter:
         taken = Exporter({"redis.addr": "", "web.listen-address": f"127.0.0.1:{exporter.port}"})
         before = asyncio.all_tasks()
-        with pytest.raises(ConfigError, match="another program listens there"):
+        with pytest.raises(ConfigError, match="another program uses this address"):
             await taken.start()
         assert asyncio.all_tasks() <= before
         assert taken.port == 0

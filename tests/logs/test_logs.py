@@ -140,7 +140,7 @@ class TestSetUp:
         monkeypatch.setattr(sys, "stderr", sys.__stderr__)
         set_up("INFO", "txt", pipe.end)
         logging.getLogger("exporter.test").info("first")
-        logs.tell("redis_exporter: a\nb \udcff")
+        logs.show("redis_exporter: a\nb \udcff")
         assert pipe.lines()[1:] == ["redis_exporter: a\\nb \ufffd"]
 
 

@@ -234,7 +234,7 @@ async def test_an_address_that_is_taken_is_told_as_such(opened: Opened) -> None:
     door, other = await opened(), Door()
     with pytest.raises(OSError, match="in use") as caught:
         await other.listener.start("127.0.0.1", door.port)
-    assert "another program listens there; choose another one" in str(cannot_listen(":1", caught.value))
+    assert "another program uses this address; choose another one" in str(cannot_listen(":1", caught.value))
     assert isinstance(cannot_listen(":1", caught.value), ConfigError)
 
 
