@@ -1,9 +1,9 @@
 """One tree of errors, by whose fault it is.
 
 `UsageError` and `ConfigError` are the operator's, `RequestError` is a client's, `TargetError` is the target's
-(or the network's), `InternalError` is ours. Each class names its `reason`, the label under which a failed poll
-is counted, and its `exit_code`, for a command that ends with it. `ReplyError` is never raised: it is the value
-of one error reply among the replies of a pipeline.
+(or the network's), `InternalError` is ours. Each class names its `reason`, the label under which a failed
+poll is counted, and its `exit_code`, for a command that ends with it. `ReplyError` is never raised: it is the
+value of one error reply among the replies of a pipeline.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""`redis_exporter acl`: the least that a user of these servers must be allowed, for the options in use.
+"""`redis_exporter acl`: the smallest permissions that the exporter needs, for the options in use.
 
-Nobody is asked what the servers are. A rule that names a command which a server does not know is refused as a
-whole, so what every server knows (from Redis 6.2 on) stands in a rule that makes the user, and what only some
-know in rules that add to it. https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
+It connects to no server. A server refuses a whole rule if it does not know a command in it. So one rule makes
+the user with all that every server knows (from Redis 6.2 on), and further rules add what only some servers
+know. https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from exporter.targets.target import Target
 
 DEFAULT_USER = "exporter"
 SENTINELS = "Sentinels, in place of all that"
-#: what a Sentinel knows of the commands that collectors ask for
+#: commands of collectors that a Sentinel knows
 SENTINEL_COMMANDS = frozenset({"acl", "client", "info", "ping", "role", "sentinel"})
-#: commands that came with Redis 7.0, where collectors ask older servers otherwise
+#: commands that came with Redis 7.0; collectors send others to older servers
 _OF_REDIS_7 = frozenset({"+eval_ro", "+expiretime", "+pexpiretime"})
 REDIS_7 = ("", "Redis 7.0 and later, Valkey", "Redis 7.2 and later, Valkey")
 REDIS_8 = (*REDIS_7, "Redis 7.4 and later", "Redis 8.0 and later")
 VALKEY_8 = (*REDIS_7, "Valkey 8.0 and later")
-#: servers by what they say of themselves, each with those whose rules are for it too; the first are all of
-#: them
+#: server → fields of its INFO, and the servers whose rules are for it too; "" stands for all servers
 _SERVERS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "": ({"redis_version": "6.2.0"}, ()),
     "KeyDB": ({"redis_version": "6.3.4", "mvcc_depth": "0"}, ("",)),
@@ -55,8 +54,8 @@ _PLAIN = re.compile(r"[^\s\"'\\]+\Z")
 
 
 def _facts(fields: Mapping[str, str], mode: str, role: str) -> Facts:
-    told = {**fields, "redis_mode": mode, "role": role, "cluster_enabled": str(int(mode == "cluster"))}
-    return make_facts({key: value.encode() for key, value in told.items()}, None)
+    info = {**fields, "redis_mode": mode, "role": role, "cluster_enabled": str(int(mode == "cluster"))}
+    return make_facts({key: value.encode() for key, value in info.items()}, None)
 
 
 KINDS = {
@@ -68,18 +67,17 @@ SENTINEL = _facts({"redis_version": "7.0.0"}, "sentinel", "sentinel")
 def rules(
     options: Options, databases: bool = False, collectors: Iterable[Collector] = REGISTRY
 ) -> dict[str, list[str]]:
-    """The words that allow what is asked, by the servers that know them: "" for all, then what others need
-    besides, and last `SENTINELS`, which is whole. `databases` tells whether a target has another one than 0.
-    """
+    """The words of the rules, by the servers that know them: "" for all, then what others need besides, and
+    last `SENTINELS`, a complete rule. `databases`: whether a target has a database other than 0."""
     enabled = [collector for collector in collectors if collector.enabled(options)]
-    greeting = {
+    handshake = {
         "+client|setname": options.redis.set_client_name,
         "+ping": options.redis.ping_on_connect,
         "+select": databases,
     }
-    greeted = {word for word, used in greeting.items() if used}
+    connecting = {word for word, used in handshake.items() if used}
     everywhere = [collector for collector in enabled if not collector.acl_where]
-    words = {where: _asked(everywhere, facts, options) | greeted for where, facts in KINDS.items()}
+    words = {where: _asked(everywhere, facts, options) | connecting for where, facts in KINDS.items()}
     for where in ("", "KeyDB"):
         words[where] -= _OF_REDIS_7
     found = {
@@ -92,13 +90,13 @@ def rules(
     sentinel = _asked(enabled, [SENTINEL], options)
     if any(word.startswith("+sentinel") for word in sentinel):
         found[SENTINELS] = {
-            word for word in sentinel | greeted if re.split(r"\W", word[1:])[0] in SENTINEL_COMMANDS
+            word for word in sentinel | connecting if re.split(r"\W", word[1:])[0] in SENTINEL_COMMANDS
         }
     return {where: _ordered(more) for where, more in found.items() if more or not where}
 
 
 def _asked(collectors: Iterable[Collector], servers: Iterable[Facts], options: Options) -> set[str]:
-    """The words of the collectors that ask any of these servers."""
+    """The words of the collectors that poll any of these servers."""
     asking = [
         collector for collector in collectors if any(collector.wants(facts, options) for facts in servers)
     ]
@@ -111,22 +109,22 @@ def _ordered(words: Iterable[str]) -> list[str]:
 
 
 def lines(options: Options, targets: Sequence[Target]) -> list[str]:
-    """What redis-cli is to be told, for each user that a target names; a comment says which servers the
-    next line is for."""
-    told = []
+    """Commands for redis-cli, for each user that a target names; a comment says for which servers the next
+    line is."""
+    found = []
     for user in dict.fromkeys(target.user or DEFAULT_USER for target in targets) or [DEFAULT_USER]:
         own = [target for target in targets if (target.user or DEFAULT_USER) == user]
         new = f"ACL SETUSER {_quoted(user)} on >PASSWORD resetkeys resetchannels -@all"
         for where, words in rules(options, any(target.db for target in own)).items():
             if where:
-                told.append(f"# {where}:")
+                found.append(f"# {where}:")
             begin = new if where in ("", SENTINELS) else f"ACL SETUSER {_quoted(user)}"
-            told.append(" ".join([begin, *map(_quoted, words)]))
-    return told
+            found.append(" ".join([begin, *map(_quoted, words)]))
+    return found
 
 
 def _quoted(word: str) -> str:
-    """A word as redis-cli reads it."""
+    """A word in the spelling that redis-cli reads."""
     if _PLAIN.match(word) and word.isprintable():
         return word
     text = word.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,8 +1,8 @@
-"""`redis_exporter compare OLD NEW`: two pages of metrics, series by series. For those who change from one
-exporter to another.
+"""`redis_exporter compare OLD NEW`: compares two pages of metrics, series by series, for a change of
+exporters.
 
-Reads the text format 0.0.4 as it stands: names are not changed, and a label that is empty counts as one that
-is not there. https://prometheus.io/docs/instrumenting/exposition_formats/
+It reads the text format 0.0.4. Names are not changed, and an empty label counts as a missing one.
+https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from exporter import texts
 from exporter.errors import RequestError, UsageError
 
 TIMEOUT_S = 30.0
-#: of a page
+#: bytes of a page
 SIZE_MAX = 256 * 1024 * 1024
 #: how many series of one family are shown
 SHOWN = 5
@@ -52,8 +52,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class MetricsPage:
-    """What a page tells: types by family, values by series, the family of each series, and how many samples
-    have the series of one before (without the labels that are left out, perhaps)."""
+    """The content of a page: types by family, values by series, the family of each series. `doubles` counts
+    the samples of a series that was there before (ignored labels may make two series equal)."""
 
     types: Mapping[str, str]
     values: Mapping[Series, float]
@@ -65,8 +65,8 @@ class MetricsPage:
 
 
 def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
-    """Of a series that comes twice the first counts, as it does to Prometheus. A RequestError names a line
-    that is no sample."""
+    """If a series comes twice, the first counts, as in Prometheus. A RequestError names a line that is not a
+    sample."""
     ignored = frozenset(ignored_labels)
     types: dict[str, str] = {}
     values: dict[Series, float] = {}
@@ -79,7 +79,7 @@ def read_page(text: str, ignored_labels: Iterable[str] = ()) -> MetricsPage:
         elif line and not line.startswith("#"):
             match = _SAMPLE.match(line)
             if match is None:
-                raise RequestError(f"line {number} is no sample of the text format: {line[:80]}")
+                raise RequestError(f"line {number} is not a sample of the text format: {line[:80]}")
             pairs = (pair for pair in _LABEL.findall(match[2] or "") if pair[1] and pair[0] not in ignored)
             series = Series(match[1], tuple(sorted((name, _unescaped(value)) for name, value in pairs)))
             doubles += series in values
@@ -104,7 +104,7 @@ def _family(name: str, types: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two pages have not in common. `types` are (family, old, new), `values` (series, old, new)."""
+    """How two pages differ. `types` are (family, old, new), `values` (series, old, new)."""
 
     old: MetricsPage
     new: MetricsPage
@@ -115,7 +115,7 @@ class Difference:
 
     @property
     def nothing_lost(self) -> bool:
-        """Whether whoever changes from old to new finds every series again, with its type."""
+        """Whether the new page has every series of the old one, with its type."""
         return not self.only_old and not self.types
 
 
@@ -127,9 +127,9 @@ def compare(
     ignored: Sequence[str] = (),
     ignored_labels: Sequence[str] = (),
 ) -> Difference:
-    """Of two pages, as text or read already. `tolerance` is how much of the larger value two values may
-    differ by; `ignored` are patterns of families' names; `ignored_labels` hold for texts. Raises a
-    RequestError for a text that is no page."""
+    """Compare two pages, as texts or already read. Two values may differ by the share `tolerance` of the
+    larger one; `ignored` are patterns of family names; `ignored_labels` apply to texts. Raises RequestError
+    for a text that is not a page."""
     old, new = (
         page if isinstance(page, MetricsPage) else read_page(page, ignored_labels) for page in (old, new)
     )
@@ -168,7 +168,7 @@ def _is_equal(old: float, new: float, tolerance: float) -> bool:
     return old == new or abs(old - new) <= tolerance * max(abs(old), abs(new))
 
 
-# -- telling
+# -- the report
 
 
 def report(difference: Difference) -> Iterator[str]:
@@ -177,7 +177,7 @@ def report(difference: Difference) -> Iterator[str]:
     for name, page in (("OLD", old), ("NEW", new)):
         yield f"{name}: {len(page.values):,} series in {len(set(page.families.values())):,} families"
         if page.doubles:
-            yield f"  {page.doubles:,} more samples are of a series that stands before them already; the first counts"
+            yield f"  {page.doubles:,} more samples repeat a series; the first sample counts"
     for name, page, series in (("OLD", old, difference.only_old), ("NEW", new, difference.only_new)):
         if series:
             yield f"\nonly in {name}: {len(series):,} series"
@@ -198,7 +198,7 @@ def report(difference: Difference) -> Iterator[str]:
 
 
 def _by_family(page: MetricsPage, rows: Iterable[tuple[Series, str]]) -> Iterator[str]:
-    """The first of each family, with what is to be said of each."""
+    """The first series of each family, each with its text."""
     families: dict[str, list[str]] = {}
     for series, text in rows:
         families.setdefault(page.families[series], []).append(f"    {series} {text}")
@@ -210,7 +210,7 @@ def _by_family(page: MetricsPage, rows: Iterable[tuple[Series, str]]) -> Iterato
 
 
 def as_json(difference: Difference) -> str:
-    """The same for a program. A value that JSON has no number for (`nan`, `inf`) is a text."""
+    """The same for programs. A value that JSON cannot write as a number (`nan`, `inf`) is a text."""
     return json.dumps(
         {
             "nothing_lost": difference.nothing_lost,
@@ -235,8 +235,8 @@ def _number(value: float) -> float | str:
 
 
 def fetch(source: str) -> str:
-    """The text at a URL (which may hold a user and password), in a file, or of standard input (`-`).
-    RequestError if it cannot be had."""
+    """The text of a URL (which may hold a user and password), of a file, or of standard input (`-`). Raises
+    RequestError."""
     if source == "-":
         return sys.stdin.buffer.read(SIZE_MAX).decode("utf-8", "replace")
     if "://" not in source:
@@ -252,7 +252,7 @@ def fetch(source: str) -> str:
     except ValueError:
         raise RequestError("the URL cannot be read: write one such as http://host:9121/metrics") from None
     if parts.scheme not in ("http", "https"):
-        raise RequestError(f"{parts.scheme}:// is not fetched: write http:// or https://")
+        raise RequestError(f"{parts.scheme}:// is not supported: write http:// or https://")
     userinfo, _, place = parts.netloc.rpartition("@")
     try:
         request = urllib.request.Request(parts._replace(netloc=place).geturl())
@@ -265,10 +265,10 @@ def fetch(source: str) -> str:
         raise RequestError(
             texts.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)
         ) from None
-    except UnicodeError:  # what the library says holds the whole URL
+    except UnicodeError:  # the library's text holds the whole URL
         raise RequestError(
             texts.one_line(
-                f"{place}: the URL holds a character that none may hold, or is no host's name", 300
+                f"{place}: the URL holds an invalid character, or its host is not a host name", 300
             )
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -291,19 +291,17 @@ def _words(text: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="redis_exporter compare",
-        description="Compare two pages of metrics; ends with 1 if NEW lacks a series of OLD or gives it "
-        "another type.",
+        description="Compare two pages of metrics. The exit code is 1 if NEW lacks a series of OLD or gives "
+        "it another type.",
     )
-    parser.add_argument(
-        "old", metavar="OLD", help="URL or file of the page that is to be replaced; - for standard input"
-    )
-    parser.add_argument("new", metavar="NEW", help="URL or file of the page that takes its place")
+    parser.add_argument("old", metavar="OLD", help="URL or file of the old page; - for standard input")
+    parser.add_argument("new", metavar="NEW", help="URL or file of the new page; - for standard input")
     parser.add_argument(
         "--tolerance",
         type=float,
         default=0.0,
         metavar="PART",
-        help="part of a value that may differ, such as 0.05",
+        help="share by which values may differ, such as 0.05",
     )
     lists: dict[str, Any] = {"action": "extend", "type": _words, "default": []}
     parser.add_argument(
@@ -317,7 +315,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(argv: Sequence[str]) -> int:
-    """0 if nothing of OLD is missing in NEW, else 1."""
+    """Returns 0 if NEW has all of OLD, else 1."""
     arguments = _parser().parse_args(argv)
     if arguments.old == arguments.new == "-":
         raise UsageError("redis_exporter compare: only one page can come from standard input")

@@ -1,4 +1,4 @@
-"""`redis_exporter docs metrics|options`: the pages of the documentation that come from the tables."""
+"""`redis_exporter docs metrics|options`: prints the pages of the documentation that come from tables."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ from exporter.telemetry.process import FAMILIES as PROCESS_FAMILIES
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
 NAMESPACE = "redis"
-#: text of a value that switches something on, by the form of the option
+#: a value that switches something on, by the way it is written
 EXAMPLES = {"[DB=]KEY,…": "key,pattern*", "PATTERN,…": "(.*)", "name,…": "name", "FILE,…": __file__}
 #: family → the flag that shows it
-GATES = {
+FLAGS = {
     name: next(option.flag for option in OPTIONS if option.attribute == attribute)
     for name, attribute in GATED.items()
 }
-DIALECTS = {NameSet.GO: "", NameSet.HANDBOOK: "second name", NameSet.OWN: "own"}
+NAME_SETS = {NameSet.GO: "", NameSet.HANDBOOK: "second name", NameSet.OWN: "own"}
 
 
-#: what stands for a server in the cost of second names: as many commands in use, and a number of that many
-#: digits in each field
+#: the server for which the cost of second names is shown: commands in use, and the number in each field
 COMMANDS = 20
 NUMBER = "41943040"
 
@@ -44,14 +43,15 @@ def metrics_page() -> str:
     names, series, size, head_size = second_names_cost()
     head = f"""# Metrics
 
-Made by `make docs` from the tables in `exporter/`. Every name begins with the value of `--namespace`, `redis` unless told otherwise.
+Made by `make docs` from the tables in `exporter/`. Every name begins with the value of `--namespace`, by
+default `redis`.
 
 - *own*: a metric that the Go exporter does not have. All others have its names, types and labels.
-- *second name*: a value that another metric has too, under the name that the handbook gives it. There are {seconds}, and {names} of
-  them are read from INFO: with {COMMANDS} commands in use these are {series} series of a server, {size:,} bytes before compression;
-  HELP and TYPE are {head_size:,} bytes of a page.
-  `--second-names=scalar` leaves out those that there is one of for each command, `--second-names=none` leaves out all.
-- What a server does not tell has no series.
+- *second name*: a value that another metric has too, under another name. There are {seconds}, and {names} of
+  them are read from INFO: with {COMMANDS} commands in use these are {series} series of a target, {size:,} bytes
+  before compression; HELP and TYPE are {head_size:,} bytes of a page. `--second-names=scalar` leaves out those
+  that exist once for each command; `--second-names=none` leaves out all.
+- What a server does not report has no series.
 """
     family_sets = [head]
     for collector in REGISTRY:
@@ -67,8 +67,8 @@ Made by `make docs` from the tables in `exporter/`. Every name begins with the v
 
 
 def second_names_cost() -> tuple[int, int, int, int]:
-    """Of the second names that are read from INFO: how many, their series of one server, the bytes of
-    these, and of their headers."""
+    """The second names that are read from INFO: their number, their series of one target, the bytes of these,
+    and of their headers."""
     names = series = size = head_size = 0
     for collector in REGISTRY:
         families = [
@@ -89,11 +89,12 @@ def second_names_cost() -> tuple[int, int, int, int]:
 
 
 def _some_info(families: Sequence[Family]) -> str:
-    """A reply of INFO that has something for each of the families."""
+    """A reply of INFO that has a value for each of the families."""
     lines = [f"{family.source.key}:{NUMBER}" for family in families if isinstance(family.source, Field)]
     for number in range(COMMANDS):
         lines.append(
-            f"cmdstat_name{number:02}:calls=81250,usec=396482,usec_per_call=4.88,rejected_calls=0,failed_calls=0"
+            f"cmdstat_name{number:02}:calls=81250,usec=396482,usec_per_call=4.88,"
+            f"rejected_calls=0,failed_calls=0"
         )
         lines.append(f"latency_percentiles_usec_name{number:02}:p50=3.007,p99=18.047,p99.9=36.095")
     return "\r\n".join(lines) + "\r\n"
@@ -114,7 +115,7 @@ def _collector(collector: Collector) -> Iterator[str]:
 
 
 def _flags_of(collector: Collector) -> str | None:
-    """The flags that switch a collector on, None for one that is on by itself."""
+    """The flags that switch a collector on, None for one that is on by default."""
     if collector.enabled(parse([], {})):
         return None
     tried = (
@@ -144,8 +145,8 @@ def _table(families: Sequence[Family]) -> Iterator[str]:
 
 def _notes(family: Family) -> str:
     since = f"since {family.since}" if family.since else ""
-    limiter = f"with `--{GATES[family.name]}`" if family.name in GATES else ""
-    notices = ", ".join(filter(None, (DIALECTS[family.name_set], since, limiter)))
+    flag = f"with `--{FLAGS[family.name]}`" if family.name in FLAGS else ""
+    notices = ", ".join(filter(None, (NAME_SETS[family.name_set], since, flag)))
     return f"*{notices}*" if notices else ""
 
 
@@ -177,9 +178,9 @@ def options_page() -> str:
         "- *reload*: a reload may change the value.",
         "- *target*: a reload may change the value, and a target may have its own.",
         "",
-        "Today a reload (`POST /-/reload`) changes no option: it reads the file of `--redis.password-file` again.",
-        "An instances file (`--redis-file`) sets user, password and interval of a target. The other scopes need a",
-        "configuration file, which does not exist yet.",
+        "Today a reload (`POST /-/reload`) changes no option: it reads the file of `--redis.password-file`",
+        "again. An instances file (`--redis-file`) sets user, password and interval of a target. The other",
+        "scopes need a configuration file, which does not exist yet.",
     ]
     for title, options in groupby(OPTIONS, lambda option: option.title):
         lines += ["", f"## {title}", "", "| flag | default | variable | scope | |", "|---|---|---|---|---|"]

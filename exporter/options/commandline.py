@@ -1,4 +1,4 @@
-"""Reading the command line and the environment by the table of options, and telling about them: `--help`,
+"""Reads the command line and the environment by the table of options, and prints `--help` and
 `--print-config`.
 
 The syntax is that of Go's `flag` package: `-x`, `--x`, `--x=v`, `--x v`, booleans `--x` or `--x=false`. The
@@ -40,9 +40,9 @@ _BY_NAME = {name: option for option in OPTIONS for name in option.names}
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Read the arguments (without the program's name) and the environment.
 
-    Raises UsageError for what cannot be read and ConfigError for values that do not go together or files that
-    are not there, with every problem on a line of its own. Whoever asks for help or the version gets it,
-    whatever else is wrong.
+    Raises UsageError for what cannot be read, and ConfigError for values that do not go together or files
+    that do not exist, with each problem on its own line. `--help` and `--version` work even if something else
+    is wrong.
     """
     problems: list[str] = []
     settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
@@ -75,7 +75,7 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
     for position, argument in rest:
         match = _FLAG.match(argument)
         if match is None:
-            # the argument is not shown: it may be the second half of a password
+            # do not show the argument: it may be the second half of a password
             of_bool = previous is not None and previous.type is BOOL and argument in TRUE_WORDS + FALSE_WORDS
             hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
             problems.append(f"argument {position} belongs to no flag: {hint}")
@@ -105,7 +105,7 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
 def _skip_value(
     argv: Sequence[str], position: int, text: str | None, rest: Iterator[tuple[int, str]]
 ) -> None:
-    """What follows an unknown flag is taken for its value: one mistake, one line."""
+    """The argument after an unknown flag is its value: one mistake, one line."""
     if text is None and position < len(argv) and not argv[position].startswith("-"):
         next(rest)
 
@@ -126,20 +126,20 @@ def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
 
 
 def _place(option: Option, setting: Setting) -> str:
-    """Where a value stands, and how it begins."""
+    """Where a value was written, and its beginning."""
     name = setting.variable or f"--{option.flag}"
     return f"{name}={textwrap.shorten(_shown(option, setting.text)[:1000], 80, placeholder='…')}"
 
 
 def _shown(option: Option, text: str) -> str:
-    """A value as it may be shown."""
+    """A value without what is secret in it."""
     if option.secret and text:
         return masks.HIDDEN
     return masks.mask_addresses(text) if option.type is ADDRESSES else masks.mask(text)
 
 
 def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[str]) -> Iterator[ScriptFile]:
-    """The files of --script. Their names become values of a label, so no two are the same text."""
+    """The files of --script. Their names become label values, so each is made unique."""
     taken: set[str] = set()
     for name in values["script"]:
         try:
@@ -174,14 +174,17 @@ def _conflicts(options: Options) -> Iterator[str]:
         given, missing = ("key", "cert") if web.tls_server_key_file else ("cert", "key")
         yield f"--tls-server-{given}-file is set alone: set --tls-server-{missing}-file too, or neither"
     elif web.tls_server_ca_cert_file and not web.tls_server_cert_file:
-        yield "--tls-server-ca-cert-file is set without a certificate: set --tls-server-cert-file and --tls-server-key-file too"
+        yield (
+            "--tls-server-ca-cert-file is set without a certificate: set --tls-server-cert-file and "
+            "--tls-server-key-file too"
+        )
     if bool(redis.tls_client_key_file) != bool(redis.tls_client_cert_file):
         given, missing = ("key", "cert") if redis.tls_client_key_file else ("cert", "key")
         yield f"--tls-client-{given}-file is set alone: set --tls-client-{missing}-file too, or neither"
 
 
 def help_text(commands: Mapping[str, str]) -> str:
-    """What `--help` prints, at most `HELP_COLUMNS` wide. `commands` are the sub-commands and what they do."""
+    """The text of `--help`, at most `HELP_COLUMNS` wide. `commands` are the sub-commands and what they do."""
     lines = ["usage: redis_exporter [command] [flags]", ""]
     lines += ["Without a command: start polling and serve /metrics. Commands:", ""]
     lines += [f"  {name:<9} {text}" for name, text in commands.items()]
@@ -212,7 +215,7 @@ def _help_of(option: Option) -> list[str]:
 
 
 def print_config(options: Options) -> str:
-    """One line for each option: its value, and where that comes from. Passwords are masked."""
+    """One line for each option: its value and its source. Passwords are masked."""
     lines = []
     for option in OPTIONS:
         setting = options.settings[option.flag]

@@ -1,5 +1,4 @@
-"""How long texts of the configuration may be: what is longer is a slip, or costs more than it can be
-worth."""
+"""How long texts of the configuration may be: a longer one is a mistake, or too expensive."""
 
 from __future__ import annotations
 
@@ -20,12 +19,12 @@ ADDRESS_MAX = 8 * CREDENTIAL_MAX
 
 
 def fault(text: str, most: int) -> str:
-    """What is wrong with a text's length; "" for nothing."""
+    """What is wrong with the length of a text; "" for nothing."""
     return f"{len(text):,} characters are too many: the most is {most:,}" if len(text) > most else ""
 
 
 def check(text: str, most: int) -> str:
-    """The text itself, if it is not too long. Raises ValueError."""
+    """The text itself. Raises ValueError if it is too long."""
     wrong = fault(text, most)
     if wrong:
         raise ValueError(wrong)

@@ -1,20 +1,16 @@
-"""Patterns of Lua 5.1, as Redis has it: whether one can be read. What matches is the server's business.
-Pure."""
+"""Checks patterns of Lua 5.1, which Redis has. The matching happens in the server. Pure."""
 
 from __future__ import annotations
 
 #: captures of one pattern, as Lua counts them
 CAPTURES_MAX = 32
-#: a pattern without these is looked for as it stands
+#: a pattern without these is a plain text
 SPECIALS = frozenset("^$*+?.([%-")
 _ENDS = "it ends with a single %: write %% for the sign itself"
 
 
 def fault_of(pattern: str) -> str:
-    """What Lua would say of it; "" for nothing.
-
-    A fault that Lua would meet in some names only is a fault here.
-    """
+    """What is wrong with it; "" for nothing. A fault that Lua finds with some names only counts too."""
     if not SPECIALS.intersection(pattern):
         return ""
     at = 0
@@ -49,12 +45,12 @@ def fault_of(pattern: str) -> str:
             elif following in "0123456789" and (
                 not 0 < int(following) <= captures or int(following) in open_captures
             ):
-                return f"%{following} stands for a capture that is not there"
+                return f"%{following} stands for a capture that does not exist"
     return "a ( has no ) after it: write %( for the sign itself" if open_captures else ""
 
 
 def _end_of_set(pattern: str, at: int) -> int:
-    """Where what follows a set begins; 0 if the set has no end. A ] that stands first is one of its signs."""
+    """The place after a set; 0 if the set has no end. A ] that comes first is one of its characters."""
     if pattern[at : at + 1] == "^":
         at += 1
     first = at

@@ -1,4 +1,4 @@
-"""Values of options as they may be shown: without users and passwords, whatever characters those hold."""
+"""Hides users and passwords in values of options, whatever characters these hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from exporter import texts
 
 HIDDEN = "***"
 LENGTH_MAX = 100_000
-#: the end of a longer scheme is one too: without a bound, letters alone would take the square of their number
+#: the end of a longer scheme is enough: without a bound, letters alone would take quadratic time
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^\s,/]*@", re.IGNORECASE)
 _VALUE = re.compile(r"([?&;#,]([\w-]+)=)[^&;#,\s]+")
 _SECRET_NAME = re.compile(
@@ -17,8 +17,8 @@ _SECRET_NAME = re.compile(
 
 
 def mask_addresses(text: str) -> str:
-    """A list of addresses without what stands before an @, and without values of a query but the database's:
-    too much rather than too little."""
+    """A list of addresses without the text before an @, and without the values of a query other than the
+    database: it hides too much rather than too little."""
     addresses = re.split(r",(?=\s*[a-z]+://)", text, flags=re.IGNORECASE)
     return texts.one_line(",".join(map(_mask_address, addresses)), LENGTH_MAX)
 
@@ -34,7 +34,7 @@ def _mask_address(address: str) -> str:
 
 
 def mask(text: str) -> str:
-    """The value of any other option: an address in it loses its user and password, and a query the values
+    """The value of any other option: without user and password in an address, and without values of a query
     that look like secrets."""
     return texts.one_line(_VALUE.sub(_mask_value, _URL.sub(rf"\1{HIDDEN}@", text)), LENGTH_MAX)
 

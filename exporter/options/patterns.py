@@ -1,8 +1,7 @@
-"""Regular expressions of the operator's, on names that servers give: a name can be made to take an expression
-hours.
+"""Regular expressions of the operator, for names that servers give.
 
-So each search has a limit of time. (Python's own `re` has none; the names have to be matched as the operator
-wrote it.)
+A server can give a name that takes an expression hours. So each search has a time limit, which Python's own
+`re` does not have.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ import regex
 
 from exporter.errors import TargetError
 
-#: what one name may take, and how much of it is looked at
+#: time for one name, and how many of its characters count
 SEARCH_S = 0.005
 NAME_MAX = 1_000
 
 
 class NamePattern:
-    """Found anywhere in a name. `flag` is where it was written, for messages. Raises ValueError for what
-    is no expression."""
+    """An expression that may match anywhere in a name. `flag` is the option, for messages. Raises ValueError
+    for an invalid expression."""
 
     def __init__(self, text: str, flag: str = "") -> None:
         self.text = text
@@ -26,7 +25,7 @@ class NamePattern:
         try:
             self._pattern = regex.compile(text)
         except regex.error as error:
-            raise ValueError(f"this is no regular expression: {error}") from None
+            raise ValueError(f"this is not a regular expression: {error}") from None
         except (OverflowError, RecursionError, MemoryError):
             raise ValueError("this regular expression is too large: write a shorter one") from None
 
@@ -37,7 +36,7 @@ class NamePattern:
         return hash(self.text)
 
     def fits(self, name: str) -> bool:
-        """Whether it is found. TargetError if that takes too long: other names would take as long."""
+        """Whether it matches. TargetError if that takes too long, because other names would take as long."""
         try:
             return self._pattern.search(name[:NAME_MAX], timeout=SEARCH_S) is not None
         except TimeoutError:

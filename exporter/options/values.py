@@ -1,6 +1,6 @@
-"""The forms that values are written in: durations, intervals, addresses to listen on, lists, choices.
+"""How values are written: durations, intervals, addresses to listen on, lists, choices.
 
-Every `parse_…` raises ValueError with what to write instead.
+Every `parse_…` raises ValueError; its text says what to write instead.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from exporter.options import lengths
 from exporter.options.endpoints import is_reserved
 from exporter.options.lua_patterns import fault_of
 
-#: shorter polls would only measure themselves
+#: polls that are closer together would mostly measure themselves
 INTERVAL_MIN_S = 0.1
-#: ten years: what is longer is a slip, and more than a clock can count on
+#: ten years: a longer time is a typing error
 DURATION_MAX_S = 87_600 * 3600.0
-#: fits what the compiled units count with
+#: fits the integers of the compiled engine
 COUNT_MAX = 10**9
-#: no number or duration is written with more signs
+#: characters of a number or a duration
 NUMBER_LENGTH_MAX = 100
 
 TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
@@ -86,13 +86,13 @@ def split_listen_address(text: str) -> tuple[str, int]:
 
 
 def _is_host(text: str) -> bool:
-    """Whether a resolver takes it for a name: it raises at labels that are empty or too long."""
+    """Whether a resolver accepts it: it raises at labels that are empty or too long."""
     labels = text.removesuffix(".").split(".")
     return len(text) <= lengths.HOST_MAX and all(0 < len(label) <= lengths.HOST_LABEL_MAX for label in labels)
 
 
 def duration_from(least_s: float) -> Callable[[str], float]:
-    """A duration of at least so many seconds."""
+    """A parser of durations of at least `least_s`."""
 
     def parse(text: str) -> float:
         seconds = parse_duration(text)
@@ -104,7 +104,7 @@ def duration_from(least_s: float) -> Callable[[str], float]:
 
 
 def int_from(least: int, most: int = COUNT_MAX) -> Callable[[str], int]:
-    """A whole number from `least` to `most`."""
+    """A parser of whole numbers from `least` to `most`."""
 
     def parse(text: str) -> int:
         if len(text) > NUMBER_LENGTH_MAX or not re.fullmatch(r"[+-]?[0-9]+", text):
@@ -119,25 +119,25 @@ def int_from(least: int, most: int = COUNT_MAX) -> Callable[[str], int]:
 
 
 def parse_lane_interval(text: str) -> float | None:
-    """None stands for the word `fast`: whatever the fast lane has."""
+    """None stands for the word `fast`: the interval of the fast lane."""
     return None if text == "fast" else parse_interval(text)
 
 
 def parse_listen_address(text: str) -> str:
-    """The text itself, if it is one."""
+    """The text itself, if it is valid."""
     split_listen_address(text)
     return text
 
 
 def parse_path(text: str) -> str:
-    """A path that is free to be the telemetry path."""
+    """A path that no other endpoint has."""
     lengths.check(text, lengths.ITEM_MAX)
     if not _PATH.match(text) or {".", ".."} & set(text.split("/")):
         raise ValueError(
             "write a path that begins with / and holds letters, digits and . _ ~ - only, such as /metrics"
         )
     if is_reserved(text):
-        raise ValueError("this path is an endpoint of its own: write another one, such as /metrics")
+        raise ValueError("this path is an endpoint already: write another one, such as /metrics")
     return text
 
 
@@ -154,10 +154,12 @@ def parse_server_name(text: str) -> str:
 
 
 def parse_namespace(text: str) -> str:
-    """The first part of metric names; may be empty."""
+    """The prefix of metric names; may be empty."""
     lengths.check(text, lengths.NAME_MAX)
     if not _NAMESPACE.match(text):
-        raise ValueError("write letters, digits and _ only, no digit first, such as redis; or leave it empty")
+        raise ValueError(
+            "write letters, digits and _ only, such as redis; do not begin with a digit; or leave it empty"
+        )
     return text
 
 
@@ -167,17 +169,17 @@ def parse_list(text: str, item_max: int = lengths.ITEM_MAX) -> tuple[str, ...]:
 
 
 def parse_addresses(text: str) -> tuple[str, ...]:
-    """A comma list of addresses, which are read later."""
+    """A comma list of addresses. They are parsed later."""
     return parse_list(text, lengths.ADDRESS_MAX)
 
 
 def parse_text(text: str) -> str:
-    """Any text of a bounded length."""
+    """Any text up to a length."""
     return lengths.check(text, lengths.CREDENTIAL_MAX)
 
 
 class ScriptFile(NamedTuple):
-    """A file's name as it was given, and what it held at start."""
+    """A file's name as it was given, and its content at start."""
 
     name: str
     text: bytes
@@ -189,7 +191,7 @@ def parse_file_names(text: str) -> tuple[str, ...]:
 
 
 def parse_number(text: bytes) -> float | None:
-    """A number as Go reads it, hexadecimal ones apart; None if it is none."""
+    """A number as Go reads it, but not a hexadecimal one; None for other texts."""
     return float(text) if _FLOAT.match(text) else None
 
 
@@ -202,13 +204,13 @@ class KeyName(NamedTuple):
 
 def parse_keys(text: str) -> tuple[KeyName, ...]:
     """`[DB=]KEY,…`, a database as `3` or `db3`. A key may be percent-encoded, and a `+` in it stands for a
-    blank."""
+    space."""
     keys = (_parse_key(item) for item in text.split(","))
     return tuple(key for key in keys if key is not None)
 
 
 def _parse_key(item: str) -> KeyName | None:
-    """None for an item without a key or a database, which means nothing."""
+    """None for an item without a key or a database."""
     lengths.check(item, lengths.PATH_MAX)
     db, equals, name = item.partition("=")
     if not equals:
@@ -221,9 +223,11 @@ def _parse_key(item: str) -> KeyName | None:
         )
     number = db.strip().replace("db", "") or "0"
     if not re.fullmatch(r"[0-9]{1,9}", number):
-        raise ValueError(f"{item.strip()}: what stands before the = is no database: write it as in db3=key")
+        raise ValueError(f"{item.strip()}: the text before the = is not a database: write it as in db3=key")
     if _BAD_ESCAPE.search(name):
-        raise ValueError(f"{item.strip()} holds a % as it stands: write it as %25")
+        raise ValueError(
+            f"{item.strip()} holds a % without two hexadecimal digits: write %25 for the sign itself"
+        )
     return KeyName(
         int(number), unquote_to_bytes(name.strip().replace("+", " ").encode("utf-8", "surrogateescape"))
     )
@@ -235,8 +239,8 @@ def parse_lua_patterns(text: str) -> tuple[str, ...]:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:
         raise ValueError(
-            f"this is no CSV record ({error}): put an item with a comma between quotes, and double quotes in "
-            f"it"
+            f"this is not a CSV record ({error}): put an item with a comma between quotes, and double the "
+            f"quotes in it"
         ) from None
     patterns = tuple(
         lengths.check(item.strip(), lengths.ITEM_MAX) for row in rows for item in row if item.strip()
@@ -244,24 +248,24 @@ def parse_lua_patterns(text: str) -> tuple[str, ...]:
     for pattern in patterns:
         fault = fault_of(pattern)
         if fault:
-            raise ValueError(f"{pattern} is no pattern of Lua: {fault}")
+            raise ValueError(f"{pattern} is not a Lua pattern: {fault}")
     return patterns
 
 
 def parse_name_patterns(text: str) -> tuple[str, ...]:
-    """Names of metrics, in which * and ? stand for others."""
+    """Names of metrics, with the wildcards * and ?."""
     parts = parse_list(text)
     for part in parts:
         if not re.fullmatch(r"[a-zA-Z0-9_:*?]+", part):
             raise ValueError(
-                f"{part} is no metric's name: write letters, digits, _ and : only, and * or ? for any of them"
+                f"{part} is not a metric name: write letters, digits, _ and :, and * or ? for any of them"
             )
     return parts
 
 
 def parse_allowance(text: str) -> Allowance | None:
-    """A comma list of networks, addresses and host names, in which * and ? stand for others; None if it is
-    empty. Raises ValueError."""
+    """A comma list of networks, addresses and host names, which may have the wildcards * and ?; None if it is
+    empty."""
     networks: list[Network] = []
     globs: list[str] = []
     for item in (part.strip() for part in text.split(",")):
@@ -273,7 +277,7 @@ def parse_allowance(text: str) -> Allowance | None:
             networks.append(network)
         elif not _HOST_GLOB.match(item) or is_number_like(item) or not re.search(r"[A-Za-z]|\A[*]\Z", item):
             raise ValueError(
-                f"{item} is no network, address or host name: write them as 10.0.0.0/8, 10.0.0.1 or "
+                f"{item} is not a network, address or host name: write them as 10.0.0.0/8, 10.0.0.1 or "
                 f"*.redis.example"
             )
         else:
@@ -296,10 +300,10 @@ def _network_of(item: str) -> Network | None:
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """How the text of a value is read. `parse` raises ValueError with what to write instead.
+    """How the text of a value is read. `parse` raises ValueError; its text says what to write instead.
 
-    Where `empty` does not hold, a variable that is set but empty is taken as not set. `raw` values may hold
-    bytes that are not UTF-8.
+    Without `empty`, a variable that is set but empty counts as not set. `raw` values may hold bytes that are
+    not UTF-8.
     """
 
     value_name: str
@@ -309,7 +313,7 @@ class ValueType:
 
 
 def choice(*words: str, upper: bool = False, otherwise: str = "") -> ValueType:
-    """One of some words, in any case with `upper`. Any other word is an error, or stands for `otherwise`."""
+    """One of some words, in any case with `upper`. Another word is an error, or stands for `otherwise`."""
 
     def parse(text: str) -> str:
         word = text.upper() if upper else text
@@ -321,13 +325,13 @@ def choice(*words: str, upper: bool = False, otherwise: str = "") -> ValueType:
 
 
 def choices(*words: str) -> ValueType:
-    """Any of some words, with commas between."""
+    """A comma list of some words."""
 
     def parse(text: str) -> tuple[str, ...]:
         parts = parse_list(text)
         for part in parts:
             if part not in words:
-                raise ValueError(f"{part} is none of {', '.join(words)}")
+                raise ValueError(f"{part} is not one of {', '.join(words)}")
         return tuple(dict.fromkeys(parts))
 
     return ValueType(f"{words[0]},…", parse, empty=True)

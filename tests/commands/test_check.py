@@ -48,7 +48,7 @@ def test_connects_to_nobody(scripted_server: ScriptedFactory) -> None:
             "/no/such/file cannot be read",
         ),
         (["--check-keys=a=b=c"], 2, "write one between"),
-        (["--check-search-indexes=("], 2, "no regular expression"),
+        (["--check-search-indexes=("], 2, "not a regular expression"),
         (["--connection-timeout=5"], 2, "write 5s"),
         (["--no-such-flag"], 2, "unknown flag"),
         (["--poll.interval=100000000000000h"], 2, "the most is 87600h"),

@@ -66,7 +66,7 @@ class TestReading:
         assert list(page.values) == [Series("a", (("x", "1\u2028\x85\x0c2"),)), Series("b", ())]
 
     @pytest.mark.parametrize(
-        ("text", "message"), [("ok 1\n{} 2\n", "line 2 is no sample"), ("a b\n", "line 1 has no number")]
+        ("text", "message"), [("ok 1\n{} 2\n", "line 2 is not a sample"), ("a b\n", "line 1 has no number")]
     )
     def test_what_is_no_page(self, text: str, message: str) -> None:
         with pytest.raises(RequestError, match=message):
@@ -137,9 +137,7 @@ class TestReport:
     def test_tells_what_fell_together(self) -> None:
         page = 'a{addr="x"} 1\na{addr="y"} 1\n'
         lines = list(report(compare(page, page, ignored_labels=("addr",))))
-        assert (
-            lines[1] == "  1 more samples are of a series that stands before them already; the first counts"
-        )
+        assert lines[1] == "  1 more samples repeat a series; the first sample counts"
 
 
 class TestCommand:
@@ -183,7 +181,7 @@ class TestCommand:
         assert err.count("\n") == 1
 
     @pytest.mark.parametrize(
-        ("text", "message"), [("", "there is no series on that page"), ("<html>\n", "line 1 is no sample")]
+        ("text", "message"), [("", "there is no series on that page"), ("<html>\n", "line 1 is not a sample")]
     )
     def test_what_is_no_page_is_no_page_without_differences(
         self, files: list[str], tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]

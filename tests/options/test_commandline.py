@@ -95,8 +95,8 @@ def test_levels_in_any_case(level: str) -> None:
         ),
         (
             "--namespace=9redis",
-            "--namespace=9redis: write letters, digits and _ only, no digit first, such as redis; or leave "
-            "it empty",
+            "--namespace=9redis: write letters, digits and _ only, such as redis; do not begin with a digit; "
+            "or leave it empty",
         ),
     ],
 )

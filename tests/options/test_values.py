@@ -169,7 +169,7 @@ def test_a_list_holds_networks_addresses_and_globs() -> None:
     ],
 )
 def test_what_is_none_of_these_is_refused(item: str) -> None:
-    with pytest.raises(ValueError, match="is no network, address or host name: write"):
+    with pytest.raises(ValueError, match="is not a network, address or host name: write"):
         parse_allowance(item)
 
 
