@@ -80,7 +80,7 @@ if BUILDS[build] is not None:
         for source in (Path(extension.sources[0]) for extension in extensions):
             source.write_text(
                 re.sub(
-                    r"(?m)^( +)__Pyx_TraceReturnCValue\(\w+, \w+,",
+                    r"(?m)^( *)__Pyx_TraceReturnCValue\(\w+, \w+,",
                     r"\1__Pyx_TraceReturnValue(Py_None,",
                     source.read_text(),
                 )

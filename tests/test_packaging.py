@@ -245,3 +245,18 @@ class TestBuilds:
         assert flags in told
         assert "-Wall" in told
         assert not {"-Ofast", "-ffast-math", "-march=native"} & set(told)
+
+    def test_a_traced_function_makes_no_object_of_what_it_returns(self, tmp_path: Path) -> None:
+        """Of a NULL that would end the process."""
+        source = tracked(tmp_path / "source")
+        subprocess.run(
+            [sys.executable, "setup.py", "build_ext", "--build-lib", tmp_path / "lib"],
+            cwd=source,
+            env={**os.environ, "CC": "/bin/false", "REDPOLL_BUILD": "coverage"},
+            capture_output=True,
+            check=False,
+        )
+        made = [file.read_text() for file in (source / "exporter").rglob("*.c")]
+        assert len(made) == len(list((source / "exporter").rglob("*.pyx")))
+        assert any("__Pyx_TraceReturnValue(Py_None," in text for text in made)
+        assert not any("__Pyx_TraceReturnCValue(__pyx_r," in text for text in made)
