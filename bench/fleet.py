@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 
 from exporter import engine
+from exporter.collectors._enabled import enable
 from exporter.collectors._registry import REGISTRY
 from exporter.metrics.catalog import Catalog
-from exporter.metrics.family_set import FamilySet, make_family_set
+from exporter.metrics.family_set import FamilySet
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
@@ -25,15 +26,7 @@ def recorded(version: str, name: str) -> bytes:
 
 
 def family_set_of(name: str, hidden: frozenset[str] = frozenset()) -> FamilySet:
-    collector = COLLECTORS[name]
-    return make_family_set(
-        name,
-        collector.lane,
-        collector.families,
-        namespace="redis",
-        hidden=hidden,
-        wanted_fields=collector.wanted_fields,
-    )
+    return enable(COLLECTORS[name], "redis", hidden).family_set
 
 
 @dataclass(frozen=True)

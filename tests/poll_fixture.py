@@ -6,12 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter import engine
+from exporter.collectors._contract import Collector
+from exporter.collectors._enabled import EnabledCollector
+from exporter.metrics.family import Family
+from exporter.metrics.family_set import make_family_set
+from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import PollContext
 from exporter.targets.target import Target
 
 
+def idle(name: str, lane: Lane, *families: Family) -> EnabledCollector:
+    """A collector that is not run, with its families."""
+    return EnabledCollector(Collector[None](), make_family_set(name, lane, families, namespace="redis"))
+
+
 def poll_context(
-    memory: TargetMemory, labels: Mapping[str, engine.Labels], options: Any, *, db: int = 0, **more: Any
+    memory: TargetMemory, labels: Mapping[str, engine.Labels], options: Options, *, db: int = 0, **more: Any
 ) -> PollContext:
     return PollContext(Target("redis://h:6379", "redis", "h", 6379, "", db), memory, labels, options, **more)

@@ -12,10 +12,10 @@ from typing import Any
 import hiredis
 
 from exporter import engine
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
+from exporter.collectors._enabled import enable
 from exporter.collectors.info import InfoCollector
 from exporter.errors import ReplyError
-from exporter.metrics.family_set import make_family_set
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
@@ -45,24 +45,15 @@ class Session:
         assert self.memory.facts is not None
         self.memory.facts = dataclasses.replace(self.memory.facts, **changes)
 
-    def poll(self, *collectors: Collector) -> dict[str, str]:
+    def poll(self, *collectors: AnyCollector) -> dict[str, str]:
         """Value by series of what the collectors wrote."""
-        collectors = tuple(collectors) or (InfoCollector(),)
-        parts = [
-            make_family_set(
-                c.name,
-                c.lane,
-                c.families,
-                namespace="redis",
-                wanted_fields=c.wanted_fields,
-                collector=c,
-                label_max=self.options.metrics.max_label_length,
-            )
-            for c in collectors
+        enabled = [
+            enable(each, "redis", label_max=self.options.metrics.max_label_length)
+            for each in collectors or (InfoCollector(),)
         ]
-        labels = {part.name: engine.Labels(b"") for part in parts}
+        labels = {each.name: engine.Labels(b"") for each in enabled}
         context = poll_context(self.memory, labels, self.options, db=self._db)
-        poll = self.poll_state = Poll(parts, context, time.time(), time.monotonic())
+        poll = self.poll_state = Poll(enabled, context, time.time(), time.monotonic())
         self.sent, self.batches = [], 0
         batch = poll.begin()
         began_at = time.monotonic()

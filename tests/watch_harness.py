@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
+from exporter.collectors._enabled import enable
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Limiter
 from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError, DnsError
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.options.commandline import parse
@@ -37,7 +37,7 @@ INTERVAL_S = 0.2
 AMPLE_S = 20.0  # a deadline that is not what the test is about
 SCANT_S = 0.3  # the deadline of polls that miss it
 #: what is polled unless the test says otherwise: one collector on each of two lanes
-COLLECTORS: tuple[Collector, ...] = (InfoCollector(), StatsCollector())
+COLLECTORS: tuple[AnyCollector, ...] = (InfoCollector(), StatsCollector())
 
 
 class CountingDialer(Dialer):
@@ -87,7 +87,7 @@ class WatchHarness:
 
     def __init__(
         self,
-        collectors: Sequence[Collector] = COLLECTORS,
+        collectors: Sequence[AnyCollector] = COLLECTORS,
         *,
         argv: Sequence[str] = (),
         limit: int = 100,
@@ -95,13 +95,7 @@ class WatchHarness:
     ) -> None:
         self._options = parse(argv, {})
         self.family_sets = FamilySets(
-            [
-                make_family_set(
-                    c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
-                )
-                for c in collectors
-                if c.enabled(self._options)
-            ],
+            [enable(each, "redis") for each in collectors if each.enabled(self._options)],
             target_family_set("redis"),
         )
         self.family_set_names = [family_set.name for family_set in self.family_sets.all]

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from exporter import __version__
 from exporter.app.fixed import keep_fixed
+from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
-from exporter.collectors._shown import hidden_families, is_denied, is_shown, make_family_sets
+from exporter.collectors._shown import hidden_families, is_denied, is_shown
 from exporter.collectors.info import GATED
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
 from exporter.connection.tls import tls_context
 from exporter.metrics.catalog import Catalog
-from exporter.metrics.family_set import FamilySet
 from exporter.metrics.lane import Lane
 from exporter.metrics.taken_names import TakenNames
 from exporter.options.groups import Options
@@ -38,7 +38,7 @@ class Configuration:
     """What one exporter runs by.
 
     `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of the password
-    file. `known` holds every family set that this process has had, by name. `notes` and `warnings` are lines for the
+    file. `known` holds every enabled collector that this process has had, by name. `notes` and `warnings` are lines for the
     log. `follows` is the `mark` of the configuration that it was made from.
     """
 
@@ -46,7 +46,7 @@ class Configuration:
     targets: Sequence[Target]
     assignments: Sequence[Assignment]
     family_sets: FamilySets
-    known: Mapping[str, FamilySet]
+    known: Mapping[str, EnabledCollector]
     catalog: Catalog
     lanes: Mapping[Lane, float]
     dialling: DialSettings
@@ -103,7 +103,7 @@ def configure(
 
 def _family_sets(
     options: Options, before: Configuration | None
-) -> tuple[frozenset[str], FamilySets, Mapping[str, FamilySet]]:
+) -> tuple[frozenset[str], FamilySets, Mapping[str, EnabledCollector]]:
     """The hidden families, the family sets, and all that are known."""
     metrics = options.metrics
     collectors = [collector for collector in REGISTRY if collector.enabled(options)]
@@ -112,7 +112,7 @@ def _family_sets(
         family.name for family in TARGET_FAMILIES if is_denied(family.name, metrics)
     }
     known = before.known if before is not None else {}
-    made = [_as_known(each, known.get(each.name)) for each in make_family_sets(collectors, hidden, metrics)]
+    made = [_as_known(each, known.get(each.name)) for each in enable_all(collectors, hidden, metrics)]
     if before is not None and made == list(before.family_sets.of_collectors):
         return hidden, before.family_sets, known
     about_target = (
@@ -121,14 +121,16 @@ def _family_sets(
     return hidden, FamilySets(made, about_target), {**known, **{each.name: each for each in made}}
 
 
-def _as_known(made: FamilySet, known: FamilySet | None) -> FamilySet:
-    """The known family set if nothing about it changes. One that changes keeps the numbers of its families, those of
+def _as_known(made: EnabledCollector, known: EnabledCollector | None) -> EnabledCollector:
+    """The known one if nothing about its family set changes. One that changes keeps the numbers of its families, those of
     run-time families included: a snapshot of it may be stored, or on its way."""
     if known is None:
         return made
-    if all(getattr(made, name) == getattr(known, name) for name in _COMPARED):
+    new, old = made.family_set, known.family_set
+    if all(getattr(new, name) == getattr(old, name) for name in _COMPARED):
         return known
-    return replace(made, rows=known.rows, runtime_families=known.runtime_families)
+    family_set = replace(new, rows=old.rows, runtime_families=old.runtime_families)
+    return EnabledCollector(made.collector, family_set)
 
 
 #: what the options can change of a family set
@@ -234,7 +236,7 @@ def web_settings(options: Options) -> Settings:
 
 def _catalog(options: Options, family_sets: FamilySets, hidden: frozenset[str]) -> Catalog:
     return Catalog(
-        (family_sets.about_target, *family_sets.of_collectors),
+        (family_sets.about_target, *(each.family_set for each in family_sets.of_collectors)),
         hidden,
         lambda name: is_shown(name, options.metrics),
         _taken_names(options.metrics.namespace),

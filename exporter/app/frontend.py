@@ -47,9 +47,7 @@ class Frontend:
                 backend.fleet,
                 backend.own_series,
                 turned_at=lambda: backend.schedule.turned_at,
-                stale=lambda addr: backend.store.expired(
-                    addr, configuration.family_sets.of_collectors[0].name
-                ),
+                stale=lambda addr: backend.store.expired(addr, configuration.family_sets.identifying),
                 generation=lambda: backend.store.generation,
                 reload=reload,
             ),

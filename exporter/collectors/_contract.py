@@ -1,51 +1,49 @@
-"""The collector contract.
+"""The contract of a collector: it asks and it writes, and does nothing else: no I/O, no clock, no logging.
 
-A collector asks and writes, and does nothing else: no I/O, no clock, no logging of values. `collect` is a
-generator that yields batches of commands and is sent their replies, in order, an error reply as a
-`ReplyError` value:
+`collect` is a generator: it yields batches of commands and is sent their replies, in order. An error reply comes
+as a `ReplyError` value:
 
     def collect(self, facts, options, out):
         [length] = yield [Command.of("SLOWLOG", "LEN")]
         if isinstance(length, int):
             out.add(LENGTH, length)
 
-Between two batches it may yield PAUSE, at most some hundred rows apart: so that long work is done in pieces,
-with other work between. Raising fails this collector only: its block is left as it was, its success gauge
-goes to 0. A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
+It may yield PAUSE between two batches, at least once in some hundred rows, so that long work leaves room for
+other work. An exception fails this collector only: the server's last samples of it stay, and its success gauge
+turns 0. A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
+from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 
 Batches = Generator[list[Command], list[Reply], None]
+Identification = Generator[list[Command], list[Reply], Facts]
+
+M = TypeVar("M")
+M_co = TypeVar("M_co", covariant=True)
 
 
 class Out(Protocol):
-    """Where a collector writes. One object for one collector and poll."""
+    """Where a collector writes. One object for each collector and poll."""
 
     now: float  # wall-clock seconds at which the poll began
-    spent_s: float  # how long the poll has taken, as of the newest replies
-    memory: Any  # what `Collector.new_memory` made when the target was first polled: it lasts as long as the target
-    db: int  # the target's own database, which every batch finds selected and must leave so
-    cut: int  # lines, rows and names of replies that a limit leaves out; may be added to
-    rows_max: int  # rows of one kind that are asked for at most
-    databases: int | None  # how many the server has, for the one collector that learns it
-
-    @property
-    def fields(self) -> dict[str, bytes | None]:
-        """After `info`: the texts that Facts are made of."""
-        ...
+    spent_s: float  # how long the poll has taken when the newest replies came
+    db: int  # the target's own database: selected before each batch, and to be selected after it
+    cut: int  # lines, rows and names of replies that a limit leaves out; a collector adds its own
+    rows_max: int  # rows of one kind to ask for at most
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
-        """One sample; `labels` are the values of the family's own labels, in order."""
+        """Write one sample. `labels` are the values of the family's own labels, in order."""
 
     def add_histogram(
         self,
@@ -56,77 +54,99 @@ class Out(Protocol):
         total: float,
         *labels: str | bytes,
     ) -> None:
-        """A histogram: upper bounds in rising order, without `+Inf`, how many were at most that, of how
-        many, and the sum of all."""
+        """Write a histogram: upper bounds in rising order without `+Inf`, how many values are at most each
+        bound, the count and the sum of all values."""
 
     def add_dynamic(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
-        """One sample of a family that is not in the table: `type` is gauge, counter or untyped. Whether it
-        was taken: not if the name or a label's is none, or if there are too many names already. A label that
-        the target bears itself is left off.
+        """Write one sample of a family that is not in the table. `type` is gauge, counter or untyped. A label
+        that the target has too is left off.
+
+        False if it is not written: the name or a label is not valid, or there are too many names already.
         """
         ...
 
     def fault(self, subject: str, text: str) -> None:
-        """One thing that the collector was told to look at went wrong, and the rest well. The log is told
-        when that begins, or changes."""
+        """One thing that the collector looks at went wrong, and the rest went well. The log says so when that
+        begins or changes."""
 
-    def info(self, text: bytes, fill: int = 0) -> None:
-        """Read a reply of INFO into the families of this collector that have a source."""
+    def info(self, text: bytes, fill: int = 0) -> tuple[bytes | None, ...]:
+        """Read a reply of INFO into the families of this collector that have a source. Returns the texts of
+        its `wanted_fields`."""
+        ...
+
+    def learn_cluster(self, view: ClusterView) -> None:
+        """Remember the target's cluster, for those who look for its nodes."""
 
 
-class Collector:
-    """Base of all collectors: one file each, one line in `_registry.py`.
+class OutWithMemory(Out, Protocol[M_co]):
+    """The same for a collector that remembers something of each target."""
 
-    A collector's families are one part: they are refreshed together, on `lane` unless told otherwise.
+    @property
+    def memory(self) -> M_co:
+        """What `Collector.new_memory` made at the target's first poll. It lasts as long as the target."""
+        ...
+
+
+class Collector(Generic[M]):
+    """Base of all collectors: one file each, one line in `_registry.py`. `M` is what it remembers of a target.
+
+    All families of a collector are refreshed together, on its `lane`.
     """
 
     name: ClassVar[str]
     help: ClassVar[str]
     lane: ClassVar[Lane]
     families: ClassVar[tuple[Family, ...]]
-    #: keys of INFO whose text `Out.fields` gives back
+    #: whether it finds the facts that all others decide by: it runs first, and its failure fails the poll
+    identifies: ClassVar[bool] = False
+    #: keys of INFO whose texts `Out.info` returns
     wanted_fields: ClassVar[tuple[str, ...]] = ()
     #: whether it writes with `Out.add_dynamic`
     dynamic: ClassVar[bool] = False
-    #: the servers that know the commands of `acl`, where not all do: elsewhere a rule that names them is an
-    #: error
+    #: which servers know the commands of `acl`, where some do not: those refuse a rule that names them
     acl_where: ClassVar[str] = ""
     #: collectors of one memory name share what they remember of a target, and may write the same families;
-    #: "": nobody shares it
+    #: "": this collector alone
     memory_name: ClassVar[str] = ""
 
-    def enabled(self, options: Any) -> bool:
-        """Whether the options (`exporter.options.groups.Options`) ask for it. Those that do not are not
-        even in the table of families."""
+    def enabled(self, options: Options) -> bool:
+        """Whether the options ask for it. The table of families leaves the others out."""
         return True
 
-    def wants(self, facts: Facts, options: Any) -> bool:
-        """Whether the collector applies to a server: its version, its role, its mode. Asked at every poll."""
+    def wants(self, facts: Facts, options: Options) -> bool:
+        """Whether it applies to a server of this version, role and mode. Asked when the facts change."""
         return True
 
-    def acl(self, options: Any) -> tuple[str, ...]:
-        """The rules that a user of least rights needs for it, such as `+slowlog|get`."""
+    def acl(self, options: Options) -> tuple[str, ...]:
+        """The rules that a user with least rights needs for it, such as `+slowlog|get`."""
         return ()
 
-    def repeats(self, options: Any) -> bool:
-        """Whether the same replies as in the poll before mean the same block as then: nothing in it depends
-        on the time, or on anything else."""
+    def repeats(self, options: Options) -> bool:
+        """Whether the same replies always mean the same samples: they depend on nothing else, such as the
+        time."""
         return False
 
-    def new_memory(self) -> Any:
-        """What is to be remembered of one target from poll to poll, as `Out.memory`. The one thing that
-        may be changed."""
-        return None
+    def new_memory(self) -> M:
+        """What to remember of one target from poll to poll, as `Out.memory`. Nothing else may change."""
+        return cast(M, None)  # a collector that remembers something overrides this
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        """Ask and write. `facts` is None for INFO alone, on the first poll of a target."""
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[M]) -> Batches:
+        """Ask and write."""
+        raise NotImplementedError
+        yield []
+
+    def identify(self, known: Facts | None, options: Options, out: OutWithMemory[M]) -> Identification:
+        """Ask, write and return the facts, in place of `collect`. Return `known`, the facts of the poll before,
+        where they still hold."""
         raise NotImplementedError
         yield []
 
 
+AnyCollector = Collector[Any]
+
+
 def raise_failure(*replies: Reply) -> None:
-    """Raise the first error that is no refusal. The driver remembers refusals: of those nothing is
-    written."""
+    """Raise the first error that is no refusal. The driver remembers refusals: nothing is written for them."""
     for reply in replies:
         if isinstance(reply, ReplyError) and not reply.unsupported:
             raise reply.as_target_error()

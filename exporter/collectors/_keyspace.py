@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
-from exporter.collectors._contract import Out
+from exporter.collectors._contract import Collector, Out, OutWithMemory
 from exporter.errors import ReplyError
+from exporter.options.groups import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place, Slots, parse_slots, redirection
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
@@ -24,8 +24,6 @@ from exporter.protocol.facts import Facts
 SINGLE_MAX = 1000
 #: commands that are made between two pauses
 COMMANDS_A_PIECE = 200
-#: collectors with this memory name remember a `KeyMemory`
-MEMORY_NAME = "keyspace"
 _GLOB = frozenset(b"?*[]^")
 
 Args = tuple[str | bytes | int, ...]
@@ -41,6 +39,21 @@ class KeyMemory:
     found_streams: dict[KeyName, tuple[bytes, ...]] = field(default_factory=dict)
 
 
+KeyspaceOut = OutWithMemory[KeyMemory]
+
+
+class KeyspaceCollector(Collector[KeyMemory]):
+    """Base of those that look at keys and share what they know of them."""
+
+    memory_name = "keyspace"
+
+    def wants(self, facts: Facts, options: Options) -> bool:
+        return allowed_on(facts, options)
+
+    def new_memory(self) -> KeyMemory:
+        return KeyMemory()
+
+
 def is_pattern(key: KeyName) -> bool:
     return not _GLOB.isdisjoint(key.name)
 
@@ -54,7 +67,7 @@ def patterns(mixed: Sequence[KeyName]) -> tuple[KeyName, ...]:
     return tuple(dict.fromkeys(key for key in mixed if is_pattern(key)))
 
 
-def allowed_on(facts: Facts, options: Any) -> bool:
+def allowed_on(facts: Facts, options: Options) -> bool:
     """Whether the data of this server may be looked at: it has some, and is a replica where only those are
     to be asked."""
     if facts.mode == "sentinel" or facts.version < (2, 8, 0):
@@ -73,13 +86,13 @@ def learn_slots(
     return (yield from parse_slots(ranges, own_id))
 
 
-def across(facts: Facts, options: Any) -> bool:
+def across(facts: Facts, options: Options) -> bool:
     """Whether all nodes of the target's cluster are asked, and not the target alone."""
-    return bool(options.redis.is_cluster) and facts.cluster_enabled
+    return options.redis.is_cluster and facts.cluster_enabled
 
 
 def place_keys(
-    names: Iterable[KeyName], facts: Facts, options: Any, slots: Slots | None
+    names: Iterable[KeyName], facts: Facts, options: Options, slots: Slots | None
 ) -> Generator[list[Command], list[Reply], dict[KeyName, Place]]:
     """Where each key is to be asked for; without those of a database or a slot that is not there, or that
     another node serves where the target alone is asked. A cluster has database 0 only. In pieces."""
@@ -97,7 +110,7 @@ def place_keys(
     return places
 
 
-def walk_places(db: int, facts: Facts, options: Any, slots: Slots | None) -> list[Place]:
+def walk_places(db: int, facts: Facts, options: Options, slots: Slots | None) -> list[Place]:
     """Where SCAN finds all keys of a database."""
     if facts.cluster_enabled:
         return (
@@ -167,8 +180,8 @@ def ask_keys(
     wanted: Mapping[KeyName, Sequence[Args]],
     places: dict[KeyName, Place],
     facts: Facts,
-    options: Any,
-    out: Out,
+    options: Options,
+    out: KeyspaceOut,
 ) -> Generator[list[Command], list[Reply], dict[KeyName, list[Reply]]]:
     """Ask several commands for each key; the replies by key. A redirection is followed once, and noted in
     `places`."""
@@ -215,7 +228,7 @@ def fail_if_all_failed(replies: Sequence[Reply]) -> None:
                 raise reply.as_target_error()
 
 
-def acl_rules(commands: Iterable[str], names: Sequence[KeyName], options: Any) -> tuple[str, ...]:
+def acl_rules(commands: Iterable[str], names: Sequence[KeyName], options: Options) -> tuple[str, ...]:
     """ACL rules for commands on some keys or patterns; a name that a rule cannot hold asks for all keys."""
     keys = [key.name.decode("utf-8", "replace") for key in names]
     if any(not key.isprintable() or " " in key for key in keys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
 from exporter.collectors.acl_log import AclLogCollector
 from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.cluster import ClusterCollector
@@ -27,7 +27,7 @@ from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
 from exporter.collectors.tile38 import Tile38Collector
 from exporter.collectors.unknown import UnknownInfoCollector
 
-REGISTRY: tuple[Collector, ...] = (
+REGISTRY: tuple[AnyCollector, ...] = (
     InfoCollector(),
     StatsCollector(),
     SlowlogCollector(),

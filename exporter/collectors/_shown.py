@@ -5,34 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family import Family, MetricType, NameSet
-from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.options.groups import MetricsOptions
 
 
-def make_family_sets(
-    collectors: Iterable[Collector], hidden: frozenset[str], options: MetricsOptions
-) -> list[FamilySet]:
-    """Of the first collector, that of INFO, always; of the others where something is shown."""
-    return [
-        make_family_set(
-            collector.name,
-            collector.lane,
-            collector.families,
-            namespace=options.namespace,
-            hidden=hidden,
-            wanted_fields=collector.wanted_fields,
-            collector=collector,
-            label_max=options.max_label_length,
-        )
-        for number, collector in enumerate(collectors)
-        if number == 0 or any(family.name not in hidden for family in collector.families)
-    ]
-
-
 def hidden_families(
-    collectors: Iterable[Collector], options: MetricsOptions, gated: Mapping[str, bool]
+    collectors: Iterable[AnyCollector], options: MetricsOptions, gated: Mapping[str, bool]
 ) -> frozenset[str]:
     """Families that the options leave out: the document's second names, those behind a flag, those not
     allowed or denied.

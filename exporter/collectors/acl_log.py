@@ -11,11 +11,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.metrics.family import counter
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
@@ -62,25 +62,25 @@ class Denials:
     newest: int | None = None  # the highest id; None: there has been none
 
 
-class AclLogCollector(Collector):
+class AclLogCollector(Collector[Denials]):
     name = "acl_log"
     help = "Denials by access rules."
     lane = Lane.SLOW
     families = (DENIALS, MISSED)
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.metrics.include_acl_log_metrics)
+    def enabled(self, options: Options) -> bool:
+        return options.metrics.include_acl_log_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode != "sentinel" and facts.version >= (6, 0, 0)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+acl|log", "+acl|users")
 
     def new_memory(self) -> Denials:
         return Denials()
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Denials]) -> Batches:
         [reply] = yield [Command.of("ACL", "LOG", ENTRIES_MAX)]
         raise_failure(reply)
         if not isinstance(reply, list):
@@ -92,7 +92,7 @@ class AclLogCollector(Collector):
             [names] = yield [Command.of("ACL", "USERS")]
             if isinstance(names, list):
                 users = {name for name in names if isinstance(name, bytes)}
-        memory: Denials = out.memory
+        memory = out.memory
         _count(memory, entries, users)
         for (reason, user), count in memory.counts.items():
             out.add(DENIALS, count, reason, user)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any
 
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
@@ -111,7 +111,7 @@ STALL = gauge(
 _NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
 
 
-class ClientsCollector(Collector):
+class ClientsCollector(Collector[None]):
     name = "clients"
     help = "CLIENT LIST."
     lane = Lane.SLOW
@@ -119,17 +119,16 @@ class ClientsCollector(Collector):
         CLIENT_INFO, CREATED, IDLE_SINCE, *NUMBERS.values(), *LATER_NUMBERS.values(), *GROUPS, IDLE, SKIPPED, STALL,
     )  # fmt: skip
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return bool(options.metrics.export_client_list or options.metrics.client_list_by)
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.version >= ((3, 0, 0) if facts.mode == "sentinel" else (2, 6, 0))
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info", "+client|list")
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         metrics = options.metrics
         clients = clients_of((yield [Command.of("INFO", "clients"), Command.of("INFO", "replication")]))
         out.add(SKIPPED, int(clients > metrics.client_list_max_clients))

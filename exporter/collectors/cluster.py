@@ -7,12 +7,12 @@ version.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import Family, Field, NameSet, Transform, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
@@ -119,19 +119,19 @@ FAMILIES = (
 )
 
 
-class ClusterCollector(Collector):
+class ClusterCollector(Collector[None]):
     name = "cluster"
     help = "CLUSTER INFO."
     lane = Lane.FAST
     families = FAMILIES
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.cluster_enabled and not facts.loading
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+cluster|info",)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [text] = yield [Command.of("CLUSTER", "INFO")]
         raise_failure(text)
         if isinstance(text, ReplyError):

@@ -6,14 +6,12 @@ The newest answer is remembered, for whoever needs the addresses of the nodes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
-from exporter.protocol.cluster import ClusterNode, parse_nodes, uncovered_slots
+from exporter.options.groups import Options
+from exporter.protocol.cluster import ClusterNode, ClusterView, parse_nodes, uncovered_slots
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
@@ -54,16 +52,7 @@ PONG_AGE = gauge(
 )
 
 
-@dataclass(slots=True)
-class ClusterView:
-    """What is remembered of a target: the nodes as they were told last, and when (wall-clock seconds).
-    None were yet: 0."""
-
-    nodes: tuple[ClusterNode, ...] = ()
-    seen_at: float = 0.0
-
-
-class ClusterNodesCollector(Collector):
+class ClusterNodesCollector(Collector[None]):
     name = "cluster_nodes"
     help = "CLUSTER NODES."
     lane = Lane.SLOW
@@ -82,18 +71,14 @@ class ClusterNodesCollector(Collector):
         PING_AGE,
         PONG_AGE,
     )
-    memory_name: ClassVar[str] = "cluster_nodes"
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.cluster_enabled and not facts.loading
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+cluster|nodes", "+time")
 
-    def new_memory(self) -> ClusterView:
-        return ClusterView()
-
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [text] = yield [Command.of("CLUSTER", "NODES")]
         raise_failure(text)
         if isinstance(text, ReplyError):
@@ -108,7 +93,7 @@ class ClusterNodesCollector(Collector):
             for node in parse_nodes("\n".join(lines[at : at + PIECE])):
                 found.setdefault(node.id, node)
         nodes = tuple(found.values())
-        out.memory.nodes, out.memory.seen_at = nodes, out.now
+        out.learn_cluster(ClusterView(nodes, out.now))
         yield from _write_cluster(nodes, out)
         if options.metrics.include_cluster_node_metrics:
             [time] = yield [Command.of("TIME")]  # the times in the answer are of the server's clock

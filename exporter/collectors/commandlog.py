@@ -7,12 +7,12 @@ The third, of slow commands, is the slow log under another name. https://valkey.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.collectors._entry_log import EntryLog
 from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
@@ -58,29 +58,29 @@ def ask(log_type: str, count: int) -> Command:
     return Command.of("COMMANDLOG", "GET", count, log_type)
 
 
-class CommandlogCollector(Collector):
+class CommandlogCollector(Collector[dict[str, EntryLog]]):
     name = "commandlog"
     help = "Valkey's logs of large requests and replies."
     lane = Lane.FAST
     acl_where = "Valkey 8.1 and later"
     families = (*LENGTHS.values(), ENTRIES, BYTES, BYTES_MAX, MISSED)
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return not options.redis.is_tile38
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.flavor == "valkey" and facts.flavor_version >= (8, 1, 0) and facts.mode != "sentinel"
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+commandlog|len", "+commandlog|get")
 
     def new_memory(self) -> dict[str, EntryLog]:
         return {log_type: EntryLog() for log_type in COUNTED}
 
-    def repeats(self, options: Any) -> bool:
+    def repeats(self, options: Options) -> bool:
         return True
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[dict[str, EntryLog]]) -> Batches:
         replies = yield [
             *(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS),
             *(ask(log_type, 1) for log_type in COUNTED),
@@ -93,7 +93,7 @@ class CommandlogCollector(Collector):
         for log_type, newest in zip(COUNTED, replies[len(LENGTHS) :], strict=True):
             if not isinstance(newest, list):
                 continue
-            log: EntryLog = out.memory[log_type]
+            log = out.memory[log_type]
             yield from log.follow(lengths[log_type], newest, partial(ask, log_type))
             for cmd, count in log.counts.items():
                 out.add(ENTRIES, count.entries, log_type, cmd)

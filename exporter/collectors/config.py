@@ -11,13 +11,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.collectors._file_sizes import FileSizes
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -102,7 +102,7 @@ _UNITS = {
 }
 
 
-class ConfigCollector(Collector):
+class ConfigCollector(Collector[None]):
     """`file_size` is how the dump is measured: one look at a local file, the one thing here that is not asked
     of the server. It is given from outside, so that the collector itself does no I/O."""
 
@@ -114,20 +114,19 @@ class ConfigCollector(Collector):
     def __init__(self, file_size: Callable[[bytes], int | None] | None = None) -> None:
         self._file_size = file_size or FileSizes().get
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return options.redis.config_command not in NOT_ASKED
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode != "sentinel" and self.enabled(options)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+config|get",)
 
-    def repeats(self, options: Any) -> bool:
+    def repeats(self, options: Options) -> bool:
         return not options.metrics.include_rdb_file_size_metric
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         ask = partial(Command.of, options.redis.config_command, "GET")
         asked = _asked(facts, options)
         # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, which tells
@@ -156,7 +155,7 @@ class ConfigCollector(Collector):
                 out.add(RDB_SIZE, size)
 
 
-def _asked(facts: Facts, options: Any) -> list[str]:
+def _asked(facts: Facts, options: Options) -> list[str]:
     """The keys that are needed, or the pattern of all."""
     if options.metrics.include_config_metrics:
         return ["*"]

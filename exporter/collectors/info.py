@@ -8,10 +8,10 @@ https://valkey.io/commands/info/
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Collector, Identification, OutWithMemory
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import (
     EverySubField,
@@ -25,8 +25,9 @@ from exporter.metrics.family import (
     gauge,
 )
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
-from exporter.protocol.facts import Facts
+from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
 
 INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
@@ -1190,7 +1191,14 @@ SENTINEL = (
 )
 
 
-class InfoCollector(Collector):
+@dataclass(slots=True)
+class FactTexts:
+    """The texts of `FACT_FIELDS` that the facts were made of."""
+
+    texts: tuple[bytes | None, ...] = ()
+
+
+class InfoCollector(Collector[FactTexts]):
     name = "info"
     help = "INFO, its default sections."
     lane = Lane.FAST
@@ -1208,32 +1216,25 @@ class InfoCollector(Collector):
         *KEYSPACE,
         *SENTINEL,
     )
-    wanted_fields: ClassVar[tuple[str, ...]] = (
-        "redis_version",
-        "valkey_version",
-        "redict_version",
-        "server_name",
-        "redis_mode",
-        "server_mode",
-        "redict_mode",
-        "mvcc_depth",
-        "role",
-        "run_id",
-        "cluster_enabled",
-        "loading",
-    )
+    wanted_fields = FACT_FIELDS
+    identifies = True
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def new_memory(self) -> FactTexts:
+        return FactTexts()
+
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",) if options.redis.config_command in ("", "-") else ("+info", "+config|get")
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def identify(
+        self, known: Facts | None, options: Options, out: OutWithMemory[FactTexts]
+    ) -> Identification:
         [text] = yield [INFO]
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
             raise ProtocolError("the answer to INFO is no text")
         is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
-        databases = None if facts is None else facts.databases
+        databases = None if known is None else known.databases
         config = options.redis.config_command
         if (
             databases is None
@@ -1244,14 +1245,17 @@ class InfoCollector(Collector):
         ):
             [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
-        out.databases = databases
         if not options.metrics.include_metrics_for_empty_databases or is_sentinel:
             fill = 0
         elif is_cluster:
             fill = 1
         else:
             fill = DATABASES_DEFAULT if databases is None else databases
-        out.info(text, fill)
+        texts = out.info(text, fill)
+        if known is None or texts != out.memory.texts or databases != known.databases:
+            known = make_facts(dict(zip(FACT_FIELDS, texts, strict=True)), databases)
+            out.memory.texts = texts
+        return known
 
 
 def _databases(reply: object) -> int | None:

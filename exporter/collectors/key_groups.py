@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory
 from exporter.collectors._keyspace import Args, allowed_on, ask, learn_slots, walk_places
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.cluster import Place, text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
@@ -134,28 +135,27 @@ class GroupMemory:
     duration_ms: int = 0
 
 
-class KeyGroupsCollector(Collector):
+class KeyGroupsCollector(Collector[GroupMemory]):
     name = "key_groups"
     help = "Keys and their memory by groups."
     lane = Lane.SCAN
     families = (COUNT, MEMORY, DISTINCT, DURATION)
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return bool(options.keys.check_key_groups)
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return allowed_on(facts, options)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         around = ("+cluster|slots", "+cluster|myid") if options.redis.is_cluster else ("+info", "+select")
         return ("+eval", "+scan", "+memory|usage", *around, "~*")
 
     def new_memory(self) -> GroupMemory:
         return GroupMemory()
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
-        memory: GroupMemory = out.memory
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[GroupMemory]) -> Batches:
+        memory = out.memory
         began_s = out.spent_s
         current = memory.current
         if current is None or current.run_id != facts.run_id:
@@ -184,7 +184,7 @@ class KeyGroupsCollector(Collector):
         yield from _write(memory, facts, options, out)
 
 
-def _begin(facts: Facts, options: Any) -> Generator[list[Command], list[Reply], Pass]:
+def _begin(facts: Facts, options: Options) -> Generator[list[Command], list[Reply], Pass]:
     """A new pass, over the databases that have keys and the nodes that are primaries."""
     slots = yield from learn_slots(facts)
     databases = [0]
@@ -195,7 +195,7 @@ def _begin(facts: Facts, options: Any) -> Generator[list[Command], list[Reply], 
     return Pass(walks, {db: {} for db in databases}, facts.run_id)
 
 
-def _args(walk: GroupWalk, facts: Facts, options: Any) -> Args:
+def _args(walk: GroupWalk, facts: Facts, options: Options) -> Args:
     may_ask_memory = "1" if facts.version >= (4, 0, 0) else "0"
     return (
         "EVAL",
@@ -208,7 +208,7 @@ def _args(walk: GroupWalk, facts: Facts, options: Any) -> Args:
     )
 
 
-def _write(memory: GroupMemory, facts: Facts, options: Any, out: Out) -> Batches:
+def _write(memory: GroupMemory, facts: Facts, options: Options, out: Out) -> Batches:
     if memory.groups is None:
         return
     out.add(DURATION, memory.duration_ms)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Out
 from exporter.collectors._keyspace import (
-    MEMORY_NAME,
     Args,
     KeyMemory,
+    KeyspaceCollector,
+    KeyspaceOut,
     acl_rules,
-    allowed_on,
     ask,
     fail_if_all_failed,
     learn_slots,
@@ -25,6 +25,7 @@ from exporter.collectors._keyspace import (
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place
 from exporter.protocol.command import PAUSE, Reply
@@ -93,7 +94,7 @@ class ScanWalk:
     cursor: bytes = b"0"
     done: bool = False
 
-    def command(self, facts: Facts, options: Any) -> Args:
+    def command(self, facts: Facts, options: Options) -> Args:
         kind = ("TYPE", "stream") if self.tally.streams and facts.version >= (6, 0, 0) else ()
         return (
             "SCAN",
@@ -118,27 +119,19 @@ class ScanWalk:
                 self.done = True
 
 
-class KeyScanCollector(Collector):
+class KeyScanCollector(KeyspaceCollector):
     name = "key_scan"
     help = "Keys and streams that patterns fit."
     lane = Lane.SCAN
     families = (COUNT, COUNT_EACH, TRUNCATED)
-    memory_name = MEMORY_NAME
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return bool(_names(options))
 
-    def wants(self, facts: Facts, options: Any) -> bool:
-        return allowed_on(facts, options)
-
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return acl_rules(("scan",), _names(options), options)
 
-    def new_memory(self) -> KeyMemory:
-        return KeyMemory()
-
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
         out.memory.slots = yield from learn_slots(
             facts
         )  # anew: a node without slots a while ago may have some now
@@ -176,12 +169,12 @@ class KeyScanCollector(Collector):
         _remember(tallies, out.memory)
 
 
-def _names(options: Any) -> tuple[KeyName, ...]:
+def _names(options: Options) -> tuple[KeyName, ...]:
     keys = options.keys
     return (*patterns(keys.check_keys), *patterns(keys.check_streams), *dict.fromkeys(keys.count_keys))
 
 
-def _tallies(facts: Facts, options: Any, memory: KeyMemory) -> list[Tally]:
+def _tallies(facts: Facts, options: Options, memory: KeyMemory) -> list[Tally]:
     """One for each pattern of keys and of streams, however many options name it."""
     keys = options.keys
     by_pattern: dict[KeyName, list[str]] = {}

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from functools import partial
-from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Out
 from exporter.collectors._keyspace import (
     COMMANDS_A_PIECE,
-    MEMORY_NAME,
     SINGLE_MAX,
     Args,
-    KeyMemory,
+    KeyspaceCollector,
+    KeyspaceOut,
     acl_rules,
-    allowed_on,
     ask_keys,
     fail_if_all_failed,
     learn_slots,
@@ -30,6 +28,7 @@ from exporter.collectors._keyspace import (
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.options.values import KeyName, parse_number
 from exporter.protocol.cluster import Place, text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
@@ -88,33 +87,25 @@ _HLL_HEAD = 16  # bytes of a HyperLogLog before its registers
 _HLL_DENSE = 12304  # bytes of one that is not sparse
 
 
-def single_keys(options: Any) -> tuple[KeyName, ...]:
+def single_keys(options: Options) -> tuple[KeyName, ...]:
     return singles(options.keys.check_single_keys, options.keys.check_keys)
 
 
-class KeysCollector(Collector):
+class KeysCollector(KeyspaceCollector):
     """The keys that are named one by one."""
 
     name = "keys"
     help = "Sizes and values of single keys."
     lane = Lane.FAST
     families = FAMILIES
-    memory_name = MEMORY_NAME
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return 0 < len(single_keys(options)) <= SINGLE_MAX
 
-    def wants(self, facts: Facts, options: Any) -> bool:
-        return allowed_on(facts, options)
-
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return acl_rules(COMMANDS, single_keys(options), options)
 
-    def new_memory(self) -> KeyMemory:
-        return KeyMemory()
-
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
         names = single_keys(options)
         yield from read_keys(names, frozenset(names), facts, options, out)
 
@@ -126,14 +117,13 @@ class FoundKeysCollector(KeysCollector):
     help = "Sizes and values of the keys that patterns found."
     lane = Lane.STANDARD
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return bool(patterns(options.keys.check_keys)) or len(single_keys(options)) > SINGLE_MAX
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return acl_rules(COMMANDS, (*patterns(options.keys.check_keys), *single_keys(options)), options)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
         single = dict.fromkeys(single_keys(options))
         found = dict.fromkeys(
             KeyName(pattern.db, name) for pattern, names in out.memory.found.items() for name in names
@@ -144,7 +134,7 @@ class FoundKeysCollector(KeysCollector):
 
 
 def read_keys(
-    names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts, options: Any, out: Out
+    names: Iterable[KeyName], single: Iterable[KeyName], facts: Facts, options: Options, out: KeyspaceOut
 ) -> Batches:
     """Write all there is to know of some keys. Of those in `single` the options say what they are while
     they are not there."""
@@ -201,7 +191,7 @@ Looks = tuple[dict[KeyName, str], dict[KeyName, int], dict[KeyName, Reply], bool
 
 
 def _look(
-    places: dict[KeyName, Place], facts: Facts, options: Any, out: Out
+    places: dict[KeyName, Place], facts: Facts, options: Options, out: KeyspaceOut
 ) -> Generator[list[Command], list[Reply], Looks]:
     """Types and milliseconds left of the keys, and of the first its memory: whether that may be asked of
     the others too."""
@@ -234,7 +224,7 @@ def _look(
 
 
 def _questions(
-    key: KeyName, kind: str, facts: Facts, options: Any, *, life: int, memory: bool
+    key: KeyName, kind: str, facts: Facts, options: Options, *, life: int, memory: bool
 ) -> Iterable[Args]:
     """What is asked of a key of a known type; a type that is not known has no size."""
     if memory:
@@ -261,7 +251,7 @@ def _write_life(key: KeyName, life_ms: int, expires_ms: Reply, out: Out) -> None
     out.add(EXPIRES, expires_ms / 1000 if told else round(out.now + life_ms / 1000), *labels)
 
 
-def _write_string(key: KeyName, length: Reply, value: Reply, options: Any, out: Out) -> None:
+def _write_string(key: KeyName, length: Reply, value: Reply, options: Options, out: Out) -> None:
     labels = (f"db{key.db}", key.name)
     if isinstance(length, int):
         out.add(SIZE, length, *labels)

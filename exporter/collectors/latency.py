@@ -7,11 +7,11 @@ https://redis.io/docs/latest/commands/latency-latest/ and https://valkey.io/comm
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -38,25 +38,25 @@ SPIKES_DURATION = counter(
 )
 
 
-class LatencyCollector(Collector):
+class LatencyCollector(Collector[None]):
     name = "latency"
     help = "Latency spikes by event."
     lane = Lane.FAST
     families = (LAST, DURATION, DURATION_MAX, SPIKES, SPIKES_DURATION)
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return not options.metrics.exclude_latency_histogram_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode != "sentinel" and facts.version >= (2, 8, 13)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+latency|latest",)
 
-    def repeats(self, options: Any) -> bool:
+    def repeats(self, options: Options) -> bool:
         return True
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("LATENCY", "LATEST")]
         raise_failure(reply)
         rows = {}

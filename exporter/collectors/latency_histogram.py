@@ -13,12 +13,12 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from exporter import engine
-from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.metrics.family import NameSet, histogram
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -72,26 +72,25 @@ class BucketBounds:
         return known, counts
 
 
-class LatencyHistogramCollector(Collector):
+class LatencyHistogramCollector(Collector[BucketBounds]):
     name = "latency_histogram"
     help = "Latencies by command."
     lane = Lane.SLOW
     families = (LATENCIES,)
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return not options.metrics.exclude_latency_histogram_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode != "sentinel" and facts.version >= (7, 0, 0)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+latency|histogram", "+info")
 
     def new_memory(self) -> BucketBounds:
         return BucketBounds()
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[BucketBounds]) -> Batches:
         histograms, statistics = yield [
             Command.of("LATENCY", "HISTOGRAM"),
             Command.of("INFO", "commandstats"),
@@ -99,7 +98,7 @@ class LatencyHistogramCollector(Collector):
         raise_failure(histograms, statistics)
         if not isinstance(statistics, bytes):
             return
-        memory: BucketBounds = out.memory
+        memory = out.memory
         if memory.run_id != facts.run_id:
             memory.run_id = facts.run_id
             memory.by_command.clear()

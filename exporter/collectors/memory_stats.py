@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.metrics.family import Family, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -47,22 +47,22 @@ TABLE = gauge(
 _DB = re.compile(rb"db\.([0-9]{1,10})\Z")
 
 
-class MemoryStatsCollector(Collector):
+class MemoryStatsCollector(Collector[None]):
     name = "memory_stats"
     help = "Memory in detail."
     lane = Lane.SLOW
     families = (*FIELDS.values(), TABLE)
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.metrics.include_memory_stats_metrics)
+    def enabled(self, options: Options) -> bool:
+        return options.metrics.include_memory_stats_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode != "sentinel" and facts.version >= (4, 0, 0) and not facts.loading
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+memory|stats",)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("MEMORY", "STATS")]
         raise_failure(reply)
         values = _mapping(reply)

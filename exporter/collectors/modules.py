@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import Field, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -167,25 +167,25 @@ FAMILIES = (
 )
 
 
-class ModulesCollector(Collector):
+class ModulesCollector(Collector[None]):
     name = "modules"
     help = "INFO MODULES."
     lane = Lane.SLOW
     families = FAMILIES
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.metrics.include_modules_metrics)
+    def enabled(self, options: Options) -> bool:
+        return options.metrics.include_modules_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.version >= (6, 0, 0) and facts.mode != "sentinel"
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",)
 
-    def repeats(self, options: Any) -> bool:
+    def repeats(self, options: Options) -> bool:
         return True
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [text] = yield [Command.of("INFO", "modules")]
         if isinstance(text, ReplyError):
             raise text.as_target_error()

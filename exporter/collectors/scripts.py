@@ -16,6 +16,7 @@ from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.options.values import parse_number
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
@@ -67,25 +68,25 @@ return cjson.encode(plain(script()))
 """
 
 
-class ScriptsCollector(Collector):
+class ScriptsCollector(Collector[None]):
     name = "scripts"
     help = "Results of the scripts of --script."
     lane = Lane.STANDARD
     families = (VALUES, RESULT)
     dynamic = True
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return bool(options.keys.script)
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         if options.keys.lua_script_read_only and (facts.version < (7, 0, 0) or facts.flavor == "keydb"):
             return False
         return facts.version >= (2, 6, 0) and facts.mode != "sentinel"
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+eval_ro" if options.keys.lua_script_read_only else "+eval",)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         command = "EVAL_RO" if options.keys.lua_script_read_only else "EVAL"
         replies = yield [Command.of(command, wrapped(script.text), 0, "0") for script in options.keys.script]
         for reply in replies:

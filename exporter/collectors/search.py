@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
@@ -87,23 +87,23 @@ _NUMBER = re.compile(rb"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\
 INDEXES_MAX = 1000
 
 
-class SearchCollector(Collector):
+class SearchCollector(Collector[None]):
     name = "search"
     help = "Search indexes."
     lane = Lane.SLOW
     acl_where = "servers with a search module"
     families = tuple(FIELDS.values())
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.metrics.include_search_indexes_metrics)
+    def enabled(self, options: Options) -> bool:
+        return options.metrics.include_search_indexes_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.version >= (4, 0, 0) and facts.mode != "sentinel"
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+ft._list", "+ft.info")
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("FT._LIST")]
         if isinstance(reply, ReplyError):
             if reply.unsupported:

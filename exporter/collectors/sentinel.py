@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import Family, NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
@@ -140,7 +140,7 @@ HELLO = gauge(
 _NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
 
 
-class SentinelCollector(Collector):
+class SentinelCollector(Collector[None]):
     name = "sentinel"
     help = "Masters, replicas and other Sentinels, of a Sentinel."
     lane = Lane.FAST
@@ -152,14 +152,13 @@ class SentinelCollector(Collector):
         *(S_DOWN, O_DOWN, REPLICA_UP, REPLICA_DOWN, PRIORITY, OFFSET, HELLO),
     )
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode == "sentinel" and facts.version >= (2, 8, 0)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+sentinel|masters", "+sentinel|ckquorum", "+sentinel|sentinels", "+sentinel|replicas")
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         replicas = "REPLICAS" if facts.version >= (5, 0, 0) else "SLAVES"
         [reply] = yield [Command.of("SENTINEL", "MASTERS")]
         raise_failure(reply)

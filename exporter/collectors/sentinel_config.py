@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -31,25 +31,25 @@ VALUE = go_gauge(
 )
 
 
-class SentinelConfigCollector(Collector):
+class SentinelConfigCollector(Collector[None]):
     name = "sentinel_config"
     help = "SENTINEL CONFIG GET."
     lane = Lane.SLOW
     families = (KEY_VALUE, VALUE)
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.metrics.include_config_metrics)
+    def enabled(self, options: Options) -> bool:
+        return options.metrics.include_config_metrics
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode == "sentinel" and facts.version >= (6, 2, 0)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+sentinel|config",)
 
-    def repeats(self, options: Any) -> bool:
+    def repeats(self, options: Options) -> bool:
         return True
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("SENTINEL", "CONFIG", "GET", "*")]
         raise_failure(reply)
         if isinstance(reply, ReplyError):

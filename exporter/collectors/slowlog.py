@@ -6,12 +6,12 @@ https://redis.io/docs/latest/commands/slowlog-get/
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.collectors._entry_log import EntryLog, read_entries
 from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
@@ -47,26 +47,26 @@ def ask(count: int) -> Command:
     return Command.of("SLOWLOG", "GET", count)
 
 
-class SlowlogCollector(Collector):
+class SlowlogCollector(Collector[EntryLog]):
     name = "slowlog"
     help = "The slow log."
     lane = Lane.FAST
     families = (LENGTH, LAST_ID, LAST_DURATION, ENTRIES, DURATION, DURATION_MAX, MISSED)
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.mode != "sentinel" and facts.version >= (2, 2, 12)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+slowlog|len", "+slowlog|get")
 
     def new_memory(self) -> EntryLog:
         return EntryLog()
 
-    def repeats(self, options: Any) -> bool:
+    def repeats(self, options: Options) -> bool:
         return True
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        log: EntryLog = out.memory
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[EntryLog]) -> Batches:
+        log = out.memory
         length, newest = yield [Command.of("SLOWLOG", "LEN"), ask(1)]
         raise_failure(length, newest)
         if isinstance(length, int):

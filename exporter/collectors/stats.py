@@ -6,7 +6,6 @@ They make up most of the series of a server and seldom need to be as fresh as th
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
@@ -21,6 +20,7 @@ from exporter.metrics.family import (
     summary,
 )
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
@@ -81,20 +81,19 @@ FAMILIES = (
 )
 
 
-class StatsCollector(Collector):
+class StatsCollector(Collector[None]):
     name = "stats"
     help = "Statistics by command and by error."
     lane = Lane.STANDARD
     families = FAMILIES
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.version >= (2, 6, 0) and facts.mode != "sentinel"
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         if facts.version >= (7, 0, 0):  # earlier servers answer several sections with a syntax error
             batch = [Command.of("INFO", "commandstats", "errorstats", "latencystats")]
         else:

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import count
-from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Out
 from exporter.collectors._keyspace import (
-    MEMORY_NAME,
     SINGLE_MAX,
     Args,
-    KeyMemory,
+    KeyspaceCollector,
+    KeyspaceOut,
     acl_rules,
-    allowed_on,
     ask_keys,
     fail_if_all_failed,
     learn_slots,
@@ -29,6 +27,7 @@ from exporter.collectors._keyspace import (
 )
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import text_of
 from exporter.protocol.command import PAUSE, PIECE, Reply
@@ -122,33 +121,28 @@ GROUPS_MAX = 1000
 COMMANDS = ("type", "xinfo|stream", "xinfo|groups", "xinfo|consumers")
 
 
-def single_streams(options: Any) -> tuple[KeyName, ...]:
+def single_streams(options: Options) -> tuple[KeyName, ...]:
     return singles(options.keys.check_single_streams, options.keys.check_streams)
 
 
-class StreamsCollector(Collector):
+class StreamsCollector(KeyspaceCollector):
     """The streams that are named one by one."""
 
     name = "streams"
     help = "Single streams, their groups and consumers."
     lane = Lane.FAST
     families = FAMILIES
-    memory_name = MEMORY_NAME
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return 0 < len(single_streams(options)) <= SINGLE_MAX
 
-    def wants(self, facts: Facts, options: Any) -> bool:
-        return facts.version >= (5, 0, 0) and allowed_on(facts, options)
+    def wants(self, facts: Facts, options: Options) -> bool:
+        return facts.version >= (5, 0, 0) and super().wants(facts, options)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return acl_rules(COMMANDS, single_streams(options), options)
 
-    def new_memory(self) -> KeyMemory:
-        return KeyMemory()
-
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
         yield from read_streams(single_streams(options), facts, options, out)
 
 
@@ -159,14 +153,13 @@ class FoundStreamsCollector(StreamsCollector):
     help = "Streams that patterns found, their groups and consumers."
     lane = Lane.STANDARD
 
-    def enabled(self, options: Any) -> bool:
+    def enabled(self, options: Options) -> bool:
         return bool(patterns(options.keys.check_streams)) or len(single_streams(options)) > SINGLE_MAX
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return acl_rules(COMMANDS, (*patterns(options.keys.check_streams), *single_streams(options)), options)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-        assert facts is not None
+    def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
         single = dict.fromkeys(single_streams(options))
         found = dict.fromkeys(
             KeyName(pattern.db, name) for pattern, names in out.memory.found_streams.items() for name in names
@@ -176,7 +169,7 @@ class FoundStreamsCollector(StreamsCollector):
         yield from read_streams(names, facts, options, out)
 
 
-def read_streams(names: Iterable[KeyName], facts: Facts, options: Any, out: Out) -> Batches:
+def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
     """Write all there is to know of those keys that are streams, in three batches."""
     out.memory.slots = yield from learn_slots(facts, out.memory.slots)
     places = yield from place_keys(names, facts, options, out.memory.slots)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 
@@ -46,19 +46,19 @@ FIELDS = {
 WORDS = {b"true": 1.0, b"false": 0.0}
 
 
-class Tile38Collector(Collector):
+class Tile38Collector(Collector[None]):
     name = "tile38"
     help = "SERVER EXT of Tile38."
     lane = Lane.SLOW
     families = tuple(FIELDS.values())
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.redis.is_tile38)
+    def enabled(self, options: Options) -> bool:
+        return options.redis.is_tile38
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return facts.flavor == "redis" and facts.mode == "standalone"
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("SERVER", "EXT")]
         if isinstance(reply, ReplyError):
             if reply.unsupported:  # a Redis among Tile38s

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import AnyCollector, Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.metrics.family import EverySubField, Field, Pattern, Record, gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
@@ -23,7 +23,7 @@ _NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 _ODD = re.compile(r"[^a-zA-Z0-9_]")
 
 
-class UnknownInfoCollector(Collector):
+class UnknownInfoCollector(Collector[None]):
     """`known` are the collectors whose families name what is known."""
 
     name = "unknown"
@@ -32,7 +32,7 @@ class UnknownInfoCollector(Collector):
     families = (FIELDS,)
     dynamic = True
 
-    def __init__(self, known: Iterable[Collector]) -> None:
+    def __init__(self, known: Iterable[AnyCollector]) -> None:
         keys: set[str] = set()
         patterns: set[Pattern] = set()
         for collector in known:
@@ -54,13 +54,13 @@ class UnknownInfoCollector(Collector):
         # of several masters (KeyDB) each has its fields once more, with a number
         self._known = re.compile("|".join([*forms, r"master_[0-9]+_.+"]).encode())
 
-    def enabled(self, options: Any) -> bool:
-        return bool(options.metrics.export_unknown_info)
+    def enabled(self, options: Options) -> bool:
+        return options.metrics.export_unknown_info
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [text] = yield [Command.of("INFO")]
         if isinstance(text, ReplyError):
             raise text.as_target_error()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.app.run import read_targets
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
 from exporter.collectors._registry import REGISTRY
 from exporter.options.groups import Options
 from exporter.protocol.facts import Facts, make_facts
@@ -65,7 +65,7 @@ SENTINEL = _facts({"redis_version": "7.0.0"}, "sentinel", "sentinel")
 
 
 def rules(
-    options: Options, databases: bool = False, collectors: Iterable[Collector] = REGISTRY
+    options: Options, databases: bool = False, collectors: Iterable[AnyCollector] = REGISTRY
 ) -> dict[str, list[str]]:
     """The words of the rules, by the servers that know them: "" for all, then what others need besides, and
     last `SENTINELS`, a complete rule. `databases`: whether a target has a database other than 0."""
@@ -95,7 +95,7 @@ def rules(
     return {where: _ordered(more) for where, more in found.items() if more or not where}
 
 
-def _asked(collectors: Iterable[Collector], servers: Iterable[Facts], options: Options) -> set[str]:
+def _asked(collectors: Iterable[AnyCollector], servers: Iterable[Facts], options: Options) -> set[str]:
     """The words of the collectors that poll any of these servers."""
     asking = [
         collector for collector in collectors if any(collector.wants(facts, options) for facts in servers)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from exporter import engine
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors.info import GATED
 from exporter.errors import UsageError
@@ -106,7 +106,7 @@ def _own_rows() -> list[tuple[str, str, tuple[str, ...], str]]:
     return sorted(rows + [(row.name, row.type.value, row.labels, row.help) for row in PROCESS_FAMILIES])
 
 
-def _collector(collector: Collector) -> Iterator[str]:
+def _collector(collector: AnyCollector) -> Iterator[str]:
     yield f"## {collector.name}\n"
     flags = _flags_of(collector)
     asked = "" if flags is None else f" With {flags}."
@@ -114,7 +114,7 @@ def _collector(collector: Collector) -> Iterator[str]:
     yield from _table(collector.families)
 
 
-def _flags_of(collector: Collector) -> str | None:
+def _flags_of(collector: AnyCollector) -> str | None:
     """The flags that switch a collector on, None for one that is on by default."""
     if collector.enabled(parse([], {})):
         return None

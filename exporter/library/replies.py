@@ -8,14 +8,14 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from exporter import engine
+from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
-from exporter.collectors._shown import hidden_families, make_family_sets
+from exporter.collectors._shown import hidden_families
 from exporter.collectors.info import GATED
 from exporter.errors import ConfigError, ReplyError
 from exporter.library.given import Given, flags_of
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.family import LABEL_NAME
-from exporter.metrics.family_set import FamilySet
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
 from exporter.options.groups import Options
@@ -43,9 +43,9 @@ def render_info(
     TargetError if the text is not that of INFO, ConfigError if a label's name is not valid.
     """
     reply = _bytes_of(text)
-    given, family_sets, catalog = _prepare(flags_of(options))
-    forms = label_forms(family_sets, _label_pairs(labels))
-    poll = Poll(family_sets, PollContext(NOWHERE, TargetMemory(), forms, given), time.time(), 0.0)
+    given, enabled, catalog = _prepare(flags_of(options))
+    forms = label_forms(catalog.family_sets, _label_pairs(labels))
+    poll = Poll(enabled, PollContext(NOWHERE, TargetMemory(), forms, given), time.time(), 0.0)
     batch = poll.begin()
     while batch:
         batch = poll.receive([_answer(command, reply) for command in batch])
@@ -66,13 +66,13 @@ def read_clients(text: str | bytes) -> list[dict[str, str]]:
 
 
 @lru_cache(16)
-def _prepare(flags: Sequence[str]) -> tuple[Options, Sequence[FamilySet], Catalog]:
+def _prepare(flags: Sequence[str]) -> tuple[Options, Sequence[EnabledCollector], Catalog]:
     given = parse(flags, {})
     collectors = [collector for collector in REGISTRY if collector.enabled(given)]
     gated = {name: bool(getattr(given.metrics, option)) for name, option in GATED.items()}
     hidden = hidden_families(collectors, given.metrics, gated)
-    family_sets = make_family_sets(collectors, hidden, given.metrics)
-    return given, family_sets, Catalog(family_sets, hidden)
+    enabled = enable_all(collectors, hidden, given.metrics)
+    return given, enabled, Catalog([each.family_set for each in enabled], hidden)
 
 
 def _label_pairs(labels: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -31,8 +31,8 @@ class Catalog:
     """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part
     after part.
 
-    A family that collectors share (see `Collector.memory_name`) has one cell for each of their parts, one
-    behind the other; all but the first have an empty header.
+    A family that sets share (see `FamilySet.shared_name`) has one cell for each of them, one behind the other;
+    all but the first have an empty header.
 
     Slots of dynamic families have an empty header until they are given; `admits` tells by the full name
     whether one may be, and `taken` are names that others write.
@@ -121,8 +121,4 @@ class Catalog:
 
 def _share(one: FamilySet, other: FamilySet, family: Family) -> bool:
     """Whether two parts write the same family on purpose."""
-    if one.collector is None or other.collector is None:
-        return False
-    return one.collector.memory_name == other.collector.memory_name != "" and any(
-        family is each for each in one.families
-    )
+    return one.shared_name == other.shared_name != "" and any(family is each for each in one.families)

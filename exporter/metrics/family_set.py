@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter import engine
-from exporter.collectors._contract import Collector
 from exporter.errors import InternalError
 from exporter.metrics.family import EverySubField, Family, Field, Pattern, Record
 from exporter.metrics.lane import Lane
 from exporter.metrics.runtime_families import RuntimeFamilies
+
+#: bytes of a label value; longer ones are cut
+LABEL_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +30,11 @@ class FamilySet:
     numbers: Mapping[str, int]  # family name → position
     plan: engine.Plan | None
     wanted_fields: tuple[str, ...] = ()
-    collector: Collector | None = None
     rows: Sequence[tuple[bytes, tuple[bytes, ...]]] = field(default=(), repr=False)  # of families and slots
-    label_max: int = 1024  # longer label values are cut
+    label_max: int = LABEL_MAX  # longer label values are cut
     hidden: frozenset[int] = frozenset()  # positions of families that are not rendered
-    runtime_families: RuntimeFamilies | None = None  # the slots behind the families
+    runtime_families: RuntimeFamilies | None = None  # those that come behind the families
+    shared_name: str = ""  # sets of one such name may have the same families; "": none may
 
 
 def full_name(namespace: str, family: Family) -> bytes:
@@ -48,8 +50,9 @@ def make_family_set(
     namespace: str,
     hidden: frozenset[str] = frozenset(),
     wanted_fields: tuple[str, ...] = (),
-    collector: Collector | None = None,
-    label_max: int = 1024,
+    label_max: int = LABEL_MAX,
+    shared_name: str = "",
+    grows: bool = False,
 ) -> FamilySet:
     """Number and compile the families of one part. Families in `hidden` are not even rendered."""
     names = tuple(full_name(namespace, family) for family in families)
@@ -64,11 +67,11 @@ def make_family_set(
     ]
     numbers = {family.name: number for number, family in enumerate(families)}
     unseen = frozenset(number for family, number in numbers.items() if family in hidden)
-    dynamic = None
-    if collector is not None and collector.dynamic:
+    runtime_families = None
+    if grows:
         if plan is not None:
-            raise InternalError(f"{name}: a collector with dynamic families has none with a source")
-        dynamic = RuntimeFamilies(namespace, len(names), rows)
+            raise InternalError(f"{name}: a set with families of run time has none with a source")
+        runtime_families = RuntimeFamilies(namespace, len(names), rows)
     return FamilySet(
         name,
         lane,
@@ -77,11 +80,11 @@ def make_family_set(
         numbers,
         plan,
         wanted_fields,
-        collector,
         rows,
         label_max,
         unseen,
-        dynamic,
+        runtime_families,
+        shared_name,
     )
 
 

@@ -10,8 +10,6 @@ class Lane(Enum):
 
     __hash__ = object.__hash__  # Enum's own is written in Python, and lanes are looked up at every poll
 
-    __hash__ = object.__hash__  # Enum's own is written in Python, and lanes are looked up at every poll
-
     FAST = "fast"
     STANDARD = "standard"
     SLOW = "slow"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Limiter
 from exporter.metrics.family_set import FamilySet
@@ -18,30 +19,32 @@ from exporter.targets.target import Target
 class FamilySets:
     """The family sets of one configuration; its targets share this object.
 
-    `of_collectors` come from collectors, INFO's first; `about_target` holds the series about a target itself.
+    `of_collectors` are collectors with theirs; `about_target` holds the series about a target itself.
     """
 
-    __slots__ = ("_by_lanes", "about_target", "lanes", "of_collectors", "scan")
+    __slots__ = ("_by_lanes", "about_target", "identifying", "lanes", "of_collectors", "scan")
 
-    def __init__(self, of_collectors: Sequence[FamilySet], about_target: FamilySet) -> None:
+    def __init__(self, of_collectors: Sequence[EnabledCollector], about_target: FamilySet) -> None:
         self.of_collectors = tuple(of_collectors)
         self.about_target = about_target
+        #: the name of the set whose collector identifies the server; "": there is none
+        self.identifying = next((each.name for each in of_collectors if each.collector.identifies), "")
         self.lanes = tuple(lane for lane in Lane if any(each.lane is lane for each in of_collectors))
         self.scan = self._on((Lane.SCAN,))
-        self._by_lanes: dict[tuple[Lane, ...], tuple[FamilySet, ...]] = {}
+        self._by_lanes: dict[tuple[Lane, ...], tuple[EnabledCollector, ...]] = {}
 
     @property
     def all(self) -> tuple[FamilySet, ...]:
-        return (*self.of_collectors, self.about_target)
+        return (*(each.family_set for each in self.of_collectors), self.about_target)
 
-    def on(self, lanes: tuple[Lane, ...]) -> tuple[FamilySet, ...]:
-        """The collectors' family sets on these lanes."""
+    def on(self, lanes: tuple[Lane, ...]) -> tuple[EnabledCollector, ...]:
+        """The collectors on these lanes."""
         found = self._by_lanes.get(lanes)
         if found is None:
             found = self._by_lanes[lanes] = self._on(lanes)
         return found
 
-    def _on(self, lanes: tuple[Lane, ...]) -> tuple[FamilySet, ...]:
+    def _on(self, lanes: tuple[Lane, ...]) -> tuple[EnabledCollector, ...]:
         return tuple(each for each in self.of_collectors if each.lane in lanes)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from exporter import engine
 from exporter.collectors._contract import Collector
+from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import ReplyError
-from exporter.metrics.family_set import FamilySet
+from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 from exporter.targets.redaction import NOTHING, Redaction
+
+M = TypeVar("M")
 
 REPROBE_S = 3600.0
 #: refused commands that are remembered of one target
@@ -40,7 +43,7 @@ class TargetMemory:
     """
 
     facts: Facts | None = None
-    fields: tuple[bytes | None, ...] = ()
+    cluster: ClusterView | None = None  # the newest that the server gave
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
     collectors: dict[str, Any] = field(
@@ -53,31 +56,32 @@ class TargetMemory:
         default_factory=dict
     )  # by part, how many names of its families came from this target first
 
-    def of(self, collector: Collector) -> Any:
+    def of(self, collector: Collector[M]) -> M:
         name = collector.memory_name or collector.name
         if name not in self.collectors:
             self.collectors[name] = collector.new_memory()
-        return self.collectors[name]
+        memory: M = self.collectors[name]
+        return memory
 
-    def keep_only(self, family_sets: Iterable[FamilySet]) -> None:
-        """Forget what belongs to other family sets and their collectors, and what the collectors are to do
-        without being run."""
-        kept = {family_set.name: family_set.collector for family_set in family_sets}
+    def keep_only(self, enabled: Iterable[EnabledCollector]) -> None:
+        """Forget what belongs to other collectors, and what these are to do without being run."""
+        kept = {each.name: each.collector for each in enabled}
         self.repeats.clear()
         self.wanted.clear()
         for by_name in (self.orders, self.named):
             for name in by_name.keys() - kept.keys():
                 del by_name[name]
-        memories = {collector.memory_name or collector.name for collector in kept.values() if collector}
+        memories = {collector.memory_name or collector.name for collector in kept.values()}
         for name in self.collectors.keys() - memories:
             del self.collectors[name]
 
-    def learn(self, facts: Facts) -> None:
+    def learn(self, facts: Facts) -> Facts:
         if self.facts is not None and self.facts.run_id != facts.run_id:
             self.refused.clear()
             facts = replace(facts, databases=None)  # it may have been configured anew
         self.facts = facts
         self.wanted.clear()
+        return facts
 
     def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
         if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from exporter import engine
+from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import InternalError
 from exporter.metrics.family import Family
-from exporter.metrics.family_set import FamilySet
 from exporter.polling.bounds import ROWS_MAX
 from exporter.polling.memory import TargetMemory
+from exporter.protocol.cluster import ClusterView
 
 
 @lru_cache(1024)
@@ -31,7 +32,6 @@ class CollectorOutput:
         "_read",
         "_writer",
         "cut",
-        "databases",
         "db",
         "faults",
         "labels",
@@ -43,7 +43,7 @@ class CollectorOutput:
 
     def __init__(
         self,
-        family_set: FamilySet,
+        enabled: EnabledCollector,
         labels: engine.Labels,
         memory: TargetMemory,
         now: float,
@@ -56,25 +56,15 @@ class CollectorOutput:
         self.rows_max = rows_max
         self.db = db
         self.spent_s = 0.0
-        self.memory = None if family_set.collector is None else memory.of(family_set.collector)
-        self.databases: int | None = None
-        self._family_set = family_set
+        self.memory = memory.of(enabled.collector)
+        self._family_set = enabled.family_set
         self.labels = labels
         self._memory = memory
         self._block: engine.Block | None = None
         self._read: tuple[bytes, int] | None = None
         self._writer: engine.Writer | None = None
 
-    @property
-    def fields(self) -> dict[str, bytes | None]:
-        texts = self.field_texts
-        return dict(zip(self._family_set.wanted_fields, texts, strict=True)) if texts else {}
-
-    @property
-    def field_texts(self) -> tuple[bytes | None, ...]:
-        return self._block.fields if self._block is not None else ()
-
-    def info(self, text: bytes, fill: int = 0) -> None:
+    def info(self, text: bytes, fill: int = 0) -> tuple[bytes | None, ...]:
         plan = self._family_set.plan
         if plan is None or self._block is not None:
             raise InternalError(
@@ -86,6 +76,10 @@ class CollectorOutput:
             order = orders[self._family_set.name] = engine.LineOrder()
         self._block = plan.read(text, self.labels, order, self.now, fill)
         self._read = (text, fill)
+        return self._block.fields
+
+    def learn_cluster(self, view: ClusterView) -> None:
+        self._memory.cluster = view
 
     def fault(self, subject: str, text: str) -> None:
         if self.faults is None:

@@ -1,7 +1,7 @@
 """One poll of one target, without I/O: the due collectors' batches go out merged, their replies come back
 split.
 
-    poll = Poll(family_sets, context, now, clock)
+    poll = Poll(collectors, context, now, clock)
     batch = poll.begin()
     while batch:
         batch = poll.receive(replies of batch)  # or poll.go_on() while poll.paused
@@ -21,20 +21,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 from exporter import engine
-from exporter.collectors._contract import Batches, Collector
+from exporter.collectors._contract import Batches, Identification
+from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import ReplyError, TargetError
-from exporter.metrics.family_set import FamilySet
+from exporter.options.groups import Options
 from exporter.polling.bounds import ReplyBounds
 from exporter.polling.memory import LastReply, TargetMemory
 from exporter.polling.output import CollectorOutput
 from exporter.protocol.command import Command, Reply
-from exporter.protocol.facts import Facts, make_facts
+from exporter.protocol.facts import Facts
 from exporter.targets.target import Target
 
-INFO_PART = "info"
 INFO = "INFO"
 DEFAULT_BOUNDS = ReplyBounds()
 
@@ -50,7 +49,7 @@ class PollContext:
     target: Target
     memory: TargetMemory
     labels: Mapping[str, engine.Labels]
-    options: Any
+    options: Options
     bounds: ReplyBounds = DEFAULT_BOUNDS
     on_facts: Callable[[Facts], bool] = lambda facts: False
     connection_max_age_s: float = math.inf
@@ -60,10 +59,10 @@ class _UnchangedCheck:
     """A part that is asked what it was asked in the poll before: its collector is run only if the answer
     is another one."""
 
-    __slots__ = ("at", "family_set", "repeat")
+    __slots__ = ("at", "enabled", "repeat")
 
-    def __init__(self, family_set: FamilySet, repeat: LastReply, at: int) -> None:
-        self.family_set = family_set
+    def __init__(self, enabled: EnabledCollector, repeat: LastReply, at: int) -> None:
+        self.enabled = enabled
         self.repeat = repeat
         self.at = at  # place of its first command among those sent
 
@@ -71,10 +70,23 @@ class _UnchangedCheck:
 class _Run:
     """One collector under way: its generator, and where in the batch its replies will be."""
 
-    __slots__ = ("batches", "commands", "family_set", "generator", "output", "places", "refused", "replies")
+    __slots__ = (
+        "batches",
+        "collector",
+        "commands",
+        "generator",
+        "name",
+        "output",
+        "places",
+        "refused",
+        "replies",
+    )
 
-    def __init__(self, family_set: FamilySet, generator: Batches, output: CollectorOutput) -> None:
-        self.family_set = family_set
+    def __init__(
+        self, enabled: EnabledCollector, generator: Batches | Identification, output: CollectorOutput
+    ) -> None:
+        self.collector = enabled.collector
+        self.name = enabled.name
         self.generator = generator
         self.output = output
         #: for each command of its batch: its place among those sent, or the remembered refusal
@@ -98,7 +110,7 @@ class Poll:
 
     def __init__(
         self,
-        family_sets: Sequence[FamilySet],
+        collectors: Sequence[EnabledCollector],
         context: PollContext,
         now: float,
         clock: float,
@@ -111,7 +123,7 @@ class Poll:
         ] = {}  # by part, and by what of it went wrong while the rest went well
         self.unsupported: set[str] = set()  # parts all of whose commands are refused
         self.error: TargetError | None = None
-        self._family_sets = list(family_sets)
+        self._collectors = list(collectors)
         self._memory = context.memory
         self._labels = context.labels
         self._options = context.options
@@ -134,12 +146,9 @@ class Poll:
         """The first batch; empty if nothing is to be asked."""
         self._slice_until = perf_counter() + self.slice_s
         if self._memory.facts is None:
-            self._start(
-                [family_set for family_set in self._family_sets if family_set.name == INFO_PART]
-                or self._family_sets
-            )
+            self._start([enabled for enabled in self._collectors if enabled.collector.identifies])
         else:
-            self._start(self._family_sets)
+            self._start(self._collectors)
         return self._do()
 
     def receive(
@@ -209,18 +218,17 @@ class Poll:
 
     def _compare(self, echo: _UnchangedCheck, replies: list[Reply], spent_s: float) -> None:
         """The replies of a part that was asked as before."""
-        repeat, family_set = echo.repeat, echo.family_set
+        repeat, name = echo.repeat, echo.enabled.name
         if (
             repeat.replies == replies
             and repeat.facts is self._memory.facts
-            and repeat.labels is self._labels[family_set.name]
+            and repeat.labels is self._labels[name]
         ):
-            self.blocks[family_set.name] = repeat.block
+            self.blocks[name] = repeat.block
             if repeat.cut:
-                self.cuts[family_set.name] = repeat.cut
+                self.cuts[name] = repeat.cut
             return
-        assert family_set.collector is not None
-        run = self._new_run(family_set, family_set.collector)
+        run = self._new_run(echo.enabled)
         run.output.spent_s = spent_s
         run.output.cut = sum(self._cut[echo.at : echo.at + len(replies)])
         try:
@@ -235,38 +243,43 @@ class Poll:
             run.places = self._place_all(run.commands)
             self._runs.append(run)
 
-    def _start(self, family_sets: Sequence[FamilySet]) -> None:
-        left = [] if family_sets is self._family_sets else self._family_sets
-        self._family_sets = [family_set for family_set in left if family_set not in family_sets]
+    def _start(self, collectors: Sequence[EnabledCollector]) -> None:
+        left = [] if collectors is self._collectors else self._collectors
+        self._collectors = [enabled for enabled in left if enabled not in collectors]
         memory = self._memory
         facts, repeats, wanted = memory.facts, memory.repeats, memory.wanted
-        for family_set in family_sets:
-            collector = family_set.collector
-            if collector is None:
-                continue
+        for enabled in collectors:
+            name = enabled.name
             if facts is not None:
-                is_wanted = wanted.get(family_set.name)
+                is_wanted = wanted.get(name)
                 if is_wanted is None:
-                    is_wanted = wanted[family_set.name] = collector.wants(facts, self._options)
+                    is_wanted = wanted[name] = enabled.collector.wants(facts, self._options)
                 if not is_wanted:
                     continue
-            repeat = repeats.get(family_set.name)
+            repeat = repeats.get(name)
             if repeat is not None and repeat.facts is facts and not memory.refused:
-                self._echoes.append(_UnchangedCheck(family_set, repeat, len(self._next)))
+                self._echoes.append(_UnchangedCheck(enabled, repeat, len(self._next)))
                 self._next.extend(repeat.commands)
             else:
-                self._advance(self._new_run(family_set, collector), None)
+                self._advance(self._new_run(enabled), None)
 
-    def _new_run(self, family_set: FamilySet, collector: Collector) -> _Run:
+    def _new_run(self, enabled: EnabledCollector) -> _Run:
+        collector, facts = enabled.collector, self._memory.facts
         output = CollectorOutput(
-            family_set,
-            self._labels[family_set.name],
+            enabled,
+            self._labels[enabled.name],
             self._memory,
             self._now,
             self._db,
             self._bounds.rows_max,
         )
-        return _Run(family_set, collector.collect(self._memory.facts, self._options, output), output)
+        generator: Batches | Identification
+        if collector.identifies:
+            generator = collector.identify(facts, self._options, output)
+        else:
+            assert facts is not None, "the collector that identifies the server goes first"
+            generator = collector.collect(facts, self._options, output)
+        return _Run(enabled, generator, output)
 
     def _advance(self, run: _Run, replies: list[Reply] | None) -> None:
         """Let a collector go on to its next batch, or to its end. Refused commands are answered from
@@ -280,8 +293,8 @@ class Poll:
             try:
                 commands = next(run.generator) if replies is None else run.generator.send(replies)
                 places = self._place_all(commands)
-            except StopIteration:
-                self._finish(run)
+            except StopIteration as end:
+                self._finish(run, end.value)
                 return
             except Exception as error:  # one collector's mistake is no other's loss
                 self._fail(run, error)
@@ -315,28 +328,26 @@ class Poll:
         return len(self._next) - 1
 
     def _gather(self) -> list[Command]:
-        if not self._runs and not self._echoes and self._family_sets and self.error is None:
-            self._start(self._family_sets)  # INFO has told the facts that the others decide by
+        if not self._runs and not self._echoes and self._collectors and self.error is None:
+            self._start(self._collectors)  # INFO has told the facts that the others decide by
             if self._work:
                 self.paused = True
                 return []
         self._sent, self._next = self._next, []
         return self._sent
 
-    def _finish(self, run: _Run) -> None:
+    def _finish(self, run: _Run, facts: Facts | None) -> None:
         try:
-            if run.family_set.name == INFO_PART:
-                self._learn(run.output)
-            block = self.blocks[run.family_set.name] = run.output.block()
+            if facts is not None:
+                self._learn(facts)
+            block = self.blocks[run.name] = run.output.block()
             if run.output.cut:
-                self.cuts[run.family_set.name] = run.output.cut
+                self.cuts[run.name] = run.output.cut
             if run.output.faults:
                 clean = self._memory.redaction.clean
-                self.faults[run.family_set.name] = {
-                    subject: clean(text) for subject, text in run.output.faults.items()
-                }
+                self.faults[run.name] = {subject: clean(text) for subject, text in run.output.faults.items()}
             self._note_support(run)
-            if run.family_set.collector is not None and run.family_set.collector.repeats(self._options):
+            if run.collector.repeats(self._options):
                 self._remember(run, block)
         except Exception as error:
             self._fail(run, error)
@@ -345,39 +356,32 @@ class Poll:
         """For the next poll; not where a second batch was asked, or something was refused."""
         repeats = self._memory.repeats
         if run.batches == 1 and not any(isinstance(reply, ReplyError) for reply in run.replies):
-            repeats[run.family_set.name] = LastReply(
+            repeats[run.name] = LastReply(
                 self._memory.facts, run.output.labels, run.commands, run.replies, block, run.output.cut
             )
         else:
-            repeats.pop(run.family_set.name, None)
+            repeats.pop(run.name, None)
 
-    def _learn(self, output: CollectorOutput) -> None:
-        memory = self._memory
-        if (
-            memory.facts is None
-            or output.field_texts != memory.fields
-            or output.databases != memory.facts.databases
-        ):
-            memory.learn(make_facts(output.fields, output.databases))
-            memory.fields = output.field_texts
-        assert memory.facts is not None
-        if self._on_facts(memory.facts):
+    def _learn(self, facts: Facts) -> None:
+        if facts is not self._memory.facts:
+            facts = self._memory.learn(facts)
+        if self._on_facts(facts):
             for run in self._receiving:
-                run.output.relabel(self._labels[run.family_set.name])
+                run.output.relabel(self._labels[run.name])
 
     def _fail(self, run: _Run, error: Exception) -> None:
         kind = type(error) if isinstance(error, TargetError) else TargetError
         text = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
-        failure = self.failures[run.family_set.name] = kind(
+        failure = self.failures[run.name] = kind(
             self._memory.redaction.clean(text)
         )  # it may quote what the server sent
         self._note_support(run)
-        if run.family_set.name == INFO_PART:
+        if run.collector.identifies:
             self.error = failure
 
     def _note_support(self, run: _Run) -> None:
         if run.refused:
-            self.unsupported.add(run.family_set.name)
+            self.unsupported.add(run.name)
 
     def _drop(self, runs: Sequence[_Run]) -> None:
         for run in (*runs, *self._runs):

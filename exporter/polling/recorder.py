@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 
 from exporter import engine
+from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import TargetError
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.series_limit import SeriesLimit
@@ -44,7 +45,7 @@ class SnapshotRecorder:
         self._run_id = ""
 
     def keep(
-        self, outcome: PollOutcome, family_sets: Iterable[FamilySet], timing: PollTiming, intervals: int
+        self, outcome: PollOutcome, collectors: Iterable[EnabledCollector], timing: PollTiming, intervals: int
     ) -> None:
         """Store what a poll without an error brought. A collector that failed leaves its old samples in
         place."""
@@ -53,8 +54,8 @@ class SnapshotRecorder:
         blocks, failures, unsupported = poll.blocks, poll.failures, poll.unsupported
         lane = None
         expires_at = 0.0
-        for family_set in family_sets:
-            name = family_set.name
+        for enabled in collectors:
+            name = enabled.name
             block = blocks.get(name)
             failure = failures.get(name) if failures else None
             if block is None and failure is None:
@@ -68,13 +69,13 @@ class SnapshotRecorder:
             target_series.dropped += block.invalid
             if poll.cuts or target_series.cuts:
                 target_series.note_cut(name, poll.cuts.get(name, 0))
-            if family_set.lane is not lane:
-                lane = family_set.lane
+            if enabled.lane is not lane:
+                lane = enabled.lane
                 expires_at = outcome.began_at + timing.expiry_s(lane, intervals)
                 count = target_series.lanes[lane]
                 count.succeeded_at = outcome.wall_at
                 count.stale = False
-            self._put(family_set, block, outcome, expires_at)
+            self._put(enabled, block, outcome, expires_at)
         target_series.series, target_series.refused = self._series_limit.series, self._series_limit.refused
 
     def note_collector(
@@ -125,27 +126,27 @@ class SnapshotRecorder:
             self._series_limit.drop(name)
             self._faults.kinds.pop(name, None)
 
-    def change_expiries(self, family_sets: Iterable[FamilySet], timing: PollTiming, intervals: int) -> None:
+    def change_expiries(
+        self, collectors: Iterable[EnabledCollector], timing: PollTiming, intervals: int
+    ) -> None:
         """Let the snapshots that have not expired last as long as the new `timing` says."""
-        for family_set in family_sets:
-            snapshot = self._store.get(self._addr, family_set.name)
-            if snapshot is not None and not self._store.expired(self._addr, family_set.name):
-                expires_at = snapshot.began_at + timing.expiry_s(family_set.lane, intervals)
+        for enabled in collectors:
+            snapshot = self._store.get(self._addr, enabled.name)
+            if snapshot is not None and not self._store.expired(self._addr, enabled.name):
+                expires_at = snapshot.began_at + timing.expiry_s(enabled.lane, intervals)
                 self._store.put(snapshot._replace(expires_at=expires_at))
 
     def _put(
-        self, family_set: FamilySet, block: engine.Block, outcome: PollOutcome, expires_at: float
+        self, enabled: EnabledCollector, block: engine.Block, outcome: PollOutcome, expires_at: float
     ) -> None:
-        name = family_set.name
+        name = enabled.name
         samples, offsets, series = self._series_limit.admit(
             name, (block.samples, block.offsets, block.series), lambda: self._newest(name)
         )
         if self._with_timestamps:
             samples, offsets = engine.add_timestamps(samples, offsets, round(outcome.wall_at * 1000))
         self._store.put(
-            Snapshot(
-                self._addr, name, family_set.lane, samples, offsets, series, outcome.began_at, expires_at
-            )
+            Snapshot(self._addr, name, enabled.lane, samples, offsets, series, outcome.began_at, expires_at)
         )
 
     def _newest(self, name: str) -> tuple[bytes, bytes] | None:

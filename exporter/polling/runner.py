@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.backlog import WAITING_BYTES, running_backlog
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Admission, Limiter, Rank
 from exporter.connection.link import Connection
 from exporter.errors import CancelledPollError, DeadlineError, ResetError, TargetError
-from exporter.metrics.family_set import FamilySet
 from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll import Poll, PollContext
@@ -44,7 +44,7 @@ class PollRunner:
         self._dial_admission: Admission | None = None  # of its dial, if it needs one
         # of the newest poll:
         self._context: PollContext
-        self._family_sets: Sequence[FamilySet] = ()
+        self._collectors: Sequence[EnabledCollector] = ()
         self._rank = Rank.UP
         self._deadline_s = 0.0
         self._deadline = 0.0
@@ -59,13 +59,17 @@ class PollRunner:
         return self._poll is not None and now >= self._deadline
 
     def start(
-        self, context: PollContext, family_sets: Sequence[FamilySet], deadline_s: float, rank: Rank = Rank.UP
+        self,
+        context: PollContext,
+        collectors: Sequence[EnabledCollector],
+        deadline_s: float,
+        rank: Rank = Rank.UP,
     ) -> None:
         """Poll as soon as the limiters admit it, for at most `deadline_s` from then on. Only while it is not
         busy."""
         self.busy = True
         self._context = context
-        self._family_sets = family_sets
+        self._collectors = collectors
         self._deadline_s = deadline_s
         self._rank = rank
         self._enter()
@@ -122,7 +126,7 @@ class PollRunner:
         self._began_at, self._deadline = now, now + self._deadline_s
         self._wall_at = time.time()
         self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
-        poll = self._poll = Poll(self._family_sets, self._context, self._wall_at, now)
+        poll = self._poll = Poll(self._collectors, self._context, self._wall_at, now)
         poll.slice_s = SLICE_S
         if self._dial_admission is not None:
             self.connection.close_link()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.limiter import Rank
 from exporter.errors import CancelledPollError
-from exporter.metrics.family_set import FamilySet
 from exporter.metrics.lane import Lane
 from exporter.polling.assignment import Services
 from exporter.polling.outcome import PollOutcome
@@ -24,7 +24,7 @@ class Scanner:
         self._rank = Rank.NEW
         # of the newest scan:
         self._assignment = state.assignment
-        self._scanned: tuple[FamilySet, ...] = ()
+        self._scanned: tuple[EnabledCollector, ...] = ()
 
     def start_if_due(self) -> None:
         if self._state.assignment.family_sets.scan and self._state.clock.scan_due():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import InternalError
-from exporter.metrics.family_set import FamilySet
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.polling.assignment import Assignment
@@ -21,8 +21,8 @@ from exporter.targets.spread import spread
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import TargetSeries
 
-#: the assignment under which a poll began, its lanes and their family sets
-Turn = tuple[Assignment, tuple[Lane, ...], tuple[FamilySet, ...]]
+#: the assignment under which a poll began, its lanes and their collectors
+Turn = tuple[Assignment, tuple[Lane, ...], tuple[EnabledCollector, ...]]
 
 
 class TargetState:
@@ -69,13 +69,13 @@ class TargetState:
         outcome: PollOutcome,
         began: Assignment,
         lanes: tuple[Lane, ...],
-        family_sets: tuple[FamilySet, ...],
+        collectors: tuple[EnabledCollector, ...],
     ) -> None:
         """Take the outcome of a poll that was not cancelled."""
         assignment, series, intervals = self.assignment, self.series, self.clock.intervals
         if began is not assignment:
             lanes = tuple(lane for lane in lanes if lane in assignment.family_sets.lanes)
-            family_sets = self.still_assigned(family_sets)
+            collectors = self.still_assigned(collectors)
         series.duration_s = outcome.duration_s
         for lane in lanes:
             series.lanes[lane].polls += 1
@@ -83,16 +83,16 @@ class TargetState:
         if outcome.error is not None:
             series.count_failure(outcome.error.reason)
             return
-        self.recorder.keep(outcome, family_sets, assignment.timing, intervals)
+        self.recorder.keep(outcome, collectors, assignment.timing, intervals)
         if began is assignment:  # else they are due in the next turn, under the new one
             self.clock.note_polled(lanes)
 
-    def still_assigned(self, family_sets: tuple[FamilySet, ...]) -> tuple[FamilySet, ...]:
+    def still_assigned(self, collectors: tuple[EnabledCollector, ...]) -> tuple[EnabledCollector, ...]:
         """Those that go on, of a poll during which the target was reassigned. What the poll remembered for the
         next one is forgotten."""
         assigned = self.assignment.family_sets.of_collectors
         self.memory.keep_only(assigned)
-        return tuple(family_set for family_set in family_sets if family_set in assigned)
+        return tuple(enabled for enabled in collectors if enabled in assigned)
 
     def reassign(self, assignment: Assignment) -> bool:
         """Go on with another assignment of the same address. Returns whether to connect anew, because the

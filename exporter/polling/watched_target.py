@@ -10,7 +10,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from exporter.connection.handshake import Notice
 from exporter.connection.limiter import Rank
@@ -24,6 +23,7 @@ from exporter.polling.runner import PollRunner
 from exporter.polling.scanner import Scanner
 from exporter.polling.target_state import TargetState, Turn
 from exporter.polling.timing import PollTiming
+from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.targets.target import Target
 
@@ -78,9 +78,10 @@ class WatchedTarget:
         """What is known of the server; None before its first INFO."""
         return self.state.memory.facts
 
-    def remembered(self, name: str) -> Any:
-        """What the collectors of a memory name remember of the target; None before their first poll."""
-        return self.state.memory.collectors.get(name)
+    @property
+    def cluster(self) -> ClusterView | None:
+        """The newest view that the server gave of its cluster; None if there is none."""
+        return self.state.memory.cluster
 
     @property
     def busy(self) -> bool:
@@ -168,10 +169,10 @@ class WatchedTarget:
     def _start(self) -> None:
         state, up = self.state, self.health.up
         assignment, lanes = state.assignment, state.clock.due()
-        family_sets = assignment.family_sets.on(lanes)
-        self._turn = (assignment, lanes, family_sets)
+        collectors = assignment.family_sets.on(lanes)
+        self._turn = (assignment, lanes, collectors)
         rank = Rank.UP if up else Rank.NEW if up is None else Rank.DOWN
-        self._runner.start(state.context, family_sets, assignment.timing.deadline_s, rank)
+        self._runner.start(state.context, collectors, assignment.timing.deadline_s, rank)
 
     # -- the target's name
 

@@ -143,6 +143,14 @@ class ClusterNode:
         return sum(last - first + 1 for first, last in self.slots)
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """A cluster as one of its nodes sees it."""
+
+    nodes: tuple[ClusterNode, ...]
+    seen_at: float  # wall-clock seconds
+
+
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:
     """The lines of CLUSTER NODES in their order; those that are none, or name a node again, are left out."""
     nodes: dict[str, ClusterNode] = {}

@@ -20,11 +20,25 @@ class Facts:
     cluster_enabled: bool
     loading: bool
     databases: int | None = None  # how many the server has; None: not known
-    flavor_version: tuple[int, int, int] = (
-        0,
-        0,
-        0,
-    )  # the flavor's own: Valkey's redis_version stays at 7.2.4
+    #: the flavor's own: Valkey's redis_version stays at 7.2.4
+    flavor_version: tuple[int, int, int] = (0, 0, 0)
+
+
+#: the fields of INFO that they are made of
+FACT_FIELDS = (
+    "redis_version",
+    "valkey_version",
+    "redict_version",
+    "server_name",
+    "redis_mode",
+    "server_mode",
+    "redict_mode",
+    "mvcc_depth",
+    "role",
+    "run_id",
+    "cluster_enabled",
+    "loading",
+)
 
 
 def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Facts:

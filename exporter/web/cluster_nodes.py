@@ -10,18 +10,14 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from exporter import files
-from exporter.collectors.cluster_nodes import ClusterNodesCollector, ClusterView
 from exporter.errors import PageError
-from exporter.protocol.cluster import ClusterNode
+from exporter.protocol.cluster import ClusterNode, ClusterView
 from exporter.protocol.facts import Facts
 from exporter.single_flight import SingleFlight
 from exporter.targets.target import Target
-
-#: the polls remember the nodes under this name
-MEMORY_NAME = ClusterNodesCollector.memory_name
 
 #: a target, whether it is up (None: not tried yet), what is known of its server and of its cluster
 Seen = tuple[Target, bool | None, Facts | None, ClusterView | None]
@@ -36,7 +32,8 @@ class ClusterMember(Protocol):
     def up(self) -> bool | None: ...
     @property
     def facts(self) -> Facts | None: ...
-    def remembered(self, name: str) -> Any: ...
+    @property
+    def cluster(self) -> ClusterView | None: ...
 
 
 class NodeLister:
@@ -67,7 +64,7 @@ class NodeLister:
 
 
 def _seen(member: ClusterMember) -> Seen:
-    return member.target, member.up, member.facts, member.remembered(MEMORY_NAME)
+    return member.target, member.up, member.facts, member.cluster
 
 
 def answer(targets: Iterable[Seen], *, hostnames: bool) -> tuple[int, str]:
@@ -77,7 +74,7 @@ def answer(targets: Iterable[Seen], *, hostnames: bool) -> tuple[int, str]:
         return 400, "none of the targets is a node of a cluster\n"
     if any(up is None for _, up, _, _ in chosen):
         return 503, "not every target was attempted yet\n"
-    views = [(target, view) for target, _, _, view in chosen if view is not None and view.seen_at]
+    views = [(target, view) for target, _, _, view in chosen if view is not None]
     if not views:
         return 500, "the nodes of the cluster are not known: no target has answered CLUSTER NODES\n"
     found = sorted(

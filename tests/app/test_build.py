@@ -102,7 +102,7 @@ class TestFamilySets:
         before = configured("--export-unknown-info")
         after = configured("--export-unknown-info", "--max-label-length=50", before=before)
         [old], [new] = (
-            [each for each in made.family_sets.of_collectors if each.runtime_families is not None]
+            [each for each in made.family_sets.all if each.runtime_families is not None]
             for made in (before, after)
         )
         assert new is not old
@@ -147,7 +147,7 @@ class TestMistakes:
         before.catalog.open()
         number = next(
             each.runtime_families.number("info_kiwi", "gauge", "A kiwi.", ())
-            for each in before.family_sets.of_collectors
+            for each in before.family_sets.all
             if each.runtime_families is not None
         )
         with pytest.raises(ConfigError):

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from exporter import engine
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector, Batches, Identification
+from exporter.collectors._enabled import enable
 from exporter.metrics.catalog import header
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
+from exporter.options.groups import Options
 from exporter.polling.memory import TargetMemory
 from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts
@@ -24,6 +25,10 @@ from tests.watch_harness import WatchHarness
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
 OPTIONS = parse([], {})
+#: of a server that a test says nothing about
+FACTS = Facts(
+    (7, 0, 15), "redis", "master", "standalone", "r", cluster_enabled=False, loading=False, databases=16
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,34 +42,34 @@ class Played:
 
     def __init__(
         self,
-        collector: Collector,
+        collector: AnyCollector,
         replies: Sequence[Sequence[Any]],
         facts: Facts | None,
-        options: Any,
+        options: Options,
         memory: Any = None,
         spent_s: float = 0.0,
     ) -> None:
-        self.family_set = make_family_set(
-            collector.name,
-            collector.lane,
-            collector.families,
-            namespace="redis",
-            wanted_fields=collector.wanted_fields,
-            collector=collector,
-        )
+        enabled = enable(collector, "redis")
+        self.family_set = enabled.family_set
         if not isinstance(memory, TargetMemory):
             memory = (
                 TargetMemory()
                 if memory is None
                 else TargetMemory(collectors={collector.memory_name or collector.name: memory})
             )
+        self.memory = memory
         self.output = CollectorOutput(
-            self.family_set, label_forms([self.family_set], LABELS)[self.family_set.name], memory, NOW
+            enabled, label_forms([self.family_set], LABELS)[self.family_set.name], memory, NOW
         )
         self.asked: list[list[tuple[Any, ...]]] = []
         self.nodes: list[list[str]] = []  # that the same commands were meant for
         self.pauses = 0
-        generator = collector.collect(facts, options, self.output)
+        generator: Batches | Identification
+        if collector.identifies:
+            generator = collector.identify(facts, options, self.output)
+        else:
+            generator = collector.collect(facts or FACTS, options, self.output)
+        self.facts = facts
         batch = next(generator)
         try:
             for answers in replies:
@@ -79,8 +84,8 @@ class Played:
                 self.pauses += 1
                 batch = generator.send([])
             pytest.fail(f"{collector.name} asks on: {batch}")
-        except StopIteration:
-            pass
+        except StopIteration as end:
+            self.facts = end.value or facts
         self.block: engine.Block = self.output.block()
 
     @property
@@ -110,10 +115,10 @@ def drive() -> Callable[..., Played]:
     """
 
     def run(
-        collector: Collector,
+        collector: AnyCollector,
         *replies: Sequence[Any],
         facts: Facts | None = None,
-        options: Any = OPTIONS,
+        options: Options = OPTIONS,
         **more: Any,
     ) -> Played:
         return Played(collector, replies, facts, options, **more)

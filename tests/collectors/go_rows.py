@@ -6,7 +6,7 @@ import csv
 import pathlib
 import re
 
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family import NameSet
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -22,7 +22,7 @@ def go_rows(*sources: str) -> dict[str, dict[str, str]]:
         }
 
 
-def assert_same_families(collector: Collector, rows: dict[str, dict[str, str]]) -> None:
+def assert_same_families(collector: AnyCollector, rows: dict[str, dict[str, str]]) -> None:
     """The collector's families of the Go dialect are these, with the same types and labels."""
     ours = {
         family.name: (family.type.value, set(family.labels))

@@ -8,7 +8,7 @@ import pathlib
 import re
 from typing import Any
 
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family import NameSet
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -29,7 +29,7 @@ def versions_with(name: str) -> list[str]:
     return sorted(path.parent.name for path in DATA.glob(f"*/{name}.json"))
 
 
-def assert_go_families(collector: Collector, source: str) -> None:
+def assert_go_families(collector: AnyCollector, source: str) -> None:
     """The collector's families of the Go dialect are the Go exporter's of that source, with the same types
     and labels."""
     with (DATA / "go_metrics.csv").open(newline="") as file:

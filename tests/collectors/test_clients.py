@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
+from exporter.collectors._enabled import enable
 from exporter.collectors.clients import BY, GROUPS, ClientsCollector, clients_of, idle_counts
 from exporter.collectors.info import InfoCollector
 from exporter.errors import NoPermError, ProtocolError, ReplyError
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
@@ -238,11 +238,9 @@ class TestLimit:
 
     def test_how_long_it_took_is_told_without_what_came_before(self) -> None:
         collector = ClientsCollector()
-        family_set = make_family_set(
-            collector.name, collector.lane, collector.families, namespace="redis", collector=collector
-        )
+        enabled = enable(collector, "redis")
         output = CollectorOutput(
-            family_set, label_forms([family_set], ())[family_set.name], TargetMemory(), NOW
+            enabled, label_forms([enabled.family_set], ())["clients"], TargetMemory(), NOW
         )
         run = collector.collect(FACTS, EACH, output)
         next(run)

@@ -261,7 +261,7 @@ class TestNodes:
         assert played.asked == [[("CLUSTER", "NODES")]]
 
     def test_are_remembered_with_the_time(self, drive) -> None:
-        view = drive(ClusterNodesCollector(), [self.TEXT.encode()], [TIME], facts=FACTS).output.memory
+        view = drive(ClusterNodesCollector(), [self.TEXT.encode()], [TIME], facts=FACTS).memory.cluster
         assert [node.id for node in view.nodes] == [A, B, C, D]
         assert view.seen_at == 1_795_380_000.25
 
@@ -276,7 +276,7 @@ def test_only_cluster_nodes_that_have_their_data_are_asked() -> None:
 def test_a_refusal_writes_nothing_and_forgets_nothing(drive) -> None:
     played = drive(ClusterNodesCollector(), [ReplyError("NOPERM no")], facts=FACTS)
     assert played.samples() == {}
-    assert played.output.memory.seen_at == 0
+    assert played.memory.cluster is None
 
 
 @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), 7, None, []])

@@ -12,7 +12,7 @@ from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
-from exporter.protocol.facts import Facts, make_facts
+from exporter.protocol.facts import Facts
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 from tests.collectors.test_slowlog import recorded
 from tests.servers import Conversation
@@ -110,10 +110,9 @@ def test_only_valkey_since_8_1_is_asked(changes, wanted: bool) -> None:
 def test_the_flavors_own_version_is_known_from_info(
     drive, version: str, flavor_version, wanted: bool
 ) -> None:
-    fields = drive(
+    facts = drive(
         InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], [[b"databases", b"16"]]
-    ).output.fields
-    facts = make_facts(fields, 16)
+    ).facts
     assert facts.flavor_version == flavor_version
     assert CommandlogCollector().wants(facts, None) is wanted
 

@@ -13,7 +13,7 @@ from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret
 from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
-from exporter.protocol.facts import Facts, make_facts
+from exporter.protocol.facts import Facts
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
 from tests.watch_harness import WatchHarness
 
@@ -32,7 +32,7 @@ def config(**pairs: str) -> list[bytes]:
 
 def facts_of(version: str, drive) -> Facts:
     text = (DATA / version / "info_default.txt").read_bytes()
-    return make_facts(drive(InfoCollector(), [text], facts=REDIS_7).output.fields, 16)
+    return drive(InfoCollector(), [text], facts=REDIS_7).facts
 
 
 def test_families_are_those_of_the_go_exporter() -> None:

@@ -15,11 +15,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import engine
+from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.collectors._registry import REGISTRY
 from exporter.errors import ReplyError
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.family import Family, NameSet
-from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
@@ -33,24 +33,19 @@ NOW = 1_795_380_000.25
 OPTIONS = parse(EVERYTHING, {})
 
 
-def family_sets() -> tuple[FamilySet, ...]:
+def enabled() -> tuple[EnabledCollector, ...]:
     """New ones: a dynamic part keeps the order in which names came, and that is the order on the page."""
-    return tuple(
-        make_family_set(
-            c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
-        )
-        for c in REGISTRY
-        if c.enabled(OPTIONS)
-    )
+    return tuple(enable(c, "redis") for c in REGISTRY if c.enabled(OPTIONS))
 
 
 def page_of(server: Replay) -> str:
     """The page after a first poll of a server on record."""
-    page_family_sets = family_sets()
+    collectors = enabled()
+    page_family_sets = [each.family_set for each in collectors]
     catalog = Catalog(page_family_sets)
     pairs = ((b"addr", b"redis://h:6379"),)
     context = poll_context(TargetMemory(), label_forms(page_family_sets, pairs), OPTIONS)
-    poll = Poll(page_family_sets, context, NOW, 0.0)
+    poll = Poll(collectors, context, NOW, 0.0)
     batch = poll.begin()
     while batch:
         reader = hiredis.Reader(replyError=ReplyError)
@@ -108,7 +103,7 @@ def test_promtool_finds_only_inherited_names(name: str) -> None:
         [promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False
     )
     families: dict[str, Family] = {
-        family.name: family for family_set in family_sets() for family in family_set.families
+        family.name: family for each in enabled() for family in each.family_set.families
     }
     for line in done.stderr.decode().splitlines():
         metric, complaint = line.split(" ", 1)

@@ -16,12 +16,12 @@ import hiredis
 import pytest
 
 from exporter import engine
+from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.streams import StreamsCollector
 from exporter.errors import ReplyError
 from exporter.metrics.catalog import Catalog
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.options.commandline import parse
@@ -89,25 +89,20 @@ def spoilt(reply: Any, chance: random.Random) -> Any:
     return b"\n".join(lines)
 
 
-def family_sets() -> tuple[Any, ...]:
-    return tuple(
-        make_family_set(
-            c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
-        )
-        for c in REGISTRY
-        if c.enabled(OPTIONS)
-    )
+def enabled() -> tuple[EnabledCollector, ...]:
+    return tuple(enable(c, "redis") for c in REGISTRY if c.enabled(OPTIONS))
 
 
 def polls(
     server: Replay, chance: random.Random, rounds: int
 ) -> Iterator[tuple[Any, dict[str, engine.Block]]]:
     """The parts, and the blocks of some polls of a server whose replies are spoilt, the first excepted."""
-    page_family_sets = family_sets()
+    collectors = enabled()
+    page_family_sets = [each.family_set for each in collectors]
     memory = TargetMemory()
     forms = label_forms(page_family_sets, ((b"addr", b"redis://h:6379"),))
     for number in range(rounds):
-        poll = Poll(page_family_sets, poll_context(memory, forms, OPTIONS), NOW + number, number * 5.0)
+        poll = Poll(collectors, poll_context(memory, forms, OPTIONS), NOW + number, number * 5.0)
         batch = poll.begin()
         while batch:
             reader = hiredis.Reader(replyError=ReplyError)

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.collectors.info import GATED, InfoCollector
+from exporter.collectors.info import GATED, FactTexts, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
 from exporter.metrics.family import EverySubField, Field, MetricType, NameSet, Record
-from exporter.protocol.facts import Facts, make_facts
+from exporter.protocol.facts import Facts
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
 RECORDED = sorted(path for version in VERSIONS for path in (DATA / version).glob("*info*.txt"))
+#: a server without it cannot be identified
+VERSION = b"redis_version:7.0.15\r\n"
 FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCollector.families)}
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 
@@ -51,13 +53,13 @@ def text_for(family) -> tuple[bytes, str]:
 @pytest.mark.parametrize("family", InfoCollector.families, ids=lambda family: family.name)
 def test_every_family_is_rendered_from_its_field(drive, family) -> None:
     text, head = text_for(family)
-    played = drive(InfoCollector(), [text], facts=FACTS)
+    played = drive(InfoCollector(), [VERSION + text], facts=FACTS)
     assert any(line.startswith(head) for line in played.text.splitlines()), text
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_no_recorded_reply_writes_what_is_no_number(drive, path: pathlib.Path) -> None:
-    for value in drive(InfoCollector(), [path.read_bytes()], facts=FACTS).samples().values():
+    for value in drive(InfoCollector(), [VERSION + path.read_bytes()], facts=FACTS).samples().values():
         assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
 
 
@@ -88,7 +90,7 @@ class TestQuestions:
             InfoCollector(), [b"redis_version:7.0.0\r\nredis_mode:standalone\r\n"], [[b"databases", b"4"]]
         )
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
-        assert played.output.databases == 4
+        assert played.facts.databases == 4
         assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
             f'redis_db_keys{{db="db{n}"}}' for n in range(4)
         ]
@@ -106,15 +108,15 @@ class TestQuestions:
             facts=replace(FACTS, databases=None),
         )
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
-        assert played.output.databases == 4
+        assert played.facts.databases == 4
 
     @pytest.mark.parametrize("reply", [[], [b"databases", b"many"], 7])
     def test_an_answer_without_a_number_means_sixteen_for_good(self, drive, reply: object) -> None:
-        assert drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).output.databases == 16
+        assert drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).facts.databases == 16
 
     def test_a_refused_config_means_sixteen_for_now(self, drive) -> None:
         played = drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [ReplyError("NOPERM no")])
-        assert played.output.databases is None
+        assert played.facts.databases is None
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
     @pytest.mark.parametrize(
@@ -157,19 +159,16 @@ class TestFacts:
     )
     def test_version_and_flavor(self, drive, version: str, flavor: str, number: tuple[int, int, int]) -> None:
         played = drive(InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], facts=FACTS)
-        facts = make_facts(played.output.fields, 16)
+        facts = played.facts
         assert (facts.flavor, facts.version) == (flavor, number)
 
-    def test_what_is_no_info_is_told(self) -> None:
-        with pytest.raises(ProtocolError, match="no redis_version"):
-            make_facts({"role": b"master"}, None)
-
-    @pytest.mark.parametrize(
-        ("text", "number"),
-        [("255.255.255", (255, 255, 255)), ("8.0-m01", (8, 0, 0)), ("x.y", (0, 0, 0)), ("7", (7, 0, 0))],
-    )
-    def test_odd_versions(self, text: str, number: tuple[int, int, int]) -> None:
-        assert make_facts({"redis_version": text.encode()}, None).version == number
+    def test_are_the_same_object_until_a_text_of_theirs_changes(self, drive) -> None:
+        memory = FactTexts()
+        one = drive(InfoCollector(), [VERSION + b"connected_clients:1\r\n"], facts=FACTS, memory=memory).facts
+        same = drive(InfoCollector(), [VERSION + b"connected_clients:2\r\n"], facts=one, memory=memory).facts
+        other = drive(InfoCollector(), [VERSION + b"role:slave\r\n"], facts=one, memory=memory).facts
+        assert same is one
+        assert other.role == "slave"
 
 
 class TestValues:
@@ -183,7 +182,7 @@ class TestValues:
 
     def test_a_replica_that_never_acknowledged_has_no_lag(self, drive) -> None:
         text = b"slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=-1\r\n"
-        played = drive(InfoCollector(), [text], facts=FACTS)
+        played = drive(InfoCollector(), [VERSION + text], facts=FACTS)
         labels = '{slave_ip="10.0.0.2",slave_port="6379",slave_state="online"}'
         assert played.samples()[f"redis_connected_slave_offset_bytes{labels}"] == "7"
         assert f"redis_connected_slave_lag_seconds{labels}" not in played.samples()
@@ -199,13 +198,13 @@ class TestValues:
 
     def test_the_start_is_told_by_the_clock(self, drive) -> None:
         assert (
-            drive(InfoCollector(), [b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
+            drive(InfoCollector(), [VERSION + b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
                 "redis_start_time_seconds"
             ]
             == "1795379900"
         )
 
     def test_nan_is_dropped_and_counted(self, drive) -> None:
-        played = drive(InfoCollector(), [b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
+        played = drive(InfoCollector(), [VERSION + b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
         assert "redis_mem_fragmentation_ratio" not in played.samples()
         assert played.block.invalid == 1

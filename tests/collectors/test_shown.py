@@ -14,7 +14,7 @@ from exporter.options.commandline import parse
 from exporter.options.groups import MetricsOptions
 
 
-class Mixed(Collector):
+class Mixed(Collector[None]):
     name = "mixed"
     help = "Names of all dialects."
     lane = Lane.FAST

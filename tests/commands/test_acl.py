@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import hiredis
 import pytest
@@ -16,6 +15,7 @@ from exporter.commands.acl import SENTINELS, rules
 from exporter.connection.settings import DialSettings
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
+from exporter.options.groups import Options
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster, Sentinel
 from tests.servers import RedisServer
@@ -39,7 +39,7 @@ MORE = (
 )
 
 
-class Asking(Collector):
+class Asking(Collector[None]):
     """Asks the servers that `asks` tells, for the `words`."""
 
     help, lane, families = "Asks.", Lane.FAST, ()
@@ -54,10 +54,10 @@ class Asking(Collector):
         self._asks = asks
         self.acl_where = where  # type: ignore[misc]
 
-    def wants(self, facts: Facts, options: Any) -> bool:
+    def wants(self, facts: Facts, options: Options) -> bool:
         return self._asks(facts)
 
-    def acl(self, options: Any) -> tuple[str, ...]:
+    def acl(self, options: Options) -> tuple[str, ...]:
         return self._words
 
 

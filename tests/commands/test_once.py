@@ -7,18 +7,18 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app import build as build_module
 from exporter.cli import main
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, OutWithMemory
 from exporter.commands.once import poll_once
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
@@ -29,13 +29,13 @@ FOUND = gauge("found", "What was found.")
 TOLD = gauge("told", "What was found, as told.")
 
 
-class Finder(Collector):
+class Finder(Collector[list[bytes]]):
     name, help, lane, families, memory_name = "finder", "Finds.", Lane.SCAN, (FOUND,), "found"
 
-    def new_memory(self) -> Any:
+    def new_memory(self) -> list[bytes]:
         return []
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[list[bytes]]) -> Batches:
         [reply] = yield [Command.of("SCAN", "0")]
         out.memory.extend(reply[1])
 
@@ -43,7 +43,7 @@ class Finder(Collector):
 class Teller(Finder):
     name, lane, families = "teller", Lane.STANDARD, (TOLD,)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[list[bytes]]) -> Batches:
         yield [Command.of("PING")]
         out.add(TOLD, len(out.memory))
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import engine as engine_module
+from exporter.collectors._enabled import enable
 from exporter.collectors._registry import REGISTRY
+from exporter.collectors.info import InfoCollector
 from exporter.engine import plain as slow
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
-from exporter.metrics.lane import Lane
 from exporter.targets.target import Target
 from tests.engine.readings import FAMILIES, PATTERNS, seen
 from tests.store_fixture import page_of
@@ -176,13 +176,7 @@ def real_pairs() -> list[tuple[Pair, slow.Labels]]:
     for collector in REGISTRY:
         if not any(family.source for family in collector.families):
             continue
-        family_set = make_family_set(
-            collector.name,
-            Lane.FAST,
-            collector.families,
-            namespace="redis",
-            wanted_fields=collector.wanted_fields,
-        )
+        family_set = enable(collector, "redis").family_set
         assert family_set.plan is not None
         rows = plan_rows(collector)
         labels = label_forms([family_set], ((b"addr", b"redis://h:6379"), (b"role", b"x")))[family_set.name]
@@ -201,13 +195,7 @@ def plan_rows(collector):
     original = engine_module.Plan
     engine_module.Plan = Catcher
     try:
-        make_family_set(
-            collector.name,
-            Lane.FAST,
-            collector.families,
-            namespace="redis",
-            wanted_fields=collector.wanted_fields,
-        )
+        enable(collector, "redis")
     finally:
         engine_module.Plan = original
     return caught[0]
@@ -544,7 +532,7 @@ def test_ages_are_written_alike(times: list[float], now: float) -> None:
 
 
 def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:
-    family_set = make_family_set("info", Lane.FAST, REGISTRY[0].families, namespace="redis")
+    family_set = enable(InfoCollector(), "redis").family_set
     target = Target("redis://h:1", "redis", "h", 1, "", 0, alias='a"\n')
     assert target.alias
     assert (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exporter import engine
-from exporter.collectors._contract import Collector
+from exporter.collectors._enabled import enable
 from exporter.collectors._registry import REGISTRY
 from exporter.errors import InternalError
 from exporter.metrics.catalog import Catalog, header
@@ -73,9 +73,9 @@ class TestCatalog:
 
     def test_collectors_that_share_their_memory_may_share_a_family(self) -> None:
         family_sets = [
-            family_set(CLIENTS, ROLE, collector=Sharing()),
+            family_set(CLIENTS, ROLE, shared_name="shared"),
             family_set(CALLS),
-            family_set(CLIENTS, name="other", lane=Lane.SCAN, collector=Sharing()),
+            family_set(CLIENTS, name="other", lane=Lane.SCAN, shared_name="shared"),
         ]
         catalog = Catalog(family_sets)
         assert catalog.names == ["redis_clients", "redis_clients", "redis_info", "redis_calls_total"]
@@ -90,8 +90,8 @@ class TestCatalog:
         with pytest.raises(InternalError, match="redis_clients"):
             Catalog(
                 [
-                    family_set(CLIENTS, collector=Sharing()),
-                    family_set(dataclasses.replace(CLIENTS), name="other", collector=Sharing()),
+                    family_set(CLIENTS, shared_name="shared"),
+                    family_set(dataclasses.replace(CLIENTS), name="other", shared_name="shared"),
                 ]
             )
 
@@ -105,25 +105,13 @@ class TestCatalog:
         assert Catalog(self.PARTS).family_set("stats") is self.PARTS[1]
 
 
-class Sharing(Collector):
-    memory_name = "shared"
-
-
-class Scripts(Collector):
-    name = "scripts"
-    help = "Families of any name."
-    lane = Lane.STANDARD
-    families = (gauge("script_result", "Help."),)
-    dynamic = True
-
-
 class TestDynamicFamilies:
     """A family that is first seen in a poll takes a slot behind its part's own."""
 
     @staticmethod
     def make(admits: Callable[[str], bool] = lambda name: True) -> tuple[Catalog, FamilySet]:
         scripts = make_family_set(
-            "scripts", Lane.STANDARD, Scripts.families, namespace="redis", collector=Scripts()
+            "scripts", Lane.STANDARD, [gauge("script_result", "Help.")], namespace="redis", grows=True
         )
         catalog = Catalog([family_set(CLIENTS), scripts], admits=admits)
         catalog.open()
@@ -244,12 +232,7 @@ class TestRegistered:
     """What holds of all collectors there are."""
 
     def test_no_two_have_a_family_in_common(self) -> None:
-        family_sets = [
-            make_family_set(
-                c.name, c.lane, c.families, namespace="redis", wanted_fields=c.wanted_fields, collector=c
-            )
-            for c in REGISTRY
-        ]
+        family_sets = [enable(c, "redis").family_set for c in REGISTRY]
         names = [name for name in Catalog(family_sets).names if name]
         assert len(names) == sum(len(c.families) for c in REGISTRY)
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.collectors._enabled import EnabledCollector
 from exporter.metrics.family import gauge
-from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
 from exporter.polling.assignment import FamilySets
+from exporter.telemetry.target_series import target_family_set
+from tests.poll_fixture import idle
 
-
-def family_set(name: str, lane: Lane) -> FamilySet:
-    return make_family_set(name, lane, (gauge(name, "A number."),), namespace="redis")
-
-
-INFO, STATS, CONFIG, KEYS, TARGET = (
-    family_set("info", Lane.FAST),
-    family_set("stats", Lane.STANDARD),
-    family_set("config", Lane.STANDARD),
-    family_set("keys", Lane.SCAN),
-    family_set("target", Lane.FAST),
+INFO, STATS, CONFIG, KEYS = (
+    idle(name, lane, gauge(name, "A number."))
+    for name, lane in (
+        ("info", Lane.FAST),
+        ("stats", Lane.STANDARD),
+        ("config", Lane.STANDARD),
+        ("keys", Lane.SCAN),
+    )
 )
+TARGET = target_family_set("redis")
 FAMILY_SETS = FamilySets([INFO, STATS, KEYS, CONFIG], TARGET)
 
 
 @pytest.mark.parametrize(
-    ("lanes", "family_sets"),
+    ("lanes", "collectors"),
     [
         ((), ()),
         ((Lane.FAST,), (INFO,)),
@@ -34,8 +34,8 @@ FAMILY_SETS = FamilySets([INFO, STATS, KEYS, CONFIG], TARGET)
         ((Lane.SCAN,), (KEYS,)),
     ],
 )
-def test_by_lanes(lanes: tuple[Lane, ...], family_sets: tuple[FamilySet, ...]) -> None:
-    assert FAMILY_SETS.on(lanes) == family_sets
+def test_by_lanes(lanes: tuple[Lane, ...], collectors: tuple[EnabledCollector, ...]) -> None:
+    assert FAMILY_SETS.on(lanes) == collectors
     assert FAMILY_SETS.on(lanes) is FAMILY_SETS.on(lanes)
 
 
@@ -47,4 +47,4 @@ def test_the_lanes_that_have_any() -> None:
 
 
 def test_all_with_the_one_about_the_target() -> None:
-    assert FAMILY_SETS.all == (INFO, STATS, KEYS, CONFIG, TARGET)
+    assert FAMILY_SETS.all == (*(each.family_set for each in (INFO, STATS, KEYS, CONFIG)), TARGET)

@@ -17,7 +17,7 @@ def test_the_newest_refusals_are_remembered_up_to_a_limit() -> None:
 
 
 def test_collectors_of_one_memory_name_share_it() -> None:
-    class Finder(Collector):
+    class Finder(Collector[set[bytes]]):
         name = "finder"
         memory_name = "keys"
 

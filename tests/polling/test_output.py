@@ -10,9 +10,10 @@ import pytest
 
 from exporter import engine
 from exporter.collectors._contract import Collector
+from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.errors import InternalError
 from exporter.metrics.family import Family, Field, Pattern, Record, gauge
-from exporter.metrics.family_set import make_family_set
+from exporter.metrics.family_set import LABEL_MAX
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.polling.memory import TargetMemory
@@ -24,19 +25,25 @@ LENGTH = gauge("slowlog_length", "Entries of the slow log.")
 ITEM = gauge("item", "Something by name.", labels=("name",))
 
 
-class Plain(Collector):
-    name = "plain"
+def enabled(
+    *written: Family, fields: tuple[str, ...] = (), is_dynamic: bool = False, label_max: int = LABEL_MAX
+) -> EnabledCollector:
+    """A collector of these families."""
+
+    class Plain(Collector[None]):
+        name = "it"
+        lane = Lane.FAST
+        families = written
+        wanted_fields = fields
+        dynamic = is_dynamic
+
+    return enable(Plain(), "redis", label_max=label_max)
 
 
 class TestDynamicFamilies:
     @staticmethod
     def written(labels: bytes, *calls: tuple[str, dict[str, str]]) -> tuple[list[bool], list[str]]:
-        class Scripts(Collector):
-            name = "scripts"
-            dynamic = True
-
-        made = make_family_set("scripts", Lane.FAST, [LENGTH], namespace="redis", collector=Scripts())
-        output = CollectorOutput(made, engine.Labels(labels), TargetMemory(), 0.0)
+        output = CollectorOutput(enabled(LENGTH, is_dynamic=True), engine.Labels(labels), TargetMemory(), 0.0)
         taken = [output.add_dynamic(name, "gauge", "Help.", 1.5, own) for name, own in calls]
         return taken, output.block().samples.decode().splitlines()
 
@@ -56,7 +63,7 @@ class TestDynamicFamilies:
 
     def test_only_a_collector_that_says_so_may(self) -> None:
         output = CollectorOutput(
-            make_family_set("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Plain()),
+            enabled(LENGTH),
             engine.Labels(b""),
             TargetMemory(),
             0.0,
@@ -72,8 +79,9 @@ class TestSheet:
     def output(
         self, *families: Family, pairs: Sequence[tuple[bytes, bytes]] = (), **more: Any
     ) -> CollectorOutput:
-        made = make_family_set("it", Lane.FAST, families, namespace="redis", collector=Plain(), **more)
-        return CollectorOutput(made, label_forms([made], pairs)[made.name], TargetMemory(), NOW)
+        made = enabled(*families, **more)
+        labels = label_forms([made.family_set], pairs)["it"]
+        return CollectorOutput(made, labels, TargetMemory(), NOW)
 
     def test_samples_from_python(self) -> None:
         output = self.output(LENGTH, ITEM)
@@ -120,11 +128,9 @@ class TestSheet:
         output.info(b"cmdstat_abcdef:calls=2\n")
         assert output.block().samples == b'redis_item{name="abc"} 1\nredis_calls{cmd="abc"} 2\n'
 
-    def test_texts_of_info_are_there_once_it_was_read(self) -> None:
-        output = self.output(CLIENTS, wanted_fields=("role", "run_id"))
-        assert output.fields == {}
-        output.info(b"role:master\n")
-        assert output.fields == {"role": b"master", "run_id": None}
+    def test_reading_info_gives_the_texts_that_are_wanted(self) -> None:
+        output = self.output(CLIENTS, fields=("role", "run_id"))
+        assert output.info(b"role:master\n") == (b"master", None)
 
     def test_info_is_read_once(self) -> None:
         output = self.output(CLIENTS)

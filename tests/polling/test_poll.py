@@ -11,21 +11,30 @@ from typing import Any
 import pytest
 
 from exporter import engine
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import (
+    AnyCollector,
+    Batches,
+    Collector,
+    Identification,
+    Out,
+    OutWithMemory,
+)
+from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError, ReplyError, TargetError
 from exporter.metrics.family import Family, Field, gauge, histogram
-from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.groups import Options
 from exporter.polling.bounds import ReplyBounds
 from exporter.polling.memory import REPROBE_S, TargetMemory
-from exporter.polling.poll import INFO_PART, Poll
+from exporter.polling.poll import Poll
 from exporter.protocol.command import PAUSE, Command, Reply
-from exporter.protocol.facts import Facts
+from exporter.protocol.facts import Facts, make_facts
 from tests.poll_fixture import poll_context
 
 NOW = 1_700_000_000.5
 CLOCK = 1000.0
-OPTIONS = object()
+OPTIONS = parse([], {})
 UNKNOWN = ReplyError("ERR unknown command 'SLOWLOG'")
 FORBIDDEN = ReplyError("NOPERM User watcher has no permissions to run the 'slowlog' command")
 LOADING = ReplyError("LOADING Redis is loading the dataset in memory")
@@ -34,37 +43,43 @@ CLIENTS = gauge("clients", "Clients.", Field("connected_clients"))
 LENGTH = gauge("slowlog_length", "Entries of the slow log.")
 ITEM = gauge("item", "Something by name.", labels=("name",))
 
-Ask = Callable[[Facts | None, Out], Batches]
+Ask = Callable[[Facts, OutWithMemory[list[str]]], Batches]
 #: a target's labels are the same object from poll to poll
 LABELS = functools.cache(engine.Labels)
 
 
-def family_set(
-    name: str, ask: Ask, *families: Family, wants: Callable[[Facts], bool] = lambda facts: True, **more: Any
-) -> FamilySet:
-    """A part whose collector asks as it is told."""
+def enabled(
+    collector_name: str,
+    ask: Ask,
+    *written: Family,
+    wants: Callable[[Facts], bool] = lambda facts: True,
+    hidden: frozenset[str] = frozenset(),
+) -> EnabledCollector:
+    """A collector that asks as it is told."""
 
-    class Asker(Collector):
-        memory_name = name
+    class Asker(Collector[list[str]]):
+        name = memory_name = collector_name
+        lane = Lane.FAST
+        families = written
 
         def new_memory(self) -> list[str]:
             return []
 
-        def wants(self, facts: Facts, options: Any) -> bool:
+        def wants(self, facts: Facts, options: Options) -> bool:
             assert options is OPTIONS
             return wants(facts)
 
-        def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+        def collect(self, facts: Facts, options: Options, out: OutWithMemory[list[str]]) -> Batches:
             assert options is OPTIONS
             return ask(facts, out)
 
-    return make_family_set(name, Lane.FAST, families, namespace="redis", collector=Asker(), **more)
+    return enable(Asker(), "redis", hidden)
 
 
 def asking(family: Family, *commands: Command) -> Ask:
     """Writes the first number that it gets; its replies are all in `out`'s block, or none."""
 
-    def ask(facts: Facts | None, out: Out) -> Batches:
+    def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
         replies = yield list(commands)
         for reply in replies:
             if isinstance(reply, int):
@@ -73,15 +88,30 @@ def asking(family: Family, *commands: Command) -> Ask:
     return ask
 
 
-def ask_info(facts: Facts | None, out: Out) -> Batches:
-    [text] = yield [Command.of("INFO")]
-    if isinstance(text, ReplyError):
-        raise text.as_target_error()
-    out.info(text)
+class Identifier(Collector[None]):
+    """Learns the facts from INFO, and a number of databases that is `databases` on each run of a server."""
+
+    name = "info"
+    lane = Lane.FAST
+    families = (CLIENTS,)
+    identifies = True
+    wanted_fields = ("redis_version", "run_id", "role")
+
+    def __init__(self, databases: int | None = None) -> None:
+        self.databases = databases
+
+    def identify(self, known: Facts | None, options: Options, out: Out) -> Identification:
+        [text] = yield [Command.of("INFO")]
+        if isinstance(text, ReplyError):
+            raise text.as_target_error()
+        databases = self.databases if known is None or known.databases is None else known.databases
+        fields = dict(zip(self.wanted_fields, out.info(text), strict=True))
+        facts = make_facts(fields, databases)
+        return known if known == facts else facts
 
 
-INFO = family_set(INFO_PART, ask_info, CLIENTS, wanted_fields=("redis_version", "run_id", "role"))
-SLOWLOG = family_set("slowlog", asking(LENGTH, Command.of("SLOWLOG", "LEN")), LENGTH)
+INFO = enable(Identifier(), "redis")
+SLOWLOG = enabled("slowlog", asking(LENGTH, Command.of("SLOWLOG", "LEN")), LENGTH)
 
 
 def info(version: str = "7.0.15", run_id: str = "a", clients: int = 3) -> bytes:
@@ -115,15 +145,15 @@ class Server:
 
     def serve(
         self,
-        family_sets: Sequence[FamilySet],
+        collectors: Sequence[EnabledCollector],
         memory: TargetMemory,
         *,
         labels: bytes = b"",
         clock: float = CLOCK,
     ) -> Poll:
         self.asked = []
-        forms = {each.name: LABELS(labels) for each in family_sets}
-        poll = Poll(family_sets, poll_context(memory, forms, OPTIONS), NOW, clock)
+        forms = {each.name: LABELS(labels) for each in collectors}
+        poll = Poll(collectors, poll_context(memory, forms, OPTIONS), NOW, clock)
         batch = poll.begin()
         while batch:
             self.asked.append([command.name for command in batch])
@@ -135,7 +165,7 @@ def text(poll: Poll, name: str) -> str:
     return poll.blocks[name].samples.decode()
 
 
-class Slow(Collector):
+class Slow(Collector[None]):
     """Writes so many rows, with a pause after each."""
 
     name = "slow"
@@ -147,7 +177,7 @@ class Slow(Collector):
         self.rows = rows
         self.batches = batches
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         for batch in range(self.batches):
             [reply] = yield [Command.of("ROWS")]
             for row in range(self.rows):
@@ -175,18 +205,15 @@ def drive(
 
 class TestPauses:
     @staticmethod
-    def poll(*collectors: Collector, memory: TargetMemory | None = None, **more: Any) -> Poll:
-        family_sets = [
+    def poll(*collectors: AnyCollector, memory: TargetMemory | None = None, **more: Any) -> Poll:
+        enabled_ones = [
             INFO,
-            *(
-                make_family_set(c.name, c.lane, c.families, namespace="redis", collector=c)
-                for c in collectors
-            ),
+            *(enable(c, "redis") for c in collectors),
         ]
         return Poll(
-            family_sets,
+            enabled_ones,
             poll_context(
-                memory or known(), {each.name: LABELS(b"") for each in family_sets}, OPTIONS, **more
+                memory or known(), {each.name: LABELS(b"") for each in enabled_ones}, OPTIONS, **more
             ),
             NOW,
             CLOCK,
@@ -246,27 +273,27 @@ class TestBatches:
         assert server.asked == [["INFO"], ["SLOWLOG LEN"]]
         assert poll.blocks.keys() == {"info", "slowlog"}
 
-    def test_without_family_sets_nothing_is_asked(self) -> None:
+    def test_without_collectors_nothing_is_asked(self) -> None:
         poll = Poll([], poll_context(known(), {}, OPTIONS), NOW, CLOCK)
         assert poll.begin() == []
         assert poll.blocks == {}
 
     def test_second_batches_are_merged_as_well(self) -> None:
         def ask_twice(name: str) -> Ask:
-            def ask(facts: Facts | None, out: Out) -> Batches:
+            def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
                 [first] = yield [Command.of(name, "1")]
                 [second] = yield [Command.of(name, "2")]
                 out.add(ITEM, first + second, name)
 
             return ask
 
-        family_sets = [
-            family_set("one", ask_twice("A"), ITEM),
-            family_set("two", ask_twice("B"), ITEM),
+        collectors = [
+            enabled("one", ask_twice("A"), ITEM),
+            enabled("two", ask_twice("B"), ITEM),
             SLOWLOG,
         ]
         server = Server({"A 1": 1, "A 2": 2, "B 1": 10, "B 2": 20, "SLOWLOG LEN": 5})
-        poll = server.serve(family_sets, known())
+        poll = server.serve(collectors, known())
         assert server.asked == [["A 1", "B 1", "SLOWLOG LEN"], ["A 2", "B 2"]]
         assert text(poll, "one") == 'redis_item{name="A"} 3\n'
         assert text(poll, "two") == 'redis_item{name="B"} 30\n'
@@ -275,24 +302,24 @@ class TestBatches:
         got: dict[str, list[Reply]] = {}
 
         def keep(name: str, *keys: str) -> Ask:
-            def ask(facts: Facts | None, out: Out) -> Batches:
+            def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
                 got[name] = yield [Command.of("GET", key) for key in keys]
 
             return ask
 
-        family_sets = [
-            family_set(name, keep(name, *keys), ITEM) for name, keys in (("one", "abc"), ("two", "de"))
+        collectors = [
+            enabled(name, keep(name, *keys), ITEM) for name, keys in (("one", "abc"), ("two", "de"))
         ]
-        Server({f"GET {key}": key.encode() for key in "abcde"}).serve(family_sets, known())
+        Server({f"GET {key}": key.encode() for key in "abcde"}).serve(collectors, known())
         assert got == {"one": [b"a", b"b", b"c"], "two": [b"d", b"e"]}
 
     def test_a_collector_may_ask_nothing(self) -> None:
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             replies = yield []
             out.add(LENGTH, len(replies))
 
         server = Server({})
-        poll = server.serve([family_set("idle", ask, LENGTH)], known())
+        poll = server.serve([enabled("idle", ask, LENGTH)], known())
         assert server.asked == []
         assert text(poll, "idle") == "redis_slowlog_length 0\n"
 
@@ -310,14 +337,14 @@ class TestBatches:
 
 class TestFacts:
     def test_are_learnt_from_info_and_decide_who_is_asked(self) -> None:
-        seen: list[Facts | None] = []
+        seen: list[Facts] = []
 
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             seen.append(facts)
             yield []
 
-        new = family_set("new", ask, LENGTH, wants=lambda facts: facts.version >= (7, 2, 0))
-        old = family_set("old", ask, LENGTH, wants=lambda facts: facts.version < (7, 2, 0))
+        new = enabled("new", ask, LENGTH, wants=lambda facts: facts.version >= (7, 2, 0))
+        old = enabled("old", ask, LENGTH, wants=lambda facts: facts.version < (7, 2, 0))
         memory = TargetMemory()
         poll = Server({"INFO": info("7.0.15")}).serve([INFO, new, old], memory)
         assert poll.blocks.keys() == {"info", "old"}
@@ -341,12 +368,7 @@ class TestFacts:
         assert memory.facts is before
 
     def test_the_number_of_databases_holds_for_one_run_of_the_server(self) -> None:
-        def ask(facts: Facts | None, out: Out) -> Batches:
-            [reply] = yield [Command.of("INFO")]
-            out.databases = 32 if facts is None or facts.databases is None else facts.databases
-            out.info(reply)
-
-        counting = family_set(INFO_PART, ask, CLIENTS, wanted_fields=("redis_version", "run_id"))
+        counting = enable(Identifier(databases=32), "redis")
         memory, known = TargetMemory(), []
         for run_id in ("a", "a", "b", "b"):
             Server({"INFO": info(run_id=run_id)}).serve([counting], memory)
@@ -383,13 +405,13 @@ class TestInfoFails:
     def test_the_others_are_let_go_of(self) -> None:
         closed = []
 
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             try:
                 yield [Command.of("SLOWLOG", "LEN")]
             finally:
                 closed.append("slowlog")
 
-        Server({"INFO": LOADING, "SLOWLOG LEN": 5}).serve([INFO, family_set("slowlog", ask, LENGTH)], known())
+        Server({"INFO": LOADING, "SLOWLOG LEN": 5}).serve([INFO, enabled("slowlog", ask, LENGTH)], known())
         assert closed == ["slowlog"]
 
     def test_what_was_known_stays_known(self) -> None:
@@ -410,7 +432,7 @@ class TestInfoFails:
 def raising(error: Exception, *, after: int) -> Ask:
     """Raises after so many batches."""
 
-    def ask(facts: Facts | None, out: Out) -> Batches:
+    def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
         for _ in range(after):
             yield [Command.of("PING")]
         raise error
@@ -418,21 +440,21 @@ def raising(error: Exception, *, after: int) -> Ask:
     return ask
 
 
-def asks_none(facts: Facts | None, out: Out) -> Batches:
+def asks_none(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
     yield None  # type: ignore[misc]
 
 
-def writes_another_family(facts: Facts | None, out: Out) -> Batches:
+def writes_another_family(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
     yield [Command.of("PING")]
     out.add(ITEM, 1, "x")
 
 
-def writes_too_many_labels(facts: Facts | None, out: Out) -> Batches:
+def writes_too_many_labels(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
     yield [Command.of("PING")]
     out.add(LENGTH, 1, "x")
 
 
-def reads_info_without_sources(facts: Facts | None, out: Out) -> Batches:
+def reads_info_without_sources(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
     yield [Command.of("PING")]
     out.info(b"x:1")
 
@@ -454,23 +476,20 @@ class TestOneCollectorFails:
     )
     def test_it_loses_its_own_block_and_no_other(self, ask: Ask, reason: str) -> None:
         poll = Server({"PING": "PONG", "SLOWLOG LEN": 5}).serve(
-            [INFO, family_set("broken", ask, LENGTH), SLOWLOG], known()
+            [INFO, enabled("broken", ask, LENGTH), SLOWLOG], known()
         )
-        assert {family_set: failure.reason for family_set, failure in poll.failures.items()} == {
-            "broken": reason
-        }
+        assert {name: failure.reason for name, failure in poll.failures.items()} == {"broken": reason}
         assert poll.blocks.keys() == {"info", "slowlog"}
         assert poll.error is None
 
     def test_what_it_wrote_before_is_lost_with_it(self) -> None:
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             out.add(LENGTH, 1)
             yield [Command.of("PING")]
             raise ValueError
 
         assert (
-            "broken"
-            not in Server({"PING": "PONG"}).serve([family_set("broken", ask, LENGTH)], known()).blocks
+            "broken" not in Server({"PING": "PONG"}).serve([enabled("broken", ask, LENGTH)], known()).blocks
         )
 
     def test_an_error_reply_is_a_value_and_fails_nothing(self) -> None:
@@ -487,10 +506,10 @@ class TestRefusals:
     def test_a_refused_command_is_answered_from_memory(self, refusal: ReplyError) -> None:
         got: list[Reply] = []
 
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             got.extend((yield [Command.of("SLOWLOG", "LEN"), Command.of("PING")]))
 
-        slowlog = family_set("slowlog", ask, LENGTH)
+        slowlog = enabled("slowlog", ask, LENGTH)
         memory, server = known(), Server({"SLOWLOG LEN": refusal, "PING": "PONG"})
         server.serve([slowlog], memory)
         assert server.asked == [["SLOWLOG LEN", "PING"]]
@@ -507,7 +526,7 @@ class TestRefusals:
 
     def test_only_that_one_is_refused(self) -> None:
         memory = known()
-        reset = family_set("reset", asking(LENGTH, Command.of("SLOWLOG", "GET", 10)), LENGTH)
+        reset = enabled("reset", asking(LENGTH, Command.of("SLOWLOG", "GET", 10)), LENGTH)
         server = Server({"SLOWLOG LEN": UNKNOWN, "SLOWLOG GET 10": 7})
         server.serve([SLOWLOG], memory)
         server.serve([SLOWLOG, reset], memory)
@@ -543,7 +562,7 @@ class TestRefusals:
 
     def test_names_of_keys_may_be_any_bytes(self) -> None:
         memory = known()
-        odd = family_set("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff")), LENGTH)
+        odd = enabled("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff")), LENGTH)
         server = Server({"STRLEN k\\xff": FORBIDDEN})
         for _ in range(2):
             assert server.serve([odd], memory).failures == {}
@@ -554,13 +573,13 @@ class TestSupport:
     def ask(self, *replies: Reply, then: Reply = None) -> Poll:
         """A collector that gets these replies, and `then` another one, if any."""
 
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             yield [Command.of("A", number) for number in range(len(replies))]
             if then is not None:
                 yield [Command.of("B")]
 
         answers = {f"A {number}": reply for number, reply in enumerate(replies)}
-        return Server({**answers, "B": then}).serve([family_set("it", ask, LENGTH)], known())
+        return Server({**answers, "B": then}).serve([enabled("it", ask, LENGTH)], known())
 
     def test_one_whose_every_command_is_refused_is_unsupported(self) -> None:
         assert self.ask(UNKNOWN, FORBIDDEN).unsupported == {"it"}
@@ -575,13 +594,13 @@ class TestSupport:
         assert self.ask(5, then=UNKNOWN).unsupported == set()
 
     def test_one_that_raises_what_it_was_refused_is_unsupported_too(self) -> None:
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             [reply] = yield [Command.of("SLOWLOG", "LEN")]
             raise reply.as_target_error()
 
         memory, server = known(), Server({"SLOWLOG LEN": FORBIDDEN})
         for _ in range(2):  # asked, then from memory
-            poll = server.serve([family_set("it", ask, LENGTH)], memory)
+            poll = server.serve([enabled("it", ask, LENGTH)], memory)
             assert poll.unsupported == {"it"}
             assert poll.failures["it"].reason == "noperm"
 
@@ -592,14 +611,14 @@ class TestMemory:
     def test_is_the_same_for_all_polls_of_a_target_and_none_of_another(self) -> None:
         seen: list[list[str]] = []
 
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             out.memory.append("poll")
             seen.append(out.memory)
             yield []
 
         one, other = known(), known()
         for memory in (one, one, other):
-            Server({}).serve([family_set("it", ask, LENGTH)], memory)
+            Server({}).serve([enabled("it", ask, LENGTH)], memory)
         assert seen[0] is seen[1] == ["poll", "poll"]
         assert seen[2] == ["poll"]
 
@@ -608,19 +627,24 @@ class TestRepeats:
     """The same replies as in the poll before: the same block."""
 
     @staticmethod
-    def counted(runs: list[int], repeatable: bool = True, batches: int = 1) -> FamilySet:
-        class Asker(Collector):
-            def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def counted(runs: list[int], repeatable: bool = True, batches: int = 1) -> EnabledCollector:
+        class Asker(Collector[None]):
+            name = "slowlog"
+            lane = Lane.FAST
+            families = (LENGTH,)
+
+            def repeats(self, options: Options) -> bool:
+                return repeatable
+
+            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
                 for _ in range(batches):
                     [length] = yield [Command.of("SLOWLOG", "LEN")]
                 runs.append(length)
                 out.add(LENGTH, length if isinstance(length, int) else -1)
 
-        Asker.name = "slowlog"
-        Asker.repeats = lambda self, options: repeatable  # type: ignore[method-assign]
-        return make_family_set("slowlog", Lane.FAST, [LENGTH], namespace="redis", collector=Asker())
+        return enable(Asker(), "redis")
 
-    def lengths(self, made: FamilySet, memory: TargetMemory, *lengths: object) -> list[str]:
+    def lengths(self, made: EnabledCollector, memory: TargetMemory, *lengths: object) -> list[str]:
         return [text(Server({"SLOWLOG LEN": length}).serve([made], memory), "slowlog") for length in lengths]
 
     def test_a_collector_is_not_run_to_its_end_again(self) -> None:
@@ -655,11 +679,11 @@ class TestHistograms:
     TIMES = histogram("latencies_usec", "Times.", labels=("cmd",))
 
     def test_are_buckets_with_sum_and_count(self) -> None:
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             out.add_histogram(self.TIMES, [1, 2.5], [3, 4], 5, 17, "get")
             yield []
 
-        assert text(Server({}).serve([family_set("it", ask, self.TIMES)], known()), "it").splitlines() == [
+        assert text(Server({}).serve([enabled("it", ask, self.TIMES)], known()), "it").splitlines() == [
             'redis_latencies_usec_bucket{cmd="get",le="1"} 3',
             'redis_latencies_usec_bucket{cmd="get",le="2.5"} 4',
             'redis_latencies_usec_bucket{cmd="get",le="+Inf"} 5',
@@ -668,12 +692,12 @@ class TestHistograms:
         ]
 
     def test_hidden_families_are_not_written(self) -> None:
-        def ask(facts: Facts | None, out: Out) -> Batches:
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             out.add_histogram(self.TIMES, [], [], 5, 17, "get")
             out.add(LENGTH, 3)
             yield []
 
-        hidden = family_set(
+        hidden = enabled(
             "it", ask, self.TIMES, LENGTH, hidden=frozenset({"latencies_usec", "slowlog_length"})
         )
         assert text(Server({}).serve([hidden], known()), "it") == ""
@@ -682,11 +706,11 @@ class TestHistograms:
 def test_a_poll_knows_when_it_began() -> None:
     seen = []
 
-    def ask(facts: Facts | None, out: Out) -> Batches:
+    def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
         seen.append(out.now)
         yield []
 
-    Server({}).serve([family_set("it", ask, LENGTH)], known())
+    Server({}).serve([enabled("it", ask, LENGTH)], known())
     assert seen == [NOW]
 
 

@@ -9,7 +9,6 @@ import pytest
 from exporter import engine
 from exporter.errors import TargetError
 from exporter.metrics.family import gauge
-from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
 from exporter.options.commandline import parse
@@ -19,7 +18,7 @@ from exporter.polling.poll import Poll
 from exporter.polling.recorder import SnapshotRecorder
 from exporter.polling.timing import PollTiming
 from exporter.telemetry.target_series import TargetSeries
-from tests.poll_fixture import poll_context
+from tests.poll_fixture import idle, poll_context
 
 ADDR = "redis://h:6379"
 ITEM = gauge("item", "An item.", labels=("name",))
@@ -34,11 +33,7 @@ TIMING = PollTiming(
 )
 
 
-def family_set(name: str, lane: Lane = Lane.FAST) -> FamilySet:
-    return make_family_set(name, lane, (ITEM,), namespace="redis")
-
-
-INFO, STATS = family_set("info"), family_set("stats", Lane.STANDARD)
+INFO, STATS = idle("info", Lane.FAST, ITEM), idle("stats", Lane.STANDARD, ITEM)
 
 
 class Setup:
@@ -60,7 +55,7 @@ class Setup:
         """Keep a poll that wrote an item for each letter."""
         poll = Poll([], poll_context(TargetMemory(), {}, None), 0.0, 0.0)
         for name, letters in blocks.items():
-            writer = engine.Writer(INFO.rows, engine.Labels(b""))
+            writer = engine.Writer(INFO.family_set.rows, engine.Labels(b""))
             for letter in letters:
                 writer.add(0, 1.0, (letter,))
             poll.blocks[name] = writer.block()

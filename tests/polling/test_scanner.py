@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -15,6 +15,7 @@ from exporter.descriptors import Descriptors
 from exporter.errors import ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 from tests.servers import Conversation
@@ -29,7 +30,7 @@ from tests.watch_harness import (
 )
 
 
-class Counts(Collector):
+class Counts(Collector[None]):
     """Takes as long as it is told to, on the scan lane."""
 
     name = "counts"
@@ -38,7 +39,7 @@ class Counts(Collector):
     KEYS: ClassVar = gauge("test_counted", "Keys counted.")
     families = (KEYS,)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [keys] = yield [Command.of("DBSIZE")]
         if isinstance(keys, ReplyError):
             raise keys.as_target_error()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import pytest
 
 from exporter.metrics.family import gauge
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.polling.assignment import FamilySets
 from exporter.polling.target_labels import TargetLabels
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import CONNECT, target_family_set
+from tests.poll_fixture import idle
 
 LANED = gauge("laned", "A number of a lane.", labels=("lane",))
-FAMILY_SETS = FamilySets(
-    [make_family_set("info", Lane.FAST, (LANED,), namespace="redis")], target_family_set("redis")
-)
+FAMILY_SETS = FamilySets([idle("info", Lane.FAST, LANED)], target_family_set("redis"))
 ADDR = b'addr="redis://h:6379"'
 
 

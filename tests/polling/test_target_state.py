@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, OutWithMemory
+from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.errors import InternalError, RefusedError, ReplyError, TargetError
 from exporter.metrics.family import gauge
-from exporter.metrics.family_set import FamilySet, make_family_set
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.options.commandline import parse
+from exporter.options.groups import Options
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll import Poll
@@ -44,44 +45,45 @@ def timing(interval_s: float = 10.0, **every: int) -> PollTiming:
     )
 
 
-def family_set(name: str, lane: Lane) -> FamilySet:
-    """Of a collector that writes one number and remembers something."""
-    number = gauge(name, "A number.")
+def enabled(collector_name: str, collector_lane: Lane) -> EnabledCollector:
+    """A collector that writes one number and remembers something."""
+    number = gauge(collector_name, "A number.")
 
-    class Asker(Collector):
+    class Asker(Collector[list[str]]):
+        name = collector_name
+        lane = collector_lane
         families = (number,)
 
         def new_memory(self) -> list[str]:
             return ["remembered"]
 
-        def repeats(self, options: Any) -> bool:
+        def repeats(self, options: Options) -> bool:
             return True
 
-        def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
-            [reply] = yield [Command.of("GET", name)]
+        def collect(self, facts: Facts, options: Options, out: OutWithMemory[list[str]]) -> Batches:
+            [reply] = yield [Command.of("GET", self.name)]
             out.add(number, reply)
 
-    Asker.name, Asker.lane = name, lane  # type: ignore[misc]
-    return make_family_set(name, lane, (number,), namespace="redis", collector=Asker())
+    return enable(Asker(), "redis")
 
 
 INFO, STATS, KEYS = (
-    family_set("first", Lane.FAST),
-    family_set("stats", Lane.STANDARD),
-    family_set("keys", Lane.SCAN),
+    enabled("first", Lane.FAST),
+    enabled("stats", Lane.STANDARD),
+    enabled("keys", Lane.SCAN),
 )
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "a", cluster_enabled=False, loading=False)
 
 
-def assignment(*family_sets: FamilySet, target: Target = TARGET) -> Assignment:
-    return Assignment(target, FamilySets(family_sets, ABOUT_TARGET), timing(), OPTIONS)
+def assignment(*collectors: EnabledCollector, target: Target = TARGET) -> Assignment:
+    return Assignment(target, FamilySets(collectors, ABOUT_TARGET), timing(), OPTIONS)
 
 
 class Setup:
     """A target that was polled a few times."""
 
-    def __init__(self, *family_sets: FamilySet) -> None:
-        self.assignment = assignment(*(family_sets or (INFO, STATS)))
+    def __init__(self, *collectors: EnabledCollector) -> None:
+        self.assignment = assignment(*(collectors or (INFO, STATS)))
         self.store = Store(["first", "stats", "keys", "other", "target"])
         self.state = TargetState(self.assignment, self.store)
         self.state.clock.place = 0  # standard is polled at 100, 110, 140, …
@@ -89,7 +91,7 @@ class Setup:
         for began_at in (100.0, 110.0):
             self.poll(began_at)
 
-    def begin(self) -> tuple[Assignment, tuple[Lane, ...], tuple[FamilySet, ...]]:
+    def begin(self) -> tuple[Assignment, tuple[Lane, ...], tuple[EnabledCollector, ...]]:
         self.state.clock.tick()
         self.context = self.state.context
         lanes = self.state.clock.due()
@@ -97,7 +99,7 @@ class Setup:
 
     def end(
         self,
-        turn: tuple[Assignment, tuple[Lane, ...], tuple[FamilySet, ...]],
+        turn: tuple[Assignment, tuple[Lane, ...], tuple[EnabledCollector, ...]],
         began_at: float,
         error: TargetError | None = None,
     ) -> None:
@@ -233,7 +235,7 @@ class TestFamilySets:
         assert setup.state.memory.facts is FACTS
 
     def test_new_ones_are_polled_at_the_next_turn(self, setup: Setup) -> None:
-        other = family_set("other", Lane.STANDARD)
+        other = enabled("other", Lane.STANDARD)
         setup.reassign(family_sets=FamilySets([INFO, STATS, other], ABOUT_TARGET))
         assert setup.poll(120.0) == (Lane.FAST, Lane.STANDARD)
         assert "redis_other" in setup.page()
@@ -252,7 +254,7 @@ class TestFamilySets:
 
     def test_one_that_is_replaced_begins_again(self, setup: Setup) -> None:
         setup.state.memory.named["stats"] = 5
-        replaced = family_set("stats", Lane.STANDARD)
+        replaced = enabled("stats", Lane.STANDARD)
         setup.reassign(family_sets=FamilySets([INFO, replaced], ABOUT_TARGET))
         assert "stats" not in setup.state.memory.named
         assert setup.state.memory.repeats == {}

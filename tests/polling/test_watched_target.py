@@ -23,6 +23,7 @@ from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError, ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
+from exporter.options.groups import Options
 from exporter.polling import runner, watched_target
 from exporter.polling.assignment import FamilySets
 from exporter.polling.watched_target import WatchedTarget
@@ -511,10 +512,12 @@ class TestSecrets:
         scripted_server: ScriptFactory,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        class Quoting(InfoCollector):
+        class Quoting(Collector[None]):
             name = "quoting"
+            lane = Lane.FAST
+            families = (gauge("quoted", "Quoted."),)
 
-            def collect(self, facts: Any, options: Any, out: Any) -> Any:
+            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
                 [reply] = yield [Command.of("GET", "k")]
                 raise ValueError(f"{reply!r} is no number")
 
@@ -723,7 +726,7 @@ class TestClose:
         assert watched.up
 
 
-class Sizes(Collector):
+class Sizes(Collector[None]):
     """Two commands that a user may be forbidden."""
 
     name = "sizes"
@@ -732,7 +735,7 @@ class Sizes(Collector):
     KEYS: ClassVar = gauge("test_keys", "Keys.")
     families = (KEYS,)
 
-    def collect(self, facts: Facts | None, options: Any, out: Out) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [keys, _] = yield [Command.of("DBSIZE"), Command.of("LASTSAVE")]
         if isinstance(keys, ReplyError):
             raise keys.as_target_error()
@@ -1011,7 +1014,7 @@ class TestFailingCollector:
         class Faulty(Sizes):
             text = f"no {SECRET} here, 1"
 
-            def collect(self, facts, options, out):  # type: ignore[no-untyped-def]
+            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
                 yield from super().collect(facts, options, out)
                 if self.text:
                     out.fault("a.lua", self.text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
@@ -22,10 +22,7 @@ class FakeWatch:
         self.asked: list[tuple[float, float]] = []
         self.polling: asyncio.Future[None] | None = None
         self.facts: Facts | None = None
-        self.memories: dict[str, Any] = {}
-
-    def remembered(self, name: str) -> Any:
-        return self.memories.get(name)
+        self.cluster: ClusterView | None = None
 
     def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
         self.asked.append((max_age_s, 0.0))

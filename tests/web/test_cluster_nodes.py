@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from exporter.collectors.cluster_nodes import ClusterNodesCollector, ClusterView
-from exporter.protocol.cluster import parse_nodes
+from exporter.protocol.cluster import ClusterView, parse_nodes
 from exporter.protocol.facts import Facts
 from exporter.web import cluster_nodes
 from tests.store_fixture import PATIENCE_S, until
@@ -42,7 +41,7 @@ def saw(site: Site, addr: str, *lines: str) -> None:
     """A poll of a target has brought this answer."""
     nodes = parse_nodes("\n".join(f"{number:040} {line}" for number, line in enumerate(lines)))
     watched(site, addr).facts = CLUSTER
-    watched(site, addr).memories[ClusterNodesCollector.memory_name] = ClusterView(nodes, 1.0)
+    watched(site, addr).cluster = ClusterView(nodes, 1.0)
 
 
 def listed(text: str) -> list[str]:

@@ -1,0 +1,55 @@
+"""The collectors that run: those that the options ask for, each with the set of its families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.collectors._contract import AnyCollector
+from exporter.metrics.family_set import LABEL_MAX, FamilySet, make_family_set
+from exporter.options.groups import MetricsOptions
+
+
+class EnabledCollector:
+    """What runs in a poll, and what it writes. Equal to itself alone."""
+
+    __slots__ = ("collector", "family_set", "lane", "name")
+
+    def __init__(self, collector: AnyCollector, family_set: FamilySet) -> None:
+        self.collector = collector
+        self.family_set = family_set
+        self.name = family_set.name
+        self.lane = family_set.lane
+
+
+def enable(
+    collector: AnyCollector,
+    namespace: str,
+    hidden: frozenset[str] = frozenset(),
+    label_max: int = LABEL_MAX,
+) -> EnabledCollector:
+    """Number and compile the families of one collector."""
+    return EnabledCollector(
+        collector,
+        make_family_set(
+            collector.name,
+            collector.lane,
+            collector.families,
+            namespace=namespace,
+            hidden=hidden,
+            wanted_fields=collector.wanted_fields,
+            label_max=label_max,
+            shared_name=collector.memory_name,
+            grows=collector.dynamic,
+        ),
+    )
+
+
+def enable_all(
+    collectors: Iterable[AnyCollector], hidden: frozenset[str], options: MetricsOptions
+) -> list[EnabledCollector]:
+    """The collectors that write something that is shown, and the one that identifies the server."""
+    return [
+        enable(collector, options.namespace, hidden, options.max_label_length)
+        for collector in collectors
+        if collector.identifies or any(family.name not in hidden for family in collector.families)
+    ]
