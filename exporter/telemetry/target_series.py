@@ -168,7 +168,7 @@ class TargetSeries:
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: the labels, and what stands before the values
-    _heads: tuple[engine.Labels, engine.RepeatedSamples] | None = field(default=None, repr=False)
+    _repeated: tuple[engine.Labels, engine.RepeatedSamples] | None = field(default=None, repr=False)
     #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
     _told: tuple[dict[str, tuple[bool, bool]], engine.Block] | None = field(default=None, repr=False)
 
@@ -194,13 +194,13 @@ class TargetSeries:
     def render(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
         """All series about the target, as the part's block. `labels` are the same object nearly every
         time."""
-        heads = self._heads
-        if heads is None or heads[0] is not labels:
-            heads = self._heads = (labels, engine.RepeatedSamples(family_set.rows, labels))
+        repeated = self._repeated
+        if repeated is None or repeated[0] is not labels:
+            repeated = self._repeated = (labels, engine.RepeatedSamples(family_set.rows, labels))
             self._told = None
         if self._told is None or self._told[0] != self.collectors:
             self._told = (dict(self.collectors), self._collectors(family_set, labels))
-        return heads[1].block(self._samples(), self._told[1])
+        return repeated[1].block(self._samples(), self._told[1])
 
     def _samples(self) -> list[Sample]:
         """In the order of `FAMILIES`, each key the same object every time."""

@@ -372,10 +372,12 @@ def test_histograms_are_read(engine) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2), VALUES, st.text(max_size=3)), max_size=20), VALUES)
 @settings(max_examples=100, deadline=None)
-def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, str]], other: float) -> None:
+def test_repeated_samples_are_what_a_writer_writes(
+    samples: list[tuple[int, float, str]], other: float
+) -> None:
     families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
     labels = b'addr="h"', {2: b""}
-    heads = fast.RepeatedSamples(families, fast.Labels(*labels))
+    repeated = fast.RepeatedSamples(families, fast.Labels(*labels))
     ordered = sorted(samples, key=lambda sample: sample[0])
     keyed = [((family, (label,) if families[family][1] else ()), value) for family, value, label in ordered]
     changed = [(key, other) for key, _ in keyed]  # of the same keys, the very same objects
@@ -383,17 +385,17 @@ def test_kept_heads_write_what_a_writer_writes(samples: list[tuple[int, float, s
         writer = slow.Writer(families, slow.Labels(*labels))
         for (family, values), value in written:
             writer.add(family, value, values)
-        assert seen(heads.block(written)) == seen(writer.block())
+        assert seen(repeated.block(written)) == seen(writer.block())
         assert seen(slow.RepeatedSamples(families, slow.Labels(*labels)).block(written)) == seen(
             writer.block()
         )
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_heads_want_their_families_in_order(engine) -> None:
-    heads = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
+def test_repeated_samples_must_be_in_the_order_of_their_families(engine) -> None:
+    repeated = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="order"):
-        heads.block([((1, ()), 1), ((0, ()), 1)])
+        repeated.block([((1, ()), 1), ((0, ()), 1)])
 
 
 @given(st.lists(st.lists(st.binary(max_size=9), min_size=3, max_size=3), max_size=5), st.integers(1, 40))
@@ -462,13 +464,13 @@ def test_a_page_cannot_be_written_into_nothing(engine) -> None:
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 @pytest.mark.parametrize("offsets", [(0, 3), (0, 5, 4), (1, 4), (0, 99, 4), (-1, 4), ()])
-def test_offsets_that_lie_are_caught(engine, offsets: tuple[int, ...]) -> None:
+def test_wrong_offsets_are_refused(engine, offsets: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"offsets|family"):
         engine.Assembler([b"#\n"], [(0, 0)], [[(b"abcd", struct.pack(f"={len(offsets)}i", *offsets))]])
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_target_labels_can_be_taken_off_again(engine) -> None:
+def test_target_labels_can_be_removed_again(engine) -> None:
     plan = engine.Plan(PATTERNS, FAMILIES)
     text = b"field0:1\r\nversion:7\r\ncmdstat_a:calls=1,usec=2\r\ndb0:keys=1\r\n"
     special = {11: b'addr="x"'}
@@ -482,11 +484,11 @@ def test_target_labels_can_be_taken_off_again(engine) -> None:
 
 @given(text)
 @settings(max_examples=30, deadline=None)
-def test_samples_are_stamped_alike(pair: Pair, text: bytes) -> None:
+def test_timestamps_are_added_alike(pair: Pair, text: bytes) -> None:
     block = pair.check(text)
-    stamped, offsets = fast.add_timestamps(block.samples, block.offsets, 1_700_000_000_123)
-    assert (stamped, offsets) == slow.add_timestamps(block.samples, block.offsets, 1_700_000_000_123)
-    assert stamped.count(b" 1700000000123\n") == block.series
+    timed, offsets = fast.add_timestamps(block.samples, block.offsets, 1_700_000_000_123)
+    assert (timed, offsets) == slow.add_timestamps(block.samples, block.offsets, 1_700_000_000_123)
+    assert timed.count(b" 1700000000123\n") == block.series
 
 
 SAMPLES = [
@@ -548,7 +550,7 @@ def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:
     st.lists(st.tuples(VALUES, st.text(max_size=3)), max_size=4),
 )
 @settings(max_examples=100, deadline=None)
-def test_heads_put_a_block_of_later_families_behind(
+def test_repeated_samples_put_a_block_of_later_families_behind(
     samples: list[tuple[int, float, str]], later: list[tuple[float, str]]
 ) -> None:
     families = [(b"a", (b"x",)), (b"b", ()), (b"c", (b"x",))]
@@ -559,16 +561,16 @@ def test_heads_put_a_block_of_later_families_behind(
     behind = [((2, (label,)), value) for value, label in later]
     for engine in (fast, slow):
         labels = engine.Labels(b'addr="h"')
-        heads = engine.RepeatedSamples(families, labels)
-        assert seen(heads.block(before, heads.block(behind))) == seen(
+        repeated = engine.RepeatedSamples(families, labels)
+        assert seen(repeated.block(before, repeated.block(behind))) == seen(
             engine.RepeatedSamples(families, labels).block(before + behind)
         )
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 def test_a_block_that_does_not_follow_is_refused(engine) -> None:
-    heads = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
+    repeated = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="must follow"):
-        heads.block([((1, ()), 1)], heads.block([((0, ()), 1)]))
+        repeated.block([((1, ()), 1)], repeated.block([((0, ()), 1)]))
     with pytest.raises(ValueError, match="another family set"):
-        heads.block([((1, ()), 1)], engine.RepeatedSamples([(b"a", ())], engine.Labels(b"")).block([]))
+        repeated.block([((1, ()), 1)], engine.RepeatedSamples([(b"a", ())], engine.Labels(b"")).block([]))

@@ -273,7 +273,7 @@ class TestMasters:
         assert reader.read("master_1_host:b\nrole:x\nx:1\n", field("x"), self.UP).lines == ["x 1"]
 
 
-class TestOpenRecords:
+class TestEverySubField:
     USEC = summary(
         "usec",
         "Help.",
@@ -381,12 +381,12 @@ class TestOpenRecords:
             r'raw{cmd="get",name="p\""} 1'
         ]
 
-    def test_a_line_has_no_more_sub_fields_than_a_page_can_bear(self, reader: Reader) -> None:
+    def test_sub_fields_of_one_line_have_a_bound(self, reader: Reader) -> None:
         line = "latency_percentiles_usec_get:" + ",".join(f"p{n}=1" for n in range(300))
         reading = reader.read(line + "\n", self.USEC)
         assert (len(reading.lines), reading.invalid) == (256, 44)
 
-    def test_nor_have_all_lines_together(self, reader: Reader) -> None:
+    def test_sub_fields_of_all_lines_have_a_bound(self, reader: Reader) -> None:
         subs = ",".join(f"p{n}=1" for n in range(250))
         text = "".join(f"latency_percentiles_usec_c{n}:{subs}\n" for n in range(100))
         reading = reader.read(text, self.USEC)
@@ -394,7 +394,7 @@ class TestOpenRecords:
 
 
 def test_a_page_of_everything_is_read_by_prometheus(reader: Reader) -> None:
-    families = (field("x"), CALLS, KEYS, TestMasters.UP, TestOpenRecords.USEC, TestOpenRecords.SIZE)
+    families = (field("x"), CALLS, KEYS, TestMasters.UP, TestEverySubField.USEC, TestEverySubField.SIZE)
     text = 'x:1\ncmdstat_a"\\\\b:calls=2,usec=3\nlatency_percentiles_usec_a"\\\\b:p50=1\ndb0:keys=1\ndb0_sizes:8K=1\nmaster_link_status:up\n'
     reading = reader.read_by(reader.plan(*families), text, labels=b'addr="redis://h:6379"', fill=2)
     read = [
