@@ -140,6 +140,8 @@ class TestDistributions:
             "exporter/_fastparse.pyi",
         } <= names
         assert {"tests/conftest.py", "deploy/demo/demo.py", "requirements-test.lock"} <= names
+        read_by_tests = {"CONTRIBUTING.md", ".ci/run", ".github/workflows/ci.yml", ".pre-commit-config.yaml"}
+        assert {*read_by_tests, "exporter/__init__.pyi"} <= names
         assert [
             name for name in names if name.endswith((".c", ".so", ".pyc", ".html")) or ".venv" in name
         ] == []
@@ -153,6 +155,8 @@ class TestDistributions:
             "exporter/cli.py",
             "exporter/web/routes.py",
             "exporter/collectors/info.py",
+            "exporter/library/replies.py",
+            "exporter/__init__.pyi",
             "exporter/py.typed",
         } <= set(names)
         assert {name.partition("/")[0] for name in names} == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
@@ -23,14 +24,14 @@ class Exporter:
         async with Exporter({"redis.addr": "redis://127.0.0.1:6379"}) as exporter:
             print(exporter.port, await exporter.page())
 
-    `options` are those of the command, by the names of their flags; the environment is not read. With
-    `listen` False there is no HTTP server, and `page` is the one way to the values. UsageError and
-    ConfigError say what is wrong with the options.
+    `options` are those of the command, by the names of their flags. The environment sets none of them, but an
+    instances file may name its variables. With `listen` False there is no HTTP server, and `page` is the one
+    way to the values. UsageError and ConfigError say what is wrong with the options.
     """
 
     def __init__(self, options: Given = MappingProxyType({}), *, listen: bool = True) -> None:
         self._options = parse(flags_of(options), {})
-        self._targets = read_targets(self._options, {})
+        self._targets = read_targets(self._options, os.environ)
         self._listen = listen
         self._app: App | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,18 @@ async def test_without_http_there_is_the_page(redis_server: RedisFactory) -> Non
         assert f'redis_up{{addr="redis://127.0.0.1:{port}"}} 1' in page.splitlines()
         assert "redis_exporter_build_info" not in families(page)
         assert "redis_exporter_build_info" in families(await exporter.page())
+
+
+async def test_the_environment_sets_no_option_but_passwords_of_the_file(
+    redis_server: RedisFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_PASSWORD", "pw")
+    monkeypatch.setenv("REDIS_ADDR", "redis://h:0")
+    port = redis_server("--requirepass", "pw").port
+    file = tmp_path / "instances.yml"
+    file.write_text(f"redis_instances: [{{addr: '127.0.0.1:{port}', password: '${{CACHE_PASSWORD}}'}}]\n")
+    async with Exporter({"redis-file": str(file)}, listen=False) as exporter:
+        assert f'redis_up{{addr="redis://127.0.0.1:{port}"}} 1' in (await exporter.page()).splitlines()
 
 
 async def test_two_run_side_by_side(redis_server: RedisFactory) -> None:
