@@ -49,8 +49,8 @@ default `redis`.
 - *own*: a metric that the Go exporter does not have. All others have its names, types and labels.
 - *second name*: a value that another metric has too, under another name. There are {seconds}, and {names} of
   them are read from INFO: with {COMMANDS} commands in use these are {series} series of a target, {size:,}
-  bytes before compression; HELP and TYPE are {head_size:,} bytes of a page. `--second-names=scalar` leaves out
-  those that exist once for each command; `--second-names=none` leaves out all.
+  bytes before compression; HELP and TYPE are {head_size:,} bytes of a page. `--second-names=scalar` leaves
+  out those that exist once for each command; `--second-names=none` leaves out all.
 - What a server does not report has no series.
 """
     family_sets = [head]
