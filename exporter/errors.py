@@ -42,7 +42,7 @@ def bounded(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 class UsageError(RedpollError):
-    """The command line cannot be understood: an unknown flag, a value of the wrong form."""
+    """The command line cannot be read: an unknown flag, or a value that does not fit."""
 
     exit_code = 2
 
@@ -131,7 +131,7 @@ class TooLargeError(TargetError):
     reason = "too_large"
 
 
-#: code of the error reply that stands in place of a reply which was too large to be read
+#: code of the error reply that takes the place of a reply which was too large
 TOO_LARGE = "TOOLARGE"
 
 

@@ -199,7 +199,10 @@ class TestProcess:
 
     def test_asking_for_help_loads_nothing_that_a_run_needs(self) -> None:
         needed = {"aiohttp", "apscheduler", "uvloop"}
-        code = f"import sys; from exporter.cli import main; main(['--version'], {{}}); print({needed} & {{*sys.modules}})"
+        code = (
+            "import sys; from exporter.cli import main; main(['--version'], {}); "
+            f"print({needed} & {{*sys.modules}})"
+        )
         outcome = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
         )

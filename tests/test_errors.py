@@ -35,8 +35,8 @@ class TestTree:
 
     def test_reasons_are_the_contract_s_in_its_order(self) -> None:
         assert " ".join(REASONS) == (
-            "dns refused reset timeout tls auth noperm busy max_clients protocol too_large open_files cancelled "
-            "internal"
+            "dns refused reset timeout tls auth noperm busy max_clients protocol too_large open_files "
+            "cancelled internal"
         )
 
     def test_a_failure_that_is_of_no_kind_is_ours(self) -> None:

@@ -1,7 +1,7 @@
 """The table of what the exporter answers. Routes, reserved paths, the landing page and docs/endpoint.md
 follow from it.
 
-It stands with the options because one of them may name no path of the table.
+It is with the options because the telemetry path must not be one of these paths.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 class Route(NamedTuple):
     """One row. `name` is the label `endpoint` of the exporter's own series; the method of `Web` that answers
-    is called the same, with _ for -. `answer` is for the docs. On the landing page stands `note`, if there is
-    one, with a link to `link` or else to the path."""
+    has the same name, with _ for -. `answer` is for the docs. The landing page shows `note`, if there is one,
+    with a link to `link` or else to the path."""
 
     path: str
     name: str

@@ -129,8 +129,8 @@ class OwnSeries(Collector):
         self._prefix = f"{namespace}_" if namespace else ""
         self._readers = _readers_of(self, readers or {}, FAMILIES[1:] if only_redis else FAMILIES)
         self._headers: dict[str, bytes] = {}  # by family
-        #: the newest of each sample, by its name and label values: its value, what stands before that, and
-        #: all of it
+        #: the newest line of each sample, by its name and label values: the value, the text before it, and
+        #: the whole line
         self._lines: dict[tuple[str, ...], _Line] = {}
         self._lines_before: dict[tuple[str, ...], _Line] = {}
         self.registry = CollectorRegistry(auto_describe=False)

@@ -1,7 +1,7 @@
 """What one connection of a client is doing. Pure.
 
-It is known from three moments: bytes came, a request was taken up, an answer ended. From that follow how
-useful the connection is to the guard, and whether a limit in time has passed.
+It is known from three moments: bytes came, the answer to a request began, an answer ended. From that follow
+how useful the connection is to the guard, and whether a limit in time has passed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from exporter.web.limits import HttpLimits
 
 
 class Activity:
-    """`clock` gives seconds. `taken_up` counts requests, `received` the bytes since the last of them. `body`:
-    the body of a request that is being answered, or was, may still be coming."""
+    """`clock` gives seconds. `taken_up` counts requests whose answer has begun, `received` the bytes since
+    the last of them. `body`: the body of a request that is being answered, or was, may still be coming."""
 
     __slots__ = (
         "_clock", "_limits", "_moved_at", "_since", "_unsent", "_writing_since", "answering", "body",
@@ -49,7 +49,7 @@ class Activity:
         return True
 
     def take_up(self, *, body: bool) -> None:
-        """A request has come whole, but for a `body`, and is taken up."""
+        """A request is complete, but for a `body`, and its answer begins."""
         self.answering = True
         self.body = body
         self.received = 0
@@ -93,7 +93,7 @@ class Activity:
         return "idle" if now - self._since > limits.idle_s else ""
 
     def moves(self, now: float) -> bool:
-        """Whether an answer is under way that its reader takes."""
+        """Whether an answer is running that its client reads."""
         if self._unsent:
             return now - self._moved_at < SLOW_S
         return self.answering and now - self._since < SLOW_S

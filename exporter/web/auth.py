@@ -30,7 +30,7 @@ _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z"
 _COST_MAX = 16
 #: wrong passwords that are remembered
 _WRONG_MAX = 1024
-#: right ones that are remembered: bcrypt reads only the beginning, so a right one has many forms
+#: right ones that are remembered: bcrypt reads only the beginning, so a right one has many spellings
 _RIGHT_MAX = 16
 
 

@@ -14,7 +14,7 @@ from exporter.web.clients import client_of
 from exporter.web.guard import Guard, Visitor
 from exporter.web.incidents import place_of
 
-#: turns of the loop after an answer, until the next request that had come by then is taken up
+#: turns of the loop after an answer, until aiohttp begins the answer to a request that has come already
 TURNS = 3
 #: after an answer to a head, an unread body is thrown away for this time; then the connection closes
 LINGER_S = 1.0
@@ -42,11 +42,11 @@ def bare_answer(status: int) -> bytes:
 
 
 class _AnsweredError(ConnectionError):
-    """The answer was written as it stands: aiohttp has nothing more to send, and closes."""
+    """The answer is written already: aiohttp has nothing more to send, and closes."""
 
 
 class HttpConnection(web.RequestHandler):
-    """`address` stands for the client. `half_closed`: the client sends no more, but may still read."""
+    """`address` identifies the client. `half_closed`: the client sends no more, but may still read."""
 
     __slots__ = ("_activity", "_guard", "_handshake", "_secure", "_wire", "address", "half_closed")
 
@@ -115,7 +115,7 @@ class HttpConnection(web.RequestHandler):
         return True
 
     def _close_when_done(self, taken_up: int, turns: int) -> None:
-        """Close unless another request is taken up in the next turns of the loop."""
+        """Close unless another answer begins in the next turns of the loop."""
         if taken_up != self._activity.taken_up:
             return
         if turns:
@@ -126,7 +126,7 @@ class HttpConnection(web.RequestHandler):
     # -- what happens to a request
 
     def begin(self, payload: StreamReader) -> None:
-        """A request has come whole, but for its body, and is taken up."""
+        """A request is complete, but for its body, and its answer begins."""
         self._activity.take_up(body=not payload.is_eof())
         if self._activity.taken_up == 1:
             self._guard.settle(self)
@@ -179,7 +179,7 @@ class HttpConnection(web.RequestHandler):
 
     @property
     def moves(self) -> bool:
-        """Whether an answer is under way that its reader takes."""
+        """Whether an answer is running that its client reads."""
         if self._wire is None or self._wire.is_closing():
             return False
         return self._activity.moves(asyncio.get_running_loop().time())

@@ -41,9 +41,11 @@ class TestReading:
             "2\n"
         )
         assert list(page.values) == [
-            Series("a", ()), Series("a_b:c", (("x", "1"), ("y", 'q"\\\n}{'))), Series("d", ()), Series("e", (("z",
-                                                                                                              "1"),)),
-        ]  # fmt: skip
+            Series("a", ()),
+            Series("a_b:c", (("x", "1"), ("y", 'q"\\\n}{'))),
+            Series("d", ()),
+            Series("e", (("z", "1"),)),
+        ]
         assert page.values[Series("a", ())] == 1
 
     def test_parts_of_a_histogram_are_of_its_family(self) -> None:

@@ -57,7 +57,10 @@ async def test_others_are_refused(host: str, says: str) -> None:
 
 
 async def test_a_name_without_an_address_is_a_failure_of_dns() -> None:
-    addresses = NodeAddresses(Dialer(resolver=Resolver(look_up=lambda host: 1 / 0)))  # type: ignore[arg-type, return-value]
+    def look_up(host: str) -> Sequence[str]:
+        raise OSError("no such name")
+
+    addresses = NodeAddresses(Dialer(resolver=Resolver(look_up=look_up)))
     with pytest.raises(DnsError, match=r"^n\.test:7001: "):
         await addresses.find(TARGET, NEAR, "n.test", 7001)
 

@@ -20,13 +20,33 @@ from exporter.polling.timing import lane_notes, lanes
 
 #: text of a value that is good for the option, and not its default
 OTHER_TEXTS = {
-    "true": "false", "false": "true", "TEXT": "kiwi", "FILE": "/kiwi", "ADDRESS,…": "redis://kiwi", "DURATION": "7s", "DURATION|fast": "7s",
-    "N": "7", "[HOST]:PORT": "[::1]:80", "PATH": "/kiwi", "PREFIX": "kiwi", "drop|serve|fail": "fail", "auto|off": "off",
+    "true": "false",
+    "false": "true",
+    "TEXT": "kiwi",
+    "FILE": "/kiwi",
+    "ADDRESS,…": "redis://kiwi",
+    "DURATION": "7s",
+    "DURATION|fast": "7s",
+    "N": "7",
+    "[HOST]:PORT": "[::1]:80",
+    "PATH": "/kiwi",
+    "PREFIX": "kiwi",
+    "drop|serve|fail": "fail",
+    "auto|off": "off",
     "all|scalar|none": "none",
-    "auto|always|never": "never", "TLS1.0|TLS1.1|TLS1.2|TLS1.3": "TLS1.3", "zero|absent": "absent", "REGEX": "^a$", "PATTERN,…": "^a(.*)",
-    "NAME,…": "redis_*", "name,…": "user,flags", "FILE,…": __file__, "[DB=]KEY,…": "db3=kiwi", "NETWORK,…": "10.0.0.0/8",
-    "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR", "txt|json": "json",
-}  # fmt: skip
+    "auto|always|never": "never",
+    "TLS1.0|TLS1.1|TLS1.2|TLS1.3": "TLS1.3",
+    "zero|absent": "absent",
+    "REGEX": "^a$",
+    "PATTERN,…": "^a(.*)",
+    "NAME,…": "redis_*",
+    "name,…": "user,flags",
+    "FILE,…": __file__,
+    "[DB=]KEY,…": "db3=kiwi",
+    "NETWORK,…": "10.0.0.0/8",
+    "DEBUG|INFO|WARN|WARNING|ERROR": "ERROR",
+    "txt|json": "json",
+}
 
 by_flag = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
 by_variable = pytest.mark.parametrize(

@@ -166,7 +166,10 @@ async def test_every_path_asks(site: Site, path: str) -> None:  # noqa: F811
     assert response.status == {"/nowhere": 404, "/-/reload": 400}.get(path, 200)
 
 
-async def test_too_many_sign_ins_are_answered_with_429(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_too_many_sign_ins_are_answered_with_429(
+    site: Site,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     let_go = threading.Event()
     monkeypatch.setattr(
         password_checks, "matches", lambda password, password_hash: let_go.wait(10) and password == b"right"

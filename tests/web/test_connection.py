@@ -186,8 +186,10 @@ class TestMalformed:
             (b"GET / HTTP/9.9\r\nHost: x\r\nX: " + SECRET + b"\r\n\r\n", [400]),
             (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + SECRET * 5000 + b"\r\n\r\n", [431]),
             (b"GET /" + SECRET * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [431]),
-            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nX: " + SECRET + b"\r\n\r\n0\r\n", [400]),
-            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\nX: " + SECRET + b"\r\n\r\nabc", [400]),
+            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"
+                b"X: " + SECRET + b"\r\n\r\n0\r\n", [400]),
+            (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n"
+                b"X: " + SECRET + b"\r\n\r\nabc", [400]),
             (b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\nX: " + SECRET + b"\r\n\r\nabc", [400]),
             (b"POST /ok HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + SECRET + b"\r\n", [400]),
             (GET + SECRET + b"\r\n\r\n", [200, 400]),
