@@ -23,6 +23,7 @@ from exporter.options.commandline import parse
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
+from exporter.telemetry.own_series import FAMILIES
 from tests.servers import RedisServer, free_port
 from tests.store_fixture import samples_of, until, values_of
 from tests.watch_harness import connections, others
@@ -87,6 +88,12 @@ def of(server: RedisServer, **changes: Any) -> Target:
 
 
 class TestStart:
+    async def test_a_started_one_has_each_row_of_its_own_series(self, running: Running) -> None:
+        await running.apply(flags=("--namespace=cache",))
+        text = running.app.backend.own_series.render().decode()
+        shown = [line.split(" ")[2] for line in text.split("\n") if line.startswith("# TYPE cache_")]
+        assert shown == [f"cache_{family.name}" for family in FAMILIES]
+
     async def test_polls_and_answers(
         self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
     ) -> None:

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer, make_mocked_request
 
 from exporter import engine
 from exporter.errors import ConfigError
+from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
 from exporter.targets.address import parse_address
@@ -239,6 +240,14 @@ class TestMetrics:
         samples = samples_of(site.own_series.render().decode())
         name = "redis_exporter_http_request_duration_seconds_count"
         assert samples[name, frozenset({("endpoint", "metrics")})] == 3
+
+    async def test_the_routes_are_those_of_the_table(self, site: Site) -> None:
+        found = {
+            (route.method, route.resource.canonical)
+            for route in site.web.app().router.routes()
+            if route.resource is not None
+        }
+        assert found == {(method, row.path) for row in routes("/metrics") for method in row.methods}
 
     async def test_the_path_is_a_setting(self, site: Site) -> None:
         await site.start(telemetry_path="/values")
