@@ -107,7 +107,7 @@ class TestStart:
         await running.apply()
         [address] = running.app.addresses
         second = App()
-        with pytest.raises(ConfigError, match="another program listens there"):
+        with pytest.raises(ConfigError, match="another program uses this address"):
             await second.apply(configure(parse([f"--web.listen-address={address}"], {}), ()))
         assert not second.is_running
         await second.stop()

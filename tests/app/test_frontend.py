@@ -66,7 +66,7 @@ async def test_is_nowhere_before_its_start() -> None:
 async def test_an_address_that_cannot_be_had_is_a_mistake(endpoint: Endpoint) -> None:
     [address] = endpoint.frontend.addresses
     second = Endpoint(f"--web.listen-address={address}")
-    with pytest.raises(ConfigError, match="another program listens there"):
+    with pytest.raises(ConfigError, match="another program uses this address"):
         await second.start()
     assert second.frontend.addresses == []
     await second.stop()
