@@ -13,7 +13,7 @@ from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.options.groups import Options
 from exporter.polling.memory import TargetMemory
-from exporter.polling.poll import PollContext
+from exporter.polling.poll_context import PollContext
 from exporter.targets.target import Target
 
 

@@ -61,8 +61,8 @@ class Session:
             self.batches += 1
             self.sent += [command.args for command in batch]
             batch = poll.receive(self._exchange(batch), time.monotonic() - began_at)
-        assert poll.error is None, poll.error
-        lines = b"".join(block.samples for block in poll.blocks.values()).decode().splitlines()
+        assert poll.results.error is None, poll.results.error
+        lines = b"".join(block.samples for block in poll.results.blocks.values()).decode().splitlines()
         return dict(line.rsplit(" ", 1) for line in lines)
 
     def ask(self, *args: str | bytes | int) -> Any:

@@ -68,7 +68,6 @@ OVERSIZE: dict[str, str] = {
     "collectors.keys.read_keys": "to be split",
     "collectors.streams.read_streams": "to be split",
     "metrics.family_set.compile_plan": "to be split",
-    "polling.poll.Poll": "to be split",
 }
 
 #: outside library → the modules that may import it

@@ -127,7 +127,8 @@ class Limiter:
             return
         if entry.counted:
             self._uncount(entry)
-            self._admit()
+            if self._queued:
+                self._admit()
         else:
             self._uncounted -= 1
 

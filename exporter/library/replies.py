@@ -20,7 +20,8 @@ from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
 from exporter.options.groups import Options
 from exporter.polling.memory import TargetMemory
-from exporter.polling.poll import Poll, PollContext
+from exporter.polling.poll import Poll
+from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, Reply
 from exporter.targets.target import Target
 
@@ -49,10 +50,11 @@ def render_info(
     batch = poll.begin()
     while batch:
         batch = poll.receive([_answer(command, reply) for command in batch])
-    if poll.error is not None:
-        raise poll.error
+    results = poll.results
+    if results.error is not None:
+        raise results.error
     blocks = [
-        [(block.samples, block.offsets)] if (block := poll.blocks.get(name)) is not None else []
+        [(block.samples, block.offsets)] if (block := results.blocks.get(name)) is not None else []
         for name in catalog.family_set_names
     ]
     return _assemble(engine.Assembler(catalog.headers, catalog.cells, blocks)).decode()

@@ -64,7 +64,7 @@ class SeriesLimit:
         samples, offsets, series = block
         had = self._series.get(family_set, 0)
         room = self._per_target - self.series + had
-        admitted = self._admitted.get(family_set)
+        admitted = self._admitted.get(family_set) if self._admitted else None
         if admitted is None and (
             series > room or (series > self._per_family and self._has_large_family(samples, offsets))
         ):

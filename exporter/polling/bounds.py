@@ -6,11 +6,11 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from exporter.protocol.command import PIECE, Reply
+from exporter.protocol.command import PIECE, Command, Reply
 
 ROWS_MAX = 10_000
 #: a text of as many lines as it may have is cut where its lines are longer than this on average. INFO has 25
@@ -54,6 +54,17 @@ class ReplyBounds:
             kept = rows_max - rows_max % 2  # names and values may stand in turn
             return reply[:kept], len(reply) - kept
         return reply, 0
+
+    def shorten(
+        self, commands: Sequence[Command], replies: Sequence[Reply]
+    ) -> tuple[list[Reply], Sequence[int]]:
+        """What is read of the replies to some commands; and how much that leaves out of each, () if nothing."""
+        kept, cuts = list(replies), [0] * len(replies)
+        least = self.least
+        for place, reply in enumerate(kept):
+            if (type(reply) is bytes or type(reply) is list) and len(reply) > least:
+                kept[place], cuts[place] = self.within(commands[place].name, reply)
+        return kept, cuts if any(cuts) else ()
 
 
 def leave_out_long_lines(text: bytes, bytes_max: int) -> tuple[bytes, int]:

@@ -10,6 +10,7 @@ from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import ReplyError
+from exporter.options.groups import Options
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
@@ -24,7 +25,7 @@ REFUSED_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LastReply:
-    """What one part's collector was told in its only batch, and what it made of that."""
+    """The replies to the only batch of a collector, and the block that it made of them."""
 
     facts: Facts | None
     labels: engine.Labels
@@ -36,7 +37,7 @@ class LastReply:
 
 @dataclass(slots=True)
 class TargetMemory:
-    """What a target's polls remember: facts, the order of lines, and the commands that the server refused.
+    """What a target's polls remember. Keys are names of collectors' family sets, unless another is named.
 
     `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the
     server, or an hour.
@@ -46,15 +47,14 @@ class TargetMemory:
     cluster: ClusterView | None = None  # the newest that the server gave
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
-    collectors: dict[str, Any] = field(
-        default_factory=dict
-    )  # what they remember themselves, by their memory's name
-    repeats: dict[str, LastReply] = field(default_factory=dict)  # by part
-    wanted: dict[str, bool] = field(default_factory=dict)  # by part, for these facts
+    #: what collectors remember themselves, by the name of their memory
+    collectors: dict[str, Any] = field(default_factory=dict)
+    repeats: dict[str, LastReply] = field(default_factory=dict)
     redaction: Redaction = NOTHING
-    named: dict[str, int] = field(
-        default_factory=dict
-    )  # by part, how many names of its families came from this target first
+    #: how many names of run-time families came from this target first
+    named: dict[str, int] = field(default_factory=dict)
+    #: of collectors, those that the server's facts call for
+    _wanted: dict[tuple[EnabledCollector, ...], list[EnabledCollector]] = field(default_factory=dict)
 
     def of(self, collector: Collector[M]) -> M:
         name = collector.memory_name or collector.name
@@ -64,10 +64,10 @@ class TargetMemory:
         return memory
 
     def keep_only(self, enabled: Iterable[EnabledCollector]) -> None:
-        """Forget what belongs to other collectors, and what these are to do without being run."""
+        """Forget what belongs to other collectors, and which of these need not run."""
         kept = {each.name: each.collector for each in enabled}
         self.repeats.clear()
-        self.wanted.clear()
+        self._wanted.clear()
         for by_name in (self.orders, self.named):
             for name in by_name.keys() - kept.keys():
                 del by_name[name]
@@ -80,8 +80,19 @@ class TargetMemory:
             self.refused.clear()
             facts = replace(facts, databases=None)  # it may have been configured anew
         self.facts = facts
-        self.wanted.clear()
+        self._wanted.clear()
         return facts
+
+    def wanted_of(
+        self, collectors: tuple[EnabledCollector, ...], facts: Facts, options: Options
+    ) -> list[EnabledCollector]:
+        """Those that the facts call for. Each is asked once, until other facts are learned."""
+        found = self._wanted.get(collectors)
+        if found is None:
+            found = self._wanted[collectors] = [
+                enabled for enabled in collectors if enabled.collector.wants(facts, options)
+            ]
+        return found
 
     def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
         if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
@@ -89,7 +100,7 @@ class TargetMemory:
         self.refused[command] = (reply, clock)
 
     def refusal(self, command: str, clock: float) -> ReplyError | None:
-        """What the server answers to a command (see `Command.name`) that is not worth asking again yet."""
+        """The error reply to a command (see `Command.name`) that is not worth sending again yet."""
         reply, refused_at = self.refused.get(command, (None, 0.0))
         if reply is not None and clock - refused_at >= REPROBE_S:
             del self.refused[command]

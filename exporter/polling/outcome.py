@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.errors import TargetError
-from exporter.polling.poll import Poll
+from exporter.polling.results import PollResults
 
 
 @dataclass(slots=True)
 class PollOutcome:
     """One poll that ended: the only carrier of its result, from the runner to the log.
 
-    `poll` is None if the poll never began; there is an `error` then. `began_at` is monotonic, `wall_at` wall-clock seconds. The text of
+    `results` is None if the poll never began; there is an `error` then. `began_at` is monotonic, `wall_at` wall-clock seconds. The text of
     `error` is safe to show: whoever makes an error from a server's words cleans them first. `up_changed` is
     set when the target's health takes the outcome.
     """
 
-    poll: Poll | None
+    results: PollResults | None
     error: TargetError | None
     began_at: float
     wall_at: float

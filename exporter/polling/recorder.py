@@ -49,9 +49,9 @@ class SnapshotRecorder:
     ) -> None:
         """Store what a poll without an error brought. A collector that failed leaves its old samples in
         place."""
-        poll, target_series = outcome.poll, self._target_series
-        assert poll is not None
-        blocks, failures, unsupported = poll.blocks, poll.failures, poll.unsupported
+        results, series = outcome.results, self._target_series
+        assert results is not None
+        blocks, failures, unsupported = results.blocks, results.failures, results.unsupported
         lane = None
         expires_at = 0.0
         for enabled in collectors:
@@ -60,35 +60,36 @@ class SnapshotRecorder:
             failure = failures.get(name) if failures else None
             if block is None and failure is None:
                 continue
-            faults = poll.faults.get(name, NO_FAULTS) if poll.faults else NO_FAULTS
-            self.note_collector(name, failure, name not in unsupported, is_whole=not faults)
+            faults = results.faults.get(name, NO_FAULTS) if results.faults else NO_FAULTS
+            verdict = OUTCOMES[failure is None and not faults, name not in unsupported]
+            if series.collectors.get(name) is not verdict:
+                self._note_verdict(name, verdict, failure)
             if block is None:
                 continue
             if faults or self._faults.kinds:
                 self._log_faults(name, faults)
-            target_series.dropped += block.invalid
-            if poll.cuts or target_series.cuts:
-                target_series.note_cut(name, poll.cuts.get(name, 0))
+            series.dropped += block.invalid
+            if results.cuts or series.cuts:
+                series.note_cut(name, results.cuts.get(name, 0))
             if enabled.lane is not lane:
                 lane = enabled.lane
                 expires_at = outcome.began_at + timing.expiry_s(lane, intervals)
-                count = target_series.lanes[lane]
+                count = series.lanes[lane]
                 count.succeeded_at = outcome.wall_at
                 count.stale = False
             self._put(enabled, block, outcome, expires_at)
-        target_series.series, target_series.refused = self._series_limit.series, self._series_limit.refused
+        series.series, series.refused = self._series_limit.series, self._series_limit.refused
 
-    def note_collector(
-        self, name: str, failure: TargetError | None, supported: bool, *, is_whole: bool = True
-    ) -> None:
-        """Note the result of a collector's run. The log names the first failure after a success, and no
-        command that the server refuses."""
-        outcome = OUTCOMES[failure is None and is_whole, supported]
+    def note_failure(self, name: str, failure: TargetError) -> None:
+        """Note that a collector could not run."""
+        self._note_verdict(name, OUTCOMES[False, True], failure)
+
+    def _note_verdict(self, name: str, verdict: tuple[bool, bool], failure: TargetError | None) -> None:
+        """Note the result of a collector's run: whether it went well, and whether the server supports it. Log
+        the first failure after a success, but not what the server refuses."""
         before = self._target_series.collectors.get(name)
-        if before is outcome:
-            return
-        self._target_series.collectors[name] = outcome
-        if failure is not None and supported and (before is None or before[0]):
+        self._target_series.collectors[name] = verdict
+        if failure is not None and verdict == (False, True) and (before is None or before[0]):
             log.warning(
                 "the collector %s failed: %s",
                 name,

@@ -20,7 +20,8 @@ from exporter.connection.link import Connection
 from exporter.errors import CancelledPollError, DeadlineError, ResetError, TargetError
 from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
 from exporter.polling.outcome import PollOutcome
-from exporter.polling.poll import Poll, PollContext
+from exporter.polling.poll import Poll
+from exporter.polling.poll_context import PollContext
 from exporter.polling.target_connection import TargetConnection
 from exporter.protocol.command import Command, Reply
 
@@ -181,7 +182,7 @@ class PollRunner:
         elif self._batch:
             self._send()
         else:
-            self._end(poll.error)
+            self._end(poll.results.error)
 
     def _receive(self, outcome: list[Reply] | TargetError) -> None:
         poll = self._poll
@@ -219,9 +220,9 @@ class PollRunner:
         self.connection.give_back(failed=error is not None)
         admissions = self._dial_admission, self._admission
         self._dial_admission = self._admission = None
-        duration_s = time.monotonic() - self._began_at
+        results, duration_s = poll.results if poll is not None else None, time.monotonic() - self._began_at
         try:
-            self._on_end(PollOutcome(poll, error, self._began_at, self._wall_at, duration_s))
+            self._on_end(PollOutcome(results, error, self._began_at, self._wall_at, duration_s))
         finally:
             for admission in admissions:
                 if admission is not None:

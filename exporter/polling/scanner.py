@@ -58,6 +58,6 @@ class Scanner:
             state.recorder.keep(outcome, scanned, state.assignment.timing, state.clock.intervals)
         else:
             state.series.count_failure(error.reason)
-            for family_set in scanned:
-                state.recorder.note_collector(family_set.name, error, supported=True)
+            for enabled in scanned:
+                state.recorder.note_failure(enabled.name, error)
         state.publish(outcome.ended_at)

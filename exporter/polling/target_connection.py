@@ -13,7 +13,7 @@ from exporter.connection.dialer import Dialer
 from exporter.connection.handshake import SET_NAME, Notice
 from exporter.connection.link import Connection, Done
 from exporter.errors import OpenFilesError, RedpollError, ReplyError, TargetError
-from exporter.polling.poll import PollContext
+from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, pack
 
 log = logging.getLogger(__name__)

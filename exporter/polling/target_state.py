@@ -12,7 +12,7 @@ from exporter.polling.health import Health
 from exporter.polling.lane_clock import LaneClock
 from exporter.polling.memory import TargetMemory
 from exporter.polling.outcome import PollOutcome
-from exporter.polling.poll import PollContext
+from exporter.polling.poll_context import PollContext
 from exporter.polling.recorder import SnapshotRecorder
 from exporter.polling.target_labels import TargetLabels
 from exporter.protocol.facts import Facts

@@ -216,10 +216,11 @@ class WatchedTarget:
             state.note_poll(outcome, *self._turn)
             # The next handshake sends a password that was set meanwhile, or selects the database of a server
             # that was loading.
-            if self._has_loaded() if error is None else isinstance(error, AuthError):
+            if (self.notices and self._has_loaded()) if error is None else isinstance(error, AuthError):
                 connection.drop()
             state.publish(outcome.ended_at)
-        self._wake()
+        if self._ended is not None:
+            self._wake()
         self._on_end(self, outcome)
 
     def _has_loaded(self) -> bool:

@@ -59,11 +59,11 @@ def page_of(server: Replay) -> str:
                 )
             )
         batch = poll.receive([reader.gets() for _ in batch])
-    assert poll.error is None
-    assert poll.failures == {}
+    assert poll.results.error is None
+    assert poll.results.failures == {}
     blocks = [
-        [(poll.blocks[family_set.name].samples, poll.blocks[family_set.name].offsets)]
-        if family_set.name in poll.blocks
+        [(poll.results.blocks[family_set.name].samples, poll.results.blocks[family_set.name].offsets)]
+        if family_set.name in poll.results.blocks
         else []
         for family_set in page_family_sets
     ]

@@ -119,7 +119,7 @@ def polls(
             batch = poll.receive(
                 [spoilt(each, chance) if number and chance.random() < 0.7 else each for each in replies]
             )
-        yield page_family_sets, poll.blocks
+        yield page_family_sets, poll.results.blocks
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -13,6 +13,7 @@ from exporter.polling.bounds import (
     cut_lines,
     leave_out_long_lines,
 )
+from exporter.protocol.command import Command
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,11 @@ def test_only_answers_that_are_lines_lose_long_ones() -> None:
     for command in ("INFO commandstats", "CLIENT LIST", "CLUSTER NODES"):
         assert ReplyBounds().within(command, text)[1] == 1
     assert ReplyBounds().within("GET key", text)[0] is text  # a value is no line
+
+
+def test_of_several_replies_each_is_cut_by_its_own_command() -> None:
+    bounds = ReplyBounds(4, {"CLIENT LIST": 2})
+    commands = [Command.of("INFO"), Command.of("CLIENT", "LIST"), Command.of("DBSIZE")]
+    text = b"a\r\nb\r\nc\r\n"
+    assert bounds.shorten(commands, [text, text, 5]) == ([text, b"a\r\nb\r\n", 5], [0, 1, 0])
+    assert bounds.shorten(commands[:1], [text]) == ([text], ())

@@ -162,7 +162,7 @@ class Server:
 
 
 def text(poll: Poll, name: str) -> str:
-    return poll.blocks[name].samples.decode()
+    return poll.results.blocks[name].samples.decode()
 
 
 class Slow(Collector[None]):
@@ -224,38 +224,38 @@ class TestPauses:
         asked, pauses = drive(poll, lambda command: info() if command.name == "INFO" else [1, 2])
         assert asked == [["INFO"], ["ROWS"], ["ROWS"]]
         assert pauses >= 6
-        assert poll.blocks["slow"].series == 6
-        assert (poll.error, poll.failures) == (None, {})
+        assert poll.results.blocks["slow"].series == 6
+        assert (poll.results.error, poll.results.failures) == (None, {})
 
     def test_without_a_slice_it_never_pauses(self) -> None:
         poll = self.poll(Slow(3))
         poll.begin()
         assert poll.receive([info(), [1]]) == []
         assert not poll.paused
-        assert poll.blocks["slow"].series == 3
+        assert poll.results.blocks["slow"].series == 3
 
     def test_between_two_collectors_too(self) -> None:
         poll = self.poll(Slow(0))
         _, pauses = drive(poll, lambda command: info() if command.name == "INFO" else [1])
         assert pauses == 1
-        assert poll.blocks.keys() == {"info", "slow"}
+        assert poll.results.blocks.keys() == {"info", "slow"}
 
     def test_a_poll_that_fails_in_a_slice_ends(self) -> None:
         poll = self.poll(Slow(3))
         _, pauses = drive(poll, lambda command: ReplyError("NOAUTH no") if command.name == "INFO" else [1])
-        assert poll.error is not None
+        assert poll.results.error is not None
         assert pauses == 0
 
     def test_an_answer_that_is_too_long_is_cut_and_counted(self) -> None:
         poll = self.poll(Slow(1), bounds=ReplyBounds(4))
         drive(poll, lambda command: info() if command.name == "INFO" else [0] * 10)
-        assert poll.blocks["slow"].samples == b'redis_rows{row="0-0"} 4\n'
-        assert poll.cuts["slow"] == 6
+        assert poll.results.blocks["slow"].samples == b'redis_rows{row="0-0"} 4\n'
+        assert poll.results.cuts["slow"] == 6
 
     def test_of_few_bytes_none_is_looked_at(self) -> None:
         poll = self.poll(Slow(1), bounds=ReplyBounds(4))
         drive(poll, lambda command: info() if command.name == "INFO" else [0] * 10, received=4)
-        assert "slow" not in poll.cuts
+        assert "slow" not in poll.results.cuts
 
 
 class TestBatches:
@@ -265,18 +265,18 @@ class TestBatches:
         assert server.asked == [["INFO", "SLOWLOG LEN"]]
         assert text(poll, "info") == "redis_clients 3\n"
         assert text(poll, "slowlog") == "redis_slowlog_length 5\n"
-        assert (poll.error, poll.failures, poll.unsupported) == (None, {}, set())
+        assert (poll.results.error, poll.results.failures, poll.results.unsupported) == (None, {}, set())
 
     def test_a_target_that_nothing_is_known_of_is_asked_for_info_alone_first(self) -> None:
         server = Server({"SLOWLOG LEN": 5})
         poll = server.serve([INFO, SLOWLOG], TargetMemory())
         assert server.asked == [["INFO"], ["SLOWLOG LEN"]]
-        assert poll.blocks.keys() == {"info", "slowlog"}
+        assert poll.results.blocks.keys() == {"info", "slowlog"}
 
     def test_without_collectors_nothing_is_asked(self) -> None:
         poll = Poll([], poll_context(known(), {}, OPTIONS), NOW, CLOCK)
         assert poll.begin() == []
-        assert poll.blocks == {}
+        assert poll.results.blocks == {}
 
     def test_second_batches_are_merged_as_well(self) -> None:
         def ask_twice(name: str) -> Ask:
@@ -347,7 +347,7 @@ class TestFacts:
         old = enabled("old", ask, LENGTH, wants=lambda facts: facts.version < (7, 2, 0))
         memory = TargetMemory()
         poll = Server({"INFO": info("7.0.15")}).serve([INFO, new, old], memory)
-        assert poll.blocks.keys() == {"info", "old"}
+        assert poll.results.blocks.keys() == {"info", "old"}
         assert seen == [memory.facts]
         assert memory.facts is not None
         assert (memory.facts.version, memory.facts.role, memory.facts.run_id) == ((7, 0, 15), "master", "a")
@@ -395,11 +395,11 @@ class TestInfoFails:
     ) -> None:
         server = Server({"INFO": reply, "SLOWLOG LEN": 5})
         poll = server.serve([INFO, SLOWLOG], memory)
-        assert type(poll.error) is kind
-        assert poll.error is not None
-        assert poll.error is poll.failures["info"]
-        assert poll.error.reason == reason
-        assert poll.blocks == {}
+        assert type(poll.results.error) is kind
+        assert poll.results.error is not None
+        assert poll.results.error is poll.results.failures["info"]
+        assert poll.results.error.reason == reason
+        assert poll.results.blocks == {}
         assert len(server.asked) == 1
 
     def test_the_others_are_let_go_of(self) -> None:
@@ -426,7 +426,7 @@ class TestInfoFails:
             server = Server({"INFO": FORBIDDEN})
             server.serve([INFO], memory)
             assert server.asked == [["INFO"]]
-        assert Server({}).serve([INFO], memory).error is None
+        assert Server({}).serve([INFO], memory).results.error is None
 
 
 def raising(error: Exception, *, after: int) -> Ask:
@@ -478,9 +478,9 @@ class TestOneCollectorFails:
         poll = Server({"PING": "PONG", "SLOWLOG LEN": 5}).serve(
             [INFO, enabled("broken", ask, LENGTH), SLOWLOG], known()
         )
-        assert {name: failure.reason for name, failure in poll.failures.items()} == {"broken": reason}
-        assert poll.blocks.keys() == {"info", "slowlog"}
-        assert poll.error is None
+        assert {name: failure.reason for name, failure in poll.results.failures.items()} == {"broken": reason}
+        assert poll.results.blocks.keys() == {"info", "slowlog"}
+        assert poll.results.error is None
 
     def test_what_it_wrote_before_is_lost_with_it(self) -> None:
         def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
@@ -489,12 +489,13 @@ class TestOneCollectorFails:
             raise ValueError
 
         assert (
-            "broken" not in Server({"PING": "PONG"}).serve([enabled("broken", ask, LENGTH)], known()).blocks
+            "broken"
+            not in Server({"PING": "PONG"}).serve([enabled("broken", ask, LENGTH)], known()).results.blocks
         )
 
     def test_an_error_reply_is_a_value_and_fails_nothing(self) -> None:
         poll = Server({"SLOWLOG LEN": LOADING}).serve([INFO, SLOWLOG], known())
-        assert poll.failures == {}
+        assert poll.results.failures == {}
         assert text(poll, "slowlog") == ""
 
 
@@ -522,7 +523,7 @@ class TestRefusals:
         for asked in ([["INFO", "SLOWLOG LEN"]], [["INFO"]]):
             poll = server.serve([INFO, SLOWLOG], memory)
             assert server.asked == asked
-            assert poll.blocks.keys() == {"info", "slowlog"}
+            assert poll.results.blocks.keys() == {"info", "slowlog"}
 
     def test_only_that_one_is_refused(self) -> None:
         memory = known()
@@ -565,7 +566,7 @@ class TestRefusals:
         odd = enabled("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff")), LENGTH)
         server = Server({"STRLEN k\\xff": FORBIDDEN})
         for _ in range(2):
-            assert server.serve([odd], memory).failures == {}
+            assert server.serve([odd], memory).results.failures == {}
         assert server.asked == []
 
 
@@ -582,16 +583,16 @@ class TestSupport:
         return Server({**answers, "B": then}).serve([enabled("it", ask, LENGTH)], known())
 
     def test_one_whose_every_command_is_refused_is_unsupported(self) -> None:
-        assert self.ask(UNKNOWN, FORBIDDEN).unsupported == {"it"}
-        assert self.ask(UNKNOWN, then=UNKNOWN).unsupported == {"it"}
+        assert self.ask(UNKNOWN, FORBIDDEN).results.unsupported == {"it"}
+        assert self.ask(UNKNOWN, then=UNKNOWN).results.unsupported == {"it"}
 
     @pytest.mark.parametrize("replies", [(5,), (UNKNOWN, 5), (UNKNOWN, LOADING), (LOADING,), ()])
     def test_one_that_is_answered_anything_else_is_supported(self, replies: tuple[Reply, ...]) -> None:
-        assert self.ask(*replies).unsupported == set()
+        assert self.ask(*replies).results.unsupported == set()
 
     def test_so_is_one_that_is_answered_later(self) -> None:
-        assert self.ask(UNKNOWN, then=5).unsupported == set()
-        assert self.ask(5, then=UNKNOWN).unsupported == set()
+        assert self.ask(UNKNOWN, then=5).results.unsupported == set()
+        assert self.ask(5, then=UNKNOWN).results.unsupported == set()
 
     def test_one_that_raises_what_it_was_refused_is_unsupported_too(self) -> None:
         def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
@@ -601,8 +602,8 @@ class TestSupport:
         memory, server = known(), Server({"SLOWLOG LEN": FORBIDDEN})
         for _ in range(2):  # asked, then from memory
             poll = server.serve([enabled("it", ask, LENGTH)], memory)
-            assert poll.unsupported == {"it"}
-            assert poll.failures["it"].reason == "noperm"
+            assert poll.results.unsupported == {"it"}
+            assert poll.results.failures["it"].reason == "noperm"
 
 
 class TestMemory:
@@ -672,7 +673,7 @@ class TestRepeats:
     def test_a_refusal_is_looked_at_each_time(self) -> None:
         made, memory = self.counted([]), known()
         for _ in range(3):
-            assert Server({"SLOWLOG LEN": FORBIDDEN}).serve([made], memory).unsupported == {"slowlog"}
+            assert Server({"SLOWLOG LEN": FORBIDDEN}).serve([made], memory).results.unsupported == {"slowlog"}
 
 
 class TestHistograms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Set
 
 import pytest
 
@@ -12,13 +12,13 @@ from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
 from exporter.options.commandline import parse
-from exporter.polling.memory import TargetMemory
 from exporter.polling.outcome import PollOutcome
-from exporter.polling.poll import Poll
 from exporter.polling.recorder import SnapshotRecorder
+from exporter.polling.results import PollResults
 from exporter.polling.timing import PollTiming
+from exporter.targets.redaction import NOTHING
 from exporter.telemetry.target_series import TargetSeries
-from tests.poll_fixture import idle, poll_context
+from tests.poll_fixture import idle
 
 ADDR = "redis://h:6379"
 ITEM = gauge("item", "An item.", labels=("name",))
@@ -50,17 +50,19 @@ class Setup:
         blocks: dict[str, str],
         *,
         failures: dict[str, TargetError] | None = None,
+        unsupported: Set[str] = frozenset(),
         began_at: float = 100.0,
     ) -> None:
         """Keep a poll that wrote an item for each letter."""
-        poll = Poll([], poll_context(TargetMemory(), {}, None), 0.0, 0.0)
+        results = PollResults(NOTHING)
         for name, letters in blocks.items():
             writer = engine.Writer(INFO.family_set.rows, engine.Labels(b""))
             for letter in letters:
                 writer.add(0, 1.0, (letter,))
-            poll.blocks[name] = writer.block()
-        poll.failures.update(failures or {})
-        outcome = PollOutcome(poll, None, began_at, 1_700_000_000.0, 0.5)
+            results.blocks[name] = writer.block()
+        results.failures.update(failures or {})
+        results.unsupported |= unsupported
+        outcome = PollOutcome(results, None, began_at, 1_700_000_000.0, 0.5)
         self.recorder.keep(outcome, (INFO, STATS), TIMING, 1)
 
     def snapshot(self, name: str = "info") -> Snapshot:
@@ -115,11 +117,19 @@ class TestCollectors:
         assert {vars(record)["addr"] for record in caplog.records} == {ADDR}
 
     def test_what_the_server_refuses_is_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.DEBUG)
         setup = Setup()
-        setup.recorder.note_collector("stats", TargetError("unknown command"), supported=False)
+        setup.keep({}, failures={"stats": TargetError("unknown command")}, unsupported={"stats"})
         assert setup.series.collectors == {"stats": (False, False)}
         assert caplog.records == []
+
+    def test_one_that_could_not_run_has_failed(self, caplog: pytest.LogCaptureFixture) -> None:
+        setup = Setup()
+        for _ in range(2):
+            setup.recorder.note_failure("stats", TargetError("no connection"))
+        assert setup.series.collectors == {"stats": (False, True)}
+        assert [record.getMessage() for record in caplog.records] == [
+            "the collector stats failed: no connection"
+        ]
 
 
 class TestLimits:

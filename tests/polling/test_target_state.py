@@ -107,7 +107,7 @@ class Setup:
         batch = poll.begin()
         while batch:
             batch = poll.receive([1] * len(batch))
-        self.state.note_poll(PollOutcome(poll, error, began_at, 0.0, 0.5), *turn)
+        self.state.note_poll(PollOutcome(poll.results, error, began_at, 0.0, 0.5), *turn)
         self.state.publish(began_at + 0.5)
 
     def poll(self, began_at: float, error: TargetError | None = None) -> Sequence[Lane]:

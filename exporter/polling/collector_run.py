@@ -1,0 +1,76 @@
+"""One collector at work in one poll."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.collectors._contract import Batches, Identification
+from exporter.collectors._enabled import EnabledCollector
+from exporter.errors import ReplyError
+from exporter.polling.batch import Share
+from exporter.polling.output import CollectorOutput
+from exporter.polling.poll_context import PollContext
+from exporter.protocol.command import Command, Reply
+
+
+class CollectorRun:
+    """Its generator, what it writes, and where in the batch its replies will be."""
+
+    __slots__ = (
+        "batches",
+        "collector",
+        "commands",
+        "generator",
+        "is_refused",
+        "name",
+        "output",
+        "replies",
+        "share",
+    )
+
+    def __init__(
+        self, enabled: EnabledCollector, generator: Batches | Identification, output: CollectorOutput
+    ) -> None:
+        self.collector = enabled.collector
+        self.name = enabled.name
+        self.generator = generator
+        self.output = output
+        self.batches = 0
+        self.commands: Sequence[Command] = ()  # of the newest batch
+        self.replies: Sequence[Reply] = ()  # to it
+        self.share: Share
+        self.is_refused: bool | None = None  # whether every command so far was; None: nothing was asked
+
+    @classmethod
+    def start(cls, enabled: EnabledCollector, context: PollContext, now: float) -> CollectorRun:
+        collector, facts = enabled.collector, context.memory.facts
+        labels = context.labels[enabled.name]
+        output = CollectorOutput(
+            enabled, labels, context.memory, now, context.target.db, context.bounds.rows_max
+        )
+        generator: Batches | Identification
+        if collector.identifies:
+            generator = collector.identify(facts, context.options, output)
+        else:
+            assert facts is not None, "the collector that identifies the server goes first"
+            generator = collector.collect(facts, context.options, output)
+        return cls(enabled, generator, output)
+
+    def step(self, replies: list[Reply] | None) -> Sequence[Command]:
+        """What it asks next; nothing at a pause. `replies` are those to its newest commands, None at its
+        beginning. StopIteration at its end."""
+        if replies is None:
+            return next(self.generator)
+        if replies:
+            self.replies = replies
+            self.is_refused = (
+                isinstance(replies[0], ReplyError)
+                and self.is_refused is not False
+                and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
+            )
+        return self.generator.send(replies)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same replies to the same commands give the same samples in the next poll."""
+        return self.batches == 1 and not any(isinstance(reply, ReplyError) for reply in self.replies)

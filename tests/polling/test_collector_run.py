@@ -1,0 +1,90 @@
+"""One collector at work in one poll."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter import engine
+from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._enabled import enable
+from exporter.errors import ReplyError
+from exporter.metrics.family import gauge
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.groups import Options
+from exporter.polling.collector_run import CollectorRun
+from exporter.polling.memory import TargetMemory
+from exporter.protocol.command import PAUSE, Command, Reply
+from exporter.protocol.facts import Facts
+from tests.poll_fixture import poll_context
+
+FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "a", cluster_enabled=False, loading=False)
+NUMBER = gauge("number", "A number.")
+UNKNOWN = ReplyError("ERR unknown command 'A'")
+ODD = ReplyError("ERR value is not an integer")
+
+
+class Twice(Collector[None]):
+    """Asks two batches, with a pause between them."""
+
+    name = "twice"
+    lane = Lane.FAST
+    families = (NUMBER,)
+
+    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
+        yield [Command.of("A"), Command.of("B")]
+        yield PAUSE
+        yield [Command.of("C")]
+
+
+def start() -> CollectorRun:
+    enabled = enable(Twice(), "redis")
+    context = poll_context(TargetMemory(FACTS), {"twice": engine.Labels(b"")}, parse([], {}))
+    return CollectorRun.start(enabled, context, 0.0)
+
+
+def test_it_asks_until_its_end() -> None:
+    run = start()
+    assert run.step(None) == [Command.of("A"), Command.of("B")]
+    assert run.step([1, 2]) == []
+    assert run.step([]) == [Command.of("C")]
+    assert run.replies == [1, 2]
+    with pytest.raises(StopIteration):
+        run.step([3])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_refused"),
+    [
+        ([UNKNOWN, UNKNOWN], [UNKNOWN], True),
+        ([UNKNOWN, 1], [UNKNOWN], False),
+        ([UNKNOWN, UNKNOWN], [1], False),
+        ([1, UNKNOWN], [UNKNOWN], False),
+        ([ODD, ODD], [ODD], False),
+    ],
+)
+def test_it_is_refused_if_all_its_commands_are(
+    first: list[Reply], second: list[Reply], is_refused: bool
+) -> None:
+    run = start()
+    assert run.is_refused is None
+    run.step(None)
+    run.step(first)
+    run.step([])
+    with pytest.raises(StopIteration):
+        run.step(second)
+    assert run.is_refused is is_refused
+
+
+@pytest.mark.parametrize(
+    ("batches", "replies", "is_repeatable"),
+    [(1, [1, 2], True), (2, [1, 2], False), (1, [1, ODD], False), (0, [], False)],
+)
+def test_it_is_repeatable_after_one_batch_without_an_error(
+    batches: int, replies: list[Any], is_repeatable: bool
+) -> None:
+    run = start()
+    run.batches, run.replies = batches, replies
+    assert run.is_repeatable is is_repeatable
