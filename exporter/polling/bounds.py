@@ -1,7 +1,7 @@
-"""How much of a reply is read: lines of a text, rows of a list. What is beyond is left out and counted.
+"""How much of a reply is read: lines of a text, rows of a list. The rest is left out and counted.
 
-The replies have been received by then, within the limits of `replies`; these ones bound the work that is made
-of them.
+These bounds limit the work of reading. Other limits have been applied when a reply was received: see
+connection/replies.py.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from functools import lru_cache
 from exporter.protocol.command import PIECE, Command, Reply
 
 ROWS_MAX = 10_000
-#: a text of as many lines as it may have is cut where its lines are longer than this on average. INFO has 25
+#: average length of a line, above which a text is cut even if it does not have too many lines. INFO has 25
 #: bytes a line, CLIENT LIST 350
 LINE_BYTES = 512
-#: lines are counted in so many bytes of what is left out, and estimated from those for a longer rest:
-#: counting takes time too
+#: lines that are left out are counted in this many bytes, and estimated for a longer rest: counting takes
+#: time too
 COUNTED_BYTES = 1 << 18
-#: in a shorter text all lines are counted first: that is quicker than to look for the last one that is kept
+#: in a shorter text all lines are counted first: that is quicker than a search for the last one to keep
 SHORT_BYTES = 1 << 20
-#: a line of more bytes is left out. CLUSTER NODES has the longest: some 6 bytes for each of 8,192 slot ranges
+#: longer lines are left out. CLUSTER NODES has the longest: about 6 bytes for each of 8,192 slot ranges
 LINE_BYTES_MAX = 1 << 16
-#: commands whose answers are lines; a text in answer to another one may be anything, and is read as a whole
+#: commands whose replies consist of lines; the text of another reply may be anything, and is read as a whole
 _LINES = ("INFO", "CLIENT ", "CLUSTER ")
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyBounds:
-    """`rows_max` lines of a text or elements of a list; `by_command` has the limits of single commands, by
-    their name."""
+    """At most `rows_max` lines of a text or elements of a list; `by_command` has other limits for some
+    commands, by their names."""
 
     rows_max: int = ROWS_MAX
     by_command: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def least(self) -> int:
-        """A reply of no more bytes or elements is read whole, whatever its command is."""
+        """A reply of at most this many bytes or elements is read whole, whatever its command is."""
         return min(self.rows_max, *self.by_command.values()) if self.by_command else self.rows_max
 
     def within(self, command: str, reply: Reply) -> tuple[Reply, int]:
-        """What is read of a reply to a command, the reply itself if all of it; and how many lines or rows
-        that leaves out."""
+        """What is read of a reply, the same object if all of it; and how many lines or rows that leaves
+        out."""
         rows_max = self.by_command.get(command, self.rows_max) if self.by_command else self.rows_max
         if isinstance(reply, bytes):
             if len(reply) > LINE_BYTES_MAX and command.startswith(_LINES):
@@ -58,7 +58,7 @@ class ReplyBounds:
     def shorten(
         self, commands: Sequence[Command], replies: Sequence[Reply]
     ) -> tuple[list[Reply], Sequence[int]]:
-        """What is read of the replies to some commands; and how much that leaves out of each, () if nothing."""
+        """The same for the replies to several commands. () instead of numbers if nothing is left out."""
         kept, cuts = list(replies), [0] * len(replies)
         least = self.least
         for place, reply in enumerate(kept):
@@ -68,7 +68,7 @@ class ReplyBounds:
 
 
 def leave_out_long_lines(text: bytes, bytes_max: int) -> tuple[bytes, int]:
-    """The text without lines of more than `bytes_max` bytes, their ends not counted, and how many those
+    """The text without lines of more than `bytes_max` bytes (their ends not counted), and how many those
     are."""
     kept, long = [], 0
     begin = at = 0  # of what is kept next; of a line
@@ -112,6 +112,6 @@ def _end_of_line(text: bytes, number: int, limit: int) -> int:
 
 @lru_cache(16)
 def bounds_for(rows_max: int, clients_max: int) -> ReplyBounds:
-    """The same object for all targets. CLIENT LIST has a limit of its own, and clients may come while it
-    is asked."""
+    """The bounds of all targets, the same object. CLIENT LIST has a limit of its own, with some room for
+    clients that connect before the reply."""
     return ReplyBounds(rows_max, {"CLIENT LIST": clients_max + clients_max // 10 + PIECE})

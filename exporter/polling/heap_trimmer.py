@@ -1,7 +1,7 @@
-"""Memory that large replies took is given back to the system.
+"""Gives the memory of large replies back to the system.
 
-The C library keeps what was freed for later, and after a large block or two it keeps blocks of 32 MB. Where
-it is not glibc, nothing is done.
+The C library keeps freed memory for later: after a large block or two it keeps blocks of 32 MB. This works
+with glibc only.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable
 
-#: replies of fewer bytes leave nothing to be given back
+#: smaller replies leave no memory to give back
 LARGE_BYTES = 1 << 20
-#: so long after a large reply, by when it has been read; further ones wait for the same moment
+#: time after a large reply, by which it has been read; further replies wait for the same moment
 DELAY_S = 2.0
 
 
@@ -30,15 +30,14 @@ def _find_trim() -> Callable[[int], int] | None:
 
 
 class HeapTrimmer:
-    """`trim` gives back what is free at the end of the heap and within it; it takes milliseconds, so a
-    thread does it."""
+    """Calls `trim`, which gives back free memory. That takes milliseconds, so a thread does it."""
 
     def __init__(self, trim: Callable[[int], int] | None) -> None:
         self._trim = trim
         self._due_at = -math.inf
 
     def note(self, received: int) -> None:
-        """A reply of so many bytes has been read. Called on the event loop."""
+        """Note a reply of `received` bytes. Called on the event loop."""
         now = time.monotonic()
         if received >= LARGE_BYTES and self._trim is not None and now >= self._due_at:
             self._due_at = now + DELAY_S
@@ -46,7 +45,7 @@ class HeapTrimmer:
             loop.call_later(DELAY_S, self._begin)
 
     def _begin(self) -> None:
-        """Not in the event loop's own threads: at the end of the program there are no more of them."""
+        """Use a thread of its own: at the end of the program the event loop starts none."""
         assert self._trim is not None
         with contextlib.suppress(
             RuntimeError

@@ -1,4 +1,4 @@
-"""Which lanes of a target are due. Pure: time is counted in ticks, one for each interval."""
+"""Which lanes of a target are due. Pure: time is counted in intervals."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from exporter.metrics.lane import Lane
 
-#: ticks over which the first scans of a fleet are spread
+#: intervals over which the first scans of a fleet are spread
 SCAN_SPREAD = 4
 
 
 class LaneClock:
-    """Counts the ticks of one target. The fast lane is due at each tick, the others at their multiples.
+    """Counts the turns of one target. The fast lane is due at each turn, the others at their multiples.
 
-    `place` and `scan_place` are numbers of the target's own: they spread the slow lanes and the first scans of
-    a fleet. `intervals` is how far apart the newest tick and the next one are.
+    `place` and `scan_place` are numbers of the target's own: they spread the slow lanes and the first scans
+    of a fleet. `intervals` is how far apart the newest turn and the next one are.
     """
 
     __slots__ = (
@@ -39,7 +39,7 @@ class LaneClock:
         self._set_lanes(lanes)
 
     def tick(self, intervals: int = 1) -> None:
-        """Go on; the next tick is `intervals` intervals away."""
+        """A turn has come; the next one is `intervals` intervals away."""
         self._ticks += intervals
         self.intervals = intervals
 
@@ -51,21 +51,21 @@ class LaneClock:
         return tuple([lane for lane in self._lanes if ticks >= due_at.get(lane, 0)])
 
     def make_all_due(self) -> None:
-        """All lanes but scan, whatever their turn is."""
+        """Make all lanes but scan due now. They get new phases."""
         for lane in self._lanes:
             self._due_at.pop(lane, None)
         self._find_next()
 
     def bring_forward(self) -> None:
-        """Make all lanes but scan due at the next tick. They keep their phase."""
+        """Make all lanes but scan due at the next turn. They keep their phases."""
         for lane in self._lanes:
             if lane in self._due_at:
                 self._due_at[lane] -= self._every[lane]
         self._find_next()
 
     def note_polled(self, lanes: tuple[Lane, ...]) -> None:
-        """These lanes were polled well. The first poll covers all lanes; after it each lane has its own
-        phase."""
+        """Note a poll of these lanes that went well. The first one covers all lanes; after it each lane has
+        its own phase."""
         if lanes is self._fast:
             return
         for lane in lanes:
@@ -74,12 +74,12 @@ class LaneClock:
         self._find_next()
 
     def scan_due(self) -> bool:
-        """The first scan is due soon, because nothing is known before it, but not for all targets at once."""
+        """The first scan is due soon, because its series wait for it, but not for all targets at once."""
         spread = min(SCAN_SPREAD, self._every[Lane.SCAN])
         return self._ticks >= self._due_at.setdefault(Lane.SCAN, self._ticks + self.scan_place % spread)
 
     def note_scan(self) -> None:
-        """A scan has started."""
+        """Note that a scan starts."""
         self._due_at[Lane.SCAN] = self._ticks + self._every[Lane.SCAN]
 
     def skip_scan(self) -> None:

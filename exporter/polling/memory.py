@@ -53,7 +53,7 @@ class TargetMemory:
     redaction: Redaction = NOTHING
     #: how many names of run-time families came from this target first
     named: dict[str, int] = field(default_factory=dict)
-    #: of collectors, those that the server's facts call for
+    #: collectors → those of them that want to run
     _wanted: dict[tuple[EnabledCollector, ...], list[EnabledCollector]] = field(default_factory=dict)
 
     def of(self, collector: Collector[M]) -> M:
@@ -78,7 +78,7 @@ class TargetMemory:
     def learn(self, facts: Facts) -> Facts:
         if self.facts is not None and self.facts.run_id != facts.run_id:
             self.refused.clear()
-            facts = replace(facts, databases=None)  # it may have been configured anew
+            facts = replace(facts, databases=None)  # its configuration may have changed
         self.facts = facts
         self._wanted.clear()
         return facts
@@ -86,7 +86,8 @@ class TargetMemory:
     def wanted_of(
         self, collectors: tuple[EnabledCollector, ...], facts: Facts, options: Options
     ) -> list[EnabledCollector]:
-        """Those that the facts call for. Each is asked once, until other facts are learned."""
+        """The collectors that want to run on a server with these facts. Each decides once for the same
+        facts."""
         found = self._wanted.get(collectors)
         if found is None:
             found = self._wanted[collectors] = [

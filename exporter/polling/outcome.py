@@ -12,9 +12,9 @@ from exporter.polling.results import PollResults
 class PollOutcome:
     """One poll that ended: the only carrier of its result, from the runner to the log.
 
-    `results` is None if the poll never began; there is an `error` then. `began_at` is monotonic, `wall_at` wall-clock seconds. The text of
-    `error` is safe to show: whoever makes an error from a server's words cleans them first. `up_changed` is
-    set when the target's health takes the outcome.
+    `results` is None if the poll never began; there is an `error` then. `began_at` is monotonic, `wall_at`
+    wall-clock seconds. The text of `error` is safe to show: the words of a server are cleaned where the
+    error is made. `up_changed` is set when the target's health takes the outcome.
     """
 
     results: PollResults | None

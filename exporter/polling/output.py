@@ -1,4 +1,4 @@
-"""What a collector writes on: the `Out` of its contract."""
+"""Where a collector writes: the `Out` of its contract."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from exporter.protocol.cluster import ClusterView
 
 @lru_cache(1024)
 def names_in(text: bytes) -> frozenset[str]:
-    """The names of rendered labels. A quote within a value is escaped, so none of those can look like a
+    """The names of rendered labels. Quotes within a value are escaped, so that no value looks like a
     label."""
     return frozenset(name.decode() for name in re.findall(rb'(?:^|,)([a-zA-Z_][a-zA-Z0-9_]*)="', text))
 
 
 class CollectorOutput:
-    """One for a collector and a poll."""
+    """One for each collector and poll."""
 
     __slots__ = (
         "_block",
@@ -108,8 +108,8 @@ class CollectorOutput:
         dynamic = self._family_set.runtime_families
         if dynamic is None:
             raise InternalError(f"{self._family_set.name}: its collector is not marked as dynamic")
-        borne = names_in(self.labels.text)
-        own = {label: text for label, text in labels.items() if label not in borne}
+        of_target = names_in(self.labels.text)
+        own = {label: text for label, text in labels.items() if label not in of_target}
         named, given = self._memory.named.get(self._family_set.name, 0), dynamic.given
         number = dynamic.number(name, type, help, own) if dynamic.may_name(name, named) else None
         if number is None:
@@ -126,7 +126,7 @@ class CollectorOutput:
         return self._writer
 
     def relabel(self, labels: engine.Labels) -> None:
-        """Write with other labels, what was read of INFO too."""
+        """Write with other labels, and render the INFO that was read again with them."""
         self.labels = labels
         if self._read is not None:
             self._block = None

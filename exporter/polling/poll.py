@@ -9,8 +9,9 @@ split.
 
 Long work is done in slices: `receive` may return nothing and set `paused`; `go_on` continues then.
 
-INFO goes first. A target of which nothing is known is asked for INFO alone before the others begin, because
-they decide by its facts. A collector that raises loses only its own block; INFO failing fails the poll.
+The collector that identifies the server goes first. In the first poll of a target it goes alone, because the
+others decide by the facts that it finds. A collector that raises an error loses only its own block; if the
+first one does, the poll fails.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from exporter.protocol.facts import Facts
 INFO = "INFO"
 
 
-#: A collector that asks what it asked in the poll before: it runs only if the replies differ. What they were,
-#: and the place of its first command in the batch.
+#: A collector whose commands are those of the poll before, so that it runs only if the replies differ; the
+#: last replies; and the place of its first command in the batch.
 _Check = tuple[EnabledCollector, LastReply, int]
 
 
@@ -70,7 +71,7 @@ class Poll:
         self._checking: list[_Check] = []  # those that have them, the next one last
 
     def begin(self) -> list[Command]:
-        """The first batch; empty if nothing is to be asked."""
+        """The first batch; empty if there is nothing to ask."""
         self._slice_until = perf_counter() + self.slice_s
         if self._memory.facts is None:
             identifying = [enabled for enabled in self._collectors if enabled.collector.identifies]
@@ -188,8 +189,8 @@ class Poll:
                 return
 
     def _ask(self, run: CollectorRun, commands: Sequence[Command]) -> bool:
-        """Put a collector's commands into the batch. False: it need not wait, because the replies to all of them
-        are known refusals."""
+        """Put a collector's commands into the batch. False: it need not wait, because the replies to all of
+        them are known refusals."""
         run.batches += 1
         run.commands = commands
         run.share = self._batch.add(commands)

@@ -114,7 +114,7 @@ class SnapshotRecorder:
         )
 
     def note_run_id(self, run_id: str) -> None:
-        """After a restart of the server the limits count anew: the series that come first are in."""
+        """After a restart of the server, let the series in that come first."""
         if run_id != self._run_id:
             self._run_id = run_id
             self._series_limit.forget()

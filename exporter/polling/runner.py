@@ -119,7 +119,7 @@ class PollRunner:
 
     def _begin(self) -> None:
         now = time.monotonic()
-        if self._dial_admission is None and self.connection.needs_dial(now):  # the link was lost meanwhile
+        if self._dial_admission is None and self.connection.needs_dial(now):  # it was lost meanwhile
             if self._admission is not None:
                 self._admission.leave()
             self._enter()
@@ -130,21 +130,21 @@ class PollRunner:
         poll = self._poll = Poll(self._collectors, self._context, self._wall_at, now)
         poll.slice_s = SLICE_S
         if self._dial_admission is not None:
-            self.connection.close_link()
-        self._untouched = self.connection.link is not None
+            self.connection.close_current()
+        self._untouched = self.connection.current is not None
         self._advance(poll, poll.begin)
 
     def _send(self) -> None:
         """Send the batch."""
-        link = self.connection.link
-        if link is None and self._dial_admission is not None:
+        connection = self.connection.current
+        if connection is None and self._dial_admission is not None:
             self._dial()
-        elif link is None:  # dropped while the poll paused
+        elif connection is None:  # dropped while the poll paused
             self._enter_dials()
         elif self._timer is None:  # other nodes, or the reading, took all the time
-            self._end(self._late(link))
+            self._end(self._late(connection))
         else:
-            self._exchange(link)
+            self._exchange()
 
     def _dial(self) -> None:
         self.connection.dial(self._context, self._deadline)
@@ -156,15 +156,15 @@ class PollRunner:
         if isinstance(outcome, TargetError):
             self._end(outcome)
             return
-        self._exchange(outcome)
+        self._exchange()
         if self._timer is None:
             outcome.abort(self._late(outcome))
 
-    def _late(self, link: Connection) -> DeadlineError:
-        return DeadlineError(f"{link.where}: no complete answer within {self._deadline_s:g} s")
+    def _late(self, connection: Connection) -> DeadlineError:
+        return DeadlineError(f"{connection.where}: no complete answer within {self._deadline_s:g} s")
 
-    def _exchange(self, link: Connection) -> None:
-        self.connection.exchange(self._context, link, self._batch, self._deadline, self._receive)
+    def _exchange(self) -> None:
+        self.connection.exchange(self._context.target, self._batch, self._deadline, self._receive)
 
     def _advance(self, poll: Poll, step: Callable[..., list[Command]], *given: Any) -> None:
         """Let a poll take its next step, and send what it asks. It may have been given up while it waited."""
@@ -192,9 +192,9 @@ class PollRunner:
             self._lose(outcome)
             return
         self._untouched = False
-        link = self.connection.link
-        if link is not None and link.received >= LARGE_BYTES:
-            HEAP_TRIMMER.note(link.received)
+        connection = self.connection.current
+        if connection is not None and connection.received >= LARGE_BYTES:
+            HEAP_TRIMMER.note(connection.received)
         spent_s, received = time.monotonic() - self._began_at, self.connection.received
         if received >= WAITING_BYTES:
             running_backlog().add(lambda: self._advance(poll, poll.receive, outcome, spent_s, received))
@@ -202,10 +202,11 @@ class PollRunner:
             self._advance(poll, poll.receive, outcome, spent_s, received)
 
     def _lose(self, error: TargetError) -> None:
-        """The exchange has failed. If the server closed the kept connection before, try once more on a new one,
-        under the same deadline."""
-        link, self.connection.link = self.connection.link, None
-        if isinstance(error, ResetError) and self._untouched and link is not None and not link.began_reply:
+        """The exchange has failed. If the server closed the kept connection before, try once more on a new
+        one, under the same deadline."""
+        connection, self.connection.current = self.connection.current, None
+        was_closed = isinstance(error, ResetError) and connection is not None and not connection.began_reply
+        if was_closed and self._untouched:
             self._untouched = False
             self._enter_dials()
         else:

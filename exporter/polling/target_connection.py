@@ -15,6 +15,7 @@ from exporter.connection.link import Connection, Done
 from exporter.errors import OpenFilesError, RedpollError, ReplyError, TargetError
 from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, pack
+from exporter.targets.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,12 @@ log = logging.getLogger(__name__)
 class TargetConnection:
     """See the module. Commands for other nodes of the target's cluster go over connections to those nodes.
 
-    `on_dialled` is called with the new `link`, or with the reason why there is none. `connect_s` is how long the
-    newest link took to make; `notices` and `ping_s` come from its handshake.
+    `on_dialled` is called with the new connection, or with the reason why there is none. `connect_s` is how
+    long the newest one took to make; `notices` and `ping_s` come from its handshake.
     """
 
     def __init__(self, dialer: Dialer, on_dialled: Callable[[Connection | TargetError], None]) -> None:
-        self.link: Connection | None = None
+        self.current: Connection | None = None
         self.connect_s = 0.0
         self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
@@ -39,11 +40,11 @@ class TargetConnection:
         self._is_scattered = False  # whether the newest batch went to several nodes
 
     def needs_dial(self, now: float) -> bool:
-        link = self.link
-        return link is None or link.closed or now >= self._renew_at
+        connection = self.current
+        return connection is None or connection.closed or now >= self._renew_at
 
     def dial(self, context: PollContext, deadline: float) -> None:
-        """Make a new link."""
+        """Make a new connection."""
         descriptors = self._dialer.descriptors
         if descriptors.take(self):
             self._dialling = asyncio.get_running_loop().create_task(self._dial(context, deadline))
@@ -66,65 +67,65 @@ class TargetConnection:
         self.connect_s = now - began_at
         self._dialling = None
         if isinstance(outcome, Connection):
-            self.link = outcome
+            self.current = outcome
             self.notices, self.ping_s = outcome.notices, outcome.ping_s
             if Notice.UNNAMED in outcome.notices:
                 memory.refuse(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
             self._renew_at = now + context.connection_max_age_s
         self._on_dialled(outcome)
 
-    def exchange(
-        self, context: PollContext, link: Connection, batch: Sequence[Command], deadline: float, done: Done
-    ) -> None:
-        """Send a batch and call `done` with its replies."""
+    def exchange(self, target: Target, batch: Sequence[Command], deadline: float, done: Done) -> None:
+        """Send a batch and call `done` with its replies. Only while there is a connection."""
+        connection = self.current
+        assert connection is not None
         self._is_scattered = False
         for command in batch:
             if command.node:
                 self._is_scattered = True
-                self._nodes.scatter(context.target, link, batch, deadline, done)
+                self._nodes.scatter(target, connection, batch, deadline, done)
                 return
-        link.exchange(pack(batch), len(batch), done)
+        connection.exchange(pack(batch), len(batch), done)
 
     @property
     def received(self) -> float:
         """How many bytes the newest replies took; infinite where several nodes sent them."""
-        return math.inf if self._is_scattered or self.link is None else self.link.received
+        return math.inf if self._is_scattered or self.current is None else self.current.received
 
-    # -- leaving the link
+    # -- leaving the connection
 
     def compare(self, addresses: Iterable[str]) -> None:
-        """If the link leads to none of the target's `addresses`, let the next poll make a new one."""
-        if self.link is not None and self.link.peer not in addresses:
+        """If the connection leads to none of the target's `addresses`, let the next poll make a new one."""
+        if self.current is not None and self.current.peer not in addresses:
             self._renew_at = 0.0
 
     def renew(self) -> None:
-        """Let the next poll make new links."""
+        """Let the next poll make new connections."""
         self._renew_at = 0.0
         self._nodes.renew()
 
     def drop(self) -> None:
-        """Close the links; the next poll makes new ones."""
+        """Close the connections; the next poll makes new ones."""
         self._nodes.close()
-        self.close_link()
+        self.close_current()
         self._dialer.descriptors.give_back(self)
 
-    def close_link(self) -> None:
-        """Close the link, but keep its descriptor for the next one."""
-        link, self.link = self.link, None
-        if link is not None:
-            link.close()
+    def close_current(self) -> None:
+        """Close the connection, but keep its descriptor for the next one."""
+        connection, self.current = self.current, None
+        if connection is not None:
+            connection.close()
 
     def abort(self, error: Callable[[Connection], TargetError]) -> None:
         """End the exchanges that run, because the deadline has passed. A dial sees that for itself, and knows
         better what did not come."""
         self._nodes.abort()
-        if self._dialling is None and self.link is not None and self.link.exchanging:
-            self.link.abort(error(self.link))
+        if self._dialling is None and self.current is not None and self.current.exchanging:
+            self.current.abort(error(self.current))
 
     def give_back(self, *, failed: bool) -> None:
-        """After a poll: give the descriptor back if the link is lost. A link that its server closes while it is
-        idle keeps it."""
-        if self.link is None or (failed and self.link.closed):
+        """After a poll, give the descriptor back if the connection is lost. One that its server closes while
+        it is idle keeps it."""
+        if self.current is None or (failed and self.current.closed):
             self._dialer.descriptors.give_back(self)
 
     def close(self) -> list[asyncio.Task[None]]:

@@ -88,18 +88,18 @@ class TargetState:
             self.clock.note_polled(lanes)
 
     def still_assigned(self, collectors: tuple[EnabledCollector, ...]) -> tuple[EnabledCollector, ...]:
-        """Those that go on, of a poll during which the target was reassigned. What the poll remembered for the
-        next one is forgotten."""
+        """Those that go on, of a poll during which the target was reassigned. What the poll remembered for
+        the next one is forgotten."""
         assigned = self.assignment.family_sets.of_collectors
         self.memory.keep_only(assigned)
         return tuple(enabled for enabled in collectors if enabled in assigned)
 
     def reassign(self, assignment: Assignment) -> bool:
-        """Go on with another assignment of the same address. Returns whether to connect anew, because the
-        server is reached by another login.
+        """Go on with another assignment of the same address. Returns whether the login has changed, so that
+        new connections are needed.
 
-        Snapshots, counters, health and phases stay. Nothing is left of family sets and lanes that are gone.
-        What the server refused is asked again.
+        Snapshots, counters, health and phases stay. Nothing is left of collectors and lanes that are gone.
+        Commands that the server refused are tried again.
         """
         before, self.assignment = self.assignment, assignment
         target, timing = assignment.target, assignment.timing

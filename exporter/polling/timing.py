@@ -1,4 +1,4 @@
-"""When one target is polled: intervals, deadlines, limits. No clock, no I/O."""
+"""When one target is polled: intervals, deadlines, limits. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from exporter.options.groups import PollOptions
 
 
 def lanes(poll: PollOptions) -> dict[Lane, float]:
-    """Seconds between two polls of each lane: standard and slow are whole multiples of fast, rounded up."""
+    """The interval of each lane in seconds. Those of standard and slow are whole multiples of fast, rounded
+    up."""
     return {
         Lane.FAST: poll.interval_s,
         Lane.STANDARD: _round_up(poll.standard_interval_s, poll.interval_s),
@@ -21,19 +22,19 @@ def lanes(poll: PollOptions) -> dict[Lane, float]:
 
 
 def lane_notes(poll: PollOptions) -> list[str]:
-    """What `lanes` changed, one sentence each, for the log at start."""
+    """One sentence for each interval that `lanes` rounded, for the log at start."""
     rounded = lanes(poll)
-    asked = {Lane.STANDARD: poll.standard_interval_s, Lane.SLOW: poll.slow_interval_s}
+    configured = {Lane.STANDARD: poll.standard_interval_s, Lane.SLOW: poll.slow_interval_s}
     return [
         f"the {lane.value} lane runs every {rounded[lane]:g}s, not {wanted:g}s: a whole multiple of the fast "
         f"lane's {poll.interval_s:g}s"
-        for lane, wanted in asked.items()
+        for lane, wanted in configured.items()
         if not math.isclose(rounded[lane], wanted)
     ]
 
 
 def _round_up(interval_s: float, fast_s: float) -> float:
-    # 0.3 / 0.1 is a little above 3: what is nearly whole is whole
+    # 0.3 / 0.1 is a little more than 3 in floating point
     times = max(1, math.ceil(interval_s / fast_s - 1e-6))
     return round(times * fast_s, 9)
 
@@ -45,7 +46,7 @@ FLOOR_S, FLOOR_PART = 1.0, 0.1
 class PollTiming:
     """Intervals and limits of one target's polls, in seconds. `every` counts fast intervals, by lane.
 
-    A scan stops asking at its budget; its deadline is later by one exchange.
+    A scan sends no more commands when its budget is spent; its deadline is later by one exchange.
     """
 
     interval_s: float
@@ -73,8 +74,8 @@ class PollTiming:
         scan_budget_s: float,
         **limits: float,
     ) -> PollTiming:
-        """`lanes` are the configured intervals; a target's own `interval_s`, if it has one, takes the place
-        of the fast one, the others follow in whole multiples."""
+        """The timing of targets with this `interval_s`, or else of the fast lane's. The other `lanes` are
+        whole multiples of it."""
         interval_s = interval_s or lanes[Lane.FAST]
         every = {
             lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()
@@ -84,14 +85,14 @@ class PollTiming:
 
     @property
     def fresh_floor_s(self) -> float:
-        """Polls that requests ask for begin no sooner than this after the one before."""
+        """The least time between the beginnings of two polls that requests start."""
         return floor_s(self.max_age_floor_s, self.interval_s)
 
     def lane_interval_s(self, lane: Lane) -> float:
         return self.interval_s * self.every[lane]
 
     def expiry_s(self, lane: Lane, intervals: int = 1) -> float:
-        """How long after its poll began a snapshot may be served, with turns so many intervals apart."""
+        """How long a snapshot may be served after its poll began, with turns `intervals` intervals apart."""
         return self._expiries_s[lane] if intervals == 1 else self._expiry_s(lane, intervals)
 
     def _expiry_s(self, lane: Lane, intervals: int) -> float:
@@ -99,8 +100,8 @@ class PollTiming:
         return self.max_age_s or 3 * max(self.lane_interval_s(lane), intervals * self.interval_s) + deadline_s
 
     def backoff_s(self, failures: int) -> float:
-        """How long to leave a target alone after so many failures in a row: not at all after the first, then
-        less than two intervals, so that every second turn is taken."""
+        """How long to wait after this many failures in a row: not at all after the first one, then less than
+        two intervals, so that the target is polled in every second turn."""
         return 0.0 if failures < 2 else min(1.5 * self.interval_s, self.max_backoff_s)
 
 
@@ -109,6 +110,5 @@ def floor_s(configured_s: float, interval_s: float) -> float:
 
 
 def _times(lane_s: float, interval_s: float) -> int:
-    """How many intervals make up at least `lane_s`. 0.9 is three times 0.3, whatever their division leaves
-    over."""
+    """How many intervals make up at least `lane_s`. 0.9 is three times 0.3, in spite of floating point."""
     return max(1, math.ceil(lane_s / interval_s - 1e-6))
