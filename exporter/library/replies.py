@@ -74,7 +74,9 @@ def _prepare(flags: Sequence[str]) -> tuple[Options, Sequence[EnabledCollector],
     gated = {name: bool(getattr(given.metrics, option)) for name, option in GATED.items()}
     hidden = hidden_families(collectors, given.metrics, gated)
     enabled = enable_all(collectors, hidden, given.metrics)
-    return given, enabled, Catalog([each.family_set for each in enabled], hidden)
+    catalog = Catalog([each.family_set for each in enabled], hidden)
+    catalog.open()
+    return given, enabled, catalog
 
 
 def _label_pairs(labels: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

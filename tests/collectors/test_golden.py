@@ -43,6 +43,7 @@ def page_of(server: Replay) -> str:
     collectors = enabled()
     page_family_sets = [each.family_set for each in collectors]
     catalog = Catalog(page_family_sets)
+    catalog.open()
     pairs = ((b"addr", b"redis://h:6379"),)
     context = poll_context(TargetMemory(), label_forms(page_family_sets, pairs), OPTIONS)
     poll = Poll(collectors, context, NOW, 0.0)
