@@ -100,8 +100,7 @@ class EntryLog:
 
 
 def read_entries(reply: object, limit: int) -> list[LoggedCommand] | None:
-    """At most so many, the newest first, without those that have not the form of one. None if the reply is
-    no list."""
+    """The newest entries, newest first, `limit` at most; without malformed ones. None if the reply is not a list."""
     if not isinstance(reply, list):
         return None
     entries = {}

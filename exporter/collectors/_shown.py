@@ -13,10 +13,10 @@ from exporter.options.groups import MetricsOptions
 def hidden_families(
     collectors: Iterable[AnyCollector], options: MetricsOptions, gated: Mapping[str, bool]
 ) -> frozenset[str]:
-    """Families that the options leave out: the document's second names, those behind a flag, those not
-    allowed or denied.
+    """Families that the options leave out: second names, families behind a flag, families that are not
+    allowed, and denied ones.
 
-    `gated` tells for the families behind a flag whether they are shown.
+    `gated` says of the families behind a flag whether they are shown.
     """
     hidden = {name for name, shown in gated.items() if not shown}
     for collector in collectors:
@@ -25,7 +25,7 @@ def hidden_families(
 
 
 def _is_left_out(family: Family, options: MetricsOptions) -> bool:
-    if family.name_set is NameSet.HANDBOOK:
+    if family.name_set is NameSet.SECOND:
         each = bool(family.labels) or family.type is MetricType.SUMMARY  # one for each command or key
         if options.second_names == "none" or (options.second_names == "scalar" and each):
             return True

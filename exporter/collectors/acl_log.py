@@ -21,13 +21,15 @@ from exporter.protocol.facts import Facts
 
 DENIALS = counter(
     "acl_log_denials_total",
-    "Denials that ACL LOG told of since the target is watched. A name that failed to log in and is no "
-    "user's is left empty.",
+    "Denials in ACL LOG since the exporter watches the target. The user is empty for a failed login with an "
+    "unknown name.",
     labels=("reason", "user"),
     since="6.0",
 )
 MISSED = counter(
-    "acl_log_entries_missed_total", "Entries that ACL LOG dropped before they could be counted.", since="7.2"
+    "acl_log_entries_missed_total",
+    "Entries that ACL LOG dropped before the exporter could count them.",
+    since="7.2",
 )
 
 #: entries that are asked for
@@ -57,7 +59,7 @@ class Denials:
     """What is remembered of a target: the counts so far, and the newest reading of the log."""
 
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    missed: int | None = None  # None: the entries have no ids by which one could tell
+    missed: int | None = None  # None: the entries have no ids, which show gaps
     seen: dict[Hashable, list[int]] | None = None  # identity → counts of its entries; None: never read
     newest: int | None = None  # the highest id; None: there has been none
 
@@ -114,7 +116,7 @@ def _entries(reply: Iterable[object]) -> Iterator[Denial]:
             continue
         number, created = values.get(b"entry-id"), values.get(b"timestamp-created")
         if isinstance(number, int) and isinstance(created, int):
-            identity: Hashable = (number, created)  # ids begin anew with each run of the server
+            identity: Hashable = (number, created)  # ids start again with each run of the server
         else:
             number = None
             identity = (reason, user, _short(values.get(b"object")), _short(values.get(b"context")))
@@ -122,7 +124,7 @@ def _entries(reply: Iterable[object]) -> Iterator[Denial]:
 
 
 def _short(value: object) -> bytes:
-    """Of a text, so much that two can be told apart."""
+    """The beginning of a text, long enough to distinguish two texts."""
     return value[:1024] if isinstance(value, bytes) else b""
 
 
@@ -145,7 +147,7 @@ def _count(memory: Denials, entries: list[Denial], users: set[bytes]) -> None:
 def _growth(seen: dict[Hashable, list[int]], entries: list[Denial]) -> Iterator[tuple[Denial, int]]:
     """By how much each entry has grown. One that was not there before has grown by all it counts.
 
-    Of entries without ids those of one identity cannot be told apart: each is taken for the one before that
+    Entries without ids and of one identity cannot be distinguished: each is taken for the one before that
     has the largest count not above its own. Their sum is right, and too low rather than too high where the
     ring dropped one between.
     """

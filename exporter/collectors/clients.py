@@ -22,7 +22,7 @@ client_gauge = partial(gauge, labels=("id", "name"), name_set=NameSet.GO)
 
 CLIENT_INFO = gauge(
     "connected_client_info",
-    "A client: where from, as whom, in which state. Always 1.",
+    "A client's address, user and state. Always 1.",
     labels=("id", "name", "flags", "db", "host", "port", "user", "resp"),
     name_set=NameSet.GO,
 )
@@ -39,7 +39,7 @@ NUMBERS = {
         "connected_client_output_buffer_memory_usage_bytes", "Memory of the client's output buffers."
     ),
     b"tot-mem": client_gauge(
-        "connected_client_total_memory_consumed_bytes", "Memory of the client, all its buffers included."
+        "connected_client_total_memory_consumed_bytes", "Memory of the client with all its buffers."
     ),
     b"sub": client_gauge(
         "connected_client_channel_subscriptions_count", "Channels the client is subscribed to."
@@ -74,38 +74,37 @@ LATER_NUMBERS = {
 BY = ("name", "user", "lib-name", "cmd", "db", "flags")
 group_gauge = partial(gauge, labels=tuple(field.replace("-", "_") for field in BY))
 GROUPS = (
-    group_gauge("client_group_clients", "Clients that have the labels' values in common."),
+    group_gauge("client_group_clients", "Clients with these values of the labels."),
     group_gauge("client_group_output_memory_bytes", "Memory of the output buffers of the group's clients."),
     group_gauge(
         "client_group_output_memory_max_bytes",
-        "Memory of the output buffers of that client of the group which has most.",
+        "Largest memory of a client's output buffers in the group.",
     ),
     group_gauge(
-        "client_group_memory_bytes", "Memory of the group's clients, all their buffers included.", since="6.2"
+        "client_group_memory_bytes", "Memory of the group's clients with all their buffers.", since="6.2"
     ),
+    group_gauge("client_group_memory_max_bytes", "Largest memory of a client in the group.", since="6.2"),
+    group_gauge("client_group_idle_max_seconds", "Longest time that a client of the group has sent nothing."),
     group_gauge(
-        "client_group_memory_max_bytes", "Memory of that client of the group which has most.", since="6.2"
+        "client_group_age_max_seconds", "Longest time that a client of the group has been connected."
     ),
-    group_gauge("client_group_idle_max_seconds", "How long the idlest client of the group has sent nothing."),
-    group_gauge("client_group_age_max_seconds", "How long the group's oldest client has been connected."),
 )
 SINCE_62 = GROUPS[3:5]
 
 IDLE = gauge(
     "client_connections_idle",
-    "Clients that have sent nothing for at least so many seconds.",
+    "Clients that have sent nothing for at least this many seconds.",
     labels=("threshold_seconds",),
 )
 IDLE_THRESHOLDS_S = (60, 300, 3600, 86400)
 
 SKIPPED = gauge(
     "exporter_client_list_skipped",
-    "1 if CLIENT LIST was not asked for, because there are too many clients, else 0.",
+    "1 if the exporter skips CLIENT LIST because of too many clients, else 0.",
 )
 STALL = gauge(
     "exporter_client_list_duration_seconds",
-    "How long the newest CLIENT LIST took with all that was asked along with it: it held the server up for "
-    "no longer than this.",
+    "Duration of the newest CLIENT LIST and the commands sent with it: the most that it blocked the server.",
 )
 
 _NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
@@ -159,7 +158,7 @@ def clients_of(replies: list[Reply]) -> int:
     text = b"\n".join(reply for reply in replies if isinstance(reply, bytes))
     found = dict(re.findall(rb"^(connected_clients|connected_slaves):([0-9]{1,9})\r?$", text, re.M))
     if b"connected_clients" not in found:
-        raise ProtocolError("INFO clients does not tell how many clients there are")
+        raise ProtocolError("INFO clients has no connected_clients field")
     return sum(map(int, found.values()))
 
 

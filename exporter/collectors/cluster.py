@@ -1,6 +1,6 @@
-"""CLUSTER INFO of a cluster node: what it makes of the cluster's state, and the messages of the cluster bus.
+"""CLUSTER INFO of a cluster node: how it sees the cluster, and the messages of the cluster bus.
 
-Valkey 9.1 repeats most of it in INFO; the rows are here alone, so that each family has one source on every
+Valkey 9.1 repeats most of it in INFO. The rows are only here, so that each family has one source on every
 version.
 """
 
@@ -36,30 +36,26 @@ go_gauge = partial(gauge, name_set=NameSet.GO)
 
 def _messages(spelled: str, name: str, way: str) -> Family:
     key = f"cluster_stats_messages_{spelled}_{way}"
-    return go_gauge(key.replace("-", "_"), f"{name} messages of the cluster bus, {way}.", Field(key))
+    return go_gauge(key.replace("-", "_"), f"{name} messages {way} on the cluster bus.", Field(key))
 
 
 FAMILIES = (
     go_gauge(
         "cluster_state",
-        "1 if the node finds the cluster able to serve.",
+        "1 if the node reports the cluster as ok.",
         Field("cluster_state", Transform.FLAG),
     ),
-    go_gauge(
-        "cluster_slots_assigned", "Slots that are assigned to some node.", Field("cluster_slots_assigned")
-    ),
-    go_gauge(
-        "cluster_slots_ok", "Slots of nodes that neither failed nor seem to.", Field("cluster_slots_ok")
-    ),
+    go_gauge("cluster_slots_assigned", "Slots that are assigned to a node.", Field("cluster_slots_assigned")),
+    go_gauge("cluster_slots_ok", "Slots of nodes that are reachable.", Field("cluster_slots_ok")),
     go_gauge(
         "cluster_slots_pfail",
-        "Slots of nodes that this node alone finds failing.",
+        "Slots of nodes that this node cannot reach, before the cluster agrees.",
         Field("cluster_slots_pfail"),
     ),
     go_gauge("cluster_slots_fail", "Slots of nodes that have failed.", Field("cluster_slots_fail")),
     go_gauge(
         "cluster_known_nodes",
-        "Nodes that the node knows of, those in handshake included.",
+        "Nodes that the node knows, including those in handshake.",
         Field("cluster_known_nodes"),
     ),
     go_gauge("cluster_size", "Masters that serve slots.", Field("cluster_size")),
@@ -71,18 +67,18 @@ FAMILIES = (
     ),
     go_gauge(
         "cluster_messages_sent_total",
-        "Messages of the cluster bus, sent.",
+        "Messages sent on the cluster bus.",
         Field("cluster_stats_messages_sent"),
     ),
     go_gauge(
         "cluster_messages_received_total",
-        "Messages of the cluster bus, received.",
+        "Messages received on the cluster bus.",
         Field("cluster_stats_messages_received"),
     ),
     *(_messages(spelled, name, way) for way in ("sent", "received") for spelled, name in MESSAGES.items()),
     go_gauge(
         "cluster_nodes_pfail",
-        "Nodes that this node alone finds failing.",
+        "Nodes that this node cannot reach, before the cluster agrees.",
         Field("cluster_nodes_pfail"),
         since="valkey 9.1",
     ),
@@ -91,7 +87,7 @@ FAMILIES = (
     ),
     go_gauge(
         "cluster_voting_nodes_pfail",
-        "Masters with slots that this node alone finds failing.",
+        "Masters with slots that this node cannot reach, before the cluster agrees.",
         Field("cluster_voting_nodes_pfail"),
         since="valkey 9.1",
     ),
@@ -102,17 +98,17 @@ FAMILIES = (
         since="valkey 9.1",
     ),
     *(
-        go_gauge(f"{key}_{way}", f"Bytes of {what}, {way}.", Field(f"{key}_{way}"), since="valkey 9.1")
+        go_gauge(f"{key}_{way}", f"Bytes {way} {what}.", Field(f"{key}_{way}"), since="valkey 9.1")
         for key, what in (
-            ("cluster_stats_bytes", "the cluster bus"),
-            ("cluster_stats_pubsub_bytes", "published messages on the cluster bus"),
-            ("cluster_stats_module_bytes", "modules' messages on the cluster bus"),
+            ("cluster_stats_bytes", "on the cluster bus"),
+            ("cluster_stats_pubsub_bytes", "as published messages on the cluster bus"),
+            ("cluster_stats_module_bytes", "as messages of modules on the cluster bus"),
         )
         for way in ("sent", "received")
     ),
     counter(
         "cluster_links_buffer_limit_exceeded_total",
-        "Links to other nodes that were dropped because their buffers grew too large.",
+        "Links to other nodes that were closed because of too large buffers.",
         Field("total_cluster_links_buffer_limit_exceeded"),
         since="7.0",
     ),

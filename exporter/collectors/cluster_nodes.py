@@ -1,7 +1,6 @@
-"""CLUSTER NODES: the cluster as one of its nodes sees it. All versions have it, and it tells all that is
-wanted here.
+"""CLUSTER NODES: the cluster as one of its nodes sees it. All versions have it.
 
-The newest answer is remembered, for whoever needs the addresses of the nodes.
+The target remembers the newest answer, for those who need the addresses of the nodes.
 """
 
 from __future__ import annotations
@@ -18,37 +17,33 @@ from exporter.protocol.facts import Facts
 STATES = ("ok", "pfail", "fail", "handshake", "noaddr")
 NODE = ("node_id", "node")
 
-UNCOVERED = gauge("cluster_slots_uncovered", "Slots that no node has, or whose node has failed.")
-LONELY = gauge(
-    "cluster_masters_without_replicas", "Working masters with slots and without a working replica."
-)
-NODES = gauge(
-    "cluster_nodes", "Nodes that the node knows of, by the state it finds them in.", labels=("state",)
-)
+UNCOVERED = gauge("cluster_slots_uncovered", "Slots without a working node.")
+LONELY = gauge("cluster_masters_without_replicas", "Working masters that have slots and no working replica.")
+NODES = gauge("cluster_nodes", "Nodes that the node knows, by their state.", labels=("state",))
 MIGRATING = gauge("cluster_slots_migrating", "Slots that the node is handing to other nodes.")
 IMPORTING = gauge("cluster_slots_importing", "Slots that the node is taking over from other nodes.")
 
 INFO = gauge(
     "cluster_node_info",
-    "1 for each node; myself tells which one was asked.",
+    "A node of the cluster; myself is true for the target itself. Always 1.",
     labels=(*NODE, "hostname", "role", "master_id", "myself"),
 )
-LINK_UP = gauge("cluster_node_link_up", "1 if the link of the asked node to this node stands.", labels=NODE)
+LINK_UP = gauge("cluster_node_link_up", "1 if the target is connected to this node.", labels=NODE)
 FAIL = gauge("cluster_node_fail", "1 if the cluster has agreed that this node has failed.", labels=NODE)
 PFAIL = gauge(
     "cluster_node_pfail",
-    "1 if this node does not answer the asked one, without the cluster's agreement yet.",
+    "1 if this node does not answer the target, before the cluster agrees.",
     labels=NODE,
 )
 EPOCH = gauge("cluster_node_config_epoch", "Configuration epoch of a node, or of its master.", labels=NODE)
 OWNED = gauge("cluster_node_slots", "Slots that a node has.", labels=NODE)
 PING_AGE = gauge(
     "cluster_node_ping_pending_seconds",
-    "How long a ping to this node has been unanswered; 0 if none is.",
+    "Time that a ping to this node waits for an answer; 0 without one.",
     labels=NODE,
 )
 PONG_AGE = gauge(
-    "cluster_node_last_pong_age_seconds", "How long ago the last answer of this node came.", labels=NODE
+    "cluster_node_last_pong_age_seconds", "Time since the last answer of this node.", labels=NODE
 )
 
 

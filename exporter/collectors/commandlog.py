@@ -30,25 +30,25 @@ COUNTED = ("large-request", "large-reply")
 
 ENTRIES = counter(
     "commandlog_entries_total",
-    "Large requests or replies that were logged since the target is watched.",
+    "Large requests or replies that COMMANDLOG added since the exporter watches the target.",
     labels=("type", "cmd"),
     since="valkey 8.1",
 )
 BYTES = counter(
     "commandlog_entry_bytes_total",
-    "Bytes of those requests or replies.",
+    "Bytes of the counted requests or replies.",
     labels=("type", "cmd"),
     since="valkey 8.1",
 )
 BYTES_MAX = gauge(
     "commandlog_entry_max_bytes",
-    "Bytes of a command's largest request or reply since the target is watched.",
+    "Bytes of a command's largest request or reply since the exporter watches the target.",
     labels=("type", "cmd"),
     since="valkey 8.1",
 )
 MISSED = counter(
     "commandlog_entries_missed_total",
-    "Entries that a log of COMMANDLOG dropped before they could be counted.",
+    "Entries that COMMANDLOG dropped before the exporter could count them.",
     labels=("type",),
     since="valkey 8.1",
 )

@@ -30,57 +30,51 @@ commandlog_gauge = partial(gauge, name_set=NameSet.GO, since="valkey 8.1")
 
 #: key → family of its number
 NUMBERS: Mapping[str, Family] = {
-    "io-threads": go_gauge("config_io_threads", "Threads that the server is configured to do I/O with."),
-    "maxclients": go_gauge("config_maxclients", "Clients that the server is configured to accept at once."),
-    "maxmemory": go_gauge(
-        "config_maxmemory", "Bytes of memory that the server is configured to use at most; 0: no limit."
-    ),
-    "repl-backlog-size": go_gauge(
-        "config_repl_backlog_size", "Bytes that the replication backlog is configured to have."
-    ),
+    "io-threads": go_gauge("config_io_threads", "Configured number of I/O threads."),
+    "maxclients": go_gauge("config_maxclients", "Configured limit of clients."),
+    "maxmemory": go_gauge("config_maxmemory", "Configured limit of memory; 0: unlimited."),
+    "repl-backlog-size": go_gauge("config_repl_backlog_size", "Configured size of the replication backlog."),
 }
 COMMANDLOG: Mapping[str, Family] = {
     "commandlog-execution-slower-than": commandlog_gauge(
         "commandlog_execution_slower_than",
-        "Microseconds from which COMMANDLOG takes a command for slow; -1: it logs none.",
+        "Microseconds from which COMMANDLOG logs a command as slow; -1: off.",
     ),
     "commandlog-slow-execution-max-len": commandlog_gauge(
-        "commandlog_slow_execution_max_len", "Slow commands that COMMANDLOG keeps at most."
+        "commandlog_slow_execution_max_len", "Most slow commands that COMMANDLOG keeps."
     ),
     "commandlog-request-larger-than": commandlog_gauge(
         "commandlog_request_larger_than",
-        "Bytes from which COMMANDLOG takes a request for large; -1: it logs none.",
+        "Bytes from which COMMANDLOG logs a request as large; -1: off.",
     ),
     "commandlog-large-request-max-len": commandlog_gauge(
-        "commandlog_large_request_max_len", "Large requests that COMMANDLOG keeps at most."
+        "commandlog_large_request_max_len", "Most large requests that COMMANDLOG keeps."
     ),
     "commandlog-reply-larger-than": commandlog_gauge(
         "commandlog_reply_larger_than",
-        "Bytes from which COMMANDLOG takes a reply for large; -1: it logs none.",
+        "Bytes from which COMMANDLOG logs a reply as large; -1: off.",
     ),
     "commandlog-large-reply-max-len": commandlog_gauge(
-        "commandlog_large_reply_max_len", "Large replies that COMMANDLOG keeps at most."
+        "commandlog_large_reply_max_len", "Most large replies that COMMANDLOG keeps."
     ),
 }
 LIMIT = go_gauge(
     "config_client_output_buffer_limit_bytes",
-    "Bytes in its output buffer that cost a client of the class its connection: at once (hard) or after a "
-    "while (soft).",
+    "Size of the output buffer at which a client of the class is disconnected: at once (hard) or after a "
+    "time (soft).",
     labels=("class", "limit"),
 )
 OVERCOME = go_gauge(
     "config_client_output_buffer_limit_overcome_seconds",
-    "How long a client of the class may exceed the soft limit of its output buffer.",
+    "Time that a client of the class may exceed the soft limit of its output buffer.",
     labels=("class", "limit"),
 )
 KEY_VALUE = go_gauge(
     "config_key_value", "A key of the configuration and its value. Always 1.", labels=("key", "value")
 )
-VALUE = go_gauge(
-    "config_value", "The value of a key of the configuration, where it is a number.", labels=("key",)
-)
+VALUE = go_gauge("config_value", "Value of a key of the configuration that is a number.", labels=("key",))
 RDB_SIZE = go_gauge(
-    "rdb_current_size_bytes", "Size of the dump on the exporter's own host; 0 if there is none."
+    "rdb_current_size_bytes", "Size of the dump on the exporter's own host; 0 without a dump."
 )
 
 #: keys whose values are secrets, or half of one. Of passwords only the wording differs: requirepass,

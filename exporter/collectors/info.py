@@ -1,9 +1,8 @@
-"""INFO, its default sections: asked in every poll, and what a server's facts are known from.
+"""INFO, its default sections: part of every poll, and the source of a server's facts.
 
-To add a metric from INFO, add a row. Names and types of `NameSet.GO` are the Go exporter's, whatever the
-rules of naming say (some gauges end in `_total`); those of `NameSet.HANDBOOK` are second names of the
-document; the rest are ours. Field meanings: https://redis.io/docs/latest/commands/info/ and
-https://valkey.io/commands/info/
+To add a metric from INFO, add a row. Names and types of `NameSet.GO` are those of the Go exporter, also where
+they break the rules of naming (some gauges end in `_total`); `NameSet.SECOND` gives a value a second name; the
+rest are ours. Field meanings: https://redis.io/docs/latest/commands/info/ and https://valkey.io/commands/info/
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
 INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
 GATED = {"total_system_memory_bytes": "include_system_metrics"}
-#: what Redis has unless it is told otherwise; taken where CONFIG does not tell
+#: Redis' default, used where CONFIG gives no number
 DATABASES_DEFAULT = 16
 
 go_gauge = partial(gauge, name_set=NameSet.GO)
 go_counter = partial(counter, name_set=NameSet.GO)
-alias_gauge = partial(gauge, name_set=NameSet.HANDBOOK)
+alias_gauge = partial(gauge, name_set=NameSet.SECOND)
 
 DB = Pattern("db", "db", digits=True, whole=True, first="keys=")
 REPLICA = Pattern("slave", "", digits=True, first="ip=")
@@ -95,30 +94,26 @@ SERVER = (
         Field("uptime_in_seconds", Transform.AGO),
     ),
     go_gauge("process_id", "Process id of the server.", Field("process_id")),
-    go_gauge("hz", "How often a second the server runs its background tasks at present.", Field("hz")),
+    go_gauge("hz", "Current runs of the server's background tasks per second.", Field("hz")),
     go_gauge(
         "configured_hz",
-        "How often a second the server is configured to run its background tasks.",
+        "Configured runs of the server's background tasks per second.",
         Field("configured_hz"),
     ),
     gauge(
         "clients_hz",
-        "How often a second the server looks after its clients.",
+        "Runs per second of the server's task that checks its clients.",
         Field("clients_hz"),
         since="valkey 8.1",
     ),
-    go_gauge("io_threads_active", "1 while I/O threads are at work.", Field("io_threads_active")),
+    go_gauge("io_threads_active", "1 while I/O threads are active.", Field("io_threads_active")),
     gauge("io_thread_clients", "Clients of one I/O thread.", Record(IO_THREAD, "clients"), since="8.0"),
-    counter(
-        "io_thread_reads_total", "Reads that one I/O thread did.", Record(IO_THREAD, "reads"), since="8.0"
-    ),
-    counter(
-        "io_thread_writes_total", "Writes that one I/O thread did.", Record(IO_THREAD, "writes"), since="8.0"
-    ),
+    counter("io_thread_reads_total", "Reads by one I/O thread.", Record(IO_THREAD, "reads"), since="8.0"),
+    counter("io_thread_writes_total", "Writes by one I/O thread.", Record(IO_THREAD, "writes"), since="8.0"),
     gauge("thread_clients", "Clients of one server thread of KeyDB.", Record(KEYDB_THREAD, "")),
     gauge(
         "availability_zone_info",
-        "The availability zone the server says it is in. Always 1.",
+        "Availability zone that the server reports. Always 1.",
         Field("availability_zone", Transform.ONE, labels=(("availability_zone", "availability_zone"),)),
     ),
 )
@@ -128,18 +123,28 @@ CLIENTS = (
         "connected_clients", "Client connections, without those of replicas.", Field("connected_clients")
     ),
     go_gauge("blocked_clients", "Clients that wait in a blocking command.", Field("blocked_clients")),
-    go_gauge("max_clients", "How many clients may be connected at once.", Field("maxclients")),
+    go_gauge("max_clients", "Most clients that may be connected at once.", Field("maxclients")),
     go_gauge("tracking_clients", "Clients with client-side caching.", Field("tracking_clients")),
     go_gauge(
         "clients_in_timeout_table", "Clients in the table of timeouts.", Field("clients_in_timeout_table")
     ),
-    go_gauge("pubsub_clients", "Clients subscribed to something.", Field("pubsub_clients"), since="7.4"),
+    go_gauge(
+        "pubsub_clients",
+        "Clients that subscribe to channels or patterns.",
+        Field("pubsub_clients"),
+        since="7.4",
+    ),
     go_gauge("watching_clients", "Clients that WATCH keys.", Field("watching_clients"), since="7.4"),
     go_gauge("total_watched_keys", "Keys that are WATCHed.", Field("total_watched_keys"), since="7.4"),
-    go_gauge("total_blocking_keys", "Keys that clients wait for.", Field("total_blocking_keys"), since="7.2"),
+    go_gauge(
+        "total_blocking_keys",
+        "Keys that blocked clients wait for.",
+        Field("total_blocking_keys"),
+        since="7.2",
+    ),
     go_gauge(
         "total_blocking_keys_on_nokey",
-        "Keys that clients wait for and that would wake them by being deleted.",
+        "Keys that blocked clients wait for, and whose deletion unblocks them.",
         Field("total_blocking_keys_on_nokey"),
         since="7.2",
     ),
@@ -147,27 +152,31 @@ CLIENTS = (
         "client_longest_output_list", "Longest output list of a client.", Field("client_longest_output_list")
     ),
     go_gauge(
-        "client_biggest_input_buf", "Biggest input buffer of a client.", Field("client_biggest_input_buf")
+        "client_biggest_input_buf", "Largest input buffer of a client.", Field("client_biggest_input_buf")
     ),
     go_gauge(
         "client_recent_max_output_buffer_bytes",
-        "Biggest output buffer of a client lately.",
+        "Largest recent output buffer of a client.",
         Field("client_recent_max_output_buffer"),
     ),
     go_gauge(
         "client_recent_max_input_buffer_bytes",
-        "Biggest input buffer of a client lately.",
+        "Largest recent input buffer of a client.",
         Field("client_recent_max_input_buffer"),
     ),
-    go_gauge("cluster_connections", "Connections of the cluster bus, about.", Field("cluster_connections")),
+    go_gauge(
+        "cluster_connections",
+        "Approximate number of connections of the cluster bus.",
+        Field("cluster_connections"),
+    ),
     go_gauge(
         "current_client_thread",
-        "The thread that serves the asking client, on KeyDB.",
+        "Thread of KeyDB that serves the exporter's connection.",
         Field("current_client_thread"),
     ),
     gauge(
         "paused_info",
-        "Whether and why clients are paused, and which of their actions. Always 1.",
+        "Reason why clients are paused, and the paused actions. Always 1.",
         Field(
             "paused_reason",
             Transform.ONE,
@@ -184,20 +193,22 @@ CLIENTS = (
 )
 
 MEMORY = (
-    go_gauge("memory_used_bytes", "Memory that the allocator gave to the server.", Field("used_memory")),
-    alias_gauge(
-        "used_memory_bytes", "Memory in use; the document's name for memory_used_bytes.", Field("used_memory")
-    ),
-    go_gauge("memory_used_rss_bytes", "Memory as the operating system sees it.", Field("used_memory_rss")),
-    alias_gauge(
-        "used_memory_rss_bytes",
-        "Resident memory; the document's name for memory_used_rss_bytes.",
+    go_gauge("memory_used_bytes", "Memory that the server has allocated.", Field("used_memory")),
+    alias_gauge("used_memory_bytes", "Memory in use. Same value as memory_used_bytes.", Field("used_memory")),
+    go_gauge(
+        "memory_used_rss_bytes",
+        "Resident memory, as the operating system reports it.",
         Field("used_memory_rss"),
     ),
-    go_gauge("memory_used_peak_bytes", "The most memory that was ever used.", Field("used_memory_peak")),
+    alias_gauge(
+        "used_memory_rss_bytes",
+        "Resident memory. Same value as memory_used_rss_bytes.",
+        Field("used_memory_rss"),
+    ),
+    go_gauge("memory_used_peak_bytes", "Peak memory since the server started.", Field("used_memory_peak")),
     alias_gauge(
         "used_memory_peak_bytes",
-        "Peak of memory; the document's name for memory_used_peak_bytes.",
+        "Peak memory. Same value as memory_used_peak_bytes.",
         Field("used_memory_peak"),
     ),
     go_gauge("memory_used_lua_bytes", "Memory of the Lua engine.", Field("used_memory_lua")),
@@ -213,26 +224,28 @@ MEMORY = (
         Field("used_memory_scripts_eval"),
         since="7.0",
     ),
-    go_gauge("memory_used_overhead_bytes", "Memory that is not data.", Field("used_memory_overhead")),
+    go_gauge(
+        "memory_used_overhead_bytes", "Memory for everything but the data.", Field("used_memory_overhead")
+    ),
     go_gauge(
         "memory_used_startup_bytes",
-        "Memory the server used when it had just started.",
+        "Memory that the server used right after its start.",
         Field("used_memory_startup"),
     ),
     go_gauge("memory_used_dataset_bytes", "Memory of the data.", Field("used_memory_dataset")),
     gauge(
         "memory_used_peak_ratio",
-        "Used memory as a part of its peak.",
+        "Memory in use divided by its peak.",
         Field("used_memory_peak_perc", Transform.PERCENT),
     ),
     gauge(
         "memory_used_dataset_ratio",
-        "Memory of the data as a part of what is not start-up.",
+        "Memory of the data divided by the memory in use without that of the start.",
         Field("used_memory_dataset_perc", Transform.PERCENT),
     ),
     go_gauge(
         "number_of_cached_scripts",
-        "Scripts that EVAL and SCRIPT LOAD left in the cache.",
+        "Scripts in the cache, from EVAL and SCRIPT LOAD.",
         Field("number_of_cached_scripts"),
     ),
     go_gauge("number_of_functions", "Functions loaded.", Field("number_of_functions"), since="7.0"),
@@ -255,28 +268,26 @@ MEMORY = (
         Field("used_memory_vm_total"),
         since="7.0",
     ),
-    go_gauge("memory_max_bytes", "The configured limit of memory; 0 is none.", Field("maxmemory")),
-    alias_gauge(
-        "maxmemory_bytes", "Limit of memory; the document's name for memory_max_bytes.", Field("maxmemory")
-    ),
+    go_gauge("memory_max_bytes", "Configured limit of memory; 0: unlimited.", Field("maxmemory")),
+    alias_gauge("maxmemory_bytes", "Limit of memory. Same value as memory_max_bytes.", Field("maxmemory")),
     go_gauge(
         "memory_max_reservation_bytes",
-        "Memory that a managed service keeps back.",
+        "Memory that a managed service reserves.",
         Field("maxmemory_reservation"),
     ),
     go_gauge(
         "memory_max_reservation_desired_bytes",
-        "Memory that a managed service would like to keep back.",
+        "Memory that a managed service wants to reserve.",
         Field("maxmemory_desired_reservation"),
     ),
     go_gauge(
         "memory_max_fragmentation_reservation_bytes",
-        "Memory that a managed service keeps back for fragmentation.",
+        "Memory that a managed service reserves for fragmentation.",
         Field("maxfragmentationmemory_reservation"),
     ),
     go_gauge(
         "memory_max_fragmentation_reservation_desired_bytes",
-        "Memory that a managed service would like to keep back for fragmentation.",
+        "Memory that a managed service wants to reserve for fragmentation.",
         Field("maxfragmentationmemory_desired_reservation"),
     ),
     go_gauge("total_system_memory_bytes", "Memory of the server's machine.", Field("total_system_memory")),
@@ -286,33 +297,51 @@ MEMORY = (
         Field("available_system_memory", Transform.NATURAL),
     ),
     go_gauge("allocator_active_bytes", "Active pages of the allocator.", Field("allocator_active")),
-    go_gauge("allocator_allocated_bytes", "What the allocator gave out.", Field("allocator_allocated")),
+    go_gauge(
+        "allocator_allocated_bytes",
+        "Memory that the allocator gave to the server.",
+        Field("allocator_allocated"),
+    ),
     go_gauge("allocator_resident_bytes", "Resident pages of the allocator.", Field("allocator_resident")),
-    go_gauge("allocator_muzzy_bytes", "Pages the allocator gave back lazily.", Field("allocator_muzzy")),
+    go_gauge(
+        "allocator_muzzy_bytes",
+        "Pages that the allocator returns to the system lazily.",
+        Field("allocator_muzzy"),
+    ),
     go_gauge(
         "allocator_frag_ratio",
-        "Active to allocated bytes: fragmentation proper.",
+        "Active bytes divided by allocated bytes: the fragmentation of the allocator.",
         Field("allocator_frag_ratio"),
     ),
-    go_gauge("allocator_frag_bytes", "Active less allocated bytes.", Field("allocator_frag_bytes")),
+    go_gauge("allocator_frag_bytes", "Active bytes minus allocated bytes.", Field("allocator_frag_bytes")),
     go_gauge(
-        "allocator_rss_ratio", "Resident to active bytes of the allocator.", Field("allocator_rss_ratio")
+        "allocator_rss_ratio",
+        "Resident bytes divided by active bytes of the allocator.",
+        Field("allocator_rss_ratio"),
     ),
     go_gauge(
-        "allocator_rss_bytes", "Resident less active bytes of the allocator.", Field("allocator_rss_bytes")
+        "allocator_rss_bytes",
+        "Resident bytes minus active bytes of the allocator.",
+        Field("allocator_rss_bytes"),
     ),
     gauge(
         "rss_overhead_ratio",
-        "Resident memory to the allocator's resident memory.",
+        "Resident memory divided by the allocator's resident memory.",
         Field("rss_overhead_ratio"),
     ),
     gauge(
         "rss_overhead_bytes",
-        "Resident memory less the allocator's resident memory.",
+        "Resident memory minus the allocator's resident memory.",
         Field("rss_overhead_bytes"),
     ),
-    go_gauge("mem_fragmentation_ratio", "Resident to used memory.", Field("mem_fragmentation_ratio")),
-    go_gauge("mem_fragmentation_bytes", "Resident less used memory.", Field("mem_fragmentation_bytes")),
+    go_gauge(
+        "mem_fragmentation_ratio",
+        "Resident memory divided by memory in use.",
+        Field("mem_fragmentation_ratio"),
+    ),
+    go_gauge(
+        "mem_fragmentation_bytes", "Resident memory minus memory in use.", Field("mem_fragmentation_bytes")
+    ),
     go_gauge(
         "mem_clients_slaves", "Memory of the replicas' connections in bytes.", Field("mem_clients_slaves")
     ),
@@ -389,7 +418,7 @@ PERSISTENCE = (
     go_gauge("loading_dump_file", "1 while the server loads its data.", Field("loading")),
     go_gauge(
         "async_loading",
-        "1 while a replica loads new data and still serves the old.",
+        "1 while a replica loads new data and still serves the old data.",
         Field("async_loading"),
         since="7.0",
     ),
@@ -397,35 +426,35 @@ PERSISTENCE = (
     gauge("loading_size_bytes", "Size of the file being loaded.", Field("loading_total_bytes")),
     gauge(
         "loading_rdb_used_memory_bytes",
-        "Memory that the server had in use when the file was written.",
+        "Memory that the server used when it wrote the file.",
         Field("loading_rdb_used_mem"),
     ),
-    gauge("loading_loaded_bytes", "How much of the file is loaded.", Field("loading_loaded_bytes")),
+    gauge("loading_loaded_bytes", "Bytes of the file that are loaded.", Field("loading_loaded_bytes")),
     gauge(
         "loading_loaded_ratio",
-        "What part of the file is loaded.",
+        "Share of the file that is loaded, from 0 to 1.",
         Field("loading_loaded_perc", Transform.PERCENT),
     ),
     gauge(
         "loading_eta_seconds",
-        "How long loading will still take, by the server's guess.",
+        "Estimated time until loading ends.",
         Field("loading_eta_seconds"),
     ),
     gauge(
         "current_cow_peak_bytes",
-        "The most memory copied on write during the current fork.",
+        "Peak memory copied on write during the current fork.",
         Field("current_cow_peak"),
         since="7.0",
     ),
     gauge("current_cow_size_bytes", "Memory copied on write by the current fork.", Field("current_cow_size")),
     gauge(
         "current_cow_size_age_seconds",
-        "Age of that figure of the current fork.",
+        "Age of the copy-on-write size of the current fork.",
         Field("current_cow_size_age"),
     ),
     gauge(
         "current_fork_ratio",
-        "How far the current fork's work has come.",
+        "Progress of the current fork.",
         Field("current_fork_perc", Transform.PERCENT),
     ),
     gauge(
@@ -446,22 +475,22 @@ PERSISTENCE = (
     ),
     go_gauge(
         "rdb_last_save_timestamp_seconds",
-        "When the newest good dump was written.",
+        "Time of the newest successful dump.",
         Field("rdb_last_save_time", also=("last_save_time",)),
     ),
     go_gauge(
         "rdb_last_bgsave_status",
-        "1 if the newest dump went well.",
+        "1 if the newest dump succeeded.",
         Field("rdb_last_bgsave_status", Transform.FLAG),
     ),
     go_gauge(
         "rdb_last_bgsave_duration_sec",
-        "How long the newest dump took; -1: there was none.",
+        "Duration of the newest dump; -1: no dump yet.",
         Field("rdb_last_bgsave_time_sec"),
     ),
     go_gauge(
         "rdb_current_bgsave_duration_sec",
-        "How long the current dump has taken; -1: there is none.",
+        "Duration of the current dump so far; -1: no dump is running.",
         Field("rdb_current_bgsave_time_sec"),
     ),
     go_gauge("rdb_saves_total", "Dumps since the server started.", Field("rdb_saves"), since="7.0"),
@@ -472,13 +501,13 @@ PERSISTENCE = (
     ),
     go_gauge(
         "rdb_last_load_expired_keys",
-        "Expired keys the newest load left out.",
+        "Expired keys that the newest load skipped.",
         Field("rdb_last_load_keys_expired"),
         since="7.0",
     ),
     go_gauge(
         "rdb_last_load_loaded_keys",
-        "Keys the newest load brought.",
+        "Keys that the newest load read.",
         Field("rdb_last_load_keys_loaded"),
         since="7.0",
     ),
@@ -493,12 +522,12 @@ PERSISTENCE = (
     ),
     go_gauge(
         "aof_last_rewrite_duration_sec",
-        "How long the newest rewrite took; -1: there was none.",
+        "Duration of the newest rewrite; -1: no rewrite yet.",
         Field("aof_last_rewrite_time_sec"),
     ),
     go_gauge(
         "aof_current_rewrite_duration_sec",
-        "How long the current rewrite has taken; -1: there is none.",
+        "Duration of the current rewrite so far; -1: no rewrite is running.",
         Field("aof_current_rewrite_time_sec"),
     ),
     counter(
@@ -537,15 +566,17 @@ PERSISTENCE = (
     go_gauge("aof_delayed_fsync", "fsync calls that were delayed.", Field("aof_delayed_fsync")),
     go_gauge(
         "aof_last_bgrewrite_status",
-        "1 if the newest rewrite went well.",
+        "1 if the newest rewrite succeeded.",
         Field("aof_last_bgrewrite_status", Transform.FLAG),
     ),
     go_gauge(
         "aof_last_write_status",
-        "1 if the newest write to the append-only file went well.",
+        "1 if the newest write to the append-only file succeeded.",
         Field("aof_last_write_status", Transform.FLAG),
     ),
-    go_gauge("module_fork_in_progress", "1 while a module has forked.", Field("module_fork_in_progress")),
+    go_gauge(
+        "module_fork_in_progress", "1 while a fork of a module is running.", Field("module_fork_in_progress")
+    ),
     go_gauge(
         "module_fork_last_cow_size",
         "Bytes copied on write during a module's newest fork.",
@@ -553,7 +584,7 @@ PERSISTENCE = (
     ),
     gauge(
         "slot_migration_fork_in_progress",
-        "1 while a fork sends slots away.",
+        "1 while a fork exports slots.",
         Field("slot_migration_fork_in_progress"),
         since="valkey 9.1",
     ),
@@ -564,7 +595,7 @@ STATS = (
     go_counter("commands_processed_total", "Commands processed.", Field("total_commands_processed")),
     gauge(
         "instantaneous_ops_per_second",
-        "Commands a second, by the server's own short average.",
+        "Commands per second, averaged by the server over a short time.",
         Field("instantaneous_ops_per_sec"),
     ),
     go_counter(
@@ -588,23 +619,23 @@ STATS = (
     ),
     gauge(
         "instantaneous_input_bytes_per_second",
-        "Bytes read a second, by the server's own average.",
+        "Bytes read per second, averaged by the server.",
         Field("instantaneous_input_kbps", Transform.KIB),
     ),
     gauge(
         "instantaneous_output_bytes_per_second",
-        "Bytes written a second, by the server's own average.",
+        "Bytes written per second, averaged by the server.",
         Field("instantaneous_output_kbps", Transform.KIB),
     ),
     gauge(
         "instantaneous_input_repl_bytes_per_second",
-        "Bytes read a second for replication, by the server's own average.",
+        "Bytes read per second for replication, averaged by the server.",
         Field("instantaneous_input_repl_kbps", Transform.KIB),
         since="7.0",
     ),
     gauge(
         "instantaneous_output_repl_bytes_per_second",
-        "Bytes written a second for replication, by the server's own average.",
+        "Bytes written per second for replication, averaged by the server.",
         Field("instantaneous_output_repl_kbps", Transform.KIB),
         since="7.0",
     ),
@@ -632,18 +663,18 @@ STATS = (
     go_counter("expired_keys_total", "Keys that expired.", Field("expired_keys")),
     go_gauge(
         "expired_stale_percentage",
-        "Keys that have probably expired and are still there, in percent.",
+        "Estimated keys that have expired and are not deleted yet, in percent.",
         Field("expired_stale_perc"),
     ),
     gauge(
         "expired_keys_with_volatile_items_stale_ratio",
-        "Part of the keys with expiring items that hold some that are due.",
+        "Share of the keys with expiring items that hold expired ones.",
         Field("expired_keys_with_volatile_items_stale_perc", Transform.PERCENT),
         since="valkey 9.0",
     ),
     go_counter(
         "expired_time_cap_reached_total",
-        "Expiry cycles that were ended by their time limit.",
+        "Expiry cycles that reached their time limit.",
         Field("expired_time_cap_reached_count"),
     ),
     go_counter(
@@ -663,18 +694,18 @@ STATS = (
     ),
     go_counter(
         "eviction_exceeded_time_ms_total",
-        "Milliseconds spent above maxmemory.",
+        "Milliseconds that memory was above maxmemory.",
         Field("total_eviction_exceeded_time"),
         since="7.0",
     ),
     go_gauge(
         "current_eviction_exceeded_time_ms",
-        "Milliseconds since memory rose above maxmemory; 0: it is below.",
+        "Milliseconds since memory rose above maxmemory; 0 while below.",
         Field("current_eviction_exceeded_time"),
         since="7.0",
     ),
     go_counter("keyspace_hits_total", "Look-ups that found the key.", Field("keyspace_hits")),
-    go_counter("keyspace_misses_total", "Look-ups that found no key.", Field("keyspace_misses")),
+    go_counter("keyspace_misses_total", "Look-ups that did not find the key.", Field("keyspace_misses")),
     go_gauge("pubsub_channels", "Channels with subscribers.", Field("pubsub_channels")),
     go_gauge("pubsub_patterns", "Patterns with subscribers.", Field("pubsub_patterns")),
     go_gauge(
@@ -684,7 +715,7 @@ STATS = (
         since="7.0.3",
     ),
     go_gauge(
-        "latest_fork_seconds", "How long the newest fork took.", Field("latest_fork_usec", Transform.USEC)
+        "latest_fork_seconds", "Duration of the newest fork.", Field("latest_fork_usec", Transform.USEC)
     ),
     counter("forks_total", "Forks since the server started.", Field("total_forks")),
     go_gauge("migrate_cached_sockets_total", "Sockets open for MIGRATE.", Field("migrate_cached_sockets")),
@@ -695,14 +726,14 @@ STATS = (
     ),
     go_gauge("defrag_hits", "Values moved by active defragmentation.", Field("active_defrag_hits")),
     go_gauge(
-        "defrag_misses", "Moves of values that active defragmentation gave up.", Field("active_defrag_misses")
+        "defrag_misses", "Moves of values that active defragmentation stopped.", Field("active_defrag_misses")
     ),
     go_gauge(
         "defrag_key_hits", "Keys that active defragmentation worked on.", Field("active_defrag_key_hits")
     ),
     go_gauge(
         "defrag_key_misses",
-        "Keys that active defragmentation left as they were.",
+        "Keys that active defragmentation skipped.",
         Field("active_defrag_key_misses"),
     ),
     counter(
@@ -713,7 +744,7 @@ STATS = (
     ),
     gauge(
         "current_active_defrag_seconds",
-        "How long fragmentation has been above its limit; 0: it is below.",
+        "Time since fragmentation rose above its limit; 0 while below.",
         Field("current_active_defrag_time", Transform.MSEC),
         since="7.0",
     ),
@@ -781,24 +812,27 @@ STATS = (
     ),
     go_counter(
         "client_query_buffer_limit_disconnections_total",
-        "Clients cut off because of their query buffer.",
+        "Clients disconnected because of their query buffer.",
         Field("client_query_buffer_limit_disconnections"),
         since="7.4",
     ),
     go_counter(
         "client_output_buffer_limit_disconnections_total",
-        "Clients cut off because of their output buffer.",
+        "Clients disconnected because of their output buffer.",
         Field("client_output_buffer_limit_disconnections"),
         since="7.4",
     ),
     go_counter(
         "reply_buffer_shrinks_total",
-        "Reply buffers made smaller.",
+        "Times a reply buffer was made smaller.",
         Field("reply_buffer_shrinks"),
         since="7.0",
     ),
     go_counter(
-        "reply_buffer_expands_total", "Reply buffers made larger.", Field("reply_buffer_expands"), since="7.0"
+        "reply_buffer_expands_total",
+        "Times a reply buffer was made larger.",
+        Field("reply_buffer_expands"),
+        since="7.0",
     ),
     go_counter("eventloop_cycles_total", "Turns of the event loop.", Field("eventloop_cycles"), since="7.2"),
     go_counter(
@@ -835,13 +869,13 @@ STATS = (
     ),
     go_gauge(
         "instantaneous_eventloop_cycles_per_sec",
-        "Turns of the event loop a second.",
+        "Turns of the event loop per second.",
         Field("instantaneous_eventloop_cycles_per_sec"),
         since="7.2",
     ),
     go_gauge(
         "instantaneous_eventloop_duration_usec",
-        "Microseconds of one turn of the event loop on average.",
+        "Average microseconds of one turn of the event loop.",
         Field("instantaneous_eventloop_duration_usec"),
         since="7.2",
     ),
@@ -875,7 +909,7 @@ STATS = (
         Field("acl_access_denied_tls_cert"),
         since="valkey 9.1",
     ),
-    go_counter("cached_keys_total", "Keys cached in memory by KeyDB's FLASH.", Field("cached_keys")),
+    go_counter("cached_keys_total", "Keys that KeyDB's FLASH caches in memory.", Field("cached_keys")),
     go_counter(
         "storage_provider_read_hits",
         "Reads that KeyDB's storage provider answered.",
@@ -893,7 +927,7 @@ STATS = (
     ),
     gauge(
         "lock_contention_average",
-        "Threads of KeyDB that wait for the lock, on average.",
+        "Average number of KeyDB's threads that wait for the lock.",
         Field("avg_lock_contention"),
     ),
 )
@@ -909,10 +943,12 @@ REPLICATION = (
     go_gauge("replication_backlog_bytes", "Size of the replication backlog.", Field("repl_backlog_size")),
     alias_gauge(
         "repl_backlog_size",
-        "Backlog's size; the document's name for replication_backlog_bytes.",
+        "Size of the replication backlog. Same value as replication_backlog_bytes.",
         Field("repl_backlog_size"),
     ),
-    go_gauge("repl_backlog_is_active", "1 if there is a replication backlog.", Field("repl_backlog_active")),
+    go_gauge(
+        "repl_backlog_is_active", "1 if the server has a replication backlog.", Field("repl_backlog_active")
+    ),
     go_gauge(
         "repl_backlog_first_byte_offset",
         "Replication offset where the backlog begins.",
@@ -922,14 +958,14 @@ REPLICATION = (
     go_gauge("master_repl_offset", "The server's replication offset.", Field("master_repl_offset")),
     go_gauge(
         "second_repl_offset",
-        "Up to which offset the former replication id is accepted.",
+        "Replication offset up to which the former replication id is accepted.",
         Field("second_repl_offset"),
     ),
     go_gauge("slave_priority", "Priority of the replica in a failover.", Field("slave_priority")),
     gauge("replica_announced", "1 if Sentinel announces the replica.", Field("replica_announced")),
     gauge(
         "min_slaves_good_slaves",
-        "Replicas that are good enough for min-replicas-to-write.",
+        "Replicas that count for min-replicas-to-write.",
         Field("min_slaves_good_slaves"),
     ),
     gauge(
@@ -959,7 +995,7 @@ REPLICATION = (
     ),
     gauge(
         "master_failover_info",
-        "State of a failover that FAILOVER began. Always 1.",
+        "State of a failover that FAILOVER started. Always 1.",
         Field("master_failover_state", Transform.ONE, labels=(("state", "master_failover_state"),)),
     ),
     go_gauge(
@@ -969,12 +1005,12 @@ REPLICATION = (
     ),
     go_gauge(
         "master_last_io_seconds_ago",
-        "Seconds since the master was last heard; -1: the link is down.",
+        "Seconds since the master last sent something; -1: the link is down.",
         Field("master_last_io_seconds_ago", labels=MASTER),
     ),
     alias_gauge(
         "master_last_io_seconds",
-        "Seconds since the master was heard; the document's name for master_last_io_seconds_ago.",
+        "Seconds since the master last sent something. Same value as master_last_io_seconds_ago.",
         Field("master_last_io_seconds_ago", labels=MASTER),
     ),
     go_gauge(
@@ -987,7 +1023,7 @@ REPLICATION = (
     ),
     gauge(
         "slave_read_repl_offset",
-        "The offset up to which the replica has read.",
+        "Replication offset up to which the replica has read.",
         Field("slave_read_repl_offset", labels=MASTER),
     ),
     gauge(
@@ -997,22 +1033,22 @@ REPLICATION = (
     ),
     gauge(
         "master_sync_size_bytes",
-        "Bytes that a sync has to transfer.",
+        "Bytes that the current sync transfers.",
         Field("master_sync_total_bytes", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_read_bytes",
-        "Bytes that a sync has transferred.",
+        "Bytes that the current sync has transferred.",
         Field("master_sync_read_bytes", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_left_bytes",
-        "Bytes that a sync has still to transfer.",
+        "Bytes that the current sync still has to transfer.",
         Field("master_sync_left_bytes", Transform.NATURAL, labels=MASTER),
     ),
     gauge(
         "master_sync_last_io_ago_seconds",
-        "Seconds since a sync last transferred anything.",
+        "Seconds since the current sync last transferred data.",
         Field("master_sync_last_io_seconds_ago", Transform.NATURAL, labels=MASTER),
     ),
     go_gauge(
@@ -1115,7 +1151,7 @@ KEYSPACE = (
     go_gauge("db_keys_expiring", "Keys of a database that have an expiry.", Record(DB, "expires", fill=True)),
     go_gauge(
         "db_avg_ttl_seconds",
-        "Mean time to live of the keys that have an expiry.",
+        "Average time to live of the keys that have an expiry.",
         Record(DB, "avg_ttl", Transform.MSEC),
     ),
     go_gauge(
@@ -1160,17 +1196,17 @@ SENTINEL = (
     ),
     go_gauge(
         "sentinel_scripts_queue_length",
-        "Scripts that wait to be run by the Sentinel.",
+        "Scripts that wait for the Sentinel to run them.",
         Field("sentinel_scripts_queue_length"),
     ),
     go_gauge(
         "sentinel_simulate_failure_flags",
-        "Failures the Sentinel simulates.",
+        "Failures that the Sentinel simulates.",
         Field("sentinel_simulate_failure_flags"),
     ),
     go_gauge(
         "sentinel_master_status",
-        "1 if the Sentinel finds the master well.",
+        "1 if the Sentinel reports the master as ok.",
         Record(
             SENTINEL_MASTER,
             "status",
@@ -1259,7 +1295,7 @@ class InfoCollector(Collector[FactTexts]):
 
 
 def _databases(reply: object) -> int | None:
-    """The number in a reply to CONFIG GET databases; None after an error: it may be told later."""
+    """The number in a reply to CONFIG GET databases; None after an error: a later poll asks again."""
     if isinstance(reply, ReplyError):
         return None
     if (

@@ -28,22 +28,22 @@ go_gauge = partial(gauge, name_set=NameSet.GO)
 COUNT = go_gauge("key_group_count", "Keys of a group.", labels=("db", "key_group"))
 MEMORY = go_gauge(
     "key_group_memory_usage_bytes",
-    "Memory that the keys of a group take, as estimated by the server.",
+    "Memory of a group's keys, as the server estimates it.",
     labels=("db", "key_group"),
 )
 DISTINCT = go_gauge(
     "number_of_distinct_key_groups",
-    "Groups of a database, those that are summed up included.",
+    "Groups of a database, including those in the overflow group.",
     labels=("db",),
 )
 DURATION = go_gauge(
-    "last_key_groups_scrape_duration_milliseconds", "Time that the newest complete look at all keys took."
+    "last_key_groups_scrape_duration_milliseconds", "Duration of the newest complete pass over all keys."
 )
 
 OVERFLOW = b"overflow"
 #: databases of a node that are walked side by side
 SIDE_BY_SIDE = 16
-#: groups of one database that are told apart while they are counted; what comes later is summed up
+#: groups of one database that a pass counts one by one; later ones are summed up
 GROUPS_MAX = 100_000
 
 #: bytes of a name that patterns are tried on: with n quantifiers a pattern can take time that grows with the

@@ -35,17 +35,17 @@ from exporter.protocol.facts import Facts
 REPEATS_MAX = 100_000
 
 COUNT = gauge(
-    "keys_count", "Keys that a pattern of --count-keys fits.", labels=("db", "key"), name_set=NameSet.GO
+    "keys_count", "Keys that match a pattern of --count-keys.", labels=("db", "key"), name_set=NameSet.GO
 )
 COUNT_EACH = gauge(
     "key_count",
-    "Keys that a pattern fits, whichever option it stands in.",
+    "Keys that match a pattern of any option.",
     labels=("db", "key"),
-    name_set=NameSet.HANDBOOK,
+    name_set=NameSet.SECOND,
 )
 TRUNCATED = gauge(
     "key_pattern_truncated",
-    "Whether a pattern fits more than is shown: more keys than the limit, or not all were looked at.",
+    "1 if a pattern matches more keys than are shown: there are too many, or the scan ended early.",
     labels=("db", "key", "option"),
 )
 

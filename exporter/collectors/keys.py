@@ -37,26 +37,24 @@ from exporter.protocol.facts import Facts
 KEY = ("db", "key")
 go_gauge = partial(gauge, labels=KEY, name_set=NameSet.GO)
 
-SIZE = go_gauge(
-    "key_size", "Length of a string, number of elements of another key, 0 of one that is not there."
-)
+SIZE = go_gauge("key_size", "Length of a string, or number of elements of another type; 0 for a missing key.")
 VALUE = go_gauge("key_value", "Value of a string that is a number.")
 TEXT = gauge(
     "key_value_as_string",
-    "1 for the value of a string that is no number.",
+    "Value of a string that is not a number, as a label. Always 1.",
     labels=(*KEY, "val"),
     name_set=NameSet.GO,
 )
-MEMORY = go_gauge("key_memory_usage_bytes", "Memory that a key takes, as estimated by the server.")
-EXISTS = gauge("key_exists", "Whether a key is there.", labels=KEY)
-TTL = gauge("key_ttl_seconds", "Time that is left to a key that expires.", labels=KEY)
+MEMORY = go_gauge("key_memory_usage_bytes", "Memory of a key, as the server estimates it.")
+EXISTS = gauge("key_exists", "1 if the key exists, else 0.", labels=KEY)
+TTL = gauge("key_ttl_seconds", "Time until a key expires.", labels=KEY)
 TTL_SHORT = gauge(
     "key_ttl",
-    "The handbook's second name for the time that is left to a key.",
+    "Time until a key expires. Same value as key_ttl_seconds.",
     labels=KEY,
-    name_set=NameSet.HANDBOOK,
+    name_set=NameSet.SECOND,
 )
-EXPIRES = gauge("key_expires_timestamp_seconds", "When a key expires, in Unix time.", labels=KEY)
+EXPIRES = gauge("key_expires_timestamp_seconds", "Time at which a key expires.", labels=KEY)
 #: of both collectors
 FAMILIES = (SIZE, VALUE, TEXT, MEMORY, EXISTS, TTL, TTL_SHORT, EXPIRES)
 

@@ -19,11 +19,11 @@ MS_PER_S = 1000
 
 go_gauge = partial(gauge, name_set=NameSet.GO, labels=("event_name",))
 
-LAST = go_gauge("latency_spike_last", "When the newest latency spike of an event was, in Unix time.")
-DURATION = go_gauge("latency_spike_duration_seconds", "How long the newest latency spike of an event was.")
+LAST = go_gauge("latency_spike_last", "Time of the newest latency spike of an event.")
+DURATION = go_gauge("latency_spike_duration_seconds", "Duration of the newest latency spike of an event.")
 DURATION_MAX = gauge(
     "latency_spike_max_duration_seconds",
-    "How long the largest latency spike of an event was since they were reset.",
+    "Duration of the longest latency spike of an event since the last reset.",
     labels=("event_name",),
 )
 # sum and number of all spikes: the ring of samples, which holds one a second at most, does not bound them
@@ -32,7 +32,7 @@ SPIKES = counter(
 )
 SPIKES_DURATION = counter(
     "latency_spikes_duration_seconds_total",
-    "How long all latency spikes of an event were.",
+    "Total duration of the latency spikes of an event.",
     labels=("event_name",),
     since="valkey 8.1",
 )

@@ -24,7 +24,7 @@ from exporter.protocol.facts import Facts
 
 LATENCIES = histogram(
     "commands_latencies_usec",
-    "Microseconds that calls of a command took.",
+    "Duration of a command's calls in microseconds.",
     labels=("cmd",),
     since="7.0",
     name_set=NameSet.GO,

@@ -1,4 +1,4 @@
-"""MEMORY STATS: what it tells beyond INFO.
+"""MEMORY STATS: what INFO does not have.
 
 https://redis.io/docs/latest/commands/memory-stats/
 """
@@ -18,11 +18,11 @@ from exporter.protocol.facts import Facts
 #: field → family; all other fields of the reply are in INFO too, or can be had from there
 FIELDS: Mapping[bytes, Family] = {
     b"keys.bytes-per-key": gauge(
-        "memory_stats_bytes_per_key", "Memory of the data by the number of keys.", since="4.0"
+        "memory_stats_bytes_per_key", "Memory of the data divided by the number of keys.", since="4.0"
     ),
     b"overhead.db.hashtable.lut": gauge(
         "memory_stats_db_hashtable_lut_bytes",
-        "Memory of the tables by which all databases find their keys.",
+        "Memory of the look-up tables of all databases.",
         since="7.4",
     ),
     b"db.dict.rehashing.count": gauge(
@@ -39,7 +39,7 @@ TABLES: Mapping[bytes, str] = {
 }
 TABLE = gauge(
     "memory_stats_db_hashtable_overhead_bytes",
-    "Overhead of a database's hash tables: of its keys, of their expiries, of the cluster's slots.",
+    "Overhead of a database's hash tables: for its keys, their expiries or the cluster's slots.",
     labels=("db", "table"),
     since="4.0",
 )

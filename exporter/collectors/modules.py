@@ -1,4 +1,4 @@
-"""INFO MODULES, on demand: which modules are loaded, and numbers that some of them tell about themselves.
+"""INFO MODULES, on demand: which modules are loaded, and numbers that some of them report.
 
 Fields of RediSearch: https://redis.io/docs/latest/develop/ai/search-and-query/administration/info-command/
 (redis-stack and Redis 8); those of valkey-bloom, valkey-json and valkey-search: https://github.com/valkey-io
@@ -106,7 +106,7 @@ SEARCH_COUNTERS = (
     ("rdb_load_failure_count", "rdb_load_failure_cnt", "Indexes that could not be loaded from a dump."),
     ("rdb_save_success_count", "rdb_save_success_cnt", "Indexes that were saved to a dump."),
     ("rdb_save_failure_count", "rdb_save_failure_cnt", "Indexes that could not be saved to a dump."),
-    ("successful_requests_count", "successful_requests_count", "Requests to valkey-search that went well."),
+    ("successful_requests_count", "successful_requests_count", "Requests to valkey-search that succeeded."),
     ("failure_requests_count", "failure_requests_count", "Requests to valkey-search that failed."),
     ("hybrid_requests_count", "hybrid_requests_count",
      "Requests to valkey-search with a vector and a filter."),
@@ -124,7 +124,7 @@ SEARCH_COUNTERS = (
     ("vector_externing_entry_count", "vector_externing_entry_count",
      "Vectors that are shared with their hashes."),
     ("vector_externing_generated_value_count", "vector_externing_generated_value_cnt",
-     "Values of hashes made anew from shared vectors."),
+     "Values of hashes that were made again from shared vectors."),
     ("vector_externing_lru_promote_count", "vector_externing_lru_promote_cnt",
      "Shared vectors that were used again while cached."),
     ("vector_externing_deferred_entry_count", "vector_externing_deferred_entry_cnt",
@@ -159,7 +159,7 @@ FAMILIES = (
     ),
     go_counter(
         "bf_bloom_defrag_misses_total",
-        "Bloom filters that needed no defragmenting.",
+        "Bloom filters that did not need defragmenting.",
         Field("bf_bloom_defrag_misses"),
     ),
     go_gauge("json_total_memory_bytes", "Memory of all JSON documents.", Field("json_total_memory_bytes")),

@@ -1,4 +1,4 @@
-"""Lua scripts of the operator's own: numbers that nothing else tells.
+"""Lua scripts of the operator: numbers that no command gives.
 
 A script gives back either name and number in turn, or tables with `metric`, `value` and `labels`. Redis would
 turn such tables into empty lists, so a script runs inside a function, and what that gives back travels as
@@ -23,13 +23,13 @@ from exporter.protocol.facts import Facts
 
 VALUES = gauge(
     "script_values",
-    "A value that a script gave back under a key.",
+    "Value that a script returns for a key.",
     labels=("key", "filename"),
     name_set=NameSet.GO,
 )
 RESULT = gauge(
     "script_result",
-    "How a script ended: 1 with values, 2 without any, 0 in error.",
+    "Result of a script: 1 with values, 2 without values, 0 with an error.",
     labels=("filename",),
     name_set=NameSet.GO,
 )
@@ -198,8 +198,8 @@ def _help(text: str) -> str:
 
 
 def _labels(given: Any) -> dict[str, str] | None:
-    """None if they cannot be labels. A table without any is an empty list or mapping: Lua does not tell
-    them apart."""
+    """None if they cannot be labels. A table without any is an empty list or mapping: Lua does not
+    distinguish them."""
     if not given:
         return {}
     if not isinstance(given, dict) or any(

@@ -137,8 +137,8 @@ class SearchCollector(Collector[None]):
 
 
 def samples(reply: Reply) -> Iterator[tuple[Family, float]]:
-    """What a reply to FT.INFO, names and values in turn, tells; nothing if it is no list. A value that is
-    no number is left out."""
+    """The samples of a reply to FT.INFO, a list of names and values in turn. A value that is not a number is
+    left out."""
     if not isinstance(reply, list):
         return
     told: dict[bytes, object] = {}

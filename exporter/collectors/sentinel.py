@@ -33,25 +33,25 @@ go_gauge = partial(gauge, name_set=NameSet.GO)
 
 QUORUM = go_gauge(
     "sentinel_master_ckquorum_status",
-    "1 if enough Sentinels can be reached; the message counts them, so the series changes with their number.",
+    "1 if enough Sentinels are reachable. The message counts them, so the series changes with their number.",
     labels=("master_name", "message"),
 )
 QUORUM_OK = gauge(
-    "sentinel_master_quorum_ok", "1 if enough Sentinels can be reached to fail over.", labels=MASTER
+    "sentinel_master_quorum_ok", "1 if enough Sentinels are reachable for a failover.", labels=MASTER
 )
 OK_SENTINELS = go_gauge(
-    "sentinel_master_ok_sentinels", "Sentinels that are not down, with the asked one.", labels=MASTER
+    "sentinel_master_ok_sentinels", "Sentinels that are not down, including the target itself.", labels=MASTER
 )
 OK_REPLICAS = go_gauge("sentinel_master_ok_slaves", "Replicas that are not down.", labels=MASTER)
 PEER = go_gauge(
     "sentinel_peer_info",
-    "1 for each other Sentinel of a master.",
+    "Another Sentinel of a master. Always 1.",
     labels=(*MASTER, "name", "ip", "port", "runid", "flags"),
 )
 
 LAST_OK = go_gauge(
     "sentinel_master_last_ok_ping_reply_seconds",
-    "How long ago the master answered a ping well.",
+    "Time since the master last answered a ping with success.",
     labels=MASTER,
 )
 SETTINGS: tuple[tuple[Family, bytes], ...] = (
@@ -72,7 +72,7 @@ SETTINGS: tuple[tuple[Family, bytes], ...] = (
     (
         go_gauge(
             "sentinel_master_setting_parallel_syncs",
-            "Replicas that turn to a new master at once.",
+            "Replicas that sync from a new master at the same time.",
             labels=MASTER,
         ),
         b"parallel-syncs",
@@ -97,43 +97,53 @@ PENDING = gauge("sentinel_link_pending_commands", "Commands on the link that wai
 LINK_TIMES: tuple[tuple[Family, bytes], ...] = tuple(
     (gauge(f"sentinel_link_{name}_seconds", help, labels=LINK), field)
     for name, help, field in (
-        ("ping_pending", "How long a ping has been unanswered; 0 if none is.", b"last-ping-sent"),
-        ("last_ok_ping_reply", "How long ago a ping was answered well.", b"last-ok-ping-reply"),
-        ("last_ping_reply", "How long ago a ping was answered, be it with an error.", b"last-ping-reply"),
+        ("ping_pending", "Time that a ping waits for an answer; 0 without one.", b"last-ping-sent"),
+        ("last_ok_ping_reply", "Time since a ping was last answered with success.", b"last-ok-ping-reply"),
+        (
+            "last_ping_reply",
+            "Time since a ping was last answered, with success or an error.",
+            b"last-ping-reply",
+        ),
         ("down_after", "Silence after which the other end counts as down.", b"down-after-milliseconds"),
-        ("role_reported", "How long the other end has had the role that it tells.", b"role-reported-time"),
+        (
+            "role_reported",
+            "Time since the other end last changed the role that it reports.",
+            b"role-reported-time",
+        ),
     )
 )
 S_DOWN = gauge(
     "sentinel_link_subjective_down_seconds",
-    "How long this Sentinel has found the other end down; 0 if it does not.",
+    "Time since this Sentinel found the other end down; 0 while up.",
     labels=LINK,
 )
 O_DOWN = gauge(
     "sentinel_link_objective_down_seconds",
-    "How long enough Sentinels have agreed that the master is down; 0 if they do not.",
+    "Time since enough Sentinels agreed that the master is down; 0 while up.",
     labels=LINK,
 )
 
 REPLICA_UP = gauge(
-    "sentinel_replica_master_link_up", "1 if the replica's own link to its master stands.", labels=REPLICA
+    "sentinel_replica_master_link_up", "1 if the replica is connected to its master.", labels=REPLICA
 )
 REPLICA_DOWN = gauge(
     "sentinel_replica_master_link_down_seconds",
-    "How long the replica's own link to its master has been down; 0 if it is not.",
+    "Time since the replica lost its master; 0 while connected.",
     labels=REPLICA,
 )
 PRIORITY = gauge(
-    "sentinel_replica_priority", "The lower, the sooner the replica is promoted; 0: never.", labels=REPLICA
+    "sentinel_replica_priority",
+    "Priority of the replica in a failover: the lowest goes first, 0 never.",
+    labels=REPLICA,
 )
 OFFSET = gauge(
     "sentinel_replica_repl_offset_bytes",
-    "How far the replica has got, when the Sentinel last asked it.",
+    "Replication offset of the replica when the Sentinel last asked it.",
     labels=REPLICA,
 )
 HELLO = gauge(
     "sentinel_peer_last_hello_seconds",
-    "How long ago another Sentinel last greeted.",
+    "Time since the last hello of another Sentinel.",
     labels=("master_name", "address"),
 )
 
@@ -231,7 +241,7 @@ def _free(entries: list[Entry]) -> Batches:
 
 
 def _working(entries: Iterable[Entry]) -> Generator[list[Command], list[Reply], int]:
-    """How many are not down. Those that do not tell are not counted."""
+    """How many are not down. Entries without flags are not counted."""
     count = 0
     for at, entry in enumerate(entries, 1):
         if at % PIECE == 0:
@@ -242,7 +252,7 @@ def _working(entries: Iterable[Entry]) -> Generator[list[Command], list[Reply], 
 
 def _write_master(master: Entry, quorum: Reply, out: Out) -> None:
     labels = (master[b"name"], _address(master))
-    # an answer that only says it is not known or not allowed here tells nothing of the quorum
+    # an answer that only says it is not known or not allowed here says nothing about the quorum
     if isinstance(quorum, ReplyError) and not quorum.unsupported:
         out.add(QUORUM, 0, master[b"name"], quorum.text)
         out.add(QUORUM_OK, 0, *labels)

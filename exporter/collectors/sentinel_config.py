@@ -21,12 +21,12 @@ go_gauge = partial(gauge, name_set=NameSet.GO)
 
 KEY_VALUE = go_gauge(
     "sentinel_config_key_value",
-    "1 for each key of the Sentinel's configuration and its value.",
+    "A key of the Sentinel's configuration and its value. Always 1.",
     labels=("key", "value"),
 )
 VALUE = go_gauge(
     "sentinel_config_value",
-    "Value of each key of the Sentinel's configuration that is a number.",
+    "Value of a key of the Sentinel's configuration that is a number.",
     labels=("key",),
 )
 

@@ -20,26 +20,28 @@ US_PER_S = 1_000_000
 go_gauge = partial(gauge, name_set=NameSet.GO)
 
 LENGTH = go_gauge("slowlog_length", "Entries in the slow log.")
-LAST_ID = go_gauge("slowlog_last_id", "Id of the newest entry of the slow log; 0 if there is none.")
+LAST_ID = go_gauge("slowlog_last_id", "Id of the newest entry of the slow log; 0 if the log is empty.")
 LAST_DURATION = go_gauge(
     "last_slow_execution_duration_seconds",
-    "How long the command of the slow log's newest entry ran; 0 if there is none.",
+    "Duration of the newest entry of the slow log; 0 if the log is empty.",
 )
 ENTRIES = counter(
-    "slowlog_entries_total", "Entries that the slow log took up since the target is watched.", labels=("cmd",)
+    "slowlog_entries_total",
+    "Entries that the slow log added since the exporter watches the target.",
+    labels=("cmd",),
 )
 DURATION = counter(
     "slowlog_entries_duration_seconds_total",
-    "How long the commands of those slow log entries ran.",
+    "Time that the commands of the counted slow log entries took.",
     labels=("cmd",),
 )
 DURATION_MAX = gauge(
     "slowlog_entry_max_duration_seconds",
-    "How long the slowest of a command's slow log entries ran since the target is watched.",
+    "Longest time in a command's slow log entries since the exporter watches the target.",
     labels=("cmd",),
 )
 MISSED = counter(
-    "slowlog_entries_missed_total", "Entries that the slow log dropped before they could be counted."
+    "slowlog_entries_missed_total", "Entries that the slow log dropped before the exporter could count them."
 )
 
 

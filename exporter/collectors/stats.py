@@ -76,7 +76,7 @@ FAMILIES = (
         ),
         labels=("cmd",),
         since="7.0",
-        name_set=NameSet.HANDBOOK,
+        name_set=NameSet.SECOND,
     ),
 )
 

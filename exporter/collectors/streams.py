@@ -1,7 +1,7 @@
 """Streams with their groups and consumers: single ones on the fast lane, those that a pattern found on the
 standard lane.
 
-XINFO is only asked of what TYPE says is a stream. What a server does not tell, or does not know, is left out
+XINFO is only asked of what TYPE says is a stream. What a server does not report is left out
 and never 0.
 """
 
@@ -42,23 +42,23 @@ LENGTH = go_gauge("stream_length", "Entries of a stream.", labels=STREAM)
 TREE_KEYS = go_gauge("stream_radix_tree_keys", "Keys of the tree that holds a stream.", labels=STREAM)
 TREE_NODES = go_gauge("stream_radix_tree_nodes", "Nodes of the tree that holds a stream.", labels=STREAM)
 LAST_GENERATED = go_gauge(
-    "stream_last_generated_id", "Milliseconds of the newest id that a stream gave out.", labels=STREAM
+    "stream_last_generated_id", "Milliseconds of the newest id in a stream.", labels=STREAM
 )
 GROUPS = go_gauge("stream_groups", "Consumer groups of a stream.", labels=STREAM)
 MAX_DELETED = go_gauge(
     "stream_max_deleted_entry_id",
-    "Milliseconds of the greatest id that was deleted from a stream.",
+    "Milliseconds of the largest id that was deleted from a stream.",
     labels=STREAM,
     since="7.0",
 )
 FIRST_ENTRY = go_gauge(
     "stream_first_entry_id",
-    "Milliseconds of the id of a stream's oldest entry; 0 for an empty one.",
+    "Milliseconds of the id of a stream's oldest entry; 0 for an empty stream.",
     labels=STREAM,
 )
 LAST_ENTRY = go_gauge(
     "stream_last_entry_id",
-    "Milliseconds of the id of a stream's newest entry; 0 for an empty one.",
+    "Milliseconds of the id of a stream's newest entry; 0 for an empty stream.",
     labels=STREAM,
 )
 ADDED = counter(
@@ -74,22 +74,22 @@ PENDING = go_gauge(
 )
 PENDING_SHORT = gauge(
     "stream_group_pending",
-    "The handbook's second name for a group's entries without acknowledgement.",
+    "Entries delivered to a group and not yet acknowledged. Same value as stream_group_messages_pending.",
     labels=GROUP,
-    name_set=NameSet.HANDBOOK,
+    name_set=NameSet.SECOND,
 )
 LAST_DELIVERED = go_gauge(
     "stream_group_last_delivered_id", "Milliseconds of the newest id delivered to a group.", labels=GROUP
 )
 ENTRIES_READ = go_gauge(
     "stream_group_entries_read",
-    "How far a group has come, counted in entries ever added.",
+    "Entries that a group has read, counted from the first one ever added.",
     labels=GROUP,
     since="7.0",
 )
 LAG = go_gauge(
     "stream_group_lag",
-    "Entries of a stream that a group has still to be given; absent while unknown.",
+    "Entries of a stream that the group has not received yet; absent while unknown.",
     labels=GROUP,
     since="7.0",
 )
@@ -99,7 +99,7 @@ CONSUMER_PENDING = go_gauge(
     labels=CONSUMER,
 )
 CONSUMER_IDLE = go_gauge(
-    "stream_group_consumer_idle_seconds", "Time since a consumer last tried something.", labels=CONSUMER
+    "stream_group_consumer_idle_seconds", "Time since a consumer's last attempt.", labels=CONSUMER
 )
 
 STREAM_NUMBERS = {
@@ -223,7 +223,7 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: 
 
 
 def _consumers(group: dict[str, Reply]) -> int:
-    """How many a group has; at least 1 where it does not tell."""
+    """How many a group has; 1 where the reply does not say."""
     told = group.get("consumers")
     return max(0, told) if isinstance(told, int) else 1
 
@@ -243,7 +243,7 @@ def _write_stream(key: KeyName, told: dict[str, Reply], out: Out) -> None:
 
 
 def _write_group(key: KeyName, told: dict[str, Reply], out: Out) -> bytes | None:
-    """The group's name; None if it does not tell it."""
+    """The group's name; None if the reply has none."""
     name = told.get("name")
     if not isinstance(name, bytes):
         return None

@@ -24,23 +24,23 @@ FIELDS = {
         "tile38_heap_released_bytes", "Memory that Tile38's heap gave back to the system."
     ),
     "heap_alloc_bytes": go_gauge("tile38_heap_size_bytes", "Memory of the objects on Tile38's heap."),
-    "http_transport": go_gauge("tile38_http_transport", "1 if Tile38 takes commands by HTTP."),
+    "http_transport": go_gauge("tile38_http_transport", "1 if Tile38 accepts commands over HTTP."),
     "in_memory_size": go_gauge("tile38_in_memory_size_bytes", "Memory of all collections of Tile38."),
-    "max_heap_size": go_gauge("tile38_max_heap_size_bytes", "Limit of Tile38's heap; 0 if there is none."),
+    "max_heap_size": go_gauge("tile38_max_heap_size_bytes", "Limit of Tile38's heap; 0: unlimited."),
     "alloc_bytes": go_gauge("tile38_mem_alloc_bytes", "Memory that Tile38 has in use."),
     "num_collections": go_gauge("tile38_num_collections_total", "Collections of Tile38."),
     "num_hooks": go_gauge("tile38_num_hooks_total", "Hooks of Tile38."),
     "num_objects": go_gauge("tile38_num_objects_total", "Objects in all collections of Tile38."),
     "num_points": go_gauge("tile38_num_points_total", "Points in all collections of Tile38."),
     "pointer_size": go_gauge("tile38_pointer_size_bytes", "Size of a pointer of Tile38."),
-    "read_only": go_gauge("tile38_read_only", "1 if Tile38 takes no writes."),
+    "read_only": go_gauge("tile38_read_only", "1 if Tile38 is read-only."),
     "go_threads": go_gauge("tile38_threads_total", "Threads of Tile38."),
     "go_goroutines": go_gauge("tile38_go_goroutines_total", "Goroutines of Tile38."),
     "last_gc_time_seconds": go_gauge(
-        "tile38_last_gc_time_seconds", "When Tile38 last collected garbage, as it tells it."
+        "tile38_last_gc_time_seconds", "Time of Tile38's last garbage collection, as it reports it."
     ),
     "next_gc_bytes": go_gauge(
-        "tile38_next_gc_bytes", "Size of the heap at which Tile38 collects garbage next."
+        "tile38_next_gc_bytes", "Size of the heap at which Tile38 collects garbage again."
     ),
 }
 WORDS = {b"true": 1.0, b"false": 0.0}

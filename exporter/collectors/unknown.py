@@ -1,5 +1,4 @@
-"""Numbers of INFO that have no metric of their own, as they stand: what a newer server tells that nobody
-has named yet."""
+"""Numbers of INFO that have no metric of their own, as they stand: fields of newer servers."""
 
 from __future__ import annotations
 
@@ -14,10 +13,8 @@ from exporter.options.groups import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 
-FIELDS = gauge(
-    "exporter_unknown_info_fields", "Fields of INFO with a number and without a metric of their own."
-)
-HELP = "A field of INFO as the server tells it."
+FIELDS = gauge("exporter_unknown_info_fields", "Numeric fields of INFO that have no metric of their own.")
+HELP = "A field of INFO as the server sends it."
 
 _NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 _ODD = re.compile(r"[^a-zA-Z0-9_]")

@@ -29,7 +29,7 @@ FLAGS = {
     name: next(option.flag for option in OPTIONS if option.attribute == attribute)
     for name, attribute in GATED.items()
 }
-NAME_SETS = {NameSet.GO: "", NameSet.HANDBOOK: "second name", NameSet.OWN: "own"}
+NAME_SETS = {NameSet.GO: "", NameSet.SECOND: "second name", NameSet.OWN: "own"}
 
 
 #: the server for which the cost of second names is shown: commands in use, and the number in each field
@@ -39,7 +39,7 @@ NUMBER = "41943040"
 
 def metrics_page() -> str:
     families = dict.fromkeys(family for collector in REGISTRY for family in collector.families)
-    seconds = sum(family.name_set is NameSet.HANDBOOK for family in families)
+    seconds = sum(family.name_set is NameSet.SECOND for family in families)
     names, series, size, head_size = second_names_cost()
     head = f"""# Metrics
 
@@ -72,7 +72,7 @@ def second_names_cost() -> tuple[int, int, int, int]:
     names = series = size = head_size = 0
     for collector in REGISTRY:
         families = [
-            family for family in collector.families if family.name_set is NameSet.HANDBOOK and family.source
+            family for family in collector.families if family.name_set is NameSet.SECOND and family.source
         ]
         family_set = make_family_set(collector.name, collector.lane, families, namespace=NAMESPACE)
         head_size += sum(

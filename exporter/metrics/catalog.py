@@ -34,8 +34,8 @@ class Catalog:
     A family that sets share (see `FamilySet.shared_name`) has one cell for each of them, one behind the other;
     all but the first have an empty header.
 
-    Slots of dynamic families have an empty header until they are given; `admits` tells by the full name
-    whether one may be, and `taken` are names that others write.
+    Slots of dynamic families have an empty header until they are given; `admits` says by the full name
+    whether one may be given, and `taken` are names that others write.
     """
 
     def __init__(

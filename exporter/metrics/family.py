@@ -51,11 +51,11 @@ class SubFieldLabel(IntEnum):
 
 
 class NameSet(Enum):
-    """Whose name a family bears."""
+    """Where the name of a family comes from."""
 
     GO = "go"  # the Go exporter's
-    HANDBOOK = "handbook"  # the document's, where it differs
-    OWN = "own"  # ours alone
+    SECOND = "second"  # another name of a value, see --second-names
+    OWN = "own"  # ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ LABELS_MAX = 32
 #: names that are left out, and that the log names
 TOLD_MAX = 100
 #: of a family of which no help was given
-HELP = "A value that a script gave back."
+HELP = "A value that a script returns."
 TYPE = "gauge"
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ class RuntimeFamilies:
         self, refuses: Callable[[str], str | None], on_new: Callable[[int, str, str, str], None]
     ) -> None:
         """`refuses` is asked why a full name may be no new family: None where it may, "" for a reason that
-        needs no line in the log. `on_new` is told the slot (from 0), the full name, the type and the help of
-        each one there is and each that comes."""
+        needs no line in the log. `on_new` is called with the slot (from 0), the full name, the type and the
+        help of each name, now and later."""
         self._refuses, self._on_new = refuses, on_new
         for given in self._given:
             on_new(*given)

@@ -112,7 +112,7 @@ class ClusterNode:
     config_epoch: int
     connected: bool
     slots: tuple[tuple[int, int], ...]  # first and last of each range
-    migrating: int  # slots, told by the asked node of itself alone
+    migrating: int  # slots; each node reports only its own
     importing: int
 
     @property

@@ -1,8 +1,7 @@
-"""What is told about a target besides its own values: up, why not, how long a poll took, how often it was
-polled.
+"""The series about a target besides its own values: up, the reason if not, durations and counts of polls.
 
-These families are a part like any other, called `target`; no collector writes them, the watch does, after
-every poll. The ages are not here: they are made when a page is served (see `exposition`).
+They are a family set like any other, called `target`. No collector writes them: the target's recorder does,
+after every poll. The ages are not here: a page adds them when it is served (see `exposition`).
 """
 
 from __future__ import annotations
@@ -20,66 +19,65 @@ PART_NAME = "target"
 
 UP = gauge(
     "up",
-    "1 if the newest finished poll got a valid INFO and began within two intervals, else 0.",
+    "1 if the newest finished poll read INFO and began within two intervals, else 0.",
     name_set=NameSet.GO,
 )
-DOWN = gauge("exporter_target_down", "1 while the target is down, with the reason.", labels=("reason",))
+DOWN = gauge("exporter_target_down", "1 while the target is down, by reason.", labels=("reason",))
 DURATION = gauge(
     "exporter_last_scrape_duration_seconds",
-    "How long the newest finished poll of the target took.",
+    "Duration of the newest finished poll of the target.",
     name_set=NameSet.GO,
 )
 CONNECT = gauge(
     "exporter_last_scrape_connect_time_seconds",
-    "How long the newest connection took to make: name, connect, TLS and AUTH.",
+    "Time to make the newest connection: name look-up, connect, TLS and login.",
     name_set=NameSet.GO,
 )
 ERROR = gauge(
     "exporter_last_scrape_error",
-    "1 with the reason if the newest finished poll failed, 0 with an empty one if not.",
+    "1 with the reason if the newest finished poll failed, else 0 without a reason.",
     labels=("err",),
     name_set=NameSet.GO,
 )
 LAST_SUCCESS = gauge(
     "exporter_snapshot_last_success_timestamp_seconds",
-    "When the newest snapshot of a lane was taken.",
+    "Time of the newest snapshot of a lane.",
     labels=("lane",),
 )
-STALE = gauge(
-    "exporter_snapshot_stale", "1 if the newest snapshot of a lane is older than it may be.", labels=("lane",)
-)
+STALE = gauge("exporter_snapshot_stale", "1 if the newest snapshot of a lane is stale.", labels=("lane",))
 POLLS = counter(
-    "exporter_target_polls_total", "Polls of the target that ended, well or not.", labels=("lane",)
+    "exporter_target_polls_total",
+    "Polls of the target that ended, with or without success.",
+    labels=("lane",),
 )
 FAILURES = counter(
     "exporter_target_poll_failures_total", "Polls of the target that failed.", labels=("reason",)
 )
 SKIPPED = counter(
     "exporter_target_polls_skipped_total",
-    "Polls that were due while the one before still ran.",
+    "Polls skipped because the previous one was still running.",
     labels=("lane",),
 )
 PING = gauge(
     "exporter_last_scrape_ping_time_seconds",
-    "How long a PING took on the newest connection.",
+    "Duration of a PING on the newest connection.",
     name_set=NameSet.GO,
 )
 REFUSED = gauge(
     "exporter_target_series_refused",
-    "How many samples of the newest polls were refused by a limit on series.",
+    "Samples of the newest polls that a limit on series refused.",
 )
-SERIES = gauge("exporter_target_series", "How many samples the target's newest snapshots hold.")
+SERIES = gauge("exporter_target_series", "Samples in the target's newest snapshots.")
 DROPPED = counter(
-    "exporter_target_values_dropped_total", "Values of the target's replies that were no numbers."
+    "exporter_target_values_dropped_total", "Values in the target's replies that are not numbers."
 )
 ROWS_CUT = gauge(
     "exporter_collector_rows_cut",
-    "How many lines, rows and names of the collector's newest replies a limit left out; only while there "
-    "are any.",
+    "Lines, rows and names of the collector's newest replies that a limit left out; absent without any.",
     labels=("collector",),
 )
 SUCCESS = gauge(
-    "exporter_collector_success", "1 if the collector's newest run went well, else 0.", labels=("collector",)
+    "exporter_collector_success", "1 if the collector's newest run succeeded, else 0.", labels=("collector",)
 )
 SUPPORTED = gauge(
     "exporter_collector_supported",
@@ -143,7 +141,7 @@ def target_family_set(namespace: str) -> FamilySet:
 
 @dataclass(slots=True)
 class LaneCount:
-    """How one lane of one target fares."""
+    """What happened on one lane of one target."""
 
     polls: int = 0
     skipped: int = 0
@@ -169,7 +167,7 @@ class TargetSeries:
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: the labels, and what stands before the values
     _repeated: tuple[engine.Labels, engine.RepeatedSamples] | None = field(default=None, repr=False)
-    #: what was told of the collectors, and how they fared then: the same from poll to poll, nearly always
+    #: the results of the collectors and the samples of them, which rarely change from poll to poll
     _told: tuple[dict[str, tuple[bool, bool]], engine.Block] | None = field(default=None, repr=False)
 
     def count_failure(self, reason: str) -> None:

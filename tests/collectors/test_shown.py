@@ -21,9 +21,9 @@ class Mixed(Collector[None]):
     families = (
         gauge("go_name", "Help.", name_set=NameSet.GO),
         gauge("own_name", "Help.", labels=("cmd",)),
-        gauge("second_name", "Help.", name_set=NameSet.HANDBOOK),
-        gauge("second_name_labelled", "Help.", labels=("cmd",), name_set=NameSet.HANDBOOK),
-        summary("second_name_quantiles", "Help.", name_set=NameSet.HANDBOOK),
+        gauge("second_name", "Help.", name_set=NameSet.SECOND),
+        gauge("second_name_labelled", "Help.", labels=("cmd",), name_set=NameSet.SECOND),
+        summary("second_name_quantiles", "Help.", name_set=NameSet.SECOND),
         gauge("behind_a_flag", "Help.", name_set=NameSet.GO),
     )
 

@@ -38,7 +38,7 @@ class TestMetrics:
             == "| `redis_commands_total` | counter | `cmd` | Calls of a command. |"
         )
         assert lines(metrics)["redis_io_thread_reads_total"].endswith(
-            "| Reads that one I/O thread did. *own, since 8.0* |"
+            "| Reads by one I/O thread. *own, since 8.0* |"
         )
         assert lines(metrics)["redis_used_memory_bytes"].endswith(" *second name* |")
         assert lines(metrics)["redis_total_system_memory_bytes"].endswith(
@@ -72,7 +72,7 @@ class TestSecondNames:
             family
             for collector in REGISTRY
             for family in collector.families
-            if family.name_set is NameSet.HANDBOOK and family.source
+            if family.name_set is NameSet.SECOND and family.source
         ]
         assert docs.second_names_cost()[0] == len(found)
         assert {family.name for family in found if not self.measured(family)} == set()
