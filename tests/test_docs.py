@@ -7,6 +7,7 @@ import importlib
 import itertools
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -314,3 +315,11 @@ def test_the_workflow_calls_ci_run() -> None:
     [job] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
     assert job["steps"][-1] == {"run": ".ci/run"}
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+def test_words_are_spelt_as_codespell_knows_them() -> None:
+    """As `make lint` does. Words that are meant are listed in pyproject.toml."""
+    outcome = subprocess.run(
+        [sys.executable, "-m", "codespell_lib"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (outcome.returncode, outcome.stdout) == (0, "")
