@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.cli import COMMANDS
 from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
 from exporter.errors import REASONS
+from exporter.options.commandline import help_text
 from exporter.options.groups import OPTIONS
 from exporter.pages.exposition import AGE
 from exporter.targets.configured import load_targets
@@ -118,9 +120,14 @@ def test_lines_are_short(page: Path) -> None:
     assert [line for line in lines if len(line) > WIDTH_MAX] == []
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=page_id)
+@pytest.mark.parametrize("page", [*WRITTEN, ROOT / "docs" / "options.md"], ids=page_id)
 def test_words_are_plain(page: Path) -> None:
     assert [line for line in without_examples(page) if AVOIDED.search(line)] == []
+
+
+def test_words_of_the_help_are_plain() -> None:
+    text = help_text({name: meaning for name, (meaning, _) in COMMANDS.items()})
+    assert [line for line in text.split("\n") if AVOIDED.search(line)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
