@@ -56,6 +56,12 @@ def test_options_are_those_of_the_command() -> None:
         render_info(INFO, options={"namespac": "cache"})
 
 
+def test_a_field_that_no_table_has_gets_its_help_and_type() -> None:
+    text = render_info(f"{INFO}brand_new_field:7\r\n", options={"export-unknown-info": True})
+    assert "# HELP redis_info_brand_new_field " in text
+    assert "# TYPE redis_info_brand_new_field untyped\nredis_info_brand_new_field 7\n" in text
+
+
 @pytest.mark.parametrize("text", ["", "hello", b"\x00\xff", "used_memory:1"])
 def test_another_text_is_refused(text: str | bytes) -> None:
     with pytest.raises(ProtocolError, match="redis_version"):
