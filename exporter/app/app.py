@@ -33,8 +33,8 @@ class _Running:
 
 
 class App:
-    """`apply` starts it, and changes it while it runs. Make it inside the event loop. With `listen` False nothing answers
-    over HTTP."""
+    """`apply` starts it, and changes it while it runs. Make it inside the event loop. With `listen` False
+    nothing answers over HTTP."""
 
     def __init__(self, *, listen: bool = True) -> None:
         self._listen = listen
@@ -68,14 +68,15 @@ class App:
         return self._running
 
     async def apply(self, configuration: Configuration) -> None:
-        """Run by this configuration. The first one starts everything: ConfigError if its address cannot be had. A later
-        one has to be made from the one in use, see `configure`, and keeps what it does not change."""
+        """Run by this configuration. The first one starts everything: ConfigError if its address cannot be
+        had. A later one has to be made from the one in use, see `configure`, and keeps what it does not
+        change."""
         async with self._applying:
             await (self._start(configuration) if self._running is None else self._change(configuration))
 
     async def reconfigure(self, options: Options, targets: Sequence[Target]) -> None:
-        """Make a configuration from the one in use, in a thread because files are read, and apply it. ConfigError if
-        there is a mistake: nothing changes then."""
+        """Make a configuration from the one in use, in a thread because files are read, and apply it.
+        ConfigError if there is a mistake: nothing changes then."""
         async with self._applying:
             await self._reconfigure(options, targets)
 
@@ -117,9 +118,9 @@ class App:
         await self.backend.apply(configuration)
 
     async def reload(self) -> bool:
-        """Read the files again that the configuration in use names, and ask every server again what it refused. False
-        if there is no password file. ConfigError if a file cannot be used: nothing changes then. Calls that come while
-        files are read share the next reading."""
+        """Read the files again that the configuration in use names, and ask every server again what it
+        refused. False if there is no password file. ConfigError if a file cannot be used: nothing changes
+        then. Calls that come while files are read share the next reading."""
         return await self._reloads.run()
 
     async def _reload(self) -> bool:

@@ -28,10 +28,11 @@ log = logging.getLogger(__name__)
 
 
 class Backend:
-    """Polls the targets of a configuration, and has their pages. `open_files` is how many files the process may open;
-    `readers` have further values of the exporter's own series.
+    """Polls the targets of a configuration, and has their pages. `open_files` is how many files the process
+    may open; `readers` have further values of the exporter's own series.
 
-    `apply` comes before `start`. Make it inside the event loop."""
+    `apply` comes before `start`. Make it inside the event loop.
+    """
 
     def __init__(
         self, configuration: Configuration, open_files: int, readers: Mapping[str, Reader] | None = None
@@ -100,7 +101,7 @@ class Backend:
         """Build no more pages."""
         await self.pages.close()
 
-    # -- how the parts meet
+    # -- how its pieces work together
 
     def _log(self, configuration: Configuration, before: Configuration) -> None:
         known = before.warnings if before is not configuration else ()

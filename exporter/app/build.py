@@ -37,9 +37,9 @@ from exporter.web.tls import ServerContext, ServerTls
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of the password
-    file. `known` holds every enabled collector that this process has had, by name. `notes` and `warnings` are lines for the
-    log. `follows` is the `mark` of the configuration that it was made from.
+    `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of the
+    password file. `known` holds every enabled collector that this process has had, by name. `notes` and
+    `warnings` are lines for the log. `follows` is the `mark` of the configuration that it was made from.
     """
 
     options: Options
@@ -71,8 +71,8 @@ class Configuration:
 def configure(
     options: Options, targets: Sequence[Target], before: Configuration | None = None
 ) -> Configuration:
-    """Read and check everything. With the configuration in use `before`, options that cannot change while the exporter
-    runs stay as they are there, and so do family sets that are the same."""
+    """Read and check everything. With the configuration in use `before`, options that cannot change while the
+    exporter runs stay as they are there, and so do family sets that are the same."""
     notes: list[str] = []
     if before is not None:
         options, notes = keep_fixed(options, before.options)
@@ -122,8 +122,8 @@ def _family_sets(
 
 
 def _as_known(made: EnabledCollector, known: EnabledCollector | None) -> EnabledCollector:
-    """The known one if nothing about its family set changes. One that changes keeps the numbers of its families, those of
-    run-time families included: a snapshot of it may be stored, or on its way."""
+    """The known one if nothing about its family set changes. One that changes keeps the numbers of its
+    families, those of run-time families included: a snapshot of it may be stored, or on its way."""
     if known is None:
         return made
     new, old = made.family_set, known.family_set
@@ -154,7 +154,8 @@ def _assignments(options: Options, targets: Sequence[Target], family_sets: Famil
 
 
 def _for_polls(options: Options) -> Options:
-    """The options without those that only name targets: an assignment changes only with what concerns its target."""
+    """The options without those that only name targets: an assignment changes only with what concerns its
+    target."""
     redis = replace(options.redis, addr=(), user="", password="", password_file="", file="")
     return replace(options, redis=redis, settings={})
 
@@ -264,4 +265,4 @@ def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]
         clashing = list(dict.fromkeys(clashing))  # several sets may share a family
         if clashing:
             shown = ", ".join(clashing[:3]) + (" and others" if len(clashing) > 3 else "")
-            yield f"the configured label {name!r} is left off {shown}: they have a label of that name themselves"
+            yield (f"the configured label {name!r} is left off {shown}: they have a label of that name")

@@ -7,8 +7,8 @@ from dataclasses import replace
 from exporter.options.groups import OPTIONS, Options
 from exporter.options.option import Option
 
-#: Reloadable options that keep their values all the same: what uses them cannot take up another value yet. By group,
-#: "*" are all of it.
+#: Reloadable options that keep their values all the same: what uses them cannot take up another value yet. By
+#: group, "*" are all of it.
 NOT_YET = {
     "redis": ("dns_max_lookups", "is_cluster"),
     "poll": ("max_in_flight", "max_dials"),
@@ -25,7 +25,8 @@ def is_fixed(option: Option) -> bool:
 
 
 def keep_fixed(options: Options, before: Options) -> tuple[Options, list[str]]:
-    """The new options with the fixed ones as they were `before`, and a line for the log that names those that differ."""
+    """The new options with the fixed ones as they were `before`, and a line for the log that names those that
+    differ."""
     differing = []
     groups = {option.group: getattr(options, option.group) for option in OPTIONS}
     for option in filter(is_fixed, OPTIONS):

@@ -70,7 +70,8 @@ def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
     """What the command does without a sub-command. Returns the exit code."""
-    # The polls of one time slot make some thousand objects that die with them: a collection among them finds nothing.
+    # The polls of one time slot make some thousand objects that die with them: a collection among them finds
+    # nothing.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     uvloop.run(serve(options, read_targets(options, environ)))
     leave_threads()
@@ -78,8 +79,8 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
 
 
 def leave_threads() -> None:
-    """End the process here if a thread is still in compiled code. At its own end the interpreter ends such a thread as soon
-    as it needs the interpreter again; in bcrypt, which is Rust, that aborts the process."""
+    """End the process here if a thread is still in compiled code. At its own end the interpreter ends such a
+    thread as soon as it needs the interpreter again; in bcrypt, which is Rust, that aborts the process."""
     if any(thread.name in LONG_THREADS for thread in threading.enumerate()):
         logging.shutdown()
         os._exit(0)

@@ -1,11 +1,11 @@
-"""A thread that sees when the event loop does not turn, and writes down where it is held.
+"""A thread that notices when the event loop is blocked, and writes where.
 
-A loop that is held polls nobody and answers nobody, `/-/healthy` included, so a supervisor can restart the
-process. The log cannot say why: logging may be part of what is held. So the thread writes to the file
-descriptor itself.
+A blocked event loop polls no target and answers no request, `/-/healthy` included, so a supervisor can
+restart the process. The log cannot say why, because logging may be blocked too. So the thread writes to the
+file descriptor itself.
 
-Compiled code can hold the interpreter too, and with it this thread. `faulthandler` has a thread that needs no
-interpreter: it writes the stacks, in its own form, if this thread has not got on for a while longer.
+Compiled code can block the interpreter, and with it this thread. `faulthandler` has a thread that needs no
+interpreter: it writes the stacks, in its own form, if this thread is blocked for a while longer.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 LIMIT_S = 10.0
-#: questions to the loop within the limit: few, for each wakes two threads
+#: questions to the loop within the limit: few, because each wakes two threads
 QUESTIONS = 4
-#: limits after which `faulthandler` writes, unless the thread has put it off
+#: limits after which `faulthandler` writes, unless this thread postpones it
 LAST_RESORT = 2.0
 #: frames of the stack that are shown, the innermost first
 FRAMES_MAX = 40
-#: path of a module inside a package or a library: what stands before it depends on the machine
+#: parts of a module's path that are shown: what comes before them depends on the machine
 _PARTS = 3
 
 
 class Watchdog:
-    """Writes one line when the loop has not turned for `limit_s`, and nothing more until it has turned again.
+    """Writes one line when the loop is blocked for `limit_s`, and no other before it has run again.
 
-    `write` gets the finished line as bytes, with its line end. It is called in the watchdog's thread, which
-    holds no lock. `last_resort` is the descriptor that `faulthandler` writes to, stderr if it is None; `stop`
-    closes it.
+    `write` gets the finished line as bytes, with its line end. The watchdog's thread calls it, and holds no
+    lock then. `last_resort` is the descriptor that `faulthandler` writes to; None means stderr. `stop` closes
+    it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer. It waits for nothing: the thread may be held by a full pipe."""
+        """Watch no longer. This waits for nothing, because a full pipe may block the thread."""
         self._stopping.set()
         with self._arming:
             descriptor, self._last_resort = self._last_resort, None
@@ -75,7 +75,7 @@ class Watchdog:
                 os.close(descriptor)
 
     def _arm(self) -> None:
-        """Put the last resort off: this thread gets on."""
+        """Postpone the last resort: this thread runs."""
         with self._arming:
             if self._last_resort is not None:
                 faulthandler.dump_traceback_later(LAST_RESORT * self._limit_s, file=self._last_resort)
@@ -98,7 +98,7 @@ class Watchdog:
                     pause_s = min(pause_s, left_s)
 
     def _ask(self) -> None:
-        """Ask the loop to turn."""
+        """Ask the loop to answer."""
         assert self._loop is not None
         self._asked_at = time.monotonic()
         try:
@@ -112,14 +112,14 @@ class Watchdog:
     def _report(self, watched: int, late_s: float) -> None:
         frame = sys._current_frames().get(watched)
         stack = " < ".join(places(frame)) or "unknown"
-        message = f"the event loop has not turned for {late_s:.1f} s: nobody is polled or answered; it is held at {stack}"
+        message = f"the event loop has not run for {late_s:.1f} s: no polls and no answers; it is at {stack}"
         record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
         self._write(self._formatter.format(record).encode("utf-8", "backslashreplace") + b"\n")
 
 
 def places(frame: FrameType | None) -> Iterator[str]:
-    """Where a thread is, from the innermost frame outwards: file, line and function. Names of the code
-    only, never values."""
+    """Where a thread is, from the innermost frame outwards: file, line and function. Only names of the code,
+    never values."""
     for _ in range(FRAMES_MAX):
         if frame is None:
             return
@@ -129,7 +129,7 @@ def places(frame: FrameType | None) -> Iterator[str]:
 
 
 def _own_stderr() -> int | None:
-    """What stderr leads to, opened so that a write to it never waits; None where that cannot be had."""
+    """What stderr leads to, opened so that a write to it never waits; None if that is not possible."""
     try:
         return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -140,4 +140,4 @@ def _write_to_stderr(line: bytes) -> None:
     try:
         os.write(2, line)
     except OSError:
-        pass  # stderr was closed: there is nobody to tell
+        pass  # stderr was closed

@@ -1,13 +1,14 @@
 """Which targets are polled in step with which scrapers: in bursts that end just before a page is fetched.
 
-Targets that follow the same page form a group. A target follows the page that shows it and has been scraped in a
-rhythm for the longest time. The burst of a group begins so that all its polls have ended, and the page is built, when
-the oldest of the page's steady scrapers comes.
+Targets that follow the same page form a group. A target follows the page that shows it and has been scraped
+in a rhythm for the longest time. The burst of a group begins so that all its polls have ended, and the page
+is built, when the oldest of the page's steady scrapers comes.
 
-Anybody can scrape, in any rhythm, and must not make the values of others older. So only one more scraper counts: a
-twin of the first one (the same program and the same period), as in a pair of Prometheus servers. A twin at another
-address counts at once, a twin at the same address when it has kept its rhythm for a while. The burst is then for the
-one of the two after which the other comes sooner: so neither finds values older than half the interval.
+Anybody can scrape, in any rhythm, and must not make the values of others older. So only one more scraper
+counts: a twin of the first one (the same program and the same period), as in a pair of Prometheus servers. A
+twin at another address counts at once, a twin at the same address when it has kept its rhythm for a while.
+The burst is then for the one of the two after which the other comes sooner: so neither finds values older
+than half the interval.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ Rhythms = Mapping[Selection, Mapping[Hashable, Sequence[Rhythm]]]
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """The moment (monotonic) at which the polls of a group begin, the number of intervals until the next ones, and the
-    moment of the scrape that they are for."""
+    """The moment (monotonic) at which the polls of a group begin, the number of intervals until the next
+    ones, and the moment of the scrape that they are for."""
 
     begins_at: float
     every: int
@@ -46,9 +47,9 @@ class Burst:
 
 
 class Alignment:
-    """`rhythms` returns those of all pages at a moment, `shows` whether a target is on a page, `lead_s` how long before
-    its scrape the build of a page begins. With `follow`, a group whose scrapers are slower than its interval is polled
-    as often as they come."""
+    """`rhythms` returns those of all pages at a moment, `shows` whether a target is on a page, `lead_s` how
+    long before its scrape the build of a page begins. With `follow`, a group whose scrapers are slower than
+    its interval is polled as often as they come."""
 
     def __init__(
         self,
@@ -67,8 +68,8 @@ class Alignment:
         self._now = 0.0
 
     def update(self, now: float) -> ScraperGroup:
-        """Learn which scrapers have a rhythm now. Returns the pages that they ask for, the one that was asked for first
-        at the front: if these change, so do the groups."""
+        """Learn which scrapers have a rhythm now. Returns the pages that they ask for, the one that was asked
+        for first at the front: if these change, so do the groups."""
         found = self._read(now)
         self._rhythms = {
             selection: found[selection]
@@ -87,8 +88,8 @@ class Alignment:
     def burst(
         self, group: ScraperGroup, interval_s: float, targets: int, before: Burst | None = None
     ) -> Burst | None:
-        """When a group of this many targets is polled. None: no scraper is in step with it, or it is too large. The
-        burst is for the same scrape as the one `before`, unless another choice is much better."""
+        """When a group of this many targets is polled. None: no scraper is in step with it, or it is too
+        large. The burst is for the same scrape as the one `before`, unless another choice is much better."""
         window_s = TARGET_S * targets + LAST_POLLS_S
         rhythms = [rhythm for _, rhythm in self._of(group)]
         met_at = best_moment(
@@ -108,8 +109,8 @@ class Alignment:
         return {who: min(rhythm.period_s for rhythm in rhythms) for _, who, rhythms in self._named}
 
     def ages_s(self, bursts: Iterable[tuple[ScraperGroup, float, Burst]]) -> dict[str, float]:
-        """The age of the oldest values that each scraper will find, from the bursts of groups with intervals in
-        seconds."""
+        """The age of the oldest values that each scraper will find, from the bursts of groups with intervals
+        in seconds."""
         ages: dict[str, float] = {}
         for group, interval_s, burst in bursts:
             for selection, who, rhythms in self._named:

@@ -21,10 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class Fleet:
-    """The watched targets by canonical address. It knows when every target was polled, and logs which go up and down.
+    """The watched targets by canonical address. It knows when every target was polled, and logs which go up
+    and down.
 
-    `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or changes, and
-    `on_change` is called when targets come or go.
+    `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or
+    changes, and `on_change` is called when targets come or go.
     """
 
     def __init__(
@@ -52,9 +53,9 @@ class Fleet:
     # -- who is watched
 
     async def apply(self, assignments: Iterable[Assignment]) -> None:
-        """Watch the targets of these assignments and no others. A target is known by its address: an assignment that
-        changes replaces the one before, and the target keeps its snapshots, phase and counters. Only one call at a
-        time."""
+        """Watch the targets of these assignments and no others. A target is known by its address: an
+        assignment that changes replaces the one before, and the target keeps its snapshots, phase and
+        counters. Only one call at a time."""
         wanted: dict[str, Assignment] = {}
         for assignment in assignments:
             if wanted.setdefault(assignment.target.addr, assignment) is not assignment:
@@ -115,8 +116,8 @@ class Fleet:
     # -- what others see
 
     def find(self, text: str) -> WatchedTarget | None:
-        """Find a target by its exact alias first, then by its address in any spelling. A text that is neither raises a
-        ConfigError that says what is wrong with it."""
+        """Find a target by its exact alias first, then by its address in any spelling. A text that is neither
+        raises a ConfigError that says what is wrong with it."""
         found = self._by_alias.get(text) or self._watched.get(text)  # the canonical spelling, most often
         return found or self._watched.get(parse_address(text).addr)
 
@@ -140,7 +141,8 @@ class Fleet:
         return {state: counts[state] for state in ("up", "down", "unknown")}
 
     def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
-        """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down changes."""
+        """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down
+        changes."""
         addr = watched.target.addr
         self._note_polled(addr)
         if isinstance(

@@ -34,7 +34,7 @@ class NameChecks:
                 self._lookups[host] = (addr, task)
 
     def forget(self, addr: str) -> list[asyncio.Task[None]]:
-        """Cancel the look-up that this target asks for. Others with the same name ask again when it is due."""
+        """Cancel the look-up that this target asks for. Others with its name ask again when it is due."""
         cancelled = [task for asking, task in self._lookups.values() if asking == addr]
         for task in cancelled:
             task.cancel()

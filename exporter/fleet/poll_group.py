@@ -1,8 +1,8 @@
 """Targets that are polled together: they have one interval, and follow one group of scrapers or none.
 
-A poll group is one job of APScheduler. It polls its targets in time slots: ten over the whole interval, or, in step with
-a scraper (see `alignment`), one directly after another in a burst. A target's slot in the interval is a hash of its
-address, so its phase is the same after a restart.
+A poll group is one job of APScheduler. It polls its targets in time slots: ten over the whole interval, or,
+in step with a scraper (see `alignment`), one directly after another in a burst. A target's slot in the
+interval is a hash of its address, so its phase is the same after a restart.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ SLOT_TARGETS = 30
 
 
 class PollGroup(BaseTrigger):  # type: ignore[misc]
-    """The job, and when it fires: one period after the last fire, or as near to that as the moment of the burst allows.
-    So a burst that moves comes half a period early or late at most, and no target misses a poll.
+    """The job, and when it fires: one period after the last fire, or as near to that as the moment of the
+    burst allows. So a burst that moves comes half a period early or late at most, and no target misses a
+    poll.
 
     A target that was polled less than half an interval ago is skipped, so a restart polls no target twice.
     """
@@ -61,8 +62,8 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
     # -- when to fire
 
     def begin(self) -> None:
-        """Begin with a job that was just set. Over the interval, this covers the slots that remain before the job first
-        fires."""
+        """Begin with a job that was just set. Over the interval, this covers the slots that remain before the
+        job first fires."""
         self.cancel()
         if self.burst is None:
             self._start_slots(time.time() % self.interval_s)

@@ -1,7 +1,8 @@
 """Which poll group each target is in, and how targets move between them.
 
-Targets with one interval and one group of scrapers share a poll group. A target that moves to another group gets one
-catch-up poll, an interval after its last one: so it never waits for more than one and a half intervals.
+Targets with one interval and one group of scrapers share a poll group. A target that moves to another group
+gets one catch-up poll, an interval after its last one: so it never waits for more than one and a half
+intervals.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ REGROUP_BATCH = 200
 
 
 class PollGroups:
-    """The groups of the `watched` targets, by interval and by the scrapers that they follow. Without an `alignment`
-    no target follows a scraper."""
+    """The groups of the `watched` targets, by interval and by the scrapers that they follow. Without an
+    `alignment` no target follows a scraper."""
 
     def __init__(self, watched: Mapping[str, WatchedTarget], alignment: Alignment | None) -> None:
         self._watched = watched
@@ -43,7 +44,7 @@ class PollGroups:
         return sum(len(group.watched_targets) for group in self._groups.values() if group.burst is not None)
 
     def expected_ages_s(self) -> Mapping[str, float]:
-        """By scraper: the age of the oldest values that it will find, among targets that are polled in step."""
+        """By scraper: the age of the oldest values that it will find, of targets polled in step."""
         if self._alignment is None:
             return {}
         return self._alignment.ages_s(
@@ -90,8 +91,8 @@ class PollGroups:
                 self._scheduler.remove_job(group.name)
 
     def _catch_up(self, watched: WatchedTarget) -> None:
-        """Poll a target when its old group would have: the first poll in its new one may come nearly two intervals
-        after the last."""
+        """Poll a target when its old group would have: the first poll in its new one may come nearly two
+        intervals after the last."""
         if self._scheduler is None or watched.ticked_at == -math.inf:
             return
         addr = watched.target.addr
@@ -137,7 +138,7 @@ class PollGroups:
         return [self._regrouping]
 
     def restart(self) -> None:
-        """Set all jobs again, after a jump of the wall clock. No target waits so long that it counts as down."""
+        """Set all jobs again, after a jump of the wall clock. No target waits until it counts as down."""
         for group in self._groups.values():
             self._restart(group)
 
@@ -166,8 +167,8 @@ class PollGroups:
             self._catch_up(watched)
 
     def _aim(self, group: PollGroup) -> bool:
-        """Find out when the group's bursts begin. Returns whether its job has to be set again for that; to small
-        moves it adapts by itself."""
+        """Find out when the group's bursts begin. Returns whether its job has to be set again for that; to
+        small moves it adapts by itself."""
         before = group.burst
         group.aimed_at = time.monotonic()
         group.burst = None

@@ -1,8 +1,8 @@
 """When each target is polled.
 
-Targets are polled in poll groups (see `poll_groups`), each of which is a job of APScheduler. A job starts polls and
-returns: nothing is awaited in it. APScheduler uses the wall clock; the beat compares that with the monotonic clock, and
-sets all jobs again after a jump.
+Targets are polled in poll groups (see `poll_groups`), each of which is a job of APScheduler. A job starts
+polls and returns: nothing is awaited in it. APScheduler uses the wall clock; the beat compares that with the
+monotonic clock, and sets all jobs again after a jump.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 
 class Schedule:
-    """Polls from `start` to `stop`. `on_lag` gets the lag of the event loop in seconds at each beat; `on_up_change`
-    is called when a target goes down without the end of a poll. `turned_at` is the monotonic moment of the newest beat.
-    Without an `alignment` no target is polled in step with scrapers."""
+    """Polls from `start` to `stop`. `on_lag` gets the lag of the event loop in seconds at each beat;
+    `on_up_change` is called when a target goes down without the end of a poll. `turned_at` is the monotonic
+    moment of the newest beat. Without an `alignment` no target is polled in step with scrapers."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Schedule:
         return self._groups.in_step
 
     def expected_ages_s(self) -> Mapping[str, float]:
-        """By scraper: the age of the oldest values that it will find, among targets that are polled in step."""
+        """By scraper: the age of the oldest values that it will find, of targets polled in step."""
         return self._groups.expected_ages_s()
 
     # -- targets

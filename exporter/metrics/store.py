@@ -1,10 +1,10 @@
 """The newest snapshot of each target and family set.
 
-Invariants: a snapshot is replaced whole, never changed. A snapshot whose poll began before that of the stored one
-is refused. The generation grows with each change of what pages may show.
+Invariants: a snapshot is replaced whole, never changed. A snapshot whose poll began before that of the stored
+one is refused. The generation grows with each change of what pages may show.
 
-A name of a family set stands for the same numbering of families as long as the process runs. So a family set that is
-closed may be opened again, and a poll that is older than that does no harm.
+A name of a family set stands for the same numbering of families as long as the process runs. So a family set
+that is closed may be opened again, and a poll that is older than that does no harm.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from exporter.metrics.lane import Lane
 
 
 class Snapshot(NamedTuple):
-    """What one poll made of one family set of one target. `began_at` and `expires_at` are monotonic, so ages do
-    not change with the wall clock.
+    """What one poll made of one family set of one target. `began_at` and `expires_at` are monotonic, so ages
+    do not change with the wall clock.
 
     A tuple is made in a fifth of the time of a frozen dataclass. It equals only itself.
     """
@@ -126,8 +126,8 @@ class Store:
         return dict.fromkeys(chain.from_iterable(self._family_sets.values()))
 
     def snapshots(self, family_set: str, addrs: Iterable[str] | None = None) -> list[Snapshot]:
-        """The visible snapshots of all targets, in the order in which the targets came; or of `addrs`, in their
-        order."""
+        """The visible snapshots of all targets, in the order in which the targets came; or of `addrs`, in
+        their order."""
         of = self._of(family_set)
         found = list(of.values()) if addrs is None else [of[addr] for addr in addrs if addr in of]
         if not self._expired or self.stale_policy == "serve":
@@ -150,7 +150,7 @@ class Store:
                 self.generation += 1
 
     def expire(self, now: float) -> list[Snapshot]:
-        """Mark the snapshots that expire by `now` (monotonic), and return those that were not marked before."""
+        """Mark the snapshots that expire by `now` (monotonic), and return the newly marked ones."""
         fresh = []
         for name, family_set in self._family_sets.items():
             if now >= self._expires_after[name]:

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 
 class PageBuilds:
-    """Puts the results of builds into their cached pages. `on_built` gets each page and the seconds that it took;
-    `on_end` is called when a cached page has no build any more."""
+    """Puts the results of builds into their cached pages. `on_built` gets each page and the seconds that it
+    took; `on_end` is called when a cached page has no build any more."""
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class PageBuilds:
         return building
 
     def fresh_gap_s(self, page: Page) -> float:
-        """How long to wait before the next build for a request for fresh values. The number of such requests must not
-        decide how often a page is built."""
+        """How long to wait before the next build for a request for fresh values. The number of such requests
+        must not decide how often a page is built."""
         return page.gathered_at + max(FRESH_GAP_S, FRESH_GAP_BUILDS * self.build_s) - time.monotonic()
 
     async def close(self) -> None:
@@ -84,8 +84,8 @@ class PageBuilds:
             self._finish(cached, building, None, 0.0, PageError("the program is stopping"))
 
     def _rank(self, cached: CachedPage, now: float) -> Rank:
-        """Which build comes first: the whole page, then pages with steady scrapers, the oldest first. Among the others,
-        those of an address that waits for fewer pages."""
+        """Which build comes first: the whole page, then pages with steady scrapers, the oldest first. Among
+        the others, those of an address that waits for fewer pages."""
         if cached.selection == WHOLE:
             return (_FIRST,)
         if cached.selection.addr is not None:

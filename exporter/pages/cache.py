@@ -21,25 +21,26 @@ from exporter.pages.selection import WHOLE, Selection
 SELECTIONS_MAX, SELECTIONS_BYTES_MAX = 256, 64 * 1024 * 1024
 #: the same of pages of one target
 TARGET_PAGES_MAX, TARGET_BYTES_MAX = 64, 16 * 1024 * 1024
-#: A page is built before it is expected to be fetched. Each lead is a time, and a number of times what the last build
-#: took. The build begins between the first and the last lead, as soon as no poll runs.
+#: A page is built before it is expected to be fetched. Each lead is a time, and a number of times what the
+#: last build took. The build begins between the first and the last lead, as soon as no poll runs.
 FIRST_LEAD_S, FIRST_LEAD_BUILDS = 0.05, 3
 LAST_LEAD_S, LAST_LEAD_BUILDS = 0.02, 2
 QUIET_LOOK_S = 0.005
-#: builds that a request for fresh values waits for: one that already runs, which may be too early, and the next one
+#: builds that a request for fresh values waits for: one that already runs, which may be too early, and the
+#: next one
 BUILDS_MAX = 2
 #: how long a request waits for a newer page while there is an older one
 NEWER_S = 1.0
 
 
 class PageCache:
-    """Has pages ready for scrapers. If the store has changed, it builds a page just before its next expected scrape, for a
-    scrape if the page is older than `min_interval_s`, and when a `redis_up` changes, `min_interval_s` after the page
-    before at the soonest.
+    """Has pages ready for scrapers. If the store has changed, it builds a page just before its next expected
+    scrape, for a scrape if the page is older than `min_interval_s`, and when a `redis_up` changes,
+    `min_interval_s` after the page before at the soonest.
 
-    `on_built` gets each page and the seconds that it took. `is_quiet` returns whether no poll runs, which a build waits
-    for a little. Besides the whole page, the cache has pages of `selections_max` selections that take
-    `selections_bytes_max` at most: see `cached_pages`.
+    `on_built` gets each page and the seconds that it took. `is_quiet` returns whether no poll runs, which a
+    build waits for a little. Besides the whole page, the cache has pages of `selections_max` selections that
+    take `selections_bytes_max` at most: see `cached_pages`.
     """
 
     def __init__(
@@ -71,9 +72,9 @@ class PageCache:
     async def page(
         self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
     ) -> Page:
-        """The newest finished page. This waits for a build only if there is no page that is built ahead, or none that
-        shows the store's generation `at_least`. `scraper` is what distinguishes scrapers. PageError if there is no
-        page."""
+        """The newest finished page. This waits for a build only if there is no page that is built ahead, or
+        none that shows the store's generation `at_least`. `scraper` is what distinguishes scrapers. PageError
+        if there is no page."""
         now = time.monotonic()
         cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
@@ -89,8 +90,8 @@ class PageCache:
         return page
 
     async def of_target(self, addr: str, *, plain: bool) -> Page:
-        """The page of one target. It is built on request and stays until one of its snapshots is replaced. The page of a
-        target without snapshots does not stay: the target may be one that was just removed."""
+        """The page of one target. It is built on request and stays until one of its snapshots is replaced.
+        The page of a target without snapshots does not stay: the target may be one that was just removed."""
         sources = self._exposition.sources(addr)
         selection = Selection(addr=addr, plain=plain)
         if not sources:
@@ -111,7 +112,7 @@ class PageCache:
         return await self._built(cached, 0)
 
     async def _built(self, cached: CachedPage, at_least: int) -> Page:
-        """A page that shows a generation. After a build that failed, the page that is there, if there is one."""
+        """A page that shows a generation; after a build that failed, the page that is there, if any."""
         page = cached.page
         for _ in range(BUILDS_MAX):  # the second build at the latest begins after that generation
             if cached.building is None and page is not None:
@@ -128,7 +129,8 @@ class PageCache:
         return page
 
     async def _newer(self, cached: CachedPage, page: Page) -> Page:
-        """For a scrape that was not expected now: a new page, or the one that is there if the build fails or has to wait."""
+        """For a scrape that was not expected now: a new page, or the one that is there if the build fails or
+        has to wait."""
         building = cached.building or self._builds.start(cached)
         if building is None:
             return page

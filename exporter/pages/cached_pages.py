@@ -1,8 +1,8 @@
 """The pages of selections, and which of them stay in the cache.
 
-Anybody can ask for any selection. So the number of pages is bounded, in all and for each address, and so is the memory
-that they take. A page with a steady scraper never makes room for others; of the rest, the one that was unused for the
-longest time does.
+Anybody can ask for any selection. So the number of pages is bounded, in all and for each address, and so is
+the memory that they take. A page with a steady scraper never makes room for others; of the rest, the one that
+was unused for the longest time does.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from exporter.pages.selection import Selection
 
 @dataclass(slots=True, eq=False)
 class CachedPage:
-    """The newest page of one selection, and its scrapers. `sources` are the snapshots that the page of one target shows.
+    """The newest page of one selection, and its scrapers. `sources` are the snapshots that the page of one
+    target shows.
 
-    `building` ends once, with the page or with None. It is cleared in the same step, so those who wait find what is
-    new."""
+    `building` ends once, with the page or with None. It is cleared in the same step, so those who wait find
+    what is new.
+    """
 
     selection: Selection
     scrapers: Scrapers = field(default_factory=Scrapers)
@@ -66,7 +68,8 @@ class CachedPages:
         return len(self._pages)
 
     def of(self, selection: Selection, scraper: Hashable, now: float) -> CachedPage:
-        """The page of a selection, new if there is none yet. If there is no room, it does not stay in the cache."""
+        """The page of a selection, new if there is none yet. If there is no room, it does not stay in the
+        cache."""
         cached = self._pages.get(selection)
         address = address_of(scraper)
         if cached is None:

@@ -45,8 +45,8 @@ class Origin(Protocol):
 
 
 class Exposition:
-    """From store and catalog to drafts. `origin` finds a target by its address, `self_series` renders the process-wide
-    series."""
+    """From store and catalog to drafts. `origin` finds a target by its address, `self_series` renders the
+    process-wide series."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class Exposition:
                 return cast(Draft, end.value)
 
     def gather(self, selection: Selection = WHOLE) -> Generator[None, None, Draft]:
-        """The same in steps, between which the event loop may go on: each is one family set of all targets. What is stored in
-        the meantime counts as newer than the page."""
+        """The same in steps, between which the event loop may go on: each is one family set of all targets.
+        What is stored in the meantime counts as newer than the page."""
         generation = self.store.generation
         catalog = self.catalog
         headers, cells = (
@@ -144,7 +144,8 @@ class Exposition:
         self._members.pop(selection, None)
 
     def _members_of(self, selection: Selection) -> Sequence[str]:
-        """The targets on a page. With many slices, to look at all targets for each would take longer than to gather it."""
+        """The targets on a page. With many slices, to look at all targets for each would take longer than to
+        gather it."""
         if selection.addr is not None:
             return (selection.addr,)
         membership = self.store.membership
@@ -184,7 +185,8 @@ class Exposition:
         return text if selection.names is None else _only(text, selection.names)
 
     def _heads_of(self, addrs: Collection[str], lane: Lane, plain: bool) -> dict[str, bytes]:
-        """What comes before the ages of a lane, by target. A target that was removed in the meantime is left out."""
+        """What comes before the ages of a lane, by target. A target that was removed in the meantime is left
+        out."""
         known = self._age_heads.setdefault((lane, plain), {})
         found = {}
         for addr in addrs:
@@ -204,8 +206,8 @@ class Exposition:
 
 
 def _add_ages(ages: dict[Lane, dict[str, float]], snapshots: Sequence[Snapshot]) -> None:
-    """By lane and target, when the oldest shown values were polled (monotonic). The series about a target itself have no
-    age."""
+    """By lane and target, when the oldest shown values were polled (monotonic). The series about a target
+    itself have no age."""
     if not snapshots or snapshots[0].family_set == TARGET_SERIES:
         return
     times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}

@@ -1,7 +1,8 @@
 """A finished page, and the draft it is built from.
 
-A page is one gzip member without its end. The server writes the page and then its tail: the ages of the page's own
-snapshots as of this moment, as further deflate blocks of the same member. (curl shows only the first of several members.)
+A page is one gzip member without its end. The server writes the page and then its tail: the ages of the
+page's own snapshots as of this moment, as further deflate blocks of the same member. (curl shows only the
+first of several members.)
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 class PackedText:
-    """A text of `length` bytes that stays compressed until it is needed: the ages of 1,000 targets take 300 kB as plain
-    text."""
+    """A text of `length` bytes that stays compressed until it is needed: the ages of 1,000 targets take 300
+    kB as plain text."""
 
     __slots__ = ("_packed", "length")
 
@@ -44,9 +45,9 @@ class PackedText:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """A finished page. `body` is a gzip member up to the end of its static part. `crc` and `length` are those of the plain
-    static part, and `plain` has its text. `heads` and `times` make the age lines of its snapshots, which follow
-    `age_header`."""
+    """A finished page. `body` is a gzip member up to the end of its static part. `crc` and `length` are those
+    of the plain static part, and `plain` has its text. `heads` and `times` make the age lines of its
+    snapshots, which follow `age_header`."""
 
     body: bytearray
     plain: PlainPieces
@@ -77,8 +78,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """Everything that a page is made of, gathered on the event loop. `build` touches nothing else, so a thread may run
-    it."""
+    """Everything that a page is made of, gathered on the event loop. `build` touches nothing else, so a
+    thread may run it."""
 
     headers: Sequence[bytes]
     cells: Sequence[tuple[int, int]]
@@ -100,8 +101,8 @@ class Draft:
         return len(self.extra) > size
 
     def build(self, before: Page | None = None) -> Page:
-        """Build the page. With the page `before`, which had about the same size, it takes no more memory than it needs in
-        the end."""
+        """Build the page. With the page `before`, which had about the same size, it takes no more memory than
+        it needs in the end."""
         assembler = engine.Assembler(self.headers, self.cells, self.blocks)
         deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
         body = bytearray(len(before.body) * 33 // 32 if before is not None else 0)
@@ -139,8 +140,8 @@ def _put(body: bytearray, at: int, text: bytes) -> int:
 
 
 def _pieces(assembler: engine.Assembler, extra: bytes) -> Iterator[bytes | memoryview]:
-    """Each piece is valid until the next: all but the last are in the same memory. (With memory for each, what the
-    compressor writes between two of them would settle in the gap that the first one left.)"""
+    """Each piece is valid until the next: all but the last are in the same memory. (With memory for each,
+    what the compressor writes between two of them would settle in the gap that the first one left.)"""
     room = bytearray(min(PIECE_BYTES, assembler.size or 1))
     seen = memoryview(room)
     while length := assembler.fill(room):

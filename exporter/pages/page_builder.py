@@ -1,7 +1,9 @@
-"""Builds pages one after the other, those of lower rank first: small pages at once, and large pages in a thread.
+"""Builds pages one after the other, those of lower rank first: small pages at once, and large pages in a
+thread.
 
-The event loop gathers the draft of a page just before its build, in steps of a few milliseconds, and one draft at a time.
-So nothing else waits for long, however many different pages are requested. Every request ends once.
+The event loop gathers the draft of a page just before its build, in steps of a few milliseconds, and one
+draft at a time. So nothing else waits for long, however many different pages are requested. Every request
+ends once.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ Gather = Callable[[], Generator[None, None, Draft]]
 
 @dataclass(slots=True, order=True)
 class BuildRequest:
-    """A page to build. `gather` returns what it is made of, step by step. `end` gets the page and the seconds that it took,
-    or what went wrong."""
+    """A page to build. `gather` returns what it is made of, step by step. `end` gets the page and the seconds
+    that it took, or what went wrong."""
 
     rank: Rank
     number: int

@@ -1,7 +1,8 @@
 """The plain text of a compressed page, in pieces.
 
-Each piece is compressed by itself, so it can be inflated without the pieces before it. All clients that read one page share
-a piece while any of them holds it: so a piece is in memory once, however many read and wherever they are.
+Each piece is compressed by itself, so it can be inflated without the pieces before it. All clients that read
+one page share a piece while any of them holds it: so a piece is in memory once, however many read and
+wherever they are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from isal import isal_zlib
 
 
 class PlainPieces:
-    """`ends` are the places in `body` where the compressed pieces end, after the place where the first one starts."""
+    """`ends` are the places in `body` where the compressed pieces end, after the place where the first one
+    starts."""
 
     __slots__ = ("_body", "_ends", "_held")
 

@@ -1,8 +1,9 @@
-"""When scrapers come: from arrivals to rhythms, and the moment that suits several of them. Pure: the caller passes all
-times, in seconds of the monotonic clock.
+"""When scrapers come: from arrivals to rhythms, and the moment that suits several of them. Pure: the caller
+passes all times, in seconds of the monotonic clock.
 
-Three arrivals with two gaps that agree within 2 % make a rhythm, and three misses end it. An arrival that fits no rhythm
-does not change the known ones. A few such arrivals may make one more, because two scrapers can look alike.
+Three arrivals with two gaps that agree within 2 % make a rhythm, and three misses end it. An arrival that
+fits no rhythm does not change the known ones. A few such arrivals may make one more, because two scrapers can
+look alike.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Rhythm:
         #: when the first arrival of the rhythm was: the third one showed it
         self.first_at = at - 2 * period_s
         self._seen_at = at
-        #: what was expected of the newest arrival: moment, period, periods since the one before; and how far it was off
+        #: what was expected of the newest arrival: moment, period, periods since the one before; and how far
+        #: it was off
         self._expected = (at, period_s, 1)
         self._error_s = 0.0
 
@@ -99,8 +101,8 @@ def _agree(one_s: float, other_s: float) -> bool:
 
 
 def intervals_in(rhythm: Rhythm, interval_s: float) -> int:
-    """How many polling intervals one period of the rhythm has; 1 if one interval has several periods. 0: they are not in
-    step."""
+    """How many polling intervals one period of the rhythm has; 1 if one interval has several periods. 0: they
+    are not in step."""
     ratio = rhythm.period_s / interval_s
     larger = max(ratio, 1 / ratio)
     number = round(larger)
@@ -108,9 +110,9 @@ def intervals_in(rhythm: Rhythm, interval_s: float) -> int:
 
 
 def best_moment(rhythms: Iterable[Rhythm], interval_s: float, kept_at: float | None = None) -> float | None:
-    """The moment by which polls at `interval_s` should end, so that the oldest values that any scraper in step finds are as
-    fresh as possible. It is one of the arrivals: the nearest to `kept_at`, unless another one is better by a tenth of the
-    interval. None: no scraper is in step."""
+    """The moment by which polls at `interval_s` should end, so that the oldest values that any scraper in
+    step finds are as fresh as possible. It is one of the arrivals: the nearest to `kept_at`, unless another
+    one is better by a tenth of the interval. None: no scraper is in step."""
     moments = [
         moment
         for rhythm in rhythms

@@ -1,7 +1,7 @@
 """Which scrapers ask for a page, how often, and which of them are remembered.
 
-Anybody can ask, under any name, so the memory is bounded: in all, and for each address. A scraper with a rhythm never
-makes room; of the others, the one that was not seen for the longest time does.
+Anybody can ask, under any name, so the memory is bounded: in all, and for each address. A scraper with a
+rhythm never makes room; of the others, the one that was not seen for the longest time does.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def address_of(scraper: Hashable) -> Hashable:
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """How often one scraper asks: in a rhythm, or else with its last two gaps, which are expected alternately. So a scraper
-    that comes in pairs is expected as it comes, and not always after the shorter gap."""
+    """How often one scraper asks: in a rhythm, or else with its last two gaps, which are expected
+    alternately. So a scraper that comes in pairs is expected as it comes, and not always after the shorter
+    gap."""
 
     asked_at: float
     gap_s: float = GAP_DEFAULT_S

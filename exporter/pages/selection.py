@@ -12,8 +12,8 @@ from exporter.targets.spread import spread
 class Selection:
     """Which targets and families a page shows. All None: the whole page.
 
-    `slice` is (I, N): slice I of N, by a hash of the target's address. `group` is a value of the targets' label `group`,
-    `names` are some families. `addr` is one target; with `plain`, without its labels.
+    `slice` is (I, N): slice I of N, by a hash of the target's address. `group` is a value of the targets'
+    label `group`, `names` are some families. `addr` is one target; with `plain`, without its labels.
     """
 
     slice: tuple[int, int] | None = None

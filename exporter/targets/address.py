@@ -1,6 +1,6 @@
-"""Addresses: what a user wrote becomes a `Target`.
+"""Addresses: the text that a user wrote becomes a `Target`.
 
-No message of this module holds a piece of an address: a mangled one may have its password anywhere.
+No message of this module quotes an address: a mangled one may have its password anywhere.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def parse_address(text: str) -> Target:
-    """The target that an address names: its parts, its canonical form, and the user and password it holds.
+    """The target that an address names: its parts, its canonical form, its user and its password.
 
-    `[scheme://][user:password@]host[:port][/db]` or `unix:///path[?db=N]`. A single word before the `@` is
-    the password, as it is to redis-cli. Raises ConfigError.
+    An address is `[scheme://][user:password@]host[:port][/db]` or `unix:///path[?db=N]`. A single word before
+    the `@` is the password, as for redis-cli. Raises ConfigError.
     """
     text = text.strip()
     if not text:
         raise ConfigError("the address is empty: write one such as redis://host:6379")
     if _CONTROL.search(text):
         raise ConfigError(
-            "the address holds a blank or a control character: in a user or password write it as %20"
+            "the address has a space or a control character: in a user or password write a space as %20"
         )
     scheme, mark, rest = text.partition("://")
     if not mark:
@@ -46,17 +46,18 @@ def parse_address(text: str) -> Target:
         return _parse_socket(rest)
     if scheme not in _TCP_SCHEMES:
         raise ConfigError(
-            f"the address has no scheme of ours: write {', '.join(f'{s}://' for s in _TCP_SCHEMES)} or "
-            f"unix://"
+            "the address has an unknown scheme: write "
+            f"{', '.join(f'{scheme}://' for scheme in _TCP_SCHEMES)} or unix://"
         )
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path = rest[len(authority) :]
     if "@" in path:
-        raise ConfigError("the user or password holds a / ? or # as it stands: write it as %2F, %3F or %23")
+        raise ConfigError("the user or password has a plain / ? or #: write it as %2F, %3F or %23")
     userinfo, _, place = authority.rpartition("@")
     if texts.valid(place + path) != place + path:
         raise ConfigError(
-            "the address holds bytes that are not UTF-8: only a user, a password or a socket's path may"
+            "the address has bytes that are not UTF-8: only a user, a password or a socket's path may have "
+            "them"
         )
     user, password = _parse_userinfo(userinfo)
     host, port = _parse_place(place)
@@ -72,13 +73,12 @@ def _parse_socket(rest: str) -> Target:
         raise ConfigError(f"the socket's path: {lengths.fault(path, lengths.PATH_MAX)}")
     if not path.startswith("/") or path == "/":
         raise ConfigError(
-            "a socket's address holds its absolute path and no user or password: write "
+            "a socket's address is its absolute path, without user and password: write "
             "unix:///path/to/redis.sock"
         )
     if mark and not query.startswith("db="):
         raise ConfigError(
-            "after ? a socket's address names the database and nothing else: write "
-            "unix:///path/to/redis.sock?db=2"
+            "after ? a socket's address may only name the database: write unix:///path/to/redis.sock?db=2"
         )
     db = _parse_db(query[3:]) if mark else 0
     return Target(f"unix://{texts.valid(path)}" + (f"?db={db}" if db else ""), "unix", "", 0, path, db)
@@ -86,7 +86,7 @@ def _parse_socket(rest: str) -> Target:
 
 def _parse_userinfo(userinfo: str) -> tuple[str, str]:
     if _BAD_ESCAPE.search(userinfo):
-        raise ConfigError("the user or password holds a % as it stands: write it as %25")
+        raise ConfigError("the user or password has a plain %: write it as %25")
     user, colon, password = userinfo.partition(":")
     if not colon:
         user, password = "", user
@@ -94,7 +94,7 @@ def _parse_userinfo(userinfo: str) -> tuple[str, str]:
 
 
 def _unescape(text: str) -> str:
-    """A value whose % escapes are read; they may stand for any bytes."""
+    """Replace the % escapes of a value; they may mean any bytes."""
     return unquote_to_bytes(texts.given_bytes(text)).decode("utf-8", "surrogateescape")
 
 
@@ -105,16 +105,14 @@ def _parse_place(place: str) -> tuple[str, int]:
             raise ConfigError(f"the host: {lengths.fault(inside, lengths.HOST_MAX)}")
         host = inside.replace("%25", "%").lower()
         if not bracket or not _is_ipv6(host) or (tail and not tail.startswith(":")):
-            raise ConfigError(
-                "brackets hold an IPv6 address and nothing else: write it as in redis://[::1]:6379"
-            )
+            raise ConfigError("only an IPv6 address may be in brackets: write it as in redis://[::1]:6379")
         return host, _parse_port(tail[1:]) if tail else DEFAULT_PORT
     host, colon, port = place.partition(":")
     if len(host) > lengths.HOST_MAX:
         raise ConfigError(f"the host: {lengths.fault(host, lengths.HOST_MAX)}")
     if ":" in port:
         raise ConfigError(
-            "the host holds several colons: write an IPv6 address in brackets, as in redis://[::1]:6379"
+            "the host has several colons: write an IPv6 address in brackets, as in redis://[::1]:6379"
         )
     if host and not _HOST.match(host):
         raise ConfigError("the host is neither a name nor an IP address: write one as in redis://host:6379")
@@ -131,9 +129,7 @@ def _is_ipv6(text: str) -> bool:
 
 def _parse_port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise ConfigError(
-            "the port is no number from 1 to 65535: write it after the host, as in redis://host:6379"
-        )
+        raise ConfigError("the port must be 1 to 65535: write it after the host, as in redis://host:6379")
     return int(text)
 
 
@@ -141,13 +137,14 @@ def _parse_path(path: str) -> int:
     if path in ("", "/"):
         return 0
     if not path.startswith("/"):
-        raise ConfigError("nothing may follow the port but the database: write it as in redis://host:6379/2")
+        raise ConfigError("only the database may follow the port: write it as in redis://host:6379/2")
     return _parse_db(path[1:])
 
 
 def _parse_db(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ConfigError(
-            "the database is no number: write it as in redis://host:6379/2 or unix:///path/to/redis.sock?db=2"
+            "the database must be a number: write it as in redis://host:6379/2 or "
+            "unix:///path/to/redis.sock?db=2"
         )
     return int(text)

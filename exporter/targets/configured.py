@@ -1,4 +1,4 @@
-"""All configured targets: those of the flags and those of the instances file."""
+"""All configured targets: from the flags and from the instances file."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def load_targets(
     environ: Mapping[str, str],
     limits: files.FileLimits = files.DEFAULT,
 ) -> list[Target]:
-    """All targets that flags and the instances file name, in that order.
+    """All targets that the flags and the instances file name, in that order.
 
-    `addresses` that were not given (`addr_given` False) are a default, for want of any other source. `user`
-    and `password` belong to `addresses` alone: one for all, or a comma list with one for each. Raises one
-    ConfigError with every mistake found.
+    With `addr_given` False, `addresses` are a default, which counts only without an instances file. `user`
+    and `password` belong to `addresses` only: one for all, or a comma list with one for each. Raises one
+    ConfigError with every mistake.
     """
     problems: list[str] = []
     named: list[Named] = []
@@ -56,7 +56,7 @@ def _from_flags(addresses: Sequence[str], user: str, password: str, problems: li
     for number, address in enumerate(addresses):
         where = f"--redis.addr: address {number + 1} of {len(addresses)}"
         if number and "@" in address and "://" not in address:
-            # the list was cut at its commas, so this may be the end of a password
+            # the list was split at its commas, so this may be the end of a password
             problems.append(
                 f"{where}: write a comma in a user or password as %2C, and redis:// before each address that "
                 f"has a password"
@@ -79,14 +79,14 @@ def _from_flags(addresses: Sequence[str], user: str, password: str, problems: li
 
 
 def _one_each(flag: str, text: str, count: int, problems: list[str]) -> Sequence[str]:
-    """A single address takes the text whole: its password may hold a comma."""
+    """A single address takes the whole text: its password may have a comma."""
     parts = text.split(",") if count > 1 else [text]
     if len(parts) == 1:
         return parts * count
     if len(parts) != count:
         problems.append(
-            f"{flag} holds {len(parts)} values for {count} addresses: write one for all, or one for each "
-            f"with commas between"
+            f"{flag} has {len(parts)} values for {count} addresses: write one for all, or one for each, "
+            f"separated by commas"
         )
         return [""] * count
     return parts
@@ -98,8 +98,8 @@ def _refuse_duplicates(named: Sequence[Named], problems: list[str]) -> None:
     for each in named:
         addr, alias = each.target.addr, each.target.alias
         if addrs.setdefault(addr, each.where) != each.where:
-            problems.append(f"{each.where}: {addr} is named already by {addrs[addr]}: leave one of them out")
+            problems.append(f"{each.where}: {addr} is already named by {addrs[addr]}: leave one of them out")
         if alias and aliases.setdefault(alias, each.where) != each.where:
             problems.append(
-                f"{each.where}: the name {alias!r} is taken already by {aliases[alias]}: write another one"
+                f"{each.where}: the name {alias!r} is already used by {aliases[alias]}: write another one"
             )

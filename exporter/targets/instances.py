@@ -29,7 +29,7 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A target, and where it was named."""
+    """A target, and the place that names it."""
 
     where: str
     target: Target
@@ -37,7 +37,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class _Defaults:
-    """What the file gives to all its entries; None: nothing."""
+    """What the file sets for all its entries; None: not set."""
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -51,7 +51,7 @@ _FILE_KEYS = ("redis_instances", "defaults")
 
 
 class InstancesFile:
-    """Reads one instances file; what is wrong with it goes to `problems`."""
+    """Reads one instances file, and adds what is wrong with it to `problems`."""
 
     def __init__(
         self, file: str, environ: Mapping[str, str], problems: list[str], limits: files.FileLimits
@@ -70,8 +70,8 @@ class InstancesFile:
         entries = content.get("redis_instances")
         if not isinstance(entries, list) or not entries:
             self.problems.append(
-                f"{self.file}: redis_instances must be a list of one entry or more: write `- addr: "
-                f"redis://host:6379` below"
+                f"{self.file}: redis_instances must be a list with at least one entry: write `- addr: "
+                f"redis://host:6379` below it"
             )
             return []
         read = [self._read_entry(number, entry, defaults) for number, entry in enumerate(entries, 1)]
@@ -92,7 +92,8 @@ class InstancesFile:
             if isinstance(content, dict):
                 return content
             self.problems.append(
-                f"{self.file}: nothing to read: begin with `redis_instances:` and a list of entries below it"
+                f"{self.file}: the file has no entries: begin with `redis_instances:` and a list of entries "
+                f"below it"
             )
         return None
 
@@ -143,8 +144,7 @@ class InstancesFile:
             return None
         if "${" in addr:
             self.problems.append(
-                f"{where}: addr: ${{…}} is filled in for user and password only: move the password to its "
-                f"own key"
+                f"{where}: addr: ${{…}} works for user and password only: move the password to its own key"
             )
             return None
         try:
@@ -154,7 +154,7 @@ class InstancesFile:
             return None
 
     def _read_shared(self, where: str, content: Mapping[str, Any], base: _Defaults) -> _Defaults:
-        """The keys that defaults and entries share; a key that is missing leaves the value of `base`."""
+        """The keys that defaults and entries share. Without a key the value of `base` counts."""
         user = self._fill(where, "user", self._text(where, content, "user"))
         password = self._fill(where, "password", self._text(where, content, "password"))
         interval_s = self._read_interval(where, self._text(where, content, "interval"))
@@ -175,7 +175,7 @@ class InstancesFile:
         return None
 
     def _fill(self, where: str, key: str, text: str | None) -> str | None:
-        """`text` with the environment's values for `${VAR}`; `$${` stands for a plain `${`."""
+        """Replace each `${VAR}` by its value in the environment; `$${` means a plain `${`."""
         if text is None:
             return None
         if len(text) > lengths.CREDENTIAL_MAX:  # each ${VAR} in it may be as long
@@ -187,8 +187,8 @@ class InstancesFile:
                 return "${"
             if match[1] is None:
                 self.problems.append(
-                    f"{where}: {key}: no variable's name and }} follow ${{: write ${{NAME}}, or $${{ for a "
-                    f"plain ${{"
+                    f"{where}: {key}: a variable's name and }} must follow ${{: write ${{NAME}}, or $${{ for "
+                    f"a plain ${{"
                 )
             elif match[1] not in self.environ:
                 self.problems.append(
@@ -238,23 +238,23 @@ def _kind(value: Any) -> str:
 
 
 def _shown(key: Any) -> str:
-    """A key as messages may show it: `{password:word}` is one key, and holds a password."""
+    """A key, as messages may show it: `{password:word}` is one key, with a password in it."""
     return (
         str(key)
         if re.fullmatch(r"[\w.-]{1,60}", str(key))
-        else "of odd signs (is a blank missing after a colon?)"
+        else "with unusual characters (is a space missing after a colon?)"
     )
 
 
 def _label_fault(name: Any, value: Any) -> str | None:
     if not isinstance(name, str) or not _LABEL.match(name):
-        return "not a label's name: write letters, digits and _ only, no digit first"
+        return "not a valid label name: write letters, digits and _ only, and no digit first"
     if len(name) > lengths.NAME_MAX:
         return lengths.fault(name, lengths.NAME_MAX)
     if name.startswith("__"):
-        return "names that begin with __ are Prometheus' own: write another one"
+        return "Prometheus reserves names that begin with __: write another one"
     if name in REFUSED_LABELS:
-        return f"{', '.join(sorted(REFUSED_LABELS))} are taken: write another name"
+        return f"{', '.join(sorted(REFUSED_LABELS))} are reserved: write another name"
     if not isinstance(value, str):
         return f"its value must be a text: write `{name}: …` on one line"
     return None

@@ -1,4 +1,4 @@
-"""The labels of every series of a target."""
+"""The labels of all series of a target."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from exporter.targets.target import Target
 
 
 def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tuple[bytes, bytes], ...]:
-    """The labels every series of a target bears, escaped: addr, alias where it is named, the configured
-    ones. None with `never`."""
+    """The labels of all series of a target, escaped: addr, alias if there is one, and the configured labels.
+    With the mode `never` there are none."""
     if mode == "never":
         return ()
     pairs = [("addr", target.addr)]

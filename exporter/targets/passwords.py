@@ -20,8 +20,8 @@ class Passwords:
         self._passwords = passwords or {}
 
     def find(self, target: Target) -> str:
-        """The password of the target's user at its address, or else that of an entry without a user; "" if there is
-        none."""
+        """The password of the target's user at its address, or else that of an entry without a user; "" if
+        there is none."""
         return self._passwords.get((target.addr, target.user)) or self._passwords.get((target.addr, ""), "")
 
 

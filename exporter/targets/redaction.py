@@ -1,9 +1,9 @@
 """Texts of servers as they may be shown: without the secrets of their target, on one line, of a bounded
 length. Pure.
 
-A server can repeat what it was sent: an old one answers an unknown AUTH with its arguments, a hostile one
-anything with anything. So a text of a server is cleaned where an error is made of it, and nothing that is
-made of the error needs to know.
+A server can repeat what was sent to it: an old one replies to an unknown AUTH with its arguments, a hostile
+one may reply anything. So a server's text is cleaned where an error is made from it, and what uses the error
+needs no care.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ MASK = "***"
 SHOWN_MAX = 200
 #: characters of it that are looked at
 READ_MAX = 4096
-#: a shorter secret is masked only where it stands alone: within words it would mask what is none
+#: a shorter secret is masked only as a whole word: within words, other text would be masked
 SHORT = 4
-#: a longer secret is found by its beginning: servers cut what they repeat
+#: a longer secret is found by its beginning, because servers cut what they repeat
 HEAD = 16
-#: targets whose secrets are kept ready; most share them
+#: different logins whose secrets stay prepared; most targets share theirs
 KEPT_MAX = 1024
 
 _SCHEME = re.compile(r"\b[a-z]+://", re.IGNORECASE)
-#: %hh, also of a % that was escaped itself; \xhh, \uhhhh and \n, behind any number of backslashes; + for a
-#: blank
+#: %hh, also of a % that was escaped itself; \xhh, \uhhhh and \n, after any number of backslashes; + for a
+#: space
 _ESCAPE = re.compile(
     r"%(?:25)*(?P<byte>[0-9a-fA-F]{2})"
     r"|\\+(?:x(?P<hex>[0-9a-fA-F]{2})|u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\+u[dD][c-fC-F][0-9a-fA-F]{2})|u(?P<unit>[0-9a-fA-F]{4})"
@@ -43,7 +43,7 @@ _RUN = re.compile(r"[^\s\"']+")
 
 
 class Redaction:
-    """Cleans texts of the servers that have this user and password."""
+    """Cleans texts of servers that have this user and password."""
 
     def __init__(self, user: str = "", password: str = "") -> None:
         forms = sorted(
@@ -59,7 +59,8 @@ class Redaction:
         self._short = re.compile(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)") if short else None
 
     def clean(self, text: str) -> str:
-        """At most `SHOWN_MAX` characters of a text, valid UTF-8 on one line, with `***` for each secret."""
+        """At most `SHOWN_MAX` characters of a text, as valid UTF-8 on one line, with `***` in place of each
+        secret."""
         is_cut = len(text) > READ_MAX
         text = text[:READ_MAX]
         text = _mask_escaped(text, self._needles)
@@ -73,7 +74,7 @@ class Redaction:
 
 
 def _mask(text: str, head: re.Pattern[str], rests: Sequence[str]) -> str:
-    """Mask each place where a secret begins, as far as one of its forms goes on there."""
+    """Mask each place where a secret begins, as far as one of its forms continues there."""
     parts = []
     at = 0
     for match in head.finditer(text):
@@ -86,30 +87,29 @@ def _mask(text: str, head: re.Pattern[str], rests: Sequence[str]) -> str:
 
 
 def _common(one: Sequence[object], other: Sequence[object]) -> int:
-    """How many of their first items are the same."""
+    """How many first items are the same in both."""
     return next(
         (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
 
 
 def _mask_userinfo(text: str) -> str:
-    """Mask user and password in addresses, in time that grows with the text: one expression for all of it
-    takes the square of that."""
+    """Mask user and password in addresses. The time grows with the length of the text; with one regular
+    expression it would grow with its square."""
     return _RUN.sub(_mask_run, text) if "://" in text and "@" in text else text
 
 
 def _mask_run(run: re.Match[str]) -> str:
-    """From the first scheme to the last @, for a password may hold one."""
+    """From the first scheme to the last @, because a password may have one."""
     scheme, at = _SCHEME.search(run[0]), run[0].rfind("@")
     return f"{run[0][: scheme.end()]}{MASK}{run[0][at:]}" if scheme and at >= scheme.end() else run[0]
 
 
 def _forms(user: bytes, password: bytes) -> Iterator[str]:
-    """What a server can make of a password: as it is, percent-encoded, escaped as in its logs, in base64, in
-    hexadecimal digits.
+    """The forms that a server can give a password: plain, percent-encoded, escaped as in its logs, in base64,
+    in hexadecimal digits.
 
-    `_mask_escaped` finds escapes of any of its characters, but not of a password that is shorter than
-    `SHORT`.
+    `_mask_escaped` finds escapes of any of its characters, but not if the password is shorter than `SHORT`.
     """
     if not password:
         return
@@ -133,8 +133,7 @@ def _forms(user: bytes, password: bytes) -> Iterator[str]:
 
 
 def _needles(password: bytes) -> Iterator[bytes]:
-    """What `_unescaped` makes of texts that hold the password: of those that hold it as it is, and of
-    those that escape it."""
+    """What `_unescaped` makes of texts that have the password, plain or escaped."""
     plain = password.replace(b"\\", b"").replace(b"+", b" ").lower()
     for needle in dict.fromkeys((_unescaped(password.decode("utf-8", "surrogateescape"))[0], plain)):
         if len(needle) >= SHORT:
@@ -142,8 +141,8 @@ def _needles(password: bytes) -> Iterator[bytes]:
 
 
 def _unescaped(text: str) -> tuple[bytes, list[int]]:
-    """The bytes that a text stands for, in small letters, without backslashes, with a blank for each +; and
-    where in the text each of them begins."""
+    """The bytes that a text means, in lower case, without backslashes, with a space for each +; and where in
+    the text each of them begins."""
     data = bytearray()
     places: list[int] = []
     end = 0
@@ -184,7 +183,7 @@ def _read_escape(match: re.Match[str]) -> bytes:
 
 
 def _mask_escaped(text: str, needles: Sequence[bytes]) -> str:
-    """Mask the secret where some of its characters are escaped, in one pass over the text."""
+    """Mask a secret with escaped characters, in one pass over the text."""
     if not needles or _ESCAPE.search(text) is None:
         return text
     data, places = _unescaped(text)
@@ -197,7 +196,7 @@ def _mask_escaped(text: str, needles: Sequence[bytes]) -> str:
 
 
 def _found(data: bytes, needles: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Where each begins, and how far it goes on there."""
+    """Where each needle begins, and how far it continues there."""
     for needle in needles:
         head = needle[:HEAD]
         begin = data.find(head)
@@ -213,5 +212,5 @@ NOTHING = Redaction()
 
 @lru_cache(KEPT_MAX)
 def redaction_of(user: str, password: str) -> Redaction:
-    """Targets that share a user and a password share this."""
+    """Targets with the same user and password share this."""
     return Redaction(user, password) if password else NOTHING

@@ -1,4 +1,4 @@
-"""One watched server."""
+"""One target, as it is configured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One watched server. `addr` is the canonical address and holds neither user nor password."""
+    """One target, as it is configured. `addr` is the canonical address, without user and password."""
 
     addr: str
     scheme: str
@@ -19,7 +19,7 @@ class Target:
     labels: tuple[tuple[str, str], ...] = ()
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
-    interval_s: float | None = None  # None: the lane's own
+    interval_s: float | None = None  # None: the lane's
 
     @property
     def tls(self) -> bool:

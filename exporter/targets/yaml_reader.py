@@ -1,6 +1,6 @@
-"""Reading YAML of bounded depth and size, however its aliases and merges unfold.
+"""Reads YAML of bounded depth and size, with its aliases and merges filled in.
 
-Scalars stay the text that was written (`0123`, `yes`, `1.10`), but for null; a key given twice is an error.
+Scalars stay as they are written (`0123`, `yes`, `1.10`), except null. A key that comes twice is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"(['\"])(?!<[a-z ]+>\1).{2,}\1")
 
 
 class YamlTextError(ValueError):
-    """What is wrong with a document; `line` from 1, 0 if it is not known. The text holds no value of the
+    """What is wrong with a document. `line` counts from 1; 0 means unknown. The text has no value of the
     document."""
 
     def __init__(self, text: str, line: int = 0) -> None:
@@ -40,7 +40,7 @@ def _mark(event: Any) -> Any:
 
 
 class _Composer(Composer):
-    """Counts nodes while it makes them."""
+    """Counts the nodes that it makes."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
@@ -48,14 +48,14 @@ class _Composer(Composer):
         self._nodes = 0
         self._sizes: dict[
             int, int
-        ] = {}  # by the identity of nodes that are whole; they live as long as `anchors`
+        ] = {}  # by the identity of nodes that are complete; they live as long as `anchors`
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[attr-defined]
         if isinstance(event, yaml.AliasEvent):
             anchored = self.anchors.get(event.anchor)
             if anchored is not None and id(anchored) not in self._sizes:
-                raise _BoundError(None, None, "an alias stands inside of what it names", _mark(event))
+                raise _BoundError(None, None, "an alias is inside of what it names", _mark(event))
             self._count(self._sizes.get(id(anchored), 1), event)
             return super().compose_node(parent, index)  # type: ignore[no-untyped-call,unused-ignore]
         before = self._nodes
@@ -82,9 +82,7 @@ class _Composer(Composer):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen and key.tag != _TAG + "merge":
-                    raise yaml.constructor.ConstructorError(
-                        None, None, "a key is given twice", key.start_mark
-                    )
+                    raise yaml.constructor.ConstructorError(None, None, "a key comes twice", key.start_mark)
                 seen.add(key.value)
         return node
 
@@ -109,7 +107,7 @@ _TextConstructor.yaml_constructors = {
 
 
 class _PlainEvents(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
-    """Events by plain Python, twenty times slower than by libyaml."""
+    """Events from plain Python, twenty times slower than from libyaml."""
 
     def __init__(self, text: str) -> None:
         yaml.reader.Reader.__init__(self, text)  # type: ignore[no-untyped-call,unused-ignore]
@@ -129,23 +127,23 @@ class _Loader(_Composer, _TextConstructor, _TextResolver, _Events):  # type: ign
 
 
 def read_yaml(text: str) -> Any:
-    """The document's value: texts, None, lists and dicts of them. Raises YamlTextError."""
+    """The value of the document: texts, None, and lists and dicts of them. Raises YamlTextError."""
     try:
         loader = _Loader(text)
         return loader.get_single_data()  # type: ignore[no-untyped-call,unused-ignore]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        # the parser quotes what it stumbled over, which may be a password
+        # the parser quotes the wrong text, which may be a password
         problem = _QUOTED.sub("…", error.problem or "").replace("in this context", "here")
         advice = (
-            "write it without"
+            "write less of it"
             if isinstance(error, _BoundError)
-            else "check the indentation, and put values with signs in quotes"
+            else "check the indentation, and put values with special characters in quotes"
         )
         raise YamlTextError(f"not valid YAML ({problem}): {advice}", line) from None
     except (yaml.YAMLError, ValueError):
-        raise YamlTextError("not valid YAML: it holds a character that YAML does not allow") from None
+        raise YamlTextError("not valid YAML: it has a character that YAML does not allow") from None
     except RecursionError:
         raise YamlTextError(
-            f"not valid YAML (nested deeper than {DEPTH_MAX} levels): write it without"
+            f"not valid YAML (nested deeper than {DEPTH_MAX} levels): write less of it"
         ) from None

@@ -105,8 +105,8 @@ class TestRemoval:
         tmp_path: Path,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """One stays. In each round four others come and go: two that are up, by a socket and by a name, one that is
-        down, and one that is silent."""
+        """One stays. In each round four others come and go: two that are up, by a socket and by a name, one
+        that is down, and one that is silent."""
         caplog.set_level(logging.CRITICAL)  # records that the test keeps would count
         server = redis_server("--unixsocket", str(tmp_path / "redis.sock"))
         refused = free_port()
@@ -198,8 +198,8 @@ def _named(text: str, alias: str, group: str = "") -> Target:
 
 
 def _holders(addr: str) -> list[object]:
-    """What still has an address, equal to this one, among its keys or items; the test's own frames and strings do not
-    count."""
+    """What still has an address, equal to this one, among its keys or items; the test's own frames and
+    strings do not count."""
     gc.collect()
     return [
         holder

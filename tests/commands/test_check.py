@@ -40,7 +40,7 @@ def test_connects_to_nobody(scripted_server: ScriptedFactory) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "words"),
     [
-        (["--redis.addr=gopher://h"], 1, "no scheme"),
+        (["--redis.addr=gopher://h"], 1, "unknown scheme"),
         (["--redis-file=/no/such/file"], 1, "cannot be read"),
         (
             ["--redis.addr=rediss://h", "--tls-ca-cert-file=/no/such/file"],

@@ -1,4 +1,5 @@
-"""Poll groups and their moments: over the interval, in step with scrapers, and when targets move between them."""
+"""Poll groups and their moments: over the interval, in step with scrapers, and when targets move between
+them."""
 
 from __future__ import annotations
 

@@ -78,12 +78,10 @@ def test_no_password_is_ever_shown(redis_server, exporter) -> None:
 def test_a_held_loop_is_reported_and_its_health_is_not_answered(redis_server, exporter) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}", module=("tests.holdable",))
     program.process.send_signal(signal.SIGUSR1)
-    wait_until(
-        lambda: "the event loop has not turned for 1" in program.log.read_text(), "the watchdog's line"
-    )
+    wait_until(lambda: "the event loop has not run for 1" in program.log.read_text(), "the watchdog's line")
     with pytest.raises(TimeoutError):
         program.get("/-/healthy", timeout_s=0.5)
-    [line] = [line for line in program.log.read_text().splitlines() if "has not turned" in line]
+    [line] = [line for line in program.log.read_text().splitlines() if "has not run" in line]
     assert "tests/holdable.py:" in line
     assert " hold < " in line
     wait_until(lambda: program.get("/-/healthy") == "ok\n", "it goes on")

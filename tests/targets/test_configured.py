@@ -73,12 +73,12 @@ def test_credentials_of_the_flags_stay_away_from_the_file() -> None:
 
 def test_mistakes_of_the_flags_come_all_at_once() -> None:
     assert problems_of("h:x", "a", "A:6379", user="u,v", password="p,q,r,s") == (
-        "--redis.user holds 2 values for 3 addresses: write one for all, or one for each with commas between",
-        "--redis.password holds 4 values for 3 addresses: write one for all, or one for each with commas "
-        "between",
-        "--redis.addr: address 1 of 3: the port is no number from 1 to 65535: write it after the host, as "
+        "--redis.user has 2 values for 3 addresses: write one for all, or one for each, separated by commas",
+        "--redis.password has 4 values for 3 addresses: write one for all, or one for each, separated by "
+        "commas",
+        "--redis.addr: address 1 of 3: the port must be 1 to 65535: write it after the host, as "
         "in redis://host:6379",
-        "--redis.addr: address 3 of 3: redis://a:6379 is named already by --redis.addr: address 2 of 3: "
+        "--redis.addr: address 3 of 3: redis://a:6379 is already named by --redis.addr: address 2 of 3: "
         "leave one of them out",
     )
 

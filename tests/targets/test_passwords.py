@@ -72,7 +72,7 @@ def test_the_entry_of_the_user_comes_first(file: Path) -> None:
         ('{"redis://h": "\\ud800"}', ["entry 1: it holds half of a surrogate pair"]),
         (
             json.dumps({"gopher://h": SECRET, "redis://h": 7}),
-            ["entry 1: the address has no scheme of ours", "entry 2: the password must be a text"],
+            ["entry 1: the address has an unknown scheme", "entry 2: the password must be a text"],
         ),
     ],
 )
