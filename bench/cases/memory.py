@@ -35,7 +35,7 @@ class Resident:
 def run(setup: Setup) -> Result:
     raise_open_files()
     few, many = (2, 12) if setup.quick else (50, 550)
-    settle_s = 1.5 if setup.quick else 32.0  # past the last of the first rounds, and some pages
+    settle_s = 1.5 if setup.quick else 32.0  # past the last of the first polls, and some pages
     setup.note("no target")
     empty = _resident([], settle_s)
     figures = [

@@ -16,7 +16,7 @@ def run(setup: Setup) -> Result:
         addresses = ",".join(f"redis://127.0.0.1:{port}" for port in ports)
         [port] = free_ports(1)
         with exporter(port, [f"--poll.interval={interval_s}s"], {"REDIS_ADDR": addresses}) as process:
-            time.sleep(interval_s)  # past the first round
+            time.sleep(interval_s)  # past the first polls
             rows = [_measure(port, process.pid, intervals * interval_s) for _ in range(rounds)]
     cpu_us, switches, polls = sorted(rows)[len(rows) // 2]
     return Result(

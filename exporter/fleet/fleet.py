@@ -43,8 +43,8 @@ class Fleet:
         self._by_alias: dict[str, WatchedTarget] = {}
         self._waiting: set[str] = set()  # targets without a first poll
         self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
-        self._first_round = asyncio.Event()
-        self._first_round.set()
+        self._first_polls = asyncio.Event()
+        self._first_polls.set()
 
     @property
     def watched_targets(self) -> Mapping[str, WatchedTarget]:
@@ -88,7 +88,7 @@ class Fleet:
         self._note_alias(watched)
         self._schedule.add(watched)
         self._waiting.add(addr)
-        self._first_round.clear()
+        self._first_polls.clear()
         self._on_change()
 
     def remove(self, addr: str) -> None:
@@ -122,14 +122,14 @@ class Fleet:
         return found or self._watched.get(parse_address(text).addr)
 
     @property
-    def first_round_done(self) -> bool:
+    def first_polls_done(self) -> bool:
         """Whether every target was polled, well or not."""
-        return self._first_round.is_set()
+        return self._first_polls.is_set()
 
-    async def wait_first_round(self, timeout_s: float) -> None:
+    async def wait_first_polls(self, timeout_s: float) -> None:
         """Wait until every target was polled, at most this long."""
         try:
-            await asyncio.wait_for(self._first_round.wait(), timeout_s)
+            await asyncio.wait_for(self._first_polls.wait(), timeout_s)
         except TimeoutError:
             pass
 
@@ -165,4 +165,4 @@ class Fleet:
     def _note_polled(self, addr: str) -> None:
         self._waiting.discard(addr)
         if not self._waiting:
-            self._first_round.set()
+            self._first_polls.set()

@@ -70,7 +70,7 @@ class Exporter:
         if self._app is None:
             return ""
         backend = self._app.backend
-        await backend.fleet.wait_first_round(FIRST_POLLS_S)
+        await backend.fleet.wait_first_polls(FIRST_POLLS_S)
         draft = backend.exposition.draft()
         page = await asyncio.to_thread((draft if own_series else replace(draft, extra=b"")).build)
         return b"".join([*page.plain, page.plain_tail(time.monotonic())]).decode()

@@ -41,10 +41,10 @@ class FleetView(Protocol):
     @property
     def watched_targets(self) -> Mapping[str, TargetView]: ...
     @property
-    def first_round_done(self) -> bool: ...
+    def first_polls_done(self) -> bool: ...
     def find(self, text: str) -> TargetView | None: ...
     def states(self) -> Mapping[str, int]: ...
-    async def wait_first_round(self, timeout_s: float) -> None: ...
+    async def wait_first_polls(self, timeout_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,8 @@ class Web:
         deadline = time.monotonic() + query.wait_s(request.headers)
         self._own_series.scrapes += 1
         at_least = 0
-        if not self._fleet.first_round_done:
-            await self._fleet.wait_first_round(deadline - time.monotonic())
+        if not self._fleet.first_polls_done:
+            await self._fleet.wait_first_polls(deadline - time.monotonic())
             at_least = self._sources.generation()
         if max_age_s is not None:
             at_least = await self._freshener.freshen(selection, max_age_s, deadline)
@@ -218,7 +218,7 @@ class Web:
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """Every target was tried, or had its time."""
         if (
-            self._fleet.first_round_done
+            self._fleet.first_polls_done
             or time.monotonic() - self._started_at >= self._settings.ready_after_s
         ):
             return web.Response(text="ok\n")

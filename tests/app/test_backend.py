@@ -175,7 +175,7 @@ class TestRemoval:
         assert gone.addr not in await changing.page()
         assert backend.fleet.find("kiwi") is backend.fleet.find(gone.addr) is None
         assert backend.fleet.states() == {"up": 0, "down": 0, "unknown": 0}
-        assert backend.fleet.first_round_done
+        assert backend.fleet.first_polls_done
         assert backend.services.dialer.descriptors.set_aside == 0
         assert backend.services.dialer.descriptors.in_use == 0
         await until(lambda: connections(server) == 0)

@@ -57,7 +57,7 @@ class Exporter:
             env={**os.environ, **(environ or {})},
             stderr=self._out,
         )
-        wait_until(self._is_ready, "the exporter's first round")
+        wait_until(self._is_ready, "the exporter's first polls")
 
     def _is_ready(self) -> bool:
         try:

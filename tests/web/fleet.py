@@ -35,12 +35,12 @@ class FakeWatch:
 
 
 class FakeFleet:
-    """All of them. `round_done` ends the first round."""
+    """All of them. `polled` is set when all were polled."""
 
     def __init__(self, watched_targets: list[FakeWatch]) -> None:
         self._watched = {watched.target.addr: watched for watched in watched_targets}
-        self.round_done = asyncio.Event()
-        self.round_done.set()
+        self.polled = asyncio.Event()
+        self.polled.set()
         self.waited_s: list[float] = []
 
     @property
@@ -48,8 +48,8 @@ class FakeFleet:
         return self._watched
 
     @property
-    def first_round_done(self) -> bool:
-        return self.round_done.is_set()
+    def first_polls_done(self) -> bool:
+        return self.polled.is_set()
 
     def find(self, text: str) -> FakeWatch | None:
         for watched in self._watched.values():
@@ -63,7 +63,7 @@ class FakeFleet:
         )
         return {state: counts[state] for state in ("up", "down", "unknown")}
 
-    async def wait_first_round(self, timeout_s: float) -> None:
+    async def wait_first_polls(self, timeout_s: float) -> None:
         """Until the round ends, however long that takes: how long it may take is written down."""
         self.waited_s.append(timeout_s)
-        await self.round_done.wait()
+        await self.polled.wait()

@@ -289,14 +289,14 @@ class TestMaxAge:
         assert site.fleet.watched_targets[A].asked == []
 
 
-class TestFirstRound:
+class TestFirstPolls:
     async def test_a_scrape_waits_for_its_end(self, site: Site) -> None:
-        site.fleet.round_done.clear()
+        site.fleet.polled.clear()
         scrape = asyncio.ensure_future(site.text("/metrics"))
         await until(lambda: site.fleet.waited_s)
         assert not scrape.done()
         site.store_fixture.add(A, group="blue", clients=7)
-        site.fleet.round_done.set()
+        site.fleet.polled.set()
         assert values_of(await scrape, "redis_connected_clients")[A] == 7
 
     @pytest.mark.parametrize(
@@ -306,10 +306,10 @@ class TestFirstRound:
     async def test_but_no_longer_than_the_scraper_would(
         self, site: Site, timeout: dict[str, str], at_least: float, at_most: float
     ) -> None:
-        site.fleet.round_done.clear()
+        site.fleet.polled.clear()
         scrape = asyncio.ensure_future(site.text("/metrics", **timeout))
         await until(lambda: site.fleet.waited_s)
-        site.fleet.round_done.set()
+        site.fleet.polled.set()
         await scrape
         assert at_least < site.fleet.waited_s[0] <= at_most
 
@@ -319,8 +319,8 @@ class TestFirstRound:
         async def give_up(timeout_s: float) -> None:
             pass
 
-        monkeypatch.setattr(site.fleet, "wait_first_round", give_up)
-        site.fleet.round_done.clear()
+        monkeypatch.setattr(site.fleet, "wait_first_polls", give_up)
+        site.fleet.polled.clear()
         await site.text("/metrics")
         site.store_fixture.add(B, clients=9)
         assert values_of(await site.text("/metrics"), "redis_connected_clients")[B] == 9
@@ -448,13 +448,13 @@ class TestHealth:
         assert "event loop" in await site.text("/-/healthy", 503)
 
     async def test_ready_once_every_target_was_attempted(self, site: Site) -> None:
-        site.fleet.round_done.clear()
+        site.fleet.polled.clear()
         await site.text("/-/ready", 503)
-        site.fleet.round_done.set()
+        site.fleet.polled.set()
         assert await site.text("/-/ready") == "ok\n"
 
     async def test_ready_also_once_a_deadline_has_passed(self, site: Site) -> None:
-        site.fleet.round_done.clear()
+        site.fleet.polled.clear()
         await site.start(ready_after_s=0.0)
         assert await site.text("/-/ready") == "ok\n"
 
