@@ -30,6 +30,10 @@ class Candidates:
         begin %= len(ordered)
         return [*ordered[begin:], *ordered[:begin]][:TRIED_MAX]
 
+    def forget(self, host: str) -> None:
+        """Forget where the next dial of a host begins."""
+        self._begins.pop(host, None)
+
     def note(self, host: str, addresses: Sequence[str], reached: str | None) -> None:
         """A dial has reached this address, or none (None)."""
         if len(addresses) <= TRIED_MAX:

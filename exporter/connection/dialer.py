@@ -78,6 +78,11 @@ class Dialer:
         except TargetError as error:
             raise type(error)(f"{endpoint(host, port)}: {error}") from None
 
+    def forget(self, host: str) -> None:
+        """Forget what is remembered of a host. If other targets have the same host, it is learnt again."""
+        self._resolver.forget(host)
+        self._candidates.forget(host)
+
     async def dial(
         self, target: Target, deadline: float, *, named: bool = True, addresses: Sequence[str] = ()
     ) -> Connection:

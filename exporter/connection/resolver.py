@@ -87,6 +87,10 @@ class Resolver:
             raise _failure(outcome)
         return tuple(outcome)
 
+    def forget(self, host: str) -> None:
+        """Forget how the newest look-up of a name went."""
+        self._ranks.pop(host, None)
+
     def _begin(self, host: str, trusted: bool) -> _LookUp:
         names_max = NAMES_MAX if trusted else NAMES_MAX // 2
         if len(self._lookups) >= names_max:

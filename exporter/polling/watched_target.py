@@ -204,9 +204,9 @@ class WatchedTarget:
     def close(self) -> list[asyncio.Task[None]]:
         """Give up the running polls and the connections, for good. Returns the tasks that this cancels."""
         self._closed = True
-        cancelled = [*self._runner.close(), *self._scanner.runner.close()]
+        self._dialer.forget(self.target.host)
         self._wake()
-        return cancelled
+        return [*self._runner.close(), *self._scanner.runner.close()]
 
     def _end(self, outcome: PollOutcome) -> None:
         error, connection, state = outcome.error, self._runner.connection, self.state

@@ -15,6 +15,7 @@ import pytest
 
 from exporter.app.backend import Backend
 from exporter.app.build import configure
+from exporter.connection.resolver import Resolver
 from exporter.options.commandline import parse
 from exporter.pages.selection import WHOLE, Selection
 from exporter.polling.watched_target import WatchedTarget
@@ -110,6 +111,10 @@ class TestRemoval:
         caplog.set_level(logging.CRITICAL)  # records that the test keeps would count
         server = redis_server("--unixsocket", str(tmp_path / "redis.sock"))
         refused = free_port()
+        addresses = [
+            f"127.0.0.{number}" for number in range(1, 10)
+        ]  # as many as a dialer remembers names for
+        changing.backend.services.dialer._resolver = Resolver(look_up=lambda host: addresses)
         stays = parse_address(f"redis://127.0.0.1:{server.port}")
         alive: weakref.WeakSet[WatchedTarget] = weakref.WeakSet()
 
@@ -119,7 +124,7 @@ class TestRemoval:
             await changing.watch(
                 stays,
                 _named(f"unix://{link}", f"socket {number}", group=f"group {number}"),
-                _named(f"redis://localhost:{server.port}/{number % 16}", f"name {number}"),
+                _named(f"redis://h{number}.test:{server.port}", f"name {number}"),
                 _named(f"redis://127.0.0.{number + 2}:{refused}", f"down {number}"),
                 _named(f"redis://127.0.0.1:{silent_port}/{number % 16}", f"silent {number}"),
             )

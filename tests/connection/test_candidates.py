@@ -40,3 +40,12 @@ def test_hosts_that_are_remembered_are_bounded(monkeypatch) -> None:
     for number in range(10):
         made.note(str(number), MANY, None)
         assert len(made._begins) <= 3
+
+
+def test_a_host_that_is_forgotten_begins_again() -> None:
+    made = Candidates()
+    made.note("h", MANY, MANY[50])
+    assert made.choose("h", MANY)[0] == MANY[50]
+    made.forget("h")
+    made.forget("unknown")
+    assert made.choose("h", MANY) == MANY[:TRIED_MAX]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from exporter.connection import resolver as resolver_module
+from exporter.connection.limiter import Rank
 from exporter.connection.resolver import Resolver
 from exporter.errors import DnsError, OpenFilesError
 from tests.store_fixture import until
@@ -106,6 +107,15 @@ class TestResolve:
         names.release.set()
         await asyncio.gather(*tasks)
 
+    async def test_a_name_that_is_forgotten_is_as_new(self, hanging: Names) -> None:
+        resolver = Resolver(look_up=hanging)
+        await resolver.resolve("c.test")
+        assert resolver._ranks == {"c.test": Rank.UP}
+        resolver.forget("c.test")
+        resolver.forget("unknown.test")
+        assert resolver._ranks == {}
+        assert await resolver.resolve("c.test") == ("192.0.2.1",)
+
     async def test_names_that_servers_name_cannot_take_all_places(self) -> None:
         names = Names(*[f"h{number}.test" for number in range(20)])
         resolver = Resolver(4, look_up=names)
@@ -191,6 +201,7 @@ class TestResolve:
 
 PROGRAM = """
 import asyncio, sys, threading, uvloop
+from exporter.connection.limiter import Rank
 from exporter.connection.resolver import Resolver
 
 async def main():

@@ -1,4 +1,4 @@
-"""When a round fires: over the interval by the clock, in a burst by its moment, and what becomes of one
+"""When a poll group fires: over the interval by the clock, in a burst by its moment, and what becomes of one
 that moves."""
 
 from __future__ import annotations
