@@ -12,12 +12,13 @@ import pytest
 from bench.http import Client
 from bench.simulated_replies import Replies, encode
 from bench.simulator import Faults, simulated
-from tests.servers import Conversation, wait_until
+from tests.servers import Conversation, Script, wait_until
+from tests.watch_harness import ScriptFactory
 
 PAGE = b"redis_up 1\n" * 2000
 
 
-def answering(*pieces: bytes):
+def answering(*pieces: bytes) -> Script:
     def talk(conversation: Conversation) -> None:
         conversation.receive()
         for piece in pieces:
@@ -28,7 +29,7 @@ def answering(*pieces: bytes):
 
 
 class TestClient:
-    def test_an_answer_of_known_length(self, scripted_server) -> None:
+    def test_an_answer_of_known_length(self, scripted_server: ScriptFactory) -> None:
         body = gzip.compress(PAGE)
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
         client = Client(scripted_server(answering(head[:20], head[20:] + body[:50], body[50:])).port)
@@ -38,7 +39,7 @@ class TestClient:
         assert answer.body == body
         assert answer.seconds > 0
 
-    def test_one_in_chunks(self, scripted_server) -> None:
+    def test_one_in_chunks(self, scripted_server: ScriptFactory) -> None:
         body = gzip.compress(PAGE)
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:50], body[50:]))
@@ -53,7 +54,9 @@ class TestClient:
             (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", "in the middle"),
         ],
     )
-    def test_what_is_no_answer_ends_the_bench(self, scripted_server, sent: bytes, told: str) -> None:
+    def test_what_is_no_answer_ends_the_bench(
+        self, scripted_server: ScriptFactory, sent: bytes, told: str
+    ) -> None:
         def talk(conversation: Conversation) -> None:
             conversation.receive()
             conversation.send(sent)

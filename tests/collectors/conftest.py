@@ -108,8 +108,12 @@ class Played:
         return page_of(assembler).decode()
 
 
+Drive = Callable[..., Played]
+SessionFactory = Callable[..., Session]
+
+
 @pytest.fixture
-def drive() -> Callable[..., Played]:
+def drive() -> Drive:
     """`drive(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to
     come. `memory` is what the collector remembers of polls before, or a `TargetMemory` for one poll after another.
     """
@@ -141,7 +145,7 @@ async def make_watch_harness() -> AsyncIterator[Callable[..., WatchHarness]]:
 
 
 @pytest.fixture
-def session() -> Iterator[Callable[..., Session]]:
+def session() -> Iterator[SessionFactory]:
     """Opens sessions with real servers: `session(port, "--flag")`."""
     with ExitStack() as cleanup:
 

@@ -14,8 +14,9 @@ from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.collectors.recorded import recorded, versions_with
-from tests.watch_harness import WatchHarness
+from tests.watch_harness import RedisFactory, WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 #: versions whose entries have ids, and those whose have none
@@ -49,7 +50,7 @@ def entry(
 
 
 @pytest.fixture
-def read(drive) -> Read:
+def read(drive: Drive) -> Read:
     """Reads one log after another, and gives the counts by reason and user; those missed as `missed`."""
     memory = TargetMemory()
 
@@ -73,17 +74,17 @@ def test_of_an_entry_with_very_many_fields_the_first_are_read(read: Read) -> Non
     assert read(entry("a") + padding) != {}
 
 
-def test_who_is_asked(drive) -> None:
-    assert AclLogCollector().wants(dataclasses.replace(REDIS_7, version=(6, 0, 0)), None)
-    assert not AclLogCollector().wants(dataclasses.replace(REDIS_7, version=(5, 0, 14)), None)
-    assert not AclLogCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), None)
+def test_who_is_asked(drive: Drive) -> None:
+    assert AclLogCollector().wants(dataclasses.replace(REDIS_7, version=(6, 0, 0)), OPTIONS)
+    assert not AclLogCollector().wants(dataclasses.replace(REDIS_7, version=(5, 0, 14)), OPTIONS)
+    assert not AclLogCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), OPTIONS)
     assert not AclLogCollector().enabled(parse([], {}))
     assert AclLogCollector().enabled(parse(["--include-acl-log-metrics"], {}))
     assert drive(AclLogCollector(), [[]], facts=REDIS_7).asked == [[("ACL", "LOG", 128)]]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_recorded_servers(drive, version: str) -> None:
+def test_recorded_servers(drive: Drive, version: str) -> None:
     memory = TargetMemory()
     users = [b"default", b"alice", b"off-user", b"we=ird:user"]
     first, after = (recorded(version, name) for name in ("acl_log", "acl_log_after"))
@@ -164,12 +165,12 @@ class TestLabels:
         log = (entry("hunter2", 3, reason="auth", id=0), entry("ann", 2, reason="auth", id=1))
         assert read(*log, users=(b"ann", b"default")) == {"auth ": "3", "auth ann": "2", "missed": "0"}
 
-    def test_nor_is_any_if_the_users_are_not_told(self, drive) -> None:
+    def test_nor_is_any_if_the_users_are_not_told(self, drive: Drive) -> None:
         log = [entry("hunter2", reason="auth")]
         played = drive(AclLogCollector(), [log], [ReplyError("NOPERM no")], facts=REDIS_7)
         assert set(played.samples()) == {'redis_acl_log_denials_total{reason="auth",user=""}'}
 
-    def test_objects_and_clients_are_not_shown(self, drive) -> None:
+    def test_objects_and_clients_are_not_shown(self, drive: Drive) -> None:
         played = drive(AclLogCollector(), [[entry("ann", obj="passwords:kiwi", id=1)]], facts=REDIS_7)
         assert "kiwi" not in played.text
 
@@ -200,12 +201,12 @@ class TestLabels:
         [[b"count"], 1, b"reason", b"key", b"username", b"eve"],
     ],
 )
-def test_an_entry_of_another_form_does_not_cost_the_others(drive, row: object) -> None:
+def test_an_entry_of_another_form_does_not_cost_the_others(drive: Drive, row: object) -> None:
     played = drive(AclLogCollector(), [[row, entry("ann")]], facts=REDIS_7)
     assert set(played.samples()) == {'redis_acl_log_denials_total{reason="key",user="ann"}'}
 
 
-def test_odd_ids_and_objects(drive) -> None:
+def test_odd_ids_and_objects(drive: Drive) -> None:
     odd = [
         b"count",
         1,
@@ -228,17 +229,17 @@ def test_odd_ids_and_objects(drive) -> None:
 @pytest.mark.parametrize(
     "reply", [None, b"text", 7, ReplyError("NOPERM no"), ReplyError("ERR unknown command `ACL`")]
 )
-def test_nothing_is_written_of_nothing(drive, reply: object) -> None:
+def test_nothing_is_written_of_nothing(drive: Drive, reply: object) -> None:
     assert drive(AclLogCollector(), [reply], facts=REDIS_7).text == ""
 
 
-def test_any_other_error_is_a_failure(drive) -> None:
+def test_any_other_error_is_a_failure(drive: Drive) -> None:
     with pytest.raises(BusyError):
         drive(AclLogCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
 
 
 @pytest.mark.server
-async def test_a_real_server(redis_server) -> None:
+async def test_a_real_server(redis_server: RedisFactory) -> None:
     server = redis_server()
     server.ask("ACL", "SETUSER", "ann", "on", "nopass", "resetkeys", "~own:*", "+@all")
     denied = "redis_acl_log_denials_total"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,9 @@ from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts
-from tests.collectors.conftest import NOW
+from tests.collectors.conftest import NOW, Drive
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
+from tests.watch_harness import RedisFactory, WatchHarnessFactory
 
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/client_list.txt"))
@@ -33,7 +35,7 @@ LINE = (
 )
 
 
-def told(drive, text: bytes, *argv: str, keep: str = "redis_connected_client") -> dict[str, str]:
+def told(drive: Drive, text: bytes, *argv: str, keep: str = "redis_connected_client") -> dict[str, str]:
     samples = drive(
         ClientsCollector(),
         FEW,
@@ -54,7 +56,7 @@ def test_the_families_of_the_go_exporter() -> None:
 
 
 class TestEachClient:
-    def test_all_that_is_told_of_one(self, drive) -> None:
+    def test_all_that_is_told_of_one(self, drive: Drive) -> None:
         now = int(NOW)
         series = {
             "output_buffer_memory_usage_bytes": 9,
@@ -79,7 +81,7 @@ class TestEachClient:
             },
         }
 
-    def test_the_port_is_told_on_demand(self, drive) -> None:
+    def test_the_port_is_told_on_demand(self, drive: Drive) -> None:
         samples = told(drive, LINE, "--export-client-list", "--export-client-port")
         assert [name for name in samples if 'port="63508"' in name] == [
             'redis_connected_client_info{id="11",name="web",flags="N",db="2",host="127.0.0.1",port="63508",user="default",resp="2"}'
@@ -94,7 +96,7 @@ class TestEachClient:
             (b"", "", ""),
         ],
     )
-    def test_addresses(self, drive, address: bytes, host: str, port: str) -> None:
+    def test_addresses(self, drive: Drive, address: bytes, host: str, port: str) -> None:
         samples = told(
             drive,
             changed(b"addr=127.0.0.1:63508", b"addr=" + address),
@@ -104,7 +106,7 @@ class TestEachClient:
         assert f'host="{host}",port="{port}"' in next(iter(samples))
 
     @pytest.mark.parametrize("name", [b"a=b", b"=", b"name=evil", b"addr=10.0.0.1:1", b'say"so'])
-    def test_names_may_look_like_fields(self, drive, name: bytes) -> None:
+    def test_names_may_look_like_fields(self, drive: Drive, name: bytes) -> None:
         samples = told(drive, changed(b"name=web", b"name=" + name))
         escaped = name.decode().replace('"', '\\"')
         assert samples[f'redis_connected_client_output_list_length{{id="11",name="{escaped}"}}'] == "8"
@@ -113,7 +115,7 @@ class TestEachClient:
     @pytest.mark.parametrize(
         "field", ["sub", "psub", "qbuf", "qbuf-free", "obl", "oll", "omem", "tot-mem", "ssub", "watch"]
     )
-    def test_a_value_that_is_no_number_is_0(self, drive, field: str) -> None:
+    def test_a_value_that_is_no_number_is_0(self, drive: Drive, field: str) -> None:
         row = next(name for name, row in go_rows("CLIENT LIST").items() if row["field"] == field)
         value = next(part for part in LINE.split() if part.startswith(f"{field}=".encode()))
         assert (
@@ -132,24 +134,24 @@ class TestEachClient:
             (b"idle=6320", "idle_since_timestamp"),
         ],
     )
-    def test_what_is_missing_is_left_out(self, drive, field: bytes, family: str) -> None:
+    def test_what_is_missing_is_left_out(self, drive: Drive, field: bytes, family: str) -> None:
         samples = told(drive, changed(b" " + field, b""))
         assert f'redis_connected_client_{family}{{id="11",name="web"}}' not in samples
         assert len(samples) == 12
 
     @pytest.mark.parametrize("field", [b"age=6321", b"idle=6320"])
-    def test_a_bad_time_costs_no_more_than_itself(self, drive, field: bytes) -> None:
+    def test_a_bad_time_costs_no_more_than_itself(self, drive: Drive, field: bytes) -> None:
         assert len(told(drive, changed(field, field.partition(b"=")[0] + b"=x"))) == 12
 
     @pytest.mark.parametrize(
         "text",
         [b"", b"\n", b"id=7 name=x\n", changed(b"id=11 ", b""), changed(b"id=11", b"id=x"), b"\xff\x00=="],
     )
-    def test_what_is_no_client_is_left_out(self, drive, text: bytes) -> None:
+    def test_what_is_no_client_is_left_out(self, drive: Drive, text: bytes) -> None:
         assert told(drive, text) == {}
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_recorded_servers(self, drive, version: str) -> None:
+    def test_recorded_servers(self, drive: Drive, version: str) -> None:
         for path in (DATA / version).glob("client_list*.txt"):
             text = path.read_bytes()
             samples = told(drive, text)
@@ -157,7 +159,7 @@ class TestEachClient:
             assert len(infos) == text.count(b"id=") - text.count(b"name=id=") - text.count(b"lib-id=")
             assert all(float(value) >= -1 for value in samples.values())
 
-    def test_a_sentinels_clients(self, drive) -> None:
+    def test_a_sentinels_clients(self, drive: Drive) -> None:
         text = (DATA / "redis-7.4.1" / "sentinel_client_list.txt").read_bytes()
         assert len([name for name in told(drive, text) if "client_info" in name]) == text.count(b"\n")
 
@@ -171,10 +173,10 @@ class TestGroups:
         for number, name in enumerate((b"web", b"web", b"job"), 1)
     )
 
-    def group(self, drive, by: str) -> dict[str, str]:
+    def group(self, drive: Drive, by: str) -> dict[str, str]:
         return told(drive, self.TEXT, f"--client-list-by={by}", keep="redis_client_group")
 
-    def test_by_name(self, drive) -> None:
+    def test_by_name(self, drive: Drive) -> None:
         labels = '{name="%s",user="",lib_name="",cmd="",db="",flags=""}'
         numbers = {
             "clients": (2, 1),
@@ -191,12 +193,12 @@ class TestGroups:
             for name, value in zip(("web", "job"), values, strict=True)
         }
 
-    def test_by_all_at_once_in_any_order(self, drive) -> None:
+    def test_by_all_at_once_in_any_order(self, drive: Drive) -> None:
         samples = self.group(drive, ",".join(reversed(BY)))
         labels = 'user="default",lib_name="redis-py",cmd="client|list",db="2",flags="N"'
         assert samples[f'redis_client_group_clients{{name="web",{labels}}}'] == "2"
 
-    def test_memory_is_left_out_of_servers_that_do_not_tell_it(self, drive) -> None:
+    def test_memory_is_left_out_of_servers_that_do_not_tell_it(self, drive: Drive) -> None:
         text = (DATA / "redis-4.0.14" / "client_list.txt").read_bytes()
         samples = told(drive, text, "--client-list-by=flags", keep="redis_client_group")
         assert {name.split("{")[0] for name in samples} == {
@@ -204,17 +206,17 @@ class TestGroups:
         }
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_recorded_servers(self, drive, version: str) -> None:
+    def test_recorded_servers(self, drive: Drive, version: str) -> None:
         text = (DATA / version / "client_list.txt").read_bytes()
         samples = told(drive, text, "--client-list-by=db,cmd", keep="redis_client_group_clients")
         assert sum(map(int, samples.values())) == text.count(b"\n")
 
-    def test_neither_is_told_where_only_the_other_was_asked_for(self, drive) -> None:
+    def test_neither_is_told_where_only_the_other_was_asked_for(self, drive: Drive) -> None:
         assert told(drive, LINE, "--client-list-by=db") == {}
         assert told(drive, LINE, keep="redis_client_group") == {}
 
 
-def test_idle_clients_are_counted_by_threshold(drive) -> None:
+def test_idle_clients_are_counted_by_threshold(drive: Drive) -> None:
     text = b"".join(
         changed(b"idle=6320", b"idle=%d" % seconds) for seconds in (0, 59, 60, 60, 400, 5000, 100_000)
     )
@@ -224,13 +226,13 @@ def test_idle_clients_are_counted_by_threshold(drive) -> None:
 
 
 class TestLimit:
-    def test_with_too_many_clients_it_is_skipped(self, drive) -> None:
+    def test_with_too_many_clients_it_is_skipped(self, drive: Drive) -> None:
         options = parse(["--export-client-list", "--client-list.max-clients=3"], {})
         played = drive(ClientsCollector(), FEW, facts=FACTS, options=options)  # 3 and a replica
         assert played.asked == [ASKED_FIRST]
         assert played.samples() == {"redis_exporter_client_list_skipped": "1"}
 
-    def test_with_as_many_as_may_be_it_is_asked(self, drive) -> None:
+    def test_with_as_many_as_may_be_it_is_asked(self, drive: Drive) -> None:
         options = parse(["--export-client-list", "--client-list.max-clients=4"], {})
         played = drive(ClientsCollector(), FEW, [LINE], facts=FACTS, options=options)
         assert played.asked == [ASKED_FIRST, [("CLIENT", "LIST")]]
@@ -256,7 +258,7 @@ class TestLimit:
         "replies",
         [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None], [b"connected_slaves:1\r\n", b""]],
     )
-    def test_it_is_not_asked_blindly(self, replies) -> None:
+    def test_it_is_not_asked_blindly(self, replies: Any) -> None:
         with pytest.raises(ProtocolError):
             clients_of(replies)
 
@@ -279,22 +281,22 @@ def test_it_is_asked_for_by_either_option() -> None:
         ("sentinel", (2, 8, 0), False),
     ],
 )
-def test_who_is_asked(mode: str, version, wanted: bool) -> None:
+def test_who_is_asked(mode: str, version: tuple[int, int, int], wanted: bool) -> None:
     assert ClientsCollector().wants(dataclasses.replace(FACTS, mode=mode, version=version), EACH) is wanted
 
 
 @pytest.mark.parametrize("reply", [ReplyError("NOPERM no"), None, 5, []])
-def test_an_answer_that_is_no_list_of_clients(drive, reply) -> None:
+def test_an_answer_that_is_no_list_of_clients(drive: Drive, reply: Any) -> None:
     with pytest.raises(NoPermError if isinstance(reply, ReplyError) else ProtocolError):
         drive(ClientsCollector(), FEW, [reply], facts=FACTS, options=EACH)
 
 
-def test_a_refused_info_is_a_failure(drive) -> None:
+def test_a_refused_info_is_a_failure(drive: Drive) -> None:
     with pytest.raises(NoPermError):
         drive(ClientsCollector(), [ReplyError("NOPERM no"), b""], facts=FACTS, options=EACH)
 
 
-async def test_a_real_server(redis_server, make_watch_harness) -> None:
+async def test_a_real_server(redis_server: RedisFactory, make_watch_harness: WatchHarnessFactory) -> None:
     server = redis_server()
     argv = ["--export-client-list", "--export-client-port", "--client-list-by=name"]
     watch_harness = make_watch_harness([InfoCollector(), ClientsCollector()], argv=argv)
@@ -316,7 +318,9 @@ async def test_a_real_server(redis_server, make_watch_harness) -> None:
     assert 0 < watch_harness.value(watched, "redis_exporter_client_list_duration_seconds") < 20
 
 
-async def test_a_real_server_with_too_many_clients(redis_server, make_watch_harness) -> None:
+async def test_a_real_server_with_too_many_clients(
+    redis_server: RedisFactory, make_watch_harness: WatchHarnessFactory
+) -> None:
     server = redis_server()
     watch_harness = make_watch_harness(
         [InfoCollector(), ClientsCollector()], argv=["--export-client-list", "--client-list.max-clients=1"]

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import pathlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from exporter.collectors._registry import REGISTRY
 from exporter.collectors.cluster import MESSAGES, ClusterCollector
 from exporter.collectors.info import InfoCollector
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import Field, NameSet
+from exporter.metrics.family import Family, Field, NameSet
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.watch_harness import WatchHarness
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -53,7 +55,7 @@ def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("family", ClusterCollector.families, ids=lambda family: family.name)
-def test_every_family_is_read_from_its_field(drive, family) -> None:
+def test_every_family_is_read_from_its_field(drive: Drive, family: Family) -> None:
     assert isinstance(family.source, Field)
     played = drive(ClusterCollector(), [f"{family.source.key}:7\r\n".encode()], facts=FACTS)
     assert played.samples() == {f"redis_{family.name}": "7"}
@@ -67,7 +69,7 @@ def test_a_family_is_of_one_family_set() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_field_of_every_version_has_its_value(drive, version: str) -> None:
+def test_every_field_of_every_version_has_its_value(drive: Drive, version: str) -> None:
     for path in (DATA / version).glob("cluster_info*.txt"):
         samples = drive(ClusterCollector(), [path.read_bytes()], facts=FACTS).samples()
         told = dict(line.split(":") for line in path.read_text().split())
@@ -79,7 +81,7 @@ def test_every_field_of_every_version_has_its_value(drive, version: str) -> None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_failure_is_told(drive, version: str) -> None:
+def test_a_failure_is_told(drive: Drive, version: str) -> None:
     samples = drive(
         ClusterCollector(), [(DATA / version / "cluster_info_fail.txt").read_bytes()], facts=FACTS
     ).samples()
@@ -90,12 +92,12 @@ def test_a_failure_is_told(drive, version: str) -> None:
 
 def test_only_cluster_nodes_that_have_their_data_are_asked() -> None:
     collector = ClusterCollector()
-    assert collector.wants(FACTS, None)
-    assert not collector.wants(dataclasses.replace(FACTS, cluster_enabled=False), None)
-    assert not collector.wants(dataclasses.replace(FACTS, loading=True), None)
+    assert collector.wants(FACTS, OPTIONS)
+    assert not collector.wants(dataclasses.replace(FACTS, cluster_enabled=False), OPTIONS)
+    assert not collector.wants(dataclasses.replace(FACTS, loading=True), OPTIONS)
 
 
-def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(drive) -> None:
+def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(drive: Drive) -> None:
     played = drive(ClusterCollector(), [ReplyError("NOPERM this user has no permissions")], facts=FACTS)
     assert played.asked == [[("CLUSTER", "INFO")]]
     assert played.samples() == {}
@@ -109,7 +111,7 @@ def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(drive) -> Non
         (None, ProtocolError),
     ],
 )
-def test_another_answer_fails_it(drive, reply, error: type[Exception]) -> None:
+def test_another_answer_fails_it(drive: Drive, reply: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         drive(ClusterCollector(), [reply], facts=FACTS)
 

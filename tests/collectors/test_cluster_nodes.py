@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from exporter.options.commandline import parse
 from exporter.protocol.cluster import parse_nodes, uncovered_slots
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.watch_harness import WatchHarness
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -34,7 +36,7 @@ async def watch_harness() -> AsyncIterator[WatchHarness]:
     await watch_harness.close()
 
 
-def told(drive, text: str, time=TIME, **kwargs) -> dict[str, str]:
+def told(drive: Drive, text: str, time: Any = TIME, **kwargs: Any) -> dict[str, str]:
     return drive(ClusterNodesCollector(), [text.encode()], [time], facts=FACTS, **kwargs).samples()
 
 
@@ -157,7 +159,7 @@ class TestCluster:
         ],
     )
     def test_recorded(
-        self, drive, version: str, name: str, uncovered: int, lonely: int, states: dict[str, int]
+        self, drive: Drive, version: str, name: str, uncovered: int, lonely: int, states: dict[str, int]
     ) -> None:
         samples = told(drive, (DATA / version / f"cluster_nodes{name}.txt").read_text())
         assert samples["redis_cluster_slots_uncovered"] == str(uncovered)
@@ -184,11 +186,11 @@ class TestCluster:
             (f"{B} h:2@3 master - 0 0 1 connected", "1"),
         ],
     )
-    def test_a_replica_that_failed_is_none(self, drive, replica: str, lonely: str) -> None:
+    def test_a_replica_that_failed_is_none(self, drive: Drive, replica: str, lonely: str) -> None:
         samples = told(drive, f"{A} h:1@2 myself,master - 0 0 1 connected 0-16383\n{replica}\n")
         assert samples["redis_cluster_masters_without_replicas"] == lonely
 
-    def test_all_zeros_of_an_answer_without_nodes(self, drive) -> None:
+    def test_all_zeros_of_an_answer_without_nodes(self, drive: Drive) -> None:
         samples = told(drive, "what is this?\n")
         assert samples["redis_cluster_slots_uncovered"] == "16384"
         assert samples['redis_cluster_nodes{state="ok"}'] == "0"
@@ -202,7 +204,7 @@ class TestNodes:
         f"{D} 10.0.0.4:7@8 master,fail? - {NOW - 1}000 0 3 disconnected\n"
     )
 
-    def test_who_they_are(self, drive) -> None:
+    def test_who_they_are(self, drive: Drive) -> None:
         samples = told(drive, self.TEXT)
         lines = {key for key in samples if key.startswith("redis_cluster_node_info")}
 
@@ -217,7 +219,7 @@ class TestNodes:
             line(D, "10.0.0.4:7", "", "master", "", "false"),
         }
 
-    def test_how_they_are_by_the_server_s_clock(self, drive) -> None:
+    def test_how_they_are_by_the_server_s_clock(self, drive: Drive) -> None:
         samples = {key: value for key, value in told(drive, self.TEXT).items() if "node_info" not in key}
         assert of_node(samples, A) == {
             "link_up": "1",
@@ -242,25 +244,25 @@ class TestNodes:
     @pytest.mark.parametrize(
         "time", [ReplyError("ERR unknown command 'TIME'"), None, [], [b"x", b"y"], [1, 2], [b"1" * 30, b"2"]]
     )
-    def test_without_the_server_s_clock_by_ours(self, drive, time) -> None:
+    def test_without_the_server_s_clock_by_ours(self, drive: Drive, time: Any) -> None:
         samples = told(drive, f"{A} h:1@2 master - 0 1795379999250 4 connected\n", time)
         assert of_node(samples, A)["last_pong_age_seconds"] == "1"  # the poll began at 1795380000.25
 
-    def test_a_clock_that_went_back_makes_no_age_negative(self, drive) -> None:
+    def test_a_clock_that_went_back_makes_no_age_negative(self, drive: Drive) -> None:
         samples = told(drive, f"{A} h:1@2 master - {NOW + 9}000 {NOW + 9}000 4 connected\n")
         assert (
             of_node(samples, A)["last_pong_age_seconds"],
             of_node(samples, A)["ping_pending_seconds"],
         ) == ("0", "0")
 
-    def test_are_left_out_on_request(self, drive) -> None:
+    def test_are_left_out_on_request(self, drive: Drive) -> None:
         options = parse(["--include-cluster-node-metrics=false"], {})
         played = drive(ClusterNodesCollector(), [self.TEXT.encode()], facts=FACTS, options=options)
         assert not any("_node_" in key for key in played.samples())
         assert "redis_cluster_slots_uncovered" in played.samples()
         assert played.asked == [[("CLUSTER", "NODES")]]
 
-    def test_are_remembered_with_the_time(self, drive) -> None:
+    def test_are_remembered_with_the_time(self, drive: Drive) -> None:
         view = drive(ClusterNodesCollector(), [self.TEXT.encode()], [TIME], facts=FACTS).memory.cluster
         assert [node.id for node in view.nodes] == [A, B, C, D]
         assert view.seen_at == 1_795_380_000.25
@@ -268,19 +270,19 @@ class TestNodes:
 
 def test_only_cluster_nodes_that_have_their_data_are_asked() -> None:
     collector = ClusterNodesCollector()
-    assert collector.wants(FACTS, None)
-    assert not collector.wants(dataclasses.replace(FACTS, cluster_enabled=False), None)
-    assert not collector.wants(dataclasses.replace(FACTS, loading=True), None)
+    assert collector.wants(FACTS, OPTIONS)
+    assert not collector.wants(dataclasses.replace(FACTS, cluster_enabled=False), OPTIONS)
+    assert not collector.wants(dataclasses.replace(FACTS, loading=True), OPTIONS)
 
 
-def test_a_refusal_writes_nothing_and_forgets_nothing(drive) -> None:
+def test_a_refusal_writes_nothing_and_forgets_nothing(drive: Drive) -> None:
     played = drive(ClusterNodesCollector(), [ReplyError("NOPERM no")], facts=FACTS)
     assert played.samples() == {}
     assert played.memory.cluster is None
 
 
 @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), 7, None, []])
-def test_another_answer_fails_it(drive, reply) -> None:
+def test_another_answer_fails_it(drive: Drive, reply: Any) -> None:
     with pytest.raises(ProtocolError):
         drive(ClusterNodesCollector(), [reply], facts=FACTS)
 

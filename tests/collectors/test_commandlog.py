@@ -4,6 +4,7 @@ of Valkey 8.1.1."""
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,11 @@ from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.collectors.go_rows import DATA, assert_same_families, go_rows
 from tests.collectors.test_slowlog import recorded
 from tests.servers import Conversation
-from tests.watch_harness import info
+from tests.watch_harness import RedisFactory, ScriptFactory, WatchHarnessFactory, info
 
 FACTS = Facts((7, 2, 4), "valkey", "master", "standalone", "r", False, False, 16, flavor_version=(8, 1, 1))
 ASKED_FIRST = [
@@ -37,7 +39,7 @@ def test_the_families_of_the_go_exporter() -> None:
     assert_same_families(CommandlogCollector(), rows)
 
 
-def test_lengths(drive) -> None:
+def test_lengths(drive: Drive) -> None:
     played = drive(CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES[:1]], facts=FACTS)
     assert played.asked == [ASKED_FIRST]
     assert played.samples() == {
@@ -49,7 +51,7 @@ def test_lengths(drive) -> None:
     }
 
 
-def test_what_is_new_is_counted_by_command(drive) -> None:
+def test_what_is_new_is_counted_by_command(drive: Drive) -> None:
     memory = TargetMemory()
     drive(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory)
     played = drive(
@@ -74,7 +76,7 @@ def test_what_is_new_is_counted_by_command(drive) -> None:
     assert "biggy" not in played.text
 
 
-def test_lengths_go_back_to_zero_after_a_reset_and_counters_stay(drive) -> None:
+def test_lengths_go_back_to_zero_after_a_reset_and_counters_stay(drive: Drive) -> None:
     memory = TargetMemory()
     for replies in ([0, 0, 0, [], []], [1, 0, 1, [], REPLIES]):
         drive(CommandlogCollector(), replies, facts=FACTS, memory=memory)
@@ -94,8 +96,8 @@ def test_lengths_go_back_to_zero_after_a_reset_and_counters_stay(drive) -> None:
         ({"mode": "sentinel"}, False),
     ],
 )
-def test_only_valkey_since_8_1_is_asked(changes, wanted: bool) -> None:
-    assert CommandlogCollector().wants(dataclasses.replace(FACTS, **changes), None) is wanted
+def test_only_valkey_since_8_1_is_asked(changes: Any, wanted: bool) -> None:
+    assert CommandlogCollector().wants(dataclasses.replace(FACTS, **changes), OPTIONS) is wanted
 
 
 @pytest.mark.parametrize(
@@ -108,13 +110,13 @@ def test_only_valkey_since_8_1_is_asked(changes, wanted: bool) -> None:
     ],
 )
 def test_the_flavors_own_version_is_known_from_info(
-    drive, version: str, flavor_version, wanted: bool
+    drive: Drive, version: str, flavor_version: tuple[int, int, int], wanted: bool
 ) -> None:
     facts = drive(
         InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], [[b"databases", b"16"]]
     ).facts
     assert facts.flavor_version == flavor_version
-    assert CommandlogCollector().wants(facts, None) is wanted
+    assert CommandlogCollector().wants(facts, OPTIONS) is wanted
 
 
 def test_it_is_left_out_with_tile38() -> None:
@@ -122,7 +124,7 @@ def test_it_is_left_out_with_tile38() -> None:
     assert not CommandlogCollector().enabled(parse(["--is-tile38"], {}))
 
 
-def test_a_refusal_writes_nothing_and_another_error_is_told(drive) -> None:
+def test_a_refusal_writes_nothing_and_another_error_is_told(drive: Drive) -> None:
     assert drive(CommandlogCollector(), [UNKNOWN] * 5, facts=FACTS).text == ""
     with pytest.raises(BusyError):
         drive(
@@ -132,7 +134,7 @@ def test_a_refusal_writes_nothing_and_another_error_is_told(drive) -> None:
         )
 
 
-def test_one_odd_reply_does_not_cost_the_others(drive) -> None:
+def test_one_odd_reply_does_not_cost_the_others(drive: Drive) -> None:
     samples = drive(CommandlogCollector(), [b"x", 5, None, b"y", REPLIES], facts=FACTS).samples()
     assert samples == {
         "redis_commandlog_large_request_length": "5",
@@ -140,7 +142,7 @@ def test_one_odd_reply_does_not_cost_the_others(drive) -> None:
     }
 
 
-async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
+async def test_over_a_socket(scripted_server: ScriptFactory, make_watch_harness: WatchHarnessFactory) -> None:
     """A server that plays Valkey 8.1; there is none to run."""
 
     def commandlog(talk: Conversation) -> None:
@@ -166,7 +168,9 @@ async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
     assert watch_harness.value(watched, "redis_commandlog_entries_missed_total", "large-reply") == 0
 
 
-async def test_a_real_redis_is_not_asked(redis_server, make_watch_harness) -> None:
+async def test_a_real_redis_is_not_asked(
+    redis_server: RedisFactory, make_watch_harness: WatchHarnessFactory
+) -> None:
     server = redis_server()
     watch_harness = make_watch_harness([InfoCollector(), CommandlogCollector()])
     watched = watch_harness.watched(server.port)

@@ -14,8 +14,9 @@ from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import Drive
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
-from tests.watch_harness import WatchHarness
+from tests.watch_harness import RedisFactory, WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16, (7, 0, 15))
 REDIS_6 = dataclasses.replace(REDIS_7, version=(6, 2, 16))
@@ -30,7 +31,7 @@ def config(**pairs: str) -> list[bytes]:
     return [word.encode() for key, value in pairs.items() for word in (key.replace("_", "-"), value)]
 
 
-def facts_of(version: str, drive) -> Facts:
+def facts_of(version: str, drive: Drive) -> Facts:
     text = (DATA / version / "info_default.txt").read_bytes()
     return drive(InfoCollector(), [text], facts=REDIS_7).facts
 
@@ -40,14 +41,14 @@ def test_families_are_those_of_the_go_exporter() -> None:
 
 
 class TestWhatIsAsked:
-    def test_a_server_that_takes_several_keys_is_asked_once(self, drive) -> None:
+    def test_a_server_that_takes_several_keys_is_asked_once(self, drive: Drive) -> None:
         assert drive(ConfigCollector(), [[]], facts=REDIS_7).asked == [[("CONFIG", "GET", *NAMED)]]
 
-    def test_an_older_one_for_each_key_once_the_first_is_answered(self, drive) -> None:
+    def test_an_older_one_for_each_key_once_the_first_is_answered(self, drive: Drive) -> None:
         asked = [("CONFIG", "GET", key) for key in NAMED]
         assert drive(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
 
-    def test_one_that_refuses_the_first_is_not_asked_for_more(self, drive) -> None:
+    def test_one_that_refuses_the_first_is_not_asked_for_more(self, drive: Drive) -> None:
         played = drive(
             ConfigCollector(),
             [ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")],
@@ -55,33 +56,33 @@ class TestWhatIsAsked:
         )
         assert played.text == ""
 
-    def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, drive) -> None:
+    def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, drive: Drive) -> None:
         assert drive(ConfigCollector(), [[]], facts=VALKEY_8).asked == [
             [("CONFIG", "GET", *NAMED, *COMMANDLOG)]
         ]
 
-    def test_valkey_before_8_1_has_no_such_logs(self, drive) -> None:
+    def test_valkey_before_8_1_has_no_such_logs(self, drive: Drive) -> None:
         older = dataclasses.replace(VALKEY_8, flavor_version=(8, 0, 9))
         assert drive(ConfigCollector(), [[]], facts=older).asked == [[("CONFIG", "GET", *NAMED)]]
 
     @pytest.mark.parametrize("facts", [REDIS_6, REDIS_7, VALKEY_8])
-    def test_everything_in_one_call(self, drive, facts: Facts) -> None:
+    def test_everything_in_one_call(self, drive: Drive, facts: Facts) -> None:
         assert drive(ConfigCollector(), [[]], facts=facts, options=EVERYTHING).asked == [
             [("CONFIG", "GET", "*")]
         ]
 
-    def test_place_and_name_of_the_dump_on_request(self, drive) -> None:
+    def test_place_and_name_of_the_dump_on_request(self, drive: Drive) -> None:
         assert drive(ConfigCollector(), [[]], facts=REDIS_7, options=WITH_SIZE).asked == [
             [("CONFIG", "GET", *NAMED, "dir", "dbfilename")]
         ]
 
-    def test_a_renamed_command(self, drive) -> None:
+    def test_a_renamed_command(self, drive: Drive) -> None:
         options = parse(["--config-command=CONFIG-7f3a"], {})
         [[asked]] = drive(ConfigCollector(), [[]], facts=REDIS_7, options=options).asked
         assert asked[0] == "CONFIG-7f3a"
 
     @pytest.mark.parametrize("command", ["-", ""])
-    def test_nothing_if_told_so(self, command: str, drive) -> None:
+    def test_nothing_if_told_so(self, command: str, drive: Drive) -> None:
         options = parse([f"--config-command={command}"], {})
         assert not ConfigCollector().enabled(options)
         assert not ConfigCollector().wants(REDIS_7, options)
@@ -94,11 +95,11 @@ class TestWhatIsAsked:
         assert ConfigCollector().wants(REDIS_7, options)
         assert not ConfigCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), options)
 
-    def test_a_server_that_cannot_answer_now_is_a_failure(self, drive) -> None:
+    def test_a_server_that_cannot_answer_now_is_a_failure(self, drive: Drive) -> None:
         with pytest.raises(BusyError):
             drive(ConfigCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
 
-    def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, drive) -> None:
+    def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, drive: Drive) -> None:
         played = drive(
             ConfigCollector(), [[]], [config(maxclients="7"), ReplyError("NOPERM no"), [], []], facts=REDIS_6
         )
@@ -107,7 +108,7 @@ class TestWhatIsAsked:
 
 class TestLimits:
     @pytest.mark.parametrize("version", versions_with("config_get"))
-    def test_of_recorded_servers(self, drive, version: str) -> None:
+    def test_of_recorded_servers(self, drive: Drive, version: str) -> None:
         facts = facts_of(version, drive)
         reply = recorded(version, "config_get")
         replies = [[reply]] if facts.version >= (7, 0, 0) else [[reply], [[]] * 4]
@@ -150,7 +151,7 @@ class TestLimits:
             ("18446744073709551615",) * 2,
         ],
     )
-    def test_units(self, drive, text: str, value: str) -> None:
+    def test_units(self, drive: Drive, text: str, value: str) -> None:
         reply = config(maxmemory=text, client_output_buffer_limit=f"replica {text} 1kb 60")
         samples = drive(ConfigCollector(), [reply], facts=REDIS_7).samples()
         assert samples["redis_config_maxmemory"] == value
@@ -160,7 +161,7 @@ class TestLimits:
         )
 
     @pytest.mark.parametrize("text", ["", "many", "1.5", "1tb", "0x10", "nan", "9" * 21])
-    def test_what_is_no_amount_is_left_out(self, drive, text: str) -> None:
+    def test_what_is_no_amount_is_left_out(self, drive: Drive, text: str) -> None:
         reply = config(
             maxmemory=text,
             maxclients="5",
@@ -176,13 +177,13 @@ class TestLimits:
         "reply",
         [None, 7, b"text", [], [b"maxclients"], [[b"maxclients"], b"7"], [b"maxclients", None], [1, 2]],
     )
-    def test_replies_of_another_form(self, drive, reply: object) -> None:
+    def test_replies_of_another_form(self, drive: Drive, reply: object) -> None:
         assert drive(ConfigCollector(), [reply], facts=REDIS_7).text == ""
 
 
 class TestEverything:
     @pytest.mark.parametrize("version", versions_with("config_get"))
-    def test_every_key_is_there_but_the_secrets(self, drive, version: str) -> None:
+    def test_every_key_is_there_but_the_secrets(self, drive: Drive, version: str) -> None:
         reply = recorded(version, "config_get")
         samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
         shown = {
@@ -222,7 +223,7 @@ class TestEverything:
             "s3-secret",
         ],
     )
-    def test_secrets_are_known_by_their_words(self, drive, key: str) -> None:
+    def test_secrets_are_known_by_their_words(self, drive: Drive, key: str) -> None:
         reply = [key.encode(), b"12345", b"port", b"6379"]
         played = drive(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING)
         assert "12345" not in played.text
@@ -231,13 +232,13 @@ class TestEverything:
     def test_whether_clients_show_certificates_is_none(self) -> None:
         assert not is_secret("tls-auth-clients")
 
-    def test_they_show_if_told_so(self, drive) -> None:
+    def test_they_show_if_told_so(self, drive: Drive) -> None:
         samples = drive(
             ConfigCollector(), [config(requirepass="open sesame")], facts=REDIS_7, options=UNREDACTED
         ).samples()
         assert samples == {'redis_config_key_value{key="requirepass",value="open sesame"}': "1"}
 
-    def test_numbers_are_exact(self, drive) -> None:
+    def test_numbers_are_exact(self, drive: Drive) -> None:
         reply = config(a="18446744073709551615", b="-1", c="0.25", d="nan", e="0x1f", f="", g="12 13")
         samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=EVERYTHING).samples()
         values = {
@@ -245,7 +246,7 @@ class TestEverything:
         }
         assert values == {"a": "18446744073709551615", "b": "-1", "c": "0.25"}
 
-    def test_values_that_are_no_text_are_left_out(self, drive) -> None:
+    def test_values_that_are_no_text_are_left_out(self, drive: Drive) -> None:
         reply = [b"tls-allowlist", [], b"requirepass", None, b"port", b"1"]
         samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=UNREDACTED).samples()
         assert set(samples) == {
@@ -253,7 +254,7 @@ class TestEverything:
             'redis_config_value{key="port"}',
         }
 
-    def test_keys_that_look_the_same_are_one(self, drive) -> None:
+    def test_keys_that_look_the_same_are_one(self, drive: Drive) -> None:
         samples = drive(
             ConfigCollector(), [[b"\xff", b"1", b"\xfe", b"2"]], facts=REDIS_7, options=EVERYTHING
         ).text
@@ -261,7 +262,7 @@ class TestEverything:
 
 
 class TestDump:
-    def size(self, drive, folder: str | pathlib.Path, name: str) -> str | None:
+    def size(self, drive: Drive, folder: str | pathlib.Path, name: str) -> str | None:
         reply = config(dir=str(folder), dbfilename=name)
         collector = ConfigCollector(FileSizes(wait_s=10).get)
         return (
@@ -270,11 +271,11 @@ class TestDump:
             .get("redis_rdb_current_size_bytes")
         )
 
-    def test_its_size(self, drive, tmp_path: pathlib.Path) -> None:
+    def test_its_size(self, drive: Drive, tmp_path: pathlib.Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"x" * 123)
         assert self.size(drive, tmp_path, "dump.rdb") == "123"
 
-    def test_none_is_0(self, drive, tmp_path: pathlib.Path) -> None:
+    def test_none_is_0(self, drive: Drive, tmp_path: pathlib.Path) -> None:
         assert self.size(drive, tmp_path, "dump.rdb") == "0"
         assert self.size(drive, tmp_path / "missing", "dump.rdb") == "0"
 
@@ -282,16 +283,16 @@ class TestDump:
         "name", ["", ".", "..", "sub", "sub/dump.rdb", "/etc/passwd", "../dump.rdb", "a\0b", "x" * 300]
     )
     def test_only_a_bare_name_of_a_regular_file_has_a_size(
-        self, drive, tmp_path: pathlib.Path, name: str
+        self, drive: Drive, tmp_path: pathlib.Path, name: str
     ) -> None:
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "dump.rdb").write_bytes(b"x")
         assert self.size(drive, tmp_path, name) is None
 
-    def test_a_relative_folder_is_not_looked_into(self, drive) -> None:
+    def test_a_relative_folder_is_not_looked_into(self, drive: Drive) -> None:
         assert self.size(drive, ".", "pyproject.toml") is None
 
-    def test_nothing_is_looked_at_unless_asked(self, drive) -> None:
+    def test_nothing_is_looked_at_unless_asked(self, drive: Drive) -> None:
         looked: list[bytes] = []
         reply = config(dir="/tmp", dbfilename="dump.rdb")
         drive(ConfigCollector(looked.append), [reply], facts=REDIS_7)
@@ -301,7 +302,7 @@ class TestDump:
 
 
 @pytest.mark.server
-async def test_a_real_server(redis_server, tmp_path: pathlib.Path) -> None:
+async def test_a_real_server(redis_server: RedisFactory, tmp_path: pathlib.Path) -> None:
     server = redis_server(
         "--requirepass", "", "--maxclients", "321", "--client-output-buffer-limit", "replica 256mb 64mb 60"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_what_is_no_regular_file_has_none_and_a_missing_one_has_0(
 
 class TestALookThatHangs:
     @pytest.fixture
-    def limiter(self):
+    def limiter(self) -> Iterator[threading.Event]:
         limiter = threading.Event()
         yield limiter
         limiter.set()

@@ -11,8 +11,9 @@ import pytest
 from exporter.collectors.info import GATED, FactTexts, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
-from exporter.metrics.family import EverySubField, Field, MetricType, NameSet, Record
+from exporter.metrics.family import EverySubField, Family, Field, MetricType, NameSet, Record
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import Drive
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
@@ -23,7 +24,7 @@ FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCo
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 
 
-def text_for(family) -> tuple[bytes, str]:
+def text_for(family: Family) -> tuple[bytes, str]:
     """A text of INFO that holds what the family is read from, and what its line must look like."""
     match family.source:
         case Field():
@@ -51,14 +52,14 @@ def text_for(family) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("family", InfoCollector.families, ids=lambda family: family.name)
-def test_every_family_is_rendered_from_its_field(drive, family) -> None:
+def test_every_family_is_rendered_from_its_field(drive: Drive, family: Family) -> None:
     text, head = text_for(family)
     played = drive(InfoCollector(), [VERSION + text], facts=FACTS)
     assert any(line.startswith(head) for line in played.text.splitlines()), text
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_no_recorded_reply_writes_what_is_no_number(drive, path: pathlib.Path) -> None:
+def test_no_recorded_reply_writes_what_is_no_number(drive: Drive, path: pathlib.Path) -> None:
     for value in drive(InfoCollector(), [VERSION + path.read_bytes()], facts=FACTS).samples().values():
         assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
 
@@ -85,7 +86,7 @@ class TestTable:
 
 
 class TestQuestions:
-    def test_the_first_poll_asks_how_many_databases_there_are(self, drive) -> None:
+    def test_the_first_poll_asks_how_many_databases_there_are(self, drive: Drive) -> None:
         played = drive(
             InfoCollector(), [b"redis_version:7.0.0\r\nredis_mode:standalone\r\n"], [[b"databases", b"4"]]
         )
@@ -95,12 +96,12 @@ class TestQuestions:
             f'redis_db_keys{{db="db{n}"}}' for n in range(4)
         ]
 
-    def test_later_polls_do_not(self, drive) -> None:
+    def test_later_polls_do_not(self, drive: Drive) -> None:
         played = drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], facts=FACTS)
         assert played.asked == [[("INFO",)]]
         assert 'redis_db_keys{db="db15"}' in played.samples()
 
-    def test_it_is_asked_again_where_it_is_not_known(self, drive) -> None:
+    def test_it_is_asked_again_where_it_is_not_known(self, drive: Drive) -> None:
         played = drive(
             InfoCollector(),
             [b"redis_version:7.0.0\r\n"],
@@ -111,10 +112,10 @@ class TestQuestions:
         assert played.facts.databases == 4
 
     @pytest.mark.parametrize("reply", [[], [b"databases", b"many"], 7])
-    def test_an_answer_without_a_number_means_sixteen_for_good(self, drive, reply: object) -> None:
+    def test_an_answer_without_a_number_means_sixteen_for_good(self, drive: Drive, reply: object) -> None:
         assert drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).facts.databases == 16
 
-    def test_a_refused_config_means_sixteen_for_now(self, drive) -> None:
+    def test_a_refused_config_means_sixteen_for_now(self, drive: Drive) -> None:
         played = drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [ReplyError("NOPERM no")])
         assert played.facts.databases is None
         assert 'redis_db_keys{db="db15"}' in played.samples()
@@ -123,11 +124,11 @@ class TestQuestions:
         "text",
         [b"redis_version:7.0.0\r\nredis_mode:sentinel\r\n", b"redis_version:8\r\nserver_mode:sentinel\r\n"],
     )
-    def test_a_sentinel_is_not_asked_and_has_no_databases(self, drive, text: bytes) -> None:
+    def test_a_sentinel_is_not_asked_and_has_no_databases(self, drive: Drive, text: bytes) -> None:
         played = drive(InfoCollector(), [text])
         assert not [key for key in played.samples() if key.startswith("redis_db_keys")]
 
-    def test_a_cluster_node_has_one_database(self, drive) -> None:
+    def test_a_cluster_node_has_one_database(self, drive: Drive) -> None:
         played = drive(InfoCollector(), [b"redis_version:7.0.0\r\ncluster_enabled:1\r\n"])
         assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
             'redis_db_keys{db="db0"}'
@@ -142,7 +143,9 @@ class TestQuestions:
             (17, ProtocolError),
         ],
     )
-    def test_without_info_the_poll_has_failed(self, drive, reply: object, error: type[Exception]) -> None:
+    def test_without_info_the_poll_has_failed(
+        self, drive: Drive, reply: object, error: type[Exception]
+    ) -> None:
         with pytest.raises(error):
             drive(InfoCollector(), [reply])
 
@@ -157,12 +160,14 @@ class TestFacts:
             ("keydb-6.3.4", "keydb", (6, 3, 4)),
         ],
     )
-    def test_version_and_flavor(self, drive, version: str, flavor: str, number: tuple[int, int, int]) -> None:
+    def test_version_and_flavor(
+        self, drive: Drive, version: str, flavor: str, number: tuple[int, int, int]
+    ) -> None:
         played = drive(InfoCollector(), [(DATA / version / "info_default.txt").read_bytes()], facts=FACTS)
         facts = played.facts
         assert (facts.flavor, facts.version) == (flavor, number)
 
-    def test_are_the_same_object_until_a_text_of_theirs_changes(self, drive) -> None:
+    def test_are_the_same_object_until_a_text_of_theirs_changes(self, drive: Drive) -> None:
         memory = FactTexts()
         one = drive(InfoCollector(), [VERSION + b"connected_clients:1\r\n"], facts=FACTS, memory=memory).facts
         same = drive(InfoCollector(), [VERSION + b"connected_clients:2\r\n"], facts=one, memory=memory).facts
@@ -172,7 +177,7 @@ class TestFacts:
 
 
 class TestValues:
-    def test_keyspace_is_read_by_name(self, drive) -> None:
+    def test_keyspace_is_read_by_name(self, drive: Drive) -> None:
         text = b"redis_version:7.4.1\r\ndb0:keys=10,expires=2,avg_ttl=1500,subexpiry=3\r\ndb1:keys=1,expires=0,avg_ttl=0,cached_keys=7\r\n"
         samples = drive(InfoCollector(), [text], facts=FACTS).samples()
         assert samples['redis_db_keys_with_expiring_items{db="db0"}'] == "3"
@@ -180,7 +185,7 @@ class TestValues:
         assert 'redis_db_keys_cached{db="db0"}' not in samples
         assert samples['redis_db_avg_ttl_seconds{db="db0"}'] == "1.5"
 
-    def test_a_replica_that_never_acknowledged_has_no_lag(self, drive) -> None:
+    def test_a_replica_that_never_acknowledged_has_no_lag(self, drive: Drive) -> None:
         text = b"slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=-1\r\n"
         played = drive(InfoCollector(), [VERSION + text], facts=FACTS)
         labels = '{slave_ip="10.0.0.2",slave_port="6379",slave_state="online"}'
@@ -188,7 +193,7 @@ class TestValues:
         assert f"redis_connected_slave_lag_seconds{labels}" not in played.samples()
         assert played.block.invalid == 0
 
-    def test_keydb_with_two_masters(self, drive) -> None:
+    def test_keydb_with_two_masters(self, drive: Drive) -> None:
         samples = drive(
             InfoCollector(), [(DATA / "keydb-6.3.4" / "info_multimaster.txt").read_bytes()], facts=FACTS
         ).samples()
@@ -196,7 +201,7 @@ class TestValues:
         assert samples['redis_slave_repl_offset{master_host="127.0.0.1",master_port="21043"}'] == "1805"
         assert samples['redis_master_link_up{master_host="127.0.0.1",master_port="21043"}'] == "1"
 
-    def test_the_start_is_told_by_the_clock(self, drive) -> None:
+    def test_the_start_is_told_by_the_clock(self, drive: Drive) -> None:
         assert (
             drive(InfoCollector(), [VERSION + b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
                 "redis_start_time_seconds"
@@ -204,7 +209,7 @@ class TestValues:
             == "1795379900"
         )
 
-    def test_nan_is_dropped_and_counted(self, drive) -> None:
+    def test_nan_is_dropped_and_counted(self, drive: Drive) -> None:
         played = drive(InfoCollector(), [VERSION + b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
         assert "redis_mem_fragmentation_ratio" not in played.samples()
         assert played.block.invalid == 1

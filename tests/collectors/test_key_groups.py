@@ -14,8 +14,9 @@ from exporter.metrics.lane import Lane
 from exporter.options import values
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import Drive, Played, SessionFactory
 from tests.options.test_lua_patterns import ILL, WELL
-from tests.watch_harness import server_field
+from tests.watch_harness import RedisFactory, server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 3)
 GROUPS = KeyGroupsCollector()
@@ -23,7 +24,7 @@ ARGV = ("--check-key-groups=^(.*)_[0-9]+$", "--check-keys-batch-size=10")
 DB_0 = b"# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\n"
 
 
-def read(drive, replies, *argv: str, facts: Facts = REDIS_7, **more: Any):
+def read(drive: Drive, replies: Any, *argv: str, facts: Facts = REDIS_7, **more: Any) -> Played:
     return drive(GROUPS, *replies, facts=facts, options=parse([*ARGV, *argv], {}), **more)
 
 
@@ -47,7 +48,7 @@ class TestWhen:
 
 
 class TestReplies:
-    def test_a_pass_adds_up_its_batches(self, drive) -> None:
+    def test_a_pass_adds_up_its_batches(self, drive: Drive) -> None:
         replies = [
             [DB_0],
             [[b"7", [[b"user", 2, 100], [b"unclassified", 1, 5]]]],
@@ -70,11 +71,11 @@ class TestReplies:
             "redis_last_key_groups_scrape_duration_milliseconds": "1500",
         }
 
-    def test_empty_databases_may_be_left_out(self, drive) -> None:
+    def test_empty_databases_may_be_left_out(self, drive: Drive) -> None:
         played = read(drive, [[b"# Keyspace\r\n"]], "--include-metrics-for-empty-databases=false")
         assert played.samples() == {"redis_last_key_groups_scrape_duration_milliseconds": "0"}
 
-    def test_a_pass_goes_on_where_its_budget_ended_and_the_one_before_is_served(self, drive) -> None:
+    def test_a_pass_goes_on_where_its_budget_ended_and_the_one_before_is_served(self, drive: Drive) -> None:
         memory = GroupMemory(groups={0: {b"old": (9, 90)}})
         budget = "--scan.budget-keys=10"
         first = read(drive, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], budget, memory=memory)
@@ -86,16 +87,16 @@ class TestReplies:
         assert counts(third.samples()) == {"user": "4"}
         assert memory.current is None
 
-    def test_nothing_is_told_before_the_first_pass_is_complete(self, drive) -> None:
+    def test_nothing_is_told_before_the_first_pass_is_complete(self, drive: Drive) -> None:
         assert read(drive, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10").samples() == {}
 
-    def test_a_pass_also_ends_with_its_time(self, drive) -> None:
+    def test_a_pass_also_ends_with_its_time(self, drive: Drive) -> None:
         memory = GroupMemory()
         read(drive, [[DB_0], [[b"7", []]]], "--scan.budget-time=3s", memory=memory, spent_s=2.0)
         assert memory.current is not None
         assert memory.current.spent_s == 4.0
 
-    def test_another_run_of_the_server_begins_anew(self, drive) -> None:
+    def test_another_run_of_the_server_begins_anew(self, drive: Drive) -> None:
         memory = GroupMemory()
         read(drive, [[DB_0], [[b"7", [[b"user", 2, 100]]]]], "--scan.budget-keys=10", memory=memory)
         again = read(
@@ -107,22 +108,22 @@ class TestReplies:
         assert counts(again.samples()) == {"user": "1"}
 
     @pytest.mark.parametrize("odd", [None, 5, [], [b"7"], [7, []], ReplyError("ERR odd")])
-    def test_a_database_whose_batch_fails_is_left_out(self, drive, odd: Any) -> None:
+    def test_a_database_whose_batch_fails_is_left_out(self, drive: Drive, odd: Any) -> None:
         text = DB_0 + b"db1:keys=1\r\n"
         replies = [[text], [odd, b"OK", [b"0", [[b"user", 1, 1], [5], None, [b"x", None, 3]]], b"OK"]]
         assert counts(read(drive, replies).samples()) == {"user": "1"}
 
-    def test_no_reply_but_errors_is_a_failure(self, drive) -> None:
+    def test_no_reply_but_errors_is_a_failure(self, drive: Drive) -> None:
         with pytest.raises(TargetError, match="malformed pattern"):
             read(drive, [[DB_0], [ReplyError("ERR malformed pattern (missing ']')")]])
         with pytest.raises(NoPermError):
             read(drive, [[DB_0], [ReplyError("NOPERM no")]])
 
-    def test_before_redis_4_memory_is_not_asked(self, drive) -> None:
+    def test_before_redis_4_memory_is_not_asked(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(3, 2, 13))
         assert read(drive, [[DB_0], [[b"0", []]]], facts=facts).asked[1][0][5] == "0"
 
-    def test_every_primary_of_a_cluster_is_asked(self, drive) -> None:
+    def test_every_primary_of_a_cluster_is_asked(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, cluster_enabled=True, databases=1)
         slots = [[0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]]]
         replies = [[slots, b"one"], [[b"0", [[b"user", 1, 10]]], [b"0", [[b"user", 2, 20]]]]]
@@ -146,7 +147,9 @@ class TestShown:
 
 @pytest.mark.server
 class TestRealServer:
-    def test_counts_are_exact_for_keys_of_every_type(self, redis_server, session) -> None:
+    def test_counts_are_exact_for_keys_of_every_type(
+        self, redis_server: RedisFactory, session: SessionFactory
+    ) -> None:
         server = redis_server()
         reader = session(
             server.port,
@@ -180,7 +183,7 @@ class TestRealServer:
         assert server_field(server, "number_of_cached_scripts") == 1
 
     def test_a_pattern_that_lua_rejects_fails_the_collector_alone(
-        self, redis_server, session, monkeypatch: pytest.MonkeyPatch
+        self, redis_server: RedisFactory, session: SessionFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(values, "fault_of", lambda pattern: "")  # it would have been refused at start
         server = redis_server()
@@ -190,7 +193,7 @@ class TestRealServer:
         assert "malformed pattern" in str(reader.poll_state.results.failures["key_groups"])
 
     def test_lua_refuses_the_patterns_that_are_refused_at_start_and_no_other(
-        self, redis_server, session
+        self, redis_server: RedisFactory, session: SessionFactory
     ) -> None:
         reader = session(redis_server().port)
 
@@ -204,7 +207,9 @@ class TestRealServer:
 
         assert [pattern for pattern in (*WELL, *ILL) if is_read(pattern)] == WELL
 
-    def test_patterns_are_not_tried_on_very_long_names(self, redis_server, session) -> None:
+    def test_patterns_are_not_tried_on_very_long_names(
+        self, redis_server: RedisFactory, session: SessionFactory
+    ) -> None:
         server = redis_server()
         reader = session(server.port, "--check-key-groups=^(a)")
         reader.ask("SET", "a" * NAME_MAX, 1)

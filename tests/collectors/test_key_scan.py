@@ -15,13 +15,14 @@ from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.values import KeyName
 from exporter.protocol.facts import Facts
-from tests.watch_harness import server_field
+from tests.collectors.conftest import Drive, Played, SessionFactory
+from tests.watch_harness import RedisFactory, server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 SCAN = KeyScanCollector()
 
 
-def read(drive, replies, *argv: str, facts: Facts = REDIS_7, **more: Any):
+def read(drive: Drive, replies: Any, *argv: str, facts: Facts = REDIS_7, **more: Any) -> Played:
     return drive(SCAN, *replies, facts=facts, options=parse(argv, {}), **more)
 
 
@@ -50,7 +51,7 @@ class TestWhen:
 
 
 class TestReplies:
-    def test_patterns_walk_side_by_side_until_each_is_round(self, drive) -> None:
+    def test_patterns_walk_side_by_side_until_each_is_round(self, drive: Drive) -> None:
         replies = [
             [[b"7", [b"a1", b"a2"]], b"OK", [b"0", [b"b1"]], b"OK"],
             [[b"0", [b"a3"]]],
@@ -74,15 +75,15 @@ class TestReplies:
         }
         assert played.output.memory.found == {KeyName(0, b"a*"): (b"a1", b"a2", b"a3")}
 
-    def test_a_pattern_of_two_options_walks_once(self, drive) -> None:
+    def test_a_pattern_of_two_options_walks_once(self, drive: Drive) -> None:
         played = read(drive, [[[b"0", [b"a1"]]]], "--check-keys=a*", "--count-keys=a*,a*")
         assert len(played.samples()) == 4
 
-    def test_repeats_count_once(self, drive) -> None:
+    def test_repeats_count_once(self, drive: Drive) -> None:
         played = read(drive, [[[b"7", [b"a1", b"a2"]]], [[b"0", [b"a2", b"a1"]]]], "--count-keys=a*")
         assert played.samples()['redis_keys_count{db="db0",key="a*"}'] == "2"
 
-    def test_streams_are_remembered_and_not_counted(self, drive) -> None:
+    def test_streams_are_remembered_and_not_counted(self, drive: Drive) -> None:
         played = read(drive, [[[b"0", [b"s1"]]]], "--check-streams=s*")
         assert played.asked == [[("SCAN", b"0", "MATCH", b"s*", "COUNT", 1000, "TYPE", "stream")]]
         assert played.samples() == {
@@ -90,13 +91,13 @@ class TestReplies:
         }
         assert played.output.memory.found_streams == {KeyName(0, b"s*"): (b"s1",)}
 
-    def test_before_redis_6_scan_knows_no_types(self, drive) -> None:
+    def test_before_redis_6_scan_knows_no_types(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(5, 0, 14))
         assert read(drive, [[[b"0", []]]], "--check-streams=s*", facts=facts).asked == [
             [("SCAN", b"0", "MATCH", b"s*", "COUNT", 1000)]
         ]
 
-    def test_more_keys_than_the_limit_are_counted_and_not_kept(self, drive) -> None:
+    def test_more_keys_than_the_limit_are_counted_and_not_kept(self, drive: Drive) -> None:
         memory = KeyMemory(found={KeyName(0, b"a*"): (b"a3", b"a9")})
         played = read(
             drive,
@@ -109,7 +110,7 @@ class TestReplies:
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="check-keys"}'] == "1"
         assert played.output.memory.found == {KeyName(0, b"a*"): (b"a3", b"a1")}, "who is in stays in"
 
-    def test_a_round_ends_with_its_keys(self, drive) -> None:
+    def test_a_round_ends_with_its_keys(self, drive: Drive) -> None:
         memory = KeyMemory(found={KeyName(0, b"a*"): (b"a9",)})
         argv = ("--check-keys=a*", "--check-keys-batch-size=10", "--scan.budget-keys=15")
         played = read(drive, [[[b"7", [b"a1"]]], [[b"9", []]]], *argv, memory=memory)
@@ -118,20 +119,20 @@ class TestReplies:
             "what was not come to is not gone"
         )
 
-    def test_a_round_ends_with_its_time(self, drive) -> None:
+    def test_a_round_ends_with_its_time(self, drive: Drive) -> None:
         played = read(
             drive, [[[b"7", [b"a1"]]], [[b"9", []]]], "--count-keys=a*", "--scan.budget-time=3s", spent_s=2.0
         )
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="count-keys"}'] == "1"
 
     @pytest.mark.parametrize("odd", [None, 5, b"7", [], [b"7"], [7, []], [b"7", b"a"], ReplyError("ERR odd")])
-    def test_an_odd_reply_ends_its_own_walk_only(self, drive, odd: Any) -> None:
+    def test_an_odd_reply_ends_its_own_walk_only(self, drive: Drive, odd: Any) -> None:
         played = read(drive, [[odd, [b"0", [b"b1", 5, None]]]], "--count-keys=a*,b*")
         assert played.samples()['redis_keys_count{db="db0",key="b*"}'] == "1"
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="count-keys"}'] == "1"
         assert 'redis_keys_count{db="db0",key="a*"}' not in played.samples(), "unknown is not zero"
 
-    def test_no_reply_but_errors_is_a_failure_and_leaves_what_was_found(self, drive) -> None:
+    def test_no_reply_but_errors_is_a_failure_and_leaves_what_was_found(self, drive: Drive) -> None:
         memory = KeyMemory(found={KeyName(0, b"a*"): (b"a9",)})
         with pytest.raises(TargetError, match="LOADING"):
             read(drive, [[ReplyError("LOADING x")]], "--check-keys=a*", memory=memory)
@@ -146,20 +147,22 @@ class TestCluster:
         [8192, 16383, [b"10.0.0.2", 7000, b"two"], [b"10.0.0.3", 7000, b"three"]],
     )
 
-    def test_every_primary_is_walked(self, drive) -> None:
+    def test_every_primary_is_walked(self, drive: Drive) -> None:
         replies = [[[*self.SLOTS], b"one"], [[b"0", [b"a1"]], [b"5", [b"a2"]]], [[b"0", [b"a3"]]]]
         played = read(drive, replies, "--is-cluster", "--count-keys=3=a*", facts=self.FACTS)
         assert played.nodes[1:] == [["", "10.0.0.2:7000"], ["10.0.0.2:7000"]]
         assert played.samples()['redis_keys_count{db="db0",key="a*"}'] == "3"
 
-    def test_without_the_flag_the_target_alone(self, drive) -> None:
+    def test_without_the_flag_the_target_alone(self, drive: Drive) -> None:
         played = read(drive, [[[*self.SLOTS], b"one"], [[b"0", []]]], "--count-keys=a*", facts=self.FACTS)
         assert played.nodes[1:] == [[""]]
 
 
 @pytest.mark.server
 class TestRealServer:
-    def test_keys_are_found_counted_and_read(self, redis_server, session) -> None:
+    def test_keys_are_found_counted_and_read(
+        self, redis_server: RedisFactory, session: SessionFactory
+    ) -> None:
         server = redis_server()
         reader = session(
             server.port,

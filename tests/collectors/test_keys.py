@@ -15,7 +15,9 @@ from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.values import KeyName
 from exporter.protocol.facts import Facts
-from tests.watch_harness import server_field
+from tests.collectors.conftest import Drive, Played, SessionFactory
+from tests.server_session import Session
+from tests.watch_harness import RedisFactory, server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 KEYS = KeysCollector()
@@ -27,8 +29,13 @@ def options(*argv: str) -> Any:
 
 
 def read(
-    drive, replies, *argv: str, facts: Facts = REDIS_7, collector: Any = KEYS, memory: KeyMemory | None = None
-):
+    drive: Drive,
+    replies: Any,
+    *argv: str,
+    facts: Facts = REDIS_7,
+    collector: Any = KEYS,
+    memory: KeyMemory | None = None,
+) -> Played:
     return drive(collector, *replies, facts=facts, options=options(*argv), memory=memory)
 
 
@@ -46,7 +53,7 @@ class TestWhichKeys:
         ],
     )
     def test_single_keys_are_fast_unless_they_are_many_and_found_ones_standard(
-        self, argv, fast: bool, standard: bool
+        self, argv: str, fast: bool, standard: bool
     ) -> None:
         assert (KEYS.lane, FOUND.lane) == (Lane.FAST, Lane.STANDARD)
         assert (KEYS.enabled(options(*argv)), FOUND.enabled(options(*argv))) == (fast, standard)
@@ -63,7 +70,7 @@ class TestWhichKeys:
         assert not KEYS.wants(dataclasses.replace(REDIS_7, mode="sentinel"), options())
         assert not KEYS.wants(dataclasses.replace(REDIS_7, version=(2, 6, 17)), options())
 
-    def test_a_key_named_twice_is_one(self, drive) -> None:
+    def test_a_key_named_twice_is_one(self, drive: Drive) -> None:
         replies = [[b"none", -2, None]]
         assert len(read(drive, replies, "--check-keys=a,0=a,db0=a", "--check-single-keys=a").samples()) == 2
 
@@ -74,7 +81,7 @@ class TestWhichKeys:
 
 
 class TestReplies:
-    def test_two_batches_ask_type_first_and_then_what_the_type_allows(self, drive) -> None:
+    def test_two_batches_ask_type_first_and_then_what_the_type_allows(self, drive: Drive) -> None:
         replies = [[b"list", -1, 60, b"none", -2], [7]]
         played = read(drive, replies, "--check-single-keys=a,b")
         assert played.asked == [
@@ -89,11 +96,11 @@ class TestReplies:
             'redis_key_size{db="db0",key="b"}': "0",
         }
 
-    def test_a_missing_key_may_have_no_size(self, drive) -> None:
+    def test_a_missing_key_may_have_no_size(self, drive: Drive) -> None:
         played = read(drive, [[b"none", -2, None]], "--check-single-keys=a", "--missing-keys=absent")
         assert played.samples() == {'redis_key_exists{db="db0",key="a"}': "0"}
 
-    def test_databases_are_selected_and_the_targets_own_at_the_end(self, drive) -> None:
+    def test_databases_are_selected_and_the_targets_own_at_the_end(self, drive: Drive) -> None:
         replies = [["none", -2, None, b"OK", "none", -2, b"OK"]]
         played = read(drive, replies, "--check-single-keys=3=a,b")
         assert [args for args in played.asked[0] if args[0] in ("TYPE", "SELECT")] == [
@@ -103,7 +110,7 @@ class TestReplies:
             ("SELECT", 0),
         ]
 
-    def test_what_was_answered_for_another_database_is_no_answer(self, drive) -> None:
+    def test_what_was_answered_for_another_database_is_no_answer(self, drive: Drive) -> None:
         no_such = ReplyError("ERR DB index is out of range")
         replies = [[b"list", -1, no_such, b"set", -1, 9, b"OK"], [1, 4]]
         played = read(
@@ -113,40 +120,40 @@ class TestReplies:
         assert played.samples()['redis_key_size{db="db0",key="b"}'] == "4"
         assert "db3" not in played.text
 
-    def test_a_database_that_is_not_there_is_not_selected(self, drive) -> None:
+    def test_a_database_that_is_not_there_is_not_selected(self, drive: Drive) -> None:
         assert read(drive, [[b"none", -2, None]], "--check-single-keys=a,16=b").asked == [
             [("TYPE", b"a"), ("PTTL", b"a"), ("MEMORY", "USAGE", b"a")]
         ]
 
-    def test_memory_is_not_asked_of_other_keys_once_refused(self, drive) -> None:
+    def test_memory_is_not_asked_of_other_keys_once_refused(self, drive: Drive) -> None:
         refused = ReplyError("NOPERM this user has no permissions to run the 'memory|usage' command")
         played = read(drive, [[b"list", -1, refused, b"set", -1], [1, 2]], "--check-single-keys=a,b")
         assert played.asked[1] == [("LLEN", b"a"), ("SCARD", b"b")]
 
-    def test_memory_is_asked_of_other_keys_where_only_one_key_is_forbidden(self, drive) -> None:
+    def test_memory_is_asked_of_other_keys_where_only_one_key_is_forbidden(self, drive: Drive) -> None:
         refused = ReplyError("NOPERM No permissions to access a key")
         played = read(drive, [[refused, refused, refused, b"set", -1], [9, 2]], "--check-single-keys=a,b")
         assert played.asked[1] == [("MEMORY", "USAGE", b"b"), ("SCARD", b"b")]
 
-    def test_looking_does_not_count_as_use_where_the_server_can_tell(self, drive) -> None:
+    def test_looking_does_not_count_as_use_where_the_server_can_tell(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(7, 2, 6))
         asked = read(drive, [[b"OK", b"none", -2, None, b"OK"]], "--check-single-keys=a", facts=facts).asked[
             0
         ]
         assert (asked[0], asked[-1]) == (("CLIENT", "NO-TOUCH", "ON"), ("CLIENT", "NO-TOUCH", "OFF"))
 
-    def test_before_redis_4_memory_is_not_asked(self, drive) -> None:
+    def test_before_redis_4_memory_is_not_asked(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(3, 2, 13))
         assert read(drive, [[b"none", -2]], "--check-single-keys=a", facts=facts).asked == [
             [("TYPE", b"a"), ("PTTL", b"a")]
         ]
 
-    def test_before_redis_7_the_time_of_expiry_is_reckoned(self, drive) -> None:
+    def test_before_redis_7_the_time_of_expiry_is_reckoned(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(6, 2, 16))
         samples = read(drive, [[b"list", 10_100, 1], [2]], "--check-single-keys=a", facts=facts).samples()
         assert samples['redis_key_expires_timestamp_seconds{db="db0",key="a"}'] == "1795380010"
 
-    def test_a_key_that_changes_its_type_between_costs_its_size_only(self, drive) -> None:
+    def test_a_key_that_changes_its_type_between_costs_its_size_only(self, drive: Drive) -> None:
         wrong = ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
         samples = read(
             drive, [[b"list", -1, 5, b"set", -1], [wrong, 6, 3]], "--check-single-keys=a,b"
@@ -154,27 +161,27 @@ class TestReplies:
         assert 'redis_key_size{db="db0",key="a"}' not in samples
         assert samples['redis_key_size{db="db0",key="b"}'] == "3"
 
-    def test_a_type_that_nobody_knows_has_memory_only(self, drive) -> None:
+    def test_a_type_that_nobody_knows_has_memory_only(self, drive: Drive) -> None:
         samples = read(drive, [[b"ReJSON-RL", -1, 5]], "--check-single-keys=a").samples()
         assert set(samples) == {
             'redis_key_exists{db="db0",key="a"}',
             'redis_key_memory_usage_bytes{db="db0",key="a"}',
         }
 
-    def test_an_array_has_a_count(self, drive) -> None:
+    def test_an_array_has_a_count(self, drive: Drive) -> None:
         played = read(drive, [[b"array", -1, None], [3]], "--check-single-keys=a")
         assert played.asked[1] == [("ARCOUNT", b"a")]
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == "3"
 
     @pytest.mark.parametrize("odd", [None, 5, [b"x"], b"", ReplyError("ERR odd")])
-    def test_odd_replies_cost_nothing_but_themselves(self, drive, odd: Any) -> None:
+    def test_odd_replies_cost_nothing_but_themselves(self, drive: Drive, odd: Any) -> None:
         life = [odd] if odd == 5 else []  # five milliseconds, so that it is asked when that will be
         played = read(
             drive, [[odd, odd, odd, b"string", odd], [odd, *life, odd, odd]], "--check-single-keys=a,b"
         )
         assert played.samples()['redis_key_exists{db="db0",key="b"}'] == "1"
 
-    def test_no_reply_but_errors_is_a_failure(self, drive) -> None:
+    def test_no_reply_but_errors_is_a_failure(self, drive: Drive) -> None:
         loading = ReplyError("LOADING Redis is loading the dataset in memory")
         with pytest.raises(TargetError, match="LOADING"):
             read(drive, [[loading] * 3], "--check-single-keys=a")
@@ -194,13 +201,13 @@ class TestReplies:
             (b"HYLL but no more", 'redis_key_value_as_string{db="db0",key="a",val="HYLL but no more"} 1'),
         ],
     )
-    def test_a_string_has_a_value(self, drive, value: bytes, series: str) -> None:
+    def test_a_string_has_a_value(self, drive: Drive, value: bytes, series: str) -> None:
         played = read(drive, [[b"string", -1, None], [len(value), value]], "--check-single-keys=a")
         name, number = series.rsplit(" ", 1)
         assert played.samples()[name] == number
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == str(len(value))
 
-    def test_of_a_long_value_no_more_is_asked_than_is_shown(self, drive) -> None:
+    def test_of_a_long_value_no_more_is_asked_than_is_shown(self, drive: Drive) -> None:
         played = read(
             drive,
             [[b"string", -1, None], [5000, b"x" * 33]],
@@ -210,7 +217,7 @@ class TestReplies:
         assert played.asked[1] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 32)]
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == "5000"
 
-    def test_values_may_be_left_out(self, drive) -> None:
+    def test_values_may_be_left_out(self, drive: Drive) -> None:
         played = read(
             drive,
             [[b"string", -1, None], [7, b"1234.56"]],
@@ -240,14 +247,14 @@ class TestReplies:
 
 
 class TestFound:
-    def test_keys_of_the_newest_scan_are_read_and_those_named_singly_are_not(self, drive) -> None:
+    def test_keys_of_the_newest_scan_are_read_and_those_named_singly_are_not(self, drive: Drive) -> None:
         memory = KeyMemory(found={KeyName(1, b"k*"): (b"k1", b"k2"), KeyName(1, b"k?"): (b"k2", b"k3")})
         replies = [[b"OK", b"list", -1, 1, b"none", -2, b"OK"], [b"OK", 4, b"OK"]]
         played = read(drive, replies, "--check-keys=1=k*,1=k?,1=k2", collector=FOUND, memory=memory)
         assert [args[1] for args in played.asked[0] if args[0] == "TYPE"] == [b"k1", b"k3"]
         assert played.samples()['redis_key_size{db="db1",key="k1"}'] == "4"
 
-    def test_one_that_is_gone_reads_0_whatever_is_said_of_single_keys(self, drive) -> None:
+    def test_one_that_is_gone_reads_0_whatever_is_said_of_single_keys(self, drive: Drive) -> None:
         memory = KeyMemory(found={KeyName(0, b"k*"): (b"k1",)})
         played = read(
             drive,
@@ -259,7 +266,7 @@ class TestFound:
         )
         assert played.samples()['redis_key_size{db="db0",key="k1"}'] == "0"
 
-    def test_very_many_single_keys_are_read_here(self, drive) -> None:
+    def test_very_many_single_keys_are_read_here(self, drive: Drive) -> None:
         argv = "--check-single-keys=" + ",".join(f"k{n}" for n in range(1001))
         played = read(
             drive,
@@ -276,7 +283,7 @@ class TestCluster:
     #: slots of foo: 12182, bar: 5061
     SLOTS = ([0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]])
 
-    def test_each_key_is_asked_for_where_it_is(self, drive) -> None:
+    def test_each_key_is_asked_for_where_it_is(self, drive: Drive) -> None:
         replies = [[[*self.SLOTS], b"one"], [b"list", -1, 1, b"none", -2], [3]]
         played = read(drive, replies, "--is-cluster", "--check-single-keys=11=bar,foo", facts=self.FACTS)
         assert played.nodes == [["", ""], ["", "", "", "10.0.0.2:7000", "10.0.0.2:7000"], [""]]
@@ -284,7 +291,7 @@ class TestCluster:
         assert played.samples()['redis_key_size{db="db0",key="foo"}'] == "0"
 
     @pytest.mark.parametrize(("code", "more"), [("MOVED", 0), ("ASK", 1)])
-    def test_a_redirection_is_followed_once(self, drive, code: str, more: int) -> None:
+    def test_a_redirection_is_followed_once(self, drive: Drive, code: str, more: int) -> None:
         away = ReplyError(f"{code} 12182 10.0.0.3:7001")
         first = [b"OK"] * more
         replies = [[[*self.SLOTS], b"one"], [away] * 3, [*first, b"set", *first, -1, *first, 9], [*first, 2]]
@@ -294,14 +301,14 @@ class TestCluster:
         assert played.samples()['redis_key_size{db="db0",key="foo"}'] == "2"
         assert (played.output.memory.slots is None) is (code == "MOVED")
 
-    def test_a_node_that_is_gone_costs_its_own_keys(self, drive) -> None:
+    def test_a_node_that_is_gone_costs_its_own_keys(self, drive: Drive) -> None:
         gone = ReplyError("UNREACHABLE 10.0.0.2:7000: connection refused")
         replies = [[[*self.SLOTS], b"one"], [b"list", -1, 1, gone, gone], [3]]
         played = read(drive, replies, "--is-cluster", "--check-single-keys=bar,foo", facts=self.FACTS)
         assert 'redis_key_size{db="db0",key="bar"}' in played.samples()
         assert "foo" not in played.text
 
-    def test_without_the_flag_only_the_keys_that_are_here(self, drive) -> None:
+    def test_without_the_flag_only_the_keys_that_are_here(self, drive: Drive) -> None:
         played = read(
             drive,
             [[[*self.SLOTS], b"one"], [b"none", -2, None]],
@@ -318,7 +325,7 @@ class TestRealServer:
     )
 
     @pytest.fixture
-    def server(self, redis_server, session):
+    def server(self, redis_server: RedisFactory, session: SessionFactory) -> Session:
         server = redis_server()
         steps = [
             "SET text sixteen-letters!",
@@ -339,7 +346,7 @@ class TestRealServer:
             assert not isinstance(writer.ask(*words), ReplyError)
         return server
 
-    def test_every_type_in_several_databases(self, server, session) -> None:
+    def test_every_type_in_several_databases(self, server: Any, session: SessionFactory) -> None:
         reader = session(server.port, self.ARGV, db=3)
         before = server_field(server, "total_error_replies")
         samples = reader.poll(KEYS)
@@ -373,13 +380,13 @@ class TestRealServer:
         assert reader.batches == 3
         assert b"db=3" in reader.ask("CLIENT", "INFO")
 
-    def test_a_deleted_key_reads_0(self, server, session) -> None:
+    def test_a_deleted_key_reads_0(self, server: Any, session: SessionFactory) -> None:
         reader = session(server.port, "--check-keys=number")
         assert reader.poll(KEYS)['redis_key_size{db="db0",key="number"}'] == "7"
         reader.ask("DEL", "number")
         assert reader.poll(KEYS)['redis_key_size{db="db0",key="number"}'] == "0"
 
-    def test_the_rules_it_names_are_enough(self, server, session) -> None:
+    def test_the_rules_it_names_are_enough(self, server: Any, session: SessionFactory) -> None:
         reader = session(server.port, "--check-single-keys=text,hll,gone,2=list")
         assert reader.ask("ACL", "SETUSER", "reader", "on", ">pw", *KEYS.acl(reader.options)) == b"OK"
         reader.ask("AUTH", "reader", "pw")

@@ -27,9 +27,10 @@ from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place, Slots, redirection
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import SessionFactory
 from tests.server_session import Session
 from tests.servers import HOST, RedisServer, free_port, wait_until
-from tests.watch_harness import server_field
+from tests.watch_harness import RedisFactory, server_field
 
 ALONE = Facts((7, 2, 0), "redis", "master", "standalone", "r", False, False, 16)
 NODE = dataclasses.replace(ALONE, cluster_enabled=True, databases=1)
@@ -209,7 +210,7 @@ class TestRealCluster:
     )
 
     @pytest.fixture
-    def cluster(self, redis_server) -> Cluster:
+    def cluster(self, redis_server: RedisFactory) -> Cluster:
         cluster = Cluster(redis_server)
         for length, key in enumerate(("foo", "bar", "one"), 1):
             cluster.ask("RPUSH", key, *range(length))
@@ -230,7 +231,7 @@ class TestRealCluster:
         for each in opened:
             each.close()
 
-    def test_keys_of_all_nodes_are_read_from_one(self, cluster: Cluster, session) -> None:
+    def test_keys_of_all_nodes_are_read_from_one(self, cluster: Cluster, session: SessionFactory) -> None:
         reader = session(*self.ARGV)
         errors = [server_field(node, "total_error_replies") for node in cluster.nodes]
         samples = reader.poll(KeysCollector(), StreamsCollector())
@@ -243,7 +244,7 @@ class TestRealCluster:
         assert samples['redis_stream_length{db="db0",stream="events"}'] == "1"
         assert [server_field(node, "total_error_replies") for node in cluster.nodes] == errors
 
-    def test_patterns_walk_every_primary(self, cluster: Cluster, session) -> None:
+    def test_patterns_walk_every_primary(self, cluster: Cluster, session: SessionFactory) -> None:
         reader = session(*self.ARGV)
         samples = reader.poll(KeyScanCollector())
         assert samples['redis_key_count{db="db0",key="k*"}'] == "50"
@@ -253,12 +254,14 @@ class TestRealCluster:
         }
         assert values == {f'redis_key_value{{db="db0",key="k{number}"}}': str(number) for number in range(50)}
 
-    def test_groups_are_summed_over_every_primary(self, cluster: Cluster, session) -> None:
+    def test_groups_are_summed_over_every_primary(self, cluster: Cluster, session: SessionFactory) -> None:
         samples = session("--is-cluster", "--check-key-groups=^(k)[0-9]+$").poll(KeyGroupsCollector())
         assert samples['redis_key_group_count{db="db0",key_group="k"}'] == "50"
         assert samples['redis_key_group_count{db="db0",key_group="unclassified"}'] == "4"
 
-    def test_without_the_flag_each_node_tells_its_own_keys(self, cluster: Cluster, session) -> None:
+    def test_without_the_flag_each_node_tells_its_own_keys(
+        self, cluster: Cluster, session: SessionFactory
+    ) -> None:
         told = [
             session("--check-single-keys=foo,bar,one", node=node).poll(KeysCollector()) for node in range(3)
         ]
@@ -268,7 +271,7 @@ class TestRealCluster:
             ['redis_key_size{db="db0",key="foo"}'],
         ]
 
-    def test_a_slot_that_moves_is_followed(self, cluster: Cluster, session) -> None:
+    def test_a_slot_that_moves_is_followed(self, cluster: Cluster, session: SessionFactory) -> None:
         reader = session("--is-cluster", "--check-single-keys=foo")
         assert reader.poll(KeysCollector())['redis_key_size{db="db0",key="foo"}'] == "1"
         source, target = cluster.nodes[2], cluster.nodes[0]
@@ -283,7 +286,7 @@ class TestRealCluster:
         reader.poll(KeysCollector())
         assert reader.memory.collectors["keyspace"].slots.node(b"foo") == "", "learnt anew"
 
-    def test_a_node_that_is_gone_costs_its_own_keys(self, cluster: Cluster, session) -> None:
+    def test_a_node_that_is_gone_costs_its_own_keys(self, cluster: Cluster, session: SessionFactory) -> None:
         reader = session("--is-cluster", "--check-single-keys=foo,bar")
         cluster.nodes[2].kill()
         samples = reader.poll(KeysCollector())

@@ -19,8 +19,9 @@ from exporter.errors import NoPermError, ReplyError, TargetError
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive, Played
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
-from tests.watch_harness import WatchHarness
+from tests.watch_harness import RedisFactory, WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 NAME = "redis_commands_latencies_usec"
@@ -37,7 +38,7 @@ def stats(**usec: int) -> bytes:
     )
 
 
-def of_command(played, command: str) -> dict[str, str]:
+def of_command(played: Played, command: str) -> dict[str, str]:
     """Value by bound, and those of sum and count."""
     found = {}
     for name, value in played.samples().items():
@@ -52,9 +53,9 @@ def test_families_are_those_of_the_go_exporter() -> None:
 
 
 def test_who_is_asked() -> None:
-    assert LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, version=(7, 0, 0)), None)
-    assert not LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, version=(6, 2, 16)), None)
-    assert not LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), None)
+    assert LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, version=(7, 0, 0)), OPTIONS)
+    assert not LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, version=(6, 2, 16)), OPTIONS)
+    assert not LatencyHistogramCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), OPTIONS)
 
 
 def test_it_is_left_out_on_request() -> None:
@@ -62,13 +63,13 @@ def test_it_is_left_out_on_request() -> None:
     assert not LatencyHistogramCollector().enabled(parse(["--exclude-latency-histogram-metrics"], {}))
 
 
-def test_sums_come_from_the_same_pipeline(drive) -> None:
+def test_sums_come_from_the_same_pipeline(drive: Drive) -> None:
     played = drive(LatencyHistogramCollector(), [[], b""], facts=REDIS_7)
     assert played.asked == [[("LATENCY", "HISTOGRAM"), ("INFO", "commandstats")]]
 
 
 @pytest.mark.parametrize("version", versions_with("latency_histogram"))
-def test_recorded_servers(drive, version: str) -> None:
+def test_recorded_servers(drive: Drive, version: str) -> None:
     reply = recorded(version, "latency_histogram")
     text = (DATA / version / "info_all.txt").read_bytes()
     played = drive(LatencyHistogramCollector(), [reply, text], facts=REDIS_7)
@@ -89,7 +90,7 @@ def test_recorded_servers(drive, version: str) -> None:
 
 
 class TestSums:
-    def sums(self, drive, histograms: list[object], text: bytes) -> dict[str, str]:
+    def sums(self, drive: Drive, histograms: list[object], text: bytes) -> dict[str, str]:
         samples = drive(LatencyHistogramCollector(), [histograms, text], facts=REDIS_7).samples()
         return {
             name[len(NAME) + 10 : -2]: value
@@ -100,33 +101,33 @@ class TestSums:
     @pytest.mark.parametrize(
         "name", ["georadius_ro", "ft.search", "restore-asking", 'odd."q"', "odd=cmd,x", "odd.\\n", "odd.été"]
     )
-    def test_of_names_with_other_characters(self, drive, name: str) -> None:
+    def test_of_names_with_other_characters(self, drive: Drive, name: str) -> None:
         text = f"cmdstat_{name}:calls=1,usec=31,usec_per_call=31.00\r\n".encode()
         assert list(self.sums(drive, row(name.encode(), 1, 33, 1), text).values()) == ["31"]
 
     @pytest.mark.parametrize("name", [b"a:b", b"a#b", b"a\nb"])
-    def test_of_names_that_info_has_in_another_spelling(self, drive, name: bytes) -> None:
+    def test_of_names_that_info_has_in_another_spelling(self, drive: Drive, name: bytes) -> None:
         assert list(self.sums(drive, row(name, 1, 33, 1), stats(a_b=31)).values()) == ["31"]
 
-    def test_of_a_command_with_and_without_sub_commands(self, drive) -> None:
+    def test_of_a_command_with_and_without_sub_commands(self, drive: Drive) -> None:
         text = stats(**{"config|get": 5, "config|set": 6, "config": 7, "get": 8})
         assert self.sums(drive, [*row(b"config", 3), *row(b"get", 1)], text) == {"config": "18", "get": "8"}
 
-    def test_of_a_container_whose_own_line_is_not_there(self, drive) -> None:
+    def test_of_a_container_whose_own_line_is_not_there(self, drive: Drive) -> None:
         assert self.sums(drive, row(b"config", 3), stats(**{"config|get": 5, "configx": 1})) == {
             "config": "5"
         }
 
-    def test_a_sub_command_with_a_histogram_counts_there_only(self, drive) -> None:
+    def test_a_sub_command_with_a_histogram_counts_there_only(self, drive: Drive) -> None:
         text = stats(**{"a": 7, "a|b": 5, "a|c": 1})
         assert self.sums(drive, [*row(b"a", 1), *row(b"a|b", 1)], text) == {"a": "8", "a|b": "5"}
 
-    def test_a_command_whose_sum_is_not_known_is_left_out(self, drive) -> None:
+    def test_a_command_whose_sum_is_not_known_is_left_out(self, drive: Drive) -> None:
         assert self.sums(drive, [*row(b"gone", 1), *row(b"get", 1)], stats(get=8)) == {"get": "8"}
 
 
 class TestBuckets:
-    def test_a_bucket_that_was_seen_stays(self, drive) -> None:
+    def test_a_bucket_that_was_seen_stays(self, drive: Drive) -> None:
         memory = TargetMemory()
         text = stats(get=100)
         polls = (row(b"get", 5, 1, 3, 8, 5), row(b"get", 6, 2, 2, 16, 6), row(b"get", 2, 4, 2))
@@ -141,7 +142,7 @@ class TestBuckets:
             {"1": "0", "2": "0", "4": "2", "8": "2", "16": "2", "+Inf": "2", "_count": "2"} | rest,
         ]
 
-    def test_buckets_are_in_rising_order(self, drive) -> None:
+    def test_buckets_are_in_rising_order(self, drive: Drive) -> None:
         memory = TargetMemory()
         drive(
             LatencyHistogramCollector(), [row(b"get", 1, 1056, 1), stats(get=1)], facts=REDIS_7, memory=memory
@@ -154,7 +155,7 @@ class TestBuckets:
         )
         assert re.findall(r'le="([^"]*)"', played.text) == ["8", "132", "1056", "+Inf"]
 
-    def test_a_restarted_server_begins_anew(self, drive) -> None:
+    def test_a_restarted_server_begins_anew(self, drive: Drive) -> None:
         memory = TargetMemory()
         restarted = dataclasses.replace(REDIS_7, run_id="s")
         drive(LatencyHistogramCollector(), [row(b"get", 1, 1, 1), stats(get=1)], facts=REDIS_7, memory=memory)
@@ -163,7 +164,7 @@ class TestBuckets:
         )
         assert set(of_command(played, "get")) == {"8", "+Inf", "_count", "_sum"}
 
-    def test_what_is_remembered_has_an_end(self, drive) -> None:
+    def test_what_is_remembered_has_an_end(self, drive: Drive) -> None:
         memory = TargetMemory()
         for number in range(BOUNDS_MAX * 2):
             played = drive(
@@ -182,7 +183,7 @@ class TestBuckets:
         assert bounds.widened("0", (2,), [3]) == ((1, 2), [0, 3])
         assert bounds.by_command["0"] == (1, 2)
 
-    def test_three_thousand_commands(self, drive) -> None:
+    def test_three_thousand_commands(self, drive: Drive) -> None:
         names = [f"many.command-number-{number:05}" for number in range(3000)]
         reply = [item for name in names for item in row(name.encode(), 1, 1, 1)]
         played = drive(LatencyHistogramCollector(), [reply, stats(**dict.fromkeys(names, 1))], facts=REDIS_7)
@@ -206,7 +207,7 @@ class TestBuckets:
         row(b"bad", 1, *(number for bound in range(BOUNDS_MAX + 1) for number in (bound, 1))),
     ],
 )
-def test_a_row_of_another_form_does_not_cost_the_others(drive, bad: list[object]) -> None:
+def test_a_row_of_another_form_does_not_cost_the_others(drive: Drive, bad: list[object]) -> None:
     played = drive(
         LatencyHistogramCollector(), [[*bad, *row(b"get", 1, 1, 1)], stats(bad=1, get=1)], facts=REDIS_7
     )
@@ -216,18 +217,18 @@ def test_a_row_of_another_form_does_not_cost_the_others(drive, bad: list[object]
 @pytest.mark.parametrize(
     "replies", [[None, b""], [b"text", b""], [row(b"get", 1, 1, 1), None], [[b"get"], stats(get=1)]]
 )
-def test_replies_of_another_form(drive, replies: list[object]) -> None:
+def test_replies_of_another_form(drive: Drive, replies: list[object]) -> None:
     assert drive(LatencyHistogramCollector(), replies, facts=REDIS_7).text == ""
 
 
-def test_a_refusal_is_silent(drive) -> None:
+def test_a_refusal_is_silent(drive: Drive) -> None:
     refused = ReplyError(
         "ERR Unknown subcommand or wrong number of arguments for 'HISTOGRAM'. Try LATENCY HELP."
     )
     assert drive(LatencyHistogramCollector(), [refused, stats(get=1)], facts=REDIS_7).text == ""
 
 
-def test_any_other_error_is_a_failure(drive) -> None:
+def test_any_other_error_is_a_failure(drive: Drive) -> None:
     with pytest.raises(TargetError) as caught:
         drive(
             LatencyHistogramCollector(), [ReplyError("LOADING Redis is loading"), stats(get=1)], facts=REDIS_7
@@ -236,7 +237,7 @@ def test_any_other_error_is_a_failure(drive) -> None:
 
 
 @pytest.mark.server
-async def test_a_real_server(redis_server) -> None:
+async def test_a_real_server(redis_server: RedisFactory) -> None:
     server = redis_server()
     for number in range(20):
         server.ask("SET", f"key:{number}", "x" * number)

@@ -11,24 +11,25 @@ from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.errors import ReplyError, TargetError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.collectors.recorded import recorded, versions_with
-from tests.watch_harness import WatchHarness
+from tests.watch_harness import RedisFactory, WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 PREFIX = "redis_memory_stats"
 
 
 def test_who_is_asked() -> None:
-    assert MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, version=(4, 0, 0)), None)
-    assert not MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, version=(3, 2, 13)), None)
-    assert not MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), None)
-    assert not MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, loading=True), None)
+    assert MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, version=(4, 0, 0)), OPTIONS)
+    assert not MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, version=(3, 2, 13)), OPTIONS)
+    assert not MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), OPTIONS)
+    assert not MemoryStatsCollector().wants(dataclasses.replace(REDIS_7, loading=True), OPTIONS)
     assert not MemoryStatsCollector().enabled(parse([], {}))
     assert MemoryStatsCollector().enabled(parse(["--include-memory-stats-metrics"], {}))
 
 
 @pytest.mark.parametrize("version", versions_with("memory_stats"))
-def test_recorded_servers(drive, version: str) -> None:
+def test_recorded_servers(drive: Drive, version: str) -> None:
     reply = recorded(version, "memory_stats")
     values = dict(zip(reply[::2], reply[1::2], strict=True))
     played = drive(MemoryStatsCollector(), [reply], facts=REDIS_7)
@@ -48,7 +49,7 @@ def test_recorded_servers(drive, version: str) -> None:
     assert played.samples() == {name: str(value) for name, value in expected.items()}
 
 
-def test_a_number_that_wrapped_around_is_left_out(drive) -> None:
+def test_a_number_that_wrapped_around_is_left_out(drive: Drive) -> None:
     """As of a server that held more for its clients than it had at all: the data's size is negative."""
     reply = [
         b"total.allocated",
@@ -87,22 +88,22 @@ def test_a_number_that_wrapped_around_is_left_out(drive) -> None:
         ReplyError("ERR unknown command 'MEMORY'"),
     ],
 )
-def test_replies_of_another_form(drive, reply: object) -> None:
+def test_replies_of_another_form(drive: Drive, reply: object) -> None:
     assert drive(MemoryStatsCollector(), [reply], facts=REDIS_7).text == ""
 
 
-def test_a_database_is_told_once(drive) -> None:
+def test_a_database_is_told_once(drive: Drive) -> None:
     reply = [b"db.0", [b"overhead.hashtable.main", 1], b"db.00", [b"overhead.hashtable.main", 2]]
     assert len(drive(MemoryStatsCollector(), [reply], facts=REDIS_7).text.splitlines()) == 1
 
 
-def test_any_other_error_is_a_failure(drive) -> None:
+def test_any_other_error_is_a_failure(drive: Drive) -> None:
     with pytest.raises(TargetError):
         drive(MemoryStatsCollector(), [ReplyError("MASTERDOWN Link with MASTER is down")], facts=REDIS_7)
 
 
 @pytest.mark.server
-async def test_a_real_server(redis_server) -> None:
+async def test_a_real_server(redis_server: RedisFactory) -> None:
     server = redis_server()
     server.ask("SET", "a", "b", "EX", "1000")
     watch_harness = WatchHarness(

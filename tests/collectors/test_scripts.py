@@ -26,7 +26,8 @@ from exporter.metrics.runtime_families import HELP
 from exporter.options.commandline import parse, print_config
 from exporter.options.values import ScriptFile
 from exporter.protocol.facts import Facts
-from tests.watch_harness import server_field
+from tests.collectors.conftest import Drive, SessionFactory
+from tests.watch_harness import RedisFactory, server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 SCRIPTS = ScriptsCollector()
@@ -38,7 +39,7 @@ def options(*argv: str, script: tuple[ScriptFile, ...] = (ScriptFile("a.lua", b"
     return dataclasses.replace(parsed, keys=dataclasses.replace(parsed.keys, script=script))
 
 
-def read(drive, result: Any, *argv: str):
+def read(drive: Drive, result: Any, *argv: str) -> dict[str, str]:
     """A script whose function gave back `result`, its numbers as texts."""
     return drive(SCRIPTS, [json.dumps(result).encode()], facts=REDIS_7, options=options(*argv)).samples()
 
@@ -65,12 +66,12 @@ class TestFiles:
 
 
 class TestCommand:
-    def test_no_keys_and_one_argument(self, drive) -> None:
+    def test_no_keys_and_one_argument(self, drive: Drive) -> None:
         played = drive(SCRIPTS, [b"{}"], facts=REDIS_7, options=options())
         assert played.asked == [[("EVAL", wrapped(b"return {}"), 0, "0")]]
         assert SCRIPTS.lane is Lane.STANDARD
 
-    def test_read_only_where_the_server_knows_that(self, drive) -> None:
+    def test_read_only_where_the_server_knows_that(self, drive: Drive) -> None:
         read_only = options("--lua-script-read-only")
         assert drive(SCRIPTS, [b"{}"], facts=REDIS_7, options=read_only).asked[0][0][0] == "EVAL_RO"
         assert SCRIPTS.wants(REDIS_7, read_only)
@@ -86,7 +87,7 @@ class TestCommand:
 
 
 class TestResults:
-    def test_names_and_numbers_in_turn(self, drive) -> None:
+    def test_names_and_numbers_in_turn(self, drive: Drive) -> None:
         assert read(drive, ["users", "5", "rate", "0.25", "far", "-1e9", "odd", "nan"]) == {
             'redis_script_values{key="users",filename="a.lua"}': "5",
             'redis_script_values{key="rate",filename="a.lua"}': "0.25",
@@ -96,10 +97,10 @@ class TestResults:
         }
 
     @pytest.mark.parametrize("empty", [{}, []])
-    def test_nothing_is_no_error(self, drive, empty: Any) -> None:
+    def test_nothing_is_no_error(self, drive: Drive, empty: Any) -> None:
         assert read(drive, empty) == {RESULT_OF_A: "2"}
 
-    def test_tables_have_names_of_their_own(self, drive) -> None:
+    def test_tables_have_names_of_their_own(self, drive: Drive) -> None:
         rows = [
             {"metric": "redis_active_users", "value": "5", "labels": {"user_type": "paying"}},
             {"metric": "active_users", "value": "7.5", "labels": {"user_type": "guest"}},
@@ -116,7 +117,7 @@ class TestResults:
             RESULT_OF_A: "1",
         }
 
-    def test_a_table_alone_is_a_list_of_one(self, drive) -> None:
+    def test_a_table_alone_is_a_list_of_one(self, drive: Drive) -> None:
         assert read(drive, {"metric": "active_users", "value": "5"}) == {
             "redis_active_users": "5",
             RESULT_OF_A: "1",
@@ -143,7 +144,7 @@ class TestResults:
             None,
         ],
     )
-    def test_a_row_that_is_none_costs_the_result_and_not_the_others(self, drive, bad: Any) -> None:
+    def test_a_row_that_is_none_costs_the_result_and_not_the_others(self, drive: Drive, bad: Any) -> None:
         assert read(drive, [{"metric": "good", "value": "1"}, bad]) == {"redis_good": "1", RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ class TestResults:
             (" . ", HELP),
         ],
     )
-    def test_a_help_text_is_made_valid(self, drive, help: str, shown: str) -> None:
+    def test_a_help_text_is_made_valid(self, drive: Drive, help: str, shown: str) -> None:
         played = drive(
             SCRIPTS,
             [json.dumps([{"metric": "a", "value": "1", "help": help}]).encode()],
@@ -171,7 +172,7 @@ class TestResults:
         [text] = [text.decode() for text in catalog.headers if b"redis_a " in text]
         assert text == f"# HELP redis_a {shown} Lane: standard.\n# TYPE redis_a gauge\n"
 
-    def test_rows_beyond_a_bound_are_left_out_and_make_it_an_error(self, drive) -> None:
+    def test_rows_beyond_a_bound_are_left_out_and_make_it_an_error(self, drive: Drive) -> None:
         rows = [{"metric": "a", "value": "1", "labels": {"n": str(number)}} for number in range(ROWS_MAX + 1)]
         samples = read(drive, rows)
         assert len(samples) == ROWS_MAX + 1
@@ -181,27 +182,27 @@ class TestResults:
         assert len(read(drive, pairs)) == ROWS_MAX + 1
         assert read(drive, pairs)[RESULT_OF_A] == "0"
 
-    def test_a_reply_that_is_too_large_is_an_error(self, drive) -> None:
+    def test_a_reply_that_is_too_large_is_an_error(self, drive: Drive) -> None:
         assert read(drive, ["a" * REPLY_BYTES_MAX, "1"]) == {RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize("value", ["\ud800", "٣", "9" * 5000, "0x10", "1e999"])
-    def test_odd_numbers_cost_no_other_value(self, drive, value: str) -> None:
+    def test_odd_numbers_cost_no_other_value(self, drive: Drive, value: str) -> None:
         assert 'redis_script_values{key="good",filename="a.lua"}' in read(drive, ["bad", value, "good", "1"])
         assert "redis_good" in read(
             drive, [{"metric": "bad", "value": value}, {"metric": "good", "value": "1"}]
         )
 
-    def test_texts_that_are_not_utf_8_are_made_valid(self, drive) -> None:
+    def test_texts_that_are_not_utf_8_are_made_valid(self, drive: Drive) -> None:
         assert 'redis_script_values{key="a\ufffd",filename="a.lua"}' in read(drive, ["a\ud800", "1"])
         assert 'redis_b{c="\ufffd"}' in read(drive, {"metric": "b", "value": "1", "labels": {"c": "\ud800"}})
 
-    def test_the_same_series_twice_is_written_once(self, drive) -> None:
+    def test_the_same_series_twice_is_written_once(self, drive: Drive) -> None:
         assert read(drive, ["a", "1", "a", "2"]) == {
             'redis_script_values{key="a",filename="a.lua"}': "1",
             RESULT_OF_A: "1",
         }
 
-    def test_a_value_that_is_no_number_costs_the_result_and_not_the_others(self, drive) -> None:
+    def test_a_value_that_is_no_number_costs_the_result_and_not_the_others(self, drive: Drive) -> None:
         assert read(drive, ["a", "1", "b", "1_0", "c", None]) == {
             'redis_script_values{key="a",filename="a.lua"}': "1",
             RESULT_OF_A: "0",
@@ -210,14 +211,14 @@ class TestResults:
     @pytest.mark.parametrize(
         "wrong", [None, "text", "5", True, ["a"], ["a", "1", "b"], {"ok": "OK"}, {"err": "ERR x"}, {"1": "a"}]
     )
-    def test_what_is_neither_form_is_an_error(self, drive, wrong: Any) -> None:
+    def test_what_is_neither_form_is_an_error(self, drive: Drive, wrong: Any) -> None:
         assert read(drive, wrong) == {RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize(
         "reply",
         [None, 5, [], b"{", b"[" * 5000, ReplyError("ERR Error compiling script"), ReplyError("NOPERM no")],
     )
-    def test_a_script_that_fails_is_a_result(self, drive, reply: Any) -> None:
+    def test_a_script_that_fails_is_a_result(self, drive: Drive, reply: Any) -> None:
         assert drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).samples() == {RESULT_OF_A: "0"}
 
     @pytest.mark.parametrize(
@@ -232,16 +233,16 @@ class TestResults:
             (b"[" + b'"a","1",' * ROWS_MAX + b'"a","1"]', "more than 5,000 values"),
         ],
     )
-    def test_why_one_fails_is_told_with_its_file(self, drive, reply: Any, why: str) -> None:
+    def test_why_one_fails_is_told_with_its_file(self, drive: Drive, reply: Any, why: str) -> None:
         faults = drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).output.faults
         assert list(faults) == ["a.lua"]
         assert why in faults["a.lua"]
 
     @pytest.mark.parametrize("reply", [b"{}", b'["a","1"]', ReplyError("NOPERM no")])
-    def test_one_that_goes_well_or_is_not_allowed_has_no_fault(self, drive, reply: Any) -> None:
+    def test_one_that_goes_well_or_is_not_allowed_has_no_fault(self, drive: Drive, reply: Any) -> None:
         assert drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).output.faults is None
 
-    def test_one_that_fails_costs_no_other(self, drive) -> None:
+    def test_one_that_fails_costs_no_other(self, drive: Drive) -> None:
         both = options(script=(ScriptFile("a.lua", b"x"), ScriptFile("b.lua", b"y")))
         samples = drive(SCRIPTS, [ReplyError("ERR x"), b'["a","1"]'], facts=REDIS_7, options=both).samples()
         assert samples[RESULT_OF_A] == "0"
@@ -249,7 +250,7 @@ class TestResults:
         assert samples['redis_script_values{key="a",filename="b.lua"}'] == "1"
 
     @pytest.mark.parametrize("code", ["LOADING", "MASTERDOWN", "BUSY"])
-    def test_a_server_that_cannot_now_is_no_fault_of_a_script(self, drive, code: str) -> None:
+    def test_a_server_that_cannot_now_is_no_fault_of_a_script(self, drive: Drive, code: str) -> None:
         with pytest.raises(TargetError, match=code):
             drive(SCRIPTS, [ReplyError(f"{code} x")], facts=REDIS_7, options=options())
 
@@ -262,7 +263,9 @@ class TestResults:
 
 @pytest.mark.server
 class TestRealServer:
-    def run(self, redis_server, session, tmp_path: Path, text: str, *argv: str) -> dict[str, str]:
+    def run(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path, text: str, *argv: str
+    ) -> dict[str, str]:
         server = redis_server()
         (tmp_path / "a.lua").write_text(text)
         reader = session(server.port, f"--script={tmp_path}/a.lua", *argv, db=2)
@@ -272,7 +275,9 @@ class TestRealServer:
         self.errors = server_field(server, "total_error_replies") - before
         return samples
 
-    def test_the_flat_form_in_the_targets_own_database(self, redis_server, session, tmp_path: Path) -> None:
+    def test_the_flat_form_in_the_targets_own_database(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path
+    ) -> None:
         text = 'return {"keys", tostring(#KEYS), "length", tostring(redis.call("LLEN", "list")), "argument", ARGV[1]} -- done'
         assert self.run(redis_server, session, tmp_path, text) == {
             'redis_script_values{key="keys",filename="a.lua"}': "0",
@@ -282,7 +287,9 @@ class TestRealServer:
         }
         assert self.errors == 0
 
-    def test_tables_and_exact_numbers(self, redis_server, session, tmp_path: Path) -> None:
+    def test_tables_and_exact_numbers(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path
+    ) -> None:
         text = """
             local result = {}
             for _, kind in ipairs({"paying", "guest"}) do
@@ -314,15 +321,21 @@ class TestRealServer:
             ("#!lua flags=no-writes\nreturn {'a', 1}", "1"),
         ],
     )
-    def test_how_it_ended(self, redis_server, session, tmp_path: Path, text: str, result: str) -> None:
+    def test_how_it_ended(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path, text: str, result: str
+    ) -> None:
         assert self.run(redis_server, session, tmp_path, text)[RESULT_OF_A] == result
 
-    def test_read_only_scripts_cannot_write(self, redis_server, session, tmp_path: Path) -> None:
+    def test_read_only_scripts_cannot_write(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path
+    ) -> None:
         text = "redis.call('SET', 'a', 1) return {}"
         assert self.run(redis_server, session, tmp_path, text, "--lua-script-read-only")[RESULT_OF_A] == "0"
         assert self.run(redis_server, session, tmp_path, text)[RESULT_OF_A] == "2"
 
-    def test_the_scripts_of_the_docs_work(self, redis_server, session, tmp_path: Path) -> None:
+    def test_the_scripts_of_the_docs_work(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path
+    ) -> None:
         page = Path(__file__).parents[2] / "docs" / "keys.md"
         flat, tables = (
             self.run(redis_server, session, tmp_path, text)
@@ -339,7 +352,9 @@ class TestRealServer:
             RESULT_OF_A: "1",
         }
 
-    def test_a_mistake_is_told_with_its_own_line(self, redis_server, session, tmp_path: Path) -> None:
+    def test_a_mistake_is_told_with_its_own_line(
+        self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path
+    ) -> None:
         server = redis_server()
         reader = session(server.port)
         told = reader.ask("EVAL", wrapped(b"local a = 1\nreturn a.b.c"), 0, "0")

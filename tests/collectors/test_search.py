@@ -4,6 +4,7 @@ here has the module."""
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,12 @@ from exporter.collectors.info import InfoCollector
 from exporter.collectors.search import INDEXES_MAX, SearchCollector
 from exporter.errors import ProtocolError, ReplyError
 from exporter.options.commandline import parse
+from exporter.options.groups import Options
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import Drive
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.servers import Conversation
-from tests.watch_harness import info
+from tests.watch_harness import RedisFactory, ScriptFactory, WatchHarnessFactory, info
 
 FACTS = Facts((7, 4, 1), "redis", "master", "standalone", "r", False, False, 16)
 ROWS = go_rows("FT._LIST + FT.INFO")
@@ -32,11 +35,13 @@ NESTED = [
 GONE = ReplyError("idx: no such index")
 
 
-def reply(**fields: object) -> list:
+def reply(**fields: object) -> list[Any]:
     return [*NESTED, *(item for name, value in fields.items() for item in (name.encode(), value))]
 
 
-def told(drive, *replies: object, names: list | None = None, options=ALL) -> dict[str, str]:
+def told(
+    drive: Drive, *replies: object, names: list[Any] | None = None, options: Options = ALL
+) -> dict[str, str]:
     names = [b"idx"] if names is None else names
     return drive(SearchCollector(), [names], list(replies), facts=FACTS, options=options).samples()
 
@@ -56,7 +61,7 @@ def test_the_families_of_the_go_exporter() -> None:
     assert_same_families(SearchCollector(), ROWS)
 
 
-def test_every_field_is_the_family_it_should_be(drive) -> None:
+def test_every_field_is_the_family_it_should_be(drive: Drive) -> None:
     fields = {row["field"]: str(number).encode() for number, row in enumerate(ROWS.values(), 1)}
     assert of("idx", told(drive, reply(**fields))) == {
         f"redis_{name}": str(number * (1_048_576 if row["field"].endswith("_mb") else 1))
@@ -64,14 +69,14 @@ def test_every_field_is_the_family_it_should_be(drive) -> None:
     }
 
 
-def test_of_more_indexes_the_first_are_asked_about(drive) -> None:
+def test_of_more_indexes_the_first_are_asked_about(drive: Drive) -> None:
     names = [b"i%d" % number for number in range(INDEXES_MAX + 5)]
     played = drive(SearchCollector(), [names], [reply()] * INDEXES_MAX, facts=FACTS, options=ALL)
     assert [len(batch) for batch in played.asked] == [1, INDEXES_MAX]
     assert played.output.cut == 5
 
 
-def test_numbers_come_as_text_or_as_integers(drive) -> None:
+def test_numbers_come_as_text_or_as_integers(drive: Drive) -> None:
     fields = reply(
         num_docs=b"3",
         number_of_uses=7,
@@ -88,21 +93,21 @@ def test_numbers_come_as_text_or_as_integers(drive) -> None:
     }
 
 
-def test_missing_fields_are_0(drive) -> None:
+def test_missing_fields_are_0(drive: Drive) -> None:
     assert told(drive, reply()) == {f'redis_{name}{{index_name="idx"}}': "0" for name in ROWS}
 
 
 @pytest.mark.parametrize(
     "value", [b"-nan", b"nan", b"inf", b"", b"x", b"1_0", b"9e999", None, [b"1"], ReplyError("ERR no")]
 )
-def test_one_bad_field_costs_no_other(drive, value: object) -> None:
+def test_one_bad_field_costs_no_other(drive: Drive, value: object) -> None:
     samples = told(drive, reply(bytes_per_record_avg=value, num_docs=b"3"))
     assert 'redis_search_index_avg_per_record_bytes{index_name="idx"}' not in samples
     assert samples['redis_search_index_num_docs{index_name="idx"}'] == "3"
     assert len(samples) == 23
 
 
-def test_one_failing_index_costs_no_other(drive) -> None:
+def test_one_failing_index_costs_no_other(drive: Drive) -> None:
     samples = told(
         drive, reply(num_docs=b"1"), GONE, b"odd", reply(num_docs=b"2"), names=[b"a", b"b", b"c", b"d"]
     )
@@ -113,12 +118,12 @@ def test_one_failing_index_costs_no_other(drive) -> None:
     assert len(samples) == 48
 
 
-def test_all_failing_is_a_failure(drive) -> None:
+def test_all_failing_is_a_failure(drive: Drive) -> None:
     with pytest.raises(ProtocolError, match="no such index"):
         told(drive, GONE)
 
 
-def test_only_names_that_fit_are_asked_all_in_one_batch(drive) -> None:
+def test_only_names_that_fit_are_asked_all_in_one_batch(drive: Drive) -> None:
     options = parse(["--include-search-indexes-metrics", "--check-search-indexes=^user|x$"], {})
     names = [b"users", b"my-user", b"idx", 5, None, b"user \xff"]
     played = drive(SearchCollector(), [names], [reply()] * 3, facts=FACTS, options=options)
@@ -127,13 +132,13 @@ def test_only_names_that_fit_are_asked_all_in_one_batch(drive) -> None:
 
 
 @pytest.mark.parametrize("names", [[], [b"idx"], None, b"OK"])
-def test_no_index_fits(drive, names: object) -> None:
+def test_no_index_fits(drive: Drive, names: object) -> None:
     options = parse(["--include-search-indexes-metrics", "--check-search-indexes=nothing"], {})
     played = drive(SearchCollector(), [names], facts=FACTS, options=options)
     assert (played.asked, played.text) == ([LIST], "")
 
 
-def test_a_server_without_the_module(drive) -> None:
+def test_a_server_without_the_module(drive: Drive) -> None:
     unknown = ReplyError("ERR unknown command 'FT._LIST', with args beginning with: ")
     assert drive(SearchCollector(), [unknown], facts=FACTS, options=ALL).text == ""
     with pytest.raises(ProtocolError):
@@ -148,7 +153,7 @@ def test_it_is_asked_for_on_demand_and_where_there_may_be_modules() -> None:
     assert not SearchCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), ALL)
 
 
-async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
+async def test_over_a_socket(scripted_server: ScriptFactory, make_watch_harness: WatchHarnessFactory) -> None:
     """Names and keys come as statuses there, numbers as text."""
 
     def search(talk: Conversation) -> None:
@@ -175,7 +180,9 @@ async def test_over_a_socket(scripted_server, make_watch_harness) -> None:
     assert watch_harness.value(watched, "redis_search_index_num_docs", "two") is None
 
 
-async def test_a_real_server_without_the_module_is_asked_once(redis_server, make_watch_harness) -> None:
+async def test_a_real_server_without_the_module_is_asked_once(
+    redis_server: RedisFactory, make_watch_harness: WatchHarnessFactory
+) -> None:
     server = redis_server()
     watch_harness = make_watch_harness(
         [InfoCollector(), SearchCollector()], argv=["--include-search-indexes-metrics"]

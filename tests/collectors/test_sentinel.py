@@ -7,6 +7,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from exporter.options.commandline import parse
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
 from tests.clusters import Sentinel
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.servers import RedisServer, wait_until
 from tests.watch_harness import WatchHarness
 
@@ -52,7 +54,14 @@ def flat(entry: dict[str, str]) -> list[bytes]:
     return [text.encode() for pair in entry.items() for text in pair]
 
 
-def told(drive, master=MASTER, quorum=OK, peers=(PEER,), replicas=(REPLICA,), **kwargs) -> dict[str, str]:
+def told(
+    drive: Drive,
+    master: Any = MASTER,
+    quorum: Any = OK,
+    peers: Any = (PEER,),
+    replicas: Any = (REPLICA,),
+    **kwargs: Any,
+) -> dict[str, str]:
     batches = (
         [[flat(master)]],
         [quorum, [flat(peer) for peer in peers], [flat(replica) for replica in replicas]],
@@ -60,8 +69,8 @@ def told(drive, master=MASTER, quorum=OK, peers=(PEER,), replicas=(REPLICA,), **
     return drive(SentinelCollector(), *batches, facts=FACTS, **kwargs).samples()
 
 
-def recorded(version: str, name: str):
-    def encoded(value):
+def recorded(version: str, name: str) -> Any:
+    def encoded(value: Any) -> Any:
         return [encoded(item) for item in value] if isinstance(value, list) else value.encode()
 
     return encoded(json.loads((DATA / version / f"sentinel_{name}.json").read_text()))
@@ -99,7 +108,7 @@ def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> No
 
 
 class TestMasters:
-    def test_have_their_settings_and_who_is_there_for_them(self, drive) -> None:
+    def test_have_their_settings_and_who_is_there_for_them(self, drive: Drive) -> None:
         samples = told(drive)
         expected = {
             "setting_ckquorum": "2", "setting_failover_timeout": "2000", "setting_parallel_syncs": "4",
@@ -110,11 +119,11 @@ class TestMasters:
         assert {name: samples[f"redis_sentinel_master_{name}{labels}"] for name in expected} == expected
 
     @pytest.mark.parametrize("as_status", [OK, OK.decode()])
-    def test_have_a_quorum(self, drive, as_status) -> None:
+    def test_have_a_quorum(self, drive: Drive, as_status: Any) -> None:
         key = f'redis_sentinel_master_ckquorum_status{{master_name="m",message="{OK.decode()}"}}'
         assert told(drive, quorum=as_status)[key] == "1"
 
-    def test_have_none(self, drive) -> None:
+    def test_have_none(self, drive: Drive) -> None:
         text = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master"
         samples = told(drive, quorum=ReplyError(text))
         assert samples[f'redis_sentinel_master_ckquorum_status{{master_name="m",message="{text}"}}'] == "0"
@@ -126,10 +135,12 @@ class TestMasters:
         "reply",
         [ReplyError("NOPERM no"), ReplyError("ERR Unknown sentinel subcommand 'CKQUORUM'"), None, 7, []],
     )
-    def test_of_which_the_quorum_cannot_be_asked_are_not_said_to_have_none(self, drive, reply) -> None:
+    def test_of_which_the_quorum_cannot_be_asked_are_not_said_to_have_none(
+        self, drive: Drive, reply: Any
+    ) -> None:
         assert not any("quorum_" in key for key in told(drive, quorum=reply))
 
-    def test_a_setting_that_is_missing_or_no_number_is_left_out(self, drive) -> None:
+    def test_a_setting_that_is_missing_or_no_number_is_left_out(self, drive: Drive) -> None:
         samples = told(drive, {**MASTER, "quorum": "x", "config-epoch": ""})
         assert not any("setting_ckquorum" in key or "config_epoch" in key for key in samples)
         assert any("parallel_syncs" in key for key in samples)
@@ -145,20 +156,20 @@ class TestMasters:
             (None, 0),
         ],
     )
-    def test_count_those_that_are_not_down(self, drive, flags: str | None, counted: int) -> None:
+    def test_count_those_that_are_not_down(self, drive: Drive, flags: str | None, counted: int) -> None:
         own = {} if flags is None else {"flags": flags}
         plain = {"name": "x", "ip": "10.0.0.3", "port": "1", **own}
         labels = '{master_name="m",master_address="10.0.0.1:6379"}'
         assert told(drive, replicas=[plain])[f"redis_sentinel_master_ok_slaves{labels}"] == str(counted)
         assert told(drive, peers=[plain])[f"redis_sentinel_master_ok_sentinels{labels}"] == str(1 + counted)
 
-    def test_whose_sentinels_or_replicas_are_not_told_have_no_count_of_them(self, drive) -> None:
+    def test_whose_sentinels_or_replicas_are_not_told_have_no_count_of_them(self, drive: Drive) -> None:
         replies = [OK, ReplyError("NOPERM no"), ReplyError("ERR No such master with that name")]
         samples = drive(SentinelCollector(), [[flat(MASTER)]], replies, facts=FACTS).samples()
         assert not any("ok_sentinels" in key or "ok_slaves" in key for key in samples)
         assert any("setting_ckquorum" in key for key in samples)
 
-    def test_are_none_at_a_sentinel_that_watches_nobody(self, drive) -> None:
+    def test_are_none_at_a_sentinel_that_watches_nobody(self, drive: Drive) -> None:
         played = drive(SentinelCollector(), [[]], facts=FACTS)
         assert (played.asked, played.samples()) == ([[("SENTINEL", "MASTERS")]], {})
 
@@ -172,7 +183,7 @@ def of_link(samples: dict[str, str], link: str) -> dict[str, str]:
 
 
 class TestLinks:
-    def test_to_a_master(self, drive) -> None:
+    def test_to_a_master(self, drive: Drive) -> None:
         samples = told(drive)
         assert of_link(samples, "master") == {
             "connected": "1", "pending_commands": "1", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.384",
@@ -183,7 +194,7 @@ class TestLinks:
             'redis_sentinel_link_connected{master_name="m",link="master",address="10.0.0.1:6379"}' in samples
         )
 
-    def test_to_a_master_that_is_down(self, drive) -> None:
+    def test_to_a_master_that_is_down(self, drive: Drive) -> None:
         down = {
             **MASTER,
             "flags": "s_down,o_down,master,disconnected",
@@ -197,7 +208,7 @@ class TestLinks:
             "1.3",
         )
 
-    def test_to_a_replica(self, drive) -> None:
+    def test_to_a_replica(self, drive: Drive) -> None:
         samples = told(drive)
         assert of_link(samples, "replica") == {
             "connected": "0", "pending_commands": "3", "ping_pending_seconds": "2.5", "last_ok_ping_reply_seconds": "2.6",
@@ -212,7 +223,7 @@ class TestLinks:
             f"redis_sentinel_replica_repl_offset_bytes{labels}": "559",
         }
 
-    def test_to_another_sentinel(self, drive) -> None:
+    def test_to_another_sentinel(self, drive: Drive) -> None:
         samples = told(drive)
         assert of_link(samples, "sentinel") == {
             "connected": "1", "pending_commands": "0", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.001",
@@ -223,7 +234,7 @@ class TestLinks:
             == "0.037"
         )
 
-    def test_to_two_at_one_address_are_one_series(self, drive) -> None:
+    def test_to_two_at_one_address_are_one_series(self, drive: Drive) -> None:
         samples = drive(
             SentinelCollector(), [[flat(MASTER)]], [OK, [flat(PEER)] * 2, [flat(REPLICA)] * 2], facts=FACTS
         ).text
@@ -232,7 +243,7 @@ class TestLinks:
 
 
 class TestPeers:
-    def test_are_named_on_request(self, drive) -> None:
+    def test_are_named_on_request(self, drive: Drive) -> None:
         assert not any("peer_info" in key for key in told(drive))
         assert any("ok_sentinels" in key for key in told(drive))
         name = "f" * 40
@@ -240,13 +251,13 @@ class TestPeers:
         key = f'redis_sentinel_peer_info{{master_name="m",master_address="10.0.0.1:6379",{own}}}'
         assert told(drive, options=WITH_PEERS)[key] == "1"
 
-    def test_without_flags_have_an_empty_label(self, drive) -> None:
+    def test_without_flags_have_an_empty_label(self, drive: Drive) -> None:
         peer = {name: value for name, value in PEER.items() if name != "flags"}
         [key] = [key for key in told(drive, peers=[peer], options=WITH_PEERS) if "peer_info" in key]
         assert 'flags=""' in key
 
 
-def test_more_masters_than_a_sentinel_has_are_not_asked_about(drive) -> None:
+def test_more_masters_than_a_sentinel_has_are_not_asked_about(drive: Drive) -> None:
     masters = [
         flat(MASTER | {"name": f"m{number}", "port": str(number)}) for number in range(MASTERS_MAX + 5)
     ]
@@ -258,7 +269,7 @@ def test_more_masters_than_a_sentinel_has_are_not_asked_about(drive) -> None:
 class TestRecorded:
     @pytest.mark.parametrize("version", VERSIONS)
     @pytest.mark.parametrize("name", ["masters", "masters_after", "masters_failover"])
-    def test_every_master_is_told_whole(self, drive, version: str, name: str) -> None:
+    def test_every_master_is_told_whole(self, drive: Drive, version: str, name: str) -> None:
         masters = recorded(version, name)
         replies = [OK, recorded(version, "sentinels"), recorded(version, "slaves")]
         played = drive(
@@ -287,7 +298,7 @@ class TestRecorded:
         ("version", "word"), [((2, 8, 24), "SLAVES"), ((4, 0, 14), "SLAVES"), ((5, 0, 0), "REPLICAS")]
     )
     def test_replicas_are_asked_for_by_the_word_that_the_version_knows(
-        self, drive, version, word: str
+        self, drive: Drive, version: tuple[int, int, int], word: str
     ) -> None:
         facts = dataclasses.replace(FACTS, version=version)
         played = drive(
@@ -303,7 +314,7 @@ class TestRecorded:
 
 
 class TestMany:
-    def test_peers_and_replicas_are_read_in_pieces(self, drive) -> None:
+    def test_peers_and_replicas_are_read_in_pieces(self, drive: Drive) -> None:
         count = 1000
         entries = [
             flat({**MASTER, "name": f"n{number}", "port": str(number + 1), "flags": "sentinel"})
@@ -318,7 +329,7 @@ class TestMany:
             'redis_sentinel_master_ok_sentinels{master_name="m",master_address="10.0.0.1:6379"}'
         ] == str(count + 1)
 
-    def test_of_an_entry_with_very_many_fields_the_first_are_read(self, drive) -> None:
+    def test_of_an_entry_with_very_many_fields_the_first_are_read(self, drive: Drive) -> None:
         entry = flat({**MASTER, **{f"f{number}": "1" for number in range(FIELDS_MAX)}})
         assert (
             "77"
@@ -343,7 +354,7 @@ class TestOdd:
             [[b"name"], [b"x"]],
         ],
     )
-    def test_an_entry_that_is_none_costs_no_other(self, drive, entry) -> None:
+    def test_an_entry_that_is_none_costs_no_other(self, drive: Drive, entry: Any) -> None:
         played = drive(
             SentinelCollector(),
             [[entry, flat(MASTER)]],
@@ -358,17 +369,17 @@ class TestOdd:
         )
 
     @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text", 7])
-    def test_an_answer_that_is_no_list_fails_it(self, drive, reply) -> None:
+    def test_an_answer_that_is_no_list_fails_it(self, drive: Drive, reply: Any) -> None:
         with pytest.raises(ProtocolError):
             drive(SentinelCollector(), [reply], facts=FACTS)
 
-    def test_a_refusal_writes_nothing(self, drive) -> None:
+    def test_a_refusal_writes_nothing(self, drive: Drive) -> None:
         assert drive(SentinelCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
 
     def test_only_sentinels_are_asked(self) -> None:
-        assert SentinelCollector().wants(FACTS, None)
-        assert not SentinelCollector().wants(dataclasses.replace(FACTS, mode="standalone"), None)
-        assert not SentinelCollector().wants(dataclasses.replace(FACTS, version=(2, 6, 17)), None)
+        assert SentinelCollector().wants(FACTS, OPTIONS)
+        assert not SentinelCollector().wants(dataclasses.replace(FACTS, mode="standalone"), OPTIONS)
+        assert not SentinelCollector().wants(dataclasses.replace(FACTS, version=(2, 6, 17)), OPTIONS)
 
 
 def has_links(sentinel: Sentinel) -> bool:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import NameSet
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 FACTS = Facts((7, 0, 15), "redis", "sentinel", "sentinel", "r", False, False)
@@ -36,7 +38,7 @@ def test_every_row_of_the_go_exporter_is_in_the_table(row: dict[str, str]) -> No
     )
 
 
-def test_keys_with_their_values_and_those_that_are_numbers(drive) -> None:
+def test_keys_with_their_values_and_those_that_are_numbers(drive: Drive) -> None:
     reply = [
         b"resolve-hostnames",
         b"no",
@@ -62,13 +64,13 @@ def test_keys_with_their_values_and_those_that_are_numbers(drive) -> None:
     }
 
 
-def test_secrets_are_left_out(drive) -> None:
+def test_secrets_are_left_out(drive: Drive) -> None:
     assert drive(SentinelConfigCollector(), [[*SECRETS, b"loglevel", b"notice"]], facts=FACTS).samples() == {
         'redis_sentinel_config_key_value{key="loglevel",value="notice"}': "1"
     }
 
 
-def test_unless_that_is_switched_off(drive) -> None:
+def test_unless_that_is_switched_off(drive: Drive) -> None:
     options = parse(["--redact-config-metrics=false"], {})
     samples = drive(SentinelConfigCollector(), [SECRETS], facts=FACTS, options=options).samples()
     assert samples['redis_sentinel_config_key_value{key="sentinel-pass",value="hunter2"}'] == "1"
@@ -77,7 +79,7 @@ def test_unless_that_is_switched_off(drive) -> None:
 @pytest.mark.parametrize(
     "path", sorted(DATA.glob("*/sentinel_config_get.json")), ids=lambda path: path.parent.name
 )
-def test_recorded(drive, path: pathlib.Path) -> None:
+def test_recorded(drive: Drive, path: pathlib.Path) -> None:
     reply = [text.encode() for text in json.loads(path.read_text())]
     samples = drive(SentinelConfigCollector(), [reply], facts=FACTS).samples()
     assert (
@@ -87,16 +89,16 @@ def test_recorded(drive, path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("reply", [[b"key"], [b"key", None], [None, b"x"], [[b"key"], b"x"], []])
-def test_a_pair_that_is_none_is_left_out(drive, reply) -> None:
+def test_a_pair_that_is_none_is_left_out(drive: Drive, reply: Any) -> None:
     assert drive(SentinelConfigCollector(), [reply], facts=FACTS).samples() == {}
 
 
-def test_a_refusal_writes_nothing(drive) -> None:
+def test_a_refusal_writes_nothing(drive: Drive) -> None:
     assert drive(SentinelConfigCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
 
 
 @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text"])
-def test_another_answer_fails_it(drive, reply) -> None:
+def test_another_answer_fails_it(drive: Drive, reply: Any) -> None:
     with pytest.raises(ProtocolError):
         drive(SentinelConfigCollector(), [reply], facts=FACTS)
 
@@ -105,6 +107,6 @@ def test_it_is_asked_on_request_and_of_sentinels_that_have_it() -> None:
     collector = SentinelConfigCollector()
     assert not collector.enabled(parse([], {}))
     assert collector.enabled(parse(["--include-config-metrics"], {}))
-    assert collector.wants(FACTS, None)
-    assert not collector.wants(dataclasses.replace(FACTS, mode="standalone"), None)
-    assert not collector.wants(dataclasses.replace(FACTS, version=(6, 0, 20)), None)
+    assert collector.wants(FACTS, OPTIONS)
+    assert not collector.wants(dataclasses.replace(FACTS, mode="standalone"), OPTIONS)
+    assert not collector.wants(dataclasses.replace(FACTS, version=(6, 0, 20)), OPTIONS)

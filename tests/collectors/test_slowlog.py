@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from exporter.collectors.slowlog import SlowlogCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive
 from tests.collectors.go_rows import assert_same_families, go_rows
 from tests.servers import RedisServer
+from tests.watch_harness import RedisFactory, WatchHarnessFactory
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/slowlog_get.json"))
@@ -22,10 +25,10 @@ FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16
 ASKED_FIRST = [("SLOWLOG", "LEN"), ("SLOWLOG", "GET", 1)]
 
 
-def recorded(version: str, name: str = "slowlog_get.json") -> list:
+def recorded(version: str, name: str = "slowlog_get.json") -> list[Any]:
     """A recorded reply, with bytes for its texts."""
 
-    def as_bytes(value):
+    def as_bytes(value: Any) -> Any:
         if isinstance(value, list):
             return [as_bytes(item) for item in value]
         return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
@@ -33,7 +36,7 @@ def recorded(version: str, name: str = "slowlog_get.json") -> list:
     return as_bytes(json.loads((DATA / version / name).read_text()))
 
 
-def entry(number: int, word: bytes = b"GET", microseconds: int = 1500) -> list:
+def entry(number: int, word: bytes = b"GET", microseconds: int = 1500) -> list[Any]:
     return [number, 1_795_378_916, microseconds, [word, b"a-key"], b"127.0.0.1:5", b""]
 
 
@@ -42,7 +45,7 @@ def test_the_families_of_the_go_exporter() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_length_and_newest_entry(drive, version: str) -> None:
+def test_length_and_newest_entry(drive: Drive, version: str) -> None:
     entries = recorded(version)
     length = int((DATA / version / "slowlog_len").read_text())
     played = drive(SlowlogCollector(), [length, entries[:1]], facts=FACTS)
@@ -55,7 +58,7 @@ def test_length_and_newest_entry(drive, version: str) -> None:
     }
 
 
-def test_an_empty_log(drive) -> None:
+def test_an_empty_log(drive: Drive) -> None:
     assert drive(SlowlogCollector(), [0, []], facts=FACTS).samples() == {
         "redis_slowlog_length": "0",
         "redis_slowlog_last_id": "0",
@@ -65,7 +68,7 @@ def test_an_empty_log(drive) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(drive, version: str) -> None:
+def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(drive: Drive, version: str) -> None:
     entries = recorded(version)
     memory = TargetMemory()
     drive(SlowlogCollector(), [0, []], facts=FACTS, memory=memory)
@@ -86,7 +89,7 @@ def test_what_is_new_is_counted_by_command_and_nothing_else_is_told(drive, versi
         assert told not in played.text
 
 
-def test_entries_that_were_gone_are_missed(drive) -> None:
+def test_entries_that_were_gone_are_missed(drive: Drive) -> None:
     memory = TargetMemory()
     drive(SlowlogCollector(), [1, [entry(3)]], facts=FACTS, memory=memory)
     batch = [entry(9), entry(8)]
@@ -98,12 +101,12 @@ def test_entries_that_were_gone_are_missed(drive) -> None:
 
 
 def test_who_is_asked() -> None:
-    assert SlowlogCollector().wants(FACTS, None)
-    assert not SlowlogCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), None)
-    assert not SlowlogCollector().wants(dataclasses.replace(FACTS, version=(2, 2, 0)), None)
+    assert SlowlogCollector().wants(FACTS, OPTIONS)
+    assert not SlowlogCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), OPTIONS)
+    assert not SlowlogCollector().wants(dataclasses.replace(FACTS, version=(2, 2, 0)), OPTIONS)
 
 
-def test_a_refusal_writes_nothing_and_another_error_is_told(drive) -> None:
+def test_a_refusal_writes_nothing_and_another_error_is_told(drive: Drive) -> None:
     refused = ReplyError("NOPERM this user has no permissions to run the 'slowlog|get' command")
     assert drive(SlowlogCollector(), [refused, refused], facts=FACTS).text == ""
     assert drive(SlowlogCollector(), [4, refused], facts=FACTS).samples() == {"redis_slowlog_length": "4"}
@@ -111,12 +114,12 @@ def test_a_refusal_writes_nothing_and_another_error_is_told(drive) -> None:
         drive(SlowlogCollector(), [4, ReplyError("BUSY Redis is busy running a script.")], facts=FACTS)
 
 
-def test_replies_of_no_form_at_all(drive) -> None:
+def test_replies_of_no_form_at_all(drive: Drive) -> None:
     assert drive(SlowlogCollector(), [b"OK", b"OK"], facts=FACTS).text == ""
     assert drive(SlowlogCollector(), [None, [[]]], facts=FACTS).samples()["redis_slowlog_last_id"] == "0"
 
 
-async def test_a_real_server(redis_server, make_watch_harness) -> None:
+async def test_a_real_server(redis_server: RedisFactory, make_watch_harness: WatchHarnessFactory) -> None:
     server = redis_server("--slowlog-log-slower-than", "-1", "--slowlog-max-len", "6")
     watch_harness = make_watch_harness([InfoCollector(), SlowlogCollector()])
     watched = watch_harness.watched(server.port)

@@ -10,6 +10,7 @@ import pytest
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import NoPermError, ReplyError
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import OPTIONS, Drive
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -29,17 +30,19 @@ def of_version(*version: int) -> Facts:
         ((4, 0, 14), [("INFO", "commandstats")]),
     ],
 )
-def test_sections_are_asked_together_where_the_server_takes_that(drive, version, asked) -> None:
+def test_sections_are_asked_together_where_the_server_takes_that(
+    drive: Drive, version: tuple[int, int, int], asked: list[tuple[str, ...]]
+) -> None:
     assert drive(StatsCollector(), [b""] * len(asked), facts=of_version(*version)).asked == [asked]
 
 
 def test_servers_without_statistics_and_sentinels_are_left_alone() -> None:
-    assert not StatsCollector().wants(of_version(2, 4, 18), None)
-    assert not StatsCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), None)
-    assert StatsCollector().wants(of_version(2, 6, 0), None)
+    assert not StatsCollector().wants(of_version(2, 4, 18), OPTIONS)
+    assert not StatsCollector().wants(dataclasses.replace(REDIS_7, mode="sentinel"), OPTIONS)
+    assert StatsCollector().wants(of_version(2, 6, 0), OPTIONS)
 
 
-def test_a_command_has_calls_time_and_failures(drive) -> None:
+def test_a_command_has_calls_time_and_failures(drive: Drive) -> None:
     text = b"cmdstat_config|get:calls=3,usec=1500,usec_per_call=500.00,rejected_calls=1,failed_calls=2\r\n"
     assert drive(StatsCollector(), [text], facts=REDIS_7).samples() == {
         'redis_commands_total{cmd="config|get"}': "3",
@@ -49,7 +52,7 @@ def test_a_command_has_calls_time_and_failures(drive) -> None:
     }
 
 
-def test_percentiles_are_told_in_both_dialects(drive) -> None:
+def test_percentiles_are_told_in_both_dialects(drive: Drive) -> None:
     text = b"cmdstat_get:calls=4,usec=10\r\nlatency_percentiles_usec_get:p50=1.003,p99.9=2000.895\r\n"
     samples = drive(StatsCollector(), [text], facts=REDIS_7).samples()
     assert samples['redis_latency_percentiles_usec{cmd="get",quantile="99.9"}'] == "2000.895"
@@ -60,7 +63,7 @@ def test_percentiles_are_told_in_both_dialects(drive) -> None:
     assert samples['redis_command_call_duration_seconds_sum{cmd="get"}'] == "0.00001"
 
 
-def test_names_hold_what_servers_let_them_hold(drive) -> None:
+def test_names_hold_what_servers_let_them_hold(drive: Drive) -> None:
     text = b'cmdstat_odd.cmd#1:2:calls=1,usec=2\r\nerrorstat_My-Odd_Err=1,x:count=2\r\ncmdstat_"q"\\:calls=5,usec=0\r\n'
     samples = drive(StatsCollector(), [text], facts=REDIS_7).samples()
     assert samples['redis_commands_total{cmd="odd.cmd#1:2"}'] == "1"
@@ -69,18 +72,18 @@ def test_names_hold_what_servers_let_them_hold(drive) -> None:
 
 
 @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
-def test_a_flood_of_error_codes_is_read_whole(drive, version: str) -> None:
+def test_a_flood_of_error_codes_is_read_whole(drive: Drive, version: str) -> None:
     text = (DATA / version / "info_errorstats_flood.txt").read_bytes()
     played = drive(StatsCollector(), [text], facts=REDIS_7)
     assert sum(key.startswith("redis_errors_total") for key in played.samples()) == text.count(b"errorstat_")
 
 
-def test_one_refused_section_does_not_cost_the_other(drive) -> None:
+def test_one_refused_section_does_not_cost_the_other(drive: Drive) -> None:
     refused = ReplyError("NOPERM no")
     played = drive(StatsCollector(), [b"cmdstat_get:calls=1,usec=2\r\n", refused], facts=of_version(6, 2, 0))
     assert 'redis_commands_total{cmd="get"}' in played.samples()
 
 
-def test_all_refused_is_a_failure(drive) -> None:
+def test_all_refused_is_a_failure(drive: Drive) -> None:
     with pytest.raises(NoPermError):
         drive(StatsCollector(), [ReplyError("NOPERM no")], facts=REDIS_7)

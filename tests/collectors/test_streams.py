@@ -23,7 +23,8 @@ from exporter.options.commandline import parse
 from exporter.options.values import KeyName
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
-from tests.watch_harness import server_field
+from tests.collectors.conftest import Drive, Played, SessionFactory
+from tests.watch_harness import RedisFactory, server_field
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -43,7 +44,9 @@ def recorded(version: str, name: str) -> Any:
     return as_replied(json.loads((DATA / version / f"{name}.json").read_text("utf-8")))
 
 
-def read(drive, replies, *argv: str, collector: Any = STREAMS, facts: Facts = REDIS_7, **more: Any):
+def read(
+    drive: Drive, replies: Any, *argv: str, collector: Any = STREAMS, facts: Facts = REDIS_7, **more: Any
+) -> Played:
     return drive(collector, *replies, facts=facts, options=parse(argv, {}), **more)
 
 
@@ -77,7 +80,7 @@ class TestWhich:
 
 class TestReplies:
     @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
-    def test_recorded_streams_are_read_whole(self, drive, version: str) -> None:
+    def test_recorded_streams_are_read_whole(self, drive: Drive, version: str) -> None:
         replies = [[b"stream"], [recorded(version, "xinfo_stream"), recorded(version, "xinfo_groups")]]
         with_consumers = [row[1].decode() for row in replies[1][1] if row[3]]
         replies.append([recorded(version, "xinfo_consumers")] + [[]] * (len(with_consumers) - 1))
@@ -100,7 +103,7 @@ class TestReplies:
         labels = f'{{db="db0",stream="s",group="{with_consumers[0]}",consumer="bob smith"}}'
         assert samples[f"redis_stream_group_consumer_messages_pending{labels}"] == "7"
 
-    def test_every_number_of_redis_7(self, drive) -> None:
+    def test_every_number_of_redis_7(self, drive: Drive) -> None:
         replies = [
             [b"stream"],
             [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
@@ -127,7 +130,7 @@ class TestReplies:
             'redis_stream_group_lag{db="db0",stream="s",group="g1"}': "22",
         }
 
-    def test_what_a_server_does_not_know_is_absent(self, drive) -> None:
+    def test_what_a_server_does_not_know_is_absent(self, drive: Drive) -> None:
         replies = [
             [b"stream"],
             [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
@@ -138,14 +141,14 @@ class TestReplies:
         assert samples['redis_stream_group_lag{db="db0",stream="s",group="g$"}'] == "0"
         assert samples['redis_stream_group_last_delivered_id{db="db0",stream="s",group="gé"}'] == "0"
 
-    def test_an_empty_stream_has_entries_at_0(self, drive) -> None:
+    def test_an_empty_stream_has_entries_at_0(self, drive: Drive) -> None:
         replies = [[b"stream"], [recorded("redis-7.0.15", "xinfo_stream_empty"), []]]
         samples = read(drive, replies, "--check-single-streams=s").samples()
         assert samples['redis_stream_first_entry_id{db="db0",stream="s"}'] == "0"
         assert samples['redis_stream_last_entry_id{db="db0",stream="s"}'] == "0"
         assert samples['redis_stream_max_deleted_entry_id{db="db0",stream="s"}'] == "0"
 
-    def test_consumers_have_idle_seconds(self, drive) -> None:
+    def test_consumers_have_idle_seconds(self, drive: Drive) -> None:
         group = [b"name", b"g", b"consumers", 1, b"pending", 0, b"last-delivered-id", b"0-0"]
         replies = [
             [b"stream"],
@@ -164,7 +167,7 @@ class TestReplies:
             == "1.792"
         )
 
-    def test_very_many_consumers_are_not_asked_for_and_counted(self, drive) -> None:
+    def test_very_many_consumers_are_not_asked_for_and_counted(self, drive: Drive) -> None:
         groups = [
             [b"name", name, b"consumers", count]
             for name, count in ((b"a", 100_000), (b"b", 9_999), (b"c", 2), (b"d", 0), (b"e", 1))
@@ -174,14 +177,14 @@ class TestReplies:
         assert played.output.cut == 100_002
         assert played.samples()['redis_stream_group_consumers{db="db0",stream="s",group="a"}'] == "100000"
 
-    def test_more_consumers_than_a_server_told_of_are_cut_and_counted(self, drive) -> None:
+    def test_more_consumers_than_a_server_told_of_are_cut_and_counted(self, drive: Drive) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 11] for number in range(900)]
         consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(900)]
         played = read(drive, [[b"stream"], [[], groups], [consumers] * 900], "--check-single-streams=s")
         assert played.text.count("redis_stream_group_consumer_messages_pending") == 10_000
         assert played.output.cut == 900 * 900 - 10_000
 
-    def test_consumers_that_came_since_the_groups_were_listed_are_read(self, drive) -> None:
+    def test_consumers_that_came_since_the_groups_were_listed_are_read(self, drive: Drive) -> None:
         consumers = [[b"name", b"c%d" % number, b"pending", 1] for number in range(5)]
         groups = [[b"name", b"g", b"consumers", 3], [b"name", b"h", b"consumers", 3]]
         played = read(
@@ -190,12 +193,12 @@ class TestReplies:
         assert played.text.count("redis_stream_group_consumer_messages_pending") == 6
         assert played.output.cut == 0
 
-    def test_of_very_many_groups_not_all_are_asked_for_their_consumers(self, drive) -> None:
+    def test_of_very_many_groups_not_all_are_asked_for_their_consumers(self, drive: Drive) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 1] for number in range(GROUPS_MAX + 3)]
         played = read(drive, [[b"stream"], [[], groups], [[]] * GROUPS_MAX], "--check-single-streams=s")
         assert (len(played.asked[2]), played.output.cut) == (GROUPS_MAX, 3)
 
-    def test_many_groups_of_few_consumers_are_written_in_pieces(self, drive) -> None:
+    def test_many_groups_of_few_consumers_are_written_in_pieces(self, drive: Drive) -> None:
         groups = [[b"name", b"g%d" % number, b"consumers", 9] for number in range(GROUPS_MAX)]
         consumers = [[b"name", b"c%d" % number, b"pending", 1, b"idle", 1] for number in range(9)]
         played = read(
@@ -203,7 +206,7 @@ class TestReplies:
         )
         assert played.pauses >= 10 * GROUPS_MAX // PIECE
 
-    def test_consumers_that_are_not_wanted_are_not_asked_for(self, drive) -> None:
+    def test_consumers_that_are_not_wanted_are_not_asked_for(self, drive: Drive) -> None:
         replies = [
             [b"stream"],
             [recorded("redis-7.0.15", "xinfo_stream"), recorded("redis-7.0.15", "xinfo_groups")],
@@ -213,7 +216,7 @@ class TestReplies:
         assert len({name.partition("{")[0] for name in played.samples()}) == len(FAMILIES) - 2
 
     @pytest.mark.parametrize("kind", [b"none", b"list", ReplyError("NOPERM x"), None])
-    def test_what_is_no_stream_is_asked_no_more(self, drive, kind: Any) -> None:
+    def test_what_is_no_stream_is_asked_no_more(self, drive: Drive, kind: Any) -> None:
         assert read(drive, [[kind]], "--check-single-streams=s").samples() == {}
 
     @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ class TestReplies:
             ReplyError("ERR gone"),
         ],
     )
-    def test_odd_replies_cost_nothing_but_themselves(self, drive, odd: Any) -> None:
+    def test_odd_replies_cost_nothing_but_themselves(self, drive: Drive, odd: Any) -> None:
         whole = [b"length", 3, b"first-entry", [b"5-0", []], b"last-generated-id", b"x-y"]
         played = read(drive, [[b"stream", b"stream"], [odd, odd, whole, []]], "--check-single-streams=a,b")
         assert played.samples() == {
@@ -238,7 +241,7 @@ class TestReplies:
             'redis_stream_first_entry_id{db="db0",stream="b"}': "5",
         }
 
-    def test_no_reply_but_errors_is_a_failure(self, drive) -> None:
+    def test_no_reply_but_errors_is_a_failure(self, drive: Drive) -> None:
         with pytest.raises(TargetError, match="LOADING"):
             read(drive, [[ReplyError("LOADING x")]], "--check-single-streams=s")
 
@@ -257,14 +260,14 @@ class TestReplies:
         assert milliseconds(entry_id) == ms
 
 
-def test_found_streams_are_those_of_the_newest_scan_but_for_single_ones(drive) -> None:
+def test_found_streams_are_those_of_the_newest_scan_but_for_single_ones(drive: Drive) -> None:
     memory = KeyMemory(found_streams={KeyName(0, b"s*"): (b"s1", b"s2")})
     played = read(drive, [[b"none"]], "--check-streams=s*,s1", collector=FOUND, memory=memory)
     assert played.asked == [[("TYPE", b"s2")]]
 
 
 @pytest.mark.server
-def test_a_real_stream(redis_server, session) -> None:
+def test_a_real_stream(redis_server: RedisFactory, session: SessionFactory) -> None:
     server = redis_server()
     reader = session(server.port, "--check-single-streams=2=events,gone,text")
     reader.ask("SET", "text", "x")

@@ -10,17 +10,18 @@ from exporter.collectors.unknown import UnknownInfoCollector
 from exporter.errors import NoPermError, ReplyError
 from exporter.options.commandline import parse
 from exporter.protocol.facts import Facts
+from tests.collectors.conftest import Drive
 from tests.collectors.test_info import DATA, VERSIONS
 
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 COLLECTOR = UnknownInfoCollector((InfoCollector(), StatsCollector()))
 
 
-def told(drive, text: bytes) -> dict[str, str]:
+def told(drive: Drive, text: bytes) -> dict[str, str]:
     return drive(COLLECTOR, [text], facts=FACTS).samples()
 
 
-def test_numbers_nobody_has_named_are_passed_on(drive) -> None:
+def test_numbers_nobody_has_named_are_passed_on(drive: Drive) -> None:
     lines = [
         b"# New",
         b"new_field:12",
@@ -49,12 +50,12 @@ def test_numbers_nobody_has_named_are_passed_on(drive) -> None:
         b"mem_replicas_repl_buffer:3",
     ],
 )  # fmt: skip
-def test_what_has_a_metric_or_is_a_label_of_one_is_known(drive, line: bytes) -> None:
+def test_what_has_a_metric_or_is_a_label_of_one_is_known(drive: Drive, line: bytes) -> None:
     assert told(drive, line) == {"redis_exporter_unknown_info_fields": "0"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_of_servers_on_record_little_is_unknown(drive, version: str) -> None:
+def test_of_servers_on_record_little_is_unknown(drive: Drive, version: str) -> None:
     samples = told(drive, (DATA / version / "info_default.txt").read_bytes())
     named = {name.removeprefix("redis_info_") for name in samples} - {"redis_exporter_unknown_info_fields"}
     assert named <= {
@@ -73,6 +74,6 @@ def test_nothing_is_asked_unless_it_is_wanted() -> None:
     assert COLLECTOR.enabled(parse(["--export-unknown-info"], {}))
 
 
-def test_a_refusal_fails_it(drive) -> None:
+def test_a_refusal_fails_it(drive: Drive) -> None:
     with pytest.raises(NoPermError):
         drive(COLLECTOR, [ReplyError("NOPERM no")], facts=FACTS)

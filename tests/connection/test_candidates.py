@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from exporter.connection import candidates
 from exporter.connection.candidates import TRIED_MAX, Candidates
 
@@ -34,7 +36,7 @@ def test_the_first_dial_keeps_the_resolvers_order() -> None:
     assert Candidates().choose("h", MANY[::-1]) == MANY[::-1][:TRIED_MAX]
 
 
-def test_hosts_that_are_remembered_are_bounded(monkeypatch) -> None:
+def test_hosts_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "HOSTS_MAX", 3)
     made = Candidates()
     for number in range(10):

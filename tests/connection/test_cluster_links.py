@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
@@ -47,8 +47,11 @@ class Seed:
         return outcome
 
 
+SeedFactory = Callable[..., Awaitable[Seed]]
+
+
 @pytest_asyncio.fixture
-async def seed_of() -> AsyncIterator[Callable[..., object]]:
+async def seed_of() -> AsyncIterator[SeedFactory]:
     seeds: list[Seed] = []
 
     async def make(port: int, password: str = "", allow: str = "", dialer: Dialer | None = None) -> Seed:
@@ -68,7 +71,9 @@ def node(port: int) -> str:
 
 
 class TestScatter:
-    async def test_each_reply_stands_in_its_commands_place(self, seed_of, redis_server: RedisFactory) -> None:
+    async def test_each_reply_stands_in_its_commands_place(
+        self, seed_of: SeedFactory, redis_server: RedisFactory
+    ) -> None:
         one, two, three = (redis_server("--requirepass", SECRET) for _ in range(3))
         seed = await seed_of(one.port, SECRET)
         batch = [
@@ -85,14 +90,14 @@ class TestScatter:
                 three.port,
             ]
 
-    async def test_links_are_kept(self, seed_of, redis_server: RedisFactory) -> None:
+    async def test_links_are_kept(self, seed_of: SeedFactory, redis_server: RedisFactory) -> None:
         one, two = redis_server(), redis_server()
         seed = await seed_of(one.port)
         ids = [await seed.ask(Command.of("CLIENT", "ID", node=node(two.port))) for _ in range(3)]
         assert ids[0] == ids[1] == ids[2]
 
     async def test_a_node_that_is_gone_costs_its_own_replies(
-        self, seed_of, redis_server: RedisFactory
+        self, seed_of: SeedFactory, redis_server: RedisFactory
     ) -> None:
         one, two = redis_server(), redis_server()
         seed = await seed_of(one.port)
@@ -111,7 +116,7 @@ class TestScatter:
         assert (back, own) == (b"PONG", b"PONG")
 
     async def test_a_node_that_hangs_is_given_up_at_the_deadline(
-        self, seed_of, redis_server: RedisFactory
+        self, seed_of: SeedFactory, redis_server: RedisFactory
     ) -> None:
         one, two = redis_server(), redis_server()
         seed = await seed_of(one.port)
@@ -122,7 +127,7 @@ class TestScatter:
         assert (hung.code, own) == ("UNREACHABLE", b"PONG")
 
     async def test_a_node_that_is_asked_after_all_were_given_up_has_until_the_deadline(
-        self, seed_of, redis_server: RedisFactory
+        self, seed_of: SeedFactory, redis_server: RedisFactory
     ) -> None:
         one, two = redis_server(), redis_server()
         seed = await seed_of(one.port)
@@ -135,20 +140,22 @@ class TestScatter:
         hung, own = await answered
         assert (hung.code, own) == ("UNREACHABLE", b"PONG")
 
-    async def test_what_is_no_node_is_unreachable(self, seed_of, redis_server: RedisFactory) -> None:
+    async def test_what_is_no_node_is_unreachable(
+        self, seed_of: SeedFactory, redis_server: RedisFactory
+    ) -> None:
         seed = await seed_of(redis_server().port)
         [reply] = await seed.ask(Command.of("PING", node="nowhere"))
         assert isinstance(reply, ReplyError)
         assert reply.text == "UNREACHABLE 'nowhere' is no host:port"
 
-    async def test_an_error_reply_is_a_reply(self, seed_of, redis_server: RedisFactory) -> None:
+    async def test_an_error_reply_is_a_reply(self, seed_of: SeedFactory, redis_server: RedisFactory) -> None:
         one, two = redis_server(), redis_server()
         seed = await seed_of(one.port)
         [reply] = await seed.ask(Command.of("NOSUCH", node=node(two.port)))
         assert reply.code == "ERR"
 
     async def test_the_targets_own_link_failing_fails_the_batch_and_the_next_one_is_whole(
-        self, seed_of, redis_server: RedisFactory, scripted_server: Callable[..., ScriptedServer]
+        self, seed_of: SeedFactory, redis_server: RedisFactory, scripted_server: Callable[..., ScriptedServer]
     ) -> None:
         def greet_and_close(talk: Conversation) -> None:
             talk.command()
@@ -197,7 +204,7 @@ class TestForeign:
     )
     async def test_a_node_at_an_address_that_is_not_allowed_is_sent_nothing(
         self,
-        seed_of,
+        seed_of: SeedFactory,
         scripted_server: Callable[..., ScriptedServer],
         caplog: pytest.LogCaptureFixture,
         allow: str,
@@ -229,7 +236,7 @@ class TestForeign:
         ],
     )
     async def test_a_node_at_one_that_is_allowed_is_greeted_as_the_target_is(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer], allow: str, host: str
+        self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer], allow: str, host: str
     ) -> None:
         recorder = Recorder()
         node = scripted_server(recorder, host=host)
@@ -238,7 +245,7 @@ class TestForeign:
         assert recorder.sent[0] == [b"AUTH", SECRET.encode()]
 
     async def test_a_name_is_looked_up_once_and_that_address_is_dialled(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer]
+        self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer]
     ) -> None:
         """A name server that answers otherwise the second time gains nothing by it."""
         recorder, trap = Recorder(), scripted_server(Recorder(), host="127.1.0.1")
@@ -274,7 +281,7 @@ class TestForeign:
     )
     async def test_odd_forms_of_addresses_and_link_local_ones_are_never_dialled(
         self,
-        seed_of,
+        seed_of: SeedFactory,
         scripted_server: Callable[..., ScriptedServer],
         monkeypatch: pytest.MonkeyPatch,
         host: str,
@@ -291,7 +298,10 @@ class TestForeign:
         assert "it was" not in refused.text
 
     async def test_the_log_names_so_many_nodes_and_no_more(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer], caplog: pytest.LogCaptureFixture
+        self,
+        seed_of: SeedFactory,
+        scripted_server: Callable[..., ScriptedServer],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         seed = await seed_of(scripted_server(Recorder()).port)
         await seed.ask(
@@ -300,7 +310,10 @@ class TestForeign:
         assert len(caplog.records) == LOGGED_MAX
 
     async def test_a_node_that_is_called_like_the_password_is_not_named_in_the_log(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer], caplog: pytest.LogCaptureFixture
+        self,
+        seed_of: SeedFactory,
+        scripted_server: Callable[..., ScriptedServer],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         dialer = Dialer(resolver=Resolver(look_up=lambda host: ["127.1.0.1"]))
         seed = await seed_of(scripted_server(Recorder()).port, SECRET, dialer=dialer)
@@ -310,7 +323,7 @@ class TestForeign:
         assert SECRET not in caplog.text
 
     async def test_more_nodes_than_a_cluster_has_are_not_asked(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer]
+        self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer]
     ) -> None:
         seed = await seed_of(scripted_server(Recorder()).port)
         count = NODES_MAX + 5
@@ -323,7 +336,7 @@ class TestForeign:
         assert "more than 1,000 nodes" in replies[-1].text
 
     async def test_a_node_beyond_the_open_files_is_unreachable(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer]
+        self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer]
     ) -> None:
         nodes = [scripted_server(Recorder()) for _ in range(3)]
         seed = await seed_of(scripted_server(Recorder()).port, dialer=Dialer(descriptors=Descriptors(16)))
@@ -333,7 +346,7 @@ class TestForeign:
         assert await seed.ask(Command.of("PING", node=node(nodes[2].port))) == [b"OK"]
 
     async def test_nodes_that_a_server_names_take_no_connection_from_targets_nor_from_other_nodes(
-        self, seed_of, scripted_server: Callable[..., ScriptedServer]
+        self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer]
     ) -> None:
         descriptors = Descriptors(32)
         dialer = Dialer(descriptors=descriptors)
@@ -351,7 +364,7 @@ class TestForeign:
         assert descriptors.nodes_held(greedy.nodes) == 3  # there are others now
 
     async def test_a_node_that_has_left_gives_its_open_file_back(
-        self, seed_of, redis_server: RedisFactory
+        self, seed_of: SeedFactory, redis_server: RedisFactory
     ) -> None:
         one, two = redis_server(), redis_server()
         dialer = Dialer()
@@ -365,7 +378,7 @@ class TestForeign:
 
     async def test_a_mistake_of_ours_at_one_node_costs_its_own_replies(
         self,
-        seed_of,
+        seed_of: SeedFactory,
         redis_server: RedisFactory,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,

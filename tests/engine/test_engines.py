@@ -6,13 +6,16 @@ import itertools
 import pathlib
 import random
 import struct
+import types
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import engine as engine_module
+from exporter.collectors._contract import AnyCollector
 from exporter.collectors._enabled import enable
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors.info import InfoCollector
@@ -33,13 +36,13 @@ fast = pytest.importorskip("exporter._fastparse") if engine_module.ENGINE == "co
 class Pair:
     """The same plan in both engines."""
 
-    def __init__(self, patterns, families, fields=(), **limits):
+    def __init__(self, patterns: Any, families: Any, fields: Any = (), **limits: Any) -> None:
         self.fast = fast.Plan(patterns, families, fields, **limits)
         self.slow = slow.Plan(patterns, families, fields, **limits)
         self.order = fast.LineOrder()
 
     def check(
-        self, text: bytes, labels: bytes = b'addr="a"', special=None, fill: int = 3
+        self, text: bytes, labels: bytes = b'addr="a"', special: Any = None, fill: int = 3
     ) -> engine_module.Block:
         one = self.fast.read(text, fast.Labels(labels, special), self.order, NOW, fill)
         other = self.slow.read(text, slow.Labels(labels, special), None, NOW, fill)
@@ -184,12 +187,12 @@ def real_pairs() -> list[tuple[Pair, slow.Labels]]:
     return pairs
 
 
-def plan_rows(collector):
+def plan_rows(collector: AnyCollector) -> tuple[Any, Any, Any]:
     """The rows that the catalog compiles, caught on their way into the engine."""
     caught = []
 
     class Catcher:
-        def __init__(self, patterns, families, fields, **limits):
+        def __init__(self, patterns: Any, families: Any, fields: Any, **limits: Any) -> None:
             caught.append((patterns, families, fields))
 
     original = engine_module.Plan
@@ -207,7 +210,9 @@ def tables() -> list[tuple[Pair, slow.Labels]]:
 
 
 @pytest.mark.parametrize("path", INFO_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_recorded_and_mutated_replies_give_the_same_bytes(path: pathlib.Path, tables) -> None:
+def test_recorded_and_mutated_replies_give_the_same_bytes(
+    path: pathlib.Path, tables: list[tuple[Pair, slow.Labels]]
+) -> None:
     text = path.read_bytes()
     rnd = random.Random(path.name)
     for pair, labels in tables:
@@ -325,7 +330,7 @@ def test_writers_write_histograms_alike(
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_of_two_histograms_of_the_same_labels_the_first_counts(engine) -> None:
+def test_of_two_histograms_of_the_same_labels_the_first_counts(engine: types.ModuleType) -> None:
     writer = engine.Writer([(b"a", ())], engine.Labels(b""))
     for total in (5, 6):
         writer.add_histogram(0, [1], [2], 3, total)
@@ -334,7 +339,9 @@ def test_of_two_histograms_of_the_same_labels_the_first_counts(engine) -> None:
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 @pytest.mark.parametrize(("bounds", "below"), [([2, 1], [1, 1]), ([1, 1], [1, 1]), ([1], [])])
-def test_a_histogram_of_no_form_is_refused_whole(engine, bounds: list[int], below: list[int]) -> None:
+def test_a_histogram_of_no_form_is_refused_whole(
+    engine: types.ModuleType, bounds: list[int], below: list[int]
+) -> None:
     writer = engine.Writer([(b"a", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="bounds"):
         writer.add_histogram(0, bounds, below, 3, 5)
@@ -364,7 +371,7 @@ def test_both_read_histograms_alike(reply: list[object] | None) -> None:
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_histograms_are_read(engine) -> None:
+def test_histograms_are_read(engine: types.ModuleType) -> None:
     good = [b"calls", 5, b"histogram_usec", [2, 1, 8, 4]]
     assert engine.histogram_rows([b"get", good, b"set", good[:3], b"del"], 2) == [(b"get", 5, (2, 8), [1, 4])]
     assert engine.histogram_rows([b"get", good], 1) == []
@@ -392,7 +399,7 @@ def test_repeated_samples_are_what_a_writer_writes(
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_repeated_samples_must_be_in_the_order_of_their_families(engine) -> None:
+def test_repeated_samples_must_be_in_the_order_of_their_families(engine: types.ModuleType) -> None:
     repeated = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="order"):
         repeated.block([((1, ()), 1), ((0, ()), 1)])
@@ -434,7 +441,7 @@ def test_pages_are_assembled_alike(targets: list[list[bytes]], limit: int) -> No
     ],
 )
 def test_a_family_of_several_family_sets_has_one_header(
-    engine, texts: tuple[bytes, ...], page: bytes
+    engine: types.ModuleType, texts: tuple[bytes, ...], page: bytes
 ) -> None:
     blocks = [[(text, struct.pack("=2i", 0, len(text)))] for text in texts]
     assembler = engine.Assembler([b"#1\n", b"", b"", b"#2\n"], [(0, 0), (1, 0), (2, 0), (1, 0)], blocks)
@@ -457,20 +464,20 @@ def test_samples_of_all_lengths_are_bytes_like_any() -> None:
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_a_page_cannot_be_written_into_nothing(engine) -> None:
+def test_a_page_cannot_be_written_into_nothing(engine: types.ModuleType) -> None:
     with pytest.raises(ValueError, match="one byte"):
         engine.Assembler([], [], []).fill(bytearray())
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 @pytest.mark.parametrize("offsets", [(0, 3), (0, 5, 4), (1, 4), (0, 99, 4), (-1, 4), ()])
-def test_wrong_offsets_are_refused(engine, offsets: tuple[int, ...]) -> None:
+def test_wrong_offsets_are_refused(engine: types.ModuleType, offsets: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"offsets|family"):
         engine.Assembler([b"#\n"], [(0, 0)], [[(b"abcd", struct.pack(f"={len(offsets)}i", *offsets))]])
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_target_labels_can_be_removed_again(engine) -> None:
+def test_target_labels_can_be_removed_again(engine: types.ModuleType) -> None:
     plan = engine.Plan(PATTERNS, FAMILIES)
     text = b"field0:1\r\nversion:7\r\ncmdstat_a:calls=1,usec=2\r\ndb0:keys=1\r\n"
     special = {11: b'addr="x"'}
@@ -568,7 +575,7 @@ def test_repeated_samples_put_a_block_of_later_families_behind(
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
-def test_a_block_that_does_not_follow_is_refused(engine) -> None:
+def test_a_block_that_does_not_follow_is_refused(engine: types.ModuleType) -> None:
     repeated = engine.RepeatedSamples([(b"a", ()), (b"b", ())], engine.Labels(b""))
     with pytest.raises(ValueError, match="must follow"):
         repeated.block([((1, ()), 1)], repeated.block([((0, ()), 1)]))

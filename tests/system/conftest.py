@@ -89,8 +89,12 @@ class Exporter:
             self._out.close()
 
 
+ExporterFactory = Callable[..., Exporter]
+ProcessFactory = Callable[..., Path]
+
+
 @pytest.fixture
-def exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
+def exporter(tmp_path: Path) -> Iterator[ExporterFactory]:
     with ExitStack() as cleanup:
 
         def start(*flags: str, **settings: Any) -> Exporter:
@@ -102,7 +106,7 @@ def exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
 
 
 @pytest.fixture
-def exporter_process(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+def exporter_process(tmp_path: Path) -> Iterator[ProcessFactory]:
     """Starts the program with these flags and nothing else, and gives its log."""
     with ExitStack() as cleanup:
 

@@ -21,8 +21,10 @@ from pathlib import Path
 import pytest
 
 from exporter.commands.compare import Difference, Series, compare, read_page, report
-from tests.clusters import Sentinel
+from tests.clusters import Cluster, Sentinel
 from tests.servers import RedisServer, free_port, wait_until
+from tests.system.conftest import ExporterFactory
+from tests.watch_harness import RedisFactory
 
 pytestmark = pytest.mark.go_exporter
 
@@ -132,7 +134,13 @@ def polls(page: str) -> dict[str, int]:
     }
 
 
-def side_by_side(exporter, go_exporter, port: int, *flags: str, without: str = "") -> Difference:
+def side_by_side(
+    exporter: ExporterFactory,
+    go_exporter: Callable[..., GoExporter],
+    port: int,
+    *flags: str,
+    without: str = "",
+) -> Difference:
     """What differs between the two programs' pages of one server, but for the families `without`; of the
     values only those that differ each time that the Go exporter prints the same before and after ours was
     polled."""
@@ -173,7 +181,12 @@ def assert_drop_in(difference: Difference, least: int = 100) -> None:
     assert len(difference.old.values) > least
 
 
-def test_a_standalone_server(redis_server, exporter, go_exporter, tmp_path: Path) -> None:
+def test_a_standalone_server(
+    redis_server: RedisFactory,
+    exporter: ExporterFactory,
+    go_exporter: Callable[..., GoExporter],
+    tmp_path: Path,
+) -> None:
     server = redis_server(
         "--databases", "5", "--enable-debug-command", "yes", "--slowlog-log-slower-than", "0"
     )
@@ -183,7 +196,9 @@ def test_a_standalone_server(redis_server, exporter, go_exporter, tmp_path: Path
     assert_drop_in(side_by_side(exporter, go_exporter, server.port, *FLAGS, f"--script={script}"))
 
 
-def test_a_replica_and_its_master(redis_server, exporter, go_exporter) -> None:
+def test_a_replica_and_its_master(
+    redis_server: RedisFactory, exporter: ExporterFactory, go_exporter: Callable[..., GoExporter]
+) -> None:
     master = redis_server()
     replica = redis_server("--replicaof", "127.0.0.1", str(master.port))
     wait_until(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"), "replication")
@@ -191,7 +206,12 @@ def test_a_replica_and_its_master(redis_server, exporter, go_exporter) -> None:
 
 
 @pytest.mark.server
-def test_a_sentinel(redis_server, exporter, go_exporter, tmp_path: Path) -> None:
+def test_a_sentinel(
+    redis_server: RedisFactory,
+    exporter: ExporterFactory,
+    go_exporter: Callable[..., GoExporter],
+    tmp_path: Path,
+) -> None:
     master = redis_server()
     replica = redis_server("--replicaof", "127.0.0.1", str(master.port))
     folder = tmp_path / "sentinel"
@@ -210,7 +230,9 @@ def test_a_sentinel(redis_server, exporter, go_exporter, tmp_path: Path) -> None
         sentinel.stop()
 
 
-def test_a_cluster_node(redis_cluster, exporter, go_exporter) -> None:
+def test_a_cluster_node(
+    redis_cluster: Cluster, exporter: ExporterFactory, go_exporter: Callable[..., GoExporter]
+) -> None:
     node = redis_cluster.nodes[0]
     wait_until(lambda: b"state=online" in node.ask("INFO", "replication"), "replication")
     for key in KEYS_OF_A_CLUSTER:

@@ -14,10 +14,12 @@ import pytest
 import redis
 
 from tests.servers import Certificates, free_port, make_certificates, wait_until
+from tests.system.conftest import ExporterFactory, ProcessFactory
+from tests.watch_harness import RedisFactory
 
 
 def test_https_with_a_password(
-    redis_server, exporter_process, certificates: Certificates, tmp_path: Path
+    redis_server: RedisFactory, exporter_process: ProcessFactory, certificates: Certificates, tmp_path: Path
 ) -> None:
     port = free_port()
     log = exporter_process(
@@ -51,7 +53,9 @@ def curl(*argv: str) -> str:
     ).stdout
 
 
-def test_certificates_and_authorities_are_read_again(exporter_process, tmp_path: Path) -> None:
+def test_certificates_and_authorities_are_read_again(
+    exporter_process: ProcessFactory, tmp_path: Path
+) -> None:
     """With curl, which shows a certificate of its own."""
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
@@ -85,7 +89,7 @@ def test_certificates_and_authorities_are_read_again(exporter_process, tmp_path:
     assert "Traceback" not in log.read_text()
 
 
-def test_a_reload_asks_again_what_was_refused(redis_server, exporter) -> None:
+def test_a_reload_asks_again_what_was_refused(redis_server: RedisFactory, exporter: ExporterFactory) -> None:
     server = redis_server("--user", "watcher", "on", ">pw", "~*", "+@all", "-slowlog")
     program = exporter(f"--redis.addr=redis://watcher:pw@127.0.0.1:{server.port}")
     supported = "redis_exporter_collector_supported"
@@ -97,7 +101,9 @@ def test_a_reload_asks_again_what_was_refused(redis_server, exporter) -> None:
     wait_until(lambda: list(program.values(supported, collector="slowlog").values()) == [1], "an answer")
 
 
-def test_a_new_password_comes_by_the_file(redis_server, exporter, tmp_path: Path) -> None:
+def test_a_new_password_comes_by_the_file(
+    redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path
+) -> None:
     server = redis_server("--requirepass", "first")
     addr = f"redis://127.0.0.1:{server.port}"
     file = tmp_path / "passwords.json"

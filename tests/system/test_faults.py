@@ -6,12 +6,16 @@ import signal
 
 import pytest
 
-from tests.servers import wait_until
+from tests.servers import RedisServer, wait_until
+from tests.system.conftest import Exporter, ExporterFactory
+from tests.watch_harness import RedisFactory
 
 HEALTHY_AGE_S = 3.5  # two intervals, the page's own age, and a busy machine
 
 
-def watched(redis_server, exporter, *args: str):
+def watched(
+    redis_server: RedisFactory, exporter: ExporterFactory, *args: str
+) -> tuple[list[RedisServer], list[str], Exporter]:
     servers = [redis_server(*args), redis_server()]
     addresses = [f"redis://127.0.0.1:{server.port}" for server in servers]
     return servers, addresses, exporter(f"--redis.addr={','.join(addresses)}")
@@ -21,7 +25,7 @@ def watched(redis_server, exporter, *args: str):
     ("fault", "cure", "reason"), [("kill", "start", "refused"), ("pause", "resume", "timeout")]
 )
 def test_a_fault_is_seen_and_gone_without_a_restart(
-    redis_server, exporter, fault: str, cure: str, reason: str
+    redis_server: RedisFactory, exporter: ExporterFactory, fault: str, cure: str, reason: str
 ) -> None:
     servers, [addr, neighbour], program = watched(redis_server, exporter)
     assert program.values("redis_up") == {addr: 1, neighbour: 1}
@@ -37,7 +41,9 @@ def test_a_fault_is_seen_and_gone_without_a_restart(
     assert program.values("redis_exporter_target_down") == {}
 
 
-def test_a_server_that_closes_idle_connections_stays_up(redis_server, exporter) -> None:
+def test_a_server_that_closes_idle_connections_stays_up(
+    redis_server: RedisFactory, exporter: ExporterFactory
+) -> None:
     _, [addr, _], program = watched(redis_server, exporter, "--timeout", "1")
     before = program.values("redis_exporter_target_polls_total", lane="fast")[addr]
     wait_until(
@@ -48,7 +54,7 @@ def test_a_server_that_closes_idle_connections_stays_up(redis_server, exporter) 
     assert program.values("redis_exporter_target_poll_failures_total") == {}
 
 
-def test_values_that_are_too_old_are_withheld(redis_server, exporter) -> None:
+def test_values_that_are_too_old_are_withheld(redis_server: RedisFactory, exporter: ExporterFactory) -> None:
     servers, [addr, neighbour], program = watched(redis_server, exporter)
     assert addr in program.values("redis_connected_clients")
     servers[0].kill()
@@ -59,7 +65,9 @@ def test_values_that_are_too_old_are_withheld(redis_server, exporter) -> None:
     assert neighbour in program.values("redis_connected_clients")
 
 
-def test_it_ends_in_time_and_well_while_a_target_hangs(redis_server, exporter) -> None:
+def test_it_ends_in_time_and_well_while_a_target_hangs(
+    redis_server: RedisFactory, exporter: ExporterFactory
+) -> None:
     servers, _, program = watched(redis_server, exporter)
     servers[0].pause()
     assert program.stop() == 0
@@ -67,7 +75,7 @@ def test_it_ends_in_time_and_well_while_a_target_hangs(redis_server, exporter) -
     servers[0].resume()
 
 
-def test_no_password_is_ever_shown(redis_server, exporter) -> None:
+def test_no_password_is_ever_shown(redis_server: RedisFactory, exporter: ExporterFactory) -> None:
     server = redis_server("--requirepass", "planted-secret")
     program = exporter(f"--redis.addr=redis://:planted-secret@127.0.0.1:{server.port}", "--debug")
     assert program.values("redis_up") == {f"redis://127.0.0.1:{server.port}": 1}
@@ -75,7 +83,9 @@ def test_no_password_is_ever_shown(redis_server, exporter) -> None:
 
 
 @pytest.mark.slow
-def test_a_held_loop_is_reported_and_its_health_is_not_answered(redis_server, exporter) -> None:
+def test_a_held_loop_is_reported_and_its_health_is_not_answered(
+    redis_server: RedisFactory, exporter: ExporterFactory
+) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}", module=("tests.holdable",))
     program.process.send_signal(signal.SIGUSR1)
     wait_until(lambda: "the event loop has not run for 1" in program.log.read_text(), "the watchdog's line")

@@ -16,7 +16,8 @@ import pytest
 
 from tests.prometheus import Prometheus
 from tests.servers import wait_until
-from tests.system.conftest import STOP_S, Exporter
+from tests.system.conftest import STOP_S, Exporter, ExporterFactory
+from tests.watch_harness import RedisFactory
 
 SERVERS = 5
 #: seconds between scrapes, and between polls
@@ -102,7 +103,9 @@ def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int
 
 
 @pytest.mark.prometheus
-def test_prometheus_misses_nothing_beside_hostile_clients(redis_server, exporter, prometheus) -> None:
+def test_prometheus_misses_nothing_beside_hostile_clients(
+    redis_server: RedisFactory, exporter: ExporterFactory, prometheus: Callable[[str], Prometheus]
+) -> None:
     program = exporter(addresses(redis_server))
     endure(program, prometheus(scrape_config(program.port)), seconds=9, clients=100)
 
@@ -110,7 +113,7 @@ def test_prometheus_misses_nothing_beside_hostile_clients(redis_server, exporter
 @pytest.mark.prometheus
 @pytest.mark.slow
 def test_prometheus_misses_nothing_beside_200_hostile_clients_for_half_a_minute(
-    redis_server, exporter, prometheus
+    redis_server: RedisFactory, exporter: ExporterFactory, prometheus: Callable[[str], Prometheus]
 ) -> None:
     program = exporter(addresses(redis_server))
     endure(program, prometheus(scrape_config(program.port)), seconds=30, clients=200)
@@ -119,7 +122,7 @@ def test_prometheus_misses_nothing_beside_200_hostile_clients_for_half_a_minute(
 @pytest.mark.prometheus
 @pytest.mark.slow
 def test_prometheus_misses_nothing_beside_200_clients_without_the_password(
-    redis_server, exporter, prometheus
+    redis_server: RedisFactory, exporter: ExporterFactory, prometheus: Callable[[str], Prometheus]
 ) -> None:
     import bcrypt
 
@@ -130,5 +133,5 @@ def test_prometheus_misses_nothing_beside_200_clients_without_the_password(
     endure(program, prometheus(scrape_config(program.port, signed_in)), seconds=30, clients=200)
 
 
-def addresses(redis_server) -> str:
+def addresses(redis_server: RedisFactory) -> str:
     return "--redis.addr=" + ",".join(f"redis://127.0.0.1:{redis_server().port}" for _ in range(SERVERS))

@@ -14,7 +14,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.servers import wait_until
-from tests.system.conftest import STOP_S, Exporter
+from tests.system.conftest import STOP_S, Exporter, ExporterFactory
+from tests.watch_harness import RedisFactory
 
 HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
@@ -50,7 +51,7 @@ def incidents(started: Exporter, reason: str) -> float:
 
 @pytest.mark.parametrize("sent", [b"", HALF, WHOLE], ids=["silent", "half", "whole"])
 def test_a_crowd_does_not_keep_the_scraper_of_its_address_out(
-    redis_server, exporter, crowd: list[socket.socket], sent: bytes
+    redis_server: RedisFactory, exporter: ExporterFactory, crowd: list[socket.socket], sent: bytes
 ) -> None:
     started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     slowest = 0.0
@@ -67,7 +68,9 @@ def test_a_crowd_does_not_keep_the_scraper_of_its_address_out(
     assert sum("HTTP:" in line for line in lines) == 1, "each kind of line once a minute"
 
 
-def test_a_crowd_does_not_hold_up_the_end(redis_server, exporter, crowd: list[socket.socket]) -> None:
+def test_a_crowd_does_not_hold_up_the_end(
+    redis_server: RedisFactory, exporter: ExporterFactory, crowd: list[socket.socket]
+) -> None:
     started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     for sent in (b"", HALF, WHOLE, b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"):
         join(crowd, started.port, sent, 20)
@@ -77,7 +80,7 @@ def test_a_crowd_does_not_hold_up_the_end(redis_server, exporter, crowd: list[so
 
 
 def test_malformed_requests_make_one_line_without_their_bytes(
-    redis_server, exporter, crowd: list[socket.socket]
+    redis_server: RedisFactory, exporter: ExporterFactory, crowd: list[socket.socket]
 ) -> None:
     started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     for number in range(50):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from tests.system.conftest import STOP_S
+from tests.system.conftest import STOP_S, Exporter, ExporterFactory
+from tests.watch_harness import RedisFactory
 
 #: how long the hostile ones go on
 HOSTILE_S = 1.5
@@ -50,7 +51,7 @@ def hostile(clients: int, do: Callable[[], object]) -> Iterator[list[int]]:
             thread.join(20)
 
 
-def until_named(program, name: str, ask_once: Callable[[], object], period_s: float = 0.8) -> None:
+def until_named(program: Exporter, name: str, ask_once: Callable[[], object], period_s: float = 0.8) -> None:
     """Ask in a rhythm until the page names the scraper: on a busy machine some beats come late."""
     begun = time.monotonic()
     for beat in range(25):
@@ -72,7 +73,7 @@ def steady(port: int, path: str = "/metrics", beats: int = 4, period_s: float = 
 
 
 def test_clients_that_want_fresh_values_all_the_time_freeze_nothing_and_poll_at_the_floor(
-    redis_server, exporter
+    redis_server: RedisFactory, exporter: ExporterFactory
 ) -> None:
     servers = [redis_server() for _ in range(3)]
     addresses = [f"redis://127.0.0.1:{server.port}" for server in servers]
@@ -102,7 +103,9 @@ def test_clients_that_want_fresh_values_all_the_time_freeze_nothing_and_poll_at_
     assert time.monotonic() - stopped_at < STOP_S
 
 
-def test_a_server_that_is_down_is_not_dialled_for_every_request(redis_server, exporter) -> None:
+def test_a_server_that_is_down_is_not_dialled_for_every_request(
+    redis_server: RedisFactory, exporter: ExporterFactory
+) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     dials: list[float] = []
 
@@ -125,7 +128,7 @@ def test_a_server_that_is_down_is_not_dialled_for_every_request(redis_server, ex
 
 
 def test_many_programs_with_odd_names_and_odd_pages_take_nothing_from_a_scraper(
-    redis_server, exporter
+    redis_server: RedisFactory, exporter: ExporterFactory
 ) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     assert steady(program.port) == [200] * 4
@@ -152,7 +155,9 @@ def test_many_programs_with_odd_names_and_odd_pages_take_nothing_from_a_scraper(
     until_named(program, PROMETHEUS["User-Agent"], lambda: ask(program.port, "/metrics", **PROMETHEUS))
 
 
-def test_a_scraper_whose_name_is_not_utf_8_is_named_with_a_replacement(redis_server, exporter) -> None:
+def test_a_scraper_whose_name_is_not_utf_8_is_named_with_a_replacement(
+    redis_server: RedisFactory, exporter: ExporterFactory
+) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
 
     def ask_as_bytes() -> None:

@@ -6,16 +6,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tests.servers import Conversation, FullServer, ScriptedServer, wait_until
 from tests.system.conftest import Exporter
-from tests.watch_harness import SECRET, redis_like
+from tests.watch_harness import SECRET, RedisFactory, redis_like
 
 Start = Callable[..., Exporter]
 STOP_MAX_S = 1.5
 
 
-def addresses(server, count: int) -> list[str]:
+def addresses(server: Any, count: int) -> list[str]:
     """So many targets that are databases of one server."""
     return [f"redis://127.0.0.1:{server.port}" + (f"/{number}" if number else "") for number in range(count)]
 
@@ -30,7 +31,9 @@ def stop_s(program: Exporter) -> float:
     return time.monotonic() - began_at
 
 
-def test_names_that_hang_hold_up_neither_other_targets_nor_the_end(redis_server, exporter: Start) -> None:
+def test_names_that_hang_hold_up_neither_other_targets_nor_the_end(
+    redis_server: RedisFactory, exporter: Start
+) -> None:
     server = redis_server()
     hanging = [f"redis://h{number}.hanging:6379" for number in range(10)]
     well = [f"redis://127.0.0.1:{server.port}", f"redis://localhost:{server.port}"]
@@ -61,7 +64,7 @@ def test_it_ends_at_once_while_dials_and_handshakes_hang(
 
 
 def test_targets_that_are_silent_hold_up_no_other(
-    redis_server, full_server: FullServer, exporter: Start
+    redis_server: RedisFactory, full_server: FullServer, exporter: Start
 ) -> None:
     """Two dozen black holes before three that are well, with few places: these are up from the first and
     stay so; those are all tried."""
@@ -82,7 +85,7 @@ def test_targets_that_are_silent_hold_up_no_other(
 
 
 def test_with_fewer_files_than_targets_the_page_is_there_and_some_targets_are_up(
-    redis_server, exporter: Start
+    redis_server: RedisFactory, exporter: Start
 ) -> None:
     targets = addresses(redis_server("--databases", "100"), 100)
     program = exporter(f"--redis.addr={','.join(targets)}", module=("tests.few_files",))

@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.prometheus import Prometheus
 from tests.servers import wait_until
+from tests.system.conftest import ExporterFactory
+from tests.watch_harness import RedisFactory
 
 SERVERS = 20
 
@@ -27,7 +29,9 @@ def instances_file(path: Path, ports: list[int]) -> Path:
 
 
 @pytest.mark.prometheus
-def test_prometheus_takes_every_sample(redis_server, exporter, tmp_path: Path) -> None:
+def test_prometheus_takes_every_sample(
+    redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path
+) -> None:
     servers = [redis_server("--requirepass", "pw") for _ in range(SERVERS)]
     file = instances_file(tmp_path / "instances.yml", [server.port for server in servers])
     program = exporter(f"--redis-file={file}", environ={"REDIS_PASSWORD": "pw"})
@@ -53,7 +57,9 @@ def test_prometheus_takes_every_sample(redis_server, exporter, tmp_path: Path) -
 
 
 @pytest.mark.prometheus
-def test_the_page_is_read_without_a_duplicate_and_promtool_finds_no_fault(redis_server, exporter) -> None:
+def test_the_page_is_read_without_a_duplicate_and_promtool_finds_no_fault(
+    redis_server: RedisFactory, exporter: ExporterFactory
+) -> None:
     program = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
     page = program.get()
     series = [

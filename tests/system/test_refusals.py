@@ -20,8 +20,11 @@ DOCUMENTED = ("-@all", "+info", "+ping", "+client", "+slowlog", "+latency")
 POLLS = 100  # every lane comes round many times
 
 
+WatchFactory = Callable[..., tuple[WatchHarness, WatchedTarget]]
+
+
 @pytest.fixture
-async def watch_of(tmp_path: Path) -> AsyncIterator[Callable[..., tuple[WatchHarness, WatchedTarget]]]:
+async def watch_of(tmp_path: Path) -> AsyncIterator[WatchFactory]:
     """A watch with every collector and every option that adds metrics of what this server has."""
     script = tmp_path / "script.lua"
     script.write_text("return {'answer', '42'}")
@@ -70,7 +73,7 @@ async def assert_quiet(
 
 
 async def test_a_user_who_may_do_all(
-    watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
+    watch_of: WatchFactory, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server()
     server.ask("SET", "a", "1")
@@ -92,7 +95,7 @@ async def test_a_user_who_may_do_all(
 
 
 async def test_a_user_of_the_documents_rule(
-    watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
+    watch_of: WatchFactory, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server("--user", "watcher", "on", f">{SECRET}", *DOCUMENTED)
     watch_harness, watched = watch_of(server, user="watcher", password=SECRET)
@@ -112,7 +115,7 @@ async def test_a_user_of_the_documents_rule(
 
 
 async def test_config_under_another_name(
-    watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
+    watch_of: WatchFactory, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server("--rename-command", "CONFIG", "configure")
     watch_harness, watched = watch_of(server, "--config-command=configure")
@@ -122,7 +125,7 @@ async def test_config_under_another_name(
 
 
 async def test_config_that_is_gone(
-    watch_of, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
+    watch_of: WatchFactory, redis_server: RedisFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server("--rename-command", "CONFIG", "")
     watch_harness, watched = watch_of(server)
@@ -132,7 +135,7 @@ async def test_config_that_is_gone(
 
 
 async def test_a_permission_that_was_granted_later_shows(
-    watch_of, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    watch_of: WatchFactory, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = redis_server("--user", "watcher", "on", f">{SECRET}", *DOCUMENTED)
     watch_harness, watched = watch_of(server, user="watcher", password=SECRET)

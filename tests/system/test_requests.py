@@ -9,6 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -16,7 +17,8 @@ import pytest
 from exporter.options.endpoints import ROUTES
 from exporter.web.query import KEY_PARAMETERS
 from tests.servers import HOST
-from tests.system.conftest import Exporter
+from tests.system.conftest import Exporter, ExporterFactory
+from tests.watch_harness import RedisFactory
 
 #: what one turn of the loop may take of the processor
 TURN_S = 0.05
@@ -108,7 +110,7 @@ def series(page: str) -> Sequence[str]:
 
 @pytest.mark.parametrize("requests", [queries, headed])
 def test_no_request_holds_the_loop_or_changes_what_another_reader_gets(
-    redis_server, exporter, tmp_path: Path, requests
+    redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path, requests: Any
 ) -> None:
     report = tmp_path / "report.json"
     flags = [

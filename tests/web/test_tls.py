@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,8 +30,11 @@ def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tls, "LOOK_EVERY_S", 0.0)
 
 
+Shake = Callable[[ServerContext, ssl.SSLContext], Awaitable[tuple[str, str]]]
+
+
 @pytest.fixture
-async def shake() -> AsyncIterator[Callable[..., object]]:
+async def shake() -> AsyncIterator[Shake]:
     """Serves with a context, and shakes hands with it: the serial number of the server's certificate, and
     the version of TLS."""
     servers: list[asyncio.Server] = []
@@ -82,7 +85,7 @@ def settings_of(certificates: Certificates, **more: str) -> ServerTls:
     return ServerTls(certificates.server, certificates.server_key, **more)
 
 
-async def test_it_serves(shake, certificates: Certificates) -> None:
+async def test_it_serves(shake: Shake, certificates: Certificates) -> None:
     _, version = await shake(ServerContext(settings_of(certificates)), client_of(certificates))
     assert version == "TLSv1.3"
 
@@ -98,7 +101,12 @@ async def test_it_serves(shake, certificates: Certificates) -> None:
     ],
 )
 async def test_the_oldest_version_is_obeyed_with_client_certificates_too(
-    shake, certificates: Certificates, authority: str, least: str, newest: ssl.TLSVersion, version: str | None
+    shake: Shake,
+    certificates: Certificates,
+    authority: str,
+    least: str,
+    newest: ssl.TLSVersion,
+    version: str | None,
 ) -> None:
     serving = ServerContext(
         settings_of(certificates, ca_file=certificates.ca if authority else "", min_version=least)
@@ -112,7 +120,7 @@ async def test_the_oldest_version_is_obeyed_with_client_certificates_too(
 
 
 async def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
-    shake, certificates: Certificates
+    shake: Shake, certificates: Certificates
 ) -> None:
     serving = ServerContext(settings_of(certificates, ca_file=certificates.ca))
     await shake(serving, client_of(certificates, shown=True))
@@ -121,7 +129,7 @@ async def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
 
 
 async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake_on(
-    shake, tmp_path: Path
+    shake: Shake, tmp_path: Path
 ) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
@@ -138,7 +146,7 @@ async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake
 
 
 async def test_a_fifo_in_place_of_a_file_leaves_the_one_there_was(
-    shake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shake: Shake, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     own = make_certificates(tmp_path)
@@ -157,7 +165,7 @@ async def test_a_fifo_in_place_of_a_file_leaves_the_one_there_was(
 
 
 async def test_a_share_that_hangs_holds_one_handshake_up_for_a_moment(
-    shake, certificates: Certificates, monkeypatch
+    shake: Shake, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving = ServerContext(settings_of(certificates))
     may_end = threading.Event()
@@ -215,7 +223,7 @@ async def test_the_loop_does_not_wait_for_a_look(
 
 
 async def test_a_certificate_that_was_replaced_is_served_after_a_second_however_rare_handshakes_are(
-    shake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shake: Shake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
@@ -246,7 +254,7 @@ async def test_who_leaves_during_a_look_holds_no_file(certificates: Certificates
         assert (door.count("handshake"), len(door.guard)) == (1, 0)
 
 
-async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake, tmp_path: Path) -> None:
+async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake: Shake, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
