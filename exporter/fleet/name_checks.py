@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 
 from exporter.errors import TargetError
 from exporter.polling.watched_target import WatchedTarget
@@ -28,7 +29,7 @@ class NameChecks:
             if (
                 watched.named
                 and host not in self._lookups
-                and spread(host, "look-up") % RESOLVE_EVERY == beat % RESOLVE_EVERY
+                and _beat_of(host) == beat % RESOLVE_EVERY
             ):
                 task = asyncio.get_running_loop().create_task(self._look_up(watched))
                 self._lookups[host] = (addr, task)
@@ -58,3 +59,8 @@ class NameChecks:
             pass  # a name that fails to resolve now is no reason to leave a connection that works
         finally:
             del self._lookups[host]
+
+
+@lru_cache(maxsize=20_000)  # every name is looked at in every beat
+def _beat_of(host: str) -> int:
+    return spread(host, "look-up") % RESOLVE_EVERY
