@@ -996,10 +996,12 @@ class TestCaps:
         assert {key for key in watch_harness.series(watched) if not key[0].startswith("redis_exporter_")} == {
             key for key in shown if not key[0].startswith("redis_exporter_")
         }
+        process_id = watch_harness.value(watched, "redis_process_id")
+        assert process_id is not None
         server.kill()
         server.start()
         await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_uptime_in_seconds") == 0
+            watched, lambda: watch_harness.value(watched, "redis_process_id") not in (process_id, None)
         )
         assert watch_harness.value(watched, "redis_exporter_target_series") == 200
 
