@@ -7,9 +7,8 @@ from typing import Any
 
 from exporter import engine
 from exporter.collectors._contract import Collector
-from exporter.collectors._enabled import EnabledCollector
+from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.metrics.family import Family
-from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
 from exporter.options.groups import Options
 from exporter.polling.memory import TargetMemory
@@ -17,9 +16,15 @@ from exporter.polling.poll_context import PollContext
 from exporter.targets.target import Target
 
 
-def idle(name: str, lane: Lane, *families: Family) -> EnabledCollector:
+def idle(collector_name: str, collector_lane: Lane, *written: Family) -> EnabledCollector:
     """A collector that is not run, with its families."""
-    return EnabledCollector(Collector[None](), make_family_set(name, lane, families, namespace="redis"))
+
+    class Idle(Collector[None]):
+        name = collector_name
+        lane = collector_lane
+        families = written
+
+    return enable(Idle(), "redis")
 
 
 def poll_context(

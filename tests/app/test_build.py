@@ -21,7 +21,7 @@ SECRET = "s3cret-of-mine"
 def target(text: str, **changes: object) -> Target:
     place = parse_address(text)
     fields = {name: getattr(place, name) for name in Target.__dataclass_fields__}
-    return Target(**{**fields, **changes})  # type: ignore[arg-type]
+    return Target(**{**fields, **changes})
 
 
 ONE, OTHER = target("redis://one"), target("redis://other:6380")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app.watchdog import FRAMES_MAX, Watchdog, places
-from exporter.logs import JsonFormatter, TextFormatter
+from exporter.logs.lines import JsonFormatter, TextFormatter
 from tests.servers import wait_until
 
 LIMIT_S = 0.2
@@ -102,7 +102,12 @@ async def test_without_a_writer_it_writes_to_stderr(capfd: pytest.CaptureFixture
     watchdog = Watchdog(TextFormatter(), limit_s=LIMIT_S)
     watchdog.start()
     written: list[str] = []
-    hold_the_loop(lambda: written.append(capfd.readouterr().err) or any(written))
+
+    def is_written() -> bool:
+        written.append(capfd.readouterr().err)
+        return any(written)
+
+    hold_the_loop(is_written)
     watchdog.stop()
     assert "hold_the_loop" in "".join(written)
 

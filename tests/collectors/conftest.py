@@ -69,7 +69,7 @@ class Played:
             generator = collector.identify(facts, options, self.output)
         else:
             generator = collector.collect(facts or FACTS, options, self.output)
-        self.facts = facts
+        self.facts: Facts = facts or FACTS
         batch = next(generator)
         try:
             for answers in replies:
@@ -85,7 +85,7 @@ class Played:
                 batch = generator.send([])
             pytest.fail(f"{collector.name} asks on: {batch}")
         except StopIteration as end:
-            self.facts = end.value or facts
+            self.facts = end.value or self.facts
         self.block: engine.Block = self.output.block()
 
     @property

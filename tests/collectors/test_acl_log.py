@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def read(drive: Drive) -> Read:
     memory = TargetMemory()
 
     def one(*entries: list[object], users: tuple[bytes, ...] = ()) -> dict[str, str]:
-        replies = [[list(entries)]]
+        replies: list[list[Any]] = [[list(entries)]]
         if any(b"auth" in words for words in entries):
             replies.append([list(users)])
         played = drive(AclLogCollector(), *replies, facts=REDIS_7, memory=memory)

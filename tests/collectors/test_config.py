@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -247,7 +248,7 @@ class TestEverything:
         assert values == {"a": "18446744073709551615", "b": "-1", "c": "0.25"}
 
     def test_values_that_are_no_text_are_left_out(self, drive: Drive) -> None:
-        reply = [b"tls-allowlist", [], b"requirepass", None, b"port", b"1"]
+        reply: list[Any] = [b"tls-allowlist", [], b"requirepass", None, b"port", b"1"]
         samples = drive(ConfigCollector(), [reply], facts=REDIS_7, options=UNREDACTED).samples()
         assert set(samples) == {
             'redis_config_key_value{key="port",value="1"}',

@@ -190,6 +190,7 @@ class TestRealServer:
         reader = session(server.port, "--check-key-groups=[a")
         reader.ask("SET", "a", 1)
         assert reader.poll(GROUPS) == {}
+        assert reader.poll_state is not None
         assert "malformed pattern" in str(reader.poll_state.results.failures["key_groups"])
 
     def test_lua_refuses_the_patterns_that_are_refused_at_start_and_no_other(

@@ -16,7 +16,7 @@ from exporter.options.commandline import parse
 from exporter.options.values import KeyName
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive, Played, SessionFactory
-from tests.server_session import Session
+from tests.servers import RedisServer
 from tests.watch_harness import RedisFactory, server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
@@ -325,7 +325,7 @@ class TestRealServer:
     )
 
     @pytest.fixture
-    def server(self, redis_server: RedisFactory, session: SessionFactory) -> Session:
+    def server(self, redis_server: RedisFactory, session: SessionFactory) -> RedisServer:
         server = redis_server()
         steps = [
             "SET text sixteen-letters!",

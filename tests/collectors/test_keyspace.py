@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter import engine
 from exporter.collectors._keyspace import (
     COMMANDS_A_PIECE,
     acl_rules,
@@ -22,12 +23,16 @@ from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.streams import StreamsCollector
 from exporter.errors import ReplyError
+from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.values import KeyName
+from exporter.polling.memory import TargetMemory
+from exporter.polling.output import CollectorOutput
 from exporter.protocol.cluster import Place, Slots, redirection
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import SessionFactory
+from tests.poll_fixture import idle
 from tests.server_session import Session
 from tests.servers import HOST, RedisServer, free_port, wait_until
 from tests.watch_harness import RedisFactory, server_field
@@ -37,11 +42,8 @@ NODE = dataclasses.replace(ALONE, cluster_enabled=True, databases=1)
 NEAR, FAR = parse([], {}), parse(["--is-cluster"], {})
 
 
-class CollectorOutput:
-    """As much of an `Out` as asking needs."""
-
-    def __init__(self, db: int = 0) -> None:
-        self.db = db
+def out(db: int = 0) -> CollectorOutput:
+    return CollectorOutput(idle("keys", Lane.FAST), engine.Labels(b""), TargetMemory(), 0.0, db=db)
 
 
 def pieces_of(generator: Generator[list[Command], list[Reply], Any]) -> tuple[int, Any]:
@@ -131,7 +133,7 @@ class TestAsk:
             (Place(0, "h:2"), ("TYPE", "c")),
             (Place(0, "h:2", True), ("TYPE", "d")),
         ]
-        asking = ask(requests, ALONE, CollectorOutput(db=1))
+        asking = ask(requests, ALONE, out(db=1))
         commands = next(asking)
         assert [(command.node, *command.args) for command in commands] == [
             ("", "CLIENT", "NO-TOUCH", "ON"),
@@ -152,7 +154,7 @@ class TestAsk:
 
     def test_many_commands_are_made_in_pieces(self) -> None:
         requests = [(Place(number % 2), ("TYPE", f"k{number}")) for number in range(2 * COMMANDS_A_PIECE)]
-        asking = ask(requests, ALONE, CollectorOutput())
+        asking = ask(requests, ALONE, out())
         pauses = 0
         commands = next(asking)
         while commands == PAUSE:
@@ -166,7 +168,7 @@ class TestAsk:
 
     def test_nothing_to_ask_is_no_batch(self) -> None:
         with pytest.raises(StopIteration):
-            next(ask([], ALONE, CollectorOutput()))
+            next(ask([], ALONE, out()))
 
 
 class Cluster:

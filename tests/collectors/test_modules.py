@@ -7,6 +7,7 @@ things.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ ROWS = go_rows("INFO MODULES")
 NUMBERS = {name: row for name, row in ROWS.items() if name != "module_info"}
 
 
-def told(drive: Drive, text: bytes) -> dict[str, str]:
+def told(drive: Drive, text: Any) -> dict[str, str]:
     return drive(ModulesCollector(), [text], facts=FACTS).samples()
 
 

@@ -235,6 +235,7 @@ class TestResults:
     )
     def test_why_one_fails_is_told_with_its_file(self, drive: Drive, reply: Any, why: str) -> None:
         faults = drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).output.faults
+        assert faults is not None
         assert list(faults) == ["a.lua"]
         assert why in faults["a.lua"]
 

@@ -77,8 +77,8 @@ def recorded(version: str, name: str) -> Any:
 
 
 def of_version(version: str) -> Facts:
-    numbers = tuple(int(digits) for digits in version.rpartition("-")[2].split("."))
-    return dataclasses.replace(FACTS, version=numbers)
+    major, minor, patch = (int(digits) for digits in version.rpartition("-")[2].split("."))
+    return dataclasses.replace(FACTS, version=(major, minor, patch))
 
 
 @pytest.fixture

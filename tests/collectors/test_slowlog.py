@@ -33,7 +33,8 @@ def recorded(version: str, name: str = "slowlog_get.json") -> list[Any]:
             return [as_bytes(item) for item in value]
         return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
-    return as_bytes(json.loads((DATA / version / name).read_text()))
+    reply: list[Any] = as_bytes(json.loads((DATA / version / name).read_text()))
+    return reply
 
 
 def entry(number: int, word: bytes = b"GET", microseconds: int = 1500) -> list[Any]:
@@ -125,7 +126,7 @@ async def test_a_real_server(redis_server: RedisFactory, make_watch_harness: Wat
     watched = watch_harness.watched(server.port)
 
     def value(name: str, *labels: str) -> float:
-        return watch_harness.value(watched, f"redis_{name}", *labels)
+        return watch_harness.number(watched, f"redis_{name}", *labels)
 
     log_slowly(server, "get", "get", "exists")
     await watch_harness.poll(watched)
@@ -138,7 +139,7 @@ async def test_a_real_server(redis_server: RedisFactory, make_watch_harness: Wat
     await watch_harness.poll(watched)
     assert (value("slowlog_length"), value("slowlog_last_id")) == (6, 7)
     assert (value("slowlog_entries_total", "get"), value("slowlog_entries_total", "strlen")) == (2, 1)
-    assert value("slowlog_entries_total", "exists") is None
+    assert watch_harness.value(watched, "redis_slowlog_entries_total", "exists") is None
     assert 0 < value("slowlog_entries_duration_seconds_total", "config") < 1
     assert value("slowlog_entry_max_duration_seconds", "config") == value(
         "slowlog_entries_duration_seconds_total", "config"

@@ -17,8 +17,8 @@ REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 
 ALL_SECTIONS = [("INFO", "commandstats", "errorstats", "latencystats")]
 
 
-def of_version(*version: int) -> Facts:
-    return dataclasses.replace(REDIS_7, version=version)
+def of_version(major: int, minor: int, patch: int) -> Facts:
+    return dataclasses.replace(REDIS_7, version=(major, minor, patch))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import hiredis
 import pytest
 
 from exporter.cli import main
-from exporter.collectors._contract import Collector
+from exporter.collectors._contract import AnyCollector, Collector
 from exporter.commands.acl import SENTINELS, rules
 from exporter.connection.settings import DialSettings
 from exporter.metrics.lane import Lane
@@ -61,7 +61,7 @@ class Asking(Collector[None]):
         return self._words
 
 
-def of(*collectors: Collector, argv: tuple[str, ...] = ("--set-client-name=false",)) -> dict[str, str]:
+def of(*collectors: AnyCollector, argv: tuple[str, ...] = ("--set-client-name=false",)) -> dict[str, str]:
     return {where: " ".join(words) for where, words in rules(parse(argv, {}), collectors=collectors).items()}
 
 

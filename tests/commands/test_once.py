@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.app import build as build_module
 from exporter.cli import main
 from exporter.collectors._contract import Batches, Collector, OutWithMemory
+from exporter.collectors._registry import REGISTRY
 from exporter.commands.once import poll_once
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
@@ -116,7 +117,7 @@ def test_what_a_scan_finds_is_on_the_page(
     redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A collector of the scan lane tells one of the standard lane what it found."""
-    monkeypatch.setattr(build_module, "REGISTRY", (*build_module.REGISTRY, Finder(), Teller()))
+    monkeypatch.setattr(build_module, "REGISTRY", (*REGISTRY, Finder(), Teller()))
     server = redis_server()
     server.ask("SET", "one", "1")
     target = parse_address(f"redis://127.0.0.1:{server.port}")

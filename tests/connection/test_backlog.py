@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -45,7 +46,7 @@ async def test_steps_are_shared_out_to_turns_in_the_order_in_which_they_came(clo
         done.append(name)
 
     for name in "abcdefgh":
-        waiting.add(lambda name=name: work(name))
+        waiting.add(partial(work, name))
     assert done == []
     assert await turns_of(done, waiting) == [["a", "b", "c"], ["d", "e", "f"], ["g", "h"]]
 

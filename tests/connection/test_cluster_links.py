@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -37,7 +38,7 @@ class Seed:
         self.link = link
         self.nodes = ClusterLinks(dialer)
 
-    async def ask(self, *batch: Command, within_s: float = AMPLE_S) -> list[Reply] | TargetError:
+    async def ask(self, *batch: Command, within_s: float = AMPLE_S) -> Any:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
         deadline = time.monotonic() + within_s
         self.nodes.scatter(self.target, self.link, batch, deadline, answered.set_result)
@@ -137,7 +138,9 @@ class TestScatter:
         answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
         seed.nodes.scatter(seed.target, seed.link, batch, time.monotonic() + SCANT_S, answered.set_result)
         seed.nodes.abort()  # before the node's task has begun
-        hung, own = await answered
+        outcome = await answered
+        assert isinstance(outcome, list)
+        hung, own = outcome
         assert (hung.code, own) == ("UNREACHABLE", b"PONG")
 
     async def test_what_is_no_node_is_unreachable(
@@ -222,7 +225,7 @@ class TestForeign:
         assert trap.accepted == 0
         [record] = caplog.records
         assert f"the node {host}:{trap.port} is not dialled: --discover.allow" in record.getMessage()
-        assert record.addr == seed.target.addr
+        assert record.__dict__["addr"] == seed.target.addr
         assert SECRET not in caplog.text
 
     @pytest.mark.parametrize(

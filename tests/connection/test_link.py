@@ -235,7 +235,11 @@ class TestExchange:
         self, scripted_server: ScriptFactory, caplog: pytest.LogCaptureFixture
     ) -> None:
         link = await plain_link(scripted_server(answers(b"+OK\r\n", b"+PONG\r\n")))
-        link.exchange(PING.packed, 1, lambda outcome: 1 / 0)
+
+        def fail(outcome: object) -> None:
+            raise ZeroDivisionError
+
+        link.exchange(PING.packed, 1, fail)
         await eventually(lambda: not link.exchanging, "the exchange ended")
         assert await replies_of(link, PING) == [b"PONG"]
         assert "internal error" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import hiredis
 import pytest
@@ -106,9 +107,12 @@ def test_one_that_is_too_large_is_held_by_nobody() -> None:
 
 def test_errors_within_lists_make_few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    monkeypatch.setattr(
-        replies, "ReplyError", lambda text, clean=None: made.append(text) or ReplyError(text, clean)
-    )
+
+    def noted(text: str, clean: Any = None) -> ReplyError:
+        made.append(text)
+        return ReplyError(text, clean)
+
+    monkeypatch.setattr(replies, "ReplyError", noted)
     several = reader(2, ReplyLimits())
     assert several.take(b"*50000\r\n" + b"-\r\n" * 50_000 + b"+a\r\n")
     assert isinstance(several.replies[0].as_target_error(), TooLargeError)

@@ -44,7 +44,7 @@ class Pair:
     def check(
         self, text: bytes, labels: bytes = b'addr="a"', special: Any = None, fill: int = 3
     ) -> engine_module.Block:
-        one = self.fast.read(text, fast.Labels(labels, special), self.order, NOW, fill)
+        one: engine_module.Block = self.fast.read(text, fast.Labels(labels, special), self.order, NOW, fill)
         other = self.slow.read(text, slow.Labels(labels, special), None, NOW, fill)
         assert seen(one) == seen(other)
         return one
@@ -195,12 +195,9 @@ def plan_rows(collector: AnyCollector) -> tuple[Any, Any, Any]:
         def __init__(self, patterns: Any, families: Any, fields: Any, **limits: Any) -> None:
             caught.append((patterns, families, fields))
 
-    original = engine_module.Plan
-    engine_module.Plan = Catcher
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "Plan", Catcher)
         enable(collector, "redis")
-    finally:
-        engine_module.Plan = original
     return caught[0]
 
 
@@ -386,7 +383,9 @@ def test_repeated_samples_are_what_a_writer_writes(
     labels = b'addr="h"', {2: b""}
     repeated = fast.RepeatedSamples(families, fast.Labels(*labels))
     ordered = sorted(samples, key=lambda sample: sample[0])
-    keyed = [((family, (label,) if families[family][1] else ()), value) for family, value, label in ordered]
+    keyed: list[tuple[tuple[int, tuple[str, ...]], float]] = [
+        ((family, (label,) if families[family][1] else ()), value) for family, value, label in ordered
+    ]
     changed = [(key, other) for key, _ in keyed]  # of the same keys, the very same objects
     for written in (keyed, changed, changed, keyed, keyed[::2], keyed):
         writer = slow.Writer(families, slow.Labels(*labels))

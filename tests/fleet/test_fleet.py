@@ -230,11 +230,11 @@ class TestFind:
         first, second = watched("redis://h:6379", "cache"), watched("redis://g:6379", "cache")
         fleet.add(first)
         fleet.add(second)
-        assert fleet.find("cache") is second
-        fleet.remove(second.target.addr)
-        assert fleet.find("cache") is first
+        assert fleet.find("cache") == second
+        fleet.remove("redis://g:6379")
+        assert fleet.find("cache") == first
         fleet.add(second)
-        fleet.remove(first.target.addr)
+        fleet.remove("redis://h:6379")
         assert fleet.find("cache") is second
 
     async def test_an_alias_goes_with_its_target(self, fleet: Fleet) -> None:
@@ -350,7 +350,8 @@ class TestLog:
     async def test_a_poll_that_is_given_up_says_nothing_of_a_target_that_is_down(
         self, fleet: Fleet, log: pytest.LogCaptureFixture
     ) -> None:
-        one = watched("one", False)
+        one = watched("one")
+        one.up = False
         fleet.add(one)
         fleet.note(one, ended(DnsError("no such name")))
         fleet.note(one, ended(CancelledPollError("given up"), up_changed=False))

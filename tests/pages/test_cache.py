@@ -251,15 +251,15 @@ class TestPages:
 
     async def test_is_told_of_what_was_built_once_it_is_the_newest(self, store_fixture: StoreFixture) -> None:
         told: list[bool] = []
-        pages = PageCache(
+        made: PageCache = PageCache(
             store_fixture.exposition,
             0.0,
-            on_built=lambda page, seconds: told.append(page is pages.whole and seconds > 0),
+            on_built=lambda page, seconds: told.append(page is made.whole and seconds > 0),
         )
-        await pages.page()
+        await made.page()
         store_fixture.add(A)
-        await pages.page(at_least=store_fixture.store.generation)
-        await pages.close()
+        await made.page(at_least=store_fixture.store.generation)
+        await made.close()
         assert told == [True, True]
 
     async def test_other_selections_are_bounded_and_never_push_out_the_whole(self, pages: PageCache) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -35,12 +36,22 @@ def test_what_is_free_within_the_heap_goes_back() -> None:
     assert int(done.stdout) > 50
 
 
+def noting(trims: list[int]) -> Callable[[int], int]:
+    """A trim that notes its padding and gives memory back."""
+
+    def trim(pad: int) -> int:
+        trims.append(pad)
+        return 1
+
+    return trim
+
+
 async def test_once_for_all_large_replies_of_a_moment_and_for_small_ones_never(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(heap_trimmer, "DELAY_S", 0.05)
     trims: list[int] = []
-    made = HeapTrimmer(lambda pad: trims.append(pad) or 1)
+    made = HeapTrimmer(noting(trims))
     made.note(LARGE_BYTES - 1)
     for _ in range(3):
         made.note(LARGE_BYTES)
@@ -62,7 +73,7 @@ async def test_at_the_end_of_the_program_it_does_no_harm(monkeypatch: pytest.Mon
     loop.set_exception_handler(lambda _, context: wrong.append(context))
     await loop.shutdown_default_executor()
     trims: list[int] = []
-    HeapTrimmer(lambda pad: trims.append(pad) or 1).note(LARGE_BYTES)
+    HeapTrimmer(noting(trims)).note(LARGE_BYTES)
     await until(lambda: trims or wrong)
     assert wrong == []
 

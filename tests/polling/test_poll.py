@@ -666,6 +666,7 @@ class TestRepeats:
         runs: list[int] = []
         memory, made = known(), self.counted(runs)
         self.lengths(made, memory, 5)
+        assert memory.facts is not None
         memory.learn(dataclasses.replace(memory.facts, role="slave"))
         self.lengths(made, memory, 5)
         assert runs == [5, 5]

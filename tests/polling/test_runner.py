@@ -42,7 +42,7 @@ class TestPauses:
     ANSWERS: ClassVar = {"INFO": info(connected_clients=4000, connected_slaves=0), "CLIENT": bulk(CLIENTS)}
 
     @pytest.fixture
-    def watched(
+    def polled(
         self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
     ) -> tuple[WatchHarness, WatchedTarget]:
         watch_harness = make_watch_harness(
@@ -52,9 +52,9 @@ class TestPauses:
         return watch_harness, watch_harness.watched(scripted_server(redis_like(self.ANSWERS)).port)
 
     async def test_the_loop_turns_while_a_long_list_is_read(
-        self, watched: tuple[WatchHarness, WatchedTarget]
+        self, polled: tuple[WatchHarness, WatchedTarget]
     ) -> None:
-        watch_harness, watched = watched
+        watch_harness, watched = polled
         spent_s: list[float] = []  # of this thread, at each turn
 
         async def turn() -> None:
@@ -108,11 +108,11 @@ class TestPauses:
     @pytest.mark.parametrize("give_up", [WatchedTarget.close, lambda watched: watched._runner.time_out()])
     async def test_a_large_reply_may_wait_longer_than_its_poll_lasts(
         self,
-        watched: tuple[WatchHarness, WatchedTarget],
+        polled: tuple[WatchHarness, WatchedTarget],
         monkeypatch: pytest.MonkeyPatch,
         give_up: Callable[[WatchedTarget], object],
     ) -> None:
-        watch_harness, watched = watched
+        watch_harness, watched = polled
         held = Held(monkeypatch, "exporter.polling.runner")
         polling = asyncio.create_task(watch_harness.poll(watched))
         await until(lambda: held.steps)
@@ -126,9 +126,9 @@ class TestPauses:
         assert not watched.busy
 
     async def test_a_poll_that_is_given_up_in_a_pause_ends_once(
-        self, watched: tuple[WatchHarness, WatchedTarget]
+        self, polled: tuple[WatchHarness, WatchedTarget]
     ) -> None:
-        watch_harness, watched = watched
+        watch_harness, watched = polled
         with pytest.MonkeyPatch.context() as patch:
             paused: list[Poll] = []
             go_on = Poll.go_on

@@ -208,7 +208,7 @@ class TestPing:
         watched = watch_harness.watched(server.port, name="redis://again:6379")
         for _ in range(3):
             await watch_harness.poll(watched)
-        assert 0 < watch_harness.value(watched, "redis_exporter_last_scrape_ping_time_seconds") < AMPLE_S
+        assert 0 < watch_harness.number(watched, "redis_exporter_last_scrape_ping_time_seconds") < AMPLE_S
         assert b"cmdstat_ping:calls=1," in server.ask("INFO", "commandstats")
 
     async def test_one_that_is_refused_costs_its_figure_only(

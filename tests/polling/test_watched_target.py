@@ -991,7 +991,7 @@ class TestCaps:
         server.ask("SELECT", 0)
         server.ask("HSET", "a", "b", "c")
         await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_exporter_target_series_refused") > refused
+            watched, lambda: watch_harness.number(watched, "redis_exporter_target_series_refused") > refused
         )
         assert {key for key in watch_harness.series(watched) if not key[0].startswith("redis_exporter_")} == {
             key for key in shown if not key[0].startswith("redis_exporter_")

@@ -76,7 +76,7 @@ def test_each_field_that_they_are_made_of_is_wanted() -> None:
     read: set[str] = set()
 
     class Fields(dict[str, bytes | None]):
-        def get(self, key: str, default: object = None) -> bytes:  # type: ignore[override]
+        def get(self, key: str, default: object = None) -> bytes:
             read.add(key)
             return b"7" if key == "redis_version" else b""
 

@@ -216,7 +216,8 @@ def test_a_sentinel(
     replica = redis_server("--replicaof", "127.0.0.1", str(master.port))
     folder = tmp_path / "sentinel"
     folder.mkdir()
-    sentinel = Sentinel(folder, [("orders", master.port, 1)]).start()
+    sentinel = Sentinel(folder, [("orders", master.port, 1)])
+    sentinel.start()
     try:
         wait_until(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"), "replication")
         wait_until(lambda: sentinel.entries("REPLICAS", "orders"), "the Sentinel finds the replica")

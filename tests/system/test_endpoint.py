@@ -77,7 +77,7 @@ def test_certificates_and_authorities_are_read_again(
             == "ok\n"
         )
 
-    trusted = shutil.copy(first.ca, tmp_path / "trusted.crt")
+    trusted = str(shutil.copy(first.ca, tmp_path / "trusted.crt"))
     assert healthy(trusted, first)
     assert not healthy(trusted, second)
     assert curl("--cacert", trusted, f"{url}/-/healthy") == ""

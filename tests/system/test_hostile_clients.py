@@ -27,7 +27,12 @@ def crowd() -> Iterator[list[socket.socket]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     with ExitStack() as cleanup:
         clients: list[socket.socket] = []
-        cleanup.callback(lambda: [client.close() for client in clients])
+
+        def close() -> None:
+            for client in clients:
+                client.close()
+
+        cleanup.callback(close)
         yield clients
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

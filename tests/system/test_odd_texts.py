@@ -125,7 +125,7 @@ def test_a_page_and_a_log_of_odd_names(
         f"labels: {{x: {odd}}}}}]"
     )
     port = free_port()
-    argv = [
+    argv: list[str | bytes] = [
         f"--web.listen-address=127.0.0.1:{port}",
         f"--redis-file={file}",
         "--poll.standard-interval=fast",

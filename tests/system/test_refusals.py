@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ async def watch_of(tmp_path: Path) -> AsyncIterator[WatchFactory]:
     script.write_text("return {'answer', '42'}")
     made: list[WatchHarness] = []
 
-    def make(server: RedisServer, *argv: str, **target: str) -> tuple[WatchHarness, WatchedTarget]:
+    def make(server: RedisServer, *argv: str, **target: Any) -> tuple[WatchHarness, WatchedTarget]:
         keys = (
             "--check-single-keys=a,b",
             "--check-keys=a*",

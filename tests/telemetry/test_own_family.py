@@ -31,7 +31,8 @@ def test_a_value_for_each_value_of_the_labels() -> None:
         ("a", {"state": "down"}, 2.0),
     ]
     two: OwnFamily[None] = OwnFamily("a", "A.", MetricType.GAUGE, ("x", "y"))
-    assert samples(two, {("1", "2"): 3.0}) == [("a", {"x": "1", "y": "2"}, 3.0)]
+    pairs: dict[tuple[str, ...], float] = {("1", "2"): 3.0}
+    assert samples(two, pairs) == [("a", {"x": "1", "y": "2"}, 3.0)]
 
 
 @pytest.mark.parametrize("type", [MetricType.GAUGE, MetricType.COUNTER, MetricType.HISTOGRAM])

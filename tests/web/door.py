@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -45,7 +45,7 @@ class Door:
         app.router.add_get("/wrong", self._wrong)
         self.listener = Listener(app, self.guard, context, freshen)
 
-    async def __aenter__(self) -> Door:
+    async def __aenter__(self) -> Self:
         await self.listener.start("127.0.0.1", 0)
         self.port = self.listener.addresses[0][1]
         return self

@@ -180,8 +180,8 @@ class TestMetrics:
             )
             assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
             writer.close()
-        [(address, program)] = site.pages._whole.scrapers.habits
-        assert (address, program) == ("127.0.0.1", "\ufffd\ufffd")
+        [habit] = site.pages._whole.scrapers.habits
+        assert habit == ("127.0.0.1", "\ufffd\ufffd")
 
     @pytest.mark.parametrize("encoding", ["identity", "gzip"])
     async def test_head_is_get_without_a_body(self, site: Site, encoding: str) -> None:
@@ -273,14 +273,16 @@ class TestMaxAge:
         ended = asyncio.get_running_loop().create_future()
         site.fleet.watched_targets[A].polling = ended
         before = time.monotonic()
-        text = await site.text("/metrics?max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "0.5"})
+        text = await site.text("/metrics?max_age=3", 200, **{"X-Prometheus-Scrape-Timeout-Seconds": "0.5"})
         assert 0.4 <= time.monotonic() - before < PATIENCE_S
         assert values_of(text, "redis_connected_clients") == {A: 1, B: 2}
         ended.set_result(None)
 
     async def test_so_is_that_of_a_request_for_one_target(self, site: Site) -> None:
         before = time.monotonic()
-        await site.text(f"/scrape?target={A}&max_age=3", **{"X-Prometheus-Scrape-Timeout-Seconds": "100"})
+        await site.text(
+            f"/scrape?target={A}&max_age=3", 200, **{"X-Prometheus-Scrape-Timeout-Seconds": "100"}
+        )
         [(_, deadline)] = site.fleet.watched_targets[A].asked
         assert before + 80 <= deadline <= time.monotonic() + 80
 
@@ -307,7 +309,7 @@ class TestFirstPolls:
         self, site: Site, timeout: dict[str, str], at_least: float, at_most: float
     ) -> None:
         site.fleet.polled.clear()
-        scrape = asyncio.ensure_future(site.text("/metrics", **timeout))
+        scrape = asyncio.ensure_future(site.text("/metrics", 200, **timeout))
         await until(lambda: site.fleet.waited_s)
         site.fleet.polled.set()
         await scrape

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def client_of(
     return context
 
 
-def settings_of(certificates: Certificates, **more: str) -> ServerTls:
+def settings_of(certificates: Certificates, **more: Any) -> ServerTls:
     return ServerTls(certificates.server, certificates.server_key, **more)
 
 
