@@ -7,8 +7,9 @@ not vanish.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from exporter.collectors._contract import Batches, Out
 from exporter.collectors._keyspace import (
@@ -138,45 +139,17 @@ def read_keys(
     they are not there."""
     out.memory.slots = yield from learn_slots(facts, out.memory.slots)
     places = yield from place_keys(names, facts, options, out.memory.slots)
-    types, lives, memory, may_ask_memory = yield from _look(places, facts, options, out)
+    looks = yield from _look(places, facts, options, out)
     absent_if_missing = frozenset(single) if options.keys.missing_keys == "absent" else frozenset()
-    wanted: dict[KeyName, list[Args]] = {}
-    for at, (key, kind) in enumerate(types.items(), 1):
-        if at % PIECE == 0:
-            yield PAUSE
-        labels = (f"db{key.db}", key.name)
-        out.add(EXISTS, int(kind != "none"), *labels)
-        if kind != "none":
-            wanted[key] = list(
-                _questions(
-                    key,
-                    kind,
-                    facts,
-                    options,
-                    life=lives.get(key, 0),
-                    memory=may_ask_memory and key not in memory,
-                )
-            )
-        elif key not in absent_if_missing:
-            out.add(SIZE, 0, *labels)
+    wanted = yield from _wanted(looks, absent_if_missing, facts, options, out)
     answers = yield from ask_keys(wanted, places, facts, options, out)
     counted: list[KeyName] = []
     for at, (key, replies) in enumerate(answers.items(), 1):
         if at % PIECE == 0:
             yield PAUSE
         told = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
-        _write_life(key, lives.get(key, 0), told.get("PEXPIRETIME"), out)
-        used = memory.get(key, told.get("MEMORY"))
-        if isinstance(used, int):
-            out.add(MEMORY, used, f"db{key.db}", key.name)
-        if "STRLEN" not in told:
-            size = told.get(SIZE_OF.get(types[key], ""))
-            if isinstance(size, int):
-                out.add(SIZE, size, f"db{key.db}", key.name)
-        elif is_hyperloglog(told["STRLEN"], told["GETRANGE"]):
+        if _write_key(key, told, looks, options, out):
             counted.append(key)
-        else:
-            _write_string(key, told["STRLEN"], told["GETRANGE"], options, out)
     answers = yield from ask_keys(
         {key: [("PFCOUNT", key.name)] for key in counted}, places, facts, options, out
     )
@@ -185,7 +158,51 @@ def read_keys(
             out.add(SIZE, count, f"db{key.db}", key.name)
 
 
-Looks = tuple[dict[KeyName, str], dict[KeyName, int], dict[KeyName, Reply], bool]
+class Looks(NamedTuple):
+    """What a first look at some keys gives."""
+
+    types: dict[KeyName, str]
+    lives: dict[KeyName, int]  # milliseconds left
+    memory: dict[KeyName, Reply]  # of the first key
+    may_ask_memory: bool
+
+
+def _wanted(
+    looks: Looks, absent_if_missing: frozenset[KeyName], facts: Facts, options: Options, out: Out
+) -> Generator[list[Command], list[Reply], dict[KeyName, list[Args]]]:
+    """What to ask about each key that exists. Writes which keys do."""
+    wanted: dict[KeyName, list[Args]] = {}
+    for at, (key, kind) in enumerate(looks.types.items(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
+        labels = (f"db{key.db}", key.name)
+        out.add(EXISTS, int(kind != "none"), *labels)
+        if kind != "none":
+            memory = looks.may_ask_memory and key not in looks.memory
+            life = looks.lives.get(key, 0)
+            wanted[key] = list(_questions(key, kind, facts, options, life=life, memory=memory))
+        elif key not in absent_if_missing:
+            out.add(SIZE, 0, *labels)
+    return wanted
+
+
+def _write_key(
+    key: KeyName, told: Mapping[str | bytes | int, Reply], looks: Looks, options: Options, out: Out
+) -> bool:
+    """Write what the replies say about a key. True for a HyperLogLog, whose size is still to be asked."""
+    _write_life(key, looks.lives.get(key, 0), told.get("PEXPIRETIME"), out)
+    used = looks.memory.get(key, told.get("MEMORY"))
+    if isinstance(used, int):
+        out.add(MEMORY, used, f"db{key.db}", key.name)
+    if "STRLEN" not in told:
+        size = told.get(SIZE_OF.get(looks.types[key], ""))
+        if isinstance(size, int):
+            out.add(SIZE, size, f"db{key.db}", key.name)
+    elif is_hyperloglog(told["STRLEN"], told["GETRANGE"]):
+        return True
+    else:
+        _write_string(key, told["STRLEN"], told["GETRANGE"], options, out)
+    return False
 
 
 def _look(
@@ -218,7 +235,7 @@ def _look(
         used = memory[first] = answers[first][2]
         # refused although the key itself may be looked at: it is the command that may not be used
         may_ask_memory = not (isinstance(used, ReplyError) and used.unsupported and first in types)
-    return types, lives, memory, may_ask_memory
+    return Looks(types, lives, memory, may_ask_memory)
 
 
 def _questions(

@@ -7,7 +7,7 @@ and never 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 
@@ -30,7 +30,7 @@ from exporter.metrics.lane import Lane
 from exporter.options.groups import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import text_of
-from exporter.protocol.command import PAUSE, PIECE, Reply
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
 STREAM = ("db", "stream")
@@ -181,29 +181,8 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: 
         if text_of(kind) == "stream"
     }
     answers = yield from ask_keys(wanted, places, facts, options, out)
-    left = (
-        0 if options.keys.streams_exclude_consumer_metrics else out.rows_max
-    )  # consumers that are read in this poll
-    asked = 0
     rows = count(1)  # of all streams, for the pauses
-    groups: dict[
-        KeyName, list[tuple[bytes, int]]
-    ] = {}  # by stream: name, and how many consumers it is said to have
-    for key, (stream, listed) in answers.items():
-        _write_stream(key, fields_of(stream), out)
-        groups[key] = []
-        for row in rows_of(listed):
-            if next(rows) % PIECE == 0:
-                yield PAUSE
-            name, consumers = _write_group(key, row, out), _consumers(row)
-            if name is None or consumers == 0 or options.keys.streams_exclude_consumer_metrics:
-                continue
-            if consumers > left or asked == GROUPS_MAX:  # not even asked: the server would be busy with them
-                out.cut += consumers
-                continue
-            left -= consumers
-            asked += 1
-            groups[key].append((name, consumers))
+    groups, left = yield from _write_streams(answers, options, out, rows)
     questions: dict[KeyName, list[Args]] = {
         key: [("XINFO", "CONSUMERS", key.name, group) for group, _ in named]
         for key, named in groups.items()
@@ -220,6 +199,37 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: 
                 if next(rows) % PIECE == 0:
                     yield PAUSE
                 _write_consumer(key, group, row, out)
+
+
+#: by stream: the names of groups, and how many consumers each has
+Groups = dict[KeyName, list[tuple[bytes, int]]]
+
+
+def _write_streams(
+    answers: Mapping[KeyName, Sequence[Reply]], options: Options, out: Out, rows: Iterator[int]
+) -> Generator[list[Command], list[Reply], tuple[Groups, int]]:
+    """Write streams and their groups. Returns the groups whose consumers are to be asked for, and how many
+    more consumers may be read in this poll."""
+    exclude = options.keys.streams_exclude_consumer_metrics
+    left = 0 if exclude else out.rows_max
+    asked = 0
+    groups: Groups = {}
+    for key, (stream, listed) in answers.items():
+        _write_stream(key, fields_of(stream), out)
+        groups[key] = []
+        for row in rows_of(listed):
+            if next(rows) % PIECE == 0:
+                yield PAUSE
+            name, consumers = _write_group(key, row, out), _consumers(row)
+            if name is None or consumers == 0 or exclude:
+                continue
+            if consumers > left or asked == GROUPS_MAX:  # not even asked: the server would be busy with them
+                out.cut += consumers
+                continue
+            left -= consumers
+            asked += 1
+            groups[key].append((name, consumers))
+    return groups, left
 
 
 def _consumers(group: dict[str, Reply]) -> int:

@@ -6,12 +6,12 @@ show or hide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter import engine
 from exporter.errors import InternalError
-from exporter.metrics.family import EverySubField, Family, Field, Pattern, Record
+from exporter.metrics.family import EverySubField, Family, Field, Pattern, Record, Source
 from exporter.metrics.lane import Lane
 from exporter.metrics.runtime_families import RuntimeFamilies
 
@@ -101,55 +101,49 @@ def compile_plan(
     def number(pattern: Pattern) -> int:
         return patterns.setdefault(pattern, len(patterns))
 
-    def join(record: Record | None) -> tuple[int, bytes, int] | None:
-        return (
-            None if record is None else (number(record.pattern), record.sub.encode(), int(record.transform))
-        )
-
-    rows: list[tuple] = []  # type: ignore[type-arg]
-    for family, name in zip(families, names, strict=True):
-        source = None if family.name in hidden else family.source
-        match source:
-            case None:
-                rows.append((name, engine.FIELD))
-            case Field():
-                keys = tuple(key.encode() for key in (source.key, *source.also))
-                labels = tuple(
-                    (label.encode(), key.encode(), label in source.optional) for label, key in source.labels
-                )
-                rows.append((name, engine.FIELD, keys, int(source.transform), labels))
-            case Record():
-                pairs = tuple((label.encode(), sub.encode()) for label, sub in source.labels)
-                rows.append(
-                    (
-                        name,
-                        engine.RECORD,
-                        number(source.pattern),
-                        source.sub.encode(),
-                        int(source.transform),
-                        pairs,
-                        source.fill,
-                    )
-                )
-            case EverySubField():
-                rows.append(
-                    (
-                        name,
-                        engine.EVERY_SUB_FIELD,
-                        number(source.pattern),
-                        source.sub_label.encode(),
-                        int(source.sub_name),
-                        int(source.transform),
-                        join(source.sum),
-                        join(source.count),
-                    )
-                )
+    rows = [
+        (name, *_row_of(None if family.name in hidden else family.source, number))
+        for family, name in zip(families, names, strict=True)
+    ]
     return engine.Plan(
         [pattern_row(pattern) for pattern in patterns],
         rows,
         tuple(key.encode() for key in wanted_fields),
         label_max=label_max,
     )
+
+
+def _row_of(source: Source | None, number: Callable[[Pattern], int]) -> tuple[object, ...]:
+    """What the engine needs to know of a source. `number` numbers its pattern."""
+
+    def join(record: Record | None) -> tuple[int, bytes, int] | None:
+        if record is None:
+            return None
+        return number(record.pattern), record.sub.encode(), int(record.transform)
+
+    match source:
+        case None:
+            return (engine.FIELD,)
+        case Field():
+            keys = tuple(key.encode() for key in (source.key, *source.also))
+            labels = tuple(
+                (label.encode(), key.encode(), label in source.optional) for label, key in source.labels
+            )
+            return engine.FIELD, keys, int(source.transform), labels
+        case Record():
+            pairs = tuple((label.encode(), sub.encode()) for label, sub in source.labels)
+            pattern, sub = number(source.pattern), source.sub.encode()
+            return engine.RECORD, pattern, sub, int(source.transform), pairs, source.fill
+        case EverySubField():
+            return (
+                engine.EVERY_SUB_FIELD,
+                number(source.pattern),
+                source.sub_label.encode(),
+                int(source.sub_name),
+                int(source.transform),
+                join(source.sum),
+                join(source.count),
+            )
 
 
 def pattern_row(pattern: Pattern) -> tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]:
