@@ -138,7 +138,7 @@ class ClientsCollector(Collector[None]):
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
-            raise ProtocolError("the answer to CLIENT LIST is no text")
+            raise ProtocolError("the reply to CLIENT LIST is not a text")
         out.add(STALL, out.spent_s - began_s)
         for seconds, count in idle_counts(text):
             out.add(IDLE, count, str(seconds))

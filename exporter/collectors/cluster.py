@@ -133,5 +133,5 @@ class ClusterCollector(Collector[None]):
         if isinstance(text, ReplyError):
             return
         if not isinstance(text, bytes):
-            raise ProtocolError("the answer to CLUSTER INFO is no text")
+            raise ProtocolError("the reply to CLUSTER INFO is not a text")
         out.info(text)

@@ -79,7 +79,7 @@ class ClusterNodesCollector(Collector[None]):
         if isinstance(text, ReplyError):
             return
         if not isinstance(text, bytes):
-            raise ProtocolError("the answer to CLUSTER NODES is no text")
+            raise ProtocolError("the reply to CLUSTER NODES is not a text")
         lines = text.decode("utf-8", "replace").split("\n")
         found: dict[str, ClusterNode] = {}
         for at in range(0, len(lines), PIECE):

@@ -1268,7 +1268,7 @@ class InfoCollector(Collector[FactTexts]):
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
-            raise ProtocolError("the answer to INFO is no text")
+            raise ProtocolError("the reply to INFO is not a text")
         is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
         databases = None if known is None else known.databases
         config = options.redis.config_command

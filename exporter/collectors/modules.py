@@ -190,7 +190,7 @@ class ModulesCollector(Collector[None]):
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
-            raise ProtocolError("the answer to INFO modules is no text")
+            raise ProtocolError("the reply to INFO modules is not a text")
         out.info(text)
         for at, module in enumerate(MODULE.finditer(text), 1):
             if at % PIECE == 0:

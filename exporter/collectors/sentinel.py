@@ -175,7 +175,7 @@ class SentinelCollector(Collector[None]):
         if isinstance(reply, ReplyError):
             return
         if not isinstance(reply, list):
-            raise ProtocolError("the answer to SENTINEL MASTERS is no list")
+            raise ProtocolError("the reply to SENTINEL MASTERS is not a list")
         out.cut += max(0, len(reply) - MASTERS_MAX)
         entries = yield from _entries(reply[:MASTERS_MAX])
         masters = {entry[b"name"]: entry for entry in entries if entry.get(b"name")}

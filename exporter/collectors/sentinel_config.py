@@ -55,7 +55,7 @@ class SentinelConfigCollector(Collector[None]):
         if isinstance(reply, ReplyError):
             return
         if not isinstance(reply, list):
-            raise ProtocolError("the answer to SENTINEL CONFIG GET is no list")
+            raise ProtocolError("the reply to SENTINEL CONFIG GET is not a list")
         pairs = zip(reply[::2], reply[1::2], strict=False)
         texts = {key: value for key, value in pairs if isinstance(key, bytes) and isinstance(value, bytes)}
         for at, (key, value) in enumerate(texts.items(), 1):

@@ -65,7 +65,7 @@ class Tile38Collector(Collector[None]):
                 return
             raise reply.as_target_error()
         if not isinstance(reply, list):
-            raise ProtocolError("the answer to SERVER EXT is no list")
+            raise ProtocolError("the reply to SERVER EXT is not a list")
         for name, value in zip(reply[::2], reply[1::2], strict=False):
             if isinstance(name, bytes):
                 family = FIELDS.get(name.decode("utf-8", "replace").removeprefix("tile38_"))

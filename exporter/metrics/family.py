@@ -142,10 +142,10 @@ class Family:
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
-            raise ValueError(f"{self.name!r} is no metric name")
+            raise ValueError(f"{self.name!r} is not a valid metric name")
         for label in self.labels:
             if not LABEL_NAME.match(label):
-                raise ValueError(f"{self.name}: {label!r} is no label name")
+                raise ValueError(f"{self.name}: {label!r} is not a valid label name")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"{self.name}: a label is named twice")
         if not self.help.endswith("."):

@@ -1,5 +1,5 @@
-"""Families whose names are known only when they are seen: those that scripts make up, and fields of INFO that
-nobody has named.
+"""Families whose names are not known before they are seen: those of scripts, and fields of INFO without a
+metric.
 
 A part that may make such families has a fixed number of slots behind its own families. A slot is given to a
 name when it is first seen, for all targets and for good, and its list of labels only grows: so the numbers of
@@ -18,7 +18,7 @@ NAME_LENGTH_MAX = 200
 LABELS_MAX = 32
 
 #: names that are left out, and that the log names
-TOLD_MAX = 100
+WARNED_MAX = 100
 #: of a family of which no help was given
 HELP = "A value that a script returns."
 TYPE = "gauge"
@@ -35,7 +35,7 @@ class RuntimeFamilies:
 
     def __init__(self, namespace: str, first: int, rows: list[tuple[bytes, tuple[bytes, ...]]]) -> None:
         self._refuses: Callable[[str], str | None] = lambda name: None
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._on_new: Callable[[int, str, str, str], None] = lambda place, name, type, help: None
         self._given: list[tuple[int, str, str, str]] = []
         self._first = first
@@ -48,7 +48,7 @@ class RuntimeFamilies:
     def open(
         self, refuses: Callable[[str], str | None], on_new: Callable[[int, str, str, str], None]
     ) -> None:
-        """`refuses` is asked why a full name may be no new family: None where it may, "" for a reason that
+        """`refuses` returns why a full name may not be a new family: None if it may, "" for a reason that
         needs no line in the log. `on_new` is called with the slot (from 0), the full name, the type and the
         help of each name, now and later."""
         self._refuses, self._on_new = refuses, on_new
@@ -70,7 +70,7 @@ class RuntimeFamilies:
                 return None
             why = self._refuses(full)
             if why is not None:
-                self._tell(full, why)
+                self._warn(full, why)
                 return None
             type, help = type or TYPE, help or HELP
             number = self._numbers[name] = self._first + place
@@ -96,13 +96,13 @@ class RuntimeFamilies:
         _, full, known_type, known_help = self._given[number - self._first]
         if type in ("", known_type) and (help in ("", known_help) or known_help == HELP):
             return True
-        self._tell(full, "it was given before with another type or help")
+        self._warn(full, "it was given before with another type or help")
         return False
 
-    def _tell(self, full: str, why: str) -> None:
+    def _warn(self, full: str, why: str) -> None:
         """Say once which name is left out."""
-        if why and full not in self._told and len(self._told) < TOLD_MAX:
-            self._told.add(full)
+        if why and full not in self._warned and len(self._warned) < WARNED_MAX:
+            self._warned.add(full)
             log.warning("values of %s are left out: %s", full, why, extra={"topic": full})  # a line for each
 
     def may_name(self, name: str, named: int) -> bool:

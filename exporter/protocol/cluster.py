@@ -43,7 +43,7 @@ class Slots:
     nodes: tuple[str, ...]  # as `Place.node`
 
     def node(self, key: bytes) -> str | None:
-        """None: nobody serves the key's slot."""
+        """None: no node serves the key's slot."""
         slot = key_slot(key)
         at = bisect_right(self.starts, slot) - 1
         return self.nodes[at] if at >= 0 and slot <= self.ends[at] else None
@@ -54,7 +54,7 @@ class Slots:
 
 
 def text_of(reply: Reply) -> str:
-    """The text of a status or string; "" for whatever else came."""
+    """The text of a status or string; "" for any other reply."""
     if isinstance(reply, bytes):
         return reply.decode("utf-8", "replace")
     return reply if isinstance(reply, str) else ""
@@ -122,7 +122,7 @@ class ClusterNode:
 
     @property
     def state(self) -> str:
-        """One of STATES, the gravest that holds."""
+        """One of STATES: the worst that applies."""
         for flag, state in (
             ("handshake", "handshake"),
             ("fail", "fail"),
@@ -152,7 +152,7 @@ class ClusterView:
 
 
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:
-    """The lines of CLUSTER NODES in their order; those that are none, or name a node again, are left out."""
+    """The lines of CLUSTER NODES in their order, without malformed lines and repeated nodes."""
     nodes: dict[str, ClusterNode] = {}
     for line in text.split("\n"):
         node = _parse_line(line.removesuffix("\r"))
@@ -209,7 +209,7 @@ def _parse_range(word: str) -> tuple[int, int] | None:
 
 
 def uncovered_slots(nodes: Iterable[ClusterNode]) -> int:
-    """How many slots nobody can be asked for."""
+    """How many slots no working node serves."""
     covered = bytearray(SLOTS)
     for node in nodes:
         if "fail" not in node.flags:

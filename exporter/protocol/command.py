@@ -29,8 +29,8 @@ class Command:
 
     @property
     def name(self) -> str:
-        """What a refusal is remembered under: all its words, for a server may refuse one sub-command,
-        section or key alone."""
+        """The name that a refusal is remembered by: all words, because a server may refuse a single
+        sub-command, section or key."""
         words = [a.decode("utf-8", "backslashreplace") if isinstance(a, bytes) else str(a) for a in self.args]
         return " ".join([words[0].upper(), *words[1:]])
 

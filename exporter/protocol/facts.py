@@ -10,7 +10,7 @@ from exporter.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a server from its newest INFO, and from the probes of its first poll."""
+    """What a server's newest INFO says, and what its first poll asked besides."""
 
     version: tuple[int, int, int]
     flavor: str  # redis, valkey, keydb, redict
@@ -42,13 +42,13 @@ FACT_FIELDS = (
 
 
 def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Facts:
-    """What the texts of INFO say of the server. ProtocolError if they are of no INFO."""
+    """The facts in the texts of INFO. ProtocolError if they are not from INFO."""
 
     def text(key: str) -> str:
         return (fields.get(key) or b"").decode("utf-8", "replace")
 
     if not text("redis_version"):
-        raise ProtocolError("the answer to INFO has no redis_version: this is no Redis")
+        raise ProtocolError("INFO has no redis_version field: not a Redis server?")
     flavor = "redis"
     if text("valkey_version") or text("server_name") == "valkey":
         flavor = "valkey"
@@ -71,7 +71,7 @@ def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Fac
 
 
 def _version(text: str) -> tuple[int, int, int]:
-    """`7.0.15` and such; what is no number counts as 0."""
+    """A version such as `7.0.15`; a part that is not a number counts as 0."""
     numbers = [
         int(digits) if digits.isdecimal() and len(digits) < 9 else 0
         for digits in text.split("-")[0].split(".")[:3]

@@ -173,7 +173,7 @@ class TargetSeries:
     def count_failure(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
         if reason not in REASONS:
-            raise ValueError(f"{reason!r} is no reason")
+            raise ValueError(f"{reason!r} is not a reason")
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
     def keep_only(self, lanes: Iterable[Lane], collectors: Collection[str]) -> None:

@@ -31,12 +31,12 @@ SIZES = Pattern("db", "db", suffix="_sizes", constant=(("type", "string"),))
 class TestFamily:
     @pytest.mark.parametrize("name", ["", "9lives", "a-b", "a b", "é", "a\n", "up "])
     def test_a_name_that_is_none(self, name: str) -> None:
-        with pytest.raises(ValueError, match="is no metric name"):
+        with pytest.raises(ValueError, match="is not a valid metric name"):
             gauge(name, "Help.")
 
     @pytest.mark.parametrize("label", ["", "9", "a-b", "__name__", "a:b", "cmd\n"])
     def test_a_label_that_is_none(self, label: str) -> None:
-        with pytest.raises(ValueError, match=r"clients: .* is no label name"):
+        with pytest.raises(ValueError, match=r"clients: .* is not a valid label name"):
             gauge("clients", "Help.", labels=(label,))
 
     def test_a_label_named_twice(self) -> None:

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from exporter.metrics.runtime_families import FAMILIES_MAX, HELP, NAME_LENGTH_MAX, TOLD_MAX, RuntimeFamilies
+from exporter.metrics.runtime_families import FAMILIES_MAX, HELP, NAME_LENGTH_MAX, WARNED_MAX, RuntimeFamilies
 
 
 class Slots:
@@ -62,10 +62,10 @@ def test_the_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     dynamic = RuntimeFamilies("redis", 0, [])
     dynamic.open(lambda name: "the name is taken", lambda slot, name, type, help: None)
-    for number in range(10 * TOLD_MAX):
+    for number in range(10 * WARNED_MAX):
         dynamic.number(f"n{number}", "gauge", "Help.", [])
-    assert len(caplog.messages) == TOLD_MAX
-    assert len(dynamic._told) == TOLD_MAX
+    assert len(caplog.messages) == WARNED_MAX
+    assert len(dynamic._warned) == WARNED_MAX
 
 
 @pytest.mark.parametrize("name", ["a b", "a\n", "é", "a-9", "a{}", "a" * (NAME_LENGTH_MAX + 1)])

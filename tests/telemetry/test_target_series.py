@@ -83,7 +83,7 @@ class TestUp:
         assert told(up)["exporter_target_poll_failures_total", ("dns",)] == 1
 
     def test_reasons_are_a_closed_set(self, up: TargetSeries) -> None:
-        with pytest.raises(ValueError, match="'it broke' is no reason"):
+        with pytest.raises(ValueError, match="'it broke' is not a reason"):
             up.count_failure("it broke")
         assert up.failures == {}
 
