@@ -23,7 +23,7 @@ from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError, ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling import runner, watched_target
 from exporter.polling.assignment import FamilySets
 from exporter.polling.watched_target import WatchedTarget
@@ -1003,7 +1003,9 @@ class TestCaps:
         await watch_harness.poll_until(
             watched, lambda: watch_harness.value(watched, "redis_process_id") not in (process_id, None)
         )
-        assert watch_harness.value(watched, "redis_exporter_target_series") == 200
+        await watch_harness.poll_until(  # each lane has its turn
+            watched, lambda: watch_harness.value(watched, "redis_exporter_target_series") == 200
+        )
 
 
 class TestFailingCollector:
