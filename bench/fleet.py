@@ -15,7 +15,7 @@ from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
 from exporter.targets.address import parse_address
-from exporter.targets.labels import target_labels
+from exporter.targets.target_labels import target_labels
 
 DATA = pathlib.Path(__file__).parent.parent / "tests" / "data"
 COLLECTORS = {collector.name: collector for collector in REGISTRY}

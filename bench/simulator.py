@@ -33,7 +33,7 @@ START_S = 60.0
 
 
 @dataclass(frozen=True)
-class Faults:
+class KnownFaults:
     """What is wrong with the servers. In the first `stall_s` of every `every_s` nothing is answered."""
 
     latency_s: float = 0.0
@@ -48,7 +48,7 @@ class Faults:
 
 
 class _Conversation(asyncio.Protocol):
-    def __init__(self, replies: Replies, faults: Faults) -> None:
+    def __init__(self, replies: Replies, faults: KnownFaults) -> None:
         self._replies = replies
         self._faults = faults
         self._reader = hiredis.Reader()
@@ -76,7 +76,7 @@ class _Conversation(asyncio.Protocol):
             self._transport.write(replies)
 
 
-async def _serve(ports: Sequence[int], faults: Faults, tls: ssl.SSLContext | None) -> None:
+async def _serve(ports: Sequence[int], faults: KnownFaults, tls: ssl.SSLContext | None) -> None:
     replies = Replies()
     loop = asyncio.get_running_loop()
     servers = [
@@ -137,7 +137,9 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(arguments.tls_cert, arguments.tls_key or None)
     raise_open_files()
-    faults = Faults(arguments.latency_ms / 1e3, arguments.stall_s, arguments.every_s, arguments.error_share)
+    faults = KnownFaults(
+        arguments.latency_ms / 1e3, arguments.stall_s, arguments.every_s, arguments.error_share
+    )
     uvloop.run(_serve(arguments.ports, faults, tls))
 
 

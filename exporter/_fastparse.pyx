@@ -19,7 +19,7 @@ from libc.string cimport memcmp
 
 from exporter._native.buffers cimport Buffer, Text, cut_text, new_text, release, text_of, text_room
 from exporter._native.labels cimport (
-    Block as NewBlock, Labels as TargetLabels, LineOrder as Order, forget_order,
+    Block as NewBlock, Labels as LabelTexts, LineOrder as Order, forget_order,
 )
 from exporter._native.numbers cimport VALUE_READ
 from exporter._native.plan cimport CompiledPlan
@@ -58,7 +58,7 @@ cdef class Plan(CompiledPlan):
             free_reading(self, r)
 
     def read(
-        self, bytes text not None, TargetLabels labels not None, Order order=None, double now=0.0, int fill=0
+        self, bytes text not None, LabelTexts labels not None, Order order=None, double now=0.0, int fill=0
     ):
         cdef const char *p = PyBytes_AS_STRING(text)
         cdef size_t n = min(PyBytes_GET_SIZE(text), <Py_ssize_t>TEXT_MAX)
@@ -141,7 +141,7 @@ cdef class Plan(CompiledPlan):
         return fields
 
 cdef int read_text(
-    CompiledPlan plan, Reading *r, const char *p, size_t n, TargetLabels labels, Order order, int64_t now,
+    CompiledPlan plan, Reading *r, const char *p, size_t n, LabelTexts labels, Order order, int64_t now,
     int fill,
 ) noexcept nogil:
     begin_reading(plan, r)

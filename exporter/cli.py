@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from exporter import __version__, logs, texts
+from exporter import __version__, logs, safe_text
 from exporter.errors import RedpollError, UsageError
 
 #: word → what it does, and whether it takes the options of the program (others have their own arguments)
@@ -77,7 +77,9 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     level = options.settings["log-level"].text
     if level.upper() not in logs.LEVELS:
         logging.getLogger(__name__).warning(
-            "--log-level=%s is not one of %s: INFO is used", texts.shorten(level, 40), ", ".join(logs.LEVELS)
+            "--log-level=%s is not one of %s: INFO is used",
+            safe_text.shorten(level, 40),
+            ", ".join(logs.LEVELS),
         )
     return int(_module(command).run(options, environ))
 

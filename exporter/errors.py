@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from exporter import texts
+from exporter import safe_text
 
 #: mistakes that are listed; the others are counted
 PROBLEMS_MAX = 20
@@ -28,13 +28,13 @@ class RedpollError(Exception):
     exit_code = 1
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(texts.valid(each) if isinstance(each, str) else each for each in args))
+        super().__init__(*(safe_text.valid(each) if isinstance(each, str) else each for each in args))
 
 
 def bounded(problems: Sequence[str]) -> tuple[str, ...]:
     """The first of them, each of a bounded length, and the number of the others."""
     listed = tuple(
-        texts.shorten(texts.valid(problem), PROBLEM_LENGTH_MAX) for problem in problems[:PROBLEMS_MAX]
+        safe_text.shorten(safe_text.valid(problem), PROBLEM_LENGTH_MAX) for problem in problems[:PROBLEMS_MAX]
     )
     return (
         listed if len(problems) <= PROBLEMS_MAX else (*listed, f"… and {len(problems) - PROBLEMS_MAX} more")
@@ -74,7 +74,7 @@ class TargetError(RedpollError):
     """A poll of one target failed; subclasses say why. Its text is one line of valid text."""
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(texts.one_line(text, TEXT_MAX))
+        super().__init__(safe_text.one_line(text, TEXT_MAX))
 
 
 class DnsError(TargetError):

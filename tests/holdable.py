@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from exporter import cli
 from exporter.app import run
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.targets.target import Target
 
 HELD_S = 14.0

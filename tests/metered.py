@@ -18,7 +18,7 @@ from pathlib import Path
 
 from exporter import cli
 from exporter.app import run
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.targets.target import Target
 
 ROUND_S = 0.001

@@ -10,7 +10,7 @@ from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.metrics.family import Family
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll_context import PollContext
 from exporter.targets.target import Target

@@ -21,7 +21,7 @@ from exporter.metrics.store import Snapshot, Store
 from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
 from exporter.targets.address import parse_address
-from exporter.targets.labels import target_labels
+from exporter.targets.target_labels import target_labels
 from exporter.telemetry.target_series import TargetSeries, target_family_set
 
 CLIENTS = gauge("connected_clients", "Clients.")

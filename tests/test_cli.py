@@ -16,7 +16,7 @@ from exporter.app import run as run_module
 from exporter.cli import COMMANDS, main
 from exporter.errors import ConfigError, DnsError, RedpollError, UsageError
 from exporter.options.commandline import help_text, parse, print_config
-from exporter.options.groups import Options
+from exporter.options.table import Options
 
 ROOT = Path(__file__).parent.parent
 SECRET = "s3cret-of-mine"

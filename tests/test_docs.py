@@ -19,7 +19,7 @@ from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
 from exporter.errors import REASONS
 from exporter.options.commandline import help_text
-from exporter.options.groups import OPTIONS
+from exporter.options.table import OPTIONS
 from exporter.pages.exposition import AGE
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from exporter.allowance import Allowance, embedded, is_number_like
+from exporter.node_allowance import Allowance, embedded, is_number_like
 
 ALLOWANCE = Allowance((ipaddress.ip_network("198.51.100.0/24"),), ("n?.test", "*.example"))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.texts import one_line, plain, shorten, valid
+from exporter.safe_text import one_line, plain, shorten, valid
 
 ANY = st.text(st.characters(exclude_categories=())) | st.binary().map(
     lambda data: data.decode("utf-8", "surrogateescape")

@@ -13,7 +13,7 @@ from exporter.app.build import Configuration, configure
 from exporter.app.frontend import Frontend
 from exporter.descriptors import raise_limit
 from exporter.errors import ConfigError, InternalError
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
 from exporter.targets.target import Target
 

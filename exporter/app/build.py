@@ -20,11 +20,11 @@ from exporter.connection.tls import tls_context
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.lane import Lane
 from exporter.metrics.taken_names import TakenNames
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.pages.exposition import AGE
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, floor_s, lane_notes, lanes
-from exporter.targets.passwords import Passwords, read_passwords
+from exporter.targets.password_file import Passwords, read_passwords
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from exporter.telemetry.target_series import target_family_set

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.options.groups import OPTIONS, Options
 from exporter.options.option import Option
+from exporter.options.table import OPTIONS, Options
 
 #: Reloadable options that keep their values all the same: what uses them cannot take up another value yet. By
 #: group, "*" are all of it.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, web_settings
-from exporter.options.groups import WebOptions
+from exporter.options.table import WebOptions
 from exporter.options.values import split_listen_address
 from exporter.telemetry.own_series import Reader
 from exporter.web.body_writer import BodyWriter

@@ -18,7 +18,7 @@ from exporter.app.app import STOP_S, App
 from exporter.app.build import configure
 from exporter.app.watchdog import Watchdog
 from exporter.errors import ConfigError
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts

@@ -14,7 +14,7 @@ from itertools import count
 
 from exporter.collectors._contract import Collector, Out, OutWithMemory
 from exporter.errors import ReplyError
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place, Slots, parse_slots, redirection
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family import Family, MetricType, NameSet
-from exporter.options.groups import MetricsOptions
+from exporter.options.table import MetricsOptions
 
 
 def hidden_families(

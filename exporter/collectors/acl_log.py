@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.metrics.family import counter
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 

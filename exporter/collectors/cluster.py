@@ -12,7 +12,7 @@ from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import Family, Field, NameSet, Transform, counter, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 

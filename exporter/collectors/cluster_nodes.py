@@ -9,7 +9,7 @@ from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.cluster import ClusterNode, ClusterView, parse_nodes, uncovered_slots
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts

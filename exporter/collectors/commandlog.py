@@ -12,7 +12,7 @@ from exporter.collectors._contract import Batches, Collector, OutWithMemory, rai
 from exporter.collectors._entry_log import EntryLog
 from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 

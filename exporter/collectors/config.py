@@ -17,7 +17,7 @@ from exporter.collectors._file_sizes import FileSizes
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 

@@ -24,7 +24,7 @@ from exporter.metrics.family import (
     gauge,
 )
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
 

@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any
 
 from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory
-from exporter.collectors._keyspace import Args, allowed_on, ask, learn_slots, walk_places
+from exporter.collectors._key_places import Args, allowed_on, ask, learn_slots, walk_places
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.cluster import Place, text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.collectors._contract import Batches, Out
-from exporter.collectors._keyspace import (
+from exporter.collectors._key_places import (
     Args,
     KeyMemory,
     KeyspaceCollector,
@@ -25,7 +25,7 @@ from exporter.collectors._keyspace import (
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place
 from exporter.protocol.command import PAUSE, Reply

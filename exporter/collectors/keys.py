@@ -12,7 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from exporter.collectors._contract import Batches, Out
-from exporter.collectors._keyspace import (
+from exporter.collectors._key_places import (
     COMMANDS_A_PIECE,
     SINGLE_MAX,
     Args,
@@ -29,7 +29,7 @@ from exporter.collectors._keyspace import (
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.options.values import KeyName, parse_number
 from exporter.protocol.cluster import Place, text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply

@@ -11,7 +11,7 @@ from functools import partial
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
 from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 

@@ -18,7 +18,7 @@ from exporter import engine
 from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.metrics.family import NameSet, histogram
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 

@@ -11,12 +11,12 @@ import json
 from collections.abc import Generator
 from typing import Any
 
-from exporter import texts
+from exporter import safe_text
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.options.values import parse_number
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
@@ -100,7 +100,7 @@ class ScriptsCollector(Collector[None]):
                 ended, why = yield from _write(result, script.name, options.metrics.namespace, out)
             out.add(RESULT, ended, script.name)
             if why and not (isinstance(reply, ReplyError) and reply.unsupported):
-                out.fault(texts.shorten(script.name, NAME_SHOWN_MAX), why)
+                out.fault(safe_text.shorten(script.name, NAME_SHOWN_MAX), why)
 
 
 def wrapped(text: bytes) -> bytes:
@@ -169,7 +169,7 @@ def _write_pair(key: Any, value: Any, filename: str, out: Out) -> bool:
     number = _number(value) if isinstance(value, str) else None
     if number is None or not isinstance(key, str):
         return False
-    out.add(VALUES, number, texts.valid(key), filename)
+    out.add(VALUES, number, safe_text.valid(key), filename)
     return True
 
 
@@ -193,7 +193,7 @@ def _number(text: str) -> float | None:
 def _help(text: str) -> str:
     """A help text as a page may show it: on one line, not too long, with a full stop. Without words it is
     none."""
-    text = texts.one_line(" ".join(text.split()), HELP_LENGTH_MAX).rstrip(" .")
+    text = safe_text.one_line(" ".join(text.split()), HELP_LENGTH_MAX).rstrip(" .")
     return f"{text}." if text else ""
 
 
@@ -207,6 +207,6 @@ def _labels(given: Any) -> dict[str, str] | None:
     ):
         return None
     return {
-        name: texts.valid(value) if isinstance(value, str) else str(value).lower()
+        name: safe_text.valid(value) if isinstance(value, str) else str(value).lower()
         for name, value in given.items()
     }

@@ -14,7 +14,7 @@ from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 

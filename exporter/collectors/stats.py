@@ -20,7 +20,7 @@ from exporter.metrics.family import (
     summary,
 )
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 

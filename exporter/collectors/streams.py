@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 
 from exporter.collectors._contract import Batches, Out
-from exporter.collectors._keyspace import (
+from exporter.collectors._key_places import (
     SINGLE_MAX,
     Args,
     KeyspaceCollector,
@@ -27,7 +27,7 @@ from exporter.collectors._keyspace import (
 )
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply

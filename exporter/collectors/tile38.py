@@ -9,7 +9,7 @@ from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 

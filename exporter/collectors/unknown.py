@@ -9,7 +9,7 @@ from exporter.collectors._contract import AnyCollector, Batches, Collector, Out
 from exporter.errors import ReplyError
 from exporter.metrics.family import EverySubField, Field, Pattern, Record, gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command
 from exporter.protocol.facts import Facts
 

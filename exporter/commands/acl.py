@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from exporter.app.run import read_targets
 from exporter.collectors._contract import AnyCollector
 from exporter.collectors._registry import REGISTRY
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.facts import Facts, make_facts
 from exporter.targets.target import Target
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from exporter import texts
+from exporter import safe_text
 from exporter.app.build import configure
 from exporter.app.run import read_targets
 from exporter.descriptors import Descriptors, raise_limit
-from exporter.options.groups import Options
+from exporter.options.table import Options
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,6 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     for warning in (*configuration.warnings, *([scarce] if scarce is not None else [])):
         log.warning(warning)
     for target in targets:
-        print(texts.one_line("  ".join(filter(None, (target.addr, target.alias)))))
+        print(safe_text.one_line("  ".join(filter(None, (target.addr, target.alias)))))
     print(f"ok: {len(targets)} target{'' if len(targets) == 1 else 's'}")
     return 0

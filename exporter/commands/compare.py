@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
-from exporter import texts
+from exporter import safe_text
 from exporter.errors import RequestError, UsageError
 
 TIMEOUT_S = 30.0
@@ -257,23 +257,23 @@ def fetch(source: str) -> str:
     try:
         request = urllib.request.Request(parts._replace(netloc=place).geturl())
         if userinfo:
-            given = urllib.parse.unquote_to_bytes(texts.given_bytes(userinfo))
+            given = urllib.parse.unquote_to_bytes(safe_text.given_bytes(userinfo))
             request.add_header("Authorization", "Basic " + base64.b64encode(given).decode())
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         raise RequestError(
-            texts.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)
+            safe_text.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)
         ) from None
     except UnicodeError:  # the library's text holds the whole URL
         raise RequestError(
-            texts.one_line(
+            safe_text.one_line(
                 f"{place}: the URL holds an invalid character, or its host is not a host name", 300
             )
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise RequestError(
-            texts.one_line(
+            safe_text.one_line(
                 f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300
             )
         ) from None

@@ -14,8 +14,8 @@ from exporter.metrics.catalog import header
 from exporter.metrics.family import Family, Field, NameSet
 from exporter.metrics.family_set import full_name, make_family_set
 from exporter.options.commandline import parse
-from exporter.options.groups import OPTIONS
 from exporter.options.option import Option
+from exporter.options.table import OPTIONS
 from exporter.pages.exposition import AGE
 from exporter.telemetry.own_series import FAMILIES as OWN_FAMILIES
 from exporter.telemetry.process import FAMILIES as PROCESS_FAMILIES
@@ -167,7 +167,7 @@ def options_page() -> str:
     lines = [
         "# Options",
         "",
-        "Made by `make docs` from the table in `exporter/options/groups.py`.",
+        "Made by `make docs` from the table in `exporter/options/table.py`.",
         "",
         "Write a flag as `-x`, `--x`, `--x=value` or `--x value`; a boolean as `--x` or `--x=false`.",
         "A flag wins over its environment variable, and that wins over the default.",

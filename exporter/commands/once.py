@@ -11,7 +11,7 @@ from exporter.app.backend import Backend
 from exporter.app.build import configure
 from exporter.app.run import read_targets
 from exporter.descriptors import raise_limit
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.target import Target
 

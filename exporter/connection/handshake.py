@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-from exporter import texts
+from exporter import safe_text
 from exporter.errors import (
     AuthError,
     BusyError,
@@ -43,7 +43,7 @@ class Handshake:
         self._where = where
         self._target = target
         steps: list[tuple[Command, Callable[[str, Target, ReplyError], Notice]]] = []
-        user, password = texts.given_bytes(target.user), texts.given_bytes(target.password)
+        user, password = safe_text.given_bytes(target.user), safe_text.given_bytes(target.password)
         if user:
             steps.append((Command.of("AUTH", user, password), _judge_auth))
         elif password:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.allowance import Address, Allowance, embedded, is_number_like
+from exporter.node_allowance import Address, Allowance, embedded, is_number_like
 
 FLAG = "--discover.allow"
 #: private networks: a target in one of them may have nodes in all of them

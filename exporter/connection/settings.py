@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter import files
-from exporter.allowance import Allowance
 from exporter.connection.replies import DEFAULT_LIMITS, ReplyLimits
+from exporter.node_allowance import Allowance
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from exporter.pages.rhythm import LIKENESS, Rhythm, ages_s, best_moment, intervals_in
 from exporter.pages.scrapers import address_of
 from exporter.pages.selection import WHOLE, Selection
-from exporter.texts import plain
+from exporter.safe_text import plain
 
 #: how long each target of a burst takes, and its last polls
 TARGET_S, LAST_POLLS_S = 0.0002, 0.03

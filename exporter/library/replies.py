@@ -18,7 +18,7 @@ from exporter.metrics.catalog import Catalog
 from exporter.metrics.family import LABEL_NAME
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
 from exporter.polling.poll_context import PollContext

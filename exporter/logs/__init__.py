@@ -8,7 +8,7 @@ import sys
 import threading
 from types import TracebackType
 
-from exporter import texts
+from exporter import safe_text
 from exporter.logs.lines import JsonFormatter, TextFormatter
 from exporter.logs.queue import FLUSH_S, LineWriter
 from exporter.logs.repeats import Repeats
@@ -50,10 +50,12 @@ class LineHandler(logging.Handler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """In place of the base class, which writes a traceback with values to stderr."""
-        self.writer.put(f"a log line of {texts.one_line(record.name, 100)} could not be written\n".encode())
+        self.writer.put(
+            f"a log line of {safe_text.one_line(record.name, 100)} could not be written\n".encode()
+        )
 
     def _line(self, record: logging.LogRecord) -> bytes:
-        return texts.valid(self.format(record)).encode() + b"\n"
+        return safe_text.valid(self.format(record)).encode() + b"\n"
 
     def _say_dropped(self, count: int) -> bytes:
         args = (count, "" if count == 1 else "s", "was" if count == 1 else "were")
@@ -112,7 +114,7 @@ def dropped() -> int:
 
 def show(line: str) -> None:
     """Write one line for the user, after what was logged before."""
-    line = texts.one_line(line)
+    line = safe_text.one_line(line)
     if _handler is not None and sys.stderr is sys.__stderr__:  # unless it was replaced
         _handler.writer.put(f"{line}\n".encode())
     elif sys.stderr is not None:

@@ -13,7 +13,7 @@ import traceback
 from datetime import datetime, timezone
 from typing import Any
 
-from exporter import texts
+from exporter import safe_text
 
 FIELDS = ("addr", "client", "reason", "duration_ms")
 MESSAGE_MAX = 4096
@@ -42,12 +42,12 @@ def is_ours(record: logging.LogRecord) -> bool:
 def message_of(record: logging.LogRecord) -> str:
     """The record's text; of another library's record, the first line without the values of objects."""
     if is_ours(record):
-        return texts.shorten(record.getMessage(), MESSAGE_MAX)
+        return safe_text.shorten(record.getMessage(), MESSAGE_MAX)
     template = str(record.msg)
     args = record.args if isinstance(record.args, tuple) else ()
     plain = tuple(each if isinstance(each, str | int | float) else type(each).__name__ for each in args)
     text = template % plain if plain else template
-    return texts.shorten(text.lstrip().partition("\n")[0], FOREIGN_MESSAGE_MAX)
+    return safe_text.shorten(text.lstrip().partition("\n")[0], FOREIGN_MESSAGE_MAX)
 
 
 def failure_of(record: logging.LogRecord) -> str:
@@ -57,7 +57,7 @@ def failure_of(record: logging.LogRecord) -> str:
         return ""
     frames = traceback.extract_tb(error.__traceback__, limit=-FRAMES_MAX)
     places = [
-        f'  File "{texts.one_line(frame.filename, 200)}", line {frame.lineno}, in {frame.name}'
+        f'  File "{safe_text.one_line(frame.filename, 200)}", line {frame.lineno}, in {frame.name}'
         for frame in frames
     ]
     return "\n".join(["Traceback (most recent call last):", *places, describe(error)])
@@ -67,14 +67,16 @@ def describe(error: BaseException) -> str:
     """The type of an exception, and its text if the system or the interpreter made it."""
     name = type(error).__name__
     if isinstance(error, OSError):
-        return f"{name}: {texts.one_line(error.strerror, 200)}" if isinstance(error.strerror, str) else name
-    return f"{name}: {texts.one_line(str(error), 200)}" if type(error) in _PLAIN else name
+        return (
+            f"{name}: {safe_text.one_line(error.strerror, 200)}" if isinstance(error.strerror, str) else name
+        )
+    return f"{name}: {safe_text.one_line(str(error), 200)}" if type(error) in _PLAIN else name
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     found = {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
     return {
-        name: value if isinstance(value, int | float) else texts.shorten(str(value), FIELD_MAX)
+        name: value if isinstance(value, int | float) else safe_text.shorten(str(value), FIELD_MAX)
         for name, value in found.items()
     }
 
@@ -91,7 +93,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
         message = f"{message_of(record)}{_repeated(record)}{extras}"
-        line = f"{_time(record)} {record.levelname.lower():<7} {texts.one_line(message, 2 * MESSAGE_MAX)}"
+        line = f"{_time(record)} {record.levelname.lower():<7} {safe_text.one_line(message, 2 * MESSAGE_MAX)}"
         failure = failure_of(record)
         return f"{line}\n{failure}" if failure else line
 
@@ -111,7 +113,7 @@ _JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0
 
 
 def _valid(line: dict[str, Any]) -> dict[str, Any]:
-    return {name: texts.valid(value) if isinstance(value, str) else value for name, value in line.items()}
+    return {name: safe_text.valid(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def _repeated(record: logging.LogRecord) -> str:

@@ -15,11 +15,11 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from exporter import files, texts
+from exporter import files, safe_text
 from exporter.errors import ConfigError, UsageError, bounded
 from exporter.options import masks
-from exporter.options.groups import OPTIONS, Options
 from exporter.options.option import Option, Setting
+from exporter.options.table import OPTIONS, Options
 from exporter.options.values import (
     ADDRESSES,
     BOOL,
@@ -117,7 +117,7 @@ def _nearest(name: str) -> str:
 
 def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
     try:
-        if not option.type.raw and texts.valid(setting.text) != setting.text:
+        if not option.type.raw and safe_text.valid(setting.text) != setting.text:
             raise ValueError("it holds bytes that are not UTF-8: write it in UTF-8")
         return option.type.parse(setting.text)
     except ValueError as error:
@@ -146,10 +146,10 @@ def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[s
             text = files.fetch(name, files.FileLimits(values["files.max-bytes"], values["files.timeout"]))
         except files.FileError as error:
             conflicts.append(
-                f"{_place(_BY_NAME['script'], setting)}: {texts.shorten(name, 200)} cannot be read: {error}"
+                f"{_place(_BY_NAME['script'], setting)}: {safe_text.shorten(name, 200)} cannot be read: {error}"
             )
             continue
-        shown = texts.valid(name)
+        shown = safe_text.valid(name)
         label = next(
             each
             for each in (shown, *(f"{shown} ({number})" for number in range(2, len(taken) + 3)))

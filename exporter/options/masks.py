@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from exporter import texts
+from exporter import safe_text
 
 HIDDEN = "***"
 LENGTH_MAX = 100_000
@@ -20,7 +20,7 @@ def mask_addresses(text: str) -> str:
     """A list of addresses without the text before an @, and without the values of a query other than the
     database: it hides too much rather than too little."""
     addresses = re.split(r",(?=\s*[a-z]+://)", text, flags=re.IGNORECASE)
-    return texts.one_line(",".join(map(_mask_address, addresses)), LENGTH_MAX)
+    return safe_text.one_line(",".join(map(_mask_address, addresses)), LENGTH_MAX)
 
 
 def _mask_address(address: str) -> str:
@@ -36,7 +36,7 @@ def _mask_address(address: str) -> str:
 def mask(text: str) -> str:
     """The value of any other option: without user and password in an address, and without values of a query
     that look like secrets."""
-    return texts.one_line(_VALUE.sub(_mask_value, _URL.sub(rf"\1{HIDDEN}@", text)), LENGTH_MAX)
+    return safe_text.one_line(_VALUE.sub(_mask_value, _URL.sub(rf"\1{HIDDEN}@", text)), LENGTH_MAX)
 
 
 def _mask_value(match: re.Match[str]) -> str:

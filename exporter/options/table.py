@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 
-from exporter.allowance import Allowance
 from exporter.files import FileLimits
+from exporter.node_allowance import Allowance
 from exporter.options.option import Option, Setting, flag, group, options_in
 from exporter.options.patterns import NamePattern
 from exporter.options.values import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from exporter.allowance import Allowance, Network, embedded, is_number_like
+from exporter.node_allowance import Allowance, Network, embedded, is_number_like
 from exporter.options import lengths
 from exporter.options.endpoints import is_reserved
 from exporter.options.lua_patterns import fault_of

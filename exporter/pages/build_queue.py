@@ -41,7 +41,7 @@ class BuildRequest:
     end: Callable[[Page | None, float, BaseException | None], None] = field(compare=False)
 
 
-class PageBuilder:
+class BuildQueue:
     """See the module."""
 
     def __init__(self) -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 
 from exporter.errors import PageError
-from exporter.pages.cached_pages import CachedPage
+from exporter.pages.build_queue import BuildQueue, Rank
 from exporter.pages.exposition import Exposition
 from exporter.pages.page import Page
-from exporter.pages.page_builder import PageBuilder, Rank
 from exporter.pages.selection import WHOLE
+from exporter.pages.selection_pages import CachedPage
 
 #: builds that wait; beyond it, pages without a steady scraper are refused
 WAITING_MAX = 256
@@ -46,7 +46,7 @@ class PageBuilds:
         self._exposition = exposition
         self._on_built = on_built
         self._on_end = on_end
-        self._builder = PageBuilder()
+        self._builder = BuildQueue()
         self._building: dict[asyncio.Future[Page | None], CachedPage] = {}
 
     def start(self, cached: CachedPage) -> asyncio.Future[Page | None] | None:

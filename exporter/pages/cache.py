@@ -9,13 +9,13 @@ from collections.abc import Callable, Hashable, Sequence
 
 from exporter.errors import PageError
 from exporter.metrics.catalog import Catalog
+from exporter.pages.build_queue import INLINE_BYTES, timed
 from exporter.pages.builds import PageBuilds
-from exporter.pages.cached_pages import CachedPage, CachedPages
 from exporter.pages.exposition import Exposition
 from exporter.pages.page import Page
-from exporter.pages.page_builder import INLINE_BYTES, timed
 from exporter.pages.rhythm import Rhythm
 from exporter.pages.selection import WHOLE, Selection
+from exporter.pages.selection_pages import CachedPage, SelectionPages
 
 #: selections in the cache besides the whole page, and what their pages may take together
 SELECTIONS_MAX, SELECTIONS_BYTES_MAX = 256, 64 * 1024 * 1024
@@ -40,7 +40,7 @@ class PageCache:
 
     `on_built` gets each page and the seconds that it took. `is_quiet` returns whether no poll runs, which a
     build waits for a little. Besides the whole page, the cache has pages of `selections_max` selections that
-    take `selections_bytes_max` at most: see `cached_pages`.
+    take `selections_bytes_max` at most: see `selection_pages`.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class PageCache:
         self._on_built = on_built
         self._is_quiet = is_quiet
         self._whole = CachedPage(WHOLE, in_cache=True)
-        self._others = CachedPages(selections_max, selections_bytes_max, exposition.release)
-        self._targets = CachedPages(2 * TARGET_PAGES_MAX, TARGET_BYTES_MAX)  # one address has half of it
+        self._others = SelectionPages(selections_max, selections_bytes_max, exposition.release)
+        self._targets = SelectionPages(2 * TARGET_PAGES_MAX, TARGET_BYTES_MAX)  # one address has half of it
         self._builds = PageBuilds(exposition, on_built, self._end_build)
         #: how old the whole page was when it was requested last
         self.served_age_s = 0.0

@@ -15,7 +15,7 @@ from itertools import chain
 from isal import isal_zlib
 
 from exporter import engine
-from exporter.pages.pieces import PlainPieces
+from exporter.pages.plain_pieces import PlainPieces
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PIECE_BYTES = 256 * 1024

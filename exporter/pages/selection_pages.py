@@ -49,7 +49,7 @@ class CachedPage:
             self.timer = None
 
 
-class CachedPages:
+class SelectionPages:
     """`on_drop` gets each selection that leaves the cache."""
 
     def __init__(

@@ -11,7 +11,7 @@ from exporter.connection.limiter import Limiter
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.timing import PollTiming
 from exporter.targets.target import Target
 

@@ -1,4 +1,4 @@
-"""Faults of parts of a collector's work: the log names each once, and again when its reason changes. Pure."""
+"""KnownFaults of parts of a collector's work: the log names each once, and again when its reason changes. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"[0-9]+")
 NO_FAULTS: Mapping[str, str] = {}
 
 
-class Faults:
+class KnownFaults:
     """Remembers the newest faults of each collector of one target, by subject."""
 
     __slots__ = ("kinds",)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from exporter import engine
 from exporter.metrics.labels import label_forms, label_text
-from exporter.options.groups import MetricsOptions
+from exporter.options.table import MetricsOptions
 from exporter.polling.assignment import FamilySets
-from exporter.targets.labels import target_labels
 from exporter.targets.target import Target
+from exporter.targets.target_labels import target_labels
 from exporter.telemetry.target_series import ROLELESS
 
 ROLE_LABEL = b"instance_role"
 
 
-class TargetLabels:
+class LabelTexts:
     """Labels by the name of a family set: `plain` ones, and the `written` ones, which add the role where the
     options say so.
 
@@ -39,7 +39,7 @@ class TargetLabels:
         """What a page without the target's labels leaves off: all but the role."""
         return self.plain[family_set]
 
-    def same_as(self, other: TargetLabels) -> bool:
+    def same_as(self, other: LabelTexts) -> bool:
         """Whether it gives the same labels to the same family sets, the role apart."""
         return self._sets is other._sets and (self._pairs, self.group, self._with_role) == (
             other._pairs,

@@ -10,7 +10,7 @@ from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import ReplyError
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter import engine
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.bounds import ReplyBounds
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts

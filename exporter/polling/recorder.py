@@ -12,8 +12,8 @@ from exporter.errors import TargetError
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.metrics.store import Snapshot, Store
-from exporter.options.groups import MetricsOptions
-from exporter.polling.faults import NO_FAULTS, Faults
+from exporter.options.table import MetricsOptions
+from exporter.polling.known_faults import NO_FAULTS, KnownFaults
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming
 from exporter.telemetry.target_series import OUTCOMES, TargetSeries
@@ -39,7 +39,7 @@ class SnapshotRecorder:
         self._addr = addr
         self._store = store
         self._target_series = target_series
-        self._faults = Faults()
+        self._faults = KnownFaults()
         self._series_limit = SeriesLimit(metrics.max_series_per_target, metrics.max_series_per_family)
         self._with_timestamps = metrics.export_timestamps
         self._run_id = ""

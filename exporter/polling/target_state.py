@@ -9,12 +9,12 @@ from exporter.metrics.store import Store
 from exporter.polling.assignment import Assignment
 from exporter.polling.bounds import bounds_for
 from exporter.polling.health import Health
+from exporter.polling.label_texts import LabelTexts
 from exporter.polling.lane_clock import LaneClock
 from exporter.polling.memory import TargetMemory
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll_context import PollContext
 from exporter.polling.recorder import SnapshotRecorder
-from exporter.polling.target_labels import TargetLabels
 from exporter.protocol.facts import Facts
 from exporter.targets.redaction import redaction_of
 from exporter.targets.spread import spread
@@ -44,7 +44,7 @@ class TargetState:
         metrics = assignment.options.metrics
         self.assignment = assignment
         self.memory = TargetMemory()
-        self.labels = TargetLabels(target, family_sets, metrics)
+        self.labels = LabelTexts(target, family_sets, metrics)
         self.health = Health()
         self.clock = LaneClock(
             family_sets.lanes,
@@ -141,7 +141,7 @@ class TargetState:
 
     def _change_labels(self) -> None:
         assignment, facts = self.assignment, self.memory.facts
-        labels = TargetLabels(assignment.target, assignment.family_sets, assignment.options.metrics)
+        labels = LabelTexts(assignment.target, assignment.family_sets, assignment.options.metrics)
         if labels.same_as(self.labels):
             return
         labels.learn_role("" if facts is None else facts.role)

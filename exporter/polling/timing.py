@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.metrics.lane import Lane
-from exporter.options.groups import PollOptions
+from exporter.options.table import PollOptions
 
 
 def lanes(poll: PollOptions) -> dict[Lane, float]:

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from urllib.parse import unquote_to_bytes
 
-from exporter import texts
+from exporter import safe_text
 from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.targets.target import Target
@@ -54,7 +54,7 @@ def parse_address(text: str) -> Target:
     if "@" in path:
         raise ConfigError("the user or password has a plain / ? or #: write it as %2F, %3F or %23")
     userinfo, _, place = authority.rpartition("@")
-    if texts.valid(place + path) != place + path:
+    if safe_text.valid(place + path) != place + path:
         raise ConfigError(
             "the address has bytes that are not UTF-8: only a user, a password or a socket's path may have "
             "them"
@@ -81,7 +81,7 @@ def _parse_socket(rest: str) -> Target:
             "after ? a socket's address may only name the database: write unix:///path/to/redis.sock?db=2"
         )
     db = _parse_db(query[3:]) if mark else 0
-    return Target(f"unix://{texts.valid(path)}" + (f"?db={db}" if db else ""), "unix", "", 0, path, db)
+    return Target(f"unix://{safe_text.valid(path)}" + (f"?db={db}" if db else ""), "unix", "", 0, path, db)
 
 
 def _parse_userinfo(userinfo: str) -> tuple[str, str]:
@@ -95,7 +95,7 @@ def _parse_userinfo(userinfo: str) -> tuple[str, str]:
 
 def _unescape(text: str) -> str:
     """Replace the % escapes of a value; they may mean any bytes."""
-    return unquote_to_bytes(texts.given_bytes(text)).decode("utf-8", "surrogateescape")
+    return unquote_to_bytes(safe_text.given_bytes(text)).decode("utf-8", "surrogateescape")
 
 
 def _parse_place(place: str) -> tuple[str, int]:

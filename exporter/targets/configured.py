@@ -9,7 +9,7 @@ from exporter import files
 from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.targets.address import parse_address
-from exporter.targets.instances import InstancesFile, Named
+from exporter.targets.instances_file import InstancesFile, Named
 from exporter.targets.target import Target
 
 

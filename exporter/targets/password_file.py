@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from exporter import files, texts
+from exporter import files, safe_text
 from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.targets.address import parse_address
@@ -46,7 +46,7 @@ def _load(file: str, limits: files.FileLimits) -> Mapping[tuple[str, str], str]:
         if len(password) > lengths.CREDENTIAL_MAX:
             problems.append(f"{where}: password: {lengths.fault(password, lengths.CREDENTIAL_MAX)}")
             continue
-        if texts.valid(address + password) != address + password:
+        if safe_text.valid(address + password) != address + password:
             problems.append(f"{where}: it holds half of a surrogate pair: write the character itself")
             continue
         try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
-from exporter import texts
+from exporter import safe_text
 
 MASK = "***"
 #: characters of a server's text that are shown
@@ -47,14 +47,14 @@ class Redaction:
 
     def __init__(self, user: str = "", password: str = "") -> None:
         forms = sorted(
-            set(_forms(texts.given_bytes(user), texts.given_bytes(password))), key=len, reverse=True
+            set(_forms(safe_text.given_bytes(user), safe_text.given_bytes(password))), key=len, reverse=True
         )
         rests: dict[str, list[str]] = {}  # by the beginning: several forms can begin alike
         for form in forms:
             if len(form) >= SHORT:
                 rests.setdefault(form[:HEAD], []).append(form[HEAD:].lower())
         self._long = [(re.compile(re.escape(head), re.IGNORECASE), rest) for head, rest in rests.items()]
-        self._needles = tuple(_needles(texts.given_bytes(password)))
+        self._needles = tuple(_needles(safe_text.given_bytes(password)))
         short = [re.escape(form) for form in forms if len(form) < SHORT]
         self._short = re.compile(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)") if short else None
 
@@ -70,7 +70,7 @@ class Redaction:
             text = self._short.sub(MASK, text)
         if is_cut:  # it may end with the beginning of a secret
             text = f"{text[:-HEAD]}…"
-        return texts.one_line(_mask_userinfo(text), SHOWN_MAX)
+        return safe_text.one_line(_mask_userinfo(text), SHOWN_MAX)
 
 
 def _mask(text: str, head: re.Pattern[str], rests: Sequence[str]) -> str:
@@ -153,7 +153,7 @@ def _unescaped(text: str) -> tuple[bytes, list[int]]:
             places.extend(range(begin, end))
             return
         for place in range(begin, end):
-            put(texts.given_bytes(text[place]), place)
+            put(safe_text.given_bytes(text[place]), place)
 
     def put(read: bytes, place: int) -> None:
         read = read.replace(b"\\", b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.descriptors import reserve_of
-from exporter.options.groups import WebOptions
+from exporter.options.table import WebOptions
 
 #: share of the files that are kept back from targets; the rest is for look-ups and for reading files
 RESERVE_SHARE = 0.75

@@ -11,7 +11,7 @@ from exporter.errors import RequestError
 from exporter.options.values import parse_keys
 from exporter.pages.scrapers import Scraper
 from exporter.pages.selection import WHOLE, Selection
-from exporter.texts import plain, valid
+from exporter.safe_text import plain, valid
 
 #: share of Prometheus' own timeout that may be spent on waiting
 TIMEOUT_SHARE = 0.8

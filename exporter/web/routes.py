@@ -9,7 +9,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from exporter import texts
+from exporter import safe_text
 from exporter.errors import ConfigError, PageError, RequestError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
@@ -18,7 +18,7 @@ from exporter.web import landing, query
 from exporter.web.auth import BasicAuth, Handler, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
-from exporter.web.cluster_nodes import ClusterMember, NodeLister
+from exporter.web.cluster_discovery import ClusterMember, NodeLister
 from exporter.web.freshness import Freshener, Pollable
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
@@ -124,7 +124,7 @@ class Web:
             except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
             except PageError as error:
-                return web.Response(status=503, text=f"{texts.one_line(str(error), ERROR_MAX)}\n")
+                return web.Response(status=503, text=f"{safe_text.one_line(str(error), ERROR_MAX)}\n")
             finally:
                 seconds.observe(time.perf_counter() - began)
 

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.app.fixed import NOT_YET, is_fixed, keep_fixed
 from exporter.options.commandline import parse
-from exporter.options.groups import OPTIONS
+from exporter.options.table import OPTIONS
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from exporter.collectors._enabled import enable
 from exporter.metrics.catalog import header
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.memory import TargetMemory
 from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter import engine
-from exporter.collectors._keyspace import (
+from exporter.collectors._key_places import (
     COMMANDS_A_PIECE,
     acl_rules,
     ask,

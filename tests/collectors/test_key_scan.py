@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors._keyspace import KeyMemory
+from exporter.collectors._key_places import KeyMemory
 from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector
 from exporter.errors import ReplyError, TargetError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors._keyspace import KeyMemory
+from exporter.collectors._key_places import KeyMemory
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector, is_hyperloglog
 from exporter.errors import ReplyError, TargetError
 from exporter.metrics.lane import Lane

@@ -12,7 +12,7 @@ from exporter.collectors.info import InfoCollector
 from exporter.collectors.search import INDEXES_MAX, SearchCollector
 from exporter.errors import ProtocolError, ReplyError
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive
 from tests.collectors.go_rows import assert_same_families, go_rows

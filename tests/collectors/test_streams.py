@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors._keyspace import KeyMemory
+from exporter.collectors._key_places import KeyMemory
 from exporter.collectors.streams import (
     FAMILIES,
     GROUPS_MAX,

@@ -15,7 +15,7 @@ from exporter.commands.acl import SENTINELS, rules
 from exporter.connection.settings import DialSettings
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster, Sentinel
 from tests.servers import RedisServer

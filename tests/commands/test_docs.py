@@ -13,7 +13,7 @@ from exporter.commands import docs
 from exporter.metrics.family import Family, NameSet
 from exporter.metrics.family_set import make_family_set
 from exporter.metrics.lane import Lane
-from exporter.options.groups import OPTIONS
+from exporter.options.table import OPTIONS
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 
 

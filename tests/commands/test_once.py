@@ -19,7 +19,7 @@ from exporter.commands.once import poll_once
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address

@@ -9,7 +9,7 @@ import pytest
 from exporter import files
 from exporter.connection.replies import DEFAULT_LIMITS
 from exporter.connection.settings import DialSettings
-from exporter.options.groups import Options
+from exporter.options.table import Options
 
 
 def test_by_themselves_they_are_those_of_the_flags() -> None:

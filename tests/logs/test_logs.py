@@ -14,7 +14,7 @@ import pytest
 
 from exporter import logs
 from exporter.logs import LEVELS, set_up
-from exporter.options.groups import OPTIONS
+from exporter.options.table import OPTIONS
 
 NOISY = ("apscheduler", "aiohttp.access", "asyncio")
 PATIENCE_S = 10.0

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.errors import ConfigError, UsageError
 from exporter.options.commandline import HELP_COLUMNS, help_text, parse, print_config
-from exporter.options.groups import OPTIONS
+from exporter.options.table import OPTIONS
 
 
 def problems_of(*argv: str, **environ: str) -> list[str]:

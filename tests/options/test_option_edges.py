@@ -18,8 +18,8 @@ from exporter.app.run import read_targets
 from exporter.cli import main
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
-from exporter.options.groups import OPTIONS
 from exporter.options.option import Option
+from exporter.options.table import OPTIONS
 
 EDGES = {
     "DURATION": (

@@ -13,8 +13,8 @@ import pytest
 from exporter.errors import UsageError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse, print_config
-from exporter.options.groups import OPTIONS, Options
 from exporter.options.option import Option
+from exporter.options.table import OPTIONS, Options
 from exporter.options.values import BOOL, FILE
 from exporter.polling.timing import lane_notes, lanes
 

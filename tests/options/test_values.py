@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.allowance import Allowance
+from exporter.node_allowance import Allowance
 from exporter.options.endpoints import ROUTES
 from exporter.options.values import (
     COUNT,

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from exporter.pages import page_builder as module
+from exporter.pages import build_queue as module
+from exporter.pages.build_queue import INLINE_BYTES, BuildQueue
 from exporter.pages.page import Draft, Page
-from exporter.pages.page_builder import INLINE_BYTES, PageBuilder
 from tests.store_fixture import PATIENCE_S, StoreFixture, until
 
 
 @pytest_asyncio.fixture
-async def builder() -> AsyncIterator[PageBuilder]:
-    builder = PageBuilder()
+async def builder() -> AsyncIterator[BuildQueue]:
+    builder = BuildQueue()
     yield builder
     await builder.close()
 
@@ -26,7 +26,7 @@ async def builder() -> AsyncIterator[PageBuilder]:
 class Orders:
     """What became of orders, by name."""
 
-    def __init__(self, builder: PageBuilder, store_fixture: StoreFixture) -> None:
+    def __init__(self, builder: BuildQueue, store_fixture: StoreFixture) -> None:
         self.gathered: list[str] = []
         self.ended: dict[str, Page | BaseException | None] = {}
         self.steps = 0
@@ -48,7 +48,7 @@ class Orders:
 
 
 @pytest.fixture
-def orders(builder: PageBuilder, store_fixture: StoreFixture) -> Orders:
+def orders(builder: BuildQueue, store_fixture: StoreFixture) -> Orders:
     return Orders(builder, store_fixture)
 
 
@@ -94,7 +94,7 @@ class TestOrder:
         assert rounds >= 9
 
     async def test_one_that_is_being_gathered_at_the_end_ends_too(
-        self, builder: PageBuilder, orders: Orders, monkeypatch: pytest.MonkeyPatch
+        self, builder: BuildQueue, orders: Orders, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "STEP_S", 1e-9)
         orders.steps = 10
@@ -141,7 +141,7 @@ class TestOrder:
         assert isinstance(orders.ended["fine"], Page)
 
     async def test_at_the_end_every_order_ends(
-        self, builder: PageBuilder, orders: Orders, held: threading.Event
+        self, builder: BuildQueue, orders: Orders, held: threading.Event
     ) -> None:
         for name in ("under way", "waiting", "waiting too"):
             orders.place(name, 0.0)
@@ -155,7 +155,7 @@ class TestOrder:
         ] * 3
 
     async def test_the_end_does_not_wait_for_a_build_that_hangs(
-        self, builder: PageBuilder, orders: Orders, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+        self, builder: BuildQueue, orders: Orders, held: threading.Event, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "CLOSE_S", 0.05)
         orders.place("hangs", 0.0)

@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from exporter.pages import builds as builds_module
 from exporter.pages.builds import PageBuilds
-from exporter.pages.cached_pages import CachedPage
 from exporter.pages.page import Page
 from exporter.pages.selection import WHOLE, Selection
+from exporter.pages.selection_pages import CachedPage
 from tests.store_fixture import ADDRS, StoreFixture
 
 

@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import PageError
+from exporter.pages import build_queue, exposition, scrapers
 from exporter.pages import builds as builds_module
 from exporter.pages import cache as cache_module
-from exporter.pages import exposition, page_builder, scrapers
+from exporter.pages.build_queue import INLINE_BYTES
 from exporter.pages.cache import SELECTIONS_MAX, TARGET_PAGES_MAX, PageCache
 from exporter.pages.page import Draft, Page
-from exporter.pages.page_builder import INLINE_BYTES
 from exporter.pages.scrapers import SCRAPERS_MAX
 from exporter.pages.selection import WHOLE, Selection
 from tests.store_fixture import ADDRS, PATIENCE_S, StoreFixture, plain_text, until, values_of
@@ -63,7 +63,7 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         assert go.wait(PATIENCE_S)
         return build(draft, before)
 
-    monkeypatch.setattr(page_builder, "INLINE_BYTES", -1)
+    monkeypatch.setattr(build_queue, "INLINE_BYTES", -1)
     monkeypatch.setattr(cache_module, "INLINE_BYTES", -1)
     monkeypatch.setattr(Draft, "build", held)
     yield go
@@ -386,7 +386,7 @@ class TestProgress:
         self, steps: list[str], inline: bool, closes_in_between: bool
     ) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(page_builder, "INLINE_BYTES", 10**9 if inline else -1)
+            patch.setattr(build_queue, "INLINE_BYTES", 10**9 if inline else -1)
             patch.setattr(cache_module, "INLINE_BYTES", 10**9 if inline else -1)
             for name in ("FRESH_GAP_S", "FRESH_GAP_BUILDS", "RETRY_S"):
                 patch.setattr(builds_module, name, 0)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from exporter.pages.page import PIECE_BYTES, Draft
-from exporter.pages.pieces import PlainPieces
+from exporter.pages.plain_pieces import PlainPieces
 
 TEXT = os.urandom(100).hex().encode() * (3 * PIECE_BYTES // 200 + 1)
 

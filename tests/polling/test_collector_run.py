@@ -13,7 +13,7 @@ from exporter.errors import ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.collector_run import CollectorRun
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.command import PAUSE, Command, Reply

@@ -8,7 +8,7 @@ from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.polling.assignment import FamilySets
-from exporter.polling.target_labels import TargetLabels
+from exporter.polling.label_texts import LabelTexts
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import CONNECT, target_family_set
 from tests.poll_fixture import idle
@@ -18,9 +18,9 @@ FAMILY_SETS = FamilySets([idle("info", Lane.FAST, LANED)], target_family_set("re
 ADDR = b'addr="redis://h:6379"'
 
 
-def labels(*argv: str, alias: str = "", **configured: str) -> TargetLabels:
+def labels(*argv: str, alias: str = "", **configured: str) -> LabelTexts:
     target = Target("redis://h:6379", "redis", "h", 6379, "", 0, alias, tuple(configured.items()))
-    return TargetLabels(target, FAMILY_SETS, parse(argv, {}).metrics)
+    return LabelTexts(target, FAMILY_SETS, parse(argv, {}).metrics)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def labels(*argv: str, alias: str = "", **configured: str) -> TargetLabels:
         (labels("--target-labels=never", env="x"), b""),
     ],
 )
-def test_the_text(made: TargetLabels, text: bytes) -> None:
+def test_the_text(made: LabelTexts, text: bytes) -> None:
     assert made.labels_of("target").text == made.written["target"].text == text
 
 
@@ -82,13 +82,13 @@ class TestSame:
             (labels(env="x", alias="cache"), False),
         ],
     )
-    def test_by_its_labels(self, other: TargetLabels, same: bool) -> None:
+    def test_by_its_labels(self, other: LabelTexts, same: bool) -> None:
         assert labels(env="x").same_as(other) is same
 
     def test_other_family_sets_need_labels_of_their_own(self) -> None:
         target = Target("redis://h:6379", "redis", "h", 6379, "", 0)
         one, other = (
-            TargetLabels(
+            LabelTexts(
                 target, FamilySets(FAMILY_SETS.of_collectors, FAMILY_SETS.about_target), parse([], {}).metrics
             )
             for _ in range(2)

@@ -24,7 +24,7 @@ from exporter.errors import AuthError, InternalError, NoPermError, ProtocolError
 from exporter.metrics.family import Family, Field, gauge, histogram
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.bounds import ReplyBounds
 from exporter.polling.memory import REPROBE_S, TargetMemory
 from exporter.polling.poll import Poll

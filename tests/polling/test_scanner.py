@@ -15,7 +15,7 @@ from exporter.descriptors import Descriptors
 from exporter.errors import ReplyError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 from tests.servers import Conversation

@@ -15,7 +15,7 @@ from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.options.commandline import parse
-from exporter.options.groups import Options
+from exporter.options.table import Options
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll import Poll

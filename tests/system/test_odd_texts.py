@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.options.groups import OPTIONS
+from exporter.options.table import OPTIONS
 from tests.servers import RedisServer, free_port, wait_until
 
 SECRET = b"s3cret"

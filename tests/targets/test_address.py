@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import texts
+from exporter import safe_text
 from exporter.errors import ConfigError
 from exporter.targets.address import parse_address
 from exporter.targets.configured import load_targets
@@ -167,9 +167,12 @@ def test_no_message_about_an_address_holds_a_piece_of_its_userinfo(
 
 def test_a_user_and_a_password_may_be_any_bytes() -> None:
     target = parse_address("redis://%e4:%ff%00p@h")
-    assert (texts.given_bytes(target.user), texts.given_bytes(target.password)) == (b"\xe4", b"\xff\x00p")
+    assert (safe_text.given_bytes(target.user), safe_text.given_bytes(target.password)) == (
+        b"\xe4",
+        b"\xff\x00p",
+    )
     from_environment = parse_address(os.fsdecode(b"redis://:p\xe4@h"))
-    assert texts.given_bytes(from_environment.password) == b"p\xe4"
+    assert safe_text.given_bytes(from_environment.password) == b"p\xe4"
 
 
 def test_the_label_of_a_socket_is_valid_whatever_its_path_holds() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from exporter.errors import PROBLEMS_MAX, ConfigError
 from exporter.files import FileLimits
-from exporter.targets import passwords as passwords_module
+from exporter.targets import password_file as passwords_module
 from exporter.targets.address import parse_address
-from exporter.targets.passwords import read_passwords
+from exporter.targets.password_file import read_passwords
 
 SECRET = "s3cret-of-mine"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.targets.labels import target_labels
 from exporter.targets.target import Target
+from exporter.targets.target_labels import target_labels
 
 TARGET = Target("redis://h:6379", "redis", "h", 6379, "", 0)
 

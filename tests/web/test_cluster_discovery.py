@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from exporter.protocol.cluster import ClusterView, parse_nodes
 from exporter.protocol.facts import Facts
-from exporter.web import cluster_nodes
+from exporter.web import cluster_discovery
 from tests.store_fixture import PATIENCE_S, until
 from tests.web.fleet import FakeWatch
 from tests.web.test_routes import A, B, Site
@@ -158,7 +158,7 @@ async def test_a_long_list_holds_up_nobody_and_is_made_once_for_all_who_ask(
         assert go.wait(PATIENCE_S)
         return 200, "[]"
 
-    monkeypatch.setattr(cluster_nodes, "answer", slow)
+    monkeypatch.setattr(cluster_discovery, "answer", slow)
     asking = [asyncio.ensure_future(site.text(PATH)) for _ in range(20)]
     await until(lambda: made)
     assert await site.text("/-/healthy") == "ok\n"

@@ -20,7 +20,7 @@ from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
 from exporter.targets.address import parse_address
 from exporter.telemetry.own_series import OwnSeries
-from exporter.web import cluster_nodes, landing
+from exporter.web import cluster_discovery, landing
 from exporter.web.auth import BasicAuth
 from exporter.web.routes import ALIVE_S, Settings, Sources, Web
 from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
@@ -508,7 +508,7 @@ class TestAll:
             return 200, "[]"
 
         monkeypatch.setattr(landing, "render", lambda *args, **named: look()[1])
-        monkeypatch.setattr(cluster_nodes, "answer", look)
+        monkeypatch.setattr(cluster_discovery, "answer", look)
         monkeypatch.setattr(FakeWatch, "up", property(lambda watched: look() and None), raising=False)
         request = make_mocked_request("GET", f"/?target={A}")
         answers = [asyncio.ensure_future(getattr(site.web, answer)(request)) for _ in range(20)]
