@@ -43,7 +43,7 @@ class Descriptors:
         self.limit = limit
         self.reserve = reserve_of(limit)
         self.connections_max = max(1, limit - self.reserve)
-        #: connections that the configured targets want, open or not: links to nodes leave so many free
+        #: connections that the configured targets want, open or not: connections to nodes leave these free
         self.set_aside = 0
         self._owners: set[Hashable] = set()
         self._nodes: dict[

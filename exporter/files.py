@@ -1,4 +1,4 @@
-"""Reading the files that the program is told to read: regular files of a bounded size, within a bounded time.
+"""Reading the files that the options name: regular files of a limited size, within a limited time.
 
 A name may stand for anything: a FIFO that nobody writes, a device without an end, a share whose server is
 gone. A read can then hang in the kernel for good. So it happens in a thread that holds up neither the event
@@ -118,7 +118,7 @@ def _late(outcome: Future[T], timeout_s: float) -> T:
 
 
 def start(function: Callable[[], T], places: threading.Semaphore = _readers) -> Future[T]:
-    """Call `function` in a daemon thread. FileError if so many calls hang that no place is left."""
+    """Call `function` in a daemon thread. FileError if all places are taken by calls that hang."""
     if not places.acquire(blocking=False):
         raise FileError("too many reads of files hang already")
     outcome: Future[T] = Future()

@@ -24,19 +24,19 @@ def valid(text: str) -> str:
 
 
 def plain(text: str, length_max: int) -> str:
-    """A valid text of at most so many characters, without control characters: a name that a stranger
+    """A valid text of at most `length_max` characters, without control characters: a name that a stranger
     chose, as a label's value."""
     return valid(text[: 2 * length_max]).translate(_LEFT_OUT)[:length_max]
 
 
 def one_line(text: str, length_max: int = 4096) -> str:
-    """A valid text of at most so many characters (before escaping), with control characters written as
+    """A valid text of at most `length_max` characters (before escaping), with control characters written as
     escapes."""
     return valid(shorten(text, length_max)).translate(_ESCAPES)
 
 
 def shorten(text: str, length_max: int) -> str:
-    """At most so many characters; the last one says where a longer text was cut."""
+    """At most `length_max` characters; the last one says where a longer text was cut."""
     return text if len(text) <= length_max else f"{text[: length_max - 1]}…"
 
 

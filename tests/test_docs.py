@@ -40,6 +40,8 @@ WIDTH_MAX = 120
 AVOIDED = re.compile(
     r"(?<!--)\b(anew|whoever|none is|so many|be it|fares?|bears?|tells?|told|the document|handbook)\b", re.I
 )
+#: an option was called so once
+OLD_FLAG = "handbook-names"
 FLAGS = {flag: option for option in OPTIONS for flag in option.names}
 #: of benches and of `compare`, and the one that stands for any
 OTHER_FLAGS = {
@@ -128,6 +130,18 @@ def test_words_are_plain(page: Path) -> None:
 def test_words_of_the_help_are_plain() -> None:
     text = help_text({name: meaning for name, (meaning, _) in COMMANDS.items()})
     assert [line for line in text.split("\n") if AVOIDED.search(line)] == []
+
+
+def test_words_of_the_code_are_plain() -> None:
+    """Docstrings, comments, HELP texts, errors and log lines alike."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for suffix in ("py", "pyx", "pxd", "pyi")
+        for path in sorted((ROOT / "exporter").rglob(f"*.{suffix}"))
+        for line in path.read_text().split("\n")
+        if AVOIDED.search(line.replace(OLD_FLAG, ""))
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

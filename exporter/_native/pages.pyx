@@ -130,7 +130,7 @@ cdef class Assembler:
         return n
 
     cdef void _fill(self, char *to, size_t room) noexcept nogil:
-        """Copy the next `room` bytes of the page. The caller makes sure that it has so many."""
+        """Copy the next `room` bytes of the page. The caller makes sure that the page has them."""
         cdef char *end = to + room
         cdef const char *src
         cdef size_t n

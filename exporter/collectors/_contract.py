@@ -1,7 +1,7 @@
 """The contract of a collector: it asks and it writes, and does nothing else: no I/O, no clock, no logging.
 
-`collect` is a generator: it yields batches of commands and is sent their replies, in order. An error reply comes
-as a `ReplyError` value:
+`collect` is a generator: it yields batches of commands and is sent their replies, in order. An error reply
+comes as a `ReplyError` value:
 
     def collect(self, facts, options, out):
         [length] = yield [Command.of("SLOWLOG", "LEN")]
@@ -9,8 +9,8 @@ as a `ReplyError` value:
             out.add(LENGTH, length)
 
 It may yield PAUSE between two batches, at least once in some hundred rows, so that long work leaves room for
-other work. An exception fails this collector only: the server's last samples of it stay, and its success gauge
-turns 0. A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
+other work. An exception fails this collector only: the server's last samples of it stay, and its success
+gauge turns 0. A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class OutWithMemory(Out, Protocol[M_co]):
 
 
 class Collector(Generic[M]):
-    """Base of all collectors: one file each, one line in `_registry.py`. `M` is what it remembers of a target.
+    """Base of all collectors: one file each, one line in `_registry.py`. `M` is what it remembers of a
+    target.
 
     All families of a collector are refreshed together, on its `lane`.
     """
@@ -136,8 +137,8 @@ class Collector(Generic[M]):
         yield []
 
     def identify(self, known: Facts | None, options: Options, out: OutWithMemory[M]) -> Identification:
-        """Ask, write and return the facts, in place of `collect`. Return `known`, the facts of the poll before,
-        where they still hold."""
+        """Ask, write and return the facts, in place of `collect`. Return `known`, the facts of the poll
+        before, where they still hold."""
         raise NotImplementedError
         yield []
 
@@ -146,7 +147,8 @@ AnyCollector = Collector[Any]
 
 
 def raise_failure(*replies: Reply) -> None:
-    """Raise the first error that is no refusal. The driver remembers refusals: nothing is written for them."""
+    """Raise the first error that is no refusal. The driver remembers refusals: nothing is written for
+    them."""
     for reply in replies:
         if isinstance(reply, ReplyError) and not reply.unsupported:
             raise reply.as_target_error()

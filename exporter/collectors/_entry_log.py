@@ -100,7 +100,8 @@ class EntryLog:
 
 
 def read_entries(reply: object, limit: int) -> list[LoggedCommand] | None:
-    """The newest entries, newest first, `limit` at most; without malformed ones. None if the reply is not a list."""
+    """The newest entries, newest first, `limit` at most; without malformed ones. None if the reply is not a
+    list."""
     if not isinstance(reply, list):
         return None
     entries = {}

@@ -78,8 +78,8 @@ def allowed_on(facts: Facts, options: Options) -> bool:
 def learn_slots(
     facts: Facts, known: Slots | None = None
 ) -> Generator[list[Command], list[Reply], Slots | None]:
-    """The slots of a cluster's node, asked for unless `known`. None where there are none, or they are not
-    told."""
+    """The slots of a cluster's node; sends the command unless they are `known`. None: the server has no
+    slots, or does not list them."""
     if known is not None or not facts.cluster_enabled:
         return known
     ranges, own_id = yield [Command.of("CLUSTER", "SLOTS"), Command.of("CLUSTER", "MYID")]

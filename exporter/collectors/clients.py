@@ -115,7 +115,8 @@ class ClientsCollector(Collector[None]):
     help = "CLIENT LIST."
     lane = Lane.SLOW
     families = (
-        CLIENT_INFO, CREATED, IDLE_SINCE, *NUMBERS.values(), *LATER_NUMBERS.values(), *GROUPS, IDLE, SKIPPED, STALL,
+        CLIENT_INFO, CREATED, IDLE_SINCE, *NUMBERS.values(), *LATER_NUMBERS.values(), *GROUPS, IDLE,
+        SKIPPED, STALL,
     )  # fmt: skip
 
     def enabled(self, options: Options) -> bool:
@@ -150,8 +151,8 @@ class ClientsCollector(Collector[None]):
 
 
 def clients_of(replies: list[Reply]) -> int:
-    """How many lines CLIENT LIST would have, by the replies of INFO clients and INFO replication: those
-    tell of replicas apart."""
+    """How many lines CLIENT LIST would have, by the replies of INFO clients and INFO replication: the
+    second has the replicas."""
     for reply in replies:
         if isinstance(reply, ReplyError):
             raise reply.as_target_error()
@@ -180,9 +181,9 @@ def _write_groups(text: bytes, by: tuple[str, ...], out: Out) -> Batches:
             yield PAUSE
         known = dict(zip(by, values, strict=True))
         labels = [known.get(field, b"") for field in BY]
-        told = dict(zip(GROUPS, numbers, strict=True))
+        sums = dict(zip(GROUPS, numbers, strict=True))
         for family in families:
-            out.add(family, told[family], *labels)
+            out.add(family, sums[family], *labels)
 
 
 def _write_clients(text: bytes, with_port: bool, out: Out) -> Batches:
@@ -200,9 +201,18 @@ def _write_piece(text: bytes, with_port: bool, out: Out) -> None:
         if not client.isdigit():
             continue
         host, _, port = row[b"addr"].rpartition(b":")
-        told = [row.get(field, b"") for field in (b"flags", b"db", b"user", b"resp")]
+        shown = [row.get(field, b"") for field in (b"flags", b"db", b"user", b"resp")]
         out.add(
-            CLIENT_INFO, 1, client, name, told[0], told[1], host, port if with_port else b"", told[2], told[3]
+            CLIENT_INFO,
+            1,
+            client,
+            name,
+            shown[0],
+            shown[1],
+            host,
+            port if with_port else b"",
+            shown[2],
+            shown[3],
         )
         for family, field in ((CREATED, b"age"), (IDLE_SINCE, b"idle")):
             if _NUMBER.match(row.get(field, b"")):

@@ -123,8 +123,8 @@ class ConfigCollector(Collector[None]):
     def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         ask = partial(Command.of, options.redis.config_command, "GET")
         asked = _asked(facts, options)
-        # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, which tells
-        # whether they answer at all.
+        # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, to see whether
+        # they reply at all.
         replies = yield [ask(*asked) if facts.version >= (7, 0, 0) else ask(asked[0])]
         raise_failure(*replies)
         if facts.version < (7, 0, 0) and len(asked) > 1 and not isinstance(replies[0], ReplyError):
@@ -162,8 +162,8 @@ def _asked(facts: Facts, options: Options) -> list[str]:
 
 
 def _pairs(reply: object) -> Iterator[tuple[str, bytes]]:
-    """Keys and values, of those that are text: a value may be null or a list. Keys as they are shown, so
-    that none is there twice."""
+    """Keys and values, of those that are text: a value may be null or a list. Keys are written
+    as they are shown, so that each comes once."""
     if isinstance(reply, list):
         for key, value in zip(reply[::2], reply[1::2], strict=False):
             if isinstance(key, bytes) and isinstance(value, bytes):

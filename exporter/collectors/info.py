@@ -1,8 +1,9 @@
 """INFO, its default sections: part of every poll, and the source of a server's facts.
 
 To add a metric from INFO, add a row. Names and types of `NameSet.GO` are those of the Go exporter, also where
-they break the rules of naming (some gauges end in `_total`); `NameSet.SECOND` gives a value a second name; the
-rest are ours. Field meanings: https://redis.io/docs/latest/commands/info/ and https://valkey.io/commands/info/
+they break the rules of naming (some gauges end in `_total`); `NameSet.SECOND` gives a value a second name;
+the rest are ours. Field meanings: https://redis.io/docs/latest/commands/info/ and
+https://valkey.io/commands/info/
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ NAME_MAX = 1000
 #: Arguments: cursor, COUNT, 1 if memory may be asked for, patterns. Gives [cursor, [[group, keys, bytes],
 #: …]].
 SCRIPT = """
-local told = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
+local page = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
 local order, keys, bytes = {}, {}, {}
-for _, key in ipairs(told[2]) do
+for _, key in ipairs(page[2]) do
   local group = 'unclassified'
   for i = 4, #key <= NAME_MAX and #ARGV or 0 do
     local found = {string.find(key, ARGV[i])}
@@ -76,7 +76,7 @@ for _, key in ipairs(told[2]) do
 end
 local rows = {}
 for i, group in ipairs(order) do rows[i] = {group, keys[group], bytes[group]} end
-return {told[1], rows}
+return {page[1], rows}
 """.replace("NAME_MAX", str(NAME_MAX))
 
 Groups = dict[bytes, tuple[int, int]]  # keys and bytes by group

@@ -132,9 +132,8 @@ class KeyScanCollector(KeyspaceCollector):
         return acl_rules(("scan",), _names(options), options)
 
     def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
-        out.memory.slots = yield from learn_slots(
-            facts
-        )  # anew: a node without slots a while ago may have some now
+        # each time: a node that had no slots may have some now
+        out.memory.slots = yield from learn_slots(facts)
         tallies = _tallies(facts, options, out.memory)
         walks = [
             ScanWalk(t, place)

@@ -147,8 +147,8 @@ def read_keys(
     for at, (key, replies) in enumerate(answers.items(), 1):
         if at % PIECE == 0:
             yield PAUSE
-        told = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
-        if _write_key(key, told, looks, options, out):
+        by_command = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
+        if _write_key(key, by_command, looks, options, out):
             counted.append(key)
     answers = yield from ask_keys(
         {key: [("PFCOUNT", key.name)] for key in counted}, places, facts, options, out
@@ -187,21 +187,21 @@ def _wanted(
 
 
 def _write_key(
-    key: KeyName, told: Mapping[str | bytes | int, Reply], looks: Looks, options: Options, out: Out
+    key: KeyName, by_command: Mapping[str | bytes | int, Reply], looks: Looks, options: Options, out: Out
 ) -> bool:
     """Write what the replies say about a key. True for a HyperLogLog, whose size is still to be asked."""
-    _write_life(key, looks.lives.get(key, 0), told.get("PEXPIRETIME"), out)
-    used = looks.memory.get(key, told.get("MEMORY"))
+    _write_life(key, looks.lives.get(key, 0), by_command.get("PEXPIRETIME"), out)
+    used = looks.memory.get(key, by_command.get("MEMORY"))
     if isinstance(used, int):
         out.add(MEMORY, used, f"db{key.db}", key.name)
-    if "STRLEN" not in told:
-        size = told.get(SIZE_OF.get(looks.types[key], ""))
+    if "STRLEN" not in by_command:
+        size = by_command.get(SIZE_OF.get(looks.types[key], ""))
         if isinstance(size, int):
             out.add(SIZE, size, f"db{key.db}", key.name)
-    elif is_hyperloglog(told["STRLEN"], told["GETRANGE"]):
+    elif is_hyperloglog(by_command["STRLEN"], by_command["GETRANGE"]):
         return True
     else:
-        _write_string(key, told["STRLEN"], told["GETRANGE"], options, out)
+        _write_string(key, by_command["STRLEN"], by_command["GETRANGE"], options, out)
     return False
 
 
@@ -261,9 +261,9 @@ def _write_life(key: KeyName, life_ms: int, expires_ms: Reply, out: Out) -> None
     labels = (f"db{key.db}", key.name)
     out.add(TTL, life_ms / 1000, *labels)
     out.add(TTL_SHORT, life_ms / 1000, *labels)
-    # before 7.0 the server does not tell: whole seconds, so that the time the answer took seldom shows
-    told = isinstance(expires_ms, int) and expires_ms > 0
-    out.add(EXPIRES, expires_ms / 1000 if told else round(out.now + life_ms / 1000), *labels)
+    # before 7.0 the server does not say: whole seconds hide the time that the reply took
+    expires = isinstance(expires_ms, int) and expires_ms > 0
+    out.add(EXPIRES, expires_ms / 1000 if expires else round(out.now + life_ms / 1000), *labels)
 
 
 def _write_string(key: KeyName, length: Reply, value: Reply, options: Options, out: Out) -> None:

@@ -65,9 +65,9 @@ class BucketBounds:
                 command in self.by_command or len(self.by_command) < COMMANDS_MAX
             ):
                 self.by_command[command] = known
-        count, counts, told = 0, [], dict(zip(seen, below, strict=True))
+        count, counts, counted = 0, [], dict(zip(seen, below, strict=True))
         for bound in known:
-            count = told.get(bound, count)
+            count = counted.get(bound, count)
             counts.append(count)
         return known, counts
 

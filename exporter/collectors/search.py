@@ -141,12 +141,12 @@ def samples(reply: Reply) -> Iterator[tuple[Family, float]]:
     left out."""
     if not isinstance(reply, list):
         return
-    told: dict[bytes, object] = {}
+    fields: dict[bytes, object] = {}
     for name, value in zip(reply[::2], reply[1::2], strict=False):
         if isinstance(name, bytes):
-            told.setdefault(name, value)
+            fields.setdefault(name, value)
     for name, family in FIELDS.items():
-        number = _number(told.get(name, 0))
+        number = _number(fields.get(name, 0))
         if number is not None:
             yield family, number * BYTES_PER_MB if name.endswith(b"_mb") else number
 

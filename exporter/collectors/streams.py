@@ -190,10 +190,10 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: 
     }
     answers = yield from ask_keys(questions, places, facts, options, out)
     for key, replies in answers.items():
-        for (group, told), reply in zip(groups[key], replies, strict=True):
+        for (group, consumers), reply in zip(groups[key], replies, strict=True):
             answered = len(reply) if isinstance(reply, list) else 0
-            read = min(answered, told + left)  # some may have come since
-            left += told - read
+            read = min(answered, consumers + left)  # some may have come since
+            left += consumers - read
             out.cut += answered - read
             for row in rows_of(reply[:read] if answered else None):
                 if next(rows) % PIECE == 0:
@@ -234,42 +234,42 @@ def _write_streams(
 
 def _consumers(group: dict[str, Reply]) -> int:
     """How many a group has; 1 where the reply does not say."""
-    told = group.get("consumers")
-    return max(0, told) if isinstance(told, int) else 1
+    consumers = group.get("consumers")
+    return max(0, consumers) if isinstance(consumers, int) else 1
 
 
-def _write_stream(key: KeyName, told: dict[str, Reply], out: Out) -> None:
+def _write_stream(key: KeyName, fields: dict[str, Reply], out: Out) -> None:
     labels = (f"db{key.db}", key.name)
     for field, family in STREAM_NUMBERS.items():
-        _add(family, told.get(field), out, *labels)
+        _add(family, fields.get(field), out, *labels)
     for field, family in STREAM_IDS.items():
-        _add(family, milliseconds(told.get(field)), out, *labels)
+        _add(family, milliseconds(fields.get(field)), out, *labels)
     for field, family in STREAM_ENTRIES.items():
-        match told.get(field, ()):
+        match fields.get(field, ()):
             case None:
                 out.add(family, 0, *labels)
             case [entry_id, *_]:
                 _add(family, milliseconds(entry_id), out, *labels)
 
 
-def _write_group(key: KeyName, told: dict[str, Reply], out: Out) -> bytes | None:
+def _write_group(key: KeyName, fields: dict[str, Reply], out: Out) -> bytes | None:
     """The group's name; None if the reply has none."""
-    name = told.get("name")
+    name = fields.get("name")
     if not isinstance(name, bytes):
         return None
     labels = (f"db{key.db}", key.name, name)
     for field, family in GROUP_NUMBERS.items():
-        _add(family, told.get(field), out, *labels)
-    _add(PENDING_SHORT, told.get("pending"), out, *labels)
-    _add(LAST_DELIVERED, milliseconds(told.get("last-delivered-id")), out, *labels)
+        _add(family, fields.get(field), out, *labels)
+    _add(PENDING_SHORT, fields.get("pending"), out, *labels)
+    _add(LAST_DELIVERED, milliseconds(fields.get("last-delivered-id")), out, *labels)
     return name
 
 
-def _write_consumer(key: KeyName, group: bytes, told: dict[str, Reply], out: Out) -> None:
-    name, idle = told.get("name"), told.get("idle")
+def _write_consumer(key: KeyName, group: bytes, fields: dict[str, Reply], out: Out) -> None:
+    name, idle = fields.get("name"), fields.get("idle")
     if isinstance(name, bytes):
         labels = (f"db{key.db}", key.name, group, name)
-        _add(CONSUMER_PENDING, told.get("pending"), out, *labels)
+        _add(CONSUMER_PENDING, fields.get("pending"), out, *labels)
         _add(CONSUMER_IDLE, idle / 1000 if isinstance(idle, int) else None, out, *labels)
 
 

@@ -106,7 +106,7 @@ class Scrapers:
             del self.habits[scraper]
 
     def expected_after(self, moment: float) -> float:
-        """When the next scraper comes, after `moment`; infinity if none is expected."""
+        """When the next scraper comes, after `moment`; infinity: it is not expected."""
         return min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
 
     def rhythms(self, now: float) -> dict[Hashable, Sequence[Rhythm]]:

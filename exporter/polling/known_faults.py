@@ -1,4 +1,5 @@
-"""KnownFaults of parts of a collector's work: the log names each once, and again when its reason changes. Pure."""
+"""KnownFaults of parts of a collector's work: the log names each once, and again when its reason changes.
+Pure."""
 
 from __future__ import annotations
 

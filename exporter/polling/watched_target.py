@@ -99,7 +99,7 @@ class WatchedTarget:
     # -- when to poll
 
     def tick(self, now: float, intervals: int = 1) -> None:
-        """Start a poll if none is running and back-off allows it. `now` is monotonic; the next turn is
+        """Start a poll unless one runs or back-off forbids it. `now` is monotonic; the next turn is
         `intervals` intervals away."""
         if self._closed:
             return
@@ -144,7 +144,7 @@ class WatchedTarget:
             await asyncio.wait([ended], timeout=max(0.0, deadline - time.monotonic()))
 
     def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
-        """Start a poll if the newest one began longer than `max_age_s` ago, none is running, and the floor
+        """Start a poll if the newest one began longer than `max_age_s` ago, no other runs, and the floor
         and back-off allow it.
 
         Returns the end of the running poll, the same future for all who wait. None: there is nothing to wait

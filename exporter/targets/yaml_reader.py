@@ -127,7 +127,7 @@ class _Loader(_Composer, _TextConstructor, _TextResolver, _Events):  # type: ign
 
 
 def read_yaml(text: str) -> Any:
-    """The value of the document: texts, None, and lists and dicts of them. Raises YamlTextError."""
+    """The value of the file: texts, None, and lists and dicts of them. Raises YamlTextError."""
     try:
         loader = _Loader(text)
         return loader.get_single_data()  # type: ignore[no-untyped-call,unused-ignore]

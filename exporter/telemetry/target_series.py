@@ -151,7 +151,7 @@ class LaneCount:
 
 @dataclass(slots=True)
 class TargetSeries:
-    """The state of one target that is told. Changed by its watch alone."""
+    """What the series about one target show. Only its watched target changes it."""
 
     up: bool | None = None  # None: no attempt has ended yet
     reason: str = ""
