@@ -1,4 +1,5 @@
-"""The extensions, in one of five builds: REDPOLL_BUILD=release (default), debug, sanitize, coverage or pure."""
+"""The extensions, in one of five builds: REDPOLL_BUILD=release (default), debug, sanitize, coverage or
+pure."""
 
 import os
 import re

@@ -17,7 +17,11 @@ _LIMITS = r"""
 #include <string.h>
 #include <stdlib.h>
 #include <time.h>
-static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e6 + t.tv_nsec / 1e3; }
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+}
 double newline_scan(const char *text, size_t n, int times, int rounds, size_t *lines) {
     double best = 1e18;
     for (int r = 0; r < rounds; r++) {

@@ -62,7 +62,10 @@ def in_parts(scale: Parts) -> Iterator[Figure]:
         at_last, after, took_s = scraper.newest(), usage(pid), time.monotonic() - began
         failed = scraper.failed
     share = (after.cpu_s - before.cpu_s) / took_s
-    told = f"one process, {after.rss_bytes / 1e6:,.0f} MB resident, {failed} scrapes failed, {scale.measured} intervals"
+    told = (
+        f"one process, {after.rss_bytes / 1e6:,.0f} MB resident, {failed} scrapes failed,"
+        f" {scale.measured} intervals"
+    )
     yield from _figures(scale, share, _seen(at_first), _seen(at_last), told)
 
 
@@ -103,7 +106,10 @@ def _figures(scale: Parts, share: float, first: Seen, last: Seen, told: str) -> 
         share < CORE_SHARE,
         f"{told}; {states}",
     )
-    counted = f"{last.skipped:,.0f} are counted as skipped; {sum(made.values()):,.0f} of {due:,} that were due were made"
+    counted = (
+        f"{last.skipped:,.0f} are counted as skipped; {sum(made.values()):,.0f} of {due:,} that were "
+        f"due were made"
+    )
     yield at_most(f"{what}: polls skipped or missing", last.skipped + missing, 0, detail=counted)
     yield at_most(f"{what}: targets down", scale.targets - last.up, 0, detail="all servers answer")
     yield plain(

@@ -1,7 +1,8 @@
 """Servers that are none: recorded replies with counters that move, on many ports, in a process of its own
 whose CPU is nobody's.
 
-    python -m bench.simulator PORT … [--latency-ms 2] [--stall-s 1 --every-s 2] [--error-share 0.01] [--tls-cert FILE --tls-key FILE]
+    python -m bench.simulator PORT … [--latency-ms 2] [--stall-s 1 --every-s 2] [--error-share 0.01]
+[--tls-cert FILE --tls-key FILE]
 
 It answers what exporters ask; anything else is an unknown command. A database is taken whatever its number,
 so that one port can stand for many targets where listening on one for each would take too many files.

@@ -29,7 +29,10 @@ ROLE = gauge("instance_info", "What the server says of itself.", labels=("role",
 CALLS = counter("commands_total", "Calls of a command.", labels=("cmd",))
 
 #: process-wide series, as short as can be
-SELF = b"# HELP redis_exporter_scrapes_total Scrapes.\n# TYPE redis_exporter_scrapes_total counter\nredis_exporter_scrapes_total 7.0\n"
+SELF = (
+    b"# HELP redis_exporter_scrapes_total Scrapes.\n# TYPE redis_exporter_scrapes_total counter\n"
+    b"redis_exporter_scrapes_total 7.0\n"
+)
 
 PATIENCE_S = 20.0
 ADDRS = ("redis://a:6379", "redis://b:6379", "redis://c:6379")

@@ -1,5 +1,5 @@
-"""What a `WatchedTarget` needs around it, and what can be read off it: a store, a gate, a dialer, and the ends of
-its polls."""
+"""What a `WatchedTarget` needs around it, and what can be read off it: a store, a gate, a dialer, and the
+ends of its polls."""
 
 from __future__ import annotations
 

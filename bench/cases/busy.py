@@ -43,7 +43,10 @@ def run(setup: Setup) -> Result:
             client.close()
     figures = [figure for name, found in answers.items() for figure in _figures(name, found)]
     p99 = {name: percentile([answer.seconds for answer in found], 0.99) for name, found in answers.items()}
-    detail = f"age p99 {_age_p99_s(answers[f'{OURS}, blocked']):.2f} s, redis_up 0 on {_down(answers[f'{OURS}, blocked']):.1%} of the pages"
+    detail = (
+        f"age p99 {_age_p99_s(answers[f'{OURS}, blocked']):.2f} s, redis_up 0 "
+        f"on {_down(answers[f'{OURS}, blocked']):.1%} of the pages"
+    )
     figures.append(
         at_most(
             "one target: p99 while Redis is blocked / idle p99",

@@ -73,7 +73,10 @@ class Cost:
 
     @property
     def detail(self) -> str:
-        told = f"{min(self.cpu_us):,.1f} to {max(self.cpu_us):,.1f} in {len(self.cpu_us)} rounds; {self.series:,} series; "
+        told = (
+            f"{min(self.cpu_us):,.1f} to {max(self.cpu_us):,.1f} in {len(self.cpu_us)} rounds;"
+            f" {self.series:,} series; "
+        )
         return f"{told}{self._typical(self.switches):.2f} voluntary switches a poll{self.note}"
 
 

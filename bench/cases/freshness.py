@@ -192,7 +192,10 @@ def _judged(seen: Seen, plan: Plan) -> Iterator[Figure]:
     yield at_most(
         "repeated samples", seen.repeated / seen.pairs * 100, 0.1, "%", f"{seen.repeated} of {seen.pairs:,}"
     )
-    worst = f"{len(seen.errors):,} rates; p99 of the error {percentile(list(seen.errors), 0.99):.2%}, at most {max(seen.errors):.2%}"
+    worst = (
+        f"{len(seen.errors):,} rates; p99 of the error {percentile(list(seen.errors), 0.99):.2%}, at "
+        f"most {max(seen.errors):.2%}"
+    )
     yield at_most(
         f"{plan.window * plan.interval_s:g} s rates off by more than 2 %",
         _share_off(seen.errors),

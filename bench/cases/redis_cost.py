@@ -140,7 +140,10 @@ def _cost_figures(watched: dict[str, Watched], plan: Plan) -> Iterator[Figure]:
     }
     for group, of in watched.items():
         each_us = [each.total_us / minutes for each in of.spent]
-        spread = f"{min(each_us):.0f} to {max(each_us):.0f} over {len(each_us)} servers, {of.series} series a server"
+        spread = (
+            f"{min(each_us):.0f} to {max(each_us):.0f} over {len(each_us)} servers, {of.series} series "
+            f"a server"
+        )
         yield plain(
             f"Redis' thread per target and minute: {group}",
             medians[group],
@@ -182,7 +185,10 @@ def _top(spent: Sequence[Spent], minutes: float) -> str:
 
 
 def _connection_figures(watched: dict[str, Watched], plan: Plan) -> Iterator[Figure]:
-    told = f"mean of {len(watched[DEFAULT].spent)} servers in {plan.watch_s:g} s, all times divided by {plan.pace:g}"
+    told = (
+        f"mean of {len(watched[DEFAULT].spent)} servers in {plan.watch_s:g} s, all times divided "
+        f"by {plan.pace:g}"
+    )
     yield at_most(
         "connections opened on Redis in an hour: ours",
         watched[DEFAULT].connections_per_hour(plan.watch_s, plan.pace),

@@ -18,7 +18,10 @@ def run(setup: Setup) -> Result:
         addresses = [f"redis://127.0.0.1:{port}/{db}" for port in ports for db in range(DATABASES)]
         rows = [_start(addresses) for _ in range(rounds)]
     seconds, page_bytes, rss_bytes = sorted(rows)[len(rows) // 2]
-    detail = f"{len(addresses)} targets on {servers} servers, a page of {page_bytes / 1e6:.1f} MB, median of {rounds}"
+    detail = (
+        f"{len(addresses)} targets on {servers} servers, a page of {page_bytes / 1e6:.1f} MB, median "
+        f"of {rounds}"
+    )
     return Result(
         [
             at_most("start to a page with every target", seconds, 3, "s", detail),

@@ -83,7 +83,8 @@ def _label_pairs(labels: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     for name in labels:
         if not LABEL_NAME.match(name) or name in REFUSED_LABELS:
             raise ConfigError(
-                f"{name!r} is not a valid label name: write letters, digits and _ only, no digit first, no __ "
+                f"{name!r} is not a valid label name: write letters, digits and _ only, no digit "
+                f"first, no __ "
                 f"first, and not le or quantile"
             )
     return [

@@ -31,8 +31,8 @@ class Catalog:
     """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part
     after part.
 
-    A family that sets share (see `FamilySet.shared_name`) has one cell for each of them, one behind the other;
-    all but the first have an empty header.
+    A family that sets share (see `FamilySet.shared_name`) has one cell for each of them, one behind the
+    other; all but the first have an empty header.
 
     Slots of dynamic families have an empty header until they are given; `admits` says by the full name
     whether one may be given, and `taken` are names that others write.

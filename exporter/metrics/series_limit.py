@@ -39,7 +39,8 @@ class SeriesLimit:
         self._admitted: dict[str, _Admitted] = {}  # of the parts that once had too many
 
     def change(self, per_target: int, per_family: int) -> None:
-        """Keep to other limits from the next blocks on. Under lower ones the series that come first are in."""
+        """Keep to other limits from the next blocks on. Under lower ones the series that come first are
+        in."""
         if per_target < self._per_target or per_family < self._per_family:
             self._admitted = {family_set: _Admitted() for family_set in self._series}
         self._per_target, self._per_family = per_target, per_family

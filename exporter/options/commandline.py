@@ -146,7 +146,8 @@ def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[s
             text = files.fetch(name, files.FileLimits(values["files.max-bytes"], values["files.timeout"]))
         except files.FileError as error:
             conflicts.append(
-                f"{_place(_BY_NAME['script'], setting)}: {safe_text.shorten(name, 200)} cannot be read: {error}"
+                f"{_place(_BY_NAME['script'], setting)}: {safe_text.shorten(name, 200)} cannot be "
+                f"read: {error}"
             )
             continue
         shown = safe_text.valid(name)

@@ -1,4 +1,5 @@
-"""From options and targets to a configuration: what is read, what is refused, and what stays the same object."""
+"""From options and targets to a configuration: what is read, what is refused, and what stays the same
+object."""
 
 from __future__ import annotations
 

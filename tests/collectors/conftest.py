@@ -114,8 +114,9 @@ SessionFactory = Callable[..., Session]
 
 @pytest.fixture
 def drive() -> Drive:
-    """`drive(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s` to
-    come. `memory` is what the collector remembers of polls before, or a `TargetMemory` for one poll after another.
+    """`drive(collector, [reply, …], …, facts=…)`: one list of replies for each batch, which takes `spent_s`
+    to come. `memory` is what the collector remembers of polls before, or a `TargetMemory` for one poll after
+    another.
     """
 
     def run(

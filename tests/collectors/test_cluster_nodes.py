@@ -209,7 +209,10 @@ class TestNodes:
         lines = {key for key in samples if key.startswith("redis_cluster_node_info")}
 
         def line(node_id: str, node: str, hostname: str, role: str, master_id: str, myself: str) -> str:
-            own = f'node_id="{node_id}",node="{node}",hostname="{hostname}",role="{role}",master_id="{master_id}",myself="{myself}"'
+            own = (
+                f'node_id="{node_id}",node="{node}",hostname="{hostname}",role="{role}",'
+                f'master_id="{master_id}",myself="{myself}"'
+            )
             return f"redis_cluster_node_info{{{own}}}"
 
         assert lines == {

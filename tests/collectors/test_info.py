@@ -46,7 +46,8 @@ def text_for(family: Family) -> tuple[bytes, str]:
         case EverySubField():
             pattern = family.source.pattern
             lines = [
-                f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}:{'p50' if family.type is MetricType.SUMMARY else '8'}=7"
+                f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}:"
+                f"{'p50' if family.type is MetricType.SUMMARY else '8'}=7"
             ]
     return "\r\n".join(lines).encode(), f"redis_{family.name}{{"
 
@@ -178,7 +179,10 @@ class TestFacts:
 
 class TestValues:
     def test_keyspace_is_read_by_name(self, drive: Drive) -> None:
-        text = b"redis_version:7.4.1\r\ndb0:keys=10,expires=2,avg_ttl=1500,subexpiry=3\r\ndb1:keys=1,expires=0,avg_ttl=0,cached_keys=7\r\n"
+        text = (
+            b"redis_version:7.4.1\r\ndb0:keys=10,expires=2,avg_ttl=1500,subexpiry=3\r\ndb1:keys=1,"
+            b"expires=0,avg_ttl=0,cached_keys=7\r\n"
+        )
         samples = drive(InfoCollector(), [text], facts=FACTS).samples()
         assert samples['redis_db_keys_with_expiring_items{db="db0"}'] == "3"
         assert samples['redis_db_keys_cached{db="db1"}'] == "7"

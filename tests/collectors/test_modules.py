@@ -43,7 +43,10 @@ def test_every_field_is_the_family_it_should_be(drive: Drive) -> None:
 
 
 def test_a_module(drive: Drive) -> None:
-    line = b"module:name=ReJSON,ver=20609,api=1,filters=0,usedby=[search|other],using=[],options=[handle-io-errors]\r\n"
+    line = (
+        b"module:name=ReJSON,ver=20609,api=1,filters=0,usedby=[search|other],using=[],"
+        b"options=[handle-io-errors]\r\n"
+    )
     labels = 'name="ReJSON",ver="20609",api="1",filters="0",usedby="[search|other]",using="[]"'
     assert told(drive, b"# Modules\r\n" + line) == {f"redis_module_info{{{labels}}}": "1"}
 
@@ -108,7 +111,10 @@ def test_an_answer_that_is_no_text(drive: Drive) -> None:
 
 
 async def test_over_a_socket(scripted_server: ScriptFactory, make_watch_harness: WatchHarnessFactory) -> None:
-    text = b"redis_version:7.4.1\r\nmodule:name=search,ver=1,api=1,filters=0,usedby=[],using=[],options=[]\r\nsearch_number_of_indexes:3\r\n"
+    text = (
+        b"redis_version:7.4.1\r\nmodule:name=search,ver=1,api=1,filters=0,usedby=[],using=[],"
+        b"options=[]\r\nsearch_number_of_indexes:3\r\n"
+    )
     server = scripted_server(redis_like({"INFO": bulk(text)}))
     watch_harness = make_watch_harness(
         [InfoCollector(), ModulesCollector()], argv=["--include-modules-metrics"]

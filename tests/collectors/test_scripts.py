@@ -279,7 +279,10 @@ class TestRealServer:
     def test_the_flat_form_in_the_targets_own_database(
         self, redis_server: RedisFactory, session: SessionFactory, tmp_path: Path
     ) -> None:
-        text = 'return {"keys", tostring(#KEYS), "length", tostring(redis.call("LLEN", "list")), "argument", ARGV[1]} -- done'
+        text = (
+            'return {"keys", tostring(#KEYS), "length", tostring(redis.call("LLEN", "list")), '
+            '"argument", ARGV[1]} -- done'
+        )
         assert self.run(redis_server, session, tmp_path, text) == {
             'redis_script_values{key="keys",filename="a.lua"}': "0",
             'redis_script_values{key="length",filename="a.lua"}': "3",
@@ -294,7 +297,8 @@ class TestRealServer:
         text = """
             local result = {}
             for _, kind in ipairs({"paying", "guest"}) do
-              table.insert(result, {metric = "redis_active_users", value = #kind, labels = {user_type = kind}})
+              local labels = {user_type = kind}
+              table.insert(result, {metric = "redis_active_users", value = #kind, labels = labels})
             end
             table.insert(result, {metric = "large", value = 123456789012345})
             table.insert(result, {metric = "small", value = 0.1})

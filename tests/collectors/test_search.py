@@ -160,7 +160,8 @@ async def test_over_a_socket(scripted_server: ScriptFactory, make_watch_harness:
         answers = {
             b"INFO": info(),
             b"FT._LIST": b"*2\r\n+one\r\n+two\r\n",
-            b"FT.INFO": b"*6\r\n+index_name\r\n+one\r\n+num_docs\r\n$2\r\n12\r\n+inverted_sz_mb\r\n$3\r\n0.5\r\n",
+            b"FT.INFO": b"*6\r\n+index_name\r\n+one\r\n+num_docs\r\n$2\r\n12\r\n"
+            b"+inverted_sz_mb\r\n$3\r\n0.5\r\n",
             b"CONFIG": b"*0\r\n",
         }
         while True:

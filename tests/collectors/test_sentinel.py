@@ -30,21 +30,30 @@ FAMILIES = {family.name: family for family in SentinelCollector.families}
 WITH_PEERS = parse(["--include-sentinel-peer-info"], {})
 
 MASTER = {
-    "name": "m", "ip": "10.0.0.1", "port": "6379", "runid": "r", "flags": "master", "link-pending-commands": "1", "link-refcount": "1",
-    "last-ping-sent": "0", "last-ok-ping-reply": "384", "last-ping-reply": "385", "down-after-milliseconds": "600", "info-refresh": "6144",
-    "role-reported": "master", "role-reported-time": "6151", "config-epoch": "3", "num-slaves": "1", "num-other-sentinels": "1",
+    "name": "m", "ip": "10.0.0.1", "port": "6379", "runid": "r", "flags": "master",
+    "link-pending-commands": "1", "link-refcount": "1",
+    "last-ping-sent": "0", "last-ok-ping-reply": "384", "last-ping-reply": "385",
+    "down-after-milliseconds": "600", "info-refresh": "6144",
+    "role-reported": "master", "role-reported-time": "6151", "config-epoch": "3", "num-slaves": "1",
+    "num-other-sentinels": "1",
     "quorum": "2", "failover-timeout": "2000", "parallel-syncs": "4",
 }  # fmt: skip
 REPLICA = {
-    "name": "10.0.0.2:6379", "ip": "10.0.0.2", "port": "6379", "runid": "r", "flags": "s_down,slave,disconnected",
-    "link-pending-commands": "3", "link-refcount": "1", "last-ping-sent": "2500", "last-ok-ping-reply": "2600", "last-ping-reply": "2600",
-    "s-down-time": "1900", "down-after-milliseconds": "600", "info-refresh": "9000", "role-reported": "slave", "role-reported-time": "9500",
-    "master-link-down-time": "1500", "master-link-status": "err", "master-host": "10.0.0.1", "master-port": "6379",
+    "name": "10.0.0.2:6379", "ip": "10.0.0.2", "port": "6379", "runid": "r",
+    "flags": "s_down,slave,disconnected",
+    "link-pending-commands": "3", "link-refcount": "1", "last-ping-sent": "2500",
+    "last-ok-ping-reply": "2600", "last-ping-reply": "2600",
+    "s-down-time": "1900", "down-after-milliseconds": "600", "info-refresh": "9000",
+    "role-reported": "slave", "role-reported-time": "9500",
+    "master-link-down-time": "1500", "master-link-status": "err", "master-host": "10.0.0.1",
+    "master-port": "6379",
     "slave-priority": "100", "slave-repl-offset": "559", "replica-announced": "1",
 }  # fmt: skip
 PEER = {
-    "name": "f" * 40, "ip": "10.0.0.9", "port": "26379", "runid": "f" * 40, "flags": "sentinel", "link-pending-commands": "0",
-    "link-refcount": "1", "last-ping-sent": "0", "last-ok-ping-reply": "1", "last-ping-reply": "1", "down-after-milliseconds": "600",
+    "name": "f" * 40, "ip": "10.0.0.9", "port": "26379", "runid": "f" * 40, "flags": "sentinel",
+    "link-pending-commands": "0",
+    "link-refcount": "1", "last-ping-sent": "0", "last-ok-ping-reply": "1", "last-ping-reply": "1",
+    "down-after-milliseconds": "600",
     "last-hello-message": "37", "voted-leader": "?", "voted-leader-epoch": "0",
 }  # fmt: skip
 OK = b"OK 2 usable Sentinels. Quorum and failover authorization can be reached"
@@ -112,7 +121,8 @@ class TestMasters:
         samples = told(drive)
         expected = {
             "setting_ckquorum": "2", "setting_failover_timeout": "2000", "setting_parallel_syncs": "4",
-            "setting_down_after_milliseconds": "600", "config_epoch": "3", "last_ok_ping_reply_seconds": "0.384",
+            "setting_down_after_milliseconds": "600", "config_epoch": "3",
+            "last_ok_ping_reply_seconds": "0.384",
             "ok_sentinels": "2", "ok_slaves": "0", "quorum_ok": "1",
         }  # fmt: skip
         labels = '{master_name="m",master_address="10.0.0.1:6379"}'
@@ -124,7 +134,10 @@ class TestMasters:
         assert told(drive, quorum=as_status)[key] == "1"
 
     def test_have_none(self, drive: Drive) -> None:
-        text = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master"
+        text = (
+            "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum "
+            "for this master"
+        )
         samples = told(drive, quorum=ReplyError(text))
         assert samples[f'redis_sentinel_master_ckquorum_status{{master_name="m",message="{text}"}}'] == "0"
         assert (
@@ -186,7 +199,8 @@ class TestLinks:
     def test_to_a_master(self, drive: Drive) -> None:
         samples = told(drive)
         assert of_link(samples, "master") == {
-            "connected": "1", "pending_commands": "1", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.384",
+            "connected": "1", "pending_commands": "1", "ping_pending_seconds": "0",
+            "last_ok_ping_reply_seconds": "0.384",
             "last_ping_reply_seconds": "0.385", "down_after_seconds": "0.6", "role_reported_seconds": "6.151",
             "subjective_down_seconds": "0", "objective_down_seconds": "0",
         }  # fmt: skip
@@ -211,8 +225,10 @@ class TestLinks:
     def test_to_a_replica(self, drive: Drive) -> None:
         samples = told(drive)
         assert of_link(samples, "replica") == {
-            "connected": "0", "pending_commands": "3", "ping_pending_seconds": "2.5", "last_ok_ping_reply_seconds": "2.6",
-            "last_ping_reply_seconds": "2.6", "down_after_seconds": "0.6", "role_reported_seconds": "9.5", "subjective_down_seconds": "1.9",
+            "connected": "0", "pending_commands": "3", "ping_pending_seconds": "2.5",
+            "last_ok_ping_reply_seconds": "2.6",
+            "last_ping_reply_seconds": "2.6", "down_after_seconds": "0.6", "role_reported_seconds": "9.5",
+            "subjective_down_seconds": "1.9",
         }  # fmt: skip
         own = {key: value for key, value in samples.items() if key.startswith("redis_sentinel_replica_")}
         labels = '{master_name="m",address="10.0.0.2:6379"}'
@@ -226,7 +242,8 @@ class TestLinks:
     def test_to_another_sentinel(self, drive: Drive) -> None:
         samples = told(drive)
         assert of_link(samples, "sentinel") == {
-            "connected": "1", "pending_commands": "0", "ping_pending_seconds": "0", "last_ok_ping_reply_seconds": "0.001",
+            "connected": "1", "pending_commands": "0", "ping_pending_seconds": "0",
+            "last_ok_ping_reply_seconds": "0.001",
             "last_ping_reply_seconds": "0.001", "down_after_seconds": "0.6", "subjective_down_seconds": "0",
         }  # fmt: skip
         assert (

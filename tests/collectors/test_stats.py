@@ -64,7 +64,10 @@ def test_percentiles_are_told_in_both_dialects(drive: Drive) -> None:
 
 
 def test_names_hold_what_servers_let_them_hold(drive: Drive) -> None:
-    text = b'cmdstat_odd.cmd#1:2:calls=1,usec=2\r\nerrorstat_My-Odd_Err=1,x:count=2\r\ncmdstat_"q"\\:calls=5,usec=0\r\n'
+    text = (
+        b"cmdstat_odd.cmd#1:2:calls=1,usec=2\r\nerrorstat_My-Odd_Err=1,x:count=2\r\n"
+        b'cmdstat_"q"\\:calls=5,usec=0\r\n'
+    )
     samples = drive(StatsCollector(), [text], facts=REDIS_7).samples()
     assert samples['redis_commands_total{cmd="odd.cmd#1:2"}'] == "1"
     assert samples['redis_errors_total{err="My-Odd_Err=1,x"}'] == "2"

@@ -60,7 +60,8 @@ def walk(data: bytes, wanted: int = 1, limits: tuple[int, int, int] = AMPLE) -> 
     [
         b"+OK\r\n", b"+\r\n", b"-ERR no\r\n", b":0\r\n", b":-1\r\n", b":9223372036854775807\r\n",
         b":-9223372036854775808\r\n",
-        b"$0\r\n\r\n", b"$3\r\na\nb\r\n", b"$-1\r\n", b"*-1\r\n", b"*0\r\n", b"*2\r\n*1\r\n$-1\r\n*0\r\n", b"*1\r\n" * 31 + b"*0\r\n",
+        b"$0\r\n\r\n", b"$3\r\na\nb\r\n", b"$-1\r\n", b"*-1\r\n", b"*0\r\n", b"*2\r\n*1\r\n$-1\r\n*0\r\n",
+        b"*1\r\n" * 31 + b"*0\r\n",
     ],
 )  # fmt: skip
 def test_a_reply_is_let_through(reply: bytes) -> None:

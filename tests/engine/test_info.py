@@ -395,7 +395,10 @@ class TestEverySubField:
 
 def test_a_page_of_everything_is_read_by_prometheus(reader: Reader) -> None:
     families = (field("x"), CALLS, KEYS, TestMasters.UP, TestEverySubField.USEC, TestEverySubField.SIZE)
-    text = 'x:1\ncmdstat_a"\\\\b:calls=2,usec=3\nlatency_percentiles_usec_a"\\\\b:p50=1\ndb0:keys=1\ndb0_sizes:8K=1\nmaster_link_status:up\n'
+    text = (
+        'x:1\ncmdstat_a"\\\\b:calls=2,usec=3\nlatency_percentiles_usec_a"\\\\b:p50=1\ndb0:keys=1\n'
+        "db0_sizes:8K=1\nmaster_link_status:up\n"
+    )
     reading = reader.read_by(reader.plan(*families), text, labels=b'addr="redis://h:6379"', fill=2)
     read = [
         sample

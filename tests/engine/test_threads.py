@@ -72,7 +72,8 @@ def in_threads(work: Callable[[int], None]) -> None:
 
 @pytest.mark.parametrize("interned_max", [16384, 300, 0])
 def test_threads_that_read_by_one_plan_get_what_each_gets_alone(engine: Any, interned_max: int) -> None:
-    """In each round the plan is new: the threads intern the same names and their own ones at the same time."""
+    """In each round the plan is new: the threads intern the same names and their own ones at the same
+    time."""
     rounds, again = (12, 4) if engine.ENGINE == "compiled" else (2, 2)
     labels = engine.Labels(b'addr="a"', {11: b""})
     texts = [(text_of(thread), text_of(thread, step=3)) for thread in range(THREADS)]
@@ -127,7 +128,8 @@ def test_a_line_order_may_come_from_another_plan(engine: Any) -> None:
 
 
 def test_a_reading_uses_the_memory_of_the_one_before() -> None:
-    """In a steady state only the block is new. Counts memory of the compiled engine, which tracemalloc sees."""
+    """In a steady state only the block is new. Counts memory of the compiled engine, which tracemalloc
+    sees."""
     engine = ENGINES[-1]
     plan = engine.Plan(PATTERNS, FAMILIES, (b"role",), interned_max=600)
     labels, order, text = engine.Labels(b'addr="a"'), engine.LineOrder(), text_of(0)

@@ -89,7 +89,10 @@ def test_threads_may_render_at_once() -> None:
 
 
 def test_clients_are_rows() -> None:
-    text = "id=7 addr=/run/a b:0 laddr=/run/a b:0 fd=8 name= age=31 flags=U\nid=8 addr=10.0.0.9:50112 fd=9 name=worker\n"
+    text = (
+        "id=7 addr=/run/a b:0 laddr=/run/a b:0 fd=8 name= age=31 flags=U\nid=8 addr=10.0.0.9:50112 "
+        "fd=9 name=worker\n"
+    )
     first, second = read_clients(text)
     assert (first["id"], first["addr"], first["name"], first["flags"]) == ("7", "/run/a b:0", "", "U")
     assert second == {"id": "8", "addr": "10.0.0.9:50112", "fd": "9", "name": "worker"}

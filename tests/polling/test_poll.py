@@ -115,7 +115,9 @@ SLOWLOG = enabled("slowlog", asking(LENGTH, Command.of("SLOWLOG", "LEN")), LENGT
 
 
 def info(version: str = "7.0.15", run_id: str = "a", clients: int = 3) -> bytes:
-    return f"redis_version:{version}\r\nrun_id:{run_id}\r\nrole:master\r\nconnected_clients:{clients}\r\n".encode()
+    return (
+        f"redis_version:{version}\r\nrun_id:{run_id}\r\nrole:master\r\nconnected_clients:{clients}\r\n"
+    ).encode()
 
 
 def known(

@@ -8,8 +8,8 @@ _COUNTED = (b"omem", b"tot-mem", b"idle", b"age")
 
 
 def client_rows(text: bytes) -> list[dict[bytes, bytes]]:
-    """A client is a line with an `addr`. An address may hold blanks (the path of a socket): only `laddr=` and `fd=`
-    end it."""
+    """A client is a line with an `addr`. An address may hold blanks (the path of a socket): only `laddr=` and
+    `fd=` end it."""
     rows = []
     for line in text.split(b"\n"):
         row: dict[bytes, bytes] = {}

@@ -1,7 +1,7 @@
 """Where replies end and whether they may be read. `_fastparse.pyi` states its use.
 
-The walk goes step by step: a step is a method that takes bytes from `self._data` at `self.at` and names the next
-step.
+The walk goes step by step: a step is a method that takes bytes from `self._data` at `self.at` and names the
+next step.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Frames:
         self._errors = 0  # within lists so far
         self._left: list[int] = []  # elements that are still to come, by depth
         self._kind = 0
-        self._length = 0  # of a text or the digits of a number, as far as it came; bytes of a bulk that are still to come
+        #: of a text or the digits of a number, as far as it came; bytes of a bulk that are still to come
+        self._length = 0
         self._number = 0
         self._negative = False
         self._step: Callable[[], int] = self._type

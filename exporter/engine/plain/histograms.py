@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-#: of one command: its name, how many calls, the upper bounds in rising order, how many calls took at most that
+#: of one command: its name, how many calls, the upper bounds in rising order, how many calls took at most
+#: that
 Histogram = tuple[bytes, int, tuple[int, ...], list[int]]
 
 

@@ -1,4 +1,5 @@
-"""Pages from blocks: assembling them, removing labels, keeping some of the samples, adding timestamps and ages."""
+"""Pages from blocks: assembling them, removing labels, keeping some of the samples, adding timestamps and
+ages."""
 
 from __future__ import annotations
 
