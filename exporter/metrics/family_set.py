@@ -1,6 +1,6 @@
 """A collector's families, numbered and compiled.
 
-Family numbers are positions within a part, so they never change while the program runs, whatever the options
+Family numbers are positions within a set, so they never change while the program runs, whatever the options
 show or hide.
 """
 
@@ -17,6 +17,8 @@ from exporter.metrics.runtime_families import RuntimeFamilies
 
 #: bytes of a label value; longer ones are cut
 LABEL_MAX = 1024
+#: name of the set of the series about a target, which polls do not bring
+ABOUT_TARGET = "target"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,7 @@ def make_family_set(
     shared_name: str = "",
     grows: bool = False,
 ) -> FamilySet:
-    """Number and compile the families of one part. Families in `hidden` are not even rendered."""
+    """Number and compile the families of one set. Families in `hidden` are not even rendered."""
     names = tuple(full_name(namespace, family) for family in families)
     if len(set(names)) != len(names):
         raise InternalError(f"{name}: a family is named twice")

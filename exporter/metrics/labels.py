@@ -1,4 +1,4 @@
-"""A target's labels as text, for the families of each part."""
+"""A target's labels as text, for the families of each set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def label_forms(
     pairs: Sequence[tuple[bytes, bytes]],
     without: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, engine.Labels]:
-    """A target's labels for the families of each part, by its name: the same object for all parts without a
+    """A target's labels for the families of each set, by its name: the same object for all sets without a
     special case. A label of the family itself wins over the target's of the same name. `without` names a
     label that some families do not get."""
     text = label_text(pairs)

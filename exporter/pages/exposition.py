@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from exporter import engine
 from exporter.metrics.catalog import Catalog, header
 from exporter.metrics.family import gauge
+from exporter.metrics.family_set import ABOUT_TARGET
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
 from exporter.pages.page import Draft
@@ -27,8 +28,6 @@ AGE = gauge(
     "How old the served values of a lane are, as of this scrape.",
     labels=("lane",),
 )
-
-TARGET_SERIES = "target"
 
 
 class Origin(Protocol):
@@ -208,7 +207,7 @@ class Exposition:
 def _add_ages(ages: dict[Lane, dict[str, float]], snapshots: Sequence[Snapshot]) -> None:
     """By lane and target, when the oldest shown values were polled (monotonic). The series about a target
     itself have no age."""
-    if not snapshots or snapshots[0].family_set == TARGET_SERIES:
+    if not snapshots or snapshots[0].family_set == ABOUT_TARGET:
         return
     times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
     known = ages.setdefault(snapshots[0].lane, times)

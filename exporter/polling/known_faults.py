@@ -1,4 +1,4 @@
-"""KnownFaults of parts of a collector's work: the log names each once, and again when its reason changes.
+"""Faults in a part of a collector's work: the log names each once, and again when its reason changes.
 Pure."""
 
 from __future__ import annotations

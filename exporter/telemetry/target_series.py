@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from exporter import engine
 from exporter.errors import REASONS
 from exporter.metrics.family import NameSet, counter, gauge
-from exporter.metrics.family_set import FamilySet, make_family_set
+from exporter.metrics.family_set import ABOUT_TARGET, FamilySet, make_family_set
 from exporter.metrics.lane import Lane
-
-PART_NAME = "target"
 
 UP = gauge(
     "up",
@@ -106,7 +104,7 @@ FAMILIES = (
 )
 
 
-#: how a collector fared: (success, supported). The same few objects for all targets, so that they are not
+#: result of a collector: (success, supported). The same few objects for all targets, so that they are not
 #: fetched for each.
 OUTCOMES = {
     (success, supported): (success, supported) for success in (True, False) for supported in (True, False)
@@ -136,7 +134,7 @@ _SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
 def target_family_set(namespace: str) -> FamilySet:
-    return make_family_set(PART_NAME, Lane.FAST, FAMILIES, namespace=namespace)
+    return make_family_set(ABOUT_TARGET, Lane.FAST, FAMILIES, namespace=namespace)
 
 
 @dataclass(slots=True)
@@ -190,7 +188,7 @@ class TargetSeries:
             self.cuts.pop(collector, None)
 
     def render(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
-        """All series about the target, as the part's block. `labels` are the same object nearly every
+        """All series about the target, as the block of their set. `labels` are the same object nearly every
         time."""
         repeated = self._repeated
         if repeated is None or repeated[0] is not labels:

@@ -92,7 +92,7 @@ class TestScans:
         )
         assert watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 1
 
-    async def test_of_targets_whose_last_one_was_slow_have_a_family_set_of_the_places_only(
+    async def test_of_targets_whose_last_one_was_slow_have_a_part_of_the_places_only(
         self,
         make_watch_harness: WatchHarnessFactory,
         scripted_server: ScriptFactory,
