@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter import __version__
-from exporter.app.fixed import keep_fixed
+from exporter.app.fixed import refuse_fixed
 from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import hidden_families, is_denied, is_shown
@@ -72,10 +72,9 @@ def configure(
     options: Options, targets: Sequence[Target], before: Configuration | None = None
 ) -> Configuration:
     """Read and check everything. With the configuration in use `before`, options that cannot change while the
-    exporter runs stay as they are there, and so do family sets that are the same."""
-    notes: list[str] = []
+    exporter runs are refused, and family sets that are the same are kept."""
     if before is not None:
-        options, notes = keep_fixed(options, before.options)
+        refuse_fixed(options, before.options)
     hidden, family_sets, known = _family_sets(options, before)
     if before is not None and before.family_sets is family_sets and before.options.metrics == options.metrics:
         catalog = before.catalog
@@ -92,7 +91,7 @@ def configure(
         _dialling(options, targets, before),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
-        [*notes, *lane_notes(options.poll)],
+        lane_notes(options.poll),
         tuple(label_warnings(targets, catalog)),
         follows=before.mark if before is not None else None,
     )

@@ -53,17 +53,17 @@ default `redis`.
   out those that exist once for each command; `--second-names=none` leaves out all.
 - What a server does not report has no series.
 """
-    family_sets = [head]
+    sections = [head]
     for collector in REGISTRY:
-        family_sets.append("\n".join(_collector(collector)))
-    family_sets.append("## About each target\n")
-    family_sets.append("\n".join(_table([*TARGET_FAMILIES, AGE])))
-    family_sets.append(
+        sections.append("\n".join(_collector(collector)))
+    sections.append("## About each target\n")
+    sections.append("\n".join(_table([*TARGET_FAMILIES, AGE])))
+    sections.append(
         "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by "
         "`--redis-only-metrics`.\n"
     )
-    family_sets.append("\n".join(_rows(_own_rows())))
-    return "\n".join(family_sets)
+    sections.append("\n".join(_rows(_own_rows())))
+    return "\n".join(sections)
 
 
 def second_names_cost() -> tuple[int, int, int, int]:

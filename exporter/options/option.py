@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 from exporter.options.values import ADDRESSES, ValueType
 
-_OPTION, _TITLE = "option", "title"
+_OPTION, _TITLE, _RELOADABLE = "option", "title", "reloadable"
 Given = ParamSpec("Given")
 
 
@@ -85,9 +85,10 @@ def _as_field(make: Callable[Given, Option]) -> Callable[Given, Any]:
 flag = _as_field(Option)
 
 
-def group(title: str, members: type) -> Any:
-    """Declares a field that holds options: `members` is a dataclass of them, `title` its heading."""
-    return field(default_factory=members, metadata={_TITLE: title})
+def group(title: str, members: type, *, reloadable: bool = True) -> Any:
+    """Declares a field that holds options: `members` is a dataclass of them, `title` its heading. With
+    `reloadable` False no reload changes any of them."""
+    return field(default_factory=members, metadata={_TITLE: title, _RELOADABLE: reloadable})
 
 
 def options_in(groups: type) -> Iterator[Option]:
@@ -98,4 +99,10 @@ def options_in(groups: type) -> Iterator[Option]:
             assert isinstance(members, type)
             for member in fields(members):
                 option: Option = member.metadata[_OPTION]
-                yield replace(option, title=each.metadata[_TITLE], group=each.name, attribute=member.name)
+                yield replace(
+                    option,
+                    reloadable=option.reloadable and each.metadata[_RELOADABLE],
+                    title=each.metadata[_TITLE],
+                    group=each.name,
+                    attribute=member.name,
+                )

@@ -69,7 +69,7 @@ class RedisOptions:
     connection_max_age_s: float = flag("connection-max-age", INTERVAL, "10m",
         "Reconnect after this time, so that a broken login or firewall shows up.", per_target=True)
     dns_max_lookups: int = flag("dns.max-lookups", COUNT, "64",
-        "How many host names may be looked up at once.")
+        "How many host names may be looked up at once.", reloadable=False)
     discover_allow: Allowance | None = flag("discover.allow", ALLOWANCE, "",
         "Where nodes that a cluster names may be: networks, addresses, host names with *. Empty: near the "
         "target that named them.", per_target=True)
@@ -80,7 +80,7 @@ class RedisOptions:
     config_command: str = flag("config-command", TEXT, "CONFIG",
         "Name of the CONFIG command on the targets. -: do not send it.", per_target=True)
     is_cluster: bool = flag("is-cluster", BOOL, "false",
-        "Look for keys and streams on all nodes of each target's cluster.", per_target=True)
+        "Look for keys and streams on all nodes of each target's cluster.", reloadable=False)
     is_tile38: bool = flag("is-tile38", BOOL, "false", "Export Tile38's own metrics too.", per_target=True)
     is_sentinel: bool = flag("is-sentinel", BOOL, "false",
         "Accepted for compatibility and ignored: the exporter recognises a Sentinel by itself.",
@@ -117,9 +117,10 @@ class PollOptions:
     follow: bool = flag("poll.follow", BOOL, "false",
         "If scrapers come less often than the interval, poll only as often as they come.", reloadable=False)
     max_in_flight: int = flag("poll.max-in-flight", COUNT, "256",
-        "How many polls may run at once, over all targets.")
+        "How many polls may run at once, over all targets.", reloadable=False)
     max_dials: int = flag("poll.max-dials", COUNT, "64",
-        "How many connections may be set up at once. Those that wait long for an answer do not count.")
+        "How many connections may be set up at once. Those that wait long for an answer do not count.",
+        reloadable=False)
     max_backoff_s: float = flag("poll.max-backoff", INTERVAL, "30s",
         "Longest pause before a target that is down is tried again.", per_target=True)
     reply_max_bytes: int = flag("reply.max-bytes", COUNT, "4194304",
@@ -152,9 +153,9 @@ class WebOptions:
 
     listen_address: str = flag(
         "web.listen-address", ValueType("[HOST]:PORT", parse_listen_address, empty=True), ":9121",
-        "Address to listen on for HTTP. Without a host: every interface.", reloadable=False)
+        "Address to listen on for HTTP. Without a host: every interface.")
     telemetry_path: str = flag("web.telemetry-path", ValueType("PATH", parse_path, empty=True), "/metrics",
-        "Path of the page with the metrics of all targets.", reloadable=False)
+        "Path of the page with the metrics of all targets.")
     max_connections: int = flag("web.max-connections", COUNT, "512",
         "How many HTTP connections may be open, as far as the limit of open files allows. Beyond it, the "
         "least useful one is closed.")
@@ -212,7 +213,8 @@ class MetricsOptions:
         "Show metrics that have a second name under both names. all: every one. scalar: only those without "
         "labels. none: first names only.", former=("handbook-names",))
     target_labels: str = flag("target-labels", choice("auto", "always", "never"), "auto",
-        "Where to add the target's labels: auto (on /metrics but not /scrape), always, never.")
+        "Where to add the target's labels: auto (on /metrics but not /scrape), always, never.",
+        reloadable=False)
     max_label_length: int = flag("max-label-length", COUNT, "1024",
         "Longest label value in bytes. Longer ones are cut.")
     include_system_metrics: bool = flag("include-system-metrics", BOOL, "false",
@@ -341,7 +343,7 @@ class LogOptions:
         "INFO",
         "Lowest level to log.")
     format: str = flag("log-format", choice("txt", "json", otherwise="txt"), "txt",
-        "Log lines as text, or as one JSON object each.", reloadable=False)
+        "Log lines as text, or as one JSON object each.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,10 +351,10 @@ class RunOptions:
     """What to show in place of running."""
 
     print_config: bool = flag("print-config", BOOL, "false",
-        "Show every option's value and where it comes from, and exit.", reloadable=False)
-    version: bool = flag("version", BOOL, "false", "Show the version and exit.", env=None, reloadable=False)
+        "Show every option's value and where it comes from, and exit.")
+    version: bool = flag("version", BOOL, "false", "Show the version and exit.", env=None)
     help: bool = flag("help", BOOL, "false",
-        "Show this help and exit.", env=None, aliases=("h",), reloadable=False)
+        "Show this help and exit.", env=None, aliases=("h",))
 
 
 # fmt: on
@@ -362,12 +364,12 @@ class Options:
 
     redis: RedisOptions = group("Redis", RedisOptions)
     poll: PollOptions = group("Polling", PollOptions)
-    web: WebOptions = group("Pages", WebOptions)
+    web: WebOptions = group("Pages", WebOptions, reloadable=False)
     metrics: MetricsOptions = group("Metrics", MetricsOptions)
     keys: KeysOptions = group("Keys, streams and scripts", KeysOptions)
     files: FileOptions = group("Files", FileOptions)
-    log: LogOptions = group("Logging", LogOptions)
-    run: RunOptions = group("This command", RunOptions)
+    log: LogOptions = group("Logging", LogOptions, reloadable=False)
+    run: RunOptions = group("This command", RunOptions, reloadable=False)
     settings: Mapping[str, Setting] = field(default_factory=dict, repr=False)
 
     @property

@@ -305,8 +305,8 @@ class TestMistakes:
         assert connections(server) == 1
         assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {target.addr: 1}
 
-    async def test_what_cannot_change_stays_and_the_log_names_it_once(
-        self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
+    async def test_what_cannot_change_is_refused_and_nothing_else_changes(
+        self, running: Running, redis_server: RedisFactory
     ) -> None:
         target = of(redis_server())
         await running.apply()
@@ -316,16 +316,11 @@ class TestMistakes:
             "--web.telemetry-path=/other",
             "--namespace=x",
         )
-        for _ in range(2):
+        names = "--web.listen-address, --web.telemetry-path, --namespace"
+        with pytest.raises(ConfigError, match=f"cannot change {names}: start it again"):
             await running.apply(target, flags=flags)
-        await running.up(target)
         assert running.app.addresses == [address]
-        assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {target.addr: 1}
-        lines = [line for line in log.messages if "until the exporter is started again" in line]
-        assert lines == [
-            "--web.listen-address, --web.telemetry-path, --namespace keep their values until the exporter is "
-            "started again"
-        ]
+        assert list(running.app.backend.fleet.watched_targets) == []
 
 
 class TestReload:

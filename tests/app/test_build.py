@@ -167,7 +167,7 @@ class TestTheEndpoint:
             "--basic-auth-password=p",
         ]
         before = configured(*argv)
-        after = configured(before=before)
+        after = configured(*argv, "--poll.interval=7s", before=before)
         assert before.auth is not None
         assert before.server_tls is not None
         assert (after.auth, after.server_tls) == (before.auth, before.server_tls)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.app.fixed import NOT_YET, is_fixed, keep_fixed
+from exporter.app.fixed import refuse_fixed
+from exporter.errors import ConfigError
 from exporter.options.commandline import parse
-from exporter.options.table import OPTIONS
+
+BEFORE = parse([], {})
 
 
 @pytest.mark.parametrize(
@@ -17,47 +19,29 @@ from exporter.options.table import OPTIONS
         "namespace=kiwi",
         "log-level=DEBUG",
         "is-cluster=true",
+        "poll.max-dials=3",
     ],
 )
-def test_a_fixed_option_keeps_its_value_and_is_named(flag: str) -> None:
-    before = parse([], {})
-    kept, [note] = keep_fixed(parse([f"--{flag}"], {}), before)
-    assert (kept.web, kept.metrics, kept.log, kept.redis) == (
-        before.web,
-        before.metrics,
-        before.log,
-        before.redis,
-    )
-    assert note == f"--{flag.partition('=')[0]} keeps its value until the exporter is started again"
+def test_a_fixed_option_is_refused_by_its_name(flag: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot change --{flag.partition('=')[0]}: start it again"):
+        refuse_fixed(parse([f"--{flag}"], {}), BEFORE)
 
 
-def test_the_others_change() -> None:
-    before = parse([], {})
-    changed = parse(["--poll.interval=7s", "--check-keys=k", "--include-modules-metrics"], {})
-    kept, notes = keep_fixed(changed, before)
-    assert kept is changed
-    assert notes == []
+def test_the_others_may_change() -> None:
+    refuse_fixed(parse(["--poll.interval=7s", "--check-keys=k", "--include-modules-metrics"], {}), BEFORE)
 
 
 def test_several_are_named_in_one_line() -> None:
     changed = parse(["--namespace=kiwi", "--web.listen-address=:1", "--poll.interval=7s"], {})
-    kept, [note] = keep_fixed(changed, parse([], {}))
-    assert note == ("--web.listen-address, --namespace keep their values until the exporter is started again")
-    assert kept.poll.interval_s == 7.0
+    with pytest.raises(ConfigError) as refusal:
+        refuse_fixed(changed, BEFORE)
+    assert str(refusal.value) == (
+        "a running exporter cannot change --web.listen-address, --namespace: start it again, or write the "
+        "value in use"
+    )
 
 
-def test_the_note_holds_no_secret() -> None:
-    _, [note] = keep_fixed(parse(["--basic-auth-password=s3cret"], {}), parse([], {}))
-    assert "s3cret" not in note
-
-
-def test_what_is_still_fixed_is_an_option_that_a_reload_is_to_change() -> None:
-    reloadable = {(option.group, option.attribute) for option in OPTIONS if option.reloadable}
-    named = {(group, name) for group, names in NOT_YET.items() for name in names if name != "*"}
-    assert named <= reloadable
-    assert set(NOT_YET) <= {group for group, _ in reloadable}
-
-
-def test_options_of_a_target_are_not_fixed() -> None:
-    fixed = {option.flag for option in OPTIONS if option.per_target and is_fixed(option)}
-    assert fixed == {"is-cluster"}  # the endpoint that lists cluster nodes knows its start only
+def test_the_refusal_holds_no_secret() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        refuse_fixed(parse(["--basic-auth-password=s3cret"], {}), BEFORE)
+    assert "s3cret" not in str(refusal.value)
