@@ -57,7 +57,7 @@ class Out(Protocol):
         """Write a histogram: upper bounds in rising order without `+Inf`, how many values are at most each
         bound, the count and the sum of all values."""
 
-    def add_dynamic(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+    def add_runtime(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
         """Write one sample of a family that is not in the table. `type` is gauge, counter or untyped. A label
         that the target has too is left off.
 
@@ -102,8 +102,8 @@ class Collector(Generic[M]):
     identifies: ClassVar[bool] = False
     #: keys of INFO whose texts `Out.info` returns
     wanted_fields: ClassVar[tuple[str, ...]] = ()
-    #: whether it writes with `Out.add_dynamic`
-    dynamic: ClassVar[bool] = False
+    #: whether it writes with `Out.add_runtime`
+    has_runtime_families: ClassVar[bool] = False
     #: which servers know the commands of `acl`, where some do not: those refuse a rule that names them
     acl_where: ClassVar[str] = ""
     #: collectors of one memory name share what they remember of a target, and may write the same families;

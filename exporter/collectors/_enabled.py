@@ -39,7 +39,7 @@ def enable(
             wanted_fields=collector.wanted_fields,
             label_max=label_max,
             shared_name=collector.memory_name,
-            grows=collector.dynamic,
+            grows=collector.has_runtime_families,
         ),
     )
 

@@ -73,7 +73,7 @@ class ScriptsCollector(Collector[None]):
     help = "Results of the scripts of --script."
     lane = Lane.STANDARD
     families = (VALUES, RESULT)
-    dynamic = True
+    has_runtime_families = True
 
     def enabled(self, options: Options) -> bool:
         return bool(options.keys.script)
@@ -182,7 +182,7 @@ def _write_row(row: Any, namespace: str, out: Out) -> bool:
             if number is None or labels is None or type not in ("", *TYPES) or not isinstance(help, str):
                 return False
             bare = name.removeprefix(f"{namespace}_") if namespace else name
-            return out.add_dynamic(bare, type, _help(help), number, labels)
+            return out.add_runtime(bare, type, _help(help), number, labels)
     return False
 
 

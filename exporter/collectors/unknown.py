@@ -27,7 +27,7 @@ class UnknownInfoCollector(Collector[None]):
     help = "Fields of INFO that have no metric of their own."
     lane = Lane.SLOW
     families = (FIELDS,)
-    dynamic = True
+    has_runtime_families = True
 
     def __init__(self, known: Iterable[AnyCollector]) -> None:
         keys: set[str] = set()
@@ -69,7 +69,7 @@ class UnknownInfoCollector(Collector[None]):
             if colon and _NUMBER.match(value) and not line.startswith(b"#") and not self._is_known(key):
                 found += 1
                 name = _ODD.sub("_", key.decode("utf-8", "replace"))
-                out.add_dynamic(
+                out.add_runtime(
                     f"info_{name}", "untyped", HELP, float(value) if b"." in value else int(value), {}
                 )
         out.add(FIELDS, found)

@@ -104,10 +104,10 @@ class CollectorOutput:
         if number not in self._family_set.hidden:
             self._writing().add_histogram(number, bounds, below, count, total, labels)
 
-    def add_dynamic(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+    def add_runtime(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
         dynamic = self._family_set.runtime_families
         if dynamic is None:
-            raise InternalError(f"{self._family_set.name}: its collector is not marked as dynamic")
+            raise InternalError(f"{self._family_set.name}: has_runtime_families is not set in its collector")
         of_target = names_in(self.labels.text)
         own = {label: text for label, text in labels.items() if label not in of_target}
         named, given = self._memory.named.get(self._family_set.name, 0), dynamic.given

@@ -26,7 +26,7 @@ ITEM = gauge("item", "Something by name.", labels=("name",))
 
 
 def enabled(
-    *written: Family, fields: tuple[str, ...] = (), is_dynamic: bool = False, label_max: int = LABEL_MAX
+    *written: Family, fields: tuple[str, ...] = (), at_run_time: bool = False, label_max: int = LABEL_MAX
 ) -> EnabledCollector:
     """A collector of these families."""
 
@@ -35,16 +35,18 @@ def enabled(
         lane = Lane.FAST
         families = written
         wanted_fields = fields
-        dynamic = is_dynamic
+        has_runtime_families = at_run_time
 
     return enable(Plain(), "redis", label_max=label_max)
 
 
-class TestDynamicFamilies:
+class TestRuntimeFamilies:
     @staticmethod
     def written(labels: bytes, *calls: tuple[str, dict[str, str]]) -> tuple[list[bool], list[str]]:
-        output = CollectorOutput(enabled(LENGTH, is_dynamic=True), engine.Labels(labels), TargetMemory(), 0.0)
-        taken = [output.add_dynamic(name, "gauge", "Help.", 1.5, own) for name, own in calls]
+        output = CollectorOutput(
+            enabled(LENGTH, at_run_time=True), engine.Labels(labels), TargetMemory(), 0.0
+        )
+        taken = [output.add_runtime(name, "gauge", "Help.", 1.5, own) for name, own in calls]
         return taken, output.block().samples.decode().splitlines()
 
     def test_each_sample_has_its_labels_and_those_it_lacks_are_empty(self) -> None:
@@ -69,7 +71,7 @@ class TestDynamicFamilies:
             0.0,
         )
         with pytest.raises(InternalError):
-            output.add_dynamic("users", "gauge", "Help.", 1, {})
+            output.add_runtime("users", "gauge", "Help.", 1, {})
 
 
 class TestSheet:
