@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from exporter import Exporter
+from exporter.app.build import Configuration, configure
 from exporter.errors import ConfigError, UsageError
+from exporter.library import embedded
+from exporter.options.table import Options
+from exporter.targets.target import Target
 from tests.servers import RedisServer, free_port
 
 RedisFactory = Callable[..., RedisServer]
@@ -67,6 +72,62 @@ async def test_it_can_start_again(redis_server: RedisFactory) -> None:
     for _ in range(2):
         async with exporter:
             assert "redis_up" in await exporter.page()
+
+
+async def test_starts_at_once_make_one(redis_server: RedisFactory) -> None:
+    exporter = Exporter(options(redis_server().port))
+    before = asyncio.all_tasks()
+    await asyncio.gather(exporter.start(), exporter.start())
+    port = exporter.port
+    await asyncio.gather(exporter.stop(), exporter.stop())
+    assert asyncio.all_tasks() <= before
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_a_stop_during_the_start_comes_after_it(redis_server: RedisFactory) -> None:
+    exporter = Exporter(options(redis_server().port))
+    before = asyncio.all_tasks()
+    starting = asyncio.create_task(exporter.start())
+    await asyncio.sleep(0)  # it has begun
+    await exporter.stop()
+    assert starting.done()
+    await starting
+    assert (exporter.port, await exporter.page()) == (0, "")
+    assert asyncio.all_tasks() - {starting} <= before
+
+
+@pytest.mark.parametrize("then", ["stop", "start"])
+async def test_after_a_cancelled_stop_it_can_stop_and_start(redis_server: RedisFactory, then: str) -> None:
+    exporter = Exporter(options(redis_server().port))
+    before = asyncio.all_tasks()
+    await exporter.start()
+    port = exporter.port
+    stopping = asyncio.create_task(exporter.stop())
+    await asyncio.sleep(0)  # it has begun
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    if then == "start":
+        await exporter.start()
+        assert "redis_up" in await exporter.page()
+    await exporter.stop()
+    assert asyncio.all_tasks() <= before
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_a_start_reads_files_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def note(given: Options, targets: Sequence[Target]) -> Configuration:
+        threads.append(threading.current_thread())
+        return configure(given, targets)
+
+    monkeypatch.setattr(embedded, "configure", note)
+    async with Exporter(options(free_port()), listen=False):
+        assert len(threads) == 1
+        assert threads[0] is not threading.current_thread()
 
 
 async def test_without_http_there_is_the_page(redis_server: RedisFactory) -> None:
