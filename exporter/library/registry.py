@@ -6,7 +6,8 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Coroutine, Iterator
+import weakref
+from collections.abc import Coroutine, Iterator, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector as RegistryCollector
 
+from exporter.errors import UsageError
 from exporter.library.embedded import Exporter
 from exporter.library.given import Given
 
@@ -32,20 +34,22 @@ class RedisCollector(RegistryCollector):
     """
 
     def __init__(self, *addresses: str, options: Given = MappingProxyType({})) -> None:
-        given = {**options, "redis.addr": addresses} if addresses else options
+        given = _with_addresses(addresses, options)
         self._exporter = Exporter(given, listen=False)
         self._pid = os.getpid()
-        self._lock = (
-            threading.Lock()
-        )  # held while the loop works for a caller, so that it is not closed meanwhile
+        # held while the loop works for a caller, so that it is not closed meanwhile
+        self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="redis-collector", daemon=True)
+        self._thread = threading.Thread(target=_run, args=[self._loop], name="redis-collector", daemon=True)
         self._thread.start()
+        self._abandoned = weakref.finalize(self, _abandon, self._exporter, self._loop, self._pid)
+        self._abandoned.atexit = False  # the thread is a daemon
         try:
-            self._run(self._exporter.start())
+            self._wait_for(self._exporter.start())
         except BaseException:
             self.close()
             raise
+        self._headers = self._exporter.headers()
 
     def collect(self) -> Iterator[Metric]:
         """The newest values. Waits until each target was polled once, for ten seconds at most. Nothing once
@@ -53,22 +57,25 @@ class RedisCollector(RegistryCollector):
         if os.getpid() != self._pid:
             raise RuntimeError("make the RedisCollector after the fork: its thread is in the parent process")
         with self._lock:
-            text = "" if self._loop.is_closed() else self._run(self._exporter.page(own_series=False))
-        yield from text_string_to_metric_families(ODD_COUNTER.sub(r"\1 untyped", text))
+            text = "" if self._loop.is_closed() else self._wait_for(self._exporter.page(own_series=False))
+        yield from _families(text)
 
     def describe(self) -> list[Metric]:
-        """Nothing: so the registry does not collect when this is registered."""
-        return []
+        """The families without samples. So the registry refuses another collector of the same names, and
+        asks no server when this is registered."""
+        return list(_families(self._headers))
 
     def close(self) -> None:
-        """Poll no more."""
+        """Poll no more. In a process that was forked from its own there is nothing to do."""
+        if os.getpid() != self._pid:
+            return
         with self._lock:
             if self._loop.is_closed():
                 return
-            self._run(self._exporter.stop())
+            self._abandoned.detach()
+            self._wait_for(self._exporter.stop())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
-            self._loop.close()
 
     def __enter__(self) -> RedisCollector:
         return self
@@ -78,5 +85,41 @@ class RedisCollector(RegistryCollector):
     ) -> None:
         self.close()
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _with_addresses(addresses: Sequence[str], options: Given) -> Given:
+    if addresses:
+        return {**options, "redis.addr": addresses}
+    if "redis.addr" in options or "redis-file" in options:
+        return options
+    raise UsageError(
+        'the RedisCollector has no address: write RedisCollector("redis://host:6379"), or the option '
+        '"redis.addr" or "redis-file"'
+    )
+
+
+def _families(text: str) -> Iterator[Metric]:
+    yield from text_string_to_metric_families(ODD_COUNTER.sub(r"\1 untyped", text))
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """What the thread does. It holds no collector, so that one which nobody holds is abandoned."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _abandon(exporter: Exporter, loop: asyncio.AbstractEventLoop, pid: int) -> None:
+    """Close without waiting: this may run in any thread, that of the loop too."""
+
+    async def end() -> None:
+        try:
+            await exporter.stop()
+        finally:
+            loop.stop()
+
+    if os.getpid() == pid:
+        asyncio.run_coroutine_threadsafe(end(), loop)
