@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -60,6 +62,44 @@ def test_a_field_that_no_table_has_gets_its_help_and_type() -> None:
     text = render_info(f"{INFO}brand_new_field:7\r\n", options={"export-unknown-info": True})
     assert "# HELP redis_info_brand_new_field " in text
     assert "# TYPE redis_info_brand_new_field untyped\nredis_info_brand_new_field 7\n" in text
+
+
+def test_each_call_has_room_for_unknown_fields() -> None:
+    for number in range(300):
+        text = render_info(f"{INFO}field_{number}:7\r\n", options={"export-unknown-info": True})
+    assert [line for line in text.splitlines() if "field_" in line and not line.startswith("# HELP")] == [
+        "# TYPE redis_info_field_299 untyped", "redis_info_field_299 7",
+    ]  # fmt: skip
+
+
+def test_the_options_of_labels_and_samples_are_obeyed() -> None:
+    one: dict[str, str | int | bool] = {"metrics.allow": "connected_clients"}
+    assert values(render_info(INFO, {"a": "x" * 9}, {**one, "max-label-length": 4})) == {
+        'redis_connected_clients{a="xxxx"}': 12
+    }
+    before = time.time_ns() // 1_000_000
+    line = render_info(INFO, options={**one, "export-timestamps": True}).splitlines()[-1]
+    name, value, at_ms = line.split(" ")
+    assert (name, value) == ("redis_connected_clients", "12")
+    assert before <= int(at_ms) <= time.time_ns() // 1_000_000 + 1
+    with_role = {**one, "append-instance-role-label": True}
+    assert values(render_info(f"{INFO}role:slave\r\n", {"a": "x", "instance_role": "y"}, with_role)) == {
+        'redis_connected_clients{a="x",instance_role="slave"}': 12
+    }
+
+
+def test_the_limits_of_series_are_obeyed() -> None:
+    text = INFO + "".join(f"cmdstat_c{number}:calls=1,usec=1\r\n" for number in range(50))
+    assert len(values(render_info(text))) > 50
+    assert len(values(render_info(text, options={"max-series-per-target": 5}))) == 5
+    limited = values(render_info(text, options={"max-series-per-family": 3}))
+    assert sum(series.startswith("redis_commands_total{") for series in limited) == 3
+
+
+@pytest.mark.parametrize(("labels", "text"), [({"a": 1}, "'a' is of the type int"), ("abc", "no dictionary")])
+def test_labels_that_are_no_texts_are_refused(labels: Any, text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        render_info(INFO, labels)
 
 
 @pytest.mark.parametrize("text", ["", "hello", b"\x00\xff", "used_memory:1"])
