@@ -70,6 +70,13 @@ class PageError(RedpollError):
     """There is no page to serve."""
 
 
+class StoppingError(RedpollError):
+    """The exporter stops, so its configuration changes no more."""
+
+    def __init__(self) -> None:
+        super().__init__("the exporter is stopping: nothing changes any more")
+
+
 class TargetError(RedpollError):
     """A poll of one target failed; subclasses say why. Its text is one line of valid text."""
 

@@ -12,7 +12,7 @@ from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
 from exporter.app.frontend import Frontend
 from exporter.descriptors import raise_limit
-from exporter.errors import ConfigError, InternalError
+from exporter.errors import ConfigError, InternalError, StoppingError
 from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
 from exporter.targets.target import Target
@@ -34,11 +34,12 @@ class _Running:
 
 class App:
     """`apply` starts it, and changes it while it runs. Make it inside the event loop. With `listen` False
-    nothing answers over HTTP."""
+    nothing answers over HTTP. After `stop` a change raises StoppingError."""
 
     def __init__(self, *, listen: bool = True) -> None:
         self._listen = listen
         self._running: _Running | None = None
+        self._stopping = False
         self._applying = asyncio.Lock()
         self._reloads = SingleFlight(self._reload)
 
@@ -64,7 +65,7 @@ class App:
     @property
     def _state(self) -> _Running:
         if self._running is None:
-            raise InternalError("nothing was applied yet")
+            raise StoppingError if self._stopping else InternalError("nothing was applied yet")
         return self._running
 
     async def apply(self, configuration: Configuration) -> None:
@@ -72,7 +73,8 @@ class App:
         had. A later one has to be made from the one in use, see `configure`, and keeps what it does not
         change."""
         async with self._applying:
-            await (self._start(configuration) if self._running is None else self._change(configuration))
+            start = self._running is None and not self._stopping
+            await (self._start(configuration) if start else self._change(configuration))
 
     async def reconfigure(self, options: Options, targets: Sequence[Target]) -> None:
         """Make a configuration from the one in use, in a thread because files are read, and apply it.
@@ -99,8 +101,11 @@ class App:
             await backend.apply(configuration)
             if self._listen:
                 await frontend.start(configuration, backend, self.reload)
+            if self._stopping:
+                raise StoppingError
         except BaseException:
             await backend.stop_polling()
+            await frontend.stop()
             await backend.close()
             raise
         backend.start()
@@ -118,23 +123,25 @@ class App:
         await self.backend.apply(configuration)
 
     async def reload(self) -> bool:
-        """Read the files again that the configuration in use names, and ask every server again what it
-        refused. False if there is no password file. ConfigError if a file cannot be used: nothing changes
-        then. Calls that come while files are read share the next reading."""
+        """Read the password file again, and ask every server again what it refused. False if there is no
+        password file. ConfigError if the file cannot be used: nothing changes then. Calls that come while it
+        is read share the next reading."""
         return await self._reloads.run()
 
     async def _reload(self) -> bool:
         async with self._applying:
-            configuration = self.configuration
+            backend, configuration = self.backend, self.configuration
             await self._reconfigure(configuration.options, configuration.targets)
-        for watched in self.backend.fleet.watched_targets.values():
-            watched.ask_again()
+            for watched in backend.fleet.watched_targets.values():
+                watched.ask_again()
         file = configuration.options.redis.password_file
         log.info("reloaded: %s", file or "no password file")
         return bool(file)
 
     async def stop(self) -> None:
-        """Stop polling, finish the answers on their way, and close everything."""
+        """Stop polling, finish the answers on their way, and close everything. A change that is under way
+        ends with a StoppingError: its next batch of targets does not come, and what it reads is not used."""
+        self._stopping = True
         running, self._running = self._running, None
         if running is not None:
             await running.backend.stop_polling()

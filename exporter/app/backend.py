@@ -94,7 +94,8 @@ class Backend:
         self.schedule.start()
 
     async def stop_polling(self) -> None:
-        """Give up the polls that run, and close all connections."""
+        """Give up the change and the polls that run, and close all connections."""
+        await self.fleet.close()
         await self.schedule.stop()
 
     async def close(self) -> None:

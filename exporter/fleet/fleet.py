@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from exporter.errors import CancelledPollError
+from exporter.errors import CancelledPollError, StoppingError
 from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
@@ -40,6 +40,8 @@ class Fleet:
         self._forget_pages = forget_pages
         self._on_change = on_change
         self._watched: dict[str, WatchedTarget] = {}
+        self._applying = asyncio.Lock()
+        self._closing = False
         self._by_alias: dict[str, WatchedTarget] = {}
         self._waiting: set[str] = set()  # targets without a first poll
         self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
@@ -55,7 +57,18 @@ class Fleet:
     async def apply(self, assignments: Iterable[Assignment]) -> None:
         """Watch the targets of these assignments and no others. A target is known by its address: an
         assignment that changes replaces the one before, and the target keeps its snapshots, phase and
-        counters. Only one call at a time."""
+        counters. Only one call at a time. StoppingError if `close` comes before its end."""
+        async with self._applying:
+            await self._apply(assignments)
+
+    async def close(self) -> None:
+        """Let no more targets come, change or go. When this returns, no `apply` is under way."""
+        self._closing = True
+        async with self._applying:
+            pass
+
+    async def _apply(self, assignments: Iterable[Assignment]) -> None:
+        self._raise_if_closing()
         wanted: dict[str, Assignment] = {}
         for assignment in assignments:
             if wanted.setdefault(assignment.target.addr, assignment) is not assignment:
@@ -64,16 +77,24 @@ class Fleet:
                 )
         for number, addr in enumerate([addr for addr in self._watched if addr not in wanted], 1):
             self.remove(addr)
-            if number % BATCH == 0:
-                await asyncio.sleep(0)
+            await self._pause(number)
         for number, (addr, assignment) in enumerate(wanted.items(), 1):
             watched = self._watched.get(addr)
             if watched is None:
                 self.add(self._watch(assignment))
             elif watched.assignment != assignment:
                 self._change(watched, assignment)
-            if number % BATCH == 0:
-                await asyncio.sleep(0)
+            await self._pause(number)
+
+    async def _pause(self, number: int) -> None:
+        """Let the event loop go on after each batch of targets."""
+        if number % BATCH == 0:
+            await asyncio.sleep(0)
+            self._raise_if_closing()
+
+    def _raise_if_closing(self) -> None:
+        if self._closing:
+            raise StoppingError
 
     def _change(self, watched: WatchedTarget, assignment: Assignment) -> None:
         alias = watched.target.alias

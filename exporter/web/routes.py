@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from exporter import safe_text
-from exporter.errors import ConfigError, PageError, RequestError
+from exporter.errors import ConfigError, PageError, RequestError, StoppingError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.telemetry.own_series import OwnSeries
@@ -123,7 +123,7 @@ class Web:
                 return await handler(request)
             except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
-            except PageError as error:
+            except (PageError, StoppingError) as error:
                 return web.Response(status=503, text=f"{safe_text.one_line(str(error), ERROR_MAX)}\n")
             finally:
                 seconds.observe(time.perf_counter() - began)

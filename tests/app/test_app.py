@@ -17,7 +17,8 @@ import pytest
 from exporter import files
 from exporter.app.app import App
 from exporter.app.build import configure
-from exporter.errors import ConfigError, InternalError
+from exporter.errors import ConfigError, InternalError, StoppingError
+from exporter.fleet.fleet import BATCH
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.polling.watched_target import WatchedTarget
@@ -401,3 +402,61 @@ class TestReload:
         assert refused
         assert "no password file" in await running.ask("/-/reload", 400)
         assert not refused
+
+
+class TestStop:
+    async def test_ends_a_change_that_is_under_way(self, running: Running) -> None:
+        await running.apply()
+        app, backend = running.app, running.app.backend
+        targets = [parse_address(f"redis://127.0.0.1:{free_port()}/{number}") for number in range(10 * BATCH)]
+        options = app.configuration.options
+        changing = asyncio.create_task(app.apply(configure(options, targets, app.configuration)))
+        await until(lambda: backend.fleet.watched_targets)
+        await app.stop()
+        assert changing.done()
+        assert isinstance(changing.exception(), StoppingError)
+        assert len(backend.fleet.watched_targets) < len(targets)
+        assert others() == set()
+
+    async def test_refuses_a_change_that_comes_later(self, running: Running) -> None:
+        await running.apply()
+        late = configure(running.app.configuration.options, (), running.app.configuration)
+        await running.app.stop()
+        for change in (running.app.apply(late), running.app.reload()):
+            with pytest.raises(StoppingError):
+                await change
+        assert not running.app.is_running
+
+    async def test_ends_a_start_that_is_under_way(self) -> None:
+        app = App()
+        targets = [parse_address(f"redis://127.0.0.1:{free_port()}/{number}") for number in range(2 * BATCH)]
+        options = parse(["--web.listen-address=127.0.0.1:0"], {})
+        starting = asyncio.create_task(app.apply(configure(options, targets)))
+        await asyncio.sleep(0)
+        await app.stop()
+        with pytest.raises(StoppingError):
+            await starting
+        assert not app.is_running
+        assert others() == set()
+
+    async def test_answers_a_reload_that_is_under_way(
+        self, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+    ) -> None:
+        file, reading, may_end = tmp_path / "passwords.json", threading.Event(), threading.Event()
+        file.write_text("{}")
+        await running.apply(flags=(f"--redis.password-file={file}",))
+
+        def read_text(*args: object) -> str:
+            reading.set()
+            may_end.wait(10)
+            return "{}"
+
+        monkeypatch.setattr(files, "read_text", read_text)
+        asking = asyncio.create_task(running.ask("/-/reload", 503, "POST"))
+        await until(reading.is_set)
+        stopping = asyncio.create_task(running.app.stop())
+        await until(lambda: not running.app.is_running)
+        may_end.set()
+        assert await asking == "the exporter is stopping: nothing changes any more\n"
+        await stopping
+        assert "Traceback" not in log.text
