@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from exporter.errors import TargetError
 from exporter.polling.watched_target import WatchedTarget
@@ -34,6 +35,8 @@ class NameChecks:
             if host not in self._lookups and (place - beat) % RESOLVE_EVERY == 0:
                 task = asyncio.get_running_loop().create_task(self._look_up(watched))
                 self._lookups[host] = (addr, task)
+                # a task that is cancelled before its first step never runs: the entry goes all the same
+                task.add_done_callback(partial(self._end, host))
 
     def forget(self, addr: str) -> list[asyncio.Task[None]]:
         """Cancel the look-up that this target asks for. Others with its name ask again when it is due."""
@@ -50,6 +53,9 @@ class NameChecks:
             task.cancel()
         return cancelled
 
+    def _end(self, host: str, task: asyncio.Task[None]) -> None:
+        del self._lookups[host]
+
     async def _look_up(self, asking: WatchedTarget) -> None:
         host = asking.target.host
         try:
@@ -59,5 +65,3 @@ class NameChecks:
                     watched.compare(addresses)
         except TargetError:
             pass  # a name that fails to resolve now is no reason to leave a connection that works
-        finally:
-            del self._lookups[host]

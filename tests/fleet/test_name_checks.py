@@ -9,6 +9,7 @@ import pytest
 
 from exporter.errors import DnsError
 from exporter.fleet import name_checks as name_checks_module
+from exporter.fleet.name_checks import NameChecks
 from tests.fleet.schedule_harness import ScheduleHarness
 from tests.servers import ScriptedServer
 from tests.store_fixture import until
@@ -101,6 +102,27 @@ class TestNames:
         assert watch_harness.went_well(watched)
         assert server.accepted == 1
         assert caplog.text == ""
+
+    async def test_are_looked_up_again_after_a_look_up_that_was_given_up_at_once(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness
+    ) -> None:
+        asked: list[str] = []
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            asked.append(host)
+            return ("127.0.0.1",)
+
+        watch_harness.dialer.resolve_by(look_up)
+        gone, left = (
+            watch_harness.watched(6379, "redis.test", name=f"redis://redis.test:{number}") for number in (1, 2)
+        )
+        checks = NameChecks({each.target.addr: each for each in (gone, left)})
+        checks.check(0)
+        cancelled = checks.forget(gone.target.addr)  # in the same turn of the loop: its first step never comes
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        assert asked == []
+        checks.check(1)
+        await until(lambda: asked == ["redis.test"])
 
     async def test_take_turns_in_different_beats(
         self, harness: ScheduleHarness, watch_harness: WatchHarness, monkeypatch: pytest.MonkeyPatch
