@@ -76,8 +76,8 @@ class Backend:
         """Go on with this configuration: open and close family sets, and add, change and remove targets."""
         before, self._configuration = self._configuration, configuration
         self._log(configuration, before)
-        if configuration.dialling != before.dialling:
-            self.services.dialer.change(configuration.dialling)
+        if (configuration.dialling, configuration.client_tls) != (before.dialling, before.client_tls):
+            self.services.dialer.change(configuration.dialling, configuration.client_tls)
         names = configuration.catalog.family_set_names
         for name in names:
             self.store.open(name)
@@ -166,6 +166,7 @@ def _services(configuration: Configuration, open_files: int, store: Store) -> Se
         resolver=Resolver(lookups),
         limiter=Limiter(options.poll.max_dials, PATIENCE_S),
         descriptors=descriptors,
+        context=configuration.client_tls,
     )
     in_flight = options.poll.max_in_flight
     return Services(dialer, store, Limiter(in_flight, PATIENCE_S), scan_limiter(in_flight))

@@ -5,6 +5,7 @@ Nothing here touches what is running. A mistake raises ConfigError, and the conf
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -38,8 +39,9 @@ class Configuration:
     """What one exporter runs by.
 
     `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of the
-    password file. `known` holds every enabled collector that this process has had, by name. `notes` and
-    `warnings` are lines for the log. `follows` is the `mark` of the configuration that it was made from.
+    password file. `known` holds every enabled collector that this process has had, by name. `client_tls` is
+    for connections to targets; None while no target uses TLS. `notes` and `warnings` are lines for the log.
+    `follows` is the `mark` of the configuration that it was made from.
     """
 
     options: Options
@@ -50,6 +52,7 @@ class Configuration:
     catalog: Catalog
     lanes: Mapping[Lane, float]
     dialling: DialSettings
+    client_tls: ssl.SSLContext | None
     auth: BasicAuth | None
     server_tls: ServerContext | None
     notes: Sequence[str]
@@ -80,6 +83,7 @@ def configure(
         catalog = before.catalog
     else:
         catalog = _catalog(options, family_sets, hidden)
+    dialling = _dialling(options)
     return Configuration(
         options,
         targets,
@@ -88,7 +92,8 @@ def configure(
         known,
         catalog,
         lanes(options.poll),
-        _dialling(options, targets, before),
+        dialling,
+        _client_tls(dialling, targets, before),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
         lane_notes(options.poll),
@@ -176,9 +181,9 @@ def _timing(options: Options, interval_s: float | None) -> PollTiming:
 # -- connections and the endpoint
 
 
-def _dialling(options: Options, targets: Sequence[Target], before: Configuration | None) -> DialSettings:
+def _dialling(options: Options) -> DialSettings:
     redis = options.redis
-    settings = DialSettings(
+    return DialSettings(
         set_client_name=redis.set_client_name,
         ping=redis.ping_on_connect,
         ca_file=redis.tls_ca_cert_file,
@@ -190,11 +195,17 @@ def _dialling(options: Options, targets: Sequence[Target], before: Configuration
         limits=ReplyLimits(options.poll.reply_max_bytes, options.poll.reply_max_elements),
         allowance=redis.discover_allow,
     )
-    if any(target.tls for target in targets) and not (
-        before and any(target.tls for target in before.targets)
-    ):
-        tls_context(settings)  # raises for a file that cannot be used
-    return settings
+
+
+def _client_tls(
+    dialling: DialSettings, targets: Sequence[Target], before: Configuration | None
+) -> ssl.SSLContext | None:
+    """The context in use while its settings stay the same. ConfigError for a file that cannot be used."""
+    if not any(target.tls for target in targets):
+        return None
+    if before is not None and before.client_tls is not None and before.dialling.of_tls == dialling.of_tls:
+        return before.client_tls
+    return tls_context(dialling)
 
 
 def _auth(options: Options) -> BasicAuth | None:

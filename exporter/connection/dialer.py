@@ -49,22 +49,27 @@ class Dialer:
         resolver: Resolver | None = None,
         limiter: Limiter | None = None,
         descriptors: Descriptors | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.settings = settings or DialSettings()
         self.limiter = limiter or Limiter(DIALS_MAX, PATIENCE_S)
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self._resolver = resolver or Resolver()
         self._candidates = Candidates()
+        self.change(self.settings, context)
 
-    def change(self, settings: DialSettings) -> None:
-        """Use other settings for new connections."""
+    def change(self, settings: DialSettings, context: ssl.SSLContext | None = None) -> None:
+        """Use other settings for new connections. `context` is the TLS context of these settings, if it is
+        made already."""
         self.settings = settings
         vars(self).pop("context", None)
+        if context is not None:
+            self.context = context
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """What all TLS connections share. Its first use reads the files; a `ConfigError` names one that
-        cannot be used."""
+        """What all TLS connections share. If `change` gave none, its first use reads the files; a
+        `ConfigError` names one that cannot be used."""
         return tls_context(self.settings)
 
     async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:

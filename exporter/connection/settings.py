@@ -28,3 +28,8 @@ class DialSettings:
     limits: ReplyLimits = DEFAULT_LIMITS
     file_limits: files.FileLimits = files.DEFAULT
     allowance: Allowance | None = None
+
+    @property
+    def of_tls(self) -> tuple[object, ...]:
+        """Those that a TLS context is made of."""
+        return self.ca_file, self.cert_file, self.key_file, self.skip_verification

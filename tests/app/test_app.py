@@ -25,7 +25,7 @@ from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from exporter.telemetry.own_series import FAMILIES
-from tests.servers import RedisServer, free_port
+from tests.servers import Certificates, RedisServer, free_port
 from tests.store_fixture import samples_of, until, values_of
 from tests.watch_harness import connections, others
 
@@ -305,6 +305,22 @@ class TestMistakes:
         assert running.watched(target) is watched
         assert connections(server) == 1
         assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {target.addr: 1}
+
+    async def test_certificates_that_are_gone_cost_no_target_that_uses_tls(
+        self, running: Running, redis_server: RedisFactory, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        port = redis_server(certificates=certificates).port
+        one, late = (parse_address(f"rediss://localhost:{port}/{number}") for number in range(2))
+        file = tmp_path / "ca.pem"
+        file.write_bytes(Path(certificates.ca).read_bytes())
+        flags = (f"--tls-ca-cert-file={file}",)
+        await running.apply(one, flags=flags)
+        await running.up(one)
+        file.unlink()
+        with pytest.raises(ConfigError, match=r"none\.pem"):
+            await running.apply(one, flags=(f"--tls-ca-cert-file={tmp_path / 'none.pem'}",))
+        await running.apply(one, late, flags=(*flags, "--ping-on-connect"))  # changes what dials go by
+        await running.up(one, late)
 
     async def test_what_cannot_change_is_refused_and_nothing_else_changes(
         self, running: Running, redis_server: RedisFactory

@@ -133,6 +133,32 @@ class TestMistakes:
         with pytest.raises(ConfigError, match=r"none\.pem"):
             configured(f"--tls-server-cert-file={none}", f"--tls-server-key-file={none}")
 
+    def test_other_certificates_that_cannot_be_used(self, certificates: Certificates, tmp_path: Path) -> None:
+        targets = (target("rediss://one"),)
+        before = configured(f"--tls-ca-cert-file={certificates.ca}", targets=targets)
+        none = tmp_path / "none.pem"
+        for argv in (
+            (f"--tls-ca-cert-file={none}",),
+            (f"--tls-client-cert-file={none}", f"--tls-client-key-file={none}"),
+        ):
+            with pytest.raises(ConfigError, match=r"none\.pem"):
+                configured(*argv, targets=targets, before=before)
+
+    def test_certificates_are_read_again_only_if_others_are_named(
+        self, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        targets, file = (target("rediss://one"),), tmp_path / "ca.pem"
+        file.write_bytes(Path(certificates.ca).read_bytes())
+        before = configured(f"--tls-ca-cert-file={file}", targets=targets)
+        file.unlink()
+        argv = (f"--tls-ca-cert-file={file}", "--ping-on-connect")
+        unrelated = configured(*argv, targets=targets, before=before)
+        assert unrelated.dialling.ping
+        assert unrelated.client_tls is before.client_tls is not None
+        other = configured(f"--tls-ca-cert-file={certificates.ca}", targets=targets, before=unrelated)
+        assert other.client_tls not in (None, before.client_tls)
+        assert configured(targets=(ONE,), before=other).client_tls is None
+
     def test_the_first_target_with_tls_needs_certificates_that_can_be_used(self, tmp_path: Path) -> None:
         argv = [f"--tls-ca-cert-file={tmp_path / 'none.pem'}"]
         before = configured(*argv)

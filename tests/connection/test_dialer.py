@@ -16,6 +16,7 @@ from exporter import errors
 from exporter.connection.dialer import Dialer, _of_all
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
+from exporter.connection.tls import tls_context
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from tests.connection.dialling import (
@@ -152,6 +153,9 @@ async def test_other_settings_hold_for_new_connections(
     dialer = Dialer(DialSettings(ca_file=certificates.other_ca))
     with pytest.raises(errors.TlsError):
         await dialer.dial(place, time.monotonic() + AMPLE_S)
-    dialer.change(DialSettings(ca_file=certificates.ca))
-    link = await dialer.dial(place, time.monotonic() + AMPLE_S)
-    link.close()
+    settings = DialSettings(ca_file=certificates.ca)
+    for context in (None, tls_context(settings)):
+        dialer.change(settings, context)
+        link = await dialer.dial(place, time.monotonic() + AMPLE_S)
+        link.close()
+        assert context in (None, dialer.context)

@@ -114,11 +114,14 @@ class TestNames:
 
         watch_harness.dialer.resolve_by(look_up)
         gone, left = (
-            watch_harness.watched(6379, "redis.test", name=f"redis://redis.test:{number}") for number in (1, 2)
+            watch_harness.watched(6379, "redis.test", name=f"redis://redis.test:{number}")
+            for number in (1, 2)
         )
         checks = NameChecks({each.target.addr: each for each in (gone, left)})
         checks.check(0)
-        cancelled = checks.forget(gone.target.addr)  # in the same turn of the loop: its first step never comes
+        cancelled = checks.forget(
+            gone.target.addr
+        )  # in the same turn of the loop: its first step never comes
         await asyncio.gather(*cancelled, return_exceptions=True)
         assert asked == []
         checks.check(1)
