@@ -42,7 +42,8 @@ class Fleet:
         self._watched: dict[str, WatchedTarget] = {}
         self._applying = asyncio.Lock()
         self._closing = False
-        self._by_alias: dict[str, WatchedTarget] = {}
+        #: by alias and address; of those that share an alias, the last one counts
+        self._by_alias: dict[str, dict[str, WatchedTarget]] = {}
         self._waiting: set[str] = set()  # targets without a first poll
         self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
         self._first_polls = asyncio.Event()
@@ -100,7 +101,7 @@ class Fleet:
         alias = watched.target.alias
         watched.reassign(assignment)
         if watched.target.alias != alias:
-            self._forget_alias(alias, watched)
+            self._forget_alias(alias, watched.target.addr)
             self._note_alias(watched)
         self._schedule.change(watched)
         self._forget_pages(watched.target.addr)
@@ -117,7 +118,7 @@ class Fleet:
     def remove(self, addr: str) -> None:
         """Stop polling a target. Nothing of it stays: no series, page, task, connection or log state."""
         watched = self._watched.pop(addr)
-        self._forget_alias(watched.target.alias, watched)
+        self._forget_alias(watched.target.alias, addr)
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
         self._note_polled(addr)
@@ -126,22 +127,25 @@ class Fleet:
 
     def _note_alias(self, watched: WatchedTarget) -> None:
         if watched.target.alias:
-            self._by_alias[watched.target.alias] = watched
+            self._by_alias.setdefault(watched.target.alias, {})[watched.target.addr] = watched
 
-    def _forget_alias(self, alias: str, watched: WatchedTarget) -> None:
+    def _forget_alias(self, alias: str, addr: str) -> None:
         """If another target has the same alias, the alias leads there from now on."""
-        if self._by_alias.get(alias) is watched:
-            del self._by_alias[alias]
-            for other in self._watched.values():
-                if other.target.alias == alias:
-                    self._by_alias[alias] = other
+        if alias:
+            sharing = self._by_alias[alias]
+            del sharing[addr]
+            if not sharing:
+                del self._by_alias[alias]
 
     # -- what others see
 
     def find(self, text: str) -> WatchedTarget | None:
         """Find a target by its exact alias first, then by its address in any spelling. A text that is neither
         raises a ConfigError that says what is wrong with it."""
-        found = self._by_alias.get(text) or self._watched.get(text)  # the canonical spelling, most often
+        sharing = self._by_alias.get(text)
+        if sharing is not None:
+            return next(reversed(sharing.values()))
+        found = self._watched.get(text)  # the canonical spelling, most often
         return found or self._watched.get(parse_address(text).addr)
 
     @property

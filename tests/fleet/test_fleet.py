@@ -237,6 +237,24 @@ class TestFind:
         fleet.remove("redis://h:6379")
         assert fleet.find("cache") is second
 
+    async def test_a_target_that_goes_costs_no_look_at_the_others(self, fleet: Fleet) -> None:
+        looks = 0
+
+        class Counting(FakeWatched):
+            @property
+            def target(self) -> Target:
+                nonlocal looks
+                looks += 1
+                return super().target
+
+        for number in range(100):
+            fleet.add(cast(Any, Counting(assigned(f"h{number}", f"a{number}"))))
+        looks = 0
+        for addr in list(fleet.watched_targets):
+            fleet.remove(addr)
+        assert looks <= 200
+        assert fleet._by_alias == {}
+
     async def test_an_alias_goes_with_its_target(self, fleet: Fleet) -> None:
         fleet.add(watched("redis://h:6379", "cache"))
         fleet.remove("redis://h:6379")
