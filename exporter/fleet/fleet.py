@@ -110,9 +110,9 @@ class Fleet:
         addr = watched.target.addr
         self._watched[addr] = watched
         self._note_alias(watched)
-        self._schedule.add(watched)
         self._waiting.add(addr)
         self._first_polls.clear()
+        self._schedule.add(watched)  # its first poll may end here
         self._on_change()
 
     def remove(self, addr: str) -> None:

@@ -298,6 +298,13 @@ class TestFirstPolls:
         fleet.note(late, ended())
         assert fleet.first_polls_done
 
+    async def test_a_first_poll_may_end_at_once(
+        self, fleet: Fleet, schedule: FakeSchedule, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(schedule, "add", lambda each: fleet.note(each, ended()))
+        fleet.add(watched("one"))
+        assert fleet.first_polls_done
+
     async def test_nobody_waits_longer_than_said(self, fleet: Fleet) -> None:
         fleet.add(watched("one"))
         await fleet.wait_first_polls(0.01)
