@@ -6,6 +6,7 @@ A `Catalog` is a view over parts: which families a page shows, in which order, w
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 
 from exporter.errors import InternalError
 from exporter.metrics.family import Family, MetricType
@@ -34,8 +35,9 @@ class Catalog:
     A family that sets share (see `FamilySet.shared_name`) has one cell for each of them, one behind the
     other; all but the first have an empty header.
 
-    Slots of dynamic families have an empty header until they are given; `admits` says by the full name
-    whether one may be given, and `taken` are names that others write.
+    Slots of run-time families have an empty header until they are given; `admits` says by the full name
+    whether one may be given, and `taken` are names that others write. Those that were given before and may
+    not be shown have no cell from `open` on.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Catalog:
         headers: list[bytes] = []
         cells: list[tuple[int, int]] = []
         names: list[str] = []
-        dynamics: list[tuple[FamilySet, RuntimeFamilies, int]] = []
+        dynamics: list[tuple[int, RuntimeFamilies]] = []
         for family_set_number, family_set in enumerate(self.family_sets):
             for number, (family, name) in enumerate(zip(family_set.families, family_set.names, strict=True)):
                 at = places[name]
@@ -71,37 +73,40 @@ class Catalog:
                     cells += at
                     names += [name.decode()] * len(at)
             if family_set.runtime_families is not None:
-                dynamics.append((family_set, family_set.runtime_families, len(headers)))
+                dynamics.append((family_set_number, family_set.runtime_families))
                 headers += [b""] * FAMILIES_MAX
                 names += [""] * FAMILIES_MAX
                 cells += [
                     (family_set_number, len(family_set.families) + place) for place in range(FAMILIES_MAX)
                 ]
-        self._taken = {name.decode() for name in places}
+        self._own_names = {name.decode() for name in places}
+        self._taken = set(self._own_names)  # those and the names of run-time families
         self._taken_elsewhere = taken
         self.headers = headers
         self.cells = tuple(cells)
         self.names = names
+        self._places = {cell: place for place, cell in enumerate(cells)}
         self._dynamics = dynamics
 
     def open(self) -> None:
         """Become the catalog in use: run-time families get their names here from now on."""
-        for dynamic in self._dynamics:
-            self._open(*dynamic)
+        self._taken = set(self._own_names)
+        for family_set_number, dynamic in self._dynamics:
+            dynamic.open(self._refuses, partial(self._add, family_set_number))
+        refused = {(number, each) for number, dynamic in self._dynamics for each in dynamic.refused}
+        if not refused.isdisjoint(self._places):
+            kept = [place for cell, place in self._places.items() if cell not in refused]
+            self.headers, self.names = [self.headers[i] for i in kept], [self.names[i] for i in kept]
+            self.cells = tuple(self.cells[i] for i in kept)
+            self._places = {cell: place for place, cell in enumerate(self.cells)}
 
-    def _open(self, family_set: FamilySet, dynamic: RuntimeFamilies, at: int) -> None:
-        """Let the slots of a part, whose headers begin at `at`, be given."""
-
-        def add(place: int, name: str, type: str, help: str) -> None:
-            self._taken.add(name)
-            if not self._admits(name):  # another configuration did
-                return
-            self.headers[at + place] = header(
-                name.encode(), Family(name, MetricType(type), help), family_set.lane
-            )
-            self.names[at + place] = name
-
-        dynamic.open(self._refuses, add)
+    def _add(self, family_set_number: int, slot: int, name: str, type: str, help: str) -> None:
+        """Show a run-time family of a part."""
+        family_set = self.family_sets[family_set_number]
+        at = self._places[family_set_number, len(family_set.families) + slot]
+        self._taken.add(name)
+        self.headers[at] = header(name.encode(), Family(name, MetricType(type), help), family_set.lane)
+        self.names[at] = name
 
     def _refuses(self, name: str) -> str | None:
         """Why a full name may be no new family; None where it may, "" where the options leave it out."""

@@ -38,6 +38,7 @@ class RuntimeFamilies:
         self._warned: set[str] = set()
         self._on_new: Callable[[int, str, str, str], None] = lambda place, name, type, help: None
         self._given: list[tuple[int, str, str, str]] = []
+        self.refused: set[int] = set()  # numbers of families that are not shown now
         self._first = first
         self._prefix = f"{namespace}_" if namespace else ""
         self._rows = rows
@@ -48,12 +49,18 @@ class RuntimeFamilies:
     def open(
         self, refuses: Callable[[str], str | None], on_new: Callable[[int, str, str, str], None]
     ) -> None:
-        """`refuses` returns why a full name may not be a new family: None if it may, "" for a reason that
-        needs no line in the log. `on_new` is called with the slot (from 0), the full name, the type and the
-        help of each name, now and later."""
+        """`refuses` returns why a full name may not be shown: None if it may, "" for a reason that needs no
+        line in the log. `on_new` is called with the slot (from 0), the full name, the type and the help of
+        each name that is shown, now and later. Those that are refused now are in `refused`."""
         self._refuses, self._on_new = refuses, on_new
-        for given in self._given:
-            on_new(*given)
+        self.refused = set()
+        for place, full, type, help in self._given:
+            why = refuses(full)
+            if why is None:
+                on_new(place, full, type, help)
+            else:
+                self.refused.add(self._first + place)
+                self._warn(full, why)
 
     def number(self, name: str, type: str, help: str, labels: Iterable[str]) -> int | None:
         """The number of a family, which becomes one if need be. None: no name for a family or a label, taken
@@ -78,7 +85,7 @@ class RuntimeFamilies:
             self._rows[number] = (full.encode(), tuple(label.encode() for label in labels))
             self._given.append((place, full, type, help))
             self._on_new(place, full, type, help)
-        elif not self._is_same(number, type, help):
+        elif number in self.refused or not self._is_same(number, type, help):
             return None
         fresh = [label for label in labels if label not in self._labels[number]]
         if fresh:

@@ -189,6 +189,49 @@ class TestDynamicFamilies:
         catalog.open()
         assert "redis_active_users" not in catalog.names
 
+    def test_values_of_those_that_it_does_not_admit_are_off_the_page(self) -> None:
+        _, scripts = self.make()
+        assert scripts.runtime_families is not None
+        writer = engine.Writer(scripts.rows, engine.Labels(b""))
+        for name in ("secret", "open"):
+            number = scripts.runtime_families.number(name, "gauge", "Help.", [])
+            assert number is not None
+            writer.add(number, 1, [])
+        block = writer.block()
+        catalog = Catalog([scripts], admits=lambda name: name != "redis_secret")
+        for _ in range(2):  # each change opens the one in use
+            catalog.open()
+            page = page_of(
+                engine.Assembler(catalog.headers, catalog.cells, [[(block.samples, block.offsets)]])
+            )
+            assert b"redis_secret" not in page
+            assert b"# TYPE redis_open gauge\nredis_open 1\n" in page
+            assert scripts.runtime_families.number("secret", "gauge", "Help.", []) is None
+            assert scripts.runtime_families.number("open", "gauge", "Help.", []) is not None
+        late = scripts.runtime_families.number("late", "gauge", "Help.", [])
+        assert catalog.cells[catalog.names.index("redis_late")] == (0, late)
+        Catalog([scripts]).open()
+        assert scripts.runtime_families.number("secret", "gauge", "Help.", []) is not None
+
+    def test_a_name_that_two_have_taken_one_after_the_other_is_shown_once(self) -> None:
+        one, other = (
+            make_family_set(name, Lane.STANDARD, [], namespace="redis", grows=True)
+            for name in ("one", "other")
+        )
+        assert one.runtime_families is not None
+        assert other.runtime_families is not None
+        for family_set in (one, other):
+            Catalog([family_set]).open()
+            assert family_set.runtime_families is not None
+            assert family_set.runtime_families.number("jobs", "gauge", "Jobs.", []) == 0
+        catalog = Catalog([one, other])
+        catalog.open()
+        assert catalog.names.count("redis_jobs") == 1
+        assert (0, 0) in catalog.cells
+        assert (1, 0) not in catalog.cells
+        assert one.runtime_families.number("jobs", "gauge", "Jobs.", []) == 0
+        assert other.runtime_families.number("jobs", "gauge", "Jobs.", []) is None
+
     def test_one_target_names_half_of_what_the_others_have_left_at_most(self) -> None:
         _, scripts = self.make()
         dynamic = scripts.runtime_families

@@ -58,6 +58,19 @@ def test_the_log_names_what_is_left_out_once(slots: Slots, caplog: pytest.LogCap
     ]
 
 
+def test_those_that_are_refused_later_get_no_values_until_they_are_shown_again(slots: Slots) -> None:
+    dynamic = slots.runtime_families
+    assert [dynamic.number(name, "", "", []) for name in ("jobs", "users")] == [0, 1]
+    shown: list[str] = []
+    dynamic.open(
+        lambda name: "" if name == "redis_jobs" else None, lambda slot, name, type, help: shown.append(name)
+    )
+    assert shown == ["redis_users"]
+    assert [dynamic.number(name, "", "", []) for name in ("jobs", "users")] == [None, 1]
+    dynamic.open(lambda name: None, lambda slot, name, type, help: None)
+    assert dynamic.number("jobs", "", "", []) == 0
+
+
 def test_the_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     dynamic = RuntimeFamilies("redis", 0, [])
