@@ -21,6 +21,7 @@ from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
 from exporter.polling.assignment import Assignment, Services
 from exporter.polling.outcome import PollOutcome
+from exporter.polling.timing import floor_s
 from exporter.polling.watched_target import WatchedTarget
 from exporter.telemetry.own_series import OwnSeries, Reader
 
@@ -101,6 +102,12 @@ class Backend:
     async def close(self) -> None:
         """Build no more pages."""
         await self.pages.close()
+
+    @property
+    def max_age_floor_s(self) -> float:
+        """How far apart polls that requests ask for are, of targets without an interval of their own."""
+        poll = self._configuration.options.poll
+        return floor_s(poll.max_age_floor_s, poll.interval_s)
 
     # -- how its pieces work together
 

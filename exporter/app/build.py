@@ -24,7 +24,7 @@ from exporter.metrics.taken_names import TakenNames
 from exporter.options.table import Options
 from exporter.pages.exposition import AGE
 from exporter.polling.assignment import Assignment, FamilySets
-from exporter.polling.timing import PollTiming, floor_s, lane_notes, lanes
+from exporter.polling.timing import PollTiming, lane_notes, lanes
 from exporter.targets.password_file import Passwords, read_passwords
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
@@ -231,7 +231,6 @@ def web_settings(options: Options) -> Settings:
         scrape_endpoint=not options.web.disable_scrape_endpoint,
         plain_targets=options.metrics.target_labels == "auto",
         fail_when_stale=options.poll.stale_policy == "fail",
-        max_age_floor_s=floor_s(options.poll.max_age_floor_s, options.poll.interval_s),
         discover_clusters=options.redis.is_cluster,
         discover_hostnames=options.web.cluster_discover_hostnames,
         ready_after_s=min(

@@ -50,6 +50,7 @@ class Frontend:
                 stale=lambda addr: backend.store.expired(addr, configuration.family_sets.identifying),
                 generation=lambda: backend.store.generation,
                 reload=reload,
+                max_age_floor_s=lambda: backend.max_age_floor_s,
             ),
             auth=configuration.auth,
             incidents=self._incidents,

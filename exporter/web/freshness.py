@@ -39,14 +39,14 @@ class Sweep:
 
 class Freshener:
     """Runs sweeps. `targets` gives all by address, `shows` says whether one is on a page, `generation` counts
-    the changes of the store. Sweeps of one page are at least `floor_s` apart."""
+    the changes of the store. Sweeps of one page are at least `floor_s()` apart."""
 
     def __init__(
         self,
         targets: Callable[[], Mapping[str, Pollable]],
         shows: Callable[[Selection, str], bool],
         generation: Callable[[], int],
-        floor_s: float,
+        floor_s: Callable[[], float],
     ) -> None:
         self._targets = targets
         self._shows = shows
@@ -72,9 +72,10 @@ class Freshener:
     def _sweep(self, selection: Selection, max_age_s: float, now: float) -> Sweep | None:
         """The sweep to wait for. None: there are too many, so the request gets the values of now."""
         under_way = self._sweeps.get(selection, [])
-        recent = [sweep for sweep in under_way if now - sweep.began_at < self._floor_s]
+        floor_s = self._floor_s()
+        recent = [sweep for sweep in under_way if now - sweep.began_at < floor_s]
         for sweep in recent:
-            if sweep.max_age_s <= max(max_age_s, self._floor_s):
+            if sweep.max_age_s <= max(max_age_s, floor_s):
                 return sweep
         if selection != WHOLE and self.sweeps >= SWEEPS_MAX:
             return None

@@ -60,7 +60,6 @@ class Settings:
     plain_targets: bool
     fail_when_stale: bool
     ready_after_s: float
-    max_age_floor_s: float = 1.0
     discover_clusters: bool = False
     discover_hostnames: bool = False
 
@@ -69,7 +68,7 @@ class Settings:
 class Sources:
     """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
     whether a target's values are too old to be served, `generation` counts the changes of the store; `reload`
-    says whether there was a file to read."""
+    says whether there was a file to read. `max_age_floor_s` gives how far apart sweeps of one page are."""
 
     pages: PageCache
     fleet: FleetView
@@ -78,6 +77,7 @@ class Sources:
     stale: Callable[[str], bool]
     generation: Callable[[], int]
     reload: Callable[[], Awaitable[bool]]
+    max_age_floor_s: Callable[[], float] = lambda: 1.0
 
 
 class Web:
@@ -99,7 +99,7 @@ class Web:
         self._fleet = fleet
         self._own_series = sources.own_series
         self._freshener = Freshener(
-            lambda: fleet.watched_targets, pages.shows, sources.generation, settings.max_age_floor_s
+            lambda: fleet.watched_targets, pages.shows, sources.generation, sources.max_age_floor_s
         )
         self._nodes = NodeLister(fleet.watched_targets.values, hostnames=settings.discover_hostnames)
         self._bodies = bodies or BodyWriter(HttpLimits().old_pages_bytes, pages.current)

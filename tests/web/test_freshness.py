@@ -34,7 +34,10 @@ class Bench:
     def __init__(self, count: int = 2, floor_s: float = LONG_S) -> None:
         self.targets = {f"{'blue' if number % 2 else 'green'}-{number}": Hung() for number in range(count)}
         self.generation = 7
-        self.freshener = Freshener(lambda: self.targets, self._shows, lambda: self.generation, floor_s)
+        self.floor_s = floor_s
+        self.freshener = Freshener(
+            lambda: self.targets, self._shows, lambda: self.generation, lambda: self.floor_s
+        )
 
     def _shows(self, selection: Selection, addr: str) -> bool:
         return selection.group is None or addr.startswith(selection.group)
@@ -79,6 +82,16 @@ class TestSharing:
         bench = Bench(floor_s=0.01)
         first = bench.ask()
         await asyncio.sleep(0.03)
+        second = bench.ask()
+        await asyncio.sleep(0.01)
+        assert bench.freshener.sweeps == 2
+        await bench.close(first, second)
+
+    async def test_the_floor_may_change(self) -> None:
+        bench = Bench()
+        first = bench.ask()
+        await asyncio.sleep(0.03)
+        bench.floor_s = 0.01
         second = bench.ask()
         await asyncio.sleep(0.01)
         assert bench.freshener.sweeps == 2
