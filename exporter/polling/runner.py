@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from exporter.collectors._enabled import EnabledCollector
@@ -24,6 +25,7 @@ from exporter.polling.poll import Poll
 from exporter.polling.poll_context import PollContext
 from exporter.polling.target_connection import TargetConnection
 from exporter.protocol.command import Command, Reply
+from exporter.targets.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,12 @@ class PollRunner:
         self._deadline_s = deadline_s
         self._rank = rank
         self._enter()
+
+    def renew(self, target: Target) -> None:
+        """Use the login of `target` from the next poll on. A poll that waits for its admission is one."""
+        self.connection.renew()
+        if self.busy and self._poll is None:
+            self._context = replace(self._context, target=target)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Give up the running poll and the connections, for good. Returns the tasks that this cancels."""

@@ -35,7 +35,8 @@ class TargetConnection:
         self._dialer = dialer
         self._on_dialled = on_dialled
         self._nodes = ClusterLinks(dialer)
-        self._renew_at = 0.0
+        #: from then on, the next poll makes new connections; 0.0: `renew` or `compare` asks for that
+        self._renew_at = math.inf
         self._dialling: asyncio.Task[None] | None = None
         self._is_scattered = False  # whether the newest batch went to several nodes
 
@@ -71,7 +72,8 @@ class TargetConnection:
             self.notices, self.ping_s = outcome.notices, outcome.ping_s
             if Notice.UNNAMED in outcome.notices:
                 memory.refuse(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
-            self._renew_at = now + context.connection_max_age_s
+            if self._renew_at:  # else the login has changed during the dial
+                self._renew_at = now + context.connection_max_age_s
         self._on_dialled(outcome)
 
     def exchange(self, target: Target, batch: Sequence[Command], deadline: float, done: Done) -> None:
@@ -110,8 +112,9 @@ class TargetConnection:
         self._dialer.descriptors.give_back(self)
 
     def close_current(self) -> None:
-        """Close the connection, but keep its descriptor for the next one."""
+        """Close the connection before a poll makes a new one, but keep its descriptor for that."""
         connection, self.current = self.current, None
+        self._renew_at = math.inf
         if connection is not None:
             connection.close()
 

@@ -80,6 +80,8 @@ class TargetState:
         for lane in lanes:
             series.lanes[lane].polls += 1
         self.health.note(outcome, assignment.timing, intervals)
+        if began is not assignment and _login(began.target) != _login(assignment.target):
+            self.health.retry_at = 0.0  # the new login has not failed yet
         if outcome.error is not None:
             series.count_failure(outcome.error.reason)
             return

@@ -193,7 +193,7 @@ class WatchedTarget:
         renews = self.state.reassign(assignment)
         for runner in (self._runner, self._scanner.runner):
             if renews:
-                runner.connection.renew()
+                runner.renew(assignment.target)
         if not assignment.family_sets.scan:
             self._scanner.runner.close()
 

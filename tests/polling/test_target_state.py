@@ -165,6 +165,13 @@ class TestLogin:
         assert setup.state.health.retry_at == (0.0 if renews else retry_at)
         assert setup.state.context.target == setup.state.assignment.target
 
+    def test_the_failure_of_a_poll_with_the_old_one_does_not_delay_the_new_one(self, setup: Setup) -> None:
+        setup.poll(120.0, RefusedError("no"))
+        turn = setup.begin()
+        setup.reassign(target=replace(TARGET, password="new"))
+        setup.end(turn, 130.0, RefusedError("no"))
+        assert setup.state.health.retry_at == 0.0
+
     def test_the_new_password_is_shown_nowhere(self, setup: Setup) -> None:
         setup.reassign(target=replace(TARGET, password="s3cret-of-mine"))
         assert setup.state.memory.redaction.clean("no s3cret-of-mine here") == "no *** here"

@@ -18,6 +18,7 @@ from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
+from exporter.connection.limiter import Admission, Limiter
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError, ReplyError
@@ -29,7 +30,7 @@ from exporter.polling.assignment import FamilySets
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
-from tests.servers import Conversation, free_port
+from tests.servers import Conversation, RedisServer, free_port
 from tests.store_fixture import until
 from tests.watch_harness import (
     AMPLE_S,
@@ -915,6 +916,63 @@ class TestReassign:
         await watch_harness.poll(watched)
         assert_up(watch_harness, watched)
         assert watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") is None
+
+
+class TestReassignedLogin:
+    @pytest.fixture
+    def server(self, redis_server: RedisFactory) -> RedisServer:
+        server = redis_server()
+        for user in "ab":
+            server.ask("ACL", "SETUSER", user, "on", f">{user}", "~*", "+@all")
+        return server
+
+    def become_b(self, watched: WatchedTarget) -> None:
+        watched.reassign(
+            replace(watched.assignment, target=replace(watched.target, user="b", password="b"))
+        )
+
+    def users(self, server: RedisServer) -> list[str]:
+        clients = server.ask("CLIENT", "LIST")
+        assert isinstance(clients, bytes)
+        return re.findall(r"name=redis_exporter.*user=(\S+)", clients.decode())
+
+    async def test_during_a_dial_the_next_poll_uses_it(
+        self, watch_harness: WatchHarness, server: RedisServer
+    ) -> None:
+        watched = watch_harness.watched(server.port, user="a", password="a")
+        watched.tick(time.monotonic())
+        await asyncio.sleep(0)
+        assert watch_harness.dialer.under_way == 1
+        self.become_b(watched)
+        await until(lambda: watched.up)
+        for _ in range(2):
+            await watch_harness.poll(watched)
+        assert watch_harness.dialer.dials == 2
+        await until(lambda: self.users(server) == ["b"])
+
+    @pytest.mark.parametrize("at_dials", [True, False])
+    @pytest.mark.parametrize("polls", [0, 1])
+    async def test_while_a_poll_waits_for_its_admission_that_poll_uses_it(
+        self, make_watch_harness: WatchHarnessFactory, server: RedisServer, at_dials: bool, polls: int
+    ) -> None:
+        watch_harness = make_watch_harness(limit=1)
+        watch_harness.dialer.limiter = Limiter(1)
+        watched = watch_harness.watched(server.port, user="a", password="a")
+        for _ in range(polls):
+            await watch_harness.poll(watched)
+        before = Admission(watch_harness.dialer.limiter if at_dials else watch_harness.limiter, lambda: None)
+        before.enter()
+        if at_dials and polls:  # the kept connection needs no dial
+            watched._runner.connection.renew()
+        polling = asyncio.create_task(watch_harness.poll(watched))
+        await asyncio.sleep(0)
+        assert watched.busy
+        self.become_b(watched)
+        before.leave()
+        await polling
+        await until(lambda: self.users(server) == ["b"])
+        assert watch_harness.dialer.dials == polls + 1
+        assert watch_harness.went_well(watched)
 
 
 class TestRoleLabel:
