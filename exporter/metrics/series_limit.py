@@ -7,7 +7,7 @@ limits.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -37,6 +37,7 @@ class SeriesLimit:
         self.refused = 0  # how many series those blocks lost
         self._refused: dict[str, int] = {}
         self._admitted: dict[str, _Admitted] = {}  # of the parts that once had too many
+        self._relabelled: set[str] = set()  # parts whose newest block has other labels than the next one
 
     def change(self, per_target: int, per_family: int) -> None:
         """Keep to other limits from the next blocks on. Under lower ones the series that come first are
@@ -50,6 +51,13 @@ class SeriesLimit:
         self._admitted.clear()
         self._refused.clear()
         self.refused = 0
+
+    def relabel(self, family_sets: Iterable[str]) -> None:
+        """Let the series of these family sets in that come first: their labels have changed, so each series
+        is another one than before."""
+        for name in family_sets:
+            self._admitted.pop(name, None)
+            self._relabelled.add(name)
 
     def drop(self, family_set: str) -> None:
         """Count a family set no more."""
@@ -69,7 +77,7 @@ class SeriesLimit:
         if admitted is None and (
             series > room or (series > self._per_family and self._has_large_family(samples, offsets))
         ):
-            had_last = before()
+            had_last = None if family_set in self._relabelled else before()
             admitted = self._admitted[family_set] = (
                 _Admitted() if had_last is None else _Admitted(*engine.heads_of(*had_last))
             )
@@ -80,6 +88,8 @@ class SeriesLimit:
             refused = series - block[2]
             self.refused += refused - self._refused.get(family_set, 0)
             self._refused[family_set] = refused
+        if self._relabelled:
+            self._relabelled.discard(family_set)
         self._series[family_set] = block[2]
         self.series += block[2] - had
         return block

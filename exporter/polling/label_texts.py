@@ -17,10 +17,21 @@ class LabelTexts:
     """Labels by the name of a family set: `plain` ones, and the `written` ones, which add the role where the
     options say so.
 
+    `former` are the plain labels of stored series that were written before the labels changed.
     `lane_labels` stand before the label `lane` of an age; that label wins over a configured one of its name.
     """
 
-    __slots__ = ("_pairs", "_sets", "_with_role", "group", "lane_labels", "plain", "role", "written")
+    __slots__ = (
+        "_pairs",
+        "_sets",
+        "_with_role",
+        "former",
+        "group",
+        "lane_labels",
+        "plain",
+        "role",
+        "written",
+    )
 
     def __init__(self, target: Target, family_sets: FamilySets, metrics: MetricsOptions) -> None:
         self._sets = family_sets
@@ -33,19 +44,26 @@ class LabelTexts:
         self.group = dict(target.labels).get("group", "")
         self.lane_labels = label_text(pair for pair in pairs if pair[0] != b"lane")
         self.plain = label_forms(family_sets.all, pairs)
+        self.former: dict[str, engine.Labels] = {}
         self.written = dict(self.plain) if self._with_role else self.plain
 
     def labels_of(self, family_set: str) -> engine.Labels:
         """What a page without the target's labels leaves off: all but the role."""
+        if self.former and family_set in self.former:
+            return self.former[family_set]
         return self.plain[family_set]
+
+    def follow(self, before: LabelTexts) -> None:
+        """Take the place of other labels, which the stored series still have."""
+        self.former = {name: before.labels_of(name) for name in before.plain if name in self.plain}
 
     def same_as(self, other: LabelTexts) -> bool:
         """Whether it gives the same labels to the same family sets, the role apart."""
-        return self._sets is other._sets and (self._pairs, self.group, self._with_role) == (
-            other._pairs,
-            other.group,
-            other._with_role,
-        )
+        return self._sets is other._sets and self.group == other.group and self.writes_as(other)
+
+    def writes_as(self, other: LabelTexts) -> bool:
+        """Whether a series has the same labels, the role apart."""
+        return (self._pairs, self._with_role) == (other._pairs, other._with_role)
 
     def learn_role(self, role: str) -> bool:
         """Take the role that INFO reports. Returns whether the written labels change."""

@@ -56,6 +56,11 @@ class LaneClock:
             self._due_at.pop(lane, None)
         self._find_next()
 
+    def bring_scan_forward(self) -> None:
+        """Make a scan due at the next turn. The first one keeps its place."""
+        if Lane.SCAN in self._due_at:
+            self._due_at[Lane.SCAN] = min(self._due_at[Lane.SCAN], self._ticks + 1)
+
     def bring_forward(self) -> None:
         """Make all lanes but scan due at the next turn. They keep their phases."""
         for lane in self._lanes:

@@ -78,7 +78,11 @@ class SnapshotRecorder:
                 count.succeeded_at = outcome.wall_at
                 count.stale = False
             self._put(enabled, block, outcome, expires_at)
-        series.series, series.refused = self._series_limit.series, self._series_limit.refused
+        self._count_series()
+
+    def _count_series(self) -> None:
+        series, limit = self._target_series, self._series_limit
+        series.series, series.refused = limit.series, limit.refused
 
     def note_failure(self, name: str, failure: TargetError) -> None:
         """Note that a collector could not run."""
@@ -119,6 +123,10 @@ class SnapshotRecorder:
             self._run_id = run_id
             self._series_limit.forget()
 
+    def relabel(self, family_sets: Iterable[str]) -> None:
+        """Note that the next snapshots of these family sets have other labels than the stored ones."""
+        self._series_limit.relabel(family_sets)
+
     def change(self, metrics: MetricsOptions, gone: Collection[str]) -> None:
         """Keep to other options from the next snapshots on; the `gone` family sets count no more."""
         self._series_limit.change(metrics.max_series_per_target, metrics.max_series_per_family)
@@ -126,6 +134,7 @@ class SnapshotRecorder:
         for name in gone:
             self._series_limit.drop(name)
             self._faults.kinds.pop(name, None)
+        self._count_series()
 
     def change_expiries(
         self, collectors: Iterable[EnabledCollector], timing: PollTiming, intervals: int

@@ -40,6 +40,7 @@ class PollRunner:
         self.connection = TargetConnection(dialer, self._take_connection)
         #: whether a poll runs, or waits for its admission
         self.busy = False
+        self.deadline = 0.0  # the monotonic moment at which the newest poll ends at the latest
         self._dialer = dialer
         self._limiter = limiter
         self._on_end = on_end
@@ -50,7 +51,6 @@ class PollRunner:
         self._collectors: Sequence[EnabledCollector] = ()
         self._rank = Rank.UP
         self._deadline_s = 0.0
-        self._deadline = 0.0
         self._began_at = self._wall_at = 0.0
         self._poll: Poll | None = None  # None: it has not begun, or has ended
         self._batch: list[Command] = []
@@ -59,7 +59,7 @@ class PollRunner:
 
     def overdue(self, now: float) -> bool:
         """Whether the deadline of the running poll has passed at `now`."""
-        return self._poll is not None and now >= self._deadline
+        return self._poll is not None and now >= self.deadline
 
     def start(
         self,
@@ -98,11 +98,8 @@ class PollRunner:
         self.connection.abort(self._late)
         if self._poll is not None and self._dial_admission is not None and self._dial_admission.waiting:
             addr = self._context.target.addr
-            self._end(
-                DeadlineError(
-                    f"{addr}: the connection was lost, and there was no room for another one in time"
-                )
-            )
+            error = f"{addr}: the connection was lost, and there was no room for another one in time"
+            self._end(DeadlineError(error))
 
     # -- admission
 
@@ -132,7 +129,7 @@ class PollRunner:
                 self._admission.leave()
             self._enter()
             return
-        self._began_at, self._deadline = now, now + self._deadline_s
+        self._began_at, self.deadline = now, now + self._deadline_s
         self._wall_at = time.time()
         self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
         poll = self._poll = Poll(self._collectors, self._context, self._wall_at, now)
@@ -155,7 +152,7 @@ class PollRunner:
             self._exchange()
 
     def _dial(self) -> None:
-        self.connection.dial(self._context, self._deadline)
+        self.connection.dial(self._context, self.deadline)
 
     def _take_connection(self, outcome: Connection | TargetError) -> None:
         if self._dial_admission is not None:
@@ -172,7 +169,7 @@ class PollRunner:
         return DeadlineError(f"{connection.where}: no complete answer within {self._deadline_s:g} s")
 
     def _exchange(self) -> None:
-        self.connection.exchange(self._context.target, self._batch, self._deadline, self._receive)
+        self.connection.exchange(self._context.target, self._batch, self.deadline, self._receive)
 
     def _advance(self, poll: Poll, step: Callable[..., list[Command]], *given: Any) -> None:
         """Let a poll take its next step, and send what it asks. It may have been given up while it waited."""

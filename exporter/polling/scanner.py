@@ -25,6 +25,7 @@ class Scanner:
         # of the newest scan:
         self._assignment = state.assignment
         self._scanned: tuple[EnabledCollector, ...] = ()
+        self._role = ""
 
     def start_if_due(self) -> None:
         if self._state.assignment.family_sets.scan and self._state.clock.scan_due():
@@ -41,7 +42,7 @@ class Scanner:
             state.clock.skip_scan()
             return
         state.clock.note_scan()
-        self._assignment, self._scanned = state.assignment, scanned
+        self._assignment, self._scanned, self._role = state.assignment, scanned, state.labels.role
         self.runner.start(state.context, scanned, state.assignment.timing.scan_deadline_s, self._rank)
 
     def _end(self, outcome: PollOutcome) -> None:
@@ -55,7 +56,7 @@ class Scanner:
         self._rank = Rank.UP if error is None and outcome.duration_s < SCAN_QUICK_S else Rank.DOWN
         state.series.lanes[Lane.SCAN].polls += 1
         if error is None:
-            state.recorder.keep(outcome, scanned, state.assignment.timing, state.clock.intervals)
+            state.keep(outcome, scanned, self._assignment, self._role)
         else:
             state.series.count_failure(error.reason)
             for enabled in scanned:

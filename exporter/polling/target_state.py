@@ -44,7 +44,7 @@ class TargetState:
         metrics = assignment.options.metrics
         self.assignment = assignment
         self.memory = TargetMemory()
-        self.labels = LabelTexts(target, family_sets, metrics)
+        self.labels = _label_texts(assignment)
         self.health = Health()
         self.clock = LaneClock(
             family_sets.lanes,
@@ -62,6 +62,8 @@ class TargetState:
         series, health = self.series, self.health
         series.up, series.reason = health.up, health.reason
         family_set = self.assignment.family_sets.about_target
+        if self.labels.former:
+            self.labels.former.pop(family_set.name, None)
         self.recorder.put_target_series(family_set, self.labels.written[family_set.name], now)
 
     def note_poll(
@@ -85,9 +87,37 @@ class TargetState:
         if outcome.error is not None:
             series.count_failure(outcome.error.reason)
             return
-        self.recorder.keep(outcome, collectors, assignment.timing, intervals)
+        self.keep(outcome, collectors, began)
         if began is assignment:  # else they are due in the next turn, under the new one
             self.clock.note_polled(lanes)
+
+    def keep(
+        self,
+        outcome: PollOutcome,
+        collectors: tuple[EnabledCollector, ...],
+        began: Assignment,
+        role: str | None = None,
+    ) -> None:
+        """Store what a poll brought that began under `began`. It may have written its labels with another
+        `role`, unless that is None."""
+        self.recorder.keep(outcome, collectors, self.assignment.timing, self.clock.intervals)
+        labels = self.labels
+        if began is not self.assignment:
+            wrote = _label_texts(began)
+            if not wrote.writes_as(labels):
+                labels.former.update({each.name: wrote.plain[each.name] for each in collectors})
+                self._relabel(collectors)
+                return
+        if role is not None and role != labels.role:
+            self._relabel(collectors)
+        if labels.former:
+            for each in collectors:
+                labels.former.pop(each.name, None)
+
+    def _relabel(self, collectors: tuple[EnabledCollector, ...]) -> None:
+        """Note that the next series of these collectors have other labels than the stored ones."""
+        self.recorder.relabel([each.name for each in collectors])
+        self.clock.bring_scan_forward()
 
     def still_assigned(self, collectors: tuple[EnabledCollector, ...]) -> tuple[EnabledCollector, ...]:
         """Those that go on, of a poll during which the target was reassigned. What the poll remembered for
@@ -96,9 +126,9 @@ class TargetState:
         self.memory.keep_only(assigned)
         return tuple(enabled for enabled in collectors if enabled in assigned)
 
-    def reassign(self, assignment: Assignment) -> bool:
+    def reassign(self, assignment: Assignment, now: float, deadline: float = 0.0) -> bool:
         """Go on with another assignment of the same address. Returns whether the login has changed, so that
-        new connections are needed.
+        new connections are needed. A running poll ends at `deadline` at the latest.
 
         Snapshots, counters, health and phases stay. Nothing is left of collectors and lanes that are gone.
         Commands that the server refused are tried again.
@@ -109,7 +139,7 @@ class TargetState:
             raise InternalError(f"{target.addr} is assigned in place of {before.target.addr}")
         self.memory.refused.clear()
         if timing != before.timing:
-            self._change_timing(before)
+            self._change_timing(before, now, deadline)
         same_options = assignment.options is before.options or assignment.options == before.options
         if assignment.family_sets is not before.family_sets or not same_options:
             self._change_family_sets(before)
@@ -118,14 +148,19 @@ class TargetState:
         renews = _login(target) != _login(before.target)
         if renews:
             self.health.retry_at = 0.0
+        if self.health.up is not None:
+            self.publish(now)
         return renews
 
-    def _change_timing(self, before: Assignment) -> None:
-        """The newest snapshots last until the next polls, whichever timing is slower."""
-        timing, intervals = self.assignment.timing, self.clock.intervals
-        self.health.down_at += 2 * intervals * (timing.interval_s - before.timing.interval_s)
+    def _change_timing(self, before: Assignment, now: float, deadline: float) -> None:
+        """The newest snapshots last until the next polls, whichever timing is slower. The target stays up for
+        two turns from now on, and until a running poll has ended."""
+        timing, intervals, health = self.assignment.timing, self.clock.intervals, self.health
+        down_at = health.down_at + 2 * intervals * (timing.interval_s - before.timing.interval_s)
+        health.down_at = max(down_at, now + 2 * intervals * timing.interval_s, deadline)
         self.clock.change(before.family_sets.lanes, timing.every)
-        kept = set(before.family_sets.of_collectors).intersection(self.assignment.family_sets.of_collectors)
+        names = {each.name for each in before.family_sets.of_collectors}
+        kept = [each for each in self.assignment.family_sets.of_collectors if each.name in names]
         self.recorder.change_expiries(kept, timing, intervals)
 
     def _change_family_sets(self, before: Assignment) -> None:
@@ -142,13 +177,16 @@ class TargetState:
         self.clock.bring_forward()
 
     def _change_labels(self) -> None:
-        assignment, facts = self.assignment, self.memory.facts
-        labels = LabelTexts(assignment.target, assignment.family_sets, assignment.options.metrics)
-        if labels.same_as(self.labels):
+        facts, before = self.memory.facts, self.labels
+        labels = _label_texts(self.assignment)
+        if labels.same_as(before):
             return
         labels.learn_role("" if facts is None else facts.role)
+        labels.follow(before)
         self.labels = labels
         self.clock.bring_forward()
+        if not labels.writes_as(before):
+            self._relabel(self.assignment.family_sets.of_collectors)
 
     def _make_context(self) -> PollContext:
         assignment = self.assignment
@@ -169,7 +207,14 @@ class TargetState:
     def _learn(self, facts: Facts) -> bool:
         """Take what INFO reports. Returns whether the labels change by it."""
         self.recorder.note_run_id(facts.run_id)
-        return self.labels.learn_role(facts.role)
+        changes = self.labels.learn_role(facts.role)
+        if changes:
+            self._relabel(self.assignment.family_sets.of_collectors)
+        return changes
+
+
+def _label_texts(assignment: Assignment) -> LabelTexts:
+    return LabelTexts(assignment.target, assignment.family_sets, assignment.options.metrics)
 
 
 def _login(target: Target) -> tuple[object, ...]:

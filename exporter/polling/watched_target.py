@@ -187,15 +187,14 @@ class WatchedTarget:
 
     # -- changes and the end
 
-    def reassign(self, assignment: Assignment) -> None:
+    def reassign(self, assignment: Assignment) -> list[asyncio.Task[None]]:
         """Go on with another assignment of the same address, from the next turn on: see
-        `TargetState.reassign`. The connection stays if the login does."""
-        renews = self.state.reassign(assignment)
+        `TargetState.reassign`. The connection stays if the login does. Returns the tasks that it cancels."""
+        renews = self.state.reassign(assignment, time.monotonic(), self._runner.deadline)
         for runner in (self._runner, self._scanner.runner):
             if renews:
                 runner.renew(assignment.target)
-        if not assignment.family_sets.scan:
-            self._scanner.runner.close()
+        return [] if assignment.family_sets.scan else self._scanner.runner.close()
 
     def ask_again(self) -> None:
         """Send commands again that the server refused."""

@@ -137,3 +137,12 @@ def test_a_family_set_that_is_dropped_leaves_its_room_to_the_others() -> None:
     assert (series_limit.series, series_limit.refused) == (3, 0)
     series_limit.drop("config")  # one that wrote nothing
     assert series_limit.series == 3
+
+
+def test_series_with_other_labels_do_not_wait_for_the_old_ones_to_go() -> None:
+    series_limit = SeriesLimit(100, 2)
+    assert admit(series_limit, "abc") == ["ab"]
+    series_limit.relabel(["info"])
+    assert admit(series_limit, "xyz", before=("ab",)) == ["xy"]
+    assert admit(series_limit, "wxy", before=("xy",)) == ["xy"], "from then on who is in stays in"
+    assert series_limit.refused == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter import engine
 from exporter.collectors._contract import Batches, Collector, OutWithMemory
 from exporter.collectors._enabled import EnabledCollector, enable
 from exporter.errors import InternalError, RefusedError, ReplyError, TargetError
@@ -116,7 +117,28 @@ class Setup:
         return turn[1]
 
     def reassign(self, **changes: Any) -> bool:
-        return self.state.reassign(replace(self.state.assignment, **changes))
+        return self.state.reassign(replace(self.state.assignment, **changes), 110.5)
+
+    def limit(self) -> None:
+        """Let the target have one series, of the two that its collectors write."""
+        self.reassign(options=parse(["--max-series-per-target=1"], {}))
+        self.state.clock.bring_forward()
+        self.poll(120.0)
+        assert self.numbers() == 1
+
+    def numbers(self, label: str = "") -> int:
+        """How many series of collectors have this label."""
+        lines = self.page().splitlines()
+        return sum(line.startswith(("redis_first{", "redis_stats{")) and label in line for line in lines)
+
+    def stripped(self) -> str:
+        """What a page without the target's labels shows."""
+        found = [self.store.get(ADDR, name) for name in self.state.labels.plain]
+        return b"".join(
+            engine.strip_labels(each.samples, each.offsets, self.state.labels.labels_of(each.family_set))[0]
+            for each in found
+            if each is not None
+        ).decode()
 
     def page(self) -> str:
         names = ("first", "stats", "keys", "other", "target")
@@ -180,7 +202,7 @@ class TestLogin:
 class TestLabels:
     def test_other_ones_are_on_all_lanes_after_the_next_poll(self, setup: Setup) -> None:
         setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
-        assert setup.page().count('env="x"') == 0
+        assert setup.numbers('env="x"') == 0
         assert setup.poll(120.0) == (Lane.FAST, Lane.STANDARD)
         assert setup.page().count('env="x"') == len(setup.page().splitlines())
 
@@ -192,6 +214,55 @@ class TestLabels:
         setup.end(turn, 120.0)
         assert setup.poll(130.0) == (Lane.FAST, Lane.STANDARD)
 
+    def test_the_series_about_the_target_have_them_at_once(self, setup: Setup) -> None:
+        setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
+        assert 'redis_up{addr="redis://h:6379",env="x"} 1' in setup.page()
+
+    def test_before_the_next_poll_a_page_leaves_off_the_old_ones(self, setup: Setup) -> None:
+        setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
+        setup.state.clock.bring_forward()
+        setup.poll(120.0)
+        setup.reassign(target=replace(TARGET, labels=(("env", "y"), ("zone", "a"))))
+        assert setup.numbers('env="x"') == 2
+        assert "redis_first 1" in setup.stripped()
+        turn = setup.begin()
+        setup.reassign(target=replace(TARGET, labels=(("zone", "b"),)))
+        setup.end(turn, 130.0)
+        assert setup.numbers('env="y",zone="a"') == 2
+        for began_at in (140.0, 150.0):
+            assert [text in setup.stripped() for text in ("redis_first 1", "env", "zone", "addr")] == [
+                True,
+                False,
+                False,
+                False,
+            ]
+            setup.poll(began_at)
+        assert setup.numbers('",zone="b"') == 2
+        assert setup.state.labels.former == {}
+
+    def test_with_other_ones_a_series_that_was_in_does_not_hold_the_place_of_the_same(
+        self, setup: Setup
+    ) -> None:
+        setup.limit()
+        setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
+        setup.poll(130.0)
+        assert setup.numbers('env="x"') == setup.numbers() == 1
+        setup.state.clock.bring_forward()
+        turn = setup.begin()
+        setup.reassign(target=replace(TARGET, labels=(("env", "y"),)))
+        setup.end(turn, 140.0)
+        setup.poll(150.0)
+        assert setup.numbers('env="y"') == setup.numbers() == 1
+
+    def test_a_scan_with_other_ones_is_due_at_the_next_turn(self) -> None:
+        setup = Setup(INFO, KEYS)
+        setup.state.clock.note_scan()
+        setup.state.clock.tick()
+        assert not setup.state.clock.scan_due()
+        setup.reassign(target=replace(TARGET, labels=(("env", "x"),)))
+        setup.state.clock.tick()
+        assert setup.state.clock.scan_due()
+
     def test_the_role_that_is_known_stays(self, setup: Setup) -> None:
         setup.reassign(options=parse(["--append-instance-role-label"], {}))
         assert b'instance_role="master"' in setup.state.context.labels["first"].text
@@ -201,8 +272,23 @@ class TestTiming:
     def test_a_slower_one_takes_nothing_down_before_the_next_turn(self, setup: Setup) -> None:
         assert setup.state.health.down_at == 130.0
         setup.reassign(timing=timing(100.0))
-        assert setup.state.health.down_at == 310.0
+        assert setup.state.health.down_at == 310.5
         assert setup.store.expire(300.0) == []
+
+    def test_a_quicker_one_does_not_take_it_down_before_two_turns(self, setup: Setup) -> None:
+        setup.state.reassign(replace(setup.state.assignment, timing=timing(2.0)), 119.0)
+        assert setup.state.health.down_at == 123.0
+
+    def test_nor_before_a_running_poll_has_ended(self, setup: Setup) -> None:
+        setup.state.reassign(replace(setup.state.assignment, timing=timing(2.0)), 119.0, 125.0)
+        assert setup.state.health.down_at == 125.0
+
+    def test_snapshots_of_a_replaced_set_last_as_long_as_it_says(self, setup: Setup) -> None:
+        replaced = enabled("stats", Lane.STANDARD)
+        setup.reassign(timing=timing(100.0), family_sets=FamilySets([INFO, replaced], ABOUT_TARGET))
+        snapshot = setup.store.get(ADDR, "stats")
+        assert snapshot is not None
+        assert snapshot.expires_at == snapshot.began_at + timing(100.0).expiry_s(Lane.STANDARD)
 
     def test_lanes_keep_their_phase(self, setup: Setup) -> None:
         setup.reassign(timing=timing(20.0))
@@ -223,7 +309,13 @@ class TestFamilySets:
     def test_nothing_is_left_of_those_that_are_gone(self, setup: Setup) -> None:
         memory, series = setup.state.memory, setup.state.series
         assert series.series == 2
+        assert 'collector="stats"' in setup.page()
         setup.reassign(family_sets=FamilySets([INFO], ABOUT_TARGET))
+        about = setup.store.get(ADDR, "target")
+        assert about is not None
+        assert b"stats" not in about.samples
+        assert b"standard" not in about.samples
+        assert b'\nredis_exporter_target_series{addr="redis://h:6379"} 1\n' in about.samples
         setup.poll(120.0)
         assert series.collectors.keys() == memory.collectors.keys() == memory.repeats.keys() == {"first"}
         assert series.lanes.keys() == {Lane.FAST}

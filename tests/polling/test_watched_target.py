@@ -866,7 +866,7 @@ class TestReassign:
             )
         )
         assert watched.up
-        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "fast") == 2
+        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "x", "fast") == 2
         watch_harness.store.drop(watched.target.addr)
         await watch_harness.poll(watched)
         assert watch_harness.dialer.dials == 1
@@ -910,8 +910,11 @@ class TestReassign:
         await until(lambda: server.accepted == 2)
         info = watched.assignment.family_sets.of_collectors[:1]
         family_sets = FamilySets(info, watched.assignment.family_sets.about_target)
-        watched.reassign(replace(watched.assignment, family_sets=family_sets))
+        await until(lambda: watch_harness.dialer.under_way == 1)
+        [cancelled] = watched.reassign(replace(watched.assignment, family_sets=family_sets))
         assert not watched.scanning
+        with suppress(asyncio.CancelledError):
+            await cancelled
         await until(lambda: server.finished == 1)
         await watch_harness.poll(watched)
         assert_up(watch_harness, watched)
@@ -927,9 +930,7 @@ class TestReassignedLogin:
         return server
 
     def become_b(self, watched: WatchedTarget) -> None:
-        watched.reassign(
-            replace(watched.assignment, target=replace(watched.target, user="b", password="b"))
-        )
+        watched.reassign(replace(watched.assignment, target=replace(watched.target, user="b", password="b")))
 
     def users(self, server: RedisServer) -> list[str]:
         clients = server.ask("CLIENT", "LIST")
@@ -988,6 +989,19 @@ class TestRoleLabel:
         await watch_harness.poll(watched)
         assert roles(watch_harness, watched, "info", "target") == {"slave"}
         await watch_harness.poll_until(watched, lambda: roles(watch_harness, watched) == {"slave"})
+
+    async def test_another_role_keeps_a_family_over_its_limit(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        for command in ("SET a 1", "GET a", "EXISTS a", "TTL a", "TYPE a"):
+            server.ask(*command.split())
+        watch_harness = make_watch_harness(argv=["--append-instance-role-label", "--max-series-per-family=3"])
+        watched = watch_harness.watched(server.port)
+        for role in ("master", "slave"):
+            await watch_harness.poll_until(watched, lambda role=role: roles(watch_harness, watched) == {role})  # type: ignore[misc]
+            assert served(watch_harness, watched).count(b"\nredis_commands_total{") == 3
+            server.ask("REPLICAOF", "127.0.0.1", free_port())
 
     async def test_while_it_is_down_the_role_is_the_one_it_had(
         self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
