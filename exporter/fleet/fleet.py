@@ -99,11 +99,11 @@ class Fleet:
 
     def _change(self, watched: WatchedTarget, assignment: Assignment) -> None:
         alias = watched.target.alias
-        watched.reassign(assignment)
+        cancelled = watched.reassign(assignment)
         if watched.target.alias != alias:
             self._forget_alias(alias, watched.target.addr)
             self._note_alias(watched)
-        self._schedule.change(watched)
+        self._schedule.change(watched, cancelled)
         self._forget_pages(watched.target.addr)
 
     def add(self, watched: WatchedTarget) -> None:

@@ -49,7 +49,7 @@ class Schedule:
         self._name_checks = NameChecks(self._watched)
         self._running = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._ending: set[asyncio.Task[None]] = set()  # of targets that were removed
+        self._ending: set[asyncio.Task[None]] = set()  # of targets that were removed or changed
         self._offset_s = 0.0
 
     @property
@@ -70,18 +70,22 @@ class Schedule:
             watched.tick(time.monotonic())
         self._groups.join(watched)
 
-    def change(self, watched: WatchedTarget) -> None:
-        """Follow a target's new interval."""
+    def change(self, watched: WatchedTarget, cancelled: Iterable[asyncio.Task[None]]) -> None:
+        """Follow a target's new interval. Its change has `cancelled` tasks."""
         self._groups.join(watched)
+        self._keep_ending(cancelled)
 
     def remove(self, addr: str) -> None:
         """Stop polling a target, and drop its snapshots."""
         watched = self._watched.pop(addr)
         self._groups.leave(addr)
-        for task in (*self._name_checks.forget(addr), *watched.close()):
+        self._keep_ending((*self._name_checks.forget(addr), *watched.close()))
+        self._store.drop(addr)
+
+    def _keep_ending(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        for task in tasks:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
-        self._store.drop(addr)
 
     # -- from start to stop
 

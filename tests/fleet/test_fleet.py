@@ -20,6 +20,9 @@ from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from tests.store_fixture import PATIENCE_S
 
+#: stands for the tasks that a change has cancelled
+CANCELLED: list[Any] = [object()]
+
 
 class FakeSchedule:
     """Notes whom it polls."""
@@ -31,7 +34,8 @@ class FakeSchedule:
     def add(self, watched: WatchedTarget) -> None:
         self.polled.append(watched.target.addr)
 
-    def change(self, watched: WatchedTarget) -> None:
+    def change(self, watched: WatchedTarget, cancelled: list[Any]) -> None:
+        assert cancelled == CANCELLED
         self.changed.append(watched.target.addr)
 
     def remove(self, addr: str) -> None:
@@ -50,8 +54,9 @@ class FakeWatched:
     def target(self) -> Target:
         return self.assignment.target
 
-    def reassign(self, assignment: Assignment) -> None:
+    def reassign(self, assignment: Assignment) -> list[Any]:
         self.assignment = assignment
+        return CANCELLED
 
 
 def assigned(addr: str, alias: str = "", **changes: Any) -> Assignment:

@@ -427,3 +427,24 @@ class TestStop:
         await asyncio.sleep(2 * INTERVAL_S)
         assert len(watch_harness.ends(watched)) == ends
         assert not watched.busy
+
+
+async def test_a_stop_waits_for_the_tasks_that_a_change_has_cancelled(
+    harness: ScheduleHarness, watch_harness: WatchHarness
+) -> None:
+    async def linger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    watched = watch_harness.watched(free_port())
+    harness.add(watched)
+    harness.schedule.start()
+    lingering = asyncio.create_task(linger())
+    await asyncio.sleep(0)
+    lingering.cancel()
+    harness.schedule.change(watched, [lingering])
+    await harness.schedule.stop()
+    assert lingering.done()
