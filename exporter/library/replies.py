@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,10 @@ def _prepare(flags: Sequence[str]) -> _Prepared:
     hidden = hidden_families(collectors, given.metrics, gated)
     enabled = enable_all(collectors, hidden, given.metrics)
     return _Prepared(given, enabled, Catalog([each.family_set for each in enabled], hidden))
+
+
+#: A thread that reads at a fork is not in the child: the plans it reads by stay locked there.
+os.register_at_fork(after_in_child=_prepare.cache_clear)
 
 
 def _with_new_families(prepared: _Prepared) -> tuple[Options, Sequence[EnabledCollector], Catalog]:

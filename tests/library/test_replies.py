@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -138,3 +140,48 @@ def test_clients_are_rows() -> None:
     assert second == {"id": "8", "addr": "10.0.0.9:50112", "fd": "9", "name": "worker"}
     assert read_clients(b"") == []
     assert read_clients(b"id=1 addr=h:1 fd=8 name=\xff\n")[0]["name"] == "\ufffd"
+
+
+#: each reading is by a new plan: it takes the lock for each of its keys
+FORKS = """
+import os, signal, threading
+from exporter import render_info
+from exporter.library import replies
+
+INFO = "redis_version:7\\r\\n"
+LARGE = INFO + "".join(f"cmdstat_{i}_{'x' * 200}:calls=1\\r\\n" for i in range(16000))
+LARGE = LARGE.encode()
+reading = threading.Event()
+stopping = threading.Event()
+
+def read():
+    while not stopping.is_set():
+        replies._prepare.cache_clear()
+        replies._prepare(())
+        reading.set()
+        render_info(LARGE)
+
+thread = threading.Thread(target=read)
+thread.start()
+failed = 0
+for _ in range(40):
+    reading.wait()
+    reading.clear()
+    if (pid := os.fork()) == 0:
+        signal.alarm(5)
+        text = render_info(INFO + "connected_clients:12\\r\\ndb77:keys=1\\r\\n")
+        os._exit("redis_connected_clients 12" not in text)
+    failed += os.waitpid(pid, 0)[1] != 0
+    if failed:
+        break
+stopping.set()
+thread.join()
+print(failed)
+"""
+
+
+def test_a_fork_while_a_thread_reads_leaves_no_lock_in_the_child() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS], timeout=60, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
