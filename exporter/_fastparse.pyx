@@ -80,7 +80,8 @@ cdef class Plan(CompiledPlan):
             r.out.p = PyBytes_AS_STRING(<object>samples)
             r.out.room = room
             r.out.borrowed = True
-            if n < WITHOUT_GIL_MIN:
+            r.with_gil = n < WITHOUT_GIL_MIN
+            if r.with_gil:
                 rc = read_text(self, r, p, n, labels, order, seconds, fill)
             else:
                 with nogil:

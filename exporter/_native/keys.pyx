@@ -3,7 +3,7 @@
 Keys that do not fit there are interned for one reading only, in its own memory.
 """
 
-from cpython.pythread cimport PyThread_acquire_lock, PyThread_release_lock, WAIT_LOCK
+from cpython.pythread cimport PyThread_acquire_lock, PyThread_release_lock, NOWAIT_LOCK, WAIT_LOCK
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
@@ -14,6 +14,12 @@ from exporter._native.interner cimport (
 from exporter._native.numbers cimport put_escaped
 from exporter._native.plan cimport Pattern, classify
 from exporter._native.tables cimport hash_of, table_add, table_find
+
+cdef extern from "Python.h":
+    ctypedef struct PyThreadState:
+        pass
+    PyThreadState *PyEval_SaveThread() nogil
+    void PyEval_RestoreThread(PyThreadState *state) nogil
 
 cdef enum:
     KEY_INTERNED_MAX = 256      # a longer key is not worth remembering
@@ -27,12 +33,23 @@ cdef int intern(
     cdef int rc
     if load_acquire(&shared.full):
         return find_or_add(plan, r, p, n, forced, entry, number)
-    PyThread_acquire_lock(shared.lock, WAIT_LOCK)
+    take_lock(shared, r)
     rc = find_or_add(plan, r, p, n, forced, entry, number)
     if shared.lines.count >= plan.interned_max:
         store_release(&shared.full, 1)
     PyThread_release_lock(shared.lock)
     return rc
+
+cdef void take_lock(Interner *shared, Reading *r) noexcept nogil:
+    """Take the lock. A reading never waits for it with the GIL: the owner may need the GIL to get memory, as
+    under tracemalloc."""
+    cdef PyThreadState *state
+    if not r.with_gil:
+        PyThread_acquire_lock(shared.lock, WAIT_LOCK)
+    elif not PyThread_acquire_lock(shared.lock, NOWAIT_LOCK):
+        state = PyEval_SaveThread()
+        PyThread_acquire_lock(shared.lock, WAIT_LOCK)
+        PyEval_RestoreThread(state)
 
 cdef int find_or_add(
     CompiledPlan plan, Reading *r, const char *p, size_t n, int forced, Entry **entry, int32_t *number

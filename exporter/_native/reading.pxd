@@ -60,6 +60,7 @@ cdef struct GroupValue:
 
 cdef struct Reading:
     Reading *next_idle
+    bint with_gil               # its thread has the GIL
     const char *last            # up to here, 32 bytes of the text can be read
     Text *fields                # by slot, group 0
     Buffer group_values         # of GroupValue

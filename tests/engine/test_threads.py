@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -148,3 +149,38 @@ def test_a_reading_uses_the_memory_of_the_one_before() -> None:
     assert after - before < 1000
     if engine.ENGINE == "compiled":
         assert peak - before < 1.3 * len(block.samples) + len(block.offsets) + 2000
+
+
+#: a text of 64 KiB and more is read without the GIL, a smaller one with it
+LARGE_AND_SMALL = """
+import threading, tracemalloc
+from exporter import engine
+from tests.engine.readings import FAMILIES, PATTERNS
+
+def text(name, lines):
+    return b"".join(b"cmdstat_%s_%d:calls=1,usec=2\\r\\n" % (name, i) for i in range(lines))
+
+large = [text(b"large%d" % i, 3000) for i in range(5)]
+small = [text(b"small%d" % i, 20) for i in range(200)]
+labels = engine.Labels(b"")
+tracemalloc.start()
+for _ in range(5):
+    plan = engine.Plan(PATTERNS, FAMILIES)
+    def read(texts):
+        for text in texts:
+            plan.read(text, labels)
+    threads = [threading.Thread(target=read, args=(texts,), daemon=True) for texts in (large, small)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print(plan.interned)
+"""
+
+
+def test_large_and_small_readings_wait_for_each_other_under_tracemalloc() -> None:
+    """To get memory a large reading needs the GIL then, also while it has the lock of the keys."""
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE_AND_SMALL], timeout=60, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "16384\n"
