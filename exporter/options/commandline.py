@@ -121,7 +121,7 @@ def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
             raise ValueError("it holds bytes that are not UTF-8: write it in UTF-8")
         return option.type.parse(setting.text)
     except ValueError as error:
-        problems.append(f"{_place(option, setting)}: {error}")
+        problems.append(f"{_place(option, setting)}: {masks.mask(str(error))}")
         return option.type.parse(option.default)
 
 
@@ -146,8 +146,8 @@ def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[s
             text = files.fetch(name, files.FileLimits(values["files.max-bytes"], values["files.timeout"]))
         except files.FileError as error:
             conflicts.append(
-                f"{_place(_BY_NAME['script'], setting)}: {safe_text.shorten(name, 200)} cannot be "
-                f"read: {error}"
+                f"{_place(_BY_NAME['script'], setting)}: {masks.mask(safe_text.shorten(name, 200))} "
+                f"cannot be read: {error}"
             )
             continue
         shown = safe_text.valid(name)

@@ -7,6 +7,7 @@ import pytest
 
 from exporter.errors import ConfigError, UsageError
 from exporter.options.commandline import HELP_COLUMNS, help_text, parse, print_config
+from exporter.options.option import Option
 from exporter.options.table import OPTIONS
 
 
@@ -206,3 +207,19 @@ def test_a_number_of_groups_may_be_negative(text: str) -> None:
 def test_half_of_https_is_refused(argv: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse(argv, {})
+
+
+@pytest.mark.parametrize("text", ["redis://u:s3cret@h", "redis://u:s3cret@h:bad/x"])
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
+def test_no_refusal_shows_a_password(option: Option, text: str) -> None:
+    """Of an address that was given to the wrong flag, for example."""
+    assert "s3cret" not in refusal_of(f"--{option.flag}={text}")
+
+
+def refusal_of(argument: str) -> str:
+    """Empty if the argument is taken."""
+    try:
+        parse([argument], {})
+    except (ConfigError, UsageError) as refusal:
+        return str(refusal)
+    return ""
