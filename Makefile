@@ -7,7 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-BUILD ?= release
+# without a compiler it stays so: `make build BUILD=release` compiles again
+BUILD ?= $(if $(wildcard $(VENV)/built-pure),pure,release)
 WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
@@ -58,17 +59,18 @@ test-sanitize: ## run the engine's tests under ASan and UBSan
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/engine/test_engines.py tests/engine/test_frames.py tests/engine/test_threads.py tests/pages/test_exposition.py $(ARGS)
-	$(MAKE) build
+	$(MAKE) build BUILD=release
 
 # The figures are printed even if tests fail: traced code is slow, and some tests have limits of time.
 coverage: system ## show which lines the tests run, in Python and in Cython (slow)
 	$(MAKE) build BUILD=coverage
 	$(BIN)/coverage erase
+	trap '$(MAKE) build BUILD=release' EXIT; \
 	status=0; $(BIN)/coverage run -m pytest -n $(WORKERS) --timeout=600 $(ARGS) || status=$$?; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report --include='*.py'; \
 	$(BIN)/coverage report --include='*.pyx'; \
-	$(MAKE) build; exit $$status
+	exit $$status
 
 check: build lint types test ## run lint, types and tests
 
