@@ -1,6 +1,6 @@
 """The one table of families, as the enabled collectors make it: checked, named, ordered.
 
-A `Catalog` is a view over parts: which families a page shows, in which order, with their HELP and TYPE.
+A `Catalog` is a view over family sets: which families a page shows, in which order, with their HELP and TYPE.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def header(name: bytes, family: Family, *lanes: Lane) -> bytes:
 
 
 class Catalog:
-    """What pages show: `headers[i]` and `cells[i]` = (part number, family number) of the i-th family, part
-    after part.
+    """What pages show: `headers[i]` and `cells[i]` = (set number, family number) of the i-th family, set
+    after set.
 
     A family that sets share (see `FamilySet.shared_name`) has one cell for each of them, one behind the
     other; all but the first have an empty header.
 
-    Slots of run-time families have an empty header until they are given; `admits` says by the full name
+    Places of run-time families have an empty header until they are given; `admits` says by the full name
     whether one may be given, and `taken` are names that others write. Those that were given before and may
     not be shown have no cell from `open` on.
     """
@@ -100,10 +100,10 @@ class Catalog:
             self.cells = tuple(self.cells[i] for i in kept)
             self._places = {cell: place for place, cell in enumerate(self.cells)}
 
-    def _add(self, family_set_number: int, slot: int, name: str, type: str, help: str) -> None:
-        """Show a run-time family of a part."""
+    def _add(self, family_set_number: int, place: int, name: str, type: str, help: str) -> None:
+        """Show a run-time family of a set."""
         family_set = self.family_sets[family_set_number]
-        at = self._places[family_set_number, len(family_set.families) + slot]
+        at = self._places[family_set_number, len(family_set.families) + place]
         self._taken.add(name)
         self.headers[at] = header(name.encode(), Family(name, MetricType(type), help), family_set.lane)
         self.names[at] = name
@@ -125,5 +125,5 @@ class Catalog:
 
 
 def _share(one: FamilySet, other: FamilySet, family: Family) -> bool:
-    """Whether two parts write the same family on purpose."""
+    """Whether two sets write the same family on purpose."""
     return one.shared_name == other.shared_name != "" and any(family is each for each in one.families)

@@ -1,9 +1,9 @@
 """Families whose names are not known before they are seen: those of scripts, and fields of INFO without a
 metric.
 
-A part that may make such families has a fixed number of slots behind its own families. A slot is given to a
+A family set that may make such families has a fixed number of places behind its own. A place is given to a
 name when it is first seen, for all targets and for good, and its list of labels only grows: so the numbers of
-a part never change.
+a set never change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 
 class RuntimeFamilies:
-    """The slots of one part, from number `first` on; `rows` is the part's own list of (full name, label
+    """The places of one set, from number `first` on; `rows` is the set's own list of (full name, label
     names)."""
 
     def __init__(self, namespace: str, first: int, rows: list[tuple[bytes, tuple[bytes, ...]]]) -> None:
@@ -50,7 +50,7 @@ class RuntimeFamilies:
         self, refuses: Callable[[str], str | None], on_new: Callable[[int, str, str, str], None]
     ) -> None:
         """`refuses` returns why a full name may not be shown: None if it may, "" for a reason that needs no
-        line in the log. `on_new` is called with the slot (from 0), the full name, the type and the help of
+        line in the log. `on_new` is called with the place (from 0), the full name, the type and the help of
         each name that is shown, now and later. Those that are refused now are in `refused`."""
         self._refuses, self._on_new = refuses, on_new
         self.refused = set()
@@ -64,7 +64,7 @@ class RuntimeFamilies:
 
     def number(self, name: str, type: str, help: str, labels: Iterable[str]) -> int | None:
         """The number of a family, which becomes one if need be. None: no name for a family or a label, taken
-        by another one, not to be shown, or all slots are given. An empty `type` or `help` is that of the
+        by another one, not to be shown, or all places are given. An empty `type` or `help` is that of the
         family, whatever it is."""
         labels = tuple(labels)
         if len(labels) > LABELS_MAX or not all(_LABEL.match(label) for label in labels):
@@ -114,7 +114,7 @@ class RuntimeFamilies:
 
     def may_name(self, name: str, named: int) -> bool:
         """Whether a target that was the first with `named` of the names may come with this one: a new name
-        only while more slots are free than it has taken. So one target takes half of what the others have
+        only while more places are free than it has taken. So one target takes half of what the others have
         left at most."""
         return name in self._numbers or named < FAMILIES_MAX - len(self._numbers)
 

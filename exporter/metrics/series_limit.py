@@ -19,7 +19,7 @@ Rendered = tuple[bytes, bytes, int]
 
 @dataclass(slots=True)
 class _Admitted:
-    """Of one part: the heads (name and labels) of the series that are in, and how many those are by
+    """Of one family set: the heads (name and labels) of the series that are in, and how many those are by
     family."""
 
     heads: set[bytes] = field(default_factory=set)
@@ -32,12 +32,12 @@ class SeriesLimit:
     def __init__(self, per_target: int, per_family: int) -> None:
         self._per_target = per_target
         self._per_family = per_family
-        self._series: dict[str, int] = {}  # of each part, as it was let through
-        self.series = 0  # how many the newest blocks of all parts have left
+        self._series: dict[str, int] = {}  # of each family set, as it was let through
+        self.series = 0  # how many the newest blocks of all sets have left
         self.refused = 0  # how many series those blocks lost
         self._refused: dict[str, int] = {}
-        self._admitted: dict[str, _Admitted] = {}  # of the parts that once had too many
-        self._relabelled: set[str] = set()  # parts whose newest block has other labels than the next one
+        self._admitted: dict[str, _Admitted] = {}  # of the sets that once had too many
+        self._relabelled: set[str] = set()  # sets whose newest block has other labels than the next one
 
     def change(self, per_target: int, per_family: int) -> None:
         """Keep to other limits from the next blocks on. Under lower ones the series that come first are
