@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,28 +13,8 @@ from hypothesis import strategies as st
 from exporter import safe_text
 from exporter.errors import ConfigError
 from exporter.targets.address import parse_address
-from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
-
-ENVIRON = {
-    "REDIS_MASTER_PASSWORD": "kiwi",
-    "REDIS_REPLICA_PASSWORD": "fig",
-    "SHARED_PASSWORD": "plum",
-    "B_PASSWORD": "${SHARED_PASSWORD}",
-}
-
-
-def load(
-    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
-) -> list[Target]:
-    return load_targets(
-        addresses,
-        addr_given=bool(addresses) if given is None else given,
-        user=user,
-        password=password,
-        file=str(file),
-        environ=ENVIRON,
-    )
+from tests.targets.loading import load
 
 
 @pytest.mark.parametrize(

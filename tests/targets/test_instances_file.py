@@ -3,43 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from exporter.errors import ConfigError
-from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
-
-CONFIG = Path(__file__).parent.parent / "data" / "config"
-ENVIRON = {
-    "REDIS_MASTER_PASSWORD": "kiwi",
-    "REDIS_REPLICA_PASSWORD": "fig",
-    "SHARED_PASSWORD": "plum",
-    "B_PASSWORD": "${SHARED_PASSWORD}",
-}
-
-
-def load(
-    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
-) -> list[Target]:
-    return load_targets(
-        addresses,
-        addr_given=bool(addresses) if given is None else given,
-        user=user,
-        password=password,
-        file=str(file),
-        environ=ENVIRON,
-    )
-
-
-def problems_of(
-    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
-) -> Sequence[str]:
-    with pytest.raises(ConfigError) as caught:
-        load(*addresses, given=given, user=user, password=password, file=file)
-    return caught.value.problems
+from tests.targets.loading import CONFIG, load, problems_of
 
 
 @pytest.mark.parametrize("file", sorted(CONFIG.glob("*.bad.yml")), ids=lambda file: file.name.split(".")[0])
@@ -61,7 +30,7 @@ def test_missing_file(tmp_path: Path) -> None:
     )
 
 
-def test_file_of_the_handbook() -> None:
+def test_a_file_with_everything_in_it() -> None:
     assert load(file=CONFIG / "handbook.good.yml") == [
         Target(
             "redis://redis-master.prod:6379", "redis", "redis-master.prod", 6379, "", 0, "master-prod",

@@ -1,0 +1,41 @@
+"""Loading targets as the program does, with a made-up environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.targets.configured import load_targets
+from exporter.targets.target import Target
+
+CONFIG = Path(__file__).parent.parent / "data" / "config"
+ENVIRON = {
+    "REDIS_MASTER_PASSWORD": "kiwi",
+    "REDIS_REPLICA_PASSWORD": "fig",
+    "SHARED_PASSWORD": "plum",
+    "B_PASSWORD": "${SHARED_PASSWORD}",
+}
+
+
+def load(
+    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
+) -> list[Target]:
+    return load_targets(
+        addresses,
+        addr_given=bool(addresses) if given is None else given,
+        user=user,
+        password=password,
+        file=str(file),
+        environ=ENVIRON,
+    )
+
+
+def problems_of(
+    *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
+) -> Sequence[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(*addresses, given=given, user=user, password=password, file=file)
+    return caught.value.problems
