@@ -122,7 +122,7 @@ cdef class CompiledPlan:
             row.name_label = self._text(name_label + b'="' if name_label else b"")
             row.whole = whole
             row.constant = self._text(constant)
-            row.first = self._text(b":" + first if first else b"")
+            row.first = self._text(b"" if digits else first)    # a number holds no colon
             row.joined = -1
             self.patterns_n += 1
 

@@ -153,22 +153,18 @@ cdef int take_record(
     """Note a line of a pattern. `id` becomes that of its true key. 0, or -1 out of memory."""
     cdef Pattern *pattern = &plan.patterns[entry.row]
     cdef Records *records
-    cdef const char *at
+    cdef const char *name_end
     cdef Line *fresh
     cdef Text *values
     cdef Seat *seat
-    cdef size_t first_n = pattern.first.n - 1
-    if pattern.first.n and (<size_t>(end - value) < first_n or not same(value, pattern.first.p + 1, first_n)):
-        # the name itself holds a colon
-        if pattern.digits:
-            return 0
-        at = find_text(line, end - line, pattern.first)
-        if at == NULL:
-            return 0
-        if intern(plan, r, line, at - line, entry.row, &entry, id) < 0:
+    cdef size_t first_n = pattern.first.n
+    if first_n and (<size_t>(end - value) < first_n or not same(value, pattern.first.p, first_n)):
+        value = after_last_colon(value, end)
+        name_end = value - 1
+        while name_end > line and (name_end - 1)[0] == c':':
+            name_end -= 1
+        if intern(plan, r, line, name_end - line, entry.row, &entry, id) < 0:
             return -1
-        value = at + 1
-        pattern = &plan.patterns[entry.row]
     if entry.subject < r.seats_n:
         seat = &r.seats[entry.subject]
     else:
@@ -201,17 +197,11 @@ cdef int take_record(
         take_subs(pattern, records, value, end, values)
     return 0
 
-cdef const char *find_text(const char *p, size_t n, Text what) noexcept nogil:
-    """Where `what` (not empty) stands first, NULL: nowhere."""
-    cdef const char *end = p + n
-    while <size_t>(end - p) >= what.n:
-        p = <const char *>memchr(p, what.p[0], end - p - what.n + 1)
-        if p == NULL:
-            return NULL
-        if memcmp(p, what.p, what.n) == 0:
-            return p
-        p += 1
-    return NULL
+cdef const char *after_last_colon(const char *p, const char *end) noexcept nogil:
+    """What stands behind the last colon between p and `end`; p where there is none."""
+    while end > p and (end - 1)[0] != c':':
+        end -= 1
+    return end
 
 cdef void take_subs(
     Pattern *pattern, Records *records, const char *p, const char *end, Text *values

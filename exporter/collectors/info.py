@@ -39,13 +39,13 @@ go_gauge = partial(gauge, name_set=NameSet.GO)
 go_counter = partial(counter, name_set=NameSet.GO)
 alias_gauge = partial(gauge, name_set=NameSet.SECOND)
 
-DB = Pattern("db", "db", digits=True, whole=True, first="keys=")
-REPLICA = Pattern("slave", "", digits=True, first="ip=")
-SENTINEL_MASTER = Pattern("master", "", digits=True, first="name=")
-IO_THREAD = Pattern("io_thread_", "thread", digits=True, first="clients=")
+DB = Pattern("db", "db", digits=True, whole=True)
+REPLICA = Pattern("slave", "", digits=True)
+SENTINEL_MASTER = Pattern("master", "", digits=True)
+IO_THREAD = Pattern("io_thread_", "thread", digits=True)
 ACTIVE_THREAD = Pattern("used_active_time_io_thread_", "thread", digits=True)
 KEYDB_THREAD = Pattern("thread_", "thread", suffix="_clients", digits=True)
-ENGINE = Pattern("engine_", "engine", digits=True, first="name=")
+ENGINE = Pattern("engine_", "engine", digits=True)
 KEY_SIZES = tuple(
     (
         Pattern("db", "db", suffix=f"_distrib_{suffix}", digits=True, constant=(("type", type_name),)),

@@ -26,7 +26,7 @@ from exporter.protocol.facts import Facts
 
 COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
 ERROR = Pattern("errorstat_", "err", first="count=")
-LATENCY = Pattern("latency_percentiles_usec_", "cmd")
+LATENCY = Pattern("latency_percentiles_usec_", "cmd", first="p")
 
 go_counter = partial(counter, name_set=NameSet.GO)
 

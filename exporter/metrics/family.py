@@ -62,9 +62,9 @@ class NameSet(Enum):
 class Pattern:
     """Lines of INFO that share the shape of their key: `prefix` + name + `suffix`.
 
-    `name_label` is the label that carries the name, the whole key with `whole`. `first` is the sub-field that
-    a value always begins with, so that a `:` inside the name is found out. `constant` labels are added as
-    they stand.
+    `name_label` is the label that carries the name, the whole key with `whole`. A name of other than `digits`
+    may hold a `:`. It ends at the first one if `first` stands behind that, which is how most servers begin
+    the value, else at the last one of the line. `constant` labels are added as they stand.
     """
 
     prefix: str

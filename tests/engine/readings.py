@@ -27,7 +27,7 @@ def seen(block: engine_module.Block) -> tuple[object, ...]:
 #: rows of a plan with all kinds of patterns and families
 PATTERNS = [
     (b"cmdstat_", b"", False, b"cmd", False, b"", b"calls="),
-    (b"latency_percentiles_usec_", b"", False, b"cmd", False, b"", b""),
+    (b"latency_percentiles_usec_", b"", False, b"cmd", False, b"", b"p"),
     (b"db", b"", True, b"db", True, b"", b"keys="),
     (b"slave", b"", True, b"", False, b"", b"ip="),
     (b"db", b"_sizes", True, b"db", False, b'type="string"', b""),

@@ -51,7 +51,7 @@ class Pair:
 
 
 name = st.one_of(
-    st.sampled_from(["get", "config|get", "odd:1", 'q"', "\\", "é", "a=b,c", "x" * 300]),
+    st.sampled_from(["get", "config|get", "odd:1", "odd:", "a::", 'q"', "\\", "é", "a=b,c", "x" * 300]),
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), max_size=8),
 ).map(lambda text: text.encode())
 number = st.one_of(
@@ -84,6 +84,7 @@ line = st.one_of(
     st.builds(lambda transform, value: b"field%d:%b" % (transform, value), st.integers(0, 10), number),
     st.builds(lambda transform, value: b"old%d:%b" % (transform, value), st.integers(0, 10), number),
     st.builds(lambda cmd, a, b: b"cmdstat_%b:calls=%b,usec=%b" % (cmd, a, b), name, number, number),
+    st.builds(lambda cmd, a, b: b"cmdstat_%b:usec=%b,calls=%b" % (cmd, a, b), name, number, number),
     st.builds(
         lambda cmd, a, b: b"latency_percentiles_usec_%b:p50=%b,p99.9=%b,p50=1" % (cmd, a, b),
         name,
@@ -161,6 +162,7 @@ def mutations(text: bytes, rnd: random.Random) -> Iterator[bytes]:
                         b"\r\n",
                         b":",
                         b"cmdstat_x:y:calls=1,usec=2\r\n",
+                        b"cmdstat_x:y:usec=2,calls=1\r\n",
                         b"\nmaster_3_host:h\r\n",
                         b"inf",
                         b"\ndb1:keys=2\n",

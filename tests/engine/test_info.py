@@ -24,10 +24,10 @@ def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> R
 
 
 COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
-DB = Pattern("db", "db", digits=True, whole=True, first="keys=")
-REPLICA = Pattern("slave", "", digits=True, first="ip=")
+DB = Pattern("db", "db", digits=True, whole=True)
+REPLICA = Pattern("slave", "", digits=True)
 THREAD = Pattern("thread_", "thread", suffix="_clients", digits=True)
-LATENCY = Pattern("latency_percentiles_usec_", "cmd")
+LATENCY = Pattern("latency_percentiles_usec_", "cmd", first="p")
 SIZES = Pattern("db", "db", suffix="_sizes", digits=True, constant=(("type", "string"),))
 
 CALLS = gauge("calls", "Help.", Record(COMMAND, "calls"))
@@ -159,13 +159,31 @@ class TestRecords:
             'calls{cmd="get"} 1'
         ]
 
-    def test_a_colon_in_the_name_is_found_out_by_what_a_value_begins_with(self, reader: Reader) -> None:
-        assert reader.read("cmdstat_odd.cmd#1:2:calls=1,usec=2\n", CALLS).lines == [
-            'calls{cmd="odd.cmd#1:2"} 1'
+    @pytest.mark.parametrize("subs", ["calls=1,usec=2", "usec=2,calls=1", "usec_per_call=2,calls=1"])
+    @pytest.mark.parametrize("name", ["get", "odd.cmd#1:2", "a:b=c"])
+    def test_sub_fields_come_in_any_order_and_a_name_may_hold_colons(
+        self, reader: Reader, name: str, subs: str
+    ) -> None:
+        plan, order = reader.plan(CALLS), reader.engine.LineOrder()
+        for text in (f"cmdstat_{name}:{subs}\n", "cmdstat_other:calls=7\n", f"cmdstat_{name}:{subs}\n"):
+            block = plan.read(text.encode(), reader.engine.Labels(b""), order, NOW)
+        assert block.samples.decode() == f'calls{{cmd="{name}"}} 1\n'
+
+    @pytest.mark.parametrize("subs", ["id=lua,memory=5,calls=1", "calls=1,id=lua", "memory=5,calls=1,id=lua"])
+    def test_so_do_those_of_a_numbered_one(self, reader: Reader, subs: str) -> None:
+        engine = Pattern("engine_", "engine", digits=True)
+        calls = gauge("calls", "Help.", Record(engine, "calls", labels=(("name", "id"),)))
+        assert reader.read(f"engine_0:{subs}\n", calls).lines == ['calls{engine="0",name="lua"} 1']
+
+    @pytest.mark.parametrize("subs", ["calls=1,usec=2", "usec=2,calls=1"])
+    def test_colons_at_the_end_of_a_name_are_none_of_it(self, reader: Reader, subs: str) -> None:
+        assert reader.read(f"cmdstat_get::{subs}\ncmdstat_a:b:::{subs}\n", CALLS).lines == [
+            'calls{cmd="get"} 1',
+            'calls{cmd="a:b"} 1',
         ]
 
-    def test_a_line_of_the_shape_with_another_value_is_none_of_it(self, reader: Reader) -> None:
-        reading = reader.read("cmdstat_get:usec=1,calls=2\n", CALLS)
+    def test_a_line_of_the_shape_without_sub_fields_has_no_sample(self, reader: Reader) -> None:
+        reading = reader.read("cmdstat_get:1\ncmdstat_a:b\ncmdstat_c:\n", CALLS)
         assert (reading.lines, reading.invalid) == ([], 0)
 
     @pytest.mark.parametrize(

@@ -82,11 +82,9 @@ class Reading:
 
     def _take_record(self, plan: CompiledPlan, pattern: int, key: bytes, value: bytes, line: bytes) -> None:
         row = plan.patterns[pattern]
-        if row.first and not value.startswith(row.first):
-            at = line.find(b":" + row.first)
-            if at < 0 or row.digits:
-                return
-            key, value = line[:at], line[at + 1 :]
+        if not row.digits and not value.startswith(row.first):
+            key, _, value = line.rpartition(b":")
+            key = key.rstrip(b":")
         middle = key[len(row.prefix) : len(key) - len(row.suffix)]
         name = escape(key if row.whole else middle, plan.label_max)
         if row.name_label and name in self._names[pattern]:
