@@ -86,8 +86,8 @@ types: build ## check types
 bench: build ## measure parsing, polling and serving on this machine
 	$(BIN)/python -m bench $(ARGS)
 
-golden: build ## write the expected pages of the collectors again
-	$(BIN)/python -m pytest tests/collectors --update-golden $(ARGS)
+golden: build ## write the expected pages again
+	$(BIN)/python -m pytest tests/collectors tests/system/test_server_kinds.py --update-golden $(ARGS)
 
 docs: build ## write docs/metrics.md and docs/options.md from the tables
 	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.new; mv docs/$$page.new docs/$$page.md; done

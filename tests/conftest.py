@@ -34,6 +34,12 @@ PROGRAMS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden pages anew, in place of comparing"
+    )
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, (program, package) in PROGRAMS.items():
         if item.get_closest_marker(marker) and shutil.which(program) is None:

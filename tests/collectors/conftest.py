@@ -31,12 +31,6 @@ FACTS = Facts(
 )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="write the golden pages anew, in place of comparing"
-    )
-
-
 class Played:
     """A collector that was played to its end: what it asked, batch by batch, and what it wrote."""
 

@@ -1,0 +1,13 @@
+"""Dragonfly up to 1.33: INFO takes one section, and calls itself 7.x all the same.
+
+- the symptom and the version that mends it: https://github.com/dragonflydb/dragonfly/issues/6064
+- all else: as `dragonfly.py`
+"""
+
+from tests.data.servers.dragonfly import HIDDEN, INFO, UNKNOWN
+from tests.data.servers.dragonfly import REPLIES as NEWEST
+from tests.server_kinds import Refusal, info
+
+__all__ = ["REPLIES", "UNKNOWN"]
+
+REPLIES = {**NEWEST, "INFO": info(INFO, hidden=HIDDEN, several=Refusal("ERR syntax error"))}
