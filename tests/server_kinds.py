@@ -24,7 +24,8 @@ from tests.servers import Conversation
 
 FOLDER = DATA / "servers"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
-_HEADING = re.compile(r"# *(\w+)")
+#: `# Replication(MASTER)` is one, `# Time:1970-01-01` is a remark
+_HEADING = re.compile(r"# (\w+)(\(.*\))?$")
 
 
 class Status(str):
@@ -94,17 +95,14 @@ def _on_the_wire(reply: Reply) -> bytes:
     return resp(reply)
 
 
-def info(
-    text: str, *, hidden: Iterable[str] = (), several: Refusal | None = None, everything: Reply = ""
-) -> Answer:
+def info(text: str, *, hidden: Iterable[str] = (), several: Refusal | None = None) -> Answer:
     """INFO of a server with this text. `hidden` are the sections that only their names and `all` show;
-    `several` is what it says to the names of several sections, if it does not know what to do. `everything`
-    is another reply to `all`."""
+    `several` is what it says to the names of several sections, if it does not know what to do."""
     sections: dict[str, str] = {}
     name = ""
     for line in text.strip("\n").split("\n"):
         heading = _HEADING.match(line)
-        if heading and heading[1].lower() not in sections and not line.startswith(("# Last", "# WARN")):
+        if heading:
             name = heading[1].lower()
         sections[name] = sections.get(name, "") + line + "\r\n"
     shown = [name for name in sections if name not in {each.lower() for each in hidden}]
@@ -114,7 +112,7 @@ def info(
         if len(names) > 1 and several is not None:
             return several
         if "all" in names or "everything" in names:
-            return everything or "".join(sections.values())
+            return "".join(sections.values())
         wanted = shown if not names or names == ["default"] else names
         return "".join(sections.get(name, "") for name in wanted)
 
