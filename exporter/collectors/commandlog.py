@@ -48,7 +48,7 @@ BYTES_MAX = gauge(
 )
 MISSED = counter(
     "commandlog_entries_missed_total",
-    "Entries that COMMANDLOG dropped before the exporter could count them.",
+    "Entries that COMMANDLOG dropped before the exporter could count them; 0 if it joins several logs.",
     labels=("type",),
     since="valkey 8.1",
 )
@@ -83,7 +83,7 @@ class CommandlogCollector(Collector[dict[str, EntryLog]]):
     def collect(self, facts: Facts, options: Options, out: OutWithMemory[dict[str, EntryLog]]) -> Batches:
         replies = yield [
             *(Command.of("COMMANDLOG", "LEN", log_type) for log_type in LENGTHS),
-            *(ask(log_type, 1) for log_type in COUNTED),
+            *(ask(log_type, out.memory[log_type].first_count) for log_type in COUNTED),
         ]
         raise_failure(*replies)
         lengths = dict(zip(LENGTHS, replies, strict=False))

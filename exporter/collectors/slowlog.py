@@ -41,7 +41,8 @@ DURATION_MAX = gauge(
     labels=("cmd",),
 )
 MISSED = counter(
-    "slowlog_entries_missed_total", "Entries that the slow log dropped before the exporter could count them."
+    "slowlog_entries_missed_total",
+    "Entries that the slow log dropped before the exporter could count them; 0 if it joins several logs.",
 )
 
 
@@ -69,11 +70,11 @@ class SlowlogCollector(Collector[EntryLog]):
 
     def collect(self, facts: Facts, options: Options, out: OutWithMemory[EntryLog]) -> Batches:
         log = out.memory
-        length, newest = yield [Command.of("SLOWLOG", "LEN"), ask(1)]
+        length, newest = yield [Command.of("SLOWLOG", "LEN"), ask(log.first_count)]
         raise_failure(length, newest)
         if isinstance(length, int):
             out.add(LENGTH, length)
-        entries = read_entries(newest, 1)
+        entries = read_entries(newest)
         if entries is None:
             return
         out.add(LAST_ID, entries[0].id if entries else 0)

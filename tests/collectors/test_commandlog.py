@@ -40,8 +40,8 @@ def test_the_families_of_the_go_exporter() -> None:
 
 
 def test_lengths(drive: Drive) -> None:
-    played = drive(CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES[:1]], facts=FACTS)
-    assert played.asked == [ASKED_FIRST]
+    played = drive(CommandlogCollector(), [7, 5, 1, REQUESTS[:1], REPLIES[:1]], [REQUESTS[:2]], facts=FACTS)
+    assert played.asked == [ASKED_FIRST, [("COMMANDLOG", "GET", 2, "large-request")]]
     assert played.samples() == {
         "redis_commandlog_slow_length": "7",
         "redis_commandlog_large_request_length": "5",

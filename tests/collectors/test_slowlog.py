@@ -16,8 +16,9 @@ from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import OPTIONS, Drive
 from tests.collectors.go_rows import assert_same_families, go_rows
-from tests.servers import RedisServer
-from tests.watch_harness import RedisFactory, WatchHarnessFactory
+from tests.replay import resp
+from tests.servers import Conversation, RedisServer
+from tests.watch_harness import RedisFactory, ScriptFactory, WatchHarnessFactory, info
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/slowlog_get.json"))
@@ -49,8 +50,9 @@ def test_the_families_of_the_go_exporter() -> None:
 def test_length_and_newest_entry(drive: Drive, version: str) -> None:
     entries = recorded(version)
     length = int((DATA / version / "slowlog_len").read_text())
-    played = drive(SlowlogCollector(), [length, entries[:1]], facts=FACTS)
-    assert played.asked == [ASKED_FIRST]
+    more = [[entries[:2]]] if length > 1 else []  # whether the ids of one reply rise by one
+    played = drive(SlowlogCollector(), [length, entries[:1]], *more, facts=FACTS)
+    assert played.asked == [ASKED_FIRST, *([("SLOWLOG", "GET", 2)] for _ in more)]
     assert played.samples() == {
         "redis_slowlog_length": str(length),
         "redis_slowlog_last_id": str(entries[0][0]),
@@ -99,6 +101,34 @@ def test_entries_that_were_gone_are_missed(drive: Drive) -> None:
     assert samples['redis_slowlog_entries_total{cmd="get"}'] == "2"
     assert samples['redis_slowlog_entries_duration_seconds_total{cmd="get"}'] == "0.003"
     assert samples['redis_slowlog_entry_max_duration_seconds{cmd="get"}'] == "0.0015"
+
+
+async def test_threads_with_logs_of_their_own(
+    scripted_server: ScriptFactory, make_watch_harness: WatchHarnessFactory
+) -> None:
+    """As Dragonfly answers: each id is a thread's own, times the number of threads, plus the thread."""
+    logged = [entry(9, b"OLD"), entry(1, b"OLD")]
+
+    def slowlog(talk: Conversation) -> None:
+        while True:
+            words = talk.command()
+            if words[:2] == [b"SLOWLOG", b"LEN"]:
+                talk.send(b":%d\r\n" % len(logged))
+            elif words[0] == b"SLOWLOG":
+                talk.send(resp(logged[: int(words[2])]))
+            else:
+                talk.send({b"INFO": info(), b"CONFIG": b"*0\r\n"}.get(words[0], b"+OK\r\n"))
+
+    watch_harness = make_watch_harness([InfoCollector(), SlowlogCollector()])
+    watched = watch_harness.watched(scripted_server(slowlog).port)
+    for number in range(20):
+        await watch_harness.poll(watched)
+        logged.insert(0, entry(number // 2 * 8 + number % 2 * 4 + 13, b"GET"))
+        await watch_harness.poll(watched)
+        await watch_harness.poll(watched)
+        assert watch_harness.value(watched, "redis_slowlog_entries_total", "get") == number + 1
+        assert watch_harness.value(watched, "redis_slowlog_last_id") == logged[0][0]
+    assert watch_harness.value(watched, "redis_slowlog_entries_missed_total") == 0
 
 
 def test_who_is_asked() -> None:
