@@ -24,7 +24,7 @@ cdef enum:
 cdef uint64_t plans = 0
 
 cdef class CompiledPlan:
-    def __cinit__(self, patterns, families, fields=(), *, int interned_max=16384, int label_max=1024):
+    def __cinit__(self, patterns, families, fields=(), *, int interned_max=16384, Py_ssize_t label_max=1024):
         global plans
         cdef uint64_t seed = struct.unpack("=Q", os.urandom(8))[0]
         plans += 1

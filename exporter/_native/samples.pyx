@@ -48,7 +48,7 @@ cdef class Writer:
     cdef Py_ssize_t series
     cdef Py_ssize_t invalid
 
-    def __cinit__(self, families, Labels labels not None, int label_max=1024):
+    def __cinit__(self, families, Labels labels not None, Py_ssize_t label_max=1024):
         self._families = families
         self._labels = labels
         self._label_max = max(label_max, 0)
@@ -240,7 +240,7 @@ cdef class RepeatedSamples:
 
     cdef object _families
     cdef Labels _labels
-    cdef int _label_max
+    cdef Py_ssize_t _label_max
     # of the newest samples, without repeated ones
     cdef list _keys
     cdef list _texts            # of values that are floats
@@ -248,7 +248,7 @@ cdef class RepeatedSamples:
     cdef int32_t *_rows         # for each: where its head ends, and its family
     cdef double *_values        # parallel to the texts
 
-    def __cinit__(self, families, Labels labels not None, int label_max=1024):
+    def __cinit__(self, families, Labels labels not None, Py_ssize_t label_max=1024):
         self._families = families
         self._labels = labels
         self._label_max = label_max

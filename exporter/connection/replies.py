@@ -27,6 +27,8 @@ MAX_REPLY_BYTES = 4 << 20
 MAX_REPLY_ELEMENTS = 100_000
 #: all replies of an exchange together may have as many bytes as this number of the largest
 REPLIES_IN_ALL = 16
+#: fits the integers of the compiled engine, with room for what it adds
+TOTAL_BYTES_MAX = 2**62
 
 _INCOMPLETE = object()
 
@@ -47,7 +49,7 @@ class ReplyLimits:
     total_max: int = field(init=False)  # bytes of all replies of an exchange
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "total_max", REPLIES_IN_ALL * self.bytes_max)
+        object.__setattr__(self, "total_max", min(REPLIES_IN_ALL * self.bytes_max, TOTAL_BYTES_MAX))
 
 
 DEFAULT_LIMITS = ReplyLimits()

@@ -27,7 +27,6 @@ from exporter.options.values import (
     INTERVAL,
     KEYS,
     LANE_INTERVAL,
-    LARGE_COUNT,
     LUA_PATTERNS,
     NAME_PATTERNS,
     SERVER_NAME,
@@ -313,7 +312,7 @@ class KeysOptions:
         "no series.", per_target=True)
     max_keys_per_pattern: int = flag("max-keys-per-pattern", COUNT, "1000",
         "How many keys of one pattern to export.", per_target=True)
-    scan_budget_keys: int = flag("scan.budget-keys", LARGE_COUNT, "10000000",
+    scan_budget_keys: int = flag("scan.budget-keys", COUNT, "10000000",
         "How many keys one SCAN over a target may look at.", per_target=True)
     scan_budget_time_s: float = flag("scan.budget-time", INTERVAL, "30s",
         "Time limit for one SCAN over a target.", per_target=True)

@@ -22,8 +22,8 @@ from exporter.options.lua_patterns import fault_of
 INTERVAL_MIN_S = 0.1
 #: ten years: a longer time is a typing error
 DURATION_MAX_S = 87_600 * 3600.0
-#: fits the integers of the compiled engine
-COUNT_MAX = 10**9
+#: what the Go exporter reads, and what fits the integers of the compiled engine
+COUNT_MAX = 2**63 - 1
 #: characters of a number or a duration
 NUMBER_LENGTH_MAX = 100
 
@@ -103,16 +103,16 @@ def duration_from(least_s: float) -> Callable[[str], float]:
     return parse
 
 
-def int_from(least: int, most: int = COUNT_MAX) -> Callable[[str], int]:
-    """A parser of whole numbers from `least` to `most`."""
+def int_from(least: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` to `COUNT_MAX`."""
 
     def parse(text: str) -> int:
         if len(text) > NUMBER_LENGTH_MAX or not re.fullmatch(r"[+-]?[0-9]+", text):
             raise ValueError("write a whole number")
         if int(text) < least:
             raise ValueError(f"the least is {least}")
-        if int(text) > most:
-            raise ValueError(f"the most is {most}")
+        if int(text) > COUNT_MAX:
+            raise ValueError(f"the most is {COUNT_MAX}")
         return int(text)
 
     return parse
@@ -222,7 +222,7 @@ def _parse_key(item: str) -> KeyName | None:
             f"{item.strip()} holds two = signs: write one between database and key, and %3D in a key"
         )
     number = db.strip().replace("db", "") or "0"
-    if not re.fullmatch(r"[0-9]{1,9}", number):
+    if not re.fullmatch(r"[0-9]{1,19}", number) or int(number) > COUNT_MAX:
         raise ValueError(f"{item.strip()}: the text before the = is not a database: write it as in db3=key")
     if _BAD_ESCAPE.search(name):
         raise ValueError(
@@ -349,7 +349,6 @@ LANE_INTERVAL = ValueType("DURATION|fast", parse_lane_interval)
 DURATION_OR_ZERO = ValueType("DURATION", duration_from(0))
 INTEGER = ValueType("N", int_from(-COUNT_MAX))
 COUNT = ValueType("N", int_from(1))
-LARGE_COUNT = ValueType("N", int_from(1, 10**12))
 FILES = ValueType("FILE,…", parse_file_names, empty=True, raw=True)
 KEYS = ValueType("[DB=]KEY,…", parse_keys, empty=True, raw=True)
 LUA_PATTERNS = ValueType("PATTERN,…", parse_lua_patterns, empty=True)

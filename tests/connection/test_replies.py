@@ -19,6 +19,7 @@ from exporter.connection.replies import (
     read_unasked,
 )
 from exporter.errors import ReplyError, TooLargeError
+from exporter.options.values import COUNT_MAX
 
 IN_ALL = "at most 67,108,864 bytes in all, 16 times the 4,194,304 bytes of --reply.max-bytes"
 LIMITS = ReplyLimits(bytes_max=120, elements_max=5)
@@ -93,6 +94,12 @@ def test_what_is_passed_over_names_the_limit_that_struck(data: bytes, text: str)
     made = reader(1)
     assert made.take(data)
     assert made.replies[0].text == f"TOOLARGE {text}"
+
+
+def test_the_largest_limits_that_an_option_takes_are_limits() -> None:
+    made = reader(2, ReplyLimits(bytes_max=COUNT_MAX, elements_max=COUNT_MAX))
+    made.take(b"*2\r\n$1\r\na\r\n:1\r\n+b\r\n")
+    assert shown(made) == [[b"a", 1], b"b"]
 
 
 def test_one_that_is_too_large_is_held_by_nobody() -> None:
