@@ -12,7 +12,8 @@ from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.watched_target import WatchedTarget
-from exporter.targets.address import parse_address
+from exporter.targets.address import ignored_warning, parse_address
+from exporter.targets.target import Target
 
 #: targets that come, change or go before the event loop goes on: 10 that come take 6 ms
 BATCH = 10
@@ -46,6 +47,7 @@ class Fleet:
         self._by_alias: dict[str, dict[str, WatchedTarget]] = {}
         self._waiting: set[str] = set()  # targets without a first poll
         self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
+        self._told: set[str] = set()  # targets that were asked for with parameters that are ignored
         self._first_polls = asyncio.Event()
         self._first_polls.set()
 
@@ -121,6 +123,7 @@ class Fleet:
         self._forget_alias(watched.target.alias, addr)
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
+        self._told.discard(addr)
         self._note_polled(addr)
         self._forget_pages(addr)
         self._on_change()
@@ -146,7 +149,15 @@ class Fleet:
         if sharing is not None:
             return next(reversed(sharing.values()))
         found = self._watched.get(text)  # the canonical spelling, most often
-        return found or self._watched.get(parse_address(text).addr)
+        return found or self._find_place(parse_address(text))
+
+    def _find_place(self, asked: Target) -> WatchedTarget | None:
+        found = self._watched.get(asked.addr)
+        if found is not None and asked.ignored and asked.addr not in self._told:
+            self._told.add(asked.addr)
+            for warning in ignored_warning("as a client writes it", asked):
+                log.warning(warning, extra={"addr": asked.addr})
+        return found
 
     @property
     def first_polls_done(self) -> bool:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from exporter import safe_text
 from exporter.errors import ConfigError
 from exporter.options import lengths
+from exporter.options.values import COUNT_MAX
 from exporter.targets.target import Target
 
 DEFAULT_HOST = "localhost"
@@ -22,14 +24,17 @@ _TCP_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "tcp")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?\Z")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
+#: a name of a parameter: another text may be a piece of a password
+_PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def parse_address(text: str) -> Target:
     """The target that an address names: its parts, its canonical form, its user and its password.
 
-    An address is `[scheme://][user:password@]host[:port][/db]` or `unix:///path[?db=N]`. A single word before
-    the `@` is the password, as for redis-cli. Raises ConfigError.
+    An address is `[scheme://][user:password@]host[:port][/db][?db=N]` or `unix:///path[?db=N]`. A single word
+    before the `@` is the password, as for redis-cli. A database after the `?` wins, as in Redis' own client
+    libraries; other parameters there are only noted. Raises ConfigError.
     """
     text = text.strip()
     if not text:
@@ -49,26 +54,54 @@ def parse_address(text: str) -> Target:
             "the address has an unknown scheme: write "
             f"{', '.join(f'{scheme}://' for scheme in _TCP_SCHEMES)} or unix://"
         )
+    userinfo, place, path = _split(rest)
+    user, password = _parse_userinfo(userinfo)
+    host, port = _parse_place(place)
+    path, _, query = path.partition("?")
+    db, ignored = _parse_query(query, _parse_path(path))
+    shown = f"[{host}]" if ":" in host else host
+    addr = f"{scheme}://{shown}:{port}" + (f"/{db}" if db else "")
+    return Target(
+        addr,
+        scheme,
+        host,
+        port,
+        "",
+        db,
+        user=user,
+        password=password,
+        one_word=bool(password) and ":" not in userinfo,
+        ignored=ignored,
+    )
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    """What is before the @, after it, and from the first slash on."""
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path = rest[len(authority) :]
     if "@" in path:
         raise ConfigError("the user or password has a plain / ? or #: write it as %2F, %3F or %23")
     userinfo, _, place = authority.rpartition("@")
+    if "#" in path:
+        raise ConfigError("only the database may follow the port: write it as in redis://host:6379/2")
     if safe_text.valid(place + path) != place + path:
         raise ConfigError(
             "the address has bytes that are not UTF-8: only a user, a password or a socket's path may have "
             "them"
         )
-    user, password = _parse_userinfo(userinfo)
-    host, port = _parse_place(place)
-    db = _parse_path(path)
-    shown = f"[{host}]" if ":" in host else host
-    addr = f"{scheme}://{shown}:{port}" + (f"/{db}" if db else "")
-    return Target(addr, scheme, host, port, "", db, user=user, password=password)
+    return userinfo, place, path
+
+
+def ignored_warning(where: str, target: Target) -> Sequence[str]:
+    """The line for the log about parameters of an address that mean nothing here, if there are any."""
+    if not target.ignored:
+        return ()
+    names = safe_text.shorten(", ".join(target.ignored), 200)
+    return (f"{where}: parameters of the address are ignored ({names}): only db counts, flags set the rest",)
 
 
 def _parse_socket(rest: str) -> Target:
-    path, mark, query = rest.partition("?")
+    path, _, query = rest.partition("?")
     if len(path) > lengths.PATH_MAX:
         raise ConfigError(f"the socket's path: {lengths.fault(path, lengths.PATH_MAX)}")
     if not path.startswith("/") or path == "/":
@@ -76,12 +109,9 @@ def _parse_socket(rest: str) -> Target:
             "a socket's address is its absolute path, without user and password: write "
             "unix:///path/to/redis.sock"
         )
-    if mark and not query.startswith("db="):
-        raise ConfigError(
-            "after ? a socket's address may only name the database: write unix:///path/to/redis.sock?db=2"
-        )
-    db = _parse_db(query[3:]) if mark else 0
-    return Target(f"unix://{safe_text.valid(path)}" + (f"?db={db}" if db else ""), "unix", "", 0, path, db)
+    db, ignored = _parse_query(query, 0)
+    addr = f"unix://{safe_text.valid(path)}" + (f"?db={db}" if db else "")
+    return Target(addr, "unix", "", 0, path, db, ignored=ignored)
 
 
 def _parse_userinfo(userinfo: str) -> tuple[str, str]:
@@ -103,8 +133,8 @@ def _parse_place(place: str) -> tuple[str, int]:
         inside, bracket, tail = place[1:].partition("]")
         if len(inside) > lengths.HOST_MAX:
             raise ConfigError(f"the host: {lengths.fault(inside, lengths.HOST_MAX)}")
-        host = inside.replace("%25", "%").lower()
-        if not bracket or not _is_ipv6(host) or (tail and not tail.startswith(":")):
+        host = _parse_ipv6(inside.replace("%25", "%"))
+        if not bracket or not host or (tail and not tail.startswith(":")):
             raise ConfigError("only an IPv6 address may be in brackets: write it as in redis://[::1]:6379")
         return host, _parse_port(tail[1:]) if tail else DEFAULT_PORT
     host, colon, port = place.partition(":")
@@ -119,12 +149,18 @@ def _parse_place(place: str) -> tuple[str, int]:
     return host.lower() or DEFAULT_HOST, _parse_port(port) if colon else DEFAULT_PORT
 
 
-def _is_ipv6(text: str) -> bool:
+def _parse_ipv6(text: str) -> str:
+    """Its one spelling, whatever the version of Python: the shortest, with an IPv4 address in it as such. ""
+    if the text is no IPv6 address."""
+    number, _, zone = text.partition("%")
     try:
+        address = ipaddress.IPv6Address(number)
         ipaddress.IPv6Address(text)
     except ValueError:
-        return False
-    return True
+        return ""
+    mapped = address.ipv4_mapped
+    shown = f"::ffff:{mapped}" if mapped is not None else address.compressed
+    return f"{shown}%{zone}" if zone else shown
 
 
 def _parse_port(text: str) -> int:
@@ -134,15 +170,22 @@ def _parse_port(text: str) -> int:
 
 
 def _parse_path(path: str) -> int:
-    if path in ("", "/"):
-        return 0
-    if not path.startswith("/"):
-        raise ConfigError("only the database may follow the port: write it as in redis://host:6379/2")
-    return _parse_db(path[1:])
+    return _parse_db(path[1:]) if path not in ("", "/") else 0
+
+
+def _parse_query(query: str, db: int) -> tuple[int, tuple[str, ...]]:
+    """The database that a query names, else `db`; and its other parameters, as messages may show them."""
+    ignored = []
+    for name, mark, value in (part.partition("=") for part in query.split("&") if part):
+        if name == "db":
+            db = _parse_db(value) if value else db
+        else:
+            ignored.append(name if mark and _PARAMETER.match(name) else "with unusual characters")
+    return db, tuple(dict.fromkeys(ignored))
 
 
 def _parse_db(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > COUNT_MAX:
         raise ConfigError(
             "the database must be a number: write it as in redis://host:6379/2 or "
             "unix:///path/to/redis.sock?db=2"

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One target, as it is configured. `addr` is the canonical address, without user and password."""
+    """One target, as it is configured. `addr` is the canonical address, without user and password.
+
+    `of_flags`: it comes from --redis.addr. `one_word`: its address has a single word before the @. `ignored`:
+    parameters of its address that mean nothing here.
+    """
 
     addr: str
     scheme: str
@@ -20,6 +24,9 @@ class Target:
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     interval_s: float | None = None  # None: the lane's
+    of_flags: bool = False
+    one_word: bool = False
+    ignored: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def tls(self) -> bool:

@@ -218,6 +218,17 @@ class TestFind:
         fleet.add(watched("redis://h:6379"))
         assert fleet.find(text) is None
 
+    async def test_what_is_ignored_of_an_address_is_told_once(
+        self, fleet: Fleet, log: pytest.LogCaptureFixture
+    ) -> None:
+        one = watched("one/1")
+        fleet.add(one)
+        for _ in range(2):
+            assert fleet.find("redis://one/0?db=1&timeout=5") is one
+        assert fleet.find("redis://nobody?timeout=5") is None
+        [line] = log.messages
+        assert "parameters of the address are ignored (timeout)" in line
+
     async def test_by_its_exact_alias(self, fleet: Fleet) -> None:
         one = watched("redis://h:6379", "Cache of Kiwi")
         fleet.add(one)

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from exporter import safe_text
 from exporter.errors import ConfigError
-from exporter.targets.address import parse_address
+from exporter.targets.address import ignored_warning, parse_address
 from exporter.targets.target import Target
 from tests.targets.loading import load
+
+#: no message holds one of these letters
+SECRET_LETTERS = "QXZJ"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,11 @@ from tests.targets.loading import load
         ("redis://10.0.0.5", "redis://10.0.0.5:6379", "10.0.0.5", 6379, 0, "", ""),
         ("redis://[::1]", "redis://[::1]:6379", "::1", 6379, 0, "", ""),
         ("[FE80::1%25eth0]:7/1", "redis://[fe80::1%eth0]:7/1", "fe80::1%eth0", 7, 1, "", ""),
+        ("[fe80:0::01%25Eth0]", "redis://[fe80::1%Eth0]:6379", "fe80::1%Eth0", 6379, 0, "", ""),
+        ("[2001:DB8:0:0:0:0:0:1]", "redis://[2001:db8::1]:6379", "2001:db8::1", 6379, 0, "", ""),
+        ("[2001:db8::0001]", "redis://[2001:db8::1]:6379", "2001:db8::1", 6379, 0, "", ""),
+        ("[::ffff:a00:1]", "redis://[::ffff:10.0.0.1]:6379", "::ffff:10.0.0.1", 6379, 0, "", ""),
+        ("[0::FFFF:10.0.0.1]", "redis://[::ffff:10.0.0.1]:6379", "::ffff:10.0.0.1", 6379, 0, "", ""),
         ("redis://:pw@h", "redis://h:6379", "h", 6379, 0, "", "pw"),
         ("redis://word@h", "redis://h:6379", "h", 6379, 0, "", "word"),
         ("redis://u:@h", "redis://h:6379", "h", 6379, 0, "u", ""),
@@ -98,8 +106,10 @@ def test_the_canonical_address_stands_for_itself(text: str) -> None:
         ("redis://h/abc", "the database must be a number"),
         ("redis://h/-1", "the database must be a number"),
         ("redis://h/1/", "the database must be a number"),
-        ("redis://h/1?db=2", "the database must be a number"),
-        ("redis://h?db=2", "write it as in redis://host:6379/2"),
+        ("redis://h/9223372036854775808", "the database must be a number"),
+        ("redis://h/1?db=x", "the database must be a number"),
+        ("redis://h?db=-1", "the database must be a number"),
+        ("redis://h?timeout=5#2", "write it as in redis://host:6379/2"),
         ("redis://h#2", "write it as in redis://host:6379/2"),
         ("redis://:p/w@h", "write it as %2F, %3F or %23"),
         ("redis://:p#w@h", "write it as %2F, %3F or %23"),
@@ -107,7 +117,6 @@ def test_the_canonical_address_stands_for_itself(text: str) -> None:
         ("unix://u:p@/run/r.sock", "write unix:///path/to/redis.sock"),
         ("unix://", "write unix:///path/to/redis.sock"),
         ("unix:///", "write unix:///path/to/redis.sock"),
-        ("unix:///r?password=p", "write unix:///path/to/redis.sock?db=2"),
         ("unix:///r?db=x", "the database must be a number"),
     ],
 )
@@ -116,16 +125,64 @@ def test_bad_address(text: str, message: str) -> None:
         parse_address(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "addr", "ignored"),
+    [
+        ("redis://h/0?timeout=5", "redis://h:6379", ("timeout",)),
+        ("rediss://h:1/3?ssl_cert_reqs=none", "rediss://h:1/3", ("ssl_cert_reqs",)),
+        ("redis://h?db=2", "redis://h:6379/2", ()),
+        ("redis://h:1/1?db=2", "redis://h:1/2", ()),
+        ("redis://h/1?db=", "redis://h:6379/1", ()),
+        ("redis://h/?protocol=2&db=9223372036854775807&x", "redis://h:6379/9223372036854775807", None),
+        ("h:1?a=1&a=2&&client-name=x", "redis://h:1", ("a", "client-name")),
+        ("redis://u:p@[::1]/1?db=0&dial_timeout=5s", "redis://[::1]:6379", ("dial_timeout",)),
+        ("redis://h/2?", "redis://h:6379/2", ()),
+        ("unix:///run/r.sock?timeout=5&db=2", "unix:///run/r.sock?db=2", ("timeout",)),
+        ("unix:///run/r.sock?password=p", "unix:///run/r.sock", ("password",)),
+    ],
+)
+def test_of_the_parameters_only_the_database_counts(
+    text: str, addr: str, ignored: tuple[str, ...] | None
+) -> None:
+    target = parse_address(text)
+    assert target.addr == addr
+    assert target.ignored == (("protocol", "with unusual characters") if ignored is None else ignored)
+    assert parse_address(addr).db == target.db
+
+
+@given(st.text("db=&?;%/ab1.-é" + SECRET_LETTERS, max_size=20), st.text(SECRET_LETTERS, min_size=1))
+def test_the_line_about_parameters_holds_no_value_of_them(query: str, secret: str) -> None:
+    try:
+        target = parse_address(f"redis://h?{query.replace('db=', '')}&password={secret}&{secret}")
+    except ConfigError:
+        return
+    named = {part.partition("=")[0] for part in query.split("&") if "=" in part}
+    [line] = ignored_warning("here", target)
+    assert line.startswith("here: parameters of the address are ignored (")
+    assert "password" in line
+    assert len(line) < 400
+    if not any(set(SECRET_LETTERS) & set(name) for name in named):
+        assert not set(SECRET_LETTERS) & set(line)
+
+
+def test_an_address_without_parameters_needs_no_line() -> None:
+    assert ignored_warning("here", parse_address("redis://h/1?db=2")) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one_word"),
+    [("redis://word@h", True), ("redis://:word@h", False), ("redis://u:p@h", False), ("redis://h", False)],
+)
+def test_a_single_word_before_the_at_is_noted(text: str, is_one_word: bool) -> None:
+    assert parse_address(text).one_word is is_one_word
+
+
 def said_by(call: Callable[[], object]) -> str:
     try:
         call()
     except ConfigError as error:
         return str(error)
     return ""
-
-
-#: no message holds one of these letters
-SECRET_LETTERS = "QXZJ"
 
 
 @given(
