@@ -123,9 +123,9 @@ class App:
         await self.backend.apply(configuration)
 
     async def reload(self) -> bool:
-        """Read the password file again, and ask every server again what it refused. False if there is no
-        password file. ConfigError if the file cannot be used: nothing changes then. Calls that come while it
-        is read share the next reading."""
+        """Read the password file again, unless a password is given beside it, and ask every server again what
+        it refused. False if there is no password file. ConfigError if the file cannot be used: nothing
+        changes then. Calls that come while it is read share the next reading."""
         return await self._reloads.run()
 
     async def _reload(self) -> bool:
@@ -134,9 +134,8 @@ class App:
             await self._reconfigure(configuration.options, configuration.targets)
             for watched in backend.fleet.watched_targets.values():
                 watched.ask_again()
-        file = configuration.options.redis.password_file
-        log.info("reloaded: %s", file or "no password file")
-        return bool(file)
+        log.info("reloaded: %s", self.configuration.password_file or "no password file")
+        return bool(configuration.options.redis.password_file)
 
     async def stop(self) -> None:
         """Stop polling, finish the answers on their way, and close everything. A change that is under way

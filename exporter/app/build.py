@@ -25,6 +25,7 @@ from exporter.options.table import Options
 from exporter.pages.exposition import AGE
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, lane_notes, lanes
+from exporter.targets.address import ignored_warning
 from exporter.targets.password_file import Passwords, read_passwords
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
@@ -38,15 +39,16 @@ from exporter.web.tls import ServerContext, ServerTls
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of the
-    password file. `known` holds every enabled collector that this process has had, by name. `client_tls` is
-    for connections to targets; None while no target uses TLS. `notes` and `warnings` are lines for the log.
-    `follows` is the `mark` of the configuration that it was made from.
+    `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of
+    `password_file` ("": none was read). `known` holds every enabled collector that this process has had, by
+    name. `client_tls` is for connections to targets; None while no target uses TLS. `notes` and `warnings`
+    are lines for the log. `follows` is the `mark` of the configuration that it was made from.
     """
 
     options: Options
     targets: Sequence[Target]
     assignments: Sequence[Assignment]
+    password_file: str
     family_sets: FamilySets
     known: Mapping[str, EnabledCollector]
     catalog: Catalog
@@ -84,10 +86,12 @@ def configure(
     else:
         catalog = _catalog(options, family_sets, hidden)
     dialling = _dialling(options)
+    passwords = _passwords(options, targets)
     return Configuration(
         options,
         targets,
-        _assignments(options, targets, family_sets),
+        _assignments(options, targets, family_sets, passwords),
+        options.redis.password_file if passwords is not None else "",
         family_sets,
         known,
         catalog,
@@ -96,8 +100,8 @@ def configure(
         _client_tls(dialling, targets, before),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
-        lane_notes(options.poll),
-        tuple(label_warnings(targets, catalog)),
+        (*lane_notes(options.poll), *_password_notes(options, passwords)),
+        tuple(_warnings(targets, catalog, passwords)),
         follows=before.mark if before is not None else None,
     )
 
@@ -141,18 +145,31 @@ def _as_known(made: EnabledCollector, known: EnabledCollector | None) -> Enabled
 _COMPARED = ("names", "families", "lane", "wanted_fields", "label_max", "hidden")
 
 
-def _assignments(options: Options, targets: Sequence[Target], family_sets: FamilySets) -> list[Assignment]:
-    file = options.redis.password_file
-    passwords = read_passwords(file, options.files) if file else Passwords()
+def _passwords(options: Options, targets: Sequence[Target]) -> Passwords | None:
+    """What the password file holds; None if it is not read: beside --redis.password it may be anything if no
+    target needs it."""
+    redis = options.redis
+    is_needed = not redis.password or not all(target.password for target in targets)
+    return read_passwords(redis.password_file, options.files) if redis.password_file and is_needed else None
+
+
+def _password_notes(options: Options, passwords: Passwords | None) -> Iterator[str]:
+    if options.redis.password_file and passwords is None:
+        yield "--redis.password-file is not read: --redis.password gives the password"
+    if passwords is not None and passwords.single:
+        yield "--redis.password-file holds one password: it is for the targets of --redis.addr"
+
+
+def _assignments(
+    options: Options, targets: Sequence[Target], family_sets: FamilySets, passwords: Passwords | None
+) -> list[Assignment]:
     polled = _for_polls(options)
     timings: dict[float | None, PollTiming] = {}
     assignments = []
     for target in targets:
         if target.interval_s not in timings:
             timings[target.interval_s] = _timing(options, target.interval_s)
-        # the password that stands beside the target comes before that of the file
-        password = target.password or passwords.find(target)
-        given = replace(target, password=password)
+        given = passwords.log_in(target) if passwords is not None else target
         assignments.append(Assignment(given, family_sets, timings[target.interval_s], polled))
     return assignments
 
@@ -259,6 +276,13 @@ def _taken_names(namespace: str) -> TakenNames:
         [*TARGET_FAMILIES, AGE, *(family for collector in REGISTRY for family in collector.families)],
         namespace,
     )
+
+
+def _warnings(targets: Sequence[Target], catalog: Catalog, passwords: Passwords | None) -> Iterator[str]:
+    yield from label_warnings(targets, catalog)
+    for target in targets:
+        yield from ignored_warning(target.addr, target)
+    yield from passwords.warnings if passwords is not None else ()
 
 
 def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]:

@@ -57,7 +57,8 @@ class RedisOptions:
         "Password of the targets in --redis.addr: one for all, or a comma list with one for each.",
         env="REDIS_PASSWORD", secret=True, per_target=True)
     password_file: str = flag("redis.password-file", FILE, "",
-        "JSON file of passwords by address, for targets that have no other password.",
+        "JSON file of passwords by address, or a file of one password for the targets in --redis.addr. Not "
+        "read beside --redis.password.",
         env="REDIS_PASSWORD_FILE")
     file: str = flag("redis-file", FILE, "",
         "YAML file of targets with names, passwords and labels (redis_instances).")

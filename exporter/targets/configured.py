@@ -71,7 +71,10 @@ def _from_flags(addresses: Sequence[str], user: str, password: str, problems: li
             Named(
                 where,
                 replace(
-                    target, user=target.user or users[number], password=target.password or passwords[number]
+                    target,
+                    user=target.user or users[number],
+                    password=target.password or passwords[number],
+                    of_flags=True,
                 ),
             )
         )

@@ -1,74 +1,134 @@
-"""The password file of the Go exporter: a JSON object of addresses and passwords."""
+"""The password file: a JSON object of addresses and passwords, as for the Go exporter; or one password."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter import files, safe_text
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, bounded
 from exporter.options import lengths
-from exporter.targets.address import parse_address
+from exporter.targets.address import ignored_warning, parse_address
 from exporter.targets.target import Target
 
+_EXAMPLE = 'write {"redis://host:6379": "…"}'
+#: schemes that mean the same: the Go exporter looks for the first one only
+_TWINS = {"valkey": "redis", "valkeys": "rediss"}
 
+
+@dataclass(frozen=True, slots=True)
 class Passwords:
-    """Passwords by canonical address and user."""
+    """What a password file holds: passwords by canonical address and user, or a `single` one for the targets
+    of the flags. `warnings` are lines for the log, without secrets."""
 
-    def __init__(self, passwords: Mapping[tuple[str, str], str] | None = None) -> None:
-        self._passwords = passwords or {}
+    entries: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    single: str = field(default="", repr=False)
+    warnings: Sequence[str] = ()
 
-    def find(self, target: Target) -> str:
-        """The password of the target's user at its address, or else that of an entry without a user; "" if
-        there is none."""
-        return self._passwords.get((target.addr, target.user)) or self._passwords.get((target.addr, ""), "")
+    def log_in(self, target: Target) -> Target:
+        """The target with the password that the file has for it: that of its user at its address, or else
+        that of an entry without a user. A password that it has already stays. But its single word before the
+        @ is its user if the file has an entry of this user."""
+        if target.one_word and not target.user:
+            found = self._find(target, target.password)
+            return replace(target, user=target.password, password=found) if found else target
+        if target.password:
+            return target
+        found = self._find(target, target.user) or self._find(target, "")
+        return replace(target, password=found or (self.single if target.of_flags else ""))
+
+    def _find(self, target: Target, user: str) -> str:
+        spellings = [target.addr]
+        if target.scheme in _TWINS:
+            spellings.append(_TWINS[target.scheme] + target.addr.removeprefix(target.scheme))
+        return next(filter(None, (self.entries.get((addr, user)) for addr in spellings)), "")
 
 
 def read_passwords(file: str, limits: files.FileLimits = files.DEFAULT) -> Passwords:
     """Read a password file. ConfigError with every mistake; it holds no password."""
     try:
-        return Passwords(files.within(lambda: _load(file, limits), limits.timeout_s))
+        return files.within(lambda: _load(file, limits), limits.timeout_s)
     except files.NoTextError as error:
         raise ConfigError(f"{file}: {error}") from None
     except files.FileError as error:
         raise ConfigError(f"{file}: the file cannot be read ({error}): check --redis.password-file") from None
 
 
-def _load(file: str, limits: files.FileLimits) -> Mapping[tuple[str, str], str]:
+def _load(file: str, limits: files.FileLimits) -> Passwords:
+    text = files.read_text(file, limits.max_bytes)
+    if text.lstrip().startswith("{"):
+        return _read_entries(file, _read_pairs(file, text))
+    return Passwords(single=_read_single(file, text))
+
+
+def _read_single(file: str, text: str) -> str:
+    """The password as it is, but for the end of its line."""
+    password = text.rstrip("\r\n")
+    problem = lengths.fault(password, lengths.CREDENTIAL_MAX)
+    if not password.strip():
+        problem = f"the file is empty: write the password, or {_EXAMPLE.removeprefix('write ')}"
+    elif _is_list(password):
+        problem = f"the file is a list: {_EXAMPLE}"
+    elif "\n" in password or "\r" in password:
+        problem = f"the file has several lines: write one password on one line, or several as {_EXAMPLE[6:]}"
+    elif any((sign < " " and sign != "\t") or sign == "\x7f" for sign in password):
+        problem = "the file has control characters: write one password on one line"
+    if problem:
+        raise ConfigError(f"{file}: {problem}")
+    return password
+
+
+def _is_list(text: str) -> bool:
+    try:
+        return text.lstrip().startswith("[") and isinstance(json.loads(text, parse_int=_no_text), list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _read_entries(file: str, pairs: Sequence[tuple[str, Any]]) -> Passwords:
+    """An entry whose address cannot be read loses only itself: it is for no target that is configured."""
     problems: list[str] = []
-    passwords: dict[tuple[str, str], str] = {}
-    for number, (address, password) in enumerate(_read_pairs(file, limits), 1):
+    warnings: list[str] = []
+    entries: dict[tuple[str, str], str] = {}
+    for number, (address, password) in enumerate(pairs, 1):
         where = f"{file}: entry {number}"
-        if not isinstance(password, str):
-            problems.append(f"{where}: the password must be a text, in quotes")
-            continue
-        if len(password) > lengths.CREDENTIAL_MAX:
-            problems.append(f"{where}: password: {lengths.fault(password, lengths.CREDENTIAL_MAX)}")
-            continue
-        if safe_text.valid(address + password) != address + password:
-            problems.append(f"{where}: it holds half of a surrogate pair: write the character itself")
+        problem = _password_fault(address, password)
+        if problem:
+            problems.append(f"{where}: {problem}")
             continue
         try:
             target = parse_address(address)
         except ConfigError as error:
-            problems.append(f"{where}: {error}")
+            warnings.append(f"{where} is left out: {error}")
             continue
+        warnings += ignored_warning(where, target)
         # a word before the @ is the user here: the password is the value
         key = target.addr, target.user or target.password
-        if key in passwords:
-            problems.append(
-                f"{where}: an entry before is for the same address and user: leave one of them out"
+        if entries.get(key, password) != password:
+            warnings.append(
+                f"{where}: an entry before has another password for the same address and user, and does not "
+                f"count: leave one of them out"
             )
-        passwords[key] = password
+        entries[key] = password
     if problems:
         raise ConfigError(*problems)
-    return passwords
+    return Passwords(entries, warnings=bounded(warnings))
 
 
-def _read_pairs(file: str, limits: files.FileLimits) -> list[tuple[str, Any]]:
-    """The entries as the file has them. The value of an entry may be anything."""
-    text = files.read_text(file, limits.max_bytes)
+def _password_fault(address: str, password: Any) -> str:
+    if not isinstance(password, str):
+        return "the password must be a text, in quotes"
+    if safe_text.valid(address + password) != address + password:
+        return "it holds half of a surrogate pair: write the character itself"
+    problem = lengths.fault(password, lengths.CREDENTIAL_MAX)
+    return f"password: {problem}" if problem else ""
+
+
+def _read_pairs(file: str, text: str) -> _Pairs:
+    """The entries as the file has them. The value of an entry may be anything but null, which is no
+    password."""
     try:
         content = json.loads(
             text,
@@ -78,21 +138,25 @@ def _read_pairs(file: str, limits: files.FileLimits) -> list[tuple[str, Any]]:
             parse_constant=_no_text,
         )
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{file}, line {error.lineno}: not valid JSON ({error.msg})") from None
+        raise ConfigError(
+            f"{file}, line {error.lineno}: not valid JSON ({error.msg}): {_EXAMPLE}; a single password that "
+            f"begins with {{ belongs in REDIS_PASSWORD"
+        ) from None
     except RecursionError:
         raise ConfigError(
             f"{file}: not valid JSON (nested too deep): write addresses and passwords only"
         ) from None
-    if not isinstance(content, _Pairs):
-        raise ConfigError(
-            f'{file}: must be an object of addresses and passwords: write {{"redis://host:6379": "…"}}'
-        )
-    return content
+    assert isinstance(content, _Pairs)  # the text begins with {
+    return _Pairs((address, "" if password is None else password) for address, password in content)
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object that keeps names that come twice."""
 
 
-def _no_text(number: str) -> None:
+class _Number:
     """A number is always wrong here; to read one of many digits would take long, or raise."""
+
+
+def _no_text(number: str) -> _Number:
+    return _Number()

@@ -84,6 +84,11 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
+async def until_polled(watched: WatchedTarget) -> None:
+    polls = watched.state.series.lanes[Lane.FAST].polls
+    await until(lambda: watched.state.series.lanes[Lane.FAST].polls >= polls + 2)
+
+
 def of(server: RedisServer, **changes: Any) -> Target:
     return replace(parse_address(f"redis://127.0.0.1:{server.port}"), **changes)
 
@@ -354,6 +359,32 @@ class TestReload:
         assert await running.ask("/-/reload", method="POST") == "ok\n"
         await running.up(target)
         assert running.watched(target) is watched
+
+    async def test_takes_up_a_password_file_of_another_form(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        server = redis_server("--user", "default", "on", f">{SECRET}", ">new", ">newer", "~*", "+@all")
+        target, file = of(server, of_flags=True), tmp_path / "password"
+        file.write_text(f"{SECRET}\n")
+        await running.apply(target, flags=(f"--redis.password-file={file}",))
+        await running.up(target)
+        watched = running.watched(target)
+        for content, password in ((json.dumps({target.addr: "new"}), "new"), ("newer\n", "newer")):
+            file.write_text(content)
+            assert await running.ask("/-/reload", method="POST") == "ok\n"
+            assert watched.target.password == password
+            await until_polled(watched)
+            assert watched.up
+
+    async def test_without_reading_the_file_beside_a_password(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        server = redis_server("--requirepass", SECRET)
+        target = of(server, password=SECRET, of_flags=True)
+        flags = (f"--redis.password={SECRET}", f"--redis.password-file={tmp_path / 'none'}")
+        await running.apply(target, flags=flags)
+        assert await running.ask("/-/reload", method="POST") == "ok\n"
+        await running.up(target)
 
     async def test_a_mistake_in_the_file_changes_nothing(
         self, running: Running, redis_server: RedisFactory, tmp_path: Path

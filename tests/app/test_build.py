@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app.build import Configuration, configure
+from exporter.app.run import read_targets
 from exporter.errors import ConfigError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
@@ -32,6 +33,12 @@ def configured(
     *argv: str, targets: tuple[Target, ...] = (ONE, OTHER), before: Configuration | None = None
 ) -> Configuration:
     return configure(parse(argv, {}), targets, before)
+
+
+def read(*argv: str) -> Configuration:
+    """With the targets that the flags name."""
+    options = parse(argv, {})
+    return configure(options, read_targets(options, {}))
 
 
 def names(configuration: Configuration) -> list[str]:
@@ -58,6 +65,61 @@ class TestTargets:
         made = configured(f"--redis.password-file={file}", targets=(ONE, OTHER, own))
         assert [assignment.target.password for assignment in made.assignments] == [SECRET, "", "its own"]
         assert SECRET not in repr(made)
+
+    def test_beside_a_password_the_password_file_is_not_read(self, tmp_path: Path) -> None:
+        """As in the Go exporter: what it holds, and whether it is there, is no matter."""
+        file = tmp_path / "password"
+        for content in ("", "{", '{"redis://one": "other"}'):
+            file.write_text(content)
+            made = read(
+                "--redis.addr=one,other", f"--redis.password={SECRET}", f"--redis.password-file={file}"
+            )
+            assert {assignment.target.password for assignment in made.assignments} == {SECRET}
+            assert "--redis.password-file is not read: --redis.password gives the password" in made.notes
+        file.unlink()
+        read("--redis.addr=one", f"--redis.password={SECRET}", f"--redis.password-file={file}")
+
+    def test_beside_a_password_the_file_is_read_if_a_target_needs_it(self, tmp_path: Path) -> None:
+        file, instances = tmp_path / "passwords.json", tmp_path / "instances.yml"
+        file.write_text(json.dumps({"redis://one": "not this", "redis://other": SECRET}))
+        instances.write_text("redis_instances: [{addr: 'redis://other'}]")
+        argv = ["--redis.addr=one", "--redis.password=p", f"--redis.password-file={file}"]
+        made = read(*argv, f"--redis-file={instances}")
+        assert [assignment.target.password for assignment in made.assignments] == ["p", SECRET]
+        file.write_text("{")
+        with pytest.raises(ConfigError, match="not valid JSON"):
+            read(*argv, f"--redis-file={instances}")
+
+    def test_beside_a_password_in_the_address_the_file_is_read(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"--redis\.password-file"):
+            read("--redis.addr=redis://u:p@one", f"--redis.password-file={tmp_path / 'none'}")
+
+    def test_a_password_file_of_one_password_is_for_the_flags_only(self, tmp_path: Path) -> None:
+        file, instances = tmp_path / "password", tmp_path / "instances.yml"
+        file.write_text(f"{SECRET}\n")
+        instances.write_text("redis_instances: [{addr: 'redis://other'}]")
+        made = read(
+            "--redis.addr=one,redis://:own@two",
+            "--redis.user=watcher",
+            f"--redis.password-file={file}",
+            f"--redis-file={instances}",
+        )
+        logins = [(each.target.user, each.target.password) for each in made.assignments]
+        assert logins == [("watcher", SECRET), ("watcher", "own"), ("", "")]
+        assert "--redis.password-file holds one password: it is for the targets of --redis.addr" in made.notes
+        assert SECRET not in repr(made)
+
+    def test_what_is_ignored_of_addresses_and_passwords_is_told(self, tmp_path: Path) -> None:
+        file = tmp_path / "passwords.json"
+        file.write_text(json.dumps({"redis://h?x=1": "p", "a b": "q"}))
+        made = read("--redis.addr=redis://one/1?timeout=5", f"--redis.password-file={file}")
+        said = ": parameters of the address are ignored"
+        assert [line.partition(" (")[0] for line in made.warnings] == [
+            f"redis://one:6379/1{said}",
+            f"{file}: entry 1{said}",
+            f"{file}: entry 2 is left out: the address has a space or a control character: in a user or "
+            "password write a space as %20",
+        ]
 
     def test_assignments_of_others_are_equal_when_a_target_comes(self) -> None:
         before = configured(targets=(ONE,))

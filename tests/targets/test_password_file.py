@@ -42,37 +42,149 @@ def test_entries_are_found_by_canonical_address_and_user(
     file: Path, key: str, address: str, user: str, found: bool
 ) -> None:
     file.write_text(json.dumps({key: SECRET}))
-    assert read_passwords(str(file)).find(replace(parse_address(address), user=user)) == (
+    assert read_passwords(str(file)).log_in(replace(parse_address(address), user=user)).password == (
         SECRET if found else ""
     )
 
 
 def test_the_entry_of_the_user_comes_first(file: Path) -> None:
     file.write_text(json.dumps({"redis://h": "any", "redis://watcher@h": "own"}))
-    assert read_passwords(str(file)).find(replace(parse_address("redis://h"), user="watcher")) == "own"
+    assert read_passwords(str(file)).log_in(parse_address("redis://watcher:@h")).password == "own"
+
+
+def test_a_password_beside_the_target_stays(file: Path) -> None:
+    file.write_text(json.dumps({"redis://h": SECRET}))
+    assert read_passwords(str(file)).log_in(parse_address("redis://:own@h")).password == "own"
+
+
+@pytest.mark.parametrize(
+    ("address", "user", "entry", "login"),
+    [
+        ("redis://watcher@h", "", "redis://watcher@h", ("watcher", SECRET)),
+        ("redis://watcher@h", "", "redis://watcher:@h:6379/0", ("watcher", SECRET)),
+        ("redis://watcher@h", "", "redis://watcher:old@h", ("watcher", SECRET)),
+        ("redis://watcher@h", "", "redis://h", ("", "watcher")),
+        ("redis://watcher@h", "", "redis://other@h", ("", "watcher")),
+        ("redis://watcher@h", "", "redis://watcher@h/1", ("", "watcher")),
+        ("redis://:watcher@h", "", "redis://watcher@h", ("", "watcher")),
+        ("redis://word@h", "watcher", "redis://word@h", ("watcher", "word")),
+        ("redis://a%40b@h", "", "redis://a%40b@h", ("a@b", SECRET)),
+    ],
+)
+def test_a_single_word_is_the_user_if_the_file_has_it(
+    file: Path, address: str, user: str, entry: str, login: tuple[str, str]
+) -> None:
+    file.write_text(json.dumps({entry: SECRET}))
+    target = replace(parse_address(address), user=user)
+    found = read_passwords(str(file)).log_in(target)
+    assert (found.user, found.password) == login
+    assert found.addr == target.addr
+
+
+@pytest.mark.parametrize(
+    ("scheme", "entry", "found"),
+    [
+        ("valkey", "redis", True),
+        ("valkeys", "rediss", True),
+        ("valkey", "valkey", True),
+        ("valkey", "rediss", False),
+        ("valkeys", "redis", False),
+        ("redis", "valkey", False),
+        ("tcp", "redis", False),
+    ],
+)
+def test_a_valkey_address_is_found_as_the_go_exporter_looks_for_it(
+    file: Path, scheme: str, entry: str, found: bool
+) -> None:
+    file.write_text(json.dumps({f"{entry}://h:1/2": SECRET}))
+    target = parse_address(f"{scheme}://h:1/2")
+    assert read_passwords(str(file)).log_in(target).password == (SECRET if found else "")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize(
+    "password", [SECRET, "s3cr:et", " with blanks ", "12345", '"quoted"', "[x", "null", "é\t"]
+)
+def test_a_file_of_another_form_is_one_password_for_the_targets_of_the_flags(
+    file: Path, password: str, end: str
+) -> None:
+    file.write_bytes((password + end).encode())
+    passwords = read_passwords(str(file))
+    flag = replace(parse_address("redis://watcher:@h"), of_flags=True)
+    assert passwords.log_in(flag) == replace(flag, password=password)
+    assert passwords.log_in(parse_address("redis://h")).password == ""  # of the instances file
+    own = replace(flag, password="own")
+    assert passwords.log_in(own) == own
+    assert password not in repr(passwords)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"one\ntwo\n", "the file has several lines"),
+        (b"redis://h: one\rredis://g: two", "the file has several lines"),
+        (b"PNG\x00\x01", "the file has control characters"),
+        (b"\x1f\x8b\x08\xff", "the file is not UTF-8"),
+        (b'["redis://h", "p"]\n', "the file is a list"),
+        (b"p" * 65_537, "65,537 characters are too many"),
+    ],
+)
+def test_what_cannot_be_a_password_is_refused(file: Path, content: bytes, problem: str) -> None:
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"^{file}: {problem}"):
+        read_passwords(str(file))
+
+
+def test_null_and_an_empty_text_are_no_password(file: Path) -> None:
+    file.write_text('{"redis://one": null, "redis://other": ""}')
+    passwords = read_passwords(str(file))
+    assert [passwords.log_in(parse_address(host)).password for host in ("one", "other")] == ["", ""]
+
+
+def test_an_entry_for_no_possible_target_is_left_out_and_told(file: Path) -> None:
+    file.write_text(json.dumps({"# written by a tool": SECRET, "redis://h": "p"}))
+    passwords = read_passwords(str(file))
+    assert passwords.log_in(parse_address("redis://h")).password == "p"
+    [line] = passwords.warnings
+    assert line.startswith(f"{file}: entry 1 is left out: the address has a space")
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("again", ["redis://h", "redis://H:6379/0", "h"])
+def test_of_two_entries_for_one_address_the_last_one_counts(file: Path, again: str) -> None:
+    file.write_text(f'{{"redis://h": "a", "{again}": "b"}}')
+    passwords = read_passwords(str(file))
+    assert passwords.log_in(parse_address("redis://h")).password == "b"
+    [line] = passwords.warnings
+    assert line.startswith(f"{file}: entry 2: an entry before has another password")
+    file.write_text(f'{{"redis://h": "b", "{again}": "b"}}')
+    assert not read_passwords(str(file)).warnings
+
+
+def test_parameters_of_an_entrys_address_are_ignored_and_told(file: Path) -> None:
+    file.write_text(json.dumps({"redis://h/1?timeout=5": SECRET, "redis://h?db=2": "two"}))
+    passwords = read_passwords(str(file))
+    assert [passwords.log_in(parse_address(f"h/{db}")).password for db in (1, 2)] == [SECRET, "two"]
+    [line] = passwords.warnings
+    assert line.startswith(f"{file}: entry 1: parameters of the address are ignored (timeout)")
 
 
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
         ("{", ["line 1: not valid JSON"]),
-        ("[]", ["must be an object of addresses and passwords"]),
-        ("[" * 100_000, ["nested too deep"]),
+        (' \n{"redis://h": "a"', ["line 2: not valid JSON"]),
+        ("[]", ["the file is a list"]),
+        ("[" * 100_000, ["100,000 characters are too many"]),
         ('{"redis://h": {"a":' * 50_000, ["nested too deep"]),
         ('{"redis://h": ' + "9" * 5000 + "}", ["entry 1: the password must be a text"]),
         ('{"redis://h": NaN}', ["entry 1: the password must be a text"]),
-        (
-            '{"redis://h": "a", "redis://h": "b"}',
-            ["entry 2: an entry before is for the same address and user"],
-        ),
-        (
-            '{"redis://h": "a", "redis://H:6379/0": "b"}',
-            ["entry 2: an entry before is for the same address and user"],
-        ),
         ('{"redis://h": "\\ud800"}', ["entry 1: it holds half of a surrogate pair"]),
         (
             json.dumps({"gopher://h": SECRET, "redis://h": 7}),
-            ["entry 1: the address has an unknown scheme", "entry 2: the password must be a text"],
+            ["entry 2: the password must be a text"],
         ),
     ],
 )
@@ -97,7 +209,7 @@ def test_many_mistakes_are_listed_in_part(file: Path) -> None:
 
 def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + json.dumps({"redis://h": SECRET}).encode())
-    assert read_passwords(str(file)).find(parse_address("redis://h")) == SECRET
+    assert read_passwords(str(file)).log_in(parse_address("redis://h")).password == SECRET
 
 
 def test_a_reading_that_hangs_ends_at_its_limit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
