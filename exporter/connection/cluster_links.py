@@ -169,7 +169,9 @@ class ClusterLinks:
         except (ValueError, RedpollError) as error:
             outcome = TargetError(str(error))
         except Exception as error:  # whatever it is, the batch must not hang in this node
-            log.exception("%s: internal error while asking a node (please report)", current.target.addr)
+            log.exception(
+                "internal error while asking a node (please report)", extra={"addr": current.target.addr}
+            )
             outcome = TargetError(f"{type(error).__name__} while asking a node")
         current.take(
             places, _unreachable(str(outcome), len(places)) if isinstance(outcome, TargetError) else outcome

@@ -193,12 +193,12 @@ class Fleet:
         extra = {"addr": addr, "topic": "state", "duration_ms": round(outcome.duration_s * 1000, 1)}
         if watched.up:
             self._reasons.pop(addr, None)
-            log.info("up", extra=extra)
+            log.info("the target is up", extra=extra)
             for notice in watched.notices:
                 log.warning(notice.value, extra={"addr": addr})
         elif outcome.error is not None:
             self._reasons[addr] = reason
-            log.warning("down: %s", outcome.error, extra={**extra, "reason": reason})
+            log.warning("the target is down", extra={**extra, "reason": reason, "err": str(outcome.error)})
 
     def _note_polled(self, addr: str) -> None:
         self._waiting.discard(addr)

@@ -50,20 +50,15 @@ class LineHandler(logging.Handler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """In place of the base class, which writes a traceback with values to stderr."""
-        self.writer.put(
-            f"a log line of {safe_text.one_line(record.name, 100)} could not be written\n".encode()
-        )
+        name = safe_text.shorten(record.name, 100)
+        self.writer.put(self._line(_record("a log line of %s could not be written", name)))
 
     def _line(self, record: logging.LogRecord) -> bytes:
         return safe_text.valid(self.format(record)).encode() + b"\n"
 
     def _say_dropped(self, count: int) -> bytes:
-        args = (count, "" if count == 1 else "s", "was" if count == 1 else "were")
-        return self._line(
-            logging.LogRecord(
-                __name__, logging.WARNING, "", 0, "%d log line%s %s dropped: stderr was not read", args, None
-            )
-        )
+        are = "line was" if count == 1 else "lines were"
+        return self._line(_record("%d log %s dropped: stderr was not read", count, are))
 
     def _collect(self, *, at_once: bool = False) -> list[bytes]:
         with self.lock or threading.RLock():
@@ -76,6 +71,11 @@ class LineHandler(logging.Handler):
         self.writer.flush(FLUSH_S)
         self.writer.end()
         super().close()
+
+
+def _record(text: str, *args: object) -> logging.LogRecord:
+    """A warning about the log itself."""
+    return logging.LogRecord(__name__, logging.WARNING, "", 0, text, args, None)
 
 
 _handler: LineHandler | None = None

@@ -1,27 +1,41 @@
-"""How one log record is written: as text, or as one JSON object a line.
+"""How one log record is written: as logfmt text, or as one JSON object a line.
 
-A record's `extra` fields (`addr`, `duration_ms`, …) become keys in JSON and `key=value` in text. Every line
-is valid UTF-8 and bounded. Of an exception, the line shows place and type, but no text that may hold values
-of a request or a reply.
+Both have the same keys, those of Prometheus' programs: time, level, msg, component, err. A record's `extra`
+fields (`addr`, `duration_ms`, …) are further keys. Every record is one line of valid UTF-8, and bounded. Of
+an exception, the line shows type and place, but no text that may hold values of a request or a reply.
+
+logfmt as Go's log/slog writes it: https://pkg.go.dev/log/slog#TextHandler
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
 
 from exporter import safe_text
 
-FIELDS = ("addr", "client", "reason", "duration_ms")
+#: `extra` fields that are written, in this order
+FIELDS = ("err", "addr", "client", "reason", "lane", "duration_ms", "bytes", "commands", "repeated")
+#: the names that Prometheus' programs write
+LEVEL_NAMES = {
+    logging.DEBUG: "DEBUG",
+    logging.INFO: "INFO",
+    logging.WARNING: "WARN",
+    logging.ERROR: "ERROR",
+    logging.CRITICAL: "ERROR",
+}
 MESSAGE_MAX = 4096
 FIELD_MAX = 1024
 #: length of the message of another library's record
 FOREIGN_MESSAGE_MAX = 300
 #: the innermost calls that are shown of an exception
 FRAMES_MAX = 12
+#: parts of a path that are shown: what comes before them depends on the machine
+PATH_PARTS = 3
 #: exceptions whose texts the interpreter makes, of names and types of the program
 _PLAIN = (
     AttributeError,
@@ -50,35 +64,57 @@ def message_of(record: logging.LogRecord) -> str:
     return safe_text.shorten(text.lstrip().partition("\n")[0], FOREIGN_MESSAGE_MAX)
 
 
-def failure_of(record: logging.LogRecord) -> str:
-    """The exception's innermost calls and its type; "" if there is none to show."""
+def component_of(record: logging.LogRecord) -> str:
+    """The part of the program that logs: a wing, such as `web`; of other libraries, their name."""
+    library, _, rest = record.name.partition(".")
+    if library == "py":  # Python's warnings
+        return "python"
+    return (rest.partition(".")[0] or "exporter") if is_ours(record) else library
+
+
+def failure_of(record: logging.LogRecord) -> dict[str, str]:
+    """The exception and its innermost calls, as fields; empty if there is none to show."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
-        return ""
-    frames = traceback.extract_tb(error.__traceback__, limit=-FRAMES_MAX)
-    places = [
-        f'  File "{safe_text.one_line(frame.filename, 200)}", line {frame.lineno}, in {frame.name}'
-        for frame in frames
-    ]
-    return "\n".join(["Traceback (most recent call last):", *places, describe(error)])
+        return {}
+    calls = reversed(traceback.extract_tb(error.__traceback__, limit=-FRAMES_MAX))
+    stack = " < ".join(
+        f"{'/'.join(call.filename.split('/')[-PATH_PARTS:])[-200:]}:{call.lineno} {call.name}"
+        for call in calls
+    )
+    return {"err": describe(error), **({"stack": stack} if stack else {})}
 
 
 def describe(error: BaseException) -> str:
     """The type of an exception, and its text if the system or the interpreter made it."""
     name = type(error).__name__
     if isinstance(error, OSError):
-        return (
-            f"{name}: {safe_text.one_line(error.strerror, 200)}" if isinstance(error.strerror, str) else name
-        )
-    return f"{name}: {safe_text.one_line(str(error), 200)}" if type(error) in _PLAIN else name
+        text = error.strerror if isinstance(error.strerror, str) else ""
+    else:
+        text = str(error) if type(error) in _PLAIN else ""
+    return f"{name}: {safe_text.shorten(text, 200)}" if text else name
 
 
-def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    found = {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
-    return {
-        name: value if isinstance(value, int | float) else safe_text.shorten(str(value), FIELD_MAX)
-        for name, value in found.items()
-    }
+def fields_of(record: logging.LogRecord) -> Iterator[tuple[str, str | int | float]]:
+    """The keys of a line and their values, in order. A text is valid and bounded, but may hold any
+    character."""
+    yield "time", _time(record)
+    yield "level", LEVEL_NAMES.get(record.levelno, record.levelname)
+    yield "msg", safe_text.valid(message_of(record))
+    yield "component", safe_text.shorten(component_of(record), FIELD_MAX)
+    failure = failure_of(record)
+    for name in FIELDS:
+        value = getattr(record, name, None)
+        if value is None:
+            value = failure.get(name)
+        if value is not None:
+            yield name, value if isinstance(value, int | float) else _text(value)
+    if "stack" in failure:
+        yield "stack", safe_text.valid(failure["stack"])
+
+
+def _text(value: object) -> str:
+    return safe_text.valid(safe_text.shorten(str(value), FIELD_MAX))
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -91,31 +127,27 @@ def _time(record: logging.LogRecord) -> str:
 
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
-        message = f"{message_of(record)}{_repeated(record)}{extras}"
-        line = f"{_time(record)} {record.levelname.lower():<7} {safe_text.one_line(message, 2 * MESSAGE_MAX)}"
-        failure = failure_of(record)
-        return f"{line}\n{failure}" if failure else line
+        return " ".join(
+            f"{name}={quoted(value) if isinstance(value, str) else value}"
+            for name, value in fields_of(record)
+        )
+
+
+def quoted(text: str) -> str:
+    """The text as the value of a key, in quotes if it needs them."""
+    if text and text.isprintable() and not _QUOTED.search(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{safe_text.one_line(escaped, len(escaped))}"'
+
+
+_QUOTED = re.compile(r'[\s"=]')
 
 
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = f"{message_of(record)}{_repeated(record)}"
-        line = {"time": _time(record), "level": record.levelname.lower(), "msg": message, **_extras(record)}
-        failure = failure_of(record)
-        if failure:
-            line["exception"] = failure
-        return json.dumps(_valid(line), ensure_ascii=False).translate(_JSON_ESCAPES)
+        return json.dumps(dict(fields_of(record)), ensure_ascii=False).translate(_JSON_ESCAPES)
 
 
 #: JSON allows these, but some readers end a line at them
 _JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
-
-
-def _valid(line: dict[str, Any]) -> dict[str, Any]:
-    return {name: safe_text.valid(value) if isinstance(value, str) else value for name, value in line.items()}
-
-
-def _repeated(record: logging.LogRecord) -> str:
-    count = getattr(record, "repeated", 0)
-    return f" … and {count} more in the last minute" if count else ""

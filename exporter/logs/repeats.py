@@ -3,7 +3,7 @@
 A kind is a logger, a level and a template. A source is the target (`addr`) or the client that the record
 names. Lines with a `topic` say the state of their source, up or down: a line with another state or reason
 than the one before is written at once. If states change more often than `CHANGES_MAX` a minute, the newest
-one is written at the end of the minute, with the number of those left out.
+one is written at the end of the minute, with the number of those left out. Debug lines are all written.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class Repeats:
 
     def admits(self, record: logging.LogRecord) -> bool:
         """Whether the record is written now; if not, it is counted."""
+        if record.levelno <= logging.DEBUG:
+            return True
         now = self._clock()
         self._forget(now)
         topic = getattr(record, "topic", None)
@@ -58,7 +60,7 @@ class Repeats:
         text = (
             (record.levelno, str(record.msg)[:200], getattr(record, "reason", None))
             if topic
-            else hash(message_of(record))
+            else hash((message_of(record), getattr(record, "err", None)))
         )
         written_max = CHANGES_MAX if topic else TEXTS_MAX if is_ours(record) else 1
         is_new = text not in entry.seen and entry.written < written_max

@@ -126,5 +126,5 @@ class PageBuilds:
         cached.failed_at = time.monotonic()
         text = f"{type(error).__name__}: {error}"
         if not self.closed and text != cached.failure:
-            log.error("a page could not be built: %s", text)
+            log.error("a page could not be built", extra={"err": text})
         cached.failure = text

@@ -95,10 +95,9 @@ class SnapshotRecorder:
         self._target_series.collectors[name] = verdict
         if failure is not None and verdict == (False, True) and (before is None or before[0]):
             log.warning(
-                "the collector %s failed: %s",
+                "the collector %s failed",
                 name,
-                failure,
-                extra={"addr": self._addr, "reason": failure.reason},
+                extra={"addr": self._addr, "reason": failure.reason, "err": str(failure)},
             )
 
     def put_target_series(self, family_set: FamilySet, labels: engine.Labels, now: float) -> None:

@@ -179,7 +179,7 @@ class PollRunner:
             self._batch = step(*given)
         except Exception as failure:  # whatever it is, the poll must end
             addr = self._context.target.addr
-            log.exception("%s: internal error while reading replies (please report)", addr)
+            log.exception("internal error while reading replies (please report)", extra={"addr": addr})
             self._end(TargetError(f"{addr}: {type(failure).__name__} while reading replies"))
             return
         if poll.paused:

@@ -62,7 +62,7 @@ class TargetConnection:
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))
         except Exception as failure:  # whatever it is, the poll must end
-            log.exception("%s: internal error while connecting (please report)", addr)
+            log.exception("internal error while connecting (please report)", extra={"addr": addr})
             outcome = TargetError(f"{addr}: {type(failure).__name__} while connecting")
         now = time.monotonic()
         self.connect_s = now - began_at

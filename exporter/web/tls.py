@@ -66,7 +66,7 @@ class ServerContext:
                 self._newest = make_context(self._settings)
                 log.info("the certificate %s was read again", self._settings.cert_file)
             except ConfigError as error:
-                log.warning("%s: the files that were read before stay in use", error)
+                log.warning("the files that were read before stay in use", extra={"err": str(error)})
 
     async def freshen(self) -> None:
         """Check the files, unless that was done a short time ago; handshakes share one check."""

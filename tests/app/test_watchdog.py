@@ -70,7 +70,7 @@ async def test_a_held_loop_is_reported_once_with_the_function_that_holds_it(
     [line] = lines
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    assert b" error " in line
+    assert b" level=ERROR " in line
     assert b"tests/app/test_watchdog.py:" in line
     assert b" hold_the_loop < " in line
     assert b"planted-secret" not in line

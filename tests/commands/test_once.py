@@ -129,5 +129,5 @@ def test_what_a_scan_finds_is_on_the_page(
 def test_logs_go_elsewhere_than_the_page(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["once", f"--redis.addr=redis://127.0.0.1:{free_port()}"], {}) == 1
     out, err = capfdbinary.readouterr()
-    assert b" down: " in err
-    assert b"down:" not in out
+    assert b'msg="the target is down"' in err
+    assert b"msg=" not in out

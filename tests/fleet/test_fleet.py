@@ -346,7 +346,7 @@ class TestLog:
         fleet.note(one, ended())
         fleet.note(one, ended(up_changed=False))
         assert [(record.levelname, record.getMessage()) for record in log.records] == [
-            ("INFO", "up"),
+            ("INFO", "the target is up"),
             ("WARNING", Notice.PASSWORD_UNUSED.value),
         ]
         assert {vars(record)["addr"] for record in log.records} == {"redis://one:6379"}
@@ -359,7 +359,8 @@ class TestLog:
         fleet.note(one, ended(DnsError("redis://one:6379: no such name")))
         fleet.note(one, ended(DnsError("redis://one:6379: no such name"), up_changed=False))
         [record] = log.records
-        assert (record.levelname, record.getMessage()) == ("WARNING", "down: redis://one:6379: no such name")
+        assert (record.levelname, record.getMessage()) == ("WARNING", "the target is down")
+        assert vars(record)["err"] == "redis://one:6379: no such name"
         assert (vars(record)["addr"], vars(record)["reason"]) == ("redis://one:6379", "dns")
 
     async def test_down_for_another_reason_is_told(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
@@ -373,11 +374,11 @@ class TestLog:
         fleet.note(one, ended())
         one.up = False
         fleet.note(one, ended(RefusedError("nobody listens")))
-        assert [record.getMessage() for record in log.records] == [
-            "down: no such name",
-            "down: nobody listens",
-            "up",
-            "down: nobody listens",
+        assert [vars(record).get("err") for record in log.records] == [
+            "no such name",
+            "nobody listens",
+            None,
+            "nobody listens",
         ]
         assert {vars(record)["topic"] for record in log.records} == {"state"}
 
@@ -397,4 +398,4 @@ class TestLog:
         fleet.note(one, ended(DnsError("no such name")))
         fleet.note(one, ended(CancelledPollError("given up"), up_changed=False))
         fleet.note(one, ended(DnsError("no such name"), up_changed=False))
-        assert [record.getMessage() for record in log.records] == ["down: no such name"]
+        assert [vars(record)["err"] for record in log.records] == ["no such name"]

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from typing import Any
 
 import pytest
 
-from exporter.logs.lines import FOREIGN_MESSAGE_MAX, FRAMES_MAX, MESSAGE_MAX, JsonFormatter, TextFormatter
+from exporter.logs.lines import (
+    FOREIGN_MESSAGE_MAX,
+    FRAMES_MAX,
+    MESSAGE_MAX,
+    JsonFormatter,
+    TextFormatter,
+    component_of,
+    quoted,
+)
 
 SECRET = "Basic U0VDUkVU"
 #: control characters, bytes that were not UTF-8, and what some readers take for the end of a line
@@ -38,36 +47,56 @@ def failure(error: BaseException | None = None) -> Any:
 
 
 class TestText:
-    def test_time_level_and_message(self) -> None:
-        assert (
-            TextFormatter().format(record("polling %d targets", 3))
-            == "2023-11-14T22:13:20.250Z info    polling 3 targets"
+    """logfmt: https://brandur.org/logfmt, as Go's log/slog writes it."""
+
+    def test_time_level_message_and_component(self) -> None:
+        assert TextFormatter().format(record("polling %d targets", 3)) == (
+            'time=2023-11-14T22:13:20.250Z level=INFO msg="polling 3 targets" component=polling'
         )
 
-    def test_extras_are_told_in_a_fixed_order_and_others_are_not(self) -> None:
+    def test_fields_have_a_fixed_order_and_unknown_ones_are_left_out(self) -> None:
         line = TextFormatter().format(
-            record("down", level=logging.WARNING, duration_ms=1.5, addr="redis://h:1", reason="dns", odd=1)
+            record(
+                "down",
+                level=logging.WARNING,
+                duration_ms=0.0,
+                reason="dns",
+                addr="redis://h:1",
+                err='no "name"',
+                odd=1,
+            )
         )
-        assert line == "2023-11-14T22:13:20.250Z warning down addr=redis://h:1 reason=dns duration_ms=1.5"
+        assert line == (
+            "time=2023-11-14T22:13:20.250Z level=WARN msg=down component=polling "
+            'err="no \\"name\\"" addr=redis://h:1 reason=dns duration_ms=0.0'
+        )
 
     @pytest.mark.parametrize(
         ("text", "shown"),
         [
-            ("a\nb", "a\\nb"),
-            ("a\r\nb", "a\\x0d\\nb"),
-            ("\x1b[2J", "\\x1b[2J"),
-            ("\x9b2J", "\\x9b2J"),
+            ("plain", "plain"),
+            ("", '""'),
+            ("two words", '"two words"'),
+            ("a=b", '"a=b"'),
+            ('a"b', '"a\\"b"'),
+            ("C:\\x", "C:\\x"),
+            ("C:\\x y", '"C:\\\\x y"'),
+            ("a\nb", '"a\\nb"'),
+            ("a\r\nb", '"a\\x0d\\nb"'),
+            ("\x1b[2J", '"\\x1b[2J"'),
+            ("\x9b2J", '"\\x9b2J"'),
             ("été", "été"),
         ],
     )
-    def test_nobody_can_begin_a_line_or_drive_a_terminal(self, text: str, shown: str) -> None:
-        assert TextFormatter().format(record("said %s", text)).endswith(f"info    said {shown}")
-        assert TextFormatter().format(record("said", addr=text)).endswith(f"info    said addr={shown}")
+    def test_a_value_is_quoted_if_it_needs_it(self, text: str, shown: str) -> None:
+        assert quoted(text) == shown
+        assert f" msg={shown} component=" in TextFormatter().format(record("%s", text))
+        assert TextFormatter().format(record("said", addr=text)).endswith(f" addr={shown}")
 
-    def test_an_exception_follows_its_line(self) -> None:
-        lines = TextFormatter().format(record("a mistake", exc_info=failure())).split("\n")
-        assert lines[0].endswith("a mistake")
-        assert lines[-1] == "ZeroDivisionError: by nought"
+    def test_an_exception_is_part_of_its_line(self) -> None:
+        line = TextFormatter().format(record("a mistake", exc_info=failure()))
+        assert 'err="ZeroDivisionError: by nought" stack="' in line
+        assert re.search(r'stack="[^"]*tests/logs/test_lines.py:\d+ failure"$', line)
 
 
 class TestJson:
@@ -78,16 +107,46 @@ class TestJson:
         assert "\n" not in line
         assert json.loads(line) == {
             "time": "2023-11-14T22:13:20.250Z",
-            "level": "error",
+            "level": "ERROR",
             "msg": "été\nx",
+            "component": "polling",
             "addr": "redis://h:1",
             "duration_ms": 1.5,
         }
 
-    def test_an_exception_is_part_of_it(self) -> None:
-        line = JsonFormatter().format(record("a mistake", exc_info=failure()))
-        assert "\n" not in line
-        assert json.loads(line)["exception"].endswith("ZeroDivisionError: by nought")
+    def test_it_has_the_keys_of_the_text(self) -> None:
+        made = record("a mistake", exc_info=failure(), addr="h", client="c", reason="dns", repeated=2)
+        keys = re.findall(r'(\w+)=(?:"(?:[^"\\]|\\.)*"|\S+)', TextFormatter().format(made))
+        assert list(json.loads(JsonFormatter().format(made))) == keys
+
+
+class TestLevelAndComponent:
+    @pytest.mark.parametrize(
+        ("level", "name"),
+        [
+            (logging.DEBUG, "DEBUG"),
+            (logging.INFO, "INFO"),
+            (logging.WARNING, "WARN"),
+            (logging.ERROR, "ERROR"),
+            (logging.CRITICAL, "ERROR"),
+        ],
+    )
+    def test_levels_have_the_names_of_prometheus(self, level: int, name: str) -> None:
+        assert json.loads(JsonFormatter().format(record("x", level=level)))["level"] == name
+
+    @pytest.mark.parametrize(
+        ("logger", "component"),
+        [
+            ("exporter.web.tls", "web"),
+            ("exporter.cli", "cli"),
+            ("exporter", "exporter"),
+            ("__main__", "exporter"),
+            ("aiohttp.server", "aiohttp"),
+            ("py.warnings", "python"),
+        ],
+    )
+    def test_a_component_is_the_part_that_logs(self, logger: str, component: str) -> None:
+        assert component_of(record("x", name=logger)) == component
 
 
 class TestBounds:
@@ -127,7 +186,8 @@ class TestBounds:
         assert (
             TextFormatter()
             .format(record("odd", exc_info=failure(OSError(28, "No space left on device"))))
-            .endswith(": No space left on device")
+            .partition(" err=")[2]
+            .startswith('"OSError: No space left on device"')
         )
 
     def test_a_deep_traceback_is_cut(self) -> None:
@@ -137,9 +197,9 @@ class TestBounds:
         try:
             deep(0)
         except RecursionError:
-            lines = TextFormatter().format(record("deep", exc_info=sys.exc_info())).split("\n")
-        assert len(lines) == FRAMES_MAX + 3
-        assert lines[-1].startswith("RecursionError")
+            line = json.loads(JsonFormatter().format(record("deep", exc_info=sys.exc_info())))
+        assert line["stack"].count(" < ") == FRAMES_MAX - 1
+        assert line["err"].startswith("RecursionError")
 
     @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
     def test_of_another_librarys_text_the_first_line_is_shown_without_objects(
@@ -155,6 +215,6 @@ class TestBounds:
         assert "odd: bytes, ValueError" in line
         assert len(formatter.format(record("x" * 10_000, name="asyncio"))) < FOREIGN_MESSAGE_MAX + 100
 
-    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-    def test_lines_that_were_left_out_are_counted(self, formatter: logging.Formatter) -> None:
-        assert "down … and 37 more in the last minute" in formatter.format(record("down", repeated=37))
+    def test_lines_that_were_left_out_are_counted(self) -> None:
+        assert TextFormatter().format(record("down", repeated=37)).endswith(" repeated=37")
+        assert json.loads(JsonFormatter().format(record("down", repeated=37)))["repeated"] == 37

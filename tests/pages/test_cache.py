@@ -246,7 +246,9 @@ class TestPages:
         with caplog.at_level(logging.ERROR):
             assert await pages.page() is old
             await until(lambda: caplog.records)
-        assert caplog.messages == ["a page could not be built: ValueError: an offset lies"]
+        assert [(record.getMessage(), vars(record)["err"]) for record in caplog.records] == [
+            ("a page could not be built", "ValueError: an offset lies")
+        ]
         assert pages.whole is old
 
     async def test_is_told_of_what_was_built_once_it_is_the_newest(self, store_fixture: StoreFixture) -> None:

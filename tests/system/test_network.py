@@ -120,5 +120,5 @@ def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(
     log = program.log.read_text()
     shown = log + program.get() + program.get("/") + program.get(f"/scrape?target=127.0.0.1:{in_info.port}")
     assert SECRET not in shown
-    assert re.search(r"down: .*'\*\*\*'", log)
+    assert re.search(r"the target is down.* err=.*'\*\*\*'", log)
     assert "\x1b" not in shown

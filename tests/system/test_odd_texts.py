@@ -161,4 +161,6 @@ def test_a_page_and_a_log_of_odd_names(
     lines = log.read_bytes().decode().rstrip("\n").split("\n")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", "".join(lines))
     if form == "json":
-        assert {"level", "msg", "time"} <= set.intersection(*(set(json.loads(line)) for line in lines))
+        assert {"time", "level", "msg", "component"} <= set.intersection(
+            *(set(json.loads(line)) for line in lines)
+        )
