@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from exporter import __version__, logs, safe_text
+from exporter import logs, safe_text
 from exporter.errors import RedpollError, UsageError
 
 #: word → what it does, and whether it takes the options of the program (others have their own arguments)
@@ -66,7 +66,10 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
         print(commandline.help_text({name: help for name, (help, _) in COMMANDS.items()}), end="")
         return 0
     if options.run.version:
-        print(f"redpoll {__version__}")
+        from exporter import engine
+        from exporter.build_facts import version_text
+
+        print(version_text(engine.ENGINE))
         return 0
     if options.run.print_config:
         print(commandline.print_config(options), end="")

@@ -27,7 +27,16 @@ PACKAGE = ROOT / "exporter"
 STUB = PACKAGE / "_fastparse.pyi"
 
 #: Modules beside the wings. Everybody may import them; they import only each other.
-GROUND = {"__init__", "node_allowance", "descriptors", "errors", "files", "single_flight", "safe_text"}
+GROUND = {
+    "__init__",
+    "build_facts",
+    "node_allowance",
+    "descriptors",
+    "errors",
+    "files",
+    "single_flight",
+    "safe_text",
+}
 #: wing → the wings that it may import. docs/architecture.md shows the same table.
 WINGS: dict[str, set[str]] = {
     "__main__": {"cli"},
@@ -36,7 +45,7 @@ WINGS: dict[str, set[str]] = {
     "logs": set(),
     "options": set(),
     "protocol": set(),
-    "cli": {"logs", "options"},
+    "cli": {"engine", "logs", "options"},
     "engine": {"_fastparse"},
     "metrics": {"engine"},
     "targets": {"engine", "options"},
@@ -127,7 +136,7 @@ def test_imports_are_seen_in_every_form() -> None:
     assert "exporter.errors" in set(imported(SOURCES["connection.link"]))
     assert "exporter.web.landing" in set(imported(SOURCES["web.routes"]))
     assert "exporter.options.commandline" in set(imported(SOURCES["cli"]))  # inside a function
-    assert "exporter" in set(imported(SOURCES["cli"]))
+    assert "exporter" in set(imported(SOURCES["app.build"]))
 
 
 def ours(name: str) -> set[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter import __version__, logs
+from exporter import engine, logs
 from exporter.app import run as run_module
+from exporter.build_facts import version_text
 from exporter.cli import COMMANDS, main
 from exporter.errors import ConfigError, DnsError, RedpollError, UsageError
 from exporter.options.commandline import help_text, parse, print_config
@@ -58,7 +59,7 @@ class TestTelling:
     @pytest.mark.parametrize("flag", ["--version", "-version"])
     def test_version(self, runs: Runs, capsys: pytest.CaptureFixture[str], flag: str) -> None:
         assert main([flag], {}) == 0
-        assert capsys.readouterr() == (f"redpoll {__version__}\n", "")
+        assert capsys.readouterr() == (f"{version_text(engine.ENGINE)}\n", "")
         assert runs.given == []
 
     def test_configuration_without_secrets(self, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +165,7 @@ class TestProcess:
 
     def test_the_module_is_the_command(self) -> None:
         outcome = self.start("--version")
-        assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, f"redpoll {__version__}\n", "")
+        assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, f"{version_text('python')}\n", "")
 
     def test_targets_that_are_wrong_end_it(self) -> None:
         outcome = self.start("--redis.addr", f"gopher://:{SECRET}@h")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +18,8 @@ from pathlib import Path
 import pytest
 
 import exporter
+from exporter import engine
+from exporter.build_facts import version_text
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = Path(sys.executable).with_name("redis_exporter")
@@ -64,7 +68,7 @@ def empty_environment(folder: Path) -> Path:
     "command", [[SCRIPT], [sys.executable, "-m", "exporter"]], ids=["redis_exporter", "python -m exporter"]
 )
 def test_the_command_tells_its_version_and_its_flags(command: Sequence[str | Path], tmp_path: Path) -> None:
-    assert run([*command, "--version"], tmp_path).stdout == f"redpoll {exporter.__version__}\n"
+    assert run([*command, "--version"], tmp_path).stdout == f"{version_text(engine.ENGINE)}\n"
     assert "--redis.addr ADDRESS" in run([*command, "--help"], tmp_path).stdout
 
 
@@ -104,6 +108,61 @@ def test_the_lock_holds_what_is_asked_for() -> None:
     assert unmet == set()
 
 
+def told_by_setup(folder: Path, **environ: str) -> dict[str, str]:
+    """What a build in this folder knows of itself."""
+    run([sys.executable, "setup.py", "--quiet", "--version"], folder, REDPOLL_BUILD="pure", **environ)
+    return dict(json.loads((folder / "exporter" / "build.json").read_text()))
+
+
+class TestBuildFacts:
+    """setup.py asks git once; the program never does."""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        """What setup.py needs, without git."""
+        for name in (
+            "setup.py",
+            "pyproject.toml",
+            ".gitignore",
+            "README.md",
+            "LICENSE",
+            "exporter/__init__.py",
+        ):
+            copy = tmp_path / "source" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes((ROOT / name).read_bytes())
+        return tmp_path / "source"
+
+    @staticmethod
+    def git(folder: Path, *arguments: str) -> str:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false")
+        return run(["git", *who, *arguments], folder).stdout.strip()
+
+    def test_come_from_git_and_leave_the_tree_clean(self, source: Path) -> None:
+        self.git(source, "init", "--quiet", "--initial-branch=trunk")
+        self.git(source, "add", ".")
+        self.git(source, "commit", "--quiet", "--message=one")
+        commit = self.git(source, "rev-parse", "HEAD")
+        told = told_by_setup(source, SOURCE_DATE_EPOCH="1700000000")
+        assert told == {"commit": commit, "branch": "trunk", "date": "20231114-22:13:20"}
+        assert self.git(source, "status", "--porcelain", "exporter") == ""
+        (source / "LICENSE").write_text("another")
+        assert told_by_setup(source)["commit"] == f"{commit}-modified"
+
+    def test_come_from_the_environment_where_there_is_no_git(self, source: Path) -> None:
+        given = {"REDPOLL_COMMIT": "c0ffee", "REDPOLL_BRANCH": "b", "SOURCE_DATE_EPOCH": "0"}
+        assert told_by_setup(source, **given) == {
+            "commit": "c0ffee",
+            "branch": "b",
+            "date": "19700101-00:00:00",
+        }
+        assert told_by_setup(source)["commit"] == "c0ffee"  # as in an sdist, which brings the file
+
+    def test_are_left_out_where_nobody_knows_them(self, source: Path) -> None:
+        self.git(source.parent, "init", "--quiet")  # another repository, with this one in a folder
+        assert told_by_setup(source).keys() == {"date"}
+
+
 def test_an_unknown_build_is_refused(tmp_path: Path) -> None:
     outcome = subprocess.run(
         [sys.executable, "setup.py", "--version"],
@@ -114,7 +173,10 @@ def test_an_unknown_build_is_refused(tmp_path: Path) -> None:
         check=False,
     )
     assert outcome.returncode == 1
-    assert outcome.stderr == "REDPOLL_BUILD=fast: write one of release, debug, sanitize, coverage, pure\n"
+    assert (
+        outcome.stderr
+        == "REDPOLL_BUILD=fast: write one of release, profile, debug, sanitize, coverage, pure\n"
+    )
 
 
 @pytest.mark.slow
@@ -125,7 +187,14 @@ class TestDistributions:
     def dist(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """A folder with the sdist, and the wheel that was built from it."""
         source = tracked(tmp_path_factory.mktemp("source"))
-        run([sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist"], source)
+        facts = {"REDPOLL_COMMIT": "c0ffee", "REDPOLL_BRANCH": "b"}
+        run([sys.executable, "-m", "build", "--no-isolation", "--sdist"], source, **facts)
+        # the sdist tells the wheel's build what it was made of
+        folder = source / "unpacked"
+        shutil.unpack_archive(next((source / "dist").glob("*.tar.gz")), folder)
+        command: list[str | Path] = [sys.executable, "-m", "build", "--no-isolation", "--wheel"]
+        command += ["--outdir", source / "dist"]
+        run(command, next(folder.iterdir()), SOURCE_DATE_EPOCH="1700000000")
         return source / "dist"
 
     def test_the_sdist_holds_sources_only(self, dist: Path) -> None:
@@ -157,6 +226,7 @@ class TestDistributions:
             "exporter/collectors/info.py",
             "exporter/library/replies.py",
             "exporter/__init__.pyi",
+            "exporter/build.json",
             "exporter/py.typed",
         } <= set(names)
         assert {name.partition("/")[0] for name in names} == {
@@ -168,11 +238,13 @@ class TestDistributions:
     def test_the_sdist_installs_in_an_empty_environment(self, dist: Path, tmp_path: Path) -> None:
         """With its build in isolation too: nothing of this environment is used."""
         python = empty_environment(tmp_path / "venv")
-        run([python, "-m", "pip", "install", "--quiet", next(dist.glob("*.tar.gz"))], tmp_path)
-        assert (
-            run([python.with_name("redis_exporter"), "--version"], tmp_path).stdout
-            == f"redpoll {exporter.__version__}\n"
+        sdist = next(dist.glob("*.tar.gz"))
+        run([python, "-m", "pip", "install", "--quiet", sdist], tmp_path, SOURCE_DATE_EPOCH="1700000000")
+        version = run([python.with_name("redis_exporter"), "--version"], tmp_path).stdout
+        assert version.startswith(
+            f"redis_exporter, version {exporter.__version__} (branch: b, revision: c0ffee)\n"
         )
+        assert "build date:       20231114-22:13:20\n" in version
         engine = run(
             [python, "-W", "error", "-c", "from exporter import engine; print(engine.ENGINE)"], tmp_path
         )
@@ -227,6 +299,7 @@ class TestBuilds:
         ("build", "flags"),
         [
             ("release", "-O3"),
+            ("profile", "-g"),
             ("debug", "-O0"),
             ("sanitize", "-fsanitize=address,undefined"),
             ("coverage", "-O0"),

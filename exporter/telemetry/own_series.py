@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from exporter import engine
+from exporter.build_facts import build_facts
 from exporter.errors import InternalError
 from exporter.metrics.family import MetricType
 from exporter.telemetry.own_family import Durations, OwnFamily, Values
@@ -29,7 +30,7 @@ _Line = tuple[float, bytes, bytes]
 GAUGE, COUNTER, HISTOGRAM = MetricType.GAUGE, MetricType.COUNTER, MetricType.HISTOGRAM
 BUILD_INFO: OwnFamily[OwnSeries] = OwnFamily(
     "exporter_build_info",
-    "Version of the exporter, of Python, and the engine in use.",
+    "Version, commit and build date of the exporter, version of Python, and the engine in use.",
     GAUGE,
     ("version", "commit_sha", "build_date", "python_version", "engine"),
     read=lambda own: {own.build: 1},
@@ -118,7 +119,8 @@ class OwnSeries(Collector):
         only_redis: bool = False,
         runtime: bool = False,
     ) -> None:
-        self.build: tuple[str, ...] = (version, "", "", platform.python_version(), engine)
+        facts = build_facts()
+        self.build: tuple[str, ...] = (version, facts.commit, facts.date, platform.python_version(), engine)
         self.scrapes: int = 0
         self.request_errors: int = 0
         self.poll_seconds: Durations = Durations()

@@ -7,6 +7,7 @@ import platform
 import prometheus_client
 import pytest
 
+from exporter.build_facts import build_facts
 from exporter.errors import InternalError
 from exporter.telemetry.own_family import Value
 from exporter.telemetry.own_series import FAMILIES, LINES_MAX, OwnSeries, Reader
@@ -57,6 +58,7 @@ def test_build_information_tells_the_version_and_the_engine() -> None:
     assert labels["version"] == "1.2.3"
     assert labels["python_version"] == platform.python_version()
     assert labels["engine"] == "compiled"
+    assert (labels["commit_sha"], labels["build_date"]) == (build_facts().commit, build_facts().date)
 
 
 def test_redis_only_leaves_out_the_build_and_the_process() -> None:
