@@ -16,10 +16,11 @@ cdef inline bint ends_address(const char *p, const char *end, bint first) noexce
 cdef const char *value_end(
     const char *name, size_t name_n, const char *value, const char *end
 ) noexcept nogil:
-    """Where the value of a field ends. An address may hold blanks: it ends before the field that must follow
-    it."""
+    """Where the value of a field ends. An address may hold blanks: it ends before `laddr=` or `fd=`. On a line
+    without them it ends at a blank: Garnet names no descriptor."""
     cdef bint first
-    cdef const char *p = find_byte(value, end, c' ')
+    cdef const char *blank = find_byte(value, end, c' ')
+    cdef const char *p = blank
     if name_n == 4 and memcmp(name, b"addr", 4) == 0:
         first = True
     elif name_n == 5 and memcmp(name, b"laddr", 5) == 0:
@@ -28,7 +29,7 @@ cdef const char *value_end(
         return p
     while p < end and not ends_address(p + 1, end, first):
         p = find_byte(p + 1, end, c' ')
-    return p
+    return p if p < end else blank
 
 def client_rows(bytes text not None):
     cdef const char *p = PyBytes_AS_STRING(text)

@@ -105,6 +105,13 @@ class TestEachClient:
         )
         assert f'host="{host}",port="{port}"' in next(iter(samples))
 
+    def test_a_line_without_a_descriptor(self, drive: Drive) -> None:
+        """As Garnet writes it: the fields after the addresses are read too."""
+        samples = told(
+            drive, b"id=4 addr=10.0.0.3:51002 laddr=10.0.0.2:6379 name=app age=120 user=u flags=N db=1"
+        )
+        assert 'id="4",name="app",flags="N",db="1",host="10.0.0.3",port="",user="u"' in next(iter(samples))
+
     @pytest.mark.parametrize("name", [b"a=b", b"=", b"name=evil", b"addr=10.0.0.1:1", b'say"so'])
     def test_names_may_look_like_fields(self, drive: Drive, name: bytes) -> None:
         samples = told(drive, changed(b"name=web", b"name=" + name))

@@ -7,22 +7,25 @@ from collections.abc import Sequence
 _COUNTED = (b"omem", b"tot-mem", b"idle", b"age")
 
 
+#: an address may hold blanks (the path of a socket), and ends before one of these; on a line without them it
+#: ends at a blank: Garnet names no descriptor
+_ENDS = {b"addr": (b"laddr=", b"fd="), b"laddr": (b"fd=",)}
+
+
 def client_rows(text: bytes) -> list[dict[bytes, bytes]]:
-    """A client is a line with an `addr`. An address may hold blanks (the path of a socket): only `laddr=` and
-    `fd=` end it."""
+    """A client is a line with an `addr`."""
     rows = []
     for line in text.split(b"\n"):
         row: dict[bytes, bytes] = {}
-        last = b""
-        for token in line.removesuffix(b"\r").split(b" "):
-            name, equals, value = token.partition(b"=")
-            if last in (b"addr", b"laddr") and not (equals and name in (b"laddr", b"fd") and name != last):
-                row[last] += b" " + token
-            elif equals and name not in row:
-                row[name] = value
-                last = name
-            else:
-                last = b""
+        tokens = line.removesuffix(b"\r").split(b" ")
+        while tokens:
+            name, equals, value = tokens.pop(0).partition(b"=")
+            if not equals or name in row:
+                continue
+            ends = _ENDS.get(name, ())
+            length = next((at for at, token in enumerate(tokens) if token.startswith(ends)), 0) if ends else 0
+            row[name] = b" ".join([value, *tokens[:length]])
+            del tokens[:length]
         if b"addr" in row:
             rows.append(row)
     return rows
