@@ -33,7 +33,7 @@ CREATED = client_gauge(
 IDLE_SINCE = client_gauge(
     "connected_client_idle_since_timestamp", "When the client last sent a command, by the exporter's clock."
 )
-#: field → family; of a client that lacks the field, the value is 0
+#: field → family. Nothing is written where the field is missing: Dragonfly, Garnet and Kvrocks know few
 NUMBERS = {
     b"omem": client_gauge(
         "connected_client_output_buffer_memory_usage_bytes", "Memory of the client's output buffers."
@@ -57,9 +57,6 @@ NUMBERS = {
         "connected_client_output_buffer_length_bytes", "Bytes in the client's fixed output buffer."
     ),
     b"oll": client_gauge("connected_client_output_list_length", "Replies in the client's output list."),
-}
-#: the same, but nothing is written where the field is missing
-LATER_NUMBERS = {
     b"ssub": client_gauge(
         "connected_client_shard_channel_subscriptions_count",
         "Shard channels the client is subscribed to.",
@@ -89,7 +86,8 @@ GROUPS = (
         "client_group_age_max_seconds", "Longest time that a client of the group has been connected."
     ),
 )
-SINCE_62 = GROUPS[3:5]
+#: the field that each of them is made of; a list without it gives no value
+GROUP_FIELDS = (b"", b"omem", b"omem", b"tot-mem", b"tot-mem", b"idle", b"age")
 
 IDLE = gauge(
     "client_connections_idle",
@@ -115,7 +113,7 @@ class ClientsCollector(Collector[None]):
     help = "CLIENT LIST."
     lane = Lane.SLOW
     families = (
-        CLIENT_INFO, CREATED, IDLE_SINCE, *NUMBERS.values(), *LATER_NUMBERS.values(), *GROUPS, IDLE,
+        CLIENT_INFO, CREATED, IDLE_SINCE, *NUMBERS.values(), *GROUPS, IDLE,
         SKIPPED, STALL,
     )  # fmt: skip
 
@@ -141,8 +139,9 @@ class ClientsCollector(Collector[None]):
         if not isinstance(text, bytes):
             raise ProtocolError("the reply to CLIENT LIST is not a text")
         out.add(STALL, out.spent_s - began_s)
-        for seconds, count in idle_counts(text):
-            out.add(IDLE, count, str(seconds))
+        if b" idle=" in text:
+            for seconds, count in idle_counts(text):
+                out.add(IDLE, count, str(seconds))
         yield PAUSE
         if metrics.client_list_by:
             yield from _write_groups(text, metrics.client_list_by, out)
@@ -173,7 +172,11 @@ def idle_counts(text: bytes) -> list[tuple[int, int]]:
 
 
 def _write_groups(text: bytes, by: tuple[str, ...], out: Out) -> Batches:
-    families = [family for family in GROUPS if family not in SINCE_62 or b" tot-mem=" in text]
+    families = [
+        family
+        for family, field in zip(GROUPS, GROUP_FIELDS, strict=True)
+        if not field or b" %s=" % field in text
+    ]
     tallies = engine.tally_clients(text, by)
     yield PAUSE
     for at, (values, *numbers) in enumerate(tallies, 1):
@@ -218,8 +221,6 @@ def _write_piece(text: bytes, with_port: bool, out: Out) -> None:
             if _NUMBER.match(row.get(field, b"")):
                 out.add(family, now - int(row[field]), client, name)
         for field, family in NUMBERS.items():
-            out.add(family, number(row.get(field, b"")), client, name)
-        for field, family in LATER_NUMBERS.items():
             if field in row:
                 out.add(family, number(row[field]), client, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import socket
 from typing import Any
 
@@ -135,6 +136,11 @@ class TestEachClient:
     @pytest.mark.parametrize(
         ("field", "family"),
         [
+            (b"omem=9", "output_buffer_memory_usage_bytes"),
+            (b"tot-mem=17728", "total_memory_consumed_bytes"),
+            (b"sub=1", "channel_subscriptions_count"),
+            (b"qbuf=26", "query_buffer_length_bytes"),
+            (b"oll=8", "output_list_length"),
             (b"ssub=3", "shard_channel_subscriptions_count"),
             (b"watch=4", "shard_channel_watched_keys"),
             (b"age=6321", "created_at_timestamp"),
@@ -179,6 +185,24 @@ class TestGroups:
         .replace(b"omem=9 tot-mem=17728", b"omem=%d tot-mem=%d" % (number, 1000 * number))
         for number, name in enumerate((b"web", b"web", b"job"), 1)
     )
+
+    @pytest.mark.parametrize(
+        ("field", "lost"),
+        [
+            (b"omem", {"output_memory_bytes", "output_memory_max_bytes"}),
+            (b"tot-mem", {"memory_bytes", "memory_max_bytes"}),
+            (b"idle", {"idle_max_seconds"}),
+            (b"age", {"age_max_seconds"}),
+        ],
+    )
+    def test_a_field_that_no_line_has_gives_no_value(
+        self, drive: Drive, field: bytes, lost: set[str]
+    ) -> None:
+        without = re.sub(rb" %s=\d+" % field, b"", self.TEXT)
+        samples = told(drive, without, "--client-list-by=name", keep="redis_client_group")
+        kept = {name.partition("{")[0].removeprefix("redis_client_group_") for name in samples}
+        assert kept & lost == set()
+        assert len(kept) == 7 - len(lost)
 
     def group(self, drive: Drive, by: str) -> dict[str, str]:
         return told(drive, self.TEXT, f"--client-list-by={by}", keep="redis_client_group")
