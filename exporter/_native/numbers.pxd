@@ -74,7 +74,7 @@ cdef enum:
     STATUS = 7
     ONE = 8
     AGO = 9
-    NATURAL = 10
+    SIGNED = 10
     RAW = 0
     PERCENTILE = 1
     FRACTION = 2
@@ -178,7 +178,7 @@ cdef inline char *write_value(
     bytes."""
     cdef char *end
     if value.form != F_ANY and value.p <= last:
-        if transform == NUM or transform == NATURAL:
+        if transform == NUM or transform == SIGNED:
             memcpy(to, value.p, VALUE_READ)
             return to + value.n
         if transform == USEC and value.form == F_DIGITS and value.p[0] != c'0':

@@ -193,10 +193,21 @@ cdef char *write_ago(char *to, Number *number, int64_t now) noexcept nogil:
         value = value * 10 + (number.whole[i] - c'0')
     return write_int(to, now - value)
 
+cdef bint is_zero(Number *number) noexcept nogil:
+    cdef size_t i
+    for i in range(number.whole_n):
+        if number.whole[i] != c'0':
+            return False
+    for i in range(number.fraction_n):
+        if number.fraction[i] != c'0':
+            return False
+    return True
+
 cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now) noexcept nogil:
     """Write the sample's value at `to` (160 bytes are enough). Returns its end; `to` itself for a value to
     leave out uncounted; NULL for a text that is not a value. No byte beyond the source is read."""
     cdef Number number
+    cdef char *end
     cdef int flag
     cdef size_t whole, rest
     if transform == NUM and n <= NUMBER_MAX:
@@ -225,12 +236,13 @@ cdef char *convert(char *to, const char *p, size_t n, int transform, int64_t now
             return to + 1
     elif transform == PERCENT and n and p[n - 1] == c'%':
         n -= 1
-    elif transform == NATURAL and n and p[0] == c'-':
-        return to
     if not parse_number(p, n, &number):
-        if transform == NUM or transform == FLAG or transform == NATURAL:
-            return write_infinity(to, p, n)
+        if transform == NUM or transform == FLAG or transform == SIGNED:
+            end = write_infinity(to, p, n)
+            return to if end != NULL and to[0] == c'-' and transform != SIGNED else end
         return NULL
+    if number.negative and transform != SIGNED and not is_zero(&number):
+        return to
     # here a number begins with a sign or a digit: parse_number checks it
     if transform == USEC:
         return write_shifted(to, &number, 6)

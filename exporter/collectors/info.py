@@ -295,7 +295,7 @@ MEMORY = (
     gauge(
         "available_system_memory_bytes",
         "Memory free on the server's machine, on KeyDB.",
-        Field("available_system_memory", Transform.NATURAL),
+        Field("available_system_memory"),
     ),
     go_gauge("allocator_active_bytes", "Active pages of the allocator.", Field("allocator_active")),
     go_gauge(
@@ -314,7 +314,11 @@ MEMORY = (
         "Active bytes divided by allocated bytes: the fragmentation of the allocator.",
         Field("allocator_frag_ratio"),
     ),
-    go_gauge("allocator_frag_bytes", "Active bytes minus allocated bytes.", Field("allocator_frag_bytes")),
+    go_gauge(
+        "allocator_frag_bytes",
+        "Active bytes minus allocated bytes.",
+        Field("allocator_frag_bytes", Transform.SIGNED),
+    ),
     go_gauge(
         "allocator_rss_ratio",
         "Resident bytes divided by active bytes of the allocator.",
@@ -323,7 +327,7 @@ MEMORY = (
     go_gauge(
         "allocator_rss_bytes",
         "Resident bytes minus active bytes of the allocator.",
-        Field("allocator_rss_bytes"),
+        Field("allocator_rss_bytes", Transform.SIGNED),
     ),
     gauge(
         "rss_overhead_ratio",
@@ -333,7 +337,7 @@ MEMORY = (
     gauge(
         "rss_overhead_bytes",
         "Resident memory minus the allocator's resident memory.",
-        Field("rss_overhead_bytes"),
+        Field("rss_overhead_bytes", Transform.SIGNED),
     ),
     go_gauge(
         "mem_fragmentation_ratio",
@@ -341,7 +345,9 @@ MEMORY = (
         Field("mem_fragmentation_ratio"),
     ),
     go_gauge(
-        "mem_fragmentation_bytes", "Resident memory minus memory in use.", Field("mem_fragmentation_bytes")
+        "mem_fragmentation_bytes",
+        "Resident memory minus memory in use.",
+        Field("mem_fragmentation_bytes", Transform.SIGNED),
     ),
     go_gauge(
         "mem_clients_slaves", "Memory of the replicas' connections in bytes.", Field("mem_clients_slaves")
@@ -487,12 +493,12 @@ PERSISTENCE = (
     go_gauge(
         "rdb_last_bgsave_duration_sec",
         "Duration of the newest dump; -1: no dump yet.",
-        Field("rdb_last_bgsave_time_sec"),
+        Field("rdb_last_bgsave_time_sec", Transform.SIGNED),
     ),
     go_gauge(
         "rdb_current_bgsave_duration_sec",
         "Duration of the current dump so far; -1: no dump is running.",
-        Field("rdb_current_bgsave_time_sec"),
+        Field("rdb_current_bgsave_time_sec", Transform.SIGNED),
     ),
     go_gauge("rdb_saves_total", "Dumps since the server started.", Field("rdb_saves"), since="7.0"),
     go_gauge(
@@ -524,12 +530,12 @@ PERSISTENCE = (
     go_gauge(
         "aof_last_rewrite_duration_sec",
         "Duration of the newest rewrite; -1: no rewrite yet.",
-        Field("aof_last_rewrite_time_sec"),
+        Field("aof_last_rewrite_time_sec", Transform.SIGNED),
     ),
     go_gauge(
         "aof_current_rewrite_duration_sec",
         "Duration of the current rewrite so far; -1: no rewrite is running.",
-        Field("aof_current_rewrite_time_sec"),
+        Field("aof_current_rewrite_time_sec", Transform.SIGNED),
     ),
     counter(
         "aof_rewrites_total",
@@ -956,11 +962,15 @@ REPLICATION = (
         Field("repl_backlog_first_byte_offset"),
     ),
     go_gauge("repl_backlog_history_bytes", "Bytes of data in the backlog.", Field("repl_backlog_histlen")),
-    go_gauge("master_repl_offset", "The server's replication offset.", Field("master_repl_offset")),
+    go_gauge(
+        "master_repl_offset",
+        "The server's replication offset.",
+        Field("master_repl_offset", Transform.SIGNED),
+    ),
     go_gauge(
         "second_repl_offset",
         "Replication offset up to which the former replication id is accepted.",
-        Field("second_repl_offset"),
+        Field("second_repl_offset", Transform.SIGNED),
     ),
     go_gauge("slave_priority", "Priority of the replica in a failover.", Field("slave_priority")),
     gauge("replica_announced", "1 if Sentinel announces the replica.", Field("replica_announced")),
@@ -1007,12 +1017,12 @@ REPLICATION = (
     go_gauge(
         "master_last_io_seconds_ago",
         "Seconds since the master last sent something; -1: the link is down.",
-        Field("master_last_io_seconds_ago", labels=MASTER),
+        Field("master_last_io_seconds_ago", Transform.SIGNED, labels=MASTER),
     ),
     alias_gauge(
         "master_last_io_seconds",
         "Seconds since the master last sent something. Same value as master_last_io_seconds_ago.",
-        Field("master_last_io_seconds_ago", labels=MASTER),
+        Field("master_last_io_seconds_ago", Transform.SIGNED, labels=MASTER),
     ),
     go_gauge(
         "master_sync_in_progress",
@@ -1020,7 +1030,9 @@ REPLICATION = (
         Field("master_sync_in_progress", labels=MASTER),
     ),
     go_gauge(
-        "slave_repl_offset", "The replica's replication offset.", Field("slave_repl_offset", labels=MASTER)
+        "slave_repl_offset",
+        "The replica's replication offset.",
+        Field("slave_repl_offset", Transform.SIGNED, labels=MASTER),
     ),
     gauge(
         "slave_read_repl_offset",
@@ -1030,27 +1042,27 @@ REPLICATION = (
     gauge(
         "master_link_down_since_seconds",
         "Seconds since the link to the master went down.",
-        Field("master_link_down_since_seconds", Transform.NATURAL, labels=MASTER),
+        Field("master_link_down_since_seconds", labels=MASTER),
     ),
     gauge(
         "master_sync_size_bytes",
         "Bytes that the current sync transfers.",
-        Field("master_sync_total_bytes", Transform.NATURAL, labels=MASTER),
+        Field("master_sync_total_bytes", labels=MASTER),
     ),
     gauge(
         "master_sync_read_bytes",
         "Bytes that the current sync has transferred.",
-        Field("master_sync_read_bytes", Transform.NATURAL, labels=MASTER),
+        Field("master_sync_read_bytes", labels=MASTER),
     ),
     gauge(
         "master_sync_left_bytes",
         "Bytes that the current sync still has to transfer.",
-        Field("master_sync_left_bytes", Transform.NATURAL, labels=MASTER),
+        Field("master_sync_left_bytes", labels=MASTER),
     ),
     gauge(
         "master_sync_last_io_ago_seconds",
         "Seconds since the current sync last transferred data.",
-        Field("master_sync_last_io_seconds_ago", Transform.NATURAL, labels=MASTER),
+        Field("master_sync_last_io_seconds_ago", labels=MASTER),
     ),
     go_gauge(
         "connected_slave_offset_bytes",
@@ -1060,7 +1072,7 @@ REPLICATION = (
     go_gauge(
         "connected_slave_lag_seconds",
         "Seconds since a replica last acknowledged.",
-        Record(REPLICA, "lag", Transform.NATURAL, labels=REPLICA_LABELS),
+        Record(REPLICA, "lag", labels=REPLICA_LABELS),
     ),
 )
 
@@ -1158,7 +1170,7 @@ KEYSPACE = (
     go_gauge(
         "db_keys_cached",
         "Keys of a database cached in memory, on KeyDB.",
-        Record(DB, "cached_keys", Transform.NATURAL),
+        Record(DB, "cached_keys"),
     ),
     gauge(
         "db_keys_with_expiring_items",
@@ -1189,7 +1201,7 @@ SENTINEL = (
     gauge(
         "sentinel_tilt_since_seconds",
         "How long the Sentinel has been in TILT mode.",
-        Field("sentinel_tilt_since_seconds", Transform.NATURAL),
+        Field("sentinel_tilt_since_seconds"),
         since="7.0",
     ),
     go_gauge(

@@ -25,7 +25,8 @@ class MetricType(Enum):
 class Transform(IntEnum):
     """How the text of a value becomes a sample: a closed set, implemented by both engines.
 
-    A value that does not fit is dropped and counted.
+    A value that does not fit is dropped and counted. Few numbers can be negative: those are `SIGNED`. Any
+    other negative number means that the server does not know the value; it is left out, uncounted.
     """
 
     NUM = 0  # a number as it stands
@@ -38,7 +39,7 @@ class Transform(IntEnum):
     STATUS = 7  # `ok`: 1; any other word: 0
     ONE = 8  # 1 whenever the field is there
     AGO = 9  # whole seconds of now minus the number
-    NATURAL = 10  # a number; a negative one means unknown and is left out, uncounted
+    SIGNED = 10  # a number as it stands, which may be negative
 
 
 class SubFieldLabel(IntEnum):

@@ -52,6 +52,35 @@ def text_for(family: Family) -> tuple[bytes, str]:
     return "\r\n".join(lines).encode(), f"redis_{family.name}{{"
 
 
+#: -1 says "never", "not now" or "no offset" there, as in the Go exporter, or one size is taken from another
+NEGATIVE = {
+    "rdb_last_bgsave_duration_sec",
+    "rdb_current_bgsave_duration_sec",
+    "aof_last_rewrite_duration_sec",
+    "aof_current_rewrite_duration_sec",
+    "master_last_io_seconds_ago",
+    "master_last_io_seconds",
+    "master_repl_offset",
+    "second_repl_offset",
+    "slave_repl_offset",
+    "allocator_frag_bytes",
+    "allocator_rss_bytes",
+    "rss_overhead_bytes",
+    "mem_fragmentation_bytes",
+}
+
+
+@pytest.mark.parametrize(
+    "family", [each for each in FAMILIES.values() if each.source], ids=lambda family: family.name
+)
+def test_few_numbers_may_be_negative(drive: Drive, family: Family) -> None:
+    text, head = text_for(family)
+    collector = StatsCollector() if family in StatsCollector.families else InfoCollector()
+    played = drive(collector, [VERSION + re.sub(rb"([:=])7\b", rb"\1-1", text)], facts=FACTS)
+    values = [line.split()[-1] for line in played.text.splitlines() if line.startswith(head)]
+    assert [value for value in values if value[0] == "-"] == (["-1"] if family.name in NEGATIVE else [])
+
+
 @pytest.mark.parametrize("family", InfoCollector.families, ids=lambda family: family.name)
 def test_every_family_is_rendered_from_its_field(drive: Drive, family: Family) -> None:
     text, head = text_for(family)

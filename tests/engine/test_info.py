@@ -217,7 +217,7 @@ class TestRecords:
         assert reader.read("slave0:ip=a,lag=1\nslave1:ip=a,lag=2\n", lag).lines == ['lag{ip="a"} 1']
 
     def test_a_negative_number_may_mean_that_it_is_not_known(self, reader: Reader) -> None:
-        cached = gauge("cached", "Help.", Record(DB, "cached_keys", Transform.NATURAL))
+        cached = gauge("cached", "Help.", Record(DB, "cached_keys"))
         reading = reader.read("db0:keys=1,cached_keys=-1\ndb1:keys=1,cached_keys=7\n", cached)
         assert (reading.lines, reading.invalid) == (['cached{db="db1"} 7'], 0)
 

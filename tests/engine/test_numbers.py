@@ -22,7 +22,7 @@ NO_NUMBERS = [
     "1e999",
     "-1e999",
     "1e-999",
-    "1e99999999999999999999", "0x10", "0b1", "1_000", "1,000", "1 2", " 1", "1 ", "1\t", "1\x00", "\x001",
+    "1e99999999999999999999", "0x10", "0b1", "1_000", "1,000", "1 2", "1\v", "1\x00", "\x001",
     "١٢",
     "½",
     "nan",
@@ -33,6 +33,9 @@ NO_NUMBERS = [
     "1\r",
 ]  # fmt: skip
 
+#: transforms that take words and no numbers
+WORDS = (Transform.UP, Transform.STATUS, Transform.ONE)
+
 
 class TestNumbers:
     @pytest.mark.parametrize(
@@ -40,12 +43,11 @@ class TestNumbers:
         [
             "0",
             "12",
-            "-5",
             "-0",
+            "-0.00",
             "12.50",
             "000123",
             "0.001",
-            "-12.5",
             "1e5",
             "1.5E-3",
             "1e+5",
@@ -58,10 +60,23 @@ class TestNumbers:
         assert reader.read(f"x:{text}\r\n", field("x")).lines == [f"x {text}"]
 
     @pytest.mark.parametrize(
-        ("text", "value"), [("+5", "5"), ("inf", "+Inf"), ("+inf", "+Inf"), ("-inf", "-Inf"), ("INF", "+Inf")]
+        ("text", "value"), [("+5", "5"), ("inf", "+Inf"), ("+inf", "+Inf"), ("INF", "+Inf")]
     )
     def test_are_spelled_as_prometheus_reads_them(self, reader: Reader, text: str, value: str) -> None:
         assert reader.read(f"x:{text}\r\n", field("x")).lines == [f"x {value}"]
+
+    @pytest.mark.parametrize("transform", [each for each in Transform if each not in WORDS])
+    @pytest.mark.parametrize("text", ["-1", "-0.5", "-1e-9", "-100000000000"])
+    def test_a_negative_one_means_that_the_server_does_not_know(
+        self, reader: Reader, transform: Transform, text: str
+    ) -> None:
+        reading = reader.read(f"x:{text}\r\n", field("x", transform))
+        assert reading.lines == ([f"x {text}"] if transform is Transform.SIGNED else [])
+        assert reading.invalid == 0
+
+    def test_a_rate_of_minus_infinity_is_not_known_either(self, reader: Reader) -> None:
+        assert reader.read("x:-inf\r\n", field("x"))[:2] == ([], 0)
+        assert reader.read("x:-inf\r\n", field("x", Transform.SIGNED)).lines == ["x -Inf"]
 
     @pytest.mark.parametrize("text", NO_NUMBERS)
     def test_what_is_none_is_left_out_and_counted(self, reader: Reader, text: str) -> None:
@@ -94,7 +109,10 @@ class TestTransforms:
             (Transform.USEC, "1", "0.000001"),
             (Transform.USEC, "1234567", "1.234567"),
             (Transform.USEC, "2000000", "2"),
-            (Transform.USEC, "-1500000", "-1.5"),
+            (Transform.USEC, "-1500000", ""),
+            (Transform.MSEC, "-1", ""),
+            (Transform.PERCENT, "-1%", ""),
+            (Transform.PERCENT, "-nan%", None),
             (Transform.USEC, "0.5", "0.0000005"),
             (Transform.USEC, "18446744073709551615", "18446744073709.551615"),  # nothing is rounded
             (Transform.USEC, "1e5", "1e-1"),
@@ -111,7 +129,9 @@ class TestTransforms:
             (Transform.KIB, "2", "2048"),
             (Transform.KIB, "1.5", "1536"),
             (Transform.KIB, "0.001", "1.024"),
-            (Transform.KIB, "-1", "-1024"),
+            (Transform.KIB, "-1", ""),
+            (Transform.KIB, "-0.00", "-0"),
+            (Transform.FLAG, "-1", ""),
             (Transform.KIB, "1e3", None),
             (Transform.KIB, "9" * 16, None),  # a product that would not be exact
             (Transform.FLAG, "ok", "1"),
@@ -133,13 +153,14 @@ class TestTransforms:
             (Transform.ONE, "", ""),
             (Transform.AGO, "60", "1699999940"),
             (Transform.AGO, "0", "1700000000"),
-            (Transform.AGO, "-1", None),
+            (Transform.AGO, "-1", ""),
+            (Transform.AGO, "-0", None),
             (Transform.AGO, "1.5", None),
             (Transform.AGO, "9" * 16, None),
-            (Transform.NATURAL, "5", "5"),
-            (Transform.NATURAL, "0", "0"),
-            (Transform.NATURAL, "-1", ""),
-            (Transform.NATURAL, "none", None),
+            (Transform.SIGNED, "5", "5"),
+            (Transform.SIGNED, "-12.5", "-12.5"),
+            (Transform.SIGNED, "1.5E-3", "1.5E-3"),
+            (Transform.SIGNED, "none", None),
         ],
     )
     def test_one(self, reader: Reader, transform: Transform, text: str, value: str | None) -> None:

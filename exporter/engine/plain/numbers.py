@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from exporter.engine.plain.labels import escape
 
-NUM, USEC, MSEC, PERCENT, KIB, FLAG, UP, STATUS, ONE, AGO, NATURAL = range(11)
+NUM, USEC, MSEC, PERCENT, KIB, FLAG, UP, STATUS, ONE, AGO, SIGNED = range(11)
 RAW, PERCENTILE, FRACTION, SIZE = range(4)
 
 #: a longer text is not a number: servers print shorter ones, and Prometheus could not hold it
@@ -69,12 +69,14 @@ def convert(text: bytes, transform: int, now: float) -> bytes | None:
         return _FLAGS[text]
     if transform == PERCENT and text.endswith(b"%"):
         text = text[:-1]
-    if transform == NATURAL and text.startswith(b"-"):
-        return b""
     number = _parse(text)
     if number is None:
-        inf = _INF.match(text) if transform in (NUM, FLAG, NATURAL) else None
-        return None if inf is None else (b"-Inf" if inf[1] == b"-" else b"+Inf")
+        inf = _INF.match(text) if transform in (NUM, FLAG, SIGNED) else None
+        if inf is None or inf[1] != b"-":
+            return inf and b"+Inf"
+        return b"-Inf" if transform == SIGNED else b""
+    if number.sign and transform != SIGNED and (number.whole + number.fraction).strip(b"0"):
+        return b""
     if transform == USEC:
         return _shift(number, 6)
     if transform == MSEC:
