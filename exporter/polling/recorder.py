@@ -27,6 +27,7 @@ class SnapshotRecorder:
 
     __slots__ = (
         "_addr",
+        "_dropped",
         "_faults",
         "_run_id",
         "_series_limit",
@@ -40,6 +41,8 @@ class SnapshotRecorder:
         self._store = store
         self._target_series = target_series
         self._faults = KnownFaults()
+        #: by collector: the most values of one reply that were dropped in this run of the server
+        self._dropped: dict[str, int] = {}
         self._series_limit = SeriesLimit(metrics.max_series_per_target, metrics.max_series_per_family)
         self._with_timestamps = metrics.export_timestamps
         self._run_id = ""
@@ -68,7 +71,9 @@ class SnapshotRecorder:
                 continue
             if faults or self._faults.kinds:
                 self._log_faults(name, faults)
-            series.dropped += block.invalid
+            if block.invalid > self._dropped.get(name, 0):
+                series.dropped += block.invalid - self._dropped.get(name, 0)
+                self._dropped[name] = block.invalid
             if results.cuts or series.cuts:
                 series.note_cut(name, results.cuts.get(name, 0))
             if enabled.lane is not lane:
@@ -117,9 +122,10 @@ class SnapshotRecorder:
         )
 
     def note_run_id(self, run_id: str) -> None:
-        """After a restart of the server, let the series in that come first."""
+        """After a restart of the server, let the series in that come first, and count bad values again."""
         if run_id != self._run_id:
             self._run_id = run_id
+            self._dropped.clear()
             self._series_limit.forget()
 
     def relabel(self, family_sets: Iterable[str]) -> None:

@@ -52,14 +52,16 @@ class Setup:
         failures: dict[str, TargetError] | None = None,
         unsupported: Set[str] = frozenset(),
         began_at: float = 100.0,
+        invalid: int = 0,
     ) -> None:
-        """Keep a poll that wrote an item for each letter."""
+        """Keep a poll that wrote an item for each letter and had `invalid` values in each block."""
         results = PollResults(NOTHING)
         for name, letters in blocks.items():
             writer = engine.Writer(INFO.family_set.rows, engine.Labels(b""))
             for letter in letters:
                 writer.add(0, 1.0, (letter,))
-            results.blocks[name] = writer.block()
+            block = writer.block()
+            results.blocks[name] = engine.Block(block.samples, block.offsets, block.series, invalid, ())
         results.failures.update(failures or {})
         results.unsupported |= unsupported
         outcome = PollOutcome(results, None, began_at, 1_700_000_000.0, 0.5)
@@ -72,6 +74,27 @@ class Setup:
 
     def letters(self, name: str = "info") -> str:
         return "".join(line.split('"')[1] for line in self.snapshot(name).samples.decode().splitlines())
+
+
+class TestBadValues:
+    def test_are_counted_once_however_often_they_come(self) -> None:
+        setup = Setup()
+        for invalid, counted in ((0, 0), (2, 2), (2, 2), (0, 2), (1, 2), (2, 2), (3, 3), (3, 3)):
+            setup.keep({"info": "a"}, invalid=invalid)
+            assert setup.series.dropped == counted
+
+    def test_of_each_collector_count(self) -> None:
+        setup = Setup()
+        for _ in range(2):
+            setup.keep({"info": "a", "stats": "b"}, invalid=2)
+        assert setup.series.dropped == 4
+
+    def test_count_again_after_a_restart_of_the_server(self) -> None:
+        setup = Setup()
+        for run_id, counted in (("r", 2), ("r", 2), ("s", 4), ("s", 4)):
+            setup.recorder.note_run_id(run_id)
+            setup.keep({"info": "a"}, invalid=2)
+            assert setup.series.dropped == counted
 
 
 class TestKeep:
