@@ -145,6 +145,19 @@ cdef inline const char *find_byte(const char *p, const char *end, int byte) noex
     cdef inline const char *found = <const char *>memchr(p, byte, end - p)
     return end if found == NULL else found
 
+cdef inline bint is_blank(char c) noexcept nogil:
+    return c == c' ' or c == c'\t'
+
+cdef inline const char *past_blanks(const char *p, const char *end) noexcept nogil:
+    while p < end and is_blank(p[0]):
+        p += 1
+    return p
+
+cdef inline const char *before_blanks(const char *p, const char *end) noexcept nogil:
+    while end > p and is_blank((end - 1)[0]):
+        end -= 1
+    return end
+
 cdef inline char *put(char *to, const char *src, size_t n) noexcept nogil:
     memcpy(to, src, n)
     return to + n

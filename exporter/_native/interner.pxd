@@ -25,6 +25,7 @@ cdef enum:
     KEY_OF_FIELD = 1
     KEY_OF_RECORD = 2
     GROUP_CURRENT = -1
+    UNNUMBERED = 20000      # further masters without a number are the groups from here on
 
 cdef struct Entry:
     const char *key
@@ -32,12 +33,13 @@ cdef struct Entry:
     uint32_t key_n
     uint32_t own_n
     int32_t row             # slot of a field, pattern of a record
-    int32_t group           # of a field: 0, N of master_N_…, or that of the lines before
+    int32_t group           # of a field: 0, N + 1 of master_N_…, or that of the lines before
     int32_t number          # of a numbered record, else -1
     int32_t subject         # of (pattern, name)
     int32_t joined          # the subject in the joined pattern, else -1
     int8_t kind
     int8_t sets_group
+    int8_t names_master     # `master_host`: each further one begins a group
 
 cdef struct Interner:
     Table lines

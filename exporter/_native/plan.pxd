@@ -24,6 +24,7 @@ cdef struct Pattern:
     Text first
     bint digits
     bint whole
+    bint any_value          # a line need not have a sub-field that families read
     int joined              # the pattern whose record of the same name is joined, else -1
     Text subs[SUBS_MAX]
     int subs_n

@@ -177,6 +177,8 @@ cdef class CompiledPlan:
         cdef FamilyRow *family = &self.rows[i]
         _, _, family.pattern, sub, family.transform, labels, family.fill = row
         family.sub = self._sub(family.pattern, sub)
+        if family.sub < 0:
+            self.patterns[family.pattern].any_value = True
         family.sub_labels = self.numbers_n
         family.sub_labels_n = len(labels)
         for name, key in labels:
@@ -189,6 +191,7 @@ cdef class CompiledPlan:
         cdef FamilyRow *family = &self.rows[i]
         _, _, family.pattern, label, family.sub_kind, family.transform, total, count = row
         self._sub(family.pattern, b"")
+        self.patterns[family.pattern].any_value = True
         if len(label) > SUB_LABEL_MAX:
             raise ValueError(f"the label of a sub-field has at most {SUB_LABEL_MAX} characters")
         family.sub_opening = self._text(label + b'="')
@@ -259,6 +262,7 @@ cdef void classify(CompiledPlan plan, const char *p, size_t n, int forced, Entry
             if plan.grouped_slots[slot]:
                 if n >= 7 and memcmp(p, b"master_", 7) == 0:
                     entry.sets_group = True
+                    entry.names_master = n == 11 and memcmp(p + 7, b"host", 4) == 0
                 else:
                     entry.group = GROUP_CURRENT
             return
@@ -271,19 +275,20 @@ cdef void classify(CompiledPlan plan, const char *p, size_t n, int forced, Entry
             return
 
 cdef bint is_of_a_numbered_master(CompiledPlan plan, const char *p, size_t n, Entry *entry) noexcept nogil:
-    """Whether the key is `master_N_…` (KeyDB) with a grouped field behind the number: then the entry says so.
-    """
+    """Whether the key is `master_N_…` (KeyDB) or `masterN_…` with a grouped field behind the number: then the
+    entry says so."""
     cdef char plain[NUMBER_MAX + 64]
-    cdef size_t digits, i
+    cdef size_t digits, i, at
     cdef int32_t slot
-    if n <= 9 or n >= sizeof(plain) or memcmp(p, b"master_", 7) != 0 or p[7] == c'0':
+    if n < 9 or n >= sizeof(plain) or memcmp(p, b"master", 6) != 0:
         return False
-    digits = digit_span(p + 7, n - 7)
-    if not (0 < digits <= 4 and p[7 + digits] == c'_'):
+    at = 7 if p[6] == c'_' else 6
+    digits = digit_span(p + at, n - at)
+    if not (0 < digits <= 4 and at + digits + 1 < n and p[at + digits] == c'_'):
         return False
-    memcpy(plain, p, 7)
-    memcpy(plain + 7, p + 8 + digits, n - 8 - digits)
-    n -= 1 + digits
+    memcpy(plain, b"master_", 7)
+    memcpy(plain + 7, p + at + digits + 1, n - at - digits - 1)
+    n += 6 - at - digits
     slot = table_find(&plan.field_keys, plain, n, <uint32_t>hash_of(plain, n, plan.field_keys.seed))
     if slot < 0 or n <= 7 or not plan.grouped_slots[slot]:
         return False
@@ -291,7 +296,8 @@ cdef bint is_of_a_numbered_master(CompiledPlan plan, const char *p, size_t n, En
     entry.row = slot
     entry.sets_group = True
     for i in range(digits):
-        entry.group = entry.group * 10 + (p[7 + i] - c'0')
+        entry.group = entry.group * 10 + (p[at + i] - c'0')
+    entry.group += 1
     return True
 
 cdef bint fits(Pattern *pattern, const char *p, size_t n) noexcept nogil:

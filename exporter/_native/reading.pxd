@@ -67,6 +67,8 @@ cdef struct Reading:
     int groups[GROUPS_MAX]
     int groups_n
     int group
+    int unnumbered              # the group of the master without a number that came last
+    int hosts                   # masters without a number so far
     Records *records            # by pattern
     SubNames *sub_names
     Interner passing            # the keys that the plan does not intern

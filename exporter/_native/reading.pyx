@@ -51,7 +51,7 @@ cdef void begin_reading(CompiledPlan plan, Reading *r) noexcept nogil:
     r.group_values.n = r.ids.n = r.out.n = 0
     r.groups[0] = 0
     r.groups_n = 1
-    r.group = 0
+    r.group = r.unnumbered = r.hosts = 0
     r.series = r.invalid = 0
     for i in range(plan.patterns_n):
         r.records[i].lines.n = r.records[i].values.n = 0

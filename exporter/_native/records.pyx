@@ -3,7 +3,9 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from exporter._native.buffers cimport Text, append, find_byte, grow, put, reserve, same, stride
+from exporter._native.buffers cimport (
+    Text, append, before_blanks, find_byte, grow, past_blanks, put, reserve, same, stride,
+)
 from exporter._native.numbers cimport F_ANY, NUMBER_MAX, number_span, put_sub_name, write_int, write_value
 from exporter._native.plan cimport Pattern
 from exporter._native.reading cimport (
@@ -206,6 +208,7 @@ cdef int write_every_line(
     cdef const char *end = p + line.value.n
     cdef const char *comma
     cdef const char *equals
+    cdef const char *value_end
     cdef bint may_repeat = plan.patterns[row.pattern].name_label.n == 0
     cdef int j = 0, more = 0, rc
     cdef size_t before
@@ -253,7 +256,11 @@ cdef int write_every_line(
             stride(to, name.label, name.label_n)
             to += name.label_n
             value.p = equals + 1
-            value.n = <uint32_t>(comma - equals - 1)
+            value_end = comma
+            if value.form == F_ANY:
+                value.p = past_blanks(value.p, comma)
+                value_end = before_blanks(value.p, comma)
+            value.n = <uint32_t>(value_end - value.p)
             if may_repeat:
                 before = r.out.n
                 r.out.n = to - r.out.p
@@ -272,23 +279,27 @@ cdef int learn_name(
     now be the second of its kind."""
     cdef SubNames *known = &r.sub_names[row.sub_names]
     cdef SubName *name = &known.names[j]
+    cdef const char *plain = past_blanks(p, p + n)
+    cdef size_t plain_n = before_blanks(plain, p + n) - plain
     cdef int i, rc
     known.n = j
-    if n > NUMBER_MAX:
+    if n <= NUMBER_MAX:
+        name.raw_n = <uint8_t>n
+        memcpy(name.raw, p, n)
+    else:
         name.raw_n = NUMBER_MAX + 1     # fits no name, so the next one at this place is worked out again
+    if plain_n > NUMBER_MAX:
         name.state = SUB_INVALID
         known.n = j + 1
         return 0
     r.scratch.n = 0
     if append(&r.scratch, row.sub_opening.p, row.sub_opening.n) < 0:
         return -1
-    rc = put_sub_name(&r.scratch, p, n, row.sub_kind, plan.label_max)
+    rc = put_sub_name(&r.scratch, plain, plain_n, row.sub_kind, plan.label_max)
     if rc < 0:
         return -1
     if rc == 0 and append(&r.scratch, b'"} ', 3) < 0:
         return -1
-    name.raw_n = <uint8_t>n
-    memcpy(name.raw, p, n)
     name.state = <uint8_t>rc
     if rc == 0:
         name.label_n = <uint16_t>r.scratch.n

@@ -7,8 +7,12 @@ Values are noted as (pointer, length); nothing is copied.
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
-from exporter._native.buffers cimport Text, append, find_byte, reserve, same
-from exporter._native.interner cimport Entry, GROUP_CURRENT, KEY_OF_FIELD, KEY_OF_RECORD, entry_at
+from exporter._native.buffers cimport (
+    Text, append, before_blanks, find_byte, is_blank, past_blanks, reserve, same,
+)
+from exporter._native.interner cimport (
+    Entry, GROUP_CURRENT, KEY_OF_FIELD, KEY_OF_RECORD, UNNUMBERED, entry_at,
+)
 from exporter._native.keys cimport intern
 from exporter._native.labels cimport remember_order
 from exporter._native.numbers cimport F_ANY, number_span
@@ -36,8 +40,11 @@ cdef int scan(CompiledPlan plan, Reading *r, const char *p, size_t n, LineOrder 
     cdef int i
     cdef size_t key_n
     while p < end:
-        if p[0] == c'\r' or p[0] == c'\n':
-            if p[0] == c'\n' or (p + 1 < end and p[1] == c'\n') or p + 1 == end:
+        if <unsigned char>p[0] <= c' ':
+            if is_blank(p[0]):
+                p += 1
+                continue
+            if p[0] == c'\n' or (p[0] == c'\r' and (p + 1 == end or p[1] == c'\n')):
                 p += 1
                 continue
         entry = NULL
@@ -80,6 +87,8 @@ cdef int scan(CompiledPlan plan, Reading *r, const char *p, size_t n, LineOrder 
             colon = stop
             if colon > value and (colon - 1)[0] == c'\r':
                 colon -= 1
+            value = past_blanks(value, colon)
+            colon = before_blanks(value, colon)
         if entry.kind == KEY_OF_FIELD:
             take_field(r, entry, value, colon - value, form)
         elif entry.kind == KEY_OF_RECORD:
@@ -116,19 +125,25 @@ cdef inline void take_field(Reading *r, Entry *entry, const char *value, size_t 
 
 cdef int enter_group(Reading *r, Entry *entry) noexcept nogil:
     """The group that a field of a master belongs to; -1 where there are too many."""
-    cdef int i
-    if entry.group == GROUP_CURRENT:
+    cdef int i, group = entry.group
+    if group == GROUP_CURRENT:
         return r.group
+    if group == 0:
+        if entry.names_master:
+            if r.hosts:
+                r.unnumbered = UNNUMBERED + r.hosts
+            r.hosts += 1
+        group = r.unnumbered
     for i in range(r.groups_n):
-        if r.groups[i] == entry.group:
-            r.group = entry.group
-            return entry.group
+        if r.groups[i] == group:
+            r.group = group
+            return group
     if r.groups_n >= GROUPS_MAX:
         return -1
-    r.groups[r.groups_n] = entry.group
+    r.groups[r.groups_n] = group
     r.groups_n += 1
-    r.group = entry.group
-    return entry.group
+    r.group = group
+    return group
 
 cdef void take_group_value(Reading *r, int group, int slot, const char *value, size_t n) noexcept nogil:
     cdef GroupValue *known = <GroupValue *>r.group_values.p
@@ -159,8 +174,9 @@ cdef int take_record(
     cdef Seat *seat
     cdef size_t first_n = pattern.first.n
     if first_n and (<size_t>(end - value) < first_n or not same(value, pattern.first.p, first_n)):
-        value = after_last_colon(value, end)
+        value = after_last_colon(line + entry.key_n + 1, end)
         name_end = value - 1
+        value = past_blanks(value, end)
         while name_end > line and (name_end - 1)[0] == c':':
             name_end -= 1
         if intern(plan, r, line, name_end - line, entry.row, &entry, id) < 0:
@@ -178,6 +194,12 @@ cdef int take_record(
         return -1
     if reserve(&records.values, pattern.subs_n * sizeof(Text)) < 0:
         return -1
+    if pattern.subs_n:
+        values = <Text *>(records.values.p + records.values.n)
+        memset(values, 0, pattern.subs_n * sizeof(Text))
+        if take_subs(pattern, records, value, end, values) == 0 and not pattern.any_value:
+            return 0
+        records.values.n += pattern.subs_n * sizeof(Text)
     if seat.reading != r.number:
         seat.reading = r.number
         seat.line = <int32_t>(records.lines.n // sizeof(Line))
@@ -190,11 +212,6 @@ cdef int take_record(
     fresh.number = entry.number
     fresh.joined = entry.joined
     records.lines.n += sizeof(Line)
-    if pattern.subs_n:
-        values = <Text *>(records.values.p + records.values.n)
-        memset(values, 0, pattern.subs_n * sizeof(Text))
-        records.values.n += pattern.subs_n * sizeof(Text)
-        take_subs(pattern, records, value, end, values)
     return 0
 
 cdef const char *after_last_colon(const char *p, const char *end) noexcept nogil:
@@ -203,15 +220,17 @@ cdef const char *after_last_colon(const char *p, const char *end) noexcept nogil
         end -= 1
     return end
 
-cdef void take_subs(
+cdef int take_subs(
     Pattern *pattern, Records *records, const char *p, const char *end, Text *values
 ) noexcept nogil:
-    """Note the sub-fields that families use; the first of a name counts."""
-    cdef int j = 0, sub
+    """Note the sub-fields that families use; the first of a name counts. Returns how many there are."""
+    cdef int j = 0, sub, found = 0
     cdef int form
     cdef const char *comma
     cdef const char *equals
+    cdef const char *name
     cdef const char *value
+    cdef const char *value_end
     cdef ExpectedSub *expected
     while p < end:
         expected = &records.expected[j]
@@ -225,24 +244,29 @@ cdef void take_subs(
                 p = comma + 1
                 continue
             value = equals + 1
-            sub = sub_of(pattern, p, equals - p)
+            name = past_blanks(p, equals)
+            sub = sub_of(pattern, name, before_blanks(name, equals) - name)
             if value - p < <Py_ssize_t>sizeof(expected.key) and j <= records.expected_n:
                 memcpy(expected.key, p, value - p)
                 expected.key_n = <uint8_t>(value - p)
                 expected.sub = <int8_t>sub
                 if j == records.expected_n:
                     records.expected_n += 1
-        comma = number_span(value, end, &form)
+        comma = value_end = number_span(value, end, &form)
         if comma < end and comma[0] != c',':
             form = F_ANY
             comma = find_byte(comma, end, c',')
+            value = past_blanks(value, comma)
+            value_end = before_blanks(value, comma)
         if sub >= 0 and values[sub].p == NULL:
             values[sub].p = value
-            values[sub].n = <uint32_t>(comma - value)
+            values[sub].n = <uint32_t>(value_end - value)
             values[sub].form = form
+            found += 1
         p = comma + 1
         if j < EXPECTED_MAX - 1:
             j += 1
+    return found
 
 cdef inline int sub_of(Pattern *pattern, const char *name, size_t n) noexcept nogil:
     """Which of the sub-fields that families use has this name, else -1."""

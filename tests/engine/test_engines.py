@@ -73,6 +73,11 @@ number = st.one_of(
             b"12.",
             b".5",
             b"97.3%",
+            b" 7",
+            b"7\t",
+            b" ",
+            b"-0.00",
+            b"N/A",
         ]
     ),
     st.sampled_from(
@@ -97,6 +102,25 @@ line = st.one_of(
     st.builds(lambda n, a: b"thread_%d_clients:%b" % (n, a), st.integers(0, 3), number),
     st.builds(lambda n, a: b"master_%d_host:%b" % (n, a), st.integers(0, 70), name),
     st.builds(lambda n: b"master_%d_link_status:up" % n, st.integers(0, 3)),
+    st.builds(lambda n: b"master%02d_host:up" % n, st.integers(0, 3)),
+    st.builds(lambda host: b"master_host:%b" % host, name),
+    st.builds(
+        lambda key, between, a, b: (
+            b"%bcmdstat_x:%b" % (between, between.join([key, b"=", a, b",", b"usec=", b]))
+        ),
+        st.sampled_from([b"calls", b"other"]),
+        st.text(" \t", max_size=3).map(str.encode),
+        number,
+        number,
+    ),
+    st.builds(
+        lambda between, a, n: (
+            b"latency_percentiles_usec_%d:%b" % (n, between.join([b"p50", b"=", a, b",", b"p9"]))
+        ),
+        st.text(" \t", max_size=60).map(str.encode),
+        number,
+        st.integers(0, 3),
+    ),
     st.sampled_from(
         [
             b"master_host:h",
@@ -154,7 +178,7 @@ def mutations(text: bytes, rnd: random.Random) -> Iterator[bytes]:
             at = rnd.randrange(len(broken) + 1)
             choice = rnd.random()
             if choice < 0.3 and at < len(broken):
-                broken[at] = rnd.choice(b'\r\n:=,-+.e%\\"059p\xff\xc3 #_')
+                broken[at] = rnd.choice(b'\r\n\t:=,-+.e%\\"059p\xff\xc3 #_')
             elif choice < 0.6:
                 broken[at:at] = rnd.choice(
                     [

@@ -46,11 +46,24 @@ class TestLines:
         assert reader.read("x:1\r\r\n", field("x")).invalid == 1
 
     @pytest.mark.parametrize(
-        "line", ["", "# Section", "#x:1", "no colon", ":", "x", "x=1", " x:1", "X:1", "xx:1", "\x00x:1"]
+        "line", ["", "# Section", "#x:1", "no colon", ":", "x", "x=1", "x :1", "X:1", "xx:1", "\x00x:1"]
     )
     def test_that_say_nothing_we_know_are_passed_over(self, reader: Reader, line: str) -> None:
         reading = reader.read(f"{line}\r\ny:2\r\n", field("x"), field("y"))
         assert (reading.lines, reading.invalid) == (["y 2"], 0)
+
+    @pytest.mark.parametrize("begin", [" ", "\t", "  \t "])
+    def test_may_begin_with_blanks(self, reader: Reader, begin: str) -> None:
+        plan, order = reader.plan(field("x"), field("y")), reader.engine.LineOrder()
+        for blanks in ("", begin, begin, ""):
+            text = f"{blanks}# Section\n{blanks}x:1\n{blanks}\n{blanks}y:2\n{blanks}".encode()
+            assert plan.read(text, reader.engine.Labels(b""), order, NOW).samples == b"x 1\ny 2\n"
+
+    def test_end_before_the_blanks_at_their_end(self, reader: Reader) -> None:
+        info = gauge("info", "Help.", Field("v", Transform.ONE, labels=(("os", "os"),)))
+        reading = reader.read("v: 7.0\t\r\nos: Linux 6.1 x86 \r\nup: ok \n", info, fields=("v", "os", "up"))
+        assert reading.lines == ['info{os="Linux 6.1 x86"} 1']
+        assert reading.fields == (b"7.0", b"Linux 6.1 x86", b"ok")
 
     def test_of_a_key_the_first_counts(self, reader: Reader) -> None:
         assert reader.read("x:1\r\nx:2\r\n", field("x")).lines == ["x 1"]
@@ -182,6 +195,21 @@ class TestRecords:
             'calls{cmd="a:b"} 1',
         ]
 
+    @pytest.mark.parametrize(
+        "subs",
+        ["calls=71, usec=7200, usec_per_call=101.4", " calls = 71 ,\tusec=7200 ", "usec= 7200, calls=71"],
+    )
+    def test_blanks_around_sub_fields_are_none_of_them(self, reader: Reader, subs: str) -> None:
+        seconds = gauge("seconds", "Help.", Record(COMMAND, "usec", Transform.USEC))
+        plan, order = reader.plan(CALLS, seconds), reader.engine.LineOrder()
+        for text in (b"cmdstat_get:calls=1,usec=2\r\n", *[f"cmdstat_get:{subs}\r\n".encode()] * 2):
+            block = plan.read(text, reader.engine.Labels(b""), order, NOW)
+        assert block.samples == b'calls{cmd="get"} 71\nseconds{cmd="get"} 0.0072\n'
+
+    def test_a_line_with_none_of_the_sub_fields_that_are_read_is_another_record(self, reader: Reader) -> None:
+        reading = reader.read("db0:binlog_offset=1 2,safety_purge=none\ndb0:keys=5\n", KEYS)
+        assert reading.lines == ['keys{db="db0"} 5']
+
     def test_a_line_of_the_shape_without_sub_fields_has_no_sample(self, reader: Reader) -> None:
         reading = reader.read("cmdstat_get:1\ncmdstat_a:b\ncmdstat_c:\n", CALLS)
         assert (reading.lines, reading.invalid) == ([], 0)
@@ -248,8 +276,8 @@ class TestFill:
 
 
 class TestMasters:
-    """KeyDB has several: further ones are numbered from 1, and fields without a number belong to the one
-    before them."""
+    """KeyDB and Dragonfly have several: further ones are numbered from 1, or their keys come again. Fields
+    without `master` in their key belong to the master before them."""
 
     MASTER = (("master_host", "master_host"), ("master_port", "master_port"))
     UP = gauge("link_up", "Help.", Field("master_link_status", Transform.UP, labels=MASTER))
@@ -274,15 +302,44 @@ class TestMasters:
             'offset{master_host="b",master_port="2"} 20',
         ]
 
-    def test_no_more_than_a_server_could_have(self, reader: Reader) -> None:
-        text = "master_link_status:up\n" + "".join(
-            f"master_{n}_host:h{n}\nmaster_{n}_link_status:up\n" for n in range(1, 200)
+    def test_several_of_the_same_keys(self, reader: Reader) -> None:
+        text = "".join(
+            f"master_host:{host}\nmaster_port:1\nmaster_link_status:up\nslave_repl_offset:{offset}\n"
+            for host, offset in (("a", 10), ("b", 20), ("c", 30), ("b", 40))
         )
-        assert len(reader.read(text, self.UP).lines) == 64
+        assert reader.read(text, self.UP, self.OFFSET).lines == [
+            'link_up{master_host="a",master_port="1"} 1',
+            'link_up{master_host="b",master_port="1"} 1',
+            'link_up{master_host="c",master_port="1"} 1',
+            'offset{master_host="a",master_port="1"} 10',
+            'offset{master_host="b",master_port="1"} 20',
+            'offset{master_host="c",master_port="1"} 30',
+        ]
+
+    @pytest.mark.parametrize(
+        "key", ["master_0_{}", "master0_{}", "master00_{}", "master_7_{}", "master9999_{}"]
+    )
+    def test_however_they_are_numbered(self, reader: Reader, key: str) -> None:
+        text = "master_host:a\nmaster_port:1\nmaster_link_status:up\n" + "".join(
+            f"{key.format(name)}:{value}\n"
+            for name, value in (("host", "b"), ("port", "2"), ("link_status", "down"))
+        )
+        assert reader.read(text, self.UP).lines == [
+            'link_up{master_host="a",master_port="1"} 1',
+            'link_up{master_host="b",master_port="2"} 0',
+        ]
+
+    @pytest.mark.parametrize("key", ["master_{n}_{name}", "master_{name}"])
+    def test_no_more_than_a_server_could_have(self, reader: Reader, key: str) -> None:
+        text = "".join(
+            f"{key.format(n=n, name='host')}:h{n}\n{key.format(n=n, name='link_status')}:up\n"
+            for n in range(1, 200)
+        )
+        assert len(reader.read("master_link_status:up\n" + text, self.UP).lines) == 64
 
     @pytest.mark.parametrize(
         "key",
-        ["master_0_link_status", "master_01_link_status", "master_x_link_status", "master__link_status"],
+        ["master_x_link_status", "master__link_status", "master_12345_link_status", "master0link_status"],
     )
     def test_other_numbers_are_none(self, reader: Reader, key: str) -> None:
         assert reader.read(f"{key}:up\n", self.UP).lines == []

@@ -65,6 +65,11 @@ class TestNumbers:
     def test_are_spelled_as_prometheus_reads_them(self, reader: Reader, text: str, value: str) -> None:
         assert reader.read(f"x:{text}\r\n", field("x")).lines == [f"x {value}"]
 
+    @pytest.mark.parametrize("text", [" 1", "1 ", "\t1\t", "  1 \t "])
+    @pytest.mark.parametrize("end", ["\r\n", "\n", ""])
+    def test_may_have_blanks_around_them(self, reader: Reader, text: str, end: str) -> None:
+        assert reader.read(f"x:{text}{end}", field("x")).lines == ["x 1"]
+
     @pytest.mark.parametrize("transform", [each for each in Transform if each not in WORDS])
     @pytest.mark.parametrize("text", ["-1", "-0.5", "-1e-9", "-100000000000"])
     def test_a_negative_one_means_that_the_server_does_not_know(

@@ -49,9 +49,20 @@ class CompiledPlan:
         self.wanted = tuple(fields)
         self.keys = set(fields)
         self.grouped: set[bytes] = set()
+        #: by pattern: the sub-fields that families read; a line has at least one.
+        #: Empty: any line will do
+        self.subs: list[set[bytes]] = [set() for _ in self.patterns]
         for row in self.rows:
             if len(row) > 2 and row[1] == FIELD:
                 self._add_field(row)
+            elif len(row) > 2 and row[1] == RECORD:
+                self.subs[row[2]] |= {row[3], *(sub for _, sub in row[5])}
+            elif len(row) > 2 and row[1] == EVERY_SUB_FIELD:
+                self.subs[row[2]].add(b"")
+                for join in row[6:8]:
+                    if join:
+                        self.subs[join[0]].add(join[1])
+        self.subs = [set() if b"" in subs else subs for subs in self.subs]
 
     def _add_field(self, row: Row) -> None:
         self.keys.update(row[2])
