@@ -23,9 +23,17 @@ FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, b
 #: name, RECORD, pattern, sub, transform, ((label, sub), …), fill
 RecordRow = tuple[bytes, int, int, bytes, int, tuple[Pair, ...], bool]
 #: name, EVERY_SUB_FIELD, pattern, label, SubFieldLabel, transform, (pattern, sub, transform) of the sum or
-#: None, the same of the count
+#: None, the same of the count, the sub-fields that are written (none: all)
 EverySubFieldRow = tuple[
-    bytes, int, int, bytes, int, int, tuple[int, bytes, int] | None, tuple[int, bytes, int] | None
+    bytes,
+    int,
+    int,
+    bytes,
+    int,
+    int,
+    tuple[int, bytes, int] | None,
+    tuple[int, bytes, int] | None,
+    tuple[bytes, ...],
 ]
 
 class Labels:

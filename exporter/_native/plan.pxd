@@ -52,6 +52,7 @@ cdef struct FamilyRow:
     int sub_kind
     Text sub_opening        # `quantile="`
     int sub_names           # which of the reading's `SubNames`
+    Text only               # `,p50,p99,`: the sub-fields that are written; empty: all
     int sum_sub             # -1: no sum
     int sum_transform
     int count_sub           # -1: no count

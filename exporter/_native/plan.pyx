@@ -189,12 +189,13 @@ cdef class CompiledPlan:
 
     cdef int _compile_every(self, int i, row) except -1:
         cdef FamilyRow *family = &self.rows[i]
-        _, _, family.pattern, label, family.sub_kind, family.transform, total, count = row
+        _, _, family.pattern, label, family.sub_kind, family.transform, total, count, only = row
         self._sub(family.pattern, b"")
         self.patterns[family.pattern].any_value = True
         if len(label) > SUB_LABEL_MAX:
             raise ValueError(f"the label of a sub-field has at most {SUB_LABEL_MAX} characters")
         family.sub_opening = self._text(label + b'="')
+        family.only = self._text(b",%s," % b",".join(only) if only else b"")
         family.sub_names = self.sub_names_n
         self.sub_names_n += 1
         family.sum_sub = family.count_sub = -1

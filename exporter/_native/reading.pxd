@@ -40,7 +40,7 @@ cdef struct Records:
 cdef enum SubNameState:
     SUB_WRITTEN = 0
     SUB_INVALID = 1             # of another form
-    SUB_REPEATED = 2            # an earlier sub-field has the same label
+    SUB_LEFT_OUT = 2            # the family has others only, or an earlier sub-field has the same label
 
 cdef struct SubName:
     uint8_t raw_n

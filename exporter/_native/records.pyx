@@ -9,7 +9,7 @@ from exporter._native.buffers cimport (
 from exporter._native.numbers cimport F_ANY, NUMBER_MAX, number_span, put_sub_name, write_int, write_value
 from exporter._native.plan cimport Pattern
 from exporter._native.reading cimport (
-    Line, SUB_FIELDS_MAX, SUB_INVALID, SUB_REPEATED, SUB_WRITTEN, SubName, SubNames,
+    Line, SUB_FIELDS_MAX, SUB_INVALID, SUB_LEFT_OUT, SUB_WRITTEN, SubName, SubNames,
 )
 from exporter._native.sample cimport FULL, SAMPLES_MAX, VALUE_ROOM, append_label, close_labels, commit, finish
 
@@ -307,10 +307,24 @@ cdef int learn_name(
         for i in range(j):
             if known.names[i].state == SUB_WRITTEN and known.names[i].label_n == name.label_n:
                 if memcmp(known.names[i].label, name.label, name.label_n) == 0:
-                    name.state = SUB_REPEATED
+                    name.state = SUB_LEFT_OUT
                     break
+        if row.only.n and not is_listed(&row.only, p, n):
+            name.state = SUB_LEFT_OUT
     known.n = j + 1
     return 0
+
+cdef bint is_listed(const Text *names, const char *p, size_t n) noexcept nogil:
+    """Whether one of the names is these bytes. A comma stands before and behind each name."""
+    cdef const char *at = names.p
+    cdef const char *end = names.p + names.n
+    cdef const char *comma
+    while at + 1 < end:
+        comma = find_byte(at + 1, end, c',')
+        if <size_t>(comma - at - 1) == n and memcmp(at + 1, p, n) == 0:
+            return True
+        at = comma
+    return False
 
 cdef int write_joined(
     CompiledPlan plan, Reading *r, FamilyRow *row, Line *line, int32_t joined, const char *suffix,

@@ -110,7 +110,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class EverySubField:
-    """Every sub-field of every line of a pattern is one sample; its name becomes the label `sub_label`.
+    """Every sub-field of every line of a pattern is one sample; its name becomes the label `sub_label`. With
+    `only` some names, the others are left out.
 
     `sum` and `count` join the record of the same name of another pattern, as a summary needs them.
     """
@@ -121,6 +122,7 @@ class EverySubField:
     transform: Transform = Transform.NUM
     sum: Record | None = None
     count: Record | None = None
+    only: tuple[str, ...] = ()
 
 
 Source = Field | Record | EverySubField

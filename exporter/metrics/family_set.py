@@ -145,6 +145,7 @@ def _row_of(source: Source | None, number: Callable[[Pattern], int]) -> tuple[ob
                 int(source.transform),
                 join(source.sum),
                 join(source.count),
+                tuple(name.encode() for name in source.only),
             )
 
 

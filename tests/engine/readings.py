@@ -57,11 +57,12 @@ FAMILIES = [
     (b"seconds", 1, 0, b"usec", 1, (), False),
     (b"keys", 1, 2, b"keys", 0, (), True),
     (b"lag", 1, 3, b"lag", 10, ((b"ip", b"ip"), (b"state", b"state")), False),
-    (b"sizes", 2, 4, b"size", 3, 0, None, None),
+    (b"sizes", 2, 4, b"size", 3, 0, None, None, ()),
     (b"thread", 1, 5, b"", 0, (), False),
-    (b"usec", 2, 1, b"quantile", 1, 0, (0, b"usec", 0), (0, b"calls", 0)),
-    (b"fraction", 2, 1, b"quantile", 2, 1, (0, b"usec", 1), (0, b"calls", 0)),
-    (b"raw", 2, 1, b"name", 0, 0, None, None),
+    (b"usec", 2, 1, b"quantile", 1, 0, (0, b"usec", 0), (0, b"calls", 0), ()),
+    (b"fraction", 2, 1, b"quantile", 2, 1, (0, b"usec", 1), (0, b"calls", 0), ()),
+    (b"raw", 2, 1, b"name", 0, 0, None, None, ()),
+    (b"two", 2, 1, b"quantile", 2, 1, None, None, (b"p50", b"p99")),
     (b"nothing", 3),
 ]
 

@@ -395,6 +395,14 @@ class TestEverySubField:
             'seconds_count{cmd="get"} 3',
         ]
 
+    def test_a_family_may_have_some_sub_fields_only(self, reader: Reader) -> None:
+        two = gauge(
+            "two", "Help.", EverySubField(LATENCY, "quantile", SubFieldLabel.FRACTION, only=("p50", "p99"))
+        )
+        for text in ("p50=1,p99=2,p99.9=3", "p9=0,p99.9=3,p50=1,p=7,p99=2,p5=0"):
+            read = reader.read(f"latency_percentiles_usec_get:{text}\n", two)
+            assert read.lines == ['two{cmd="get",quantile="0.5"} 1', 'two{cmd="get",quantile="0.99"} 2']
+
     def test_the_joined_line_may_come_later(self, reader: Reader) -> None:
         turned = "".join(reversed(self.TEXT.splitlines(keepends=True)))
         assert reader.read(turned, self.USEC).lines == reader.read(self.TEXT, self.USEC).lines

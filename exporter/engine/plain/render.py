@@ -79,7 +79,7 @@ def _write_record(
 
 
 def _write_every(plan: CompiledPlan, reading: Reading, page: BlockWriter, row: Row, now: float) -> None:
-    _, _, number, label, sub_kind, transform, total, count = row
+    _, _, number, label, sub_kind, transform, total, count, only = row
     pattern = plan.patterns[number]
     looked_at = 0
     for line in reading.lines[number]:
@@ -93,7 +93,7 @@ def _write_every(plan: CompiledPlan, reading: Reading, page: BlockWriter, row: R
             value = sub_label(sub, sub_kind, plan.label_max) if index < SUB_FIELDS_MAX else None
             if value is None:
                 page.invalid += 1
-            elif value not in seen:
+            elif value not in seen and (sub in only or not only):
                 seen.add(value)
                 page.add(convert(text, transform, now), [*own, b'%s="%s"' % (label, value)])
         for suffix, join in ((b"_sum", total), (b"_count", count)):
