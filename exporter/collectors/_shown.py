@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from exporter.collectors._contract import AnyCollector
-from exporter.metrics.family import Family, MetricType, NameSet
+from exporter.metrics.family import Family, Field, MetricType, NameSet
 from exporter.options.table import MetricsOptions
+
+#: a second name that `scalar` shows too, though each command has it: dashboards that people use ask for it
+KEPT = "command_call_duration_seconds"
 
 
 def hidden_families(
@@ -26,10 +29,17 @@ def hidden_families(
 
 def _is_left_out(family: Family, options: MetricsOptions) -> bool:
     if family.name_set is NameSet.SECOND:
-        each = bool(family.labels) or family.type is MetricType.SUMMARY  # one for each command or key
-        if options.second_names == "none" or (options.second_names == "scalar" and each):
+        if options.second_names == "none":
+            return True
+        if options.second_names == "scalar" and _is_repeated(family) and family.name != KEPT:
             return True
     return not is_shown(family.name, options)
+
+
+def _is_repeated(family: Family) -> bool:
+    """Whether each command, key or stream has it. A line of INFO is there once, whatever its labels."""
+    labelled = bool(family.labels) and not isinstance(family.source, Field)
+    return labelled or family.type is MetricType.SUMMARY
 
 
 def is_denied(name: str, options: MetricsOptions) -> bool:

@@ -41,7 +41,6 @@ COUNT_EACH = gauge(
     "key_count",
     "Keys that match a pattern of any option.",
     labels=("db", "key"),
-    name_set=NameSet.SECOND,
 )
 TRUNCATED = gauge(
     "key_pattern_truncated",

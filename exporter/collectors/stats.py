@@ -65,15 +65,8 @@ FAMILIES = (
     ),
     summary(
         "command_call_duration_seconds",
-        "Seconds of a command's calls; the quantile is a fraction.",
-        EverySubField(
-            LATENCY,
-            "quantile",
-            SubFieldLabel.FRACTION,
-            Transform.USEC,
-            sum=Record(COMMAND, "usec", Transform.USEC),
-            count=Record(COMMAND, "calls"),
-        ),
+        "Seconds of a command's calls: the median and the 99th percentile, without sum and count.",
+        EverySubField(LATENCY, "quantile", SubFieldLabel.FRACTION, Transform.USEC, only=("p50", "p99")),
         labels=("cmd",),
         since="7.0",
         name_set=NameSet.SECOND,

@@ -8,6 +8,7 @@ from itertools import groupby
 from exporter import engine
 from exporter.collectors._contract import AnyCollector
 from exporter.collectors._registry import REGISTRY
+from exporter.collectors._shown import KEPT
 from exporter.collectors.info import GATED
 from exporter.errors import UsageError
 from exporter.metrics.catalog import header
@@ -29,6 +30,7 @@ FLAGS = {
     name: next(option.flag for option in OPTIONS if option.attribute == attribute)
     for name, attribute in GATED.items()
 }
+NOT_REDIS_ONLY = " *not redis-only*"
 NAME_SETS = {NameSet.GO: "", NameSet.SECOND: "second name", NameSet.OWN: "own"}
 
 
@@ -49,8 +51,9 @@ default `redis`.
 - *own*: a metric that the Go exporter does not have. All others have its names, types and labels.
 - *second name*: a value that another metric has too, under another name. There are {seconds}, and {names} of
   them are read from INFO: with {COMMANDS} commands in use these are {series} series of a target, {size:,}
-  bytes before compression; HELP and TYPE are {head_size:,} bytes of a page. `--second-names=scalar` leaves
-  out those that exist once for each command; `--second-names=none` leaves out all.
+  bytes before compression; HELP and TYPE are {head_size:,} bytes of a page. `--second-names=scalar`, the
+  default, leaves out those that each key or stream has, and keeps `{NAMESPACE}_{KEPT}`;
+  `--second-names=all` shows every one, `--second-names=none` none.
 - What a server does not report has no series.
 """
     sections = [head]
@@ -59,8 +62,8 @@ default `redis`.
     sections.append("## About each target\n")
     sections.append("\n".join(_table([*TARGET_FAMILIES, AGE])))
     sections.append(
-        "## About the exporter\n\nOnce a page; not on `/scrape`. `process_*` and the build are left out by "
-        "`--redis-only-metrics`.\n"
+        "## About the exporter\n\nOnce a page; not on `/scrape`. `--redis-only-metrics` leaves out what is "
+        "about the process and its endpoint: *not redis-only*.\n"
     )
     sections.append("\n".join(_rows(_own_rows())))
     return "\n".join(sections)
@@ -102,8 +105,13 @@ def _some_info(families: Sequence[Family]) -> str:
 
 def _own_rows() -> list[tuple[str, str, tuple[str, ...], str]]:
     """Name, type, labels and help of each family about the exporter itself."""
-    rows = [(f"{NAMESPACE}_{row.name}", row.type.value, row.labels, row.help) for row in OWN_FAMILIES]
-    return sorted(rows + [(row.name, row.type.value, row.labels, row.help) for row in PROCESS_FAMILIES])
+    rows = [
+        (f"{NAMESPACE}_{row.name}", row.type.value, row.labels, row.help + NOT_REDIS_ONLY * row.of_process)
+        for row in OWN_FAMILIES
+    ]
+    return sorted(
+        rows + [(row.name, row.type.value, row.labels, row.help + NOT_REDIS_ONLY) for row in PROCESS_FAMILIES]
+    )
 
 
 def _collector(collector: AnyCollector) -> Iterator[str]:

@@ -209,9 +209,10 @@ class MetricsOptions:
 
     namespace: str = flag("namespace", ValueType("PREFIX", parse_namespace, empty=True), "redis",
         "Prefix of every metric name.", reloadable=False)
-    second_names: str = flag("second-names", choice("all", "scalar", "none"), "all",
-        "Show metrics that have a second name under both names. all: every one. scalar: only those without "
-        "labels. none: first names only.", former=("handbook-names",))
+    second_names: str = flag("second-names", choice("all", "scalar", "none"), "scalar",
+        "Show metrics that have a second name under both names. all: every one. scalar: those that no "
+        "command, key or stream repeats, and command_call_duration_seconds. none: first names only.",
+        former=("handbook-names",))
     target_labels: str = flag("target-labels", choice("auto", "always", "never"), "auto",
         "Where to add the target's labels: auto (on /metrics but not /scrape), always, never.",
         reloadable=False)
@@ -273,7 +274,7 @@ class MetricsOptions:
     export_timestamps: bool = flag("export-timestamps", BOOL, "false",
         "Add the time of its poll to each sample.")
     redis_only_metrics: bool = flag("redis-only-metrics", BOOL, "false",
-        "Leave out the metrics of the exporter's own process.",
+        "Leave out the metrics of the exporter's own process and of its HTTP endpoint.",
         aliases=("redis-metrics-only",), reloadable=False)
     include_go_runtime_metrics: bool = flag("include-go-runtime-metrics", BOOL, "false",
         "Add metrics of the runtime, which is Python's here, not Go's.", reloadable=False)

@@ -12,7 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from exporter.metrics.family import MetricType
 
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: few, because each is a series of every page
+_SECONDS = (0.001, 0.01, 0.1, 1.0)
 _BOUNDS = (*map(str, _SECONDS), "+Inf")
 
 Source = TypeVar("Source")
@@ -42,13 +43,16 @@ Values = Value | Mapping[str, Value] | Mapping[tuple[str, ...], Value] | None
 @dataclass(frozen=True, slots=True)
 class OwnFamily(Generic[Source]):
     """One row. `name` has no namespace yet. `read` gets the values when a page is built; None: another part
-    of the program passes a reader."""
+    of the program passes a reader. `of_process`: it says nothing about targets, only about the process and
+    its endpoint. `once_above_0`: a value of 0 has no series."""
 
     name: str
     help: str
     type: MetricType
     labels: tuple[str, ...] = ()
     read: Callable[[Source], Values] | None = None
+    of_process: bool = False
+    once_above_0: bool = False
 
     def metric(self, values: Values, prefix: str = "") -> Metric:
         """These values under the name with its `prefix`."""
@@ -64,7 +68,8 @@ class OwnFamily(Generic[Source]):
         family = kind(name, self.help, labels=self.labels)
         for labels, value in by_labels.items():
             assert not isinstance(value, Durations)
-            family.add_metric(_tuple(labels), value)
+            if value or not self.once_above_0:
+                family.add_metric(_tuple(labels), value)
         return family
 
 

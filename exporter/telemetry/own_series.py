@@ -34,6 +34,7 @@ BUILD_INFO: OwnFamily[OwnSeries] = OwnFamily(
     GAUGE,
     ("version", "commit_sha", "build_date", "python_version", "engine"),
     read=lambda own: {own.build: 1},
+    of_process=True,
 )
 #: the rows, in the order of the page
 FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
@@ -57,18 +58,21 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
         HISTOGRAM,
         ("endpoint",),
         read=lambda own: own.seconds_by_endpoint,
+        of_process=True,
     ),
     OwnFamily(
         "exporter_page_build_duration_seconds",
         "How long it took to assemble and compress a page.",
         HISTOGRAM,
         read=lambda own: own.build_seconds,
+        of_process=True,
     ),
     OwnFamily(
         "exporter_loop_lag_seconds",
         "Delay of the event loop when it was measured last.",
         GAUGE,
         read=lambda own: own.lag_s,
+        of_process=True,
     ),
     OwnFamily(
         "exporter_page_bytes",
@@ -76,9 +80,16 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
         GAUGE,
         ("encoding",),
         read=lambda own: own.page_bytes,
+        of_process=True,
     ),
     OwnFamily("exporter_polls_in_flight", "Polls that are running.", GAUGE),
-    OwnFamily("exporter_log_lines_dropped_total", "Log lines dropped because nothing reads stderr.", COUNTER),
+    OwnFamily(
+        "exporter_log_lines_dropped_total",
+        "Log lines dropped because nothing reads stderr; absent while 0.",
+        COUNTER,
+        of_process=True,
+        once_above_0=True,
+    ),
     OwnFamily(
         "exporter_page_age_seconds", "Age of the page of all targets when it was requested last.", GAUGE
     ),
@@ -96,9 +107,14 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
         GAUGE,
         ("scraper",),
     ),
-    OwnFamily("exporter_http_connections", "Open connections of HTTP clients.", GAUGE),
+    OwnFamily("exporter_http_connections", "Open connections of HTTP clients.", GAUGE, of_process=True),
     OwnFamily(
-        "exporter_http_incidents_total", "Requests and connections that went wrong.", COUNTER, ("reason",)
+        "exporter_http_incidents_total",
+        "Requests and connections that went wrong; absent while 0.",
+        COUNTER,
+        ("reason",),
+        of_process=True,
+        once_above_0=True,
     ),
     OwnFamily("exporter_lane_interval_seconds", "How often a lane is polled.", GAUGE, ("lane",)),
 )
@@ -106,8 +122,8 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
 
 class OwnSeries(Collector):
     """What the exporter counts about itself, and the text of all that. `readers` have the values of the rows
-    that have none here, by name; without its reader a row is left out. `only_redis` leaves out the build and
-    the process's own figures, as `--redis-only-metrics` asks; `runtime` adds those of Python."""
+    that have none here, by name; without its reader a row is left out. `only_redis` leaves out what is about
+    the process and its endpoint, as `--redis-only-metrics` asks; `runtime` adds the figures of Python."""
 
     def __init__(
         self,
@@ -129,7 +145,8 @@ class OwnSeries(Collector):
         self.lag_s: float = 0.0
         self.page_bytes: dict[str, float] = {}  # by encoding
         self._prefix = f"{namespace}_" if namespace else ""
-        self._readers = _readers_of(self, readers or {}, FAMILIES[1:] if only_redis else FAMILIES)
+        shown = [family for family in FAMILIES if not (only_redis and family.of_process)]
+        self._readers = _readers_of(self, readers or {}, shown)
         self._headers: dict[str, bytes] = {}  # by family
         #: the newest line of each sample, by its name and label values: the value, the text before it, and
         #: the whole line

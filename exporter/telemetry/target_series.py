@@ -75,11 +75,13 @@ ROWS_CUT = gauge(
     labels=("collector",),
 )
 SUCCESS = gauge(
-    "exporter_collector_success", "1 if the collector's newest run succeeded, else 0.", labels=("collector",)
+    "exporter_collector_success",
+    "0 if the collector's newest run failed; absent while its runs succeed.",
+    labels=("collector",),
 )
 SUPPORTED = gauge(
     "exporter_collector_supported",
-    "0 if the server refuses every command of the collector, else 1.",
+    "0 while the server refuses every command of the collector, else absent.",
     labels=("collector",),
 )
 
@@ -231,9 +233,11 @@ class TargetSeries:
         return found
 
     def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
-        """Of the last two families."""
+        """Of the last two families. A collector without a fault has no series: there are many collectors."""
         writer = engine.Writer(family_set.rows, labels)
         for name, (success, supported) in self.collectors.items():
-            writer.add(_SUCCESS, int(success), (name,))
-            writer.add(_SUPPORTED, int(supported), (name,))
+            if not success:
+                writer.add(_SUCCESS, 0, (name,))
+            if not supported:
+                writer.add(_SUPPORTED, 0, (name,))
         return writer.block()

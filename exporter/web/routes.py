@@ -115,8 +115,6 @@ class Web:
         return app
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
-        seconds = self._own_series.request_seconds(endpoint)
-
         async def measured(request: web.Request) -> web.StreamResponse:
             began = time.perf_counter()
             try:
@@ -126,7 +124,7 @@ class Web:
             except (PageError, StoppingError) as error:
                 return web.Response(status=503, text=f"{safe_text.one_line(str(error), ERROR_MAX)}\n")
             finally:
-                seconds.observe(time.perf_counter() - began)
+                self._own_series.request_seconds(endpoint).observe(time.perf_counter() - began)
 
         return measured
 

@@ -15,7 +15,10 @@ from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
+from exporter.telemetry.own_series import FAMILIES as OWN_FAMILIES
 from tests.servers import Certificates
+
+DATA = Path(__file__).parent.parent / "data"
 
 SECRET = "s3cret-of-mine"
 
@@ -138,6 +141,14 @@ class TestTargets:
         made = configured(targets=(target("redis://one", labels=(("role", "x"), ("env", "y"))),))
         [warning] = made.warnings
         assert "'role' is left off" in warning
+
+
+class TestCatalog:
+    def test_what_public_dashboards_ask_for_is_shown_by_default(self) -> None:
+        lines = (DATA / "dashboard_names.txt").read_text().splitlines()
+        asked = {line.removesuffix("_bucket") for line in lines if not line.startswith("#")}
+        own = {f"redis_{family.name}" for family in OWN_FAMILIES}
+        assert asked - own - set(configured().catalog.names) == set()
 
 
 class TestFamilySets:

@@ -309,6 +309,8 @@ class TestFamilySets:
     def test_nothing_is_left_of_those_that_are_gone(self, setup: Setup) -> None:
         memory, series = setup.state.memory, setup.state.series
         assert series.series == 2
+        series.collectors["stats"] = (False, True)
+        setup.state.publish(110.5)
         assert 'collector="stats"' in setup.page()
         setup.reassign(family_sets=FamilySets([INFO], ABOUT_TARGET))
         about = setup.store.get(ADDR, "target")

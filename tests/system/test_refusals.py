@@ -53,12 +53,12 @@ async def poll(watch_harness: WatchHarness, watched: WatchedTarget, times: int) 
     await watch_harness.poll_until(watched, lambda: not watched.scanning)
 
 
-def supported(watch_harness: WatchHarness, watched: WatchedTarget) -> dict[str, float]:
-    return {
-        labels[0]: value
-        for (name, labels), value in watch_harness.series(watched).items()
-        if name == "redis_exporter_collector_supported"
-    }
+def supported(watch_harness: WatchHarness, watched: WatchedTarget) -> dict[str, bool]:
+    """Of each collector that ran. The page shows those that are not."""
+    found = {name: supports for name, (_, supports) in watched.state.series.collectors.items()}
+    shown = {labels[0] for name, labels in watch_harness.series(watched) if name.endswith("_supported")}
+    assert shown == {name for name, supports in found.items() if not supports}
+    return found
 
 
 async def assert_quiet(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 
 import prometheus_client
 import pytest
@@ -61,10 +62,33 @@ def test_build_information_tells_the_version_and_the_engine() -> None:
     assert (labels["commit_sha"], labels["build_date"]) == (build_facts().commit, build_facts().date)
 
 
-def test_redis_only_leaves_out_the_build_and_the_process() -> None:
-    found = names(OwnSeries("redis", "1", "compiled", only_redis=True))
-    assert "redis_exporter_scrapes_total" in found
-    assert not {name for name in found if name.startswith("process_") or name.endswith("build_info")}
+def test_redis_only_leaves_out_the_process_and_its_endpoint() -> None:
+    readers: dict[str, Reader] = {family.name: lambda: 1.0 for family in FAMILIES if family.read is None}
+    own = OwnSeries("redis", "1", "compiled", readers, only_redis=True)
+    own.request_seconds("metrics").observe(0.001)
+    own.page_bytes["gzip"] = 1
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in names(own)} == {
+        "redis_exporter_scrapes_total",
+        "redis_target_scrape_request_errors_total",
+        "redis_exporter_scrape_duration_seconds",
+        "redis_exporter_polls_in_flight",
+        "redis_exporter_page_age_seconds",
+        "redis_exporter_targets",
+        "redis_exporter_targets_in_step",
+        "redis_exporter_scraper_interval_seconds",
+        "redis_exporter_scraper_expected_age_seconds",
+        "redis_exporter_lane_interval_seconds",
+    }
+
+
+def test_counts_of_what_went_wrong_are_there_once_something_did() -> None:
+    counts = {"full": 0, "slow": 0}
+    own = OwnSeries("redis", "1", "compiled", {"exporter_http_incidents_total": lambda: counts})
+    assert b"redis_exporter_http_incidents_total{" not in own.render()
+    counts["slow"] = 2
+    assert re.findall(rb"(?m)^redis_exporter_http_incidents_total.*", own.render()) == [
+        b'redis_exporter_http_incidents_total{reason="slow"} 2.0'
+    ]
 
 
 def test_there_are_no_created_series_here_and_nobody_else_loses_theirs() -> None:

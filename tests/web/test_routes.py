@@ -241,6 +241,12 @@ class TestMetrics:
         name = "redis_exporter_http_request_duration_seconds_count"
         assert samples[name, frozenset({("endpoint", "metrics")})] == 3
 
+    async def test_an_endpoint_has_series_from_its_first_request_on(self, site: Site) -> None:
+        await site.ask("/metrics")
+        assert set(site.own_series.seconds_by_endpoint) == {"metrics"}
+        await site.ask("/-/healthy")
+        assert set(site.own_series.seconds_by_endpoint) == {"metrics", "healthy"}
+
     async def test_the_routes_are_those_of_the_table(self, site: Site) -> None:
         found = {
             (route.method, route.resource.canonical)
