@@ -189,7 +189,8 @@ def is_joined(entries: Sequence[LoggedCommand], asked: int) -> bool:
 
 
 def read_entries(reply: object) -> list[LoggedCommand] | None:
-    """The entries of a reply in its order, without malformed ones. None if the reply is not a list."""
+    """The entries of a reply without malformed ones, in its order: the newest first. Garnet gives the oldest
+    first, so a reply whose ids rise is turned round. None if the reply is not a list."""
     if not isinstance(reply, list):
         return None
     entries = []
@@ -206,6 +207,10 @@ def read_entries(reply: object) -> list[LoggedCommand] | None:
             while at < len(item) - 1 and not isinstance(item[at], list):
                 at += 1
             entries.append(LoggedCommand(item[0], item[1], item[2], _word(item[at])))
+    if len(entries) > 1 and all(
+        later.id == earlier.id + 1 and later.time >= earlier.time for earlier, later in pairwise(entries)
+    ):
+        entries.reverse()
     return entries
 
 

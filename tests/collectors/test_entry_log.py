@@ -71,6 +71,13 @@ class Server:
             pass
 
 
+class OldestFirst(Server):
+    """As Garnet: of the newest entries, the oldest one comes first."""
+
+    def get(self, count: int) -> list[Any]:
+        return super().get(count)[::-1]
+
+
 class Threads(Server):
     """Dragonfly: each thread has a log of its own, and the reply is in the order of time."""
 
@@ -193,6 +200,25 @@ class TestCounting:
         server.poll(log)
         assert counted(log) == {"get": 5, "set": 5, "slowlog": server.next_id - 12}
         assert log.missed == 0
+
+
+class TestOldestFirst:
+    def test_each_is_counted_once_and_what_is_gone_is_missed(self) -> None:
+        server, log = OldestFirst(size=20), EntryLog()
+        server.log(b"get", b"set")
+        server.poll(log)
+        server.log(b"get", b"del", b"get")
+        server.poll(log)
+        server.poll(log)
+        assert (counted(log), log.missed) == ({"get": 2, "del": 1}, 0)
+        server.log(*[b"set"] * 30)
+        server.poll(log)
+        assert (counted(log), log.missed) == ({"get": 2, "del": 1, "set": 20}, 10)
+
+    def test_the_newest_one_is_the_first_that_is_read(self) -> None:
+        server = OldestFirst()
+        server.log(b"get", b"set", b"del")
+        assert [entry.command for entry in read_entries(server.get(2)) or ()] == ["del", "set"]
 
 
 class TestMissing:
