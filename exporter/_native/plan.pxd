@@ -46,8 +46,9 @@ cdef struct FamilyRow:
     int labels_n
     int pattern
     int sub                 # -1: the whole value
+    int other_sub           # where the line lacks `sub`; -1: none
     bint fill
-    int sub_labels          # into `numbers`: sub-fields; their openings are in `sub_openings`
+    int sub_labels          # into `numbers`: sub-fields, -1: the whole value; their openings are in `sub_openings`
     int sub_labels_n
     int sub_kind
     Text sub_opening        # `quantile="`

@@ -176,9 +176,11 @@ cdef class CompiledPlan:
     cdef int _compile_record(self, int i, row) except -1:
         cdef FamilyRow *family = &self.rows[i]
         _, _, family.pattern, sub, family.transform, labels, family.fill = row
+        sub, _, other = sub.partition(b"|")
         family.sub = self._sub(family.pattern, sub)
         if family.sub < 0:
             self.patterns[family.pattern].any_value = True
+        family.other_sub = self._sub(family.pattern, other)
         family.sub_labels = self.numbers_n
         family.sub_labels_n = len(labels)
         for name, key in labels:

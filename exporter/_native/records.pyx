@@ -29,6 +29,8 @@ cdef int write_records(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t no
     if row.sub_labels_n or pattern.name_label.n == 0:
         for i in range(n):
             value = &lines[i].value if row.sub < 0 else &values[i * pattern.subs_n + row.sub]
+            if value.p == NULL and row.other_sub >= 0:
+                value = &values[i * pattern.subs_n + row.other_sub]
             if value.p != NULL:
                 rc = write_record_labelled(plan, r, row, &lines[i], &values[i * pattern.subs_n], value, now)
                 if rc < 0:
@@ -71,7 +73,11 @@ cdef int write_named(
     for i in range(n):
         value = &lines[i].value if sub < 0 else &values[i * subs_n + sub]
         if value.p == NULL:
-            continue
+            if row.other_sub < 0:
+                continue
+            value = &values[i * subs_n + row.other_sub]
+            if value.p == NULL:
+                continue
         if <size_t>(stop - to) < head_n + lines[i].own_n + VALUE_ROOM:
             r.out.n = to - start
             if grow(&r.out, head_n + lines[i].own_n + VALUE_ROOM) < 0:
@@ -104,12 +110,14 @@ cdef int write_record_labelled(
 ) noexcept nogil:
     """A record whose labels are sub-fields, or that has no labels."""
     cdef size_t before = r.out.n
+    cdef Text *label
     cdef int i
     cdef bint any_label = line.own_n > 0
     if append(&r.out, r.head.p, r.head.n) < 0 or append(&r.out, line.own, line.own_n) < 0:
         return -1
     for i in range(row.sub_labels, row.sub_labels + row.sub_labels_n):
-        if append_label(r, &plan.sub_openings[i], &values[plan.numbers[i]], any_label, plan.label_max) < 0:
+        label = &line.value if plan.numbers[i] < 0 else &values[plan.numbers[i]]
+        if append_label(r, &plan.sub_openings[i], label, any_label, plan.label_max) < 0:
             return -1
         any_label = True
     if close_labels(r, before + row.name.n, r.label_text, any_label) < 0:

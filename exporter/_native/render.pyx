@@ -162,7 +162,7 @@ cdef int write_labelled(
             found = value_of(plan, r, group, plan.numbers[k])
             if found.p != NULL:
                 break
-        if found.p == NULL and label.optional:
+        if found.n == 0 and label.optional:
             continue
         if append_label(r, &label.opening, &found, any_label, plan.label_max) < 0:
             return -1

@@ -80,7 +80,7 @@ class Pattern:
 @dataclass(frozen=True, slots=True)
 class Field:
     """One `key:value` line. `labels` are (label, key of another line); `optional` ones are left out when that
-    is missing.
+    is missing or empty.
 
     `also` names older spellings of the key. A `grouped` field may come once more per master, as `master_N_…`
     (KeyDB).
@@ -97,8 +97,8 @@ class Field:
 class Record:
     """One sub-field (`calls` of `calls=1,usec=2`; "" the whole value) of every line of a pattern.
 
-    `labels` are (label, sub-field). With `fill`, numbered records that are missing are written as 0 up to the
-    count that the reader is given.
+    `a|b` is `b` where a line lacks `a`. `labels` are (label, sub-field; "" the whole value). With `fill`,
+    numbered records that are missing are written as 0 up to the count that the reader is given.
     """
 
     pattern: Pattern

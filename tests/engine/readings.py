@@ -57,6 +57,8 @@ FAMILIES = [
     (b"seconds", 1, 0, b"usec", 1, (), False),
     (b"keys", 1, 2, b"keys", 0, (), True),
     (b"lag", 1, 3, b"lag", 10, ((b"ip", b"ip"), (b"state", b"state")), False),
+    (b"either", 1, 2, b"cached_keys|expires", 0, (), False),
+    (b"whole", 1, 5, b"", 8, ((b"clients", b""),), False),
     (b"sizes", 2, 4, b"size", 3, 0, None, None, ()),
     (b"thread", 1, 5, b"", 0, (), False),
     (b"usec", 2, 1, b"quantile", 1, 0, (0, b"usec", 0), (0, b"calls", 0), ()),

@@ -137,6 +137,9 @@ class TestLabelsOfFields:
     def test_one_that_is_missing_is_empty_and_an_optional_one_left_out(self, reader: Reader) -> None:
         assert reader.read("version:7.0\n", self.INFO).lines == ['info{role="",mode=""} 1']
 
+    def test_an_optional_one_that_is_empty_is_left_out(self, reader: Reader) -> None:
+        assert reader.read("version:7.0\nvalkey_version:\n", self.INFO).lines == ['info{role="",mode=""} 1']
+
     def test_the_first_key_that_is_there_counts(self, reader: Reader) -> None:
         assert reader.read("version:8\nserver_mode:new\n", self.INFO).lines == ['info{role="",mode="new"} 1']
         assert reader.read("version:8\nserver_mode:new\nredis_mode:old\n", self.INFO).lines == [
@@ -239,6 +242,25 @@ class TestRecords:
         lag = gauge("lag", "Help.", Record(REPLICA, "lag", labels=(("ip", "ip"), ("state", "state"))))
         text = "slave0:ip=::1,port=7,state=online,lag=0\nslave1:ip=b,lag=5\n"
         assert reader.read(text, lag).lines == ['lag{ip="::1",state="online"} 0', 'lag{ip="b",state=""} 5']
+
+    def test_a_label_may_be_the_whole_value(self, reader: Reader) -> None:
+        info = gauge("info", "Help.", Record(THREAD, "", Transform.ONE, labels=(("clients", ""),)))
+        assert reader.read("thread_0_clients:many\nthread_1_clients:\n", info).lines == [
+            'info{thread="0",clients="many"} 1'
+        ]
+
+    def test_one_of_two_names_may_be_there(self, reader: Reader) -> None:
+        text = "db0:keys=1,new=2\ndb1:keys=1,old=3\ndb2:keys=1,old=4,new=5\ndb3:keys=1\n"
+        either = gauge("either", "Help.", Record(DB, "new|old"))
+        labelled = gauge("labelled", "Help.", Record(DB, "new|old", labels=(("keys", "keys"),)))
+        assert reader.read(text, either, labelled).lines == [
+            'either{db="db0"} 2',
+            'either{db="db1"} 3',
+            'either{db="db2"} 5',
+            'labelled{db="db0",keys="1"} 2',
+            'labelled{db="db1",keys="1"} 3',
+            'labelled{db="db2",keys="1"} 5',
+        ]
 
     def test_the_same_labels_twice_are_written_once(self, reader: Reader) -> None:
         lag = gauge("lag", "Help.", Record(REPLICA, "lag", labels=(("ip", "ip"),)))

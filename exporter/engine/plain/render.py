@@ -39,7 +39,7 @@ def _write_field(plan: CompiledPlan, reading: Reading, page: BlockWriter, row: R
                 own = []
                 for label, label_keys, optional in labels:
                     value = _label(plan, reading, group, label_keys)
-                    if value is not None or not optional:
+                    if value or not optional:
                         own.append(b'%s="%s"' % (label, escape(value or b"", plan.label_max)))
                 page.add(convert(reading.fields[group, key], transform, now), own)
                 break
@@ -61,13 +61,14 @@ def _write_record(
     seen = set()
     for line in reading.lines[number]:
         seen.add(line.number)
-        text = line.subs.get(sub) if sub else line.value
+        texts = (line.subs[each] for each in sub.split(b"|") if each in line.subs)
+        text = next(texts, None) if sub else line.value
         if text is None:
             continue
         own = pattern.labels(line.name)
-        own += [
-            b'%s="%s"' % (label, escape(line.subs.get(key, b""), plan.label_max)) for label, key in labels
-        ]
+        for label, key in labels:
+            value = line.subs.get(key, b"") if key else line.value
+            own.append(b'%s="%s"' % (label, escape(value, plan.label_max)))
         page.add(convert(text, transform, now), own)
     if filled:
         for index in range(fill):
