@@ -12,13 +12,14 @@ from functools import partial
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.errors import ProtocolError, ReplyError
-from exporter.metrics.family import NameSet, gauge
+from exporter.metrics.family import NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
 client_gauge = partial(gauge, labels=("id", "name"), name_set=NameSet.GO)
+client_counter = partial(counter, labels=("id", "name"), name_set=NameSet.GO)
 
 CLIENT_INFO = gauge(
     "connected_client_info",
@@ -64,6 +65,17 @@ NUMBERS = {
     ),
     b"watch": client_gauge(
         "connected_client_shard_channel_watched_keys", "Keys the client WATCHes.", since="7.4"
+    ),
+    b"read-events": client_counter(
+        "connected_client_read_events_total", "Times the server read from the client.", since="8.8"
+    ),
+    b"avg-pipeline-len-sum": client_counter(
+        "connected_client_pipeline_commands_total", "Commands found in what the client sent.", since="8.8"
+    ),
+    b"avg-pipeline-len-cnt": client_counter(
+        "connected_client_pipeline_batches_total",
+        "Times at least one command was found in what the client sent.",
+        since="8.8",
     ),
 }
 

@@ -68,6 +68,38 @@ ADDED = counter(
     since="7.0",
     name_set=NameSet.GO,
 )
+IDMP_DURATION = go_gauge(
+    "stream_idmp_duration_seconds",
+    "How long a stream remembers an idempotent id.",
+    labels=STREAM,
+    since="8.6",
+)
+IDMP_MAX_SIZE = go_gauge(
+    "stream_idmp_max_size",
+    "Idempotent ids that a stream remembers of one producer at most.",
+    labels=STREAM,
+    since="8.6",
+)
+IDMP_PRODUCERS = go_gauge(
+    "stream_idmp_producer_ids_tracked",
+    "Producers whose idempotent ids a stream remembers.",
+    labels=STREAM,
+    since="8.6",
+)
+IDMP_IDS = go_gauge(
+    "stream_idmp_idempotent_ids_tracked",
+    "Idempotent ids that a stream remembers.",
+    labels=STREAM,
+    since="8.6",
+)
+go_counter = partial(counter, labels=STREAM, since="8.6", name_set=NameSet.GO)
+IDMP_ADDED = go_counter(
+    "stream_idmp_entries_added_total", "Entries ever added to a stream with an idempotent id."
+)
+IDMP_DUPLICATES = go_counter(
+    "stream_idmp_duplicates_total",
+    "Entries that a stream did not add because it knew their idempotent id.",
+)
 CONSUMERS = go_gauge("stream_group_consumers", "Consumers of a group.", labels=GROUP)
 PENDING = go_gauge(
     "stream_group_messages_pending", "Entries delivered to a group and not yet acknowledged.", labels=GROUP
@@ -93,6 +125,12 @@ LAG = go_gauge(
     labels=GROUP,
     since="7.0",
 )
+NACKED = go_gauge(
+    "stream_group_messages_nacked",
+    "Entries that consumers of a group gave back with XNACK.",
+    labels=GROUP,
+    since="8.8",
+)
 CONSUMER_PENDING = go_gauge(
     "stream_group_consumer_messages_pending",
     "Entries delivered to a consumer and not yet acknowledged.",
@@ -108,13 +146,21 @@ STREAM_NUMBERS = {
     "radix-tree-nodes": TREE_NODES,
     "groups": GROUPS,
     "entries-added": ADDED,
+    "idmp-duration": IDMP_DURATION,
+    "idmp-maxsize": IDMP_MAX_SIZE,
+    "pids-tracked": IDMP_PRODUCERS,
+    "iids-tracked": IDMP_IDS,
+    "iids-added": IDMP_ADDED,
+    "iids-duplicates": IDMP_DUPLICATES,
 }
 STREAM_IDS = {"last-generated-id": LAST_GENERATED, "max-deleted-entry-id": MAX_DELETED}
 STREAM_ENTRIES = {"first-entry": FIRST_ENTRY, "last-entry": LAST_ENTRY}
 GROUP_NUMBERS = {"consumers": CONSUMERS, "pending": PENDING, "entries-read": ENTRIES_READ, "lag": LAG}
 FAMILIES = (
     *(LENGTH, TREE_KEYS, TREE_NODES, LAST_GENERATED, GROUPS, MAX_DELETED, FIRST_ENTRY, LAST_ENTRY, ADDED),
-    *(CONSUMERS, PENDING, PENDING_SHORT, LAST_DELIVERED, ENTRIES_READ, LAG, CONSUMER_PENDING, CONSUMER_IDLE),
+    *(IDMP_DURATION, IDMP_MAX_SIZE, IDMP_PRODUCERS, IDMP_IDS, IDMP_ADDED, IDMP_DUPLICATES),
+    *(CONSUMERS, PENDING, PENDING_SHORT, LAST_DELIVERED, ENTRIES_READ, LAG, NACKED),
+    *(CONSUMER_PENDING, CONSUMER_IDLE),
 )
 #: groups whose consumers are asked for in one poll
 GROUPS_MAX = 1000
@@ -175,8 +221,13 @@ def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: 
     places = yield from place_keys(names, facts, options, out.memory.slots)
     types = yield from ask_keys({key: [("TYPE", key.name)] for key in places}, places, facts, options, out)
     fail_if_all_failed([reply for [reply] in types.values()])
+    with_nacked = facts.flavor == "redis" and facts.version >= (8, 8, 0)
     wanted: dict[KeyName, list[Args]] = {
-        key: [("XINFO", "STREAM", key.name), ("XINFO", "GROUPS", key.name)]
+        key: [
+            ("XINFO", "STREAM", key.name),
+            ("XINFO", "GROUPS", key.name),
+            *([("XINFO", "STREAM", key.name, "FULL", "COUNT", "1")] if with_nacked else []),
+        ]
         for key, [kind] in types.items()
         if text_of(kind) == "stream"
     }
@@ -214,13 +265,20 @@ def _write_streams(
     left = 0 if exclude else out.rows_max
     asked = 0
     groups: Groups = {}
-    for key, (stream, listed) in answers.items():
+    for key, (stream, listed, *full) in answers.items():
         _write_stream(key, fields_of(stream), out)
         groups[key] = []
+        nacked = {
+            text_of(row.get("name")): row.get("nacked-count")
+            for each in full
+            for row in rows_of(fields_of(each).get("groups"))
+        }
         for row in rows_of(listed):
             if next(rows) % PIECE == 0:
                 yield PAUSE
             name, consumers = _write_group(key, row, out), _consumers(row)
+            if name is not None:
+                _add(NACKED, nacked.get(text_of(name)), out, f"db{key.db}", key.name, name)
             if name is None or consumers == 0 or exclude:
                 continue
             if consumers > left or asked == GROUPS_MAX:  # not even asked: the server would be busy with them

@@ -34,6 +34,8 @@ LINE = (
     b"tot-mem=17728 events=r"
     b" cmd=client|list user=default redir=-1 resp=2 lib-name=redis-py lib-ver=5.0.1\n"
 )
+#: what Redis 8.8 has at the end of a line
+LATER = b" tot-net-in=70 tot-net-out=71 read-events=73 avg-pipeline-len-sum=75 avg-pipeline-len-cnt=74"
 
 
 def told(drive: Drive, text: bytes, *argv: str, keep: str = "redis_connected_client") -> dict[str, str]:
@@ -112,6 +114,16 @@ class TestEachClient:
             drive, b"id=4 addr=10.0.0.3:51002 laddr=10.0.0.2:6379 name=app age=120 user=u flags=N db=1"
         )
         assert 'id="4",name="app",flags="N",db="1",host="10.0.0.3",port="",user="u"' in next(iter(samples))
+
+    def test_what_redis_8_8_counts_of_one(self, drive: Drive) -> None:
+        samples = told(drive, LINE.rstrip(b"\n") + LATER + b"\n")
+        assert {
+            name: value for name, value in samples.items() if name.partition("{")[0].endswith("_total")
+        } == {
+            'redis_connected_client_read_events_total{id="11",name="web"}': "73",
+            'redis_connected_client_pipeline_commands_total{id="11",name="web"}': "75",
+            'redis_connected_client_pipeline_batches_total{id="11",name="web"}': "74",
+        }
 
     @pytest.mark.parametrize("name", [b"a=b", b"=", b"name=evil", b"addr=10.0.0.1:1", b'say"so'])
     def test_names_may_look_like_fields(self, drive: Drive, name: bytes) -> None:
