@@ -106,6 +106,18 @@ FAMILIES = (
         )
         for way in ("sent", "received")
     ),
+    *(
+        go_gauge(f"cluster_slot_migration_{key}", text, Field(f"cluster_slot_migration_{key}"), since="8.4")
+        for key, text in (
+            ("active_tasks", "Slots' moves that are under way."),
+            ("active_trim_running", "Jobs that delete keys of slots that have moved away."),
+            ("active_trim_current_job_keys", "Keys that the current of these jobs has to delete."),
+            ("active_trim_current_job_trimmed", "Keys that the current of these jobs has deleted."),
+            ("stats_active_trim_started", "Jobs of this kind that were started."),
+            ("stats_active_trim_completed", "Jobs of this kind that have ended."),
+            ("stats_active_trim_cancelled", "Jobs of this kind that were stopped."),
+        )
+    ),
     counter(
         "cluster_links_buffer_limit_exceeded_total",
         "Links to other nodes that were closed because of too large buffers.",

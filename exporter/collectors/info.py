@@ -45,23 +45,27 @@ SENTINEL_MASTER = Pattern("master", "", digits=True)
 IO_THREAD = Pattern("io_thread_", "thread", digits=True)
 ACTIVE_THREAD = Pattern("used_active_time_io_thread_", "thread", digits=True)
 KEYDB_THREAD = Pattern("thread_", "thread", suffix="_clients", digits=True)
-ENGINE = Pattern("engine_", "engine", digits=True)
-KEY_SIZES = tuple(
-    (
-        Pattern("db", "db", suffix=f"_distrib_{suffix}", digits=True, constant=(("type", type_name),)),
-        type_name,
-        what,
-    )
-    for suffix, type_name, what in (
-        ("strings_sizes", "string", "bytes"),
-        ("lists_items", "list", "items"),
-        ("sets_items", "set", "items"),
-        ("zsets_items", "zset", "items"),
-        ("hashes_items", "hash", "items"),
-    )
+ENGINE = Pattern("engine_", "", digits=True)
+CERTIFICATE = Pattern("tls_", "certificate", suffix="_cert_serial")
+#: suffix of the key, type, name of the families, what they count, the version that has them
+KEY_SIZES = (
+    ("strings_sizes", "string", "size", "size in bytes", "8.0"),
+    ("lists_items", "list", "size", "size in items", "8.0"),
+    ("sets_items", "set", "size", "size in items", "8.0"),
+    ("zsets_items", "zset", "size", "size in items", "8.0"),
+    ("hashes_items", "hash", "size", "size in items", "8.0"),
+    ("streams_items", "stream", "size", "size in items", "8.10"),
+    ("lists_sizes", "list", "memory", "bytes of memory", "8.6"),
+    ("sets_sizes", "set", "memory", "bytes of memory", "8.6"),
+    ("zsets_sizes", "zset", "memory", "bytes of memory", "8.6"),
+    ("hashes_sizes", "hash", "memory", "bytes of memory", "8.6"),
+    ("streams_sizes", "stream", "memory", "bytes of memory", "8.10"),
 )
 MASTER = (("master_host", "master_host"), ("master_port", "master_port"))
 REPLICA_LABELS = (("slave_ip", "ip"), ("slave_port", "port"), ("slave_state", "state"))
+ENGINE_LABELS = (("engine", "name"), ("module", "module"), ("abi_version", "abi_version"))
+#: the labels that the same values had before the Go exporter named them
+ENGINE_SECOND_LABELS = (("engine", "name"), ("name", "name"), ("module", "module"))
 SENTINEL_LABELS = (("master_name", "name"), ("master_address", "address"))
 
 SERVER = (
@@ -84,8 +88,9 @@ SERVER = (
                 ("master_replid", "master_replid"),
                 ("valkey_version", "valkey_version"),
                 ("valkey_release_stage", "valkey_release_stage"),
+                ("availability_zone", "availability_zone"),
             ),
-            optional=("valkey_version", "valkey_release_stage"),
+            optional=("valkey_version", "valkey_release_stage", "availability_zone"),
         ),
     ),
     go_gauge("uptime_in_seconds", "Seconds since the server started.", Field("uptime_in_seconds")),
@@ -113,6 +118,12 @@ SERVER = (
     counter("io_thread_writes_total", "Writes by one I/O thread.", Record(IO_THREAD, "writes"), since="8.0"),
     gauge("thread_clients", "Clients of one server thread of KeyDB.", Record(KEYDB_THREAD, "")),
     gauge(
+        "shutdown_in_seconds",
+        "How long the server still waits for its replicas before it shuts down.",
+        Field("shutdown_in_milliseconds", Transform.MSEC),
+        since="7.0",
+    ),
+    gauge(
         "availability_zone_info",
         "Availability zone that the server reports. Always 1.",
         Field("availability_zone", Transform.ONE, labels=(("availability_zone", "availability_zone"),)),
@@ -122,6 +133,12 @@ SERVER = (
 CLIENTS = (
     go_gauge(
         "connected_clients", "Client connections, without those of replicas.", Field("connected_clients")
+    ),
+    go_gauge(
+        "active_clients",
+        "Clients that sent something within half a second.",
+        Field("active_clients"),
+        since="8.8",
     ),
     go_gauge("blocked_clients", "Clients that wait in a blocking command.", Field("blocked_clients")),
     go_gauge("max_clients", "Most clients that may be connected at once.", Field("maxclients")),
@@ -212,6 +229,12 @@ MEMORY = (
         "Peak memory. Same value as memory_used_peak_bytes.",
         Field("used_memory_peak"),
     ),
+    gauge(
+        "memory_used_peak_timestamp_seconds",
+        "When memory was at its peak, in Unix time.",
+        Field("used_memory_peak_time"),
+        since="8.2",
+    ),
     go_gauge("memory_used_lua_bytes", "Memory of the Lua engine.", Field("used_memory_lua")),
     go_gauge(
         "memory_used_vm_eval_bytes",
@@ -269,6 +292,12 @@ MEMORY = (
         Field("used_memory_vm_total"),
         since="7.0",
     ),
+    go_gauge(
+        "memory_used_hash_templates_bytes",
+        "Memory of the templates of compact hashes.",
+        Field("used_memory_hash_templates"),
+        since="8.10",
+    ),
     go_gauge("memory_max_bytes", "Configured limit of memory; 0: unlimited.", Field("maxmemory")),
     alias_gauge("maxmemory_bytes", "Limit of memory. Same value as memory_max_bytes.", Field("maxmemory")),
     go_gauge(
@@ -302,6 +331,30 @@ MEMORY = (
         "allocator_allocated_bytes",
         "Memory that the allocator gave to the server.",
         Field("allocator_allocated"),
+    ),
+    gauge(
+        "allocator_allocated_lua_bytes",
+        "Memory that the allocator of Lua gave to the server, of servers that show INFO debug.",
+        Field("allocator_allocated_lua"),
+        since="7.4",
+    ),
+    gauge(
+        "allocator_active_lua_bytes",
+        "Active pages of the allocator of Lua, of servers that show INFO debug.",
+        Field("allocator_active_lua"),
+        since="7.4",
+    ),
+    gauge(
+        "allocator_resident_lua_bytes",
+        "Resident pages of the allocator of Lua, of servers that show INFO debug.",
+        Field("allocator_resident_lua"),
+        since="7.4",
+    ),
+    gauge(
+        "allocator_frag_lua_bytes",
+        "Active minus allocated bytes of Lua, of servers that show INFO debug.",
+        Field("allocator_frag_bytes_lua"),
+        since="7.4",
     ),
     go_gauge("allocator_resident_bytes", "Resident pages of the allocator.", Field("allocator_resident")),
     go_gauge(
@@ -355,6 +408,18 @@ MEMORY = (
     go_gauge(
         "mem_clients_normal", "Memory of the clients' connections in bytes.", Field("mem_clients_normal")
     ),
+    gauge(
+        "mem_clients_normal_shared_bytes",
+        "Memory that clients' connections share with others.",
+        Field("mem_clients_normal_shared"),
+        since="8.8",
+    ),
+    gauge(
+        "mem_clients_normal_unshared_bytes",
+        "Memory that clients' connections have for themselves.",
+        Field("mem_clients_normal_unshared"),
+        since="8.8",
+    ),
     go_gauge(
         "mem_cluster_links_bytes",
         "Memory of the links to other cluster nodes.",
@@ -380,6 +445,12 @@ MEMORY = (
         since="8.0",
     ),
     go_gauge(
+        "mem_replicas_repl_buffer_bytes",
+        "Memory a replica of Valkey buffers in during a full sync.",
+        Field("mem_replicas_repl_buffer"),
+        since="valkey 8.0",
+    ),
+    go_gauge(
         "mem_not_counted_for_eviction_bytes",
         "Memory that does not count towards eviction.",
         Field("mem_not_counted_for_evict"),
@@ -389,6 +460,24 @@ MEMORY = (
         "Memory of hash tables that are being rehashed.",
         Field("mem_overhead_db_hashtable_rehashing"),
         since="7.4",
+    ),
+    gauge(
+        "mem_cluster_slot_migration_output_buffer_bytes",
+        "Memory of the changes that a node has to send while its slots move.",
+        Field("mem_cluster_slot_migration_output_buffer"),
+        since="8.4",
+    ),
+    gauge(
+        "mem_cluster_slot_migration_input_buffer_bytes",
+        "Memory of the changes that a node has received while slots move to it.",
+        Field("mem_cluster_slot_migration_input_buffer"),
+        since="8.4",
+    ),
+    gauge(
+        "mem_cluster_slot_migration_input_buffer_peak_bytes",
+        "Most memory of the changes that a node has received while slots moved to it.",
+        Field("mem_cluster_slot_migration_input_buffer_peak"),
+        since="8.4",
     ),
     gauge(
         "mem_cluster_slot_import_bytes",
@@ -481,6 +570,9 @@ PERSISTENCE = (
         Field("rdb_bgsave_in_progress", also=("bgsave_in_progress",)),
     ),
     go_gauge(
+        "backup_in_progress", "1 while BACKUP takes a backup.", Field("backup_in_progress"), since="8.10"
+    ),
+    go_gauge(
         "rdb_last_save_timestamp_seconds",
         "Time of the newest successful dump.",
         Field("rdb_last_save_time", also=("last_save_time",)),
@@ -501,6 +593,12 @@ PERSISTENCE = (
         Field("rdb_current_bgsave_time_sec", Transform.SIGNED),
     ),
     go_gauge("rdb_saves_total", "Dumps since the server started.", Field("rdb_saves"), since="7.0"),
+    gauge(
+        "rdb_saves_consecutive_failures",
+        "Dumps that failed in a row.",
+        Field("rdb_saves_consecutive_failures"),
+        since="8.4",
+    ),
     go_gauge(
         "rdb_last_cow_size_bytes",
         "Memory copied on write during the newest dump.",
@@ -662,20 +760,38 @@ STATS = (
         "expired_subkeys_total", "Fields of hashes that expired.", Field("expired_subkeys"), since="7.4"
     ),
     counter(
+        "expired_subkeys_active_total",
+        "Fields of hashes that the server found expired by itself.",
+        Field("expired_subkeys_active"),
+        since="8.6",
+    ),
+    go_counter(
         "expired_fields_total",
         "Fields of hashes that expired, on Valkey.",
         Field("expired_fields"),
         since="valkey 9.0",
     ),
     go_counter("expired_keys_total", "Keys that expired.", Field("expired_keys")),
+    counter(
+        "expired_keys_active_total",
+        "Keys that the server found expired by itself.",
+        Field("expired_keys_active"),
+        since="8.6",
+    ),
     go_gauge(
         "expired_stale_percentage",
         "Estimated keys that have expired and are not deleted yet, in percent.",
         Field("expired_stale_perc"),
     ),
-    gauge(
+    go_gauge(
+        "expired_keys_with_volatile_items_stale_percentage",
+        "Estimated keys with expiring items that hold expired ones, in percent.",
+        Field("expired_keys_with_volatile_items_stale_perc"),
+        since="valkey 9.0",
+    ),
+    alias_gauge(
         "expired_keys_with_volatile_items_stale_ratio",
-        "Share of the keys with expiring items that hold expired ones.",
+        "The same as expired_keys_with_volatile_items_stale_percentage, from 0 to 1.",
         Field("expired_keys_with_volatile_items_stale_perc", Transform.PERCENT),
         since="valkey 9.0",
     ),
@@ -713,6 +829,13 @@ STATS = (
     ),
     go_counter("keyspace_hits_total", "Look-ups that found the key.", Field("keyspace_hits")),
     go_counter("keyspace_misses_total", "Look-ups that did not find the key.", Field("keyspace_misses")),
+    go_gauge("hash_templates", "Templates of compact hashes.", Field("hash_templates"), since="8.10"),
+    go_gauge(
+        "hash_template_keys",
+        "Hashes that are stored by a template.",
+        Field("hash_template_keys"),
+        since="8.10",
+    ),
     go_gauge("pubsub_channels", "Channels with subscribers.", Field("pubsub_channels")),
     go_gauge("pubsub_patterns", "Patterns with subscribers.", Field("pubsub_patterns")),
     go_gauge(
@@ -854,6 +977,54 @@ STATS = (
         Field("eventloop_duration_cmd_sum"),
         since="7.2",
     ),
+    go_counter(
+        "eventloop_cycles_with_clients_processing_total",
+        "Turns of the event loop in which clients had sent something.",
+        Field("eventloop_cycles_with_clients_processing"),
+        since="8.8",
+    ),
+    go_counter(
+        "client_processing_events_total",
+        "Times the server looked for commands in what a client had sent.",
+        Field("total_client_processing_events"),
+        since="8.8",
+    ),
+    go_counter(
+        "client_processing_pipeline_commands_total",
+        "Commands found in what clients had sent.",
+        Field("avg_pipeline_length_sum", also=("commands_per_parse_batch_sum",)),
+        since="8.8",
+    ),
+    go_counter(
+        "client_processing_pipeline_batches_total",
+        "Times at least one command was found in what a client had sent.",
+        Field("avg_pipeline_length_cnt", also=("commands_per_parse_batch_cnt",)),
+        since="8.8",
+    ),
+    go_gauge(
+        "client_processing_pipeline_length",
+        "Average number of commands found at once in what a client had sent.",
+        Field("avg_pipeline_length", also=("commands_per_parse_batch_avg",)),
+        since="8.8",
+    ),
+    go_counter(
+        "slowlog_commands_total",
+        "Commands written to the slow log.",
+        Field("slowlog_commands_count"),
+        since="8.8",
+    ),
+    go_counter(
+        "slowlog_commands_duration_seconds_total",
+        "Time spent on commands that were written to the slow log.",
+        Field("slowlog_commands_time_ms_sum", Transform.MSEC),
+        since="8.8",
+    ),
+    go_gauge(
+        "slowlog_commands_duration_seconds_max",
+        "Longest time of a command that was written to the slow log.",
+        Field("slowlog_commands_time_ms_max", Transform.MSEC),
+        since="8.8",
+    ),
     counter(
         "eventloop_duration_aof_seconds_total",
         "Time the event loop spent on AOF.",
@@ -904,17 +1075,23 @@ STATS = (
         Field("acl_access_denied_channel"),
         since="7.2",
     ),
-    counter(
+    go_counter(
         "acl_access_denied_db_total",
         "Databases denied by ACL.",
         Field("acl_access_denied_db"),
         since="valkey 9.1",
     ),
-    counter(
+    go_counter(
         "acl_access_denied_tls_cert_total",
-        "Certificates denied by ACL.",
+        "Certificates of clients that name no user.",
         Field("acl_access_denied_tls_cert"),
-        since="valkey 9.1",
+        since="8.6",
+    ),
+    counter(
+        "cluster_incompatible_ops_total",
+        "Sampled commands that a cluster would refuse.",
+        Field("cluster_incompatible_ops"),
+        since="8.0",
     ),
     go_counter("cached_keys_total", "Keys that KeyDB's FLASH caches in memory.", Field("cached_keys")),
     go_counter(
@@ -979,7 +1156,7 @@ REPLICATION = (
         "Replicas that count for min-replicas-to-write.",
         Field("min_slaves_good_slaves"),
     ),
-    gauge(
+    go_gauge(
         "replicas_waiting_psync",
         "Replicas that wait to sync.",
         Field("replicas_waiting_psync"),
@@ -996,6 +1173,18 @@ REPLICATION = (
         "Most bytes a replica buffered during a full sync.",
         Field("replica_full_sync_buffer_peak", also=("replicas_repl_buffer_peak",)),
         since="8.0",
+    ),
+    go_gauge(
+        "replicas_repl_buffer_size_bytes",
+        "Bytes a replica of Valkey buffers during a full sync.",
+        Field("replicas_repl_buffer_size"),
+        since="valkey 8.0",
+    ),
+    go_gauge(
+        "replicas_repl_buffer_peak_bytes",
+        "Most bytes a replica of Valkey buffered during a full sync.",
+        Field("replicas_repl_buffer_peak"),
+        since="valkey 8.0",
     ),
     go_gauge("replica_resyncs_full", "Full resynchronisations with replicas.", Field("sync_full")),
     go_gauge(
@@ -1045,6 +1234,36 @@ REPLICATION = (
         Field("master_link_down_since_seconds", labels=MASTER),
     ),
     gauge(
+        "master_link_up_since_seconds",
+        "Seconds since the link to the master came up.",
+        Field("master_link_up_since_seconds", labels=MASTER),
+        since="8.2",
+    ),
+    counter(
+        "master_link_down_seconds_total",
+        "Time that the link to a master was down.",
+        Field("total_disconnect_time_sec"),
+        since="8.2",
+    ),
+    gauge(
+        "master_client_io_thread",
+        "I/O thread that serves the link to the master; 0: the main thread.",
+        Field("master_client_io_thread", labels=MASTER),
+        since="8.6",
+    ),
+    gauge(
+        "master_current_sync_attempts",
+        "Attempts to sync from the master since the link to it went down.",
+        Field("master_current_sync_attempts", labels=MASTER),
+        since="8.2",
+    ),
+    counter(
+        "master_sync_attempts_total",
+        "Attempts to sync from a master.",
+        Field("master_total_sync_attempts"),
+        since="8.2",
+    ),
+    gauge(
         "master_sync_size_bytes",
         "Bytes that the current sync transfers.",
         Field("master_sync_total_bytes", labels=MASTER),
@@ -1060,6 +1279,12 @@ REPLICATION = (
         Field("master_sync_left_bytes", labels=MASTER),
     ),
     gauge(
+        "master_sync_ratio",
+        "Share of the current sync that is transferred.",
+        Field("master_sync_perc", Transform.PERCENT, labels=MASTER),
+        since="6.2",
+    ),
+    gauge(
         "master_sync_last_io_ago_seconds",
         "Seconds since the current sync last transferred data.",
         Field("master_sync_last_io_seconds_ago", labels=MASTER),
@@ -1073,6 +1298,12 @@ REPLICATION = (
         "connected_slave_lag_seconds",
         "Seconds since a replica last acknowledged.",
         Record(REPLICA, "lag", labels=REPLICA_LABELS),
+    ),
+    gauge(
+        "connected_slave_io_thread",
+        "I/O thread that serves a replica; 0: the main thread.",
+        Record(REPLICA, "io-thread", labels=REPLICA_LABELS),
+        since="8.6",
     ),
 )
 
@@ -1099,7 +1330,7 @@ CPU = (
         "User CPU of the main thread.",
         Field("used_cpu_user_main_thread"),
     ),
-    counter(
+    go_counter(
         "active_time_main_thread_seconds_total",
         "Time the main thread was busy.",
         Field("used_active_time_main_thread"),
@@ -1117,44 +1348,105 @@ CPU = (
 
 CLUSTER = (go_gauge("cluster_enabled", "1 if the server is a cluster node.", Field("cluster_enabled")),)
 
-TLS = tuple(
-    gauge(
-        f"tls_{which}_cert_expires_in_seconds",
-        f"How long the {text} is still valid.",
-        Field(f"tls_{which}_cert_expires_in_seconds"),
+TLS = (
+    *(
+        go_gauge(
+            f"tls_{which}_cert_expires_in_seconds",
+            f"How long the {text} is still valid; 0: the server has none.",
+            Field(f"tls_{which}_cert_expires_in_seconds", Transform.SIGNED),
+            since="valkey 9.1",
+        )
+        for which, text in (
+            ("server", "server certificate"),
+            ("client", "client certificate"),
+            ("ca", "CA certificate"),
+        )
+    ),
+    go_gauge(
+        "tls_certificate_info",
+        "Serial number of a certificate of the server: server, client or ca. Always 1.",
+        Record(CERTIFICATE, "", Transform.ONE, labels=(("serial", ""),)),
         since="valkey 9.1",
-    )
-    for which, text in (
-        ("server", "server certificate"),
-        ("client", "client certificate"),
-        ("ca", "CA certificate"),
-    )
+    ),
+)
+
+HOTKEYS = (
+    gauge(
+        "hotkeys_tracking_active",
+        "1 while HOTKEYS counts the keys that are used most.",
+        Field("hotkeys-tracking-active"),
+        since="8.6",
+    ),
+    gauge(
+        "hotkeys_tracking_cpu_seconds",
+        "Time that the newest HOTKEYS session has spent counting.",
+        Field("hotkeys-cmd-cpu-time", Transform.MSEC),
+        since="8.6",
+    ),
 )
 
 SCRIPTING = (
-    gauge("scripting_engines", "Scripting engines loaded.", Field("engines_count"), since="valkey 9.1"),
-    gauge(
-        "scripting_engines_used_memory_bytes",
+    go_gauge(
+        "scripting_engines_count", "Scripting engines loaded.", Field("engines_count"), since="valkey 9.1"
+    ),
+    alias_gauge(
+        "scripting_engines",
+        "Scripting engines loaded. Same value as scripting_engines_count.",
+        Field("engines_count"),
+        since="valkey 9.1",
+    ),
+    go_gauge(
+        "scripting_engines_memory_used_bytes",
         "Memory of all scripting engines.",
         Field("engines_total_used_memory"),
         since="valkey 9.1",
     ),
-    gauge(
-        "scripting_engines_overhead_bytes",
+    alias_gauge(
+        "scripting_engines_used_memory_bytes",
+        "Memory of all scripting engines. Same value as scripting_engines_memory_used_bytes.",
+        Field("engines_total_used_memory"),
+        since="valkey 9.1",
+    ),
+    go_gauge(
+        "scripting_engines_memory_overhead_bytes",
         "Overhead of all scripting engines.",
         Field("engines_total_memory_overhead"),
         since="valkey 9.1",
     ),
-    gauge(
-        "scripting_engine_used_memory_bytes",
-        "Memory of one scripting engine.",
-        Record(ENGINE, "used_memory", labels=(("name", "name"), ("module", "module"))),
+    alias_gauge(
+        "scripting_engines_overhead_bytes",
+        "Overhead of all scripting engines. Same value as scripting_engines_memory_overhead_bytes.",
+        Field("engines_total_memory_overhead"),
         since="valkey 9.1",
     ),
-    gauge(
-        "scripting_engine_overhead_bytes",
+    go_gauge(
+        "scripting_engine_info",
+        "A scripting engine: its name, module and the version of its interface. Always 1.",
+        Record(ENGINE, "abi_version", Transform.ONE, labels=ENGINE_LABELS),
+        since="valkey 9.1",
+    ),
+    go_gauge(
+        "scripting_engine_memory_used_bytes",
+        "Memory of one scripting engine.",
+        Record(ENGINE, "used_memory", labels=ENGINE_LABELS),
+        since="valkey 9.1",
+    ),
+    alias_gauge(
+        "scripting_engine_used_memory_bytes",
+        "Memory of one scripting engine. Same value as scripting_engine_memory_used_bytes.",
+        Record(ENGINE, "used_memory", labels=ENGINE_SECOND_LABELS),
+        since="valkey 9.1",
+    ),
+    go_gauge(
+        "scripting_engine_memory_overhead_bytes",
         "Overhead of one scripting engine.",
-        Record(ENGINE, "memory_overhead", labels=(("name", "name"), ("module", "module"))),
+        Record(ENGINE, "memory_overhead", labels=ENGINE_LABELS),
+        since="valkey 9.1",
+    ),
+    alias_gauge(
+        "scripting_engine_overhead_bytes",
+        "Overhead of one scripting engine. Same value as scripting_engine_memory_overhead_bytes.",
+        Record(ENGINE, "memory_overhead", labels=ENGINE_SECOND_LABELS),
         since="valkey 9.1",
     ),
 )
@@ -1172,26 +1464,32 @@ KEYSPACE = (
         "Keys of a database cached in memory, on KeyDB.",
         Record(DB, "cached_keys"),
     ),
-    gauge(
+    go_gauge(
         "db_keys_with_expiring_items",
         "Hashes of a database with fields that expire.",
-        Record(DB, "subexpiry"),
+        Record(DB, "subexpiry|keys_with_volatile_items"),
         since="7.4",
     ),
-    gauge(
+    alias_gauge(
         "db_keys_with_volatile_items",
-        "Keys of a database with items that expire, on Valkey.",
+        "Hashes of a database of Valkey with fields that expire. Same value as db_keys_with_expiring_items.",
         Record(DB, "keys_with_volatile_items"),
         since="valkey 9.0",
     ),
     *(
         gauge(
-            f"db_{type_name}_size_keys",
-            f"Keys of type {type_name} by size in {what}; the label is the lower end of a power of two.",
-            EverySubField(pattern, "size", SubFieldLabel.SIZE),
-            since="8.0",
+            f"db_{type_name}_{by}_keys",
+            f"Keys of type {type_name} by {what}; the label is the lower end of a power of two.",
+            EverySubField(
+                Pattern(
+                    "db", "db", suffix=f"_distrib_{suffix}", digits=True, constant=(("type", type_name),)
+                ),
+                "size",
+                SubFieldLabel.SIZE,
+            ),
+            since=since,
         )
-        for pattern, type_name, what in KEY_SIZES
+        for suffix, type_name, by, what, since in KEY_SIZES
     ),
 )
 
@@ -1203,6 +1501,12 @@ SENTINEL = (
         "How long the Sentinel has been in TILT mode.",
         Field("sentinel_tilt_since_seconds"),
         since="7.0",
+    ),
+    counter(
+        "sentinel_tilts_total",
+        "Times that the Sentinel went into TILT mode.",
+        Field("sentinel_total_tilt"),
+        since="8.2",
     ),
     go_gauge(
         "sentinel_running_scripts", "Scripts that the Sentinel runs.", Field("sentinel_running_scripts")
@@ -1261,6 +1565,7 @@ class InfoCollector(Collector[FactTexts]):
         *CPU,
         *CLUSTER,
         *TLS,
+        *HOTKEYS,
         *SCRIPTING,
         *KEYSPACE,
         *SENTINEL,

@@ -17,6 +17,7 @@ from exporter.metrics.family import (
     SubFieldLabel,
     Transform,
     counter,
+    gauge,
     summary,
 )
 from exporter.metrics.lane import Lane
@@ -46,6 +47,25 @@ FAMILIES = (
         "Calls of a command that failed.",
         Record(COMMAND, "failed_calls"),
         since="6.2",
+    ),
+    go_counter(
+        "commands_slowlog_total",
+        "Calls of a command that were written to the slow log.",
+        Record(COMMAND, "slowlog_count"),
+        since="8.8",
+    ),
+    go_counter(
+        "commands_slowlog_duration_seconds_total",
+        "Time spent on calls of a command that were written to the slow log.",
+        Record(COMMAND, "slowlog_time_ms_sum", Transform.MSEC),
+        since="8.8",
+    ),
+    gauge(
+        "commands_slowlog_duration_seconds_max",
+        "Longest call of a command that was written to the slow log.",
+        Record(COMMAND, "slowlog_time_ms_max", Transform.MSEC),
+        since="8.8",
+        name_set=NameSet.GO,
     ),
     go_counter("errors_total", "Error replies by their code.", Record(ERROR, "count"), since="6.2"),
     summary(

@@ -94,6 +94,8 @@ def second_names_cost() -> tuple[int, int, int, int]:
 def _some_info(families: Sequence[Family]) -> str:
     """A reply of INFO that has a value for each of the families."""
     lines = [f"{family.source.key}:{NUMBER}" for family in families if isinstance(family.source, Field)]
+    lines.append(f"db0:keys={NUMBER},expires={NUMBER},avg_ttl={NUMBER},keys_with_volatile_items={NUMBER}")
+    lines.append(f"engine_0:name=LUA,module=lua,abi_version=4,used_memory={NUMBER},memory_overhead={NUMBER}")
     for number in range(COMMANDS):
         lines.append(
             f"cmdstat_name{number:02}:calls=81250,usec=396482,usec_per_call=4.88,"

@@ -35,13 +35,8 @@ def text_for(family: Family) -> tuple[bytes, str]:
             pattern = family.source.pattern
             key = f"{pattern.prefix}{'3' if pattern.digits else 'name'}{pattern.suffix}"
             first = pattern.first if pattern.first and pattern.first != f"{family.source.sub}=" else ""
-            value = (
-                f"{first}1,{family.source.sub}=7"
-                if first
-                else f"{family.source.sub}=7"
-                if family.source.sub
-                else "7"
-            )
+            sub = family.source.sub.partition("|")[0]
+            value = f"{first}1,{sub}=7" if first else f"{sub}=7" if sub else "7"
             lines = [f"{key}:{value}"]
         case EverySubField():
             pattern = family.source.pattern
@@ -52,7 +47,8 @@ def text_for(family: Family) -> tuple[bytes, str]:
     return "\r\n".join(lines).encode(), f"redis_{family.name}{{"
 
 
-#: -1 says "never", "not now" or "no offset" there, as in the Go exporter, or one size is taken from another
+#: -1 says "never", "not now" or "no offset" there, as in the Go exporter, or one size is taken from another,
+#: or a certificate has expired
 NEGATIVE = {
     "rdb_last_bgsave_duration_sec",
     "rdb_current_bgsave_duration_sec",
@@ -67,6 +63,9 @@ NEGATIVE = {
     "allocator_rss_bytes",
     "rss_overhead_bytes",
     "mem_fragmentation_bytes",
+    "tls_server_cert_expires_in_seconds",
+    "tls_client_cert_expires_in_seconds",
+    "tls_ca_cert_expires_in_seconds",
 }
 
 
