@@ -122,7 +122,7 @@ class Backend:
         self._scarce = scarce
 
     def _watch(self, assignment: Assignment) -> WatchedTarget:
-        return WatchedTarget(assignment, self.services, self._end_poll)
+        return WatchedTarget(assignment, self.services, self._end_poll, self.fleet.first_round.note)
 
     def _end_poll(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         if not isinstance(outcome.error, CancelledPollError):

@@ -27,15 +27,7 @@ async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes,
     watched_targets = list(backend.fleet.watched_targets.values())
     try:
         for watched in watched_targets:
-            watched.poll_all()
-        await _rest(watched_targets)
-        for watched in watched_targets:
-            if watched.up:
-                watched.scan()
-        scanned = [watched for watched in watched_targets if watched.scanning]
-        await _rest(watched_targets)
-        for watched in scanned:  # the other lanes ask about what a scan found
-            watched.poll_all()
+            watched.poll_all()  # a scan follows
         await _rest(watched_targets)
         page = backend.exposition.draft().build()
         return b"".join([*page.plain, page.plain_tail(time.monotonic())]), all(
@@ -48,7 +40,7 @@ async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes,
 
 async def _rest(watched_targets: Sequence[WatchedTarget]) -> None:
     """Wait until no poll runs. Every poll has a deadline, so this ends."""
-    while any(watched.busy or watched.scanning for watched in watched_targets):
+    while any(watched.busy or watched.scanner.busy for watched in watched_targets):
         await asyncio.sleep(LOOK_S)
 
 

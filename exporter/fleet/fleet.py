@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from exporter.errors import CancelledPollError, StoppingError
+from exporter.fleet.first_round import FirstRound
 from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
@@ -22,8 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Fleet:
-    """The watched targets by canonical address. It knows when every target was polled, and logs which go up
-    and down.
+    """The watched targets by canonical address. It logs which go up and down.
 
     `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or
     changes, and `on_change` is called when targets come or go.
@@ -45,11 +45,9 @@ class Fleet:
         self._closing = False
         #: by alias and address; of those that share an alias, the last one counts
         self._by_alias: dict[str, dict[str, WatchedTarget]] = {}
-        self._waiting: set[str] = set()  # targets without a first poll
+        self.first_round = FirstRound()
         self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
         self._told: set[str] = set()  # targets that were asked for with parameters that are ignored
-        self._first_polls = asyncio.Event()
-        self._first_polls.set()
 
     @property
     def watched_targets(self) -> Mapping[str, WatchedTarget]:
@@ -112,8 +110,7 @@ class Fleet:
         addr = watched.target.addr
         self._watched[addr] = watched
         self._note_alias(watched)
-        self._waiting.add(addr)
-        self._first_polls.clear()
+        self.first_round.add(addr)
         self._schedule.add(watched)  # its first poll may end here
         self._on_change()
 
@@ -124,7 +121,7 @@ class Fleet:
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
         self._told.discard(addr)
-        self._note_polled(addr)
+        self.first_round.remove(addr)
         self._forget_pages(addr)
         self._on_change()
 
@@ -159,18 +156,6 @@ class Fleet:
                 log.warning(warning, extra={"addr": asked.addr})
         return found
 
-    @property
-    def first_polls_done(self) -> bool:
-        """Whether every target was polled, well or not."""
-        return self._first_polls.is_set()
-
-    async def wait_first_polls(self, timeout_s: float) -> None:
-        """Wait until every target was polled, at most this long."""
-        try:
-            await asyncio.wait_for(self._first_polls.wait(), timeout_s)
-        except TimeoutError:
-            pass
-
     def states(self) -> Mapping[str, int]:
         """How many targets are up, down, or not polled yet (`unknown`)."""
         counts = Counter(
@@ -182,7 +167,7 @@ class Fleet:
         """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down
         changes."""
         addr = watched.target.addr
-        self._note_polled(addr)
+        self.first_round.note(watched)
         if isinstance(
             outcome.error, CancelledPollError
         ):  # by a stop or a removal: it says nothing about the target
@@ -199,8 +184,3 @@ class Fleet:
         elif outcome.error is not None:
             self._reasons[addr] = reason
             log.warning("the target is down", extra={**extra, "reason": reason, "err": str(outcome.error)})
-
-    def _note_polled(self, addr: str) -> None:
-        self._waiting.discard(addr)
-        if not self._waiting:
-            self._first_polls.set()

@@ -95,11 +95,11 @@ class Exporter:
 
     async def page(self, *, own_series: bool = True) -> str:
         """What `/metrics` shows now, with the exporter's own series or without them. Waits until each target
-        was polled once, for ten seconds at most. Empty while it is not started."""
+        was polled and scanned once, for ten seconds at most. Empty while it is not started."""
         if self._app is None or not self._app.is_running:
             return ""
         backend = self._app.backend
-        await backend.fleet.wait_first_polls(FIRST_POLLS_S)
+        await backend.fleet.first_round.wait(FIRST_POLLS_S)
         draft = backend.exposition.draft()
         page = await asyncio.to_thread((draft if own_series else replace(draft, extra=b"")).build)
         return b"".join([*page.plain, page.plain_tail(time.monotonic())]).decode()

@@ -15,6 +15,9 @@ from exporter.options.table import Options
 from exporter.polling.timing import PollTiming
 from exporter.targets.target import Target
 
+#: of the collectors that read what a scan found. What is read on the fast lane is named by options
+FOUND_LANES = (Lane.STANDARD, Lane.SLOW)
+
 
 class FamilySets:
     """The family sets of one configuration; its targets share this object.
@@ -22,7 +25,7 @@ class FamilySets:
     `of_collectors` are collectors with theirs; `about_target` holds the series about a target itself.
     """
 
-    __slots__ = ("_by_lanes", "about_target", "identifying", "lanes", "of_collectors", "scan")
+    __slots__ = ("_by_lanes", "about_target", "found", "identifying", "lanes", "of_collectors", "scan")
 
     def __init__(self, of_collectors: Sequence[EnabledCollector], about_target: FamilySet) -> None:
         self.of_collectors = tuple(of_collectors)
@@ -31,6 +34,9 @@ class FamilySets:
         self.identifying = next((each.name for each in of_collectors if each.collector.identifies), "")
         self.lanes = tuple(lane for lane in Lane if any(each.lane is lane for each in of_collectors))
         self.scan = self._on((Lane.SCAN,))
+        memories = {each.collector.memory_name for each in self.scan} - {""}
+        #: what reads that which a scan found: they share its memory
+        self.found = tuple(each for each in self._on(FOUND_LANES) if each.collector.memory_name in memories)
         self._by_lanes: dict[tuple[Lane, ...], tuple[EnabledCollector, ...]] = {}
 
     @property

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from exporter.metrics.lane import Lane
 
-#: intervals over which the first scans of a fleet are spread
-SCAN_SPREAD = 4
-
 
 class LaneClock:
     """Counts the turns of one target. The fast lane is due at each turn, the others at their multiples.
 
-    `place` and `scan_place` are numbers of the target's own: they spread the slow lanes and the first scans
-    of a fleet. `intervals` is how far apart the newest turn and the next one are.
+    `place` and `scan_place` are numbers of the target's own: they spread the slow lanes and the scans of a
+    fleet, but for the first ones. `intervals` is how far apart the newest turn and the next one are.
     """
 
     __slots__ = (
@@ -57,7 +54,7 @@ class LaneClock:
         self._find_next()
 
     def bring_scan_forward(self) -> None:
-        """Make a scan due at the next turn. The first one keeps its place."""
+        """Make a scan due at the next turn."""
         if Lane.SCAN in self._due_at:
             self._due_at[Lane.SCAN] = min(self._due_at[Lane.SCAN], self._ticks + 1)
 
@@ -78,14 +75,20 @@ class LaneClock:
                 self._due_at[lane] = self._next_tick(lane)
         self._find_next()
 
+    @property
+    def first_scan_due(self) -> bool:
+        """Whether no scan has started yet."""
+        return Lane.SCAN not in self._due_at
+
     def scan_due(self) -> bool:
-        """The first scan is due soon, because its series wait for it, but not for all targets at once."""
-        spread = min(SCAN_SPREAD, self._every[Lane.SCAN])
-        return self._ticks >= self._due_at.setdefault(Lane.SCAN, self._ticks + self.scan_place % spread)
+        return self._ticks >= self._due_at.get(Lane.SCAN, 0)
 
     def note_scan(self) -> None:
-        """Note that a scan starts."""
-        self._due_at[Lane.SCAN] = self._ticks + self._every[Lane.SCAN]
+        """Note that a scan starts. After the first one each target has a phase of its own."""
+        every = self._every[Lane.SCAN]
+        self._due_at[Lane.SCAN] = self._ticks + (
+            1 + self.scan_place % every if self.first_scan_due else every
+        )
 
     def skip_scan(self) -> None:
         self._due_at[Lane.SCAN] += self._every[Lane.SCAN]

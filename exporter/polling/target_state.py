@@ -50,7 +50,7 @@ class TargetState:
             family_sets.lanes,
             assignment.timing.every,
             spread(target.addr, "lane turn"),
-            spread(target.addr, "first scan"),
+            spread(target.addr, "scan turn"),
         )
         self.series = TargetSeries()
         self.series.keep_only(family_sets.lanes, ())
@@ -175,6 +175,8 @@ class TargetState:
         self.series.keep_only(family_sets.lanes, {each.name for each in kept})
         self.clock.change(family_sets.lanes, self.assignment.timing.every)
         self.clock.bring_forward()
+        if options.keys != before.options.keys:
+            self.clock.bring_scan_forward()
 
     def _change_labels(self) -> None:
         facts, before = self.memory.facts, self.labels

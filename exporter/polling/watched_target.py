@@ -17,7 +17,6 @@ from exporter.connection.resolver import numeric
 from exporter.errors import AuthError, CancelledPollError
 from exporter.metrics.lane import Lane
 from exporter.polling.assignment import Assignment, Services
-from exporter.polling.health import HealthStatus
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.runner import PollRunner
 from exporter.polling.scanner import Scanner
@@ -32,13 +31,15 @@ EARLY_S = 0.02
 
 
 class WatchedTarget:
-    """See the module. `on_end` is called with the outcome of each poll, scans apart."""
+    """See the module. `on_end` is called with the outcome of each poll, scans apart, and `on_first_scan` at
+    the end of the first scan."""
 
     def __init__(
         self,
         assignment: Assignment,
         services: Services,
         on_end: Callable[[WatchedTarget, PollOutcome], None] = lambda watched, outcome: None,
+        on_first_scan: Callable[[WatchedTarget], None] = lambda watched: None,
     ) -> None:
         target = assignment.target
         self.state = TargetState(assignment, services.store)
@@ -50,7 +51,7 @@ class WatchedTarget:
         self.ticked_at = -math.inf
         self._dialer = services.dialer
         self._runner = PollRunner(services.dialer, services.limiter, self._end)
-        self._scanner = Scanner(self.state, services)
+        self.scanner = Scanner(self.state, services, lambda: on_first_scan(self))
         self._on_end = on_end
         self._turn: Turn = (assignment, (), ())  # of the newest poll
         self._ended: asyncio.Future[None] | None = None  # None: nobody waits for the end of a poll
@@ -89,12 +90,9 @@ class WatchedTarget:
         return self._runner.busy
 
     @property
-    def scanning(self) -> bool:
-        """The same of a scan."""
-        return self._scanner.runner.busy
-
-    def status(self) -> HealthStatus:
-        return self.health.status()
+    def whole(self) -> bool:
+        """Whether it has all its values: it was polled, and scanned if it is up."""
+        return self.up is False or (self.up is True and self.scanner.first_ended)
 
     # -- when to poll
 
@@ -116,16 +114,13 @@ class WatchedTarget:
         elif now >= health.retry_at:
             self._start()
         if health.up:
-            self._scanner.start_if_due()
+            self.scanner.start_if_due()
 
     def poll_all(self) -> None:
         """Poll all lanes but scan now, due or not. Only for callers without a schedule, while no poll
         runs."""
         self.state.clock.make_all_due()
         self._start()
-
-    def scan(self) -> None:
-        self._scanner.start()
 
     def expire(self) -> None:
         """Count the target as down, because `health.down_at` has passed."""
@@ -137,11 +132,14 @@ class WatchedTarget:
         self.state.series.lanes[lane].stale = True
         self.state.publish(time.monotonic())
 
-    async def fresh(self, max_age_s: float, deadline: float) -> None:
-        """Wait for what `refresh` returns, until the (monotonic) deadline at most."""
-        ended = self.refresh(max_age_s)
+    async def fresh(self, max_age_s: float | None, deadline: float) -> None:
+        """Wait for what `refresh` returns, until the (monotonic) deadline at most. None: whatever their age,
+        for all values that it has none of yet."""
+        ended = None if max_age_s is None and self.up is not None else self.refresh(max_age_s or 0.0)
         if ended is not None:
             await asyncio.wait([ended], timeout=max(0.0, deadline - time.monotonic()))
+        if max_age_s is None and self.up:
+            await self.scanner.wait_first(deadline)
 
     def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
         """Start a poll if the newest one began longer than `max_age_s` ago, no other runs, and the floor
@@ -182,7 +180,7 @@ class WatchedTarget:
 
     def compare(self, addresses: Iterable[str]) -> None:
         """If the connection leads to none of the target's `addresses`, let the next poll make a new one."""
-        for runner in (self._runner, self._scanner.runner):
+        for runner in (self._runner, self.scanner.runner):
             runner.connection.compare(addresses)
 
     # -- changes and the end
@@ -191,10 +189,10 @@ class WatchedTarget:
         """Go on with another assignment of the same address, from the next turn on: see
         `TargetState.reassign`. The connection stays if the login does. Returns the tasks that it cancels."""
         renews = self.state.reassign(assignment, time.monotonic(), self._runner.deadline)
-        for runner in (self._runner, self._scanner.runner):
+        for runner in (self._runner, self.scanner.runner):
             if renews:
                 runner.renew(assignment.target)
-        return [] if assignment.family_sets.scan else self._scanner.runner.close()
+        return [] if assignment.family_sets.scan else self.scanner.runner.close()
 
     def ask_again(self) -> None:
         """Send commands again that the server refused."""
@@ -205,7 +203,7 @@ class WatchedTarget:
         self._closed = True
         self._dialer.forget(self.target.host)
         self._wake()
-        return [*self._runner.close(), *self._scanner.runner.close()]
+        return [*self._runner.close(), *self.scanner.runner.close()]
 
     def _end(self, outcome: PollOutcome) -> None:
         error, connection, state = outcome.error, self._runner.connection, self.state
@@ -218,6 +216,8 @@ class WatchedTarget:
             if (self.notices and self._has_loaded()) if error is None else isinstance(error, AuthError):
                 connection.drop()
             state.publish(outcome.ended_at)
+            if error is None:
+                self.scanner.start_first()
         if self._ended is not None:
             self._wake()
         self._on_end(self, outcome)

@@ -32,7 +32,20 @@ UNKNOWN_TARGET = "target: not configured here; see --redis.addr and --redis-file
 class TargetView(ClusterMember, Pollable, Protocol):
     """What a request needs of one target."""
 
-    async def fresh(self, max_age_s: float, deadline: float) -> None: ...
+    @property
+    def whole(self) -> bool: ...
+    async def fresh(self, max_age_s: float | None, deadline: float) -> None: ...
+
+
+class FirstRoundView(Protocol):
+    """What a request needs of the first polls and scans: whether they have ended, and a wait for that."""
+
+    @property
+    def polls_done(self) -> bool: ...
+    @property
+    def done(self) -> bool: ...
+    async def wait_polls(self, timeout_s: float) -> None: ...
+    async def wait(self, timeout_s: float) -> None: ...
 
 
 class FleetView(Protocol):
@@ -41,10 +54,9 @@ class FleetView(Protocol):
     @property
     def watched_targets(self) -> Mapping[str, TargetView]: ...
     @property
-    def first_polls_done(self) -> bool: ...
+    def first_round(self) -> FirstRoundView: ...
     def find(self, text: str) -> TargetView | None: ...
     def states(self) -> Mapping[str, int]: ...
-    async def wait_first_polls(self, timeout_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +153,14 @@ class Web:
         max_age_s = query.max_age_s(request.query)
         deadline = time.monotonic() + query.wait_s(request.headers)
         self._own_series.scrapes += 1
-        at_least = 0
-        if not self._fleet.first_polls_done:
-            await self._fleet.wait_first_polls(deadline - time.monotonic())
-            at_least = self._sources.generation()
+        at_least, first_round = 0, self._fleet.first_round
         if max_age_s is not None:
+            if not first_round.polls_done:
+                await first_round.wait_polls(deadline - time.monotonic())
             at_least = await self._freshener.freshen(selection, max_age_s, deadline)
+        elif not first_round.done:
+            await first_round.wait(deadline - time.monotonic())
+            at_least = self._sources.generation()
         scraper = query.scraper(client_of(request.transport), request.headers)
         return await self._bodies.send(
             request, await self._pages.page(selection, at_least=at_least, scraper=scraper)
@@ -168,8 +182,8 @@ class Web:
         if watched is None:
             return self._refuse(404, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
-        if watched.up is None or max_age_s is not None:
-            await watched.fresh(max_age_s or 0.0, time.monotonic() + query.wait_s(request.headers))
+        if max_age_s is not None or not watched.whole:
+            await watched.fresh(max_age_s, time.monotonic() + query.wait_s(request.headers))
         if self._settings.fail_when_stale and self._sources.stale(watched.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
         return await self._bodies.send(
@@ -216,7 +230,7 @@ class Web:
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """Every target was tried, or had its time."""
         if (
-            self._fleet.first_polls_done
+            self._fleet.first_round.polls_done
             or time.monotonic() - self._started_at >= self._settings.ready_after_s
         ):
             return web.Response(text="ok\n")

@@ -143,7 +143,7 @@ class TestRemoval:
 
         async def settled() -> None:
             await until(lambda: all(watched.up and not watched.busy for watched in changing.watched))
-            await until(lambda: not changing.watched[0].scanning)
+            await until(lambda: not changing.watched[0].scanner.busy)
             await until(lambda: connections(server) <= 2)
             await changing.page()
             await asyncio.sleep(0)
@@ -180,7 +180,7 @@ class TestRemoval:
         assert gone.addr not in await changing.page()
         assert backend.fleet.find("kiwi") is backend.fleet.find(gone.addr) is None
         assert backend.fleet.states() == {"up": 0, "down": 0, "unknown": 0}
-        assert backend.fleet.first_polls_done
+        assert backend.fleet.first_round.polls_done
         assert backend.services.dialer.descriptors.set_aside == 0
         assert backend.services.dialer.descriptors.in_use == 0
         await until(lambda: connections(server) == 0)

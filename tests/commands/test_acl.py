@@ -203,7 +203,7 @@ class TestOnAServer:
         try:
             for _ in range(14):
                 await watch_harness.poll(watched)
-            await until(lambda: not watched.scanning)
+            await until(lambda: not watched.scanner.busy)
         finally:
             await watch_harness.close()
         return server_field(server, "total_error_replies") - before

@@ -18,7 +18,6 @@ from exporter.polling.outcome import PollOutcome
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
-from tests.store_fixture import PATIENCE_S
 
 #: stands for the tasks that a change has cancelled
 CANCELLED: list[Any] = [object()]
@@ -48,6 +47,7 @@ class FakeWatched:
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
         self.up: bool | None = None
+        self.whole = True
         self.notices: tuple[Notice, ...] = ()
 
     @property
@@ -131,7 +131,7 @@ class TestApply:
         assert list(fleet.watched_targets) == schedule.polled == ["redis://other:6379", "redis://third:6379"]
         await fleet.apply([])
         assert schedule.polled == []
-        assert fleet.first_polls_done
+        assert fleet.first_round.polls_done
 
     async def test_an_unchanged_one_is_left_alone_however_it_is_written(
         self, fleet: Fleet, schedule: FakeSchedule
@@ -283,48 +283,19 @@ class TestFind:
             fleet.find(text)
 
 
-class TestFirstPolls:
-    async def test_without_targets_it_is_done(self, fleet: Fleet) -> None:
-        assert fleet.first_polls_done
-        await fleet.wait_first_polls(PATIENCE_S)
-
-    async def test_it_is_done_when_every_target_was_attempted_well_or_not(self, fleet: Fleet) -> None:
-        one, other = watched("one"), watched("other")
-        fleet.add(one)
-        fleet.add(other)
-        waiting = asyncio.create_task(fleet.wait_first_polls(PATIENCE_S))
-        fleet.note(one, ended())
-        fleet.note(one, ended())
-        assert not fleet.first_polls_done
-        fleet.note(other, ended(RefusedError("no")))
-        assert fleet.first_polls_done
-        await waiting
-
+class TestFirstRound:
     async def test_a_target_that_is_removed_is_not_waited_for(self, fleet: Fleet) -> None:
         fleet.add(watched("one"))
+        assert not fleet.first_round.polls_done
         fleet.remove("redis://one:6379")
-        assert fleet.first_polls_done
-
-    async def test_a_target_that_comes_later_has_first_polls_too(self, fleet: Fleet) -> None:
-        one, late = watched("one"), watched("late")
-        fleet.add(one)
-        fleet.note(one, ended())
-        fleet.add(late)
-        assert not fleet.first_polls_done
-        fleet.note(late, ended())
-        assert fleet.first_polls_done
+        assert fleet.first_round.done
 
     async def test_a_first_poll_may_end_at_once(
         self, fleet: Fleet, schedule: FakeSchedule, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(schedule, "add", lambda each: fleet.note(each, ended()))
         fleet.add(watched("one"))
-        assert fleet.first_polls_done
-
-    async def test_nobody_waits_longer_than_said(self, fleet: Fleet) -> None:
-        fleet.add(watched("one"))
-        await fleet.wait_first_polls(0.01)
-        assert not fleet.first_polls_done
+        assert fleet.first_round.polls_done
 
 
 async def test_targets_are_counted_by_state(fleet: Fleet) -> None:

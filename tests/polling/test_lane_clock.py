@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.metrics.lane import Lane
-from exporter.polling.lane_clock import SCAN_SPREAD, LaneClock
+from exporter.polling.lane_clock import LaneClock
 
 FAST, STANDARD, SLOW, SCAN = Lane.FAST, Lane.STANDARD, Lane.SLOW, Lane.SCAN
 EVERY = {FAST: 1, STANDARD: 3, SLOW: 6, SCAN: 4}
@@ -73,10 +73,10 @@ class TestLanes:
 
 
 class TestScan:
-    @pytest.mark.parametrize(
-        ("place", "ticks"), [(0, [1, 5, 9]), (1, [2, 6, 10]), (SCAN_SPREAD + 3, [4, 8, 12])]
-    )
-    def test_the_first_ones_of_a_fleet_are_spread(self, place: int, ticks: list[int]) -> None:
+    @pytest.mark.parametrize(("place", "ticks"), [(0, [1, 2, 6, 10]), (1, [1, 3, 7, 11]), (7, [1, 5, 9])])
+    def test_the_first_one_is_due_at_once_and_those_after_it_have_a_phase(
+        self, place: int, ticks: list[int]
+    ) -> None:
         each, found = clock(scan_place=place), []
         for number in range(1, 13):
             each.tick()
@@ -85,8 +85,14 @@ class TestScan:
                 each.note_scan()
         assert found == ticks
 
-    def test_one_that_still_runs_skips_a_turn(self) -> None:
+    def test_no_first_one_is_due_after_it(self) -> None:
         each = clock()
+        assert each.first_scan_due
+        each.note_scan()
+        assert not each.first_scan_due
+
+    def test_one_that_still_runs_skips_a_turn(self) -> None:
+        each = clock(scan_place=3)
         each.tick()
         assert each.scan_due()
         each.note_scan()

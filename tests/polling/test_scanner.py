@@ -10,6 +10,9 @@ import pytest
 
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.collectors.info import InfoCollector
+from exporter.collectors.key_scan import KeyScanCollector
+from exporter.collectors.keys import FoundKeysCollector
+from exporter.collectors.streams import FoundStreamsCollector
 from exporter.connection.limiter import Limiter
 from exporter.descriptors import Descriptors
 from exporter.errors import ReplyError
@@ -22,6 +25,7 @@ from tests.servers import Conversation
 from tests.store_fixture import until
 from tests.watch_harness import (
     AMPLE_S,
+    SCANT_S,
     RedisFactory,
     ScriptFactory,
     WatchHarnessFactory,
@@ -118,37 +122,39 @@ class TestScans:
         quick = watch_harness.watched(redis_server().port)
         try:
             for watched in (quick, *slow):
-                await watch_harness.poll(watched)
-                watched.scan()
-            await until(lambda: not any(watched.scanning for watched in (quick, *slow)))
+                await watch_harness.poll(watched)  # a scan follows
+            await until(lambda: not any(watched.scanner.busy for watched in (quick, *slow)))
             for watched in slow:
-                watched.scan()
+                watched.scanner.start()
             assert watch_harness.scan_limiter.inside == 2
-            quick.scan()
-            await until(lambda: not quick.scanning)
-            assert all(watched.scanning for watched in slow)
+            quick.scanner.start()
+            await until(lambda: not quick.scanner.busy)
+            assert all(watched.scanner.busy for watched in slow)
         finally:
             go.set()
-        await until(lambda: not any(watched.scanning for watched in slow))
+        await until(lambda: not any(watched.scanner.busy for watched in slow))
 
-    async def test_come_after_the_first_poll_and_then_at_their_interval(
+    async def test_come_after_the_first_poll_then_in_their_phase_and_then_at_their_interval(
         self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
     ) -> None:
         watch_harness = make_watch_harness([InfoCollector(), Counts()])
         watched = watch_harness.watched(redis_server().port)
+        assert not watched.whole
         await watch_harness.poll(watched)
-        assert watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 0
-        await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 1
-        )
-        began = watch_harness.number(watched, "redis_exporter_target_polls_total", "fast")
-        await watch_harness.poll_until(
-            watched, lambda: watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 3
-        )
-        assert (
-            watch_harness.number(watched, "redis_exporter_target_polls_total", "fast") - began
-            >= 2 * watched.timing.every[Lane.SCAN] - 1
-        )
+        await until(lambda: watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == 1)
+        assert watched.whole
+        at = []
+        for scans in (2, 3, 4):
+            await watch_harness.poll_until(
+                watched,
+                lambda scans=scans: (
+                    watch_harness.value(watched, "redis_exporter_target_polls_total", "scan") == scans
+                ),
+            )
+            at.append(watch_harness.number(watched, "redis_exporter_target_polls_total", "fast"))
+        every = watched.timing.every[Lane.SCAN]
+        assert at[0] <= 1 + every + 1
+        assert at[2] - at[0] >= 2 * every - 1
 
     async def test_one_that_fails_is_counted_and_told_and_takes_nobody_down(
         self,
@@ -176,3 +182,110 @@ class TestScans:
             watched, lambda: watch_harness.value(watched, "redis_test_counted") == 5
         )
         assert watch_harness.value(watched, "redis_exporter_collector_success", "counts") is None
+
+
+class TestWhatAScanFound:
+    """It is read as soon as the scan ends, whatever its lane."""
+
+    COLLECTORS = (InfoCollector(), KeyScanCollector(), FoundKeysCollector(), FoundStreamsCollector())
+    FLAGS = ("--check-keys=key*", "--check-streams=str*")
+
+    async def test_is_read_at_once(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        server.ask("SET", "key1", "abc")
+        server.ask("XADD", "stream", "*", "a", "1")
+        watch_harness = make_watch_harness(self.COLLECTORS, argv=self.FLAGS)
+        watched = watch_harness.watched(server.port, standard_every=1000)
+        await watch_harness.poll(watched)
+        await until(lambda: watched.whole)
+        assert watch_harness.value(watched, "redis_key_size", "db0", "key1") == 3
+        assert watch_harness.value(watched, "redis_stream_length", "db0", "stream") == 1
+        server.ask("SET", "key2", "abcd")
+        watched.scanner.start()
+        await until(lambda: not watched.scanner.busy)
+        assert watch_harness.value(watched, "redis_key_size", "db0", "key2") == 4
+        assert watch_harness.number(watched, "redis_exporter_target_polls_total", "standard") == 1
+        assert watch_harness.number(watched, "redis_exporter_target_polls_total", "scan") == 2
+        assert watch_harness.dialer.dials == 2
+
+    async def test_nothing_is_read_after_a_scan_that_failed(
+        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
+    ) -> None:
+        watch_harness = make_watch_harness(self.COLLECTORS, argv=self.FLAGS)
+        watched = watch_harness.watched(scripted_server(redis_like(), Conversation.close).port)
+        await watch_harness.poll(watched)
+        await until(lambda: watched.whole)
+        assert watch_harness.value(watched, "redis_exporter_target_poll_failures_total", "reset") == 1
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "key_scan") == 0
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "found_keys") is None
+
+
+class TestFirstScan:
+    async def test_is_waited_for_by_who_asks_for_all_values(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        watch_harness = make_watch_harness([InfoCollector(), Counts()])
+        watched = watch_harness.watched(redis_server().port)
+        await watched.fresh(None, time.monotonic() + AMPLE_S)
+        assert watch_harness.value(watched, "redis_test_counted") == 0
+        await watched.fresh(None, time.monotonic() + AMPLE_S)
+        assert len(watch_harness.ends(watched)) == 1  # there was nothing more to wait for
+
+    async def test_is_not_waited_for_by_who_asks_for_fresh_values(
+        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
+    ) -> None:
+        watch_harness = make_watch_harness([InfoCollector(), Counts()])
+        watched = watch_harness.watched(scripted_server(redis_like(), Conversation.silence).port)
+        await watched.fresh(0.0, time.monotonic() + AMPLE_S)
+        assert watched.scanner.busy
+        assert watched.up
+        assert not watched.whole
+
+    async def test_is_not_waited_for_beyond_its_budget(
+        self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
+    ) -> None:
+        watch_harness = make_watch_harness([InfoCollector(), Counts()])
+        watched = watch_harness.watched(
+            scripted_server(redis_like(), Conversation.silence).port, deadline_s=SCANT_S
+        )
+        await watched.fresh(None, time.monotonic() + AMPLE_S)
+        assert watched.whole
+        assert watch_harness.value(watched, "redis_test_counted") is None
+
+    async def test_waits_in_turn_where_many_begin_together(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        """New ones have three quarters of the places; who waits for admission is not whole."""
+        watch_harness = make_watch_harness([InfoCollector(), Counts()])
+        watch_harness.scan_limiter = Limiter(4)
+        port = redis_server().port
+        fleet = [watch_harness.watched(port, name=f"redis://h{number}") for number in range(20)]
+        for watched in fleet:
+            watched.tick(time.monotonic())
+        most = 0
+
+        def all_whole() -> bool:
+            nonlocal most
+            assert watch_harness.scan_limiter is not None
+            most = max(most, watch_harness.scan_limiter.inside)
+            return all(watched.whole for watched in fleet)
+
+        await until(all_whole)
+        assert 1 <= most <= 3
+        assert [watch_harness.value(watched, "redis_test_counted") for watched in fleet] == [0] * 20
+
+    async def test_of_a_target_that_was_down_comes_when_it_is_up(
+        self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        server.stop()
+        watch_harness = make_watch_harness([InfoCollector(), Counts()])
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        assert watched.whole  # there is nothing to wait for
+        assert not watched.scanner.busy
+        server.start()
+        await watch_harness.poll_until(watched, lambda: watched.up)
+        await until(lambda: watch_harness.value(watched, "redis_test_counted") == 0)

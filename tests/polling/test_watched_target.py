@@ -907,13 +907,13 @@ class TestReassign:
         server = scripted_server(redis_like(), Conversation.silence)
         watched = watch_harness.watched(server.port)
         await watch_harness.poll(watched)
-        watched.scan()
+        watched.scanner.start()
         await until(lambda: server.accepted == 2)
         info = watched.assignment.family_sets.of_collectors[:1]
         family_sets = FamilySets(info, watched.assignment.family_sets.about_target)
         await until(lambda: watch_harness.dialer.under_way == 1)
         [cancelled] = watched.reassign(replace(watched.assignment, family_sets=family_sets))
-        assert not watched.scanning
+        assert not watched.scanner.busy
         with suppress(asyncio.CancelledError):
             await cancelled
         await until(lambda: server.finished == 1)

@@ -50,7 +50,7 @@ async def watch_of(tmp_path: Path) -> AsyncIterator[WatchFactory]:
 async def poll(watch_harness: WatchHarness, watched: WatchedTarget, times: int) -> None:
     for _ in range(times):
         await watch_harness.poll(watched)
-    await watch_harness.poll_until(watched, lambda: not watched.scanning)
+    await watch_harness.poll_until(watched, lambda: not watched.scanner.busy)
 
 
 def supported(watch_harness: WatchHarness, watched: WatchedTarget) -> dict[str, bool]:

@@ -58,7 +58,7 @@ class TestASliceOfAPage:
             assert chi_square(counts, every) < 5
 
 
-@pytest.mark.parametrize(("other", "places"), [("lane turn", 12), ("first scan", 4), ("connection age", 10)])
+@pytest.mark.parametrize(("other", "places"), [("lane turn", 12), ("scan turn", 60), ("connection age", 10)])
 def test_a_time_slot_has_targets_of_every_kind(addrs: Sequence[str], other: Purpose, places: int) -> None:
     for slot in range(SLOTS):
         of_slot = [addr for addr in addrs if spread(addr, "time slot") % SLOTS == slot]

@@ -19,37 +19,63 @@ class FakeWatch:
         self.target = target
         self.up = up
         self.poll = poll
-        self.asked: list[tuple[float, float]] = []
+        self.asked: list[tuple[float | None, float]] = []
         self.polling: asyncio.Future[None] | None = None
+        self.scanned = True
         self.facts: Facts | None = None
         self.cluster: ClusterView | None = None
+
+    @property
+    def whole(self) -> bool:
+        return self.up is not None and self.scanned
 
     def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
         self.asked.append((max_age_s, 0.0))
         self.poll()
         return self.polling
 
-    async def fresh(self, max_age_s: float, deadline: float) -> None:
+    async def fresh(self, max_age_s: float | None, deadline: float) -> None:
         self.asked.append((max_age_s, deadline))
         self.poll()
 
 
+class FakeFirstRound:
+    """`polled` is set when all targets were polled, `scanned` when they were scanned too."""
+
+    def __init__(self) -> None:
+        self.polled, self.scanned = asyncio.Event(), asyncio.Event()
+        self.polled.set()
+        self.scanned.set()
+        self.waited_s: list[float] = []
+
+    @property
+    def polls_done(self) -> bool:
+        return self.polled.is_set()
+
+    @property
+    def done(self) -> bool:
+        return self.polled.is_set() and self.scanned.is_set()
+
+    async def wait_polls(self, timeout_s: float) -> None:
+        """Until the round ends, however long that takes: how long it may take is written down."""
+        self.waited_s.append(timeout_s)
+        await self.polled.wait()
+
+    async def wait(self, timeout_s: float) -> None:
+        await self.wait_polls(timeout_s)
+        await self.scanned.wait()
+
+
 class FakeFleet:
-    """All of them. `polled` is set when all were polled."""
+    """All of them."""
 
     def __init__(self, watched_targets: list[FakeWatch]) -> None:
         self._watched = {watched.target.addr: watched for watched in watched_targets}
-        self.polled = asyncio.Event()
-        self.polled.set()
-        self.waited_s: list[float] = []
+        self.first_round = FakeFirstRound()
 
     @property
     def watched_targets(self) -> Mapping[str, FakeWatch]:
         return self._watched
-
-    @property
-    def first_polls_done(self) -> bool:
-        return self.polled.is_set()
 
     def find(self, text: str) -> FakeWatch | None:
         for watched in self._watched.values():
@@ -62,8 +88,3 @@ class FakeFleet:
             {True: "up", False: "down", None: "unknown"}[watched.up] for watched in self._watched.values()
         )
         return {state: counts[state] for state in ("up", "down", "unknown")}
-
-    async def wait_first_polls(self, timeout_s: float) -> None:
-        """Until the round ends, however long that takes: how long it may take is written down."""
-        self.waited_s.append(timeout_s)
-        await self.polled.wait()

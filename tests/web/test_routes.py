@@ -299,12 +299,12 @@ class TestMaxAge:
 
 class TestFirstPolls:
     async def test_a_scrape_waits_for_its_end(self, site: Site) -> None:
-        site.fleet.polled.clear()
+        site.fleet.first_round.polled.clear()
         scrape = asyncio.ensure_future(site.text("/metrics"))
-        await until(lambda: site.fleet.waited_s)
+        await until(lambda: site.fleet.first_round.waited_s)
         assert not scrape.done()
         site.store_fixture.add(A, group="blue", clients=7)
-        site.fleet.polled.set()
+        site.fleet.first_round.polled.set()
         assert values_of(await scrape, "redis_connected_clients")[A] == 7
 
     @pytest.mark.parametrize(
@@ -314,12 +314,12 @@ class TestFirstPolls:
     async def test_but_no_longer_than_the_scraper_would(
         self, site: Site, timeout: dict[str, str], at_least: float, at_most: float
     ) -> None:
-        site.fleet.polled.clear()
+        site.fleet.first_round.polled.clear()
         scrape = asyncio.ensure_future(site.text("/metrics", 200, **timeout))
-        await until(lambda: site.fleet.waited_s)
-        site.fleet.polled.set()
+        await until(lambda: site.fleet.first_round.waited_s)
+        site.fleet.first_round.polled.set()
         await scrape
-        assert at_least < site.fleet.waited_s[0] <= at_most
+        assert at_least < site.fleet.first_round.waited_s[0] <= at_most
 
     async def test_who_comes_during_it_sees_what_is_there_by_now(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -327,15 +327,29 @@ class TestFirstPolls:
         async def give_up(timeout_s: float) -> None:
             pass
 
-        monkeypatch.setattr(site.fleet, "wait_first_polls", give_up)
-        site.fleet.polled.clear()
+        monkeypatch.setattr(site.fleet.first_round, "wait", give_up)
+        site.fleet.first_round.polled.clear()
         await site.text("/metrics")
         site.store_fixture.add(B, clients=9)
         assert values_of(await site.text("/metrics"), "redis_connected_clients")[B] == 9
 
+    async def test_it_waits_for_the_first_scans_too(self, site: Site) -> None:
+        site.fleet.first_round.scanned.clear()
+        scrape = asyncio.ensure_future(site.text("/metrics"))
+        await until(lambda: site.fleet.first_round.waited_s)
+        assert not scrape.done()
+        site.store_fixture.add(A, group="blue", clients=7)
+        site.fleet.first_round.scanned.set()
+        assert values_of(await scrape, "redis_connected_clients")[A] == 7
+
+    async def test_but_not_for_scans_where_it_asks_for_fresh_values(self, site: Site) -> None:
+        site.fleet.first_round.scanned.clear()
+        await site.text("/metrics?max_age=0")
+        assert site.fleet.first_round.waited_s == []
+
     async def test_afterwards_nobody_waits(self, site: Site) -> None:
         await site.text("/metrics")
-        assert site.fleet.waited_s == []
+        assert site.fleet.first_round.waited_s == []
 
 
 class TestScrape:
@@ -410,6 +424,13 @@ class TestScrape:
         assert len(watched.asked) == 1
         assert site.fleet.watched_targets[B].asked == []
 
+    async def test_one_whose_first_scan_has_not_ended_is_waited_for(self, site: Site) -> None:
+        watched = site.fleet.watched_targets[A]
+        watched.scanned = False
+        watched.poll = lambda: site.store_fixture.add(A, clients=8)
+        assert values_of(await site.text(f"/scrape?target={A}"), "redis_connected_clients") == {"": 8}
+        assert [max_age_s for max_age_s, _ in watched.asked] == [None]
+
     async def test_max_age_polls_what_is_older(self, site: Site) -> None:
         watched = site.fleet.watched_targets[A]
         watched.poll = lambda: site.store_fixture.add(A, clients=8)
@@ -456,13 +477,13 @@ class TestHealth:
         assert "event loop" in await site.text("/-/healthy", 503)
 
     async def test_ready_once_every_target_was_attempted(self, site: Site) -> None:
-        site.fleet.polled.clear()
+        site.fleet.first_round.polled.clear()
         await site.text("/-/ready", 503)
-        site.fleet.polled.set()
+        site.fleet.first_round.polled.set()
         assert await site.text("/-/ready") == "ok\n"
 
     async def test_ready_also_once_a_deadline_has_passed(self, site: Site) -> None:
-        site.fleet.polled.clear()
+        site.fleet.first_round.polled.clear()
         await site.start(ready_after_s=0.0)
         assert await site.text("/-/ready") == "ok\n"
 
