@@ -30,12 +30,13 @@ STUB = PACKAGE / "_fastparse.pyi"
 GROUND = {
     "__init__",
     "build_facts",
-    "node_allowance",
     "descriptors",
     "errors",
     "files",
-    "single_flight",
+    "node_allowance",
+    "pem_files",
     "safe_text",
+    "single_flight",
 }
 #: wing → the wings that it may import. docs/architecture.md shows the same table.
 WINGS: dict[str, set[str]] = {

@@ -173,7 +173,7 @@ def _services(configuration: Configuration, open_files: int, store: Store) -> Se
         resolver=Resolver(lookups),
         limiter=Limiter(options.poll.max_dials, PATIENCE_S),
         descriptors=descriptors,
-        context=configuration.client_tls,
+        tls=configuration.client_tls,
     )
     in_flight = options.poll.max_in_flight
     return Services(dialer, store, Limiter(in_flight, PATIENCE_S), scan_limiter(in_flight))

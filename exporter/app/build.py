@@ -5,7 +5,6 @@ Nothing here touches what is running. A mistake raises ConfigError, and the conf
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,12 +16,13 @@ from exporter.collectors._shown import hidden_families, is_denied, is_shown
 from exporter.collectors.info import GATED
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
-from exporter.connection.tls import tls_context
+from exporter.connection.tls import client_context
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.lane import Lane
 from exporter.metrics.taken_names import TakenNames
 from exporter.options.table import Options
 from exporter.pages.exposition import AGE
+from exporter.pem_files import FreshContext
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, lane_notes, lanes
 from exporter.targets.address import ignored_warning
@@ -41,8 +41,9 @@ class Configuration:
 
     `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of
     `password_file` ("": none was read). `known` holds every enabled collector that this process has had, by
-    name. `client_tls` is for connections to targets; None while no target uses TLS. `notes` and `warnings`
-    are lines for the log. `follows` is the `mark` of the configuration that it was made from.
+    name. `client_tls` is for connections to targets; None while no target uses TLS and no file for it is
+    named. `notes` and `warnings` are lines for the log. `follows` is the `mark` of the configuration that it
+    was made from.
     """
 
     options: Options
@@ -54,7 +55,7 @@ class Configuration:
     catalog: Catalog
     lanes: Mapping[Lane, float]
     dialling: DialSettings
-    client_tls: ssl.SSLContext | None
+    client_tls: FreshContext | None
     auth: BasicAuth | None
     server_tls: ServerContext | None
     notes: Sequence[str]
@@ -216,13 +217,14 @@ def _dialling(options: Options) -> DialSettings:
 
 def _client_tls(
     dialling: DialSettings, targets: Sequence[Target], before: Configuration | None
-) -> ssl.SSLContext | None:
-    """The context in use while its settings stay the same. ConfigError for a file that cannot be used."""
+) -> FreshContext | None:
+    """The one in use while its settings stay the same. ConfigError for a file that is named and cannot be
+    used, whether a target needs it or not."""
     if not any(target.tls for target in targets):
         return None
     if before is not None and before.client_tls is not None and before.dialling.of_tls == dialling.of_tls:
         return before.client_tls
-    return tls_context(dialling)
+    return client_context(dialling)
 
 
 def _auth(options: Options) -> BasicAuth | None:

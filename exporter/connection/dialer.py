@@ -22,9 +22,10 @@ from exporter.connection.link import Connection
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
-from exporter.connection.tls import tls_context
+from exporter.connection.tls import LOOK_S, client_context
 from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import DeadlineError, DnsError, ReplyError, ResetError, TargetError, TlsError
+from exporter.pem_files import FreshContext
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.redaction import redaction_of
 from exporter.targets.target import Target
@@ -49,28 +50,28 @@ class Dialer:
         resolver: Resolver | None = None,
         limiter: Limiter | None = None,
         descriptors: Descriptors | None = None,
-        context: ssl.SSLContext | None = None,
+        tls: FreshContext | None = None,
     ) -> None:
         self.settings = settings or DialSettings()
         self.limiter = limiter or Limiter(DIALS_MAX, PATIENCE_S)
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self._resolver = resolver or Resolver()
         self._candidates = Candidates()
-        self.change(self.settings, context)
+        self.change(self.settings, tls)
 
-    def change(self, settings: DialSettings, context: ssl.SSLContext | None = None) -> None:
-        """Use other settings for new connections. `context` is the TLS context of these settings, if it is
-        made already."""
+    def change(self, settings: DialSettings, tls: FreshContext | None = None) -> None:
+        """Use other settings for new connections. `tls` is what these settings say about TLS, if it is read
+        already."""
         self.settings = settings
-        vars(self).pop("context", None)
-        if context is not None:
-            self.context = context
+        vars(self).pop("tls", None)
+        if tls is not None:
+            self.tls = tls
 
     @cached_property
-    def context(self) -> ssl.SSLContext:
+    def tls(self) -> FreshContext:
         """What all TLS connections share. If `change` gave none, its first use reads the files; a
         `ConfigError` names one that cannot be used."""
-        return tls_context(self.settings)
+        return client_context(self.settings)
 
     async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
         """The numeric addresses of `host`, in the order to try them; `Connection.peer` is one of them. Raises
@@ -95,10 +96,10 @@ class Dialer:
         failure.
 
         Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
-        looked up, and only these are dialled. Raises a TargetError, or the ConfigError of `context`.
+        looked up, and only these are dialled. Raises a TargetError, or the ConfigError of `tls`.
         """
         where = target.path or endpoint(target.host, target.port)
-        context = self.context if target.tls else None
+        context = await self._read_tls(deadline) if target.tls else None
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
         sock, peer = await self._connect(target, where, addresses, deadline)
@@ -114,6 +115,11 @@ class Dialer:
             sock.close()
             raise
         return connection
+
+    async def _read_tls(self, deadline: float) -> ssl.SSLContext:
+        """From the files as they are now. Most of the time left is for the server, even if a check hangs."""
+        await self.tls.freshen(min(LOOK_S, (deadline - time.monotonic()) / 4))
+        return self.tls.newest
 
     async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
         try:
@@ -169,7 +175,8 @@ class Dialer:
             elif context is None:
                 await loop.create_connection(lambda: connection, sock=sock)
             else:
-                name = self.settings.server_name or target.host.partition("%")[0]
+                # a name ends with a dot in DNS only
+                name = (self.settings.server_name or target.host.partition("%")[0]).rstrip(".")
                 shaking = loop.create_connection(
                     lambda: connection, sock=sock, ssl=context, server_hostname=name
                 )

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import ssl
 
-from exporter import files
 from exporter.connection.settings import DialSettings
 from exporter.errors import ConfigError
+from exporter.pem_files import FreshContext, PemFile, load_authorities, load_pair, trust_each
+
+#: how long a dial waits for a check of the files
+LOOK_S = 1.0
 
 
-def tls_context(settings: DialSettings) -> ssl.SSLContext:
+def client_context(settings: DialSettings) -> FreshContext:
     """What `settings` say about TLS. Raises ConfigError for a file that cannot be used."""
-    if settings.key_file and not settings.cert_file:
+    ca = PemFile("tls-ca-cert-file", settings.ca_file)
+    cert = PemFile("tls-client-cert-file", settings.cert_file)
+    key = PemFile("tls-client-key-file", settings.key_file)
+    if bool(key.name) != bool(cert.name):
         raise ConfigError(
-            f"the TLS client key {settings.key_file} has no certificate: set --tls-client-cert-file too"
+            f"{key if key.name else cert} is set alone: set --tls-client-cert-file and --tls-client-key-file"
         )
-    read = settings.ca_file
-    try:
-        if settings.ca_file:
-            files.fetch(settings.ca_file, settings.file_limits)
-        # only these CAs are trusted, not the system's too
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-        if settings.cert_file:
-            read = " and ".join(filter(None, (settings.cert_file, settings.key_file)))
-            for file in filter(None, (settings.cert_file, settings.key_file)):
-                files.fetch(file, settings.file_limits)
-            # never ask for a password on the terminal
-            context.load_cert_chain(settings.cert_file, settings.key_file or None, password=lambda: "")
-    except ssl.SSLError as error:
-        why = (error.reason or "not in PEM form, or an encrypted key").replace("_", " ").lower()
-        raise ConfigError(f"TLS: {read} cannot be used: {why}") from None
-    except OSError as error:
-        raise ConfigError(f"TLS: {read} cannot be read: {error.strerror}") from None
-    except files.FileError as error:
-        raise ConfigError(f"TLS: {read} cannot be read: {error}") from None
-    if settings.skip_verification:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+
+    def make() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trust_each(context)
+        max_bytes = settings.file_limits.max_bytes
+        if ca.name:  # only these are trusted, not the system's too
+            load_authorities(context, ca, max_bytes)
+        else:
+            context.load_default_certs()
+        if cert.name:
+            load_pair(context, cert, key, max_bytes)
+        if settings.skip_verification:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    return FreshContext([file for file in (ca, cert, key) if file.name], make, settings.file_limits)

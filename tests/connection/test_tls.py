@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
 import ssl
+import threading
+import time
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
-from exporter import errors
+from exporter import errors, pem_files
 from exporter.connection.dialer import Dialer
+from exporter.connection.link import Connection
 from exporter.connection.settings import DialSettings
+from exporter.connection.tls import client_context
+from exporter.pem_files import trust_each
 from exporter.protocol.command import Command
+from exporter.targets.target import Target
 from tests.connection.dialling import (
+    AMPLE_S,
     SCANT_S,
     SECRET,
     RedisFactory,
@@ -21,7 +33,7 @@ from tests.connection.dialling import (
     replies_of,
     target,
 )
-from tests.servers import Certificates, Conversation, answers
+from tests.servers import Certificates, Conversation, answers, make_certificates
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 
@@ -103,33 +115,199 @@ class TestTls:
         alert = scripted_server(answers(b"\x15\x03\x03\x00\x02\x02\x46"))
         assert "speaks TLS" in await refused_dial(target(alert.port), errors.TlsError)
 
+    @needs_tls_server
+    @pytest.mark.parametrize("anchor", ["issuing_ca", "issued"])
+    async def test_every_certificate_of_the_file_is_an_anchor(
+        self, redis_server: RedisFactory, certificates: Certificates, anchor: str
+    ) -> None:
+        """An issuing authority that is not self-signed, or the server's own certificate."""
+        shown = replace(certificates, server=certificates.issued, server_key=certificates.issued_key)
+        to = target(tls_port(redis_server, shown), "localhost", "rediss")
+        (await dial(to, ca_file=getattr(certificates, anchor))).close()
+        # the root alone is not enough: the server does not show the authority between
+        assert "cannot be trusted" in await refused_dial(to, errors.TlsError, ca_file=certificates.ca)
+        text = await refused_dial(
+            to, errors.TlsError, ca_file=getattr(certificates, anchor), server_name="other.test"
+        )
+        assert "other.test" in text
+
+    @needs_tls_server
+    async def test_an_authority_without_the_usual_extensions_is_trusted(
+        self, redis_server: RedisFactory, tmp_path: Path
+    ) -> None:
+        """Python 3.13 asks for those: the same chain must not fail there."""
+        plain = make_certificates(tmp_path, "plain_ca")
+        to = target(tls_port(redis_server, plain), "localhost", "rediss")
+        dialer = Dialer(DialSettings(ca_file=plain.ca))
+        (await dial_by(dialer, to)).close()
+        dialer.tls.newest.verify_flags |= ssl.VERIFY_X509_STRICT
+        with pytest.raises(errors.TlsError, match="not marked critical"):
+            await dial_by(dialer, to)
+        trust_each(dialer.tls.newest)
+        (await dial_by(dialer, to)).close()
+
+    @pytest.mark.parametrize("name", ["", "localhost..", "redis.test."])
+    async def test_a_trailing_dot_of_a_name_stays_out_of_tls(
+        self, certificates: Certificates, name: str
+    ) -> None:
+        serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        serving.load_cert_chain(certificates.server, certificates.server_key)
+        asked: list[str | None] = []
+        serving.sni_callback = lambda connection, name, context: asked.append(name)
+        server = await asyncio.start_server(
+            lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=serving
+        )
+        async with server:
+            to = target(server.sockets[0].getsockname()[1], "localhost.", "rediss")
+            settings = DialSettings(set_client_name=False, ca_file=certificates.ca, server_name=name)
+            deadline = time.monotonic() + AMPLE_S
+            (await Dialer(settings).dial(to, deadline, addresses=["127.0.0.1"])).close()
+        assert asked == [name.rstrip(".") or "localhost"]
+
     async def test_one_context_serves_all_dials(self, certificates: Certificates) -> None:
         dialer = Dialer(DialSettings(ca_file=certificates.ca))
-        assert dialer.context is dialer.context
-        assert dialer.context.verify_mode is ssl.CERT_REQUIRED
+        assert dialer.tls is dialer.tls
+        assert dialer.tls.newest.verify_mode is ssl.CERT_REQUIRED
+        assert dialer.tls.newest.check_hostname
+        assert dialer.tls.newest.minimum_version is ssl.TLSVersion.TLSv1_2
 
     async def test_only_the_given_cas_are_trusted(self, certificates: Certificates) -> None:
-        assert Dialer(DialSettings(ca_file=certificates.ca)).context.cert_store_stats()["x509_ca"] == 1
+        context = client_context(DialSettings(ca_file=certificates.ca)).newest
+        assert context.cert_store_stats()["x509_ca"] == 1
 
     @pytest.mark.parametrize(
         ("files", "part"),
         [
-            ({"ca_file": "/nonexistent/ca.pem"}, "/nonexistent/ca.pem cannot be read"),
+            (
+                {"ca_file": "/nonexistent/ca.pem"},
+                "^--tls-ca-cert-file=/nonexistent/ca.pem cannot be read: No such file",
+            ),
             (
                 {"cert_file": "/nonexistent/client.pem", "key_file": "/nonexistent/key.pem"},
-                "/nonexistent/client.pem and /nonexistent/key.pem",
+                "^--tls-client-cert-file=/nonexistent/client.pem cannot be read: No such file",
             ),
-            ({"key_file": "key.pem"}, "key.pem has no certificate"),
+            (
+                {"key_file": "key.pem"},
+                "^--tls-client-key-file=key.pem is set alone: set --tls-client-cert-file",
+            ),
+            (
+                {"cert_file": "c.pem"},
+                "^--tls-client-cert-file=c.pem is set alone: set .*--tls-client-key-file",
+            ),
         ],
     )
     async def test_files_that_cannot_be_used_are_the_operators_mistake(
         self, files: dict[str, str], part: str
     ) -> None:
         with pytest.raises(errors.ConfigError, match=part):
-            _ = Dialer(DialSettings(**files)).context  # type: ignore[arg-type]
+            client_context(DialSettings(**files))  # type: ignore[arg-type]
 
     async def test_a_file_with_something_else_in_it(self, certificates: Certificates) -> None:
         with pytest.raises(errors.ConfigError, match="cannot be used"):
-            _ = Dialer(DialSettings(ca_file=certificates.client_key)).context
+            client_context(DialSettings(ca_file=certificates.client_key))
         with pytest.raises(errors.ConfigError, match="key values mismatch"):
-            _ = Dialer(DialSettings(cert_file=certificates.client, key_file=certificates.server_key)).context
+            client_context(DialSettings(cert_file=certificates.client, key_file=certificates.server_key))
+
+
+@needs_tls_server
+class TestRenewal:
+    """The files of a target change while the exporter runs."""
+
+    @pytest.fixture(autouse=True)
+    def looks_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
+
+    async def test_the_next_dial_uses_the_new_files(self, redis_server: RedisFactory, tmp_path: Path) -> None:
+        old, new, live = generations(tmp_path)
+        copy(old, live)
+        dialer = Dialer(live_settings(live))
+        to = target(tls_port(redis_server, old, "--tls-auth-clients", "yes"), scheme="rediss")
+        after = target(tls_port(redis_server, new, "--tls-auth-clients", "yes"), scheme="rediss")
+        (await dial_by(dialer, to)).close()
+        with pytest.raises(errors.TlsError):
+            await dial_by(dialer, after)
+        copy(new, live)
+        (await dial_by(dialer, after)).close()
+        with pytest.raises(errors.TlsError):
+            await dial_by(dialer, to)
+
+    async def test_half_of_a_pair_keeps_the_old_one_and_is_told_once(
+        self, redis_server: RedisFactory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "exporter.pem_files")
+        old, new, live = generations(tmp_path)
+        copy(old, live)
+        dialer = Dialer(live_settings(live))
+        to = target(tls_port(redis_server, old, "--tls-auth-clients", "yes"), scheme="rediss")
+        after = target(tls_port(redis_server, new, "--tls-auth-clients", "yes"), scheme="rediss")
+        (await dial_by(dialer, to)).close()
+        shutil.copy(new.client, live.client)
+        for _ in range(3):
+            (await dial_by(dialer, to)).close()
+        [line] = caplog.records
+        assert line.message == "the files that were read before stay in use"
+        why = f"--tls-client-key-file={live.client_key} cannot be used: key values mismatch"
+        assert vars(line)["err"].endswith(why)
+        copy(new, live)
+        (await dial_by(dialer, after)).close()
+        assert caplog.messages[1:] == [f"read again: {live.ca}, {live.client}, {live.client_key}"]
+
+    async def test_a_file_that_is_gone_keeps_what_was_read(
+        self, redis_server: RedisFactory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        old, _, live = generations(tmp_path)
+        copy(old, live)
+        dialer = Dialer(live_settings(live))
+        to = target(tls_port(redis_server, old), scheme="rediss")
+        (await dial_by(dialer, to)).close()
+        Path(live.ca).unlink()
+        for _ in range(2):
+            (await dial_by(dialer, to)).close()
+        [line] = caplog.records
+        why = f"--tls-ca-cert-file={live.ca} cannot be read: No such file or directory"
+        assert vars(line)["err"] == why
+
+    async def test_a_check_that_hangs_leaves_the_dial_most_of_its_time(
+        self, redis_server: RedisFactory, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dialer = Dialer(DialSettings(ca_file=certificates.ca))
+        to = target(tls_port(redis_server, certificates), scheme="rediss")
+        (await dial_by(dialer, to)).close()
+        may_end, stamps = threading.Event(), pem_files._stamps
+        monkeypatch.setattr(pem_files, "_stamps", lambda names: may_end.wait(AMPLE_S) and stamps(names))
+        try:
+            for _ in range(2):
+                (await dial_by(dialer, to, within_s=4.0)).close()
+        finally:
+            may_end.set()
+
+
+async def dial_by(dialer: Dialer, to: Target, within_s: float = AMPLE_S) -> Connection:
+    return await dialer.dial(to, time.monotonic() + within_s)
+
+
+def tls_port(redis_server: RedisFactory, certificates: Certificates, *args: str) -> int:
+    """Of a server that is not asked before it is dialled: it may trust others than its own client."""
+    port: int = redis_server(*args, certificates=certificates).port
+    return port
+
+
+def generations(directory: Path) -> tuple[Certificates, Certificates, Certificates]:
+    """Old files, new ones, and the names of those in use."""
+    made = []
+    for name in ("old", "new"):
+        (directory / name).mkdir()
+        made.append(make_certificates(directory / name))
+    old, new = made
+    (directory / "live").mkdir()
+    names = {field.name: str(directory / "live" / field.name) for field in fields(old)}
+    return old, new, Certificates(**names)
+
+
+def copy(made: Certificates, live: Certificates) -> None:
+    for name in ("ca", "client", "client_key"):
+        shutil.copy(getattr(made, name), getattr(live, name))
+
+
+def live_settings(live: Certificates) -> DialSettings:
+    return DialSettings(ca_file=live.ca, cert_file=live.client, key_file=live.client_key)

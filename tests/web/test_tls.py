@@ -12,13 +12,14 @@ import subprocess
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exporter import pem_files
 from exporter.errors import ConfigError
 from exporter.web import tls
 from exporter.web.tls import ServerContext, ServerTls
@@ -28,7 +29,7 @@ from tests.web.door import Door
 
 @pytest.fixture(autouse=True)
 def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
 
 
 Shake = Callable[[ServerContext, ssl.SSLContext], Awaitable[tuple[str, str]]]
@@ -129,6 +130,18 @@ async def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
         await shake(serving, client_of(certificates))
 
 
+@pytest.mark.parametrize("anchor", ["issuing_ca", "issued"])
+async def test_every_certificate_of_the_authorities_file_is_an_anchor(
+    shake: Shake, certificates: Certificates, anchor: str
+) -> None:
+    """An issuing authority that is not self-signed, or a client's own certificate."""
+    client = client_of(certificates)
+    client.load_cert_chain(certificates.issued, certificates.issued_key)
+    await shake(ServerContext(settings_of(certificates, ca_file=getattr(certificates, anchor))), client)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await shake(ServerContext(settings_of(certificates, ca_file=certificates.other_ca)), client)
+
+
 async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake_on(
     shake: Shake, tmp_path: Path
 ) -> None:
@@ -169,14 +182,14 @@ async def test_a_share_that_hangs_holds_one_handshake_up_for_a_moment(
 ) -> None:
     serving = ServerContext(settings_of(certificates))
     may_end = threading.Event()
-    looks = []
+    looks, stamps = [], pem_files._stamps
 
-    def hang(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
-        looks.append(settings)
+    def hang(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        looks.append(names)
         may_end.wait(PATIENCE_S)
-        return ()
+        return stamps(names)
 
-    monkeypatch.setattr(tls, "_stamps", hang)
+    monkeypatch.setattr(pem_files, "_stamps", hang)
     try:
         for _ in range(5):
             await asyncio.wait_for(shake(serving, client_of(certificates)), 2)
@@ -189,16 +202,16 @@ async def test_of_many_handshakes_one_a_second_looks_and_the_loop_goes_on(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A share that answers in 20 ms."""
-    monkeypatch.setattr(tls, "LOOK_EVERY_S", 60.0)
+    monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 60.0)
     serving = ServerContext(settings_of(certificates))
-    looks = []
+    looks, stamps = [], pem_files._stamps
 
-    def slow(settings: ServerTls) -> tuple[tuple[int, int, int], ...]:
-        looks.append(settings)
+    def slow(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        looks.append(names)
         time.sleep(0.02)
-        return ()
+        return stamps(names)
 
-    monkeypatch.setattr(tls, "_stamps", slow)
+    monkeypatch.setattr(pem_files, "_stamps", slow)
     async with Door(serving.context, freshen=serving.freshen) as door:
         trusted = client_of(certificates)
         for _ in range(3):
@@ -216,7 +229,8 @@ async def test_the_loop_does_not_wait_for_a_look(
 ) -> None:
     serving = ServerContext(settings_of(certificates))
     may_end = threading.Event()
-    monkeypatch.setattr(tls, "_stamps", lambda settings: may_end.wait(PATIENCE_S) and ())
+    stamps = pem_files._stamps
+    monkeypatch.setattr(pem_files, "_stamps", lambda names: may_end.wait(PATIENCE_S) and stamps(names))
     asyncio.get_running_loop().call_soon(may_end.set)  # a loop that waits never comes to it
     monkeypatch.setattr(tls, "LOOK_S", PATIENCE_S)
     await asyncio.wait_for(serving.freshen(), PATIENCE_S / 2)
@@ -231,7 +245,7 @@ async def test_a_certificate_that_was_replaced_is_served_after_a_second_however_
     first, second = (make_certificates(folder) for folder in folders)
     serving = ServerContext(settings_of(first))
     before, _ = await shake(serving, client_of(first))
-    monkeypatch.setattr(tls, "LOOK_EVERY_S", 0.3)
+    monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.3)
     await shake(serving, client_of(first))
     shutil.copy(second.server, first.server)
     shutil.copy(second.server_key, first.server_key)
@@ -336,7 +350,7 @@ def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -
         (ServerTls(certificates.server, certificates.client_key), "key values mismatch"),
         (
             settings_of(certificates, ca_file="/no/such/file"),
-            "--tls-server-ca-cert-file=/no/such/file cannot be used: No such file",
+            "--tls-server-ca-cert-file=/no/such/file cannot be read: No such file",
         ),
         (settings_of(certificates, ca_file=str(junk)), "--tls-server-ca-cert-file="),
     ):

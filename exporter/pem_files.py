@@ -1,0 +1,140 @@
+"""Certificates, keys and authorities of TLS: read with limits, and again when their files have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from exporter import files
+from exporter.errors import ConfigError
+
+#: how long a check of the files is good
+LOOK_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PemFile:
+    """A file, and the flag that names it."""
+
+    flag: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"--{self.flag}={self.name}"
+
+
+class FreshContext:
+    """`newest` is the TLS context that `make` reads from files. Call `freshen` before each handshake: at most
+    once in `LOOK_EVERY_S` it checks the files, and makes the context again when one has changed. It does so
+    in a thread, because a network share may hang.
+
+    At start, a ConfigError says which file cannot be used. Later, the context from before stays, and the log
+    says so once for each change.
+    """
+
+    def __init__(
+        self, given: Sequence[PemFile], make: Callable[[], ssl.SSLContext], limits: files.FileLimits
+    ) -> None:
+        self._names = tuple(dict.fromkeys(file.name for file in given))
+        self._make = make
+        try:
+            self._read, self.newest = files.within(lambda: (_stamps(self._names), make()), limits.timeout_s)
+        except files.FileError as error:
+            raise ConfigError(f"{' and '.join(map(str, given))} cannot be read: {error}") from None
+        self._look: asyncio.Future[None] | None = None
+        self._looked_at = -math.inf
+
+    async def freshen(self, patience_s: float) -> None:
+        """Check the files, unless that was done a short time ago. Callers that come during a check wait for
+        it, but not longer than `patience_s` from its beginning."""
+        now = time.monotonic()
+        is_over = self._look is None or self._look.done()  # after one that hangs, no second one begins
+        if self._names and is_over and now - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = now
+            try:
+                self._look = asyncio.wrap_future(files.start(self._look_again))
+            except files.FileError:
+                return
+        rest_s = self._looked_at + patience_s - now
+        if self._look is not None and not self._look.done() and rest_s > 0:
+            await asyncio.wait([self._look], timeout=rest_s)
+
+    def _look_again(self) -> None:
+        """Read files that have changed. Runs in a thread, one at a time."""
+        stamps = _stamps(self._names)
+        if stamps == self._read:
+            return
+        self._read = stamps
+        try:
+            self.newest = self._make()
+            log.info("read again: %s", ", ".join(self._names))
+        except ConfigError as error:
+            log.warning("the files that were read before stay in use", extra={"err": str(error)})
+
+
+def _stamps(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """For each file, what changes when it is replaced or written; nothing for one that is missing."""
+    return tuple(map(_stamp, names))
+
+
+def _stamp(name: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def load_pair(context: ssl.SSLContext, cert: PemFile, key: PemFile, max_bytes: int) -> None:
+    """What the context shows of itself. Raises ConfigError."""
+
+    def refuse() -> str:
+        raise ConfigError(f"{key} is encrypted: write a key without a password")
+
+    _check(cert, max_bytes)
+    _check(key, max_bytes)
+    try:
+        context.load_cert_chain(cert.name, key.name, password=refuse)
+    except OSError as error:
+        raise ConfigError(f"{cert} and {key} cannot be used: {_why(error)}") from None
+
+
+def load_authorities(context: ssl.SSLContext, file: PemFile, max_bytes: int) -> None:
+    """Whom the context trusts. Raises ConfigError."""
+    _check(file, max_bytes)
+    try:
+        context.load_verify_locations(file.name)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be used: {_why(error)}") from None
+    if not context.cert_store_stats()["x509"]:
+        raise ConfigError(f"{file} cannot be used: it holds no certificate")
+
+
+def trust_each(context: ssl.SSLContext) -> None:
+    """Make every trusted certificate an anchor: an issuing authority that is not self-signed, or a server's
+    own certificate. And leave off the strict checks that Python adds from 3.13 on: they refuse chains that
+    other programs take."""
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+
+
+def _check(file: PemFile, max_bytes: int) -> None:
+    """OpenSSL itself would wait for a FIFO, and read a device without end."""
+    try:
+        files.read(file.name, max_bytes)
+    except files.FileError as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not in PEM form").replace("_", " ").lower()
+    return error.strerror or str(error)

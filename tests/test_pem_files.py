@@ -1,0 +1,206 @@
+"""TLS files: what is refused, and when they are read again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter import files, pem_files
+from exporter.errors import ConfigError
+from exporter.files import FileLimits
+from exporter.pem_files import FreshContext, PemFile, load_authorities, load_pair, trust_each
+from tests.servers import PATIENCE_S, Certificates
+
+LIMIT = files.DEFAULT.max_bytes
+
+
+@pytest.fixture
+def ca(certificates: Certificates, tmp_path: Path) -> PemFile:
+    """A copy that a test may change."""
+    return PemFile("ca", shutil.copy(certificates.ca, str(tmp_path / "ca.pem")))
+
+
+class Made:
+    """Makes contexts that trust a file, and counts them."""
+
+    def __init__(self, file: PemFile) -> None:
+        self.file = file
+        self.count = 0
+
+    def __call__(self) -> ssl.SSLContext:
+        self.count += 1
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        load_authorities(context, self.file, LIMIT)
+        return context
+
+
+class TestFreshContext:
+    @pytest.fixture(autouse=True)
+    def looks_at_once(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
+        caplog.set_level(logging.INFO, "exporter.pem_files")
+
+    async def test_stays_the_same_while_its_files_do(self, ca: PemFile) -> None:
+        make = Made(ca)
+        fresh = FreshContext([ca], make, files.DEFAULT)
+        first = fresh.newest
+        for _ in range(3):
+            await fresh.freshen(PATIENCE_S)
+        assert fresh.newest is first
+        assert make.count == 1
+
+    @pytest.mark.parametrize("way", ["written", "renamed", "linked", "kept size and time"])
+    async def test_is_made_again_however_a_file_changes(
+        self, ca: PemFile, certificates: Certificates, tmp_path: Path, way: str
+    ) -> None:
+        name, new = Path(ca.name), Path(certificates.other_ca)
+        if way == "linked":  # as Kubernetes does with a secret
+            name.rename(tmp_path / "old")
+            name.symlink_to(tmp_path / "old")
+        fresh = FreshContext([ca], Made(ca), files.DEFAULT)
+        first = fresh.newest
+        match way:
+            case "written":
+                name.write_bytes(new.read_bytes())
+            case "renamed":
+                Path(shutil.copy(new, tmp_path / "next")).rename(name)
+            case "linked":
+                (tmp_path / "link").symlink_to(new)
+                (tmp_path / "link").rename(name)
+            case _:
+                before = name.stat()
+                name.write_bytes(name.read_bytes())
+                os.utime(name, ns=(before.st_atime_ns, before.st_mtime_ns))
+        await fresh.freshen(PATIENCE_S)
+        assert fresh.newest is not first
+
+    @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nMIIB", None])
+    async def test_stays_while_a_file_cannot_be_used_and_says_so_once(
+        self, ca: PemFile, caplog: pytest.LogCaptureFixture, content: bytes | None
+    ) -> None:
+        fresh = FreshContext([ca], Made(ca), files.DEFAULT)
+        first, name = fresh.newest, Path(ca.name)
+        good = name.read_bytes()
+        name.unlink()
+        if content is not None:
+            name.write_bytes(content)
+        for _ in range(3):
+            await fresh.freshen(PATIENCE_S)
+        assert fresh.newest is first
+        [line] = caplog.records
+        assert line.message == "the files that were read before stay in use"
+        assert vars(line)["err"].startswith(f"--ca={name} cannot be ")
+        name.write_bytes(good)
+        await fresh.freshen(PATIENCE_S)
+        assert fresh.newest is not first
+        assert caplog.messages[1:] == [f"read again: {name}"]
+
+    async def test_looks_once_in_a_while(self, ca: PemFile, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 60.0)
+        fresh = FreshContext([ca], Made(ca), files.DEFAULT)
+        looks = counted(monkeypatch)
+        for _ in range(3):
+            await fresh.freshen(PATIENCE_S)
+        assert looks == [(ca.name,)]
+
+    async def test_without_files_it_never_looks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        fresh = FreshContext([], lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files.DEFAULT)
+        looks = counted(monkeypatch)
+        await fresh.freshen(PATIENCE_S)
+        assert looks == []
+
+    def test_a_reading_that_hangs_ends_at_its_limit(self, ca: PemFile) -> None:
+        may_end = threading.Event()
+
+        def hang() -> ssl.SSLContext:
+            may_end.wait(PATIENCE_S)
+            return Made(ca)()
+
+        with pytest.raises(
+            ConfigError, match=f"^--ca={ca.name} cannot be read: reading took longer than 0.1 s"
+        ):
+            FreshContext([ca], hang, FileLimits(timeout_s=0.1))
+        may_end.set()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The looks at files, from now on."""
+    looks: list[object] = []
+    stamps: Callable[..., tuple[tuple[int, ...], ...]] = pem_files._stamps
+
+    def look(names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+        looks.append(names)
+        return stamps(names)
+
+    monkeypatch.setattr(pem_files, "_stamps", look)
+    return looks
+
+
+class TestLoading:
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"no certificate", "cannot be used: "),
+            (b"", "cannot be used: "),
+            (None, "cannot be read: No such file"),
+        ],
+    )
+    def test_a_file_without_a_certificate_is_refused(
+        self, tmp_path: Path, content: bytes | None, message: str
+    ) -> None:
+        file = PemFile("ca", str(tmp_path / "ca.pem"))
+        if content is not None:
+            Path(file.name).write_bytes(content)
+        with pytest.raises(ConfigError, match=f"^--ca={file.name} {message}"):
+            load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, LIMIT)
+
+    def test_a_list_of_revocations_is_no_certificate(self, tmp_path: Path) -> None:
+        file = PemFile("ca", str(tmp_path / "crl.pem"))
+        Path(file.name).write_text(revocations(tmp_path))
+        with pytest.raises(ConfigError, match="it holds no certificate"):
+            load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, LIMIT)
+
+    def test_a_file_beyond_the_limit_is_refused(self, ca: PemFile) -> None:
+        with pytest.raises(ConfigError, match=r"more than 10 bytes, the limit of --files\.max-bytes"):
+            load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca, 10)
+
+    def test_a_key_that_does_not_fit_is_refused(self, certificates: Certificates) -> None:
+        cert, key = PemFile("cert", certificates.client), PemFile("key", certificates.server_key)
+        with pytest.raises(ConfigError, match=f"^{cert} and {key} cannot be used: key values mismatch$"):
+            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key, LIMIT)
+
+    def test_a_pair_may_be_one_file(self, certificates: Certificates, tmp_path: Path) -> None:
+        both = tmp_path / "both.pem"
+        both.write_bytes(Path(certificates.client).read_bytes() + Path(certificates.client_key).read_bytes())
+        file = PemFile("cert", str(both))
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, file, LIMIT)
+
+
+def revocations(directory: Path) -> str:
+    """A CRL of a CA that has revoked nothing."""
+    config = directory / "ca.cnf"
+    (directory / "index").touch()
+    config.write_text(f"[ca]\ndefault_ca = own\n[own]\ndatabase = {directory}/index\ndefault_md = sha256\n")
+    key, cert = directory / "ca.key", directory / "ca.crt"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made += ["-subj", "/CN=ca", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(made, check=True, capture_output=True)
+    command = ["openssl", "ca", "-gencrl", "-config", str(config), "-keyfile", str(key), "-cert", str(cert)]
+    return subprocess.run([*command, "-crldays", "2"], check=True, capture_output=True, text=True).stdout
+
+
+def test_each_certificate_is_an_anchor_and_the_strict_checks_are_off() -> None:
+    """The same in every version of Python."""
+    context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    trust_each(context)
+    assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
