@@ -220,7 +220,7 @@ def _client_tls(
 ) -> FreshContext | None:
     """The one in use while its settings stay the same. ConfigError for a file that is named and cannot be
     used, whether a target needs it or not."""
-    if not any(target.tls for target in targets):
+    if not dialling.tls_files and not any(target.tls for target in targets):
         return None
     if before is not None and before.client_tls is not None and before.dialling.of_tls == dialling.of_tls:
         return before.client_tls

@@ -30,6 +30,11 @@ class DialSettings:
     allowance: Allowance | None = None
 
     @property
+    def tls_files(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return tuple(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+
+    @property
     def of_tls(self) -> tuple[object, ...]:
         """Those that a TLS context is made of."""
         return self.ca_file, self.cert_file, self.key_file, self.skip_verification

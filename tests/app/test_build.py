@@ -202,7 +202,6 @@ class TestMistakes:
         none = tmp_path / "none.pem"
         with pytest.raises(ConfigError, match=r"none\.pem"):
             configured(f"--tls-ca-cert-file={none}", targets=(target("rediss://one"),))
-        configured(f"--tls-ca-cert-file={none}")  # no target uses it
         with pytest.raises(ConfigError, match=r"none\.pem"):
             configured(f"--tls-server-cert-file={none}", f"--tls-server-key-file={none}")
 
@@ -232,11 +231,24 @@ class TestMistakes:
         assert other.client_tls not in (None, before.client_tls)
         assert configured(targets=(ONE,), before=other).client_tls is None
 
-    def test_the_first_target_with_tls_needs_certificates_that_can_be_used(self, tmp_path: Path) -> None:
-        argv = [f"--tls-ca-cert-file={tmp_path / 'none.pem'}"]
-        before = configured(*argv)
-        with pytest.raises(ConfigError, match=r"none\.pem"):
-            configured(*argv, targets=(target("rediss://one"),), before=before)
+    @pytest.mark.parametrize("targets", [(), (ONE,), (target("unix:///run/redis.sock"),)])
+    def test_certificates_that_no_target_needs_have_to_be_usable_too(
+        self, certificates: Certificates, tmp_path: Path, targets: tuple[Target, ...]
+    ) -> None:
+        none, junk = tmp_path / "none.pem", tmp_path / "junk.pem"
+        junk.write_text("no certificate")
+        key = f"--tls-client-key-file={certificates.client_key}"
+        for argv, message in (
+            ([f"--tls-ca-cert-file={none}"], "^--tls-ca-cert-file=.* cannot be read: No such file"),
+            ([f"--tls-ca-cert-file={tmp_path}"], "^--tls-ca-cert-file=.* cannot be read: Is a directory"),
+            ([f"--tls-ca-cert-file={junk}"], "^--tls-ca-cert-file=.* cannot be used: no certificate"),
+            ([f"--tls-client-cert-file={none}", key], "^--tls-client-cert-file=.* cannot be read"),
+            ([f"--tls-client-cert-file={junk}", key], "^--tls-client-cert-file=.* cannot be used"),
+            ([f"--tls-client-cert-file={certificates.server}", key], "key values mismatch"),
+        ):
+            for before in (None, configured(targets=targets)):
+                with pytest.raises(ConfigError, match=message):
+                    configured(*argv, targets=targets, before=before)
 
     def test_basic_authentication_that_is_half_set(self) -> None:
         with pytest.raises(ConfigError, match="half set"):
