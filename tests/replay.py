@@ -7,6 +7,7 @@ A command that has no recorded reply is answered as that version answers one tha
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -31,14 +32,6 @@ EVERYTHING = (
     "--include-system-metrics",
     "--export-unknown-info",
 )
-#: section of INFO → how its lines begin
-SECTIONS = {
-    "commandstats": b"cmdstat_",
-    "errorstats": b"errorstat_",
-    "latencystats": b"latency_percentiles_usec_",
-    "clients": b"connected_clients:",
-    "replication": b"connected_slaves:",
-}
 
 
 def resp(value: Any) -> bytes:
@@ -141,9 +134,10 @@ class Replay:
             return resp((self._folder / self._default).read_bytes())
         if sections == ("modules",):
             return self._recorded("info_modules")
-        starts = tuple(SECTIONS[section.lower()] for section in sections)
-        lines = (self._folder / "info_all.txt").read_bytes().splitlines(keepends=True)
-        return resp(b"".join(line for line in lines if line.startswith(starts)))
+        text = (self._folder / "info_all.txt").read_bytes()
+        wanted = {section.lower().encode() for section in sections}
+        parts = re.split(rb"(?m)^(?=# )", text)
+        return resp(b"".join(part for part in parts if part[2:].split(b"\r")[0].lower() in wanted))
 
     def _slowlog(self, what: str, count: str = "10") -> bytes:
         if what.upper() == "LEN":

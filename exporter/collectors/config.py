@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 
-from exporter.collectors._contract import Batches, Collector, Out, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory, raise_failure
 from exporter.collectors._file_sizes import FileSizes
+from exporter.collectors._several import Apart, Several
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
-from exporter.protocol.command import PAUSE, PIECE, Command
+from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
 #: values of --config-command with which CONFIG is not asked
@@ -96,7 +97,7 @@ _UNITS = {
 }
 
 
-class ConfigCollector(Collector[None]):
+class ConfigCollector(Collector[Apart]):
     """`file_size` is how the dump is measured: one look at a local file, the one thing here that is not asked
     of the server. It is given from outside, so that the collector itself does no I/O."""
 
@@ -120,15 +121,13 @@ class ConfigCollector(Collector[None]):
     def repeats(self, options: Options) -> bool:
         return not options.metrics.include_rdb_file_size_metric
 
-    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
-        ask = partial(Command.of, options.redis.config_command, "GET")
-        asked = _asked(facts, options)
-        # Several keys in one call: from 7.0 on. Earlier servers are asked for the first alone, to see whether
-        # they reply at all.
-        replies = yield [ask(*asked) if facts.version >= (7, 0, 0) else ask(asked[0])]
-        raise_failure(*replies)
-        if facts.version < (7, 0, 0) and len(asked) > 1 and not isinstance(replies[0], ReplyError):
-            replies += yield [ask(key) for key in asked[1:]]
+    def new_memory(self) -> Apart:
+        return Apart()
+
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Apart]) -> Batches:
+        replies = yield from _ask(facts, options, out)
+        if replies and all(isinstance(reply, ReplyError) for reply in replies):
+            raise_failure(*replies)
         values = {key: value for reply in replies for key, value in _pairs(reply)}
         for key, family in (*NUMBERS.items(), *COMMANDLOG.items()):
             amount = _amount(values.get(key, b""))
@@ -149,10 +148,31 @@ class ConfigCollector(Collector[None]):
                 out.add(RDB_SIZE, size)
 
 
-def _asked(facts: Facts, options: Options) -> list[str]:
-    """The keys that are needed, or the pattern of all."""
+def _ask(
+    facts: Facts, options: Options, out: OutWithMemory[Apart]
+) -> Generator[list[Command], list[Reply], list[Reply]]:
+    """The replies for the keys that are needed, or for the pattern of all."""
+    ask = partial(Command.of, options.redis.config_command, "GET")
+    keys = _keys(facts, options)
     if options.metrics.include_config_metrics:
-        return ["*"]
+        replies = yield [ask("*")]
+    elif facts.version >= (7, 0, 0):  # earlier servers take one key
+        several = Several(ask(*keys), ask, keys, lambda reply, key: key in dict(_pairs(reply)))
+        replies = yield from several.ask(out.memory, facts.run_id, out.now)
+    else:
+        replies = yield [ask(keys[0])]  # alone, to see whether they reply at all
+        if not isinstance(replies[0], ReplyError):
+            return [*replies, *(yield list(map(ask, keys[1:])))]
+    if not isinstance(replies[0], ReplyError):
+        return replies
+    raise_failure(replies[0])
+    # INFO's collector has asked for this key: where that was refused too, there is no CONFIG at all
+    [known] = yield [ask("databases")]
+    return replies if isinstance(known, ReplyError) else (yield list(map(ask, keys)))
+
+
+def _keys(facts: Facts, options: Options) -> list[str]:
+    """The keys that are needed."""
     keys = [*NUMBERS, OUTPUT_BUFFERS]
     if options.metrics.include_rdb_file_size_metric:
         keys += ["dir", "dbfilename"]

@@ -8,10 +8,11 @@ https://valkey.io/commands/info/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from exporter.collectors._contract import Collector, Identification, OutWithMemory
+from exporter.collectors._several import Apart, Several, section, shows_section
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import (
     EverySubField,
@@ -26,7 +27,7 @@ from exporter.metrics.family import (
 )
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
-from exporter.protocol.command import Command
+from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
 
 INFO = Command.of("INFO")
@@ -1544,11 +1545,25 @@ SENTINEL = (
 )
 
 
+#: sections that a plain INFO has on all servers of Redis
+SECTIONS = ("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "keyspace")
+
+
+def _shows(reply: Reply, name: str) -> bool:
+    """A Sentinel has fewer sections, and hides none."""
+    return shows_section(reply, name) or (isinstance(reply, bytes) and b"_mode:sentinel" in reply)
+
+
+PLAIN = Several(INFO, section, SECTIONS, _shows)
+
+
 @dataclass(slots=True)
 class FactTexts:
-    """The texts of `FACT_FIELDS` that the facts were made of."""
+    """The texts of `FACT_FIELDS` that the facts were made of, and the sections that a plain INFO leaves
+    out."""
 
     texts: tuple[bytes | None, ...] = ()
+    hidden: Apart = field(default_factory=Apart)
 
 
 class InfoCollector(Collector[FactTexts]):
@@ -1582,11 +1597,15 @@ class InfoCollector(Collector[FactTexts]):
     def identify(
         self, known: Facts | None, options: Options, out: OutWithMemory[FactTexts]
     ) -> Identification:
-        [text] = yield [INFO]
+        hidden = out.memory.hidden
+        replies = yield from PLAIN.ask(hidden, None if known is None else known.run_id, out.now)
+        text = replies[0]
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
             raise ProtocolError("the reply to INFO is not a text")
+        if len(replies) > 1:
+            text = b"\r\n".join(reply for reply in replies if isinstance(reply, bytes))
         is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
         databases = None if known is None else known.databases
         config = options.redis.config_command
@@ -1609,6 +1628,8 @@ class InfoCollector(Collector[FactTexts]):
         if known is None or texts != out.memory.texts or databases != known.databases:
             known = make_facts(dict(zip(FACT_FIELDS, texts, strict=True)), databases)
             out.memory.texts = texts
+        if hidden.run_id is None:
+            hidden.run_id = known.run_id
         return known
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
+from exporter.collectors._several import Apart, Several, section, shows_section
 from exporter.errors import ReplyError
 from exporter.metrics.family import (
     EverySubField,
@@ -22,7 +23,7 @@ from exporter.metrics.family import (
 )
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
-from exporter.protocol.command import Command
+from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 
 COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
@@ -94,7 +95,11 @@ FAMILIES = (
 )
 
 
-class StatsCollector(Collector[None]):
+#: the third from 7.0 on, the second from 6.2
+SECTIONS = ("commandstats", "errorstats", "latencystats")
+
+
+class StatsCollector(Collector[Apart]):
     name = "stats"
     help = "Statistics by command and by error."
     lane = Lane.STANDARD
@@ -106,14 +111,19 @@ class StatsCollector(Collector[None]):
     def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",)
 
-    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
+    def new_memory(self) -> Apart:
+        return Apart()
+
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Apart]) -> Batches:
+        sections = SECTIONS[: 2 if facts.version >= (6, 2, 0) else 1]
+        replies: list[Reply] = [None]
         if facts.version >= (7, 0, 0):  # earlier servers answer several sections with a syntax error
-            batch = [Command.of("INFO", "commandstats", "errorstats", "latencystats")]
-        else:
-            batch = [Command.of("INFO", "commandstats")]
-            if facts.version >= (6, 2, 0):
-                batch.append(Command.of("INFO", "errorstats"))
-        replies = yield batch
+            sections = SECTIONS
+            several = Several(Command.of("INFO", *sections), section, sections, shows_section)
+            replies = yield from several.ask(out.memory, facts.run_id, out.now)
+            raise_failure(replies[0])
+        if replies[0] is None or isinstance(replies[0], ReplyError):
+            replies = yield list(map(section, sections))
         texts = [reply for reply in replies if isinstance(reply, bytes)]
         if not texts:
             for reply in replies:

@@ -4,16 +4,21 @@ the dump."""
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 from typing import Any
 
 import pytest
 
+from exporter.collectors._contract import AnyCollector
 from exporter.collectors._file_sizes import FileSizes
+from exporter.collectors._several import Apart
 from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret
 from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
+from exporter.options.table import Options
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
@@ -22,10 +27,24 @@ from tests.watch_harness import RedisFactory, WatchHarness
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16, (7, 0, 15))
 REDIS_6 = dataclasses.replace(REDIS_7, version=(6, 2, 16))
 VALKEY_8 = dataclasses.replace(REDIS_7, version=(7, 2, 4), flavor="valkey", flavor_version=(8, 1, 1))
+REFUSED = ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")
 NAMED = ("io-threads", "maxclients", "maxmemory", "repl-backlog-size", "client-output-buffer-limit")
+DEFAULT = parse([], {})
 EVERYTHING = parse(["--include-config-metrics"], {})
 UNREDACTED = parse(["--include-config-metrics", "--redact-config-metrics=false"], {})
 WITH_SIZE = parse(["--include-rdb-file-size-metric"], {})
+
+
+@pytest.fixture
+def drive(drive: Drive) -> Drive:
+    """Of a server that is known to take several keys, unless the test has another memory."""
+
+    def run(collector: AnyCollector, *replies: Any, **more: Any) -> Any:
+        if isinstance(collector, ConfigCollector):
+            more.setdefault("memory", Apart((), "r", math.inf))
+        return drive(collector, *replies, **more)
+
+    return run
 
 
 def config(**pairs: str) -> list[bytes]:
@@ -49,13 +68,40 @@ class TestWhatIsAsked:
         asked = [("CONFIG", "GET", key) for key in NAMED]
         assert drive(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
 
-    def test_one_that_refuses_the_first_is_not_asked_for_more(self, drive: Drive) -> None:
-        played = drive(
-            ConfigCollector(),
-            [ReplyError("ERR unknown command `CONFIG`, with args beginning with: ")],
-            facts=REDIS_6,
-        )
+    @pytest.mark.parametrize(
+        ("facts", "options", "first"),
+        [(REDIS_6, DEFAULT, NAMED[:1]), (REDIS_7, DEFAULT, NAMED), (REDIS_7, EVERYTHING, ("*",))],
+    )
+    def test_one_that_refuses_a_single_key_too_is_not_asked_for_more(
+        self, drive: Drive, facts: Facts, options: Options, first: tuple[str, ...]
+    ) -> None:
+        played = drive(ConfigCollector(), [REFUSED], [REFUSED], facts=facts, options=options)
+        assert played.asked == [[("CONFIG", "GET", *first)], [("CONFIG", "GET", "databases")]]
         assert played.text == ""
+
+    @pytest.mark.parametrize(
+        ("facts", "options"), [(REDIS_6, DEFAULT), (REDIS_7, DEFAULT), (REDIS_7, EVERYTHING)]
+    )
+    def test_one_that_refuses_them_together_is_asked_one_by_one(
+        self, drive: Drive, facts: Facts, options: Options
+    ) -> None:
+        values = [[], config(maxclients="64000"), config(maxmemory="5"), REFUSED, []]
+        played = drive(
+            ConfigCollector(), [REFUSED], [config(databases="1")], values, facts=facts, options=options
+        )
+        assert played.asked[2:] == [[("CONFIG", "GET", key) for key in NAMED]]
+        assert played.samples()["redis_config_maxclients"] == "64000"
+        assert played.samples()["redis_config_maxmemory"] == "5"
+
+    def test_keys_that_a_server_ignores_are_asked_for_apart_from_then_on(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        first, clients, found = config(io_threads="1"), config(maxclients="7"), []
+        drive(ConfigCollector(), [first], [clients, [], [], []], facts=REDIS_7, memory=memory)
+        for _ in range(2):
+            played = drive(ConfigCollector(), [first, clients], facts=REDIS_7, memory=memory)
+            found.append(played.samples())
+            assert played.asked == [[("CONFIG", "GET", *NAMED), ("CONFIG", "GET", "maxclients")]]
+        assert found == [{"redis_config_io_threads": "1", "redis_config_maxclients": "7"}] * 2
 
     def test_valkey_is_asked_for_the_limits_of_its_logs_too(self, drive: Drive) -> None:
         assert drive(ConfigCollector(), [[]], facts=VALKEY_8).asked == [

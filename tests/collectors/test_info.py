@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import re
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
+from exporter.collectors._several import Apart
 from exporter.collectors.info import GATED, FactTexts, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
 from exporter.metrics.family import EverySubField, Family, Field, MetricType, NameSet, Record
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive
 
@@ -22,6 +26,8 @@ RECORDED = sorted(path for version in VERSIONS for path in (DATA / version).glob
 VERSION = b"redis_version:7.0.15\r\n"
 FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCollector.families)}
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
+#: of a server whose sections are known
+LOOKED_AT = FactTexts(hidden=Apart(run_id="r", looked_at=math.inf))
 
 
 def text_for(family: Family) -> tuple[bytes, str]:
@@ -89,7 +95,8 @@ def test_every_family_is_rendered_from_its_field(drive: Drive, family: Family) -
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_no_recorded_reply_writes_what_is_no_number(drive: Drive, path: pathlib.Path) -> None:
-    for value in drive(InfoCollector(), [VERSION + path.read_bytes()], facts=FACTS).samples().values():
+    played = drive(InfoCollector(), [VERSION + path.read_bytes()], facts=FACTS, memory=LOOKED_AT)
+    for value in played.samples().values():
         assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
 
 
@@ -177,6 +184,39 @@ class TestQuestions:
     ) -> None:
         with pytest.raises(error):
             drive(InfoCollector(), [reply])
+
+
+class TestHiddenSections:
+    """Dragonfly shows Persistence to those who name it."""
+
+    NAMES: ClassVar = ("Server", "Clients", "Memory", "Stats", "Replication", "CPU")
+    PLAIN = b"".join(f"# {name}\r\n".encode() for name in NAMES) + VERSION + b"run_id:r\r\n"
+    KEYSPACE = b"# Keyspace\r\ndb0:keys=5,expires=1,avg_ttl=0\r\n"
+    PERSISTENCE = b"# Persistence\r\nloading:0\r\n"
+
+    def test_are_asked_for_by_name_from_the_first_poll_on(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        parts = [("INFO", "persistence"), ("INFO", "keyspace")]
+        played = drive(InfoCollector(), [self.PLAIN], [self.PERSISTENCE, self.KEYSPACE], [[]], memory=memory)
+        assert played.asked[:2] == [[("INFO",)], parts]
+        for _ in range(2):
+            assert played.samples()["redis_loading_dump_file"] == "0"
+            assert played.samples()['redis_db_keys{db="db0"}'] == "5"
+            replies = [self.PLAIN, self.PERSISTENCE, self.KEYSPACE]
+            played = drive(InfoCollector(), replies, facts=played.facts, memory=memory)
+            assert played.asked == [[("INFO",), *parts]]
+
+    @pytest.mark.parametrize("reply", [b"", b"\r\n", PLAIN])
+    def test_those_that_are_nowhere_are_asked_for_once(self, drive: Drive, reply: bytes) -> None:
+        memory = TargetMemory()
+        played = drive(InfoCollector(), [self.PLAIN], [reply, reply], [[]], memory=memory)
+        for _ in range(2):
+            played = drive(InfoCollector(), [self.PLAIN], facts=played.facts, memory=memory)
+            assert played.asked == [[("INFO",)]]
+
+    def test_a_sentinel_hides_none(self, drive: Drive) -> None:
+        text = b"# Server\r\nredis_version:7.0.15\r\nredis_mode:sentinel\r\n# Sentinel\r\n"
+        assert drive(InfoCollector(), [text]).asked == [[("INFO",)]]
 
 
 class TestFacts:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import ClassVar
 
 import pytest
 
+from exporter.collectors._several import Apart
 from exporter.collectors.stats import StatsCollector
-from exporter.errors import NoPermError, ReplyError
+from exporter.errors import BusyError, NoPermError, ReplyError
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
-from tests.collectors.conftest import OPTIONS, Drive
+from tests.collectors.conftest import NOW, OPTIONS, Drive
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
+NOPERM = ReplyError("NOPERM no")
 ALL_SECTIONS = [("INFO", "commandstats", "errorstats", "latencystats")]
 
 
@@ -33,7 +37,7 @@ def of_version(major: int, minor: int, patch: int) -> Facts:
 def test_sections_are_asked_together_where_the_server_takes_that(
     drive: Drive, version: tuple[int, int, int], asked: list[tuple[str, ...]]
 ) -> None:
-    assert drive(StatsCollector(), [b""] * len(asked), facts=of_version(*version)).asked == [asked]
+    assert drive(StatsCollector(), [b"x:1"] * len(asked), facts=of_version(*version)).asked == [asked]
 
 
 def test_servers_without_statistics_and_sentinels_are_left_alone() -> None:
@@ -81,7 +85,7 @@ def test_names_hold_what_servers_let_them_hold(drive: Drive) -> None:
 @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
 def test_a_flood_of_error_codes_is_read_whole(drive: Drive, version: str) -> None:
     text = (DATA / version / "info_errorstats_flood.txt").read_bytes()
-    played = drive(StatsCollector(), [text], facts=REDIS_7)
+    played = drive(StatsCollector(), [text], facts=REDIS_7, memory=Apart((), "r", NOW))
     assert sum(key.startswith("redis_errors_total") for key in played.samples()) == text.count(b"errorstat_")
 
 
@@ -92,5 +96,55 @@ def test_one_refused_section_does_not_cost_the_other(drive: Drive) -> None:
 
 
 def test_all_refused_is_a_failure(drive: Drive) -> None:
+    """The driver knows that it is no fault of the collector."""
     with pytest.raises(NoPermError):
-        drive(StatsCollector(), [ReplyError("NOPERM no")], facts=REDIS_7)
+        drive(StatsCollector(), [NOPERM], [NOPERM] * 3, facts=REDIS_7)
+
+
+class TestSectionsApart:
+    """A server that says it is Redis 7 need not take several sections."""
+
+    EACH: ClassVar = [("INFO", "commandstats"), ("INFO", "errorstats"), ("INFO", "latencystats")]
+    COMMANDS = b"# Commandstats\r\ncmdstat_get:calls=71,usec=7200\r\n"
+    ERRORS = b"# Errorstats\r\nerrorstat_ERR:count=3\r\n"
+    SAMPLES: ClassVar = {
+        'redis_commands_total{cmd="get"}': "71",
+        'redis_commands_duration_seconds_total{cmd="get"}': "0.0072",
+        'redis_errors_total{err="ERR"}': "3",
+    }
+
+    def test_are_asked_one_by_one_where_several_are_refused(self, drive: Drive) -> None:
+        refused = ReplyError("ERR syntax error")
+        played = drive(StatsCollector(), [refused], [self.COMMANDS, self.ERRORS, NOPERM], facts=REDIS_7)
+        assert played.asked == [ALL_SECTIONS, self.EACH]
+        assert played.samples() == self.SAMPLES
+
+    def test_are_asked_in_the_next_poll_where_the_server_cannot_answer_now(self, drive: Drive) -> None:
+        with pytest.raises(BusyError):
+            drive(StatsCollector(), [ReplyError("BUSY no")], facts=REDIS_7)
+
+    @pytest.mark.parametrize("first", [COMMANDS, b"# Server\r\nrole:master\r\n" + COMMANDS])
+    def test_those_that_a_server_ignores_are_found_in_the_first_poll(
+        self, drive: Drive, first: bytes
+    ) -> None:
+        memory = TargetMemory()
+        played = drive(StatsCollector(), [first], [self.ERRORS, b""], facts=REDIS_7, memory=memory)
+        assert played.asked == [ALL_SECTIONS, self.EACH[1:]]
+        assert played.samples() == self.SAMPLES
+        for _ in range(2):
+            played = drive(StatsCollector(), [self.COMMANDS, self.ERRORS], facts=REDIS_7, memory=memory)
+            assert played.asked == [[*ALL_SECTIONS, self.EACH[1]]]
+            assert played.samples() == self.SAMPLES
+
+    def test_a_whole_info_in_their_place_has_none_of_them(self, drive: Drive) -> None:
+        whole = b"# Server\r\nredis_version:7.0.0\r\n"
+        played = drive(StatsCollector(), [whole], [self.COMMANDS, self.ERRORS, whole], facts=REDIS_7)
+        assert played.samples() == self.SAMPLES
+
+    def test_are_looked_for_again_in_another_run(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        drive(StatsCollector(), [self.COMMANDS], [b"", b""], facts=REDIS_7, memory=memory)
+        drive(StatsCollector(), [self.COMMANDS], facts=REDIS_7, memory=memory)
+        other = dataclasses.replace(REDIS_7, run_id="s")
+        played = drive(StatsCollector(), [self.COMMANDS], [self.ERRORS, b""], facts=other, memory=memory)
+        assert played.samples() == self.SAMPLES
