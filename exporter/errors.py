@@ -140,6 +140,22 @@ class TooLargeError(TargetError):
 
 #: code of the error reply that takes the place of a reply which was too large
 TOO_LARGE = "TOOLARGE"
+#: code of the error reply in the place of one from a node that did not answer
+UNREACHABLE = "UNREACHABLE"
+
+#: codes of error replies that do not refuse a command
+NO_REFUSALS = frozenset(
+    (
+        # not now: the state of the server, of its replicas or of this connection
+        *("LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "OOM", "MISCONF", "UNKILLABLE"),
+        *("NOTBUSY", "EXECABORT", "INPROG", "NOAUTH", "WRONGPASS", "DENIED", TOO_LARGE),
+        # not here: another node has the data
+        *("TRYAGAIN", "CLUSTERDOWN", "MOVED", "ASK", "CROSSSLOT", UNREACHABLE),
+        # not so: the data that the command names are others, or are not there
+        *("WRONGTYPE", "INVALIDOBJ", "NOSCRIPT", "NOGROUP", "BUSYKEY", "BUSYGROUP"),
+        *("NOQUORUM", "NOGOODSLAVE", "NOMASTERLINK"),
+    )
+)
 
 
 class OpenFilesError(TargetError):
@@ -186,20 +202,10 @@ class ReplyError(Exception):
         return self._text
 
     @property
-    def unsupported(self) -> bool:
-        """The server does not know the command, or this user may not run it: not worth asking again soon."""
-        if self.code == "NOPERM":
-            return True
-        low = self.raw.lower()
-        return self.code == "ERR" and (
-            "unknown command" in low
-            or "unknown subcommand" in low
-            or "unknown sub-command" in low
-            or "unknown sentinel subcommand" in low
-            or "no permissions" in low
-            or "syntax error" in low
-            or "wrong number of arguments" in low
-        )
+    def is_refusal(self) -> bool:
+        """The server does not take this command: it does not know it, or this user may not run it. The words
+        differ from server to server, so every code is a refusal but those that mean something else."""
+        return self.code not in NO_REFUSALS
 
     def as_target_error(self) -> TargetError:
         """The same as a failure of the whole poll, for a reply that a poll cannot do without."""

@@ -150,5 +150,5 @@ def raise_failure(*replies: Reply) -> None:
     """Raise the first error that is no refusal. The driver remembers refusals: nothing is written for
     them."""
     for reply in replies:
-        if isinstance(reply, ReplyError) and not reply.unsupported:
+        if isinstance(reply, ReplyError) and not reply.is_refusal:
             raise reply.as_target_error()

@@ -224,7 +224,7 @@ def fail_if_all_failed(replies: Sequence[Reply]) -> None:
     remembers."""
     if replies and all(isinstance(reply, ReplyError) for reply in replies):
         for reply in replies:
-            if not reply.unsupported:
+            if not reply.is_refusal:
                 raise reply.as_target_error()
 
 

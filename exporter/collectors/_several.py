@@ -69,7 +69,7 @@ def section(name: str) -> Command:
 
 
 def shows_section(reply: Reply, name: str) -> bool:
-    """Whether a text of INFO has this section. One without any heading does not tell."""
+    """Whether a text of INFO has this section. One without any heading may have it."""
     if not isinstance(reply, bytes):
         return False
     headings = [heading.lower() for heading in _HEADING.findall(reply)]

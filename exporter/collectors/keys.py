@@ -234,7 +234,7 @@ def _look(
     if first is not None and may_ask_memory:
         used = memory[first] = answers[first][2]
         # refused although the key itself may be looked at: it is the command that may not be used
-        may_ask_memory = not (isinstance(used, ReplyError) and used.unsupported and first in types)
+        may_ask_memory = not (isinstance(used, ReplyError) and used.is_refusal and first in types)
     return Looks(types, lives, memory, may_ask_memory)
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 from exporter import safe_text
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory, raise_failure
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.options.values import parse_number
-from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.command import PAUSE, PIECE, About, Command, Reply
 from exporter.protocol.facts import Facts
 
 VALUES = gauge(
@@ -68,7 +69,14 @@ return cjson.encode(plain(script()))
 """
 
 
-class ScriptsCollector(Collector[None]):
+@dataclass(slots=True)
+class TakenBy:
+    """The run of a server that takes scripts."""
+
+    run_id: str | None = None
+
+
+class ScriptsCollector(Collector[TakenBy]):
     name = "scripts"
     help = "Results of the scripts of --script."
     lane = Lane.STANDARD
@@ -86,9 +94,24 @@ class ScriptsCollector(Collector[None]):
     def acl(self, options: Options) -> tuple[str, ...]:
         return ("+eval_ro" if options.keys.lua_script_read_only else "+eval",)
 
-    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
+    def new_memory(self) -> TakenBy:
+        return TakenBy()
+
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[TakenBy]) -> Batches:
         command = "EVAL_RO" if options.keys.lua_script_read_only else "EVAL"
-        replies = yield [Command.of(command, wrapped(script.text), 0, "0") for script in options.keys.script]
+        if out.memory.run_id != facts.run_id:
+            # whether the server takes any script: one of the operator's may fail by itself
+            [reply] = yield [Command.of(command, "return 1", 0)]
+            raise_failure(reply)
+            if isinstance(reply, ReplyError):
+                for script in options.keys.script:
+                    out.add(RESULT, FAILED, script.name)
+                return
+            out.memory.run_id = facts.run_id
+        replies = yield [
+            Command.of(command, wrapped(script.text), 0, "0", about=About.DATA)
+            for script in options.keys.script
+        ]
         for reply in replies:
             if isinstance(reply, ReplyError) and reply.code in NOT_NOW:
                 raise reply.as_target_error()
@@ -99,7 +122,7 @@ class ScriptsCollector(Collector[None]):
             if not why:
                 ended, why = yield from _write(result, script.name, options.metrics.namespace, out)
             out.add(RESULT, ended, script.name)
-            if why and not (isinstance(reply, ReplyError) and reply.unsupported):
+            if why and not (isinstance(reply, ReplyError) and reply.code == "NOPERM"):
                 out.fault(safe_text.shorten(script.name, NAME_SHOWN_MAX), why)
 
 

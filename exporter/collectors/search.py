@@ -106,7 +106,7 @@ class SearchCollector(Collector[None]):
     def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("FT._LIST")]
         if isinstance(reply, ReplyError):
-            if reply.unsupported:
+            if reply.is_refusal:
                 return
             raise reply.as_target_error()
         fits = options.metrics.check_search_indexes.fits

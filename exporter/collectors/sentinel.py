@@ -253,7 +253,7 @@ def _working(entries: Iterable[Entry]) -> Generator[list[Command], list[Reply], 
 def _write_master(master: Entry, quorum: Reply, out: Out) -> None:
     labels = (master[b"name"], _address(master))
     # an answer that only says it is not known or not allowed here says nothing about the quorum
-    if isinstance(quorum, ReplyError) and not quorum.unsupported:
+    if isinstance(quorum, ReplyError) and not quorum.is_refusal:
         out.add(QUORUM, 0, master[b"name"], quorum.text)
         out.add(QUORUM_OK, 0, *labels)
     elif isinstance(quorum, str | bytes):

@@ -61,7 +61,7 @@ class Tile38Collector(Collector[None]):
     def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
         [reply] = yield [Command.of("SERVER", "EXT")]
         if isinstance(reply, ReplyError):
-            if reply.unsupported:  # a Redis among Tile38s
+            if reply.is_refusal:  # a Redis among Tile38s
                 return
             raise reply.as_target_error()
         if not isinstance(reply, list):

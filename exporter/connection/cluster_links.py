@@ -18,12 +18,16 @@ from exporter.connection.limiter import Rank, wait_at
 from exporter.connection.link import Connection
 from exporter.connection.neighbourhood import Neighbourhood
 from exporter.connection.node_addresses import NodeAddresses, parse_node
-from exporter.errors import DeadlineError, OpenFilesError, RedpollError, ReplyError, TargetError
+from exporter.errors import (
+    UNREACHABLE,
+    DeadlineError,
+    OpenFilesError,
+    RedpollError,
+    ReplyError,
+    TargetError,
+)
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.target import Target
-
-#: code of the error reply for a node that did not answer
-UNREACHABLE = "UNREACHABLE"
 
 #: nodes of one target that one batch may reach, and links that are kept; Redis' own limit for a cluster
 NODES_MAX = 1000

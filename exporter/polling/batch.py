@@ -44,12 +44,12 @@ class Batch:
 
     def add(self, commands: Sequence[Command]) -> Share:
         memory, begin = self._memory, len(self.commands)
-        if not memory.refused:
+        if not memory.refusals:
             self.commands.extend(commands)
             return Share(begin, len(commands))
         refusals = []
         for place, command in enumerate(commands):
-            refusal = memory.refusal(command.name, self._clock)
+            refusal = memory.refusals.find(command.refused_by, self._clock)
             if refusal is None:
                 self.commands.append(command)
             else:

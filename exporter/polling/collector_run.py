@@ -12,6 +12,11 @@ from exporter.polling.output import CollectorOutput
 from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, Reply
 
+#: commands that only help to ask for something else: they say where, or how much there is
+HELPERS = frozenset(
+    ("INFO", "SELECT", "ASKING", ("CLIENT", "NO-TOUCH"), ("CLUSTER", "SLOTS"), ("CLUSTER", "MYID"))
+)
+
 
 class CollectorRun:
     """Its generator, what it writes, and where in the batch its replies will be."""
@@ -21,9 +26,10 @@ class CollectorRun:
         "collector",
         "commands",
         "generator",
-        "is_refused",
+        "helpers_refused",
         "name",
         "output",
+        "own_refused",
         "replies",
         "share",
     )
@@ -39,7 +45,9 @@ class CollectorRun:
         self.commands: Sequence[Command] = ()  # of the newest batch
         self.replies: Sequence[Reply] = ()  # to it
         self.share: Share
-        self.is_refused: bool | None = None  # whether every command so far was; None: nothing was asked
+        #: whether all commands so far were refused, its own and those of `HELPERS`; None: there were none
+        self.own_refused: bool | None = None
+        self.helpers_refused: bool | None = None
 
     @classmethod
     def start(cls, enabled: EnabledCollector, context: PollContext, now: float) -> CollectorRun:
@@ -63,12 +71,26 @@ class CollectorRun:
             return next(self.generator)
         if replies:
             self.replies = replies
-            self.is_refused = (
-                isinstance(replies[0], ReplyError)
-                and self.is_refused is not False
-                and all(isinstance(reply, ReplyError) and reply.unsupported for reply in replies)
-            )
+            if self.own_refused is not False:
+                self._judge(replies)
         return self.generator.send(replies)
+
+    def _judge(self, replies: Sequence[Reply]) -> None:
+        for command, reply in zip(self.commands, replies, strict=True):
+            refused = isinstance(reply, ReplyError) and reply.is_refusal
+            if command.args[0] in HELPERS or command.args[:2] in HELPERS:
+                self.helpers_refused = refused and self.helpers_refused is not False
+            else:
+                self.own_refused = refused and self.own_refused is not False
+                if not refused:
+                    return
+
+    @property
+    def is_refused(self) -> bool | None:
+        """Whether the server refuses what this collector is for; None: nothing was asked."""
+        if self.own_refused is None or self.collector.identifies:  # INFO is what that one is for
+            return self.helpers_refused
+        return self.own_refused
 
     @property
     def is_repeatable(self) -> bool:

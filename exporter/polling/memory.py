@@ -9,18 +9,14 @@ from typing import Any, TypeVar
 from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector
-from exporter.errors import ReplyError
 from exporter.options.table import Options
+from exporter.polling.refusals import Refusals
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 from exporter.targets.redaction import NOTHING, Redaction
 
 M = TypeVar("M")
-
-REPROBE_S = 3600.0
-#: refused commands that are remembered of one target
-REFUSED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,15 @@ class LastReply:
 class TargetMemory:
     """What a target's polls remember. Keys are names of collectors' family sets, unless another is named.
 
-    `refused` maps a command to its error reply and the (monotonic) time of it; it lasts for one run of the
-    server, or an hour.
+    `is_new_connection` is set with each new connection: only behind one can another run of the server be. A
+    proxy may name another one in each reply of INFO.
     """
 
     facts: Facts | None = None
     cluster: ClusterView | None = None  # the newest that the server gave
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
-    refused: dict[str, tuple[ReplyError, float]] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Refusals)
+    is_new_connection: bool = True
     #: what collectors remember themselves, by the name of their memory
     collectors: dict[str, Any] = field(default_factory=dict)
     repeats: dict[str, LastReply] = field(default_factory=dict)
@@ -77,11 +74,18 @@ class TargetMemory:
 
     def learn(self, facts: Facts) -> Facts:
         if self.facts is not None and self.facts.run_id != facts.run_id:
-            self.refused.clear()
+            if self.is_new_connection:
+                self.refusals.forget()
             facts = replace(facts, databases=None)  # its configuration may have changed
+        self.is_new_connection = False
         self.facts = facts
         self._wanted.clear()
         return facts
+
+    def note_failure(self) -> None:
+        """Note a failed poll. A server that does not name its runs may be another one after it."""
+        if self.facts is not None and not self.facts.run_id:
+            self.refusals.doubt()
 
     def wanted_of(
         self, collectors: tuple[EnabledCollector, ...], facts: Facts, options: Options
@@ -94,16 +98,3 @@ class TargetMemory:
                 enabled for enabled in collectors if enabled.collector.wants(facts, options)
             ]
         return found
-
-    def refuse(self, command: str, reply: ReplyError, clock: float) -> None:
-        if len(self.refused) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
-            del self.refused[next(iter(self.refused))]
-        self.refused[command] = (reply, clock)
-
-    def refusal(self, command: str, clock: float) -> ReplyError | None:
-        """The error reply to a command (see `Command.name`) that is not worth sending again yet."""
-        reply, refused_at = self.refused.get(command, (None, 0.0))
-        if reply is not None and clock - refused_at >= REPROBE_S:
-            del self.refused[command]
-            return None
-        return reply

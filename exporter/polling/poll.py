@@ -23,7 +23,6 @@ from time import perf_counter
 
 from exporter import engine
 from exporter.collectors._enabled import EnabledCollector
-from exporter.errors import ReplyError
 from exporter.polling.batch import Batch
 from exporter.polling.collector_run import CollectorRun
 from exporter.polling.memory import LastReply
@@ -31,9 +30,6 @@ from exporter.polling.poll_context import PollContext
 from exporter.polling.results import PollResults
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
-
-INFO = "INFO"
-
 
 #: A collector whose commands are those of the poll before, so that it runs only if the replies differ; the
 #: last replies; and the place of its first command in the batch.
@@ -89,10 +85,7 @@ class Poll:
         self._cuts = ()
         if received > self._context.bounds.rows_max:
             replies, self._cuts = self._context.bounds.shorten(self._sent, replies)
-        for command, reply in zip(self._sent, replies, strict=True):
-            # INFO is sent whatever the reply was: there is no target without it, and it may be allowed again
-            if type(reply) is ReplyError and reply.unsupported and command.name != INFO:
-                self._memory.refuse(command.name, reply, self._clock)
+        self._memory.refusals.take(self._sent, replies, self._clock)
         self._replies, self._spent_s = replies, spent_s
         self._checks.reverse()
         self._checking, self._checks = self._checks, []
@@ -141,7 +134,7 @@ class Poll:
             collectors = memory.wanted_of(tuple(collectors), facts, self._context.options)
         for enabled in collectors:
             last = repeats.get(enabled.name)
-            if last is not None and last.facts is facts and not memory.refused:
+            if last is not None and last.facts is facts and not memory.refusals:
                 self._checks.append((enabled, last, len(commands)))
                 commands.extend(last.commands)
             else:

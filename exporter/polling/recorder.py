@@ -6,9 +6,9 @@ import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
 
-from exporter import engine
+from exporter import engine, safe_text
 from exporter.collectors._enabled import EnabledCollector
-from exporter.errors import TargetError
+from exporter.errors import ReplyError, TargetError
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.metrics.store import Snapshot, Store
@@ -19,6 +19,10 @@ from exporter.polling.timing import PollTiming
 from exporter.telemetry.target_series import OUTCOMES, TargetSeries
 
 log = logging.getLogger(__name__)
+
+#: refused commands that one line of the log names, and characters of the server's words
+REFUSALS_SHOWN = 30
+REFUSAL_LENGTH_MAX = 200
 
 
 class SnapshotRecorder:
@@ -104,6 +108,21 @@ class SnapshotRecorder:
                 name,
                 extra={"addr": self._addr, "reason": failure.reason, "err": str(failure)},
             )
+
+    def log_refusals(self, refusals: Mapping[str, ReplyError]) -> None:
+        """Name the commands that the server refuses, in one line, with the words of the first reply."""
+        names = [*refusals][:REFUSALS_SHOWN]
+        more = "" if len(names) == len(refusals) else f" and {len(refusals) - len(names)} more"
+        log.info(
+            "the server refuses %s%s: their metrics are left out, and the exporter asks again after 10 "
+            "minutes, then each hour",
+            ", ".join(names),
+            more,
+            extra={
+                "addr": self._addr,
+                "err": safe_text.one_line(next(iter(refusals.values())).text, REFUSAL_LENGTH_MAX),
+            },
+        )
 
     def put_target_series(self, family_set: FamilySet, labels: engine.Labels, now: float) -> None:
         """Render the series about the target and store them; they never expire."""

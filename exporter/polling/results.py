@@ -43,11 +43,13 @@ class PollResults:
         return block
 
     def fail(self, run: CollectorRun, error: Exception) -> None:
-        """Note what a run raised. The poll fails with the collector that identifies the server."""
+        """Note what a run raised. The poll fails with the collector that identifies the server. One that the
+        server refuses has not failed: there is nothing to write."""
+        if run.is_refused and isinstance(error, TargetError) and not run.collector.identifies:
+            self.add(run)
+            return
         kind = type(error) if isinstance(error, TargetError) else TargetError
         text = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
         failure = self.failures[run.name] = kind(self.redaction.clean(text))
-        if run.is_refused:
-            self.unsupported.add(run.name)
         if run.collector.identifies:
             self.error = failure

@@ -57,7 +57,7 @@ class TargetConnection:
         began_at = time.monotonic()
         outcome: Connection | TargetError
         try:
-            named = memory.refusal(SET_NAME.name, began_at) is None
+            named = memory.refusals.find([SET_NAME.name], began_at) is None
             outcome = await self._dialer.dial(context.target, deadline, named=named)
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))
@@ -69,9 +69,12 @@ class TargetConnection:
         self._dialling = None
         if isinstance(outcome, Connection):
             self.current = outcome
+            memory.is_new_connection = True
             self.notices, self.ping_s = outcome.notices, outcome.ping_s
             if Notice.UNNAMED in outcome.notices:
-                memory.refuse(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
+                memory.refusals.add(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)
+            elif named:
+                memory.refusals.drop(SET_NAME.name)
             if self._renew_at:  # else the login has changed during the dial
                 self._renew_at = now + context.connection_max_age_s
         self._on_dialled(outcome)

@@ -86,6 +86,7 @@ class TargetState:
             self.health.retry_at = 0.0  # the new login has not failed yet
         if outcome.error is not None:
             series.count_failure(outcome.error.reason)
+            self.memory.note_failure()
             return
         self.keep(outcome, collectors, began)
         if began is assignment:  # else they are due in the next turn, under the new one
@@ -101,6 +102,8 @@ class TargetState:
         """Store what a poll brought that began under `began`. It may have written its labels with another
         `role`, unless that is None."""
         self.recorder.keep(outcome, collectors, self.assignment.timing, self.clock.intervals)
+        if self.memory.refusals.fresh:
+            self.recorder.log_refusals(self.memory.refusals.take_fresh())
         labels = self.labels
         if began is not self.assignment:
             wrote = _label_texts(began)
@@ -137,7 +140,7 @@ class TargetState:
         target, timing = assignment.target, assignment.timing
         if target.addr != before.target.addr:
             raise InternalError(f"{target.addr} is assigned in place of {before.target.addr}")
-        self.memory.refused.clear()
+        self.memory.refusals.forget()
         if timing != before.timing:
             self._change_timing(before, now, deadline)
         same_options = assignment.options is before.options or assignment.options == before.options

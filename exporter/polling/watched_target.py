@@ -196,7 +196,7 @@ class WatchedTarget:
 
     def ask_again(self) -> None:
         """Send commands again that the server refused."""
-        self.state.memory.refused.clear()
+        self.state.memory.refusals.forget()
 
     def close(self) -> list[asyncio.Task[None]]:
         """Give up the running polls and the connections, for good. Returns the tasks that this cancels."""

@@ -18,7 +18,7 @@ import pytest
 from exporter import files
 from exporter.app.app import App
 from exporter.app.build import configure
-from exporter.errors import ConfigError, InternalError, StoppingError
+from exporter.errors import ConfigError, InternalError, ReplyError, StoppingError
 from exporter.fleet.fleet import BATCH
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
@@ -480,11 +480,11 @@ class TestReload:
         target = of(server)
         await running.apply(target)
         await running.up(target)
-        refused = running.watched(target).state.memory.refused
-        running.watched(target).state.memory.refuse("KIWI", "no", 0.0)  # type: ignore[arg-type]
-        assert refused
+        refusals = running.watched(target).state.memory.refusals
+        refusals.add("KIWI", ReplyError("NOPERM no"), 0.0)
+        assert refusals
         assert "no password file" in await running.ask("/-/reload", 400)
-        assert not refused
+        assert not refusals
 
 
 class TestStop:

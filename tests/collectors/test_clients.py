@@ -12,7 +12,7 @@ import pytest
 from exporter.collectors._enabled import enable
 from exporter.collectors.clients import BY, GROUPS, ClientsCollector, clients_of, idle_counts
 from exporter.collectors.info import InfoCollector
-from exporter.errors import NoPermError, ProtocolError, ReplyError
+from exporter.errors import BusyError, NoPermError, ProtocolError, ReplyError
 from exporter.metrics.labels import label_forms
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
@@ -24,6 +24,7 @@ from tests.watch_harness import RedisFactory, WatchHarnessFactory
 
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 VERSIONS = sorted(path.parent.name for path in DATA.glob("*/client_list.txt"))
+NOT_HERE = ReplyError("ERR not here")
 FEW = [b"# Clients\r\nconnected_clients:3\r\n", b"# Replication\r\nrole:master\r\nconnected_slaves:1\r\n"]
 ASKED_FIRST = [("INFO", "clients"), ("INFO", "replication")]
 EACH = parse(["--export-client-list"], {})
@@ -297,13 +298,20 @@ class TestLimit:
             run.send([])
         assert b"\nredis_exporter_client_list_duration_seconds 0.25\n" in output.block().samples
 
+    @pytest.mark.parametrize("replies", [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None]])
+    def test_a_server_that_does_not_say_how_many_there_are_is_asked(self, replies: Any) -> None:
+        assert clients_of(replies) == 0
+
     @pytest.mark.parametrize(
-        "replies",
-        [[b"", b""], [b"connected_clients:x\r\n", b""], [5, None], [b"connected_slaves:1\r\n", b""]],
+        "sections", [[NOT_HERE, NOT_HERE], [NOT_HERE, b"connected_slaves:0"], [b"", b""]]
     )
-    def test_it_is_not_asked_blindly(self, replies: Any) -> None:
-        with pytest.raises(ProtocolError):
-            clients_of(replies)
+    def test_a_server_that_has_no_sections_by_name_says_it_in_its_plain_info(
+        self, drive: Drive, sections: Any
+    ) -> None:
+        plain = b"# Clients\r\nconnected_clients:6000\r\n# Replication\r\nconnected_slaves:1\r\n"
+        played = drive(ClientsCollector(), sections, [plain], facts=FACTS, options=EACH)
+        assert played.asked[1:] == [[("INFO",)]]
+        assert played.samples() == {"redis_exporter_client_list_skipped": "1"}
 
     def test_a_server_that_tells_nothing_of_replicas(self) -> None:
         assert clients_of([b"connected_clients:12\n", b""]) == 12
@@ -334,9 +342,9 @@ def test_an_answer_that_is_no_list_of_clients(drive: Drive, reply: Any) -> None:
         drive(ClientsCollector(), FEW, [reply], facts=FACTS, options=EACH)
 
 
-def test_a_refused_info_is_a_failure(drive: Drive) -> None:
-    with pytest.raises(NoPermError):
-        drive(ClientsCollector(), [ReplyError("NOPERM no"), b""], facts=FACTS, options=EACH)
+def test_an_info_that_is_not_answered_now_is_a_failure(drive: Drive) -> None:
+    with pytest.raises(BusyError):
+        drive(ClientsCollector(), [NOT_HERE, b""], [ReplyError("BUSY x")], facts=FACTS, options=EACH)
 
 
 async def test_a_real_server(redis_server: RedisFactory, make_watch_harness: WatchHarnessFactory) -> None:

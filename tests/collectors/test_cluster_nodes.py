@@ -284,7 +284,7 @@ def test_a_refusal_writes_nothing_and_forgets_nothing(drive: Drive) -> None:
     assert played.memory.cluster is None
 
 
-@pytest.mark.parametrize("reply", [ReplyError("ERR odd"), 7, None, []])
+@pytest.mark.parametrize("reply", [7, None, []])
 def test_another_answer_fails_it(drive: Drive, reply: Any) -> None:
     with pytest.raises(ProtocolError):
         drive(ClusterNodesCollector(), [reply], facts=FACTS)

@@ -64,4 +64,4 @@ def test_the_first_error_that_is_no_refusal_is_raised() -> None:
     refusal = ReplyError("ERR unknown command 'LEN'")
     raise_failure(7, None, [], refusal)
     with pytest.raises(ProtocolError, match="one"):
-        raise_failure(7, refusal, ReplyError("ERR one"), ReplyError("LOADING two"))
+        raise_failure(7, refusal, ReplyError("LOADING one"), ReplyError("BUSY two"))

@@ -191,7 +191,9 @@ class TestRealServer:
         reader.ask("SET", "a", 1)
         assert reader.poll(GROUPS) == {}
         assert reader.poll_state is not None
-        assert "malformed pattern" in str(reader.poll_state.results.failures["key_groups"])
+        assert reader.poll_state.results.unsupported == {"key_groups"}
+        [reply] = reader.memory.refusals.fresh.values()
+        assert "malformed pattern" in reply.text
 
     def test_lua_refuses_the_patterns_that_are_refused_at_start_and_no_other(
         self, redis_server: RedisFactory, session: SessionFactory

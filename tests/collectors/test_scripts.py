@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from exporter.collectors.scripts import (
     ROWS_MAX,
     VALUES,
     ScriptsCollector,
+    TakenBy,
     wrapped,
 )
 from exporter.errors import ConfigError, ReplyError, TargetError
@@ -25,6 +27,7 @@ from exporter.metrics.lane import Lane
 from exporter.metrics.runtime_families import HELP
 from exporter.options.commandline import parse, print_config
 from exporter.options.values import ScriptFile
+from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive, SessionFactory
 from tests.watch_harness import RedisFactory, server_field
@@ -32,6 +35,19 @@ from tests.watch_harness import RedisFactory, server_field
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 SCRIPTS = ScriptsCollector()
 RESULT_OF_A = 'redis_script_result{filename="a.lua"}'
+
+
+@pytest.fixture
+def drive(drive: Drive) -> Drive:
+    """Of a server that is known to take scripts."""
+    return partial(drive, memory=TakenBy("r"))
+
+
+@pytest.fixture
+def first_drive(drive: Any) -> Drive:
+    """Of a server that was not asked before."""
+    original: Drive = drive.func
+    return original
 
 
 def options(*argv: str, script: tuple[ScriptFile, ...] = (ScriptFile("a.lua", b"return {}"),)) -> Any:
@@ -242,6 +258,23 @@ class TestResults:
     @pytest.mark.parametrize("reply", [b"{}", b'["a","1"]', ReplyError("NOPERM no")])
     def test_one_that_goes_well_or_is_not_allowed_has_no_fault(self, drive: Drive, reply: Any) -> None:
         assert drive(SCRIPTS, [reply], facts=REDIS_7, options=options()).output.faults is None
+
+    def test_a_server_that_takes_no_script_is_sent_none_of_them(self, first_drive: Drive) -> None:
+        two = options(script=(ScriptFile("a.lua", b"x"), ScriptFile("b.lua", b"y")))
+        refusal = ReplyError("ERR handle request, command 'EVAL' is not allowed")
+        played = first_drive(SCRIPTS, [refusal], facts=REDIS_7, options=two)
+        assert played.asked == [[("EVAL", "return 1", 0)]]
+        assert played.samples() == {RESULT_OF_A: "0", 'redis_script_result{filename="b.lua"}': "0"}
+        assert played.output.faults is None
+
+    def test_whether_it_takes_any_is_asked_once_a_run(self, first_drive: Drive) -> None:
+        memory = TargetMemory()
+        for run_id in ("r", "s"):
+            facts = dataclasses.replace(REDIS_7, run_id=run_id)
+            wrong = ReplyError("ERR user_script:1: boom script: 1f, on @user_script:1.")
+            for taken in ([[1]], []):
+                played = first_drive(SCRIPTS, *taken, [wrong], facts=facts, options=options(), memory=memory)
+                assert "boom" in (played.output.faults or {})["a.lua"]
 
     def test_one_that_fails_costs_no_other(self, drive: Drive) -> None:
         both = options(script=(ScriptFile("a.lua", b"x"), ScriptFile("b.lua", b"y")))

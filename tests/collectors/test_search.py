@@ -10,7 +10,7 @@ import pytest
 
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.search import INDEXES_MAX, SearchCollector
-from exporter.errors import ProtocolError, ReplyError
+from exporter.errors import BusyError, ProtocolError, ReplyError
 from exporter.options.commandline import parse
 from exporter.options.table import Options
 from exporter.protocol.facts import Facts
@@ -141,8 +141,8 @@ def test_no_index_fits(drive: Drive, names: object) -> None:
 def test_a_server_without_the_module(drive: Drive) -> None:
     unknown = ReplyError("ERR unknown command 'FT._LIST', with args beginning with: ")
     assert drive(SearchCollector(), [unknown], facts=FACTS, options=ALL).text == ""
-    with pytest.raises(ProtocolError):
-        drive(SearchCollector(), [ReplyError("ERR something else")], facts=FACTS, options=ALL)
+    with pytest.raises(BusyError):
+        drive(SearchCollector(), [ReplyError("BUSY something else")], facts=FACTS, options=ALL)
 
 
 def test_it_is_asked_for_on_demand_and_where_there_may_be_modules() -> None:

@@ -385,7 +385,7 @@ class TestOdd:
             in played.samples()
         )
 
-    @pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text", 7])
+    @pytest.mark.parametrize("reply", [None, b"text", 7])
     def test_an_answer_that_is_no_list_fails_it(self, drive: Drive, reply: Any) -> None:
         with pytest.raises(ProtocolError):
             drive(SentinelCollector(), [reply], facts=FACTS)

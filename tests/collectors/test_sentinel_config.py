@@ -97,7 +97,7 @@ def test_a_refusal_writes_nothing(drive: Drive) -> None:
     assert drive(SentinelConfigCollector(), [ReplyError("NOPERM no")], facts=FACTS).samples() == {}
 
 
-@pytest.mark.parametrize("reply", [ReplyError("ERR odd"), None, b"text"])
+@pytest.mark.parametrize("reply", [None, b"text"])
 def test_another_answer_fails_it(drive: Drive, reply: Any) -> None:
     with pytest.raises(ProtocolError):
         drive(SentinelConfigCollector(), [reply], facts=FACTS)

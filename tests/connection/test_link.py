@@ -57,7 +57,7 @@ class TestExchange:
         link = await dial(target(redis_server().port))
         first, second = await replies_of(link, Command.of("NOSUCH"), PING)
         assert isinstance(first, ReplyError)
-        assert first.unsupported
+        assert first.is_refusal
         assert second == b"PONG"
         link.close()
 
@@ -325,7 +325,7 @@ class TestErrorReplies:
                 set_client_name=False,
             )
             for [reply] in (await replies_of(link, PING), (await replies_of(link, PING))[0]):
-                assert reply.unsupported
+                assert reply.is_refusal
                 assert reply.text.endswith(shown)
                 assert password not in f"{reply} {reply!r} {reply.as_target_error()}"
             link.close()

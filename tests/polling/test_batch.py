@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from exporter.errors import ReplyError
 from exporter.polling.batch import Batch, Share
-from exporter.polling.memory import REPROBE_S, TargetMemory
+from exporter.polling.memory import TargetMemory
+from exporter.polling.refusals import FIRST_REPROBE_S
 from exporter.protocol.command import Command
 
 GET, SET, PING = Command.of("GET", "k"), Command.of("SET", "k", "v"), Command.of("PING")
@@ -14,7 +15,7 @@ CLOCK = 1000.0
 
 def forbidden() -> TargetMemory:
     memory = TargetMemory()
-    memory.refuse(SET.name, NO_SET, CLOCK)
+    memory.refusals.add(SET.name, NO_SET, CLOCK)
     return memory
 
 
@@ -42,7 +43,7 @@ def test_all_of_them_may_be_refused() -> None:
 
 
 def test_it_is_sent_again_when_it_was_refused_long_ago() -> None:
-    batch = Batch(forbidden(), CLOCK + REPROBE_S)
+    batch = Batch(forbidden(), CLOCK + FIRST_REPROBE_S)
     batch.add([SET])
     assert batch.take() == [SET]
 

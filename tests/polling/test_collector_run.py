@@ -23,7 +23,13 @@ from tests.poll_fixture import poll_context
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "a", cluster_enabled=False, loading=False)
 NUMBER = gauge("number", "A number.")
 UNKNOWN = ReplyError("ERR unknown command 'A'")
-ODD = ReplyError("ERR value is not an integer")
+NOT_NOW = ReplyError("LOADING the data")
+INFO, CLIENT_LIST = Command.of("INFO", "clients"), Command.of("CLIENT", "LIST")
+NO_TOUCH, SELECT, TYPE = (
+    Command.of("CLIENT", "NO-TOUCH", "ON"),
+    Command.of("SELECT", 1),
+    Command.of("TYPE", b"k"),
+)
 
 
 class Twice(Collector[None]):
@@ -47,9 +53,11 @@ def start() -> CollectorRun:
 
 def test_it_asks_until_its_end() -> None:
     run = start()
-    assert run.step(None) == [Command.of("A"), Command.of("B")]
+    run.commands = run.step(None)
+    assert run.commands == [Command.of("A"), Command.of("B")]
     assert run.step([1, 2]) == []
-    assert run.step([]) == [Command.of("C")]
+    run.commands = run.step([])
+    assert run.commands == [Command.of("C")]
     assert run.replies == [1, 2]
     with pytest.raises(StopIteration):
         run.step([3])
@@ -62,7 +70,7 @@ def test_it_asks_until_its_end() -> None:
         ([UNKNOWN, 1], [UNKNOWN], False),
         ([UNKNOWN, UNKNOWN], [1], False),
         ([1, UNKNOWN], [UNKNOWN], False),
-        ([ODD, ODD], [ODD], False),
+        ([NOT_NOW, NOT_NOW], [NOT_NOW], False),
     ],
 )
 def test_it_is_refused_if_all_its_commands_are(
@@ -70,17 +78,37 @@ def test_it_is_refused_if_all_its_commands_are(
 ) -> None:
     run = start()
     assert run.is_refused is None
-    run.step(None)
+    run.commands = run.step(None)
     run.step(first)
-    run.step([])
+    run.commands = run.step([])
     with pytest.raises(StopIteration):
         run.step(second)
     assert run.is_refused is is_refused
 
 
 @pytest.mark.parametrize(
+    ("commands", "replies", "is_refused"),
+    [
+        ([INFO, CLIENT_LIST], [b"", UNKNOWN], True),
+        ([NO_TOUCH, SELECT, TYPE], [b"OK", b"OK", UNKNOWN], True),
+        ([NO_TOUCH, SELECT, TYPE], [UNKNOWN, UNKNOWN, b"none"], False),
+        ([INFO, INFO], [UNKNOWN, UNKNOWN], True),
+        ([INFO, INFO], [UNKNOWN, b""], False),
+    ],
+)
+def test_commands_that_help_to_ask_others_count_only_alone(
+    commands: list[Command], replies: list[Reply], is_refused: bool
+) -> None:
+    run = start()
+    run.step(None)
+    run.commands = commands
+    run.step(replies)
+    assert run.is_refused is is_refused
+
+
+@pytest.mark.parametrize(
     ("batches", "replies", "is_repeatable"),
-    [(1, [1, 2], True), (2, [1, 2], False), (1, [1, ODD], False), (0, [], False)],
+    [(1, [1, 2], True), (2, [1, 2], False), (1, [1, UNKNOWN], False), (0, [], False)],
 )
 def test_it_is_repeatable_after_one_batch_without_an_error(
     batches: int, replies: list[Any], is_repeatable: bool

@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
+import pytest
+
 from exporter.collectors._contract import Collector
 from exporter.errors import ReplyError
-from exporter.polling.memory import REFUSED_MAX, TargetMemory
+from exporter.polling.memory import TargetMemory
+from exporter.polling.refusals import FIRST_REPROBE_S
+from exporter.protocol.facts import Facts
 
 
-def test_the_newest_refusals_are_remembered_up_to_a_limit() -> None:
-    memory, refusal = TargetMemory(), ReplyError("NOPERM no")
-    for number in range(REFUSED_MAX + 5):
-        memory.refuse(f"TYPE k{number}", refusal, 0.0)
-    assert len(memory.refused) == REFUSED_MAX
-    assert memory.refusal("TYPE k4", 0.0) is None
-    assert memory.refusal("TYPE k5", 0.0) is refusal
+def facts(run_id: str) -> Facts:
+    return Facts((7, 0, 15), "redis", "master", "standalone", run_id, cluster_enabled=False, loading=False)
+
+
+def refused(memory: TargetMemory, now: float = 0.0) -> bool:
+    return memory.refusals.find(["SLOWLOG LEN"], now) is not None
+
+
+@pytest.fixture
+def memory() -> TargetMemory:
+    memory = TargetMemory()
+    memory.learn(facts("a"))
+    memory.refusals.add("SLOWLOG LEN", ReplyError("ERR no"), 0.0)
+    return memory
+
+
+class TestRefusals:
+    """They hold for one run of the server."""
+
+    def test_are_forgotten_in_another_run_behind_a_new_connection(self, memory: TargetMemory) -> None:
+        memory.is_new_connection = True
+        memory.learn(facts("b"))
+        assert not refused(memory)
+
+    def test_are_kept_on_a_new_connection_to_the_same_run(self, memory: TargetMemory) -> None:
+        memory.is_new_connection = True
+        memory.learn(facts("a"))
+        assert refused(memory)
+
+    def test_are_kept_where_a_proxy_names_another_run_on_the_same_connection(
+        self, memory: TargetMemory
+    ) -> None:
+        for run_id in ("b", "a", "c"):
+            memory.learn(facts(run_id))
+        assert refused(memory)
+
+    @pytest.mark.parametrize(("run_id", "after_ten_minutes"), [("", False), ("a", True)])
+    def test_a_server_without_runs_may_be_another_one_after_a_failure(
+        self, run_id: str, after_ten_minutes: bool
+    ) -> None:
+        memory = TargetMemory()
+        memory.learn(facts(run_id))
+        for _ in range(2):
+            memory.refusals.add("SLOWLOG LEN", ReplyError("ERR no"), 0.0)
+        memory.note_failure()
+        assert refused(memory, FIRST_REPROBE_S - 1)
+        assert refused(memory, FIRST_REPROBE_S) is after_ten_minutes
 
 
 def test_collectors_of_one_memory_name_share_it() -> None:

@@ -26,9 +26,10 @@ from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.table import Options
 from exporter.polling.bounds import ReplyBounds
-from exporter.polling.memory import REPROBE_S, TargetMemory
+from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll
-from exporter.protocol.command import PAUSE, Command, Reply
+from exporter.polling.refusals import FIRST_REPROBE_S
+from exporter.protocol.command import PAUSE, About, Command, Reply
 from exporter.protocol.facts import Facts, make_facts
 from tests.poll_fixture import poll_context
 
@@ -502,10 +503,9 @@ class TestOneCollectorFails:
 
 
 class TestRefusals:
-    """A command that the server does not know, or that this user may not run, is not sent again for an
-    hour."""
+    """A command that the server answers by an error is not sent again for ten minutes, then for an hour."""
 
-    @pytest.mark.parametrize("refusal", [UNKNOWN, FORBIDDEN])
+    @pytest.mark.parametrize("refusal", [UNKNOWN, FORBIDDEN, ReplyError("ERR auth permission deny")])
     def test_a_refused_command_is_answered_from_memory(self, refusal: ReplyError) -> None:
         got: list[Reply] = []
 
@@ -536,36 +536,59 @@ class TestRefusals:
         assert server.asked == [["SLOWLOG GET 10"]]
 
     @pytest.mark.parametrize(
-        "reply", [LOADING, ReplyError("ERR no such key"), ReplyError("BUSY a script runs"), 5, None]
+        "reply", [LOADING, ReplyError("WRONGTYPE no list"), ReplyError("BUSY a script runs"), 5, None]
     )
     def test_what_may_pass_is_asked_again(self, reply: Reply) -> None:
         memory, server = known(), Server({"SLOWLOG LEN": reply})
         for _ in range(2):
             server.serve([SLOWLOG], memory)
             assert server.asked == [["SLOWLOG LEN"]]
-        assert memory.refused == {}
+        assert not memory.refusals
 
-    def test_it_is_tried_again_after_an_hour(self) -> None:
+    def test_it_is_tried_again_after_ten_minutes_then_hourly(self) -> None:
+        memory, server = known(), Server({"SLOWLOG LEN": UNKNOWN})
+        asked_at = []
+        for minutes in range(180):
+            server.serve([SLOWLOG], memory, clock=CLOCK + 60.0 * minutes)
+            if server.asked:
+                asked_at.append(minutes)
+        assert asked_at == [0, 10, 70, 130]
+
+    def test_it_is_sent_as_before_once_it_is_answered(self) -> None:
         memory, server = known(), Server({"SLOWLOG LEN": UNKNOWN})
         server.serve([SLOWLOG], memory)
-        server.serve([SLOWLOG], memory, clock=CLOCK + REPROBE_S - 1)
-        assert server.asked == []
-        server.serve([SLOWLOG], memory, clock=CLOCK + REPROBE_S)
-        assert server.asked == [["SLOWLOG LEN"]]
-        server.serve([SLOWLOG], memory, clock=CLOCK + REPROBE_S + 1)
-        assert server.asked == []
+        server.answers["SLOWLOG LEN"] = 5
+        for seconds in (0, FIRST_REPROBE_S, FIRST_REPROBE_S + 1):
+            poll = server.serve([SLOWLOG], memory, clock=CLOCK + seconds)
+        assert text(poll, "slowlog") == "redis_slowlog_length 5\n"
+        assert not memory.refusals
+
+    def test_a_poll_without_info_tells_nothing_of_the_other_commands(self) -> None:
+        memory, server = known(), Server({"INFO": ReplyError("ERR upstream failure"), "SLOWLOG LEN": UNKNOWN})
+        server.serve([INFO, SLOWLOG], memory)
+        assert not memory.refusals
 
     def test_it_is_tried_again_when_the_server_was_started_anew(self) -> None:
         memory, server = known("a"), Server({"SLOWLOG LEN": UNKNOWN})
         server.serve([INFO, SLOWLOG], memory)
         server.answers["INFO"] = info(run_id="b")
+        memory.is_new_connection = True
         server.serve([INFO, SLOWLOG], memory)
         server.serve([INFO, SLOWLOG], memory)
         assert server.asked == [["INFO", "SLOWLOG LEN"]]
 
+    @pytest.mark.parametrize(("about", "asked"), [(About.DATA, 2), (About.TRIAL, 0), (About.SERVER, 1)])
+    def test_what_an_error_speaks_of_is_not_sent_again(self, about: About, asked: int) -> None:
+        """Of two keys, one of which got an error in the poll before."""
+        one, other = (Command.of("STRLEN", key, about=about) for key in (b"a", b"b"))
+        memory, server = known(), Server({"STRLEN a": ReplyError("ERR odd"), "STRLEN b": 5})
+        server.serve([enabled("keys", asking(LENGTH, one), LENGTH)], memory)
+        server.serve([enabled("keys", asking(LENGTH, one, other), LENGTH)], memory)
+        assert sum(map(len, server.asked)) == asked
+
     def test_names_of_keys_may_be_any_bytes(self) -> None:
         memory = known()
-        odd = enabled("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff")), LENGTH)
+        odd = enabled("odd", asking(LENGTH, Command.of("STRLEN", b"k\xff", about=About.DATA)), LENGTH)
         server = Server({"STRLEN k\\xff": FORBIDDEN})
         for _ in range(2):
             assert server.serve([odd], memory).results.failures == {}
@@ -596,7 +619,7 @@ class TestSupport:
         assert self.ask(UNKNOWN, then=5).results.unsupported == set()
         assert self.ask(5, then=UNKNOWN).results.unsupported == set()
 
-    def test_one_that_raises_what_it_was_refused_is_unsupported_too(self) -> None:
+    def test_one_that_raises_what_it_was_refused_is_unsupported_and_has_not_failed(self) -> None:
         def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
             [reply] = yield [Command.of("SLOWLOG", "LEN")]
             raise reply.as_target_error()
@@ -605,7 +628,8 @@ class TestSupport:
         for _ in range(2):  # asked, then from memory
             poll = server.serve([enabled("it", ask, LENGTH)], memory)
             assert poll.results.unsupported == {"it"}
-            assert poll.results.failures["it"].reason == "noperm"
+            assert poll.results.failures == {}
+            assert poll.results.blocks.keys() == {"it"}
 
 
 class TestMemory:

@@ -7,13 +7,13 @@ from collections.abc import Set
 import pytest
 
 from exporter import engine
-from exporter.errors import TargetError
+from exporter.errors import ReplyError, TargetError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
 from exporter.options.commandline import parse
 from exporter.polling.outcome import PollOutcome
-from exporter.polling.recorder import SnapshotRecorder
+from exporter.polling.recorder import REFUSALS_SHOWN, SnapshotRecorder
 from exporter.polling.results import PollResults
 from exporter.polling.timing import PollTiming
 from exporter.targets.redaction import NOTHING
@@ -208,3 +208,18 @@ class TestExpiries:
         setup.store.expire(200.0)
         setup.recorder.change_expiries((INFO, STATS), self.SLOWER, 1)
         assert setup.store.expired(ADDR, "info")
+
+
+def test_refused_commands_are_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    refusals = {"CLIENT LIST": ReplyError("ERR no\nsuch thing"), "SLOWLOG LEN": ReplyError("NOPERM no")}
+    setup = Setup()
+    setup.recorder.log_refusals(refusals)
+    setup.recorder.log_refusals({f"A{number}": ReplyError("ERR no") for number in range(REFUSALS_SHOWN + 5)})
+    first, second = caplog.records
+    assert first.getMessage() == (
+        "the server refuses CLIENT LIST, SLOWLOG LEN: their metrics are left out, and the exporter asks "
+        "again after 10 minutes, then each hour"
+    )
+    assert vars(first)["err"] == r"ERR no\nsuch thing"
+    assert "A29 and 5 more" in second.getMessage()

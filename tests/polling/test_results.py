@@ -16,10 +16,12 @@ from exporter.options.commandline import parse
 from exporter.polling.collector_run import CollectorRun
 from exporter.polling.memory import TargetMemory
 from exporter.polling.results import PollResults
+from exporter.protocol.facts import Facts
 from exporter.targets.redaction import redaction_of
 from tests.poll_fixture import poll_context
 
 NUMBER = gauge("number", "A number.")
+FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "a", cluster_enabled=False, loading=False)
 SECRET = "s3cret-of-mine"
 
 
@@ -30,10 +32,19 @@ def results() -> PollResults:
 
 def run_of(enabled: EnabledCollector) -> Any:
     """A run that has written 5."""
-    context = poll_context(TargetMemory(), {enabled.name: engine.Labels(b"")}, parse([], {}))
+    context = poll_context(TargetMemory(FACTS), {enabled.name: engine.Labels(b"")}, parse([], {}))
     run = CollectorRun.start(enabled, context, 0.0)
     run.output.add(NUMBER, 5)
     return run
+
+
+class Other(Collector[None]):
+    name = "other"
+    lane = Lane.FAST
+    families = (NUMBER,)
+
+    def collect(self, facts: Any, options: Any, out: Any) -> Any:
+        return iter(())
 
 
 class Identifier(Collector[None]):
@@ -84,11 +95,26 @@ def test_an_error_keeps_its_reason_and_loses_its_secrets(
 
 @pytest.mark.parametrize("is_refused", [None, False, True])
 def test_a_collector_is_unsupported_if_all_its_commands_are_refused(
-    results: PollResults, run: CollectorRun, is_refused: bool | None
+    results: PollResults, is_refused: bool | None
 ) -> None:
-    run.is_refused = is_refused
+    run = run_of(enable(Other(), "redis"))
+    run.own_refused = is_refused
     results.add(run)
-    assert results.unsupported == ({"info"} if is_refused else set())
-    results.unsupported.clear()
-    results.fail(run, ValueError("x"))
-    assert results.unsupported == ({"info"} if is_refused else set())
+    assert results.unsupported == ({"other"} if is_refused else set())
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_collector_that_is_refused_has_not_failed(results: PollResults, is_refused: bool) -> None:
+    run = run_of(enable(Other(), "redis"))
+    run.own_refused = is_refused
+    results.fail(run, NoPermError("no"))
+    assert results.unsupported == results.blocks.keys() == ({"other"} if is_refused else set())
+    assert results.failures.keys() == (set() if is_refused else {"other"})
+
+
+def test_the_collector_that_identifies_the_server_fails_the_poll(
+    results: PollResults, run: CollectorRun
+) -> None:
+    run.helpers_refused = True
+    results.fail(run, NoPermError("no"))
+    assert results.error is results.failures["info"]

@@ -153,10 +153,10 @@ def setup() -> Setup:
 
 class TestSame:
     def test_an_equal_assignment_changes_nothing_but_asks_again_what_was_refused(self, setup: Setup) -> None:
-        setup.state.memory.refuse("GET", ReplyError("NOPERM no"), 0.0)
+        setup.state.memory.refusals.add("GET", ReplyError("NOPERM no"), 0.0)
         before = (setup.state.labels, setup.state.health.status(), dict(setup.state.memory.repeats))
         assert not setup.reassign(options=parse([], {}))
-        assert setup.state.memory.refused == {}
+        assert not setup.state.memory.refusals
         assert before == (setup.state.labels, setup.state.health.status(), setup.state.memory.repeats)
         assert setup.poll(120.0) == (Lane.FAST,)
 

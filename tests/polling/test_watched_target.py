@@ -792,7 +792,7 @@ class TestRefusedCommands:
         for _ in range(5):
             await watch_harness.poll(watched)
         assert server_field(server, "total_error_replies") == 2
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") == 0
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") is None
         assert watch_harness.value(watched, "redis_exporter_collector_supported", "sizes") == 0
         assert watch_harness.value(watched, "redis_test_keys") is None
         assert_up(watch_harness, watched)
@@ -1119,7 +1119,7 @@ class TestFailingCollector:
         scripted_server: ScriptFactory,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        replies = {"DBSIZE": f"-ERR no {SECRET} here\r\n".encode(), "LASTSAVE": b":1\r\n"}
+        replies = {"DBSIZE": f"-BUSY no {SECRET} here\r\n".encode(), "LASTSAVE": b":1\r\n"}
         watch_harness = make_watch_harness([InfoCollector(), Sizes()])
         watched = watch_harness.watched(scripted_server(redis_like(replies)).port, password=SECRET)
         for _ in range(3):
@@ -1127,11 +1127,11 @@ class TestFailingCollector:
         assert_up(watch_harness, watched)
         assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") == 0
         assert [(record.getMessage(), vars(record)["err"]) for record in caplog.records] == [
-            ("the collector sizes failed", "ERR no *** here")
+            ("the collector sizes failed", "BUSY no *** here")
         ]
         replies["DBSIZE"] = b":5\r\n"
         await watch_harness.poll_until(watched, lambda: watch_harness.value(watched, "redis_test_keys") == 5)
-        replies["DBSIZE"] = b"-ERR again\r\n"
+        replies["DBSIZE"] = b"-BUSY again\r\n"
         await watch_harness.poll_until(watched, lambda: len(caplog.records) == 2)
 
 

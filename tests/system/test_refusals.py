@@ -145,6 +145,6 @@ async def test_a_permission_that_was_granted_later_shows(
     server.ask("ACL", "SETUSER", "watcher", "+config|get")
     await poll(watch_harness, watched, 10)
     assert supported(watch_harness, watched)["config"] == 0  # it is not asked again so soon
-    monkeypatch.setattr("exporter.polling.memory.REPROBE_S", 0.0)
+    monkeypatch.setattr("exporter.polling.refusals.FIRST_REPROBE_S", 0.0)
     await watch_harness.poll_until(watched, lambda: supported(watch_harness, watched)["config"] == 1)
     assert watch_harness.value(watched, "redis_config_maxclients") == 10000

@@ -22,6 +22,7 @@ from tests.system.conftest import Exporter
 
 GOLDEN = DATA / "golden" / "servers"
 POLLS = 100
+UP = [name for name in NAMES if ServerKind(name).down is None]
 #: families that depend on the clock, by their HELP
 _CLOCK = "by the exporter's clock"
 #: families about the exporter itself, but for the one that says what it gets from a server
@@ -98,6 +99,21 @@ def test_the_target_is_up_where_there_is_anything_to_read(watched: dict[str, Wat
         assert seen.polls >= POLLS
     else:
         assert f'redis_exporter_target_down{{reason="{seen.kind.down}"}} 1\n' in seen.page
+
+
+@pytest.mark.parametrize("name", UP)
+def test_what_it_refuses_is_asked_twice_at_most(watched: dict[str, Watched], name: str) -> None:
+    refused = watched[name].kind.refused
+    assert {command: times for command, times in refused.items() if times > 2} == {}
+
+
+@pytest.mark.parametrize("name", UP)
+def test_the_log_names_what_it_refuses_in_one_line(watched: dict[str, Watched], name: str) -> None:
+    seen = watched[name]
+    told = [line for line in seen.log if "the server refuses" in line]
+    asked = set(seen.kind.refused) - {"CLIENT SETNAME"}  # that is a notice of its own
+    assert len(told) == (1 if asked else 0)
+    assert [line for line in seen.log if "collector" in line] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,97 @@
+"""What a server refuses is remembered by name, and sent again in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.errors import ReplyError
+from exporter.polling.refusals import FIRST_REPROBE_S, REFUSED_MAX, REPROBE_S, Refusals
+from exporter.protocol.command import About, Command
+
+ODD = ReplyError("ERR odd")
+NOPERM = ReplyError("NOPERM no")
+LEN = Command.of("SLOWLOG", "LEN")
+
+
+def strlen(key: bytes, about: About) -> Command:
+    return Command.of("STRLEN", key, about=about)
+
+
+@pytest.fixture
+def refusals() -> Refusals:
+    return Refusals()
+
+
+def is_sent(refusals: Refusals, command: Command, now: float = 0.0) -> bool:
+    return refusals.find(command.refused_by, now) is None
+
+
+def test_a_command_about_the_server_is_refused_with_all_its_words(refusals: Refusals) -> None:
+    refusals.take([LEN], [ODD], 0.0)
+    assert refusals.find(LEN.refused_by, 1.0) is ODD
+    assert is_sent(refusals, Command.of("SLOWLOG", "GET", 1))
+
+
+def test_an_error_to_a_command_about_data_is_of_the_data(refusals: Refusals) -> None:
+    refusals.take([strlen(b"a", About.DATA)], [ODD], 0.0)
+    assert is_sent(refusals, strlen(b"a", About.DATA))
+
+
+def test_but_a_permission_is_missing_for_longer(refusals: Refusals) -> None:
+    refusals.take([strlen(b"a", About.DATA)], [NOPERM], 0.0)
+    assert not is_sent(refusals, strlen(b"a", About.DATA))
+    assert is_sent(refusals, strlen(b"b", About.DATA))
+
+
+@pytest.mark.parametrize("reply", [ODD, NOPERM])
+def test_a_trial_is_refused_for_all_data(refusals: Refusals, reply: ReplyError) -> None:
+    refusals.take([strlen(b"a", About.TRIAL)], [reply], 0.0)
+    assert not is_sent(refusals, strlen(b"b", About.DATA))
+    assert is_sent(refusals, Command.of("LLEN", b"b", about=About.DATA))
+
+
+def test_what_is_answered_is_no_refusal(refusals: Refusals) -> None:
+    refusals.take([LEN, LEN, LEN], [7, ReplyError("LOADING x"), None], 0.0)
+    assert not refusals
+
+
+def test_nothing_is_learnt_where_info_is_an_error(refusals: Refusals) -> None:
+    refusals.take([Command.of("INFO"), LEN], [ODD, ODD], 0.0)
+    assert not refusals
+
+
+def test_an_answer_ends_it_and_a_passing_error_does_not(refusals: Refusals) -> None:
+    refusals.take([LEN], [ODD], 0.0)
+    assert is_sent(refusals, LEN, FIRST_REPROBE_S)
+    refusals.take([LEN], [ReplyError("LOADING x")], FIRST_REPROBE_S)
+    assert refusals
+    assert is_sent(refusals, LEN, FIRST_REPROBE_S)
+    refusals.take([LEN], [7], FIRST_REPROBE_S)
+    assert not refusals
+
+
+def test_it_is_sent_twice_an_hour_at_most(refusals: Refusals) -> None:
+    sent = []
+    for now in range(0, 10_000, 5):
+        if is_sent(refusals, LEN, float(now)):
+            refusals.take([LEN], [ODD], float(now))
+            sent.append(now)
+    assert sent == [0, FIRST_REPROBE_S, FIRST_REPROBE_S + REPROBE_S, FIRST_REPROBE_S + 2 * REPROBE_S]
+
+
+def test_each_is_fresh_once_and_shown_without_what_it_names(refusals: Refusals) -> None:
+    script = Command.of("EVAL", "return {secret}", 0)
+    for _ in range(2):
+        refusals.take([LEN, Command.of("ACL", "LOG", 128), strlen(b"a", About.TRIAL)], [ODD] * 3, 0.0)
+    assert [*refusals.take_fresh()] == ["SLOWLOG LEN", "ACL LOG", "STRLEN"]
+    assert refusals.take_fresh() == {}
+    refusals.take([script], [ODD], 0.0)
+    assert [*refusals.take_fresh()] == ["EVAL"]
+
+
+def test_the_newest_are_remembered_up_to_a_limit(refusals: Refusals) -> None:
+    for number in range(REFUSED_MAX + 5):
+        refusals.add(f"TYPE k{number}", NOPERM, 0.0)
+    assert len(refusals) == REFUSED_MAX
+    assert refusals.find(["TYPE k4"], 0.0) is None
+    assert refusals.find(["TYPE k5"], 0.0) is NOPERM
