@@ -26,6 +26,7 @@ FLAGS = (
     ("--tls-server-cert-file=CERT", "--tls-server-key-file=FILE"),
     ("--tls-server-cert-file=CERT", "--tls-server-key-file=KEY", "--tls-server-ca-cert-file=FILE"),
     ("--redis.addr=rediss://127.0.0.1:1", "--tls-ca-cert-file=FILE"),
+    ("--redis.addr=redis://127.0.0.1:1", "--tls-ca-cert-file=FILE"),
     ("--redis.addr=rediss://127.0.0.1:1", "--tls-client-cert-file=FILE", "--tls-client-key-file=KEY"),
     ("--redis.addr=rediss://127.0.0.1:1", "--tls-client-cert-file=CERT", "--tls-client-key-file=FILE"),
 )
