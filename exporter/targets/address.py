@@ -32,9 +32,9 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 def parse_address(text: str) -> Target:
     """The target that an address names: its parts, its canonical form, its user and its password.
 
-    An address is `[scheme://][user:password@]host[:port][/db][?db=N]` or `unix:///path[?db=N]`. A single word
-    before the `@` is the password, as for redis-cli. A database after the `?` wins, as in Redis' own client
-    libraries; other parameters there are only noted. Raises ConfigError.
+    An address is `[scheme://][user:password@]host[:port][/db][?db=N]` or `unix://[user:password@]/path[?db=N]`.
+    A single word before the `@` is the password, as for redis-cli. A database after the `?` wins, as in
+    Redis' own client libraries; other parameters there are only noted. Raises ConfigError.
     """
     text = text.strip()
     if not text:
@@ -70,7 +70,7 @@ def parse_address(text: str) -> Target:
         db,
         user=user,
         password=password,
-        one_word=bool(password) and ":" not in userinfo,
+        one_word=_is_one_word(userinfo),
         ignored=ignored,
     )
 
@@ -101,17 +101,22 @@ def ignored_warning(where: str, target: Target) -> Sequence[str]:
 
 
 def _parse_socket(rest: str) -> Target:
-    path, _, query = rest.partition("?")
+    userinfo, mark, below = ("", "", "") if rest.startswith("/") else rest.partition("@/")
+    path, _, query = (f"/{below}" if mark else rest).partition("?")
     if len(path) > lengths.PATH_MAX:
         raise ConfigError(f"the socket's path: {lengths.fault(path, lengths.PATH_MAX)}")
     if not path.startswith("/") or path == "/":
         raise ConfigError(
-            "a socket's address is its absolute path, without user and password: write "
-            "unix:///path/to/redis.sock"
+            "a socket's address is its absolute path: write unix:///path/to/redis.sock or "
+            "unix://user:password@/path/to/redis.sock"
         )
+    user, password = _parse_userinfo(userinfo)
     db, ignored = _parse_query(query, 0)
     addr = f"unix://{safe_text.valid(path)}" + (f"?db={db}" if db else "")
-    return Target(addr, "unix", "", 0, path, db, ignored=ignored)
+    one_word = _is_one_word(userinfo)
+    return Target(
+        addr, "unix", "", 0, path, db, user=user, password=password, one_word=one_word, ignored=ignored
+    )
 
 
 def _parse_userinfo(userinfo: str) -> tuple[str, str]:
@@ -121,6 +126,10 @@ def _parse_userinfo(userinfo: str) -> tuple[str, str]:
     if not colon:
         user, password = "", user
     return _unescape(user), _unescape(password)
+
+
+def _is_one_word(userinfo: str) -> bool:
+    return bool(userinfo) and ":" not in userinfo
 
 
 def _unescape(text: str) -> str:

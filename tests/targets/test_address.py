@@ -75,6 +75,22 @@ def test_address_of_a_socket(text: str, addr: str, path: str, db: int) -> None:
     assert parse_address(text) == Target(addr, "unix", "", 0, path, db)
 
 
+@pytest.mark.parametrize(
+    ("text", "addr", "user", "password"),
+    [
+        ("unix://u:p@/run/r.sock", "unix:///run/r.sock", "u", "p"),
+        ("unix://u:p%2F@ss@/run/a@/r.sock?db=2", "unix:///run/a@/r.sock?db=2", "u", "p/@ss"),
+        ("unix://word@/run/r.sock", "unix:///run/r.sock", "", "word"),
+        ("unix://u:@/run/r.sock", "unix:///run/r.sock", "u", ""),
+    ],
+)
+def test_a_socket_may_have_a_login(text: str, addr: str, user: str, password: str) -> None:
+    target = parse_address(text)
+    assert (target.addr, target.user, target.password) == (addr, user, password)
+    assert target.path == addr.removeprefix("unix://").partition("?")[0]
+    assert target.one_word is ("word" in text)
+
+
 @pytest.mark.parametrize("text", ["redis://h:1/2", "valkeys://[::1]:6379", "tcp://h:6379", "unix:///a?db=3"])
 def test_the_canonical_address_stands_for_itself(text: str) -> None:
     assert parse_address(text).addr == text
@@ -114,7 +130,9 @@ def test_the_canonical_address_stands_for_itself(text: str) -> None:
         ("redis://:p/w@h", "write it as %2F, %3F or %23"),
         ("redis://:p#w@h", "write it as %2F, %3F or %23"),
         ("redis://:p%w@h", "write it as %25"),
-        ("unix://u:p@/run/r.sock", "write unix:///path/to/redis.sock"),
+        ("unix://u:p@run/r.sock", "write unix:///path/to/redis.sock"),
+        ("unix://u:p@/", "write unix:///path/to/redis.sock"),
+        ("unix://u:p%@/run/r.sock", "write it as %25"),
         ("unix://", "write unix:///path/to/redis.sock"),
         ("unix:///", "write unix:///path/to/redis.sock"),
         ("unix:///r?db=x", "the database must be a number"),

@@ -36,6 +36,8 @@ def file(tmp_path: Path) -> Path:
         ("redis://watcher@h:6379", "redis://h:6379", "other", False),
         ("redis://watcher:@h:6379", "redis://h:6379", "watcher", True),
         ("unix:///run/redis.sock", "unix:///run/redis.sock", "", True),
+        ("unix://watcher@/run/redis.sock", "unix:///run/redis.sock", "watcher", True),
+        ("unix://watcher@/run/redis.sock", "unix:///run/redis.sock", "other", False),
     ],
 )
 def test_entries_are_found_by_canonical_address_and_user(
