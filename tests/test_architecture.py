@@ -35,6 +35,7 @@ GROUND = {
     "files",
     "node_allowance",
     "pem_files",
+    "signals",
     "safe_text",
     "single_flight",
 }

@@ -7,17 +7,16 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import threading
 from collections.abc import Mapping, Sequence
 
 import uvloop
 
-from exporter import logs
+from exporter import logs, signals
 from exporter.app.app import STOP_S, App
 from exporter.app.build import configure
 from exporter.app.watchdog import Watchdog
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, StoppingError
 from exporter.options.table import Options
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
@@ -32,20 +31,43 @@ log = logging.getLogger(__name__)
 
 
 async def serve(options: Options, targets: Sequence[Target]) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT. SIGHUP reloads."""
     watchdog = Watchdog(logs.formatter(options.log.format))
     watchdog.start()
     app = App()
     loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await app.apply(configure(options, targets))
-    await stopping.wait()
-    log.info("stopping")
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(app.stop(), STOP_S)
+    stopping, reloading = asyncio.Event(), asyncio.Event()
+
+    def hear(number: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe((reloading if number == signals.RELOADING else stopping).set)
+
+    signals.catch()
+    signals.listen(hear)
+    reloads = asyncio.create_task(reload_when(reloading, app))
+    try:
+        await app.apply(configure(options, targets))
+        await stopping.wait()
+        log.info("stopping")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), STOP_S)
+    finally:
+        reloads.cancel()
     watchdog.stop()
+
+
+async def reload_when(asked: asyncio.Event, app: App) -> None:
+    """Reload each time that the event is set. What is asked for while the program starts is done after the
+    start, and several signals that come together are one."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await app.reload()
+        except ConfigError as error:
+            log.error("the reload failed, and nothing has changed", extra={"err": str(error)})
+        except StoppingError:
+            return
 
 
 def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
@@ -74,6 +96,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     # nothing.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     uvloop.run(serve(options, read_targets(options, environ)))
+    signals.ignore()
     leave_threads()
     return 0
 

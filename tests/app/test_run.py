@@ -8,10 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from exporter.app.run import read_targets, serve
+from exporter import signals
+from exporter.app.app import App
+from exporter.app.run import read_targets, reload_when, serve
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
 from tests.servers import free_port
@@ -31,6 +35,17 @@ def test_several_targets_need_labels() -> None:
     assert len(read_targets(parse(["--redis.addr=one", "--target-labels=never"], {}), {})) == 1
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Puts the handlers of signals back as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    signals.listen(None)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it(number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "exporter")
@@ -41,6 +56,53 @@ async def test_a_signal_ends_it(number: signal.Signals, caplog: pytest.LogCaptur
     await asyncio.wait_for(serving, 10)
     assert "stopping" in caplog.text
     assert others() == set()
+
+
+@pytest.mark.usefixtures("handlers")
+async def test_a_hangup_reloads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    passwords = tmp_path / "passwords.json"
+    passwords.write_text("{}")
+    listen = f"--web.listen-address=127.0.0.1:{free_port()}"
+    options = parse([listen, f"--redis.password-file={passwords}"], {})
+    serving = asyncio.ensure_future(serve(options, ()))
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGHUP)  # while it starts
+    await until(lambda: f"reloaded: {passwords}" in caplog.messages)
+    caplog.clear()
+    passwords.write_text("{")
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: caplog.records)
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "the reload failed, and nothing has changed")
+    assert str(passwords) in vars(record)["err"]
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGHUP)  # while it stops
+    await asyncio.wait_for(serving, 10)
+    assert others() == set()
+
+
+async def test_reloads_that_are_asked_for_together_are_one() -> None:
+    reloads = 0
+
+    class Counting(App):
+        async def reload(self) -> bool:
+            nonlocal reloads
+            reloads += 1
+            await asyncio.sleep(0)
+            return True
+
+    asked = asyncio.Event()
+    task = asyncio.ensure_future(reload_when(asked, Counting()))
+    for _ in range(5):
+        asked.set()
+    await until(lambda: reloads == 1)
+    for _ in range(3):
+        asked.set()  # while one runs
+    await until(lambda: reloads == 2)
+    await asyncio.sleep(0.05)
+    assert reloads == 2
+    task.cancel()
 
 
 def test_a_thread_that_hangs_does_not_hold_the_end_up() -> None:
