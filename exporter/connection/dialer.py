@@ -184,7 +184,7 @@ class Dialer:
         except ConnectionError:
             raise ResetError(
                 f"{where}: the server closed the connection during the TLS handshake: this port does not "
-                f"speak TLS, or the server has no room for clients"
+                f"speak TLS, the server has no room for clients, or it is a proxy without a server behind it"
             ) from None
         except OSError as error:
             raise os_failure(where, error) from None

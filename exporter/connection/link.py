@@ -205,21 +205,23 @@ class Connection(asyncio.Protocol):
     def _broken(self, exc: Exception | None) -> TargetError:
         if isinstance(exc, ssl.SSLError):
             return os_failure(self.where, exc)
-        if self._done is None:
+        if self._done is None and self._exchanged:
             return self._reason
         if self.began_reply:
             return ResetError(f"{self.where}: the server closed the connection in the middle of its replies")
-        hint = ""
-        if not self._exchanged and self._transport is not None:
-            # In TLS 1.3 a client certificate is refused after the handshake, and a reset can overtake the
-            # alert that says so.
-            secured = self._transport.get_extra_info("sslcontext") is not None
-            hint = (
-                ": it may want another client certificate"
-                if secured
-                else ": it may want TLS at this port (rediss:// or valkeys://)"
-            )
-        return ResetError(f"{self.where}: the server closed the connection before it answered{hint}")
+        return ResetError(f"{self.where}: the server closed the connection before it answered: {self._hint}")
+
+    @property
+    def _hint(self) -> str:
+        """What a server may be that hangs up in place of a reply. Several kinds look alike."""
+        proxy = "a proxy that does not take these commands"
+        if self._exchanged:
+            return f"it may be {proxy}"
+        # In TLS 1.3 a client certificate is refused after the handshake, and a reset can overtake the alert
+        # that says so.
+        secured = self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
+        wanted = "another client certificate" if secured else "TLS at this port (rediss:// or valkeys://)"
+        return f"it may want {wanted}, or be {proxy} or has no server behind it"
 
     def _farewell(self, replies: Sequence[Reply]) -> TargetError | None:
         """A server that does not want a new connection sends the reason in one line and closes."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -42,8 +43,12 @@ def numeric(host: str) -> str | None:
 
 
 def look_up(host: str) -> Sequence[str]:
-    """Ask the system, which may block for long."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    """Ask the system, which may block for long. Raises OSError."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror:  # without a file to open, the system says that the server did not answer
+        os.close(os.open(os.devnull, os.O_RDONLY))
+        raise
     return tuple(dict.fromkeys(str(info[4][0]) for info in found))
 
 

@@ -338,6 +338,12 @@ class TestErrorReplies:
         link.close()
 
 
+PROXY_OR_TLS = (
+    "closed the connection before it answered: it may want TLS at this port (rediss:// or valkeys://), or be "
+    "a proxy that does not take these commands or has no server behind it"
+)
+
+
 class TestClosedByTheServer:
     async def test_before_a_reply(self, scripted_server: ScriptFactory) -> None:
         def script(talk: Conversation) -> None:
@@ -345,9 +351,31 @@ class TestClosedByTheServer:
             talk.close()
 
         link = await plain_link(scripted_server(script))
-        assert type(await outcome_of(link, PING)) is errors.ResetError
+        outcome = await outcome_of(link, PING)
+        assert type(outcome) is errors.ResetError
+        assert str(outcome).endswith(PROXY_OR_TLS)
         assert link.closed
         assert not link.began_reply
+
+    async def test_right_after_connecting(self, scripted_server: ScriptFactory) -> None:
+        link = await plain_link(scripted_server(Conversation.close))
+        await eventually(lambda: link.closed, "the server hung up")
+        outcome = await outcome_of(link, PING)
+        assert type(outcome) is errors.ResetError
+        assert str(outcome).endswith(PROXY_OR_TLS)
+
+    async def test_at_a_command_after_one_that_it_answered(self, scripted_server: ScriptFactory) -> None:
+        def script(talk: Conversation) -> None:
+            talk.command()
+            talk.send(b"+PONG\r\n")
+            talk.command()
+            talk.close()
+
+        link = await plain_link(scripted_server(script))
+        assert await replies_of(link, PING) == [b"PONG"]
+        assert str(await outcome_of(link, PING)).endswith(
+            "before it answered: it may be a proxy that does not take these commands"
+        )
 
     @pytest.mark.parametrize("ending", [Conversation.close, Conversation.reset])
     async def test_in_the_middle_of_a_reply(

@@ -199,6 +199,21 @@ class TestResolve:
                 await resolver.resolve("a.test")
 
 
+def test_a_process_without_files_to_open_is_not_a_name_that_does_not_exist() -> None:
+    """The system's own words are those of a server that does not answer."""
+    code = (
+        "import resource\n"
+        "from exporter.connection.resolver import _failure, look_up\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "try: look_up('no-such-name.invalid')\n"
+        "except OSError as error: print(_failure(error).reason)\n"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (outcome.stdout, outcome.stderr) == ("open_files\n", "")
+
+
 PROGRAM = """
 import asyncio, sys, threading, uvloop
 from exporter.connection.limiter import Rank
