@@ -74,9 +74,8 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     if options.run.print_config:
         print(commandline.print_config(options), end="")
         return 0
-    logs.set_up(
-        "DEBUG" if options.log.debug or options.log.verbose else options.log.level, options.log.format
-    )
+    log = options.log
+    logs.set_up(logs.VERBOSE if log.verbose else "DEBUG" if log.debug else log.level, log.format)
     level = options.settings["log-level"].text
     if level.upper() not in logs.LEVELS:
         logging.getLogger(__name__).warning(

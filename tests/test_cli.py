@@ -99,7 +99,8 @@ class TestRunning:
             ([], "INFO", "txt"),
             (["--log-level=error", "--log-format=json"], "ERROR", "json"),
             (["--log-level=error", "--debug"], "DEBUG", "txt"),
-            (["--verbose"], "DEBUG", "txt"),
+            (["--log-level=error", "--verbose"], "VERBOSE", "txt"),
+            (["--debug", "--verbose"], "VERBOSE", "txt"),
         ],
     )
     def test_logs_are_set_up_first(self, runs: Runs, argv: list[str], level: str, form: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
+from exporter.connection import command_log
 from exporter.connection.candidates import Candidates
 from exporter.connection.failures import os_failure
 from exporter.connection.handshake import Handshake, Notice
@@ -197,7 +198,10 @@ class Dialer:
         handshake = Handshake(connection.where, target, named=named and self.settings.set_client_name)
         if not handshake.commands:
             return ()
-        return handshake.judge(await self._ask(connection, handshake.commands, deadline))
+        began_at = time.perf_counter()
+        replies = await self._ask(connection, handshake.commands, deadline)
+        command_log.note(target.addr, handshake.commands, began_at)
+        return handshake.judge(replies)
 
     async def _ping(self, connection: Connection, deadline: float) -> float | None:
         """Seconds that a PING took, None if the server refuses it."""

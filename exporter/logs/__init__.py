@@ -20,6 +20,8 @@ LEVELS = {
     "WARNING": logging.WARNING,
     "ERROR": logging.ERROR,
 }
+#: all there is: debug lines, and those of commands
+VERBOSE = "VERBOSE"
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +84,15 @@ _handler: LineHandler | None = None
 
 
 def set_up(level: str, format: str, descriptor: int | None = None) -> None:
-    """Send all records of `level` (INFO if the name is unknown) and above to a descriptor (stderr by
-    default), in place of an earlier set-up."""
+    """Send all records of `level` (or `VERBOSE`; INFO if the name is unknown) and above to a descriptor
+    (stderr by default), in place of an earlier set-up."""
     global _handler
     if descriptor is None:
         descriptor = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2
     if _handler is not None:
         _handler.close()
     handler = _handler = LineHandler(descriptor, formatter(format))
-    handler.setLevel(LEVELS.get(level.upper(), logging.INFO))
+    handler.setLevel(1 if level == VERBOSE else LEVELS.get(level.upper(), logging.INFO))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(handler.level)

@@ -99,7 +99,7 @@ def fields_of(record: logging.LogRecord) -> Iterator[tuple[str, str | int | floa
     """The keys of a line and their values, in order. A text is valid and bounded, but may hold any
     character."""
     yield "time", _time(record)
-    yield "level", LEVEL_NAMES.get(record.levelno, record.levelname)
+    yield "level", LEVEL_NAMES.get(record.levelno, "DEBUG" if record.levelno < logging.DEBUG else "INFO")
     yield "msg", safe_text.valid(message_of(record))
     yield "component", safe_text.shorten(component_of(record), FIELD_MAX)
     failure = failure_of(record)

@@ -337,8 +337,10 @@ class FileOptions(FileLimits):
 class LogOptions:
     """What is logged."""
 
-    debug: bool = flag("debug", BOOL, "false", "Log everything, regardless of --log-level.")
-    verbose: bool = flag("verbose", BOOL, "false", "Same as --debug.")
+    debug: bool = flag("debug", BOOL, "false",
+        "Log debug lines too, one for each poll, regardless of --log-level.")
+    verbose: bool = flag("verbose", BOOL, "false",
+        "Log what --debug logs, and the names and times of the commands that are sent.")
     level: str = flag(
         "log-level", choice("DEBUG", "INFO", "WARN", "WARNING", "ERROR", upper=True, otherwise="INFO"),
         "INFO",

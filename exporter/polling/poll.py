@@ -82,6 +82,7 @@ class Poll:
         """Take the replies to the batch, which came `spent_s` after the beginning and took `received` bytes.
         Returns the next batch; it is empty when the poll is over or has paused."""
         self._slice_until = perf_counter() + self.slice_s
+        self.results.received += received
         self._cuts = ()
         if received > self._context.bounds.rows_max:
             replies, self._cuts = self._context.bounds.shorten(self._sent, replies)

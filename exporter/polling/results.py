@@ -25,6 +25,8 @@ class PollResults:
     cuts: dict[str, int] = field(default_factory=dict)
     #: those all of whose commands the server refuses
     unsupported: set[str] = field(default_factory=set)
+    #: bytes of the replies; infinite where several nodes sent them
+    received: float = 0
     #: why the poll as a whole failed
     error: TargetError | None = None
 

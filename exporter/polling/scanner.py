@@ -15,6 +15,7 @@ from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.limiter import Rank
 from exporter.errors import CancelledPollError
 from exporter.metrics.lane import Lane
+from exporter.polling import poll_log
 from exporter.polling.assignment import Services
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.runner import PollRunner
@@ -104,6 +105,9 @@ class Scanner:
         if scanned:
             self._rank = Rank.UP if error is None and outcome.duration_s < SCAN_QUICK_S else Rank.DOWN
             state.series.lanes[Lane.SCAN].polls += 1
+        if poll_log.is_on():
+            lanes = dict.fromkeys(enabled.lane for enabled in collectors)
+            poll_log.note(state.assignment.target.addr, lanes, outcome)
         if error is None:
             state.keep(outcome, collectors, began, self._role)
         else:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from exporter.connection import command_log
 from exporter.connection.cluster_links import ClusterLinks
 from exporter.connection.dialer import Dialer
 from exporter.connection.handshake import SET_NAME, Notice
@@ -83,6 +84,8 @@ class TargetConnection:
         """Send a batch and call `done` with its replies. Only while there is a connection."""
         connection = self.current
         assert connection is not None
+        if command_log.is_on():
+            done = command_log.timed(target.addr, batch, done)
         self._is_scattered = False
         for command in batch:
             if command.node:

@@ -6,6 +6,7 @@ from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import InternalError
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
+from exporter.polling import poll_log
 from exporter.polling.assignment import Assignment
 from exporter.polling.bounds import bounds_for
 from exporter.polling.health import Health
@@ -75,6 +76,8 @@ class TargetState:
     ) -> None:
         """Take the outcome of a poll that was not cancelled."""
         assignment, series, intervals = self.assignment, self.series, self.clock.intervals
+        if poll_log.is_on():
+            poll_log.note(assignment.target.addr, lanes, outcome)
         if began is not assignment:
             lanes = tuple(lane for lane in lanes if lane in assignment.family_sets.lanes)
             collectors = self.still_assigned(collectors)

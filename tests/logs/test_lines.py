@@ -124,6 +124,7 @@ class TestLevelAndComponent:
     @pytest.mark.parametrize(
         ("level", "name"),
         [
+            (logging.DEBUG - 1, "DEBUG"),
             (logging.DEBUG, "DEBUG"),
             (logging.INFO, "INFO"),
             (logging.WARNING, "WARN"),

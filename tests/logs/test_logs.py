@@ -71,6 +71,7 @@ class TestSetUp:
     @pytest.mark.parametrize(
         ("level", "seen"),
         [
+            ("VERBOSE", "vdiwe"),
             ("DEBUG", "diwe"),
             ("INFO", "iwe"),
             ("info", "iwe"),
@@ -83,6 +84,7 @@ class TestSetUp:
     def test_records_of_the_level_and_above(self, pipe: Pipe, level: str, seen: str) -> None:
         set_up(level, "txt", pipe.end)
         log = logging.getLogger("exporter.test")
+        log.log(logging.DEBUG - 1, "v")
         for write, letter in ((log.debug, "d"), (log.info, "i"), (log.warning, "w"), (log.error, "e")):
             write(letter)
         assert "".join(said(pipe.lines())) == seen

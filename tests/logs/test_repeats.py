@@ -52,6 +52,17 @@ def test_a_line_is_written_once_a_minute_and_the_others_are_counted(log: Log) ->
     assert log.collect(1) == [("odd", 37)]
 
 
+def test_debug_lines_are_all_written(log: Log) -> None:
+    assert all(log.log("polled", level=logging.DEBUG, addr="redis://h:1") for _ in range(38))
+    assert log.collect() == []
+
+
+def test_errors_that_differ_are_lines_that_differ(log: Log) -> None:
+    assert log.log("failed", err="one")
+    assert log.log("failed", err="two")
+    assert not log.log("failed", err="one")
+
+
 def test_a_flood_has_one_line_a_minute(log: Log) -> None:
     assert log.log("odd")
     for _ in range(3):
