@@ -39,6 +39,7 @@ REPLIES = {
     ),
     "MEMORY STATS": json.loads(recorded("memory_stats.json")),
     "ACL LIST": json.loads(recorded("acl_list.json")),
+    "ACL USERS": [rule.split(" ")[1] for rule in json.loads(recorded("acl_list.json"))],
     "ACL LOG": json.loads(recorded("acl_log.json")),
     "CLUSTER": Refusal("ERR This instance has cluster support disabled"),
 }
