@@ -142,7 +142,11 @@ CLIENTS = (
         since="8.8",
     ),
     go_gauge("blocked_clients", "Clients that wait in a blocking command.", Field("blocked_clients")),
-    go_gauge("max_clients", "Most clients that may be connected at once.", Field("maxclients")),
+    go_gauge(
+        "max_clients",
+        "Most clients that may be connected at once.",
+        Field("maxclients", also=("max_clients",)),
+    ),
     go_gauge("tracking_clients", "Clients with client-side caching.", Field("tracking_clients")),
     go_gauge(
         "clients_in_timeout_table", "Clients in the table of timeouts.", Field("clients_in_timeout_table")
