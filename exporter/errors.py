@@ -66,6 +66,10 @@ class RequestError(RedpollError):
         super().__init__(*bounded([text]))
 
 
+class NotAllowedError(RedpollError):
+    """An address may not be connected to. The text names the option that says so."""
+
+
 class PageError(RedpollError):
     """There is no page to serve."""
 

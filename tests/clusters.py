@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hiredis
 
-from tests.servers import HOST, RedisServer, free_port, redis_server_path, wait_until
+from tests.servers import HOST, Certificates, RedisServer, free_port, redis_server_path, wait_until
 
 SLOTS = 16384
 BUS_OFFSET = 10000
@@ -26,16 +26,35 @@ def _port_with_bus() -> int:
                     return port
 
 
+def nodes_of(node: RedisServer) -> str:
+    """Its answer to CLUSTER NODES."""
+    return str(node.ask("CLUSTER", "NODES").decode())
+
+
+def id_of(node: RedisServer) -> str:
+    return str(node.ask("CLUSTER", "MYID").decode())
+
+
 class Cluster:
     """Masters that share the slots evenly, and `replicas` of each of them, which come after the masters in
     `nodes`."""
 
-    def __init__(self, directory: Path, *args: str, masters: int = 3, replicas: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *args: str,
+        masters: int = 3,
+        replicas: int = 0,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.masters = masters
         self.replicas = replicas
         self.nodes: list[RedisServer] = []
         self._directory = directory
         self._args = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *args)
+        self._certificates = certificates
+        if certificates is not None:
+            self._args += ("--tls-cluster", "yes")
 
     def start(self) -> Cluster:
         """Start all nodes and return once each finds the cluster whole."""
@@ -65,7 +84,7 @@ class Cluster:
         for _ in range(5):  # somebody may take the ports before the node does
             directory = self._directory / f"node-{number}"
             directory.mkdir(exist_ok=True)
-            node = RedisServer(directory, *self._args)
+            node = RedisServer(directory, *self._args, certificates=self._certificates)
             node.port = _port_with_bus()
             try:
                 return node.start()
@@ -73,17 +92,25 @@ class Cluster:
                 failure = error
         raise failure
 
+    def add(self) -> RedisServer:
+        """Start one more master, without slots, and return once the others know it."""
+        node = self._start_node(len(self.nodes))
+        self._ok(self.nodes[0], "CLUSTER", "MEET", HOST, node.port)
+        wait_until(lambda: f"{id_of(node)} {HOST}:{node.port}@" in nodes_of(self.nodes[0]), "the node is met")
+        self.nodes.append(node)
+        return node
+
     @staticmethod
     def _ok(node: RedisServer, *args: str | bytes | int) -> None:
         reply = node.ask(*args)
         assert reply == b"OK", reply
 
     def _knows_all(self, node: RedisServer) -> bool:
-        text = node.ask("CLUSTER", "NODES").decode()
+        text = nodes_of(node)
         return text.count(" connected") == len(self.nodes) and "handshake" not in text
 
     def _is_whole(self, node: RedisServer) -> bool:
-        text = node.ask("CLUSTER", "NODES").decode()
+        text = nodes_of(node)
         replicas = [line for line in text.splitlines() if " slave " in line or "myself,slave" in line]
         return (
             b"cluster_state:ok" in node.ask("CLUSTER", "INFO")

@@ -66,7 +66,7 @@ WINGS: dict[str, set[str]] = {
         "telemetry",
     },
     "web": {"options", "pages", "protocol", "targets", "telemetry"},
-    "fleet": {"metrics", "pages", "polling", "targets"},
+    "fleet": {"metrics", "pages", "polling", "protocol", "targets"},
 }
 WINGS["app"] = WINGS.keys() - {"__main__", "cli", "_fastparse", "_native"}
 WINGS["commands"] = {*WINGS["app"], "app"}

@@ -132,7 +132,8 @@ class App:
         async with self._applying:
             backend, configuration = self.backend, self.configuration
             await self._reconfigure(configuration.options, configuration.targets)
-            for watched in backend.fleet.watched_targets.values():
+            fleet = backend.fleet
+            for watched in (*fleet.watched_targets.values(), *fleet.adopted_targets.values()):
                 watched.ask_again()
         log.info("reloaded: %s", self.configuration.password_file or "no password file")
         return bool(configuration.options.redis.password_file)

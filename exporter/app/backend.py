@@ -9,9 +9,11 @@ from exporter import __version__, engine, logs
 from exporter.app.build import Configuration
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
+from exporter.connection.node_addresses import NodeAddresses
 from exporter.connection.resolver import LOOKUPS_MIN, Resolver
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError
+from exporter.fleet.adoption import Adoption
 from exporter.fleet.alignment import Alignment
 from exporter.fleet.fleet import Fleet
 from exporter.fleet.schedule import Schedule
@@ -19,7 +21,7 @@ from exporter.metrics.store import Store
 from exporter.pages.cache import PageCache
 from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
-from exporter.polling.assignment import Assignment, Services
+from exporter.polling.assignment import Assignment, Services, node_assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import floor_s
 from exporter.polling.watched_target import WatchedTarget
@@ -72,6 +74,12 @@ class Backend:
         )
         self.fleet = Fleet(self.schedule, self._watch, self.pages.forget, self._targets_changed)
         self.services = _services(configuration, open_files, self.store)
+        self.adoption = Adoption(
+            self.fleet,
+            node_assignment,
+            NodeAddresses(self.services.dialer).find_for,
+            hostnames=options.web.cluster_discover_hostnames,
+        )
 
     async def apply(self, configuration: Configuration) -> None:
         """Go on with this configuration: open and close family sets, and add, change and remove targets."""
@@ -88,6 +96,7 @@ class Backend:
         if self.exposition.catalog is not configuration.catalog:
             self.pages.show(configuration.catalog)
         await self.fleet.apply(configuration.assignments)
+        await self.adoption.follow()
         self._targets_changed()
 
     def start(self) -> None:
@@ -96,6 +105,7 @@ class Backend:
 
     async def stop_polling(self) -> None:
         """Give up the change and the polls that run, and close all connections."""
+        self.adoption.close()
         await self.fleet.close()
         await self.schedule.stop()
 
@@ -132,12 +142,13 @@ class Backend:
             self.pages.up_changed()
 
     def _targets_changed(self) -> None:
-        targets = len(self.fleet.watched_targets)
+        targets = len(self.fleet.watched_targets) + len(self.fleet.adopted_targets)
         self.services.dialer.descriptors.set_aside = self._configuration.connections_each * targets
         self.pages.up_changed()
 
     def _origin(self, addr: str) -> Origin:
-        return self.fleet.watched_targets[addr].state.labels
+        watched = self.fleet.watched_targets.get(addr) or self.fleet.adopted_targets[addr]
+        return watched.state.labels
 
     def _note_page(self, page: Page, seconds: float) -> None:
         self.own_series.build_seconds.observe(seconds)

@@ -51,6 +51,7 @@ class Frontend:
                 generation=lambda: backend.store.generation,
                 reload=reload,
                 max_age_floor_s=lambda: backend.max_age_floor_s,
+                adopt=backend.adoption.find,
             ),
             auth=configuration.auth,
             incidents=self._incidents,

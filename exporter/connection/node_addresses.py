@@ -9,7 +9,7 @@ import logging
 
 from exporter.connection.dialer import Dialer
 from exporter.connection.neighbourhood import FLAG, Neighbourhood, admitted, read_host
-from exporter.errors import TargetError
+from exporter.errors import NotAllowedError
 from exporter.targets.redaction import redaction_of
 from exporter.targets.target import Target
 
@@ -39,11 +39,11 @@ class NodeAddresses:
     async def find(
         self, target: Target, neighbourhood: Neighbourhood, host: str, port: int
     ) -> tuple[str, ...]:
-        """Those of one node, in the order to try them. Raises TargetError."""
+        """Those of one node, in the order to try them. Raises NotAllowedError, or DnsError."""
         try:
             address = read_host(host)
         except ValueError as error:
-            raise TargetError(f"the node {host[:100]!r} cannot be dialled: {error}") from None
+            raise NotAllowedError(f"the node {host[:100]!r} cannot be dialled: {error}") from None
         own = host.lower() == target.host
         found = (address,) if address is not None else await self._dialer.resolve(host, port, trusted=own)
         addresses = admitted(neighbourhood, host, found[:ADDRESSES_MAX])
@@ -54,9 +54,15 @@ class NodeAddresses:
             )
         return addresses
 
-    def _refuse(self, target: Target, text: str) -> TargetError:
+    async def find_for(self, target: Target, host: str, port: int) -> tuple[str, ...]:
+        """The same for a target that may have no connection now: its own name is looked up."""
+        own = () if target.path else await self._dialer.resolve(target.host, target.port)
+        neighbourhood = Neighbourhood(target.host, own, self._dialer.settings.allowance)
+        return await self.find(target, neighbourhood, host, port)
+
+    def _refuse(self, target: Target, text: str) -> NotAllowedError:
         text = redaction_of(target.user, target.password).clean(text)  # a server chose the name
         if text not in self._logged and len(self._logged) < LOGGED_MAX:
             self._logged.add(text)
             log.warning("%s", text, extra={"addr": target.addr})
-        return TargetError(text)
+        return NotAllowedError(text)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from exporter.errors import CancelledPollError, StoppingError
+from exporter.fleet.aliases import Aliases
 from exporter.fleet.first_round import FirstRound
 from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
@@ -41,10 +42,10 @@ class Fleet:
         self._forget_pages = forget_pages
         self._on_change = on_change
         self._watched: dict[str, WatchedTarget] = {}
+        self._adopted: dict[str, WatchedTarget] = {}
         self._applying = asyncio.Lock()
         self._closing = False
-        #: by alias and address; of those that share an alias, the last one counts
-        self._by_alias: dict[str, dict[str, WatchedTarget]] = {}
+        self._aliases = Aliases()
         self.first_round = FirstRound()
         self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
         self._told: set[str] = set()  # targets that were asked for with parameters that are ignored
@@ -52,6 +53,11 @@ class Fleet:
     @property
     def watched_targets(self) -> Mapping[str, WatchedTarget]:
         return self._watched
+
+    @property
+    def adopted_targets(self) -> Mapping[str, WatchedTarget]:
+        """Those that nobody configured (see `adoption`). They are polled, and on no page but their own."""
+        return self._adopted
 
     # -- who is watched
 
@@ -84,7 +90,7 @@ class Fleet:
             if watched is None:
                 self.add(self._watch(assignment))
             elif watched.assignment != assignment:
-                self._change(watched, assignment)
+                self.change(watched, assignment)
             await self._pause(number)
 
     async def _pause(self, number: int) -> None:
@@ -97,19 +103,22 @@ class Fleet:
         if self._closing:
             raise StoppingError
 
-    def _change(self, watched: WatchedTarget, assignment: Assignment) -> None:
+    def change(self, watched: WatchedTarget, assignment: Assignment) -> None:
+        """Go on with a target under another assignment of its address."""
         alias = watched.target.alias
         cancelled = watched.reassign(assignment)
         if watched.target.alias != alias:
-            self._forget_alias(alias, watched.target.addr)
-            self._note_alias(watched)
+            self._aliases.remove(alias, watched.target.addr)
+            self._aliases.add(watched)
         self._schedule.change(watched, cancelled)
         self._forget_pages(watched.target.addr)
 
     def add(self, watched: WatchedTarget) -> None:
         addr = watched.target.addr
+        if addr in self._adopted:
+            self.forget(addr)
         self._watched[addr] = watched
-        self._note_alias(watched)
+        self._aliases.add(watched)
         self.first_round.add(addr)
         self._schedule.add(watched)  # its first poll may end here
         self._on_change()
@@ -117,7 +126,23 @@ class Fleet:
     def remove(self, addr: str) -> None:
         """Stop polling a target. Nothing of it stays: no series, page, task, connection or log state."""
         watched = self._watched.pop(addr)
-        self._forget_alias(watched.target.alias, addr)
+        self._aliases.remove(watched.target.alias, addr)
+        self._end(addr)
+
+    def adopt(self, assignment: Assignment) -> WatchedTarget:
+        """Poll a target that is not configured, from now on."""
+        watched = self._watch(assignment)
+        self._adopted[watched.target.addr] = watched
+        self._schedule.add(watched, apart=True)
+        self._on_change()
+        return watched
+
+    def forget(self, addr: str) -> None:
+        """Stop polling an adopted target. Nothing of it stays."""
+        del self._adopted[addr]
+        self._end(addr)
+
+    def _end(self, addr: str) -> None:
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
         self._told.discard(addr)
@@ -125,27 +150,12 @@ class Fleet:
         self._forget_pages(addr)
         self._on_change()
 
-    def _note_alias(self, watched: WatchedTarget) -> None:
-        if watched.target.alias:
-            self._by_alias.setdefault(watched.target.alias, {})[watched.target.addr] = watched
-
-    def _forget_alias(self, alias: str, addr: str) -> None:
-        """If another target has the same alias, the alias leads there from now on."""
-        if alias:
-            sharing = self._by_alias[alias]
-            del sharing[addr]
-            if not sharing:
-                del self._by_alias[alias]
-
     # -- what others see
 
     def find(self, text: str) -> WatchedTarget | None:
         """Find a target by its exact alias first, then by its address in any spelling. A text that is neither
         raises a ConfigError that says what is wrong with it."""
-        sharing = self._by_alias.get(text)
-        if sharing is not None:
-            return next(reversed(sharing.values()))
-        found = self._watched.get(text)  # the canonical spelling, most often
+        found = self._aliases.find(text) or self._watched.get(text)  # the canonical spelling, most often
         return found or self._find_place(parse_address(text))
 
     def _find_place(self, asked: Target) -> WatchedTarget | None:

@@ -63,8 +63,11 @@ class Schedule:
 
     # -- targets
 
-    def add(self, watched: WatchedTarget) -> None:
-        """Poll one more target; at once, if the schedule is running."""
+    def add(self, watched: WatchedTarget, *, apart: bool = False) -> None:
+        """Poll one more target; at once, if the schedule is running. One that is `apart` is on its own page
+        only."""
+        if apart:
+            self._store.set_apart(watched.target.addr)
         self._watched[watched.target.addr] = watched
         if self._running:
             watched.tick(time.monotonic())

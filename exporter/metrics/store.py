@@ -59,6 +59,7 @@ class Store:
         self.stale_policy = stale_policy
         self._family_sets: dict[str, dict[str, Snapshot]] = {}
         self._expired: set[tuple[str, str]] = set()
+        self._apart: set[str] = set()  # targets that only pages of their own show
         #: by family set, a moment before which none of its snapshots expires
         self._expires_after: dict[str, float] = {}
         for name in family_sets:
@@ -121,15 +122,27 @@ class Store:
     def expired(self, addr: str, family_set: str) -> bool:
         return (addr, family_set) in self._expired
 
+    def set_apart(self, addr: str) -> None:
+        """Leave a target out where all targets are asked for, until it is dropped."""
+        self._apart.add(addr)
+
     def addrs(self) -> Iterable[str]:
-        """The targets that have snapshots."""
-        return dict.fromkeys(chain.from_iterable(self._family_sets.values()))
+        """The targets that have snapshots, without those that are set apart."""
+        found = dict.fromkeys(chain.from_iterable(self._family_sets.values()))
+        for addr in self._apart:
+            found.pop(addr, None)
+        return found
 
     def snapshots(self, family_set: str, addrs: Iterable[str] | None = None) -> list[Snapshot]:
-        """The visible snapshots of all targets, in the order in which the targets came; or of `addrs`, in
-        their order."""
-        of = self._of(family_set)
-        found = list(of.values()) if addrs is None else [of[addr] for addr in addrs if addr in of]
+        """The visible snapshots of all targets that are not set apart, in the order in which they came; or of
+        `addrs`, in their order."""
+        of, apart = self._of(family_set), self._apart
+        if addrs is not None:
+            found = [of[addr] for addr in addrs if addr in of]
+        elif apart:
+            found = [snapshot for snapshot in of.values() if snapshot.addr not in apart]
+        else:
+            found = list(of.values())
         if not self._expired or self.stale_policy == "serve":
             return found
         return [snapshot for snapshot in found if (snapshot.addr, snapshot.family_set) not in self._expired]
@@ -144,6 +157,7 @@ class Store:
     def drop(self, addr: str) -> None:
         """Remove all snapshots of a target: the next page shows no series of it."""
         self.membership += 1
+        self._apart.discard(addr)
         for name, family_set in self._family_sets.items():
             if family_set.pop(addr, None) is not None:
                 self._expired.discard((addr, name))

@@ -80,7 +80,8 @@ class RedisOptions:
     config_command: str = flag("config-command", TEXT, "CONFIG",
         "Name of the CONFIG command on the targets. -: do not send it.", per_target=True)
     is_cluster: bool = flag("is-cluster", BOOL, "false",
-        "Look for keys and streams on all nodes of each target's cluster.", reloadable=False)
+        "Look for keys and streams on all nodes of each target's cluster, list these nodes for Prometheus, "
+        "and answer on /scrape for each.", reloadable=False)
     is_tile38: bool = flag("is-tile38", BOOL, "false", "Export Tile38's own metrics too.", per_target=True)
     is_sentinel: bool = flag("is-sentinel", BOOL, "false",
         "Accepted for compatibility and ignored: the exporter recognises a Sentinel by itself.",

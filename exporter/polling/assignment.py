@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.dialer import Dialer
@@ -25,7 +25,16 @@ class FamilySets:
     `of_collectors` are collectors with theirs; `about_target` holds the series about a target itself.
     """
 
-    __slots__ = ("_by_lanes", "about_target", "found", "identifying", "lanes", "of_collectors", "scan")
+    __slots__ = (
+        "_by_lanes",
+        "_of_nodes",
+        "about_target",
+        "found",
+        "identifying",
+        "lanes",
+        "of_collectors",
+        "scan",
+    )
 
     def __init__(self, of_collectors: Sequence[EnabledCollector], about_target: FamilySet) -> None:
         self.of_collectors = tuple(of_collectors)
@@ -38,6 +47,7 @@ class FamilySets:
         #: what reads that which a scan found: they share its memory
         self.found = tuple(each for each in self._on(FOUND_LANES) if each.collector.memory_name in memories)
         self._by_lanes: dict[tuple[Lane, ...], tuple[EnabledCollector, ...]] = {}
+        self._of_nodes: FamilySets | None = None
 
     @property
     def all(self) -> tuple[FamilySet, ...]:
@@ -49,6 +59,13 @@ class FamilySets:
         if found is None:
             found = self._by_lanes[lanes] = self._on(lanes)
         return found
+
+    def of_nodes(self, options: Options) -> FamilySets:
+        """Those of nodes that a target names, under the options of nodes. All nodes share this object."""
+        if self._of_nodes is None:
+            asked_for = [each for each in self.of_collectors if each.collector.enabled(options)]
+            self._of_nodes = FamilySets(asked_for, self.about_target)
+        return self._of_nodes
 
     def _on(self, lanes: tuple[Lane, ...]) -> tuple[EnabledCollector, ...]:
         return tuple(each for each in self.of_collectors if each.lane in lanes)
@@ -62,6 +79,22 @@ class Assignment:
     family_sets: FamilySets
     timing: PollTiming
     options: Options
+
+
+def node_assignment(seed: Assignment, node: Target) -> Assignment:
+    """What a node is polled for that a target names: the same, but for keys. The target itself looks for the
+    keys of the whole cluster, so its nodes would show each key once more."""
+    keys = replace(
+        seed.options.keys,
+        check_keys=(),
+        check_single_keys=(),
+        count_keys=(),
+        check_streams=(),
+        check_single_streams=(),
+        check_key_groups=(),
+    )
+    options = replace(seed.options, keys=keys)
+    return Assignment(node, seed.family_sets.of_nodes(options), seed.timing, options)
 
 
 @dataclass(frozen=True, slots=True)

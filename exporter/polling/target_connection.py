@@ -59,7 +59,8 @@ class TargetConnection:
         outcome: Connection | TargetError
         try:
             named = memory.refusals.find([SET_NAME.name], began_at) is None
-            outcome = await self._dialer.dial(context.target, deadline, named=named)
+            target = context.target
+            outcome = await self._dialer.dial(target, deadline, named=named, addresses=target.addresses)
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))
         except Exception as failure:  # whatever it is, the poll must end

@@ -227,4 +227,5 @@ def _label_texts(assignment: Assignment) -> LabelTexts:
 
 def _login(target: Target) -> tuple[object, ...]:
     """What a connection depends on."""
-    return (target.scheme, target.host, target.port, target.path, target.db, target.user, target.password)
+    place = (target.scheme, target.host, target.port, target.addresses, target.path, target.db)
+    return (*place, target.user, target.password)

@@ -46,7 +46,7 @@ class WatchedTarget:
         self.health = self.state.health
         self.notices: tuple[Notice, ...] = ()
         #: whether the host is a name, behind which the address can change
-        self.named = bool(target.host) and numeric(target.host) is None
+        self.named = bool(target.host) and not target.addresses and numeric(target.host) is None
         #: the monotonic moment of the newest turn
         self.ticked_at = -math.inf
         self._dialer = services.dialer

@@ -121,6 +121,15 @@ class ClusterNode:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
+    def is_member(self) -> bool:
+        """Whether it has an address, and has been met at it."""
+        return bool(self.host and self.port) and "handshake" not in self.flags
+
+    def shown_host(self, *, hostnames: bool) -> str:
+        """Its address, or with `hostnames` the name that it announces, if there is one."""
+        return self.hostname if hostnames and self.hostname else self.host
+
+    @property
     def state(self) -> str:
         """One of STATES: the worst that applies."""
         for flag, state in (

@@ -10,7 +10,8 @@ class Target:
     """One target, as it is configured. `addr` is the canonical address, without user and password.
 
     `of_flags`: it comes from --redis.addr. `one_word`: its address has a single word before the @. `ignored`:
-    parameters of its address that mean nothing here.
+    parameters of its address that mean nothing here. `addresses` were checked, and only they are dialled; ()
+    means that the host is looked up at each dial.
     """
 
     addr: str
@@ -27,7 +28,13 @@ class Target:
     of_flags: bool = False
     one_word: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
+    addresses: tuple[str, ...] = ()
 
     @property
     def tls(self) -> bool:
         return self.scheme in ("rediss", "valkeys")
+
+    @property
+    def node_scheme(self) -> str:
+        """The scheme of the other nodes of its cluster."""
+        return "redis" if self.scheme in ("unix", "tcp") else self.scheme

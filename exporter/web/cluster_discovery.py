@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from exporter import files
-from exporter.errors import PageError
+from exporter.errors import ConfigError, PageError
 from exporter.protocol.cluster import ClusterNode, ClusterView
 from exporter.protocol.facts import Facts
 from exporter.single_flight import SingleFlight
+from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 
 #: a target, whether it is up (None: not tried yet), what is known of its server and of its cluster
@@ -77,23 +78,22 @@ def answer(targets: Iterable[Seen], *, hostnames: bool) -> tuple[int, str]:
     views = [(target, view) for target, _, _, view in chosen if view is not None]
     if not views:
         return 500, "the nodes of the cluster are not known: no target has answered CLUSTER NODES\n"
-    found = sorted(
-        {
-            _address(target, node, hostnames)
-            for target, view in views
-            for node in view.nodes
-            if _is_member(node)
-        }
-    )
-    return 200, json.dumps([{"targets": found, "labels": {}}], indent=2)
-
-
-def _is_member(node: ClusterNode) -> bool:
-    """Whether it has an address, and has been met at it."""
-    return bool(node.host and node.port) and "handshake" not in node.flags
+    found = {
+        _address(target, node, hostnames) for target, view in views for node in view.nodes if node.is_member
+    }
+    return 200, json.dumps([{"targets": sorted(filter(_is_valid, found)), "labels": {}}], indent=2)
 
 
 def _address(target: Target, node: ClusterNode, hostnames: bool) -> str:
-    scheme = "redis" if target.scheme in ("unix", "tcp") else target.scheme
-    place = f"{node.hostname}:{node.port}" if hostnames and node.hostname else node.address
-    return f"{scheme}://{place}"
+    host = node.shown_host(hostnames=hostnames)
+    place = f"[{host}]" if ":" in host else host
+    return f"{target.node_scheme}://{place}:{node.port}"
+
+
+def _is_valid(address: str) -> bool:
+    """Whether `/scrape` can read it: a server may announce any text as its name."""
+    try:
+        parse_address(address)
+    except ConfigError:
+        return False
+    return True

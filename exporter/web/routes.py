@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from exporter import safe_text
-from exporter.errors import ConfigError, PageError, RequestError, StoppingError
+from exporter.errors import ConfigError, NotAllowedError, PageError, RequestError, StoppingError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.telemetry.own_series import OwnSeries
@@ -26,7 +26,9 @@ from exporter.web.limits import HttpLimits
 ALIVE_S = 5.0
 #: characters of an error that an answer shows
 ERROR_MAX = 500
-UNKNOWN_TARGET = "target: not configured here; see --redis.addr and --redis-file"
+UNKNOWN_TARGET = (
+    "target: not configured here; see --redis.addr and --redis-file, and --is-cluster for nodes of clusters"
+)
 
 
 class TargetView(ClusterMember, Pollable, Protocol):
@@ -80,7 +82,8 @@ class Settings:
 class Sources:
     """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
     whether a target's values are too old to be served, `generation` counts the changes of the store; `reload`
-    says whether there was a file to read. `max_age_floor_s` gives how far apart sweeps of one page are."""
+    says whether there was a file to read. `max_age_floor_s` gives how far apart sweeps of one page are.
+    `adopt` finds the target of an address that is not configured, or polls it from now on."""
 
     pages: PageCache
     fleet: FleetView
@@ -90,6 +93,7 @@ class Sources:
     generation: Callable[[], int]
     reload: Callable[[], Awaitable[bool]]
     max_age_floor_s: Callable[[], float] = lambda: 1.0
+    adopt: Callable[[str], Awaitable[TargetView | None]] | None = None
 
 
 class Web:
@@ -147,6 +151,13 @@ class Web:
         except ConfigError as error:
             raise RequestError(str(error)) from None
 
+    async def _adopt(self, text: str) -> TargetView | None:
+        """The target of an address that is not configured, if it may be polled."""
+        if not self._settings.discover_clusters or self._sources.adopt is None:
+            return None
+        await self._bodies.share.take()  # it looks at all nodes of all clusters
+        return await self._sources.adopt(text)
+
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """All targets."""
         selection = query.selection(request.query)
@@ -176,11 +187,15 @@ class Web:
         try:
             max_age_s = query.max_age_s(request.query)
             query.check_keys(request.query)
-            watched = self._find(text)
+            watched = self._find(text) or await self._adopt(text)
         except RequestError as error:
             return self._refuse(400, str(error))
+        except NotAllowedError as error:
+            return self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
+        except PageError as error:
+            return self._refuse(503, safe_text.one_line(str(error), ERROR_MAX))
         if watched is None:
-            return self._refuse(404, UNKNOWN_TARGET)
+            return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
         if max_age_s is not None or not watched.whole:
             await watched.fresh(max_age_s, time.monotonic() + query.wait_s(request.headers))

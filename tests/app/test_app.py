@@ -150,7 +150,7 @@ class TestTargets:
         await running.apply(one)
         await until(lambda: connections(server) == 0)
         assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {one.addr: 1}
-        await running.ask(f"/scrape?target={other.addr}", 404)
+        await running.ask(f"/scrape?target={other.addr}", 403)
 
     async def test_an_unchanged_one_keeps_its_connection_and_counters(
         self, running: Running, redis_server: RedisFactory
@@ -194,7 +194,7 @@ class TestTargets:
         await running.up(target)
         await running.apply(replace(target, alias="new"))
         assert "redis_up" in await running.ask("/scrape?target=new")
-        await running.ask("/scrape?target=old", 404)
+        await running.ask("/scrape?target=old", 403)
 
     async def test_a_changed_interval_is_kept_from_then_on(
         self, running: Running, redis_server: RedisFactory

@@ -10,7 +10,7 @@ from exporter.connection.dialer import Dialer
 from exporter.connection.neighbourhood import Neighbourhood
 from exporter.connection.node_addresses import ADDRESSES_MAX, NodeAddresses, parse_node
 from exporter.connection.resolver import Resolver
-from exporter.errors import DnsError, TargetError
+from exporter.errors import DnsError, NotAllowedError
 from exporter.targets.address import parse_address
 
 TARGET = parse_address("redis://127.0.0.1:7000")
@@ -51,9 +51,26 @@ async def test_of_the_addresses_of_a_name_the_first_that_are_near() -> None:
 )
 async def test_others_are_refused(host: str, says: str) -> None:
     addresses, _ = finder("10.0.0.2")
-    with pytest.raises(TargetError) as caught:
+    with pytest.raises(NotAllowedError) as caught:
         await addresses.find(TARGET, NEAR, host, 7001)
     assert str(caught.value).startswith(says)
+
+
+async def test_without_a_connection_the_target_s_own_name_is_looked_up() -> None:
+    addresses, looked_up = finder("10.0.0.1")
+    target = parse_address("redis://seed.test:7000")
+    assert await addresses.find_for(target, "10.0.0.9", 7001) == ("10.0.0.9",)
+    assert looked_up == ["seed.test"]
+    with pytest.raises(NotAllowedError, match=r"--discover\.allow"):
+        await addresses.find_for(target, "192.0.2.1", 7001)
+
+
+async def test_the_nodes_of_a_socket_s_server_are_on_this_machine() -> None:
+    addresses, _ = finder()
+    target = parse_address("unix:///run/redis.sock")
+    assert await addresses.find_for(target, "127.0.0.1", 7001) == ("127.0.0.1",)
+    with pytest.raises(NotAllowedError):
+        await addresses.find_for(target, "10.0.0.9", 7001)
 
 
 async def test_a_name_without_an_address_is_a_failure_of_dns() -> None:
@@ -68,7 +85,7 @@ async def test_a_name_without_an_address_is_a_failure_of_dns() -> None:
 async def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     addresses, _ = finder()
     for port in (1, 1, 2):
-        with pytest.raises(TargetError):
+        with pytest.raises(NotAllowedError):
             await addresses.find(TARGET, NEAR, "10.0.0.1", port)
     assert len(caplog.records) == 2
 

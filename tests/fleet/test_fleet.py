@@ -16,6 +16,8 @@ from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.watched_target import WatchedTarget
+from exporter.protocol.cluster import ClusterView
+from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 
@@ -24,14 +26,17 @@ CANCELLED: list[Any] = [object()]
 
 
 class FakeSchedule:
-    """Notes whom it polls."""
+    """Notes whom it polls, and who is apart."""
 
     def __init__(self) -> None:
         self.polled: list[str] = []
+        self.apart: list[str] = []
         self.changed: list[str] = []
 
-    def add(self, watched: WatchedTarget) -> None:
+    def add(self, watched: WatchedTarget, *, apart: bool = False) -> None:
         self.polled.append(watched.target.addr)
+        if apart:
+            self.apart.append(watched.target.addr)
 
     def change(self, watched: WatchedTarget, cancelled: list[Any]) -> None:
         assert cancelled == CANCELLED
@@ -49,6 +54,8 @@ class FakeWatched:
         self.up: bool | None = None
         self.whole = True
         self.notices: tuple[Notice, ...] = ()
+        self.facts: Facts | None = None
+        self.cluster: ClusterView | None = None
 
     @property
     def target(self) -> Target:
@@ -269,7 +276,7 @@ class TestFind:
         for addr in list(fleet.watched_targets):
             fleet.remove(addr)
         assert looks <= 200
-        assert fleet._by_alias == {}
+        assert fleet._aliases._watched == {}
 
     async def test_an_alias_goes_with_its_target(self, fleet: Fleet) -> None:
         fleet.add(watched("redis://h:6379", "cache"))

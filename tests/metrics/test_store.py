@@ -123,6 +123,26 @@ class TestDrop:
         assert store.visible(ONE, "info") is not None
 
 
+class TestSetApart:
+    def test_it_is_there_only_for_those_who_name_it(self, store: Store) -> None:
+        store.set_apart(OTHER)
+        kept, apart = snapshot(), snapshot(OTHER)
+        store.put(kept)
+        store.put(apart)
+        assert store.snapshots("info") == [kept]
+        assert list(store.addrs()) == [ONE]
+        assert store.snapshots("info", (OTHER,)) == [apart]
+        assert store.visible(OTHER, "info") is apart
+
+    def test_one_that_was_dropped_may_come_back_among_the_others(self, store: Store) -> None:
+        store.set_apart(OTHER)
+        store.put(snapshot(OTHER))
+        store.drop(OTHER)
+        again = snapshot(OTHER)
+        store.put(again)
+        assert store.snapshots("info") == [again]
+
+
 class TestGeneration:
     def test_grows_with_every_change_of_what_may_be_served(self, store: Store) -> None:
         seen = [store.generation]

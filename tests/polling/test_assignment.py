@@ -1,13 +1,16 @@
-"""The family sets of a configuration, by lane."""
+"""The family sets of a configuration, by lane, and what nodes are polled for."""
 
 from __future__ import annotations
 
 import pytest
 
+from exporter.app.build import configure
 from exporter.collectors._enabled import EnabledCollector
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
-from exporter.polling.assignment import FamilySets
+from exporter.options.commandline import parse
+from exporter.polling.assignment import Assignment, FamilySets, node_assignment
+from exporter.targets.address import parse_address
 from exporter.telemetry.target_series import target_family_set
 from tests.poll_fixture import idle
 
@@ -48,3 +51,36 @@ def test_the_lanes_that_have_any() -> None:
 
 def test_all_with_the_one_about_the_target() -> None:
     assert FAMILY_SETS.all == (*(each.family_set for each in (INFO, STATS, KEYS, CONFIG)), TARGET)
+
+
+def test_a_node_is_polled_like_its_seed_but_for_keys() -> None:
+    flags = (
+        "--check-keys=a*",
+        "--check-single-keys=a",
+        "--count-keys=a*",
+        "--check-streams=s*",
+        "--check-single-streams=s",
+        "--check-key-groups=^(.*):",
+        "--is-cluster",
+    )
+    seed, node = parse_address("redis://seed"), parse_address("redis://node")
+    [assignment] = configure(parse(flags, {}), [seed]).assignments
+    of_node = node_assignment(assignment, node)
+    assert (of_node.target, of_node.timing) == (node, assignment.timing)
+    [plain] = configure(parse(["--is-cluster"], {}), [node]).assignments
+
+    def names(assignment: Assignment) -> list[str]:
+        return [each.name for each in assignment.family_sets.of_collectors]
+
+    assert names(of_node) == names(plain)
+    assert set(names(assignment)) - set(names(of_node)) == {
+        "keys",
+        "found_keys",
+        "streams",
+        "found_streams",
+        "key_scan",
+        "key_groups",
+    }
+    assert set(of_node.family_sets.of_collectors) < set(assignment.family_sets.of_collectors)
+    assert node_assignment(assignment, node) == of_node
+    assert node_assignment(assignment, seed).family_sets is of_node.family_sets

@@ -42,6 +42,15 @@ class TestConnection:
         assert watch_harness.dialer.dials == 1
         assert connections(server) == 1
 
+    async def test_leads_to_the_addresses_that_were_checked_whatever_the_name_says(
+        self, watch_harness: WatchHarness, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        watched = watch_harness.watched(server.port, "nowhere.invalid", addresses=("127.0.0.1",))
+        await watch_harness.poll(watched)
+        assert_up(watch_harness, watched)
+        assert not watched.named
+
     async def test_is_made_anew_when_it_is_old(
         self, watch_harness: WatchHarness, redis_server: RedisFactory
     ) -> None:

@@ -87,6 +87,11 @@ class TestAnswer:
             "redis://one.example.com:7000",
         ]
 
+    async def test_a_name_that_no_address_can_have_is_not_listed(self, site: Site) -> None:
+        await site.start(discover_clusters=True, discover_hostnames=True)
+        saw(site, A, f"10.0.0.1:7000@17000,one/two {MASTER}", f"10.0.0.2:7000@17000 {MASTER}")
+        assert listed(await site.text(f"{PATH}?target={A}")) == ["redis://10.0.0.2:7000"]
+
     @pytest.mark.parametrize(
         ("scheme", "shown"),
         [

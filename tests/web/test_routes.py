@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestServer, make_mocked_request
 
 from exporter import engine
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, NotAllowedError, PageError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
@@ -57,6 +57,7 @@ class Site:
         self.stale: set[str] = set()
         self.auth: BasicAuth | None = None
         self.reload: Callable[[], bool] = lambda: False
+        self.adopt: Callable[[str], Awaitable[FakeWatch | None]] | None = None
         self._server: TestServer | None = None
         self._client: ClientSession | None = None
 
@@ -72,6 +73,7 @@ class Site:
                 stale=self.stale.__contains__,
                 generation=lambda: self.store_fixture.store.generation,
                 reload=self._reloaded,
+                adopt=self.adopt,
             ),
             auth=self.auth,
         )
@@ -382,7 +384,7 @@ class TestScrape:
             ("/scrape?target=redis://a:6379x", 400, "port"),
             (f"/scrape?target={A}&check-streams=1=2=3=4", 400, "check-streams"),
             (f"/scrape?target={A}&max_age=soon", 400, "max_age=2"),
-            ("/scrape?target=redis://elsewhere:6379", 404, "--redis.addr"),
+            ("/scrape?target=redis://elsewhere:6379", 403, "--redis.addr"),
         ],
     )
     async def test_what_cannot_be_answered_says_what_to_write_and_is_counted(
@@ -397,8 +399,41 @@ class TestScrape:
     )
     async def test_no_refusal_repeats_a_password(self, site: Site, target: str) -> None:
         response, body = await site.ask(f"/scrape?target={target}")
-        assert response.status in (400, 404)
+        assert response.status in (400, 403)
         assert b"s3cret" not in body
+
+    async def test_a_node_of_a_cluster_is_adopted(self, site: Site) -> None:
+        site.store_fixture.add("redis://node:7000", clients=7)
+        asked: list[str] = []
+
+        async def adopt(text: str) -> FakeWatch:
+            asked.append(text)
+            return FakeWatch(parse_address(text), None)
+
+        site.adopt = adopt
+        await site.start()
+        await site.text("/scrape?target=redis://node:7000", 403)
+        assert asked == []
+        await site.start(discover_clusters=True)
+        assert values_of(await site.text("/scrape?target=redis://node:7000"), "redis_connected_clients") == {
+            "": 7
+        }
+        await site.text(f"/scrape?target={A}")
+        assert asked == ["redis://node:7000"]
+
+    @pytest.mark.parametrize(
+        ("error", "status"), [(NotAllowedError("see --discover.allow"), 403), (PageError("too many"), 503)]
+    )
+    async def test_a_node_that_is_not_adopted_is_refused_with_the_reason(
+        self, site: Site, error: Exception, status: int
+    ) -> None:
+        async def adopt(text: str) -> FakeWatch:
+            raise error
+
+        site.adopt = adopt
+        await site.start(discover_clusters=True)
+        assert str(error) in await site.text("/scrape?target=redis://node:7000", status)
+        assert site.count("redis_target_scrape_request_errors_total") == 1
 
     async def test_switched_off_it_names_the_flag(self, site: Site) -> None:
         await site.start(scrape_endpoint=False)

@@ -1,0 +1,203 @@
+"""Targets that requests ask for and nobody configured: nodes of the clusters of configured targets.
+
+An adopted target is polled like the target that names it, its seed: with the seed's credentials and TLS, at
+its interval, in all lanes. It goes when nobody has asked for it for a while, and when no configured target
+names it any longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from exporter.errors import NotAllowedError, PageError, TargetError
+from exporter.fleet.fleet import Fleet
+from exporter.polling.assignment import Assignment
+from exporter.polling.watched_target import WatchedTarget
+from exporter.protocol.cluster import ClusterNode
+from exporter.targets.address import parse_address
+from exporter.targets.target import Target
+
+#: how long an adopted target is kept that nobody asks for: the longer of a time and a number of gaps between
+#: requests
+KEPT_S = 600.0
+KEPT_GAPS = 3
+#: how often it is checked who may go
+CHECK_S = 5.0
+ADOPTED_MAX = 10_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Requests:
+    """When an adopted target was asked for last, and how long after the request before."""
+
+    newest_at: float
+    gap_s: float = 0.0
+
+    def note(self, now: float) -> None:
+        self.newest_at, self.gap_s = now, now - self.newest_at
+
+    def have_ended(self, now: float) -> bool:
+        return now - self.newest_at > max(KEPT_S, KEPT_GAPS * self.gap_s)
+
+
+class Adoption:
+    """Finds and adopts. `assign` makes the assignment of a node from that of its seed; `admit` returns the
+    addresses at which a node of a seed may be dialled, or raises. With `hostnames`, nodes are known by the
+    names that they announce."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        assign: Callable[[Assignment, Target], Assignment],
+        admit: Callable[[Target, str, int], Awaitable[tuple[str, ...]]],
+        *,
+        hostnames: bool = False,
+    ) -> None:
+        self._fleet = fleet
+        self._assign = assign
+        self._admit = admit
+        self._hostnames = hostnames
+        self._requests: dict[str, _Requests] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def find(self, text: str) -> WatchedTarget | None:
+        """The target of a node's address: the configured one if that is the node itself, else an adopted one.
+        None if no configured target names it.
+
+        Raises ConfigError for a text that is no address, NotAllowedError for a node that may not be dialled,
+        and PageError if it cannot be adopted now.
+        """
+        place = parse_address(text)
+        watched = self._fleet.adopted_targets.get(place.addr)
+        if watched is None or (watched.up is False and watched.target.addresses != (place.host,)):
+            named = self._named(place)
+            if named is None:
+                return None
+            seed, node = named
+            if "myself" in node.flags:
+                return seed
+            watched = await self._adopt(seed, place)
+        if place.addr in self._requests:
+            self._requests[place.addr].note(time.monotonic())
+        return watched
+
+    async def follow(self) -> None:
+        """After a change of the configuration, adopted targets follow their seeds, or go."""
+        for watched in list(self._fleet.adopted_targets.values()):
+            seed = self._seed_of(watched)
+            if seed is not None:
+                try:
+                    await self._adopt(seed, watched.target)
+                except (NotAllowedError, PageError) as error:
+                    self._forget(watched.target.addr, str(error))
+
+    def close(self) -> None:
+        """Adopt no more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # -- who names whom
+
+    def _seed_of(self, watched: WatchedTarget) -> WatchedTarget | None:
+        """The seed of an adopted target. One that has none any longer goes."""
+        named = self._named(watched.target)
+        if named is not None and "myself" not in named[1].flags:
+            return named[0]
+        self._forget(watched.target.addr, "no configured target names it any longer")
+        return None
+
+    def _named(self, place: Target) -> tuple[WatchedTarget, ClusterNode] | None:
+        """The configured target that names this place, and the node there. One that is this node itself comes
+        first."""
+        found = None
+        if place.path or place.db:
+            return None
+        for seed in self._fleet.watched_targets.values():
+            view, facts = seed.cluster, seed.facts
+            if view is None or facts is None or not facts.cluster_enabled:
+                continue
+            if seed.target.node_scheme != place.scheme:
+                continue
+            for node in view.nodes:
+                if node.port == place.port and node.is_member and self._is_at(node, place.host):
+                    if "myself" in node.flags:
+                        return seed, node
+                    found = found or (seed, node)
+        return found
+
+    def _is_at(self, node: ClusterNode, host: str) -> bool:
+        return node.shown_host(hostnames=self._hostnames).lower() == host
+
+    # -- who is adopted
+
+    async def _adopt(self, seed: WatchedTarget, place: Target) -> WatchedTarget:
+        """Poll the node of a seed at this place. If it is polled already, let it follow its seed."""
+        adopted = self._fleet.adopted_targets
+        if self._closed:
+            raise PageError("the exporter is stopping")
+        if place.addr not in adopted and len(adopted) >= ADOPTED_MAX:
+            raise PageError(f"{ADOPTED_MAX:,} nodes that are not configured are polled: no more can be")
+        try:
+            addresses = await self._admit(seed.target, place.host, place.port)
+        except TargetError as error:
+            raise PageError(str(error)) from None
+        configured = self._fleet.watched_targets.get(place.addr)
+        if configured is not None:  # since the look-up began
+            return configured
+        assignment = self._assign(seed.assignment, _node_of(seed.target, place, addresses))
+        watched = adopted.get(place.addr)
+        if watched is None:
+            watched = self._fleet.adopt(assignment)
+            self._requests[place.addr] = _Requests(time.monotonic())
+            log.info("adopted: a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
+            self._check_soon()
+        elif watched.assignment != assignment:
+            self._fleet.change(watched, assignment)
+        return watched
+
+    def _check_soon(self) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
+
+    def _check(self) -> None:
+        """Let those go whose time is over."""
+        self._timer = None
+        now = time.monotonic()
+        for addr, watched in list(self._fleet.adopted_targets.items()):
+            if self._seed_of(watched) is not None and self._requests[addr].have_ended(now):
+                self._forget(addr, "nobody asks for it")
+        for addr in self._requests.keys() - self._fleet.adopted_targets.keys():  # they are configured now
+            del self._requests[addr]
+        if self._requests:
+            self._check_soon()
+
+    def _forget(self, addr: str, why: str) -> None:
+        if addr in self._fleet.adopted_targets:
+            self._fleet.forget(addr)
+            del self._requests[addr]
+            log.info("forgotten: %s", why, extra={"addr": addr})
+
+
+def _node_of(seed: Target, place: Target, addresses: tuple[str, ...]) -> Target:
+    """A node as a target: at its place, else like its seed."""
+    return replace(
+        seed,
+        addr=place.addr,
+        scheme=place.scheme,
+        host=place.host,
+        port=place.port,
+        path="",
+        db=0,
+        alias="",
+        labels=(),
+        ignored=(),
+        addresses=addresses,
+    )

@@ -1,0 +1,236 @@
+"""Adopted targets: who is one, for how long, and what of the configuration they follow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from exporter.errors import ConfigError, DnsError, NotAllowedError, PageError
+from exporter.fleet import adoption as adoption_module
+from exporter.fleet.adoption import Adoption
+from exporter.fleet.fleet import Fleet
+from exporter.fleet.schedule import Schedule
+from exporter.polling.assignment import Assignment
+from exporter.polling.watched_target import WatchedTarget
+from exporter.protocol.cluster import ClusterView, parse_nodes
+from exporter.protocol.facts import Facts
+from exporter.targets.target import Target
+from tests.fleet.test_fleet import FakeSchedule, FakeWatched, assigned
+from tests.store_fixture import until
+
+SEED, NODE, OTHER = "redis://10.0.0.1:7000", "redis://10.0.0.2:7000", "redis://10.0.0.3:7000"
+FACTS = Facts((7, 0, 15), "redis", "master", "cluster", "r", True, False)
+MASTER = "master - 0 0 1 connected"
+LINES = (f"10.0.0.1:7000@17000 myself,{MASTER}", f"10.0.0.2:7000@17000,node.Example {MASTER}")
+
+
+def saw(watched: Any, *lines: str) -> None:
+    """A poll of a configured target has brought this answer to CLUSTER NODES."""
+    nodes = parse_nodes("\n".join(f"{number:040} {line}" for number, line in enumerate(lines)))
+    watched.facts, watched.cluster = FACTS, ClusterView(nodes, 1.0)
+
+
+class Setup:
+    """A fleet with one configured target, a node of a cluster, and what it adopts."""
+
+    def __init__(self, *, hostnames: bool = False, seed: str = SEED, **changes: Any) -> None:
+        self.schedule = FakeSchedule()
+        self.forgotten: list[str] = []
+        self.fleet = Fleet(
+            cast(Schedule, self.schedule), cast(Any, FakeWatched), forget_pages=self.forgotten.append
+        )
+        self.seed = FakeWatched(assigned(seed, **changes))
+        self.fleet.add(cast(WatchedTarget, self.seed))
+        saw(self.seed, *LINES)
+        self.asked: list[tuple[str, str, int]] = []
+        self.refusal: Exception | None = None
+        self.addresses: dict[str, tuple[str, ...]] = {}
+        self.adoption = Adoption(self.fleet, self._assign, self._admit, hostnames=hostnames)
+
+    @staticmethod
+    def _assign(seed: Assignment, node: Target) -> Assignment:
+        return replace(seed, target=node)
+
+    async def _admit(self, seed: Target, host: str, port: int) -> tuple[str, ...]:
+        self.asked.append((seed.addr, host, port))
+        await asyncio.sleep(0)
+        if self.refusal is not None:
+            raise self.refusal
+        return self.addresses.get(host, (host,))
+
+    async def target(self, text: str) -> Target:
+        found = await self.adoption.find(text)
+        assert found is not None
+        return found.target
+
+    @property
+    def adopted(self) -> set[str]:
+        return set(self.fleet.adopted_targets)
+
+
+@pytest.fixture
+async def setup() -> Setup:
+    return Setup()
+
+
+class TestWhoIsAdopted:
+    async def test_a_node_that_a_configured_target_names(self, setup: Setup) -> None:
+        assert (await setup.target(NODE)).addr == NODE
+        assert setup.adopted == {NODE}
+        assert setup.schedule.polled == [SEED, NODE]
+        assert setup.schedule.apart == [NODE]
+        assert setup.fleet.watched_targets.keys() == {SEED}
+        assert not setup.fleet.first_round.polls_done
+        setup.fleet.first_round._note_polled(SEED)
+        assert setup.fleet.first_round.polls_done  # nobody waits for the node
+
+    async def test_once_whoever_asks(self, setup: Setup) -> None:
+        found = await asyncio.gather(*(setup.adoption.find(text) for text in (NODE, NODE, "10.0.0.2:7000")))
+        assert len(set(map(id, found))) == 1
+        assert setup.schedule.polled == [SEED, NODE]
+
+    async def test_it_is_like_its_seed_but_for_its_place_and_names(self) -> None:
+        setup = Setup(seed=f"{SEED}", alias="first", labels=(("env", "x"),), user="u", password="p", db=0)
+        target = await setup.target("redis://other:word@10.0.0.2:7000")
+        assert (target.user, target.password) == ("u", "p")
+        assert (target.alias, target.labels, target.addresses) == ("", (), ("10.0.0.2",))
+
+    async def test_not_the_configured_target_itself(self, setup: Setup) -> None:
+        other = FakeWatched(assigned("redis://ten:7000"))
+        setup.fleet.add(cast(WatchedTarget, other))
+        saw(other, f"10.0.0.1:7000@17000 {MASTER}", f"10.0.0.2:7000@17000 myself,{MASTER}")
+        assert await setup.adoption.find(NODE) is cast(Any, other)
+        assert setup.adopted == set()
+
+    @pytest.mark.parametrize(
+        "text", [OTHER, f"{NODE}/1", "rediss://10.0.0.2:7000", "redis://10.0.0.2:7001", "unix:///tmp/s"]
+    )
+    async def test_no_stranger(self, setup: Setup, text: str) -> None:
+        assert await setup.adoption.find(text) is None
+        assert setup.asked == []
+
+    async def test_no_node_in_handshake_or_of_a_target_that_is_in_no_cluster(self, setup: Setup) -> None:
+        saw(setup.seed, "10.0.0.2:7000@17000 handshake - 0 0 0 disconnected")
+        assert await setup.adoption.find(NODE) is None
+        saw(setup.seed, *LINES)
+        setup.seed.facts = replace(FACTS, cluster_enabled=False)
+        assert await setup.adoption.find(NODE) is None
+
+    async def test_by_the_announced_name_where_names_are_listed(self) -> None:
+        setup = Setup(hostnames=True)
+        setup.addresses["node.example"] = ("10.0.0.2",)
+        assert (await setup.target("redis://node.Example:7000")).addresses == ("10.0.0.2",)
+        assert await setup.adoption.find(NODE) is None
+        assert await Setup().adoption.find("redis://node.Example:7000") is None
+
+    async def test_tls_and_ipv6(self) -> None:
+        setup = Setup(seed="rediss://[fd00::1]:7000")
+        saw(setup.seed, f"fd00::2:7000@17000 {MASTER}")
+        assert (await setup.target("rediss://[FD00::2]:7000")).addr == "rediss://[fd00::2]:7000"
+
+    async def test_a_text_that_is_no_address_is_an_error(self, setup: Setup) -> None:
+        with pytest.raises(ConfigError):
+            await setup.adoption.find("http://x")
+
+    async def test_a_node_that_may_not_be_dialled_is_not(self, setup: Setup) -> None:
+        setup.refusal = NotAllowedError("see --discover.allow")
+        with pytest.raises(NotAllowedError):
+            await setup.adoption.find(NODE)
+        setup.refusal = DnsError("not found")
+        with pytest.raises(PageError, match="not found"):
+            await setup.adoption.find(NODE)
+        assert setup.adopted == set()
+
+    async def test_so_many_and_no_more(self, setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+        saw(setup.seed, *LINES, f"10.0.0.3:7000@17000 {MASTER}")
+        monkeypatch.setattr(adoption_module, "ADOPTED_MAX", 1)
+        await setup.target(NODE)
+        with pytest.raises(PageError, match="no more"):
+            await setup.adoption.find(OTHER)
+        assert (await setup.target(NODE)).addr == NODE
+
+    async def test_the_name_of_a_node_that_is_down_is_looked_up_again(self) -> None:
+        setup = Setup(hostnames=True)
+        setup.addresses["node.example"] = ("10.0.0.2",)
+        text = "redis://node.example:7000"
+        await setup.target(text)
+        setup.addresses["node.example"] = ("10.0.0.9",)
+        assert (await setup.target(text)).addresses == ("10.0.0.2",)
+        cast(Any, setup.fleet.adopted_targets[text]).up = False
+        assert (await setup.target(text)).addresses == ("10.0.0.9",)
+        assert setup.schedule.changed == [text]
+
+
+class TestWhoGoes:
+    @pytest.fixture(autouse=True)
+    def often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(adoption_module, "CHECK_S", 0.01)
+
+    async def test_one_that_nobody_asks_for(self, setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+        saw(setup.seed, *LINES, f"10.0.0.3:7000@17000 {MASTER}")
+        monkeypatch.setattr(adoption_module, "KEPT_S", 0.3)
+        await setup.target(NODE)
+        await setup.target(OTHER)
+        give_up = time.monotonic() + 10
+        while OTHER in setup.adopted:
+            assert time.monotonic() < give_up
+            await setup.target(NODE)
+            await asyncio.sleep(0.02)
+        assert setup.adopted == {NODE}
+        assert setup.schedule.polled == [SEED, NODE]
+        assert setup.forgotten == [OTHER]
+
+    async def test_not_one_that_is_asked_for_seldom(self) -> None:
+        requests = adoption_module._Requests(1000.0)
+        requests.note(2000.0)
+        assert not requests.have_ended(2000.0 + 3 * 1000.0)
+        assert requests.have_ended(2000.0 + 3 * 1000.0 + 1)
+        requests.note(2010.0)
+        assert not requests.have_ended(2010.0 + adoption_module.KEPT_S)
+        assert requests.have_ended(2010.0 + adoption_module.KEPT_S + 1)
+
+    async def test_one_that_left_its_cluster(self, setup: Setup) -> None:
+        await setup.target(NODE)
+        saw(setup.seed, LINES[0])
+        await until(lambda: setup.adopted == set())
+        assert setup.schedule.polled == [SEED]
+        assert setup.adoption._requests == {}
+
+    async def test_one_whose_seed_is_removed(self, setup: Setup) -> None:
+        await setup.target(NODE)
+        await setup.fleet.apply([])
+        await setup.adoption.follow()
+        assert setup.adopted == set()
+        assert setup.schedule.polled == []
+
+    async def test_one_that_is_configured_now(self, setup: Setup) -> None:
+        await setup.target(NODE)
+        await setup.fleet.apply([setup.seed.assignment, assigned(NODE)])
+        assert setup.adopted == set()
+        assert setup.schedule.polled == [SEED, NODE]
+        assert (setup.fleet.find(NODE) or setup.seed).target.addresses == ()
+        await until(lambda: setup.adoption._requests == {})
+
+    async def test_one_that_may_not_be_dialled_any_longer(self, setup: Setup) -> None:
+        await setup.target(NODE)
+        setup.refusal = NotAllowedError("see --discover.allow")
+        await setup.adoption.follow()
+        assert setup.adopted == set()
+
+    async def test_others_follow_the_new_login_of_their_seed(self, setup: Setup) -> None:
+        await setup.target(NODE)
+        await setup.fleet.apply([assigned(SEED, password="new")])
+        await setup.adoption.follow()
+        assert setup.fleet.adopted_targets[NODE].target.password == "new"
+        assert setup.schedule.changed == [SEED, NODE]
+        await setup.adoption.follow()
+        assert setup.schedule.changed == [SEED, NODE]
+
+    async def test_after_the_end_none_comes(self, setup: Setup) -> None:
+        setup.adoption.close()
+        with pytest.raises(PageError, match="stopping"):
+            await setup.adoption.find(NODE)
