@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import importlib
 import io
 import logging
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     for stream, own in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
         if stream is own and isinstance(stream, io.TextIOWrapper):  # the output is UTF-8 in every locale
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if sys.stdout is None:  # it was closed: what is written fails, and no socket takes its place
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv), environ)
         sys.stdout.flush()
@@ -40,17 +44,22 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         for line in str(error).split("\n"):
             logs.show(f"redis_exporter: {line}")
         return error.exit_code
-    except BrokenPipeError:  # the reader has gone; the rest must not be written again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has gone
+        _drop_output()
         return 1
     except OSError as error:  # the output's disk is full, say
-        logs.show(
-            f"redis_exporter: "
-            f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
-        )
+        _drop_output()
+        text = "stdout is closed" if error.errno == errno.EBADF else error.strerror or type(error).__name__
+        logs.show(f"redis_exporter: {text}{f': {error.filename}' if error.filename else ''}")
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _drop_output() -> None:
+    """What could not be written must not be written again at exit."""
+    with contextlib.suppress(OSError):  # a stdout without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -61,7 +70,7 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
         raise UsageError(_unknown(command))
     if command is not None and not COMMANDS[command][1]:
         return int(_module(command).run(argv))
-    options = commandline.parse(argv, environ)
+    options = commandline.parse(argv, environ, COMMANDS)
     if options.run.help:
         print(commandline.help_text({name: help for name, (help, _) in COMMANDS.items()}), end="")
         return 0

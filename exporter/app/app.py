@@ -110,7 +110,8 @@ class App:
             raise
         backend.start()
         self._running = _Running(configuration, backend, frontend)
-        log.info("polling %d targets (%s engine)", len(configuration.targets), engine.ENGINE)
+        count = len(configuration.targets)
+        log.info("polling %d target%s (%s engine)", count, "" if count == 1 else "s", engine.ENGINE)
 
     async def _change(self, configuration: Configuration) -> None:
         before = self.configuration

@@ -281,7 +281,17 @@ def fetch(source: str) -> str:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}")
+        raise UsageError(f"compare: {message}: see redis_exporter compare --help")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < math.inf:
+        raise argparse.ArgumentTypeError(f"{safe_text.shorten(text, 40)} is no share: write one such as 0.05")
+    return share
 
 
 def _words(text: str) -> list[str]:
@@ -291,6 +301,7 @@ def _words(text: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="redis_exporter compare",
+        allow_abbrev=False,
         description="Compare two pages of metrics. The exit code is 1 if NEW lacks a series of OLD or gives "
         "it another type.",
     )
@@ -298,7 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("new", metavar="NEW", help="URL or file of the new page; - for standard input")
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=_share,
         default=0.0,
         metavar="PART",
         help="share by which values may differ, such as 0.05",
@@ -318,7 +329,7 @@ def run(argv: Sequence[str]) -> int:
     """Returns 0 if NEW has all of OLD, else 1."""
     arguments = _parser().parse_args(argv)
     if arguments.old == arguments.new == "-":
-        raise UsageError("redis_exporter compare: only one page can come from standard input")
+        raise UsageError("compare: only one page can come from standard input")
     pages = []
     for name, source in (("OLD", arguments.old), ("NEW", arguments.new)):
         text = fetch(source)

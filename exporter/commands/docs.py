@@ -212,6 +212,9 @@ PAGES = {"metrics": metrics_page, "options": options_page}
 
 
 def run(argv: Sequence[str]) -> int:
+    if set(argv) & {"-h", "-help", "--help"}:
+        print(f"usage: redis_exporter docs {'|'.join(PAGES)}\n\nPrint a page of the documentation.")
+        return 0
     if len(argv) != 1 or argv[0] not in PAGES:
         raise UsageError(f"write redis_exporter docs {' or '.join(PAGES)}")
     print(PAGES[argv[0]](), end="")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -37,8 +37,9 @@ _FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z",
 _BY_NAME = {name: option for option in OPTIONS for name in option.names}
 
 
-def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
-    """Read the arguments (without the program's name) and the environment.
+def parse(argv: Sequence[str], environ: Mapping[str, str], commands: Container[str] = ()) -> Options:
+    """Read the arguments (without the program's name and the command) and the environment. `commands` are the
+    words that may only come first.
 
     Raises UsageError for what cannot be read, and ConfigError for values that do not go together or files
     that do not exist, with each problem on its own line. `--help` and `--version` work even if something else
@@ -52,7 +53,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
             if text is not None and (text or option.type.empty):
                 settings[option.flag] = Setting(text, "environment", variable)
                 break
-    settings.update(_read_flags(argv, problems))
+    settings.update(_read_flags(argv, problems, commands))
     conflicts: list[str] = []
     values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
     is_shown_only = values["help"] or values["version"]
@@ -68,7 +69,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     return options
 
 
-def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
+def _read_flags(argv: Sequence[str], problems: list[str], commands: Container[str]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     rest = iter(enumerate(argv, 1))
     previous: Option | None = None
@@ -78,6 +79,8 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
             # do not show the argument: it may be the second half of a password
             of_bool = previous is not None and previous.type is BOOL and argument in TRUE_WORDS + FALSE_WORDS
             hint = f"write --{previous.flag}={argument}" if previous and of_bool else "flags begin with -"
+            if argument in commands:
+                hint = f"write the command {argument} before all flags"
             problems.append(f"argument {position} belongs to no flag: {hint}")
             previous = None
             continue
@@ -98,7 +101,8 @@ def _read_flags(argv: Sequence[str], problems: list[str]) -> dict[str, Setting]:
                 problems.append(f"--{name} needs a value: write --{name}={option.type.value_name}")
                 continue
         before = found.get(option.flag) if option.repeatable else None
-        found[option.flag] = Setting(f"{before.text},{text}" if before and before.text else text, "flag")
+        text = f"{before.text},{text}" if before and before.text else text
+        found[option.flag] = Setting(text, "flag", flag=name if name != option.flag else "")
     return found
 
 
@@ -127,7 +131,7 @@ def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
 
 def _place(option: Option, setting: Setting) -> str:
     """Where a value was written, and its beginning."""
-    name = setting.variable or f"--{option.flag}"
+    name = setting.variable or f"--{setting.flag or option.flag}"
     return f"{name}={textwrap.shorten(_shown(option, setting.text)[:1000], 80, placeholder='…')}"
 
 

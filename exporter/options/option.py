@@ -61,11 +61,12 @@ class Option:
 
 class Setting(NamedTuple):
     """The text of one value, and its source: `flag`, `environment` or `default`. `variable` is the one that
-    was set."""
+    was set; `flag` is the alias or former name that was written."""
 
     text: str
     source: str
     variable: str = ""
+    flag: str = ""
 
 
 def _variable(flag: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from exporter import files
 from exporter.errors import ConfigError
-from exporter.options import lengths
+from exporter.options import lengths, masks
 from exporter.options.values import parse_interval
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
@@ -57,6 +57,7 @@ class InstancesFile:
         self, file: str, environ: Mapping[str, str], problems: list[str], limits: files.FileLimits
     ) -> None:
         self.file = file
+        self.shown = masks.mask(file)
         self.environ = environ
         self.problems = problems
         self.limits = limits
@@ -65,12 +66,12 @@ class InstancesFile:
         content = self._load()
         if content is None:
             return []
-        self._check_keys(self.file, content, _FILE_KEYS)
+        self._check_keys(self.shown, content, _FILE_KEYS)
         defaults = self._read_defaults(content.get("defaults"))
         entries = content.get("redis_instances")
         if not isinstance(entries, list) or not entries:
             self.problems.append(
-                f"{self.file}: redis_instances must be a list with at least one entry: write `- addr: "
+                f"{self.shown}: redis_instances must be a list with at least one entry: write `- addr: "
                 f"redis://host:6379` below it"
             )
             return []
@@ -83,16 +84,16 @@ class InstancesFile:
                 files.within(lambda: files.read_text(self.file, self.limits.max_bytes), self.limits.timeout_s)
             )
         except files.NoTextError as error:
-            self.problems.append(f"{self.file}: {error}")
+            self.problems.append(f"{self.shown}: {error}")
         except files.FileError as error:
-            self.problems.append(f"{self.file}: the file cannot be read ({error}): check --redis-file")
+            self.problems.append(f"{self.shown}: the file cannot be read ({error}): check --redis-file")
         except YamlTextError as error:
-            self.problems.append(f"{self.file}{f', line {error.line}' if error.line else ''}: {error}")
+            self.problems.append(f"{self.shown}{f', line {error.line}' if error.line else ''}: {error}")
         else:
             if isinstance(content, dict):
                 return content
             self.problems.append(
-                f"{self.file}: the file has no entries: begin with `redis_instances:` and a list of entries "
+                f"{self.shown}: the file has no entries: begin with `redis_instances:` and a list of entries "
                 f"below it"
             )
         return None
@@ -100,7 +101,7 @@ class InstancesFile:
     def _read_defaults(self, content: Any) -> _Defaults:
         if content is None:
             return _Defaults()
-        where = f"{self.file}: defaults"
+        where = f"{self.shown}: defaults"
         if not isinstance(content, dict):
             self.problems.append(f"{where}: must be a map with the keys {', '.join(_SHARED_KEYS)}")
             return _Defaults()
@@ -108,7 +109,7 @@ class InstancesFile:
         return self._read_shared(where, content, _Defaults())
 
     def _read_entry(self, number: int, content: Any, defaults: _Defaults) -> Named | None:
-        where = f"{self.file}: entry {number}"
+        where = f"{self.shown}: entry {number}"
         if not isinstance(content, dict):
             self.problems.append(f"{where}: must be a map: write `- addr: redis://host:6379`")
             return None

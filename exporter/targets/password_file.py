@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter import files, safe_text
 from exporter.errors import ConfigError, bounded
-from exporter.options import lengths
+from exporter.options import lengths, masks
 from exporter.targets.address import ignored_warning, parse_address
 from exporter.targets.target import Target
 
@@ -48,19 +48,22 @@ class Passwords:
 
 def read_passwords(file: str, limits: files.FileLimits = files.DEFAULT) -> Passwords:
     """Read a password file. ConfigError with every mistake; it holds no password."""
+    shown = masks.mask(file)
     try:
         return files.within(lambda: _load(file, limits), limits.timeout_s)
     except files.NoTextError as error:
-        raise ConfigError(f"{file}: {error}") from None
+        raise ConfigError(f"{shown}: {error}") from None
     except files.FileError as error:
-        raise ConfigError(f"{file}: the file cannot be read ({error}): check --redis.password-file") from None
+        raise ConfigError(
+            f"{shown}: the file cannot be read ({error}): check --redis.password-file"
+        ) from None
 
 
 def _load(file: str, limits: files.FileLimits) -> Passwords:
-    text = files.read_text(file, limits.max_bytes)
+    text, shown = files.read_text(file, limits.max_bytes), masks.mask(file)
     if text.lstrip().startswith("{"):
-        return _read_entries(file, _read_pairs(file, text))
-    return Passwords(single=_read_single(file, text))
+        return _read_entries(shown, _read_pairs(shown, text))
+    return Passwords(single=_read_single(shown, text))
 
 
 def _read_single(file: str, text: str) -> str:

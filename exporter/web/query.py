@@ -22,7 +22,7 @@ PARTS_MAX, NAMES_MAX, NAME_LENGTH_MAX, GROUP_LENGTH_MAX = 1000, 200, 200, 1024
 #: characters of a scraper's names that are kept
 ADDRESS_LENGTH_MAX, PROGRAM_LENGTH_MAX = 64, 80
 
-_SLICE = re.compile(r"([0-9]{1,5})/([1-9][0-9]{0,4})\Z")
+_SLICE = re.compile(r"(0|[1-9][0-9]{0,4})/([1-9][0-9]{0,4})\Z")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 

@@ -107,7 +107,7 @@ class TestStart:
         target = of(redis_server())
         await running.apply(target)
         assert values_of(await running.ask(), "redis_up") == {target.addr: 1}
-        assert "polling 1 targets" in log.text
+        assert "polling 1 target (" in log.text
         assert "listening on 127.0.0.1:" in log.text
 
     async def test_an_address_that_is_taken_leaves_nothing_behind(self, running: Running) -> None:

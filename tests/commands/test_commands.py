@@ -34,6 +34,40 @@ class TestCommandLine:
         outcome = subprocess.run(["bash", "-c", line], env=environ, capture_output=True, check=True)
         assert (len(outcome.stdout), outcome.stderr) == (1, b"")
 
+    @pytest.mark.parametrize(
+        ("command", "code"),
+        [("once", 1), ("check", 1), ("--version", 1), ("--help", 1), ("docs options", 1), ("chekc", 2)],
+    )
+    def test_a_closed_output_is_said_in_one_line(self, command: str, code: int) -> None:
+        line = f"{sys.executable} -m exporter {command} >&-"
+        environ = {**os.environ, "REDIS_ADDR": "", "REDPOLL_ENGINE": "python"}
+        outcome = subprocess.run(
+            ["bash", "-c", line], env=environ, stderr=subprocess.PIPE, text=True, check=False
+        )
+        assert outcome.returncode == code
+        said = [each for each in outcome.stderr.split("\n") if each and not each.startswith("time=")]
+        assert len(said) == 1
+        assert said[0].startswith("redis_exporter: ")
+        assert code == 2 or said == ["redis_exporter: stdout is closed"]
+
+    @pytest.mark.parametrize(
+        ("argv", "position"),
+        [(["--debug", "check"], 2), (["--redis.addr", "redis://h", "check", "--verbose"], 3)],
+    )
+    def test_a_command_after_flags(
+        self, argv: list[str], position: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(argv, {}) == 2
+        hint = "write the command check before all flags"
+        assert capsys.readouterr().err == (
+            f"redis_exporter: argument {position} belongs to no flag: {hint}\n"
+        )
+
+    @pytest.mark.parametrize("flag", ["-h", "-help", "--help"])
+    def test_help_of_docs(self, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["docs", flag], {}) == 0
+        assert capsys.readouterr().out.startswith("usage: redis_exporter docs metrics|options\n")
+
     @pytest.mark.parametrize("argv", [["docs"], ["docs", "all"]])
     def test_docs_of_nothing(self, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert main(argv, {}) == 2

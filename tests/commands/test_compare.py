@@ -167,7 +167,12 @@ class TestCommand:
         ("argv", "code", "message"),
         [
             ([], 2, "the following arguments are required: OLD, NEW"),
-            (["old", "new", "--tolerance=much"], 2, "invalid float value"),
+            (["old"], 2, "redis_exporter: compare: the following arguments are required: NEW: see redis_exp"),
+            *(
+                (["old", "new", f"--tolerance={share}"], 2, f"{share} is no share: write one such as 0.05")
+                for share in ("much", "nan", "-1", "inf", "-0.1")
+            ),
+            (["old", "new", "--jso"], 2, "unrecognized arguments: --jso"),
             (["-", "-"], 2, "only one page can come from standard input"),
             (["/no/such/file", "-"], 1, "/no/such/file: No such file or directory"),
         ],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import logs
 from exporter.app import build as build_module
 from exporter.cli import main
 from exporter.collectors._contract import Batches, Collector, OutWithMemory
@@ -128,6 +129,7 @@ def test_what_a_scan_finds_is_on_the_page(
 
 def test_logs_go_elsewhere_than_the_page(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["once", f"--redis.addr=redis://127.0.0.1:{free_port()}"], {}) == 1
+    assert logs.flush(10)
     out, err = capfdbinary.readouterr()
     assert b'msg="the target is down"' in err
     assert b"msg=" not in out

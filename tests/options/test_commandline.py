@@ -223,3 +223,17 @@ def refusal_of(argument: str) -> str:
     except (ConfigError, UsageError) as refusal:
         return str(refusal)
     return ""
+
+
+def test_a_mistake_names_the_flag_that_was_written() -> None:
+    [problem] = problems_of("--handbook-names=bad")
+    assert problem.startswith("--handbook-names=bad: write one of ")
+    [problem] = problems_of("--second-names=bad")
+    assert problem.startswith("--second-names=bad: write one of ")
+
+
+def test_a_command_after_flags_is_named() -> None:
+    with pytest.raises(UsageError, match="argument 2 belongs to no flag: write the command check before"):
+        parse(["--debug", "check"], {}, {"check"})
+    with pytest.raises(UsageError, match="argument 2 belongs to no flag: flags begin with -"):
+        parse(["--debug", "hunter2"], {}, {"check"})

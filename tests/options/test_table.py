@@ -13,7 +13,7 @@ import pytest
 from exporter.errors import UsageError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse, print_config
-from exporter.options.option import Option
+from exporter.options.option import Option, Setting
 from exporter.options.table import OPTIONS, Options
 from exporter.options.values import BOOL, FILE
 from exporter.polling.timing import lane_notes, lanes
@@ -85,7 +85,8 @@ def test_every_option_is_reachable_by_flag(option: Option) -> None:
     ):
         options = parse([*argv, *partner(option)], {})
         assert value_of(options, option) == option.type.parse(text) != default
-        assert options.settings[option.flag] == (text, "flag", "")
+        setting = options.settings[option.flag]
+        assert (setting.text, setting.source, setting.variable) == (text, "flag", "")
 
 
 @by_variable
@@ -94,7 +95,7 @@ def test_every_option_is_reachable_by_variable_and_the_flag_wins(option: Option)
     environ = {str(option.variable): text}
     options = parse(partner(option), environ)
     assert value_of(options, option) == option.type.parse(text)
-    assert options.settings[option.flag] == (text, "environment", option.variable)
+    assert options.settings[option.flag] == Setting(text, "environment", option.variable or "")
     if option.default:
         assert value_of(parse([f"--{option.flag}={option.default}"], environ), option) == value_of(
             parse([], {}), option

@@ -28,6 +28,9 @@ def test_missing_file(tmp_path: Path) -> None:
     assert problems_of(file=tmp_path) == (
         f"{tmp_path}: the file cannot be read (Is a directory): check --redis-file",
     )
+    assert problems_of(file="http://user:s3cret@h/x.yml") == (
+        "http://***@h/x.yml: the file cannot be read (No such file or directory): check --redis-file",
+    )
 
 
 def test_a_file_with_everything_in_it() -> None:

@@ -223,5 +223,7 @@ def test_a_reading_that_hangs_ends_at_its_limit(file: Path, monkeypatch: pytest.
 
 
 def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(ConfigError, match=r"http://\*\*\*@h/x.json: the file cannot be read"):
+        read_passwords("http://user:s3cret@h/x.json")
     with pytest.raises(ConfigError, match="/no/such/file: the file cannot be read"):
         read_passwords("/no/such/file")

@@ -56,7 +56,8 @@ def test_the_query_chooses_a_part_of_the_page(pairs: list[tuple[str, str]], sele
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "1/0", "20/20", "-1/20", "a/b", "1/20/3", " 1/20", "1/20\n", "\u0661/\u0662"]
+    "text",
+    ["", "1", "1/0", "20/20", "-1/20", "a/b", "1/20/3", " 1/20", "1/20\n", "00/3", "01/20", "\u0661/\u0662"],
 )
 def test_a_part_that_is_none_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(RequestError, match="part=0/20"):
