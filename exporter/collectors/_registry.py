@@ -9,6 +9,7 @@ from exporter.collectors.cluster import ClusterCollector
 from exporter.collectors.cluster_nodes import ClusterNodesCollector
 from exporter.collectors.commandlog import CommandlogCollector
 from exporter.collectors.config import ConfigCollector
+from exporter.collectors.hotkeys import HotkeysCollector
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.key_groups import KeyGroupsCollector
 from exporter.collectors.key_scan import KeyScanCollector
@@ -21,11 +22,13 @@ from exporter.collectors.scripts import ScriptsCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.sentinel import SentinelCollector
 from exporter.collectors.sentinel_config import SentinelConfigCollector
+from exporter.collectors.slot_stats import SlotStatsCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.streams import FoundStreamsCollector, StreamsCollector
 from exporter.collectors.tile38 import Tile38Collector
 from exporter.collectors.unknown import UnknownInfoCollector
+from exporter.collectors.vector_sets import VectorSetsCollector
 
 REGISTRY: tuple[AnyCollector, ...] = (
     InfoCollector(),
@@ -45,11 +48,14 @@ REGISTRY: tuple[AnyCollector, ...] = (
     FoundKeysCollector(),
     StreamsCollector(),
     FoundStreamsCollector(),
+    VectorSetsCollector(),
+    HotkeysCollector(),
     KeyScanCollector(),
     KeyGroupsCollector(),
     ScriptsCollector(),
     ClusterCollector(),
     ClusterNodesCollector(),
+    SlotStatsCollector(),
     SentinelCollector(),
     SentinelConfigCollector(),
     UnknownInfoCollector(known=(InfoCollector(), StatsCollector(), ClusterCollector())),

@@ -245,6 +245,12 @@ class MetricsOptions:
         per_target=True)
     include_memory_stats_metrics: bool = flag("include-memory-stats-metrics", BOOL, "false",
         "Export MEMORY STATS.", per_target=True)
+    include_slot_stats_metrics: bool = flag("include-slot-stats-metrics", BOOL, "false",
+        "Export CLUSTER SLOT-STATS: the 100 hash slots of a cluster node with the most keys, memory, CPU "
+        "time and traffic.", per_target=True)
+    include_hotkeys_metrics: bool = flag("include-hotkeys-metrics", BOOL, "false",
+        "Export HOTKEYS GET: the keys of the newest session that an operator started with HOTKEYS START.",
+        per_target=True)
     include_acl_log_metrics: bool = flag("include-acl-log-metrics", BOOL, "false",
         "Count denials of ACL LOG by reason and user.", per_target=True)
     include_modules_metrics: bool = flag("include-modules-metrics", BOOL, "false",
@@ -298,6 +304,9 @@ class KeysOptions:
         "Streams to export, by their exact names: no patterns.", repeatable=True, per_target=True)
     streams_exclude_consumer_metrics: bool = flag("streams-exclude-consumer-metrics", BOOL, "false",
         "Leave out the consumers of streams.", per_target=True)
+    include_vector_set_metrics: bool = flag("include-vector-set-metrics", BOOL, "false",
+        "Export VINFO of the vector sets among the keys of --check-keys and --check-single-keys.",
+        per_target=True)
     check_key_groups: tuple[str, ...] = flag("check-key-groups", LUA_PATTERNS, "",
         "Lua patterns, as one CSV record. Keys are counted by what the first matching pattern captures.",
         per_target=True)
