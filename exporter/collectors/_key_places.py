@@ -12,12 +12,13 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Collector, Out, OutWithMemory
 from exporter.errors import ReplyError
 from exporter.options.table import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place, Slots, parse_slots, redirection
-from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.command import PAUSE, PIECE, About, Command, Reply
 from exporter.protocol.facts import Facts
 
 #: with more single keys or streams than this they move from the fast lane to the standard one
@@ -35,6 +36,7 @@ class KeyMemory:
     scan found, by pattern."""
 
     slots: Slots | None = None  # None: not known, or no longer right
+    answered: Answered = field(default_factory=Answered)
     found: dict[KeyName, tuple[bytes, ...]] = field(default_factory=dict)
     found_streams: dict[KeyName, tuple[bytes, ...]] = field(default_factory=dict)
 
@@ -122,13 +124,14 @@ def walk_places(db: int, facts: Facts, options: Options, slots: Slots | None) ->
 
 
 def ask(
-    requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out
+    requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out, answered: Answered
 ) -> Generator[list[Command], list[Reply], list[Reply]]:
     """Ask each command at its place, all in one batch; their replies in order. Where a database cannot be
     selected, that error stands for the replies of all its commands: the server answered them for another one.
     """
     if not requests:
         return []
+    answered.begin(facts.run_id)
     by_node: dict[str, dict[int, list[int]]] = {}
     for number, (place, _) in enumerate(requests):
         if (number + 1) % COMMANDS_A_PIECE == 0:
@@ -156,7 +159,7 @@ def ask(
                 if place.asking:
                     commands.append(Command.of("ASKING", node=node))
                 spots[number] = (len(commands), select)
-                commands.append(Command.of(*args, node=node))
+                commands.append(Command.of(*args, node=node, about=answered.about(args[0])))
         if any(db != own_db for db in by_db):
             commands.append(Command.of("SELECT", own_db, node=node))
         if quiet:
@@ -167,6 +170,8 @@ def ask(
         if (number + 1) % COMMANDS_A_PIECE == 0:
             yield PAUSE
         found.append(_reply_at(replies, *spots[number]))
+    if any(command.about is About.TRIAL for command in commands):
+        answered.note((args[0], reply) for (_, args), reply in zip(requests, found, strict=True))
     return found
 
 
@@ -203,14 +208,14 @@ def ask_keys(
 
 
 def _ask_keys(
-    wanted: Mapping[KeyName, Sequence[Args]], places: Mapping[KeyName, Place], facts: Facts, out: Out
+    wanted: Mapping[KeyName, Sequence[Args]], places: Mapping[KeyName, Place], facts: Facts, out: KeyspaceOut
 ) -> Generator[list[Command], list[Reply], dict[KeyName, list[Reply]]]:
     requests: list[tuple[Place, Args]] = []
     for at, (key, each) in enumerate(wanted.items(), 1):
         if at % COMMANDS_A_PIECE == 0:
             yield PAUSE
         requests.extend((places[key], args) for args in each)
-    replies = iter((yield from ask(requests, facts, out)))
+    replies = iter((yield from ask(requests, facts, out, out.memory.answered)))
     answers: dict[KeyName, list[Reply]] = {}
     for at, (key, each) in enumerate(wanted.items(), 1):
         if at % COMMANDS_A_PIECE == 0:

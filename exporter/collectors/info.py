@@ -1602,7 +1602,11 @@ class InfoCollector(Collector[FactTexts]):
         self, known: Facts | None, options: Options, out: OutWithMemory[FactTexts]
     ) -> Identification:
         hidden = out.memory.hidden
-        replies = yield from PLAIN.ask(hidden, None if known is None else known.run_id, out.now)
+        run_id = None if known is None else known.run_id
+        if hidden.names or hidden.is_due(run_id, out.now):
+            replies = yield from PLAIN.ask(hidden, run_id, out.now)
+        else:
+            replies = yield [INFO]
         text = replies[0]
         if isinstance(text, ReplyError):
             raise text.as_target_error()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory
 from exporter.collectors._key_places import Args, allowed_on, ask, learn_slots, walk_places
 from exporter.errors import ReplyError
@@ -131,6 +132,7 @@ class GroupMemory:
     """The pass under way, and what the newest complete one found, with the milliseconds that it took."""
 
     current: Pass | None = None
+    answered: Answered = field(default_factory=Answered)
     groups: dict[int, Groups] | None = None
     duration_ms: int = 0
 
@@ -168,7 +170,10 @@ class KeyGroupsCollector(Collector[GroupMemory]):
         ):
             side_by_side = left[:SIDE_BY_SIDE]
             replies = yield from ask(
-                [(walk.place, _args(walk, facts, options)) for walk in side_by_side], facts, out
+                [(walk.place, _args(walk, facts, options)) for walk in side_by_side],
+                facts,
+                out,
+                memory.answered,
             )
             for walk, reply in zip(side_by_side, replies, strict=True):
                 yield from current.take(walk, reply)

@@ -148,7 +148,10 @@ class KeyScanCollector(KeyspaceCollector):
             and out.spent_s < options.keys.scan_budget_time_s
         ):
             replies = yield from ask(
-                [(walk.place, walk.command(facts, options)) for walk in under_way], facts, out
+                [(walk.place, walk.command(facts, options)) for walk in under_way],
+                facts,
+                out,
+                out.memory.answered,
             )
             first = first or replies
             for walk, reply in zip(under_way, replies, strict=True):

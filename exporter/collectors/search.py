@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from exporter.collectors._contract import Batches, Collector, Out
+from exporter.collectors._answered import Answered
+from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
-from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.command import PAUSE, PIECE, About, Command, Reply
 from exporter.protocol.facts import Facts
 
 BYTES_PER_MB = 1 << 20
@@ -87,7 +88,7 @@ _NUMBER = re.compile(rb"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\
 INDEXES_MAX = 1000
 
 
-class SearchCollector(Collector[None]):
+class SearchCollector(Collector[Answered]):
     name = "search"
     help = "Search indexes."
     lane = Lane.SLOW
@@ -103,7 +104,10 @@ class SearchCollector(Collector[None]):
     def acl(self, options: Options) -> tuple[str, ...]:
         return ("+ft._list", "+ft.info")
 
-    def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
+    def new_memory(self) -> Answered:
+        return Answered()
+
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Answered]) -> Batches:
         [reply] = yield [Command.of("FT._LIST")]
         if isinstance(reply, ReplyError):
             if reply.is_refusal:
@@ -120,15 +124,21 @@ class SearchCollector(Collector[None]):
             return
         out.cut += max(0, len(names) - INDEXES_MAX)
         del names[INDEXES_MAX:]
+        out.memory.begin(facts.run_id)
+        about = out.memory.about("FT.INFO")  # an index may be gone by now
         commands: list[Command] = []
         for name in names:
-            commands.append(Command.of("FT.INFO", name))
+            commands.append(Command.of("FT.INFO", name, about=about))
             if len(commands) % PIECE == 0:
                 yield PAUSE
         replies = yield commands
         errors = [reply for reply in replies if isinstance(reply, ReplyError)]
         if len(errors) == len(names):
-            raise errors[0].as_target_error()
+            if about is About.DATA:
+                raise errors[0].as_target_error()
+            raise_failure(*errors)
+            return
+        out.memory.note(("FT.INFO", reply) for reply in replies)
         for at, (name, reply) in enumerate(zip(names, replies, strict=True), 1):
             if at % 10 == 0:  # each has some 25 numbers
                 yield PAUSE

@@ -44,7 +44,7 @@ class Batch:
 
     def add(self, commands: Sequence[Command]) -> Share:
         memory, begin = self._memory, len(self.commands)
-        if not memory.refusals:
+        if not memory.refusals.known:
             self.commands.extend(commands)
             return Share(begin, len(commands))
         refusals = []

@@ -16,6 +16,8 @@ from exporter.protocol.command import Command, Reply
 HELPERS = frozenset(
     ("INFO", "SELECT", "ASKING", ("CLIENT", "NO-TOUCH"), ("CLUSTER", "SLOTS"), ("CLUSTER", "MYID"))
 )
+#: their first words
+HELPING = frozenset(each if isinstance(each, str) else each[0] for each in HELPERS)
 
 
 class CollectorRun:
@@ -46,7 +48,7 @@ class CollectorRun:
         self.replies: Sequence[Reply] = ()  # to it
         self.share: Share
         #: whether all commands so far were refused, its own and those of `HELPERS`; None: there were none
-        self.own_refused: bool | None = None
+        self.own_refused: bool | None = False if enabled.collector.identifies else None
         self.helpers_refused: bool | None = None
 
     @classmethod
@@ -72,7 +74,10 @@ class CollectorRun:
         if replies:
             self.replies = replies
             if self.own_refused is not False:
-                self._judge(replies)
+                if self.commands[0].args[0] in HELPING or ReplyError in map(type, replies):
+                    self._judge(replies)
+                else:
+                    self.own_refused = False
         return self.generator.send(replies)
 
     def _judge(self, replies: Sequence[Reply]) -> None:
@@ -88,9 +93,7 @@ class CollectorRun:
     @property
     def is_refused(self) -> bool | None:
         """Whether the server refuses what this collector is for; None: nothing was asked."""
-        if self.own_refused is None or self.collector.identifies:  # INFO is what that one is for
-            return self.helpers_refused
-        return self.own_refused
+        return self.helpers_refused if self.own_refused is None else self.own_refused
 
     @property
     def is_repeatable(self) -> bool:

@@ -135,7 +135,7 @@ class Poll:
             collectors = memory.wanted_of(tuple(collectors), facts, self._context.options)
         for enabled in collectors:
             last = repeats.get(enabled.name)
-            if last is not None and last.facts is facts and not memory.refusals:
+            if last is not None and last.facts is facts and not memory.refusals.known:
                 self._checks.append((enabled, last, len(commands)))
                 commands.extend(last.commands)
             else:

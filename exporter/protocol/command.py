@@ -16,7 +16,7 @@ class About(Enum):
 
     SERVER = 1  # this very command
     DATA = 2  # the data that it names; only NOPERM refuses this very command
-    TRIAL = 3  # all commands of its name, whatever data they name: it is the first of them
+    TRIAL = 3  # all commands of its verb, unless one of them is answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -482,9 +482,9 @@ class TestReload:
         await running.up(target)
         refusals = running.watched(target).state.memory.refusals
         refusals.add("KIWI", ReplyError("NOPERM no"), 0.0)
-        assert refusals
+        assert refusals.known
         assert "no password file" in await running.ask("/-/reload", 400)
-        assert not refusals
+        assert not refusals.known
 
 
 class TestStop:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from exporter import engine
+from exporter.collectors._answered import Answered
 from exporter.collectors._key_places import (
     COMMANDS_A_PIECE,
     acl_rules,
@@ -133,7 +134,7 @@ class TestAsk:
             (Place(0, "h:2"), ("TYPE", "c")),
             (Place(0, "h:2", True), ("TYPE", "d")),
         ]
-        asking = ask(requests, ALONE, out(db=1))
+        asking = ask(requests, ALONE, out(db=1), Answered())
         commands = next(asking)
         assert [(command.node, *command.args) for command in commands] == [
             ("", "CLIENT", "NO-TOUCH", "ON"),
@@ -154,7 +155,7 @@ class TestAsk:
 
     def test_many_commands_are_made_in_pieces(self) -> None:
         requests = [(Place(number % 2), ("TYPE", f"k{number}")) for number in range(2 * COMMANDS_A_PIECE)]
-        asking = ask(requests, ALONE, out())
+        asking = ask(requests, ALONE, out(), Answered())
         pauses = 0
         commands = next(asking)
         while commands == PAUSE:
@@ -168,7 +169,7 @@ class TestAsk:
 
     def test_nothing_to_ask_is_no_batch(self) -> None:
         with pytest.raises(StopIteration):
-            next(ask([], ALONE, out()))
+            next(ask([], ALONE, out(), Answered()))
 
 
 class Cluster:

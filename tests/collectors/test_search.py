@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors._answered import Answered
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.search import INDEXES_MAX, SearchCollector
 from exporter.errors import BusyError, ProtocolError, ReplyError
@@ -118,9 +119,17 @@ def test_one_failing_index_costs_no_other(drive: Drive) -> None:
     assert len(samples) == 48
 
 
+def test_all_that_are_refused_are_no_failure(drive: Drive) -> None:
+    assert drive(SearchCollector(), [[b"a", b"b"]], [GONE, GONE], facts=FACTS, options=ALL).text == ""
+
+
 def test_all_failing_is_a_failure(drive: Drive) -> None:
+    """Of a server that has answered before, so that the indexes are gone."""
+    memory = Answered()
+    memory.begin(FACTS.run_id)
+    memory.note([("FT.INFO", [])])
     with pytest.raises(ProtocolError, match="no such index"):
-        told(drive, GONE)
+        drive(SearchCollector(), [[b"a"]], [GONE], facts=FACTS, options=ALL, memory=memory)
 
 
 def test_only_names_that_fit_are_asked_all_in_one_batch(drive: Drive) -> None:

@@ -53,8 +53,8 @@ class TestRefusals:
     ) -> None:
         memory = TargetMemory()
         memory.learn(facts(run_id))
-        for _ in range(2):
-            memory.refusals.add("SLOWLOG LEN", ReplyError("ERR no"), 0.0)
+        for now in (-FIRST_REPROBE_S, 0.0):
+            memory.refusals.add("SLOWLOG LEN", ReplyError("ERR no"), now)
         memory.note_failure()
         assert refused(memory, FIRST_REPROBE_S - 1)
         assert refused(memory, FIRST_REPROBE_S) is after_ten_minutes

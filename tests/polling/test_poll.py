@@ -543,7 +543,7 @@ class TestRefusals:
         for _ in range(2):
             server.serve([SLOWLOG], memory)
             assert server.asked == [["SLOWLOG LEN"]]
-        assert not memory.refusals
+        assert not memory.refusals.known
 
     def test_it_is_tried_again_after_ten_minutes_then_hourly(self) -> None:
         memory, server = known(), Server({"SLOWLOG LEN": UNKNOWN})
@@ -561,12 +561,12 @@ class TestRefusals:
         for seconds in (0, FIRST_REPROBE_S, FIRST_REPROBE_S + 1):
             poll = server.serve([SLOWLOG], memory, clock=CLOCK + seconds)
         assert text(poll, "slowlog") == "redis_slowlog_length 5\n"
-        assert not memory.refusals
+        assert not memory.refusals.known
 
     def test_a_poll_without_info_tells_nothing_of_the_other_commands(self) -> None:
         memory, server = known(), Server({"INFO": ReplyError("ERR upstream failure"), "SLOWLOG LEN": UNKNOWN})
         server.serve([INFO, SLOWLOG], memory)
-        assert not memory.refusals
+        assert not memory.refusals.known
 
     def test_it_is_tried_again_when_the_server_was_started_anew(self) -> None:
         memory, server = known("a"), Server({"SLOWLOG LEN": UNKNOWN})

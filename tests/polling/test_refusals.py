@@ -43,31 +43,49 @@ def test_but_a_permission_is_missing_for_longer(refusals: Refusals) -> None:
     assert is_sent(refusals, strlen(b"b", About.DATA))
 
 
-@pytest.mark.parametrize("reply", [ODD, NOPERM])
-def test_a_trial_is_refused_for_all_data(refusals: Refusals, reply: ReplyError) -> None:
-    refusals.take([strlen(b"a", About.TRIAL)], [reply], 0.0)
-    assert not is_sent(refusals, strlen(b"b", About.DATA))
-    assert is_sent(refusals, Command.of("LLEN", b"b", about=About.DATA))
+def test_a_trial_is_refused_for_all_data(refusals: Refusals) -> None:
+    refusals.take([strlen(b"a", About.TRIAL), strlen(b"b", About.TRIAL)], [ODD, ODD], 0.0)
+    assert not is_sent(refusals, strlen(b"c", About.DATA))
+    assert is_sent(refusals, Command.of("LLEN", b"c", about=About.DATA))
+
+
+def test_unless_one_of_them_is_answered(refusals: Refusals) -> None:
+    refusals.take([strlen(b"a", About.TRIAL), strlen(b"b", About.TRIAL)], [ODD, 5], 0.0)
+    assert not refusals.known
+
+
+def test_a_missing_permission_may_be_for_one_key(refusals: Refusals) -> None:
+    refusals.take([strlen(b"a", About.TRIAL)], [NOPERM], 0.0)
+    assert not is_sent(refusals, strlen(b"a", About.TRIAL))
+    assert is_sent(refusals, strlen(b"b", About.TRIAL))
+
+
+def test_a_refused_trial_is_sent_again_for_one_key_alone(refusals: Refusals) -> None:
+    keys = [strlen(key, About.TRIAL) for key in (b"a", b"b", b"c")]
+    refusals.take(keys, [ODD] * 3, 0.0)
+    assert [is_sent(refusals, key, FIRST_REPROBE_S) for key in keys] == [True, False, False]
+    refusals.take(keys[:1], [5], FIRST_REPROBE_S)
+    assert all(is_sent(refusals, key, FIRST_REPROBE_S) for key in keys)
 
 
 def test_what_is_answered_is_no_refusal(refusals: Refusals) -> None:
     refusals.take([LEN, LEN, LEN], [7, ReplyError("LOADING x"), None], 0.0)
-    assert not refusals
+    assert not refusals.known
 
 
 def test_nothing_is_learnt_where_info_is_an_error(refusals: Refusals) -> None:
     refusals.take([Command.of("INFO"), LEN], [ODD, ODD], 0.0)
-    assert not refusals
+    assert not refusals.known
 
 
 def test_an_answer_ends_it_and_a_passing_error_does_not(refusals: Refusals) -> None:
     refusals.take([LEN], [ODD], 0.0)
     assert is_sent(refusals, LEN, FIRST_REPROBE_S)
     refusals.take([LEN], [ReplyError("LOADING x")], FIRST_REPROBE_S)
-    assert refusals
+    assert refusals.known
     assert is_sent(refusals, LEN, FIRST_REPROBE_S)
     refusals.take([LEN], [7], FIRST_REPROBE_S)
-    assert not refusals
+    assert not refusals.known
 
 
 def test_it_is_sent_twice_an_hour_at_most(refusals: Refusals) -> None:
@@ -92,6 +110,6 @@ def test_each_is_fresh_once_and_shown_without_what_it_names(refusals: Refusals) 
 def test_the_newest_are_remembered_up_to_a_limit(refusals: Refusals) -> None:
     for number in range(REFUSED_MAX + 5):
         refusals.add(f"TYPE k{number}", NOPERM, 0.0)
-    assert len(refusals) == REFUSED_MAX
+    assert len(refusals.known) == REFUSED_MAX
     assert refusals.find(["TYPE k4"], 0.0) is None
     assert refusals.find(["TYPE k5"], 0.0) is NOPERM

@@ -156,7 +156,7 @@ class TestSame:
         setup.state.memory.refusals.add("GET", ReplyError("NOPERM no"), 0.0)
         before = (setup.state.labels, setup.state.health.status(), dict(setup.state.memory.repeats))
         assert not setup.reassign(options=parse([], {}))
-        assert not setup.state.memory.refusals
+        assert not setup.state.memory.refusals.known
         assert before == (setup.state.labels, setup.state.health.status(), setup.state.memory.repeats)
         assert setup.poll(120.0) == (Lane.FAST,)
 
