@@ -18,8 +18,9 @@ Pair = tuple[bytes, bytes]
 
 #: prefix, suffix, digits, name_label, whole, constant (rendered, `type="string"`), first
 PatternRow = tuple[bytes, bytes, bool, bytes, bool, bytes, bytes]
-#: name, FIELD, keys (the first that is there counts), transform, ((label, key, optional), …)
-FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, bool], ...]]
+#: name, FIELD, keys (the first that is there counts), transform, ((label, key, optional), …). An optional label
+#: is left out where its key is missing; one with 2 also where the value is that of the first key
+FieldRow = tuple[bytes, int, tuple[bytes, ...], int, tuple[tuple[bytes, bytes, int], ...]]
 #: name, RECORD, pattern, sub, transform, ((label, sub), …), fill
 RecordRow = tuple[bytes, int, int, bytes, int, tuple[Pair, ...], bool]
 #: name, EVERY_SUB_FIELD, pattern, label, SubFieldLabel, transform, (pattern, sub, transform) of the sum or

@@ -33,7 +33,7 @@ cdef struct FieldLabel:
     Text opening            # `role="`
     int keys
     int keys_n
-    bint optional
+    int optional            # 1: left out where its key is missing; 2: and where the first key is there
 
 cdef struct FamilyRow:
     int kind

@@ -317,7 +317,7 @@ cdef int learn_name(
                 if memcmp(known.names[i].label, name.label, name.label_n) == 0:
                     name.state = SUB_LEFT_OUT
                     break
-        if row.only.n and not is_listed(&row.only, p, n):
+        if row.only.n and not is_listed(&row.only, plain, plain_n):
             name.state = SUB_LEFT_OUT
     known.n = j + 1
     return 0

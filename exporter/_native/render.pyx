@@ -109,7 +109,7 @@ cdef inline int write_field(
         value = &r.fields[plan.numbers[i]]
         if value.p == NULL:
             continue
-        return write_labelled(plan, r, row, text, now, 0, value)
+        return write_labelled(plan, r, row, text, now, 0, value, i == row.keys)
     return 0
 
 cdef int write_grouped(
@@ -121,7 +121,7 @@ cdef int write_grouped(
         for i in range(row.keys, row.keys + row.keys_n):
             value = value_of(plan, r, r.groups[g], plan.numbers[i])
             if value.p != NULL:
-                rc = write_labelled(plan, r, row, text, now, r.groups[g], &value)
+                rc = write_labelled(plan, r, row, text, now, r.groups[g], &value, i == row.keys)
                 if rc < 0:
                     return rc
                 break
@@ -145,9 +145,10 @@ cdef inline Text absent() noexcept nogil:
     return text
 
 cdef int write_labelled(
-    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now, int group, Text *value
+    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now, int group, Text *value,
+    bint is_first,
 ) noexcept nogil:
-    """A field's sample whose labels are other fields."""
+    """A field's sample whose labels are other fields. `is_first`: the value is that of its first key."""
     cdef size_t before = r.out.n
     cdef FieldLabel *label
     cdef Text found
@@ -162,7 +163,7 @@ cdef int write_labelled(
             found = value_of(plan, r, group, plan.numbers[k])
             if found.p != NULL:
                 break
-        if found.n == 0 and label.optional:
+        if label.optional and (found.n == 0 or (label.optional == 2 and is_first)):
             continue
         if append_label(r, &label.opening, &found, any_label, plan.label_max) < 0:
             return -1

@@ -8,6 +8,7 @@ https://valkey.io/commands/info/
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,11 +29,13 @@ from exporter.metrics.family import (
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.protocol.command import Command, Reply
-from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
+from exporter.protocol.facts import FACT_FIELDS, FLAVORS, Facts, make_facts
 
 INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
 GATED = {"total_system_memory_bytes": "include_system_metrics"}
+#: the heading of the databases, and the first of them (maybe after remarks), the next heading or nothing
+_DATABASES = re.compile(rb"# Keyspace\s+(?:(?:#[^\n]*\n)*db[0-9]+:|# \w+\s*\n|\Z)")
 #: Redis' default, used where CONFIG gives no number
 DATABASES_DEFAULT = 16
 
@@ -80,7 +83,7 @@ SERVER = (
                 ("role", "role"),
                 ("redis_version", "redis_version"),
                 ("redis_build_id", "redis_build_id"),
-                ("redis_mode", "redis_mode|server_mode"),
+                ("redis_mode", "redis_mode|server_mode|RedisMode"),
                 ("os", "os"),
                 ("maxmemory_policy", "maxmemory_policy"),
                 ("tcp_port", "tcp_port"),
@@ -90,8 +93,12 @@ SERVER = (
                 ("valkey_version", "valkey_version"),
                 ("valkey_release_stage", "valkey_release_stage"),
                 ("availability_zone", "availability_zone"),
+                *((f"{name}_version", f"{name}_version") for name in FLAVORS if name != "valkey"),
+                ("server_name", "server_name"),
             ),
-            optional=("valkey_version", "valkey_release_stage", "availability_zone"),
+            optional=("valkey_release_stage", "availability_zone", *(f"{name}_version" for name in FLAVORS)),
+            spare=("server_name",),
+            also=(*(f"{name}_version" for name in FLAVORS), "server_name", "RedisMode", "role", "os"),
         ),
     ),
     go_gauge("uptime_in_seconds", "Seconds since the server started.", Field("uptime_in_seconds")),
@@ -1620,25 +1627,49 @@ class InfoCollector(Collector[FactTexts]):
         if (
             databases is None
             and config not in ("", "-")
-            and b"redis_version:" in text
+            and (b"_version:" in text or b"role:" in text)
             and not is_sentinel
             and not is_cluster
         ):
             [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
-        if not options.metrics.include_metrics_for_empty_databases or is_sentinel:
+        if (
+            not options.metrics.include_metrics_for_empty_databases
+            or is_sentinel
+            or not _shows_databases(text)
+        ):
             fill = 0
         elif is_cluster:
             fill = 1
         else:
             fill = DATABASES_DEFAULT if databases is None else databases
         texts = out.info(text, fill)
+        if not any(texts) and not _has_known_field(text):
+            raise ProtocolError(
+                "the reply to INFO has no field that the exporter knows: is it a Redis server?"
+            )
         if known is None or texts != out.memory.texts or databases != known.databases:
             known = make_facts(dict(zip(FACT_FIELDS, texts, strict=True)), databases)
             out.memory.texts = texts
         if hidden.run_id is None:
             hidden.run_id = known.run_id
         return known
+
+
+def _shows_databases(text: bytes) -> bool:
+    """Whether a database that is not in the text is empty. Redis 2.4 has no headings; the section of Pika has
+    lines of another kind."""
+    at = text.find(b"# Keyspace")
+    if at >= 0:
+        return _DATABASES.match(text, at) is not None
+    return b"redis_version:" in text and b"# " not in text
+
+
+def _has_known_field(text: bytes) -> bool:
+    keys = {
+        family.source.key.encode() for family in InfoCollector.families if isinstance(family.source, Field)
+    }
+    return any(line.partition(b":")[0] in keys for line in text.split(b"\n"))
 
 
 def _databases(reply: object) -> int | None:

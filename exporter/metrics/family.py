@@ -80,7 +80,7 @@ class Pattern:
 @dataclass(frozen=True, slots=True)
 class Field:
     """One `key:value` line. `labels` are (label, key of another line); `optional` ones are left out when that
-    is missing or empty.
+    is missing or empty, and `spare` ones besides where the value is that of `key`.
 
     `also` names older spellings of the key. A `grouped` field may come once more per master, as `master_N_…`
     (KeyDB).
@@ -90,6 +90,7 @@ class Field:
     transform: Transform = Transform.NUM
     labels: tuple[tuple[str, str], ...] = ()
     optional: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
 

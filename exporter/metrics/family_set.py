@@ -129,7 +129,8 @@ def _row_of(source: Source | None, number: Callable[[Pattern], int]) -> tuple[ob
         case Field():
             keys = tuple(key.encode() for key in (source.key, *source.also))
             labels = tuple(
-                (label.encode(), key.encode(), label in source.optional) for label, key in source.labels
+                (label.encode(), key.encode(), 2 if label in source.spare else int(label in source.optional))
+                for label, key in source.labels
             )
             return engine.FIELD, keys, int(source.transform), labels
         case Record():

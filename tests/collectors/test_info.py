@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from exporter.collectors._several import Apart
-from exporter.collectors.info import GATED, FactTexts, InfoCollector
+from exporter.collectors.info import GATED, SECTIONS, FactTexts, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
 from exporter.metrics.family import EverySubField, Family, Field, MetricType, NameSet, Record
@@ -121,6 +121,64 @@ class TestTable:
         assert set(GATED) <= set(FAMILIES)
 
 
+class TestServersWithoutAVersionOfRedis:
+    @pytest.mark.parametrize(
+        ("text", "labels"),
+        [
+            (
+                b"pika_version:3.5.4\nos:Linux 6.1\nrole:master\n",
+                {"pika_version": "3.5.4", "os": "Linux 6.1"},
+            ),
+            (b"# Proxy\nVersion:1.0.5\nName:x\nRedisMode:proxy\n", {"redis_mode": "proxy"}),
+            (b"server_name:other\ntcp_port:1\n", {"server_name": "other", "tcp_port": "1"}),
+            (b"os:Linux\nprocess_id:11\n", {"os": "Linux", "process_id": "11"}),
+        ],
+    )
+    def test_are_named_as_far_as_they_name_themselves(
+        self, drive: Drive, text: bytes, labels: dict[str, str]
+    ) -> None:
+        played = drive(InfoCollector(), *self.replies(text))
+        [head] = [head for head in played.samples() if head.startswith("redis_instance_info{")]
+        assert labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', head)).items()
+        assert 'redis_version=""' in head
+        assert not [each for each in played.samples() if each.startswith("redis_db_keys")]
+
+    @staticmethod
+    def replies(text: bytes) -> list[list[object]]:
+        """That of INFO, of all its sections one by one where the text has none of them, and of CONFIG."""
+        refused = ReplyError("ERR unknown")
+        sections: list[list[object]] = [[refused] * len(SECTIONS)] if not text or b"# " in text else []
+        config: list[list[object]] = [[refused]] if b"_version:" in text or b"role:" in text else []
+        return [[text], *sections, *config]
+
+    def test_any_field_that_is_known_will_do(self, drive: Drive) -> None:
+        played = drive(InfoCollector(), [b"connected_clients:12\r\n"])
+        assert played.samples() == {"redis_connected_clients": "12"}
+        assert played.facts.version == (5, 0, 0)
+
+    @pytest.mark.parametrize(
+        "text", [b"<html><body>role: none</body></html>", b"version:1.6.21\r\n", b"", b"# Proxy\r\n"]
+    )
+    def test_without_any_it_is_no_server_of_ours(self, drive: Drive, text: bytes) -> None:
+        with pytest.raises(ProtocolError, match="no field that the exporter knows"):
+            drive(InfoCollector(), *self.replies(text))
+
+    @pytest.mark.parametrize("name", ["dragonfly", "garnet", "kvrocks", "redict", "valkey"])
+    def test_a_version_beside_that_of_redis_is_a_label_where_it_is_there(
+        self, drive: Drive, name: str
+    ) -> None:
+        text = f"redis_version:7.4.0\r\nserver_name:{name}\r\nrole:master\r\n".encode()
+        [plain] = [
+            each for each in drive(InfoCollector(), [text], facts=FACTS).samples() if "instance" in each
+        ]
+        assert not re.search(r"server_name|(?<!redis)_version", plain)
+        text += f"{name}_version:1.2\r\n".encode()
+        [named] = [
+            each for each in drive(InfoCollector(), [text], facts=FACTS).samples() if "instance" in each
+        ]
+        assert named == plain.replace("}", f',{name}_version="1.2"}}')
+
+
 class TestQuestions:
     def test_the_first_poll_asks_how_many_databases_there_are(self, drive: Drive) -> None:
         played = drive(
@@ -169,6 +227,28 @@ class TestQuestions:
         assert [key for key in played.samples() if key.startswith("redis_db_keys{")] == [
             'redis_db_keys{db="db0"}'
         ]
+
+    @pytest.mark.parametrize(
+        ("text", "filled"),
+        [
+            (b"# Keyspace\r\n", True),
+            (b"# Keyspace\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n", True),
+            (b"# Keyspace\r\n\r\n# Modules\r\nmodule:name=x\r\n", True),
+            (b"# Keyspace\r\n# Last scan: never\r\ndb0:keys=1\r\n", True),
+            (b"", False),
+            (b"# Keyspace\r\n# Time:1970-01-01 08:00:00\r\ndb0 Strings_keys=5, expires=0\r\n", False),
+            (b'# Keyspace\n# Use "info keyspace 1" to do async statistics\ndb0 Strings_keys=0\n', False),
+            (b"# Keyspace\r\n# Time:1970-01-01 08:00:00\r\nkv keys:0\r\n", False),
+        ],
+    )
+    def test_a_database_is_empty_where_the_server_shows_its_databases(
+        self, drive: Drive, text: bytes, filled: bool
+    ) -> None:
+        sections = b"".join(b"# %b\r\n" % name.title().encode() for name in SECTIONS[:-1])
+        reply = b"redis_version:7.0.0\r\n" + sections.replace(b"Cpu", b"CPU") + text
+        more = [] if text else [[ReplyError("ERR no such section")]]
+        played = drive(InfoCollector(), [reply], *more, facts=FACTS)
+        assert ('redis_db_keys{db="db15"}' in played.samples()) is filled
 
     @pytest.mark.parametrize(
         ("reply", "error"),

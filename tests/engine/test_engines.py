@@ -124,6 +124,7 @@ line = st.one_of(
     st.sampled_from(
         [
             b"master_host:h",
+            b"other:up",
             b"master_port:1",
             b"master_link_status:up",
             b"slave_repl_offset:7",

@@ -140,6 +140,13 @@ class TestLabelsOfFields:
     def test_an_optional_one_that_is_empty_is_left_out(self, reader: Reader) -> None:
         assert reader.read("version:7.0\nvalkey_version:\n", self.INFO).lines == ['info{role="",mode=""} 1']
 
+    def test_a_spare_one_is_left_out_where_the_first_key_is_there(self, reader: Reader) -> None:
+        source = Field("version", Transform.ONE, labels=(("name", "name"),), spare=("name",), also=("other",))
+        info = gauge("info", "Help.", source)
+        assert reader.read("version:7.0\nname:x\n", info).lines == ["info 1"]
+        assert reader.read("other:7.0\nname:x\n", info).lines == ['info{name="x"} 1']
+        assert reader.read("other:7.0\n", info).lines == ["info 1"]
+
     def test_the_first_key_that_is_there_counts(self, reader: Reader) -> None:
         assert reader.read("version:8\nserver_mode:new\n", self.INFO).lines == ['info{role="",mode="new"} 1']
         assert reader.read("version:8\nserver_mode:new\nredis_mode:old\n", self.INFO).lines == [

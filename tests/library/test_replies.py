@@ -104,9 +104,9 @@ def test_labels_that_are_no_texts_are_refused(labels: Any, text: str) -> None:
         render_info(INFO, labels)
 
 
-@pytest.mark.parametrize("text", ["", "hello", b"\x00\xff", "used_memory:1"])
+@pytest.mark.parametrize("text", ["", "hello", b"\x00\xff", "memory:1"])
 def test_another_text_is_refused(text: str | bytes) -> None:
-    with pytest.raises(ProtocolError, match="redis_version"):
+    with pytest.raises(ProtocolError, match="no field"):
         render_info(text)
     assert issubclass(ProtocolError, TargetError)
 

@@ -107,6 +107,8 @@ class Identifier(Collector[None]):
             raise text.as_target_error()
         databases = self.databases if known is None or known.databases is None else known.databases
         fields = dict(zip(self.wanted_fields, out.info(text), strict=True))
+        if not any(fields.values()):
+            raise ProtocolError("this is no INFO")
         facts = make_facts(fields, databases)
         return known if known == facts else facts
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.errors import ProtocolError
 from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
 
 
@@ -35,9 +34,14 @@ def test_fields_that_are_missing_are_not_known() -> None:
     assert not made.loading
 
 
-def test_what_is_no_info_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="no redis_version"):
-        make_facts({"role": b"master"}, None)
+def test_a_server_without_a_version_of_redis_has_the_commands_of_most_servers() -> None:
+    made = make_facts({"redis_version": None, "pika_version": b"3.5.4", "role": b"master"}, None)
+    assert (made.version, made.flavor, made.flavor_version) == ((5, 0, 0), "pika", (3, 5, 4))
+    assert make_facts({"role": b"master"}, None).version == (5, 0, 0)
+
+
+def test_a_replica_is_a_slave_in_all_words() -> None:
+    assert facts(role="replica").role == facts(role="slave").role == "slave"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,10 @@ def test_odd_versions(text: str, number: tuple[int, int, int]) -> None:
         ({"server_name": "valkey"}, "valkey", (7, 0, 15)),
         ({"redict_version": "7.3.0"}, "redict", (7, 3, 0)),
         ({"mvcc_depth": "0"}, "keydb", (7, 0, 15)),
+        ({"dragonfly_version": "df-v1.33.1"}, "dragonfly", (1, 33, 1)),
+        ({"garnet_version": "1.0.80", "server_name": "garnet"}, "garnet", (1, 0, 80)),
+        ({"kvrocks_version": "2.11.0"}, "kvrocks", (2, 11, 0)),
+        ({"server_name": "another"}, "redis", (7, 0, 15)),
     ],
 )
 def test_a_flavor_has_a_version_of_its_own(
@@ -65,7 +73,7 @@ def test_a_flavor_has_a_version_of_its_own(
     assert (made.flavor, made.flavor_version) == (flavor, version)
 
 
-@pytest.mark.parametrize("field", ["redis_mode", "server_mode", "redict_mode"])
+@pytest.mark.parametrize("field", ["redis_mode", "server_mode", "redict_mode", "RedisMode"])
 def test_the_role_of_a_sentinel_is_its_mode(field: str) -> None:
     made = facts(**{field: "sentinel", "role": "master"})
     assert (made.mode, made.role) == ("sentinel", "sentinel")

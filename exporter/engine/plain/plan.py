@@ -56,7 +56,7 @@ class CompiledPlan:
             if len(row) > 2 and row[1] == FIELD:
                 self._add_field(row)
             elif len(row) > 2 and row[1] == RECORD:
-                self.subs[row[2]] |= {row[3], *(sub for _, sub in row[5])}
+                self.subs[row[2]] |= {*row[3].split(b"|"), *(sub for _, sub in row[5] if sub)}
             elif len(row) > 2 and row[1] == EVERY_SUB_FIELD:
                 self.subs[row[2]].add(b"")
                 for join in row[6:8]:

@@ -39,7 +39,7 @@ def _write_field(plan: CompiledPlan, reading: Reading, page: BlockWriter, row: R
                 own = []
                 for label, label_keys, optional in labels:
                     value = _label(plan, reading, group, label_keys)
-                    if value or not optional:
+                    if not optional or (value and not (optional == 2 and key == keys[0])):
                         own.append(b'%s="%s"' % (label, escape(value or b"", plan.label_max)))
                 page.add(convert(reading.fields[group, key], transform, now), own)
                 break
