@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,12 +26,15 @@ from exporter.pages.exposition import AGE
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES
+from tests.server_kinds import NAMES as SERVER_KINDS
+from tests.servers import Certificates
 from tests.test_architecture import GROUND, WINGS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 POLLING = ROOT / "docs" / "polling.md"
 TARGETS = ROOT / "docs" / "targets.md"
+SERVERS = ROOT / "docs" / "servers.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -247,6 +252,34 @@ def rows_of(page: Path, head: str) -> list[list[str]]:
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         for line in itertools.takewhile(lambda line: line.startswith("|"), lines)
     ]
+
+
+def test_the_page_of_servers_names_every_kind_that_is_written_down() -> None:
+    rows = rows_of(SERVERS, "| server or service | how we know | lacks or refuses | set |")
+    named = [name for cells in rows for name in re.findall(r"`(\w+)`", cells[1])]
+    assert sorted(named) == SERVER_KINDS
+    assert [cells[0] for cells in rows if not re.search(r"`\w+`|server|records|documents", cells[1])] == []
+
+
+def commands(page: Path) -> list[str]:
+    """What a page lets its reader run of ours."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.S | re.M)
+    return [line for block in blocks for line in block.splitlines() if "redis_exporter" in line]
+
+
+@pytest.mark.parametrize("command", commands(SERVERS))
+def test_commands_of_the_page_of_servers_are_accepted(command: str, certificates: Certificates) -> None:
+    words = shlex.split(command.replace("/etc/redpoll/server-ca.pem", certificates.ca))
+    environ = dict(word.split("=", 1) for word in words[: words.index("redis_exporter")])
+    flags = words[words.index("redis_exporter") + 1 :]
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", *([] if flags[0] == "acl" else ["check"]), *flags],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def purposes() -> dict[str, str]:
