@@ -54,6 +54,29 @@ def test_what_has_a_metric_or_is_a_label_of_one_is_known(drive: Drive, line: byt
     assert told(drive, line) == {"redis_exporter_unknown_info_fields": "0"}
 
 
+def test_numbers_of_a_known_record_that_nobody_has_named_are_passed_on(drive: Drive) -> None:
+    lines = [
+        b"db0:keys=1,expires=2,avg_ttl=0,new_count=7,new_text=on,new_count=9",
+        b"db3:keys=1,new_count=8.5",
+        b"slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=0,new-lag=3",
+        b"engine_1:name=JS,new=4",
+        b"db0_distrib_lists_items:1=2,4=8",
+        b"newrecord0:new=7",
+    ]
+    assert told(drive, b"\r\n".join(lines)) == {
+        "redis_exporter_unknown_info_fields": "4",
+        'redis_info_db_new_count{record="db0"}': "7",
+        'redis_info_db_new_count{record="db3"}': "8.5",
+        'redis_info_slave_new_lag{record="slave0"}': "3",
+        'redis_info_engine_new{record="engine_1"}': "4",
+    }
+
+
+def test_of_one_record_a_limited_number_of_sub_fields_is_looked_at(drive: Drive) -> None:
+    text = b"db0:" + b",".join(b"new%d=1" % number for number in range(5000))
+    assert told(drive, text)["redis_exporter_unknown_info_fields"] == "64"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_of_servers_on_record_little_is_unknown(drive: Drive, version: str) -> None:
     samples = told(drive, (DATA / version / "info_default.txt").read_bytes())
