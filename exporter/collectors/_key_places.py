@@ -14,6 +14,7 @@ from itertools import count
 
 from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Collector, Out, OutWithMemory
+from exporter.collectors._key_trials import Args, Trials, join, verb_of
 from exporter.errors import ReplyError
 from exporter.options.table import Options
 from exporter.options.values import KeyName
@@ -26,8 +27,6 @@ SINGLE_MAX = 1000
 #: commands that are made between two pauses
 COMMANDS_A_PIECE = 200
 _GLOB = frozenset(b"?*[]^")
-
-Args = tuple[str | bytes | int, ...]
 
 
 @dataclass(slots=True)
@@ -124,10 +123,15 @@ def walk_places(db: int, facts: Facts, options: Options, slots: Slots | None) ->
 
 
 def ask(
-    requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out, answered: Answered
+    requests: Sequence[tuple[Place, Args]],
+    facts: Facts,
+    out: Out,
+    answered: Answered,
+    abouts: Sequence[About] = (),
 ) -> Generator[list[Command], list[Reply], list[Reply]]:
     """Ask each command at its place, all in one batch; their replies in order. Where a database cannot be
     selected, that error stands for the replies of all its commands: the server answered them for another one.
+    `abouts` are those of the commands, where they are not by `answered`.
     """
     if not requests:
         return []
@@ -159,7 +163,8 @@ def ask(
                 if place.asking:
                     commands.append(Command.of("ASKING", node=node))
                 spots[number] = (len(commands), select)
-                commands.append(Command.of(*args, node=node, about=answered.about(args[0])))
+                about = abouts[number] if abouts else answered.about(args[0])
+                commands.append(Command.new(args, node, about))
         if any(db != own_db for db in by_db):
             commands.append(Command.of("SELECT", own_db, node=node))
         if quiet:
@@ -189,33 +194,95 @@ def ask_keys(
     out: KeyspaceOut,
 ) -> Generator[list[Command], list[Reply], dict[KeyName, list[Reply]]]:
     """Ask several commands for each key; the replies by key. A redirection is followed once, and noted in
-    `places`."""
-    answers = yield from _ask_keys(wanted, places, facts, out)
+    `places`.
+
+    A command that the server has not taken yet is tried on one key. If it is refused there, that error stands
+    for its replies about all other keys.
+    """
+    out.memory.answered.begin(facts.run_id)
+    trials = Trials(out.memory.answered.words)
+    first: Mapping[KeyName, Sequence[Args]] = wanted
+    held: dict[KeyName, list[Args]] = {}
+    if not trials.know(
+        {args[:2] if type(args[1]) is str else args[0] for each in wanted.values() for args in each}
+    ):
+        first, held = yield from _split(wanted, trials)
+    answers = yield from _follow(first, places, facts, options, out, trials)
+    if held:
+        allowed = {
+            key: [args for args in each if verb_of(args) not in trials.refused] for key, each in held.items()
+        }
+        more = yield from _follow(allowed, places, facts, options, out, trials)
+        for key, each in held.items():
+            answers[key] = list(
+                join(wanted[key], each, allowed[key], answers[key], more[key], trials.refused)
+            )
+    return answers
+
+
+def _split(
+    wanted: Mapping[KeyName, Sequence[Args]], trials: Trials
+) -> Generator[list[Command], list[Reply], tuple[dict[KeyName, list[Args]], dict[KeyName, list[Args]]]]:
+    """By key, the commands that go out first, and those that are held until these are answered."""
+    first: dict[KeyName, list[Args]] = {}
+    held: dict[KeyName, list[Args]] = {}
+    for at, (key, each) in enumerate(wanted.items(), 1):
+        if at % COMMANDS_A_PIECE == 0:
+            yield PAUSE
+        first[key] = [args for args in each if trials.goes_first(args)]
+        if len(first[key]) < len(each):
+            held[key] = [args for args in each if not trials.goes_first(args)]
+    return first, held
+
+
+def _follow(
+    wanted: Mapping[KeyName, Sequence[Args]],
+    places: dict[KeyName, Place],
+    facts: Facts,
+    options: Options,
+    out: KeyspaceOut,
+    trials: Trials,
+) -> Generator[list[Command], list[Reply], dict[KeyName, list[Reply]]]:
+    """Ask in one batch, follow redirections, and judge the replies."""
+    answers = yield from _ask_keys(wanted, places, facts, out, trials)
     moved: dict[KeyName, Place] = {}
     for at, (key, replies) in enumerate(answers.items(), 1):
         if at % COMMANDS_A_PIECE == 0:
             yield PAUSE
         for reply in replies:
-            if isinstance(reply, ReplyError) and reply.code in ("MOVED", "UNREACHABLE"):
+            if type(reply) is not ReplyError:
+                continue
+            if reply.code in ("MOVED", "UNREACHABLE"):
                 out.memory.slots = None
             place = redirection(reply)
             if place is not None and across(facts, options):
                 moved[key] = place
+        if trials.first or any(type(reply) is ReplyError for reply in replies):
+            trials.judge(wanted[key], replies)
     if moved:
         places.update(moved)
-        answers.update((yield from _ask_keys({key: wanted[key] for key in moved}, places, facts, out)))
+        again = {key: wanted[key] for key in moved}
+        answers.update((yield from _ask_keys(again, places, facts, out, trials)))
+        for key in moved:
+            trials.judge(wanted[key], answers[key])
     return answers
 
 
 def _ask_keys(
-    wanted: Mapping[KeyName, Sequence[Args]], places: Mapping[KeyName, Place], facts: Facts, out: KeyspaceOut
+    wanted: Mapping[KeyName, Sequence[Args]],
+    places: Mapping[KeyName, Place],
+    facts: Facts,
+    out: KeyspaceOut,
+    trials: Trials,
 ) -> Generator[list[Command], list[Reply], dict[KeyName, list[Reply]]]:
     requests: list[tuple[Place, Args]] = []
+    abouts: list[About] = []
     for at, (key, each) in enumerate(wanted.items(), 1):
         if at % COMMANDS_A_PIECE == 0:
             yield PAUSE
         requests.extend((places[key], args) for args in each)
-    replies = iter((yield from ask(requests, facts, out, out.memory.answered)))
+        abouts.extend(trials.about(args) for args in each)
+    replies = iter((yield from ask(requests, facts, out, out.memory.answered, abouts)))
     answers: dict[KeyName, list[Reply]] = {}
     for at, (key, each) in enumerate(wanted.items(), 1):
         if at % COMMANDS_A_PIECE == 0:

@@ -15,7 +15,8 @@ from typing import Any
 
 from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory
-from exporter.collectors._key_places import Args, allowed_on, ask, learn_slots, walk_places
+from exporter.collectors._key_places import allowed_on, ask, learn_slots, walk_places
+from exporter.collectors._key_trials import Args
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane

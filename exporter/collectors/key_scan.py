@@ -11,7 +11,6 @@ from typing import Any
 
 from exporter.collectors._contract import Batches, Out
 from exporter.collectors._key_places import (
-    Args,
     KeyMemory,
     KeyspaceCollector,
     KeyspaceOut,
@@ -22,6 +21,7 @@ from exporter.collectors._key_places import (
     patterns,
     walk_places,
 )
+from exporter.collectors._key_trials import Args
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane

@@ -15,7 +15,6 @@ from exporter.collectors._contract import Batches, Out
 from exporter.collectors._key_places import (
     COMMANDS_A_PIECE,
     SINGLE_MAX,
-    Args,
     KeyspaceCollector,
     KeyspaceOut,
     acl_rules,
@@ -26,6 +25,7 @@ from exporter.collectors._key_places import (
     place_keys,
     singles,
 )
+from exporter.collectors._key_trials import Args
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
@@ -84,10 +84,15 @@ COMMANDS = (
 )
 _HLL_HEAD = 16  # bytes of a HyperLogLog before its registers
 _HLL_DENSE = 12304  # bytes of one that is not sparse
+#: bytes of a string that is read whole where GETRANGE is refused. A sparse HyperLogLog is not longer
+GET_MAX = 16_384
 
 
 def single_keys(options: Options) -> tuple[KeyName, ...]:
     return singles(options.keys.check_single_keys, options.keys.check_keys)
+
+
+Replies = dict[str | bytes | int, Reply]  # about one key, by command
 
 
 class KeysCollector(KeyspaceCollector):
@@ -143,19 +148,57 @@ def read_keys(
     absent_if_missing = frozenset(single) if options.keys.missing_keys == "absent" else frozenset()
     wanted = yield from _wanted(looks, absent_if_missing, facts, options, out)
     answers = yield from ask_keys(wanted, places, facts, options, out)
-    counted: list[KeyName] = []
+    replies_of: dict[KeyName, Replies] = {}
     for at, (key, replies) in enumerate(answers.items(), 1):
         if at % PIECE == 0:
             yield PAUSE
-        by_command = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
+        replies_of[key] = {args[0]: reply for args, reply in zip(wanted[key], replies, strict=True)}
+    yield from _read_whole(replies_of, places, facts, options, out)
+    counted: list[KeyName] = []
+    for at, (key, by_command) in enumerate(replies_of.items(), 1):
+        if at % PIECE == 0:
+            yield PAUSE
         if _write_key(key, by_command, looks, options, out):
             counted.append(key)
-    answers = yield from ask_keys(
-        {key: [("PFCOUNT", key.name)] for key in counted}, places, facts, options, out
-    )
+    yield from _count_hyperloglogs(counted, places, facts, options, out)
+
+
+def _read_whole(
+    replies_of: Mapping[KeyName, Replies],
+    places: dict[KeyName, Place],
+    facts: Facts,
+    options: Options,
+    out: KeyspaceOut,
+) -> Batches:
+    """Put GET in the place of GETRANGE where that is refused, for strings that are not long."""
+    if "GETRANGE" in out.memory.answered.words:
+        return
+    wanted: dict[KeyName, list[Args]] = {}
+    for key, by_command in replies_of.items():
+        length = by_command.get("STRLEN")
+        if _is_refused(by_command.get("GETRANGE")) and isinstance(length, int) and 0 < length <= GET_MAX:
+            wanted[key] = [("GET", key.name)]
+    answers = yield from ask_keys(wanted, places, facts, options, out)
+    for key, [value] in answers.items():
+        if isinstance(value, bytes):
+            value = value[: max(_HLL_HEAD, _shown_bytes(options) + 1)]
+        replies_of[key]["GETRANGE"] = value
+
+
+def _count_hyperloglogs(
+    keys: Iterable[KeyName], places: dict[KeyName, Place], facts: Facts, options: Options, out: KeyspaceOut
+) -> Batches:
+    wanted: dict[KeyName, list[Args]] = {key: [("PFCOUNT", key.name)] for key in keys}
+    answers = yield from ask_keys(wanted, places, facts, options, out)
     for key, [count] in answers.items():
         if isinstance(count, int):
             out.add(SIZE, count, f"db{key.db}", key.name)
+        elif _is_refused(count):
+            out.fault("HyperLogLogs", "their sizes are left out: allow the user +pfcount")
+
+
+def _is_refused(reply: Reply) -> bool:
+    return isinstance(reply, ReplyError) and reply.is_refusal
 
 
 class Looks(NamedTuple):
@@ -163,8 +206,6 @@ class Looks(NamedTuple):
 
     types: dict[KeyName, str]
     lives: dict[KeyName, int]  # milliseconds left
-    memory: dict[KeyName, Reply]  # of the first key
-    may_ask_memory: bool
 
 
 def _wanted(
@@ -178,80 +219,80 @@ def _wanted(
         labels = (f"db{key.db}", key.name)
         out.add(EXISTS, int(kind != "none"), *labels)
         if kind != "none":
-            memory = looks.may_ask_memory and key not in looks.memory
-            life = looks.lives.get(key, 0)
-            wanted[key] = list(_questions(key, kind, facts, options, life=life, memory=memory))
+            wanted[key] = list(_questions(key, kind, facts, options, looks.lives.get(key, 0)))
         elif key not in absent_if_missing:
             out.add(SIZE, 0, *labels)
     return wanted
 
 
-def _write_key(
-    key: KeyName, by_command: Mapping[str | bytes | int, Reply], looks: Looks, options: Options, out: Out
-) -> bool:
+def _write_key(key: KeyName, by_command: Replies, looks: Looks, options: Options, out: Out) -> bool:
     """Write what the replies say about a key. True for a HyperLogLog, whose size is still to be asked."""
     _write_life(key, looks.lives.get(key, 0), by_command.get("PEXPIRETIME"), out)
-    used = looks.memory.get(key, by_command.get("MEMORY"))
+    used = by_command.get("MEMORY")
     if isinstance(used, int):
         out.add(MEMORY, used, f"db{key.db}", key.name)
     if "STRLEN" not in by_command:
         size = by_command.get(SIZE_OF.get(looks.types[key], ""))
         if isinstance(size, int):
             out.add(SIZE, size, f"db{key.db}", key.name)
-    elif is_hyperloglog(by_command["STRLEN"], by_command["GETRANGE"]):
+        return False
+    length, value = by_command["STRLEN"], by_command["GETRANGE"]
+    # of an unknown length it may have any encoding
+    if is_hyperloglog(_HLL_DENSE if _is_refused(length) else length, value):
         return True
+    if _is_refused(value) and isinstance(length, int) and _HLL_HEAD <= length <= GET_MAX:
+        out.fault(
+            "strings",
+            "values, and sizes of those that may be HyperLogLogs, are left out: allow the user +getrange or "
+            "+get",
+        )
     else:
-        _write_string(key, by_command["STRLEN"], by_command["GETRANGE"], options, out)
+        _write_string(key, length, value, options, out)
     return False
 
 
 def _look(
     places: dict[KeyName, Place], facts: Facts, options: Options, out: KeyspaceOut
 ) -> Generator[list[Command], list[Reply], Looks]:
-    """Types and milliseconds left of the keys, and of the first its memory: whether that may be asked of
-    the others too."""
-    may_ask_memory = facts.version >= (4, 0, 0)
+    """Types and milliseconds left of the keys. Until PTTL was answered, it is asked after TYPE, so that an
+    error to it speaks of no key that may not be looked at."""
+    lives_too = "PTTL" in out.memory.answered.words
     wanted: dict[KeyName, list[Args]] = {}
     for at, key in enumerate(places, 1):
         if at % COMMANDS_A_PIECE == 0:
             yield PAUSE
-        wanted[key] = [("TYPE", key.name), ("PTTL", key.name)]
-    first = next(iter(wanted), None)
-    if first is not None and may_ask_memory:
-        wanted[first].append(("MEMORY", "USAGE", first.name))
+        wanted[key] = [("TYPE", key.name), ("PTTL", key.name)] if lives_too else [("TYPE", key.name)]
     answers = yield from ask_keys(wanted, places, facts, options, out)
     fail_if_all_failed([replies[0] for replies in answers.values()])
-    types: dict[KeyName, str] = {}
+    types = {key: text for key, replies in answers.items() if (text := text_of(replies[0]))}
+    if not lives_too:
+        wanted = {key: [("PTTL", key.name)] for key, kind in types.items() if kind != "none"}
+        answers = yield from ask_keys(wanted, places, facts, options, out)
     lives: dict[KeyName, int] = {}
-    for at, (key, (kind, life, *_)) in enumerate(answers.items(), 1):
+    for at, (key, replies) in enumerate(answers.items(), 1):
         if at % COMMANDS_A_PIECE == 0:
             yield PAUSE
-        if text := text_of(kind):
-            types[key] = text
-        if isinstance(life, int):
-            lives[key] = life
-    memory: dict[KeyName, Reply] = {}
-    if first is not None and may_ask_memory:
-        used = memory[first] = answers[first][2]
-        # refused although the key itself may be looked at: it is the command that may not be used
-        may_ask_memory = not (isinstance(used, ReplyError) and used.is_refusal and first in types)
-    return Looks(types, lives, memory, may_ask_memory)
+        if isinstance(replies[-1], int):
+            lives[key] = replies[-1]
+    return Looks(types, lives)
 
 
-def _questions(
-    key: KeyName, kind: str, facts: Facts, options: Options, *, life: int, memory: bool
-) -> Iterable[Args]:
+def _questions(key: KeyName, kind: str, facts: Facts, options: Options, life: int) -> Iterable[Args]:
     """What is asked of a key of a known type; a type that is not known has no size."""
-    if memory:
+    if facts.version >= (4, 0, 0):
         yield "MEMORY", "USAGE", key.name
     if life > 0 and facts.version >= (7, 0, 0):
         yield "PEXPIRETIME", key.name
     if kind == "string":
-        values = not options.keys.disable_exporting_key_values
         yield "STRLEN", key.name
-        yield "GETRANGE", key.name, 0, max(_HLL_HEAD - 1, options.metrics.max_label_length if values else 0)
+        yield "GETRANGE", key.name, 0, max(_HLL_HEAD - 1, _shown_bytes(options))
     elif kind in SIZE_OF:
         yield SIZE_OF[kind], key.name
+
+
+def _shown_bytes(options: Options) -> int:
+    """Of a value."""
+    return 0 if options.keys.disable_exporting_key_values else options.metrics.max_label_length
 
 
 def _write_life(key: KeyName, life_ms: int, expires_ms: Reply, out: Out) -> None:

@@ -14,7 +14,6 @@ from itertools import count
 from exporter.collectors._contract import Batches, Out
 from exporter.collectors._key_places import (
     SINGLE_MAX,
-    Args,
     KeyspaceCollector,
     KeyspaceOut,
     acl_rules,
@@ -25,6 +24,7 @@ from exporter.collectors._key_places import (
     place_keys,
     singles,
 )
+from exporter.collectors._key_trials import Args
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options

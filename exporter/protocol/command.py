@@ -37,6 +37,11 @@ class Command:
     def of(*args: str | bytes | int, node: str = "", about: About = About.SERVER) -> Command:
         return Command(args, pack_command(args), node, about)  # type: ignore[arg-type]  # its stub knows tuples of one element only
 
+    @staticmethod
+    def new(args: tuple[str | bytes | int, ...], node: str, about: About) -> Command:
+        """The same without a cache, for commands of very many keys."""
+        return Command(args, pack_command(args), node, about)  # type: ignore[arg-type]
+
     @property
     def name(self) -> str:
         """All words: a server may refuse a single sub-command, section or key."""

@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 
 from exporter.collectors._key_places import KeyMemory
-from exporter.collectors.keys import FoundKeysCollector, KeysCollector, is_hyperloglog
+from exporter.collectors.keys import SIZE_OF, FoundKeysCollector, KeysCollector, is_hyperloglog
 from exporter.errors import ReplyError, TargetError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.values import KeyName
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive, Played, SessionFactory
+from tests.go_readme import GO_README
+from tests.server_session import Session
 from tests.servers import RedisServer
 from tests.watch_harness import RedisFactory, server_field
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 KEYS = KeysCollector()
 FOUND = FoundKeysCollector()
+ANSWERED = {"TYPE", "PTTL", "PEXPIRETIME", "MEMORY USAGE", "STRLEN", "GETRANGE", "PFCOUNT", *SIZE_OF.values()}
 
 
 def options(*argv: str) -> Any:
@@ -36,6 +39,10 @@ def read(
     collector: Any = KEYS,
     memory: KeyMemory | None = None,
 ) -> Played:
+    """From a server that has taken all commands before."""
+    memory = memory or KeyMemory()
+    memory.answered.begin(facts.run_id)
+    memory.answered.words.update(ANSWERED)
     return drive(collector, *replies, facts=facts, options=options(*argv), memory=memory)
 
 
@@ -71,7 +78,7 @@ class TestWhichKeys:
         assert not KEYS.wants(dataclasses.replace(REDIS_7, version=(2, 6, 17)), options())
 
     def test_a_key_named_twice_is_one(self, drive: Drive) -> None:
-        replies = [[b"none", -2, None]]
+        replies = [[b"none", -2]]
         assert len(read(drive, replies, "--check-keys=a,0=a,db0=a", "--check-single-keys=a").samples()) == 2
 
     def test_the_user_needs_to_read_these_keys(self) -> None:
@@ -82,11 +89,11 @@ class TestWhichKeys:
 
 class TestReplies:
     def test_two_batches_ask_type_first_and_then_what_the_type_allows(self, drive: Drive) -> None:
-        replies = [[b"list", -1, 60, b"none", -2], [7]]
+        replies = [[b"list", -1, b"none", -2], [60, 7]]
         played = read(drive, replies, "--check-single-keys=a,b")
         assert played.asked == [
-            [("TYPE", b"a"), ("PTTL", b"a"), ("MEMORY", "USAGE", b"a"), ("TYPE", b"b"), ("PTTL", b"b")],
-            [("LLEN", b"a")],
+            [("TYPE", b"a"), ("PTTL", b"a"), ("TYPE", b"b"), ("PTTL", b"b")],
+            [("MEMORY", "USAGE", b"a"), ("LLEN", b"a")],
         ]
         assert played.samples() == {
             'redis_key_exists{db="db0",key="a"}': "1",
@@ -97,11 +104,11 @@ class TestReplies:
         }
 
     def test_a_missing_key_may_have_no_size(self, drive: Drive) -> None:
-        played = read(drive, [[b"none", -2, None]], "--check-single-keys=a", "--missing-keys=absent")
+        played = read(drive, [[b"none", -2]], "--check-single-keys=a", "--missing-keys=absent")
         assert played.samples() == {'redis_key_exists{db="db0",key="a"}': "0"}
 
     def test_databases_are_selected_and_the_targets_own_at_the_end(self, drive: Drive) -> None:
-        replies = [["none", -2, None, b"OK", "none", -2, b"OK"]]
+        replies = [["none", -2, b"OK", "none", -2, b"OK"]]
         played = read(drive, replies, "--check-single-keys=3=a,b")
         assert [args for args in played.asked[0] if args[0] in ("TYPE", "SELECT")] == [
             ("TYPE", b"b"),
@@ -112,7 +119,7 @@ class TestReplies:
 
     def test_what_was_answered_for_another_database_is_no_answer(self, drive: Drive) -> None:
         no_such = ReplyError("ERR DB index is out of range")
-        replies = [[b"list", -1, no_such, b"set", -1, 9, b"OK"], [1, 4]]
+        replies = [[b"list", -1, no_such, b"set", -1, b"OK"], [1, 4]]
         played = read(
             drive, replies, "--check-single-keys=3=a,b", facts=dataclasses.replace(REDIS_7, databases=None)
         )
@@ -121,71 +128,58 @@ class TestReplies:
         assert "db3" not in played.text
 
     def test_a_database_that_is_not_there_is_not_selected(self, drive: Drive) -> None:
-        assert read(drive, [[b"none", -2, None]], "--check-single-keys=a,16=b").asked == [
-            [("TYPE", b"a"), ("PTTL", b"a"), ("MEMORY", "USAGE", b"a")]
+        assert read(drive, [[b"none", -2]], "--check-single-keys=a,16=b").asked == [
+            [("TYPE", b"a"), ("PTTL", b"a")]
         ]
-
-    def test_memory_is_not_asked_of_other_keys_once_refused(self, drive: Drive) -> None:
-        refused = ReplyError("NOPERM this user has no permissions to run the 'memory|usage' command")
-        played = read(drive, [[b"list", -1, refused, b"set", -1], [1, 2]], "--check-single-keys=a,b")
-        assert played.asked[1] == [("LLEN", b"a"), ("SCARD", b"b")]
-
-    def test_memory_is_asked_of_other_keys_where_only_one_key_is_forbidden(self, drive: Drive) -> None:
-        refused = ReplyError("NOPERM No permissions to access a key")
-        played = read(drive, [[refused, refused, refused, b"set", -1], [9, 2]], "--check-single-keys=a,b")
-        assert played.asked[1] == [("MEMORY", "USAGE", b"b"), ("SCARD", b"b")]
 
     def test_looking_does_not_count_as_use_where_the_server_can_tell(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(7, 2, 6))
-        asked = read(drive, [[b"OK", b"none", -2, None, b"OK"]], "--check-single-keys=a", facts=facts).asked[
-            0
-        ]
+        asked = read(drive, [[b"OK", b"none", -2, b"OK"]], "--check-single-keys=a", facts=facts).asked[0]
         assert (asked[0], asked[-1]) == (("CLIENT", "NO-TOUCH", "ON"), ("CLIENT", "NO-TOUCH", "OFF"))
 
     def test_before_redis_4_memory_is_not_asked(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(3, 2, 13))
-        assert read(drive, [[b"none", -2]], "--check-single-keys=a", facts=facts).asked == [
-            [("TYPE", b"a"), ("PTTL", b"a")]
+        assert read(drive, [[b"list", -1], [3]], "--check-single-keys=a", facts=facts).asked == [
+            [("TYPE", b"a"), ("PTTL", b"a")],
+            [("LLEN", b"a")],
         ]
 
     def test_before_redis_7_the_time_of_expiry_is_reckoned(self, drive: Drive) -> None:
         facts = dataclasses.replace(REDIS_7, version=(6, 2, 16))
-        samples = read(drive, [[b"list", 10_100, 1], [2]], "--check-single-keys=a", facts=facts).samples()
+        samples = read(drive, [[b"list", 10_100], [1, 2]], "--check-single-keys=a", facts=facts).samples()
         assert samples['redis_key_expires_timestamp_seconds{db="db0",key="a"}'] == "1795380010"
 
     def test_a_key_that_changes_its_type_between_costs_its_size_only(self, drive: Drive) -> None:
         wrong = ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
         samples = read(
-            drive, [[b"list", -1, 5, b"set", -1], [wrong, 6, 3]], "--check-single-keys=a,b"
+            drive, [[b"list", -1, b"set", -1], [5, wrong, 6, 3]], "--check-single-keys=a,b"
         ).samples()
         assert 'redis_key_size{db="db0",key="a"}' not in samples
         assert samples['redis_key_size{db="db0",key="b"}'] == "3"
 
     def test_a_type_that_nobody_knows_has_memory_only(self, drive: Drive) -> None:
-        samples = read(drive, [[b"ReJSON-RL", -1, 5]], "--check-single-keys=a").samples()
+        samples = read(drive, [[b"ReJSON-RL", -1], [5]], "--check-single-keys=a").samples()
         assert set(samples) == {
             'redis_key_exists{db="db0",key="a"}',
             'redis_key_memory_usage_bytes{db="db0",key="a"}',
         }
 
     def test_an_array_has_a_count(self, drive: Drive) -> None:
-        played = read(drive, [[b"array", -1, None], [3]], "--check-single-keys=a")
-        assert played.asked[1] == [("ARCOUNT", b"a")]
+        played = read(drive, [[b"array", -1], [None, 3]], "--check-single-keys=a")
+        assert played.asked[1] == [("MEMORY", "USAGE", b"a"), ("ARCOUNT", b"a")]
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == "3"
 
     @pytest.mark.parametrize("odd", [None, 5, [b"x"], b"", ReplyError("ERR odd")])
     def test_odd_replies_cost_nothing_but_themselves(self, drive: Drive, odd: Any) -> None:
         life = [odd] if odd == 5 else []  # five milliseconds, so that it is asked when that will be
-        played = read(
-            drive, [[odd, odd, odd, b"string", odd], [odd, *life, odd, odd]], "--check-single-keys=a,b"
-        )
+        played = read(drive, [[odd, odd, b"string", odd], [odd, *life, odd, odd]], "--check-single-keys=a,b")
         assert played.samples()['redis_key_exists{db="db0",key="b"}'] == "1"
 
     def test_no_reply_but_errors_is_a_failure(self, drive: Drive) -> None:
         loading = ReplyError("LOADING Redis is loading the dataset in memory")
         with pytest.raises(TargetError, match="LOADING"):
-            read(drive, [[loading] * 3], "--check-single-keys=a")
-        assert read(drive, [[ReplyError("NOPERM no")] * 3], "--check-single-keys=a").samples() == {}
+            read(drive, [[loading] * 2], "--check-single-keys=a")
+        assert read(drive, [[ReplyError("NOPERM no")] * 2], "--check-single-keys=a").samples() == {}
 
     @pytest.mark.parametrize(
         ("value", "series"),
@@ -202,7 +196,7 @@ class TestReplies:
         ],
     )
     def test_a_string_has_a_value(self, drive: Drive, value: bytes, series: str) -> None:
-        played = read(drive, [[b"string", -1, None], [len(value), value]], "--check-single-keys=a")
+        played = read(drive, [[b"string", -1], [None, len(value), value]], "--check-single-keys=a")
         name, number = series.rsplit(" ", 1)
         assert played.samples()[name] == number
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == str(len(value))
@@ -210,21 +204,21 @@ class TestReplies:
     def test_of_a_long_value_no_more_is_asked_than_is_shown(self, drive: Drive) -> None:
         played = read(
             drive,
-            [[b"string", -1, None], [5000, b"x" * 33]],
+            [[b"string", -1], [None, 5000, b"x" * 33]],
             "--check-single-keys=a",
             "--max-label-length=32",
         )
-        assert played.asked[1] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 32)]
+        assert played.asked[1][1:] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 32)]
         assert played.samples()['redis_key_size{db="db0",key="a"}'] == "5000"
 
     def test_values_may_be_left_out(self, drive: Drive) -> None:
         played = read(
             drive,
-            [[b"string", -1, None], [7, b"1234.56"]],
+            [[b"string", -1], [None, 7, b"1234.56"]],
             "--check-single-keys=a",
             "--disable-exporting-key-values",
         )
-        assert played.asked[1] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 15)]
+        assert played.asked[1][1:] == [("STRLEN", b"a"), ("GETRANGE", b"a", 0, 15)]
         assert "redis_key_value" not in played.text
 
     @pytest.mark.parametrize(
@@ -249,7 +243,7 @@ class TestReplies:
 class TestFound:
     def test_keys_of_the_newest_scan_are_read_and_those_named_singly_are_not(self, drive: Drive) -> None:
         memory = KeyMemory(found={KeyName(1, b"k*"): (b"k1", b"k2"), KeyName(1, b"k?"): (b"k2", b"k3")})
-        replies = [[b"OK", b"list", -1, 1, b"none", -2, b"OK"], [b"OK", 4, b"OK"]]
+        replies = [[b"OK", b"list", -1, b"none", -2, b"OK"], [b"OK", 1, 4, b"OK"]]
         played = read(drive, replies, "--check-keys=1=k*,1=k?,1=k2", collector=FOUND, memory=memory)
         assert [args[1] for args in played.asked[0] if args[0] == "TYPE"] == [b"k1", b"k3"]
         assert played.samples()['redis_key_size{db="db1",key="k1"}'] == "4"
@@ -258,7 +252,7 @@ class TestFound:
         memory = KeyMemory(found={KeyName(0, b"k*"): (b"k1",)})
         played = read(
             drive,
-            [[b"none", -2, None]],
+            [[b"none", -2]],
             "--check-keys=k*",
             "--missing-keys=absent",
             collector=FOUND,
@@ -270,7 +264,7 @@ class TestFound:
         argv = "--check-single-keys=" + ",".join(f"k{n}" for n in range(1001))
         played = read(
             drive,
-            [[b"none", -2, None] + [b"none", -2] * 1000],
+            [[b"none", -2] * 1001],
             argv,
             "--missing-keys=absent",
             collector=FOUND,
@@ -284,9 +278,9 @@ class TestCluster:
     SLOTS = ([0, 8191, [b"10.0.0.1", 7000, b"one"]], [8192, 16383, [b"10.0.0.2", 7000, b"two"]])
 
     def test_each_key_is_asked_for_where_it_is(self, drive: Drive) -> None:
-        replies = [[[*self.SLOTS], b"one"], [b"list", -1, 1, b"none", -2], [3]]
+        replies = [[[*self.SLOTS], b"one"], [b"list", -1, b"none", -2], [1, 3]]
         played = read(drive, replies, "--is-cluster", "--check-single-keys=11=bar,foo", facts=self.FACTS)
-        assert played.nodes == [["", ""], ["", "", "", "10.0.0.2:7000", "10.0.0.2:7000"], [""]]
+        assert played.nodes == [["", ""], ["", "", "10.0.0.2:7000", "10.0.0.2:7000"], ["", ""]]
         assert played.samples()['redis_key_size{db="db0",key="bar"}'] == "3"
         assert played.samples()['redis_key_size{db="db0",key="foo"}'] == "0"
 
@@ -294,16 +288,18 @@ class TestCluster:
     def test_a_redirection_is_followed_once(self, drive: Drive, code: str, more: int) -> None:
         away = ReplyError(f"{code} 12182 10.0.0.3:7001")
         first = [b"OK"] * more
-        replies = [[[*self.SLOTS], b"one"], [away] * 3, [*first, b"set", *first, -1, *first, 9], [*first, 2]]
+        replies = [[[*self.SLOTS], b"one"], [away] * 2, [*first, b"set", *first, -1], [*first, 9, *first, 2]]
         played = read(drive, replies, "--is-cluster", "--check-single-keys=foo", facts=self.FACTS)
         assert set(played.nodes[2]) == set(played.nodes[3]) == {"10.0.0.3:7001"}
-        assert [args[0] for args in played.asked[3]] == ["ASKING"] * more + ["SCARD"]
+        assert [args[0] for args in played.asked[3]] == ["ASKING"] * more + ["MEMORY"] + ["ASKING"] * more + [
+            "SCARD"
+        ]
         assert played.samples()['redis_key_size{db="db0",key="foo"}'] == "2"
         assert (played.output.memory.slots is None) is (code == "MOVED")
 
     def test_a_node_that_is_gone_costs_its_own_keys(self, drive: Drive) -> None:
         gone = ReplyError("UNREACHABLE 10.0.0.2:7000: connection refused")
-        replies = [[[*self.SLOTS], b"one"], [b"list", -1, 1, gone, gone], [3]]
+        replies = [[[*self.SLOTS], b"one"], [b"list", -1, gone, gone], [1, 3]]
         played = read(drive, replies, "--is-cluster", "--check-single-keys=bar,foo", facts=self.FACTS)
         assert 'redis_key_size{db="db0",key="bar"}' in played.samples()
         assert "foo" not in played.text
@@ -315,7 +311,7 @@ class TestCluster:
             "--check-single-keys=bar,foo",
             facts=self.FACTS,
         )
-        assert played.asked[1] == [("TYPE", b"bar"), ("PTTL", b"bar"), ("MEMORY", "USAGE", b"bar")]
+        assert played.asked[1] == [("TYPE", b"bar"), ("PTTL", b"bar")]
 
 
 @pytest.mark.server
@@ -349,6 +345,7 @@ class TestRealServer:
     def test_every_type_in_several_databases(self, server: Any, session: SessionFactory) -> None:
         reader = session(server.port, self.ARGV, db=3)
         before = server_field(server, "total_error_replies")
+        reader.poll(KEYS)  # after this it is known what the server takes
         samples = reader.poll(KEYS)
         sizes = {key: value for key, value in samples.items() if key.startswith("redis_key_size")}
         assert sizes == {
@@ -395,3 +392,146 @@ class TestRealServer:
         assert samples['redis_key_size{db="db2",key="list"}'] == "3"
         assert 'redis_key_memory_usage_bytes{db="db0",key="text"}' in samples
         assert b"NOPERM" not in server.ask("INFO", "errorstats")
+
+
+@pytest.mark.server
+class TestRights:
+    """Of a user who may not do all."""
+
+    KEYS = 9
+
+    @pytest.fixture
+    def server(self, redis_server: RedisFactory) -> RedisServer:
+        """Some keys of each kind."""
+        server = redis_server()
+        for number in range(self.KEYS):
+            server.ask("SET", f"text{number}", "sixteen-letters!")
+            server.ask("SET", f"number{number}", "12.5")
+            server.ask("PFADD", f"sparse{number}", *range(5))
+            server.ask("PFADD", f"dense{number}", *range(5000))
+            server.ask("RPUSH", f"list{number}", 1, 2)
+        server.ask("SET", "huge", "x" * 20_000)
+        server.ask("EXPIRE", "text0", 1000)
+        return server
+
+    @staticmethod
+    def reader(server: RedisServer, session: SessionFactory, *rights: str) -> Session:
+        kinds = ("text", "number", "sparse", "dense", "list")
+        names = [f"{kind}{number}" for kind in kinds for number in range(TestRights.KEYS)]
+        reader = session(server.port, "--check-single-keys=" + ",".join([*names, "huge", "gone"]))
+        server.ask("ACL", "SETUSER", "reader", "reset", "on", ">pw", *rights)
+        assert reader.ask("AUTH", "reader", "pw") == b"OK"
+        return reader
+
+    @staticmethod
+    def size(samples: dict[str, str], key: str) -> int | None:
+        size = samples.get(f'redis_key_size{{db="db0",key="{key}"}}')
+        return None if size is None else int(size)
+
+    def errors(self, server: RedisServer, reader: Session, polls: int) -> int:
+        before = server_field(server, "total_error_replies")
+        for _ in range(polls):
+            reader.poll(KEYS)
+        return server_field(server, "total_error_replies") - before
+
+    def test_those_of_the_go_exporters_readme_give_sizes_and_values(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, *GO_README, "~*")
+        for _ in range(3):
+            samples = reader.poll(KEYS)
+            for number in range(self.KEYS):
+                assert self.size(samples, f"text{number}") == 16
+                assert self.size(samples, f"sparse{number}") == 5
+                assert 4800 < (self.size(samples, f"dense{number}") or 0) < 5200
+                assert self.size(samples, f"list{number}") == 2
+                assert samples[f'redis_key_value{{db="db0",key="number{number}"}}'] == "12.5"
+                assert (
+                    f'redis_key_value_as_string{{db="db0",key="text{number}",val="sixteen-letters!"}}'
+                    in samples
+                )
+            assert (self.size(samples, "huge"), self.size(samples, "gone")) == (20_000, 0)
+            assert not any("HYLL" in name or "ttl" in name for name in samples)
+        assert ("GET", b"huge") not in reader.sent
+
+    def test_each_command_that_is_refused_costs_one_error_reply(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, *GO_README, "~*")
+        assert self.errors(server, reader, 20) == 2  # GETRANGE and PTTL
+
+    def test_without_any_way_to_read_strings_nothing_is_said_that_may_be_wrong(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, *GO_README, "-get", "~*")
+        samples = reader.poll(KEYS)
+        assert (
+            self.size(samples, "sparse0")
+            is self.size(samples, "dense0")
+            is self.size(samples, "text0")
+            is None
+        )
+        assert (self.size(samples, "number0"), self.size(samples, "huge")) == (4, 20_000)
+        assert self.size(samples, "list0") == 2
+        assert not any("key_value" in name for name in samples)
+        poll = reader.poll_state
+        assert poll is not None
+        assert poll.results.faults == {
+            "keys": {
+                "strings": "values, and sizes of those that may be HyperLogLogs, are left out: "
+                "allow the user +getrange or +get"
+            }
+        }
+        assert self.errors(server, reader, 20) == 0
+
+    def test_without_pfcount_a_hyperloglog_has_no_size(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, *GO_README, "-pfcount", "~*")
+        samples = reader.poll(KEYS)
+        assert self.size(samples, "sparse0") is self.size(samples, "dense0") is None
+        assert self.size(samples, "text0") == 16
+        poll = reader.poll_state
+        assert poll is not None
+        assert poll.results.faults == {
+            "keys": {"HyperLogLogs": "their sizes are left out: allow the user +pfcount"}
+        }
+
+    def test_without_strlen_a_hyperloglog_is_counted_all_the_same(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, "+@all", "-strlen", "~*")
+        samples = reader.poll(KEYS)
+        assert self.size(samples, "sparse0") == 5
+        assert self.size(samples, "text0") is None
+        assert samples['redis_key_value{db="db0",key="number0"}'] == "12.5"
+
+    def test_a_key_that_is_forbidden_costs_no_other_key(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        """Not even where it is the first one that a command is tried on."""
+        reader = self.reader(server, session, "+@all", "~[^t]*", "~text1", "~text2", "~text3")
+        for _ in range(3):
+            samples = reader.poll(KEYS)
+            assert self.size(samples, "text0") is self.size(samples, "text4") is None
+            assert self.size(samples, "text1") == self.size(samples, "text3") == 16
+            assert self.size(samples, "sparse0") == 5
+            assert self.size(samples, "list8") == 2
+        assert self.errors(server, reader, 20) == 0
+
+    def test_a_user_without_any_right_to_keys_costs_one_error_reply(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, "-@all", "+info", "~*")
+        assert self.errors(server, reader, 20) == 1
+
+    def test_a_right_that_is_taken_away_is_noticed(
+        self, server: RedisServer, session: SessionFactory
+    ) -> None:
+        reader = self.reader(server, session, "+@all", "~*")
+        assert self.size(reader.poll(KEYS), "sparse0") == 5
+        server.ask("ACL", "SETUSER", "reader", "-getrange")
+        reader.poll(KEYS)
+        samples = reader.poll(KEYS)
+        assert self.size(samples, "sparse0") == 5
+        assert samples['redis_key_value{db="db0",key="number8"}'] == "12.5"

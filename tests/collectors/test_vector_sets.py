@@ -54,15 +54,22 @@ def test_other_keys_are_asked_no_more(drive: Drive) -> None:
     assert read(drive, quiet(b"hash")).samples() == {}
 
 
+def found(*names: bytes) -> KeyMemory:
+    """Keys of a server that has taken the commands before."""
+    memory = KeyMemory(found={KeyName(0, b"v*"): names})
+    memory.answered.begin(REDIS.run_id)
+    memory.answered.words.update(("TYPE", "VINFO"))
+    return memory
+
+
 def test_keys_that_a_pattern_found_are_looked_at_too(drive: Drive) -> None:
-    memory = KeyMemory(found={KeyName(0, b"v*"): (b"v1", b"v2")})
+    memory = found(b"v1", b"v2")
     played = read(drive, quiet(b"vectorset", b"list"), quiet(VINFO), argv=("--check-keys=v*",), memory=memory)
     assert 'redis_vector_set_elements{db="db0",key="v1"}' in played.samples()
 
 
 def test_the_number_of_keys_has_a_limit(drive: Drive) -> None:
-    names = tuple(b"v%d" % number for number in range(KEYS_MAX + 7))
-    memory = KeyMemory(found={KeyName(0, b"v*"): names})
+    memory = found(*(b"v%d" % number for number in range(KEYS_MAX + 7)))
     played = read(drive, quiet(*[b"list"] * KEYS_MAX), argv=("--check-keys=v*",), memory=memory)
     assert played.output.cut == 7
 

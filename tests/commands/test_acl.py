@@ -18,6 +18,7 @@ from exporter.options.commandline import parse
 from exporter.options.table import Options
 from exporter.protocol.facts import Facts
 from tests.clusters import Cluster, Sentinel
+from tests.go_readme import GO_README
 from tests.servers import RedisServer
 from tests.store_fixture import until
 from tests.watch_harness import SECRET, CountingDialer, WatchHarness, server_field
@@ -218,6 +219,40 @@ class TestOnAServer:
         server.ask("XADD", "stream1", "*", "a", "1")
         self.allow(server, argv, capsys)
         assert await self.errors(server, argv) == 0
+
+    @pytest.mark.parametrize("rights", ["of this command", "of the Go exporter's README"])
+    def test_a_user_with_few_rights_gets_all_that_is_asked_for(
+        self, rights: str, redis_server: RedisFactory, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
+        server = redis_server()
+        server.ask("MSET", "single", "12.5", "pattern1", "text")
+        server.ask("PFADD", "pattern2", "a", "b", "c")
+        server.ask("XADD", "stream1", "*", "a", "1")
+        server.ask("XGROUP", "CREATE", "stream1", "group", "0")
+        flags = [flag.replace("db1=", "") for flag in MORE]
+        made = rules(parse(flags, {}))
+        own = (*made[""], *made["Redis 7.0 and later, Valkey"])
+        words = own if rights == "of this command" else (*GO_README, "~*")
+        server.ask("ACL", "SETUSER", "watcher", "on", f">{SECRET}", *words)
+        addr = f"redis://watcher:{SECRET}@127.0.0.1:{server.port}"
+        argv = ["once", f"--redis.addr={addr}", "--target-labels=never", "--log-level=ERROR", *flags]
+        assert main(argv, {}) == 0
+        page = capfdbinary.readouterr().out
+        for line in (
+            b'redis_key_size{db="db0",key="single"} 4',
+            b'redis_key_value{db="db0",key="single"} 12.5',
+            b'redis_key_size{db="db0",key="pattern1"} 4',
+            b'redis_key_value_as_string{db="db0",key="pattern1",val="text"} 1',
+            b'redis_key_size{db="db0",key="pattern2"} 3',
+            b'redis_keys_count{db="db0",key="pattern*"} 2',
+            b'redis_stream_length{db="db0",stream="stream1"} 1',
+            b'redis_stream_group_consumers{db="db0",stream="stream1",group="group"} 0',
+            b"redis_config_maxclients 10000",
+            b"redis_slowlog_length 0",
+        ):
+            assert b"\n" + line + b"\n" in page
+        for name in (b"memory_usage_bytes", b"exists"):
+            assert page.count(b"\nredis_key_" + name + b"{") == (3 if name != b"exists" else 4)
 
     @pytest.mark.parametrize("word", ["+client|setname", "+config|get", "+info", "+ping", "+select"])
     async def test_and_is_the_least(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.protocol.command import Command
+from exporter.protocol.command import About, Command
 
 
 class TestCommand:
@@ -34,3 +34,9 @@ class TestCommand:
     def test_equal_by_arguments(self) -> None:
         assert Command.of("INFO") == Command.of("INFO")
         assert Command.of("INFO") != Command.of("INFO", "all")
+
+
+def test_a_new_command_is_the_same_as_a_cached_one() -> None:
+    new = Command.new(("LLEN", b"key"), "h:1", About.DATA)
+    cached = Command.of("LLEN", b"key", node="h:1", about=About.DATA)
+    assert (new, new.packed, new.about) == (cached, cached.packed, cached.about)
