@@ -271,3 +271,25 @@ async def test_ten_thousand_requests_at_once_on_one_connection_are_all_answered(
     )
     assert statuses(await client.rest()) == [200] * 10_000
     await sending
+
+
+@LOOPS
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /wrong HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 500),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET /ok HTTP/1.1\r\n", 408),
+    ],
+)
+async def test_no_answer_names_the_software_that_answers(opened: Opened, sent: bytes, status: int) -> None:
+    door = await opened(request_s=0.2)
+    answers = await door.ask(sent)
+    assert statuses(answers) == [status]
+    head = answers.partition(b"\r\n\r\n")[0].lower()
+    assert b"\r\nserver:" not in head
+    assert b"aiohttp" not in answers.lower()
+    assert b"python" not in answers.lower()
