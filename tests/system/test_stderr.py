@@ -66,7 +66,7 @@ def test_a_stderr_that_nobody_reads_stops_neither_scrapes_nor_the_end(full_pipe:
         wait_until(lambda: "redis_up{" in page(), "a page")
         for _ in range(20):
             ask(port, MALFORMED[0])
-        assert "\nredis_exporter_log_lines_dropped_total 0.0\n" in page()
+        assert "\nredis_exporter_log_lines_dropped_total " not in page()  # none yet
         began = time.monotonic()
         process.terminate()
         assert process.wait(10) == 0
