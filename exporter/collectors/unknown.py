@@ -1,4 +1,5 @@
-"""Numbers of INFO that have no metric of their own, as they stand: fields of newer servers."""
+"""Numbers of INFO that have no metric of their own, as they stand: fields of newer servers, and sub-fields of
+their records."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ SUB_HELP = "A sub-field of records of INFO as the server sends it."
 #: sub-fields of one record that are looked at
 SUBS_MAX = 64
 
+#: the number of a field; the name of its record and its value
+Found = tuple[str, dict[str, str], bytes]
+
+#: sub-fields that follow from others
+_DERIVED = frozenset({b"usec_per_call"})
 _NUMBER = re.compile(rb"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
+#: of several masters (KeyDB) each has its fields once more, with a number
+_MASTER = re.compile(rb"master_?[0-9]+_.")
 _ODD = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -34,7 +42,7 @@ class UnknownInfoCollector(Collector[None]):
 
     def __init__(self, known: Iterable[AnyCollector]) -> None:
         keys: set[str] = set()
-        patterns: dict[Pattern, set[bytes] | None] = {}  # and their known sub-fields; None: every one
+        patterns: dict[Pattern, set[str]] = {}  # with the sub-fields that families read; "": all
         for collector in known:
             keys.update(collector.wanted_fields)
             for family in collector.families:
@@ -45,25 +53,22 @@ class UnknownInfoCollector(Collector[None]):
                             key for _, alternatives in field.labels for key in alternatives.split("|")
                         )
                     case Record() as record:
-                        subs = patterns.setdefault(record.pattern, set())
-                        if subs is not None:
-                            names = (*record.sub.split("|"), *(sub for _, sub in record.labels))
-                            subs.update(name.encode() for name in names)
-                    case EverySubField() as every:
-                        patterns[every.pattern] = None
+                        subs = {*record.sub.split("|"), *(sub for _, sub in record.labels if sub)}
+                        patterns.setdefault(record.pattern, set()).update(subs)
+                    case EverySubField() as record:
+                        patterns.setdefault(record.pattern, set()).add("")
         self._keys = frozenset(key.encode() for key in keys)
-        forms = sorted(
-            f"{re.escape(each.prefix)}{'[0-9]+' if each.digits else '.+'}{re.escape(each.suffix)}"
-            for each in patterns
-        )
-        #: form of a record's key, what its sub-fields are named by, and those that have a metric
+        #: the shape of a key; what its numbers are named after; the sub-fields that are known
         self._records = [
-            (re.compile(re.escape(each.prefix).encode() + rb"[0-9]+"), each.prefix.strip("_"), subs)
-            for each, subs in patterns.items()
-            if each.digits and not each.suffix and subs is not None
+            (
+                re.compile(
+                    f"{re.escape(p.prefix)}{'[0-9]+' if p.digits else '.+'}{re.escape(p.suffix)}".encode()
+                ),
+                p.prefix.rstrip("_") + p.suffix,
+                _DERIVED | {sub.encode() for sub in patterns[p]},
+            )
+            for p in sorted(patterns, key=lambda pattern: (pattern.prefix, pattern.suffix))
         ]
-        # of several masters (KeyDB) each has its fields once more, with a number
-        self._known = re.compile("|".join([*forms, r"master_[0-9]+_.+"]).encode())
 
     def enabled(self, options: Options) -> bool:
         return options.metrics.export_unknown_info
@@ -72,37 +77,35 @@ class UnknownInfoCollector(Collector[None]):
         return ("+info",)
 
     def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
-        [text] = yield [Command.of("INFO")]
-        if isinstance(text, ReplyError):
-            raise text.as_target_error()
-        found = 0
-        for at, line in enumerate(text.split(b"\n") if isinstance(text, bytes) else (), 1):
+        replies = yield [Command.of("INFO"), Command.of("INFO", "commandstats")]
+        if isinstance(replies[0], ReplyError):
+            raise replies[0].as_target_error()
+        text = b"\n".join(reply for reply in replies if isinstance(reply, bytes))
+        seen = set()
+        for at, line in enumerate(text.split(b"\n"), 1):
             if at % PIECE == 0:
                 yield PAUSE
-            key, colon, value = line.removesuffix(b"\r").partition(b":")
-            for name, number in self._unknown_subs(key, value):
-                found += 1
-                record = key.decode("utf-8", "replace")
-                out.add_runtime(f"info_{name}", "untyped", SUB_HELP, _as_number(number), {"record": record})
-            if colon and _NUMBER.match(value) and not line.startswith(b"#") and not self._is_known(key):
-                found += 1
-                name = _ODD.sub("_", key.decode("utf-8", "replace"))
-                out.add_runtime(f"info_{name}", "untyped", HELP, _as_number(value), {})
-        out.add(FIELDS, found)
+            for name, labels, value in self._unknown(line.strip()):
+                if (name, *labels.values()) not in seen:
+                    seen.add((name, *labels.values()))
+                    number = float(value) if b"." in value else int(value)
+                    out.add_runtime(
+                        f"info_{_ODD.sub('_', name)}", "untyped", SUB_HELP if labels else HELP, number, labels
+                    )
+        out.add(FIELDS, len(seen))
 
-    def _unknown_subs(self, key: bytes, value: bytes) -> Iterator[tuple[str, bytes]]:
-        """Name and number of each sub-field that a numbered record has and no metric shows, such as
-        `db0:keys=1,new=7`. The first of a name counts."""
-        for form, name, known in self._records if b"=" in value else ():
-            if form.fullmatch(key):
-                parts = (part.partition(b"=") for part in value.split(b",", SUBS_MAX)[:SUBS_MAX])
-                for sub, number in {sub: number for sub, _, number in reversed(list(parts))}.items():
-                    if sub not in known and _NUMBER.match(number):
-                        yield f"{name}_{_ODD.sub('_', sub.decode('utf-8', 'replace'))}", number
-
-    def _is_known(self, key: bytes) -> bool:
-        return key in self._keys or self._known.fullmatch(key) is not None
-
-
-def _as_number(text: bytes) -> float:
-    return float(text) if b"." in text else int(text)
+    def _unknown(self, line: bytes) -> Iterator[Found]:
+        """The numbers of a line that have no metric."""
+        key, colon, value = line.partition(b":")
+        if not colon or key.startswith(b"#") or key in self._keys or _MASTER.match(key):
+            return
+        for shape, name, known in self._records:
+            if shape.fullmatch(key):
+                of = {"record": key.decode("utf-8", "replace")}
+                for part in value.split(b",", SUBS_MAX)[:SUBS_MAX] if b"" not in known else ():
+                    sub, _, text = map(bytes.strip, part.partition(b"="))
+                    if sub not in known and _NUMBER.match(text):
+                        yield f"{name}_{sub.decode('utf-8', 'replace')}", of, text
+                return
+        if _NUMBER.match(value.strip()):
+            yield key.decode("utf-8", "replace"), {}, value.strip()

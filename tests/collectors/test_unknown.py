@@ -77,6 +77,36 @@ def test_of_one_record_a_limited_number_of_sub_fields_is_looked_at(drive: Drive)
     assert told(drive, text)["redis_exporter_unknown_info_fields"] == "64"
 
 
+def test_so_are_sub_fields_of_records_that_nobody_has_named(drive: Drive) -> None:
+    text = (
+        b"cmdstat_get:calls=1,usec=2,usec_per_call=2.00,new_calls=3\r\n"
+        b"cmdstat_config|set:new_calls=4, new.rate = 1.5, calls=1\r\n"
+        b"db0:keys=1,expires=0,new=7,word=x\r\nslave0:ip=1,port=2,state=3,offset=4,lag=5,new=-1\r\n"
+        b"db0_distrib_strings_sizes:1=2,new=3\r\n"
+    )
+    assert told(drive, text) == {
+        "redis_exporter_unknown_info_fields": "5",
+        'redis_info_cmdstat_new_calls{record="cmdstat_get"}': "3",
+        'redis_info_cmdstat_new_calls{record="cmdstat_config|set"}': "4",
+        'redis_info_cmdstat_new_rate{record="cmdstat_config|set"}': "1.5",
+        'redis_info_db_new{record="db0"}': "7",
+        'redis_info_slave_new{record="slave0"}': "-1",
+    }
+
+
+def test_commands_are_asked_for_and_may_be_refused(drive: Drive) -> None:
+    stats = b"cmdstat_get:calls=1,new=3\r\n"
+    played = drive(COLLECTOR, [b"new_field:12\r\n", stats], facts=FACTS)
+    assert played.asked == [[("INFO",), ("INFO", "commandstats")]]
+    assert played.samples() == {
+        "redis_exporter_unknown_info_fields": "2",
+        "redis_info_new_field": "12",
+        'redis_info_cmdstat_new{record="cmdstat_get"}': "3",
+    }
+    refused = drive(COLLECTOR, [b"new_field:12\r\n", ReplyError("ERR no")], facts=FACTS)
+    assert refused.samples() == {"redis_exporter_unknown_info_fields": "1", "redis_info_new_field": "12"}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_of_servers_on_record_little_is_unknown(drive: Drive, version: str) -> None:
     samples = told(drive, (DATA / version / "info_default.txt").read_bytes())
