@@ -32,6 +32,8 @@ EVERYTHING = (
     "--include-system-metrics",
     "--export-unknown-info",
 )
+#: a version of which INFO was made from its source → the one whose replies to other commands stand for its
+MADE_FROM = {"redis-8.10.0": "redis-8.0.2", "valkey-9.1.0": "valkey-8.1.1"}
 
 
 def resp(value: Any) -> bytes:
@@ -58,7 +60,7 @@ class Replay:
         self.version = version
         self.errors: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
-        self._folder = DATA / version
+        self._folders = [DATA / version, *([DATA / MADE_FROM[version]] if version in MADE_FROM else [])]
         self._default = info
         self._handlers: dict[str, Callable[..., bytes]] = {
             "CLIENT": self._client,
@@ -111,14 +113,17 @@ class Replay:
             self.version.startswith("redis-") and int(self.version[6]) >= 7
         )
 
+    def _file(self, name: str) -> Path:
+        return next((path for folder in self._folders if (path := folder / name).exists()), Path(name))
+
     def _recorded(self, name: str) -> bytes:
-        refused = self._folder / f"{name}.error.txt"
+        refused = self._file(f"{name}.error.txt")
         if refused.exists():
             return refused.read_bytes().rstrip() + b"\r\n"
-        text = self._folder / f"{name}.txt"
+        text = self._file(f"{name}.txt")
         if text.exists():
             return resp(text.read_bytes())
-        return resp(json.loads((self._folder / f"{name}.json").read_text(errors="surrogateescape")))
+        return resp(json.loads(self._file(f"{name}.json").read_text(errors="surrogateescape")))
 
     def _client(self, what: str, *more: str) -> bytes:
         if what.upper() == "LIST":
@@ -131,30 +136,30 @@ class Replay:
         if len(sections) > 1 and not self._several:
             return b"-ERR syntax error\r\n"
         if not sections or sections == ("default",):
-            return resp((self._folder / self._default).read_bytes())
+            return resp(self._file(self._default).read_bytes())
         if sections == ("modules",):
             return self._recorded("info_modules")
-        text = (self._folder / "info_all.txt").read_bytes()
+        text = self._file("info_all.txt").read_bytes()
         wanted = {section.lower().encode() for section in sections}
         parts = re.split(rb"(?m)^(?=# )", text)
         return resp(b"".join(part for part in parts if part[2:].split(b"\r")[0].lower() in wanted))
 
     def _slowlog(self, what: str, count: str = "10") -> bytes:
         if what.upper() == "LEN":
-            return resp(int((self._folder / "slowlog_len").read_text()))
+            return resp(int(self._file("slowlog_len").read_text()))
         return resp(
-            json.loads((self._folder / "slowlog_get.json").read_text(errors="surrogateescape"))[: int(count)]
+            json.loads(self._file("slowlog_get.json").read_text(errors="surrogateescape"))[: int(count)]
         )
 
     def _commandlog(self, what: str, *more: str) -> bytes:
         kind = more[-1].replace("-", "_")
-        entries = json.loads((self._folder / f"commandlog_{kind}.json").read_text(errors="surrogateescape"))
+        entries = json.loads(self._file(f"commandlog_{kind}.json").read_text(errors="surrogateescape"))
         return resp(len(entries) if what.upper() == "LEN" else entries[: int(more[0])])
 
     def _config(self, what: str, *patterns: str) -> bytes:
         if what.upper() != "GET" or (len(patterns) > 1 and not self._several):
             return b"-ERR wrong number of arguments for CONFIG GET\r\n"
-        pairs = json.loads((self._folder / "config_get.json").read_text(errors="surrogateescape"))
+        pairs = json.loads(self._file("config_get.json").read_text(errors="surrogateescape"))
         chosen = [
             [key, value]
             for key, value in zip(pairs[::2], pairs[1::2], strict=True)
@@ -164,7 +169,7 @@ class Replay:
 
     def _acl(self, what: str, *more: str) -> bytes:
         if what.upper() == "USERS":  # as ACL LIST names them
-            rules = json.loads((self._folder / "acl_list.json").read_text(errors="surrogateescape"))
+            rules = json.loads(self._file("acl_list.json").read_text(errors="surrogateescape"))
             return resp([rule.split(" ")[1] for rule in rules])
         return self._recorded(f"acl_{what.lower()}")
 
@@ -172,7 +177,7 @@ class Replay:
         if what.lower() == "config":
             return self._recorded("sentinel_config_get")
         if what.lower() == "ckquorum":
-            return b"+%s\r\n" % (self._folder / "sentinel_ckquorum.txt").read_bytes().strip()
+            return b"+%s\r\n" % self._file("sentinel_ckquorum.txt").read_bytes().strip()
         return self._recorded(f"sentinel_{what.lower()}")
 
 
