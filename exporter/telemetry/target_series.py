@@ -76,7 +76,7 @@ ROWS_CUT = gauge(
 )
 SUCCESS = gauge(
     "exporter_collector_success",
-    "0 if the collector's newest run failed; absent while its runs succeed.",
+    "1 if the collector's newest run succeeded, 0 if it failed.",
     labels=("collector",),
 )
 SUPPORTED = gauge(
@@ -233,11 +233,10 @@ class TargetSeries:
         return found
 
     def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
-        """Of the last two families. A collector without a fault has no series: there are many collectors."""
+        """Of the last two families. Most servers support every collector: only the others are named."""
         writer = engine.Writer(family_set.rows, labels)
         for name, (success, supported) in self.collectors.items():
-            if not success:
-                writer.add(_SUCCESS, 0, (name,))
+            writer.add(_SUCCESS, success, (name,))
             if not supported:
                 writer.add(_SUPPORTED, 0, (name,))
         return writer.block()

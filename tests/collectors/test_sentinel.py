@@ -479,7 +479,7 @@ class TestRealSentinels:
         ]
         assert series["redis_sentinel_config_value", ("announce-port",)] == 0
         assert not any("sentinel-pass" in labels for _, labels in series)
-        assert ("redis_exporter_collector_success", ("sentinel",)) not in series
+        assert series["redis_exporter_collector_success", ("sentinel",)] == 1
 
     async def test_are_asked_nothing_that_they_do_not_know(
         self, watch_harness: WatchHarness, sentinels: tuple[Sentinel, Sentinel]

@@ -181,7 +181,7 @@ class TestScans:
         await watch_harness.poll_until(
             watched, lambda: watch_harness.value(watched, "redis_test_counted") == 5
         )
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "counts") is None
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "counts") == 1
 
 
 class TestWhatAScanFound:
@@ -219,7 +219,7 @@ class TestWhatAScanFound:
         await until(lambda: watched.whole)
         assert watch_harness.value(watched, "redis_exporter_target_poll_failures_total", "reset") == 1
         assert watch_harness.value(watched, "redis_exporter_collector_success", "key_scan") == 0
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "found_keys") is None
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "found_keys") == 1
 
 
 class TestFirstScan:

@@ -372,7 +372,7 @@ class TestLargeReplies:
             await watch_harness.poll(watched)
         assert_up(watch_harness, watched)
         assert watch_harness.value(watched, "redis_exporter_collector_success", "config") == 0
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "info") is None
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "info") == 1
         assert server.accepted == 1
 
     async def test_an_info_that_is_too_large_is_the_reason(
@@ -792,7 +792,7 @@ class TestRefusedCommands:
         for _ in range(5):
             await watch_harness.poll(watched)
         assert server_field(server, "total_error_replies") == 2
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") is None
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") == 1
         assert watch_harness.value(watched, "redis_exporter_collector_supported", "sizes") == 0
         assert watch_harness.value(watched, "redis_test_keys") is None
         assert_up(watch_harness, watched)
@@ -801,7 +801,7 @@ class TestRefusedCommands:
         server.args = (*server.args, "+dbsize")
         server.start()
         await watch_harness.poll_until(watched, lambda: watch_harness.value(watched, "redis_test_keys") == 0)
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") is None
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") == 1
         assert watch_harness.value(watched, "redis_exporter_collector_supported", "sizes") is None
 
 
@@ -1111,7 +1111,7 @@ class TestFailingCollector:
         ]
         faulty.text = ""
         await watch_harness.poll(watched)
-        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") is None
+        assert watch_harness.value(watched, "redis_exporter_collector_success", "sizes") == 1
 
     async def test_is_logged_once_until_it_has_gone_well_again(
         self,
