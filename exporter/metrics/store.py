@@ -126,6 +126,11 @@ class Store:
         """Leave a target out where all targets are asked for, until it is dropped."""
         self._apart.add(addr)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no target has a snapshot."""
+        return not any(self._family_sets.values())
+
     def addrs(self) -> Iterable[str]:
         """The targets that have snapshots, without those that are set apart."""
         found = dict.fromkeys(chain.from_iterable(self._family_sets.values()))

@@ -225,7 +225,9 @@ class PageCache:
             self._builds.start(cached)
 
     def _is_outdated(self, page: Page) -> bool:
-        return page.generation != self._exposition.store.generation
+        """Without targets no poll changes the store, and the page has the exporter's own series only."""
+        store = self._exposition.store
+        return page.generation != store.generation or store.is_empty
 
     def _end_build(self, cached: CachedPage) -> None:
         if cached.page is not None and cached is not self._whole:

@@ -92,6 +92,15 @@ class TestPages:
         assert len(builds) == 1
         assert pages.whole is first
 
+    async def test_without_targets_each_scrape_shows_the_exporter_as_it_is_now(
+        self, store_fixture: StoreFixture, pages: PageCache
+    ) -> None:
+        for addr in ADDRS:
+            store_fixture.forget(addr)
+        for number in range(1, 4):
+            await pages.page()
+            assert store_fixture.self_renders == number
+
     async def test_those_who_come_together_share_one_build(
         self, pages: PageCache, builds: list[Draft]
     ) -> None:
