@@ -20,6 +20,8 @@ from exporter.metrics.family import MetricType
 from exporter.telemetry.own_family import OwnFamily
 
 PROC = "/proc"
+#: the kernel's own number for it, which Go's client library shows too: any use is a small part of it
+NO_LIMIT = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,5 @@ class ProcessCollector(Collector):
 
 
 def _limit(which: int) -> float:
-    """-1: no limit, as other exporters have it."""
     limit = resource.getrlimit(which)[0]
-    return -1 if limit == resource.RLIM_INFINITY else limit
+    return NO_LIMIT if limit == resource.RLIM_INFINITY else limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import resource
 
 import prometheus_client
 import pytest
@@ -61,6 +62,11 @@ def test_bytes_of_the_network_stand_in_two_lines(tmp_path: pathlib.Path) -> None
     found = values(ProcessCollector(str(tmp_path)))
     assert found["process_network_receive_bytes_total"] == 70
     assert found["process_network_transmit_bytes_total"] == 80
+
+
+def test_no_limit_is_the_largest_number_that_the_kernel_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
+    assert values(ProcessCollector())["process_virtual_memory_max_bytes"] == 18446744073709551615
 
 
 def test_every_row_is_on_the_page_of_this_machine() -> None:
