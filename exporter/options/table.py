@@ -153,9 +153,9 @@ class WebOptions:
     """What is served over HTTP, and to whom."""
 
     listen_address: str = flag(
-        "web.listen-address", ValueType("[HOST]:PORT", parse_listen_address, empty=True), ":9121",
+        "web.listen-address", ValueType("[HOST]:PORT", parse_listen_address), ":9121",
         "Address to listen on for HTTP. Without a host: every interface.")
-    telemetry_path: str = flag("web.telemetry-path", ValueType("PATH", parse_path, empty=True), "/metrics",
+    telemetry_path: str = flag("web.telemetry-path", ValueType("PATH", parse_path), "/metrics",
         "Path of the page with the metrics of all targets.")
     max_connections: int = flag("web.max-connections", COUNT, "512",
         "How many HTTP connections may be open, as far as the limit of open files allows. Beyond it, the "

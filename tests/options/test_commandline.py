@@ -40,6 +40,8 @@ def test_variables_that_are_set_but_empty() -> None:
             "REDIS_EXPORTER_NAMESPACE": "",
             "REDIS_EXPORTER_DEBUG": "",
             "REDIS_EXPORTER_POLL_INTERVAL": "",
+            "REDIS_EXPORTER_WEB_LISTEN_ADDRESS": "",
+            "REDIS_EXPORTER_WEB_TELEMETRY_PATH": "",
         },
     )
     assert options.redis.addr == ()
@@ -47,6 +49,8 @@ def test_variables_that_are_set_but_empty() -> None:
     assert options.metrics.namespace == ""
     assert options.log.debug is False
     assert options.poll.interval_s == 5
+    assert options.web.listen_address == ":9121"
+    assert options.web.telemetry_path == "/metrics"
 
 
 def test_variables_of_others_are_left_alone() -> None:
