@@ -36,7 +36,8 @@ ROUTES = (
     Route(
         "/scrape",
         "scrape",
-        "one target: `/scrape?target=` and its address or alias",
+        "one target: `/scrape?target=` and its address or alias, or with `--is-cluster` the address of a "
+        "[node of its cluster](targets.md#nodes-of-clusters)",
         note="one target: append its address or alias",
         link="/scrape?target=",
     ),
