@@ -75,7 +75,7 @@ class TargetMemory:
     def learn(self, facts: Facts) -> Facts:
         if self.facts is not None and self.facts.run_id != facts.run_id:
             if self.is_new_connection:
-                self.refusals.forget()
+                self.refusals.change_run(self.facts.run_id, facts.run_id)
             facts = replace(facts, databases=None)  # its configuration may have changed
         self.is_new_connection = False
         self.facts = facts

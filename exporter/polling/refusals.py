@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exporter.errors import ReplyError
 from exporter.protocol.command import About, Command, Reply
+
+T = TypeVar("T")
 
 #: how long after the first refusal a command is sent again, and after each further one: no more than two
 #: error replies an hour
 FIRST_REPROBE_S, REPROBE_S = 600.0, 3600.0
 #: refused commands that are remembered of one target
 REFUSED_MAX = 10_000
+#: runs of a target that are remembered: of servers that take turns behind one name
+RUNS_MAX = 8
 INFO = "INFO"
 
 
 @dataclass(slots=True)
 class Refusal:
-    """An error reply that refuses a command, and the monotonic time of it."""
+    """An error reply that refuses a command, and the monotonic time of it and of the one before."""
 
     reply: ReplyError
     at: float
-    times: int  # how often in a row
+    before: float = -math.inf
+    times: int = 1  # how often in a row
+
+    def is_recent(self, now: float) -> bool:
+        """Whether it is too early to send the command again."""
+        wait_s = FIRST_REPROBE_S if self.times == 1 else REPROBE_S
+        return now - self.at < wait_s or now - self.before < REPROBE_S
 
 
 class Refusals:
@@ -32,16 +44,20 @@ class Refusals:
     takes them.
     """
 
-    __slots__ = ("_tried", "fresh", "known")
+    __slots__ = ("_former", "_of_runs", "_taken_at", "_tried", "fresh", "known")
 
     def __init__(self) -> None:
         self.fresh: dict[str, ReplyError] = {}
         self.known: dict[str, Refusal] = {}
         self._tried: dict[str, float] = {}  # names that are sent again without a reply yet → since when
+        self._former: dict[str, Refusal] = {}  # of commands that were answered since
+        self._of_runs: dict[str, tuple[dict[str, Refusal], dict[str, Refusal]]] = {}  # of runs that were left
+        self._taken_at = -math.inf  # when the newest poll began
 
     def take(self, commands: Sequence[Command], replies: Sequence[Reply], now: float) -> None:
         """Remember what the replies to a batch refuse. If INFO is not answered, the server takes nothing at
         all now: that is the failure of the poll, and says nothing of the other commands."""
+        self._taken_at = now
         if self._tried:
             self._drop_answered(commands, replies)
         trials: list[tuple[Command, ReplyError]] | None = None
@@ -84,11 +100,14 @@ class Refusals:
 
     def add(self, name: str, reply: ReplyError, now: float, shown: str = "") -> None:
         """Remember one. The log names it as `shown`, unless that is empty."""
+        refusal = Refusal(reply, now)
         before = self.known.pop(name, None)
-        if len(self.known) >= REFUSED_MAX:  # keys that come and go, and that the user may not look at
-            del self.known[next(iter(self.known))]
-        times = 1 if before is None else before.times + (before.at != now)
-        self.known[name] = Refusal(reply, now, times)
+        former = before or self._former.pop(name, None)
+        if former is not None and former.at == now:
+            refusal = Refusal(reply, now, former.before, former.times)
+        elif former is not None and (before is not None or now - former.at < REPROBE_S):
+            refusal = Refusal(reply, now, former.at, former.times + 1)
+        _keep(self.known, name, refusal)
         if before is None and shown:
             self.fresh.setdefault(shown, reply)
 
@@ -97,32 +116,53 @@ class Refusals:
         return fresh
 
     def drop(self, name: str) -> None:
-        """Forget one: the command was answered."""
-        self.known.pop(name, None)
+        """The command was answered. A server that answers it at times only counts no more errors than
+        others."""
+        refusal = self.known.pop(name, None)
+        if refusal is not None:
+            _keep(self._former, name, refusal)
         self._tried.pop(name, None)
 
     def find(self, names: Iterable[str], now: float) -> ReplyError | None:
         """The error reply to a command of these names that is not worth sending again yet. In one poll, one
-        command of a refused verb is."""
-        for place, name in enumerate(names):
+        command of a refused name or verb is."""
+        for name in names:
             refusal = self.known.get(name)
             if refusal is None:
                 continue
-            is_recent = now - refusal.at < (FIRST_REPROBE_S if refusal.times == 1 else REPROBE_S)
-            if is_recent or (place and self._tried.get(name) == now):
+            if refusal.is_recent(now) or self._tried.get(name) == now:
                 return refusal.reply
             self._tried[name] = now
         return None
 
     def forget(self) -> None:
         """Send everything again."""
-        self.known.clear()
+        for refusals in (self.known, self._former, self._of_runs, self._tried):
+            refusals.clear()
+
+    def change_run(self, left: str, begun: str) -> None:
+        """Send everything again, because the server is another run than before, but what that one has
+        refused. The error replies of this poll are its own."""
+        own = {name: refusal for name, refusal in self.known.items() if refusal.at == self._taken_at}
+        others = {name: refusal for name, refusal in self.known.items() if name not in own}
+        _keep(self._of_runs, left, (others, self._former), RUNS_MAX)
+        known, self._former = self._of_runs.pop(begun, ({}, {}))
+        self.known = known | own
         self._tried.clear()
 
     def doubt(self) -> None:
-        """Send everything again after ten minutes at most: the server may be another one now."""
+        """Send everything again as soon as two error replies an hour allow it: the server may be another one
+        now."""
         for refusal in self.known.values():
             refusal.times = 1
+
+
+def _keep(memory: dict[str, T], name: str, value: T, most: int = REFUSED_MAX) -> None:
+    """Remember a value as the newest one. Keys come and go that the user may not look at."""
+    memory.pop(name, None)
+    if len(memory) >= most:
+        del memory[next(iter(memory))]
+    memory[name] = value
 
 
 def shown(command: Command) -> str:

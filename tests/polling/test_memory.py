@@ -7,7 +7,7 @@ import pytest
 from exporter.collectors._contract import Collector
 from exporter.errors import ReplyError
 from exporter.polling.memory import TargetMemory
-from exporter.polling.refusals import FIRST_REPROBE_S
+from exporter.polling.refusals import FIRST_REPROBE_S, REPROBE_S
 from exporter.protocol.facts import Facts
 
 
@@ -53,7 +53,7 @@ class TestRefusals:
     ) -> None:
         memory = TargetMemory()
         memory.learn(facts(run_id))
-        for now in (-FIRST_REPROBE_S, 0.0):
+        for now in (-REPROBE_S, 0.0):
             memory.refusals.add("SLOWLOG LEN", ReplyError("ERR no"), now)
         memory.note_failure()
         assert refused(memory, FIRST_REPROBE_S - 1)

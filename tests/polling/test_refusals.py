@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from exporter.errors import ReplyError
@@ -95,6 +97,65 @@ def test_it_is_sent_twice_an_hour_at_most(refusals: Refusals) -> None:
             refusals.take([LEN], [ODD], float(now))
             sent.append(now)
     assert sent == [0, FIRST_REPROBE_S, FIRST_REPROBE_S + REPROBE_S, FIRST_REPROBE_S + 2 * REPROBE_S]
+
+
+def errors_of(refusals: Refusals, seconds: int, act: Callable[[float], object]) -> list[int]:
+    """When a command that `act` does something about each second is sent and refused."""
+    errors = []
+    for now in range(seconds):
+        act(float(now))
+        if is_sent(refusals, LEN, float(now)):
+            refusals.take([LEN], [ODD], float(now))
+            errors.append(now)
+    return errors
+
+
+def assert_two_an_hour(errors: list[int]) -> None:
+    assert len(errors) > 3
+    assert all(third - first >= REPROBE_S for first, third in zip(errors, errors[2:], strict=False)), errors
+
+
+def test_nor_more_often_by_a_server_that_answers_every_other_time(refusals: Refusals) -> None:
+    def answer(now: float) -> None:
+        if refusals.known and is_sent(refusals, LEN, now):
+            refusals.take([LEN], [7], now)
+            assert not refusals.known
+
+    assert_two_an_hour(errors_of(refusals, 20_000, answer))
+
+
+def test_nor_by_one_that_fails_again_and_again(refusals: Refusals) -> None:
+    assert_two_an_hour(errors_of(refusals, 20_000, lambda now: refusals.doubt() if now % 7 == 0 else None))
+
+
+def test_nor_by_runs_that_take_turns(refusals: Refusals) -> None:
+    errors: dict[str, list[int]] = {"a": [], "b": []}
+    run = "a"
+    for now in range(0, 40_000, 5):
+        if now % 540 == 0:
+            refusals.change_run(run, run := "b" if run == "a" else "a")
+        if is_sent(refusals, LEN, float(now)):
+            refusals.take([LEN], [ODD], float(now))
+            errors[run].append(now)
+    assert_two_an_hour(errors["a"])
+    assert_two_an_hour(errors["b"])
+
+
+def test_what_came_with_the_first_info_of_a_run_is_of_that_run(refusals: Refusals) -> None:
+    refusals.take([LEN], [ODD], 0.0)
+    refusals.take([Command.of("CLIENT", "LIST")], [ODD], 5.0)
+    refusals.change_run("a", "b")
+    assert is_sent(refusals, LEN, 6.0)
+    assert not is_sent(refusals, Command.of("CLIENT", "LIST"), 6.0)
+    refusals.take([Command.of("INFO")], [b""], 6.0)
+    refusals.change_run("b", "a")
+    assert not is_sent(refusals, LEN, 7.0)
+    assert is_sent(refusals, Command.of("CLIENT", "LIST"), 7.0)
+
+
+def test_a_command_of_two_collectors_is_sent_again_for_one(refusals: Refusals) -> None:
+    refusals.take([LEN], [ODD], 0.0)
+    assert [is_sent(refusals, LEN, FIRST_REPROBE_S) for _ in range(2)] == [True, False]
 
 
 def test_each_is_fresh_once_and_shown_without_what_it_names(refusals: Refusals) -> None:
