@@ -154,6 +154,11 @@ def _ask(
     """The replies for the keys that are needed, or for the pattern of all."""
     ask = partial(Command.of, options.redis.config_command, "GET")
     keys = _keys(facts, options)
+    if facts.databases is None and not facts.cluster_enabled:
+        # INFO's collector asks for this key: where it is refused, there is no CONFIG at all
+        [known] = yield [ask("databases")]
+        if isinstance(known, ReplyError) and not options.metrics.include_config_metrics:
+            return [known]
     if options.metrics.include_config_metrics:
         replies = yield [ask("*")]
     elif facts.version >= (7, 0, 0):  # earlier servers take one key

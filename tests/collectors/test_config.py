@@ -79,6 +79,19 @@ class TestWhatIsAsked:
         assert played.asked == [[("CONFIG", "GET", *first)], [("CONFIG", "GET", "databases")]]
         assert played.text == ""
 
+    def test_one_that_refused_the_collector_of_info_is_asked_for_that_key_alone(self, drive: Drive) -> None:
+        """One error reply, not one for each of both collectors."""
+        facts = dataclasses.replace(REDIS_7, databases=None)
+        played = drive(ConfigCollector(), [REFUSED], facts=facts)
+        assert played.asked == [[("CONFIG", "GET", "databases")]]
+        assert played.text == ""
+
+    def test_and_for_the_others_once_that_is_answered(self, drive: Drive) -> None:
+        facts = dataclasses.replace(REDIS_7, databases=None)
+        values = config(**{key.replace("-", "_"): "1" for key in NAMED})
+        played = drive(ConfigCollector(), [config(databases="1")], [values], facts=facts)
+        assert played.asked[1:] == [[("CONFIG", "GET", *NAMED)]]
+
     @pytest.mark.parametrize(
         ("facts", "options"), [(REDIS_6, DEFAULT), (REDIS_7, DEFAULT), (REDIS_7, EVERYTHING)]
     )
