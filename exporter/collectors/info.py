@@ -1676,12 +1676,8 @@ def _databases(reply: object) -> int | None:
     """The number in a reply to CONFIG GET databases; None after an error: a later poll asks again."""
     if isinstance(reply, ReplyError):
         return None
-    if (
-        isinstance(reply, list)
-        and len(reply) == 2
-        and isinstance(reply[1], bytes)
-        and reply[1].isdigit()
-        and len(reply[1]) < 9
-    ):
-        return int(reply[1])
+    if isinstance(reply, list):  # some servers list more keys than they are asked for
+        for key, value in zip(reply[::2], reply[1::2], strict=False):
+            if key == b"databases" and isinstance(value, bytes) and value.isdigit() and len(value) < 9:
+                return int(value)
     return DATABASES_DEFAULT

@@ -205,6 +205,10 @@ class TestQuestions:
         assert played.asked == [[("INFO",)], [("CONFIG", "GET", "databases")]]
         assert played.facts.databases == 4
 
+    def test_of_a_server_that_lists_all_its_keys(self, drive: Drive) -> None:
+        reply = [b"maxclients", b"10", b"databases", b"3", b"timeout", b"0"]
+        assert drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).facts.databases == 3
+
     @pytest.mark.parametrize("reply", [[], [b"databases", b"many"], 7])
     def test_an_answer_without_a_number_means_sixteen_for_good(self, drive: Drive, reply: object) -> None:
         assert drive(InfoCollector(), [b"redis_version:7.0.0\r\n"], [reply]).facts.databases == 16
