@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors._answered import Answered
 from exporter.collectors._key_places import KeyMemory
 from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector
@@ -24,6 +25,11 @@ SCAN = KeyScanCollector()
 
 def read(drive: Drive, replies: Any, *argv: str, facts: Facts = REDIS_7, **more: Any) -> Played:
     return drive(SCAN, *replies, facts=facts, options=parse(argv, {}), **more)
+
+
+def taken() -> KeyMemory:
+    """What is remembered of a server that has taken SCAN before."""
+    return KeyMemory(answered=Answered({"SCAN"}, REDIS_7.run_id))
 
 
 class TestWhen:
@@ -56,7 +62,8 @@ class TestReplies:
             [[b"7", [b"a1", b"a2"]], b"OK", [b"0", [b"b1"]], b"OK"],
             [[b"0", [b"a3"]]],
         ]
-        played = read(drive, replies, "--check-keys=a*", "--count-keys=2=b*", "--check-keys-batch-size=10")
+        argv = ("--check-keys=a*", "--count-keys=2=b*", "--check-keys-batch-size=10")
+        played = read(drive, replies, *argv, memory=taken())
         assert played.asked == [
             [
                 ("SCAN", b"0", "MATCH", b"a*", "COUNT", 10),
@@ -127,7 +134,7 @@ class TestReplies:
 
     @pytest.mark.parametrize("odd", [None, 5, b"7", [], [b"7"], [7, []], [b"7", b"a"], ReplyError("ERR odd")])
     def test_an_odd_reply_ends_its_own_walk_only(self, drive: Drive, odd: Any) -> None:
-        played = read(drive, [[odd, [b"0", [b"b1", 5, None]]]], "--count-keys=a*,b*")
+        played = read(drive, [[odd, [b"0", [b"b1", 5, None]]]], "--count-keys=a*,b*", memory=taken())
         assert played.samples()['redis_keys_count{db="db0",key="b*"}'] == "1"
         assert played.samples()['redis_key_pattern_truncated{db="db0",key="a*",option="count-keys"}'] == "1"
         assert 'redis_keys_count{db="db0",key="a*"}' not in played.samples(), "unknown is not zero"
@@ -140,6 +147,29 @@ class TestReplies:
         assert memory.found == {KeyName(0, b"a*"): (b"a9",)}
 
 
+class TestRefusals:
+    """SCAN is tried with one pattern."""
+
+    ARGV = ("--check-streams=s*", "--check-keys=1=b*,a*,c*", "--check-keys-batch-size=10")
+    TRIAL = (("SCAN", b"0", "MATCH", b"a*", "COUNT", 10),)
+
+    @pytest.mark.parametrize("error", ["NOPERM no permissions to run the 'scan' command", "ERR no SCAN here"])
+    def test_all_patterns_together_cost_one_error_reply(self, drive: Drive, error: str) -> None:
+        played = read(drive, [[ReplyError(error)]], *self.ARGV)
+        assert played.asked == [[*self.TRIAL]]
+        assert played.samples() == {}
+
+    def test_what_is_taken_goes_on_with_all(self, drive: Drive) -> None:
+        others = [b"0", [b"c1"]], [b"0", [b"s1"]], b"OK", [b"0", [b"b1"]], b"OK"
+        played = read(drive, [[[b"0", [b"a1"]]], [*others]], *self.ARGV)
+        assert len(played.asked[0]) == 1
+        assert played.output.memory.found == {
+            KeyName(1, b"b*"): (b"b1",),
+            KeyName(0, b"a*"): (b"a1",),
+            KeyName(0, b"c*"): (b"c1",),
+        }
+
+
 class TestCluster:
     FACTS = dataclasses.replace(REDIS_7, cluster_enabled=True, databases=1)
     SLOTS = (
@@ -149,7 +179,7 @@ class TestCluster:
 
     def test_every_primary_is_walked(self, drive: Drive) -> None:
         replies = [[[*self.SLOTS], b"one"], [[b"0", [b"a1"]], [b"5", [b"a2"]]], [[b"0", [b"a3"]]]]
-        played = read(drive, replies, "--is-cluster", "--count-keys=3=a*", facts=self.FACTS)
+        played = read(drive, replies, "--is-cluster", "--count-keys=3=a*", facts=self.FACTS, memory=taken())
         assert played.nodes[1:] == [["", "10.0.0.2:7000"], ["10.0.0.2:7000"]]
         assert played.samples()['redis_keys_count{db="db0",key="a*"}'] == "3"
 
