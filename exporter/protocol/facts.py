@@ -25,8 +25,12 @@ class Facts:
 
 #: servers that name themselves by their version
 FLAVORS = ("valkey", "redict", "dragonfly", "garnet", "kvrocks", "pika")
-#: of a server that does not state a version of Redis: most servers know the commands of this one
+#: those that are made from the source of Redis, and the newest version that they say they are like
+FORKS, FORK_VERSION = ("valkey", "redict"), (7, 2, 4)
+#: of a server that is no Redis and states no version of Redis: most servers know the commands of this one
 VERSION_ASSUMED = (5, 0, 0)
+#: what is below is rather the number of another product (Tendis is 2.7)
+VERSION_LEAST = (2, 8, 0)
 #: the fields of INFO that they are made of
 FACT_FIELDS = (
     "redis_version",
@@ -56,8 +60,9 @@ def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Fac
         text("redis_mode") or text("server_mode") or text("redict_mode") or text("RedisMode") or "standalone"
     )
     role = "slave" if text("role") == "replica" else text("role")  # as Dragonfly says
+    own = _version(text(f"{flavor}_version") or text("redis_version"))
     return Facts(
-        version=_version(text("redis_version")) if text("redis_version") else VERSION_ASSUMED,
+        version=_commands_version(_version(text("redis_version")), flavor, own),
         flavor=flavor,
         role="sentinel" if mode == "sentinel" else role,
         mode=mode,
@@ -65,8 +70,19 @@ def make_facts(fields: Mapping[str, bytes | None], databases: int | None) -> Fac
         cluster_enabled=text("cluster_enabled") == "1",
         loading=text("loading") == "1",
         databases=databases,
-        flavor_version=_version(text(f"{flavor}_version") or text("redis_version")),
+        flavor_version=own,
     )
+
+
+def _commands_version(
+    stated: tuple[int, int, int], flavor: str, own: tuple[int, int, int]
+) -> tuple[int, int, int]:
+    """The version of Redis whose commands a server has, by the one that it states."""
+    if flavor in FORKS and stated < VERSION_LEAST:
+        return min(own, FORK_VERSION)
+    if stated < VERSION_LEAST:
+        return VERSION_ASSUMED
+    return max(stated, VERSION_ASSUMED) if flavor in FLAVORS and flavor not in FORKS else stated
 
 
 def _version(text: str) -> tuple[int, int, int]:

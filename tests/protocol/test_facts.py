@@ -40,13 +40,33 @@ def test_a_server_without_a_version_of_redis_has_the_commands_of_most_servers() 
     assert make_facts({"role": b"master"}, None).version == (5, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("fields", "version"),
+    [
+        ({"redis_version": "2.7.0-rocksdb-v5.13.4"}, (5, 0, 0)),  # of Tendis
+        ({"redis_version": "1.9.9"}, (5, 0, 0)),
+        ({"redis_version": "2.8.24"}, (2, 8, 24)),
+        ({"redis_version": "4.0.0", "kvrocks_version": "2.1.0"}, (5, 0, 0)),
+        ({"redis_version": "7.4.3", "garnet_version": "1.0.84"}, (7, 4, 3)),
+        ({"redis_version": "4.0.14"}, (4, 0, 14)),
+        ({"redis_version": "", "valkey_version": "9.1.0"}, (7, 2, 4)),
+        ({"redis_version": "", "redict_version": "7.0.1"}, (7, 0, 1)),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.0"}, (7, 2, 4)),
+    ],
+)
+def test_another_product_has_the_commands_of_a_version_that_it_does_not_state(
+    fields: dict[str, str], version: tuple[int, int, int]
+) -> None:
+    assert facts(**fields).version == version
+
+
 def test_a_replica_is_a_slave_in_all_words() -> None:
     assert facts(role="replica").role == facts(role="slave").role == "slave"
 
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("255.255.255", (255, 255, 255)), ("8.0-m01", (8, 0, 0)), ("x.y", (0, 0, 0)), ("7", (7, 0, 0))],
+    [("255.255.255", (255, 255, 255)), ("8.0-m01", (8, 0, 0)), ("x.y", (5, 0, 0)), ("7", (7, 0, 0))],
 )
 def test_odd_versions(text: str, number: tuple[int, int, int]) -> None:
     assert facts(redis_version=text).version == number
