@@ -68,7 +68,7 @@ class Handshake:
                 if unwelcome is not None:
                     raise unwelcome
                 notices.append(judge(self._where, self._target, reply))
-            elif reply != b"OK":
+            elif reply != b"OK" and command is not SET_NAME:
                 raise ProtocolError(
                     f"{self._where}: the server answered {command.args[0]!r} with something other than OK "
                     f"or an error"
@@ -103,13 +103,12 @@ def _judge_select(where: str, target: Target, reply: ReplyError) -> Notice:
 
 
 def _judge_name(where: str, target: Target, reply: ReplyError) -> Notice:
-    match reply.as_target_error():
-        case AuthError():
-            raise AuthError(f"{where}: the server wants a password: configure one")
-        case BusyError():
-            raise BusyError(f"{where}: a script blocks the server")
-        case _:
-            return Notice.UNNAMED
+    """A service may refuse CLIENT in any words: whether it takes INFO is seen there."""
+    if reply.code == "NOAUTH":
+        raise AuthError(f"{where}: the server wants a password: configure one")
+    if reply.code == "BUSY":
+        raise BusyError(f"{where}: a script blocks the server")
+    return Notice.UNNAMED
 
 
 def refusal(where: str, reply: ReplyError) -> TargetError | None:

@@ -110,6 +110,10 @@ class TestGreeting:
             ),
             ({"db": 2}, [b"-MASTERDOWN Link with MASTER is down\r\n", OK], (Notice.DB_PENDING,)),
             ({}, [b"-ERR Syntax error, try CLIENT (LIST | KILL ip:port)\r\n"], (Notice.UNNAMED,)),
+            ({}, [b"-ERR operation not permitted\r\n"], (Notice.UNNAMED,)),
+            ({}, [b"-Invalid password policy\r\n"], (Notice.UNNAMED,)),
+            ({}, [b"+ok\r\n"], ()),
+            ({}, [b":1\r\n"], ()),
         ],
     )
     async def test_what_old_or_loading_servers_refuse_is_noted(
