@@ -126,15 +126,12 @@ class Adoption:
                 continue
             if seed.target.node_scheme != place.scheme:
                 continue
-            for node in view.nodes:
-                if node.port == place.port and node.is_member and self._is_at(node, place.host):
-                    if "myself" in node.flags:
-                        return seed, node
-                    found = found or (seed, node)
+            node = view.member_at(place.host, place.port, hostnames=self._hostnames)
+            if node is not None and "myself" in node.flags:
+                return seed, node
+            if node is not None:
+                found = found or (seed, node)
         return found
-
-    def _is_at(self, node: ClusterNode, host: str) -> bool:
-        return node.shown_host(hostnames=self._hostnames).lower() == host
 
     # -- who is adopted
 

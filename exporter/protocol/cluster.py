@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from binascii import crc_hqx
 from bisect import bisect_right
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from exporter.errors import ReplyError
@@ -152,12 +153,32 @@ class ClusterNode:
         return sum(last - first + 1 for first, last in self.slots)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClusterView:
     """A cluster as one of its nodes sees it."""
 
     nodes: tuple[ClusterNode, ...]
     seen_at: float  # wall-clock seconds
+
+    def member_at(self, host: str, port: int, *, hostnames: bool) -> ClusterNode | None:
+        """The member that is shown at this place; the node itself comes first. `host` is in lower case."""
+        return (self._by_name if hostnames else self._by_address).get((host, port))
+
+    @cached_property
+    def _by_address(self) -> Mapping[tuple[str, int], ClusterNode]:
+        return self._index(hostnames=False)
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, int], ClusterNode]:
+        return self._index(hostnames=True)
+
+    def _index(self, *, hostnames: bool) -> Mapping[tuple[str, int], ClusterNode]:
+        found: dict[tuple[str, int], ClusterNode] = {}
+        for node in self.nodes:
+            place = node.shown_host(hostnames=hostnames).lower(), node.port
+            if node.is_member and (place not in found or "myself" in node.flags):
+                found[place] = node
+        return found
 
 
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:
