@@ -105,7 +105,7 @@ class Backend:
 
     async def stop_polling(self) -> None:
         """Give up the change and the polls that run, and close all connections."""
-        self.adoption.close()
+        await self.adoption.close()
         await self.fleet.close()
         await self.schedule.stop()
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from exporter.errors import NotAllowedError, PageError, TargetError
-from exporter.fleet.fleet import Fleet
+from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterNode
@@ -27,6 +27,8 @@ KEPT_S = 600.0
 KEPT_GAPS = 3
 #: how often it is checked who may go
 CHECK_S = 5.0
+#: how long a request waits for the look-up of a node's name
+LOOK_UP_S = 5.0
 ADOPTED_MAX = 10_000
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class Adoption:
         self._admit = admit
         self._hostnames = hostnames
         self._requests: dict[str, _Requests] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._checks: asyncio.Task[None] | None = None
         self._closed = False
 
     async def find(self, text: str) -> WatchedTarget | None:
@@ -83,26 +85,36 @@ class Adoption:
             seed, node = named
             if "myself" in node.flags:
                 return seed
-            watched = await self._adopt(seed, place)
+            try:
+                watched = await self._adopt(seed, place)
+            except PageError:
+                if watched is None:  # else it is down, and its page says so
+                    raise
         if place.addr in self._requests:
             self._requests[place.addr].note(time.monotonic())
         return watched
 
     async def follow(self) -> None:
         """After a change of the configuration, adopted targets follow their seeds, or go."""
-        for watched in list(self._fleet.adopted_targets.values()):
-            seed = self._seed_of(watched)
-            if seed is not None:
-                try:
-                    await self._adopt(seed, watched.target)
-                except (NotAllowedError, PageError) as error:
-                    self._forget(watched.target.addr, str(error))
+        adopted = list(self._fleet.adopted_targets.values())
+        for at in range(0, len(adopted), BATCH):  # together, because a look-up may take long
+            await asyncio.gather(*map(self._follow, adopted[at : at + BATCH]))
+            await asyncio.sleep(0)
 
-    def close(self) -> None:
+    async def _follow(self, watched: WatchedTarget) -> None:
+        seed = self._seed_of(watched)
+        if seed is not None:
+            try:
+                await self._adopt(seed, watched.target)
+            except (NotAllowedError, PageError) as error:
+                self._forget(watched.target.addr, str(error))
+
+    async def close(self) -> None:
         """Adopt no more."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._checks is not None:
+            self._checks.cancel()
+            await asyncio.wait([self._checks])
 
     # -- who names whom
 
@@ -137,44 +149,58 @@ class Adoption:
 
     async def _adopt(self, seed: WatchedTarget, place: Target) -> WatchedTarget:
         """Poll the node of a seed at this place. If it is polled already, let it follow its seed."""
-        adopted = self._fleet.adopted_targets
+        addresses = await self._look_up(seed, place)
+        # what follows is true after the look-up, whatever has changed during it
         if self._closed:
             raise PageError("the exporter is stopping")
-        if place.addr not in adopted and len(adopted) >= ADOPTED_MAX:
-            raise PageError(f"{ADOPTED_MAX:,} nodes that are not configured are polled: no more can be")
-        try:
-            addresses = await self._admit(seed.target, place.host, place.port)
-        except TargetError as error:
-            raise PageError(str(error)) from None
         configured = self._fleet.watched_targets.get(place.addr)
-        if configured is not None:  # since the look-up began
+        if configured is not None:
             return configured
+        if self._fleet.watched_targets.get(seed.target.addr) is not seed:
+            raise PageError(f"{seed.target.addr}, which names this node, is not configured any longer")
+        adopted = self._fleet.adopted_targets
         assignment = self._assign(seed.assignment, _node_of(seed.target, place, addresses))
         watched = adopted.get(place.addr)
+        if watched is None and len(adopted) >= ADOPTED_MAX:
+            raise PageError(f"{ADOPTED_MAX:,} nodes that are not configured are polled: no more can be")
         if watched is None:
             watched = self._fleet.adopt(assignment)
             self._requests[place.addr] = _Requests(time.monotonic())
             log.info("adopted: a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
-            self._check_soon()
+            if self._checks is None:
+                self._checks = asyncio.create_task(self._keep_checking())
         elif watched.assignment != assignment:
             self._fleet.change(watched, assignment)
         return watched
 
-    def _check_soon(self) -> None:
-        if self._timer is None and not self._closed:
-            self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
+    async def _look_up(self, seed: WatchedTarget, place: Target) -> tuple[str, ...]:
+        """Where the node may be dialled."""
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                return await self._admit(seed.target, place.host, place.port)
+        except TargetError as error:
+            raise PageError(str(error)) from None
+        except TimeoutError:
+            raise PageError(f"{place.addr}: no answer of the resolver within {LOOK_UP_S:g} s") from None
 
-    def _check(self) -> None:
+    async def _keep_checking(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                await self._check()
+            except Exception:  # without the checks no target would go
+                log.exception("internal error in the check of adopted targets (please report)")
+
+    async def _check(self) -> None:
         """Let those go whose time is over."""
-        self._timer = None
-        now = time.monotonic()
-        for addr, watched in list(self._fleet.adopted_targets.items()):
-            if self._seed_of(watched) is not None and self._requests[addr].have_ended(now):
+        for number, (addr, watched) in enumerate(list(self._fleet.adopted_targets.items()), 1):
+            is_here = self._fleet.adopted_targets.get(addr) is watched and self._seed_of(watched) is not None
+            if is_here and self._requests[addr].have_ended(time.monotonic()):
                 self._forget(addr, "nobody asks for it")
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
         for addr in self._requests.keys() - self._fleet.adopted_targets.keys():  # they are configured now
             del self._requests[addr]
-        if self._requests:
-            self._check_soon()
 
     def _forget(self, addr: str, why: str) -> None:
         if addr in self._fleet.adopted_targets:

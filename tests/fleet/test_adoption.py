@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from exporter.protocol.facts import Facts
 from exporter.targets.target import Target
 from tests.fleet.test_fleet import FakeSchedule, FakeWatched, assigned
 from tests.store_fixture import until
+from tests.watch_harness import others
 
 SEED, NODE, OTHER = "redis://10.0.0.1:7000", "redis://10.0.0.2:7000", "redis://10.0.0.3:7000"
 FACTS = Facts((7, 0, 15), "redis", "master", "cluster", "r", True, False)
@@ -48,6 +48,8 @@ class Setup:
         saw(self.seed, *LINES)
         self.asked: list[tuple[str, str, int]] = []
         self.refusal: Exception | None = None
+        self.answers = asyncio.Event()  # whether the resolver does
+        self.answers.set()
         self.addresses: dict[str, tuple[str, ...]] = {}
         self.adoption = Adoption(self.fleet, self._assign, self._admit, hostnames=hostnames)
 
@@ -58,6 +60,7 @@ class Setup:
     async def _admit(self, seed: Target, host: str, port: int) -> tuple[str, ...]:
         self.asked.append((seed.addr, host, port))
         await asyncio.sleep(0)
+        await self.answers.wait()
         if self.refusal is not None:
             raise self.refusal
         return self.addresses.get(host, (host,))
@@ -153,6 +156,33 @@ class TestWhoIsAdopted:
             await setup.adoption.find(OTHER)
         assert (await setup.target(NODE)).addr == NODE
 
+    async def test_none_whose_seed_is_removed_during_the_look_up(self, setup: Setup) -> None:
+        setup.answers.clear()
+        finding = asyncio.ensure_future(setup.adoption.find(NODE))
+        await until(lambda: setup.asked)
+        setup.fleet.remove(SEED)
+        setup.answers.set()
+        with pytest.raises(PageError, match=f"^{SEED}, which names this node, is not configured any longer"):
+            await finding
+        assert setup.adopted == set()
+
+    async def test_a_resolver_that_does_not_answer_holds_nobody_up(
+        self, setup: Setup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(adoption_module, "LOOK_UP_S", 0.05)
+        setup.answers.clear()
+        with pytest.raises(PageError, match=r"no answer of the resolver within 0\.05 s"):
+            await setup.adoption.find(NODE)
+
+    async def test_a_node_that_is_down_has_its_page_while_its_name_cannot_be_looked_up(self) -> None:
+        setup = Setup(hostnames=True)
+        setup.addresses["node.example"] = ("10.0.0.2",)
+        text = "redis://node.example:7000"
+        found = await setup.adoption.find(text)
+        cast(Any, found).up = False
+        setup.refusal = DnsError("not found")
+        assert await setup.adoption.find(text) is found
+
     async def test_the_name_of_a_node_that_is_down_is_looked_up_again(self) -> None:
         setup = Setup(hostnames=True)
         setup.addresses["node.example"] = ("10.0.0.2",)
@@ -170,16 +200,14 @@ class TestWhoGoes:
     def often(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(adoption_module, "CHECK_S", 0.01)
 
-    async def test_one_that_nobody_asks_for(self, setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_one_that_nobody_asks_for(self, setup: Setup) -> None:
         saw(setup.seed, *LINES, f"10.0.0.3:7000@17000 {MASTER}")
-        monkeypatch.setattr(adoption_module, "KEPT_S", 0.3)
         await setup.target(NODE)
         await setup.target(OTHER)
-        give_up = time.monotonic() + 10
-        while OTHER in setup.adopted:
-            assert time.monotonic() < give_up
-            await setup.target(NODE)
-            await asyncio.sleep(0.02)
+        for requests in setup.adoption._requests.values():
+            requests.newest_at -= adoption_module.KEPT_S + 1
+        await setup.target(NODE)
+        await until(lambda: OTHER not in setup.adopted)
         assert setup.adopted == {NODE}
         assert setup.schedule.polled == [SEED, NODE]
         assert setup.forgotten == [OTHER]
@@ -231,6 +259,22 @@ class TestWhoGoes:
         assert setup.schedule.changed == [SEED, NODE]
 
     async def test_after_the_end_none_comes(self, setup: Setup) -> None:
-        setup.adoption.close()
+        await setup.adoption.close()
         with pytest.raises(PageError, match="stopping"):
             await setup.adoption.find(NODE)
+
+    async def test_none_whose_look_up_ends_after_the_end(self, setup: Setup) -> None:
+        setup.answers.clear()
+        finding = asyncio.ensure_future(setup.adoption.find(NODE))
+        await until(lambda: setup.asked)
+        await setup.adoption.close()
+        setup.answers.set()
+        with pytest.raises(PageError, match="stopping"):
+            await finding
+        assert setup.adopted == set()
+
+    async def test_the_checks_end_with_it(self, setup: Setup) -> None:
+        await setup.target(NODE)
+        assert len(others()) == 1
+        await setup.adoption.close()
+        assert others() == set()
