@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from tests.servers import HOST, free_port, wait_until
+from tests.servers import HOST, free_port, wait_for_start
 
 
 class Prometheus:
@@ -23,13 +23,13 @@ class Prometheus:
         file.write_text(config)
         self.port = free_port()
         self.log = directory / "prometheus.log"
-        self._out = self.log.open("wb")
         listen = f"--web.listen-address={HOST}:{self.port}"
-        self._process = subprocess.Popen(
-            [binary, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}", listen],
-            stderr=self._out,
-        )
-        wait_until(lambda: self.ask("vector(1)") == [1.0], "Prometheus answers")
+        with self.log.open("wb") as out:
+            self._process = subprocess.Popen(
+                [binary, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}", listen],
+                stderr=out,
+            )
+        wait_for_start(lambda: self.ask("vector(1)") == [1.0], "Prometheus answers", self.stop)
 
     def ask(self, expression: str) -> list[float]:
         """The values of an instant query; none while Prometheus does not answer."""
@@ -56,4 +56,3 @@ class Prometheus:
             self._process.wait(20)
         finally:
             self._process.kill()
-            self._out.close()

