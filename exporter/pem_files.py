@@ -36,8 +36,8 @@ class FreshContext:
     once in `LOOK_EVERY_S` it checks the files, and makes the context again when one has changed. It does so
     in a thread, because a network share may hang.
 
-    At start, a ConfigError says which file cannot be used. Later, the context from before stays, and the log
-    says so once for each change.
+    At start, a ConfigError says which file cannot be used. Later, the context from before stays until the
+    files can be used, and the log says so once for each change.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class FreshContext:
             self._read, self.newest = files.within(lambda: (_stamps(self._names), make()), limits.timeout_s)
         except files.FileError as error:
             raise ConfigError(f"{' and '.join(map(str, given))} cannot be read: {error}") from None
+        self._seen = self._read  # at the newest check
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
 
@@ -70,14 +71,17 @@ class FreshContext:
     def _look_again(self) -> None:
         """Read files that have changed. Runs in a thread, one at a time."""
         stamps = _stamps(self._names)
+        is_change, self._seen = stamps != self._seen, stamps
         if stamps == self._read:
             return
-        self._read = stamps
         try:
             self.newest = self._make()
+        except ConfigError as error:  # it may pass without a change of the files: too many are open, say
+            if is_change:
+                log.warning("the files that were read before stay in use", extra={"err": str(error)})
+        else:
+            self._read = stamps
             log.info("read again: %s", ", ".join(self._names))
-        except ConfigError as error:
-            log.warning("the files that were read before stay in use", extra={"err": str(error)})
 
 
 def _stamps(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:

@@ -34,9 +34,12 @@ class Made:
     def __init__(self, file: PemFile) -> None:
         self.file = file
         self.count = 0
+        self.failure = ""
 
     def __call__(self) -> ssl.SSLContext:
         self.count += 1
+        if self.failure:
+            raise ConfigError(self.failure)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         load_authorities(context, self.file, LIMIT)
         return context
@@ -102,6 +105,22 @@ class TestFreshContext:
         await fresh.freshen(PATIENCE_S)
         assert fresh.newest is not first
         assert caplog.messages[1:] == [f"read again: {name}"]
+
+    async def test_a_failure_that_passes_leaves_no_old_files_in_use(
+        self, ca: PemFile, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        make = Made(ca)
+        fresh = FreshContext([ca], make, files.DEFAULT)
+        first = fresh.newest
+        Path(ca.name).write_bytes(Path(ca.name).read_bytes())
+        make.failure = "too many open files"
+        for _ in range(3):
+            await fresh.freshen(PATIENCE_S)
+        assert fresh.newest is first
+        make.failure = ""
+        await fresh.freshen(PATIENCE_S)
+        assert fresh.newest is not first
+        assert caplog.messages == ["the files that were read before stay in use", f"read again: {ca.name}"]
 
     async def test_looks_once_in_a_while(self, ca: PemFile, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 60.0)
