@@ -68,6 +68,8 @@ async def reload_when(asked: asyncio.Event, app: App) -> None:
             log.error("the reload failed, and nothing has changed", extra={"err": str(error)})
         except StoppingError:
             return
+        except Exception:  # the next signal must find somebody who listens
+            log.exception("internal error in a reload (please report)")
 
 
 def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:

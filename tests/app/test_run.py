@@ -105,6 +105,21 @@ async def test_reloads_that_are_asked_for_together_are_one() -> None:
     task.cancel()
 
 
+async def test_a_reload_that_breaks_is_not_the_last_one(caplog: pytest.LogCaptureFixture) -> None:
+    class Breaking(App):
+        async def reload(self) -> bool:
+            raise KeyError
+
+    asked = asyncio.Event()
+    task = asyncio.ensure_future(reload_when(asked, Breaking()))
+    asked.set()
+    await until(lambda: len(caplog.messages) == 1)
+    asked.set()
+    await until(lambda: len(caplog.messages) == 2)
+    assert set(caplog.messages) == {"internal error in a reload (please report)"}
+    task.cancel()
+
+
 def test_a_thread_that_hangs_does_not_hold_the_end_up() -> None:
     code = (
         "import threading, time\n"
