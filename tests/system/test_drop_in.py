@@ -61,6 +61,15 @@ DIFFERENT = (
     "go_*",
     "promhttp_*",
 )
+#: families of the program itself and of its own features: the telemetry path has all others
+OF_THE_PROGRAM = (
+    "redis_exporter_build_info",
+    "redis_last_key_groups_scrape_duration_milliseconds",
+    "go_*",
+    "promhttp_*",
+)
+#: our polls of all lanes, as often as may be
+LANES = tuple(f"--poll.{lane}-interval=1s" for lane in ("slow", "standard", "scan"))
 #: keys of three masters
 KEYS_OF_A_CLUSTER = ("a", "b", "c")
 #: families that count the one who asks
@@ -144,8 +153,7 @@ def side_by_side(
     values only those that differ each time that the Go exporter prints the same before and after ours was
     polled."""
     target = urllib.parse.quote(f"redis://127.0.0.1:{port}", safe="")
-    lanes = (f"--poll.{lane}-interval=1s" for lane in ("slow", "standard", "scan"))
-    ours = exporter(f"--redis.addr=redis://127.0.0.1:{port}", *lanes, *flags)
+    ours = exporter(f"--redis.addr=redis://127.0.0.1:{port}", *LANES, *flags)
     theirs = go_exporter(*(flag.replace("--", "-", 1) for flag in flags))
     path = f"/scrape?target={target}"
 
@@ -178,6 +186,22 @@ def assert_drop_in(difference: Difference, least: int = 100) -> None:
         report(difference)
     )
     assert len(difference.old.values) > least
+
+
+def test_the_telemetry_path_without_labels_has_every_series_of_the_go_exporter(
+    redis_server: RedisFactory, exporter: ExporterFactory, go_exporter: Callable[..., GoExporter]
+) -> None:
+    address = f"redis://127.0.0.1:{redis_server().port}"
+    theirs = read_page(fetch(go_exporter(f"-redis.addr={address}").port, "/metrics"), LABELS)
+    ours = exporter(f"--redis.addr={address}", "--target-labels=never", *LANES)
+    lost: list[Series] = []
+
+    def has_all() -> bool:
+        lost[:] = compare(theirs, read_page(ours.get("/metrics"), LABELS), ignored=OF_THE_PROGRAM).only_old
+        return not lost
+
+    wait_until(has_all, "our page has each series")
+    assert len(theirs.values) > 100
 
 
 def test_a_standalone_server(
