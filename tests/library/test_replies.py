@@ -164,7 +164,7 @@ def read():
 thread = threading.Thread(target=read)
 thread.start()
 failed = 0
-for _ in range(40):
+for _ in range(15):
     reading.wait()
     reading.clear()
     if (pid := os.fork()) == 0:
