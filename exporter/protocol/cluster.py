@@ -6,8 +6,10 @@ import re
 from binascii import crc_hqx
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from exporter.errors import ReplyError
@@ -161,7 +163,8 @@ class ClusterView:
     seen_at: float  # wall-clock seconds
 
     def member_at(self, host: str, port: int, *, hostnames: bool) -> ClusterNode | None:
-        """The member that is shown at this place; the node itself comes first. `host` is in lower case."""
+        """The member that is shown at this place; the node itself comes first. `host` is in lower case, an
+        IPv6 address in its shortest form."""
         return (self._by_name if hostnames else self._by_address).get((host, port))
 
     @cached_property
@@ -175,10 +178,19 @@ class ClusterView:
     def _index(self, *, hostnames: bool) -> Mapping[tuple[str, int], ClusterNode]:
         found: dict[tuple[str, int], ClusterNode] = {}
         for node in self.nodes:
-            place = node.shown_host(hostnames=hostnames).lower(), node.port
+            place = _canonical(node.shown_host(hostnames=hostnames)), node.port
             if node.is_member and (place not in found or "myself" in node.flags):
                 found[place] = node
         return found
+
+
+def _canonical(host: str) -> str:
+    """A host as addresses of targets have it: an operator may announce an IPv6 address in any spelling."""
+    if ":" in host:
+        with suppress(ValueError):
+            address = IPv6Address(host)
+            return address.compressed if address.ipv4_mapped is None else f"::ffff:{address.ipv4_mapped}"
+    return host.lower()
 
 
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:

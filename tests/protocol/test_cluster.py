@@ -13,6 +13,7 @@ import redis.crc
 from exporter.errors import ReplyError
 from exporter.protocol.cluster import SLOTS, ClusterView, Slots, key_slot, parse_nodes, parse_slots
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.targets.address import parse_address
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 
@@ -97,6 +98,8 @@ class TestMembers:
         "b 10.0.0.2:7000@17000,one.example myself,master - 0 0 1 connected\n"
         "c 10.0.0.3:7000@17000 master - 0 0 1 connected\n"
         "d 10.0.0.4:7000@17000 handshake - 0 0 0 disconnected\n"
+        "e FD00:0:0::5:7000@17000 master - 0 0 1 connected\n"
+        "f ::FFFF:a00:6:7000@17000 master - 0 0 1 connected\n"
     )
 
     def found(self, host: str, port: int = 7000, *, hostnames: bool = False) -> str | None:
@@ -114,6 +117,10 @@ class TestMembers:
 
     def test_of_two_at_one_place_the_node_itself_comes_first(self) -> None:
         assert self.found("one.example", hostnames=True) == "b"
+
+    @pytest.mark.parametrize(("asked", "node"), [("[fd00::5]", "e"), ("[::ffff:10.0.0.6]", "f")])
+    def test_an_ipv6_address_is_found_in_the_spelling_of_targets(self, asked: str, node: str) -> None:
+        assert self.found(parse_address(asked).host) == node
 
     def test_one_in_handshake_is_none(self) -> None:
         assert self.found("10.0.0.4") is None
