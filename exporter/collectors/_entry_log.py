@@ -201,7 +201,7 @@ def read_entries(reply: object) -> list[LoggedCommand] | None:
             and isinstance(item[0], int)
             and isinstance(item[1], int)
             and isinstance(item[2], int)
-            and min(item[0], item[2]) >= 0
+            and item[2] >= 0
         ):
             at = 3
             while at < len(item) - 1 and not isinstance(item[at], list):

@@ -119,6 +119,7 @@ STALL = gauge(
 )
 
 _NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
+_SECONDS = re.compile(rb"[0-9]{1,18}\Z")
 
 
 class ClientsCollector(Collector[None]):
@@ -232,11 +233,11 @@ def _write_piece(text: bytes, with_port: bool, out: Out) -> None:
             shown[3],
         )
         for family, field in ((CREATED, b"age"), (IDLE_SINCE, b"idle")):
-            if _NUMBER.match(row.get(field, b"")):
+            if _SECONDS.match(row.get(field, b"")):
                 out.add(family, now - int(row[field]), client, name)
         for field, family in NUMBERS.items():
-            if field in row:
-                out.add(family, number(row[field]), client, name)
+            if field in row and (value := number(row[field])) >= 0:
+                out.add(family, value, client, name)
 
 
 def number(text: bytes) -> int:

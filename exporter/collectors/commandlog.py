@@ -88,8 +88,9 @@ class CommandlogCollector(Collector[dict[str, EntryLog]]):
         raise_failure(*replies)
         lengths = dict(zip(LENGTHS, replies, strict=False))
         for log_type, family in LENGTHS.items():
-            if isinstance(lengths[log_type], int):
-                out.add(family, lengths[log_type])
+            length = lengths[log_type]
+            if isinstance(length, int) and length >= 0:
+                out.add(family, length)
         for log_type, newest in zip(COUNTED, replies[len(LENGTHS) :], strict=True):
             if not isinstance(newest, list):
                 continue

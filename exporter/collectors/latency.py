@@ -71,10 +71,10 @@ class LatencyCollector(Collector[None]):
         for number, (event, (at, last_ms, max_ms, *more)) in enumerate(rows.items(), 1):
             if number % PIECE == 0:
                 yield PAUSE
-            out.add(LAST, at, event)
-            out.add(DURATION, last_ms / MS_PER_S, event)
-            out.add(DURATION_MAX, max_ms / MS_PER_S, event)
+            values = [(LAST, at), (DURATION, last_ms / MS_PER_S), (DURATION_MAX, max_ms / MS_PER_S)]
             if len(more) == 2:
                 sum_ms, spikes = more
-                out.add(SPIKES, spikes, event)
-                out.add(SPIKES_DURATION, sum_ms / MS_PER_S, event)
+                values += [(SPIKES, spikes), (SPIKES_DURATION, sum_ms / MS_PER_S)]
+            for family, value in values:
+                if value >= 0:
+                    out.add(family, value, event)

@@ -83,7 +83,7 @@ class MemoryStatsCollector(Collector[None]):
             tables = _mapping(values[listed])
             for name, table in TABLES.items():
                 value = tables.get(name)
-                if isinstance(value, int):
+                if isinstance(value, int) and value >= 0:
                     out.add(TABLE, value, f"db{number}", table)
 
 

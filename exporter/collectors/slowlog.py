@@ -72,12 +72,13 @@ class SlowlogCollector(Collector[EntryLog]):
         log = out.memory
         length, newest = yield [Command.of("SLOWLOG", "LEN"), ask(log.first_count)]
         raise_failure(length, newest)
-        if isinstance(length, int):
+        if isinstance(length, int) and length >= 0:
             out.add(LENGTH, length)
         entries = read_entries(newest)
         if entries is None:
             return
-        out.add(LAST_ID, entries[0].id if entries else 0)
+        if not entries or entries[0].id >= 0:
+            out.add(LAST_ID, entries[0].id if entries else 0)
         out.add(LAST_DURATION, entries[0].amount / US_PER_S if entries else 0)
         yield from log.follow(length, newest, ask)
         for cmd, count in log.counts.items():

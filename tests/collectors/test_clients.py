@@ -133,6 +133,12 @@ class TestEachClient:
         assert samples[f'redis_connected_client_output_list_length{{id="11",name="{escaped}"}}'] == "8"
         assert len(samples) == 13
 
+    @pytest.mark.parametrize("field", ["sub", "qbuf", "omem", "tot-mem", "ssub", "age", "idle"])
+    def test_a_negative_number_is_not_known(self, drive: Drive, field: str) -> None:
+        value = next(part for part in LINE.split() if part.startswith(f"{field}=".encode()))
+        samples = told(drive, changed(b" " + value + b" ", f" {field}=-1 ".encode()))
+        assert len(samples) == 12
+
     @pytest.mark.parametrize(
         "field", ["sub", "psub", "qbuf", "qbuf-free", "obl", "oll", "omem", "tot-mem", "ssub", "watch"]
     )

@@ -51,6 +51,11 @@ def test_lengths(drive: Drive) -> None:
     }
 
 
+def test_a_negative_length_is_not_known(drive: Drive) -> None:
+    samples = drive(CommandlogCollector(), [-1, 0, -1, [], []], facts=FACTS).samples()
+    assert [name for name in samples if name.endswith("_length")] == ["redis_commandlog_large_request_length"]
+
+
 def test_what_is_new_is_counted_by_command(drive: Drive) -> None:
     memory = TargetMemory()
     drive(CommandlogCollector(), [0, 0, 0, [], []], facts=FACTS, memory=memory)

@@ -59,6 +59,15 @@ def test_a_sum_without_a_number_is_passed_over(drive: Drive) -> None:
     assert len(samples) == 3
 
 
+def test_a_negative_number_is_not_known(drive: Drive) -> None:
+    samples = drive(LatencyCollector(), [[[b"command", 1795379340, -1, 30, -1, 8]]], facts=REDIS_7).samples()
+    assert samples == {
+        'redis_latency_spike_last{event_name="command"}': "1795379340",
+        'redis_latency_spike_max_duration_seconds{event_name="command"}': "0.03",
+        'redis_latency_spikes_total{event_name="command"}': "8",
+    }
+
+
 def test_what_newer_servers_may_add_is_passed_over(drive: Drive) -> None:
     samples = drive(LatencyCollector(), [[[b"command", 1, 2, 3, 4, 5, b"six"]]], facts=REDIS_7).samples()
     assert samples['redis_latency_spike_max_duration_seconds{event_name="command"}'] == "0.003"

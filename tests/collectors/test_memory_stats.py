@@ -92,6 +92,13 @@ def test_replies_of_another_form(drive: Drive, reply: object) -> None:
     assert drive(MemoryStatsCollector(), [reply], facts=REDIS_7).text == ""
 
 
+def test_a_negative_overhead_is_not_known(drive: Drive) -> None:
+    tables = [b"overhead.hashtable.main", -1, b"overhead.hashtable.expires", 5]
+    assert drive(MemoryStatsCollector(), [[b"db.0", tables]], facts=REDIS_7).samples() == {
+        'redis_memory_stats_db_hashtable_overhead_bytes{db="db0",table="expires"}': "5"
+    }
+
+
 def test_a_database_is_told_once(drive: Drive) -> None:
     reply = [b"db.0", [b"overhead.hashtable.main", 1], b"db.00", [b"overhead.hashtable.main", 2]]
     assert len(drive(MemoryStatsCollector(), [reply], facts=REDIS_7).text.splitlines()) == 1

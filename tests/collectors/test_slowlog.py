@@ -131,6 +131,20 @@ async def test_threads_with_logs_of_their_own(
     assert watch_harness.value(watched, "redis_slowlog_entries_missed_total") == 0
 
 
+def test_negative_numbers_are_not_known_and_entries_with_them_are_counted(drive: Drive) -> None:
+    memory = TargetMemory()
+    old, new = entry(-1), [[-1, 1_795_378_990, 9000, [b"SET", b"a-key"], b"127.0.0.1:5", b""]]
+    drive(SlowlogCollector(), [-1, [old]], facts=FACTS, memory=memory)
+    replies = [-1, new], [[*new, old]], [[*new, old]]
+    assert drive(SlowlogCollector(), *replies, facts=FACTS, memory=memory).samples() == {
+        "redis_last_slow_execution_duration_seconds": "0.009",
+        'redis_slowlog_entries_total{cmd="set"}': "1",
+        'redis_slowlog_entries_duration_seconds_total{cmd="set"}': "0.009",
+        'redis_slowlog_entry_max_duration_seconds{cmd="set"}': "0.009",
+        "redis_slowlog_entries_missed_total": "0",
+    }
+
+
 def test_who_is_asked() -> None:
     assert SlowlogCollector().wants(FACTS, OPTIONS)
     assert not SlowlogCollector().wants(dataclasses.replace(FACTS, mode="sentinel"), OPTIONS)
