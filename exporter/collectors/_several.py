@@ -1,7 +1,8 @@
 """Asking for several names with one command: sections of INFO, keys of CONFIG GET.
 
 Some servers take one name only and refuse more, some read the first and ignore the others, some leave
-sections out of a plain INFO that they give by name. What is not answered together is asked one by one.
+sections out of a plain INFO that they give by name. What is not answered together is asked one by one. Some
+give sections to no name but `all`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.errors import ReplyError
 from exporter.protocol.command import Command, Reply
@@ -62,6 +63,27 @@ class Several:
         )
         apart.run_id, apart.looked_at = run_id, now
         return [replies[0], *(answers[name] for name in apart.names)]
+
+
+@dataclass(slots=True)
+class Sections:
+    """How a run of a server gives its sections: which of them `apart`, and whether only INFO all gives some
+    (`whole` has a name then)."""
+
+    apart: Apart = field(default_factory=Apart)
+    whole: Apart = field(default_factory=Apart)
+
+
+def ask_whole(
+    whole: Apart, gives: Callable[[Reply], bool], run_id: str | None, now: float
+) -> Generator[list[Command], list[Reply], list[Reply]]:
+    """The reply to INFO all, if it `gives` what no other reply did; else nothing."""
+    if not whole.names and not whole.is_due(run_id, now):
+        return []
+    [reply] = yield [section("all")]
+    whole.names = ("all",) if gives(reply) else ()
+    whole.run_id, whole.looked_at = run_id, now
+    return [reply] if whole.names else []
 
 
 def section(name: str) -> Command:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from exporter.collectors._contract import Collector, Identification, OutWithMemory
-from exporter.collectors._several import Apart, Several, section, shows_section
+from exporter.collectors._several import Sections, Several, ask_whole, section, shows_section
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import (
     EverySubField,
@@ -1570,11 +1570,11 @@ PLAIN = Several(INFO, section, SECTIONS, _shows)
 
 @dataclass(slots=True)
 class FactTexts:
-    """The texts of `FACT_FIELDS` that the facts were made of, and the sections that a plain INFO leaves
-    out."""
+    """The texts of `FACT_FIELDS` that the facts were made of, and how the server gives the sections that a
+    plain INFO leaves out."""
 
     texts: tuple[bytes | None, ...] = ()
-    hidden: Apart = field(default_factory=Apart)
+    sections: Sections = field(default_factory=Sections)
 
 
 class InfoCollector(Collector[FactTexts]):
@@ -1608,10 +1608,15 @@ class InfoCollector(Collector[FactTexts]):
     def identify(
         self, known: Facts | None, options: Options, out: OutWithMemory[FactTexts]
     ) -> Identification:
-        hidden = out.memory.hidden
+        hidden, whole = out.memory.sections.apart, out.memory.sections.whole
         run_id = None if known is None else known.run_id
-        if hidden.names or hidden.is_due(run_id, out.now):
+        if hidden.names or whole.names or hidden.is_due(run_id, out.now):
             replies = yield from PLAIN.ask(hidden, run_id, out.now)
+            missing = [name for name in SECTIONS if not any(_shows(reply, name) for reply in replies)]
+            if missing and isinstance(replies[0], bytes):
+                replies += yield from ask_whole(
+                    whole, lambda reply: any(_shows(reply, name) for name in missing), run_id, out.now
+                )
         else:
             replies = yield [INFO]
         text = replies[0]
@@ -1652,7 +1657,7 @@ class InfoCollector(Collector[FactTexts]):
             known = make_facts(dict(zip(FACT_FIELDS, texts, strict=True)), databases)
             out.memory.texts = texts
         if hidden.run_id is None:
-            hidden.run_id = known.run_id
+            hidden.run_id = whole.run_id = known.run_id
         return known
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
-from exporter.collectors._several import Apart, Several, section, shows_section
+from exporter.collectors._several import Sections, Several, ask_whole, section, shows_section
 from exporter.errors import ReplyError
 from exporter.metrics.family import (
     EverySubField,
@@ -99,7 +99,7 @@ FAMILIES = (
 SECTIONS = ("commandstats", "errorstats", "latencystats")
 
 
-class StatsCollector(Collector[Apart]):
+class StatsCollector(Collector[Sections]):
     name = "stats"
     help = "Statistics by command and by error."
     lane = Lane.STANDARD
@@ -111,22 +111,28 @@ class StatsCollector(Collector[Apart]):
     def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",)
 
-    def new_memory(self) -> Apart:
-        return Apart()
+    def new_memory(self) -> Sections:
+        return Sections()
 
-    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Apart]) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Sections]) -> Batches:
         sections = SECTIONS[: 2 if facts.version >= (6, 2, 0) else 1]
         replies: list[Reply] = [None]
         if facts.version >= (7, 0, 0):  # earlier servers answer several sections with a syntax error
             sections = SECTIONS
             several = Several(Command.of("INFO", *sections), section, sections, shows_section)
-            replies = yield from several.ask(out.memory, facts.run_id, out.now)
+            replies = yield from several.ask(out.memory.apart, facts.run_id, out.now)
             raise_failure(replies[0])
         if replies[0] is None or isinstance(replies[0], ReplyError):
             replies = yield list(map(section, sections))
+        if not any(map(_gives_commands, replies)):
+            replies += yield from ask_whole(out.memory.whole, _gives_commands, facts.run_id, out.now)
         texts = [reply for reply in replies if isinstance(reply, bytes)]
         if not texts:
             for reply in replies:
                 if isinstance(reply, ReplyError):
                     raise reply.as_target_error()
         out.info(b"\r\n".join(texts))
+
+
+def _gives_commands(reply: Reply) -> bool:
+    return isinstance(reply, bytes) and b"cmdstat_" in reply

@@ -6,11 +6,11 @@ import math
 import pathlib
 import re
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from exporter.collectors._several import Apart
+from exporter.collectors._several import Apart, Sections
 from exporter.collectors.info import GATED, SECTIONS, FactTexts, InfoCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
@@ -27,7 +27,8 @@ VERSION = b"redis_version:7.0.15\r\n"
 FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCollector.families)}
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 #: of a server whose sections are known
-LOOKED_AT = FactTexts(hidden=Apart(run_id="r", looked_at=math.inf))
+SECTIONS_LOOKED_AT = Sections(Apart((), "r", math.inf), Apart((), "r", math.inf))
+LOOKED_AT = FactTexts(sections=SECTIONS_LOOKED_AT)
 
 
 def text_for(family: Family) -> tuple[bytes, str]:
@@ -80,8 +81,11 @@ NEGATIVE = {
 )
 def test_few_numbers_may_be_negative(drive: Drive, family: Family) -> None:
     text, head = text_for(family)
-    collector = StatsCollector() if family in StatsCollector.families else InfoCollector()
-    played = drive(collector, [VERSION + re.sub(rb"([:=])7\b", rb"\1-1", text)], facts=FACTS)
+    reply = VERSION + re.sub(rb"([:=])7\b", rb"\1-1", text)
+    if family in StatsCollector.families:
+        played = drive(StatsCollector(), [reply], facts=FACTS, memory=SECTIONS_LOOKED_AT)
+    else:
+        played = drive(InfoCollector(), [reply], facts=FACTS)
     values = [line.split()[-1] for line in played.text.splitlines() if line.startswith(head)]
     assert [value for value in values if value[0] == "-"] == (["-1"] if family.name in NEGATIVE else [])
 
@@ -145,9 +149,12 @@ class TestServersWithoutAVersionOfRedis:
 
     @staticmethod
     def replies(text: bytes) -> list[list[object]]:
-        """That of INFO, of all its sections one by one where the text has none of them, and of CONFIG."""
+        """That of INFO, of all its sections, one by one and together, where the text has none of them, and of
+        CONFIG."""
         refused = ReplyError("ERR unknown")
-        sections: list[list[object]] = [[refused] * len(SECTIONS)] if not text or b"# " in text else []
+        sections: list[list[object]] = (
+            [[refused] * len(SECTIONS), [refused]] if not text or b"# " in text else []
+        )
         config: list[list[object]] = [[refused]] if b"_version:" in text or b"role:" in text else []
         return [[text], *sections, *config]
 
@@ -250,7 +257,7 @@ class TestQuestions:
     ) -> None:
         sections = b"".join(b"# %b\r\n" % name.title().encode() for name in SECTIONS[:-1])
         reply = b"redis_version:7.0.0\r\n" + sections.replace(b"Cpu", b"CPU") + text
-        more = [] if text else [[ReplyError("ERR no such section")]]
+        more = [] if text else [[ReplyError("ERR no such section")]] * 2
         played = drive(InfoCollector(), [reply], *more, facts=FACTS)
         assert ('redis_db_keys{db="db15"}' in played.samples()) is filled
 
@@ -293,10 +300,23 @@ class TestHiddenSections:
     @pytest.mark.parametrize("reply", [b"", b"\r\n", PLAIN])
     def test_those_that_are_nowhere_are_asked_for_once(self, drive: Drive, reply: bytes) -> None:
         memory = TargetMemory()
-        played = drive(InfoCollector(), [self.PLAIN], [reply, reply], [[]], memory=memory)
+        played = drive(InfoCollector(), [self.PLAIN], [reply, reply], [reply], [[]], memory=memory)
         for _ in range(2):
             played = drive(InfoCollector(), [self.PLAIN], facts=played.facts, memory=memory)
             assert played.asked == [[("INFO",)]]
+
+    @pytest.mark.parametrize("by_name", [b"", ReplyError("ERR no such section")])
+    def test_those_that_only_all_gives_are_taken_from_there(self, drive: Drive, by_name: Any) -> None:
+        memory = TargetMemory()
+        whole = self.PLAIN + self.PERSISTENCE + self.KEYSPACE
+        played = drive(InfoCollector(), [self.PLAIN], [by_name] * 2, [whole], [[]], memory=memory)
+        names = [by_name] * 2 if by_name else []  # the driver sends what is refused when it is worth it
+        for _ in range(2):
+            assert played.samples()["redis_loading_dump_file"] == "0"
+            assert played.samples()['redis_db_keys{db="db0"}'] == "5"
+            replies = [self.PLAIN, *names], [whole]
+            played = drive(InfoCollector(), *replies, facts=played.facts, memory=memory)
+            assert played.asked[1:] == [[("INFO", "all")]]
 
     def test_a_sentinel_hides_none(self, drive: Drive) -> None:
         text = b"# Server\r\nredis_version:7.0.15\r\nredis_mode:sentinel\r\n# Sentinel\r\n"

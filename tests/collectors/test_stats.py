@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from exporter.collectors._several import Apart
+from exporter.collectors._several import Apart, Sections
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import BusyError, NoPermError, ReplyError
 from exporter.polling.memory import TargetMemory
@@ -18,6 +18,7 @@ from tests.collectors.conftest import NOW, OPTIONS, Drive
 DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 NOPERM = ReplyError("NOPERM no")
+LOOKED_AT = Sections(Apart((), "r", NOW), Apart((), "r", NOW))
 ALL_SECTIONS = [("INFO", "commandstats", "errorstats", "latencystats")]
 
 
@@ -37,7 +38,8 @@ def of_version(major: int, minor: int, patch: int) -> Facts:
 def test_sections_are_asked_together_where_the_server_takes_that(
     drive: Drive, version: tuple[int, int, int], asked: list[tuple[str, ...]]
 ) -> None:
-    assert drive(StatsCollector(), [b"x:1"] * len(asked), facts=of_version(*version)).asked == [asked]
+    replies = [b"cmdstat_get:calls=1,usec=1"] * len(asked)
+    assert drive(StatsCollector(), replies, memory=LOOKED_AT, facts=of_version(*version)).asked == [asked]
 
 
 def test_servers_without_statistics_and_sentinels_are_left_alone() -> None:
@@ -85,7 +87,7 @@ def test_names_hold_what_servers_let_them_hold(drive: Drive) -> None:
 @pytest.mark.parametrize("version", ["redis-6.2.16", "redis-7.0.15", "valkey-8.1.1"])
 def test_a_flood_of_error_codes_is_read_whole(drive: Drive, version: str) -> None:
     text = (DATA / version / "info_errorstats_flood.txt").read_bytes()
-    played = drive(StatsCollector(), [text], facts=REDIS_7, memory=Apart((), "r", NOW))
+    played = drive(StatsCollector(), [text], facts=REDIS_7, memory=LOOKED_AT)
     assert sum(key.startswith("redis_errors_total") for key in played.samples()) == text.count(b"errorstat_")
 
 
@@ -98,7 +100,38 @@ def test_one_refused_section_does_not_cost_the_other(drive: Drive) -> None:
 def test_all_refused_is_a_failure(drive: Drive) -> None:
     """The driver knows that it is no fault of the collector."""
     with pytest.raises(NoPermError):
-        drive(StatsCollector(), [NOPERM], [NOPERM] * 3, facts=REDIS_7)
+        drive(StatsCollector(), [NOPERM], [NOPERM] * 3, [NOPERM], facts=REDIS_7)
+
+
+class TestAllSections:
+    """Some servers give statistics to no name but `all`."""
+
+    ALL = b"# Server\r\nrole:master\r\n# Commandstats\r\ncmdstat_get:calls=71,usec=7200\r\n"
+    WHOLE = ("INFO", "all")
+
+    @pytest.mark.parametrize(
+        ("version", "before"),
+        [
+            ((7, 0, 0), [[NOPERM], [NOPERM] * 3]),
+            ((7, 0, 0), [[b""], [b""] * 3]),
+            ((4, 0, 0), [[b"# Server"]]),
+        ],
+    )
+    def test_are_asked_for_where_no_name_gives_them(
+        self, drive: Drive, version: tuple[int, int, int], before: list[list[Any]]
+    ) -> None:
+        memory, facts = TargetMemory(), of_version(*version)
+        for _ in range(2):
+            replies = [*before, [self.ALL]]
+            played = drive(StatsCollector(), *replies, facts=facts, memory=memory)
+            assert played.asked[-1] == [self.WHOLE]
+            assert played.samples()['redis_commands_total{cmd="get"}'] == "71"
+            before = before if before[0] == [NOPERM] else before[:1]
+
+    def test_and_once_a_run_where_they_give_no_more(self, drive: Drive) -> None:
+        memory, nothing = TargetMemory(), [b"# Server"]
+        drive(StatsCollector(), nothing, nothing, facts=of_version(4, 0, 0), memory=memory)
+        assert drive(StatsCollector(), nothing, facts=of_version(4, 0, 0), memory=memory).text == ""
 
 
 class TestSectionsApart:
