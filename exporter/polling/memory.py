@@ -36,7 +36,7 @@ class TargetMemory:
     """What a target's polls remember. Keys are names of collectors' family sets, unless another is named.
 
     `is_new_connection` is set with each new connection: only behind one can another run of the server be. A
-    proxy may name another one in each reply of INFO.
+    proxy may name another one in each reply of INFO: `facts` keep the first of a connection.
     """
 
     facts: Facts | None = None
@@ -73,14 +73,19 @@ class TargetMemory:
             del self.collectors[name]
 
     def learn(self, facts: Facts) -> Facts:
-        if self.facts is not None and self.facts.run_id != facts.run_id:
+        """Take what INFO reports. Returns what holds from now on."""
+        before = self.facts
+        if before is not None and before.run_id != facts.run_id:
             if self.is_new_connection:
-                self.refusals.change_run(self.facts.run_id, facts.run_id)
-            facts = replace(facts, databases=None)  # its configuration may have changed
+                self.refusals.change_run(before.run_id, facts.run_id)
+                facts = replace(facts, databases=None)  # its configuration may have changed
+            else:
+                facts = replace(facts, run_id=before.run_id)
         self.is_new_connection = False
-        self.facts = facts
-        self._wanted.clear()
-        return facts
+        if before is None or facts != before:
+            self.facts = before = facts
+            self._wanted.clear()
+        return before
 
     def note_failure(self) -> None:
         """Note a failed poll. A server that does not name its runs may be another one after it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.collectors._contract import Collector
@@ -58,6 +60,29 @@ class TestRefusals:
         memory.note_failure()
         assert refused(memory, FIRST_REPROBE_S - 1)
         assert refused(memory, FIRST_REPROBE_S) is after_ten_minutes
+
+
+class TestRuns:
+    """One connection leads to one run of a server, whatever a proxy says: what is remembered of a run, the
+    collectors' memories too, lasts as long."""
+
+    def test_the_facts_keep_the_first_that_a_connection_names(self, memory: TargetMemory) -> None:
+        assert [memory.learn(facts(run_id)).run_id for run_id in ("b", "c", "a")] == ["a", "a", "a"]
+        memory.is_new_connection = True
+        assert [memory.learn(facts(run_id)).run_id for run_id in ("b", "c")] == ["b", "b"]
+
+    def test_another_run_alone_is_no_change_of_the_facts(self, memory: TargetMemory) -> None:
+        before = memory.facts
+        assert memory.learn(facts("b")) is before is memory.facts
+
+    @pytest.mark.parametrize(("is_new", "databases"), [(False, 32), (True, None)])
+    def test_another_run_may_have_another_number_of_databases(
+        self, is_new: bool, databases: int | None
+    ) -> None:
+        memory = TargetMemory()
+        memory.learn(replace(facts("a"), databases=32))
+        memory.is_new_connection = is_new
+        assert memory.learn(replace(facts("b"), databases=32)).databases == databases
 
 
 def test_collectors_of_one_memory_name_share_it() -> None:

@@ -376,6 +376,7 @@ class TestFacts:
         counting = enable(Identifier(databases=32), "redis")
         memory, known = TargetMemory(), []
         for run_id in ("a", "a", "b", "b"):
+            memory.is_new_connection = True
             Server({"INFO": info(run_id=run_id)}).serve([counting], memory)
             assert memory.facts is not None
             known.append((memory.facts.run_id, memory.facts.databases))
