@@ -14,7 +14,7 @@ from itertools import count
 
 from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Collector, Out, OutWithMemory
-from exporter.collectors._key_trials import Args, Trials, join, verb_of
+from exporter.collectors._key_trials import Args, Trials, UnselectedError, join, refuses_command, verb_of
 from exporter.errors import ReplyError
 from exporter.options.table import Options
 from exporter.options.values import KeyName
@@ -123,19 +123,36 @@ def walk_places(db: int, facts: Facts, options: Options, slots: Slots | None) ->
 
 
 def ask(
-    requests: Sequence[tuple[Place, Args]],
-    facts: Facts,
-    out: Out,
-    answered: Answered,
-    abouts: Sequence[About] = (),
+    requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out, answered: Answered
 ) -> Generator[list[Command], list[Reply], list[Reply]]:
-    """Ask each command at its place, all in one batch; their replies in order. Where a database cannot be
-    selected, that error stands for the replies of all its commands: the server answered them for another one.
-    `abouts` are those of the commands, where they are not by `answered`.
+    """Ask commands of one verb at their places; their replies in order.
+
+    If the verb is not `answered` yet, the first goes out alone. If it is refused, that error stands for the
+    replies to all.
     """
     if not requests:
         return []
+    verb = str(requests[0][1][0])
     answered.begin(facts.run_id)
+    replies: list[Reply] = []
+    if verb not in answered.words:
+        replies = yield from _send(requests[:1], facts, out, [About.TRIAL])
+        if refuses_command(replies[0], verb):
+            return replies * len(requests)
+    rest = requests[len(replies) :]
+    if rest:
+        replies += yield from _send(rest, facts, out, [About.DATA] * len(rest))
+    if not all(isinstance(reply, ReplyError) for reply in replies):
+        answered.words.add(verb)
+    return replies
+
+
+def _send(
+    requests: Sequence[tuple[Place, Args]], facts: Facts, out: Out, abouts: Sequence[About]
+) -> Generator[list[Command], list[Reply], list[Reply]]:
+    """Send each command to its place, all in one batch; their replies in order. Where a database cannot be
+    selected, that error stands for the replies of all its commands: the server answered them for another one.
+    """
     by_node: dict[str, dict[int, list[int]]] = {}
     for number, (place, _) in enumerate(requests):
         if (number + 1) % COMMANDS_A_PIECE == 0:
@@ -163,8 +180,7 @@ def ask(
                 if place.asking:
                     commands.append(Command.of("ASKING", node=node))
                 spots[number] = (len(commands), select)
-                about = abouts[number] if abouts else answered.about(args[0])
-                commands.append(Command.new(args, node, about))
+                commands.append(Command.new(args, node, abouts[number]))
         if any(db != own_db for db in by_db):
             commands.append(Command.of("SELECT", own_db, node=node))
         if quiet:
@@ -175,15 +191,12 @@ def ask(
         if (number + 1) % COMMANDS_A_PIECE == 0:
             yield PAUSE
         found.append(_reply_at(replies, *spots[number]))
-    if any(command.about is About.TRIAL for command in commands):
-        answered.note((args[0], reply) for (_, args), reply in zip(requests, found, strict=True))
     return found
 
 
 def _reply_at(replies: Sequence[Reply], at: int, select: int | None) -> Reply:
-    if select is not None and isinstance(replies[select], ReplyError):
-        return replies[select]
-    return replies[at]
+    error = None if select is None else replies[select]
+    return UnselectedError(error.raw, lambda _: error.text) if isinstance(error, ReplyError) else replies[at]
 
 
 def ask_keys(
@@ -282,7 +295,7 @@ def _ask_keys(
             yield PAUSE
         requests.extend((places[key], args) for args in each)
         abouts.extend(trials.about(args) for args in each)
-    replies = iter((yield from ask(requests, facts, out, out.memory.answered, abouts)))
+    replies = iter((yield from _send(requests, facts, out, abouts)) if requests else ())
     answers: dict[KeyName, list[Reply]] = {}
     for at, (key, each) in enumerate(wanted.items(), 1):
         if at % COMMANDS_A_PIECE == 0:

@@ -13,6 +13,11 @@ from exporter.protocol.command import About, Reply
 Args = tuple[str | bytes | int, ...]
 
 
+class UnselectedError(ReplyError):
+    """The reply to SELECT, in the place of those to commands about the keys of a database that could not be
+    selected. It says nothing of these commands."""
+
+
 def verb_of(args: Args) -> str:
     """The words of a command before the key: `LLEN`, `MEMORY USAGE`."""
     word, second = args[:2]
@@ -22,7 +27,7 @@ def verb_of(args: Args) -> str:
 def refuses_command(reply: Reply, verb: str) -> bool:
     """Whether a reply refuses the command, whatever its key is. A user who may not look at a key gets NOPERM
     too, but without the command's name."""
-    if not isinstance(reply, ReplyError) or not reply.is_refusal:
+    if not isinstance(reply, ReplyError) or isinstance(reply, UnselectedError) or not reply.is_refusal:
         return False
     return reply.code != "NOPERM" or verb.split(" ", 1)[0].lower() in reply.raw.lower()
 
@@ -31,7 +36,7 @@ class Trials:
     """Of the commands about some keys, those that go out first. `answered` are the verbs that the server
     takes."""
 
-    def __init__(self, answered: set[str | bytes | int]) -> None:
+    def __init__(self, answered: set[str]) -> None:
         self._answered = answered
         self.first: dict[str, Args] = {}  # the command that each unknown verb is tried with
         self.refused: dict[str, ReplyError] = {}
@@ -58,7 +63,7 @@ class Trials:
     def judge(self, asked: Sequence[Args], replies: Sequence[Reply]) -> None:
         """Learn from the replies about one key. A right that was taken away is noticed too."""
         for args, reply in zip(asked, replies, strict=True):
-            if type(reply) is not ReplyError:
+            if not isinstance(reply, ReplyError):
                 if self.first:
                     self._answered.add(verb_of(args))
             elif refuses_command(reply, verb := verb_of(args)):

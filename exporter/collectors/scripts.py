@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 from exporter import safe_text
+from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory, raise_failure
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
@@ -69,14 +69,7 @@ return cjson.encode(plain(script()))
 """
 
 
-@dataclass(slots=True)
-class TakenBy:
-    """The run of a server that takes scripts."""
-
-    run_id: str | None = None
-
-
-class ScriptsCollector(Collector[TakenBy]):
+class ScriptsCollector(Collector[Answered]):
     name = "scripts"
     help = "Results of the scripts of --script."
     lane = Lane.STANDARD
@@ -94,12 +87,13 @@ class ScriptsCollector(Collector[TakenBy]):
     def acl(self, options: Options) -> tuple[str, ...]:
         return ("+eval_ro" if options.keys.lua_script_read_only else "+eval",)
 
-    def new_memory(self) -> TakenBy:
-        return TakenBy()
+    def new_memory(self) -> Answered:
+        return Answered()
 
-    def collect(self, facts: Facts, options: Options, out: OutWithMemory[TakenBy]) -> Batches:
+    def collect(self, facts: Facts, options: Options, out: OutWithMemory[Answered]) -> Batches:
         command = "EVAL_RO" if options.keys.lua_script_read_only else "EVAL"
-        if out.memory.run_id != facts.run_id:
+        out.memory.begin(facts.run_id)
+        if command not in out.memory.words:
             # whether the server takes any script: one of the operator's may fail by itself
             [reply] = yield [Command.of(command, "return 1", 0)]
             raise_failure(reply)
@@ -107,7 +101,7 @@ class ScriptsCollector(Collector[TakenBy]):
                 for script in options.keys.script:
                     out.add(RESULT, FAILED, script.name)
                 return
-            out.memory.run_id = facts.run_id
+            out.memory.words.add(command)
         replies = yield [
             Command.of(command, wrapped(script.text), 0, "0", about=About.DATA)
             for script in options.keys.script

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from exporter.collectors._answered import Answered
-from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
+from exporter.collectors._contract import Batches, Collector, OutWithMemory
+from exporter.collectors._key_trials import refuses_command
 from exporter.errors import ReplyError
 from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
@@ -19,6 +20,7 @@ from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, About, Command, Reply
 from exporter.protocol.facts import Facts
 
+FT_INFO = "FT.INFO"
 BYTES_PER_MB = 1 << 20
 
 index_gauge = partial(gauge, labels=("index_name",), name_set=NameSet.GO)
@@ -125,20 +127,22 @@ class SearchCollector(Collector[Answered]):
         out.cut += max(0, len(names) - INDEXES_MAX)
         del names[INDEXES_MAX:]
         out.memory.begin(facts.run_id)
-        about = out.memory.about("FT.INFO")  # an index may be gone by now
+        replies: list[Reply] = []
+        if FT_INFO not in out.memory.words:  # one index shows whether the server takes the command
+            replies = yield [Command.of(FT_INFO, names[0], about=About.TRIAL)]
+            if refuses_command(replies[0], FT_INFO):
+                return
         commands: list[Command] = []
-        for name in names:
-            commands.append(Command.of("FT.INFO", name, about=about))
+        for name in names[len(replies) :]:
+            commands.append(Command.of(FT_INFO, name, about=About.DATA))  # an index may be gone by now
             if len(commands) % PIECE == 0:
                 yield PAUSE
-        replies = yield commands
+        if commands:
+            replies += yield commands
         errors = [reply for reply in replies if isinstance(reply, ReplyError)]
         if len(errors) == len(names):
-            if about is About.DATA:
-                raise errors[0].as_target_error()
-            raise_failure(*errors)
-            return
-        out.memory.note(("FT.INFO", reply) for reply in replies)
+            raise errors[0].as_target_error()
+        out.memory.words.add(FT_INFO)
         for at, (name, reply) in enumerate(zip(names, replies, strict=True), 1):
             if at % 10 == 0:  # each has some 25 numbers
                 yield PAUSE

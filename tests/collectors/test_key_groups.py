@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors._answered import Answered
 from exporter.collectors.key_groups import NAME_MAX, SCRIPT, GroupMemory, KeyGroupsCollector, shown
 from exporter.errors import NoPermError, ReplyError, TargetError
 from exporter.metrics.lane import Lane
@@ -25,7 +26,10 @@ DB_0 = b"# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\n"
 
 
 def read(drive: Drive, replies: Any, *argv: str, facts: Facts = REDIS_7, **more: Any) -> Played:
-    return drive(GROUPS, *replies, facts=facts, options=parse([*ARGV, *argv], {}), **more)
+    """From a server that has taken EVAL before."""
+    memory = more.pop("memory", None) or GroupMemory()
+    memory.answered = Answered({"EVAL"}, facts.run_id)
+    return drive(GROUPS, *replies, facts=facts, options=parse([*ARGV, *argv], {}), memory=memory, **more)
 
 
 def counts(samples: dict[str, str]) -> dict[str, str]:

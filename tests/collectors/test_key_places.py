@@ -39,7 +39,9 @@ from tests.servers import HOST, RedisServer, free_port, wait_until
 from tests.watch_harness import RedisFactory, server_field
 
 ALONE = Facts((7, 2, 0), "redis", "master", "standalone", "r", False, False, 16)
+OLD = dataclasses.replace(ALONE, version=(7, 0, 15))  # without CLIENT NO-TOUCH
 NODE = dataclasses.replace(ALONE, cluster_enabled=True, databases=1)
+REFUSED, BUSY = ReplyError("ERR unknown command 'SCAN'"), ReplyError("BUSY running a script")
 NEAR, FAR = parse([], {}), parse(["--is-cluster"], {})
 
 
@@ -134,7 +136,7 @@ class TestAsk:
             (Place(0, "h:2"), ("TYPE", "c")),
             (Place(0, "h:2", True), ("TYPE", "d")),
         ]
-        asking = ask(requests, ALONE, out(db=1), Answered())
+        asking = ask(requests, ALONE, out(db=1), Answered({"TYPE"}, ALONE.run_id))
         commands = next(asking)
         assert [(command.node, *command.args) for command in commands] == [
             ("", "CLIENT", "NO-TOUCH", "ON"),
@@ -155,7 +157,7 @@ class TestAsk:
 
     def test_many_commands_are_made_in_pieces(self) -> None:
         requests = [(Place(number % 2), ("TYPE", f"k{number}")) for number in range(2 * COMMANDS_A_PIECE)]
-        asking = ask(requests, ALONE, out(), Answered())
+        asking = ask(requests, ALONE, out(), Answered({"TYPE"}, ALONE.run_id))
         pauses = 0
         commands = next(asking)
         while commands == PAUSE:
@@ -166,6 +168,29 @@ class TestAsk:
         replies = [command.args[-1] for command in commands]
         assert asking.send(replies) == PAUSE
         assert value_of(asking) == [args[1] for _, args in requests]
+
+    @pytest.mark.parametrize(
+        ("first", "batches", "found"),
+        [
+            (b"a", [[b"a"], [b"b", b"c"]], [b"a", b"b", b"c"]),
+            (REFUSED, [[b"a"]], [REFUSED] * 3),
+            (BUSY, [[b"a"], [b"b", b"c"]], [BUSY, b"b", b"c"]),
+        ],
+        ids=["answered", "refused", "an error of the data"],
+    )
+    def test_a_command_that_was_never_answered_goes_out_once_first(
+        self, first: Reply, batches: list[list[bytes]], found: list[Reply]
+    ) -> None:
+        asking = ask([(Place(0), ("SCAN", key)) for key in (b"a", b"b", b"c")], OLD, out(), Answered())
+        replies: dict[Any, Reply] = {b"a": first, b"b": b"b", b"c": b"c"}
+        keys: list[Any] = [command.args[1] for command in next(asking)]
+        for batch in batches[:-1]:
+            assert keys == batch
+            keys = [command.args[1] for command in asking.send([replies[key] for key in keys])]
+        assert keys == batches[-1]
+        with pytest.raises(StopIteration) as end:
+            asking.send([replies[key] for key in keys])
+        assert end.value.value == found
 
     def test_nothing_to_ask_is_no_batch(self) -> None:
         with pytest.raises(StopIteration):

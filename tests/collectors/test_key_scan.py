@@ -24,7 +24,10 @@ SCAN = KeyScanCollector()
 
 
 def read(drive: Drive, replies: Any, *argv: str, facts: Facts = REDIS_7, **more: Any) -> Played:
-    return drive(SCAN, *replies, facts=facts, options=parse(argv, {}), **more)
+    """From a server that has taken SCAN before."""
+    memory = more.pop("memory", None) or KeyMemory()
+    memory.answered = Answered({"SCAN"}, facts.run_id)
+    return drive(SCAN, *replies, facts=facts, options=parse(argv, {}), memory=memory, **more)
 
 
 def taken() -> KeyMemory:

@@ -52,7 +52,7 @@ class TestTrials:
         assert [trials.goes_first(args) for args in (LLEN_A, LLEN_B, LLEN_A)] == [True, False, True]
 
     def test_one_that_was_answered_goes_out_for_all(self) -> None:
-        answered: set[str | bytes | int] = set()
+        answered: set[str] = set()
         trials = Trials(answered)
         trials.goes_first(LLEN_A)
         trials.judge([LLEN_A], [7])
@@ -68,14 +68,14 @@ class TestTrials:
 
     @pytest.mark.parametrize("reply", [NO_KEY, ReplyError("WRONGTYPE no list")])
     def test_an_error_about_the_key_says_nothing_of_the_command(self, reply: Reply) -> None:
-        answered: set[str | bytes | int] = set()
+        answered: set[str] = set()
         trials = Trials(answered)
         trials.goes_first(LLEN_A)
         trials.judge([LLEN_A], [reply])
         assert (answered, trials.refused) == (set(), {})
 
     def test_a_right_that_was_taken_away_makes_it_unknown_again(self) -> None:
-        answered: set[str | bytes | int] = {"LLEN"}
+        answered: set[str] = {"LLEN"}
         Trials(answered).judge([LLEN_A], [NO_COMMAND])
         assert answered == set()
 

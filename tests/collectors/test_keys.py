@@ -342,6 +342,19 @@ class TestRealServer:
             assert not isinstance(writer.ask(*words), ReplyError)
         return server
 
+    @pytest.mark.parametrize("polls", [1, 2])
+    def test_a_database_that_is_not_there_costs_no_key_of_another(
+        self, server: RedisServer, session: SessionFactory, polls: int
+    ) -> None:
+        reader = session(server.port, "--check-single-keys=99=gone,0=text,2=list,98=gone")
+        reader.set_facts(databases=None)
+        for _ in range(polls):
+            samples = reader.poll(KEYS)
+        assert {key: value for key, value in samples.items() if key.startswith("redis_key_size")} == {
+            'redis_key_size{db="db0",key="text"}': "16",
+            'redis_key_size{db="db2",key="list"}': "3",
+        }
+
     def test_every_type_in_several_databases(self, server: Any, session: SessionFactory) -> None:
         reader = session(server.port, self.ARGV, db=3)
         before = server_field(server, "total_error_replies")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from exporter.collectors._answered import Answered
 from exporter.collectors.scripts import (
     HELP_LENGTH_MAX,
     REPLY_BYTES_MAX,
@@ -18,7 +19,6 @@ from exporter.collectors.scripts import (
     ROWS_MAX,
     VALUES,
     ScriptsCollector,
-    TakenBy,
     wrapped,
 )
 from exporter.errors import ConfigError, ReplyError, TargetError
@@ -40,7 +40,7 @@ RESULT_OF_A = 'redis_script_result{filename="a.lua"}'
 @pytest.fixture
 def drive(drive: Drive) -> Drive:
     """Of a server that is known to take scripts."""
-    return partial(drive, memory=TakenBy("r"))
+    return partial(drive, memory=Answered({"EVAL", "EVAL_RO"}, "r"))
 
 
 @pytest.fixture
