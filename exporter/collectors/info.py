@@ -1556,13 +1556,16 @@ SENTINEL = (
 )
 
 
+#: bytes of INFO that hold the line of the mode: it is among the first of the first section
+MODE_WITHIN = 1000
+CLUSTER_ENABLED = b"cluster_enabled:"
 #: sections that a plain INFO has on all servers of Redis
 SECTIONS = ("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "keyspace")
 
 
 def _shows(reply: Reply, name: str) -> bool:
     """A Sentinel has fewer sections, and hides none."""
-    return shows_section(reply, name) or (isinstance(reply, bytes) and b"_mode:sentinel" in reply)
+    return shows_section(reply, name) or (isinstance(reply, bytes) and _is_sentinel(reply))
 
 
 PLAIN = Several(INFO, section, SECTIONS, _shows)
@@ -1626,7 +1629,7 @@ class InfoCollector(Collector[FactTexts]):
             raise ProtocolError("the reply to INFO is not a text")
         if len(replies) > 1:
             text = b"\r\n".join(reply for reply in replies if isinstance(reply, bytes))
-        is_sentinel, is_cluster = b"_mode:sentinel" in text, b"cluster_enabled:1" in text
+        is_sentinel, is_cluster = _is_sentinel(text), _is_cluster(text)
         databases = None if known is None else known.databases
         config = options.redis.config_command
         if (
@@ -1661,10 +1664,22 @@ class InfoCollector(Collector[FactTexts]):
         return known
 
 
+# Each looks where its line stands, so that a poll does not read INFO three times more.
+
+
+def _is_sentinel(text: bytes) -> bool:
+    return text.find(b"_mode:sentinel", 0, MODE_WITHIN) >= 0
+
+
+def _is_cluster(text: bytes) -> bool:
+    at = text.rfind(CLUSTER_ENABLED)
+    return at >= 0 and text.startswith(b"1", at + len(CLUSTER_ENABLED))
+
+
 def _shows_databases(text: bytes) -> bool:
     """Whether a database that is not in the text is empty. Redis 2.4 has no headings; the section of Pika has
     lines of another kind."""
-    at = text.find(b"# Keyspace")
+    at = text.rfind(b"# Keyspace")
     if at >= 0:
         return _DATABASES.match(text, at) is not None
     return b"redis_version:" in text and b"# " not in text

@@ -75,9 +75,8 @@ class SnapshotRecorder:
                 continue
             if faults or self._faults.kinds:
                 self._log_faults(name, faults)
-            if block.invalid > self._dropped.get(name, 0):
-                series.dropped += block.invalid - self._dropped.get(name, 0)
-                self._dropped[name] = block.invalid
+            if block.invalid:
+                self._count_dropped(name, block.invalid)
             if results.cuts or series.cuts:
                 series.note_cut(name, results.cuts.get(name, 0))
             if enabled.lane is not lane:
@@ -88,6 +87,12 @@ class SnapshotRecorder:
                 count.stale = False
             self._put(enabled, block, outcome, expires_at)
         self._count_series()
+
+    def _count_dropped(self, name: str, invalid: int) -> None:
+        more = invalid - self._dropped.get(name, 0)
+        if more > 0:
+            self._target_series.dropped += more
+            self._dropped[name] = invalid
 
     def _count_series(self) -> None:
         series, limit = self._target_series, self._series_limit

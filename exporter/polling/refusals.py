@@ -60,6 +60,8 @@ class Refusals:
         self._taken_at = now
         if self._tried:
             self._drop_answered(commands, replies)
+        if len(replies) == len(commands) and ReplyError not in map(type, replies):  # as nearly always
+            return
         trials: list[tuple[Command, ReplyError]] | None = None
         for command, reply in zip(commands, replies, strict=True):
             if type(reply) is ReplyError:
