@@ -6,7 +6,6 @@ they found is remembered for the collectors that read sizes and values more ofte
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +21,14 @@ from exporter.collectors._key_places import (
     patterns,
     walk_places,
 )
-from exporter.collectors._key_trials import Args, refuses_command
+from exporter.collectors._key_trials import Args
 from exporter.errors import ReplyError
 from exporter.metrics.family import NameSet, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place
-from exporter.protocol.command import PAUSE, Command, Reply
+from exporter.protocol.command import PAUSE, Reply
 from exporter.protocol.facts import Facts
 
 #: names of one pattern that are remembered to know repeats, which SCAN gives while a table grows or shrinks
@@ -140,11 +139,11 @@ class KeyScanCollector(KeyspaceCollector):
             for t in tallies
             for place in walk_places(t.pattern.db, facts, options, out.memory.slots)
         ]
-        first = yield from _try(walks, facts, options, out)
-        if first and refuses_command(first[0], "SCAN"):
-            return
-        looked = len(first) * options.keys.check_keys_batch_size
-        under_way = [walk for walk in walks if not walk.done]
+        # the first one shows whether the server takes SCAN: in the target's own database and without TYPE
+        walks.sort(key=lambda walk: (walk.place.db != out.db, walk.tally.streams))
+        first: list[Reply] = []
+        looked = 0
+        under_way = walks
         while (
             under_way
             and looked < options.keys.scan_budget_keys
@@ -171,20 +170,6 @@ class KeyScanCollector(KeyspaceCollector):
             if id(tally) in walked:
                 _write(tally, out)
         _remember(tallies, out.memory)
-
-
-def _try(
-    walks: list[ScanWalk], facts: Facts, options: Options, out: KeyspaceOut
-) -> Generator[list[Command], list[Reply], list[Reply]]:
-    """The reply to the first step of one walk, unless the server is known to take SCAN: so a refusal costs
-    one error reply, however many patterns there are."""
-    out.memory.answered.begin(facts.run_id)
-    if len(walks) < 2 or "SCAN" in out.memory.answered.words:
-        return []
-    walk = min(walks, key=lambda walk: (walk.place.db != out.db, walk.tally.streams))
-    replies = yield from ask([(walk.place, walk.command(facts, options))], facts, out, out.memory.answered)
-    yield from walk.take(replies[0])
-    return replies
 
 
 def _names(options: Options) -> tuple[KeyName, ...]:

@@ -24,10 +24,7 @@ SCAN = KeyScanCollector()
 
 
 def read(drive: Drive, replies: Any, *argv: str, facts: Facts = REDIS_7, **more: Any) -> Played:
-    """From a server that has taken SCAN before."""
-    memory = more.pop("memory", None) or KeyMemory()
-    memory.answered = Answered({"SCAN"}, facts.run_id)
-    return drive(SCAN, *replies, facts=facts, options=parse(argv, {}), memory=memory, **more)
+    return drive(SCAN, *replies, facts=facts, options=parse(argv, {}), **more)
 
 
 def taken() -> KeyMemory:
