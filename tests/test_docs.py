@@ -20,6 +20,7 @@ from exporter.cli import COMMANDS
 from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
 from exporter.errors import REASONS
+from exporter.metrics.lane import Lane
 from exporter.options.commandline import help_text
 from exporter.options.table import OPTIONS
 from exporter.pages.exposition import AGE
@@ -177,10 +178,12 @@ def test_every_reason_is_listed() -> None:
     assert tuple(re.findall(r"\w+", sentence[1])) == REASONS
 
 
-def test_a_lane_without_collectors_says_so() -> None:
-    rows = re.findall(r"^\| (\w+) \| `--poll\.[\w-]+` \| \w+ \| (.*) \|$", POLLING.read_text(), re.M)
-    assert {lane for lane, asked in rows if asked != "nothing yet"} == {
-        collector.lane.value for collector in REGISTRY
+def test_each_lane_lists_its_collectors() -> None:
+    rows = rows_of(POLLING, "| lane | flag | default | what it asks for |")
+    listed = {cells[0]: sorted(re.findall(r"`(\w+)`", cells[3])) for cells in rows}
+    assert listed == {
+        lane.value: sorted(collector.name for collector in REGISTRY if collector.lane is lane)
+        for lane in Lane
     }
 
 
