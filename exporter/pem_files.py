@@ -16,6 +16,12 @@ from exporter.errors import ConfigError
 
 #: how long a check of the files is good
 LOOK_EVERY_S = 1.0
+#: what OpenSSL calls a mistake → what the operator reads
+_MISTAKES = {
+    "KEY_TYPE_MISMATCH": "the key does not fit the certificate",
+    "KEY_VALUES_MISMATCH": "the key does not fit the certificate",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "it holds no certificate in PEM form",
+}
 
 log = logging.getLogger(__name__)
 
@@ -140,5 +146,6 @@ def _check(file: PemFile, max_bytes: int) -> None:
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "not in PEM form").replace("_", " ").lower()
+        reason = error.reason or "not in PEM form"
+        return _MISTAKES.get(reason) or reason.replace("_", " ").lower()
     return error.strerror or str(error)

@@ -167,8 +167,8 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"no certificate", "cannot be used: "),
-            (b"", "cannot be used: "),
+            (b"no certificate", "cannot be used: it holds no certificate in PEM form$"),
+            (b"", "cannot be used: it holds no certificate in PEM form$"),
             (None, "cannot be read: No such file"),
         ],
     )
@@ -193,7 +193,9 @@ class TestLoading:
 
     def test_a_key_that_does_not_fit_is_refused(self, certificates: Certificates) -> None:
         cert, key = PemFile("cert", certificates.client), PemFile("key", certificates.server_key)
-        with pytest.raises(ConfigError, match=f"^{cert} and {key} cannot be used: key values mismatch$"):
+        with pytest.raises(
+            ConfigError, match=f"^{cert} and {key} cannot be used: the key does not fit the certificate$"
+        ):
             load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key, LIMIT)
 
     def test_a_pair_may_be_one_file(self, certificates: Certificates, tmp_path: Path) -> None:

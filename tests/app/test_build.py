@@ -241,10 +241,13 @@ class TestMistakes:
         for argv, message in (
             ([f"--tls-ca-cert-file={none}"], "^--tls-ca-cert-file=.* cannot be read: No such file"),
             ([f"--tls-ca-cert-file={tmp_path}"], "^--tls-ca-cert-file=.* cannot be read: Is a directory"),
-            ([f"--tls-ca-cert-file={junk}"], "^--tls-ca-cert-file=.* cannot be used: no certificate"),
+            (
+                [f"--tls-ca-cert-file={junk}"],
+                "^--tls-ca-cert-file=.* cannot be used: it holds no certificate",
+            ),
             ([f"--tls-client-cert-file={none}", key], "^--tls-client-cert-file=.* cannot be read"),
             ([f"--tls-client-cert-file={junk}", key], "^--tls-client-cert-file=.* cannot be used"),
-            ([f"--tls-client-cert-file={certificates.server}", key], "key values mismatch"),
+            ([f"--tls-client-cert-file={certificates.server}", key], "the key does not fit the certificate"),
         ):
             for before in (None, configured(targets=targets)):
                 with pytest.raises(ConfigError, match=message):

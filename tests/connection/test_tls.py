@@ -204,7 +204,7 @@ class TestTls:
     async def test_a_file_with_something_else_in_it(self, certificates: Certificates) -> None:
         with pytest.raises(errors.ConfigError, match="cannot be used"):
             client_context(DialSettings(ca_file=certificates.client_key))
-        with pytest.raises(errors.ConfigError, match="key values mismatch"):
+        with pytest.raises(errors.ConfigError, match="the key does not fit the certificate"):
             client_context(DialSettings(cert_file=certificates.client, key_file=certificates.server_key))
 
 
@@ -245,7 +245,7 @@ class TestRenewal:
             (await dial_by(dialer, to)).close()
         [line] = caplog.records
         assert line.message == "the files that were read before stay in use"
-        why = f"--tls-client-key-file={live.client_key} cannot be used: key values mismatch"
+        why = f"--tls-client-key-file={live.client_key} cannot be used: the key does not fit the certificate"
         assert vars(line)["err"].endswith(why)
         copy(new, live)
         (await dial_by(dialer, after)).close()

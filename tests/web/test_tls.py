@@ -347,7 +347,7 @@ def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -
             "^--tls-server-key-file=/no/such/file cannot be read: No such file",
         ),
         (ServerTls(str(junk), certificates.server_key), "--tls-server-cert-file="),
-        (ServerTls(certificates.server, certificates.client_key), "key values mismatch"),
+        (ServerTls(certificates.server, certificates.client_key), "the key does not fit the certificate"),
         (
             settings_of(certificates, ca_file="/no/such/file"),
             "--tls-server-ca-cert-file=/no/such/file cannot be read: No such file",
