@@ -17,6 +17,11 @@ from exporter.errors import (
     TlsError,
 )
 
+_AUTHORITY = ": name its authority in --tls-ca-cert-file"
+_NAME = ": connect by a name that it has, or write one in --tls-server-name"
+#: OpenSSL's verify_code → what to do
+_TRUST_HINTS = {18: _AUTHORITY, 19: _AUTHORITY, 20: _AUTHORITY, 21: _AUTHORITY, 62: _NAME, 64: _NAME}
+
 
 def not_resp(where: str, data: bytes, why: str) -> TargetError:
     if data[:1] in (b"\x15", b"\x16") and data[1:2] == b"\x03":  # an alert or handshake record of TLS
@@ -31,15 +36,13 @@ def os_failure(where: str, error: OSError) -> TargetError:
     text = f"{where}: {error.strerror or error}"
     match error:
         case ssl.SSLCertVerificationError():
-            return TlsError(f"{where}: the server's certificate cannot be trusted: {error.verify_message}")
+            hint = _TRUST_HINTS.get(error.verify_code, "")
+            return TlsError(
+                f"{where}: the server's certificate cannot be trusted: {error.verify_message}{hint}"
+            )
         case ssl.SSLError():
             said = (error.reason or str(error)).replace("_", " ").lower()
-            hint = (
-                ": this port does not speak TLS"
-                if said in ("wrong version number", "record layer failure", "packet length too long")
-                else ""
-            )
-            return TlsError(f"{where}: TLS failed: {said}{hint}")
+            return TlsError(f"{where}: TLS failed: {said}{_tls_hint(said)}")
         case socket.gaierror():
             return DnsError(text)
         case ConnectionRefusedError():
@@ -56,3 +59,11 @@ def os_failure(where: str, error: OSError) -> TargetError:
             return OpenFilesError(f"{text}: this process may open no more files: raise its limit (ulimit -n)")
         case _:
             return RefusedError(text)
+
+
+def _tls_hint(said: str) -> str:
+    if said in ("wrong version number", "record layer failure", "packet length too long"):
+        return ": this port does not speak TLS"
+    if said.endswith("certificate required"):
+        return ": the server wants to see --tls-client-cert-file"
+    return ""

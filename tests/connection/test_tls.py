@@ -57,14 +57,17 @@ class TestTls:
         (await dial(to, ca_file=certificates.ca, server_name="redis.test")).close()
         text = await refused_dial(to, errors.TlsError, ca_file=certificates.ca, server_name="other.test")
         assert "other.test" in text
+        assert text.endswith("or write one in --tls-server-name")
 
     @needs_tls_server
     async def test_an_unknown_ca_is_not_trusted_unless_told(
         self, redis_server: RedisFactory, certificates: Certificates
     ) -> None:
         to = target(redis_server(certificates=certificates).port, scheme="rediss")
-        assert "cannot be trusted" in await refused_dial(to, errors.TlsError, ca_file=certificates.other_ca)
-        assert "cannot be trusted" in await refused_dial(to, errors.TlsError)
+        for ca_file in (certificates.other_ca, ""):
+            said = await refused_dial(to, errors.TlsError, ca_file=ca_file)
+            assert "cannot be trusted" in said
+            assert said.endswith(": name its authority in --tls-ca-cert-file")
         (await dial(to, skip_verification=True)).close()
 
     @needs_tls_server
@@ -129,6 +132,7 @@ class TestTls:
             to, errors.TlsError, ca_file=getattr(certificates, anchor), server_name="other.test"
         )
         assert "other.test" in text
+        assert text.endswith("or write one in --tls-server-name")
 
     @needs_tls_server
     async def test_an_authority_without_the_usual_extensions_is_trusted(
