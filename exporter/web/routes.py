@@ -208,7 +208,9 @@ class Web:
     async def discover_cluster_nodes(self, request: web.Request) -> web.StreamResponse:
         """The nodes of one target's cluster, or of all clusters."""
         if not self._settings.discover_clusters:
-            return web.Response(status=400, text="clusters are looked at with --is-cluster only\n")
+            return web.Response(
+                status=400, text="start the exporter with --is-cluster to list the nodes of clusters\n"
+            )
         text = request.query.get("target", "")
         if text:
             watched = self._find(text)
