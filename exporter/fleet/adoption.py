@@ -166,7 +166,7 @@ class Adoption:
         if watched is None:
             watched = self._fleet.adopt(assignment)
             self._requests[place.addr] = _Requests(time.monotonic())
-            log.info("adopted: a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
+            log.info("polling a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
             if self._checks is None:
                 self._checks = asyncio.create_task(self._keep_checking())
         elif watched.assignment != assignment:
@@ -206,7 +206,7 @@ class Adoption:
         if addr in self._fleet.adopted_targets:
             self._fleet.forget(addr)
             del self._requests[addr]
-            log.info("forgotten: %s", why, extra={"addr": addr})
+            log.info("polls of the node end: %s", why, extra={"addr": addr})
 
 
 def _node_of(seed: Target, place: Target, addresses: tuple[str, ...]) -> Target:

@@ -110,7 +110,7 @@ def test_a_node_that_its_cluster_forgets_is_forgotten(
         assert node.ask("CLUSTER", "FORGET", forgotten) == b"OK"
     wait_until(lambda: address(third) not in listed(program), "the list is without it")
     wait_until(lambda: answer_of(program, address(third))[0] == 403, "it is a stranger")
-    assert "forgotten: no configured target names it any longer" in program.log.read_text()
+    assert "polls of the node end: no configured target names it any longer" in program.log.read_text()
     assert value_of(page_of(program, address(second)), "redis_up") == 1
 
 
@@ -143,7 +143,7 @@ def test_the_address_of_a_configured_target_itself_leads_to_it(
     program = exporter(f"--redis.addr=redis://localhost:{first.port}", *FAST)
     wait_until(lambda: address(first) in listed(program), "the nodes are listed")
     assert value_of(page_of(program, address(first)), "redis_up") == 1
-    assert "adopted" not in program.log.read_text()
+    assert "polling a node" not in program.log.read_text()
     assert program.get("/scrape?target=" + listed(program)[0])
 
 
@@ -195,7 +195,7 @@ def test_nodes_get_the_login_and_tls_of_their_seed_and_may_be_known_by_name(
         for target in wanted:
             assert value_of(page_of(program, target), "redis_up") == 1
         log = program.log.read_text()
-        assert log.count("adopted: a node of the cluster of") == 2
+        assert log.count("polling a node of the cluster of") == 2
         assert "pw@" not in log
     finally:
         cluster.stop()
