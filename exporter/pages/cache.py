@@ -36,11 +36,9 @@ NEWER_S = 1.0
 class PageCache:
     """Has pages ready for scrapers. If the store has changed, it builds a page just before its next expected
     scrape, for a scrape if the page is older than `min_interval_s`, and when a `redis_up` changes,
-    `min_interval_s` after the page before at the soonest.
-
-    `on_built` gets each page and the seconds that it took. `is_quiet` returns whether no poll runs, which a
-    build waits for a little. Besides the whole page, the cache has pages of `selections_max` selections that
-    take `selections_bytes_max` at most: see `selection_pages`.
+    `min_interval_s` after the page before at the soonest. `on_built` gets each page and the seconds that it
+    took. `is_quiet` returns whether no poll runs, which a build waits for a little. Beside the whole page it
+    has those of `selections_max` selections, of at most `selections_bytes_max` (`selection_pages`).
     """
 
     def __init__(
