@@ -20,6 +20,8 @@ LEVELS = {
     "WARNING": logging.WARNING,
     "ERROR": logging.ERROR,
 }
+#: how long the writer waits for those who log, before it looks again a second later
+LOCK_S = 0.05
 #: all there is: debug lines, and those of commands
 VERBOSE = "VERBOSE"
 
@@ -63,8 +65,14 @@ class LineHandler(logging.Handler):
         return self._line(_record("%d log %s dropped: stderr was not read", count, are))
 
     def _collect(self, *, at_once: bool = False) -> list[bytes]:
-        with self.lock or threading.RLock():
+        assert self.lock is not None
+        # the end of the program holds it while it waits for the writer, which must go on with the queue
+        if not self.lock.acquire(timeout=LOCK_S):
+            return []
+        try:
             return [self._line(record) for record in self._repeats.collect(at_once=at_once)]
+        finally:
+            self.lock.release()
 
     def close(self) -> None:
         """Write the rest, for a bounded time."""

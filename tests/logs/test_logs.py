@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from exporter import logs
-from exporter.logs import LEVELS, set_up
+from exporter.logs import LEVELS, queue, set_up
 from exporter.options.table import OPTIONS
 
 NOISY = ("apscheduler", "aiohttp.access", "asyncio")
@@ -123,6 +123,17 @@ class TestSetUp:
         first, last = pipe.lines()
         assert first.endswith(" msg=odd component=test addr=redis://h:1")
         assert last.endswith(" msg=odd component=test addr=redis://h:1 repeated=37")
+
+    def test_all_lines_of_the_end_are_written(self, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queue, "LOOK_S", 0.0)  # repeated lines are checked after each line
+        set_up("INFO", "txt", pipe.end)
+        handler = logging.getLogger().handlers[0]
+        handler.acquire()  # as logging does before it closes a handler
+        for number in range(3):
+            logging.getLogger("exporter.test").error("mistake-%d", number)
+        assert logs.flush(PATIENCE_S)
+        handler.release()
+        assert said(pipe.lines()) == ["mistake-0", "mistake-1", "mistake-2"]
 
     def test_a_record_that_cannot_be_formatted_is_told_without_its_values(self, pipe: Pipe) -> None:
         set_up("INFO", "txt", pipe.end)
