@@ -16,8 +16,8 @@ from exporter.errors import ConfigError
 from exporter.library.given import Given, flags_of
 from exporter.options.commandline import parse
 
-#: how long a page waits for the first polls
-FIRST_POLLS_S = 10.0
+#: how long a page waits for the first round
+FIRST_ROUND_S = 10.0
 
 
 class Exporter:
@@ -99,7 +99,7 @@ class Exporter:
         if self._app is None or not self._app.is_running:
             return ""
         backend = self._app.backend
-        await backend.fleet.first_round.wait(FIRST_POLLS_S)
+        await backend.fleet.first_round.wait(FIRST_ROUND_S)
         draft = backend.exposition.draft()
         page = await asyncio.to_thread((draft if own_series else replace(draft, extra=b"")).build)
         return b"".join([*page.plain, page.plain_tail(time.monotonic())]).decode()
