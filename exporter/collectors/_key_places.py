@@ -15,7 +15,7 @@ from itertools import count
 from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Collector, Out, OutWithMemory
 from exporter.collectors._key_trials import Args, Trials, UnselectedError, join, refuses_command, verb_of
-from exporter.errors import ReplyError
+from exporter.errors import UNREACHABLE, ReplyError
 from exporter.options.table import Options
 from exporter.options.values import KeyName
 from exporter.protocol.cluster import Place, Slots, parse_slots, redirection
@@ -265,7 +265,7 @@ def _follow(
         for reply in replies:
             if type(reply) is not ReplyError:
                 continue
-            if reply.code in ("MOVED", "UNREACHABLE"):
+            if reply.code in ("MOVED", UNREACHABLE):
                 out.memory.slots = None
             place = redirection(reply)
             if place is not None and across(facts, options):
