@@ -9,6 +9,7 @@ https://valkey.io/commands/info/
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -1614,12 +1615,7 @@ class InfoCollector(Collector[FactTexts]):
         hidden, whole = out.memory.sections.apart, out.memory.sections.whole
         run_id = None if known is None else known.run_id
         if hidden.names or whole.names or hidden.is_due(run_id, out.now):
-            replies = yield from PLAIN.ask(hidden, run_id, out.now)
-            missing = [name for name in SECTIONS if not any(_shows(reply, name) for reply in replies)]
-            if missing and isinstance(replies[0], bytes):
-                replies += yield from ask_whole(
-                    whole, lambda reply: any(_shows(reply, name) for name in missing), run_id, out.now
-                )
+            replies = yield from _ask_sections(out.memory.sections, run_id, out.now)
         else:
             replies = yield [INFO]
         text = replies[0]
@@ -1662,6 +1658,21 @@ class InfoCollector(Collector[FactTexts]):
         if hidden.run_id is None:
             hidden.run_id = whole.run_id = known.run_id
         return known
+
+
+def _ask_sections(
+    sections: Sections, run_id: str | None, now: float
+) -> Generator[list[Command], list[Reply], list[Reply]]:
+    """The replies to INFO, and to what gives the sections that it leaves out."""
+    replies = yield from PLAIN.ask(sections.apart, run_id, now)
+    missing = [name for name in SECTIONS if not any(_shows(reply, name) for reply in replies)]
+    if not missing or not isinstance(replies[0], bytes):
+        return replies
+
+    def gives(reply: Reply) -> bool:
+        return any(_shows(reply, name) for name in missing)
+
+    return replies + (yield from ask_whole(sections.whole, gives, run_id, now))
 
 
 # Each looks where its line stands, so that a poll does not read INFO three times more.
