@@ -31,11 +31,12 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Run the command and return its exit code: 0 for success, 1 for a configuration or a start that failed,
     2 for a wrong command line."""
     environ = os.environ if environ is None else environ
+    _hold_standard_files()
     for stream, own in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
         if stream is own and isinstance(stream, io.TextIOWrapper):  # the output is UTF-8 in every locale
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    if sys.stdout is None:  # it was closed: what is written fails, and no socket takes its place
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stdout is None:  # it was closed: what is written fails
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv), environ)
         sys.stdout.flush()
@@ -54,6 +55,17 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _hold_standard_files() -> None:
+    """Open stdin, stdout and stderr where they were closed, so that no socket takes their place: a write
+    meant for them would go there, and uvloop aborts the process when it closes one. What is written to them
+    fails."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # the lowest number that is free: this one
 
 
 def _drop_output() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,3 +42,36 @@ def test_a_signal_while_it_starts_ends_it_without_a_word(
     assert process.returncode in (0, -number)
     assert "Traceback" not in said
     assert "level=ERROR" not in said
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_with_closed_standard_files_it_runs_and_stops_as_always(closed: tuple[int, ...]) -> None:
+    port = free_port()
+    code = f"for number in {closed}: os.close(number)"
+    argv = ["-m", "exporter", "--redis.addr=", f"--web.listen-address=127.0.0.1:{port}"]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import os, sys\n{code}\nos.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+            *argv,
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: _answers(port), "the endpoint")
+        for number in closed:
+            assert os.readlink(f"/proc/{process.pid}/fd/{number}") == "/dev/null"  # no socket takes its place
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
