@@ -26,6 +26,7 @@ from exporter.web.limits import HttpLimits
 ALIVE_S = 5.0
 #: characters of an error that an answer shows
 ERROR_MAX = 500
+NOT_YET = "not every target was attempted yet"
 UNKNOWN_TARGET = (
     "target: not configured here; see --redis.addr and --redis-file, and --is-cluster for nodes of clusters"
 )
@@ -151,12 +152,20 @@ class Web:
         except ConfigError as error:
             raise RequestError(str(error)) from None
 
-    async def _adopt(self, text: str) -> TargetView | None:
-        """The target of an address that is not configured, if it may be polled."""
-        if not self._settings.discover_clusters or self._sources.adopt is None:
+    async def _adopt(self, text: str, deadline: float) -> TargetView | None:
+        """The target of an address that is not configured, if it may be polled. Who names it is known when
+        every target was polled for the first time: PageError if that is not so before the deadline."""
+        adopt, first_round = self._sources.adopt, self._fleet.first_round
+        if not self._settings.discover_clusters or adopt is None:
             return None
         await self._bodies.share.take()  # it looks at all nodes of all clusters
-        return await self._sources.adopt(text)
+        found = await adopt(text)
+        if found is None and not first_round.polls_done:
+            await first_round.wait_polls(deadline - time.monotonic())
+            found = await adopt(text)
+            if found is None and not first_round.polls_done:
+                raise PageError(NOT_YET)
+        return found
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """All targets."""
@@ -182,12 +191,13 @@ class Web:
         if not self._settings.scrape_endpoint:
             return self._refuse(404, "switched off by --disable-scrape-endpoint")
         text = request.query.get("target", "")
+        deadline = time.monotonic() + query.wait_s(request.headers)
         if not text:
             return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
         try:
             max_age_s = query.max_age_s(request.query)
             query.check_keys(request.query)
-            watched = self._find(text) or await self._adopt(text)
+            watched = self._find(text) or await self._adopt(text, deadline)
         except RequestError as error:
             return self._refuse(400, str(error))
         except NotAllowedError as error:
@@ -198,7 +208,7 @@ class Web:
             return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
         if max_age_s is not None or not watched.whole:
-            await watched.fresh(max_age_s, time.monotonic() + query.wait_s(request.headers))
+            await watched.fresh(max_age_s, deadline)
         if self._settings.fail_when_stale and self._sources.stale(watched.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
         return await self._bodies.send(
@@ -251,7 +261,7 @@ class Web:
             or time.monotonic() - self._started_at >= self._settings.ready_after_s
         ):
             return web.Response(text="ok\n")
-        return web.Response(status=503, text="not every target was attempted yet\n")
+        return web.Response(status=503, text=f"{NOT_YET}\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
         """Read the password file again. Without one the answer is an error, as the Go exporter's; refused

@@ -435,6 +435,43 @@ class TestScrape:
         assert str(error) in await site.text("/scrape?target=redis://node:7000", status)
         assert site.count("redis_target_scrape_request_errors_total") == 1
 
+    async def test_a_node_that_is_asked_for_in_the_first_round_waits_for_the_target_that_names_it(
+        self, site: Site
+    ) -> None:
+        node = "redis://node:7000"
+        site.store_fixture.add(node, clients=7)
+        polled = site.fleet.first_round.polled
+        polled.clear()
+
+        async def adopt(text: str) -> FakeWatch | None:
+            return FakeWatch(parse_address(text), None) if polled.is_set() and text == node else None
+
+        site.adopt = adopt
+        await site.start(discover_clusters=True)
+        timeout = {"X-Prometheus-Scrape-Timeout-Seconds": "100"}
+        scrape = asyncio.ensure_future(site.text(f"/scrape?target={node}", 200, **timeout))
+        await until(lambda: bool(site.fleet.first_round.waited_s))
+        assert not scrape.done()
+        polled.set()
+        assert values_of(await scrape, "redis_connected_clients") == {"": 7}
+        [waited_s] = site.fleet.first_round.waited_s
+        assert 70 < waited_s <= 80
+        await site.text("/scrape?target=redis://other:7000", 403)
+
+    async def test_a_node_that_nobody_can_name_yet_is_no_stranger(self, site: Site) -> None:
+        async def adopt(text: str) -> FakeWatch | None:
+            return None
+
+        async def wait_polls(timeout_s: float) -> None:
+            """The time is up."""
+
+        site.adopt = adopt
+        site.fleet.first_round.polled.clear()
+        site.fleet.first_round.wait_polls = wait_polls  # type: ignore[method-assign]
+        await site.start(discover_clusters=True)
+        assert "not every target" in await site.text("/scrape?target=redis://node:7000", 503)
+        assert site.count("redis_target_scrape_request_errors_total") == 1
+
     async def test_switched_off_it_names_the_flag(self, site: Site) -> None:
         await site.start(scrape_endpoint=False)
         assert "--disable-scrape-endpoint" in await site.text(f"/scrape?target={A}", 404)
