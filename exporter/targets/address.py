@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from exporter import safe_text
@@ -19,6 +20,8 @@ from exporter.targets.target import Target
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
 DEFAULT_SCHEME = "redis"
+#: spellings of hosts that are remembered: the nodes of some clusters
+HOSTS_KEPT = 4096
 
 _TCP_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "tcp")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?\Z")
@@ -156,6 +159,15 @@ def _parse_place(place: str) -> tuple[str, int]:
     if host and not _HOST.match(host):
         raise ConfigError("the host is neither a name nor an IP address: write one as in redis://host:6379")
     return host.lower() or DEFAULT_HOST, _parse_port(port) if colon else DEFAULT_PORT
+
+
+@lru_cache(HOSTS_KEPT)
+def canonical_host(text: str) -> str:
+    """The one spelling of a host that is written without brackets, as in `Target.host`; "" if no target can
+    have it."""
+    if ":" in text:
+        return _parse_ipv6(text)
+    return text.lower() if len(text) <= lengths.HOST_MAX and _HOST.match(text) else ""
 
 
 def _parse_ipv6(text: str) -> str:

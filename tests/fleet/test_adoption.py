@@ -135,6 +135,12 @@ class TestWhoIsAdopted:
         saw(setup.seed, f"fd00::2:7000@17000 {MASTER}")
         assert (await setup.target("rediss://[FD00::2]:7000")).addr == "rediss://[fd00::2]:7000"
 
+    @pytest.mark.parametrize("host", ["fd00:0:0:0:0:0:0:2", "FD00::0002", "fd00::2"])
+    async def test_in_whatever_spelling_the_server_names_it(self, host: str) -> None:
+        setup = Setup(seed="redis://[fd00::1]:7000")
+        saw(setup.seed, f"{host}:7000@17000 {MASTER}")
+        assert (await setup.target(f"redis://[{host}]:7000")).addr == "redis://[fd00::2]:7000"
+
     async def test_a_text_that_is_no_address_is_an_error(self, setup: Setup) -> None:
         with pytest.raises(ConfigError):
             await setup.adoption.find("http://x")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter import safe_text
 from exporter.errors import ConfigError
-from exporter.targets.address import ignored_warning, parse_address
+from exporter.targets.address import canonical_host, ignored_warning, parse_address
 from exporter.targets.target import Target
 from tests.targets.loading import load
 
@@ -233,3 +233,16 @@ def test_the_label_of_a_socket_is_valid_whatever_its_path_holds() -> None:
     target = parse_address(os.fsdecode(b"unix:///run/\xe4.sock"))
     assert os.fsencode(target.path) == b"/run/\xe4.sock"
     assert target.addr == "unix:///run/\ufffd.sock"
+
+
+@pytest.mark.parametrize("host", ["Redis.Example", "10.0.0.1", "FD00:0::1", "::ffff:a00:1", "a_b", "h."])
+def test_a_host_has_the_spelling_that_it_has_in_an_address(host: str) -> None:
+    written = f"[{host}]" if ":" in host else host
+    assert canonical_host(host) == parse_address(f"redis://{written}:1").host
+
+
+@pytest.mark.parametrize(
+    "text", ["", "?", "u@h", "h/1", "h?db=1", "h#", "-h", "[::1]", "1:2", "h:1", "x" * 254]
+)
+def test_a_text_that_is_no_host_has_none(text: str) -> None:
+    assert canonical_host(text) == ""

@@ -71,6 +71,10 @@ class TestAnswer:
             (f"10.0.0.1:7000 {MASTER}", "redis://10.0.0.1:7000"),  # Redis 3
             ("10.0.0.1:7000@17000 master,fail - 0 0 1 disconnected", "redis://10.0.0.1:7000"),
             (f"10.0.0.1:7000@17000,one.example.com {MASTER}", "redis://10.0.0.1:7000"),
+            (f"FD00:0:0:0:0:0:0:2:7000@17000 {MASTER}", "redis://[fd00::2]:7000"),
+            (f"::ffff:a00:2:7000@17000 {MASTER}", "redis://[::ffff:10.0.0.2]:7000"),
+            (f"::1:2:3:4:5:6:7:8:7000@17000 {MASTER}", None),
+            (f"10.0.0.1:70000@80000 {MASTER}", None),
             (":0@0 master,fail,noaddr - 0 0 1 disconnected", None),
             ("10.0.0.1:1@10001 handshake - 0 0 0 disconnected", None),
         ],
@@ -87,9 +91,10 @@ class TestAnswer:
             "redis://one.example.com:7000",
         ]
 
-    async def test_a_name_that_no_address_can_have_is_not_listed(self, site: Site) -> None:
+    @pytest.mark.parametrize("name", ["one/two", "?", "user@one", "one?", "-one", "[one]", "x" * 254])
+    async def test_a_name_that_no_address_can_have_is_not_listed(self, site: Site, name: str) -> None:
         await site.start(discover_clusters=True, discover_hostnames=True)
-        saw(site, A, f"10.0.0.1:7000@17000,one/two {MASTER}", f"10.0.0.2:7000@17000 {MASTER}")
+        saw(site, A, f"10.0.0.1:7000@17000,{name} {MASTER}", f"10.0.0.2:7000@17000 {MASTER}")
         assert listed(await site.text(f"{PATH}?target={A}")) == ["redis://10.0.0.2:7000"]
 
     @pytest.mark.parametrize(
