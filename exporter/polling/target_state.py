@@ -22,6 +22,8 @@ from exporter.targets.spread import spread
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import TargetSeries
 
+SCAN = "SCAN"
+
 #: the assignment under which a poll began, its lanes and their collectors
 Turn = tuple[Assignment, tuple[Lane, ...], tuple[EnabledCollector, ...]]
 
@@ -132,6 +134,15 @@ class TargetState:
         self.memory.keep_only(assigned)
         return tuple(enabled for enabled in collectors if enabled in assigned)
 
+    def ask_again(self) -> None:
+        """Send the commands that the server refused again, at the next turn: their lane may be a slow one."""
+        refused = self.memory.refusals.known
+        if any(name.partition(" ")[0] == SCAN for name in refused):
+            self.clock.bring_scan_forward()
+        if refused:
+            self.clock.bring_forward()
+        self.memory.refusals.forget()
+
     def reassign(self, assignment: Assignment, now: float, deadline: float = 0.0) -> bool:
         """Go on with another assignment of the same address. Returns whether the login has changed, so that
         new connections are needed. A running poll ends at `deadline` at the latest.
@@ -143,7 +154,7 @@ class TargetState:
         target, timing = assignment.target, assignment.timing
         if target.addr != before.target.addr:
             raise InternalError(f"{target.addr} is assigned in place of {before.target.addr}")
-        self.memory.refusals.forget()
+        self.ask_again()
         if timing != before.timing:
             self._change_timing(before, now, deadline)
         same_options = assignment.options is before.options or assignment.options == before.options

@@ -195,8 +195,8 @@ class WatchedTarget:
         return [] if assignment.family_sets.scan else self.scanner.runner.close()
 
     def ask_again(self) -> None:
-        """Send commands again that the server refused."""
-        self.state.memory.refusals.forget()
+        """Send commands again that the server refused, at the next turn."""
+        self.state.ask_again()
 
     def close(self) -> list[asyncio.Task[None]]:
         """Give up the running polls and the connections, for good. Returns the tasks that this cancels."""

@@ -152,13 +152,30 @@ def setup() -> Setup:
 
 
 class TestSame:
-    def test_an_equal_assignment_changes_nothing_but_asks_again_what_was_refused(self, setup: Setup) -> None:
-        setup.state.memory.refusals.add("GET", ReplyError("NOPERM no"), 0.0)
+    def test_an_equal_assignment_changes_nothing(self, setup: Setup) -> None:
         before = (setup.state.labels, setup.state.health.status(), dict(setup.state.memory.repeats))
         assert not setup.reassign(options=parse([], {}))
-        assert not setup.state.memory.refusals.known
         assert before == (setup.state.labels, setup.state.health.status(), setup.state.memory.repeats)
         assert setup.poll(120.0) == (Lane.FAST,)
+
+    def test_but_asks_again_what_was_refused_in_all_lanes_at_the_next_turn(self, setup: Setup) -> None:
+        setup.state.memory.refusals.add("GET", ReplyError("NOPERM no"), 0.0)
+        assert not setup.reassign(options=parse([], {}))
+        assert not setup.state.memory.refusals.known
+        assert setup.poll(120.0) == (Lane.FAST, Lane.STANDARD)
+        setup.reassign(options=parse([], {}))
+        assert setup.poll(130.0) == (Lane.FAST,)
+
+    @pytest.mark.parametrize(
+        ("refused", "is_due"), [("SCAN 0 MATCH a* COUNT 10", True), ("GET", False), ("SCANNER", False)]
+    )
+    def test_and_scans_again_if_scans_were_refused(self, refused: str, is_due: bool) -> None:
+        setup = Setup(INFO, KEYS)
+        setup.state.clock.note_scan()
+        setup.state.memory.refusals.add(refused, ReplyError("NOPERM no"), 0.0)
+        setup.state.ask_again()
+        setup.state.clock.tick()
+        assert setup.state.clock.scan_due() == is_due
 
     def test_of_another_address_is_refused(self, setup: Setup) -> None:
         other = replace(TARGET, addr="redis://other:6379")
