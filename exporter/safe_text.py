@@ -10,12 +10,12 @@ import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: characters that could begin a line that nobody wrote, drive a terminal, or turn the order of what is shown
-_UNPRINTED = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNPRINTED} | {
+UNPRINTED = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in UNPRINTED} | {
     ord("\n"): "\\n"
 }
 
-_LEFT_OUT = dict.fromkeys(_UNPRINTED)
+_LEFT_OUT = dict.fromkeys(UNPRINTED)
 
 
 def valid(text: str) -> str:

@@ -137,11 +137,14 @@ def quoted(text: str) -> str:
     """The text as the value of a key, in quotes if it needs them."""
     if text and text.isprintable() and not _QUOTED.search(text):
         return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{safe_text.one_line(escaped, len(escaped))}"'
+    return f'"{text.translate(_ESCAPES)}"'
 
 
 _QUOTED = re.compile(r'[\s"=]')
+#: those of JSON: every reader of logfmt knows them, and many know no others
+_ESCAPES = {code: f"\\u{code:04x}" for code in safe_text.UNPRINTED} | {
+    ord(sign): f"\\{escape}" for sign, escape in zip('\\"\n\r\t', '\\"nrt', strict=True)
+}
 
 
 class JsonFormatter(logging.Formatter):

@@ -82,9 +82,11 @@ class TestText:
             ("C:\\x", "C:\\x"),
             ("C:\\x y", '"C:\\\\x y"'),
             ("a\nb", '"a\\nb"'),
-            ("a\r\nb", '"a\\x0d\\nb"'),
-            ("\x1b[2J", '"\\x1b[2J"'),
-            ("\x9b2J", '"\\x9b2J"'),
+            ("a\r\nb", '"a\\r\\nb"'),
+            ("a\tb", '"a\\tb"'),
+            ("\x1b[2J", '"\\u001b[2J"'),
+            ("\x9b2J", '"\\u009b2J"'),
+            ("\u2028", '"\\u2028"'),
             ("été", "été"),
         ],
     )
@@ -92,6 +94,11 @@ class TestText:
         assert quoted(text) == shown
         assert f" msg={shown} component=" in TextFormatter().format(record("%s", text))
         assert TextFormatter().format(record("said", addr=text)).endswith(f" addr={shown}")
+
+    def test_readers_of_json_strings_get_each_quoted_value_back(self) -> None:
+        """go-logfmt, and so Loki, knows the escapes of JSON only."""
+        text = f'"{"".join(map(chr, range(0x3000)))}'
+        assert json.loads(quoted(text)) == text
 
     def test_an_exception_is_part_of_its_line(self) -> None:
         line = TextFormatter().format(record("a mistake", exc_info=failure()))
