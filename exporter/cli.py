@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 
 from exporter import logs, safe_text
@@ -97,14 +97,20 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
         return 0
     log = options.log
     logs.set_up(logs.VERBOSE if log.verbose else "DEBUG" if log.debug else log.level, log.format)
-    level = options.settings["log-level"].text
+    level, form = (options.settings[flag].text for flag in ("log-level", "log-format"))
     if level.upper() not in logs.LEVELS:
-        logging.getLogger(__name__).warning(
-            "--log-level=%s is not one of %s: INFO is used",
-            safe_text.shorten(level, 40),
-            ", ".join(logs.LEVELS),
-        )
+        _warn_of("log-level", level, logs.LEVELS, log.level)
+    if form not in logs.FORMATS:
+        _warn_of("log-format", form, logs.FORMATS, log.format)
     return int(_module(command).run(options, environ))
+
+
+def _warn_of(flag: str, text: str, known: Iterable[str], used: str) -> None:
+    """Log that a word is unknown, and which one is used. The Go exporter takes both in silence."""
+    shown = safe_text.shorten(text, 40)
+    logging.getLogger(__name__).warning(
+        "--%s=%s is not one of %s: %s is used", flag, shown, ", ".join(known), used
+    )
 
 
 def _unknown(command: str) -> str:

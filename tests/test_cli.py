@@ -108,15 +108,22 @@ class TestRunning:
         assert runs.logging == [(level, form)]
 
     @pytest.mark.parametrize(
-        ("argv", "lines"), [(["--log-level=loud"], 1), (["--log-level=Warning"], 0), ([], 0)]
+        ("argv", "lines"),
+        [
+            ([], []),
+            (
+                ["--log-level=loud"],
+                ["--log-level=loud is not one of DEBUG, INFO, WARN, WARNING, ERROR: INFO is used"],
+            ),
+            (["--log-level=Warning", "--log-format=json"], []),
+            (["--log-format=JSON"], ["--log-format=JSON is not one of txt, json: txt is used"]),
+        ],
     )
-    def test_a_level_that_is_none_is_told_once(
-        self, runs: Runs, caplog: pytest.LogCaptureFixture, argv: list[str], lines: int
+    def test_a_level_or_a_format_that_is_none_is_told_once(
+        self, runs: Runs, caplog: pytest.LogCaptureFixture, argv: list[str], lines: list[str]
     ) -> None:
         assert main(argv, {}) == 0
-        assert [
-            message.startswith("--log-level=loud is not one of DEBUG, INFO") for message in caplog.messages
-        ] == [True] * lines
+        assert caplog.messages == lines
 
 
 class TestMistakes:

@@ -22,6 +22,7 @@ LEVELS = {
 }
 #: how long the writer waits for those who log, before it looks again a second later
 LOCK_S = 0.05
+FORMATS = ("txt", "json")
 #: all there is: debug lines, and those of commands
 VERBOSE = "VERBOSE"
 
