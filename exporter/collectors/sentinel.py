@@ -147,7 +147,8 @@ HELLO = gauge(
     labels=("master_name", "address"),
 )
 
-_NUMBER = re.compile(rb"-?[0-9]{1,18}\Z")
+#: none of them can be below 0: -1 says that the Sentinel does not know
+_NUMBER = re.compile(rb"[0-9]{1,18}\Z")
 
 
 class SentinelCollector(Collector[None]):
