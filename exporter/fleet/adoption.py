@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from exporter.errors import NotAllowedError, PageError, TargetError
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
-from exporter.protocol.cluster import ClusterNode
-from exporter.targets.address import parse_address
+from exporter.protocol.cluster import ClusterNode, ClusterView
+from exporter.targets.address import canonical_host, parse_address
 from exporter.targets.target import Target
 
 #: how long an adopted target is kept that nobody asks for: the longer of a time and a number of gaps between
@@ -30,6 +31,9 @@ CHECK_S = 5.0
 #: how long a request waits for the look-up of a node's name
 LOOK_UP_S = 5.0
 ADOPTED_MAX = 10_000
+
+#: members of a cluster by host and port
+_Members = Mapping[tuple[str, int], ClusterNode]
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,7 @@ class Adoption:
         self._admit = admit
         self._hostnames = hostnames
         self._requests: dict[str, _Requests] = {}
+        self._members: WeakKeyDictionary[WatchedTarget, tuple[ClusterView, _Members]] = WeakKeyDictionary()
         self._checks: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -138,12 +143,19 @@ class Adoption:
                 continue
             if seed.target.node_scheme != place.scheme:
                 continue
-            node = view.member_at(place.host, place.port, hostnames=self._hostnames)
+            node = self._members_of(seed, view).get((place.host, place.port))
             if node is not None and "myself" in node.flags:
                 return seed, node
             if node is not None:
                 found = found or (seed, node)
         return found
+
+    def _members_of(self, seed: WatchedTarget, view: ClusterView) -> _Members:
+        """The members of a view by their places, made once for each view."""
+        known = self._members.get(seed)
+        if known is None or known[0] is not view:
+            known = self._members[seed] = (view, _by_place(view, hostnames=self._hostnames))
+        return known[1]
 
     # -- who is adopted
 
@@ -207,6 +219,16 @@ class Adoption:
             self._fleet.forget(addr)
             del self._requests[addr]
             log.info("polls of the node end: %s", why, extra={"addr": addr})
+
+
+def _by_place(view: ClusterView, *, hostnames: bool) -> _Members:
+    """Of two at one place, the node itself counts, else the first one."""
+    found: dict[tuple[str, int], ClusterNode] = {}
+    for node in view.nodes:
+        place = canonical_host(node.shown_host(hostnames=hostnames)), node.port
+        if node.is_member and (place not in found or "myself" in node.flags):
+            found[place] = node
+    return found
 
 
 def _node_of(seed: Target, place: Target, addresses: tuple[str, ...]) -> Target:

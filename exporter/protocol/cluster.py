@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from binascii import crc_hqx
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from exporter.errors import ReplyError
@@ -155,42 +152,12 @@ class ClusterNode:
         return sum(last - first + 1 for first, last in self.slots)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClusterView:
     """A cluster as one of its nodes sees it."""
 
     nodes: tuple[ClusterNode, ...]
     seen_at: float  # wall-clock seconds
-
-    def member_at(self, host: str, port: int, *, hostnames: bool) -> ClusterNode | None:
-        """The member that is shown at this place; the node itself comes first. `host` is in lower case, an
-        IPv6 address in its shortest form."""
-        return (self._by_name if hostnames else self._by_address).get((host, port))
-
-    @cached_property
-    def _by_address(self) -> Mapping[tuple[str, int], ClusterNode]:
-        return self._index(hostnames=False)
-
-    @cached_property
-    def _by_name(self) -> Mapping[tuple[str, int], ClusterNode]:
-        return self._index(hostnames=True)
-
-    def _index(self, *, hostnames: bool) -> Mapping[tuple[str, int], ClusterNode]:
-        found: dict[tuple[str, int], ClusterNode] = {}
-        for node in self.nodes:
-            place = _canonical(node.shown_host(hostnames=hostnames)), node.port
-            if node.is_member and (place not in found or "myself" in node.flags):
-                found[place] = node
-        return found
-
-
-def _canonical(host: str) -> str:
-    """A host as addresses of targets have it: an operator may announce an IPv6 address in any spelling."""
-    if ":" in host:
-        with suppress(ValueError):
-            address = IPv6Address(host)
-            return address.compressed if address.ipv4_mapped is None else f"::ffff:{address.ipv4_mapped}"
-    return host.lower()
 
 
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from exporter.fleet.fleet import Fleet
 from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
-from exporter.protocol.cluster import ClusterView, parse_nodes
+from exporter.protocol.cluster import ClusterNode, ClusterView, parse_nodes
 from exporter.protocol.facts import Facts
 from exporter.targets.target import Target
 from tests.fleet.test_fleet import FakeSchedule, FakeWatched, assigned
@@ -129,6 +130,33 @@ class TestWhoIsAdopted:
         assert (await setup.target("redis://node.Example:7000")).addresses == ("10.0.0.2",)
         assert await setup.adoption.find(NODE) is None
         assert await Setup().adoption.find("redis://node.Example:7000") is None
+
+    async def test_or_by_its_address_where_it_announces_no_name(self) -> None:
+        setup = Setup(hostnames=True)
+        saw(setup.seed, LINES[0], f"10.0.0.3:7000@17000 {MASTER}")
+        assert (await setup.target(OTHER)).addr == OTHER
+
+    async def test_of_two_at_one_place_the_node_itself_counts(self, setup: Setup) -> None:
+        saw(setup.seed, f"10.0.0.1:7000@17000 {MASTER}", *LINES)
+        assert await setup.adoption.find(SEED) is cast(Any, setup.seed)
+
+    async def test_the_nodes_of_one_answer_are_looked_through_once(self, setup: Setup) -> None:
+        """A cluster may have 1,000, and each of them may be asked for."""
+        looks = 0
+
+        class Nodes(tuple[ClusterNode, ...]):
+            def __iter__(self) -> Iterator[ClusterNode]:
+                nonlocal looks
+                looks += 1
+                return super().__iter__()
+
+        assert setup.seed.cluster is not None
+        setup.seed.cluster = ClusterView(Nodes(setup.seed.cluster.nodes), 1.0)
+        for _ in range(3):
+            await setup.target(NODE)
+            await setup.adoption.follow()
+        assert await setup.adoption.find(OTHER) is None
+        assert looks == 1
 
     async def test_tls_and_ipv6(self) -> None:
         setup = Setup(seed="rediss://[fd00::1]:7000")

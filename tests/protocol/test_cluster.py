@@ -11,9 +11,8 @@ import pytest
 import redis.crc
 
 from exporter.errors import ReplyError
-from exporter.protocol.cluster import SLOTS, ClusterView, Slots, key_slot, parse_nodes, parse_slots
+from exporter.protocol.cluster import SLOTS, Slots, key_slot, parse_slots
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
-from exporter.targets.address import parse_address
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 
@@ -90,37 +89,3 @@ class TestSlots:
     )
     def test_odd_replies_tell_nothing(self, odd: Any) -> None:
         assert value_of(parse_slots(odd, odd)) is None
-
-
-class TestMembers:
-    TEXT = (
-        "a 10.0.0.1:7000@17000,One.Example master - 0 0 1 connected\n"
-        "b 10.0.0.2:7000@17000,one.example myself,master - 0 0 1 connected\n"
-        "c 10.0.0.3:7000@17000 master - 0 0 1 connected\n"
-        "d 10.0.0.4:7000@17000 handshake - 0 0 0 disconnected\n"
-        "e FD00:0:0::5:7000@17000 master - 0 0 1 connected\n"
-        "f ::FFFF:a00:6:7000@17000 master - 0 0 1 connected\n"
-    )
-
-    def found(self, host: str, port: int = 7000, *, hostnames: bool = False) -> str | None:
-        node = ClusterView(parse_nodes(self.TEXT), 1.0).member_at(host, port, hostnames=hostnames)
-        return node.id if node is not None else None
-
-    def test_are_found_by_address_and_port(self) -> None:
-        assert self.found("10.0.0.1") == "a"
-        assert self.found("10.0.0.1", 7001) is None
-        assert self.found("one.example") is None
-
-    def test_or_by_the_name_that_they_announce_else_by_address(self) -> None:
-        assert self.found("10.0.0.3", hostnames=True) == "c"
-        assert self.found("10.0.0.1", hostnames=True) is None
-
-    def test_of_two_at_one_place_the_node_itself_comes_first(self) -> None:
-        assert self.found("one.example", hostnames=True) == "b"
-
-    @pytest.mark.parametrize(("asked", "node"), [("[fd00::5]", "e"), ("[::ffff:10.0.0.6]", "f")])
-    def test_an_ipv6_address_is_found_in_the_spelling_of_targets(self, asked: str, node: str) -> None:
-        assert self.found(parse_address(asked).host) == node
-
-    def test_one_in_handshake_is_none(self) -> None:
-        assert self.found("10.0.0.4") is None
