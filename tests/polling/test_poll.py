@@ -576,8 +576,8 @@ class TestRefusals:
         server.serve([INFO, SLOWLOG], memory)
         server.answers["INFO"] = info(run_id="b")
         memory.is_new_connection = True
-        server.serve([INFO, SLOWLOG], memory)
-        server.serve([INFO, SLOWLOG], memory)
+        for later_s in (1, 2):
+            server.serve([INFO, SLOWLOG], memory, clock=CLOCK + later_s)
         assert server.asked == [["INFO", "SLOWLOG LEN"]]
 
     @pytest.mark.parametrize(("about", "asked"), [(About.DATA, 2), (About.TRIAL, 0), (About.SERVER, 1)])
