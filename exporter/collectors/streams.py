@@ -29,7 +29,7 @@ from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.options.values import KeyName
-from exporter.protocol.cluster import text_of
+from exporter.protocol.cluster import Place, text_of
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
 
@@ -216,24 +216,21 @@ class FoundStreamsCollector(StreamsCollector):
 
 
 def read_streams(names: Iterable[KeyName], facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
-    """Write all there is to know of those keys that are streams, in three batches."""
+    """Write all there is to know of those keys that are streams."""
     out.memory.slots = yield from learn_slots(facts, out.memory.slots)
     places = yield from place_keys(names, facts, options, out.memory.slots)
     types = yield from ask_keys({key: [("TYPE", key.name)] for key in places}, places, facts, options, out)
     fail_if_all_failed([reply for [reply] in types.values()])
-    with_nacked = facts.flavor == "redis" and facts.version >= (8, 8, 0)
     wanted: dict[KeyName, list[Args]] = {
-        key: [
-            ("XINFO", "STREAM", key.name),
-            ("XINFO", "GROUPS", key.name),
-            *([("XINFO", "STREAM", key.name, "FULL", "COUNT", "1")] if with_nacked else []),
-        ]
+        key: [("XINFO", "STREAM", key.name), ("XINFO", "GROUPS", key.name)]
         for key, [kind] in types.items()
         if text_of(kind) == "stream"
     }
     answers = yield from ask_keys(wanted, places, facts, options, out)
     rows = count(1)  # of all streams, for the pauses
     groups, left = yield from _write_streams(answers, options, out, rows)
+    if facts.flavor == "redis" and facts.version >= (8, 8, 0):
+        yield from _write_nacked(answers, places, facts, options, out)
     questions: dict[KeyName, list[Args]] = {
         key: [("XINFO", "CONSUMERS", key.name, group) for group, _ in named]
         for key, named in groups.items()
@@ -265,20 +262,13 @@ def _write_streams(
     left = 0 if exclude else out.rows_max
     asked = 0
     groups: Groups = {}
-    for key, (stream, listed, *full) in answers.items():
+    for key, (stream, listed) in answers.items():
         _write_stream(key, fields_of(stream), out)
         groups[key] = []
-        nacked = {
-            text_of(row.get("name")): row.get("nacked-count")
-            for each in full
-            for row in rows_of(fields_of(each).get("groups"))
-        }
         for row in rows_of(listed):
             if next(rows) % PIECE == 0:
                 yield PAUSE
             name, consumers = _write_group(key, row, out), _consumers(row)
-            if name is not None:
-                _add(NACKED, nacked.get(text_of(name)), out, f"db{key.db}", key.name, name)
             if name is None or consumers == 0 or exclude:
                 continue
             if consumers > left or asked == GROUPS_MAX:  # not even asked: the server would be busy with them
@@ -288,6 +278,33 @@ def _write_streams(
             asked += 1
             groups[key].append((name, consumers))
     return groups, left
+
+
+def _write_nacked(
+    answers: Mapping[KeyName, Sequence[Reply]],
+    places: dict[KeyName, Place],
+    facts: Facts,
+    options: Options,
+    out: KeyspaceOut,
+) -> Batches:
+    """Write how many entries of each group were given back. Only a reply that lists all consumers says it: it
+    is not asked for where there are more of them than are read in one poll."""
+    wanted: dict[KeyName, list[Args]] = {}
+    left = out.rows_max
+    for key, (_, listed) in answers.items():
+        groups = list(rows_of(listed))
+        consumers = sum(map(_consumers, groups))
+        if consumers > left:
+            out.cut += len(groups)
+        elif groups:
+            left -= consumers
+            wanted[key] = [("XINFO", "STREAM", key.name, "FULL", "COUNT", "1")]
+    replies = yield from ask_keys(wanted, places, facts, options, out)
+    for key, [whole] in replies.items():
+        for row in rows_of(fields_of(whole).get("groups")):
+            name = row.get("name")
+            if isinstance(name, bytes):
+                _add(NACKED, row.get("nacked-count"), out, f"db{key.db}", key.name, name)
 
 
 def _consumers(group: dict[str, Reply]) -> int:

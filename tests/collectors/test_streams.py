@@ -21,6 +21,7 @@ from exporter.errors import ReplyError, TargetError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.values import KeyName
+from exporter.polling.bounds import ROWS_MAX
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import Drive, Played, SessionFactory
@@ -43,6 +44,9 @@ def recorded(version: str, name: str) -> Any:
         return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
     return as_replied(json.loads((DATA / version / f"{name}.json").read_text("utf-8")))
+
+
+FULL = ("XINFO", "STREAM", b"s", "FULL", "COUNT", "1")
 
 
 def quiet(*replies: Any) -> list[Any]:
@@ -154,27 +158,39 @@ class TestReplies:
         groups = [[b"name", name, b"pending", 3] for name in (b"g1", b"g2")]
         whole = [
             [b"name", b"g2", b"pel-count", 3, b"nacked-count", 2],
-            [b"name", b"gone", b"nacked-count", 1],
+            [b"nacked-count", 1],
         ]
         full = [b"length", 9, b"entries", [], b"groups", whole]
         played = read(
             drive,
-            [quiet(b"stream"), quiet([], groups, full)],
+            [quiet(b"stream"), quiet([], groups), quiet(full)],
             "--check-single-streams=s",
             WITHOUT_CONSUMERS,
             facts=dataclasses.replace(REDIS_7, version=(8, 8, 0)),
         )
-        assert played.asked[1][3] == ("XINFO", "STREAM", b"s", "FULL", "COUNT", "1")
+        assert played.asked[2][1] == FULL
         nacked = {name: value for name, value in played.samples().items() if "nacked" in name}
         assert nacked == {'redis_stream_group_messages_nacked{db="db0",stream="s",group="g2"}': "2"}
 
     @pytest.mark.parametrize("full", [None, ReplyError("NOPERM no"), 7, [b"groups", 7], [b"groups", [[7]]]])
     def test_without_them_the_rest_is_there(self, drive: Drive, full: Any) -> None:
         facts = dataclasses.replace(REDIS_7, version=(8, 8, 0))
-        replies = [quiet(b"stream"), quiet([b"length", 7], [[b"name", b"g", b"pending", 3]], full)]
+        replies = [quiet(b"stream"), quiet([b"length", 7], [[b"name", b"g", b"pending", 3]]), quiet(full)]
         samples = read(drive, replies, "--check-single-streams=s", WITHOUT_CONSUMERS, facts=facts).samples()
         assert samples['redis_stream_length{db="db0",stream="s"}'] == "7"
         assert samples['redis_stream_group_messages_pending{db="db0",stream="s",group="g"}'] == "3"
+
+    def test_they_are_not_asked_for_where_very_many_consumers_would_come(self, drive: Drive) -> None:
+        """The budget of consumers is one for all streams."""
+        facts = dataclasses.replace(REDIS_7, version=(8, 8, 0))
+        groups = {b"a": ROWS_MAX - 40, b"b": 41, b"c": 0, b"s": 40}
+        rows = [[[b"name", b"g", b"consumers", number]] for number in groups.values()]
+        listed = quiet(*(each for row in rows for each in ([], row)))
+        replies = [quiet(*[b"stream"] * 4), listed, quiet(*[[]] * 3)]
+        argv = "--check-single-streams=a,b,c,s", WITHOUT_CONSUMERS
+        played = read(drive, replies, *argv, facts=facts)
+        asked = [args[2] for args in played.asked[2] if args[0] == "XINFO"]
+        assert (asked, played.output.cut) == ([b"a", b"c", b"s"], 1)
 
     def test_a_server_without_xnack_is_not_asked_for_them(self, drive: Drive) -> None:
         valkey = dataclasses.replace(REDIS_7, flavor="valkey", version=(7, 2, 4), flavor_version=(9, 1, 0))
