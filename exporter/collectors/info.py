@@ -1625,29 +1625,18 @@ class InfoCollector(Collector[FactTexts]):
             raise ProtocolError("the reply to INFO is not a text")
         if len(replies) > 1:
             text = b"\r\n".join(reply for reply in replies if isinstance(reply, bytes))
-        is_sentinel, is_cluster = _is_sentinel(text), _is_cluster(text)
         databases = None if known is None else known.databases
         config = options.redis.config_command
         if (
             databases is None
             and config not in ("", "-")
             and (b"_version:" in text or b"role:" in text)
-            and not is_sentinel
-            and not is_cluster
+            and not _is_sentinel(text)
+            and not _is_cluster(text)
         ):
             [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
-        if (
-            not options.metrics.include_metrics_for_empty_databases
-            or is_sentinel
-            or not _shows_databases(text)
-        ):
-            fill = 0
-        elif is_cluster:
-            fill = 1
-        else:
-            fill = DATABASES_DEFAULT if databases is None else databases
-        texts = out.info(text, fill)
+        texts = out.info(text, _shown_databases(text, databases, options))
         if not any(texts) and not _has_known_field(text):
             raise ProtocolError(
                 "the reply to INFO has no field that the exporter knows: is it a Redis server?"
@@ -1673,6 +1662,19 @@ def _ask_sections(
         return any(_shows(reply, name) for name in missing)
 
     return replies + (yield from ask_whole(sections.whole, gives, run_id, now))
+
+
+def _shown_databases(text: bytes, databases: int | None, options: Options) -> int:
+    """How many databases have samples, whether they have keys or not."""
+    if (
+        not options.metrics.include_metrics_for_empty_databases
+        or _is_sentinel(text)
+        or not _shows_databases(text)
+    ):
+        return 0
+    if _is_cluster(text):
+        return 1
+    return DATABASES_DEFAULT if databases is None else databases
 
 
 # Each looks where its line stands, so that a poll does not read INFO three times more.
