@@ -31,6 +31,7 @@ $(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/_native/*.pyx exporte
 	  $(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
 	  || { echo "no Python headers: apt-get install python3-dev (or: make pure)" >&2; exit 1; }; fi
 	@rm -f $(VENV)/built-* $(MADE)
+	@[ "$(BUILD)" = pure ] || echo "compiling the exporter" >&2
 	REDPOLL_BUILD=$(BUILD) $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -38,13 +39,14 @@ $(VENV)/deps: requirements-test.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "CPython 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "downloading the packages of requirements-test.lock into $(VENV): a minute or more" >&2
 	$(PIP) install --requirement requirements-test.lock
 	@touch $@
 
 demo: build ## start three Redis servers, a little load and the exporter on :9121
 	@exec $(BIN)/python deploy/demo/demo.py
 
-system: ## install the servers that the tests need, as far as Debian has them
+system: ## install the servers that the tests need (as root, with apt-get)
 	@deploy/test-servers.sh
 
 test: build system ## run the tests except the slow ones

@@ -7,6 +7,7 @@ for pair in redis-server:redis-server redis-sentinel:redis-sentinel promtool:pro
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "installing with apt-get, for the tests: ${missing[*]}" >&2
   # the tests start servers of their own: Debian's services are not to run
   policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then
