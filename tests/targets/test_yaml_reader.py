@@ -68,10 +68,10 @@ def events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     ],
 )
 def test_what_is_refused_is_said_in_one_line_without_values(text: str, why: str, line: int) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(YamlTextError, match=why) as caught:
         read_yaml(text)
-    assert time.monotonic() - began < 2.0
+    assert time.thread_time() - began < 2.0
     assert caught.value.line == line
     assert "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
