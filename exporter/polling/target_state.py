@@ -31,16 +31,7 @@ Turn = tuple[Assignment, tuple[Lane, ...], tuple[EnabledCollector, ...]]
 class TargetState:
     """See the module."""
 
-    __slots__ = (
-        "assignment",
-        "clock",
-        "context",
-        "health",
-        "labels",
-        "memory",
-        "recorder",
-        "series",
-    )
+    __slots__ = ("assignment", "clock", "context", "health", "labels", "memory", "recorder", "series")
 
     def __init__(self, assignment: Assignment, store: Store) -> None:
         target, family_sets = assignment.target, assignment.family_sets
