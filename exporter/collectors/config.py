@@ -131,7 +131,7 @@ class ConfigCollector(Collector[Apart]):
         values = {key: value for reply in replies for key, value in _pairs(reply)}
         for key, family in (*NUMBERS.items(), *COMMANDLOG.items()):
             amount = _amount(values.get(key, b""))
-            if amount is not None:
+            if amount is not None and (amount >= 0 or key in COMMANDLOG):  # -1 switches a log off
                 out.add(family, amount)
         _add_limits(values.get(OUTPUT_BUFFERS, b""), out)
         if options.metrics.include_rdb_file_size_metric:

@@ -60,6 +60,13 @@ def test_families_are_those_of_the_go_exporter() -> None:
     assert_go_families(ConfigCollector(), r"CONFIG GET .*")
 
 
+@pytest.mark.parametrize("value", ["-1", "N/A", "unavailable", ""])
+def test_a_limit_that_is_no_number_or_below_0_is_not_known(drive: Drive, value: str) -> None:
+    reply = config(maxclients=value, maxmemory="5")
+    played = drive(ConfigCollector(), [reply], [[], [], [], []][:3], facts=REDIS_7)
+    assert played.samples() == {"redis_config_maxmemory": "5"}
+
+
 class TestWhatIsAsked:
     def test_a_server_that_takes_several_keys_is_asked_once(self, drive: Drive) -> None:
         assert drive(ConfigCollector(), [[]], facts=REDIS_7).asked == [[("CONFIG", "GET", *NAMED)]]
