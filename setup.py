@@ -110,7 +110,10 @@ def facts():
     """Commit, branch and date of this build: from the environment, else from git, else from the file that an
     sdist brings."""
     file = Path(__file__).parent / "exporter" / "build.json"
-    before = json.loads(file.read_text()) if file.exists() else {}
+    try:
+        before = json.loads(file.read_text())
+    except (OSError, ValueError):  # there is none, or a build was cut off while it wrote one
+        before = {}
     commit = git("rev-parse", "HEAD")
     if commit and git("status", "--porcelain", "--untracked-files=no"):
         commit += "-modified"

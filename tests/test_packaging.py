@@ -158,6 +158,10 @@ class TestBuildFacts:
         }
         assert told_by_setup(source)["commit"] == "c0ffee"  # as in an sdist, which brings the file
 
+    def test_do_not_depend_on_a_build_that_was_cut_off(self, source: Path) -> None:
+        (source / "exporter" / "build.json").write_text('{"commit": ')
+        assert told_by_setup(source, REDPOLL_COMMIT="c0ffee")["commit"] == "c0ffee"
+
     def test_are_left_out_where_nobody_knows_them(self, source: Path) -> None:
         self.git(source.parent, "init", "--quiet")  # another repository, with this one in a folder
         assert told_by_setup(source).keys() == {"date"}
