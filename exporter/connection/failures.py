@@ -36,10 +36,8 @@ def os_failure(where: str, error: OSError) -> TargetError:
     text = f"{where}: {error.strerror or error}"
     match error:
         case ssl.SSLCertVerificationError():
-            hint = _TRUST_HINTS.get(error.verify_code, "")
-            return TlsError(
-                f"{where}: the server's certificate cannot be trusted: {error.verify_message}{hint}"
-            )
+            why = error.verify_message.rstrip(".") + _TRUST_HINTS.get(error.verify_code, "")
+            return TlsError(f"{where}: the server's certificate cannot be trusted: {why}")
         case ssl.SSLError():
             said = (error.reason or str(error)).replace("_", " ").lower()
             return TlsError(f"{where}: TLS failed: {said}{_tls_hint(said)}")

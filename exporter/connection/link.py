@@ -220,7 +220,8 @@ class Connection(asyncio.Protocol):
         # In TLS 1.3 a client certificate is refused after the handshake, and a reset can overtake the alert
         # that says so.
         secured = self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
-        wanted = "another client certificate" if secured else "TLS at this port (rediss:// or valkeys://)"
+        certificate = "a client certificate that it trusts (--tls-client-cert-file)"
+        wanted = certificate if secured else "TLS at this port (rediss:// or valkeys://)"
         return f"it may want {wanted}, or be {proxy} or has no server behind it"
 
     def _farewell(self, replies: Sequence[Reply]) -> TargetError | None:
