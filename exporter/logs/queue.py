@@ -43,6 +43,7 @@ class LineWriter:
         self._refused = self._failed = self._said = 0
         self._looked_at = time.monotonic()
         self._is_ending = False
+        self._is_cut = False  # whether what was written ends within a line
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -106,6 +107,9 @@ class LineWriter:
             self._said += count
 
     def _write(self, line: bytes) -> bool:
+        """Write a line, behind the end of one that could be written in part only: a disk was full."""
+        if self._is_cut:
+            line = b"\n" + line
         view = memoryview(line)
         while view:
             try:
@@ -116,5 +120,8 @@ class LineWriter:
                 poll.poll(1000)
             except OSError:
                 self._failed += 1
+                if len(view) < len(line):
+                    self._is_cut = line[-len(view) - 1 : -len(view)] != b"\n"
                 return False
+        self._is_cut = False
         return True

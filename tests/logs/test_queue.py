@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 import time
 from collections.abc import Iterator
 
@@ -98,6 +100,44 @@ def test_a_closed_reader_costs_the_lines_alone() -> None:
     assert writer.flush(PATIENCE_S)
     assert writer.dropped >= 1
     os.close(end)
+
+
+@pytest.mark.parametrize(
+    ("free", "written"),
+    [
+        ([0], b"two\nsix\nten\n"),
+        ([2], b"on\ntwo\nsix\nten\n"),
+        ([3], b"one\ntwo\nsix\nten\n"),
+        ([2, 0], b"on\nsix\nten\n"),
+        ([2, 1], b"on\nsix\nten\n"),
+        ([2, 2], b"on\nt\nsix\nten\n"),
+        ([5], b"one\nt\nsix\nten\n"),
+    ],
+)
+def test_a_line_that_a_full_disk_cuts_is_not_joined_to_the_next_one(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, free: list[int], written: bytes
+) -> None:
+    """`free` are the bytes that the disk has before each error."""
+    may_begin, real = threading.Event(), os.write
+
+    def write(descriptor: int, data: memoryview) -> int:
+        may_begin.wait(PATIENCE_S)
+        if not free:
+            return real(descriptor, data)
+        if not free[0]:
+            del free[0]
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        count = real(descriptor, data[: free[0]])
+        free[0] -= count
+        return count
+
+    monkeypatch.setattr(os, "write", write)
+    writer = LineWriter(pipe.end, say_dropped=lambda count: b"dropped\n")
+    for line in (b"one\n", b"two\n", b"six\n", b"ten\n"):
+        writer.put(line)
+    may_begin.set()
+    assert writer.flush(PATIENCE_S)
+    assert pipe.read(len(written)) == written + b"dropped\n"
 
 
 def test_an_end_that_another_program_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
