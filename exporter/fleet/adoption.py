@@ -93,7 +93,8 @@ class Adoption:
             try:
                 watched = await self._adopt(seed, place)
             except PageError:
-                if watched is None:  # else it is down, and its page says so
+                watched = self._fleet.adopted_targets.get(place.addr)  # it is down, and its page says so
+                if watched is None:
                     raise
         if place.addr in self._requests:
             self._requests[place.addr].note(time.monotonic())

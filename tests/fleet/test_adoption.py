@@ -217,6 +217,21 @@ class TestWhoIsAdopted:
         setup.refusal = DnsError("not found")
         assert await setup.adoption.find(text) is found
 
+    async def test_unless_it_is_gone_when_the_look_up_ends(self) -> None:
+        setup = Setup(hostnames=True)
+        setup.addresses["node.example"] = ("10.0.0.2",)
+        text = "redis://node.example:7000"
+        cast(Any, await setup.adoption.find(text)).up = False
+        setup.refusal = DnsError("not found")
+        setup.asked.clear()
+        setup.answers.clear()
+        finding = asyncio.ensure_future(setup.adoption.find(text))
+        await until(lambda: setup.asked)
+        setup.fleet.forget(text)
+        setup.answers.set()
+        with pytest.raises(PageError, match="not found"):
+            await finding
+
     async def test_the_name_of_a_node_that_is_down_is_looked_up_again(self) -> None:
         setup = Setup(hostnames=True)
         setup.addresses["node.example"] = ("10.0.0.2",)
