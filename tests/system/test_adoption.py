@@ -191,7 +191,7 @@ def test_nodes_get_the_login_and_tls_of_their_seed_and_may_be_known_by_name(
             "--cluster-discover-hostnames",
             *FAST,
         )
-        wanted = sorted(f"rediss://LocalHost:{node.port}" for node in cluster.nodes)
+        wanted = sorted(f"rediss://localhost:{node.port}" for node in cluster.nodes)
         wait_until(lambda: listed(program) == wanted, "the nodes are listed by name")
         for target in wanted:
             assert value_of(page_of(program, target), "redis_up") == 1
