@@ -69,7 +69,7 @@ class TestPauses:
         assert (watch_harness.value(watched, "redis_exporter_target_series") or 0) > 4000, (
             watched.health.error_text
         )
-        assert sum(held > 0.001 for held in held_s) > 5, "in many pieces"
+        assert sum(held > 0.001 for held in held_s) >= 3, "in several pieces"
         assert max(held_s) < 0.05  # 0.15 s and more in one piece
 
     async def test_slices_of_many_targets_do_not_add_up_in_one_turn(
