@@ -97,9 +97,11 @@ class RefusedError(TargetError):
 
 
 class ResetError(TargetError):
-    """The server closed or broke the connection."""
+    """The server closed or broke the connection. `answered` is the number of commands of the batch that had
+    replies before, None if that is not known."""
 
     reason = "reset"
+    answered: int | None = None
 
 
 class DeadlineError(TargetError):
@@ -144,6 +146,8 @@ class TooLargeError(TargetError):
 
 #: code of the error reply that takes the place of a reply which was too large
 TOO_LARGE = "TOOLARGE"
+#: code of the error reply in the place of one to a command at which the server closes the connection
+HANG_UP = "HANGUP"
 #: code of the error reply in the place of one from a node that did not answer
 UNREACHABLE = "UNREACHABLE"
 

@@ -207,9 +207,11 @@ class Connection(asyncio.Protocol):
             return os_failure(self.where, exc)
         if self._done is None and self._exchanged:
             return self._reason
-        if self.began_reply:
-            return ResetError(f"{self.where}: the server closed the connection in the middle of its replies")
-        return ResetError(f"{self.where}: the server closed the connection before it answered: {self._hint}")
+        how = "in the middle of its replies" if self.began_reply else f"before it answered: {self._hint}"
+        broken = ResetError(f"{self.where}: the server closed the connection {how}")
+        if self._reader is not None:
+            broken.answered = len(self._reader.replies)
+        return broken
 
     @property
     def _hint(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.errors import ReplyError
+from exporter.errors import HANG_UP, ReplyError, ResetError, TargetError
 from exporter.protocol.command import About, Command, Reply
 
 T = TypeVar("T")
@@ -33,6 +33,8 @@ class Refusal:
 
     def is_recent(self, now: float) -> bool:
         """Whether it is too early to send the command again."""
+        if self.reply.code == HANG_UP:  # it would cost a poll each time
+            return True
         wait_s = FIRST_REPROBE_S if self.times == 1 else REPROBE_S
         return now - self.at < wait_s or now - self.before < REPROBE_S
 
@@ -44,11 +46,12 @@ class Refusals:
     takes them.
     """
 
-    __slots__ = ("_former", "_of_runs", "_taken_at", "_tried", "fresh", "known")
+    __slots__ = ("_former", "_hung_up", "_of_runs", "_taken_at", "_tried", "fresh", "known")
 
     def __init__(self) -> None:
         self.fresh: dict[str, ReplyError] = {}
         self.known: dict[str, Refusal] = {}
+        self._hung_up = ""  # the command at which the server closed the connection last
         self._tried: dict[str, float] = {}  # names that are sent again without a reply yet → since when
         self._former: dict[str, Refusal] = {}  # of commands that were answered since
         self._of_runs: dict[str, tuple[dict[str, Refusal], dict[str, Refusal]]] = {}  # of runs that were left
@@ -112,6 +115,23 @@ class Refusals:
         _keep(self.known, name, refusal)
         if before is None and shown:
             self.fresh.setdefault(shown, reply)
+
+    def note_failure(self, error: TargetError, batch: Sequence[Command]) -> None:
+        """A batch ended with this error."""
+        if isinstance(error, ResetError) and error.answered is not None:
+            self.note_hang_up(batch[error.answered :], self._taken_at)
+
+    def note_hang_up(self, unanswered: Sequence[Command], now: float) -> None:
+        """The server closed the connection in place of a reply to the first of these commands. Some proxies
+        refuse a command so; but it may also have ended. So the second time in a row at one command refuses
+        it, and the first time where another one is refused so. It is not sent again to this run."""
+        if not unanswered or unanswered[0].name == INFO:
+            return
+        command = unanswered[0]
+        before, self._hung_up = self._hung_up, command.name
+        if before == command.name or any(each.reply.code == HANG_UP for each in self.known.values()):
+            name = command.name if command.about is About.SERVER else command.verb
+            self.add(name, ReplyError(f"{HANG_UP} the server closes the connection"), now, shown(command))
 
     def take_fresh(self) -> dict[str, ReplyError]:
         fresh, self.fresh = self.fresh, {}

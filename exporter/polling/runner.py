@@ -207,14 +207,14 @@ class PollRunner:
             self._advance(poll, poll.receive, outcome, spent_s, received)
 
     def _lose(self, error: TargetError) -> None:
-        """The exchange has failed. If the server closed the kept connection before, try once more on a new
-        one, under the same deadline."""
+        """If the server closed the kept connection before, try once more on a new one, in the time left."""
         connection, self.connection.current = self.connection.current, None
         was_closed = isinstance(error, ResetError) and connection is not None and not connection.began_reply
         if was_closed and self._untouched:
             self._untouched = False
             self._enter_dials()
         else:
+            self._context.memory.refusals.note_failure(error, self._batch)
             self._end(error)
 
     def _end(self, error: TargetError | None) -> None:

@@ -131,6 +131,24 @@ async def test_threads_with_logs_of_their_own(
     assert watch_harness.value(watched, "redis_slowlog_entries_missed_total") == 0
 
 
+async def test_a_proxy_that_hangs_up_costs_only_the_metrics_of_the_slow_log(
+    scripted_server: ScriptFactory, make_watch_harness: WatchHarnessFactory
+) -> None:
+    def proxy(talk: Conversation) -> None:
+        while (words := talk.command())[0] != b"SLOWLOG":
+            talk.send({b"INFO": info(), b"CONFIG": b"*0\r\n"}.get(words[0], b"+OK\r\n"))
+
+    watch_harness = make_watch_harness([InfoCollector(), SlowlogCollector()])
+    watched = watch_harness.watched(scripted_server(proxy).port)
+    up = []
+    for _ in range(6):
+        watched.health.retry_at = 0.0
+        await watch_harness.poll(watched)
+        up.append(watched.up)
+    assert up == [False, False, False, True, True, True]  # LEN twice, then GET
+    assert watch_harness.value(watched, "redis_exporter_collector_supported", "slowlog") == 0
+
+
 def test_negative_numbers_are_not_known_and_entries_with_them_are_counted(drive: Drive) -> None:
     memory = TargetMemory()
     old, new = entry(-1), [[-1, 1_795_378_990, 9000, [b"SET", b"a-key"], b"127.0.0.1:5", b""]]

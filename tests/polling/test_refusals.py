@@ -174,3 +174,35 @@ def test_the_newest_are_remembered_up_to_a_limit(refusals: Refusals) -> None:
     assert len(refusals.known) == REFUSED_MAX
     assert refusals.find(["TYPE k4"], 0.0) is None
     assert refusals.find(["TYPE k5"], 0.0) is NOPERM
+
+
+class TestHangingUp:
+    """Some proxies close the connection in place of an error reply."""
+
+    GET, LATEST = Command.of("SLOWLOG", "GET", 1), Command.of("LATENCY", "LATEST")
+
+    def test_once_may_be_the_end_of_the_server(self, refusals: Refusals) -> None:
+        refusals.note_hang_up([LEN, self.GET], 0.0)
+        refusals.note_hang_up([self.LATEST], 5.0)
+        assert is_sent(refusals, LEN, 5.0)
+        assert is_sent(refusals, self.LATEST, 5.0)
+
+    def test_twice_in_a_row_at_one_command_refuses_it_for_this_run(self, refusals: Refusals) -> None:
+        for now in (0.0, 5.0):
+            refusals.note_hang_up([LEN, self.GET], now)
+        assert not is_sent(refusals, LEN, 100 * REPROBE_S)
+        assert is_sent(refusals, self.GET)
+        assert [*refusals.take_fresh()] == ["SLOWLOG LEN"]
+        refusals.change_run("a", "b")
+        assert is_sent(refusals, LEN)
+
+    def test_the_first_time_is_enough_where_another_one_is_refused_so(self, refusals: Refusals) -> None:
+        for command in (LEN, LEN, self.GET):
+            refusals.note_hang_up([command], 0.0)
+        assert not is_sent(refusals, self.GET)
+
+    def test_info_is_always_sent(self, refusals: Refusals) -> None:
+        for _ in range(3):
+            refusals.note_hang_up([Command.of("INFO"), LEN], 0.0)
+            refusals.note_hang_up([], 0.0)
+        assert not refusals.known
