@@ -25,6 +25,7 @@ def client_context(settings: DialSettings) -> FreshContext:
     def make() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trust_each(context)
+        _take_short_keys(context)
         max_bytes = settings.file_limits.max_bytes
         if ca.name:  # only these are trusted, not the system's too
             load_authorities(context, ca, max_bytes)
@@ -38,3 +39,10 @@ def client_context(settings: DialSettings) -> FreshContext:
         return context
 
     return FreshContext([file for file in (ca, cert, key) if file.name], make, settings.file_limits)
+
+
+def _take_short_keys(context: ssl.SSLContext) -> None:
+    """Trust RSA keys of 1,024 bits too, as other programs do: Python's level 2 wants 2,048. Signatures with
+    SHA-1 stay refused, and the ciphers stay as they are."""
+    ciphers = [str(each["name"]) for each in context.get_ciphers() if each["protocol"] != "TLSv1.3"]
+    context.set_ciphers(":".join([*ciphers, "@SECLEVEL=1"]))

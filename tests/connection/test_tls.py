@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import ssl
+import subprocess
 import threading
 import time
 from dataclasses import fields, replace
@@ -314,3 +316,61 @@ def copy(made: Certificates, live: Certificates) -> None:
 
 def live_settings(live: Certificates) -> DialSettings:
     return DialSettings(ca_file=live.ca, cert_file=live.client, key_file=live.client_key)
+
+
+@pytest.mark.parametrize(
+    ("bits", "digest", "refusal"),
+    [
+        (2048, "sha256", ""),
+        (1024, "sha256", ""),
+        (768, "sha256", "key too weak"),
+        (2048, "sha1", "digest algorithm too weak"),
+    ],
+)
+async def test_short_keys_are_trusted_as_far_as_other_programs_do(
+    tmp_path: Path, bits: int, digest: str, refusal: str
+) -> None:
+    ca, ca_key, cert, key = (str(tmp_path / name) for name in ("ca", "ca.key", "cert", "key"))
+    named = ["-subj", "/CN=old.test", "-addext", "subjectAltName=DNS:old.test", "-nodes", "-days", "2"]
+    made = ["openssl", "req", "-x509", "-newkey"]
+    for command in (
+        [*made, "rsa:2048", "-keyout", ca_key, "-out", ca, *named],
+        [
+            *made,
+            f"rsa:{bits}",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+            *named,
+            f"-{digest}",
+            "-CA",
+            ca,
+            "-CAkey",
+            ca_key,
+        ],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.set_ciphers("DEFAULT:@SECLEVEL=0")
+    server.load_cert_chain(cert, key)
+    client = client_context(DialSettings(ca_file=ca)).newest
+    assert client.get_ciphers() == ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).get_ciphers()
+    if not refusal:
+        shake_hands(server, client)
+    else:
+        with pytest.raises(ssl.SSLCertVerificationError, match=refusal):
+            shake_hands(server, client)
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """In memory."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [
+        client.wrap_bio(to_client, to_server, server_hostname="old.test"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for side in sides * 3:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    assert sides[0].version() is not None
