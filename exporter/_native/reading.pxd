@@ -1,7 +1,7 @@
 """One reading: the values found in a text, and the memory that the next reading of the same plan uses again.
 """
 
-from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from exporter._native.buffers cimport Buffer, Text
 from exporter._native.interner cimport Interner
@@ -36,6 +36,7 @@ cdef struct Records:
     Buffer values               # of Text, subs_n a line
     ExpectedSub expected[EXPECTED_MAX]      # the sub-fields of the line before, by their place
     int expected_n
+    uint64_t subs_seen          # sub-fields that some line has: bit number modulo 64
 
 cdef enum SubNameState:
     SUB_WRITTEN = 0

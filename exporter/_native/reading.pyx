@@ -55,6 +55,7 @@ cdef void begin_reading(CompiledPlan plan, Reading *r) noexcept nogil:
     r.series = r.invalid = 0
     for i in range(plan.patterns_n):
         r.records[i].lines.n = r.records[i].values.n = 0
+        r.records[i].subs_seen = 0
     if r.passing.lines.count or r.passing.subjects.count:
         interner_clear(&r.passing)
         if r.seats_n > plan.subjects_max:

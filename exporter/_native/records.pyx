@@ -9,7 +9,7 @@ from exporter._native.buffers cimport (
 from exporter._native.numbers cimport F_ANY, NUMBER_MAX, number_span, put_sub_name, write_int, write_value
 from exporter._native.plan cimport Pattern
 from exporter._native.reading cimport (
-    Line, SUB_FIELDS_MAX, SUB_INVALID, SUB_LEFT_OUT, SUB_WRITTEN, SubName, SubNames,
+    Line, Records, SUB_FIELDS_MAX, SUB_INVALID, SUB_LEFT_OUT, SUB_WRITTEN, SubName, SubNames,
 )
 from exporter._native.sample cimport FULL, SAMPLES_MAX, VALUE_ROOM, append_label, close_labels, commit, finish
 
@@ -26,6 +26,8 @@ cdef int write_records(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t no
     cdef int rc
     if begin_head(r, row) < 0:
         return -1
+    if not has_values(&r.records[row.pattern], row):
+        n = 0       # most servers lack the sub-fields of the newest ones
     if row.sub_labels_n or pattern.name_label.n == 0:
         for i in range(n):
             value = &lines[i].value if row.sub < 0 else &values[i * pattern.subs_n + row.sub]
@@ -42,6 +44,12 @@ cdef int write_records(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t no
     if row.fill:
         return write_missing(plan, r, row, fill)
     return 0
+
+cdef inline bint has_values(Records *records, FamilyRow *row) noexcept nogil:
+    """Whether a line may have the row's sub-field. False is certain."""
+    if row.sub < 0 or records.subs_seen >> (row.sub & 63) & 1:
+        return True
+    return row.other_sub >= 0 and records.subs_seen >> (row.other_sub & 63) & 1
 
 cdef int begin_head(Reading *r, FamilyRow *row) noexcept nogil:
     """name, opening brace and target labels, padded, into `head`."""

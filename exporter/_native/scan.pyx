@@ -4,7 +4,7 @@ A line is recognised by comparing its key with the one that stood at this place 
 Values are noted as (pointer, length); nothing is copied.
 """
 
-from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t
+from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from exporter._native.buffers cimport (
@@ -262,6 +262,7 @@ cdef int take_subs(
             values[sub].p = value
             values[sub].n = <uint32_t>(value_end - value)
             values[sub].form = form
+            records.subs_seen |= <uint64_t>1 << (sub & 63)
             found += 1
         p = comma + 1
         if j < EXPECTED_MAX - 1:
