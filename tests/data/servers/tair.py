@@ -6,6 +6,8 @@
   https://www.alibabacloud.com/help/doc-detail/185969.htm
 - wording of refusals, where an operator has disabled more (here CLIENT, SLOWLOG, LATENCY, MEMORY):
   https://help.aliyun.com/knowledge_detail/71967.html
+
+No document lists the fields of INFO. Those below are the fields of the Redis version that it names.
 """
 
 from tests.server_kinds import OK, Refusal, Status, info
