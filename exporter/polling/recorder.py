@@ -119,7 +119,7 @@ class SnapshotRecorder:
         names = [*refusals][:REFUSALS_SHOWN]
         more = "" if len(names) == len(refusals) else f" and {len(refusals) - len(names)} more"
         log.info(
-            "the server refuses %s%s: their metrics are left out, and the exporter asks again after 10 "
+            "the server refuses %s%s: these metrics are left out, and the exporter asks again after 10 "
             "minutes, then each hour",
             ", ".join(names),
             more,

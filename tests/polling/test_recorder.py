@@ -218,7 +218,7 @@ def test_refused_commands_are_named_in_one_line(caplog: pytest.LogCaptureFixture
     setup.recorder.log_refusals({f"A{number}": ReplyError("ERR no") for number in range(REFUSALS_SHOWN + 5)})
     first, second = caplog.records
     assert first.getMessage() == (
-        "the server refuses CLIENT LIST, SLOWLOG LEN: their metrics are left out, and the exporter asks "
+        "the server refuses CLIENT LIST, SLOWLOG LEN: these metrics are left out, and the exporter asks "
         "again after 10 minutes, then each hour"
     )
     assert vars(first)["err"] == r"ERR no\nsuch thing"
