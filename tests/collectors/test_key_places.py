@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,9 +30,10 @@ from exporter.options.values import KeyName
 from exporter.polling.memory import TargetMemory
 from exporter.polling.output import CollectorOutput
 from exporter.protocol.cluster import Place, Slots, redirection
-from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.command import PAUSE, PIECE, Reply
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import SessionFactory
+from tests.pieces import pieces_of, value_of
 from tests.poll_fixture import idle
 from tests.server_session import Session
 from tests.servers import HOST, RedisServer, free_port, wait_until
@@ -47,21 +48,6 @@ NEAR, FAR = parse([], {}), parse(["--is-cluster"], {})
 
 def out(db: int = 0) -> CollectorOutput:
     return CollectorOutput(idle("keys", Lane.FAST), engine.Labels(b""), TargetMemory(), 0.0, db=db)
-
-
-def pieces_of(generator: Generator[list[Command], list[Reply], Any]) -> tuple[int, Any]:
-    """In how many pieces it comes, and its value."""
-    pauses = 0
-    try:
-        while next(generator) == PAUSE:
-            pauses += 1
-    except StopIteration as end:
-        return pauses + 1, end.value
-    pytest.fail("it asks")
-
-
-def value_of(generator: Generator[list[Command], list[Reply], Any]) -> Any:
-    return pieces_of(generator)[1]
 
 
 class TestNames:

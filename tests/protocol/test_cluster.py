@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -12,24 +11,10 @@ import redis.crc
 
 from exporter.errors import ReplyError
 from exporter.protocol.cluster import SLOTS, Slots, key_slot, parse_slots
-from exporter.protocol.command import PAUSE, PIECE, Command, Reply
+from exporter.protocol.command import PIECE
+from tests.pieces import pieces_of, value_of
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
-
-
-def pieces_of(generator: Generator[list[Command], list[Reply], Any]) -> tuple[int, Any]:
-    """In how many pieces it comes, and its value."""
-    pauses = 0
-    try:
-        while next(generator) == PAUSE:
-            pauses += 1
-    except StopIteration as end:
-        return pauses + 1, end.value
-    pytest.fail("it asks")
-
-
-def value_of(generator: Generator[list[Command], list[Reply], Any]) -> Any:
-    return pieces_of(generator)[1]
 
 
 class TestSlots:
