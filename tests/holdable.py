@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from exporter import cli
 from exporter.app import run
+from exporter.app.app import Read
 from exporter.options.table import Options
 from exporter.targets.target import Target
 
@@ -23,9 +24,9 @@ def hold() -> None:
 def main() -> int:
     serve = run.serve
 
-    async def holdable(options: Options, targets: Sequence[Target]) -> None:
+    async def holdable(options: Options, targets: Sequence[Target], read: Read | None = None) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, hold)
-        await serve(options, targets)
+        await serve(options, targets, read)
 
     run.serve = holdable
     return cli.main(sys.argv[1:])

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from exporter import cli
 from exporter.app import run
+from exporter.app.app import Read
 from exporter.options.table import Options
 from exporter.targets.target import Target
 
@@ -47,9 +48,9 @@ class LoopMeter:
 def main() -> int:
     report, meter, serve = Path(sys.argv[1]), LoopMeter(), run.serve
 
-    async def metered(options: Options, targets: Sequence[Target]) -> None:
+    async def metered(options: Options, targets: Sequence[Target], read: Read | None = None) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.start)
-        await serve(options, targets)
+        await serve(options, targets, read)
 
     run.serve = metered
     code = cli.main(sys.argv[2:])

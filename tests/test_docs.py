@@ -210,13 +210,13 @@ def test_the_readmes_instances_file_is_read(tmp_path: Path) -> None:
         "one",
         {"team": "orders"},
     )
-    assert replica.interval_s == 10
+    assert replica.overrides == (("poll.interval", 10.0),)
 
 
 def test_the_instances_file_of_the_docs_is_read(tmp_path: Path) -> None:
     main, cache, local = instances(TARGETS, tmp_path)
     assert dict(main.labels) == {"env": "production", "team": "orders"}
-    assert (cache.password, cache.interval_s) == ("two", 10)
+    assert (cache.password, cache.overrides) == ("two", (("poll.interval", 10.0),))
     assert (local.addr, local.user, local.password) == ("unix:///run/redis/redis.sock", "", "one")
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter import engine, files
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
 from exporter.app.frontend import Frontend
+from exporter.app.source_runner import SourceRunner
 from exporter.descriptors import raise_limit
 from exporter.errors import ConfigError, InternalError, StoppingError
 from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
+from exporter.targets.source import merge
 from exporter.targets.target import Target
 
 #: how long a stop may take: the process is to end within a second
 STOP_S = 0.95
+
+#: reads the options and the configured targets
+Read = Callable[[], tuple[Options, Sequence[Target]]]
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +39,24 @@ class _Running:
 
 class App:
     """`apply` starts it, and changes it while it runs. Make it inside the event loop. With `listen` False
-    nothing answers over HTTP. After `stop` a change raises StoppingError."""
+    nothing answers over HTTP. After `stop` a change raises StoppingError.
 
-    def __init__(self, *, listen: bool = True) -> None:
+    `read` reads the options and the configured targets again, in a thread; it raises ConfigError. Without it
+    a reload keeps them as they are.
+    """
+
+    def __init__(self, *, listen: bool = True, read: Read | None = None) -> None:
         self._listen = listen
+        self.read = read
         self._running: _Running | None = None
         self._stopping = False
         self._applying = asyncio.Lock()
         self._reloads = SingleFlight(self._reload)
+        self._configured: Sequence[Target] = ()
+        self._found: dict[str, Sequence[Target]] = {}  # by source
+        self._sources = SourceRunner(self.put)
+        self._follows = SingleFlight(self._follow)
+        self._following: set[asyncio.Task[None]] = set()
 
     @property
     def is_running(self) -> bool:
@@ -75,21 +90,50 @@ class App:
         async with self._applying:
             start = self._running is None and not self._stopping
             await (self._start(configuration) if start else self._change(configuration))
+            self._configured = configuration.targets
 
     async def reconfigure(self, options: Options, targets: Sequence[Target]) -> None:
-        """Make a configuration from the one in use, in a thread because files are read, and apply it.
-        ConfigError if there is a mistake: nothing changes then."""
+        """Make a configuration of these options and configured targets from the one in use, in a thread
+        because files are read, and apply it. Targets of other sources stay. ConfigError if there is a
+        mistake: nothing changes then."""
         async with self._applying:
-            await self._reconfigure(options, targets)
+            await self._reconfigure(lambda: (options, targets))
 
-    async def _reconfigure(self, options: Options, targets: Sequence[Target]) -> None:
-        before = self.configuration
+    async def _reconfigure(self, read: Read | None = None) -> None:
+        """Take what `read` gives, which is called in a thread. Without it, only targets of other sources have
+        changed."""
+        before, configured, found = self.configuration, self._configured, tuple(self._found.values())
+
+        def build() -> tuple[Configuration, Sequence[Target]]:
+            options, targets = read() if read is not None else (before.options, configured)
+            return configure(options, merge((targets, *found)), before), targets
+
         try:
             # each reading has a limit of its own
-            configuration = await files.off_loop(lambda: configure(options, targets, before))
+            configuration, self._configured = await files.off_loop(build)
         except files.FileError as error:
             raise ConfigError(f"the configuration cannot be read: {error}") from None
         await self._change(configuration)
+
+    # -- sources of targets
+
+    def put(self, source: str, targets: Sequence[Target]) -> None:
+        """Take all targets that a source has now. They are polled soon; several changes are applied
+        together."""
+        if self._found.get(source, ()) != targets:
+            self._found[source] = targets
+            task = asyncio.create_task(self._follows.run())
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
+
+    async def _follow(self) -> None:
+        try:
+            async with self._applying:
+                await self._reconfigure()
+        except StoppingError:
+            pass
+        except ConfigError as error:
+            log.error("the targets that were found cannot be used", extra={"err": str(error)})
 
     async def _start(self, configuration: Configuration) -> None:
         for note in configuration.notes:
@@ -110,6 +154,7 @@ class App:
             raise
         backend.start()
         self._running = _Running(configuration, backend, frontend)
+        await self._run_sources(configuration)
         count = len(configuration.targets)
         log.info("polling %d target%s (%s engine)", count, "" if count == 1 else "s", engine.ENGINE)
 
@@ -122,28 +167,38 @@ class App:
                 log.info(note)
         self._state.configuration = configuration
         await self.backend.apply(configuration)
+        await self._run_sources(configuration)
+
+    async def _run_sources(self, configuration: Configuration) -> None:
+        """Run its sources. The targets of sources that end go."""
+        before = self._sources.names
+        await self._sources.apply(configuration.sources)
+        for name in set(before).difference(self._sources.names):
+            self.put(name, ())
 
     async def reload(self) -> bool:
-        """Read the password file again, unless a password is given beside it, and ask every server again what
-        it refused. False if there is no password file. ConfigError if the file cannot be used: nothing
-        changes then. Calls that come while it is read share the next reading."""
+        """Read options, targets and files again, and ask every server again what it refused. False if there
+        is no password file. ConfigError if something cannot be used: nothing changes then. Calls that come
+        while files are read share the next reading."""
         return await self._reloads.run()
 
     async def _reload(self) -> bool:
         async with self._applying:
-            backend, configuration = self.backend, self.configuration
-            await self._reconfigure(configuration.options, configuration.targets)
+            backend = self.backend
+            configured = self.configuration.options, self._configured
+            await self._reconfigure(self.read or (lambda: configured))
             fleet = backend.fleet
             for watched in (*fleet.watched_targets.values(), *fleet.adopted_targets.values()):
                 watched.ask_again()
         log.info("reloaded: %s", self.configuration.password_file or "no password file")
-        return bool(configuration.options.redis.password_file)
+        return bool(self.configuration.options.redis.password_file)
 
     async def stop(self) -> None:
         """Stop polling, finish the answers on their way, and close everything. A change that is under way
         ends with a StoppingError: its next batch of targets does not come, and what it reads is not used."""
         self._stopping = True
         running, self._running = self._running, None
+        await self._sources.stop()
         if running is not None:
             await running.backend.stop_polling()
             await running.frontend.stop()

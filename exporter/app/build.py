@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter import __version__
+from exporter.app.assigner import Assigner
 from exporter.app.fixed import refuse_fixed
 from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
@@ -20,13 +21,15 @@ from exporter.connection.tls import client_context
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.lane import Lane
 from exporter.metrics.taken_names import TakenNames
+from exporter.options.overrides import override
 from exporter.options.table import Options
 from exporter.pages.exposition import AGE
 from exporter.pem_files import FreshContext
 from exporter.polling.assignment import Assignment, FamilySets
-from exporter.polling.timing import PollTiming, lane_notes, lanes
+from exporter.polling.timing import lane_notes, lanes
 from exporter.targets.address import ignored_warning
 from exporter.targets.password_file import Passwords, read_passwords
+from exporter.targets.source import TargetSource
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from exporter.telemetry.target_series import target_family_set
@@ -39,15 +42,16 @@ from exporter.web.tls import ServerContext, ServerTls
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are as they were given, `assignments` what each of them is polled for, with the passwords of
-    `password_file` ("": none was read). `known` holds every enabled collector that this process has had, by
-    name. `client_tls` is for connections to targets; None while no target uses TLS and no file for it is
-    named. `notes` and `warnings` are lines for the log. `follows` is the `mark` of the configuration that it
-    was made from.
+    `targets` are all of them, as they were given, `assignments` what each of them is polled for, with the
+    passwords of `password_file` ("": none was read); `assigner` makes those of further targets. `known` holds
+    every enabled collector that this process has had, by name. `client_tls` is for connections to targets;
+    None while no target uses TLS and no file for it is named. `sources` find further targets. `notes` and
+    `warnings` are lines for the log. `follows` is the `mark` of the configuration that it was made from.
     """
 
     options: Options
     targets: Sequence[Target]
+    assigner: Assigner
     assignments: Sequence[Assignment]
     password_file: str
     family_sets: FamilySets
@@ -58,6 +62,7 @@ class Configuration:
     client_tls: FreshContext | None
     auth: BasicAuth | None
     server_tls: ServerContext | None
+    sources: Sequence[TargetSource]
     notes: Sequence[str]
     warnings: Sequence[str]
     follows: object
@@ -81,17 +86,19 @@ def configure(
     exporter runs are refused, and family sets that are the same are kept."""
     if before is not None:
         refuse_fixed(options, before.options)
-    hidden, family_sets, known = _family_sets(options, before)
+    hidden, family_sets, known = _family_sets(options, targets, before)
     if before is not None and before.family_sets is family_sets and before.options.metrics == options.metrics:
         catalog = before.catalog
     else:
         catalog = _catalog(options, family_sets, hidden)
     dialling = _dialling(options)
     passwords = _passwords(options, targets)
+    assigner = Assigner(options, family_sets, before.assigner if before is not None else None)
     return Configuration(
         options,
         targets,
-        _assignments(options, targets, family_sets, passwords),
+        assigner,
+        [assigner.assign(passwords.log_in(each) if passwords is not None else each) for each in targets],
         options.redis.password_file if passwords is not None else "",
         family_sets,
         known,
@@ -101,6 +108,7 @@ def configure(
         _client_tls(dialling, targets, before),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
+        (),
         (*lane_notes(options.poll), *_password_notes(options, passwords)),
         tuple(_warnings(targets, catalog, passwords)),
         follows=before.mark if before is not None else None,
@@ -111,11 +119,15 @@ def configure(
 
 
 def _family_sets(
-    options: Options, before: Configuration | None
+    options: Options, targets: Sequence[Target], before: Configuration | None
 ) -> tuple[frozenset[str], FamilySets, Mapping[str, EnabledCollector]]:
-    """The hidden families, the family sets, and all that are known."""
+    """The hidden families, the family sets that any of the targets needs, and all that are known."""
     metrics = options.metrics
-    collectors = [collector for collector in REGISTRY if collector.enabled(options)]
+    variants = [
+        options,
+        *(override(options, each) for each in {target.overrides for target in targets} - {()}),
+    ]
+    collectors = [collector for collector in REGISTRY if any(map(collector.enabled, variants))]
     gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
     hidden = hidden_families(collectors, metrics, gated) | {
         family.name for family in TARGET_FAMILIES if is_denied(family.name, metrics)
@@ -159,41 +171,6 @@ def _password_notes(options: Options, passwords: Passwords | None) -> Iterator[s
         yield "--redis.password-file is not read: --redis.password gives the password"
     if passwords is not None and passwords.single:
         yield "--redis.password-file holds one password: it is for the targets of --redis.addr"
-
-
-def _assignments(
-    options: Options, targets: Sequence[Target], family_sets: FamilySets, passwords: Passwords | None
-) -> list[Assignment]:
-    polled = _for_polls(options)
-    timings: dict[float | None, PollTiming] = {}
-    assignments = []
-    for target in targets:
-        if target.interval_s not in timings:
-            timings[target.interval_s] = _timing(options, target.interval_s)
-        given = passwords.log_in(target) if passwords is not None else target
-        assignments.append(Assignment(given, family_sets, timings[target.interval_s], polled))
-    return assignments
-
-
-def _for_polls(options: Options) -> Options:
-    """The options without those that only name targets: an assignment changes only with what concerns its
-    target."""
-    redis = replace(options.redis, addr=(), user="", password="", password_file="", file="")
-    return replace(options, redis=redis, settings={})
-
-
-def _timing(options: Options, interval_s: float | None) -> PollTiming:
-    poll, redis = options.poll, options.redis
-    return PollTiming.of(
-        interval_s,
-        lanes(poll),
-        timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
-        max_backoff_s=poll.max_backoff_s,
-        connection_max_age_s=redis.connection_max_age_s,
-        max_age_s=poll.max_age_s,
-        max_age_floor_s=poll.max_age_floor_s,
-        scan_budget_s=options.keys.scan_budget_time_s,
-    )
 
 
 # -- connections and the endpoint

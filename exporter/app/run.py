@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 import uvloop
 
 from exporter import logs, signals
-from exporter.app.app import STOP_S, App
+from exporter.app.app import STOP_S, App, Read
 from exporter.app.build import configure
 from exporter.app.watchdog import Watchdog
 from exporter.errors import ConfigError, StoppingError
+from exporter.options.commandline import read_again
 from exporter.options.table import Options
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
@@ -30,11 +31,15 @@ LONG_THREADS = frozenset({"password", "look-up", "file", "trim"})
 log = logging.getLogger(__name__)
 
 
-async def serve(options: Options, targets: Sequence[Target]) -> None:
-    """Run until SIGTERM or SIGINT. SIGHUP reloads."""
+async def serve(
+    options: Options,
+    targets: Sequence[Target],
+    read: Read | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT. SIGHUP reloads, by what `read` reads (see `App`)."""
     watchdog = Watchdog(logs.formatter(options.log.format))
     watchdog.start()
-    app = App()
+    app = App(read=read)
     loop = asyncio.get_running_loop()
     stopping, reloading = asyncio.Event(), asyncio.Event()
 
@@ -97,7 +102,12 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     # The polls of one time slot make some thousand objects that die with them: a collection among them finds
     # nothing.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
-    uvloop.run(serve(options, read_targets(options, environ)))
+
+    def read() -> tuple[Options, Sequence[Target]]:
+        again = read_again(options)
+        return again, read_targets(again, environ)
+
+    uvloop.run(serve(options, read_targets(options, environ), read))
     signals.ignore()
     leave_threads()
     return 0

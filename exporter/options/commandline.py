@@ -54,6 +54,16 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], commands: Container[s
                 settings[option.flag] = Setting(text, "environment", variable)
                 break
     settings.update(_read_flags(argv, problems, commands))
+    return _options_of(settings, problems)
+
+
+def read_again(options: Options) -> Options:
+    """The options as they are now that files may have changed. Raises what `parse` raises."""
+    return _options_of(dict(options.settings), [])
+
+
+def _options_of(settings: Mapping[str, Setting], problems: list[str]) -> Options:
+    """Read the values. `problems` were found before."""
     conflicts: list[str] = []
     values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
     is_shown_only = values["help"] or values["version"]

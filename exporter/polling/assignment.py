@@ -27,7 +27,7 @@ class FamilySets:
 
     __slots__ = (
         "_by_lanes",
-        "_of_nodes",
+        "_parts",
         "about_target",
         "found",
         "identifying",
@@ -47,7 +47,7 @@ class FamilySets:
         #: what reads that which a scan found: they share its memory
         self.found = tuple(each for each in self._on(FOUND_LANES) if each.collector.memory_name in memories)
         self._by_lanes: dict[tuple[Lane, ...], tuple[EnabledCollector, ...]] = {}
-        self._of_nodes: FamilySets | None = None
+        self._parts: dict[tuple[EnabledCollector, ...], FamilySets] = {self.of_collectors: self}
 
     @property
     def all(self) -> tuple[FamilySet, ...]:
@@ -60,12 +60,13 @@ class FamilySets:
             found = self._by_lanes[lanes] = self._on(lanes)
         return found
 
-    def of_nodes(self, options: Options) -> FamilySets:
-        """Those of nodes that a target names, under the options of nodes. All nodes share this object."""
-        if self._of_nodes is None:
-            asked_for = [each for each in self.of_collectors if each.collector.enabled(options)]
-            self._of_nodes = FamilySets(asked_for, self.about_target)
-        return self._of_nodes
+    def under(self, options: Options) -> FamilySets:
+        """Those whose collectors these options enable. Equal parts are one object."""
+        enabled = tuple(each for each in self.of_collectors if each.collector.enabled(options))
+        part = self._parts.get(enabled)
+        if part is None:
+            part = self._parts[enabled] = FamilySets(enabled, self.about_target)
+        return part
 
     def _on(self, lanes: tuple[Lane, ...]) -> tuple[EnabledCollector, ...]:
         return tuple(each for each in self.of_collectors if each.lane in lanes)
@@ -94,7 +95,7 @@ def node_assignment(seed: Assignment, node: Target) -> Assignment:
         check_key_groups=(),
     )
     options = replace(seed.options, keys=keys)
-    return Assignment(node, seed.family_sets.of_nodes(options), seed.timing, options)
+    return Assignment(node, seed.family_sets.under(options), seed.timing, options)
 
 
 @dataclass(frozen=True, slots=True)

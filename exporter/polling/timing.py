@@ -67,16 +67,15 @@ class PollTiming:
     @classmethod
     def of(
         cls,
-        interval_s: float | None,
         lanes: Mapping[Lane, float],
         *,
         timeout_s: float,
         scan_budget_s: float,
         **limits: float,
     ) -> PollTiming:
-        """The timing of targets with this `interval_s`, or else of the fast lane's. The other `lanes` are
-        whole multiples of it."""
-        interval_s = interval_s or lanes[Lane.FAST]
+        """The timing of targets with these intervals. The slower ones are whole multiples of the fast one, or
+        become so."""
+        interval_s = lanes[Lane.FAST]
         every = {
             lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()
         }

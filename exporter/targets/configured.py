@@ -74,7 +74,7 @@ def _from_flags(addresses: Sequence[str], user: str, password: str, problems: li
                     target,
                     user=target.user or users[number],
                     password=target.password or passwords[number],
-                    of_flags=True,
+                    source="flags",
                 ),
             )
         )

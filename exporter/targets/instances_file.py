@@ -14,6 +14,7 @@ from typing import Any
 from exporter import files
 from exporter.errors import ConfigError
 from exporter.options import lengths, masks
+from exporter.options.overrides import overrides_of
 from exporter.options.values import parse_interval
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
@@ -132,7 +133,9 @@ class InstancesFile:
                 labels=tuple(shared.labels.items()),
                 user=target.user or shared.user or "",
                 password=target.password or shared.password or "",
-                interval_s=shared.interval_s,
+                overrides=overrides_of(
+                    [] if shared.interval_s is None else [("poll.interval", shared.interval_s)]
+                ),
             ),
         )
 

@@ -37,7 +37,7 @@ class Passwords:
         if target.password:
             return target
         found = self._find(target, target.user) or self._find(target, "")
-        return replace(target, password=found or (self.single if target.of_flags else ""))
+        return replace(target, password=found or (self.single if target.source == "flags" else ""))
 
     def _find(self, target: Target, user: str) -> str:
         spellings = [target.addr]

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+from exporter.options.overrides import Overrides
+
+#: what named a target: --redis.addr, the configuration file, Prometheus' file_sd or http_sd, a target that
+#: names its neighbours, or a request
+Source = Literal["flags", "file", "file_sd", "http_sd", "discovered", "adopted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One target, as it is configured. `addr` is the canonical address, without user and password.
 
-    `of_flags`: it comes from --redis.addr. `one_word`: its address has a single word before the @. `ignored`:
-    parameters of its address that mean nothing here. `addresses` were checked, and only they are dialled; ()
-    means that the host is looked up at each dial.
+    `one_word`: its address has a single word before the @. `overrides`: values that it has in place of those
+    of all targets. `settings_group` is its group in the configuration file. `ignored`: parameters of its
+    address that mean nothing here. `addresses` were checked, and only they are dialled; () means that the
+    host is looked up at each dial.
     """
 
     addr: str
@@ -24,8 +32,9 @@ class Target:
     labels: tuple[tuple[str, str], ...] = ()
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
-    interval_s: float | None = None  # None: the lane's
-    of_flags: bool = False
+    source: Source = "file"
+    settings_group: str = ""
+    overrides: Overrides = ()
     one_word: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
     addresses: tuple[str, ...] = ()

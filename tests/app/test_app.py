@@ -156,7 +156,7 @@ class TestTargets:
         self, running: Running, redis_server: RedisFactory
     ) -> None:
         server = redis_server()
-        target = of(server, interval_s=1000.0)
+        target = of(server, overrides=(("poll.interval", 1000.0),))
         await running.apply(target)
         await running.up(target)
         watched = running.watched(target)
@@ -199,16 +199,16 @@ class TestTargets:
     async def test_a_changed_interval_is_kept_from_then_on(
         self, running: Running, redis_server: RedisFactory
     ) -> None:
-        target = of(redis_server(), interval_s=1000.0)
+        target = of(redis_server(), overrides=(("poll.interval", 1000.0),))
         await running.apply(target)
         await running.up(target)
         watched = running.watched(target)
         series = watched.state.series
         assert series.lanes[Lane.FAST].polls == 1
-        await running.apply(replace(target, interval_s=0.1))
+        await running.apply(replace(target, overrides=(("poll.interval", 0.1),)))
         await until(lambda: series.lanes[Lane.FAST].polls >= 5)
         assert running.watched(target) is watched
-        await running.apply(replace(target, interval_s=1000.0))
+        await running.apply(replace(target, overrides=(("poll.interval", 1000.0),)))
         polls = series.lanes[Lane.FAST].polls
         await asyncio.sleep(0.5)
         assert series.lanes[Lane.FAST].polls <= polls + 1
@@ -400,7 +400,7 @@ class TestReload:
         self, running: Running, redis_server: RedisFactory, tmp_path: Path
     ) -> None:
         server = redis_server("--user", "default", "on", f">{SECRET}", ">new", ">newer", "~*", "+@all")
-        target, file = of(server, of_flags=True), tmp_path / "password"
+        target, file = of(server, source="flags"), tmp_path / "password"
         file.write_text(f"{SECRET}\n")
         await running.apply(target, flags=(f"--redis.password-file={file}",))
         await running.up(target)
@@ -416,7 +416,7 @@ class TestReload:
         self, running: Running, redis_server: RedisFactory, tmp_path: Path
     ) -> None:
         server = redis_server("--requirepass", SECRET)
-        target = of(server, password=SECRET, of_flags=True)
+        target = of(server, password=SECRET, source="flags")
         flags = (f"--redis.password={SECRET}", f"--redis.password-file={tmp_path / 'none'}")
         await running.apply(target, flags=flags)
         assert await running.ask("/-/reload", method="POST") == "ok\n"
@@ -543,3 +543,31 @@ class TestStop:
         assert await asking == "the exporter is stopping: nothing changes any more\n"
         await stopping
         assert "Traceback" not in log.text
+
+
+class TestSources:
+    async def test_the_targets_of_a_source_come_and_go_beside_the_configured_ones(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        one, found = of(redis_server()), of(redis_server(), source="file_sd")
+        await running.apply(one)
+        await running.up(one)
+        watched = running.watched(one)
+        running.app.put("somebody", (found, replace(one, alias="again")))
+        await until(lambda: found.addr in running.app.backend.fleet.watched_targets)
+        await running.up(found)
+        await running.app.reload()
+        assert running.app.backend.fleet.watched_targets.keys() == {one.addr, found.addr}
+        running.app.put("somebody", ())
+        await until(lambda: running.app.backend.fleet.watched_targets.keys() == {one.addr})
+        assert running.watched(one) is watched
+
+    async def test_a_reload_takes_what_it_reads(self, running: Running, redis_server: RedisFactory) -> None:
+        one, other = of(redis_server()), of(redis_server())
+        await running.apply(one)
+        await running.up(one)
+        options = running.app.configuration.options
+        running.app.read = lambda: (options, [other])
+        await running.app.reload()
+        await running.up(other)
+        assert running.app.backend.fleet.watched_targets.keys() == {other.addr}

@@ -56,7 +56,7 @@ class TestTargets:
         assert made.targets == (ONE, OTHER)
 
     def test_those_with_one_interval_share_their_timing(self) -> None:
-        quick = target("redis://quick", interval_s=0.5)
+        quick = target("redis://quick", overrides=(("poll.interval", 0.5),))
         first, second, third = configured(targets=(ONE, OTHER, quick)).assignments
         assert first.timing is second.timing
         assert third.timing.interval_s == 0.5

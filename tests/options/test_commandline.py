@@ -3,10 +3,12 @@ printed about it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from exporter.errors import ConfigError, UsageError
-from exporter.options.commandline import HELP_COLUMNS, help_text, parse, print_config
+from exporter.options.commandline import HELP_COLUMNS, help_text, parse, print_config, read_again
 from exporter.options.option import Option
 from exporter.options.table import OPTIONS
 
@@ -241,3 +243,16 @@ def test_a_command_after_flags_is_named() -> None:
         parse(["--debug", "check"], {}, {"check"})
     with pytest.raises(UsageError, match="argument 2 belongs to no flag: flags begin with -"):
         parse(["--debug", "hunter2"], {}, {"check"})
+
+
+def test_files_are_read_again_under_the_same_flags_and_variables(tmp_path: Path) -> None:
+    file = tmp_path / "a.lua"
+    file.write_text("return 1")
+    options = parse([f"--script={file}", "--redis.addr=one"], {"REDIS_USER": "kiwi"})
+    file.write_text("return 2")
+    again = read_again(options)
+    assert [script.text for script in again.keys.script] == [b"return 2"]
+    assert (again.redis, again.settings) == (options.redis, options.settings)
+    file.unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_again(options)

@@ -20,8 +20,7 @@ def timing(
     max_backoff_s: float = 30.0,
 ) -> PollTiming:
     return PollTiming.of(
-        interval_s,
-        LANES,
+        {**LANES, Lane.FAST: interval_s or LANES[Lane.FAST]},
         timeout_s=timeout_s,
         scan_budget_s=30.0,
         max_backoff_s=max_backoff_s,

@@ -37,25 +37,26 @@ def test_a_file_with_everything_in_it() -> None:
     assert load(file=CONFIG / "handbook.good.yml") == [
         Target(
             "redis://redis-master.prod:6379", "redis", "redis-master.prod", 6379, "", 0, "master-prod",
-            (("env", "production"), ("role", "master"), ("region", "us-east-1")), "", "kiwi", None,
+            (("env", "production"), ("role", "master"), ("region", "us-east-1")), "", "kiwi",
         ),
         Target(
             "redis://redis-replica1.prod:6379", "redis", "redis-replica1.prod", 6379, "", 0, "replica1-prod",
-            (("env", "production"), ("role", "replica"), ("region", "us-west-2")), "", "fig", None,
+            (("env", "production"), ("role", "replica"), ("region", "us-west-2")), "", "fig",
         ),
     ]  # fmt: skip
 
 
 def test_url_wins_over_entry_and_entry_over_defaults() -> None:
     a, b, c, d = load(file=CONFIG / "defaults.good.yml")
-    assert (a.user, a.password, a.interval_s, a.labels) == (
+    assert (a.user, a.password, dict(a.overrides), a.labels) == (
         "watcher",
         "plum",
-        10,
+        {"poll.interval": 10},
         (("env", "production"), ("team", "core")),
     )
     # what a variable holds is not filled in again
-    assert (b.user, b.password, b.interval_s) == ("other", "x-${SHARED_PASSWORD}-${y}", 90)
+    assert (b.user, b.password) == ("other", "x-${SHARED_PASSWORD}-${y}")
+    assert dict(b.overrides) == {"poll.interval": 90}
     assert b.labels == (("env", "production"), ("team", "42"))
     assert (c.user, c.password) == ("url", "fig")
     assert (d.user, d.password) == ("", "")

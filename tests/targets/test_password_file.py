@@ -112,7 +112,7 @@ def test_a_file_of_another_form_is_one_password_for_the_targets_of_the_flags(
 ) -> None:
     file.write_bytes((password + end).encode())
     passwords = read_passwords(str(file))
-    flag = replace(parse_address("redis://watcher:@h"), of_flags=True)
+    flag = replace(parse_address("redis://watcher:@h"), source="flags")
     assert passwords.log_in(flag) == replace(flag, password=password)
     assert passwords.log_in(parse_address("redis://h")).password == ""  # of the instances file
     own = replace(flag, password="own")

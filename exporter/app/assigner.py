@@ -1,0 +1,57 @@
+"""From targets to assignments, under one configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.options.overrides import Overrides, override
+from exporter.options.table import Options
+from exporter.polling.assignment import Assignment, FamilySets
+from exporter.polling.timing import PollTiming, lanes
+from exporter.targets.target import Target
+
+_Shared = tuple[FamilySets, PollTiming, Options]
+
+
+class Assigner:
+    """Makes assignments. Targets with the same overrides share their options, timing and family sets.
+
+    `family_sets` are those of all targets; each gets the part that its own options enable. What is equal to
+    what the assigner `before` shares is the same object: so the assignments are quickly compared.
+    """
+
+    def __init__(self, options: Options, family_sets: FamilySets, before: Assigner | None = None) -> None:
+        self._options = _for_polls(options)
+        self._family_sets = family_sets
+        self._shared: dict[Overrides, _Shared] = {}
+        self._before = dict(before._shared) if before is not None else {}
+
+    def assign(self, target: Target) -> Assignment:
+        """What a target is polled for."""
+        shared = self._shared.get(target.overrides)
+        if shared is None:
+            options = override(self._options, target.overrides)
+            shared = (self._family_sets.under(options), _timing(options), options)
+            before = self._before.get(target.overrides)
+            shared = self._shared[target.overrides] = before if before == shared and before else shared
+        return Assignment(target, *shared)
+
+
+def _for_polls(options: Options) -> Options:
+    """The options without those that only name targets: an assignment changes only with what concerns its
+    target."""
+    redis = replace(options.redis, addr=(), user="", password="", password_file="", file="")
+    return replace(options, redis=redis, settings={})
+
+
+def _timing(options: Options) -> PollTiming:
+    poll, redis = options.poll, options.redis
+    return PollTiming.of(
+        lanes(poll),
+        timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
+        max_backoff_s=poll.max_backoff_s,
+        connection_max_age_s=redis.connection_max_age_s,
+        max_age_s=poll.max_age_s,
+        max_age_floor_s=poll.max_age_floor_s,
+        scan_budget_s=options.keys.scan_budget_time_s,
+    )

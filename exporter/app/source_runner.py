@@ -1,0 +1,46 @@
+"""Runs the sources of targets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from exporter.targets.source import TargetSource
+from exporter.targets.target import Target
+
+log = logging.getLogger(__name__)
+
+
+class SourceRunner:
+    """One task for each source. `changed` gets the name of a source and all targets that it has now."""
+
+    def __init__(self, changed: Callable[[str, Sequence[Target]], None]) -> None:
+        self._changed = changed
+        self._tasks: dict[str, tuple[TargetSource, asyncio.Task[None]]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._tasks)
+
+    async def apply(self, sources: Sequence[TargetSource]) -> None:
+        """Run these sources and no others. One that equals a running one goes on."""
+        wanted = {source.name: source for source in sources}
+        ending = [name for name, (source, _) in self._tasks.items() if wanted.get(name) != source]
+        tasks = [self._tasks.pop(name)[1] for name in ending]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for name, source in wanted.items():
+            if name not in self._tasks:
+                self._tasks[name] = (source, asyncio.create_task(self._run(source)))
+
+    async def stop(self) -> None:
+        await self.apply(())
+
+    async def _run(self, source: TargetSource) -> None:
+        try:
+            await source.run(lambda targets: self._changed(source.name, targets))
+        except Exception:  # the targets that it has found stay
+            log.exception("internal error in a source of targets (please report): %s", source.name)

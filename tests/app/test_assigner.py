@@ -1,0 +1,68 @@
+"""From targets to assignments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.app.build import Configuration, configure
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.options.overrides import overrides_of
+from exporter.options.values import parse_keys
+from exporter.polling.assignment import Assignment
+from exporter.targets.address import parse_address
+from exporter.targets.target import Target
+
+PLAIN = parse_address("redis://plain")
+KEYS = replace(
+    parse_address("redis://keys"), overrides=overrides_of([("check-single-keys", parse_keys("db1=a"))])
+)
+SLOW = replace(
+    parse_address("redis://slow"),
+    overrides=overrides_of([("poll.interval", 10.0), ("poll.standard-interval", 25.0)]),
+)
+
+
+def configured(
+    *targets: Target, before: Configuration | None = None, flags: tuple[str, ...] = ()
+) -> Configuration:
+    return configure(parse(flags, {}), targets, before)
+
+
+def collectors(assignment: Assignment) -> set[str]:
+    return {each.name for each in assignment.family_sets.of_collectors}
+
+
+def test_a_targets_own_values_count_for_it_alone() -> None:
+    plain, keys, slow = configured(PLAIN, KEYS, SLOW).assignments
+    assert collectors(keys) - collectors(plain) == {"keys"}
+    assert collectors(slow) == collectors(plain)
+    assert (plain.timing.interval_s, slow.timing.interval_s) == (5.0, 10.0)
+    assert slow.timing.lane_interval_s(Lane.STANDARD) == 30.0  # a whole multiple
+
+
+def test_equal_ones_share_everything() -> None:
+    twin = replace(KEYS, addr="redis://twin:6379", host="twin")
+    one, other = configured(KEYS, twin).assignments
+    assert one.options is other.options
+    assert one.timing is other.timing
+    assert one.family_sets is other.family_sets
+
+
+def test_after_a_change_of_others_an_assignment_is_equal() -> None:
+    before = configured(PLAIN, KEYS)
+    after = configured(PLAIN, SLOW, KEYS, before=before)
+    assert after.assignments[0] == before.assignments[0]
+    assert after.assignments[2] == before.assignments[1]
+    assert after.assignments[2].options is before.assignments[1].options
+
+
+def test_an_assignment_changes_with_the_options_of_all() -> None:
+    before = configured(PLAIN)
+    after = configured(PLAIN, before=before, flags=("--poll.max-backoff=9s",))
+    assert after.assignments[0] != before.assignments[0]
+
+
+def test_further_targets_can_be_assigned() -> None:
+    configuration = configured(PLAIN)
+    assert configuration.assigner.assign(PLAIN) == configuration.assignments[0]
