@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family_set import LABEL_MAX, FamilySet, make_family_set
-from exporter.options.table import MetricsOptions
+from exporter.options.metrics_options import MetricsOptions
 
 
 class EnabledCollector:

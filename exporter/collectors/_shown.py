@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family import Family, Field, MetricType, NameSet
-from exporter.options.table import MetricsOptions
+from exporter.options.metrics_options import MetricsOptions
 
 #: a second name that `scalar` shows too, though each command has it: dashboards that people use ask for it
 KEPT = "command_call_duration_seconds"

@@ -177,7 +177,7 @@ def options_page() -> str:
     lines = [
         "# Options",
         "",
-        "Made by `make docs` from the table in `exporter/options/table.py`.",
+        "Made by `make docs` from the tables in `exporter/options/`.",
         "",
         "Write a flag as `-x`, `--x`, `--x=value` or `--x value`; a boolean as `--x` or `--x=false`.",
         "A flag wins over its environment variable, and that wins over the default.",

@@ -21,7 +21,8 @@ from exporter.metrics.family import LABEL_NAME
 from exporter.metrics.labels import label_forms
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.options.commandline import parse
-from exporter.options.table import MetricsOptions, Options
+from exporter.options.metrics_options import MetricsOptions
+from exporter.options.table import Options
 from exporter.polling.label_texts import ROLE_LABEL
 from exporter.polling.memory import TargetMemory
 from exporter.polling.poll import Poll

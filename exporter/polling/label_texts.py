@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter import engine
 from exporter.metrics.labels import label_forms, label_text
-from exporter.options.table import MetricsOptions
+from exporter.options.metrics_options import MetricsOptions
 from exporter.polling.assignment import FamilySets
 from exporter.targets.target import Target
 from exporter.targets.target_labels import target_labels

@@ -12,7 +12,7 @@ from exporter.errors import ReplyError, TargetError
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.metrics.store import Snapshot, Store
-from exporter.options.table import MetricsOptions
+from exporter.options.metrics_options import MetricsOptions
 from exporter.polling.known_faults import NO_FAULTS, KnownFaults
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming

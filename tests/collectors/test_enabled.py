@@ -9,7 +9,7 @@ from exporter.collectors.keys import KeysCollector
 from exporter.collectors.scripts import ScriptsCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.options.commandline import parse
-from exporter.options.table import MetricsOptions
+from exporter.options.metrics_options import MetricsOptions
 
 
 def options(*argv: str) -> MetricsOptions:

@@ -11,7 +11,7 @@ from exporter.collectors.info import GATED
 from exporter.metrics.family import Field, NameSet, gauge, summary
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
-from exporter.options.table import MetricsOptions
+from exporter.options.metrics_options import MetricsOptions
 
 
 class Mixed(Collector[None]):

@@ -1,0 +1,22 @@
+"""The rows of one module are in the one table, each with a value."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from exporter.options.commandline import parse
+from exporter.options.redis_options import RedisOptions
+from exporter.options.table import OPTIONS
+
+
+@pytest.mark.parametrize("members", [RedisOptions])
+def test_each_field_is_a_row(members: type) -> None:
+    options = parse([], {})
+    rows = {(option.group, option.attribute): option for option in OPTIONS}
+    [name] = [each.name for each in fields(options) if type(getattr(options, each.name)) is members]
+    for member in fields(members):
+        assert getattr(getattr(options, name), member.name) == rows[name, member.name].type.parse(
+            rows[name, member.name].default
+        ), member.name
