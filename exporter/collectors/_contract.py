@@ -74,6 +74,10 @@ class Out(Protocol):
         its `wanted_fields`."""
         ...
 
+    def learn_replication(self, section: bytes) -> None:
+        """Take the section of INFO about replication, as `section_of` returns it."""
+        ...
+
     def learn_cluster(self, view: ClusterView) -> None:
         """Remember the target's cluster, for those who look for its nodes."""
 

@@ -14,6 +14,7 @@ from exporter.polling.refusals import Refusals
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
+from exporter.protocol.replication import Replication, parse_replication
 from exporter.targets.redaction import NOTHING, Redaction
 
 M = TypeVar("M")
@@ -41,6 +42,7 @@ class TargetMemory:
 
     facts: Facts | None = None
     cluster: ClusterView | None = None  # the newest that the server gave
+    replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
     is_new_connection: bool = True
@@ -50,8 +52,17 @@ class TargetMemory:
     redaction: Redaction = NOTHING
     #: how many names of run-time families came from this target first
     named: dict[str, int] = field(default_factory=dict)
+    _replication: tuple[bytes, Replication | None] = (b"", None)
     #: collectors → those of them that want to run
     _wanted: dict[tuple[EnabledCollector, ...], list[EnabledCollector]] = field(default_factory=dict)
+
+    @property
+    def replication(self) -> Replication | None:
+        """What the newest INFO says about replication; None if it says nothing."""
+        section = self.replication_section
+        if self._replication[0] != section:
+            self._replication = (section, parse_replication(section) if section else None)
+        return self._replication[1]
 
     def of(self, collector: Collector[M]) -> M:
         name = collector.memory_name or collector.name

@@ -78,6 +78,9 @@ class CollectorOutput:
         self._read = (text, fill)
         return self._block.fields
 
+    def learn_replication(self, section: bytes) -> None:
+        self._memory.replication_section = section
+
     def learn_cluster(self, view: ClusterView) -> None:
         self._memory.cluster = view
 

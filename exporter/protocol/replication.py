@@ -1,0 +1,86 @@
+"""Replication as INFO shows it: who copies whom, and how far. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_HEADING = b"# Replication"
+#: bytes of the section that are kept: those of some hundred replicas
+SECTION_MAX = 65_536
+#: replicas of one server that are read
+REPLICAS_MAX = 1000
+
+_NUMBER = re.compile(r"-?[0-9]{1,19}\Z", re.ASCII)
+_REPLICA = re.compile(r"slave[0-9]+\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedReplica:
+    """A replica as its master sees it: the address that it announces, and how far it has confirmed."""
+
+    host: str
+    port: int
+    state: str  # online, wait_bgsave, send_bulk
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """The place of one server. `offset` is how far its own data goes: of a master what it has written, of a
+    replica what it has taken over. A replica has the `id` of its master; after a failover the new master has
+    another one, and the old as `former_id`."""
+
+    role: str  # master or slave; "" unknown
+    id: str
+    former_id: str
+    offset: int | None
+    master_host: str  # "" of a master
+    master_port: int
+    link_up: bool  # of a replica: whether it is connected to its master
+    replicas: tuple[AttachedReplica, ...]
+
+
+def section_of(info: bytes) -> bytes:
+    """The lines about replication; b"" without them."""
+    begin = info.find(_HEADING)
+    if begin < 0:
+        return b""
+    end = info.find(b"\n# ", begin)
+    return info[begin : min(end if end >= 0 else len(info), begin + SECTION_MAX)]
+
+
+def parse_replication(section: bytes) -> Replication:
+    """Read what `section_of` returns. What is malformed is unknown."""
+    lines = section.decode("utf-8", "replace").split("\n")
+    parts = (line.rstrip("\r").partition(":") for line in lines)
+    fields = {key: value for key, colon, value in parts if colon}
+    role = "slave" if fields.get("role") == "replica" else fields.get("role", "")
+    offset = "slave_repl_offset" if role == "slave" else "master_repl_offset"
+    lists = [value for key, value in fields.items() if _REPLICA.match(key)]
+    return Replication(
+        role,
+        fields.get("master_replid", ""),
+        fields.get("master_replid2", "").replace("0" * 40, ""),
+        _number(fields.get(offset, "")),
+        fields.get("master_host", ""),
+        _number(fields.get("master_port", "")) or 0,
+        fields.get("master_link_status") == "up",
+        tuple(filter(None, map(_attached, lists[:REPLICAS_MAX]))),
+    )
+
+
+def _attached(text: str) -> AttachedReplica | None:
+    """`ip=10.0.0.2,port=6379,state=online,offset=280,lag=1`; before Redis 2.8 `10.0.0.2,6379,online`."""
+    words = text.split(",")
+    if "=" not in words[0]:
+        words = [f"{name}={word}" for name, word in zip(("ip", "port", "state"), words, strict=False)]
+    values = dict(word.partition("=")[::2] for word in words)
+    port = _number(values.get("port", ""))
+    if not values.get("ip") or port is None or not 0 < port < 65536:
+        return None
+    return AttachedReplica(values["ip"], port, values.get("state", ""), _number(values.get("offset", "")))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.match(text) else None

@@ -1,0 +1,82 @@
+"""Replication as INFO shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exporter.protocol.replication import SECTION_MAX, AttachedReplica, parse_replication, section_of
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def read(text: str) -> bytes:
+    return section_of(text.replace("\n", "\r\n").encode())
+
+
+def test_a_master_and_its_replicas() -> None:
+    info = (DATA / "redis-2.8.24" / "info_many_replicas.txt").read_bytes()
+    replication = parse_replication(section_of(info))
+    assert replication.role == "master"
+    assert replication.master_host == ""
+    assert len(replication.replicas) > 1
+    assert replication.replicas[0] == AttachedReplica("127.0.0.1", 7000, "online", 0)
+
+
+def test_a_replica() -> None:
+    replication = parse_replication(
+        read(
+            "# Server\nredis_version:7.0.15\n\n# Replication\nrole:slave\nmaster_host:10.0.0.1\n"
+            "master_port:6379\n"
+            "master_link_status:up\nslave_read_repl_offset:300\nslave_repl_offset:280\nmaster_replid:"
+            + "a" * 40
+            + "\nmaster_replid2:"
+            + "0" * 40
+            + "\nmaster_repl_offset:280\n\n# CPU\nrole:master\n"
+        )
+    )
+    assert (replication.role, replication.offset, replication.link_up) == ("slave", 280, True)
+    assert (replication.master_host, replication.master_port) == ("10.0.0.1", 6379)
+    assert (replication.id, replication.former_id) == ("a" * 40, "")
+
+
+def test_a_new_master_keeps_the_id_of_the_old_one() -> None:
+    replication = parse_replication(
+        read("# Replication\nrole:master\nmaster_replid:b\nmaster_replid2:a\nmaster_repl_offset:7\n")
+    )
+    assert (replication.id, replication.former_id, replication.offset) == ("b", "a", 7)
+
+
+@pytest.mark.parametrize(
+    ("line", "replica"),
+    [
+        ("ip=::1,port=7000,state=online,offset=5,lag=0", AttachedReplica("::1", 7000, "online", 5)),
+        ("ip=h,port=7000,state=wait_bgsave", AttachedReplica("h", 7000, "wait_bgsave", None)),
+        ("10.0.0.2,6379,online", AttachedReplica("10.0.0.2", 6379, "online", None)),
+        ("ip=h,port=0,state=online,offset=5", None),
+        ("ip=h,port=x,state=online,offset=5", None),
+        ("ip=,port=7000", None),
+        ("", None),
+    ],
+)
+def test_lines_of_replicas(line: str, replica: AttachedReplica | None) -> None:
+    found = parse_replication(
+        read(f"# Replication\nrole:master\nslave0:{line}\nslave_priority:100\n")
+    ).replicas
+    assert found == (() if replica is None else (replica,))
+
+
+def test_of_other_words_for_the_role_one_is_used() -> None:
+    assert parse_replication(read("# Replication\nrole:replica\n")).role == "slave"
+
+
+def test_without_the_section_there_is_nothing() -> None:
+    assert section_of(b"# Server\r\nrole:master\r\n") == b""
+    empty = parse_replication(b"")
+    assert (empty.role, empty.offset, empty.replicas) == ("", None, ())
+
+
+def test_a_section_is_bounded() -> None:
+    long = b"# Replication\r\nrole:master\r\n" + b"x:1\r\n" * SECTION_MAX
+    assert len(section_of(long)) == SECTION_MAX
