@@ -260,7 +260,7 @@ def _taken_names(namespace: str) -> TakenNames:
 def _warnings(targets: Sequence[Target], catalog: Catalog, passwords: Passwords | None) -> Iterator[str]:
     yield from label_warnings(targets, catalog)
     for target in targets:
-        yield from ignored_warning(target.addr, target)
+        yield from ignored_warning(target.addr, target.ignored)
     yield from passwords.warnings if passwords is not None else ()
 
 

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from exporter.errors import CancelledPollError, StoppingError
+from exporter.errors import AuthError, CancelledPollError, StoppingError
 from exporter.fleet.aliases import Aliases
 from exporter.fleet.first_round import FirstRound
 from exporter.fleet.schedule import Schedule
@@ -162,7 +162,7 @@ class Fleet:
         found = self._watched.get(asked.addr)
         if found is not None and asked.ignored and asked.addr not in self._told:
             self._told.add(asked.addr)
-            for warning in ignored_warning("as a client writes it", asked):
+            for warning in ignored_warning("as a client writes it", asked.ignored):
                 log.warning(warning, extra={"addr": asked.addr})
         return found
 
@@ -193,4 +193,7 @@ class Fleet:
                 log.warning(notice.value, extra={"addr": addr})
         elif outcome.error is not None:
             self._reasons[addr] = reason
-            log.warning("the target is down", extra={**extra, "reason": reason, "err": str(outcome.error)})
+            extra |= {"reason": reason, "err": str(outcome.error)}
+            if isinstance(outcome.error, AuthError):
+                extra["login"] = watched.target.login_text
+            log.warning("the target is down", extra=extra)

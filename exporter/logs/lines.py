@@ -19,7 +19,10 @@ from datetime import datetime, timezone
 from exporter import safe_text
 
 #: `extra` fields that are written, in this order
-FIELDS = ("err", "addr", "client", "reason", "lane", "duration_ms", "bytes", "commands", "repeated")
+FIELDS = (
+    *("err", "addr", "client", "reason", "login"),
+    *("lane", "duration_ms", "bytes", "commands", "repeated"),
+)
 #: the names that Prometheus' programs write
 LEVEL_NAMES = {
     logging.DEBUG: "DEBUG",

@@ -60,6 +60,7 @@ class TargetConnection:
         try:
             named = memory.refusals.find([SET_NAME.name], began_at) is None
             target = context.target
+            log.debug("connecting", extra={"addr": addr, "login": target.login_text})
             outcome = await self._dialer.dial(target, deadline, named=named, addresses=target.addresses)
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from exporter import safe_text
@@ -20,6 +21,8 @@ from exporter.targets.target import Target
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
 DEFAULT_SCHEME = "redis"
+#: what gave user or password, in logs
+RULE = "the address itself"
 #: spellings of hosts that are remembered: the nodes of some clusters
 HOSTS_KEPT = 4096
 
@@ -58,7 +61,7 @@ def parse_address(text: str) -> Target:
             f"{', '.join(f'{scheme}://' for scheme in _TCP_SCHEMES)} or unix://"
         )
     userinfo, place, path = _split(rest)
-    user, password = _parse_userinfo(userinfo)
+    login = _parse_userinfo(userinfo)
     host, port = _parse_place(place)
     path, _, query = path.partition("?")
     db, ignored = _parse_query(query, _parse_path(path))
@@ -71,10 +74,8 @@ def parse_address(text: str) -> Target:
         port,
         "",
         db,
-        user=user,
-        password=password,
-        one_word=_is_one_word(userinfo),
         ignored=ignored,
+        **login,
     )
 
 
@@ -95,11 +96,11 @@ def _split(rest: str) -> tuple[str, str, str]:
     return userinfo, place, path
 
 
-def ignored_warning(where: str, target: Target) -> Sequence[str]:
+def ignored_warning(where: str, ignored: Sequence[str]) -> Sequence[str]:
     """The line for the log about parameters of an address that mean nothing here, if there are any."""
-    if not target.ignored:
+    if not ignored:
         return ()
-    names = safe_text.shorten(", ".join(target.ignored), 200)
+    names = safe_text.shorten(", ".join(ignored), 200)
     return (f"{where}: parameters of the address are ignored ({names}): only db counts, flags set the rest",)
 
 
@@ -113,26 +114,26 @@ def _parse_socket(rest: str) -> Target:
             "a socket's address is its absolute path: write unix:///path/to/redis.sock or "
             "unix://user:password@/path/to/redis.sock"
         )
-    user, password = _parse_userinfo(userinfo)
+    login = _parse_userinfo(userinfo)
     db, ignored = _parse_query(query, 0)
     addr = f"unix://{safe_text.valid(path)}" + (f"?db={db}" if db else "")
-    one_word = _is_one_word(userinfo)
-    return Target(
-        addr, "unix", "", 0, path, db, user=user, password=password, one_word=one_word, ignored=ignored
-    )
+    return Target(addr, "unix", "", 0, path, db, ignored=ignored, **login)
 
 
-def _parse_userinfo(userinfo: str) -> tuple[str, str]:
+def _parse_userinfo(userinfo: str) -> dict[str, Any]:
+    """The fields of a target that its login has."""
     if _BAD_ESCAPE.search(userinfo):
         raise ConfigError("the user or password has a plain %: write it as %25")
     user, colon, password = userinfo.partition(":")
     if not colon:
         user, password = "", user
-    return _unescape(user), _unescape(password)
-
-
-def _is_one_word(userinfo: str) -> bool:
-    return bool(userinfo) and ":" not in userinfo
+    return {
+        "user": _unescape(user),
+        "password": _unescape(password),
+        "user_rule": RULE if user else "",
+        "password_rule": RULE if password else "",
+        "one_word": bool(userinfo) and not colon,
+    }
 
 
 def _unescape(text: str) -> str:

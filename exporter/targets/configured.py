@@ -67,17 +67,11 @@ def _from_flags(addresses: Sequence[str], user: str, password: str, problems: li
         except ConfigError as error:
             problems.append(f"{where}: {error}")
             continue
-        named.append(
-            Named(
-                where,
-                replace(
-                    target,
-                    user=target.user or users[number],
-                    password=target.password or passwords[number],
-                    source="flags",
-                ),
-            )
-        )
+        if not target.user and users[number]:
+            target = replace(target, user=users[number], user_rule="--redis.user")
+        if not target.password and passwords[number]:
+            target = replace(target, password=passwords[number], password_rule="--redis.password")
+        named.append(Named(where, replace(target, source="flags")))
     return named
 
 

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter import files, safe_text
 from exporter.errors import ConfigError, bounded
 from exporter.options import lengths, masks
-from exporter.targets.address import ignored_warning, parse_address
+from exporter.targets.address import ignored_warning
+from exporter.targets.password_entries import PasswordEntries, PasswordEntry, read_entry
 from exporter.targets.target import Target
 
 _EXAMPLE = 'write {"redis://host:6379": "…"}'
-#: schemes that mean the same: the Go exporter looks for the first one only
-_TWINS = {"valkey": "redis", "valkeys": "rediss"}
 
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """What a password file holds: passwords by canonical address and user, or a `single` one for the targets
-    of the flags. `warnings` are lines for the log, without secrets."""
+    """What a password file holds: entries, or a `single` password for the targets of the flags. `warnings`
+    are lines for the log, without secrets."""
 
-    entries: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    entries: PasswordEntries = field(default_factory=lambda: PasswordEntries(()), repr=False)
     single: str = field(default="", repr=False)
     warnings: Sequence[str] = ()
 
     def log_in(self, target: Target) -> Target:
-        """The target with the password that the file has for it: that of its user at its address, or else
-        that of an entry without a user. A password that it has already stays. But its single word before the
-        @ is its user if the file has an entry of this user."""
+        """The target with the password that the file has for it. A password that it has already stays. But
+        its single word before the @ is its user if the file has an entry of this user."""
         if target.one_word and not target.user:
-            found = self._find(target, target.password)
-            return replace(target, user=target.password, password=found) if found else target
-        if target.password:
+            entry = self.entries.find(target, target.password, only=True)
+            if entry is None or not entry.password:
+                return target
+            user, rule = target.password, entry.rule
+            return replace(target, user=user, user_rule=rule, password=entry.password, password_rule=rule)
+        if target.has_password:
             return target
-        found = self._find(target, target.user) or self._find(target, "")
-        return replace(target, password=found or (self.single if target.source == "flags" else ""))
-
-    def _find(self, target: Target, user: str) -> str:
-        spellings = [target.addr]
-        if target.scheme in _TWINS:
-            spellings.append(_TWINS[target.scheme] + target.addr.removeprefix(target.scheme))
-        return next(filter(None, (self.entries.get((addr, user)) for addr in spellings)), "")
+        entry = self.entries.find(target, target.user)
+        if entry is not None and entry.password:
+            return replace(target, password=entry.password, password_rule=entry.rule)
+        if self.single and target.source == "flags":
+            return replace(target, password=self.single, password_rule="--redis.password-file")
+        return target
 
 
 def read_passwords(file: str, limits: files.FileLimits = files.DEFAULT) -> Passwords:
@@ -94,7 +93,8 @@ def _read_entries(file: str, pairs: Sequence[tuple[str, Any]]) -> Passwords:
     """An entry whose address cannot be read loses only itself: it is for no target that is configured."""
     problems: list[str] = []
     warnings: list[str] = []
-    entries: dict[tuple[str, str], str] = {}
+    entries: list[PasswordEntry] = []
+    known: dict[tuple[str, str], str] = {}
     for number, (address, password) in enumerate(pairs, 1):
         where = f"{file}: entry {number}"
         problem = _password_fault(address, password)
@@ -102,22 +102,22 @@ def _read_entries(file: str, pairs: Sequence[tuple[str, Any]]) -> Passwords:
             problems.append(f"{where}: {problem}")
             continue
         try:
-            target = parse_address(address)
+            entry = read_entry(number, address, password)
         except ConfigError as error:
             warnings.append(f"{where} is left out: {error}")
             continue
-        warnings += ignored_warning(where, target)
-        # a word before the @ is the user here: the password is the value
-        key = target.addr, target.user or target.password
-        if entries.get(key, password) != password:
+        warnings += ignored_warning(where, entry.ignored)
+        same = entry.key, entry.user
+        if known.get(same, password) != password:
             warnings.append(
                 f"{where}: an entry before has another password for the same address and user, and does not "
                 f"count: leave one of them out"
             )
-        entries[key] = password
+        known[same] = password
+        entries.append(entry)
     if problems:
         raise ConfigError(*problems)
-    return Passwords(entries, warnings=bounded(warnings))
+    return Passwords(PasswordEntries(entries), warnings=bounded(warnings))
 
 
 def _password_fault(address: str, password: Any) -> str:

@@ -16,7 +16,8 @@ Source = Literal["flags", "file", "file_sd", "http_sd", "discovered", "adopted"]
 class Target:
     """One target, as it is configured. `addr` is the canonical address, without user and password.
 
-    `one_word`: its address has a single word before the @. `overrides`: values that it has in place of those
+    `user_rule` and `password_rule` say what gave user and password, "" for nothing. `one_word`: its address
+    has a single word before the @. `overrides`: values that it has in place of those
     of all targets. `settings_group` is its group in the configuration file. `ignored`: parameters of its
     address that mean nothing here. `addresses` were checked, and only they are dialled; () means that the
     host is looked up at each dial.
@@ -32,12 +33,26 @@ class Target:
     labels: tuple[tuple[str, str], ...] = ()
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    user_rule: str = ""
+    password_rule: str = ""
     source: Source = "file"
     settings_group: str = ""
     overrides: Overrides = ()
     one_word: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
     addresses: tuple[str, ...] = ()
+
+    @property
+    def has_password(self) -> bool:
+        return bool(self.password)
+
+    @property
+    def login_text(self) -> str:
+        """What gave user and password, for logs."""
+        if self.user_rule == self.password_rule:
+            return f"user and password: {self.user_rule}" if self.user_rule else "no user and no password"
+        parts = (("user", self.user_rule), ("password", self.password_rule))
+        return ", ".join(f"{what}: {rule}" if rule else f"no {what}" for what, rule in parts)
 
     @property
     def tls(self) -> bool:

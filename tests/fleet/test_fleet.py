@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from exporter.connection.handshake import Notice
-from exporter.errors import CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
+from exporter.errors import AuthError, CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.fleet.schedule import Schedule
 from exporter.polling.assignment import Assignment
@@ -340,6 +340,20 @@ class TestLog:
         assert (record.levelname, record.getMessage()) == ("WARNING", "the target is down")
         assert vars(record)["err"] == "redis://one:6379: no such name"
         assert (vars(record)["addr"], vars(record)["reason"]) == ("redis://one:6379", "dns")
+
+    async def test_a_refused_login_names_what_gave_it(
+        self, fleet: Fleet, log: pytest.LogCaptureFixture
+    ) -> None:
+        target = replace(
+            parse_address("redis://one"), user="u", user_rule="A", password="p", password_rule="B"
+        )
+        one = watched("one")
+        one.assignment = replace(one.assignment, target=target)
+        fleet.add(one)
+        one.up = False
+        fleet.note(one, ended(AuthError("redis://one:6379: the server refuses the user or password")))
+        [record] = log.records
+        assert vars(record)["login"] == "user: A, password: B"
 
     async def test_down_for_another_reason_is_told(self, fleet: Fleet, log: pytest.LogCaptureFixture) -> None:
         one = watched("one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,30 @@ def test_each_poll_has_a_line(redis_server: RedisFactory, exporter: ExporterFact
     assert first["lane"] == "fast,standard,slow"
     assert first["bytes"] > 1000
     assert bool(lines(started, "commands")) == (flag == "--verbose")
+
+
+def test_each_dial_says_what_gave_user_and_password(
+    redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path
+) -> None:
+    one, two = (redis_server("--requirepass", SECRET) for _ in range(2))
+    file = tmp_path / "passwords.json"
+    file.write_text(json.dumps({"10.0.0.0/8": "kiwi", f"127.0.0.1:{two.port}": SECRET}))
+    addrs = [f"redis://127.0.0.1:{server.port}" for server in (one, two)]
+    started = exporter(
+        f"--redis.addr=redis://:wrong@127.0.0.1:{one.port},{addrs[1]}",
+        f"--redis.password-file={file}",
+        "--log-format=json",
+        "--debug",
+    )
+    assert started.values("redis_up") == {addrs[0]: 0, addrs[1]: 1}
+    logins = {line["addr"]: line["login"] for line in lines(started, "connecting")}
+    assert logins == {
+        addrs[0]: "no user, password: the address itself",
+        addrs[1]: "no user, password: entry 2 of --redis.password-file (host and port)",
+    }
+    [down] = lines(started, "the target is down")
+    assert (down["reason"], down["login"]) == ("auth", logins[addrs[0]])
+    assert all(word not in started.log.read_text() for word in (SECRET, "kiwi", "wrong@"))
 
 
 def test_verbose_names_the_commands_and_no_arguments(

@@ -175,7 +175,7 @@ def test_the_line_about_parameters_holds_no_value_of_them(query: str, secret: st
     except ConfigError:
         return
     named = {part.partition("=")[0] for part in query.split("&") if "=" in part}
-    [line] = ignored_warning("here", target)
+    [line] = ignored_warning("here", target.ignored)
     assert line.startswith("here: parameters of the address are ignored (")
     assert "password" in line
     assert len(line) < 400
@@ -184,7 +184,7 @@ def test_the_line_about_parameters_holds_no_value_of_them(query: str, secret: st
 
 
 def test_an_address_without_parameters_needs_no_line() -> None:
-    assert ignored_warning("here", parse_address("redis://h/1?db=2")) == ()
+    assert ignored_warning("here", parse_address("redis://h/1?db=2").ignored) == ()
 
 
 @pytest.mark.parametrize(

@@ -61,3 +61,19 @@ def test_mistakes_of_flags_and_file_come_together() -> None:
     flag, entry = problems_of("h:x", file=file)
     assert flag.startswith("--redis.addr: address 1 of 1: ")
     assert entry.startswith(f"{file}: entry 1 (orders): ")
+
+
+def test_a_target_says_what_gave_its_user_and_its_password() -> None:
+    targets = load(
+        "redis://u:p@a", "redis://:p@b", "redis://u:@c", "d", "unix://u:p@/e", user="v", password="q"
+    )
+    itself = "the address itself"
+    assert [(target.user_rule, target.password_rule) for target in targets] == [
+        (itself, itself),
+        ("--redis.user", itself),
+        (itself, "--redis.password"),
+        ("--redis.user", "--redis.password"),
+        (itself, itself),
+    ]
+    assert [target.login_text for target in load("a")] == ["no user and no password"]
+    assert targets[0].login_text == "user and password: the address itself"

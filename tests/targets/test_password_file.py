@@ -113,7 +113,7 @@ def test_a_file_of_another_form_is_one_password_for_the_targets_of_the_flags(
     file.write_bytes((password + end).encode())
     passwords = read_passwords(str(file))
     flag = replace(parse_address("redis://watcher:@h"), source="flags")
-    assert passwords.log_in(flag) == replace(flag, password=password)
+    assert passwords.log_in(flag) == replace(flag, password=password, password_rule="--redis.password-file")
     assert passwords.log_in(parse_address("redis://h")).password == ""  # of the instances file
     own = replace(flag, password="own")
     assert passwords.log_in(own) == own
@@ -154,7 +154,7 @@ def test_an_entry_for_no_possible_target_is_left_out_and_told(file: Path) -> Non
     assert SECRET not in line
 
 
-@pytest.mark.parametrize("again", ["redis://h", "redis://H:6379/0", "h"])
+@pytest.mark.parametrize("again", ["redis://h", "redis://H:6379/0", "h/0"])
 def test_of_two_entries_for_one_address_the_last_one_counts(file: Path, again: str) -> None:
     file.write_text(f'{{"redis://h": "a", "{again}": "b"}}')
     passwords = read_passwords(str(file))

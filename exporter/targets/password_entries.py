@@ -1,0 +1,156 @@
+"""Which entry of a password file is for a target: the most specific one that names it. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from exporter.errors import ConfigError
+from exporter.node_allowance import Network
+from exporter.options import lengths
+from exporter.targets.address import parse_address
+from exporter.targets.target import Target
+
+ADDRESS, PLACE, PATTERN, NETWORK = "address", "host and port", "pattern", "network"
+#: schemes that mean the same: the Go exporter looks for the first one only
+_TWINS = {"valkey": "redis", "valkeys": "rediss"}
+
+_NETWORK = re.compile(r"(?P<number>[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)/[0-9]{1,3}\Z")
+_PATTERN = re.compile(r"(?P<host>[A-Za-z0-9_.?*-]*[?*][A-Za-z0-9_.?*-]*)(?::(?P<port>[0-9]{1,5}))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordEntry:
+    """One entry: its password, and which targets it names.
+
+    `kind` says how, and `key` is the canonical spelling of that. Patterns and networks have `names`; of two,
+    the one with the greater `weight` is more specific. `user` is the one user that it is for; "" for all.
+    """
+
+    number: int
+    kind: str
+    key: str
+    user: str
+    password: str = field(repr=False)
+    names: Callable[[Target], bool] | None = None
+    weight: tuple[int, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        """What says which entry it is, in logs."""
+        return f"entry {self.number} of --redis.password-file ({self.kind})"
+
+
+def read_entry(number: int, text: str, password: str) -> PasswordEntry:
+    """The entry that a key of the file names. Raises ConfigError; its text never quotes the key."""
+    userinfo, at, place = text.strip().rpartition("@")
+    if "://" not in text:
+        user = _user_of(parse_address(f"{userinfo}@host")) if at else ""
+        if _NETWORK.match(place):
+            return _network(number, place, user, password)
+        pattern = _PATTERN.match(place)
+        if pattern is not None:
+            return _pattern(number, pattern["host"].lower(), int(pattern["port"] or 0), user, password)
+    elif "*" in place:
+        raise ConfigError("a pattern has no scheme and no database: write it as in *.cache.example:6379")
+    target = parse_address(text)
+    user = _user_of(target)
+    if "://" in text or re.search(r"[/?]", place):
+        return PasswordEntry(number, ADDRESS, target.addr, user, password, ignored=target.ignored)
+    has_port = ":" in place.rpartition("]")[2]
+    return PasswordEntry(number, PLACE, _key(target.host, target.port if has_port else 0), user, password)
+
+
+def _user_of(target: Target) -> str:
+    """A word before the @ is the user here: the password is the value."""
+    return target.user or target.password
+
+
+def _key(host: str, port: int) -> str:
+    return f"{host} {port}" if port else host
+
+
+def _network(number: int, text: str, user: str, password: str) -> PasswordEntry:
+    try:
+        network: Network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ConfigError(
+            "this is no network: write one as in 10.0.0.0/8, without bits beyond its length; a database as in"
+            " redis://10.0.0.1:6379/8"
+        ) from None
+
+    def names(target: Target) -> bool:
+        try:
+            address = ipaddress.ip_address(target.host.partition("%")[0])
+        except ValueError:  # a name
+            return False
+        mapped = address.ipv4_mapped if address.version == 6 else None
+        return (mapped or address) in network
+
+    return PasswordEntry(number, NETWORK, str(network), user, password, names, (network.prefixlen,))
+
+
+def _pattern(number: int, glob: str, port: int, user: str, password: str) -> PasswordEntry:
+    if len(glob) > lengths.HOST_MAX:
+        raise ConfigError(f"the pattern: {lengths.fault(glob, lengths.HOST_MAX)}")
+    if port > 65535:
+        raise ConfigError("the port must be 1 to 65535")
+    letters = len(re.sub(r"[?*]", "", glob))
+    matches = re.compile(fnmatch.translate(glob))
+
+    def names(target: Target) -> bool:
+        return port in (0, target.port) and matches.match(target.host) is not None
+
+    weight = (letters, int(port > 0), -glob.count("*"))
+    return PasswordEntry(number, PATTERN, _key(glob, port), user, password, names, weight)
+
+
+class PasswordEntries:
+    """All entries of a file. Of two with one key and user the last one counts."""
+
+    def __init__(self, entries: Iterable[PasswordEntry]) -> None:
+        self._by_key: dict[tuple[str, str], PasswordEntry] = {}
+        for entry in entries:
+            self._by_key[entry.key, entry.user] = entry
+        #: those that no key finds, the most specific first
+        self._others = sorted((each for each in self._by_key.values() if each.names), key=_order)
+
+    def find(self, target: Target, user: str, *, only: bool = False) -> PasswordEntry | None:
+        """The most specific entry for a target with this user. With `only`, an entry for all users does not
+        count."""
+        return next(self._candidates(target, (user,) if only or not user else (user, "")), None)
+
+    def _candidates(self, target: Target, users: tuple[str, ...]) -> Iterator[PasswordEntry]:
+        spellings = [target.addr]
+        if target.scheme in _TWINS:
+            spellings.append(_TWINS[target.scheme] + target.addr.removeprefix(target.scheme))
+        yield from self._exact(spellings, users)
+        if not target.host:
+            return
+        for port in (target.port, 0):
+            yield from self._exact([_key(target.host, port)], users)
+        for entry in self._others:
+            if entry.user in users and entry.names is not None and entry.names(target):
+                yield entry
+
+    def _exact(self, keys: Iterable[str], users: tuple[str, ...]) -> Iterator[PasswordEntry]:
+        for user in users:
+            for key in keys:
+                entry = self._by_key.get((key, user))
+                if entry is not None:
+                    yield entry
+
+
+def _order(entry: PasswordEntry) -> tuple[object, ...]:
+    """Patterns before networks, the longest first, those with a user before those without, and of two that
+    are the same in all this the later one."""
+    return (
+        entry.kind == NETWORK,
+        tuple(-part for part in entry.weight),
+        entry.user == "",
+        -entry.number,
+    )
