@@ -70,6 +70,10 @@ class NotAllowedError(RedpollError):
     """An address may not be connected to. The text names the option that says so."""
 
 
+class MisdirectedError(RedpollError):
+    """Another shard has what a request asks for. The text names that shard."""
+
+
 class PageError(RedpollError):
     """There is no page to serve."""
 

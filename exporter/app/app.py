@@ -155,8 +155,9 @@ class App:
         backend.start()
         self._running = _Running(configuration, backend, frontend)
         await self._run_sources(configuration)
-        count = len(configuration.targets)
-        log.info("polling %d target%s (%s engine)", count, "" if count == 1 else "s", engine.ENGINE)
+        count, shard = len(configuration.assignments), configuration.division.shard
+        share = f" of {configuration.division.configured}" if shard is not None else ""
+        log.info("polling %d%s target%s (%s engine)", count, share, "" if count == 1 else "s", engine.ENGINE)
 
     async def _change(self, configuration: Configuration) -> None:
         before = self.configuration

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from exporter import __version__, engine, logs
 from exporter.app.build import Configuration
@@ -25,6 +25,7 @@ from exporter.polling.assignment import Assignment, Services, node_assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import floor_s
 from exporter.polling.watched_target import WatchedTarget
+from exporter.targets.shard import Shard
 from exporter.telemetry.own_series import OwnSeries, Reader
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,11 @@ class Backend:
         poll = self._configuration.options.poll
         return floor_s(poll.max_age_floor_s, poll.interval_s)
 
+    def other_owner(self, text: str) -> int | None:
+        """The index of the other shard that polls the target of this address or alias; None if there is
+        none."""
+        return self._configuration.division.other_owner(text)
+
     # -- how its pieces work together
 
     def _log(self, configuration: Configuration, before: Configuration) -> None:
@@ -166,7 +172,20 @@ class Backend:
             "exporter_scraper_interval_seconds": lambda: self.alignment.periods_s(),
             "exporter_scraper_expected_age_seconds": lambda: self.schedule.expected_ages_s(),
             "exporter_lane_interval_seconds": self._lane_intervals_s,
+            "exporter_shard_index": lambda: self._of_shard(lambda shard: shard.index),
+            "exporter_shard_total": lambda: self._of_shard(lambda shard: shard.total),
+            "exporter_shard_targets": lambda: self._of_shard(
+                lambda shard: self._configuration.division.configured
+            ),
+            "exporter_shard_targets_owned": lambda: self._of_shard(
+                lambda shard: len(self.fleet.watched_targets)
+            ),
         }
+
+    def _of_shard(self, read: Callable[[Shard], int]) -> int | None:
+        """A value that there is only with shards."""
+        shard = self._configuration.division.shard
+        return read(shard) if shard is not None else None
 
     def _lane_intervals_s(self) -> Mapping[str, float]:
         """Of the lanes that poll something."""

@@ -29,6 +29,7 @@ from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import lane_notes, lanes
 from exporter.targets.address import ignored_warning
 from exporter.targets.password_file import Passwords, read_passwords
+from exporter.targets.shard import Division, divide, shard_of
 from exporter.targets.source import TargetSource
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
@@ -42,15 +43,17 @@ from exporter.web.tls import ServerContext, ServerTls
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are all of them, as they were given, `assignments` what each of them is polled for, with the
-    passwords of `password_file` ("": none was read); `assigner` makes those of further targets. `known` holds
-    every enabled collector that this process has had, by name. `client_tls` is for connections to targets;
-    None while no target uses TLS and no file for it is named. `sources` find further targets. `notes` and
-    `warnings` are lines for the log. `follows` is the `mark` of the configuration that it was made from.
+    `targets` are all of them, as they were given; `division` has those that this shard owns, `assignments`
+    what each of these is polled for, with the passwords of `password_file` ("": none was read). `assigner`
+    makes the assignments of further targets. `known` holds every enabled collector that this process has had,
+    by name. `client_tls` is for connections to targets; None while no target uses TLS and no file for it is
+    named. `sources` find further targets. `notes` and `warnings` are lines for the log. `follows` is the
+    `mark` of the configuration that it was made from.
     """
 
     options: Options
     targets: Sequence[Target]
+    division: Division
     assigner: Assigner
     assignments: Sequence[Assignment]
     password_file: str
@@ -86,31 +89,34 @@ def configure(
     exporter runs are refused, and family sets that are the same are kept."""
     if before is not None:
         refuse_fixed(options, before.options)
-    hidden, family_sets, known = _family_sets(options, targets, before)
+    division = divide(targets, shard_of(options.targets))
+    owned = division.owned
+    hidden, family_sets, known = _family_sets(options, owned, before)
     if before is not None and before.family_sets is family_sets and before.options.metrics == options.metrics:
         catalog = before.catalog
     else:
         catalog = _catalog(options, family_sets, hidden)
     dialling = _dialling(options)
-    passwords = _passwords(options, targets)
+    passwords = _passwords(options, owned)
     assigner = Assigner(options, family_sets, before.assigner if before is not None else None)
     return Configuration(
         options,
         targets,
+        division,
         assigner,
-        [assigner.assign(passwords.log_in(each) if passwords is not None else each) for each in targets],
+        [assigner.assign(passwords.log_in(each) if passwords is not None else each) for each in owned],
         options.redis.password_file if passwords is not None else "",
         family_sets,
         known,
         catalog,
         lanes(options.poll),
         dialling,
-        _client_tls(dialling, targets, before),
+        _client_tls(dialling, owned, before),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
         (),
         (*lane_notes(options.poll), *_password_notes(options, passwords)),
-        tuple(_warnings(targets, catalog, passwords)),
+        tuple(_warnings(owned, catalog, passwords)),
         follows=before.mark if before is not None else None,
     )
 

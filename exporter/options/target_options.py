@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.options.option import flag
-from exporter.options.values import BOOL
+from exporter.options.values import BOOL, ValueType, int_from
+
+#: the index of a shard that follows from the name of the pod
+AUTO = "auto"
+
+
+def parse_shard_index(text: str) -> int | str | None:
+    """A number from 0, or the word `auto`; None for an empty text."""
+    if text in ("", AUTO):
+        return text or None
+    try:
+        return int_from(0)(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
 
 
 # fmt: off
@@ -15,3 +28,9 @@ class TargetOptions:
 
     watch: bool = flag("watch", BOOL, "false",
         "Reload when a file changes that the options name.", reloadable=False)
+    shard_index: int | str | None = flag(
+        "shard.index", ValueType("N|auto", parse_shard_index, empty=True), "",
+        "Poll only the targets of this shard, of --shard.total. The first one is 0. auto: the number at the "
+        "end of the host name, as the pods of a StatefulSet have it. Empty: poll all targets.")
+    shard_total: int = flag("shard.total", ValueType("SHARDS", int_from(1)), "1",
+        "How many exporters share the targets. All of them need the same number and the same targets.")

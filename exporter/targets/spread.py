@@ -7,7 +7,7 @@ from typing import Literal
 
 #: What is spread. Each purpose has hashes of its own: were they the same, all targets of one page slice could
 #: share one time slot.
-Purpose = Literal["time slot", "lane turn", "scan turn", "connection age", "page slice", "look-up"]
+Purpose = Literal["time slot", "lane turn", "scan turn", "connection age", "page slice", "look-up", "shard"]
 
 
 def spread(name: str, purpose: Purpose) -> int:

@@ -117,6 +117,10 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
         once_above_0=True,
     ),
     OwnFamily("exporter_lane_interval_seconds", "How often a lane is polled.", GAUGE, ("lane",)),
+    OwnFamily("exporter_shard_index", "Which shard this exporter is; absent without --shard.index.", GAUGE),
+    OwnFamily("exporter_shard_total", "How many shards there are.", GAUGE),
+    OwnFamily("exporter_shard_targets", "Targets of all shards together.", GAUGE),
+    OwnFamily("exporter_shard_targets_owned", "Targets that this shard polls.", GAUGE),
 )
 
 

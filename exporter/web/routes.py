@@ -10,7 +10,14 @@ from typing import Protocol
 from aiohttp import web
 
 from exporter import safe_text
-from exporter.errors import ConfigError, NotAllowedError, PageError, RequestError, StoppingError
+from exporter.errors import (
+    ConfigError,
+    MisdirectedError,
+    NotAllowedError,
+    PageError,
+    RequestError,
+    StoppingError,
+)
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.telemetry.own_series import OwnSeries
@@ -84,7 +91,8 @@ class Sources:
     """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
     whether a target's values are too old to be served, `generation` counts the changes of the store; `reload`
     says whether there was a file to read. `max_age_floor_s` gives how far apart sweeps of one page are.
-    `adopt` finds the target of an address that is not configured, or polls it from now on."""
+    `adopt` finds the target of an address that is not configured, or polls it from now on. `other_owner`
+    gives the index of the other shard that polls a target."""
 
     pages: PageCache
     fleet: FleetView
@@ -95,6 +103,7 @@ class Sources:
     reload: Callable[[], Awaitable[bool]]
     max_age_floor_s: Callable[[], float] = lambda: 1.0
     adopt: Callable[[str], Awaitable[TargetView | None]] | None = None
+    other_owner: Callable[[str], int | None] = lambda text: None
 
 
 class Web:
@@ -138,6 +147,8 @@ class Web:
                 return await handler(request)
             except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
+            except MisdirectedError as error:
+                return self._refuse(421, str(error))
             except (PageError, StoppingError) as error:
                 return web.Response(status=503, text=f"{safe_text.one_line(str(error), ERROR_MAX)}\n")
             finally:
@@ -146,11 +157,19 @@ class Web:
         return measured
 
     def _find(self, text: str) -> TargetView | None:
-        """The target of this address or alias. Raises RequestError."""
+        """The target of this address or alias. Raises RequestError, and MisdirectedError if another shard
+        polls it."""
+        found = mistake = None
         try:
-            return self._fleet.find(text)
+            found = self._fleet.find(text)
         except ConfigError as error:
-            raise RequestError(str(error)) from None
+            mistake = RequestError(str(error))
+        owner = self._sources.other_owner(text) if found is None else None
+        if owner is not None:
+            raise MisdirectedError(f"shard {owner} polls this target: send the request there")
+        if mistake is not None:
+            raise mistake
+        return found
 
     async def _adopt(self, text: str, deadline: float) -> TargetView | None:
         """The target of an address that is not configured, if it may be polled. Who names it is known when

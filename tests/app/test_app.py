@@ -24,6 +24,7 @@ from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
+from exporter.targets.shard import owner
 from exporter.targets.target import Target
 from exporter.telemetry.own_series import FAMILIES
 from tests.servers import Certificates, RedisServer, free_port, make_certificates
@@ -240,6 +241,58 @@ class TestTargets:
         await running.apply()
         with pytest.raises(InternalError, match="no longer in use"):
             await running.app.apply(late)
+
+
+class TestShards:
+    async def test_each_polls_its_own_and_knows_who_has_the_others(
+        self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
+    ) -> None:
+        targets = [of(redis_server()) for _ in range(4)]
+        while len({owner(target.addr, 2) for target in targets}) == 1:
+            targets.append(of(redis_server()))
+        mine = [target for target in targets if owner(target.addr, 2) == 1]
+        [theirs, *_] = [target for target in targets if owner(target.addr, 2) == 0]
+        await running.apply(*targets, flags=("--shard.index=1", "--shard.total=2"))
+        await running.up(*mine)
+        page = await running.ask("/metrics?max_age=0")
+        assert values_of(page, "redis_up") == {target.addr: 1 for target in mine}
+        for name, value in (
+            ("index", 1),
+            ("total", 2),
+            ("targets", len(targets)),
+            ("targets_owned", len(mine)),
+        ):
+            assert values_of(page, f"redis_exporter_shard_{name}") == {"": value}
+        assert f"polling {len(mine)} of {len(targets)} target" in log.text
+        assert "shard 0 polls this target" in await running.ask(f"/scrape?target={theirs.addr}", 421)
+
+    async def test_a_reload_moves_targets_and_leaves_the_others_alone(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        databases = [parse_address(f"redis://127.0.0.1:{server.port}/{number}") for number in range(12)]
+        await running.apply(*databases, flags=("--shard.index=0", "--shard.total=2"))
+        before = dict(running.app.backend.fleet.watched_targets)
+        await running.apply(*databases, flags=("--shard.index=0", "--shard.total=3"))
+        after = running.app.backend.fleet.watched_targets
+        assert set(after) == {target.addr for target in databases if owner(target.addr, 3) == 0}
+        assert set(after) < set(before)
+        assert all(before[addr] is watched for addr, watched in after.items())
+
+    async def test_without_them_there_are_no_series_about_them(self, running: Running) -> None:
+        await running.apply()
+        assert not await running.shows("redis_exporter_shard_index")
+
+    async def test_targets_that_are_found_are_divided_too(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        databases = [parse_address(f"redis://127.0.0.1:{server.port}/{number}") for number in range(12)]
+        await running.apply(flags=("--shard.index=1", "--shard.total=2"))
+        running.app.put("found", databases)
+        mine = {target.addr for target in databases if owner(target.addr, 2) == 1}
+        await until(lambda: running.app.backend.fleet.watched_targets.keys() == mine)
+        assert 0 < len(mine) < len(databases)
 
 
 class TestCollectors:

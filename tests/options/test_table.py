@@ -28,6 +28,8 @@ OTHER_TEXTS = {
     "DURATION": "7s",
     "DURATION|fast": "7s",
     "N": "7",
+    "N|auto": "7",
+    "SHARDS": "7",
     "[HOST]:PORT": "[::1]:80",
     "PATH": "/kiwi",
     "PREFIX": "kiwi",

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.options.commandline import parse
 from exporter.options.table import OPTIONS
-from exporter.options.target_options import TargetOptions
+from exporter.options.target_options import AUTO, TargetOptions, parse_shard_index
 
 
 @pytest.mark.parametrize("members", [TargetOptions])
@@ -20,3 +20,14 @@ def test_each_field_is_a_row(members: type) -> None:
         assert getattr(getattr(options, name), member.name) == rows[name, member.name].type.parse(
             rows[name, member.name].default
         ), member.name
+
+
+@pytest.mark.parametrize(("text", "index"), [("", None), ("0", 0), ("12", 12), ("auto", AUTO)])
+def test_the_index_of_a_shard(text: str, index: object) -> None:
+    assert parse_shard_index(text) == index
+
+
+@pytest.mark.parametrize("text", ["-1", "one", "1.5", "AUTO"])
+def test_what_is_no_index_of_a_shard(text: str) -> None:
+    with pytest.raises(ValueError, match="or auto"):
+        parse_shard_index(text)

@@ -78,6 +78,10 @@ def test_redis_only_leaves_out_the_process_and_its_endpoint() -> None:
         "redis_exporter_scraper_interval_seconds",
         "redis_exporter_scraper_expected_age_seconds",
         "redis_exporter_lane_interval_seconds",
+        "redis_exporter_shard_index",
+        "redis_exporter_shard_total",
+        "redis_exporter_shard_targets",
+        "redis_exporter_shard_targets_owned",
     }
 
 

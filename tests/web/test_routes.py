@@ -58,6 +58,7 @@ class Site:
         self.auth: BasicAuth | None = None
         self.reload: Callable[[], bool] = lambda: False
         self.adopt: Callable[[str], Awaitable[FakeWatch | None]] | None = None
+        self.owners: dict[str, int] = {}  # other shards by what names a target
         self._server: TestServer | None = None
         self._client: ClientSession | None = None
 
@@ -74,6 +75,7 @@ class Site:
                 generation=lambda: self.store_fixture.store.generation,
                 reload=self._reloaded,
                 adopt=self.adopt,
+                other_owner=self.owners.get,
             ),
             auth=self.auth,
         )
@@ -393,6 +395,15 @@ class TestScrape:
         assert says in await site.text(path, status)
         assert site.count("redis_target_scrape_request_errors_total") == 1
         assert site.count("redis_exporter_scrapes_total") == 0
+
+    async def test_a_target_of_another_shard_is_misdirected(self, site: Site) -> None:
+        site.owners = {"redis://there:6379": 3, "an alias": 0}
+        await site.start()
+        assert "shard 3" in await site.text("/scrape?target=redis://there:6379", 421)
+        assert "shard 0" in await site.text("/scrape?target=an%20alias", 421)
+        assert site.count("redis_target_scrape_request_errors_total") == 2
+        await site.text("/scrape?target=redis://elsewhere:6379", 403)
+        await site.text(f"/scrape?target={A}")
 
     @pytest.mark.parametrize(
         "target", ["http://user:s3cret@a", "redis://user:s3cret@elsewhere", "redis://user:s3cret/x@a"]
