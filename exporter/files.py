@@ -11,8 +11,10 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,6 +31,10 @@ _KINDS = (
 )
 _readers = threading.BoundedSemaphore(READERS_MAX)
 T = TypeVar("T")
+
+#: what changes when a file is replaced or written; () for one that is missing
+Stamp = tuple[int, ...]
+_noted: ContextVar[dict[str, Stamp] | None] = ContextVar("noted", default=None)
 
 
 class FileError(Exception):
@@ -50,8 +56,37 @@ class FileLimits:
 DEFAULT = FileLimits()
 
 
+def stamp(name: str) -> Stamp:
+    """The stamp that a file has now."""
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+@contextmanager
+def noting(noted: dict[str, Stamp] | None) -> Iterator[None]:
+    """Note each file that is read meanwhile, well or not, in this thread or in one that it starts here: its
+    name and its stamp from before that. None: note nothing, because somebody else looks whether it
+    changes."""
+    token = _noted.set(noted)
+    try:
+        yield
+    finally:
+        _noted.reset(token)
+
+
+def changed(stamps: Mapping[str, Stamp]) -> bool:
+    """Whether any of these files has another stamp now."""
+    return any(stamp(name) != before for name, before in stamps.items())
+
+
 def read(name: str, max_bytes: int = DEFAULT.max_bytes) -> bytes:
     """What a file holds, read in this thread: see `within` and `off_loop`. Raises FileError."""
+    noted = _noted.get()
+    if noted is not None:
+        noted.setdefault(name, stamp(name))
     try:
         _refuse_kinds(os.stat(name).st_mode)  # to open a device may do something
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -123,10 +158,11 @@ def start(function: Callable[[], T], places: threading.Semaphore = _readers) -> 
         raise FileError("too many reads of files hang already")
     outcome: Future[T] = Future()
     outcome.set_running_or_notify_cancel()  # nobody can cancel it
+    context = copy_context()
 
     def run() -> None:
         try:
-            result = function()
+            result = context.run(function)
         except BaseException as error:
             places.release()
             outcome.set_exception(error)

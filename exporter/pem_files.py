@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exporter import files
 from exporter.errors import ConfigError
@@ -24,6 +25,7 @@ _MISTAKES = {
 }
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ class FreshContext:
         self, given: Sequence[PemFile], make: Callable[[], ssl.SSLContext], limits: files.FileLimits
     ) -> None:
         self._names = tuple(dict.fromkeys(file.name for file in given))
+        self._shown = " and ".join(map(str, given))
         self._make = make
-        try:
-            self._read, self.newest = files.within(lambda: (_stamps(self._names), make()), limits.timeout_s)
-        except files.FileError as error:
-            raise ConfigError(f"{' and '.join(map(str, given))} cannot be read: {error}") from None
+        self._limits = limits
+        self._reading = threading.Lock()
+        self._read, self.newest = self._within(lambda: (_stamps(self._names), make()))
         self._seen = self._read  # at the newest check
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
@@ -74,33 +76,37 @@ class FreshContext:
         if self._look is not None and not self._look.done() and rest_s > 0:
             await asyncio.wait([self._look], timeout=rest_s)
 
+    def renew(self) -> None:
+        """Read files that have changed, whenever they were checked last. ConfigError if they cannot be used:
+        the context from before stays."""
+        self._within(self._read_again)
+
+    def _within(self, function: Callable[[], T]) -> T:
+        try:
+            return files.within(function, self._limits.timeout_s)
+        except files.FileError as error:
+            raise ConfigError(f"{self._shown} cannot be read: {error}") from None
+
     def _look_again(self) -> None:
         """Read files that have changed. Runs in a thread, one at a time."""
-        stamps = _stamps(self._names)
-        is_change, self._seen = stamps != self._seen, stamps
-        if stamps == self._read:
-            return
+        seen = self._seen
         try:
-            self.newest = self._make()
+            self._read_again()
         except ConfigError as error:  # it may pass without a change of the files: too many are open, say
-            if is_change:
+            if self._seen != seen:
                 log.warning("the files that were read before stay in use", extra={"err": str(error)})
-        else:
-            self._read = stamps
-            log.info("read again: %s", ", ".join(self._names))
+
+    def _read_again(self) -> None:
+        with self._reading:
+            self._seen = _stamps(self._names)
+            if self._seen != self._read:
+                self.newest = self._make()
+                self._read = self._seen
+                log.info("read again: %s", ", ".join(self._names))
 
 
-def _stamps(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """For each file, what changes when it is replaced or written; nothing for one that is missing."""
-    return tuple(map(_stamp, names))
-
-
-def _stamp(name: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(name)
-    except (OSError, ValueError):
-        return ()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+def _stamps(names: Sequence[str]) -> tuple[files.Stamp, ...]:
+    return tuple(map(files.stamp, names))
 
 
 def load_pair(context: ssl.SSLContext, cert: PemFile, key: PemFile, max_bytes: int) -> None:
@@ -139,7 +145,8 @@ def trust_each(context: ssl.SSLContext) -> None:
 def _check(file: PemFile, max_bytes: int) -> None:
     """OpenSSL itself would wait for a FIFO, and read a device without end."""
     try:
-        files.read(file.name, max_bytes)
+        with files.noting(None):  # `FreshContext` looks whether it changes
+            files.read(file.name, max_bytes)
     except files.FileError as error:
         raise ConfigError(f"{file} cannot be read: {error}") from None
 

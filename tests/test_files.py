@@ -185,6 +185,57 @@ def test_where_the_system_gives_no_thread_the_place_stays_free(monkeypatch: pyte
     assert files.fetch(__file__)
 
 
+class TestNoting:
+    def test_what_is_read_in_any_thread_is_noted_with_its_stamp_from_before(self, tmp_path: Path) -> None:
+        here, apart, later = (tmp_path / name for name in ("here", "apart", "later"))
+        for file in (here, apart, later):
+            file.write_text("old")
+        stamps = {str(file): files.stamp(str(file)) for file in (here, apart)}
+        noted: dict[str, files.Stamp] = {}
+        with files.noting(noted):
+            files.read(str(here))
+            here.write_text("newer")
+            files.read(str(here))
+            files.fetch(str(apart))
+        files.read(str(later))
+        assert noted == stamps
+        assert files.changed(noted)
+        assert not files.changed({str(apart): stamps[str(apart)]})
+
+    def test_a_file_that_cannot_be_read_is_noted_too(self, tmp_path: Path) -> None:
+        missing = tmp_path / "missing"
+        noted: dict[str, files.Stamp] = {}
+        with files.noting(noted), pytest.raises(FileError):
+            files.read(str(missing))
+        assert noted == {str(missing): ()}
+        missing.write_text("")
+        assert files.changed(noted)
+
+    def test_what_others_look_after_is_left_out(self) -> None:
+        noted: dict[str, files.Stamp] = {}
+        with files.noting(noted), files.noting(None):
+            files.read(__file__)
+        assert noted == {}
+
+    @pytest.mark.parametrize("way", ["written", "renamed", "linked", "removed"])
+    def test_a_stamp_tells_each_change(self, tmp_path: Path, way: str) -> None:
+        file, other = tmp_path / "file", tmp_path / "other"
+        file.write_text("a")
+        other.write_text("b")
+        before = {str(file): files.stamp(str(file))}
+        match way:
+            case "written":
+                file.write_text("c")
+            case "renamed":
+                other.rename(file)
+            case "linked":
+                file.unlink()
+                file.symlink_to(other)
+            case "removed":
+                file.unlink()
+        assert files.changed(before)
+
+
 def test_the_limits_are_those_of_the_options() -> None:
     from exporter.options.commandline import parse
 

@@ -136,6 +136,31 @@ class TestFreshContext:
         await fresh.freshen(PATIENCE_S)
         assert looks == []
 
+    async def test_can_be_read_again_at_once(
+        self, ca: PemFile, certificates: Certificates, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fresh = FreshContext([ca], Made(ca), files.DEFAULT)
+        first, name = fresh.newest, Path(ca.name)
+        await fresh.freshen(PATIENCE_S)
+        fresh.renew()
+        assert fresh.newest is first
+        name.write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB")
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=f"--ca={ca.name} cannot be used"):
+                fresh.renew()
+        assert fresh.newest is first
+        assert caplog.records == []
+        name.write_bytes(Path(certificates.other_ca).read_bytes())
+        fresh.renew()
+        assert fresh.newest is not first
+        assert caplog.messages == [f"read again: {ca.name}"]
+
+    def test_is_not_noted_among_the_files_that_are_read(self, ca: PemFile) -> None:
+        noted: dict[str, files.Stamp] = {}
+        with files.noting(noted):
+            FreshContext([ca], Made(ca), files.DEFAULT)
+        assert noted == {}
+
     def test_a_reading_that_hangs_ends_at_its_limit(self, ca: PemFile) -> None:
         may_end = threading.Event()
 
