@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from exporter.errors import AuthError, CancelledPollError, StoppingError
 from exporter.fleet.aliases import Aliases
@@ -21,6 +22,18 @@ from exporter.targets.target import Target
 BATCH = 10
 
 log = logging.getLogger(__name__)
+
+
+class Changes(NamedTuple):
+    """How many targets a new list of them concerns."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in zip(self._fields, self, strict=True))
 
 
 class Fleet:
@@ -61,12 +74,12 @@ class Fleet:
 
     # -- who is watched
 
-    async def apply(self, assignments: Iterable[Assignment]) -> None:
-        """Watch the targets of these assignments and no others. A target is known by its address: an
-        assignment that changes replaces the one before, and the target keeps its snapshots, phase and
-        counters. Only one call at a time. StoppingError if `close` comes before its end."""
+    async def apply(self, assignments: Iterable[Assignment]) -> Changes:
+        """Watch the targets of these assignments and no others. A target whose assignment changes keeps its
+        snapshots, phase and counters as long as it is the same target (`Assignment.is_same_target`). Only one
+        call at a time. StoppingError if `close` comes before its end."""
         async with self._applying:
-            await self._apply(assignments)
+            return await self._apply(assignments)
 
     async def close(self) -> None:
         """Let no more targets come, change or go. When this returns, no `apply` is under way."""
@@ -74,7 +87,7 @@ class Fleet:
         async with self._applying:
             pass
 
-    async def _apply(self, assignments: Iterable[Assignment]) -> None:
+    async def _apply(self, assignments: Iterable[Assignment]) -> Changes:
         self._raise_if_closing()
         wanted: dict[str, Assignment] = {}
         for assignment in assignments:
@@ -82,16 +95,28 @@ class Fleet:
                 log.warning(
                     "the target is named twice: the first one counts", extra={"addr": assignment.target.addr}
                 )
-        for number, addr in enumerate([addr for addr in self._watched if addr not in wanted], 1):
+        gone = [addr for addr in self._watched if addr not in wanted]
+        for number, addr in enumerate(gone, 1):
             self.remove(addr)
             await self._pause(number)
+        added = changed = 0
         for number, (addr, assignment) in enumerate(wanted.items(), 1):
             watched = self._watched.get(addr)
             if watched is None:
+                added += 1
                 self.add(self._watch(assignment))
             elif watched.assignment != assignment:
-                self.change(watched, assignment)
+                changed += 1
+                self._replace(watched, assignment)
             await self._pause(number)
+        return Changes(added, len(gone), changed, len(wanted) - added - changed)
+
+    def _replace(self, watched: WatchedTarget, assignment: Assignment) -> None:
+        if watched.assignment.is_same_target(assignment):
+            self.change(watched, assignment)
+        else:
+            self.remove(watched.target.addr)
+            self.add(self._watch(assignment))
 
     async def _pause(self, number: int) -> None:
         """Let the event loop go on after each batch of targets."""

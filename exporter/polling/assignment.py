@@ -81,6 +81,20 @@ class Assignment:
     timing: PollTiming
     options: Options
 
+    def is_same_target(self, other: Assignment) -> bool:
+        """Whether it is of the same target: the same address and user, and if TLS is used the same settings
+        of it. What another user may see, or another server shows, begins again."""
+        ours, theirs = self.target, other.target
+        if (ours.addr, ours.user) != (theirs.addr, theirs.user):
+            return False
+        return not ours.tls or self.options is other.options or _of_tls(self) == _of_tls(other)
+
+
+def _of_tls(assignment: Assignment) -> tuple[object, ...]:
+    redis = assignment.options.redis
+    files = (redis.tls_ca_cert_file, redis.tls_client_cert_file, redis.tls_client_key_file)
+    return (*files, redis.tls_server_name, redis.skip_tls_verification)
+
 
 def node_assignment(seed: Assignment, node: Target) -> Assignment:
     """What a node is polled for that a target names: the same, but for keys. The target itself looks for the

@@ -166,6 +166,26 @@ class TestApply:
         assert schedule.changed == changes.pages == [one.target.addr]
         assert schedule.polled == [one.target.addr, "redis://other:6379"]
 
+    async def test_counts_what_changes(self, fleet: Fleet) -> None:
+        assert await fleet.apply([assigned("one"), assigned("other")]) == (2, 0, 0, 0)
+        changed = assigned("other", labels=(("env", "x"),))
+        changes = await fleet.apply([assigned("third"), changed, assigned("fourth")])
+        assert str(changes) == "2 added, 1 removed, 1 changed, 0 unchanged"
+        assert await fleet.apply([assigned("third"), changed, assigned("fourth")]) == (0, 0, 0, 3)
+
+    async def test_a_target_of_another_user_begins_again(
+        self, fleet: Fleet, schedule: FakeSchedule, changes: Changes
+    ) -> None:
+        await fleet.apply([assigned("one", "cache")])
+        one = fleet.find("cache")
+        assert await fleet.apply([assigned("one", "cache", user="reader")]) == (0, 0, 1, 0)
+        assert fleet.find("cache") is not one
+        assert schedule.polled == ["redis://one:6379"]
+        assert schedule.changed == []
+        assert not fleet.first_round.polls_done  # so a scrape waits for it
+        await fleet.apply([assigned("one", "cache", user="reader", password="new")])
+        assert schedule.changed == ["redis://one:6379"]
+
     async def test_an_alias_can_move_to_another_target(self, fleet: Fleet) -> None:
         await fleet.apply([assigned("one", "cache"), assigned("other")])
         await fleet.apply([assigned("one"), assigned("other", "cache")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.app.assigner import Assigner
 from exporter.app.build import configure
 from exporter.collectors._enabled import EnabledCollector
 from exporter.metrics.family import gauge
@@ -84,3 +85,40 @@ def test_a_node_is_polled_like_its_seed_but_for_keys() -> None:
     assert set(of_node.family_sets.of_collectors) < set(assignment.family_sets.of_collectors)
     assert node_assignment(assignment, node) == of_node
     assert node_assignment(assignment, seed).family_sets is of_node.family_sets
+
+
+@pytest.mark.parametrize(
+    ("address", "flag", "is_same"),
+    [
+        ("redis://h", "", True),
+        ("redis://:new@h", "", True),
+        ("redis://reader:new@h", "", False),
+        ("redis://h/1", "", False),
+        ("rediss://h", "", False),
+        ("redis://h", "--tls-ca-cert-file=/new.pem", True),
+    ],
+)
+def test_a_target_is_its_address_and_its_user(address: str, flag: str, is_same: bool) -> None:
+    assert assigned("redis://:old@h").is_same_target(assigned(address, flag)) is is_same
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "tls-ca-cert-file=/new.pem",
+        "tls-client-cert-file=/new.pem --tls-client-key-file=/old.pem",
+        "tls-client-cert-file=/old.pem --tls-client-key-file=/new.pem",
+        "tls-server-name=other",
+        "skip-tls-verification",
+    ],
+)
+def test_a_target_with_tls_is_its_settings_of_tls_too(flag: str) -> None:
+    before = assigned("rediss://h", "--tls-client-cert-file=/old.pem", "--tls-client-key-file=/old.pem")
+    if "client" not in flag:
+        before = assigned("rediss://h")
+    assert not before.is_same_target(assigned("rediss://h", *f"--{flag}".split()))
+    assert assigned("rediss://h").is_same_target(assigned("rediss://h", "--ping-on-connect"))
+
+
+def assigned(address: str, *flags: str) -> Assignment:
+    return Assigner(parse([flag for flag in flags if flag], {}), FAMILY_SETS).assign(parse_address(address))
