@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter import engine, files
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
 from exporter.app.frontend import Frontend
+from exporter.app.reload_record import ReloadRecord
 from exporter.app.source_runner import SourceRunner
 from exporter.descriptors import raise_limit
 from exporter.errors import ConfigError, InternalError, StoppingError
+from exporter.fleet.fleet import Changes
 from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
 from exporter.targets.source import merge
 from exporter.targets.target import Target
+from exporter.web.reload import Reloaded
 
 #: how long a stop may take: the process is to end within a second
 STOP_S = 0.95
@@ -42,12 +45,17 @@ class App:
     nothing answers over HTTP. After `stop` a change raises StoppingError.
 
     `read` reads the options and the configured targets again, in a thread; it raises ConfigError. Without it
-    a reload keeps them as they are.
+    a reload keeps them as they are. `noted` are the files that were read for the start.
     """
 
-    def __init__(self, *, listen: bool = True, read: Read | None = None) -> None:
+    def __init__(
+        self, *, listen: bool = True, read: Read | None = None, noted: Mapping[str, files.Stamp] | None = None
+    ) -> None:
         self._listen = listen
         self.read = read
+        #: the files that were read for the configuration in use, or for a change that failed since
+        self.noted: Mapping[str, files.Stamp] = dict(noted or {})
+        self._record = ReloadRecord()
         self._running: _Running | None = None
         self._stopping = False
         self._applying = asyncio.Lock()
@@ -99,21 +107,35 @@ class App:
         async with self._applying:
             await self._reconfigure(lambda: (options, targets))
 
-    async def _reconfigure(self, read: Read | None = None) -> None:
+    async def _reconfigure(self, read: Read | None = None) -> Changes:
         """Take what `read` gives, which is called in a thread. Without it, only targets of other sources have
         changed."""
         before, configured, found = self.configuration, self._configured, tuple(self._found.values())
+        noted: dict[str, files.Stamp] = {}
 
         def build() -> tuple[Configuration, Sequence[Target]]:
             options, targets = read() if read is not None else (before.options, configured)
-            return configure(options, merge((targets, *found)), before), targets
+            configuration = configure(options, merge((targets, *found)), before)
+            if read is not None:
+                configuration.renew_certificates()
+            return configuration, targets
+
+        def noting() -> tuple[Configuration, Sequence[Target]]:
+            with files.noting(noted):
+                try:
+                    return build()
+                except BaseException:  # what was not reached is as good as read: nothing of it is used
+                    noted.update({name: files.stamp(name) for name in self.noted if name not in noted})
+                    raise
 
         try:
             # each reading has a limit of its own
-            configuration, self._configured = await files.off_loop(build)
+            configuration, self._configured = await files.off_loop(noting)
         except files.FileError as error:
             raise ConfigError(f"the configuration cannot be read: {error}") from None
-        await self._change(configuration)
+        finally:
+            self.noted = noted if read is not None else {**self.noted, **noted}
+        return await self._change(configuration)
 
     # -- sources of targets
 
@@ -140,7 +162,7 @@ class App:
             log.info(note)
         open_files = raise_limit()
         frontend = Frontend(configuration.options.web, open_files)
-        backend = Backend(configuration, open_files, frontend.readers())
+        backend = Backend(configuration, open_files, {**frontend.readers(), **self._record.readers()})
         try:
             await backend.apply(configuration)
             if self._listen:
@@ -159,7 +181,7 @@ class App:
         share = f" of {configuration.division.configured}" if shard is not None else ""
         log.info("polling %d%s target%s (%s engine)", count, share, "" if count == 1 else "s", engine.ENGINE)
 
-    async def _change(self, configuration: Configuration) -> None:
+    async def _change(self, configuration: Configuration) -> Changes:
         before = self.configuration
         if configuration.follows is not before.mark:
             raise InternalError("the configuration was made from one that is no longer in use")
@@ -167,8 +189,9 @@ class App:
             if note not in before.notes:
                 log.info(note)
         self._state.configuration = configuration
-        await self.backend.apply(configuration)
+        changes = await self.backend.apply(configuration)
         await self._run_sources(configuration)
+        return changes
 
     async def _run_sources(self, configuration: Configuration) -> None:
         """Run its sources. The targets of sources that end go."""
@@ -177,22 +200,24 @@ class App:
         for name in set(before).difference(self._sources.names):
             self.put(name, ())
 
-    async def reload(self) -> bool:
-        """Read options, targets and files again, and ask every server again what it refused. False if there
-        is no password file. ConfigError if something cannot be used: nothing changes then. Calls that come
-        while files are read share the next reading."""
+    async def reload(self) -> Reloaded:
+        """Read options, targets and files again, and ask every server again what it refused. ConfigError if
+        something cannot be used: nothing changes then, and the log says so. Calls that come while files are
+        read share the next reading."""
         return await self._reloads.run()
 
-    async def _reload(self) -> bool:
+    async def _reload(self) -> Reloaded:
         async with self._applying:
             backend = self.backend
             configured = self.configuration.options, self._configured
-            await self._reconfigure(self.read or (lambda: configured))
+            with self._record.attempt():
+                changes = await self._reconfigure(self.read or (lambda: configured))
             fleet = backend.fleet
             for watched in (*fleet.watched_targets.values(), *fleet.adopted_targets.values()):
                 watched.ask_again()
-        log.info("reloaded: %s", self.configuration.password_file or "no password file")
-        return bool(self.configuration.options.redis.password_file)
+        log.info("reloaded: %s", changes)
+        has_files = bool(self.noted or self.configuration.options.redis.password_file)
+        return Reloaded(has_files, str(changes))
 
     async def stop(self) -> None:
         """Stop polling, finish the answers on their way, and close everything. A change that is under way

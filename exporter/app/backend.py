@@ -15,7 +15,7 @@ from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError
 from exporter.fleet.adoption import Adoption
 from exporter.fleet.alignment import Alignment
-from exporter.fleet.fleet import Fleet
+from exporter.fleet.fleet import Changes, Fleet
 from exporter.fleet.schedule import Schedule
 from exporter.metrics.store import Store
 from exporter.pages.cache import PageCache
@@ -82,7 +82,7 @@ class Backend:
             hostnames=options.web.cluster_discover_hostnames,
         )
 
-    async def apply(self, configuration: Configuration) -> None:
+    async def apply(self, configuration: Configuration) -> Changes:
         """Go on with this configuration: open and close family sets, and add, change and remove targets."""
         before, self._configuration = self._configuration, configuration
         self._log(configuration, before)
@@ -96,9 +96,10 @@ class Backend:
         configuration.catalog.open()
         if self.exposition.catalog is not configuration.catalog:
             self.pages.show(configuration.catalog)
-        await self.fleet.apply(configuration.assignments)
+        changes = await self.fleet.apply(configuration.assignments)
         await self.adoption.follow()
         self._targets_changed()
+        return changes
 
     def start(self) -> None:
         """Begin to poll."""

@@ -81,6 +81,13 @@ class Configuration:
         """How many connections all targets want."""
         return self.connections_each * len(self.assignments)
 
+    def renew_certificates(self) -> None:
+        """Read those that have changed, in this thread. ConfigError if they cannot be used: what was read
+        before stays."""
+        for context in (self.client_tls, self.server_tls):
+            if context is not None:
+                context.renew()
+
 
 def configure(
     options: Options, targets: Sequence[Target], before: Configuration | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, web_settings
@@ -15,6 +15,7 @@ from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
 from exporter.web.limits import limits_of
 from exporter.web.listener import Listener, cannot_listen, shown
+from exporter.web.reload import Reload
 from exporter.web.routes import Sources, Web
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,7 @@ class Frontend:
             "exporter_http_incidents_total": lambda: self._incidents.counts,
         }
 
-    async def start(
-        self, configuration: Configuration, backend: Backend, reload: Callable[[], Awaitable[bool]]
-    ) -> None:
+    async def start(self, configuration: Configuration, backend: Backend, reload: Reload) -> None:
         """Listen. ConfigError if the address cannot be had."""
         options, server_tls = configuration.options, configuration.server_tls
         web = Web(

@@ -121,6 +121,18 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
     OwnFamily("exporter_shard_total", "How many shards there are.", GAUGE),
     OwnFamily("exporter_shard_targets", "Targets of all shards together.", GAUGE),
     OwnFamily("exporter_shard_targets_owned", "Targets that this shard polls.", GAUGE),
+    OwnFamily(
+        "exporter_config_last_reload_successful",
+        "1 if the newest reload went well; 0 if it has changed nothing because of a mistake.",
+        GAUGE,
+        of_process=True,
+    ),
+    OwnFamily(
+        "exporter_config_last_reload_success_timestamp_seconds",
+        "When the configuration in use was read, Unix time.",
+        GAUGE,
+        of_process=True,
+    ),
 )
 
 

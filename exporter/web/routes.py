@@ -21,7 +21,7 @@ from exporter.errors import (
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.telemetry.own_series import OwnSeries
-from exporter.web import landing, query
+from exporter.web import landing, query, reload
 from exporter.web.auth import BasicAuth, Handler, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
@@ -89,10 +89,10 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
-    whether a target's values are too old to be served, `generation` counts the changes of the store; `reload`
-    says whether there was a file to read. `max_age_floor_s` gives how far apart sweeps of one page are.
-    `adopt` finds the target of an address that is not configured, or polls it from now on. `other_owner`
-    gives the index of the other shard that polls a target."""
+    whether a target's values are too old to be served, `generation` counts the changes of the store.
+    `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds the target of an address that
+    is not configured, or polls it from now on. `other_owner` gives the index of the other shard that polls a
+    target."""
 
     pages: PageCache
     fleet: FleetView
@@ -100,7 +100,7 @@ class Sources:
     turned_at: Callable[[], float]
     stale: Callable[[str], bool]
     generation: Callable[[], int]
-    reload: Callable[[], Awaitable[bool]]
+    reload: reload.Reload
     max_age_floor_s: Callable[[], float] = lambda: 1.0
     adopt: Callable[[str], Awaitable[TargetView | None]] | None = None
     other_owner: Callable[[str], int | None] = lambda text: None
@@ -283,19 +283,8 @@ class Web:
         return web.Response(status=503, text=f"{NOT_YET}\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
-        """Read the password file again. Without one the answer is an error, as the Go exporter's; refused
-        commands are sent again all the same."""
-        try:
-            done = await self._sources.reload()
-        except ConfigError as error:
-            return web.Response(status=500, text=f"{error}\n")
-        if not done:
-            return web.Response(
-                status=400,
-                text="no password file to read (see --redis.password-file); commands that servers refused "
-                "are asked again\n",
-            )
-        return web.Response(text="ok\n")
+        """Read options, targets and files again."""
+        return await reload.answer(request.method, self._sources.reload)
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
         settings = self._settings

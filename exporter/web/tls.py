@@ -62,6 +62,10 @@ class ServerContext:
         """Check the files, unless that was done a short time ago; handshakes share one check."""
         await self._fresh.freshen(LOOK_S)
 
+    def renew(self) -> None:
+        """Read files that have changed. ConfigError if they cannot be used."""
+        self._fresh.renew()
+
     def _before_handshake(
         self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext
     ) -> None:

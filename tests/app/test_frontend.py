@@ -12,6 +12,7 @@ from exporter.app.build import Configuration, configure
 from exporter.app.frontend import Frontend
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
+from exporter.web.reload import Reloaded
 from tests.servers import Certificates
 from tests.watch_harness import others
 
@@ -22,8 +23,8 @@ def configuration(*argv: str) -> Configuration:
     return configure(parse(["--web.listen-address=127.0.0.1:0", *argv], {}), ())
 
 
-async def no_reload() -> bool:
-    return False
+async def no_reload() -> Reloaded:
+    return Reloaded(False, "")
 
 
 class Endpoint:

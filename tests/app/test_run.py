@@ -18,6 +18,7 @@ from exporter.app.app import App
 from exporter.app.run import read_targets, reload_when, serve
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
+from exporter.web.reload import Reloaded
 from tests.servers import free_port
 from tests.store_fixture import until
 from tests.watch_harness import others
@@ -68,7 +69,7 @@ async def test_a_hangup_reloads(tmp_path: Path, caplog: pytest.LogCaptureFixture
     serving = asyncio.ensure_future(serve(options, ()))
     await asyncio.sleep(0)
     os.kill(os.getpid(), signal.SIGHUP)  # while it starts
-    await until(lambda: f"reloaded: {passwords}" in caplog.messages)
+    await until(lambda: "reloaded: 0 added, 0 removed, 0 changed, 0 unchanged" in caplog.messages)
     caplog.clear()
     passwords.write_text("{")
     os.kill(os.getpid(), signal.SIGHUP)
@@ -86,11 +87,11 @@ async def test_reloads_that_are_asked_for_together_are_one() -> None:
     reloads = 0
 
     class Counting(App):
-        async def reload(self) -> bool:
+        async def reload(self) -> Reloaded:
             nonlocal reloads
             reloads += 1
             await asyncio.sleep(0)
-            return True
+            return Reloaded(True, "")
 
     asked = asyncio.Event()
     task = asyncio.ensure_future(reload_when(asked, Counting()))
@@ -107,7 +108,7 @@ async def test_reloads_that_are_asked_for_together_are_one() -> None:
 
 async def test_a_reload_that_breaks_is_not_the_last_one(caplog: pytest.LogCaptureFixture) -> None:
     class Breaking(App):
-        async def reload(self) -> bool:
+        async def reload(self) -> Reloaded:
             raise KeyError
 
     asked = asyncio.Event()

@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestServer, make_mocked_request
 
 from exporter import engine
-from exporter.errors import ConfigError, NotAllowedError, PageError
+from exporter.errors import NotAllowedError, PageError
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
@@ -22,6 +22,7 @@ from exporter.targets.address import parse_address
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_discovery, landing
 from exporter.web.auth import BasicAuth
+from exporter.web.reload import Reloaded
 from exporter.web.routes import ALIVE_S, Settings, Sources, Web
 from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
 from tests.web.fleet import FakeFleet, FakeWatch
@@ -56,7 +57,7 @@ class Site:
         self.turned_at = time.monotonic()
         self.stale: set[str] = set()
         self.auth: BasicAuth | None = None
-        self.reload: Callable[[], bool] = lambda: False
+        self.reload: Callable[[], Reloaded] = lambda: Reloaded(False, "")
         self.adopt: Callable[[str], Awaitable[FakeWatch | None]] | None = None
         self.owners: dict[str, int] = {}  # other shards by what names a target
         self._server: TestServer | None = None
@@ -88,7 +89,7 @@ class Site:
         assert self._server is not None
         return self._server
 
-    async def _reloaded(self) -> bool:
+    async def _reloaded(self) -> Reloaded:
         return self.reload()
 
     async def stop_serving(self) -> None:
@@ -638,24 +639,6 @@ class TestAll:
         await asyncio.wait_for(reader.readline(), PATIENCE_S)
         writer.transport.abort()
         assert "redis_up" in await site.text("/metrics")
-
-
-class TestReload:
-    @pytest.mark.parametrize("method", ["GET", "POST"])
-    async def test_is_done(self, site: Site, method: str) -> None:
-        site.reload = lambda: True
-        response, body = await site.ask("/-/reload", method)
-        assert (response.status, body) == (200, b"ok\n")
-
-    async def test_without_a_file(self, site: Site) -> None:
-        assert "--redis.password-file" in await site.text("/-/reload", 400)
-
-    async def test_of_what_cannot_be_read(self, site: Site) -> None:
-        def fail() -> bool:
-            raise ConfigError("passwords.json: no")
-
-        site.reload = fail
-        assert await site.text("/-/reload", 500) == "passwords.json: no\n"
 
 
 class TestKeyParameters:

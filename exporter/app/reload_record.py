@@ -1,0 +1,42 @@
+"""How the newest reload ended, for the log and for the exporter's own series."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from exporter.errors import ConfigError, StoppingError
+from exporter.telemetry.own_series import Reader
+
+log = logging.getLogger(__name__)
+
+
+class ReloadRecord:
+    """Begins with the start, which counts as a reload that went well."""
+
+    def __init__(self) -> None:
+        self.successful = True
+        self.succeeded_at = time.time()
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What happens in it is a reload. Its error is logged and goes on."""
+        try:
+            yield
+        except StoppingError:
+            raise
+        except BaseException as error:
+            self.successful = False
+            if isinstance(error, ConfigError):
+                log.error("the reload failed, and nothing has changed", extra={"err": str(error)})
+            raise
+        self.successful, self.succeeded_at = True, time.time()
+
+    def readers(self) -> Mapping[str, Reader]:
+        """Values of the exporter's own series that are known here."""
+        return {
+            "exporter_config_last_reload_successful": lambda: float(self.successful),
+            "exporter_config_last_reload_success_timestamp_seconds": lambda: self.succeeded_at,
+        }

@@ -1,0 +1,53 @@
+"""How the newest reload ended."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from exporter.app.reload_record import ReloadRecord
+from exporter.errors import ConfigError, StoppingError
+from exporter.telemetry.own_series import FAMILIES
+
+
+def shown(record: ReloadRecord) -> list[object]:
+    return [read() for read in record.readers().values()]
+
+
+def test_its_names_are_rows_of_the_exporters_own_series() -> None:
+    assert ReloadRecord().readers().keys() <= {family.name for family in FAMILIES}
+
+
+def test_the_start_counts_as_one_that_went_well() -> None:
+    before = time.time()
+    record = ReloadRecord()
+    assert record.successful
+    assert before <= record.succeeded_at <= time.time()
+
+
+def test_a_mistake_is_logged_and_the_time_of_the_newest_success_stays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    record = ReloadRecord()
+    started_at = record.succeeded_at
+    with pytest.raises(ConfigError), record.attempt():
+        raise ConfigError("a.yml: no", "b.yml: no")
+    assert shown(record) == [0, started_at]
+    [line] = caplog.records
+    assert (line.levelname, line.getMessage()) == ("ERROR", "the reload failed, and nothing has changed")
+    assert vars(line)["err"] == "a.yml: no\nb.yml: no"
+    with record.attempt():
+        pass
+    assert record.successful
+    assert record.succeeded_at > started_at
+
+
+def test_a_bug_counts_as_a_failure_and_a_stop_does_not() -> None:
+    record = ReloadRecord()
+    with pytest.raises(StoppingError), record.attempt():
+        raise StoppingError
+    assert record.successful
+    with pytest.raises(KeyError), record.attempt():
+        raise KeyError
+    assert not record.successful
