@@ -89,7 +89,7 @@ DOORS = {
         "telemetry.process",
         "library.registry",
     },
-    "yaml": {"targets.yaml_reader"},
+    "yaml": {"options.yaml_reader"},
     "uvloop": {"app.run"},
     "regex": {"options.patterns"},
     "isal": {"pages.page", "pages.plain_pieces"},

@@ -18,7 +18,7 @@ from exporter.options.overrides import overrides_of
 from exporter.options.values import parse_interval
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
-from exporter.targets.yaml_reader import YamlTextError, read_yaml
+from exporter.options.yaml_reader import YamlTextError, read_yaml
 
 #: label names that the program writes itself, or that mean something else to Prometheus
 REFUSED_LABELS = frozenset({"addr", "alias", "le", "quantile"})
