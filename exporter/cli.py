@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 
 from exporter import logs, safe_text
-from exporter.errors import RedpollError, UsageError
+from exporter.errors import ConfigError, RedpollError, UsageError
 
 #: word → what it does, and whether it takes the options of the program (others have their own arguments)
 COMMANDS = {
@@ -93,6 +93,9 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
         print(version_text(engine.ENGINE))
         return 0
     if options.run.print_config:
+        faults = [line for file in options.config_files for line in file.faults.lines]
+        if faults:
+            raise ConfigError(*faults)
         print(commandline.print_config(options), end="")
         return 0
     log = options.log

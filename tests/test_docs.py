@@ -20,8 +20,10 @@ from exporter.cli import COMMANDS
 from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
 from exporter.errors import REASONS
+from exporter.files import FileLimits
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import help_text
+from exporter.options.config_file import ConfigFile
 from exporter.options.table import OPTIONS
 from exporter.pages.exposition import AGE
 from exporter.targets.configured import load_targets
@@ -81,7 +83,8 @@ def instances(page: Path, folder: Path) -> list[Target]:
     )
     file = folder / "instances.yml"
     file.write_text(block)
-    return load_targets([], addr_given=False, file=str(file), environ=ENVIRON)
+    files = [ConfigFile("config.file", str(file), FileLimits())]
+    return load_targets([], addr_given=False, files=files, environ=ENVIRON)
 
 
 def anchors(page: Path) -> set[str]:
@@ -202,7 +205,7 @@ def test_the_readme_shows_the_help_texts_of_today() -> None:
     ] == []
 
 
-def test_the_readmes_instances_file_is_read(tmp_path: Path) -> None:
+def test_the_readmes_configuration_file_is_read(tmp_path: Path) -> None:
     main, replica = instances(README, tmp_path)
     assert (main.alias, main.user, main.password, dict(main.labels)) == (
         "orders-main",
@@ -213,10 +216,15 @@ def test_the_readmes_instances_file_is_read(tmp_path: Path) -> None:
     assert replica.overrides == (("poll.interval", 10.0),)
 
 
-def test_the_instances_file_of_the_docs_is_read(tmp_path: Path) -> None:
-    main, cache, local = instances(TARGETS, tmp_path)
+def test_the_configuration_files_of_the_docs_are_read(tmp_path: Path) -> None:
+    assert [target.alias for target in instances(TARGETS, tmp_path)] == ["orders-main", "orders-cache"]
+    main, cache, local = instances(ROOT / "docs" / "configuration-file.md", tmp_path)
     assert dict(main.labels) == {"env": "production", "team": "orders"}
-    assert (cache.password, cache.overrides) == ("two", (("poll.interval", 10.0),))
+    assert (cache.password, cache.settings_group, dict(cache.overrides)["poll.interval"]) == (
+        "two",
+        "cache",
+        10,
+    )
     assert (local.addr, local.user, local.password) == ("unix:///run/redis/redis.sock", "", "one")
 
 

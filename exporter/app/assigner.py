@@ -40,8 +40,8 @@ class Assigner:
 def _for_polls(options: Options) -> Options:
     """The options without those that only name targets: an assignment changes only with what concerns its
     target."""
-    redis = replace(options.redis, addr=(), user="", password="", password_file="", file="")
-    return replace(options, redis=redis, settings={})
+    redis = replace(options.redis, addr=(), user="", password="", password_file="", config_file="", file="")
+    return replace(options, redis=redis, settings={}, config_files=())
 
 
 def _timing(options: Options) -> PollTiming:

@@ -85,9 +85,8 @@ def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
         addr_given=options.addr_given,
         user=redis.user,
         password=redis.password,
-        file=redis.file,
+        files=options.config_files,
         environ=environ,
-        limits=options.files,
     )
     if options.metrics.target_labels == "never" and len(targets) > 1:
         raise ConfigError(
@@ -104,7 +103,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
 
     def read() -> tuple[Options, Sequence[Target]]:
-        again = read_again(options)
+        again = read_again(options, environ)
         return again, read_targets(again, environ)
 
     uvloop.run(serve(options, read_targets(options, environ), read))

@@ -180,17 +180,14 @@ def options_page() -> str:
         "Made by `make docs` from the tables in `exporter/options/`.",
         "",
         "Write a flag as `-x`, `--x`, `--x=value` or `--x value`; a boolean as `--x` or `--x=false`.",
-        "A flag wins over its environment variable, and that wins over the default.",
+        "A flag wins over its environment variable, that over the option in a",
+        "[configuration file](configuration-file.md), and that over the default.",
         "",
         "The scope of an option:",
         "",
         "- *start*: one value from start to end.",
         "- *reload*: a reload may change the value.",
-        "- *target*: a reload may change the value, and a target may have its own.",
-        "",
-        "Today a reload (`POST /-/reload`) changes no option: it reads the file of `--redis.password-file`",
-        "again. An instances file (`--redis-file`) sets user, password and interval of a target. The other",
-        "scopes need a configuration file, which does not exist yet.",
+        "- *target*: a reload may change the value, and a target may have its own in the configuration file.",
     ]
     for title, options in groupby(OPTIONS, lambda option: option.title):
         lines += ["", f"## {title}", "", "| flag | default | variable | scope | |", "|---|---|---|---|---|"]

@@ -32,7 +32,7 @@ class Exporter:
     """
 
     def __init__(self, options: Given = MappingProxyType({}), *, listen: bool = True) -> None:
-        self._options = parse(flags_of(options), {})
+        self._options = parse(flags_of(options), {}, of_files=os.environ)
         self._targets = read_targets(self._options, os.environ)
         self._listen = listen
         self._app: App | None = None  # until its stop has ended

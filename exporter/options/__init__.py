@@ -1,1 +1,1 @@
-"""What the operator can set: flags, environment variables, and how values are written."""
+"""What the operator can set: flags, variables, the configuration file, and how values are written."""

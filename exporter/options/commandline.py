@@ -2,7 +2,7 @@
 `--print-config`.
 
 The syntax is that of Go's `flag` package: `-x`, `--x`, `--x=v`, `--x v`, booleans `--x` or `--x=false`. The
-command line wins over the environment, which wins over the default.
+command line wins over the environment, this over the configuration file, and this over the default.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from exporter import files, safe_text
 from exporter.errors import ConfigError, UsageError, bounded
 from exporter.options import masks
+from exporter.options.config_file import ConfigFile
 from exporter.options.option import Option, Setting
 from exporter.options.table import OPTIONS, Options
 from exporter.options.values import (
@@ -37,16 +38,24 @@ _FLAG = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?:=(?P<value>.*))?\Z",
 _BY_NAME = {name: option for option in OPTIONS for name in option.names}
 
 
-def parse(argv: Sequence[str], environ: Mapping[str, str], commands: Container[str] = ()) -> Options:
-    """Read the arguments (without the program's name and the command) and the environment. `commands` are the
-    words that may only come first.
+def parse(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    commands: Container[str] = (),
+    *,
+    of_files: Mapping[str, str] | None = None,
+) -> Options:
+    """Read the arguments (without the program's name and the command), the environment, and the options of
+    configuration files. `commands` are the words that may only come first. `of_files` are the variables that
+    files may name, in place of the environment.
 
     Raises UsageError for what cannot be read, and ConfigError for values that do not go together or files
-    that do not exist, with each problem on its own line. `--help` and `--version` work even if something else
-    is wrong.
+    that do not exist, with each problem on its own line. What is wrong in a configuration file is raised
+    later, with what is wrong with the targets in it: see `Options`. `--help` and `--version` work even if
+    something else is wrong.
     """
     problems: list[str] = []
-    settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
+    settings: dict[str, Setting] = {}
     for option in OPTIONS:
         for variable in option.variables:
             text = environ.get(variable)
@@ -54,21 +63,31 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], commands: Container[s
                 settings[option.flag] = Setting(text, "environment", variable)
                 break
     settings.update(_read_flags(argv, problems, commands))
-    return _options_of(settings, problems)
+    return _options_of(settings, problems, environ if of_files is None else of_files)
 
 
-def read_again(options: Options) -> Options:
+def read_again(options: Options, environ: Mapping[str, str]) -> Options:
     """The options as they are now that files may have changed. Raises what `parse` raises."""
-    return _options_of(dict(options.settings), [])
+    given = {
+        flag: setting
+        for flag, setting in options.settings.items()
+        if setting.source in ("flag", "environment")
+    }
+    return _options_of(given, [], environ)
 
 
-def _options_of(settings: Mapping[str, Setting], problems: list[str]) -> Options:
-    """Read the values. `problems` were found before."""
+def _options_of(given: Mapping[str, Setting], problems: list[str], environ: Mapping[str, str]) -> Options:
+    """Read the values. `given` are those of flags and variables; `problems` were found before."""
     conflicts: list[str] = []
+    settings = {option.flag: Setting(option.default, "default") for option in OPTIONS}
+    config_files = _open_config_files(given)
+    for config_file in config_files:
+        settings.update(config_file.settings(_BY_NAME, environ, settings))
+    settings.update(given)
     values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
     is_shown_only = values["help"] or values["version"]
     values["script"] = () if is_shown_only else tuple(_read_scripts(values, settings["script"], conflicts))
-    options = _build(values, settings)
+    options = replace(_build(values, settings), config_files=config_files)
     if is_shown_only:
         return options
     conflicts.extend(_conflicts(options))
@@ -77,6 +96,21 @@ def _options_of(settings: Mapping[str, Setting], problems: list[str]) -> Options
     if conflicts:
         raise ConfigError(*conflicts)
     return options
+
+
+def _open_config_files(given: Mapping[str, Setting]) -> tuple[ConfigFile, ...]:
+    """None if nothing but help or the version is shown."""
+
+    def value(flag: str) -> Any:
+        option = _BY_NAME[flag]
+        setting = given.get(flag)
+        return _read_value(option, setting or Setting(option.default, "default"), [])
+
+    if value("help") or value("version"):
+        return ()
+    limits = files.FileLimits(value("files.max-bytes"), value("files.timeout"))
+    named = {flag: value(flag) for flag in ("config.file", "redis-file")}
+    return tuple(ConfigFile(flag, name, limits) for flag, name in named.items() if name)
 
 
 def _read_flags(argv: Sequence[str], problems: list[str], commands: Container[str]) -> dict[str, Setting]:
@@ -142,6 +176,8 @@ def _read_value(option: Option, setting: Setting, problems: list[str]) -> Any:
 def _place(option: Option, setting: Setting) -> str:
     """Where a value was written, and its beginning."""
     name = setting.variable or f"--{setting.flag or option.flag}"
+    if setting.place:
+        name = f"{setting.place}: {option.flag}"
     return f"{name}={textwrap.shorten(_shown(option, setting.text)[:1000], 80, placeholder='…')}"
 
 
@@ -204,7 +240,8 @@ def help_text(commands: Mapping[str, str]) -> str:
     lines += ["Without a command: start polling and serve /metrics. Commands:", ""]
     lines += [f"  {name:<9} {text}" for name, text in commands.items()]
     lines += ["", "Write a flag as -x, --x, --x=value or --x value; a boolean as --x or --x=false."]
-    lines += ["A flag wins over its environment variable (in brackets), and that wins over the default."]
+    lines += ["A flag wins over its environment variable (in brackets), that over the option in a file"]
+    lines += ["(--config.file), and that over the default."]
     for title, options in groupby(OPTIONS, lambda option: option.title):
         lines += ["", f"{title}:"]
         for option in options:
@@ -235,5 +272,7 @@ def print_config(options: Options) -> str:
     for option in OPTIONS:
         setting = options.settings[option.flag]
         where = f"environment: {setting.variable}" if setting.variable else setting.source
+        if setting.place:
+            where = f"file: {setting.place}"
         lines.append(f"--{option.flag}={_shown(option, setting.text)}  ({where})")
     return "\n".join(lines) + "\n"

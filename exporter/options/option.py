@@ -20,7 +20,8 @@ class Option:
     shown, `former` are old names that still work, with their variables.
 
     `reloadable`: a reload may change the value while the exporter runs. `per_target`: a target may have a
-    value of its own too. The rest is where the field stands, see `options_in`.
+    value of its own too. `in_file`: a configuration file may set it. The rest is where the field stands, see
+    `options_in`.
     """
 
     flag: str
@@ -34,6 +35,7 @@ class Option:
     former: tuple[str, ...] = ()
     reloadable: bool = True
     per_target: bool = False
+    in_file: bool = True
     title: str = ""
     group: str = ""
     attribute: str = ""
@@ -60,13 +62,15 @@ class Option:
 
 
 class Setting(NamedTuple):
-    """The text of one value, and its source: `flag`, `environment` or `default`. `variable` is the one that
-    was set; `flag` is the alias or former name that was written."""
+    """The text of one value, and its source: `flag`, `environment`, `file` or `default`. `variable` is the
+    one that was set; `flag` is the alias or former name that was written; `place` is the file and the
+    line."""
 
     text: str
     source: str
     variable: str = ""
     flag: str = ""
+    place: str = ""
 
 
 def _variable(flag: str) -> str:

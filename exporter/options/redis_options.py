@@ -37,8 +37,10 @@ class RedisOptions:
         "JSON file of passwords by address, or a file of one password for the targets in --redis.addr. Not "
         "read beside --redis.password.",
         env="REDIS_PASSWORD_FILE")
+    config_file: str = flag("config.file", FILE, "",
+        "YAML file of options, and of targets with their own settings.", in_file=False)
     file: str = flag("redis-file", FILE, "",
-        "YAML file of targets with names, passwords and labels (redis_instances).")
+        "The same as --config.file. Both may be given: each file is read.", in_file=False)
     connection_timeout_s: float = flag("connection-timeout", INTERVAL, "15s",
         "Time limit for connecting, and for one poll.", per_target=True)
     scrape_timeout_s: float = flag("scrape-timeout", INTERVAL, "30s",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from exporter.files import FileLimits
+from exporter.options.config_file import ConfigFile
 from exporter.options.metrics_options import KeysOptions, MetricsOptions
 from exporter.options.option import Option, Setting, flag, group, options_in
 from exporter.options.redis_options import RedisOptions
@@ -166,16 +167,18 @@ class RunOptions:
     """What to show in place of running."""
 
     print_config: bool = flag("print-config", BOOL, "false",
-        "Show every option's value and where it comes from, and exit.")
-    version: bool = flag("version", BOOL, "false", "Show the version and exit.", env=None)
+        "Show every option's value and where it comes from, and exit.", in_file=False)
+    version: bool = flag("version", BOOL, "false", "Show the version and exit.", env=None,
+        in_file=False)
     help: bool = flag("help", BOOL, "false",
-        "Show this help and exit.", env=None, aliases=("h",))
+        "Show this help and exit.", env=None, aliases=("h",), in_file=False)
 
 
 # fmt: on
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Every value, by group. `settings` are their texts by flag, secrets included."""
+    """Every value, by group. `settings` are their texts by flag, secrets included. `config_files` are those
+    that were read: what is wrong with their options is among their faults, which `load_targets` raises."""
 
     redis: RedisOptions = group("Redis", RedisOptions)
     targets: TargetOptions = group("Targets", TargetOptions)
@@ -187,6 +190,7 @@ class Options:
     log: LogOptions = group("Logging", LogOptions, reloadable=False)
     run: RunOptions = group("This command", RunOptions, reloadable=False)
     settings: Mapping[str, Setting] = field(default_factory=dict, repr=False)
+    config_files: tuple[ConfigFile, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def addr_given(self) -> bool:

@@ -6,9 +6,10 @@ Every `parse_…` raises ValueError; its text says what to write instead.
 from __future__ import annotations
 
 import csv
+import io
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -303,13 +304,34 @@ class ValueType:
     """How the text of a value is read. `parse` raises ValueError; its text says what to write instead.
 
     Without `empty`, a variable that is set but empty counts as not set. `raw` values may hold bytes that are
-    not UTF-8.
+    not UTF-8. `join` makes one text of the items of a list, for a value that is one; it raises ValueError.
     """
 
     value_name: str
     parse: Callable[[str], Any]
     empty: bool = False
     raw: bool = False
+    join: Callable[[Sequence[str]], str] | None = None
+
+
+def join_items(items: Sequence[str]) -> str:
+    """A comma list."""
+    for item in items:
+        if "," in item:
+            raise ValueError("an item of the list holds a comma: write each on its own")
+    return ",".join(items)
+
+
+def join_encoded(items: Sequence[str]) -> str:
+    """A comma list of texts that may be percent-encoded."""
+    return ",".join(item.replace(",", "%2C") for item in items)
+
+
+def join_record(items: Sequence[str]) -> str:
+    """One CSV record."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(items)
+    return text.getvalue()
 
 
 def choice(*words: str, upper: bool = False, otherwise: str = "") -> ValueType:
@@ -334,7 +356,7 @@ def choices(*words: str) -> ValueType:
                 raise ValueError(f"{part} is not one of {', '.join(words)}")
         return tuple(dict.fromkeys(parts))
 
-    return ValueType(f"{words[0]},…", parse, empty=True)
+    return ValueType(f"{words[0]},…", parse, empty=True, join=join_items)
 
 
 BOOL = ValueType("", parse_bool)
@@ -342,15 +364,15 @@ TEXT = ValueType("TEXT", parse_text, empty=True)
 #: a user or a password: any bytes
 CREDENTIAL = ValueType("TEXT", str, empty=True, raw=True)
 FILE = ValueType("FILE", str, empty=True, raw=True)
-ADDRESSES = ValueType("ADDRESS,…", parse_addresses, empty=True, raw=True)
+ADDRESSES = ValueType("ADDRESS,…", parse_addresses, empty=True, raw=True, join=join_encoded)
 SERVER_NAME = ValueType("TEXT", parse_server_name, empty=True)
 INTERVAL = ValueType("DURATION", parse_interval)
 LANE_INTERVAL = ValueType("DURATION|fast", parse_lane_interval)
 DURATION_OR_ZERO = ValueType("DURATION", duration_from(0))
 INTEGER = ValueType("N", int_from(-COUNT_MAX))
 COUNT = ValueType("N", int_from(1))
-FILES = ValueType("FILE,…", parse_file_names, empty=True, raw=True)
-KEYS = ValueType("[DB=]KEY,…", parse_keys, empty=True, raw=True)
-LUA_PATTERNS = ValueType("PATTERN,…", parse_lua_patterns, empty=True)
-NAME_PATTERNS = ValueType("NAME,…", parse_name_patterns, empty=True)
-ALLOWANCE = ValueType("NETWORK,…", parse_allowance, empty=True)
+FILES = ValueType("FILE,…", parse_file_names, empty=True, raw=True, join=join_items)
+KEYS = ValueType("[DB=]KEY,…", parse_keys, empty=True, raw=True, join=join_encoded)
+LUA_PATTERNS = ValueType("PATTERN,…", parse_lua_patterns, empty=True, join=join_record)
+NAME_PATTERNS = ValueType("NAME,…", parse_name_patterns, empty=True, join=join_items)
+ALLOWANCE = ValueType("NETWORK,…", parse_allowance, empty=True, join=join_items)

@@ -93,11 +93,11 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int]] = {}  # their values, and how many nodes these have
 
     def document(self) -> Any:
-        self._next()  # the stream begins
+        self._next()  # the beginning of the text
         if type(self._next()) is yaml.StreamEndEvent:
             return None
         value = self._value(self._next(), 1)
-        self._next()  # the document ends
+        self._next()  # its end
         event = self._next()
         if type(event) is not yaml.StreamEndEvent:
             raise _FormError("another document begins here", event)

@@ -1,13 +1,13 @@
-"""All configured targets: from the flags and from the instances file."""
+"""All configured targets: from the flags and from configuration files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from exporter import files
 from exporter.errors import ConfigError
 from exporter.options import lengths
+from exporter.options.config_file import ConfigFile
 from exporter.targets.address import parse_address
 from exporter.targets.instances_file import InstancesFile, Named
 from exporter.targets.target import Target
@@ -19,22 +19,24 @@ def load_targets(
     addr_given: bool,
     user: str = "",
     password: str = "",
-    file: str = "",
+    files: Sequence[ConfigFile] = (),
     environ: Mapping[str, str],
-    limits: files.FileLimits = files.DEFAULT,
 ) -> list[Target]:
-    """All targets that the flags and the instances file name, in that order.
+    """All targets that the flags and the configuration files name, in that order.
 
-    With `addr_given` False, `addresses` are a default, which counts only without an instances file. `user`
+    With `addr_given` False, `addresses` are a default, which counts only if no file names targets. `user`
     and `password` belong to `addresses` only: one for all, or a comma list with one for each. Raises one
-    ConfigError with every mistake.
+    ConfigError with every mistake, those in the options of the files included.
     """
     problems: list[str] = []
     named: list[Named] = []
-    if addr_given or not file:
+    if addr_given or not any(file.names_targets for file in files):
         named += _from_flags(addresses, user, password, problems)
-    if file:
-        named += InstancesFile(file, environ, problems, limits).read()
+    for file in files:
+        reading = InstancesFile(file, environ)
+        named += reading.read()
+        file.forget()
+        problems += file.faults.joined(reading.faults).lines
     _refuse_duplicates(named, problems)
     problems += [problem for each in named for problem in _long_credentials(each)]
     if problems:

@@ -10,6 +10,8 @@ from exporter.options.overrides import Overrides
 #: what named a target: --redis.addr, the configuration file, Prometheus' file_sd or http_sd, a target that
 #: names its neighbours, or a request
 Source = Literal["flags", "file", "file_sd", "http_sd", "discovered", "adopted"]
+#: what a target is asked for: the nodes of its cluster, what a Sentinel watches, or its replicas
+Discover = Literal["", "cluster", "sentinel", "replicas"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,9 @@ class Target:
     """One target, as it is configured. `addr` is the canonical address, without user and password.
 
     `user_rule` and `password_rule` say what gave user and password, "" for nothing. `one_word`: its address
-    has a single word before the @. `overrides`: values that it has in place of those
-    of all targets. `settings_group` is its group in the configuration file. `ignored`: parameters of its
+    has a single word before the @. `overrides`: values that it has in place of those of all targets.
+    `settings_group` is its group in the configuration file. `enabled` False: it is known, and not polled.
+    `discover`: which further targets it names; "": none. `ignored`: parameters of its
     address that mean nothing here. `addresses` were checked, and only they are dialled; () means that the
     host is looked up at each dial.
     """
@@ -38,6 +41,8 @@ class Target:
     source: Source = "file"
     settings_group: str = ""
     overrides: Overrides = ()
+    enabled: bool = True
+    discover: Discover = ""
     one_word: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
     addresses: tuple[str, ...] = ()

@@ -250,9 +250,9 @@ def test_files_are_read_again_under_the_same_flags_and_variables(tmp_path: Path)
     file.write_text("return 1")
     options = parse([f"--script={file}", "--redis.addr=one"], {"REDIS_USER": "kiwi"})
     file.write_text("return 2")
-    again = read_again(options)
+    again = read_again(options, {})
     assert [script.text for script in again.keys.script] == [b"return 2"]
     assert (again.redis, again.settings) == (options.redis, options.settings)
     file.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_again(options)
+        read_again(options, {})

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import PROBLEM_LENGTH_MAX, ConfigError, RedpollError
+from exporter.files import FileLimits
 from exporter.options import lengths
 from exporter.options.commandline import parse
+from exporter.options.config_file import ConfigFile
 from exporter.targets.address import parse_address
 from exporter.targets.configured import load_targets
 
@@ -58,8 +60,9 @@ def test_an_address_is_bounded(address: str) -> None:
 
 def problems(tmp_path: Path, entry: str, **environ: str) -> list[str]:
     (tmp_path / "f.yml").write_text(f"redis_instances: [{{addr: h, {entry}}}]\n")
+    file = ConfigFile("config.file", str(tmp_path / "f.yml"), FileLimits())
     with pytest.raises(ConfigError) as caught:
-        load_targets([], addr_given=False, file=str(tmp_path / "f.yml"), environ=environ)
+        load_targets([], addr_given=False, files=[file], environ=environ)
     return list(caught.value.problems)
 
 

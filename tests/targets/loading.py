@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter import files
 from exporter.errors import ConfigError
+from exporter.options.config_file import ConfigFile
 from exporter.targets.configured import load_targets
 from exporter.targets.target import Target
 
@@ -28,7 +30,7 @@ def load(
         addr_given=bool(addresses) if given is None else given,
         user=user,
         password=password,
-        file=str(file),
+        files=[ConfigFile("redis-file", str(file), files.DEFAULT)] if file else [],
         environ=ENVIRON,
     )
 

@@ -60,7 +60,7 @@ def test_mistakes_of_flags_and_file_come_together() -> None:
     file = CONFIG / "missing_addr.bad.yml"
     flag, entry = problems_of("h:x", file=file)
     assert flag.startswith("--redis.addr: address 1 of 1: ")
-    assert entry.startswith(f"{file}: entry 1 (orders): ")
+    assert entry.startswith(f"{file}, line 3: entry 1 (orders): ")
 
 
 def test_a_target_says_what_gave_its_user_and_its_password() -> None:

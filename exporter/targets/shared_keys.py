@@ -1,0 +1,230 @@
+"""The keys that entries, groups and defaults of a configuration file share: the table of them, and how each
+is read.
+
+Most keys are other spellings of options that a target may have a value of its own for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from exporter.options import lengths
+from exporter.options.config_file import Faults, kind_of, nearest_option, shown_key, text_of
+from exporter.options.option import Option
+from exporter.options.placeholders import fill
+from exporter.options.table import OPTIONS
+from exporter.options.values import parse_bool
+from exporter.options.yaml_reader import YamlMap
+from exporter.targets.target import Discover
+
+#: label names that the program writes itself, or that mean something else to Prometheus
+REFUSED_LABELS = frozenset({"addr", "alias", "le", "quantile"})
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
+
+PER_TARGET: Mapping[str, Option] = {option.flag: option for option in OPTIONS if option.per_target}
+
+#: how the value of a key is written
+Form = Literal["credential", "labels", "word", "bool", "option", "option map", "any options"]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKey:
+    """One key. `flags` are those that an option key, or the keys of a map of options, stand for; `words` are
+    the values that a key of one word may have."""
+
+    name: str
+    form: Form
+    help: str
+    flags: Mapping[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+
+
+_LANES = {
+    "fast": "poll.interval",
+    "standard": "poll.standard-interval",
+    "slow": "poll.slow-interval",
+    "scan": "poll.scan-interval",
+}
+_TLS = {
+    "ca": "tls-ca-cert-file",
+    "cert": "tls-client-cert-file",
+    "key": "tls-client-key-file",
+    "server_name": "tls-server-name",
+    "skip_verify": "skip-tls-verification",
+}
+#: `keys` for check-keys, `count_keys` for count-keys
+_CHECKS = {
+    flag.removeprefix("check-").replace("-", "_"): flag
+    for flag in PER_TARGET
+    if flag.startswith("check-") or flag == "count-keys"
+}
+
+SHARED_KEYS: Mapping[str, SharedKey] = {
+    key.name: key
+    for key in (
+        SharedKey("user", "credential", "ACL user. ${NAME} is the value of a variable."),
+        SharedKey("password", "credential", "Password. ${NAME} is the value of a variable."),
+        SharedKey("labels", "labels", "Labels for every series, beside those of the group and defaults."),
+        SharedKey("interval", "option", "Time between two polls of the fast lane.", {"": "poll.interval"}),
+        SharedKey("lanes", "option map", "Time between two polls of each lane.", _LANES),
+        SharedKey("tls", "option map", "How TLS connections are made.", _TLS),
+        SharedKey("checks", "option map", "What to look at among the data.", _CHECKS),
+        SharedKey("enabled", "bool", "false: the target is known, and not polled."),
+        SharedKey(
+            "discover",
+            "word",
+            "Which further targets this one names.",
+            words=("cluster", "sentinel", "replicas", "none"),
+        ),
+        SharedKey("options", "any options", "Options by the names of their flags, for these targets only."),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSettings:
+    """What the shared keys of one place set. None, or no value for a name, means that they leave it open.
+    `values` are those of options, by flag."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    enabled: bool | None = None
+    discover: Discover | None = None
+
+    def over(self, base: SharedSettings) -> SharedSettings:
+        """These, and of the other ones what these leave open."""
+        return SharedSettings(
+            base.user if self.user is None else self.user,
+            base.password if self.password is None else self.password,
+            {**base.labels, **self.labels},
+            {**base.values, **self.values} if self.values else base.values,
+            base.enabled if self.enabled is None else self.enabled,
+            base.discover if self.discover is None else self.discover,
+        )
+
+
+class SharedReader:
+    """Reads the shared keys of several places of one file, and adds what is wrong to `faults`."""
+
+    def __init__(self, environ: Mapping[str, str], faults: Faults) -> None:
+        self._environ = environ
+        self._faults = faults
+
+    def read(self, what: str, content: YamlMap) -> SharedSettings:
+        """`what` says whose keys these are, such as "defaults"."""
+        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        for name, value in content.items():
+            key = SHARED_KEYS.get(name)
+            if key is None or value is None:
+                continue
+            line = content.line_of(name)
+            try:
+                match key.form:
+                    case "credential":
+                        found[name] = fill(_text(value), self._environ)
+                    case "labels":
+                        found[name] = self._labels(what, line, value)
+                    case "word":
+                        found[name] = _word(_text(value), key.words)
+                    case "bool":
+                        found[name] = parse_bool(_text(value))
+                    case "option":
+                        self._set(values, name, key.flags[""], value)
+                    case "option map" | "any options":
+                        self._read_map(what, key, line, value, values)
+            except ValueError as error:
+                self._faults.add(line, f"{what}: {name}: {error}")
+        self._check_pair(what, content, values)
+        return SharedSettings(values=values, **found)
+
+    def _set(self, values: dict[str, Any], name: str, flag: str, value: Any) -> None:
+        """Read the value of an option that a key `name` stands for."""
+        option = PER_TARGET[flag]
+        try:
+            text = text_of(option, value, self._environ)
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix(f"{flag}: ")) from None
+        if flag in values:
+            raise ValueError(f"it is another name of {flag}, which is set beside it: leave one of them out")
+        values[flag] = option.type.parse(text)
+
+    def _read_map(self, what: str, key: SharedKey, line: int, content: Any, values: dict[str, Any]) -> None:
+        """Read a map of options."""
+        known = key.flags or {flag: flag for flag in PER_TARGET}
+        if not isinstance(content, YamlMap):
+            example = next(iter(known))
+            raise ValueError(f"write a map, not {kind_of(content)}, such as `{key.name}: {{{example}: …}}`")
+        if key.flags:
+            self._faults.check_keys(content, known, f"{what}: {key.name}: ")
+        for name, value in content.items():
+            if value is None:
+                continue
+            try:
+                if name in known:
+                    self._set(values, name, known[name], value)
+                elif not key.flags:
+                    raise ValueError(_why_not(name, known))
+            except ValueError as error:
+                self._faults.add(content.line_of(name), f"{what}: {key.name}: {shown_key(name)}: {error}")
+
+    def _check_pair(self, what: str, content: YamlMap, values: Mapping[str, Any]) -> None:
+        cert, key = (values.get(flag) for flag in (_TLS["cert"], _TLS["key"]))
+        if bool(cert) != bool(key):
+            given, missing = ("cert", "key") if cert else ("key", "cert")
+            at = content.line_of("tls" if content.get("tls") else "options")
+            self._faults.add(at, f"{what}: tls: {given} is set alone: set {missing} beside it, or neither")
+
+    def _labels(self, what: str, line: int, content: Any) -> dict[str, str]:
+        if not isinstance(content, YamlMap):
+            raise ValueError(f"write a map, not {kind_of(content)}, such as `labels: {{env: production}}`")
+        labels = {}
+        for name, value in content.items():
+            fault = _label_fault(name, value)
+            if fault:
+                self._faults.add(content.line_of(name), f"{what}: label {shown_key(name)}: {fault}")
+            else:
+                labels[name] = value
+        return labels
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"write a text on one line, not {kind_of(value)}")
+    return value
+
+
+def _word(text: str, words: tuple[str, ...]) -> str:
+    """`none` stands for the empty word, so that an entry can take back what its group says."""
+    if text not in words:
+        raise ValueError(f"write one of {', '.join(words)}")
+    return "" if text == "none" else text
+
+
+def _why_not(name: str, known: Mapping[str, str]) -> str:
+    """Why a key names no option of a target."""
+    if name in ("redis.user", "redis.password"):
+        return f"write {name.removeprefix('redis.')} as a key of its own"
+    if any(name in option.names for option in OPTIONS):
+        return "no target has a value of its own for it: write it in the options of the file"
+    return f"unknown option: {nearest_option(name, known)}"
+
+
+def _label_fault(name: str, value: Any) -> str | None:
+    if not _LABEL.match(name):
+        return "not a valid label name: write letters, digits and _ only, and no digit first"
+    if len(name) > lengths.NAME_MAX:
+        return lengths.fault(name, lengths.NAME_MAX)
+    if name.startswith("__"):
+        return "Prometheus reserves names that begin with __: write another one"
+    if name in REFUSED_LABELS:
+        return f"{', '.join(sorted(REFUSED_LABELS))} are reserved: write another name"
+    if not isinstance(value, str):
+        return f"its value must be a text: write `{name}: …` on one line"
+    return None
