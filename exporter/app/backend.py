@@ -97,6 +97,7 @@ class Backend:
         if self.exposition.catalog is not configuration.catalog:
             self.pages.show(configuration.catalog)
         changes = await self.fleet.apply(configuration.assignments)
+        self.services.dialer.passwords.keep(configuration.password_commands)
         await self.adoption.follow()
         self._targets_changed()
         return changes
@@ -108,6 +109,7 @@ class Backend:
     async def stop_polling(self) -> None:
         """Give up the change and the polls that run, and close all connections."""
         await self.adoption.close()
+        self.services.dialer.passwords.close()
         await self.fleet.close()
         await self.schedule.stop()
 

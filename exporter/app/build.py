@@ -77,6 +77,12 @@ class Configuration:
         return 2 if self.family_sets.scan else 1
 
     @property
+    def password_commands(self) -> frozenset[tuple[str, ...]]:
+        """The commands that give passwords, by their arguments."""
+        commands = {assignment.target.password_command for assignment in self.assignments}
+        return frozenset(command.args for command in commands if command is not None)
+
+    @property
     def connections(self) -> int:
         """How many connections all targets want."""
         return self.connections_each * len(self.assignments)
@@ -175,7 +181,7 @@ def _passwords(options: Options, targets: Sequence[Target]) -> Passwords | None:
     """What the password file holds; None if it is not read: beside --redis.password it may be anything if no
     target needs it."""
     redis = options.redis
-    is_needed = not redis.password or not all(target.password for target in targets)
+    is_needed = not redis.password or not all(target.has_password for target in targets)
     return read_passwords(redis.password_file, options.files) if redis.password_file and is_needed else None
 
 

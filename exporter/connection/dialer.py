@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from exporter.connection import command_log
 from exporter.connection.candidates import Candidates
+from exporter.connection.command_passwords import CommandPasswords
 from exporter.connection.failures import os_failure
 from exporter.connection.handshake import Handshake, Notice
 from exporter.connection.limiter import PATIENCE_S, Limiter
@@ -28,8 +29,8 @@ from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import DeadlineError, DnsError, ReplyError, ResetError, TargetError, TlsError
 from exporter.pem_files import FreshContext
 from exporter.protocol.command import Command, Reply, pack
-from exporter.targets.redaction import redaction_of
-from exporter.targets.target import Target
+from exporter.targets.redaction import Redaction
+from exporter.targets.target import Target, endpoint
 
 Result = TypeVar("Result")
 
@@ -42,7 +43,7 @@ DIALS_MAX = 64
 
 class Dialer:
     """Makes connections under one set of settings. `limiter` and `descriptors` bound what is dialled at once
-    and what is open; the caller asks them."""
+    and what is open, and `passwords` obtains passwords; the caller asks them."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Dialer:
         self.settings = settings or DialSettings()
         self.limiter = limiter or Limiter(DIALS_MAX, PATIENCE_S)
         self.descriptors = descriptors or Descriptors(UNLIMITED)
+        self.passwords = CommandPasswords()
         self._resolver = resolver or Resolver()
         self._candidates = Candidates()
         self.change(self.settings, tls)
@@ -91,20 +93,29 @@ class Dialer:
         self._candidates.forget(host)
 
     async def dial(
-        self, target: Target, deadline: float, *, named: bool = True, addresses: Sequence[str] = ()
+        self,
+        target: Target,
+        deadline: float,
+        *,
+        named: bool = True,
+        addresses: Sequence[str] = (),
+        redaction: Redaction | None = None,
     ) -> Connection:
         """Connect to `target` and log in, all before `deadline` (monotonic seconds). Nothing stays open on
         failure.
 
         Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
-        looked up, and only these are dialled. Raises a TargetError, or the ConfigError of `tls`.
+        looked up, and only these are dialled. `redaction` takes the place of one that knows the target's
+        passwords. Raises a TargetError, or the ConfigError of `tls`.
         """
-        where = target.path or endpoint(target.host, target.port)
+        redaction = redaction or self.passwords.redaction(target)
+        target = self.passwords.log_in(target)
+        where = target.place
         context = await self._read_tls(deadline) if target.tls else None
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
         sock, peer = await self._connect(target, where, addresses, deadline)
-        connection = Connection(where, peer, self.settings.limits, redaction_of(target.user, target.password))
+        connection = Connection(where, peer, self.settings.limits, redaction)
         connection.addresses = tuple(addresses)
         try:
             await self._attach(connection, sock, target, context, deadline)
@@ -220,11 +231,6 @@ class Dialer:
         if isinstance(replies, TargetError):
             raise replies
         return replies
-
-
-def endpoint(host: str, port: int) -> str:
-    """`host:port`, an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[Result]) -> Result:

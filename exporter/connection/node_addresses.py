@@ -10,7 +10,6 @@ import logging
 from exporter.connection.dialer import Dialer
 from exporter.connection.neighbourhood import FLAG, Neighbourhood, admitted, read_host
 from exporter.errors import NotAllowedError
-from exporter.targets.redaction import redaction_of
 from exporter.targets.target import Target
 
 #: addresses of one node's name that are tried
@@ -61,7 +60,7 @@ class NodeAddresses:
         return await self.find(target, neighbourhood, host, port)
 
     def _refuse(self, target: Target, text: str) -> NotAllowedError:
-        text = redaction_of(target.user, target.password).clean(text)  # a server chose the name
+        text = self._dialer.passwords.redaction(target).clean(text)  # a server chose the name
         if text not in self._logged and len(self._logged) < LOGGED_MAX:
             self._logged.add(text)
             log.warning("%s", text, extra={"addr": target.addr})

@@ -15,9 +15,13 @@ from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 from exporter.protocol.replication import Replication, parse_replication
-from exporter.targets.redaction import NOTHING, Redaction
+from exporter.targets.redaction import NOTHING, Redaction, redaction_of
+from exporter.targets.target import Target
 
 M = TypeVar("M")
+
+#: former passwords of a target that its server may still know, and no text may show
+PASSWORDS_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,9 @@ class TargetMemory:
     #: what collectors remember themselves, by the name of their memory
     collectors: dict[str, Any] = field(default_factory=dict)
     repeats: dict[str, LastReply] = field(default_factory=dict)
+    #: knows the newest passwords that the target has had, the newest one last
     redaction: Redaction = NOTHING
+    _passwords: tuple[str, ...] = ()
     #: how many names of run-time families came from this target first
     named: dict[str, int] = field(default_factory=dict)
     _replication: tuple[bytes, Replication | None] = (b"", None)
@@ -70,6 +76,12 @@ class TargetMemory:
             self.collectors[name] = collector.new_memory()
         memory: M = self.collectors[name]
         return memory
+
+    def note_password(self, target: Target) -> None:
+        """Note the password that the target has from now on."""
+        others = (password for password in self._passwords if password != target.password)
+        self._passwords = (*others, target.password)[-PASSWORDS_MAX:]
+        self.redaction = redaction_of(target.user, *self._passwords)
 
     def keep_only(self, enabled: Iterable[EnabledCollector]) -> None:
         """Forget what belongs to other collectors, and which of these need not run."""

@@ -19,6 +19,7 @@ from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Admission, Limiter, Rank
 from exporter.connection.link import Connection
 from exporter.errors import CancelledPollError, DeadlineError, ResetError, TargetError
+from exporter.polling.dial_admission import DialAdmission
 from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll import Poll
@@ -106,8 +107,8 @@ class PollRunner:
     def _enter(self) -> None:
         """Wait for the admission of a dial first, if one is needed: a poll that waits there delays no other,
         and its time has not begun."""
-        if self.connection.needs_dial(time.monotonic()):
-            self._dial_admission = Admission(self._dialer.limiter, self._enter_limiter, self._rank)
+        if self.connection.needs_dial(self._context, time.monotonic()):
+            self._dial_admission = DialAdmission(self._dialer, self._context, self._enter_limiter, self._rank)
             self._dial_admission.enter()
         else:
             self._enter_limiter()
@@ -124,7 +125,7 @@ class PollRunner:
 
     def _begin(self) -> None:
         now = time.monotonic()
-        if self._dial_admission is None and self.connection.needs_dial(now):  # it was lost meanwhile
+        if self._dial_admission is None and self.connection.needs_dial(self._context, now):  # lost meanwhile
             if self._admission is not None:
                 self._admission.leave()
             self._enter()
@@ -223,7 +224,7 @@ class PollRunner:
             self._timer = None
         poll, self._poll = self._poll, None
         self.busy = False
-        self.connection.give_back(failed=error is not None)
+        self.connection.end_poll(self._context.target, error)
         admissions = self._dial_admission, self._admission
         self._dial_admission = self._admission = None
         results, duration_s = poll.results if poll is not None else None, time.monotonic() - self._began_at

@@ -13,7 +13,7 @@ from exporter.connection.cluster_links import ClusterLinks
 from exporter.connection.dialer import Dialer
 from exporter.connection.handshake import SET_NAME, Notice
 from exporter.connection.link import Connection, Done
-from exporter.errors import OpenFilesError, RedpollError, ReplyError, TargetError
+from exporter.errors import AuthError, OpenFilesError, RedpollError, ReplyError, TargetError
 from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, pack
 from exporter.targets.target import Target
@@ -39,11 +39,23 @@ class TargetConnection:
         #: from then on, the next poll makes new connections; 0.0: `renew` or `compare` asks for that
         self._renew_at = math.inf
         self._dialling: asyncio.Task[None] | None = None
+        self._password = ""  # of the newest dial
+        self._is_awaiting = False  # whether the password for the next dial is obtained
         self._is_scattered = False  # whether the newest batch went to several nodes
 
-    def needs_dial(self, now: float) -> bool:
+    def needs_dial(self, context: PollContext, now: float) -> bool:
+        """Whether a poll needs a new connection. One that works stays until the password for the
+        next one is there."""
         connection = self.current
-        return connection is None or connection.closed or now >= self._renew_at
+        if connection is None or connection.closed:
+            return True
+        if now < self._renew_at:
+            return False
+        passwords = self._dialer.passwords
+        # a password that was awaited is used, however soon it expires
+        is_ready = (passwords.is_ready if self._is_awaiting else passwords.prepare)(context.target)
+        self._is_awaiting = not is_ready
+        return is_ready
 
     def dial(self, context: PollContext, deadline: float) -> None:
         """Make a new connection."""
@@ -54,14 +66,19 @@ class TargetConnection:
             self._on_dialled(OpenFilesError(f"{context.target.addr}: {descriptors.refusal}"))
 
     async def _dial(self, context: PollContext, deadline: float) -> None:
-        addr, memory = context.target.addr, context.memory
+        addr, memory, passwords = context.target.addr, context.memory, self._dialer.passwords
         began_at = time.monotonic()
         outcome: Connection | TargetError
         try:
             named = memory.refusals.find([SET_NAME.name], began_at) is None
-            target = context.target
-            log.debug("connecting", extra={"addr": addr, "login": target.login_text})
-            outcome = await self._dialer.dial(target, deadline, named=named, addresses=target.addresses)
+            log.debug("connecting", extra={"addr": addr, "login": context.target.login_text})
+            self._password = ""
+            target = passwords.log_in(context.target)
+            self._password = target.password
+            memory.note_password(target)
+            outcome = await self._dialer.dial(
+                target, deadline, named=named, addresses=target.addresses, redaction=memory.redaction
+            )
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))
         except Exception as failure:  # whatever it is, the poll must end
@@ -133,11 +150,13 @@ class TargetConnection:
         if self._dialling is None and self.current is not None and self.current.exchanging:
             self.current.abort(error(self.current))
 
-    def give_back(self, *, failed: bool) -> None:
+    def end_poll(self, target: Target, error: TargetError | None) -> None:
         """After a poll, give the descriptor back if the connection is lost. One that its server closes while
         it is idle keeps it."""
-        if self.current is None or (failed and self.current.closed):
+        if self.current is None or (error is not None and self.current.closed):
             self._dialer.descriptors.give_back(self)
+        if isinstance(error, AuthError):
+            self._dialer.passwords.refuse(target, self._password)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Close everything, for good. Returns the tasks that this cancels."""

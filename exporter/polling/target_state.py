@@ -17,7 +17,6 @@ from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll_context import PollContext
 from exporter.polling.recorder import SnapshotRecorder
 from exporter.protocol.facts import Facts
-from exporter.targets.redaction import redaction_of
 from exporter.targets.spread import spread
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import TargetSeries
@@ -202,7 +201,8 @@ class TargetState:
         assignment = self.assignment
         target, options = assignment.target, assignment.options
         age_part = spread(target.addr, "connection age") % 1000 / 1000
-        self.memory.redaction = redaction_of(target.user, target.password)
+        if target.password_command is None:
+            self.memory.note_password(target)
         return PollContext(
             target,
             self.memory,
@@ -230,4 +230,5 @@ def _label_texts(assignment: Assignment) -> LabelTexts:
 def _login(target: Target) -> tuple[object, ...]:
     """What a connection depends on."""
     place = (target.scheme, target.host, target.port, target.addresses, target.path, target.db)
-    return (*place, target.user, target.password)
+    command = target.password_command
+    return (*place, target.user, target.password, command.args if command is not None else ())

@@ -43,18 +43,18 @@ _RUN = re.compile(r"[^\s\"']+")
 
 
 class Redaction:
-    """Cleans texts of servers that have this user and password."""
+    """Cleans texts of servers that have, or had, this user and one of these passwords."""
 
-    def __init__(self, user: str = "", password: str = "") -> None:
-        forms = sorted(
-            set(_forms(safe_text.given_bytes(user), safe_text.given_bytes(password))), key=len, reverse=True
-        )
+    def __init__(self, user: str = "", *passwords: str) -> None:
+        words = [safe_text.given_bytes(password) for password in passwords]
+        found = {form for word in words for form in _forms(safe_text.given_bytes(user), word)}
+        forms = sorted(found, key=len, reverse=True)
         rests: dict[str, list[str]] = {}  # by the beginning: several forms can begin alike
         for form in forms:
             if len(form) >= SHORT:
                 rests.setdefault(form[:HEAD], []).append(form[HEAD:].lower())
         self._long = [(re.compile(re.escape(head), re.IGNORECASE), rest) for head, rest in rests.items()]
-        self._needles = tuple(_needles(safe_text.given_bytes(password)))
+        self._needles = tuple(needle for word in words for needle in _needles(word))
         short = [re.escape(form) for form in forms if len(form) < SHORT]
         self._short = re.compile(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)") if short else None
 
@@ -211,6 +211,6 @@ NOTHING = Redaction()
 
 
 @lru_cache(KEPT_MAX)
-def redaction_of(user: str, password: str) -> Redaction:
-    """Targets with the same user and password share this."""
-    return Redaction(user, password) if password else NOTHING
+def redaction_of(user: str, *passwords: str) -> Redaction:
+    """Targets with the same user and passwords share this."""
+    return Redaction(user, *passwords) if any(passwords) else NOTHING

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from exporter.options.overrides import Overrides
+from exporter.targets.password_command import PasswordCommand
 
 #: what named a target: --redis.addr, the configuration file, Prometheus' file_sd or http_sd, a target that
 #: names its neighbours, or a request
@@ -18,12 +19,12 @@ Discover = Literal["", "cluster", "sentinel", "replicas"]
 class Target:
     """One target, as it is configured. `addr` is the canonical address, without user and password.
 
-    `user_rule` and `password_rule` say what gave user and password, "" for nothing. `one_word`: its address
-    has a single word before the @. `overrides`: values that it has in place of those of all targets.
-    `settings_group` is its group in the configuration file. `enabled` False: it is known, and not polled.
-    `discover`: which further targets it names; "": none. `ignored`: parameters of its
-    address that mean nothing here. `addresses` were checked, and only they are dialled; () means that the
-    host is looked up at each dial.
+    `password_command` gives its password in place of `password`. `user_rule` and `password_rule` say what
+    gave user and password, "" for nothing. `one_word`: its address has a single word before the @.
+    `overrides`: values that it has in place of those of all targets. `settings_group` is its group in the
+    configuration file. `enabled` False: it is known, and not polled. `discover`: which further targets it
+    names; "": none. `ignored`: parameters of its address that mean nothing here. `addresses` were checked,
+    and only they are dialled; () means that the host is looked up at each dial.
     """
 
     addr: str
@@ -36,6 +37,7 @@ class Target:
     labels: tuple[tuple[str, str], ...] = ()
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    password_command: PasswordCommand | None = None
     user_rule: str = ""
     password_rule: str = ""
     source: Source = "file"
@@ -48,8 +50,13 @@ class Target:
     addresses: tuple[str, ...] = ()
 
     @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return self.path or endpoint(self.host, self.port)
+
+    @property
     def has_password(self) -> bool:
-        return bool(self.password)
+        return bool(self.password) or self.password_command is not None
 
     @property
     def login_text(self) -> str:
@@ -67,3 +74,8 @@ class Target:
     def node_scheme(self) -> str:
         """The scheme of the other nodes of its cluster."""
         return "redis" if self.scheme in ("unix", "tcp") else self.scheme
+
+
+def endpoint(host: str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,16 @@
+"""A password as a file or a command holds it: one line of text. Pure."""
+
+from __future__ import annotations
+
+from exporter.options import lengths
+
+
+def fault(text: str) -> str:
+    """Why a text cannot be a password, "" for nothing. It never quotes the text."""
+    if not text.strip():
+        return "it is empty"
+    if "\n" in text or "\r" in text:
+        return "it has several lines"
+    if any((sign < " " and sign != "\t") or sign == "\x7f" for sign in text):
+        return "it has control characters"
+    return lengths.fault(text, lengths.CREDENTIAL_MAX)
