@@ -12,13 +12,12 @@ from exporter.errors import ConfigError
 from exporter.node_allowance import Network
 from exporter.options import lengths
 from exporter.targets.address import parse_address
-from exporter.targets.target import Target
+from exporter.targets.target import Target, endpoint
 
-ADDRESS, PLACE, PATTERN, NETWORK = "address", "host and port", "pattern", "network"
 #: schemes that mean the same: the Go exporter looks for the first one only
 _TWINS = {"valkey": "redis", "valkeys": "rediss"}
 
-_NETWORK = re.compile(r"(?P<number>[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)/[0-9]{1,3}\Z")
+_NETWORK = re.compile(r"(?:[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)/[0-9]{1,3}\Z")
 _PATTERN = re.compile(r"(?P<host>[A-Za-z0-9_.?*-]*[?*][A-Za-z0-9_.?*-]*)(?::(?P<port>[0-9]{1,5}))?\Z")
 
 
@@ -26,12 +25,10 @@ _PATTERN = re.compile(r"(?P<host>[A-Za-z0-9_.?*-]*[?*][A-Za-z0-9_.?*-]*)(?::(?P<
 class PasswordEntry:
     """One entry: its password, and which targets it names.
 
-    `kind` says how, and `key` is the canonical spelling of that. Patterns and networks have `names`; of two,
-    the one with the greater `weight` is more specific. `user` is the one user that it is for; "" for all.
+    `key` is the canonical spelling of what names them. Patterns and networks have `names`; of two, the one
+    with the greater `weight` is more specific. `user` is the one user that it is for; "" for all.
     """
 
-    number: int
-    kind: str
     key: str
     user: str
     password: str = field(repr=False)
@@ -41,28 +38,29 @@ class PasswordEntry:
 
     @property
     def rule(self) -> str:
-        """What says which entry it is, in logs."""
-        return f"entry {self.number} of --redis.password-file ({self.kind})"
+        """What says which entry it is, in logs. Its key is the target's address or host, or matches it, and
+        so no secret."""
+        return f"entry {self.key}{' of its user' if self.user else ''} in --redis.password-file"
 
 
-def read_entry(number: int, text: str, password: str) -> PasswordEntry:
+def read_entry(text: str, password: str) -> PasswordEntry:
     """The entry that a key of the file names. Raises ConfigError; its text never quotes the key."""
     userinfo, at, place = text.strip().rpartition("@")
     if "://" not in text:
         user = _user_of(parse_address(f"{userinfo}@host")) if at else ""
         if _NETWORK.match(place):
-            return _network(number, place, user, password)
+            return _network(place, user, password)
         pattern = _PATTERN.match(place)
         if pattern is not None:
-            return _pattern(number, pattern["host"].lower(), int(pattern["port"] or 0), user, password)
+            return _pattern(pattern["host"].lower(), int(pattern["port"] or 0), user, password)
     elif "*" in place:
         raise ConfigError("a pattern has no scheme and no database: write it as in *.cache.example:6379")
     target = parse_address(text)
     user = _user_of(target)
     if "://" in text or re.search(r"[/?]", place):
-        return PasswordEntry(number, ADDRESS, target.addr, user, password, ignored=target.ignored)
+        return PasswordEntry(target.addr, user, password, ignored=target.ignored)
     has_port = ":" in place.rpartition("]")[2]
-    return PasswordEntry(number, PLACE, _key(target.host, target.port if has_port else 0), user, password)
+    return PasswordEntry(_key(target.host, target.port if has_port else 0), user, password)
 
 
 def _user_of(target: Target) -> str:
@@ -71,10 +69,10 @@ def _user_of(target: Target) -> str:
 
 
 def _key(host: str, port: int) -> str:
-    return f"{host} {port}" if port else host
+    return endpoint(host, port) if port else host
 
 
-def _network(number: int, text: str, user: str, password: str) -> PasswordEntry:
+def _network(text: str, user: str, password: str) -> PasswordEntry:
     try:
         network: Network = ipaddress.ip_network(text)
     except ValueError:
@@ -91,10 +89,10 @@ def _network(number: int, text: str, user: str, password: str) -> PasswordEntry:
         mapped = address.ipv4_mapped if address.version == 6 else None
         return (mapped or address) in network
 
-    return PasswordEntry(number, NETWORK, str(network), user, password, names, (network.prefixlen,))
+    return PasswordEntry(str(network), user, password, names, (0, network.prefixlen))
 
 
-def _pattern(number: int, glob: str, port: int, user: str, password: str) -> PasswordEntry:
+def _pattern(glob: str, port: int, user: str, password: str) -> PasswordEntry:
     if len(glob) > lengths.HOST_MAX:
         raise ConfigError(f"the pattern: {lengths.fault(glob, lengths.HOST_MAX)}")
     if port > 65535:
@@ -105,8 +103,8 @@ def _pattern(number: int, glob: str, port: int, user: str, password: str) -> Pas
     def names(target: Target) -> bool:
         return port in (0, target.port) and matches.match(target.host) is not None
 
-    weight = (letters, int(port > 0), -glob.count("*"))
-    return PasswordEntry(number, PATTERN, _key(glob, port), user, password, names, weight)
+    weight = (1, letters, int(port > 0), -glob.count("*"))
+    return PasswordEntry(_key(glob, port), user, password, names, weight)
 
 
 class PasswordEntries:
@@ -116,8 +114,9 @@ class PasswordEntries:
         self._by_key: dict[tuple[str, str], PasswordEntry] = {}
         for entry in entries:
             self._by_key[entry.key, entry.user] = entry
-        #: those that no key finds, the most specific first
-        self._others = sorted((each for each in self._by_key.values() if each.names), key=_order)
+        #: those that no key finds, the most specific first; of two that are the same in that, the later one
+        self._others = [each for each in reversed(self._by_key.values()) if each.names is not None]
+        self._others.sort(key=_order)
 
     def find(self, target: Target, user: str, *, only: bool = False) -> PasswordEntry | None:
         """The most specific entry for a target with this user. With `only`, an entry for all users does not
@@ -146,11 +145,5 @@ class PasswordEntries:
 
 
 def _order(entry: PasswordEntry) -> tuple[object, ...]:
-    """Patterns before networks, the longest first, those with a user before those without, and of two that
-    are the same in all this the later one."""
-    return (
-        entry.kind == NETWORK,
-        tuple(-part for part in entry.weight),
-        entry.user == "",
-        -entry.number,
-    )
+    """The most specific first, and of two that are the same in that, one for a single user."""
+    return tuple(-part for part in entry.weight), entry.user == ""

@@ -102,7 +102,7 @@ def _read_entries(file: str, pairs: Sequence[tuple[str, Any]]) -> Passwords:
             problems.append(f"{where}: {problem}")
             continue
         try:
-            entry = read_entry(number, address, password)
+            entry = read_entry(address, password)
         except ConfigError as error:
             warnings.append(f"{where} is left out: {error}")
             continue

@@ -51,7 +51,7 @@ def test_each_dial_says_what_gave_user_and_password(
     logins = {line["addr"]: line["login"] for line in lines(started, "connecting")}
     assert logins == {
         addrs[0]: "no user, password: the address itself",
-        addrs[1]: "no user, password: entry 2 of --redis.password-file (host and port)",
+        addrs[1]: f"no user, password: entry 127.0.0.1:{two.port} in --redis.password-file",
     }
     [down] = lines(started, "the target is down")
     assert (down["reason"], down["login"]) == ("auth", logins[addrs[0]])

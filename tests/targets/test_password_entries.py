@@ -146,9 +146,9 @@ def test_a_key_that_names_nothing_is_left_out_and_told(file: Path, key: str, fau
 @pytest.mark.parametrize(
     ("key", "rule"),
     [
-        ("redis://h", "entry 1 of --redis.password-file (address)"),
-        ("h:6379", "entry 1 of --redis.password-file (host and port)"),
-        ("h*", "entry 1 of --redis.password-file (pattern)"),
+        ("redis://h", "entry redis://h:6379 in --redis.password-file"),
+        ("H:6379", "entry h:6379 in --redis.password-file"),
+        ("H*", "entry h* in --redis.password-file"),
     ],
 )
 def test_the_rule_says_which_entry_it_was_and_never_the_password(file: Path, key: str, rule: str) -> None:
