@@ -36,6 +36,7 @@ from tests.test_architecture import GROUND, WINGS
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 POLLING = ROOT / "docs" / "polling.md"
+FLEET = ROOT / "docs" / "fleet.md"
 TARGETS = ROOT / "docs" / "targets.md"
 SERVERS = ROOT / "docs" / "servers.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
@@ -171,7 +172,8 @@ def test_defaults_are_those_of_the_flags(page: Path) -> None:
 
 
 def test_every_series_about_a_target_is_listed() -> None:
-    listed = set(re.findall(r"`redis_(\w+)(?:\{\w+\})?`", POLLING.read_text()))
+    pages = POLLING.read_text() + FLEET.read_text()
+    listed = set(re.findall(r"`redis_(\w+)(?:\{[\w,]+\})?`", pages))
     assert {family.name for family in (*FAMILIES, AGE)} <= listed
 
 

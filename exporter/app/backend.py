@@ -17,6 +17,7 @@ from exporter.fleet.adoption import Adoption
 from exporter.fleet.alignment import Alignment
 from exporter.fleet.fleet import Changes, Fleet
 from exporter.fleet.schedule import Schedule
+from exporter.fleet.views import FleetViews
 from exporter.metrics.store import Store
 from exporter.pages.cache import PageCache
 from exporter.pages.exposition import Exposition, Origin
@@ -44,6 +45,7 @@ class Backend:
         options = configuration.options
         self._configuration = configuration
         self._scarce: str | None = None
+        self._views = FleetViews()
         self.store = Store(stale_policy=options.poll.stale_policy)
         self.own_series = OwnSeries(
             options.metrics.namespace,
@@ -73,7 +75,9 @@ class Backend:
             self.pages.up_changed,
             self.alignment if options.poll.align == "auto" else None,
         )
-        self.fleet = Fleet(self.schedule, self._watch, self.pages.forget, self._targets_changed)
+        self.fleet = Fleet(
+            self.schedule, self._watch, self.pages.forget, self._targets_changed, self._views.forget
+        )
         self.services = _services(configuration, open_files, self.store)
         self.adoption = Adoption(
             self.fleet,
@@ -146,6 +150,7 @@ class Backend:
     def _end_poll(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         if not isinstance(outcome.error, CancelledPollError):
             self.own_series.poll_seconds.observe(outcome.duration_s)
+            self._views.note(watched, outcome.ended_at)
         self.fleet.note(watched, outcome)
         if outcome.up_changed:
             self.pages.up_changed()
@@ -183,6 +188,7 @@ class Backend:
             "exporter_shard_targets_owned": lambda: self._of_shard(
                 lambda shard: len(self.fleet.watched_targets)
             ),
+            **self._views.readers(),
         }
 
     def _of_shard(self, read: Callable[[Shard], int]) -> int | None:

@@ -78,6 +78,10 @@ class Out(Protocol):
         """Take the section of INFO about replication, as `section_of` returns it."""
         ...
 
+    def learn_configuration(self, hash: str) -> None:
+        """Take a hash of the server's configuration: servers with the same one are configured alike."""
+        ...
+
     def learn_cluster(self, view: ClusterView) -> None:
         """Remember the target's cluster, for those who look for its nodes."""
 

@@ -88,7 +88,10 @@ class ClusterNodesCollector(Collector[None]):
             for node in parse_nodes("\n".join(lines[at : at + PIECE])):
                 found.setdefault(node.id, node)
         nodes = tuple(found.values())
-        out.learn_cluster(ClusterView(nodes, out.now))
+        yield PAUSE
+        uncovered = uncovered_slots(nodes)
+        out.learn_cluster(ClusterView(nodes, out.now, uncovered))
+        out.add(UNCOVERED, uncovered)
         yield from _write_cluster(nodes, out)
         if options.metrics.include_cluster_node_metrics:
             [time] = yield [Command.of("TIME")]  # the times in the answer are of the server's clock
@@ -112,8 +115,6 @@ def _milliseconds(reply: Reply) -> int | None:
 def _write_cluster(nodes: tuple[ClusterNode, ...], out: Out) -> Batches:
     working = [node for node in nodes if "fail" not in node.flags]
     followed = {node.master_id for node in working if node.role == "slave"}
-    yield PAUSE
-    out.add(UNCOVERED, uncovered_slots(nodes))
     yield PAUSE
     out.add(
         LONELY,

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
+from hashlib import sha256
 
 from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory, raise_failure
 from exporter.collectors._file_sizes import FileSizes
@@ -74,6 +75,11 @@ KEY_VALUE = go_gauge(
     "config_key_value", "A key of the configuration and its value. Always 1.", labels=("key", "value")
 )
 VALUE = go_gauge("config_value", "Value of a key of the configuration that is a number.", labels=("key",))
+HASH = gauge(
+    "config_hash_info",
+    "Hash of the configuration, without secrets and values that differ from server to server. Always 1.",
+    labels=("hash",),
+)
 RDB_SIZE = go_gauge(
     "rdb_current_size_bytes", "Size of the dump on the exporter's own host; 0 without a dump."
 )
@@ -83,6 +89,14 @@ RDB_SIZE = go_gauge(
 _SECRET = re.compile(r"pass|auth|secret|token|credential|private|masteruser|primaryuser|sentinel-user")
 #: keys that only look so: whether clients must show a certificate
 _NO_SECRET = frozenset({"tls-auth-clients"})
+#: keys whose values belong to one server: addresses, ports, files, names, its place in replication
+_OF_ONE_SERVER = re.compile(
+    r"bind(-source-addr)?$|(tls-)?port$|unixsocket$|pidfile$|logfile$|dir$|dbfilename$|aclfile$"
+    r"|append(filename|dirname)$|cluster-config-file$|tls-.*file$|tls-ca-cert-dir$|syslog-ident$"
+    r"|.*announce|(slave|replica)of$|(slave|replica)-priority$|.*cpulist$|proc-title-template$"
+)
+#: hexadecimal digits of a hash: chance makes two of 10,000 configurations alike once in five million times
+HASH_LENGTH = 12
 _NUMBER = re.compile(rb"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?\Z")
 _AMOUNT = re.compile(rb"(-?[0-9]{1,20})([kmg]?b?)\Z")
 _UNITS = {
@@ -104,7 +118,7 @@ class ConfigCollector(Collector[Apart]):
     name = "config"
     help = "The server's configuration."
     lane = Lane.SLOW
-    families = (*NUMBERS.values(), LIMIT, OVERCOME, KEY_VALUE, VALUE, RDB_SIZE, *COMMANDLOG.values())
+    families = (*NUMBERS.values(), LIMIT, OVERCOME, KEY_VALUE, VALUE, HASH, RDB_SIZE, *COMMANDLOG.values())
 
     def __init__(self, file_size: Callable[[bytes], int | None] | None = None) -> None:
         self._file_size = file_size or FileSizes().get
@@ -136,6 +150,10 @@ class ConfigCollector(Collector[Apart]):
         _add_limits(values.get(OUTPUT_BUFFERS, b""), out)
         if options.metrics.include_rdb_file_size_metric:
             self._add_dump(values, out)
+        if options.metrics.include_config_hash:
+            hash = hash_of(values)
+            out.learn_configuration(hash)
+            out.add(HASH, 1, hash)
         if options.metrics.include_config_metrics:
             yield from _add_everything(values, options.metrics.redact_config_metrics, out)
 
@@ -154,12 +172,13 @@ def _ask(
     """The replies for the keys that are needed, or for the pattern of all."""
     ask = partial(Command.of, options.redis.config_command, "GET")
     keys = _keys(facts, options)
+    asks_all = options.metrics.include_config_metrics or options.metrics.include_config_hash
     if facts.databases is None and not facts.cluster_enabled:
         # INFO's collector asks for this key: where it is refused, there is no CONFIG at all
         [known] = yield [ask("databases")]
-        if isinstance(known, ReplyError) and not options.metrics.include_config_metrics:
+        if isinstance(known, ReplyError) and not asks_all:
             return [known]
-    if options.metrics.include_config_metrics:
+    if asks_all:
         replies = yield [ask("*")]
     elif facts.version >= (7, 0, 0):  # earlier servers take one key
         several = Several(ask(*keys), ask, keys, lambda reply, key: key in dict(_pairs(reply)))
@@ -224,6 +243,16 @@ def _add_everything(values: Mapping[str, bytes], redact: bool, out: Out) -> Batc
         out.add(KEY_VALUE, 1, key, value)
         if _NUMBER.match(value):
             out.add(VALUE, float(value) if b"." in value else int(value), key)
+
+
+def hash_of(values: Mapping[str, bytes]) -> str:
+    """The same for configurations that differ in nothing but secrets and what belongs to one server."""
+    lines = sorted(
+        b"%s=%s" % (key.encode("utf-8", "replace"), value)
+        for key, value in values.items()
+        if not is_secret(key) and not _OF_ONE_SERVER.match(key.lower())
+    )
+    return sha256(b"\n".join(lines), usedforsecurity=False).hexdigest()[:HASH_LENGTH]
 
 
 def is_secret(key: str) -> bool:

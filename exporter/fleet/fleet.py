@@ -40,7 +40,7 @@ class Fleet:
     """The watched targets by canonical address. It logs which go up and down.
 
     `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or
-    changes, and `on_change` is called when targets come or go.
+    changes, `forget` that of each that is about to be removed; `on_change` is called when targets come or go.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class Fleet:
         watch: Callable[[Assignment], WatchedTarget],
         forget_pages: Callable[[str], None] = lambda addr: None,
         on_change: Callable[[], None] = lambda: None,
+        forget: Callable[[str], None] = lambda addr: None,
     ) -> None:
         self._schedule = schedule
         self._watch = watch
         self._forget_pages = forget_pages
         self._on_change = on_change
+        self._forget = forget
         self._watched: dict[str, WatchedTarget] = {}
         self._adopted: dict[str, WatchedTarget] = {}
         self._applying = asyncio.Lock()
@@ -168,6 +170,7 @@ class Fleet:
         self._end(addr)
 
     def _end(self, addr: str) -> None:
+        self._forget(addr)
         self._schedule.remove(addr)
         self._reasons.pop(addr, None)
         self._told.discard(addr)

@@ -48,6 +48,9 @@ class MetricsOptions:
         env="REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES", per_target=True)
     include_config_metrics: bool = flag("include-config-metrics", BOOL, "false",
         "Export every parameter of CONFIG GET.", env="REDIS_EXPORTER_INCL_CONFIG_METRICS", per_target=True)
+    include_config_hash: bool = flag("include-config-hash", BOOL, "false",
+        "Export a hash of CONFIG GET *, without secrets and values that differ from server to server: where "
+        "it is equal, targets are configured alike.", per_target=True)
     redact_config_metrics: bool = flag("redact-config-metrics", BOOL, "true",
         "Leave secrets out of --include-config-metrics.", per_target=True)
     include_rdb_file_size_metric: bool = flag("include-rdb-file-size-metric", BOOL, "false",

@@ -46,6 +46,8 @@ class TargetMemory:
 
     facts: Facts | None = None
     cluster: ClusterView | None = None  # the newest that the server gave
+    configuration: str = ""  # a hash of it; "" unknown
+    peer: str = ""  # the numeric address that the newest connection led to
     replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)

@@ -81,6 +81,9 @@ class CollectorOutput:
     def learn_replication(self, section: bytes) -> None:
         self._memory.replication_section = section
 
+    def learn_configuration(self, hash: str) -> None:
+        self._memory.configuration = hash
+
     def learn_cluster(self, view: ClusterView) -> None:
         self._memory.cluster = view
 

@@ -90,6 +90,7 @@ class TargetConnection:
         if isinstance(outcome, Connection):
             self.current = outcome
             memory.is_new_connection = True
+            memory.peer = outcome.peer
             self.notices, self.ping_s = outcome.notices, outcome.ping_s
             if Notice.UNNAMED in outcome.notices:
                 memory.refusals.add(SET_NAME.name, ReplyError(Notice.UNNAMED.value), now)

@@ -154,10 +154,11 @@ class ClusterNode:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """A cluster as one of its nodes sees it."""
+    """A cluster as one of its nodes sees it. `uncovered`: slots that no working node serves."""
 
     nodes: tuple[ClusterNode, ...]
     seen_at: float  # wall-clock seconds
+    uncovered: int = 0
 
 
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:

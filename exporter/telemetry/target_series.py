@@ -79,6 +79,23 @@ SUCCESS = gauge(
     "1 if the collector's newest run succeeded, 0 if it failed.",
     labels=("collector",),
 )
+LAG_BYTES = gauge(
+    "replica_lag_bytes",
+    "Bytes that the replica is behind its master. source=master: by one reply of the master; estimate: by "
+    "replies of both.",
+    labels=("source",),
+)
+LAG_SECONDS = gauge(
+    "replica_lag_seconds",
+    "Estimated time that the replica is behind: its lag in bytes, by the rate at which its master writes.",
+    labels=("source",),
+)
+CONFLICT = gauge(
+    "replication_conflict",
+    "1 for each other target that is a master of the same data. kind=same: with the same replication id; "
+    "former: one of them had the id of the other before it became a master.",
+    labels=("kind", "other"),
+)
 SUPPORTED = gauge(
     "exporter_collector_supported",
     "0 while the server refuses every command of the collector, else absent.",
@@ -101,6 +118,9 @@ FAMILIES = (
     REFUSED,
     DROPPED,
     ROWS_CUT,
+    LAG_BYTES,
+    LAG_SECONDS,
+    CONFLICT,
     SUCCESS,
     SUPPORTED,
 )
@@ -132,6 +152,11 @@ _DOWN, _ERROR, _FAILURES = (
     for family in (DOWN, ERROR, FAILURES)
 )
 _ROWS_CUT = _NUMBERS[ROWS_CUT.name]
+_LAG_BYTES, _LAG_SECONDS = (
+    {source: (_NUMBERS[family.name], (source,)) for source in ("master", "estimate")}
+    for family in (LAG_BYTES, LAG_SECONDS)
+)
+_CONFLICT = _NUMBERS[CONFLICT.name]
 _SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
@@ -165,6 +190,10 @@ class TargetSeries:
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
+    #: of a replica: bytes, seconds if they are known, and their source, master or estimate
+    replica_lag: tuple[int, float | None, str] | None = None
+    #: other masters of its data: how that is known, and their addresses
+    conflicts: tuple[tuple[str, str], ...] = ()
     #: the labels, and what stands before the values
     _repeated: tuple[engine.Labels, engine.RepeatedSamples] | None = field(default=None, repr=False)
     #: the results of the collectors and the samples of them, which rarely change from poll to poll
@@ -230,6 +259,13 @@ class TargetSeries:
             found.append((_DROPPED, self.dropped))
         if self.cuts:
             found += [((_ROWS_CUT, (collector,)), rows) for collector, rows in self.cuts.items()]
+        if self.replica_lag is not None:
+            behind, seconds, source = self.replica_lag
+            found.append((_LAG_BYTES[source], behind))
+            if seconds is not None:
+                found.append((_LAG_SECONDS[source], round(seconds, 3)))
+        if self.conflicts:
+            found += [((_CONFLICT, conflict), 1) for conflict in self.conflicts]
         return found
 
     def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:

@@ -13,7 +13,7 @@ import pytest
 from exporter.collectors._contract import AnyCollector
 from exporter.collectors._file_sizes import FileSizes
 from exporter.collectors._several import Apart
-from exporter.collectors.config import COMMANDLOG, ConfigCollector, is_secret
+from exporter.collectors.config import COMMANDLOG, ConfigCollector, hash_of, is_secret
 from exporter.collectors.info import InfoCollector
 from exporter.errors import BusyError, ReplyError
 from exporter.options.commandline import parse
@@ -396,3 +396,49 @@ async def test_a_real_server(redis_server: RedisFactory, tmp_path: pathlib.Path)
         )
     finally:
         await watch_harness.close()
+
+
+HASHED = parse(["--include-config-hash"], {})
+
+
+def test_the_hash_is_shown_and_remembered(drive: Drive) -> None:
+    played = drive(ConfigCollector(), [config(hz="10", maxclients="7")], facts=REDIS_7, options=HASHED)
+    hash = hash_of({"hz": b"10", "maxclients": b"7"})
+    assert played.asked == [[("CONFIG", "GET", "*")]]
+    assert played.samples() == {
+        "redis_config_maxclients": "7",
+        f'redis_config_hash_info{{hash="{hash}"}}': "1",
+    }
+    assert played.memory.configuration == hash
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("maxmemory", ("100mb", "200mb")),
+        ("appendonly", ("yes", "no")),
+        ("maxmemory-policy", ("noeviction", "allkeys-lru")),
+        ("save", ("", "3600 1")),
+    ],
+)
+def test_a_value_that_should_be_alike_changes_the_hash(key: str, values: tuple[str, str]) -> None:
+    one, other = (hash_of({"hz": b"10", key: value.encode()}) for value in values)
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("port", "tls-port", "bind", "bind-source-addr", "dir", "dbfilename", "logfile", "pidfile"),
+        *("unixsocket", "aclfile", "cluster-config-file", "cluster-announce-ip", "replica-announce-port"),
+        *("slave-announce-ip", "replicaof", "slaveof", "replica-priority", "tls-cert-file", "syslog-ident"),
+        *("requirepass", "masterauth", "masteruser", "tls-key-file-pass", "appenddirname", "server_cpulist"),
+    ],
+)
+def test_what_belongs_to_one_server_and_secrets_do_not(key: str) -> None:
+    without = hash_of({"hz": b"10"})
+    assert hash_of({"hz": b"10", key: b"one"}) == hash_of({key: b"other", "hz": b"10"}) == without
+
+
+def test_a_hash_does_not_depend_on_the_order() -> None:
+    assert hash_of({"a": b"1", "b": b"2"}) == hash_of({"b": b"2", "a": b"1"})

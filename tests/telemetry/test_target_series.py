@@ -161,8 +161,21 @@ class TestRender:
         up.ping_s = 0.001
         up.collectors = {"info": (False, True), "slowlog": (True, False)}
         up.note_cut("info", 5)
+        up.replica_lag = (7, 0.5, "master")
+        up.conflicts = (("same", "redis://other:6379"),)
         samples = told(up)
         assert names(samples) == {family.name for family in FAMILIES}
+
+    def test_a_lag_and_conflicts_are_shown_with_their_source(self, up: TargetSeries) -> None:
+        up.replica_lag = (7, 0.5, "master")
+        up.conflicts = (("former", "redis://a:1"), ("same", "redis://b:1"))
+        samples = told(up)
+        assert samples["replica_lag_bytes", ("master",)] == 7
+        assert samples["replica_lag_seconds", ("master",)] == 0.5
+        assert samples["replication_conflict", ("former", "redis://a:1")] == 1
+        assert samples["replication_conflict", ("same", "redis://b:1")] == 1
+        up.replica_lag, up.conflicts = (7, None, "estimate"), ()
+        assert {name for name in names(told(up)) if name.startswith("repl")} == {"replica_lag_bytes"}
 
     def test_rows_that_were_cut_are_told_until_none_are(self, up: TargetSeries) -> None:
         up.note_cut("info", 5)
