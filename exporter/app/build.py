@@ -28,10 +28,12 @@ from exporter.pem_files import FreshContext
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import lane_notes, lanes
 from exporter.targets.address import ignored_warning
+from exporter.targets.distinct import distinct
 from exporter.targets.password_file import Passwords, read_passwords
 from exporter.targets.shard import Division, divide, shard_of
 from exporter.targets.source import TargetSource
 from exporter.targets.target import Target
+from exporter.targets.target_labels import INSTANCE
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from exporter.telemetry.target_series import target_family_set
 from exporter.web.auth import BasicAuth
@@ -102,6 +104,7 @@ def configure(
     exporter runs are refused, and family sets that are the same are kept."""
     if before is not None:
         refuse_fixed(options, before.options)
+    targets, clashes = distinct(targets, options.metrics)
     division = divide(targets, shard_of(options.targets))
     owned = division.owned
     hidden, family_sets, known = _family_sets(options, owned, before)
@@ -129,7 +132,7 @@ def configure(
         before.server_tls if before is not None else _server_tls(options),
         (),
         (*lane_notes(options.poll), *_password_notes(options, passwords)),
-        tuple(_warnings(owned, catalog, passwords)),
+        (*clashes, *_warnings(owned, catalog, passwords)),
         follows=before.mark if before is not None else None,
     )
 
@@ -244,7 +247,7 @@ def web_settings(options: Options) -> Settings:
         telemetry_path=options.web.telemetry_path,
         health_strict=options.web.health_strict,
         scrape_endpoint=not options.web.disable_scrape_endpoint,
-        plain_targets=options.metrics.target_labels == "auto",
+        plain_targets=options.metrics.target_labels in ("auto", INSTANCE),
         fail_when_stale=options.poll.stale_policy == "fail",
         discover_clusters=options.redis.is_cluster,
         discover_hostnames=options.web.cluster_discover_hostnames,

@@ -36,9 +36,13 @@ class MetricsOptions:
         "Show metrics that have a second name under both names. all: every one. scalar: those that no "
         "command, key or stream repeats, and command_call_duration_seconds. none: first names only.",
         former=("handbook-names",))
-    target_labels: str = flag("target-labels", choice("auto", "always", "never"), "auto",
-        "Where to add the target's labels: auto (on /metrics but not /scrape), always, never.",
+    target_labels: str = flag("target-labels", choice("auto", "always", "never", "instance"), "auto",
+        "Where to add the target's labels: auto (on /metrics but not /scrape), always, never. instance: as "
+        "auto, with the label instance in place of addr and alias.",
         reloadable=False)
+    instance_label: str = flag("instance-label", choice("address", "alias"), "address",
+        "What the label instance of --target-labels=instance is: the target's address without the scheme, or "
+        "its alias where it has one.")
     max_label_length: int = flag("max-label-length", COUNT, "1024",
         "Longest label value in bytes. Longer ones are cut.")
     include_system_metrics: bool = flag("include-system-metrics", BOOL, "false",

@@ -36,7 +36,7 @@ class LabelTexts:
     def __init__(self, target: Target, family_sets: FamilySets, metrics: MetricsOptions) -> None:
         self._sets = family_sets
         self._with_role = metrics.append_instance_role_label
-        pairs = target_labels(target, metrics.target_labels, metrics.max_label_length)
+        pairs = target_labels(target, metrics.target_labels, metrics.max_label_length, metrics.instance_label)
         if self._with_role:
             pairs = tuple(pair for pair in pairs if pair[0] != ROLE_LABEL)
         self._pairs = pairs

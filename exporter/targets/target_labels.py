@@ -5,16 +5,40 @@ from __future__ import annotations
 from exporter import engine
 from exporter.targets.target import Target
 
+#: the label by which Prometheus itself tells targets apart
+INSTANCE = "instance"
 
-def target_labels(target: Target, mode: str, label_max: int = 1024) -> tuple[tuple[bytes, bytes], ...]:
+
+def target_labels(
+    target: Target, mode: str, label_max: int = 1024, instance_by: str = "address"
+) -> tuple[tuple[bytes, bytes], ...]:
     """The labels of all series of a target, escaped: addr, alias if there is one, and the configured labels.
-    With the mode `never` there are none."""
+    With the mode `instance` the label instance stands in place of addr and alias. With `never` there are
+    none."""
     if mode == "never":
         return ()
-    pairs = [("addr", target.addr)]
-    if target.alias:
-        pairs.append(("alias", target.alias))
-    pairs.extend(target.labels)
-    return tuple(
-        (name.encode(), engine.escape(value.encode("utf-8", "replace"), label_max)) for name, value in pairs
-    )
+    if mode == INSTANCE:
+        pairs = [(INSTANCE, instance_of(target, instance_by))]
+        pairs.extend(pair for pair in target.labels if pair[0] != INSTANCE)
+    else:
+        pairs = [("addr", target.addr)]
+        if target.alias:
+            pairs.append(("alias", target.alias))
+        pairs.extend(target.labels)
+    return tuple((name.encode(), escaped(value, label_max)) for name, value in pairs)
+
+
+def instance_of(target: Target, by: str = "address") -> str:
+    """What Prometheus would call a target that it scrapes by itself: the label instance that is configured
+    for it; or `by` alias its alias; or its address without the scheme, which of a socket is the path."""
+    configured = dict(target.labels).get(INSTANCE)
+    if configured:
+        return configured
+    if by == "alias" and target.alias:
+        return target.alias
+    return target.addr.partition("://")[2]
+
+
+def escaped(value: str, label_max: int) -> bytes:
+    """A value as series have it."""
+    return engine.escape(value.encode("utf-8", "replace"), label_max)

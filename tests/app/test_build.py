@@ -4,11 +4,12 @@ object."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from exporter.app.build import Configuration, configure
+from exporter.app.build import Configuration, configure, web_settings
 from exporter.app.run import read_targets
 from exporter.errors import ConfigError
 from exporter.metrics.lane import Lane
@@ -143,6 +144,27 @@ class TestTargets:
         assert "'role' is left off" in warning
 
 
+class TestInstances:
+    """Two targets that would have the same labels."""
+
+    PLAIN, SECURE = target("redis://h:6380"), target("rediss://h:6380")
+
+    def test_one_label_instance_twice_is_a_mistake_that_names_both(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            configured("--target-labels=instance", targets=(ONE, self.PLAIN, self.SECURE))
+        assert 'redis://h:6380 and rediss://h:6380 both have the label instance="h:6380"' in str(caught.value)
+        assert len(configured(targets=(self.PLAIN, self.SECURE)).targets) == 2
+
+    def test_it_is_refused_in_a_reload_too_and_what_was_found_is_left_out_with_a_warning(self) -> None:
+        before = configured("--target-labels=instance", targets=(ONE, self.PLAIN))
+        with pytest.raises(ConfigError):
+            configured("--target-labels=instance", targets=(ONE, self.PLAIN, self.SECURE), before=before)
+        found = replace(self.SECURE, source="file_sd")
+        after = configured("--target-labels=instance", targets=(ONE, self.PLAIN, found), before=before)
+        assert [each.target for each in after.assignments] == [ONE, self.PLAIN]
+        assert [line for line in after.warnings if "rediss://h:6380 is left out" in line]
+
+
 class TestCatalog:
     def test_what_public_dashboards_ask_for_is_shown_by_default(self) -> None:
         lines = (DATA / "dashboard_names.txt").read_text().splitlines()
@@ -273,6 +295,14 @@ class TestMistakes:
 
 
 class TestTheEndpoint:
+    @pytest.mark.parametrize(
+        ("mode", "plain"), [("auto", True), ("instance", True), ("always", False), ("never", False)]
+    )
+    def test_pages_of_one_target_have_no_labels_of_it_where_prometheus_knows_them(
+        self, mode: str, plain: bool
+    ) -> None:
+        assert web_settings(parse([f"--target-labels={mode}"], {})).plain_targets is plain
+
     def test_has_what_it_had(self, certificates: Certificates) -> None:
         argv = [
             f"--tls-server-cert-file={certificates.server}",

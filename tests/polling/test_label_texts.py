@@ -30,6 +30,11 @@ def labels(*argv: str, alias: str = "", **configured: str) -> LabelTexts:
         (labels(alias="cache"), ADDR + b',alias="cache"'),
         (labels(env='a"b'), ADDR + b',env="a\\"b"'),
         (labels("--target-labels=never", env="x"), b""),
+        (labels("--target-labels=instance", alias="cache", env="x"), b'instance="h:6379",env="x"'),
+        (
+            labels("--target-labels=instance", "--instance-label=alias", alias="cache"),
+            b'instance="cache"',
+        ),
     ],
 )
 def test_the_text(made: LabelTexts, text: bytes) -> None:
@@ -40,6 +45,7 @@ def test_a_configured_label_gives_way_to_the_familys_own() -> None:
     made = labels(lane="mine", env="x")
     assert made.labels_of("info").special[0] == ADDR + b',env="x"'
     assert made.lane_labels == ADDR + b',env="x"'
+    assert labels("--target-labels=instance", lane="mine").lane_labels == b'instance="h:6379"'
 
 
 @pytest.mark.parametrize(("configured", "group"), [({}, ""), ({"group": "a"}, "a")])
