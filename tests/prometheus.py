@@ -8,6 +8,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tests.servers import HOST, free_port, wait_for_start
 
@@ -33,14 +34,24 @@ class Prometheus:
 
     def ask(self, expression: str) -> list[float]:
         """The values of an instant query; none while Prometheus does not answer."""
-        query = urllib.parse.urlencode({"query": expression})
+        return [value for _, value in self.series(expression)]
+
+    def series(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """The same with the labels of each."""
         try:
-            with urllib.request.urlopen(
-                f"http://{HOST}:{self.port}/api/v1/query?{query}", timeout=5
-            ) as response:
-                return [float(found["value"][1]) for found in json.load(response)["data"]["result"]]
+            found = self._get("query", query=expression)["result"]
         except OSError:
             return []
+        return [(each["metric"], float(each["value"][1])) for each in found]
+
+    def label_values(self, name: str, selector: str) -> list[str]:
+        """The values of a label among the series of a selector, in order."""
+        return list(self._get(f"label/{name}/values", **{"match[]": selector}))
+
+    def _get(self, path: str, **query: str) -> Any:
+        url = f"http://{HOST}:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return json.load(response)["data"]
 
     def complaints(self) -> list[str]:
         """What it logged about its scrapes."""
