@@ -251,6 +251,7 @@ def web_settings(options: Options) -> Settings:
         fail_when_stale=options.poll.stale_policy == "fail",
         discover_clusters=options.redis.is_cluster,
         discover_hostnames=options.web.cluster_discover_hostnames,
+        instance_by=options.metrics.instance_label,
         ready_after_s=min(
             options.redis.scrape_timeout_s,
             options.redis.connection_timeout_s,

@@ -42,6 +42,12 @@ ROUTES = (
         link="/scrape?target=",
     ),
     Route(
+        "/sd",
+        "sd",
+        "all targets, [for Prometheus' http_sd](#the-list-of-targets)",
+        note="all targets, for Prometheus' http_sd",
+    ),
+    Route(
         "/health",
         "health",
         "whether any target can be reached",

@@ -42,7 +42,7 @@ class MetricsOptions:
         reloadable=False)
     instance_label: str = flag("instance-label", choice("address", "alias"), "address",
         "What the label instance of --target-labels=instance is: the target's address without the scheme, or "
-        "its alias where it has one.")
+        "its alias where it has one.", reloadable=False)
     max_label_length: int = flag("max-label-length", COUNT, "1024",
         "Longest label value in bytes. Longer ones are cut.")
     include_system_metrics: bool = flag("include-system-metrics", BOOL, "false",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter import engine
 from exporter.targets.target import Target
 
-#: the label by which Prometheus itself tells targets apart
+#: the label that says which target a series is of, as Prometheus itself names it
 INSTANCE = "instance"
 
 
@@ -18,14 +18,19 @@ def target_labels(
     if mode == "never":
         return ()
     if mode == INSTANCE:
-        pairs = [(INSTANCE, instance_of(target, instance_by))]
-        pairs.extend(pair for pair in target.labels if pair[0] != INSTANCE)
+        pairs = instance_labels(target, instance_by)
     else:
         pairs = [("addr", target.addr)]
         if target.alias:
             pairs.append(("alias", target.alias))
         pairs.extend(target.labels)
     return tuple((name.encode(), escaped(value, label_max)) for name, value in pairs)
+
+
+def instance_labels(target: Target, by: str) -> list[tuple[str, str]]:
+    """Its labels as if Prometheus scraped it by itself: instance, and the configured ones."""
+    others = [pair for pair in target.labels if pair[0] != INSTANCE]
+    return [(INSTANCE, instance_of(target, by)), *others]
 
 
 def instance_of(target: Target, by: str = "address") -> str:

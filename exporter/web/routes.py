@@ -29,6 +29,7 @@ from exporter.web.cluster_discovery import ClusterMember, NodeLister
 from exporter.web.freshness import Freshener, Pollable
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
+from exporter.web.sd import ListedTarget, TargetLister
 
 ALIVE_S = 5.0
 #: characters of an error that an answer shows
@@ -39,7 +40,7 @@ UNKNOWN_TARGET = (
 )
 
 
-class TargetView(ClusterMember, Pollable, Protocol):
+class TargetView(ClusterMember, ListedTarget, Pollable, Protocol):
     """What a request needs of one target."""
 
     @property
@@ -73,6 +74,7 @@ class FleetView(Protocol):
 class Settings:
     """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off;
     `discover_clusters`: cluster nodes are listed, with `discover_hostnames` by the names that they announce.
+    `instance_by`: what the label instance is made of, address or alias.
     """
 
     version: str
@@ -84,6 +86,7 @@ class Settings:
     ready_after_s: float
     discover_clusters: bool = False
     discover_hostnames: bool = False
+    instance_by: str = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,9 @@ class Web:
         )
         self._nodes = NodeLister(fleet.watched_targets.values, hostnames=settings.discover_hostnames)
         self._bodies = bodies or BodyWriter(HttpLimits().old_pages_bytes, pages.current)
+        self._lister = TargetLister(
+            fleet.watched_targets.values, self._bodies.share.take, instance_by=settings.instance_by
+        )
         self._middlewares = [sign_in(auth, incidents or Incidents())] if auth is not None else []
         self._started_at = time.monotonic()
 
@@ -234,6 +240,13 @@ class Web:
             request, await self._pages.of_target(watched.target.addr, plain=self._settings.plain_targets)
         )
 
+    async def sd(self, request: web.Request) -> web.StreamResponse:
+        """All targets. While some are missing, Prometheus keeps the list that it has."""
+        group = query.selection(request.query).group
+        if not self._is_ready():
+            raise PageError(NOT_YET)
+        return _json(await self._lister.written(group), 200)
+
     async def discover_cluster_nodes(self, request: web.Request) -> web.StreamResponse:
         """The nodes of one target's cluster, or of all clusters."""
         if not self._settings.discover_clusters:
@@ -275,12 +288,13 @@ class Web:
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """Every target was tried, or had its time."""
-        if (
-            self._fleet.first_round.polls_done
-            or time.monotonic() - self._started_at >= self._settings.ready_after_s
-        ):
+        if self._is_ready():
             return web.Response(text="ok\n")
         return web.Response(status=503, text=f"{NOT_YET}\n")
+
+    def _is_ready(self) -> bool:
+        started_s = time.monotonic() - self._started_at
+        return self._fleet.first_round.polls_done or started_s >= self._settings.ready_after_s
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
         """Read options, targets and files again."""

@@ -53,7 +53,14 @@ def test_targets_that_were_not_tried_yet_are_shown_while_there_are_any() -> None
 @pytest.mark.parametrize("scrape", [True, False])
 def test_it_links_every_endpoint_that_answers(scrape: bool) -> None:
     links = read(landing.render("1", STATES, "/values", scrape=scrape)).links
-    assert links == ["/values", *(["/scrape?target="] if scrape else []), "/health", "/-/healthy", "/-/ready"]
+    assert links == [
+        "/values",
+        *(["/scrape?target="] if scrape else []),
+        "/sd",
+        "/health",
+        "/-/healthy",
+        "/-/ready",
+    ]
 
 
 def test_what_is_configured_cannot_break_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -355,6 +356,23 @@ class TestFirstPolls:
     async def test_afterwards_nobody_waits(self, site: Site) -> None:
         await site.text("/metrics")
         assert site.fleet.first_round.waited_s == []
+
+
+class TestSd:
+    async def test_lists_all_targets_for_prometheus(self, site: Site) -> None:
+        response, body = await site.ask("/sd")
+        assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+        assert [each["targets"] for each in json.loads(body)] == [[A], [B]]
+        assert json.loads(await site.text("/sd?group=blue")) == []
+
+    async def test_a_list_that_may_miss_some_is_an_error_until_they_had_their_time(self, site: Site) -> None:
+        site.fleet.first_round.polled.clear()
+        assert await site.text("/sd", 503) == "not every target was attempted yet\n"
+        await site.start(ready_after_s=0.0)
+        assert len(json.loads(await site.text("/sd"))) == 2
+
+    async def test_a_group_that_is_too_long_is_refused(self, site: Site) -> None:
+        assert "group: at most" in await site.text(f"/sd?group={'x' * 2000}", 400)
 
 
 class TestScrape:

@@ -1,0 +1,144 @@
+"""Each set-up of docs/many-targets.md, as the page writes it, with real servers and a real Prometheus. Only
+addresses, files and intervals are those of this machine."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.prometheus import Prometheus
+from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.system.conftest import Exporter, ExporterFactory
+from tests.watch_harness import RedisFactory
+
+PAGE = Path(__file__).parents[2] / "docs" / "many-targets.md"
+#: the places that the page writes
+EXPORTER = "exporter:9121"
+ADDRESSES = ("10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379")
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.server]
+
+
+def section(number: int) -> str:
+    """One set-up; 0 is what stands before all of them."""
+    return re.split(r"^## \d+\. .*$", PAGE.read_text(), flags=re.M)[number]
+
+
+def blocks(number: int, language: str) -> list[str]:
+    """The blocks of a set-up in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", section(number), re.M | re.S)
+
+
+class SetUp:
+    """One set-up that runs: three servers, the exporter as the page starts it, and Prometheus with the
+    configuration number `config` of the set-up."""
+
+    def __init__(self, number: int, start: RedisFactory, exporter: ExporterFactory, directory: Path) -> None:
+        self._number = number
+        self._directory = directory
+        self.servers: list[RedisServer] = [start() for _ in ADDRESSES]
+        self.places = [f"{HOST}:{server.port}" for server in self.servers]
+        self._real = dict(zip(ADDRESSES, self.places, strict=True))
+        for text in (*blocks(0, "yaml"), *blocks(number, "yaml")):
+            name = re.match(r"# ([\w.-]+\.yml)", text)
+            assert name is not None
+            (directory / name[1]).write_text(self._here(text))
+        [command] = blocks(number, "sh")
+        program, *flags = shlex.split(command)
+        assert program == "redis_exporter"
+        self.exporter: Exporter = exporter(*[self._in_directory(flag) for flag in flags])
+
+    def config(self, which: int = 0) -> str:
+        """What the page has for prometheus.yml, with a scrape each second."""
+        found = [text for text in blocks(self._number, "yaml") if text.startswith("# prometheus.yml")]
+        text = self._here(found[which]).replace(EXPORTER, f"{HOST}:{self.exporter.port}")
+        text, times = re.subn(r"scrape_interval: \w+", "scrape_interval: 1s", text)
+        assert times == 1
+        return text.replace('/sd"}', '/sd", refresh_interval: 1s}')
+
+    def _here(self, text: str) -> str:
+        for written, real in self._real.items():
+            text = text.replace(written, real)
+        return text
+
+    def _in_directory(self, flag: str) -> str:
+        name, _, value = flag.partition("=")
+        return f"{name}={self._directory / value}" if value.endswith(".yml") else flag
+
+
+SetUpFactory = Callable[[int], SetUp]
+PrometheusFactory = Callable[[str], Prometheus]
+
+
+@pytest.fixture
+def set_up(redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path) -> SetUpFactory:
+    return lambda number: SetUp(number, redis_server, exporter, tmp_path)
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[PrometheusFactory]:
+    with ExitStack() as cleanup:
+
+        def start(config: str) -> Prometheus:
+            started = Prometheus(tmp_path / f"prometheus-{free_port()}", config)
+            cleanup.callback(started.stop)
+            return started
+
+        yield start
+
+
+def instances(prometheus: Prometheus, expression: str) -> list[str]:
+    return sorted(labels["instance"] for labels, _ in prometheus.series(expression))
+
+
+def test_the_table_names_every_set_up() -> None:
+    headings = re.findall(r"^## (\d+)\. (.*)$", PAGE.read_text(), re.M)
+    assert [int(number) for number, _ in headings] == list(range(1, len(headings) + 1))
+    rows = re.findall(r"^\| \[(\d+)\. (.*?)\]\(", section(0), re.M)
+    assert [(number, name.lower()) for number, name in rows] == [
+        (number, name.lower()) for number, name in headings
+    ]
+
+
+class TestOnePage:
+    def test_every_series_has_the_instance_of_its_server(
+        self, set_up: SetUpFactory, prometheus: PrometheusFactory
+    ) -> None:
+        running = set_up(1)
+        asked = prometheus(running.config())
+        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
+        assert asked.ask("up") == [1.0]
+        assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
+        assert asked.ask("count({addr!=''} or {alias!=''} or {exported_instance!=''})") == []
+        running.servers[2].stop()
+        wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
+        assert asked.ask("up") == [1.0]
+
+    def test_in_parts(self, set_up: SetUpFactory, prometheus: PrometheusFactory) -> None:
+        running = set_up(1)
+        asked = prometheus(running.config(1))
+        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
+        wait_until(lambda: asked.ask("up") == [1.0] * 4, "each part is scraped")
+        assert asked.ask("count(redis_exporter_build_info)") == [1.0]
+
+
+class TestServiceDiscovery:
+    def test_each_target_is_scraped_by_itself(
+        self, set_up: SetUpFactory, prometheus: PrometheusFactory
+    ) -> None:
+        running = set_up(2)
+        asked = prometheus(running.config())
+        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
+        assert instances(asked, "up{job='redis'}") == sorted(running.places)
+        assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
+        assert asked.ask("count({exported_instance!=''} or {exported_team!=''})") == []
+        wait_until(lambda: asked.ask("redis_exporter_targets{state='up'}") == [3.0], "the exporter's own")
+        assert asked.ask("count(redis_up)") == [3.0]
+        running.servers[2].stop()
+        wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
+        assert asked.ask("sum(up{job='redis'})") == [3.0]
