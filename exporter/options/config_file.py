@@ -81,7 +81,7 @@ class ConfigFile:
         self.faults = Faults(self.shown)
         self._flag = flag
         self._name = name
-        self._limits = limits
+        self.limits = limits
         self._content: YamlMap | None = None
 
     def content(self) -> YamlMap | None:
@@ -105,7 +105,7 @@ class ConfigFile:
         try:
             content = read_yaml(
                 files.within(
-                    lambda: files.read_text(self._name, self._limits.max_bytes), self._limits.timeout_s
+                    lambda: files.read_text(self._name, self.limits.max_bytes), self.limits.timeout_s
                 )
             )
         except files.NoTextError as error:
@@ -145,7 +145,7 @@ class ConfigFile:
                 continue
             try:
                 option = named.get(key) or _refuse(key, named, key in options)
-                text = text_of(option, value, environ)
+                text = text_of(option, value, environ, self.limits)
                 place = found[option.flag].place if option.flag in found else before[option.flag].place
                 if place:
                     raise ValueError(f"{key} is already set in {place}: leave one of them out")
@@ -168,7 +168,9 @@ def nearest_option(key: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]}?" if near else "write the name of a flag, without its dashes"
 
 
-def text_of(option: Option, value: Any, environ: Mapping[str, str]) -> str:
+def text_of(
+    option: Option, value: Any, environ: Mapping[str, str], limits: files.FileLimits = files.DEFAULT
+) -> str:
     """A value as its flag would have it. ValueError if the option does not take it."""
     try:
         if isinstance(value, YamlList) and option.type.join is not None:
@@ -176,7 +178,7 @@ def text_of(option: Option, value: Any, environ: Mapping[str, str]) -> str:
         if not isinstance(value, str):
             many = "a text or a list of texts" if option.type.join is not None else "a text"
             raise ValueError(f"write {many}, not {kind_of(value)}")
-        text = fill(value, environ) if option.secret or option.type is CREDENTIAL else value
+        text = fill(value, environ, limits) if option.secret or option.type is CREDENTIAL else value
         option.type.parse(text)
     except ValueError as error:
         raise ValueError(f"{option.flag}: {masks.mask(str(error))}") from None

@@ -11,9 +11,8 @@ LENGTH_MAX = 100_000
 #: the end of a longer scheme is enough: without a bound, letters alone would take quadratic time
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^\s,/]*@", re.IGNORECASE)
 _VALUE = re.compile(r"([?&;#,]([\w-]+)=)[^&;#,\s]+")
-_SECRET_NAME = re.compile(
-    r"passw|pwd|secret|token|credential|auth|api-?_?key|\A(?:pass|key)\Z", re.IGNORECASE
-)
+#: names of values that are secrets, as far as names tell
+SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|auth|api-?_?key|\A(?:pass|key)\Z", re.IGNORECASE)
 
 
 def mask_addresses(text: str) -> str:
@@ -40,4 +39,4 @@ def mask(text: str) -> str:
 
 
 def _mask_value(match: re.Match[str]) -> str:
-    return match[1] + HIDDEN if _SECRET_NAME.search(match[2]) else match[0]
+    return match[1] + HIDDEN if SECRET_NAME.search(match[2]) else match[0]

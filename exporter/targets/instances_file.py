@@ -55,7 +55,7 @@ class InstancesFile:
     def __init__(self, file: ConfigFile, environ: Mapping[str, str]) -> None:
         self.faults = Faults(file.shown)
         self._file = file
-        self._reader = SharedReader(environ, self.faults)
+        self._reader = SharedReader(environ, file.limits, self.faults)
         self._defaults = SharedSettings()
         self._groups: dict[str, SharedSettings] = {}
 
@@ -124,6 +124,7 @@ class InstancesFile:
         self.faults.check_keys(content, (*ENTRY_KEYS, *SHARED_KEYS), f"{what}: ")
         group = self._text(what, content, "group") or ""
         settings = self._reader.read(what, content).over(self._group(what, content, group))
+        self._reader.logins.check_ttl(what, content, settings.login)
         target = self._read_addr(what, content)
         if target is None:
             return None
@@ -167,14 +168,18 @@ class InstancesFile:
 
 
 def _target(place: Target, name: str, group: str, settings: SharedSettings) -> Target:
+    login = settings.login.fields
+    if place.user:
+        login = {key: value for key, value in login.items() if not key.startswith("user")}
+    if place.password:
+        login = {key: value for key, value in login.items() if not key.startswith("password")}
     return replace(
         place,
         alias=name,
         labels=tuple(settings.labels.items()),
-        user=place.user or settings.user or "",
-        password=place.password or settings.password or "",
         settings_group=group,
         overrides=overrides_of(settings.values.items()),
         enabled=settings.enabled is not False,
         discover=settings.discover or "",
+        **login,
     )

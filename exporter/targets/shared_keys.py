@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from exporter import files
 from exporter.options import lengths
 from exporter.options.config_file import Faults, kind_of, nearest_option, shown_key, text_of
 from exporter.options.option import Option
-from exporter.options.placeholders import fill
 from exporter.options.table import OPTIONS
 from exporter.options.values import parse_bool
 from exporter.options.yaml_reader import YamlMap
+from exporter.targets.login_keys import Login, LoginReader
 from exporter.targets.target import Discover
 
 #: label names that the program writes itself, or that mean something else to Prometheus
@@ -28,7 +29,9 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 PER_TARGET: Mapping[str, Option] = {option.flag: option for option in OPTIONS if option.per_target}
 
 #: how the value of a key is written
-Form = Literal["credential", "labels", "word", "bool", "option", "option map", "any options"]
+Form = Literal[
+    "credential", "arguments", "duration", "labels", "word", "bool", "option", "option map", "any options"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,18 @@ _CHECKS = {
     if flag.startswith("check-") or flag == "count-keys"
 }
 
+_PLACEHOLDERS = "${NAME} is the value of a variable, ${file:/path} what a file holds."
+
 SHARED_KEYS: Mapping[str, SharedKey] = {
     key.name: key
     for key in (
-        SharedKey("user", "credential", "ACL user. ${NAME} is the value of a variable."),
-        SharedKey("password", "credential", "Password. ${NAME} is the value of a variable."),
+        SharedKey("user", "credential", f"ACL user. {_PLACEHOLDERS}"),
+        SharedKey("password", "credential", f"Password. {_PLACEHOLDERS}"),
+        SharedKey("password_file", "credential", "File that holds the password."),
+        SharedKey(
+            "password_command", "arguments", "Program and its arguments: what it prints is the password."
+        ),
+        SharedKey("password_ttl", "duration", "How long the password of password_command is used."),
         SharedKey("labels", "labels", "Labels for every series, beside those of the group and defaults."),
         SharedKey("interval", "option", "Time between two polls of the fast lane.", {"": "poll.interval"}),
         SharedKey("lanes", "option map", "Time between two polls of each lane.", _LANES),
@@ -90,8 +100,7 @@ class SharedSettings:
     """What the shared keys of one place set. None, or no value for a name, means that they leave it open.
     `values` are those of options, by flag."""
 
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    login: Login = field(default_factory=Login)
     labels: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     enabled: bool | None = None
@@ -100,8 +109,7 @@ class SharedSettings:
     def over(self, base: SharedSettings) -> SharedSettings:
         """These, and of the other ones what these leave open."""
         return SharedSettings(
-            base.user if self.user is None else self.user,
-            base.password if self.password is None else self.password,
+            self.login.over(base.login),
             {**base.labels, **self.labels},
             {**base.values, **self.values} if self.values else base.values,
             base.enabled if self.enabled is None else self.enabled,
@@ -112,8 +120,10 @@ class SharedSettings:
 class SharedReader:
     """Reads the shared keys of several places of one file, and adds what is wrong to `faults`."""
 
-    def __init__(self, environ: Mapping[str, str], faults: Faults) -> None:
+    def __init__(self, environ: Mapping[str, str], limits: files.FileLimits, faults: Faults) -> None:
+        self.logins = LoginReader(environ, limits, faults)
         self._environ = environ
+        self._limits = limits
         self._faults = faults
 
     def read(self, what: str, content: YamlMap) -> SharedSettings:
@@ -127,8 +137,6 @@ class SharedReader:
             line = content.line_of(name)
             try:
                 match key.form:
-                    case "credential":
-                        found[name] = fill(_text(value), self._environ)
                     case "labels":
                         found[name] = self._labels(what, line, value)
                     case "word":
@@ -142,13 +150,13 @@ class SharedReader:
             except ValueError as error:
                 self._faults.add(line, f"{what}: {name}: {error}")
         self._check_pair(what, content, values)
-        return SharedSettings(values=values, **found)
+        return SharedSettings(self.logins.read(what, content), values=values, **found)
 
     def _set(self, values: dict[str, Any], name: str, flag: str, value: Any) -> None:
         """Read the value of an option that a key `name` stands for."""
         option = PER_TARGET[flag]
         try:
-            text = text_of(option, value, self._environ)
+            text = text_of(option, value, self._environ, self._limits)
         except ValueError as error:
             raise ValueError(str(error).removeprefix(f"{flag}: ")) from None
         if flag in values:

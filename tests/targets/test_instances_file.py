@@ -38,10 +38,12 @@ def test_a_file_with_everything_in_it() -> None:
         Target(
             "redis://redis-master.prod:6379", "redis", "redis-master.prod", 6379, "", 0, "master-prod",
             (("env", "production"), ("role", "master"), ("region", "us-east-1")), "", "kiwi",
+            password_rule="password of the entry",
         ),
         Target(
             "redis://redis-replica1.prod:6379", "redis", "redis-replica1.prod", 6379, "", 0, "replica1-prod",
             (("env", "production"), ("role", "replica"), ("region", "us-west-2")), "", "fig",
+            password_rule="password of the entry",
         ),
     ]  # fmt: skip
 
