@@ -34,7 +34,9 @@ T = TypeVar("T")
 
 #: what changes when a file is replaced or written; () for one that is missing
 Stamp = tuple[int, ...]
-_noted: ContextVar[dict[str, Stamp] | None] = ContextVar("noted", default=None)
+#: the stamps of files, by name
+Noted = dict[str, Stamp]
+_noted: ContextVar[Noted | None] = ContextVar("noted", default=None)
 
 
 class FileError(Exception):
@@ -66,7 +68,7 @@ def stamp(name: str) -> Stamp:
 
 
 @contextmanager
-def noting(noted: dict[str, Stamp] | None) -> Iterator[None]:
+def noting(noted: Noted | None) -> Iterator[None]:
     """Note each file that is read meanwhile, well or not, in this thread or in one that it starts here: its
     name and its stamp from before that. None: note nothing, because somebody else looks whether it
     changes."""

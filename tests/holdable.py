@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from exporter import cli
 from exporter.app import run
 from exporter.app.app import Read
+from exporter.files import Noted
 from exporter.options.table import Options
 from exporter.targets.target import Target
 
@@ -24,9 +25,11 @@ def hold() -> None:
 def main() -> int:
     serve = run.serve
 
-    async def holdable(options: Options, targets: Sequence[Target], read: Read | None = None) -> None:
+    async def holdable(
+        options: Options, targets: Sequence[Target], read: Read | None = None, noted: Noted | None = None
+    ) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, hold)
-        await serve(options, targets, read)
+        await serve(options, targets, read, noted)
 
     run.serve = holdable
     return cli.main(sys.argv[1:])

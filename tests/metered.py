@@ -19,6 +19,7 @@ from pathlib import Path
 from exporter import cli
 from exporter.app import run
 from exporter.app.app import Read
+from exporter.files import Noted
 from exporter.options.table import Options
 from exporter.targets.target import Target
 
@@ -48,9 +49,11 @@ class LoopMeter:
 def main() -> int:
     report, meter, serve = Path(sys.argv[1]), LoopMeter(), run.serve
 
-    async def metered(options: Options, targets: Sequence[Target], read: Read | None = None) -> None:
+    async def metered(
+        options: Options, targets: Sequence[Target], read: Read | None = None, noted: Noted | None = None
+    ) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.start)
-        await serve(options, targets, read)
+        await serve(options, targets, read, noted)
 
     run.serve = metered
     code = cli.main(sys.argv[2:])

@@ -33,6 +33,7 @@ GROUND = {
     "descriptors",
     "errors",
     "files",
+    "folder_watcher",
     "node_allowance",
     "pem_files",
     "signals",
@@ -94,6 +95,7 @@ DOORS = {
     "regex": {"options.patterns"},
     "isal": {"pages.page", "pages.plain_pieces"},
     "bcrypt": {"web.password_checks"},
+    "watchfiles": {"folder_watcher"},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter import engine, files
@@ -45,16 +45,14 @@ class App:
     nothing answers over HTTP. After `stop` a change raises StoppingError.
 
     `read` reads the options and the configured targets again, in a thread; it raises ConfigError. Without it
-    a reload keeps them as they are. `noted` are the files that were read for the start.
+    a reload keeps them as they are.
     """
 
-    def __init__(
-        self, *, listen: bool = True, read: Read | None = None, noted: Mapping[str, files.Stamp] | None = None
-    ) -> None:
+    def __init__(self, *, listen: bool = True, read: Read | None = None) -> None:
         self._listen = listen
         self.read = read
         #: the files that were read for the configuration in use, or for a change that failed since
-        self.noted: Mapping[str, files.Stamp] = dict(noted or {})
+        self.noted: files.Noted = {}
         self._record = ReloadRecord()
         self._running: _Running | None = None
         self._stopping = False
@@ -111,14 +109,16 @@ class App:
         """Take what `read` gives, which is called in a thread. Without it, only targets of other sources have
         changed."""
         before, configured, found = self.configuration, self._configured, tuple(self._found.values())
-        noted: dict[str, files.Stamp] = {}
+        noted: files.Noted = {}
 
         def build() -> tuple[Configuration, Sequence[Target]]:
-            options, targets = read() if read is not None else (before.options, configured)
-            configuration = configure(options, merge((targets, *found)), before)
-            if read is not None:
-                configuration.renew_certificates()
-            return configuration, targets
+            if read is None:
+                targets = merge((configured, *found))
+                return configure(before.options, targets, before, before.passwords), configured
+            options, configured_now = read()
+            configuration = configure(options, merge((configured_now, *found)), before)
+            configuration.renew_certificates()
+            return configuration, configured_now
 
         def noting() -> tuple[Configuration, Sequence[Target]]:
             with files.noting(noted):

@@ -46,7 +46,7 @@ class Configuration:
     """What one exporter runs by.
 
     `targets` are all of them, as they were given; `division` has those that this shard owns, `assignments`
-    what each of these is polled for, with the passwords of `password_file` ("": none was read). `assigner`
+    what each of these is polled for, with the `passwords` of the password file (None: not read). `assigner`
     makes the assignments of further targets. `known` holds every enabled collector that this process has had,
     by name. `client_tls` is for connections to targets; None while no target uses TLS and no file for it is
     named. `sources` find further targets. `notes` and `warnings` are lines for the log. `follows` is the
@@ -58,7 +58,7 @@ class Configuration:
     division: Division
     assigner: Assigner
     assignments: Sequence[Assignment]
-    password_file: str
+    passwords: Passwords | None = field(repr=False)
     family_sets: FamilySets
     known: Mapping[str, EnabledCollector]
     catalog: Catalog
@@ -98,10 +98,14 @@ class Configuration:
 
 
 def configure(
-    options: Options, targets: Sequence[Target], before: Configuration | None = None
+    options: Options,
+    targets: Sequence[Target],
+    before: Configuration | None = None,
+    passwords: Passwords | None = None,
 ) -> Configuration:
     """Read and check everything. With the configuration in use `before`, options that cannot change while the
-    exporter runs are refused, and family sets that are the same are kept."""
+    exporter runs are refused, and family sets that are the same are kept. With `passwords` the password file
+    is not read: they are what it held."""
     if before is not None:
         refuse_fixed(options, before.options)
     targets, clashes = distinct(targets, options.metrics)
@@ -113,7 +117,7 @@ def configure(
     else:
         catalog = _catalog(options, family_sets, hidden)
     dialling = _dialling(options)
-    passwords = _passwords(options, owned)
+    passwords = passwords or _passwords(options, owned)
     assigner = Assigner(options, family_sets, before.assigner if before is not None else None)
     return Configuration(
         options,
@@ -121,7 +125,7 @@ def configure(
         division,
         assigner,
         [assigner.assign(passwords.log_in(each) if passwords is not None else each) for each in owned],
-        options.redis.password_file if passwords is not None else "",
+        passwords,
         family_sets,
         known,
         catalog,

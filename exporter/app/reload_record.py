@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from exporter.errors import ConfigError, StoppingError
@@ -40,3 +40,16 @@ class ReloadRecord:
             "exporter_config_last_reload_successful": lambda: float(self.successful),
             "exporter_config_last_reload_success_timestamp_seconds": lambda: self.succeeded_at,
         }
+
+
+async def reload_unasked(reload: Callable[[], Awaitable[object]]) -> None:
+    """Reload where nobody waits for the answer. Only StoppingError is raised: the next reload must find
+    somebody who does it."""
+    try:
+        await reload()
+    except StoppingError:
+        raise
+    except ConfigError:
+        pass  # the log says so
+    except Exception:
+        log.exception("internal error in a reload (please report)")

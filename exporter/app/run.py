@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import uvloop
 
-from exporter import logs, signals
+from exporter import files, logs, signals
 from exporter.app.app import STOP_S, App, Read
 from exporter.app.build import configure
+from exporter.app.file_watch import reload_on_changes
+from exporter.app.reload_record import reload_unasked
 from exporter.app.watchdog import Watchdog
 from exporter.errors import ConfigError, StoppingError
 from exporter.options.commandline import read_again
@@ -35,8 +37,10 @@ async def serve(
     options: Options,
     targets: Sequence[Target],
     read: Read | None = None,
+    noted: files.Noted | None = None,
 ) -> None:
-    """Run until SIGTERM or SIGINT. SIGHUP reloads, by what `read` reads (see `App`)."""
+    """Run until SIGTERM or SIGINT. SIGHUP reloads, by what `read` reads (see `App`), and so does a change of
+    one of the `noted` files if the options say so."""
     watchdog = Watchdog(logs.formatter(options.log.format))
     watchdog.start()
     app = App(read=read)
@@ -49,15 +53,24 @@ async def serve(
 
     signals.catch()
     signals.listen(hear)
-    reloads = asyncio.create_task(reload_when(reloading, app))
+    tasks = [asyncio.create_task(reload_when(reloading, app))]
     try:
-        await app.apply(configure(options, targets))
+        app.noted = {} if noted is None else noted
+        with files.noting(app.noted):
+            configuration = configure(options, targets)
+        await app.apply(configuration)
+        if options.targets.watch:
+            tasks.append(asyncio.create_task(reload_on_changes(lambda: app.noted, app.reload)))
         await stopping.wait()
         log.info("stopping")
+        for task in tasks:
+            task.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(app.stop(), STOP_S)
     finally:
-        reloads.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     watchdog.stop()
 
 
@@ -68,13 +81,9 @@ async def reload_when(asked: asyncio.Event, app: App) -> None:
         await asked.wait()
         asked.clear()
         try:
-            await app.reload()
-        except ConfigError:
-            pass  # the log says so
+            await reload_unasked(app.reload)
         except StoppingError:
             return
-        except Exception:  # the next signal must find somebody who listens
-            log.exception("internal error in a reload (please report)")
 
 
 def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
@@ -106,7 +115,11 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
         again = read_again(options, environ)
         return again, read_targets(again, environ)
 
-    uvloop.run(serve(options, read_targets(options, environ), read))
+    noted: files.Noted = {}
+    with files.noting(noted):
+        # to know what is watched, all that was read before is read again
+        options, targets = read() if options.targets.watch else (options, read_targets(options, environ))
+    uvloop.run(serve(options, targets, read, noted))
     signals.ignore()
     leave_threads()
     return 0

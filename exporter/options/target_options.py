@@ -27,7 +27,7 @@ class TargetOptions:
     """Where targets come from besides the flags, and what becomes of them."""
 
     watch: bool = flag("watch", BOOL, "false",
-        "Reload when a file changes that the options name.", reloadable=False)
+        "Reload when a file changes that was read: targets, passwords, scripts.", reloadable=False)
     shard_index: int | str | None = flag(
         "shard.index", ValueType("N|auto", parse_shard_index, empty=True), "",
         "Poll only the targets of this shard, of --shard.total. The first one is 0. auto: the number at the "

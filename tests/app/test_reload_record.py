@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from exporter.app.reload_record import ReloadRecord
+from exporter.app.reload_record import ReloadRecord, reload_unasked
 from exporter.errors import ConfigError, StoppingError
 from exporter.telemetry.own_series import FAMILIES
 
@@ -51,3 +51,22 @@ def test_a_bug_counts_as_a_failure_and_a_stop_does_not() -> None:
     with pytest.raises(KeyError), record.attempt():
         raise KeyError
     assert not record.successful
+
+
+class TestUnasked:
+    async def test_a_mistake_or_a_bug_is_not_the_last_reload(self, caplog: pytest.LogCaptureFixture) -> None:
+        errors = [ConfigError("no"), KeyError("a bug")]
+
+        async def fail() -> None:
+            raise errors.pop(0)
+
+        await reload_unasked(fail)
+        await reload_unasked(fail)
+        assert caplog.messages == ["internal error in a reload (please report)"]
+
+    async def test_a_stop_is(self) -> None:
+        async def stop() -> None:
+            raise StoppingError
+
+        with pytest.raises(StoppingError):
+            await reload_unasked(stop)
