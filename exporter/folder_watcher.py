@@ -29,7 +29,7 @@ LINKS_MAX = 40
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: a folder, and what tells it from another one in its place
+#: a folder, and what is different for another one in its place
 _Found = tuple[str, int, int]
 
 
