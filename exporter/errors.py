@@ -112,6 +112,10 @@ class DeadlineError(TargetError):
     reason = "timeout"
 
 
+class SilenceError(DeadlineError):
+    """The server took the connection, and does not answer."""
+
+
 class TlsError(TargetError):
     reason = "tls"
 

@@ -25,6 +25,7 @@ from exporter.options.table import Options
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
+from exporter.protocol.forks import Forks
 
 Batches = Generator[list[Command], list[Reply], None]
 Identification = Generator[list[Command], list[Reply], Facts]
@@ -81,6 +82,9 @@ class Out(Protocol):
     def learn_configuration(self, hash: str) -> None:
         """Take a hash of the server's configuration: servers with the same one are configured alike."""
         ...
+
+    def learn_forks(self, forks: Forks) -> None:
+        """Take what INFO says about forks, where that changes."""
 
     def learn_cluster(self, view: ClusterView) -> None:
         """Remember the target's cluster, for those who look for its nodes."""

@@ -31,6 +31,7 @@ from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import FACT_FIELDS, FLAVORS, Facts, make_facts
+from exporter.protocol.forks import FORK_FIELDS, read_forks
 from exporter.protocol.replication import section_of
 
 INFO = Command.of("INFO")
@@ -1575,8 +1576,8 @@ PLAIN = Several(INFO, section, SECTIONS, _shows)
 
 @dataclass(slots=True)
 class FactTexts:
-    """The texts of `FACT_FIELDS` that the facts were made of, and how the server gives the sections that a
-    plain INFO leaves out."""
+    """The texts of the wanted fields that the facts were made of, and how the server gives the sections that
+    a plain INFO leaves out."""
 
     texts: tuple[bytes | None, ...] = ()
     sections: Sections = field(default_factory=Sections)
@@ -1601,7 +1602,7 @@ class InfoCollector(Collector[FactTexts]):
         *KEYSPACE,
         *SENTINEL,
     )
-    wanted_fields = FACT_FIELDS
+    wanted_fields = (*FACT_FIELDS, *FORK_FIELDS)
     identifies = True
 
     def new_memory(self) -> FactTexts:
@@ -1644,7 +1645,8 @@ class InfoCollector(Collector[FactTexts]):
                 "the reply to INFO has no field that the exporter knows: is it a Redis server?"
             )
         if known is None or texts != out.memory.texts or databases != known.databases:
-            known = make_facts(dict(zip(FACT_FIELDS, texts, strict=True)), databases)
+            known = make_facts(dict(zip(self.wanted_fields, texts, strict=True)), databases)
+            out.learn_forks(read_forks(texts[len(FACT_FIELDS) :]))
             out.memory.texts = texts
         if hidden.run_id is None:
             hidden.run_id = whole.run_id = known.run_id

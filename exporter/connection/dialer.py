@@ -26,7 +26,15 @@ from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
 from exporter.connection.tls import LOOK_S, client_context
 from exporter.descriptors import UNLIMITED, Descriptors
-from exporter.errors import DeadlineError, DnsError, ReplyError, ResetError, TargetError, TlsError
+from exporter.errors import (
+    DeadlineError,
+    DnsError,
+    ReplyError,
+    ResetError,
+    SilenceError,
+    TargetError,
+    TlsError,
+)
 from exporter.pem_files import FreshContext
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.redaction import Redaction
@@ -192,7 +200,9 @@ class Dialer:
                 shaking = loop.create_connection(
                     lambda: connection, sock=sock, ssl=context, server_hostname=name
                 )
-                await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
+                await _before(
+                    deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking, SilenceError
+                )
         except ConnectionError:
             raise ResetError(
                 f"{where}: the server closed the connection during the TLS handshake: this port does not "
@@ -227,20 +237,26 @@ class Dialer:
             len(commands),
             lambda outcome: None if answered.done() else answered.set_result(outcome),
         )
-        replies = await _before(deadline, connection.where, "after connecting", answered)
+        replies = await _before(deadline, connection.where, "after connecting", answered, SilenceError)
         if isinstance(replies, TargetError):
             raise replies
         return replies
 
 
-async def _before(deadline: float, where: str, when: str, awaitable: Awaitable[Result]) -> Result:
+async def _before(
+    deadline: float,
+    where: str,
+    when: str,
+    awaitable: Awaitable[Result],
+    kind: type[DeadlineError] = DeadlineError,
+) -> Result:
     try:
         async with asyncio.timeout(deadline - time.monotonic()) as clock:
             return await awaitable
     except TimeoutError:
         if not clock.expired():  # the operating system's own timeout
             raise
-        raise DeadlineError(f"{where}: no answer before the deadline, {when}") from None
+        raise kind(f"{where}: no answer before the deadline, {when}") from None
 
 
 def _of_all(failures: Sequence[TargetError], addresses: int) -> TargetError:

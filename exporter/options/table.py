@@ -57,6 +57,9 @@ class PollOptions:
         reloadable=False)
     max_backoff_s: float = flag("poll.max-backoff", INTERVAL, "30s",
         "Longest pause before a target that is down is tried again.", per_target=True)
+    ease_off: bool = flag("poll.ease-off", BOOL, "true",
+        "Poll the standard, slow and scan lane of a target less often while it struggles: it loads its data, "
+        "a fork took long, it does not answer, or it answers slowly.", per_target=True)
     reply_max_bytes: int = flag("reply.max-bytes", COUNT, "4194304",
         "Largest reply that is read, in bytes. All replies of one batch together may have 16 times as many.",
         per_target=True)

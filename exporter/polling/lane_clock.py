@@ -75,6 +75,12 @@ class LaneClock:
                 self._due_at[lane] = self._next_tick(lane)
         self._find_next()
 
+    def postpone(self, lanes: Iterable[Lane]) -> None:
+        """Let lanes that are due wait for their next turn."""
+        for lane in lanes:
+            self._due_at[lane] = self._next_tick(lane)
+        self._find_next()
+
     @property
     def first_scan_due(self) -> bool:
         """Whether no scan has started yet."""

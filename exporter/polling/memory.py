@@ -14,6 +14,7 @@ from exporter.polling.refusals import Refusals
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
+from exporter.protocol.forks import NO_FORKS, Forks
 from exporter.protocol.replication import Replication, parse_replication
 from exporter.targets.redaction import NOTHING, Redaction, redaction_of
 from exporter.targets.target import Target
@@ -48,6 +49,7 @@ class TargetMemory:
     cluster: ClusterView | None = None  # the newest that the server gave
     configuration: str = ""  # a hash of it; "" unknown
     peer: str = ""  # the numeric address that the newest connection led to
+    forks: Forks = NO_FORKS
     replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)

@@ -13,6 +13,7 @@ from exporter.metrics.family import Family
 from exporter.polling.bounds import ROWS_MAX
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.cluster import ClusterView
+from exporter.protocol.forks import Forks
 
 
 @lru_cache(1024)
@@ -83,6 +84,9 @@ class CollectorOutput:
 
     def learn_configuration(self, hash: str) -> None:
         self._memory.configuration = hash
+
+    def learn_forks(self, forks: Forks) -> None:
+        self._memory.forks = forks
 
     def learn_cluster(self, view: ClusterView) -> None:
         self._memory.cluster = view

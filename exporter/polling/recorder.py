@@ -175,6 +175,23 @@ class SnapshotRecorder:
                 expires_at = snapshot.began_at + timing.expiry_s(enabled.lane, intervals)
                 self._store.put(snapshot._replace(expires_at=expires_at))
 
+    def extend(
+        self, collectors: Iterable[EnabledCollector], timing: PollTiming, intervals: int, turns_max: int
+    ) -> None:
+        """Let the snapshots of these collectors last for one more turn of their lane, in all for at most
+        `turns_max` more than the timing says. An age that was configured stays the limit."""
+        if timing.max_age_s:
+            return
+        for enabled in collectors:
+            snapshot = self._store.get(self._addr, enabled.name)
+            if snapshot is not None and not self._store.expired(self._addr, enabled.name):
+                turn_s, lasts_s = (
+                    timing.lane_interval_s(enabled.lane),
+                    timing.expiry_s(enabled.lane, intervals),
+                )
+                at_most = snapshot.began_at + lasts_s + turns_max * turn_s
+                self._store.put(snapshot._replace(expires_at=min(snapshot.expires_at + turn_s, at_most)))
+
     def _put(
         self, enabled: EnabledCollector, block: engine.Block, outcome: PollOutcome, expires_at: float
     ) -> None:

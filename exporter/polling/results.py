@@ -27,6 +27,8 @@ class PollResults:
     unsupported: set[str] = field(default_factory=set)
     #: bytes of the replies; infinite where several nodes sent them
     received: float = 0
+    #: how long the first ones took on a connection that was kept from an earlier poll; 0.0: not known
+    answered_s: float = 0.0
     #: why the poll as a whole failed
     error: TargetError | None = None
 

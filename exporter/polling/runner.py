@@ -18,7 +18,7 @@ from exporter.connection.backlog import WAITING_BYTES, running_backlog
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Admission, Limiter, Rank
 from exporter.connection.link import Connection
-from exporter.errors import CancelledPollError, DeadlineError, ResetError, TargetError
+from exporter.errors import CancelledPollError, DeadlineError, ResetError, SilenceError, TargetError
 from exporter.polling.dial_admission import DialAdmission
 from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
 from exporter.polling.outcome import PollOutcome
@@ -51,8 +51,7 @@ class PollRunner:
         self._context: PollContext
         self._collectors: Sequence[EnabledCollector] = ()
         self._rank = Rank.UP
-        self._deadline_s = 0.0
-        self._began_at = self._wall_at = 0.0
+        self._deadline_s = self._began_at = self._wall_at = 0.0
         self._poll: Poll | None = None  # None: it has not begun, or has ended
         self._batch: list[Command] = []
         self._untouched = False  # it began on a kept connection, and no reply has come yet
@@ -72,10 +71,8 @@ class PollRunner:
         """Poll as soon as the limiters admit it, for at most `deadline_s` from then on. Only while it is not
         busy."""
         self.busy = True
-        self._context = context
-        self._collectors = collectors
-        self._deadline_s = deadline_s
-        self._rank = rank
+        self._context, self._collectors = context, collectors
+        self._deadline_s, self._rank = deadline_s, rank
         self._enter()
 
     def renew(self, target: Target) -> None:
@@ -166,8 +163,8 @@ class PollRunner:
         if self._timer is None:
             outcome.abort(self._late(outcome))
 
-    def _late(self, connection: Connection) -> DeadlineError:
-        return DeadlineError(f"{connection.where}: no complete answer within {self._deadline_s:g} s")
+    def _late(self, connection: Connection) -> SilenceError:
+        return SilenceError(f"{connection.where}: no complete answer within {self._deadline_s:g} s")
 
     def _exchange(self) -> None:
         self.connection.exchange(self._context.target, self._batch, self.deadline, self._receive)
@@ -197,11 +194,13 @@ class PollRunner:
         if isinstance(outcome, TargetError):
             self._lose(outcome)
             return
-        self._untouched = False
+        spent_s, received = time.monotonic() - self._began_at, self.connection.received
+        if self._untouched:
+            self._untouched = False
+            poll.results.answered_s = spent_s
         connection = self.connection.current
         if connection is not None and connection.received >= LARGE_BYTES:
             HEAP_TRIMMER.note(connection.received)
-        spent_s, received = time.monotonic() - self._began_at, self.connection.received
         if received >= WAITING_BYTES:
             running_backlog().add(lambda: self._advance(poll, poll.receive, outcome, spent_s, received))
         else:

@@ -69,7 +69,9 @@ class Scanner:
             self.start()
 
     def start_if_due(self) -> None:
-        if self._state.assignment.family_sets.scan and self._state.clock.scan_due():
+        state = self._state
+        is_due = state.assignment.family_sets.scan and state.clock.scan_due()
+        if is_due and not state.easing.holds_scan(state.assignment):
             self.start()
 
     def start(self) -> None:

@@ -9,6 +9,7 @@ from exporter.metrics.store import Store
 from exporter.polling import poll_log
 from exporter.polling.assignment import Assignment
 from exporter.polling.bounds import bounds_for
+from exporter.polling.easing import Easing
 from exporter.polling.health import Health
 from exporter.polling.label_texts import LabelTexts
 from exporter.polling.lane_clock import LaneClock
@@ -30,7 +31,17 @@ Turn = tuple[Assignment, tuple[Lane, ...], tuple[EnabledCollector, ...]]
 class TargetState:
     """See the module."""
 
-    __slots__ = ("assignment", "clock", "context", "health", "labels", "memory", "recorder", "series")
+    __slots__ = (
+        "assignment",
+        "clock",
+        "context",
+        "easing",
+        "health",
+        "labels",
+        "memory",
+        "recorder",
+        "series",
+    )
 
     def __init__(self, assignment: Assignment, store: Store) -> None:
         target, family_sets = assignment.target, assignment.family_sets
@@ -48,7 +59,8 @@ class TargetState:
         self.series = TargetSeries()
         self.series.keep_only(family_sets.lanes, ())
         self.recorder = SnapshotRecorder(target.addr, store, self.series, metrics)
-        self.context = self._make_context()
+        self.easing = Easing(self.clock, self.memory, self.recorder, self.series)
+        self.context = _context(self)
 
     def publish(self, now: float) -> None:
         """Store the series about the target as of `now`."""
@@ -77,6 +89,7 @@ class TargetState:
         for lane in lanes:
             series.lanes[lane].polls += 1
         self.health.note(outcome, assignment.timing, intervals)
+        self.easing.note(outcome, assignment)
         if began is not assignment and _login(began.target) != _login(assignment.target):
             self.health.retry_at = 0.0  # the new login has not failed yet
         if outcome.error is not None:
@@ -151,7 +164,7 @@ class TargetState:
         if assignment.family_sets is not before.family_sets or not same_options:
             self._change_family_sets(before)
         self._change_labels()
-        self.context = self._make_context()
+        self.context = _context(self)
         renews = _login(target) != _login(before.target)
         if renews:
             self.health.retry_at = 0.0
@@ -197,24 +210,7 @@ class TargetState:
         if not labels.writes_as(before):
             self._relabel(self.assignment.family_sets.of_collectors)
 
-    def _make_context(self) -> PollContext:
-        assignment = self.assignment
-        target, options = assignment.target, assignment.options
-        age_part = spread(target.addr, "connection age") % 1000 / 1000
-        if target.password_command is None:
-            self.memory.note_password(target)
-        return PollContext(
-            target,
-            self.memory,
-            self.labels.written,
-            options,
-            bounds_for(options.poll.reply_max_rows, options.metrics.client_list_max_clients),
-            self._learn,
-            # less up to a fifth, so that the targets of a fleet do not reconnect all at once
-            assignment.timing.connection_max_age_s * (0.8 + 0.2 * age_part),
-        )
-
-    def _learn(self, facts: Facts) -> bool:
+    def learn(self, facts: Facts) -> bool:
         """Take what INFO reports. Returns whether the labels change by it."""
         self.recorder.note_run_id(facts.run_id)
         changes = self.labels.learn_role(facts.role)
@@ -232,3 +228,22 @@ def _login(target: Target) -> tuple[object, ...]:
     place = (target.scheme, target.host, target.port, target.addresses, target.path, target.db)
     command = target.password_command
     return (*place, target.user, target.password, command.args if command is not None else ())
+
+
+def _context(state: TargetState) -> PollContext:
+    """What its polls from now on have in common."""
+    assignment = state.assignment
+    target, options = assignment.target, assignment.options
+    age_part = spread(target.addr, "connection age") % 1000 / 1000
+    if target.password_command is None:
+        state.memory.note_password(target)
+    return PollContext(
+        target,
+        state.memory,
+        state.labels.written,
+        options,
+        bounds_for(options.poll.reply_max_rows, options.metrics.client_list_max_clients),
+        state.learn,
+        # less up to a fifth, so that the targets of a fleet do not reconnect all at once
+        assignment.timing.connection_max_age_s * (0.8 + 0.2 * age_part),
+    )

@@ -166,7 +166,7 @@ class WatchedTarget:
 
     def _start(self) -> None:
         state, up = self.state, self.health.up
-        assignment, lanes = state.assignment, state.clock.due()
+        assignment, lanes = state.assignment, state.easing.take_due(state.assignment)
         collectors = assignment.family_sets.on(lanes)
         self._turn = (assignment, lanes, collectors)
         rank = Rank.UP if up else Rank.NEW if up is None else Rank.DOWN

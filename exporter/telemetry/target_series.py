@@ -102,6 +102,16 @@ SUPPORTED = gauge(
     labels=("collector",),
 )
 
+BACKOFF = gauge(
+    "exporter_backoff_seconds",
+    "How long the exporter has polled the target less because it struggles, by reason; absent while it does "
+    "not.",
+    labels=("reason",),
+)
+
+#: why a target is polled less: a closed set, the first one counts
+STRAINS = ("loading", "forking", "blocked", "slow")
+
 FAMILIES = (
     UP,
     DOWN,
@@ -121,6 +131,7 @@ FAMILIES = (
     LAG_BYTES,
     LAG_SECONDS,
     CONFLICT,
+    BACKOFF,
     SUCCESS,
     SUPPORTED,
 )
@@ -157,6 +168,7 @@ _LAG_BYTES, _LAG_SECONDS = (
     for family in (LAG_BYTES, LAG_SECONDS)
 )
 _CONFLICT = _NUMBERS[CONFLICT.name]
+_BACKOFF = {reason: (_NUMBERS[BACKOFF.name], (reason,)) for reason in STRAINS}
 _SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
@@ -189,6 +201,8 @@ class TargetSeries:
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
+    strain: str = ""  # one of `STRAINS`; "": there is none
+    strained_s: float = 0.0
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: of a replica: bytes, seconds if they are known, and their source, master or estimate
     replica_lag: tuple[int, float | None, str] | None = None
@@ -266,6 +280,8 @@ class TargetSeries:
                 found.append((_LAG_SECONDS[source], round(seconds, 3)))
         if self.conflicts:
             found += [((_CONFLICT, conflict), 1) for conflict in self.conflicts]
+        if self.strain:
+            found.append((_BACKOFF[self.strain], round(self.strained_s, 3)))
         return found
 
     def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:

@@ -86,7 +86,7 @@ class TestConnecting:
         server = redis_server()
         server.pause()
         assert "no answer before the deadline" in await refused_dial(
-            target(server.port), errors.DeadlineError, SCANT_S
+            target(server.port), errors.SilenceError, SCANT_S
         )
 
     @pytest.mark.parametrize("scheme", ["redis", "rediss"])
@@ -94,7 +94,7 @@ class TestConnecting:
         self, scripted_server: ScriptFactory, scheme: str
     ) -> None:
         server = scripted_server(Conversation.silence)
-        await refused_dial(target(server.port, scheme=scheme), errors.DeadlineError, SCANT_S)
+        await refused_dial(target(server.port, scheme=scheme), errors.SilenceError, SCANT_S)
         await eventually(lambda: server.finished == server.accepted == 1, "the connection is closed")
 
     @pytest.mark.parametrize("scheme", ["redis", "rediss"])

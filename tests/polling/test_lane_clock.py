@@ -131,3 +131,14 @@ class TestChange:
         each.note_polled(each.due())
         each.tick()
         assert each.due() == (FAST,)
+
+
+class TestPostpone:
+    def test_a_lane_that_waits_is_due_at_its_next_turn(self) -> None:
+        each = clock(2, lanes=(FAST, STANDARD))
+        assert polled_at(each, STANDARD, range(1, 4)) == [1]
+        each.tick()
+        assert each.due() == (FAST, STANDARD)
+        each.postpone([STANDARD])
+        assert each.due() == (FAST,)
+        assert polled_at(each, STANDARD, range(5, 12)) == [7, 10]

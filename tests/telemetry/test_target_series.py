@@ -163,6 +163,7 @@ class TestRender:
         up.note_cut("info", 5)
         up.replica_lag = (7, 0.5, "master")
         up.conflicts = (("same", "redis://other:6379"),)
+        up.strain = "slow"
         samples = told(up)
         assert names(samples) == {family.name for family in FAMILIES}
 
