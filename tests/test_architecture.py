@@ -93,7 +93,7 @@ DOORS = {
     "yaml": {"options.yaml_reader"},
     "uvloop": {"app.run"},
     "regex": {"options.patterns"},
-    "isal": {"pages.page", "pages.plain_pieces"},
+    "isal": {"app.state_file", "pages.page", "pages.plain_pieces"},
     "bcrypt": {"web.password_checks"},
     "watchfiles": {"folder_watcher"},
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter import engine, files
+from exporter.app import saved_state
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
 from exporter.app.frontend import Frontend
@@ -164,6 +166,9 @@ class App:
         frontend = Frontend(configuration.options.web, open_files)
         backend = Backend(configuration, open_files, {**frontend.readers(), **self._record.readers()})
         try:
+            saved = await saved_state.load(configuration.options)
+            if saved is not None:
+                saved.hand_to(backend)
             await backend.apply(configuration)
             if self._listen:
                 await frontend.start(configuration, backend, self.reload)
@@ -175,6 +180,8 @@ class App:
             await backend.close()
             raise
         backend.start()
+        if saved is not None:
+            saved.use_up(configuration.options, backend)
         self._running = _Running(configuration, backend, frontend)
         await self._run_sources(configuration)
         count, shard = len(configuration.assignments), configuration.division.shard
@@ -222,10 +229,16 @@ class App:
     async def stop(self) -> None:
         """Stop polling, finish the answers on their way, and close everything. A change that is under way
         ends with a StoppingError: its next batch of targets does not come, and what it reads is not used."""
+        began = time.monotonic()
         self._stopping = True
         running, self._running = self._running, None
         await self._sources.stop()
         if running is not None:
+            saving = saved_state.Saving(running.configuration.options, running.backend, began + STOP_S)
             await running.backend.stop_polling()
-            await running.frontend.stop()
+            answers = asyncio.create_task(running.frontend.stop())
+            try:
+                await saving.finish(answers)
+            finally:
+                await answers
             await running.backend.close()

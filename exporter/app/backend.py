@@ -18,6 +18,7 @@ from exporter.fleet.alignment import Alignment
 from exporter.fleet.fleet import Changes, Fleet
 from exporter.fleet.schedule import Schedule
 from exporter.fleet.views import FleetViews
+from exporter.metrics.catalog import Catalog
 from exporter.metrics.store import Store
 from exporter.pages.cache import PageCache
 from exporter.pages.exposition import Exposition, Origin
@@ -46,6 +47,8 @@ class Backend:
         self._configuration = configuration
         self._scarce: str | None = None
         self._views = FleetViews()
+        #: lets a new target go on from the state that the process before has left
+        self.restore: Callable[[WatchedTarget, Catalog, Store], None] | None = None
         self.store = Store(stale_policy=options.poll.stale_policy)
         self.own_series = OwnSeries(
             options.metrics.namespace,
@@ -132,6 +135,11 @@ class Backend:
         none."""
         return self._configuration.division.other_owner(text)
 
+    @property
+    def export_timestamps(self) -> bool:
+        """Whether the stored samples have timestamps."""
+        return self._configuration.options.metrics.export_timestamps
+
     # -- how its pieces work together
 
     def _log(self, configuration: Configuration, before: Configuration) -> None:
@@ -145,7 +153,10 @@ class Backend:
         self._scarce = scarce
 
     def _watch(self, assignment: Assignment) -> WatchedTarget:
-        return WatchedTarget(assignment, self.services, self._end_poll, self.fleet.first_round.note)
+        watched = WatchedTarget(assignment, self.services, self._end_poll, self.fleet.first_round.note)
+        if self.restore is not None:
+            self.restore(watched, self.exposition.catalog, self.store)
+        return watched
 
     def _end_poll(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         if not isinstance(outcome.error, CancelledPollError):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter import __version__
+from exporter import __version__, safe_text
 from exporter.app.assigner import Assigner
 from exporter.app.fixed import refuse_fixed
+from exporter.app.state_file import StateError, check_place
 from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import hidden_families, is_denied, is_shown
@@ -18,6 +19,7 @@ from exporter.collectors.info import GATED
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
 from exporter.connection.tls import client_context
+from exporter.errors import ConfigError
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.lane import Lane
 from exporter.metrics.taken_names import TakenNames
@@ -108,6 +110,8 @@ def configure(
     is not read: they are what it held."""
     if before is not None:
         refuse_fixed(options, before.options)
+    elif options.targets.state_file:
+        _check_state_file(options.targets.state_file)
     targets, clashes = distinct(targets, options.metrics)
     division = divide(targets, shard_of(options.targets))
     owned = division.owned
@@ -139,6 +143,17 @@ def configure(
         (*clashes, *_warnings(owned, catalog, passwords)),
         follows=before.mark if before is not None else None,
     )
+
+
+def _check_state_file(path: str) -> None:
+    try:
+        check_place(path)
+    except StateError as error:
+        shown = safe_text.shorten(safe_text.valid(path), 200)
+        raise ConfigError(
+            f"--state.file={shown} cannot be written: {error}: name a file in a folder that exists and that "
+            f"this user may write to"
+        ) from None
 
 
 # -- what is polled

@@ -146,7 +146,8 @@ class Fleet:
             self.forget(addr)
         self._watched[addr] = watched
         self._aliases.add(watched)
-        self.first_round.add(addr)
+        if not watched.restored:
+            self.first_round.add(addr)
         self._schedule.add(watched)  # its first poll may end here
         self._on_change()
 

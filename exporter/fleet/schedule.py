@@ -132,7 +132,7 @@ class Schedule:
                 self._on_lag(max(0.0, now - before - BEAT_S))
                 self._compare_clocks(time.time() - now)
                 self._groups.align(now)
-                self._expire(now)
+                self.expire(now)
                 self._name_checks.check(beat)
             except Exception:  # without the beat no value would expire
                 log.exception("internal error in the beat of the schedule (please report)")
@@ -145,7 +145,8 @@ class Schedule:
             log.warning("the wall clock jumped by %+.1f s: all polls are scheduled again", jump_s)
             self._groups.restart()
 
-    def _expire(self, now: float) -> None:
+    def expire(self, now: float) -> None:
+        """Mark what is stale by now (monotonic)."""
         for snapshot in self._store.expire(now):
             watched = self._watched.get(snapshot.addr)
             if watched is not None:

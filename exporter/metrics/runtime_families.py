@@ -123,6 +123,13 @@ class RuntimeFamilies:
         """How many names there are."""
         return len(self._numbers)
 
+    def known(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
+        """Name, type, help and labels of each family, in the order of their places: what `number` takes."""
+        return [
+            (name, *self._given[number - self._first][2:], self._labels[number])
+            for name, number in self._numbers.items()
+        ]
+
     def labels_of(self, number: int) -> tuple[str, ...]:
         """The label names of a family, in the order of its values."""
         return self._labels[number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.options.option import flag
-from exporter.options.values import BOOL, ValueType, int_from
+from exporter.options.values import BOOL, FILE, INTERVAL, ValueType, int_from
 
 #: the index of a shard that follows from the name of the pod
 AUTO = "auto"
@@ -34,3 +34,8 @@ class TargetOptions:
         "end of the host name, as the pods of a StatefulSet have it. Empty: poll all targets.")
     shard_total: int = flag("shard.total", ValueType("SHARDS", int_from(1)), "1",
         "How many exporters share the targets. All of them need the same number and the same targets.")
+    state_file: str = flag("state.file", FILE, "",
+        "File that a stop writes the newest values, counters and phases to, and that the next start goes on "
+        "from. It holds no credentials.", reloadable=False)
+    state_max_age_s: float = flag("state.max-age", INTERVAL, "5m",
+        "How old a state file may be that a start goes on from.", reloadable=False)

@@ -61,6 +61,11 @@ class LabelTexts:
         """Whether it gives the same labels to the same family sets, the role apart."""
         return self._sets is other._sets and self.group == other.group and self.writes_as(other)
 
+    @property
+    def fingerprint(self) -> str:
+        """Equal for labels that write the same, the role apart: see `writes_as`."""
+        return f"{self._with_role} {label_text(self._pairs).decode()}"
+
     def writes_as(self, other: LabelTexts) -> bool:
         """Whether a series has the same labels, the role apart."""
         return (self._pairs, self._with_role) == (other._pairs, other._with_role)

@@ -110,6 +110,18 @@ class LaneClock:
         self._every = every
         self._set_lanes(lanes)
 
+    def phases(self) -> Mapping[Lane, int]:
+        """In how many turns the lanes with a phase are due, scans apart."""
+        return {lane: at - self._ticks for lane, at in list(self._due_at.items()) if lane is not Lane.SCAN}
+
+    def resume(self, phases: Mapping[Lane, int], passed: int) -> None:
+        """Take the phases of a clock that stopped `passed` turns ago. At the first turn all lanes are due."""
+        for lane, turns in phases.items():
+            if lane in self._lanes and lane is not Lane.FAST:
+                every = self._every[lane]
+                self._due_at[lane] = (turns - passed) % every - every
+        self._find_next()
+
     def _set_lanes(self, lanes: Iterable[Lane]) -> None:
         self._lanes = tuple(lane for lane in lanes if lane is not Lane.SCAN)
         self._fast = tuple(lane for lane in self._lanes if lane is Lane.FAST)

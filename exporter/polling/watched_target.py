@@ -45,6 +45,8 @@ class WatchedTarget:
         self.state = TargetState(assignment, services.store)
         self.health = self.state.health
         self.notices: tuple[Notice, ...] = ()
+        #: whether it goes on with the state of the process before
+        self.restored = False
         #: whether the host is a name, behind which the address can change
         self.named = bool(target.host) and not target.addresses and numeric(target.host) is None
         #: the monotonic moment of the newest turn
@@ -91,8 +93,13 @@ class WatchedTarget:
 
     @property
     def whole(self) -> bool:
-        """Whether it has all its values: it was polled, and scanned if it is up."""
-        return self.up is False or (self.up is True and self.scanner.first_ended)
+        """Whether it has all its values: it was polled, and scanned if it is up, now or before a restart."""
+        return self.restored or self.up is False or (self.up is True and self.scanner.first_ended)
+
+    def restore(self, restore: Callable[[TargetState], None]) -> None:
+        """Go on with a saved state, before the first poll."""
+        restore(self.state)
+        self.restored = True
 
     # -- when to poll
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Generic, TypeVar
@@ -30,6 +30,19 @@ class Durations:
         self._counts[bisect_left(_SECONDS, seconds)] += 1
         self.sum_s += seconds
 
+    def figures(self) -> list[float]:
+        """All that it has counted, as numbers: see `plus`."""
+        return [self.sum_s, *self._counts]
+
+    def plus(self, figures: Sequence[float]) -> Durations:
+        """The same with what another one has counted. Figures of other buckets count nothing."""
+        total = Durations()
+        total.sum_s, total._counts = self.sum_s, list(self._counts)
+        if len(figures) == len(self._counts) + 1:
+            total.sum_s += figures[0]
+            total._counts = [one + int(other) for one, other in zip(self._counts, figures[1:], strict=True)]
+        return total
+
     def buckets(self) -> list[tuple[str, float]]:
         """(upper bound, how many took at most that)"""
         return list(zip(_BOUNDS, accumulate(self._counts), strict=True))
@@ -38,6 +51,38 @@ class Durations:
 Value = float | Durations
 #: one value, or one for each value of the label (each tuple of values, with several labels); None: unknown
 Values = Value | Mapping[str, Value] | Mapping[tuple[str, ...], Value] | None
+
+
+#: what was counted, by label values: a number, or the figures of `Durations`
+Counted = Mapping[tuple[str, ...], float | Sequence[float]]
+
+
+def by_labels(values: Values) -> Mapping[tuple[str, ...], Value]:
+    if isinstance(values, Mapping):
+        return {_tuple(labels): value for labels, value in values.items()}
+    return {} if values is None else {(): values}
+
+
+def counted(values: Values) -> Counted:
+    return {
+        labels: value.figures() if isinstance(value, Durations) else value
+        for labels, value in by_labels(values).items()
+    }
+
+
+def added(values: Values, before: Counted) -> Values:
+    """The values of a counter or histogram and what was counted before them."""
+    total = dict(by_labels(values))
+    for labels, counted in before.items():
+        if isinstance(counted, Sequence):
+            known = total.get(labels, Durations())
+            assert isinstance(known, Durations)
+            total[labels] = known.plus(counted)
+        else:
+            known = total.get(labels, 0.0)
+            assert not isinstance(known, Durations)
+            total[labels] = known + counted
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +102,18 @@ class OwnFamily(Generic[Source]):
     def metric(self, values: Values, prefix: str = "") -> Metric:
         """These values under the name with its `prefix`."""
         name = prefix + self.name
-        by_labels = values if isinstance(values, Mapping) else {} if values is None else {(): values}
         if self.type is MetricType.HISTOGRAM:
             histogram = HistogramMetricFamily(name, self.help, labels=self.labels)
-            for labels, value in by_labels.items():
+            for labels, value in by_labels(values).items():
                 assert isinstance(value, Durations)
-                histogram.add_metric(_tuple(labels), value.buckets(), value.sum_s)
+                histogram.add_metric(labels, value.buckets(), value.sum_s)
             return histogram
         kind = CounterMetricFamily if self.type is MetricType.COUNTER else GaugeMetricFamily
         family = kind(name, self.help, labels=self.labels)
-        for labels, value in by_labels.items():
+        for labels, value in by_labels(values).items():
             assert not isinstance(value, Durations)
             if value or not self.once_above_0:
-                family.add_metric(_tuple(labels), value)
+                family.add_metric(labels, value)
         return family
 
 

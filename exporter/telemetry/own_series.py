@@ -18,7 +18,7 @@ from exporter import engine
 from exporter.build_facts import build_facts
 from exporter.errors import InternalError
 from exporter.metrics.family import MetricType
-from exporter.telemetry.own_family import Durations, OwnFamily, Values
+from exporter.telemetry.own_family import Counted, Durations, OwnFamily, Values, added, counted
 from exporter.telemetry.process import ProcessCollector
 
 #: samples that are kept as text
@@ -187,6 +187,7 @@ class OwnSeries(Collector):
         self._prefix = f"{namespace}_" if namespace else ""
         shown = [family for family in FAMILIES if not (only_redis and family.of_process)]
         self._readers = _readers_of(self, readers or {}, shown)
+        self._before: Mapping[str, Counted] = {}  # by family
         self._headers: dict[str, bytes] = {}  # by family
         #: the newest line of each sample, by its name and label values: the value, the text before it, and
         #: the whole line
@@ -207,9 +208,26 @@ class OwnSeries(Collector):
     def note_lag(self, seconds: float) -> None:
         self.lag_s = seconds
 
+    def counts(self) -> Mapping[str, Counted]:
+        """What the counters and histograms have counted, by family."""
+        return {
+            family.name: counted(self._values(family, read))
+            for family, read in self._readers
+            if family.type in (COUNTER, HISTOGRAM)
+        }
+
+    def go_on_from(self, counts: Mapping[str, Counted]) -> None:
+        """Add these counts, of the process before, to all that is counted."""
+        counters = {family.name for family, _ in self._readers if family.type in (COUNTER, HISTOGRAM)}
+        self._before = {name: before for name, before in counts.items() if name in counters}
+
+    def _values(self, family: OwnFamily[OwnSeries], read: Reader) -> Values:
+        before = self._before.get(family.name) if self._before else None
+        return read() if before is None else added(read(), before)
+
     def collect(self) -> Iterator[Metric]:
         for family, read in self._readers:
-            yield family.metric(read(), self._prefix)
+            yield family.metric(self._values(family, read), self._prefix)
 
     def render(self) -> bytes:
         """The text format, as prometheus-client writes it. Lines that stay the same are kept as text:

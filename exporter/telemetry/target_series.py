@@ -219,6 +219,11 @@ class TargetSeries:
             raise ValueError(f"{reason!r} is not a reason")
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
+    def restore_failures(self, reason: str, count: int) -> None:
+        """Go on counting from there. A reason that is no longer one is left out."""
+        if reason in REASONS:
+            self.failures[reason] = count
+
     def keep_only(self, lanes: Iterable[Lane], collectors: Collection[str]) -> None:
         """Go on with these lanes and collectors. Nothing is left of others."""
         self.lanes = {lane: self.lanes.get(lane) or LaneCount() for lane in lanes}

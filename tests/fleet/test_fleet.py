@@ -52,6 +52,7 @@ class FakeWatched:
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
         self.up: bool | None = None
+        self.restored = False
         self.whole = True
         self.notices: tuple[Notice, ...] = ()
         self.facts: Facts | None = None

@@ -94,3 +94,14 @@ def test_names_end_with_the_slots(slots: Slots) -> None:
         *range(FAMILIES_MAX),
         None,
     ]
+
+
+def test_those_that_are_known_can_be_named_again(slots: Slots) -> None:
+    slots.runtime_families.number("jobs", "counter", "Jobs.", ["queue"])
+    slots.runtime_families.number("kiwis", "", "", [])
+    slots.runtime_families.number("jobs", "", "", ["priority"])
+    after = Slots()
+    for name, type, help, labels in slots.runtime_families.known():
+        after.runtime_families.number(name, type, help, labels)
+    assert after.families == slots.families
+    assert after.runtime_families.known() == slots.runtime_families.known()

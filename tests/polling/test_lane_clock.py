@@ -142,3 +142,33 @@ class TestPostpone:
         each.postpone([STANDARD])
         assert each.due() == (FAST,)
         assert polled_at(each, STANDARD, range(5, 12)) == [7, 10]
+
+
+class TestAfterARestart:
+    @pytest.mark.parametrize("passed", [0, 1, 2, 7])
+    @pytest.mark.parametrize("stopped_after", [1, 5, 6, 20])
+    def test_lanes_go_on_in_their_phases(self, stopped_after: int, passed: int) -> None:
+        before = clock(2)
+        polled_at(before, SLOW, range(1, stopped_after + 1))
+        after = clock(2)
+        after.resume(before.phases(), passed)
+        first, *others = polled_at(after, SLOW, range(1, 15))
+        assert first == 1  # everything is polled at once
+        now = stopped_after + passed
+        usual = polled_at(clock(2), SLOW, range(1, now + 15))
+        assert others == [turn - now for turn in usual if turn > now + 1 and turn > 1]
+
+    def test_the_first_scan_comes_at_once(self) -> None:
+        before = clock()
+        before.note_scan()
+        after = clock()
+        after.resume(before.phases(), 0)
+        assert after.first_scan_due
+
+    def test_lanes_that_are_gone_are_left_out(self) -> None:
+        before = clock(2)
+        polled_at(before, SLOW, range(1, 6))
+        after = clock(2, lanes=(FAST,))
+        after.resume(before.phases(), 0)
+        assert after.due() == (FAST,)
+        assert after.phases() == {}

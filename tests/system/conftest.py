@@ -23,7 +23,7 @@ STOP_S = 4.0
 
 
 class Exporter:
-    """`redis_exporter` on a free port of loopback, with one second between polls.
+    """`redis_exporter` on a port of loopback, a free one unless it is named, with one second between polls.
 
     `credentials` are a user and password that its own requests send; `module` runs it in another way, see
     `tests.metered`.
@@ -36,13 +36,14 @@ class Exporter:
         environ: dict[str, str] | None = None,
         credentials: tuple[str, str] | None = None,
         module: Sequence[str] = ("exporter",),
+        port: int = 0,
     ) -> None:
         self._headers = (
             {"Authorization": "Basic " + b64encode(":".join(credentials).encode()).decode()}
             if credentials
             else {}
         )
-        self.port = free_port()
+        self.port = port or free_port()
         self.log = log
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         with log.open("wb") as out:

@@ -192,3 +192,50 @@ def test_the_text_is_the_one_that_prometheus_client_writes() -> None:
             line for line in lines if not line.startswith(changing)
         ]
         assert [line.split(" ")[0] for line in own] == [line.split(" ")[0] for line in lines]
+
+
+class TestGoingOn:
+    """After a restart the counters go on from what the process before has counted."""
+
+    def of_before(self) -> OwnSeries:
+        own = OwnSeries("redis", "1", "compiled", {"exporter_http_incidents_total": lambda: {"slow": 2}})
+        own.scrapes = 5
+        own.poll_seconds.observe(0.05)
+        own.request_seconds("metrics").observe(2.0)
+        return own
+
+    def test_counters_and_histograms_are_added(self) -> None:
+        incidents = {"slow": 1.0, "odd": 1.0}
+        own = OwnSeries("redis", "1", "compiled", {"exporter_http_incidents_total": lambda: incidents})
+        own.go_on_from(self.of_before().counts())
+        own.scrapes = 1
+        own.poll_seconds.observe(0.0001)
+        found = {
+            (name, *dict(labels).values()): value
+            for (name, labels), value in samples_of(own.render().decode()).items()
+        }
+        assert found["redis_exporter_scrapes_total",] == 6
+        assert found["redis_exporter_http_incidents_total", "slow"] == 3
+        assert found["redis_exporter_http_incidents_total", "odd"] == 1
+        assert found["redis_exporter_scrape_duration_seconds_count",] == 2
+        assert found["redis_exporter_scrape_duration_seconds_sum",] == pytest.approx(0.0501)
+        assert found["redis_exporter_scrape_duration_seconds_bucket", "0.001"] == 1
+        assert found["redis_exporter_http_request_duration_seconds_count", "metrics"] == 1
+
+    def test_gauges_are_not(self) -> None:
+        before = self.of_before()
+        before.note_lag(3.0)
+        assert "exporter_loop_lag_seconds" not in before.counts()
+
+    def test_what_was_counted_twice_before_goes_on_too(self) -> None:
+        second = OwnSeries("redis", "1", "compiled")
+        second.go_on_from(self.of_before().counts())
+        second.scrapes = 1
+        third = OwnSeries("redis", "1", "compiled")
+        third.go_on_from(second.counts())
+        assert "redis_exporter_scrapes_total 6.0" in third.render().decode()
+
+    def test_a_counter_that_is_gone_is_left_out(self) -> None:
+        own = OwnSeries("redis", "1", "compiled")
+        own.go_on_from({"exporter_of_before_total": {(): 1.0}})
+        assert "of_before" not in own.render().decode()
