@@ -66,7 +66,7 @@ WINGS: dict[str, set[str]] = {
         "targets",
         "telemetry",
     },
-    "web": {"options", "pages", "protocol", "targets", "telemetry"},
+    "web": {"metrics", "options", "pages", "protocol", "targets", "telemetry"},
     "fleet": {"metrics", "pages", "polling", "protocol", "targets"},
 }
 WINGS["app"] = WINGS.keys() - {"__main__", "cli", "_fastparse", "_native"}

@@ -58,10 +58,10 @@ class LaneClock:
         if Lane.SCAN in self._due_at:
             self._due_at[Lane.SCAN] = min(self._due_at[Lane.SCAN], self._ticks + 1)
 
-    def bring_forward(self) -> None:
-        """Make all lanes but scan due at the next turn. They keep their phases."""
-        for lane in self._lanes:
-            if lane in self._due_at:
+    def bring_forward(self, lanes: Iterable[Lane] | None = None) -> None:
+        """Make these lanes due, or all but scan. They keep their phases."""
+        for lane in self._lanes if lanes is None else lanes:
+            if self._due_at.get(lane, 0) > self._ticks:
                 self._due_at[lane] -= self._every[lane]
         self._find_next()
 

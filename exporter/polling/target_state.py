@@ -87,7 +87,9 @@ class TargetState:
             collectors = self.still_assigned(collectors)
         series.duration_s = outcome.duration_s
         for lane in lanes:
-            series.lanes[lane].polls += 1
+            count = series.lanes[lane]
+            count.polls += 1
+            count.began_at = outcome.began_at
         self.health.note(outcome, assignment.timing, intervals)
         self.easing.note(outcome, assignment)
         if began is not assignment and _login(began.target) != _login(assignment.target):

@@ -18,6 +18,7 @@ from exporter.errors import AuthError, CancelledPollError
 from exporter.metrics.lane import Lane
 from exporter.polling.assignment import Assignment, Services
 from exporter.polling.outcome import PollOutcome
+from exporter.polling.requested_polls import FAST, RequestedPolls
 from exporter.polling.runner import PollRunner
 from exporter.polling.scanner import Scanner
 from exporter.polling.target_state import TargetState, Turn
@@ -53,10 +54,10 @@ class WatchedTarget:
         self.ticked_at = -math.inf
         self._dialer = services.dialer
         self._runner = PollRunner(services.dialer, services.limiter, self._end)
+        self._requested = RequestedPolls(self.state, self._runner, self._start)
         self.scanner = Scanner(self.state, services, lambda: on_first_scan(self))
         self._on_end = on_end
         self._turn: Turn = (assignment, (), ())  # of the newest poll
-        self._ended: asyncio.Future[None] | None = None  # None: nobody waits for the end of a poll
         self._closed = False
 
     @property
@@ -139,37 +140,18 @@ class WatchedTarget:
         self.state.series.lanes[lane].stale = True
         self.state.publish(time.monotonic())
 
-    async def fresh(self, max_age_s: float | None, deadline: float) -> None:
+    async def fresh(self, max_age_s: float | None, deadline: float, lanes: Iterable[Lane] = FAST) -> None:
         """Wait for what `refresh` returns, until the (monotonic) deadline at most. None: whatever their age,
         for all values that it has none of yet."""
-        ended = None if max_age_s is None and self.up is not None else self.refresh(max_age_s or 0.0)
+        ended = None if max_age_s is None and self.up is not None else self.refresh(max_age_s or 0.0, lanes)
         if ended is not None:
             await asyncio.wait([ended], timeout=max(0.0, deadline - time.monotonic()))
         if max_age_s is None and self.up:
             await self.scanner.wait_first(deadline)
 
-    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
-        """Start a poll if the newest one began longer than `max_age_s` ago, no other runs, and the floor
-        and back-off allow it.
-
-        Returns the end of the running poll, the same future for all who wait. None: there is nothing to wait
-        for.
-        """
-        if self._closed or not self._is_older(max_age_s):
-            return None
-        if not self.busy and time.monotonic() >= self.health.retry_at:
-            self._start()
-        if not self.busy:  # it may not start, or has ended already
-            return None
-        if self._ended is None:
-            self._ended = asyncio.get_running_loop().create_future()
-        return self._ended
-
-    def _is_older(self, max_age_s: float) -> bool:
-        """Requests start polls at the floor at most, whatever age they accept."""
-        health, floor_s = self.health, self.timing.fresh_floor_s
-        least_s = max(max_age_s, floor_s) if health.up else floor_s
-        return health.up is None or time.monotonic() - health.began_at > least_s
+    def refresh(self, max_age_s: float, lanes: Iterable[Lane] = FAST) -> asyncio.Future[None] | None:
+        """Poll what is older: see `RequestedPolls.refresh`."""
+        return None if self._closed else self._requested.refresh(max_age_s, lanes, self._turn[1])
 
     def _start(self) -> None:
         state, up = self.state, self.health.up
@@ -209,7 +191,7 @@ class WatchedTarget:
         """Give up the running polls and the connections, for good. Returns the tasks that this cancels."""
         self._closed = True
         self._dialer.forget(self.target.host)
-        self._wake()
+        self._requested.wake()
         return [*self._runner.close(), *self.scanner.runner.close()]
 
     def _end(self, outcome: PollOutcome) -> None:
@@ -225,15 +207,10 @@ class WatchedTarget:
             state.publish(outcome.ended_at)
             if error is None:
                 self.scanner.start_first()
-        if self._ended is not None:
-            self._wake()
         self._on_end(self, outcome)
+        if self._requested.waiting is not None:
+            self._requested.end()
 
     def _has_loaded(self) -> bool:
         """Whether the database can be selected now that could not be before."""
         return Notice.DB_PENDING in self.notices and self.facts is not None and not self.facts.loading
-
-    def _wake(self) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None and not ended.done():
-            ended.set_result(None)

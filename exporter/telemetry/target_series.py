@@ -6,6 +6,7 @@ after every poll. The ages are not here: a page adds them when it is served (see
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -178,9 +179,11 @@ def target_family_set(namespace: str) -> FamilySet:
 
 @dataclass(slots=True)
 class LaneCount:
-    """What happened on one lane of one target."""
+    """What happened on one lane of one target. `began_at` is when its newest poll that ended began
+    (monotonic)."""
 
     polls: int = 0
+    began_at: float = -math.inf
     skipped: int = 0
     succeeded_at: float | None = None  # wall-clock seconds of its newest snapshot
     stale: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from multidict import MultiMapping
 
 from exporter.errors import RequestError
+from exporter.metrics.lane import Lane
 from exporter.options.values import parse_keys
 from exporter.pages.scrapers import Scraper
 from exporter.pages.selection import WHOLE, Selection
@@ -21,6 +22,9 @@ TIMEOUT_DEFAULT_S = 2.0
 PARTS_MAX, NAMES_MAX, NAME_LENGTH_MAX, GROUP_LENGTH_MAX = 1000, 200, 200, 1024
 #: characters of a scraper's names that are kept
 ADDRESS_LENGTH_MAX, PROGRAM_LENGTH_MAX = 64, 80
+
+#: the lanes that a request may ask for: a scan takes longer than a scrape may
+POLLED_LANES = (Lane.FAST, Lane.STANDARD, Lane.SLOW)
 
 _SLICE = re.compile(r"(0|[1-9][0-9]{0,4})/([1-9][0-9]{0,4})\Z")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
@@ -81,6 +85,23 @@ def max_age_s(query: MultiMapping[str]) -> float | None:
     if not 0 <= seconds < float("inf"):
         raise RequestError("max_age: write seconds, such as max_age=2 (0 polls now)")
     return seconds
+
+
+def lanes(query: MultiMapping[str]) -> tuple[Lane, ...]:
+    """The lanes that `max_age` is about: those of `lanes`, else fast."""
+    if "lanes" not in query:
+        return (Lane.FAST,)
+    if "max_age" not in query:
+        raise RequestError("lanes: write max_age too, such as max_age=0&lanes=all")
+    names = {name.strip() for text in query.getall("lanes") for name in text.split(",")}
+    if names == {"all"}:
+        return POLLED_LANES
+    chosen = tuple(lane for lane in POLLED_LANES if lane.value in names)
+    if len(chosen) < len(names):
+        raise RequestError(
+            "lanes: write all, or some of fast, standard and slow, such as lanes=fast,standard"
+        )
+    return chosen
 
 
 #: parameters of the Go exporter's /scrape in place of flags

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from exporter.errors import (
     RequestError,
     StoppingError,
 )
+from exporter.metrics.lane import Lane
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.telemetry.own_series import OwnSeries
@@ -45,7 +46,7 @@ class TargetView(ClusterMember, ListedTarget, Pollable, Protocol):
 
     @property
     def whole(self) -> bool: ...
-    async def fresh(self, max_age_s: float | None, deadline: float) -> None: ...
+    async def fresh(self, max_age_s: float | None, deadline: float, lanes: Iterable[Lane]) -> None: ...
 
 
 class FirstRoundView(Protocol):
@@ -195,14 +196,14 @@ class Web:
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """All targets."""
         selection = query.selection(request.query)
-        max_age_s = query.max_age_s(request.query)
+        max_age_s, lanes = query.max_age_s(request.query), query.lanes(request.query)
         deadline = time.monotonic() + query.wait_s(request.headers)
         self._own_series.scrapes += 1
         at_least, first_round = 0, self._fleet.first_round
         if max_age_s is not None:
             if not first_round.polls_done:
                 await first_round.wait_polls(deadline - time.monotonic())
-            at_least = await self._freshener.freshen(selection, max_age_s, deadline)
+            at_least = await self._freshener.freshen(selection, max_age_s, deadline, lanes)
         elif not first_round.done:
             await first_round.wait(deadline - time.monotonic())
             at_least = self._sources.generation()
@@ -220,7 +221,7 @@ class Web:
         if not text:
             return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
         try:
-            max_age_s = query.max_age_s(request.query)
+            max_age_s, lanes = query.max_age_s(request.query), query.lanes(request.query)
             query.check_keys(request.query)
             watched = self._find(text) or await self._adopt(text, deadline)
         except RequestError as error:
@@ -233,7 +234,7 @@ class Web:
             return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
         if max_age_s is not None or not watched.whole:
-            await watched.fresh(max_age_s, deadline)
+            await watched.fresh(max_age_s, deadline, lanes)
         if self._settings.fail_when_stale and self._sources.stale(watched.target.addr):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
         return await self._bodies.send(

@@ -61,6 +61,15 @@ class TestLanes:
         each.bring_forward()
         assert polled_at(each, STANDARD, range(6, 13)) == [6, 7, 10]
 
+    def test_some_of_them_are_brought_forward_alone_and_keep_their_phase(self) -> None:
+        each = clock(2)
+        assert polled_at(each, SLOW, range(1, 6)) == [1, 4]
+        each.bring_forward([SLOW])
+        assert each.due() == (FAST, SLOW)
+        each.bring_forward([SLOW, FAST])  # what is due stays so
+        each.note_polled(each.due())
+        assert polled_at(each, SLOW, range(6, 20)) == [10, 16]
+
     def test_ticks_that_are_several_intervals_apart_count_as_many(self) -> None:
         each, found = clock(2), []
         for number in range(1, 7):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from exporter.metrics.lane import Lane
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
@@ -20,6 +21,7 @@ class FakeWatch:
         self.up = up
         self.poll = poll
         self.asked: list[tuple[float | None, float]] = []
+        self.lanes: tuple[Lane, ...] = ()  # of the newest request
         self.polling: asyncio.Future[None] | None = None
         self.scanned = True
         self.facts: Facts | None = None
@@ -29,12 +31,14 @@ class FakeWatch:
     def whole(self) -> bool:
         return self.up is not None and self.scanned
 
-    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
+    def refresh(self, max_age_s: float, lanes: Iterable[Lane]) -> asyncio.Future[None] | None:
+        self.lanes = tuple(lanes)
         self.asked.append((max_age_s, 0.0))
         self.poll()
         return self.polling
 
-    async def fresh(self, max_age_s: float | None, deadline: float) -> None:
+    async def fresh(self, max_age_s: float | None, deadline: float, lanes: Iterable[Lane]) -> None:
+        self.lanes = tuple(lanes)
         self.asked.append((max_age_s, deadline))
         self.poll()
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
+from itertools import combinations
 from typing import Any
 
 import pytest
 
+from exporter.metrics.lane import Lane
 from exporter.pages.selection import WHOLE, Selection
 from exporter.web.freshness import HANDFUL, SWEEPS_MAX, Freshener
 from tests.store_fixture import until
 
 LONG_S = 20.0
 BLUE = Selection(group="blue")
+FAST, ALL = (Lane.FAST,), (Lane.FAST, Lane.STANDARD, Lane.SLOW)
 
 
 class Hung:
@@ -21,9 +25,11 @@ class Hung:
 
     def __init__(self) -> None:
         self.asked: list[float] = []
+        self.lanes: list[frozenset[Lane]] = []
         self.ended: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
 
-    def refresh(self, max_age_s: float) -> asyncio.Future[None] | None:
+    def refresh(self, max_age_s: float, lanes: Iterable[Lane]) -> asyncio.Future[None] | None:
+        self.lanes.append(frozenset(lanes))
         self.asked.append(max_age_s)
         return self.ended
 
@@ -43,9 +49,14 @@ class Bench:
         return selection.group is None or addr.startswith(selection.group)
 
     def ask(
-        self, selection: Selection = WHOLE, max_age_s: float = 0.0, wait_s: float = LONG_S
+        self,
+        selection: Selection = WHOLE,
+        max_age_s: float = 0.0,
+        wait_s: float = LONG_S,
+        lanes: Iterable[Lane] = FAST,
     ) -> asyncio.Task[int]:
-        return asyncio.ensure_future(self.freshener.freshen(selection, max_age_s, time.monotonic() + wait_s))
+        deadline = time.monotonic() + wait_s
+        return asyncio.ensure_future(self.freshener.freshen(selection, max_age_s, deadline, lanes))
 
     def end(self) -> None:
         for target in self.targets.values():
@@ -105,6 +116,38 @@ class TestSharing:
         await asyncio.gather(first, return_exceptions=True)
         assert bench.freshener.sweeps == 1
         await bench.close(second)
+
+
+class TestLanes:
+    async def test_are_those_of_the_request(self) -> None:
+        bench = Bench(1)
+        asking = bench.ask(lanes=(Lane.SLOW, Lane.FAST))
+        await asyncio.sleep(0.01)
+        assert bench.targets["green-0"].lanes == [{Lane.FAST, Lane.SLOW}]
+        await bench.close(asking)
+
+    async def test_whoever_wants_some_of_the_lanes_joins_a_sweep_of_more(self) -> None:
+        bench = Bench()
+        asking = [bench.ask(lanes=ALL), bench.ask(), bench.ask(lanes=(Lane.SLOW,))]
+        await asyncio.sleep(0.01)
+        assert bench.freshener.sweeps == 1
+        await bench.close(*asking)
+
+    async def test_a_lane_that_no_sweep_has_causes_one_more_of_what_was_asked_for(self) -> None:
+        bench = Bench(1)
+        asking = [bench.ask(), bench.ask(max_age_s=40.0, lanes=ALL)]
+        await asyncio.sleep(0.01)
+        assert bench.targets["green-0"].lanes == [{*FAST}, {*ALL}]
+        assert bench.targets["green-0"].asked == [0.0, 40.0]
+        await bench.close(*asking)
+
+    async def test_any_mixture_of_requests_is_a_bounded_number_of_sweeps(self) -> None:
+        bench = Bench()
+        chosen = [lanes for count in (1, 2, 3) for lanes in combinations(ALL, count)]
+        asking = [bench.ask(max_age_s=100.0 - age, lanes=lanes) for age in range(70) for lanes in chosen]
+        await asyncio.sleep(0.01)
+        assert bench.freshener.sweeps <= 2 * len(chosen)
+        await bench.close(*asking)
 
 
 class TestBounds:

@@ -8,6 +8,7 @@ import pytest
 from multidict import MultiDict
 
 from exporter.errors import RequestError
+from exporter.metrics.lane import Lane
 from exporter.pages.selection import WHOLE, Selection
 from exporter.web import query
 
@@ -101,6 +102,39 @@ def test_a_scraper_s_names_are_safe_and_short() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("2", 2.0), ("0.5", 0.5), ("1e3", 1000.0)])
 def test_max_age_is_seconds(text: str, seconds: float) -> None:
     assert query.max_age_s(MultiDict(max_age=text)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "lanes"),
+    [
+        ("all", [Lane.FAST, Lane.STANDARD, Lane.SLOW]),
+        ("slow", [Lane.SLOW]),
+        ("slow, fast", [Lane.FAST, Lane.SLOW]),
+        ("standard,standard", [Lane.STANDARD]),
+    ],
+)
+def test_lanes_are_those_that_are_named(text: str, lanes: list[Lane]) -> None:
+    assert list(query.lanes(MultiDict(max_age="0", lanes=text))) == lanes
+
+
+def test_lanes_may_be_named_one_by_one() -> None:
+    asked = MultiDict([("max_age", "0"), ("lanes", "slow"), ("lanes", "fast")])
+    assert query.lanes(asked) == (Lane.FAST, Lane.SLOW)
+
+
+def test_without_lanes_max_age_is_about_fast() -> None:
+    assert query.lanes(MultiDict(max_age="0")) == query.lanes(MultiDict()) == (Lane.FAST,)
+
+
+@pytest.mark.parametrize("text", ["", "scan", "fast,scan", "all,fast", "fast,,slow", "FAST", "x" * 9999])
+def test_other_lanes_are_refused_with_what_to_write(text: str) -> None:
+    with pytest.raises(RequestError, match="lanes: write all, or some of fast, standard and slow"):
+        query.lanes(MultiDict(max_age="0", lanes=text))
+
+
+def test_lanes_without_max_age_are_refused() -> None:
+    with pytest.raises(RequestError, match="max_age=0&lanes=all"):
+        query.lanes(MultiDict(lanes="all"))
 
 
 def test_max_age_is_not_asked_for_by_default() -> None:

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer, make_mocked_request
 
 from exporter import engine
 from exporter.errors import NotAllowedError, PageError
+from exporter.metrics.lane import Lane
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
@@ -280,6 +281,15 @@ class TestMaxAge:
     async def test_only_the_targets_on_the_page_are_polled(self, site: Site) -> None:
         await site.text("/metrics?group=blue&max_age=3")
         assert [len(watched.asked) for watched in site.fleet.watched_targets.values()] == [1, 0]
+
+    async def test_of_which_lanes(self, site: Site) -> None:
+        watched = site.fleet.watched_targets[A]
+        for path in ("/metrics?max_age=0", f"/scrape?target={A}&max_age=0"):
+            await site.text(path)
+            assert {*watched.lanes} == {Lane.FAST}
+            await site.text(f"{path}&lanes=all")
+            assert {*watched.lanes} == {Lane.FAST, Lane.STANDARD, Lane.SLOW}
+            assert "lanes: write all" in await site.text(f"{path}&lanes=scan", 400)
 
     async def test_the_wait_is_bounded_by_the_scraper_s_timeout(self, site: Site) -> None:
         ended = asyncio.get_running_loop().create_future()
