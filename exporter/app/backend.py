@@ -16,10 +16,12 @@ from exporter.errors import CancelledPollError
 from exporter.fleet.adoption import Adoption
 from exporter.fleet.alignment import Alignment
 from exporter.fleet.fleet import Changes, Fleet
+from exporter.fleet.pauses import Pauses
 from exporter.fleet.schedule import Schedule
 from exporter.fleet.views import FleetViews
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.store import Store
+from exporter.options.table import WebOptions
 from exporter.pages.cache import PageCache
 from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
@@ -61,13 +63,8 @@ class Backend:
         self.exposition = Exposition(
             configuration.catalog, self.store, self._origin, self.own_series.render, options.metrics.namespace
         )
-        self.pages = PageCache(
-            self.exposition,
-            options.web.page_min_interval_s,
-            self._note_page,
-            lambda: self.services.limiter.quiet,
-            selections_max=options.web.page_max_selections,
-            selections_bytes_max=options.web.page_max_selections_bytes,
+        self.pages = _page_cache(
+            options.web, self.exposition, self._note_page, lambda: self.services.limiter.quiet
         )
         self.alignment = Alignment(
             self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
@@ -79,8 +76,14 @@ class Backend:
             self.alignment if options.poll.align == "auto" else None,
         )
         self.fleet = Fleet(
-            self.schedule, self._watch, self.pages.forget, self._targets_changed, self._views.forget
+            self.schedule,
+            self._watch,
+            self.pages.forget,
+            self._targets_changed,
+            self._views.forget,
+            lambda watched: self.pauses.keep(watched),
         )
+        self.pauses = Pauses(self.fleet)
         self.services = _services(configuration, open_files, self.store)
         self.adoption = Adoption(
             self.fleet,
@@ -116,6 +119,7 @@ class Backend:
     async def stop_polling(self) -> None:
         """Give up the change and the polls that run, and close all connections."""
         await self.adoption.close()
+        self.pauses.close()
         self.services.dialer.passwords.close()
         await self.fleet.close()
         await self.schedule.stop()
@@ -212,6 +216,22 @@ class Backend:
         configuration = self._configuration
         running = configuration.family_sets.lanes
         return {lane.value: seconds for lane, seconds in configuration.lanes.items() if lane in running}
+
+
+def _page_cache(
+    web: WebOptions,
+    exposition: Exposition,
+    note: Callable[[Page, float], None],
+    is_quiet: Callable[[], bool],
+) -> PageCache:
+    return PageCache(
+        exposition,
+        web.page_min_interval_s,
+        note,
+        is_quiet,
+        selections_max=web.page_max_selections,
+        selections_bytes_max=web.page_max_selections_bytes,
+    )
 
 
 def _services(configuration: Configuration, open_files: int, store: Store) -> Services:

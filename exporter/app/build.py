@@ -271,6 +271,7 @@ def web_settings(options: Options) -> Settings:
         discover_clusters=options.redis.is_cluster,
         discover_hostnames=options.web.cluster_discover_hostnames,
         instance_by=options.metrics.instance_label,
+        lifecycle=options.web.enable_lifecycle,
         ready_after_s=min(
             options.redis.scrape_timeout_s,
             options.redis.connection_timeout_s,

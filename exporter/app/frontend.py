@@ -52,6 +52,7 @@ class Frontend:
                 max_age_floor_s=lambda: backend.max_age_floor_s,
                 adopt=backend.adoption.find,
                 other_owner=backend.other_owner,
+                pauses=backend.pauses,
             ),
             auth=configuration.auth,
             incidents=self._incidents,

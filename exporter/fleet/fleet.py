@@ -21,6 +21,9 @@ from exporter.targets.target import Target
 #: targets that come, change or go before the event loop goes on: 10 that come take 6 ms
 BATCH = 10
 
+PAUSED = "paused"
+STATES = ("up", "down", "unknown", PAUSED)
+
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +44,7 @@ class Fleet:
 
     `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or
     changes, `forget` that of each that is about to be removed; `on_change` is called when targets come or go.
+    A target that `is_held` is known, and not polled.
     """
 
     def __init__(
@@ -50,12 +54,14 @@ class Fleet:
         forget_pages: Callable[[str], None] = lambda addr: None,
         on_change: Callable[[], None] = lambda: None,
         forget: Callable[[str], None] = lambda addr: None,
+        is_held: Callable[[WatchedTarget], bool] = lambda watched: False,
     ) -> None:
         self._schedule = schedule
         self._watch = watch
         self._forget_pages = forget_pages
         self._on_change = on_change
         self._forget = forget
+        self._is_held = is_held
         self._watched: dict[str, WatchedTarget] = {}
         self._adopted: dict[str, WatchedTarget] = {}
         self._applying = asyncio.Lock()
@@ -146,10 +152,20 @@ class Fleet:
             self.forget(addr)
         self._watched[addr] = watched
         self._aliases.add(watched)
-        if not watched.restored:
-            self.first_round.add(addr)
-        self._schedule.add(watched)  # its first poll may end here
+        if not self._is_held(watched):
+            if not watched.restored:
+                self.first_round.add(addr)
+            self._schedule.add(watched)  # its first poll may end here
         self._on_change()
+
+    def hold(self, addr: str) -> None:
+        """Stop polling a target that stays known."""
+        self._end(addr)
+
+    def renew(self, addr: str) -> None:
+        """Poll a target that was held, as if it had just come."""
+        self._end(addr)
+        self.add(self._watch(self._watched[addr].assignment))
 
     def remove(self, addr: str) -> None:
         """Stop polling a target. Nothing of it stays: no series, page, task, connection or log state."""
@@ -196,11 +212,9 @@ class Fleet:
         return found
 
     def states(self) -> Mapping[str, int]:
-        """How many targets are up, down, or not polled yet (`unknown`)."""
-        counts = Counter(
-            {True: "up", False: "down", None: "unknown"}[watched.up] for watched in self._watched.values()
-        )
-        return {state: counts[state] for state in ("up", "down", "unknown")}
+        """How many targets are up, down, not polled yet (`unknown`), and `paused` if any is."""
+        counts = Counter(map(_state_of, self._watched.values()))
+        return {state: counts[state] for state in STATES if counts[state] or state != PAUSED}
 
     def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down
@@ -226,3 +240,9 @@ class Fleet:
             if isinstance(outcome.error, AuthError):
                 extra["login"] = watched.target.login_text
             log.warning("the target is down", extra=extra)
+
+
+def _state_of(watched: WatchedTarget) -> str:
+    if watched.state.series.paused_until is not None:
+        return PAUSED
+    return {True: "up", False: "down", None: "unknown"}[watched.up]

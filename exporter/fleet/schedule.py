@@ -75,14 +75,16 @@ class Schedule:
 
     def change(self, watched: WatchedTarget, cancelled: Iterable[asyncio.Task[None]]) -> None:
         """Follow a target's new interval. Its change has `cancelled` tasks."""
-        self._groups.join(watched)
+        if watched.target.addr in self._watched:
+            self._groups.join(watched)
         self._keep_ending(cancelled)
 
     def remove(self, addr: str) -> None:
-        """Stop polling a target, and drop its snapshots."""
-        watched = self._watched.pop(addr)
-        self._groups.leave(addr)
-        self._keep_ending((*self._name_checks.forget(addr), *watched.close()))
+        """Stop polling a target, if it is polled, and drop its snapshots."""
+        watched = self._watched.pop(addr, None)
+        if watched is not None:
+            self._groups.leave(addr)
+            self._keep_ending((*self._name_checks.forget(addr), *watched.close()))
         self._store.drop(addr)
 
     def _keep_ending(self, tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -66,11 +66,17 @@ ROUTES = (
         "discover-cluster-nodes",
         "the nodes of clusters, for Prometheus' http_sd",
     ),
+    Route(
+        "/api/v1/targets/{name}/pause",
+        "pause",
+        "[maintenance](#maintenance-of-a-target): POST pauses a target, DELETE ends that, GET shows it",
+        ("GET", "HEAD", "POST", "DELETE"),
+    ),
     Route("/", "landing", "landing page"),
 )
 
-#: the exporter keeps all paths that begin with this for itself
-RESERVED_PREFIX = "/-/"
+#: the exporter keeps all paths that begin with these for itself
+RESERVED_PREFIXES = ("/-/", "/api/")
 _RESERVED = frozenset(route.path for route in ROUTES)
 
 
@@ -81,4 +87,4 @@ def routes(telemetry_path: str) -> tuple[Route, ...]:
 
 def is_reserved(path: str) -> bool:
     """Whether a path, with a slash at its end or without, is no path for telemetry."""
-    return (path.rstrip("/") or "/") in _RESERVED or path.startswith(RESERVED_PREFIX)
+    return (path.rstrip("/") or "/") in _RESERVED or path.startswith(RESERVED_PREFIXES)

@@ -120,6 +120,8 @@ class WebOptions:
         "are built ahead.")
     health_strict: bool = flag("health.strict", BOOL, "false",
         "Answer 503 on /health when no target can be reached.")
+    enable_lifecycle: bool = flag("web.enable-lifecycle", BOOL, "false",
+        "Allow requests that change what is polled: /api/v1/targets/NAME/pause.")
     disable_scrape_endpoint: bool = flag("disable-scrape-endpoint", BOOL, "false", "Answer 404 on /scrape.")
     cluster_discover_hostnames: bool = flag("cluster-discover-hostnames", BOOL, "false",
         "Answer /discover-cluster-nodes with the host names that nodes announce.")

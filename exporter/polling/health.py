@@ -86,6 +86,11 @@ class Health:
         ring[at + 1] = outcome.duration_s
         ring[at + 2] = _NUMBERS[self.reason]
 
+    def forget(self) -> None:
+        """Nothing is known: the target is not polled."""
+        self.up, self.reason, self.error_text, self.failures = None, "", "", 0
+        self.retry_at, self.down_at = 0.0, math.inf
+
     def expire(self, where: str) -> None:
         """`down_at` has passed."""
         self._set_down(DeadlineError(f"{where}: no poll that ended began within two intervals"))

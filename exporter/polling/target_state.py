@@ -71,6 +71,12 @@ class TargetState:
             self.labels.former.pop(family_set.name, None)
         self.recorder.put_target_series(family_set, self.labels.written[family_set.name], now)
 
+    def pause(self, until: float, now: float) -> None:
+        """Show only that the target is not polled until `until` (wall clock), for good."""
+        self.health.forget()
+        self.series.pause(until)
+        self.publish(now)
+
     def note_poll(
         self,
         outcome: PollOutcome,
@@ -170,7 +176,7 @@ class TargetState:
         renews = _login(target) != _login(before.target)
         if renews:
             self.health.retry_at = 0.0
-        if self.health.up is not None:
+        if self.health.up is not None or self.series.paused_until is not None:
             self.publish(now)
         return renews
 

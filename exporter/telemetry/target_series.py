@@ -110,6 +110,11 @@ BACKOFF = gauge(
     labels=("reason",),
 )
 
+PAUSED = gauge(
+    "exporter_target_paused_until_timestamp_seconds",
+    "When the polls of the target begin again that a request has paused; absent while it is polled.",
+)
+
 #: why a target is polled less: a closed set, the first one counts
 STRAINS = ("loading", "forking", "blocked", "slow")
 
@@ -133,6 +138,7 @@ FAMILIES = (
     LAG_SECONDS,
     CONFLICT,
     BACKOFF,
+    PAUSED,
     SUCCESS,
     SUPPORTED,
 )
@@ -152,8 +158,8 @@ Key = tuple[int, tuple[str, ...]]
 Sample = tuple[Key, float]
 
 _NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
-_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED = (
-    (_NUMBERS[family.name], ()) for family in (UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED)
+_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED, _PAUSED = (
+    (_NUMBERS[family.name], ()) for family in (UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED, PAUSED)
 )
 _LAST_SUCCESS, _STALE, _POLLS, _SKIPPED = (
     {lane: (_NUMBERS[family.name], (lane.value,)) for lane in Lane}
@@ -206,6 +212,7 @@ class TargetSeries:
     collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
     strain: str = ""  # one of `STRAINS`; "": there is none
     strained_s: float = 0.0
+    paused_until: float | None = None  # wall clock; None: it is polled
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: of a replica: bytes, seconds if they are known, and their source, master or estimate
     replica_lag: tuple[int, float | None, str] | None = None
@@ -226,6 +233,11 @@ class TargetSeries:
         """Go on counting from there. A reason that is no longer one is left out."""
         if reason in REASONS:
             self.failures[reason] = count
+
+    def pause(self, until: float) -> None:
+        """Show nothing else from now on."""
+        self.paused_until = until
+        self.collectors = {}
 
     def keep_only(self, lanes: Iterable[Lane], collectors: Collection[str]) -> None:
         """Go on with these lanes and collectors. Nothing is left of others."""
@@ -253,6 +265,8 @@ class TargetSeries:
 
     def _samples(self) -> list[Sample]:
         """In the order of `FAMILIES`, each key the same object every time."""
+        if self.paused_until is not None:
+            return [(_PAUSED, round(self.paused_until, 3))]
         found: list[Sample] = []
         if self.up is not None:
             found.append((_UP, int(self.up)))

@@ -22,7 +22,7 @@ from exporter.metrics.lane import Lane
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.telemetry.own_series import OwnSeries
-from exporter.web import landing, query, reload
+from exporter.web import landing, pause, query, reload
 from exporter.web.auth import BasicAuth, Handler, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
@@ -75,7 +75,8 @@ class FleetView(Protocol):
 class Settings:
     """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off;
     `discover_clusters`: cluster nodes are listed, with `discover_hostnames` by the names that they announce.
-    `instance_by`: what the label instance is made of, address or alias.
+    `instance_by`: what the label instance is made of, address or alias. `lifecycle`: requests may change what
+    is polled.
     """
 
     version: str
@@ -88,6 +89,7 @@ class Settings:
     discover_clusters: bool = False
     discover_hostnames: bool = False
     instance_by: str = "address"
+    lifecycle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Sources:
     whether a target's values are too old to be served, `generation` counts the changes of the store.
     `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds the target of an address that
     is not configured, or polls it from now on. `other_owner` gives the index of the other shard that polls a
-    target."""
+    target, `pauses` has those of targets."""
 
     pages: PageCache
     fleet: FleetView
@@ -108,6 +110,7 @@ class Sources:
     max_age_floor_s: Callable[[], float] = lambda: 1.0
     adopt: Callable[[str], Awaitable[TargetView | None]] | None = None
     other_owner: Callable[[str], int | None] = lambda text: None
+    pauses: pause.PausesView | None = None
 
 
 class Web:
@@ -272,10 +275,8 @@ class Web:
     async def health(self, request: web.Request) -> web.StreamResponse:
         """ok, or an error if no target can be reached."""
         await self._bodies.share.take()  # it looks at all targets
-        reachable = not self._fleet.watched_targets or any(
-            watched.up is not False for watched in self._fleet.watched_targets.values()
-        )
-        if reachable:
+        targets = self._fleet.watched_targets.values()
+        if not targets or any(watched.up is not False for watched in targets):
             return _json('{"status":"ok"}', 200)
         strict = self._settings.health_strict or request.query.get("strict") == "1"
         return _json('{"status":"error","message":"Cannot connect to Redis"}', 503 if strict else 200)
@@ -300,6 +301,10 @@ class Web:
     async def reload(self, request: web.Request) -> web.StreamResponse:
         """Read options, targets and files again."""
         return await reload.answer(request.method, self._sources.reload)
+
+    async def pause(self, request: web.Request) -> web.StreamResponse:
+        """Stop polling a target for a while."""
+        return pause.answer(request, self._sources.pauses, is_allowed=self._settings.lifecycle)
 
     async def landing(self, request: web.Request) -> web.StreamResponse:
         settings = self._settings

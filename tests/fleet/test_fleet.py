@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +21,7 @@ from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
+from exporter.telemetry.target_series import TargetSeries
 
 #: stands for the tasks that a change has cancelled
 CANCELLED: list[Any] = [object()]
@@ -53,6 +55,7 @@ class FakeWatched:
         self.assignment = assignment
         self.up: bool | None = None
         self.restored = False
+        self.state = SimpleNamespace(series=TargetSeries())
         self.whole = True
         self.notices: tuple[Notice, ...] = ()
         self.facts: Facts | None = None

@@ -9,7 +9,14 @@ from exporter import engine
 from exporter.errors import REASONS
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
-from exporter.telemetry.target_series import CONNECT, FAMILIES, LaneCount, TargetSeries, target_family_set
+from exporter.telemetry.target_series import (
+    CONNECT,
+    FAMILIES,
+    PAUSED,
+    LaneCount,
+    TargetSeries,
+    target_family_set,
+)
 
 PART = target_family_set("redis")
 PAIRS = ((b"addr", b"h"), (b"reason", b"configured"))
@@ -165,7 +172,12 @@ class TestRender:
         up.conflicts = (("same", "redis://other:6379"),)
         up.strain = "slow"
         samples = told(up)
-        assert names(samples) == {family.name for family in FAMILIES}
+        assert names(samples) == {family.name for family in FAMILIES} - {PAUSED.name}
+
+    def test_of_a_target_that_is_paused_only_until_when(self, up: TargetSeries) -> None:
+        up.collectors = {"info": (False, True)}
+        up.pause(1_700_000_000.5)
+        assert told(up) == {(PAUSED.name, ()): 1_700_000_000.5}
 
     def test_a_lag_and_conflicts_are_shown_with_their_source(self, up: TargetSeries) -> None:
         up.replica_lag = (7, 0.5, "master")
