@@ -19,6 +19,8 @@ from exporter.targets.address import canonical_host
 KEPT_INTERVALS = 2.5
 #: seconds over which the rate of writing is averaged
 RATE_S = 30.0
+#: targets of one replication id that are compared: beyond, it says nothing about who replicates whom
+SHARING_MAX = 100
 
 _ALONE = b"connected_slaves:0"
 _MASTER = b"role:master"
@@ -118,7 +120,9 @@ class ReplicationMap:
         """The targets that have one of these ids, or had it before."""
         found: dict[str, _Member] = {}
         for each in ids:
-            found.update(self._by_id.get(each, {}))
+            sharing = self._by_id.get(each, {})
+            if len(sharing) <= SHARING_MAX:
+                found.update(sharing)
         return list(found.values())
 
     def _group(self, member: _Member) -> list[_Member]:
@@ -150,13 +154,19 @@ class ReplicationMap:
     def _conflicts_of(self, one: _Member) -> tuple[Conflict, ...]:
         if not one.is_master:
             return ()
-        others = [each for each in self._sharing(one.ids) if each is not one and each.is_master]
+        others = [each for each in self._sharing(one.ids) if each.is_master and not _are_one(each, one)]
         found = []
         for other in others:
             kind = "same" if other.ids[0] == one.ids[0] else "former"
             if kind == "same" or other.ids[0] == one.ids[1] or one.ids[0] == other.ids[1]:
                 found.append((kind, other.watched.target.addr))
         return tuple(sorted(found))
+
+
+def _are_one(one: _Member, other: _Member) -> bool:
+    """Whether they are one server, such as two of its databases."""
+    run_ids = {each.watched.facts.run_id if each.watched.facts is not None else "" for each in (one, other)}
+    return one is other or (len(run_ids) == 1 and run_ids != {""})
 
 
 def _set(

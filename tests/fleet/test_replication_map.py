@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.fleet.replication_map import KEPT_INTERVALS, ReplicationMap
+from exporter.fleet.replication_map import KEPT_INTERVALS, SHARING_MAX, ReplicationMap
 from exporter.polling.memory import TargetMemory
 from exporter.targets.address import parse_address
 from exporter.telemetry.target_series import TargetSeries
@@ -25,6 +25,7 @@ class FakeWatched:
         self.up: bool | None = True
         self.timing = SimpleNamespace(interval_s=INTERVAL_S)
         self.published = 0
+        self.facts = SimpleNamespace(run_id=addr)
         self.state = SimpleNamespace(
             memory=TargetMemory(peer=peer),
             series=TargetSeries(),
@@ -258,3 +259,22 @@ def test_a_target_that_says_nothing_is_no_member(replication: Any) -> None:
     sentinel = FakeWatched("redis://10.0.0.9")
     replication.note(sentinel, 0.0)
     assert len(replication) == 0
+
+
+class TestManyOfOneId:
+    def test_databases_of_one_server_are_in_no_conflict(self, replication: Any) -> None:
+        one, other = FakeWatched("redis://10.0.0.1/0"), FakeWatched("redis://10.0.0.1/1")
+        one.facts.run_id = other.facts.run_id = "r" * 40
+        for each in (one, other):
+            each.masters(1)
+            replication.note(each, 0.0)
+        assert one.conflicts == other.conflicts == ()
+
+    def test_an_id_that_very_many_share_costs_nothing(self, replication: Any) -> None:
+        """As a server behind thousands of names has it: to compare all with all would stop the loop."""
+        targets = [FakeWatched(f"redis://10.0.{number // 250}.{number % 250}") for number in range(3000)]
+        for each in targets:
+            each.masters(1)
+            replication.note(each, 0.0)
+        assert targets[-1].conflicts == ()
+        assert sum(each.published for each in targets) < SHARING_MAX**2
