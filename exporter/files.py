@@ -68,13 +68,20 @@ def stamp(name: str) -> Stamp:
 
 
 @contextmanager
-def noting(noted: Noted | None) -> Iterator[None]:
+def noting(noted: Noted | None, before: Noted | None = None) -> Iterator[None]:
     """Note each file that is read meanwhile, well or not, in this thread or in one that it starts here: its
-    name and its stamp from before that. None: note nothing, because somebody else looks whether it
-    changes."""
+    name and its stamp from before that. None: note nothing, because somebody else looks whether it changes.
+
+    After an error those of `before` that were not reached are noted too, as they are then: nothing that was
+    read is used, so they are as good as read.
+    """
     token = _noted.set(noted)
     try:
         yield
+    except BaseException:
+        if noted is not None and before is not None:
+            noted.update({name: stamp(name) for name in before if name not in noted})
+        raise
     finally:
         _noted.reset(token)
 

@@ -211,6 +211,15 @@ class TestNoting:
         missing.write_text("")
         assert files.changed(noted)
 
+    def test_after_an_error_what_was_not_reached_is_as_good_as_read(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_text("new")
+        before: files.Noted = {str(file): (1,), str(tmp_path / "missing"): (2,)}
+        noted: files.Noted = {}
+        with pytest.raises(FileError), files.noting(noted, before):
+            files.read(str(tmp_path / "missing"))
+        assert noted == {str(tmp_path / "missing"): (), str(file): files.stamp(str(file))}
+
     def test_what_others_look_after_is_left_out(self) -> None:
         noted: dict[str, files.Stamp] = {}
         with files.noting(noted), files.noting(None):

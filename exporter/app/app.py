@@ -12,6 +12,7 @@ from exporter import engine, files
 from exporter.app import saved_state
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
+from exporter.app.found_targets import settle
 from exporter.app.frontend import Frontend
 from exporter.app.reload_record import ReloadRecord
 from exporter.app.source_runner import SourceRunner
@@ -114,25 +115,17 @@ class App:
         noted: files.Noted = {}
 
         def build() -> tuple[Configuration, Sequence[Target]]:
-            if read is None:
-                targets = merge((configured, *found))
-                return configure(before.options, targets, before, before.passwords), configured
-            options, configured_now = read()
-            configuration = configure(options, merge((configured_now, *found)), before)
-            configuration.renew_certificates()
-            return configuration, configured_now
-
-        def noting() -> tuple[Configuration, Sequence[Target]]:
-            with files.noting(noted):
-                try:
-                    return build()
-                except BaseException:  # what was not reached is as good as read: nothing of it is used
-                    noted.update({name: files.stamp(name) for name in self.noted if name not in noted})
-                    raise
+            with files.noting(noted, self.noted):
+                options, targets = read() if read is not None else (before.options, configured)
+                every = merge((targets, *(settle(each, targets) for each in found)))
+                configuration = configure(options, every, before, before.passwords if read is None else None)
+                if read is not None:
+                    configuration.renew_certificates()
+                return configuration, targets
 
         try:
             # each reading has a limit of its own
-            configuration, self._configured = await files.off_loop(noting)
+            configuration, self._configured = await files.off_loop(build)
         except files.FileError as error:
             raise ConfigError(f"the configuration cannot be read: {error}") from None
         finally:
@@ -144,8 +137,11 @@ class App:
     def put(self, source: str, targets: Sequence[Target]) -> None:
         """Take all targets that a source has now. They are polled soon; several changes are applied
         together."""
+        targets = tuple(targets)
         if self._found.get(source, ()) != targets:
             self._found[source] = targets
+            if not targets:
+                del self._found[source]
             task = asyncio.create_task(self._follows.run())
             self._following.add(task)
             task.add_done_callback(self._following.discard)
@@ -153,7 +149,9 @@ class App:
     async def _follow(self) -> None:
         try:
             async with self._applying:
-                await self._reconfigure()
+                changes = await self._reconfigure()
+            if changes.unchanged != sum(changes):
+                log.info("the targets that are found have changed: %s", changes)
         except StoppingError:
             pass
         except ConfigError as error:
@@ -164,7 +162,8 @@ class App:
             log.info(note)
         open_files = raise_limit()
         frontend = Frontend(configuration.options.web, open_files)
-        backend = Backend(configuration, open_files, {**frontend.readers(), **self._record.readers()})
+        readers = {**frontend.readers(), **self._record.readers(), **self._sources.readers()}
+        backend = Backend(configuration, open_files, readers)
         try:
             saved = await saved_state.load(configuration.options)
             if saved is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from exporter import __version__, safe_text
 from exporter.app.assigner import Assigner
 from exporter.app.fixed import refuse_fixed
+from exporter.app.found_targets import sources_of
 from exporter.app.state_file import StateError, check_place
 from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
@@ -138,7 +139,7 @@ def configure(
         _client_tls(dialling, owned, before),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
-        (),
+        tuple(sources_of(options)),
         (*lane_notes(options.poll), *_password_notes(options, passwords)),
         (*clashes, *_warnings(owned, catalog, passwords)),
         follows=before.mark if before is not None else None,

@@ -21,7 +21,7 @@ from exporter.app.watchdog import Watchdog
 from exporter.errors import ConfigError, StoppingError
 from exporter.options.commandline import read_again
 from exporter.options.table import Options
-from exporter.targets.configured import load_targets
+from exporter.targets.configured import ConfiguredTargets, load_targets
 from exporter.targets.target import Target
 
 #: the garbage collector looks at the new objects when there are this many
@@ -86,12 +86,13 @@ async def reload_when(asked: asyncio.Event, app: App) -> None:
             return
 
 
-def read_targets(options: Options, environ: Mapping[str, str]) -> list[Target]:
+def read_targets(options: Options, environ: Mapping[str, str]) -> ConfiguredTargets:
     """The targets that the options name. ConfigError with every mistake."""
     redis = options.redis
+    is_found = bool(options.targets.file_sd or options.targets.http_sd)
     targets = load_targets(
-        redis.addr,
-        addr_given=options.addr_given,
+        redis.addr if options.addr_given or not is_found else (),
+        addr_given=options.addr_given or is_found,
         user=redis.user,
         password=redis.password,
         files=options.config_files,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from exporter.targets.source import TargetSource
 from exporter.targets.target import Target
+from exporter.telemetry.own_series import Reader
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,19 @@ class SourceRunner:
     @property
     def names(self) -> list[str]:
         return list(self._tasks)
+
+    def readers(self) -> Mapping[str, Reader]:
+        """Values of the exporter's own series that are known here."""
+        return {
+            "exporter_sd_failures_total": lambda: {
+                name: source.health.failures for name, (source, _) in self._tasks.items()
+            },
+            "exporter_sd_last_success_timestamp_seconds": lambda: {
+                name: source.health.succeeded_at
+                for name, (source, _) in self._tasks.items()
+                if source.health.succeeded_at is not None
+            },
+        }
 
     async def apply(self, sources: Sequence[TargetSource]) -> None:
         """Run these sources and no others. One that equals a running one goes on."""

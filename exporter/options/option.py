@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, ParamSpec
 
+from exporter.options.source_values import URLS
 from exporter.options.values import ADDRESSES, ValueType
 
 _OPTION, _TITLE, _RELOADABLE = "option", "title", "reloadable"
@@ -80,7 +81,7 @@ def _variable(flag: str) -> str:
 def _as_field(make: Callable[Given, Option]) -> Callable[Given, Any]:
     def declare(*args: Given.args, **kwargs: Given.kwargs) -> Any:
         option = make(*args, **kwargs)
-        is_shown = not option.secret and option.type is not ADDRESSES  # which may hold passwords
+        is_shown = not option.secret and option.type not in (ADDRESSES, URLS)  # which may hold passwords
         return field(default=option.type.parse(option.default), metadata={_OPTION: option}, repr=is_shown)
 
     return declare

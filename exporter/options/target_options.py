@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.options.option import flag
+from exporter.options.source_values import FILE_PATTERNS, URLS
 from exporter.options.values import BOOL, FILE, INTERVAL, ValueType, int_from
 
 #: the index of a shard that follows from the name of the pod
@@ -28,6 +29,13 @@ class TargetOptions:
 
     watch: bool = flag("watch", BOOL, "false",
         "Reload when a file changes that was read: targets, passwords, scripts.", reloadable=False)
+    file_sd: tuple[str, ...] = flag("targets.file-sd", FILE_PATTERNS, "",
+        "Files of targets in the form of Prometheus' file_sd: .json, .yml or .yaml, the last part with "
+        "wildcards if you like. They are followed as they change.", repeatable=True)
+    http_sd: tuple[str, ...] = flag("targets.http-sd", URLS, "",
+        "URLs that answer with targets in the form of Prometheus' http_sd.", repeatable=True)
+    refresh_interval_s: float = flag("targets.refresh-interval", INTERVAL, "60s",
+        "How often --targets.http-sd is asked, and the files of --targets.file-sd are read at least.")
     shard_index: int | str | None = flag(
         "shard.index", ValueType("N|auto", parse_shard_index, empty=True), "",
         "Poll only the targets of this shard, of --shard.total. The first one is 0. auto: the number at the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from exporter.errors import ConfigError
@@ -10,7 +10,17 @@ from exporter.options import lengths
 from exporter.options.config_file import ConfigFile
 from exporter.targets.address import parse_address
 from exporter.targets.instances_file import InstancesFile, Named
+from exporter.targets.shared_keys import SharedSettings
 from exporter.targets.target import Target
+
+
+class ConfiguredTargets(list[Target]):
+    """The targets, and the settings that files have for targets which are found elsewhere: by group, and
+    under "" those of targets without one. Of two files with settings for one group the first one counts."""
+
+    def __init__(self, targets: Iterable[Target], settings: Mapping[str, SharedSettings]) -> None:
+        super().__init__(targets)
+        self.settings = settings
 
 
 def load_targets(
@@ -21,7 +31,7 @@ def load_targets(
     password: str = "",
     files: Sequence[ConfigFile] = (),
     environ: Mapping[str, str],
-) -> list[Target]:
+) -> ConfiguredTargets:
     """All targets that the flags and the configuration files name, in that order.
 
     With `addr_given` False, `addresses` are a default, which counts only if no file names targets. `user`
@@ -32,16 +42,18 @@ def load_targets(
     named: list[Named] = []
     if addr_given or not any(file.names_targets for file in files):
         named += _from_flags(addresses, user, password, problems)
+    settings: dict[str, SharedSettings] = {}
     for file in files:
         reading = InstancesFile(file, environ)
         named += reading.read()
+        settings = {**reading.settings, **settings}
         file.forget()
         problems += file.faults.joined(reading.faults).lines
     _refuse_duplicates(named, problems)
     problems += [problem for each in named for problem in _long_credentials(each)]
     if problems:
         raise ConfigError(*problems)
-    return [each.target for each in named]
+    return ConfiguredTargets((each.target for each in named), settings)
 
 
 def _long_credentials(named: Named) -> Iterator[str]:

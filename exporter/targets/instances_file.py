@@ -82,6 +82,11 @@ class InstancesFile:
         ]
         return [named for named in read if named is not None]
 
+    @property
+    def settings(self) -> Mapping[str, SharedSettings]:
+        """Those of its groups by name, and under "" those of targets without a group."""
+        return {"": self._defaults, **self._groups}
+
     def _read_settings(self, what: str, content: YamlMap, key: str) -> SharedSettings:
         """The shared settings below a key."""
         section = content.get(key)
@@ -165,6 +170,12 @@ class InstancesFile:
             content.line_of(key), f"{what}: {key}: write a text on one line, not {kind_of(value)}"
         )
         return None
+
+
+def found_with(found: Target, settings: SharedSettings) -> Target:
+    """A target that was found elsewhere, with these settings. Its own labels win."""
+    target = _target(found, found.alias, found.settings_group, settings)
+    return replace(target, labels=tuple({**dict(target.labels), **dict(found.labels)}.items()))
 
 
 def _target(place: Target, name: str, group: str, settings: SharedSettings) -> Target:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -9,6 +11,40 @@ from exporter.targets.target import Target
 
 #: takes all targets that a source has now, in place of those that it had before
 Changed = Callable[[Sequence[Target]], None]
+
+
+log = logging.getLogger(__name__)
+
+
+class SourceHealth:
+    """What is known of how a source finds its targets. The log says a problem once, until it is over or
+    another one takes its place."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.succeeded_at: float | None = None
+        self._problems: dict[str, str] = {}  # by the place where it is
+
+    def succeed(self) -> None:
+        """Note that all that the source has was found now."""
+        self.succeeded_at = time.time()
+
+    def fail(self, place: str, problem: str) -> None:
+        """Note that `place` could not be read: what it had before stays."""
+        self.failures += 1
+        self._say(place, problem, "the targets that were found before stay")
+
+    def fault(self, place: str, problem: str) -> None:
+        """Note that a part of what a place has cannot be used; "" for nothing."""
+        if problem:
+            self._say(place, problem, "a part of the targets that were found cannot be used")
+        else:
+            self._problems.pop(place, None)
+
+    def _say(self, place: str, problem: str, line: str) -> None:
+        if self._problems.get(place) != problem:
+            self._problems[place] = problem
+            log.warning(line, extra={"err": f"{place}: {problem}"})
 
 
 class TargetSource(Protocol):
@@ -19,6 +55,9 @@ class TargetSource(Protocol):
     def name(self) -> str:
         """What names it in messages, such as `--targets.file-sd=/etc/redis/*.yml`. Unique."""
         ...
+
+    @property
+    def health(self) -> SourceHealth: ...
 
     async def run(self, changed: Changed) -> None: ...
 

@@ -146,6 +146,18 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
     OwnFamily("exporter_shard_targets", "Targets of all shards together.", GAUGE),
     OwnFamily("exporter_shard_targets_owned", "Targets that this shard polls.", GAUGE),
     OwnFamily(
+        "exporter_sd_failures_total",
+        "How often a file or URL with targets could not be read; what it had before stays.",
+        COUNTER,
+        ("source",),
+    ),
+    OwnFamily(
+        "exporter_sd_last_success_timestamp_seconds",
+        "When a source of targets was read well for the last time, Unix time.",
+        GAUGE,
+        ("source",),
+    ),
+    OwnFamily(
         "exporter_config_last_reload_successful",
         "1 if the newest reload went well; 0 if it has changed nothing because of a mistake.",
         GAUGE,

@@ -10,8 +10,9 @@ import pytest
 
 from exporter.app.source_runner import SourceRunner
 from exporter.targets.address import parse_address
-from exporter.targets.source import Changed
+from exporter.targets.source import Changed, SourceHealth
 from exporter.targets.target import Target
+from exporter.telemetry.own_series import FAMILIES
 
 ONE = parse_address("redis://one")
 
@@ -24,6 +25,7 @@ class Source:
     targets: Sequence[Target] = ()
     fails: bool = False
     running: int = field(default=0, compare=False)
+    health: SourceHealth = field(default_factory=SourceHealth, compare=False)
 
     async def run(self, changed: Changed) -> None:
         self.running += 1
@@ -74,4 +76,19 @@ async def test_a_broken_one_is_logged_and_harms_no_other(caplog: pytest.LogCaptu
     await turn()
     assert said == ["broken", "well"]
     assert "internal error in a source of targets (please report): broken" in caplog.text
+    await runner.stop()
+
+
+async def test_shows_how_each_of_them_does() -> None:
+    runner = SourceRunner(lambda name, targets: None)
+    broken, well = Source("broken"), Source("well")
+    await runner.apply([broken, well])
+    broken.health.fail("a.yml", "no")
+    well.health.succeed()
+    read = runner.readers()
+    assert read.keys() <= {family.name for family in FAMILIES}
+    assert read["exporter_sd_failures_total"]() == {"broken": 1, "well": 0}
+    assert read["exporter_sd_last_success_timestamp_seconds"]() == {"well": well.health.succeeded_at}
+    await runner.apply([well])
+    assert read["exporter_sd_failures_total"]() == {"well": 0}
     await runner.stop()

@@ -44,6 +44,8 @@ OTHER_TEXTS = {
     "PATTERN,…": "^a(.*)",
     "NAME,…": "redis_*",
     "name,…": "user,flags",
+    "GLOB,…": "/etc/redis/*.yml",
+    "URL,…": "http://inventory:8080/redis",
     "FILE,…": __file__,
     "[DB=]KEY,…": "db3=kiwi",
     "NETWORK,…": "10.0.0.0/8",

@@ -1,0 +1,49 @@
+"""Targets that sources find while the exporter runs: which sources there are, and the settings of what they
+find."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from exporter.options.table import Options
+from exporter.targets.configured import ConfiguredTargets
+from exporter.targets.file_sd import FileSd
+from exporter.targets.http_sd import HttpSd
+from exporter.targets.instances_file import found_with
+from exporter.targets.shared_keys import SharedSettings
+from exporter.targets.source import TargetSource
+from exporter.targets.target import Target
+
+log = logging.getLogger(__name__)
+
+
+def sources_of(options: Options) -> Iterator[TargetSource]:
+    """The sources that the options name."""
+    targets = options.targets
+    for pattern in targets.file_sd:
+        yield FileSd(pattern, targets.refresh_interval_s, options.files)
+    for url in targets.http_sd:
+        yield HttpSd(url, targets.refresh_interval_s, options.files)
+
+
+def settle(found: Iterable[Target], configured: Sequence[Target]) -> list[Target]:
+    """Give targets of file_sd and http_sd the settings of their group in the configuration file, or of its
+    defaults. One whose group is not there is left out: it may need another password."""
+    settings = configured.settings if isinstance(configured, ConfiguredTargets) else {}
+    return [
+        target
+        for each in found
+        if (target := _settled(each, settings) if each.source in ("file_sd", "http_sd") else each) is not None
+    ]
+
+
+def _settled(target: Target, settings: Mapping[str, SharedSettings]) -> Target | None:
+    group = settings.get(target.settings_group)
+    if group is None and target.settings_group:
+        log.warning(
+            "the target is left out: no configuration file has the group that its label __group__ names",
+            extra={"addr": target.addr},
+        )
+        return None
+    return target if group is None else found_with(target, group)
