@@ -96,8 +96,7 @@ class Backend:
         """Go on with this configuration: open and close family sets, and add, change and remove targets."""
         before, self._configuration = self._configuration, configuration
         self._log(configuration, before)
-        if (configuration.dialling, configuration.client_tls) != (before.dialling, before.client_tls):
-            self.services.dialer.change(configuration.dialling, configuration.client_tls)
+        self.services.dialer.change(configuration.dial_plan)
         names = configuration.catalog.family_set_names
         for name in names:
             self.store.open(name)
@@ -239,11 +238,10 @@ def _services(configuration: Configuration, open_files: int, store: Store) -> Se
     descriptors = Descriptors(open_files)
     lookups = min(options.redis.dns_max_lookups, max(LOOKUPS_MIN, descriptors.reserve // 4))
     dialer = Dialer(
-        configuration.dialling,
         resolver=Resolver(lookups),
         limiter=Limiter(options.poll.max_dials, PATIENCE_S),
         descriptors=descriptors,
-        tls=configuration.client_tls,
+        plan=configuration.dial_plan,
     )
     in_flight = options.poll.max_in_flight
     return Services(dialer, store, Limiter(in_flight, PATIENCE_S), scan_limiter(in_flight))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter import __version__, safe_text
 from exporter.app.assigner import Assigner
+from exporter.app.dials import plan_dials
 from exporter.app.fixed import refuse_fixed
 from exporter.app.found_targets import sources_of
 from exporter.app.state_file import StateError, check_place
@@ -17,9 +18,7 @@ from exporter.collectors._enabled import EnabledCollector, enable_all
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import hidden_families, is_denied, is_shown
 from exporter.collectors.info import GATED
-from exporter.connection.replies import ReplyLimits
-from exporter.connection.settings import DialSettings
-from exporter.connection.tls import client_context
+from exporter.connection.dial_plan import DialPlan
 from exporter.errors import ConfigError
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.lane import Lane
@@ -27,7 +26,6 @@ from exporter.metrics.taken_names import TakenNames
 from exporter.options.overrides import override
 from exporter.options.table import Options
 from exporter.pages.exposition import AGE
-from exporter.pem_files import FreshContext
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import lane_notes, lanes
 from exporter.targets.address import ignored_warning
@@ -51,8 +49,7 @@ class Configuration:
     `targets` are all of them, as they were given; `division` has those that this shard owns, `assignments`
     what each of these is polled for, with the `passwords` of the password file (None: not read). `assigner`
     makes the assignments of further targets. `known` holds every enabled collector that this process has had,
-    by name. `client_tls` is for connections to targets; None while no target uses TLS and no file for it is
-    named. `sources` find further targets. `notes` and `warnings` are lines for the log. `follows` is the
+    by name. `sources` find further targets. `notes` and `warnings` are lines for the log. `follows` is the
     `mark` of the configuration that it was made from.
     """
 
@@ -66,8 +63,7 @@ class Configuration:
     known: Mapping[str, EnabledCollector]
     catalog: Catalog
     lanes: Mapping[Lane, float]
-    dialling: DialSettings
-    client_tls: FreshContext | None
+    dial_plan: DialPlan
     auth: BasicAuth | None
     server_tls: ServerContext | None
     sources: Sequence[TargetSource]
@@ -95,7 +91,7 @@ class Configuration:
     def renew_certificates(self) -> None:
         """Read those that have changed, in this thread. ConfigError if they cannot be used: what was read
         before stays."""
-        for context in (self.client_tls, self.server_tls):
+        for context in (*self.dial_plan.contexts, self.server_tls):
             if context is not None:
                 context.renew()
 
@@ -121,7 +117,6 @@ def configure(
         catalog = before.catalog
     else:
         catalog = _catalog(options, family_sets, hidden)
-    dialling = _dialling(options)
     passwords = passwords or _passwords(options, owned)
     assigner = Assigner(options, family_sets, before.assigner if before is not None else None)
     return Configuration(
@@ -135,8 +130,7 @@ def configure(
         known,
         catalog,
         lanes(options.poll),
-        dialling,
-        _client_tls(dialling, owned, before),
+        plan_dials(options, owned, before.dial_plan if before is not None else None),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
         tuple(sources_of(options)),
@@ -216,34 +210,6 @@ def _password_notes(options: Options, passwords: Passwords | None) -> Iterator[s
 
 
 # -- connections and the endpoint
-
-
-def _dialling(options: Options) -> DialSettings:
-    redis = options.redis
-    return DialSettings(
-        set_client_name=redis.set_client_name,
-        ping=redis.ping_on_connect,
-        ca_file=redis.tls_ca_cert_file,
-        cert_file=redis.tls_client_cert_file,
-        key_file=redis.tls_client_key_file,
-        server_name=redis.tls_server_name,
-        skip_verification=redis.skip_tls_verification,
-        file_limits=options.files,
-        limits=ReplyLimits(options.poll.reply_max_bytes, options.poll.reply_max_elements),
-        allowance=redis.discover_allow,
-    )
-
-
-def _client_tls(
-    dialling: DialSettings, targets: Sequence[Target], before: Configuration | None
-) -> FreshContext | None:
-    """The one in use while its settings stay the same. ConfigError for a file that is named and cannot be
-    used, whether a target needs it or not."""
-    if not dialling.tls_files and not any(target.tls for target in targets):
-        return None
-    if before is not None and before.client_tls is not None and before.dialling.of_tls == dialling.of_tls:
-        return before.client_tls
-    return client_context(dialling)
 
 
 def _auth(options: Options) -> BasicAuth | None:

@@ -90,7 +90,7 @@ class ClusterLinks:
         for place, command in enumerate(batch):
             places.setdefault(command.node, []).append(place)
         own = places.pop("", [])
-        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings.allowance)
+        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings_of(target).allowance)
         current = _Batch(target, neighbourhood, deadline, len(batch), done)
         current.waiting = len(places) + bool(own)
 

@@ -11,12 +11,12 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Sequence
-from functools import cached_property
 from typing import TypeVar
 
 from exporter.connection import command_log
 from exporter.connection.candidates import Candidates
 from exporter.connection.command_passwords import CommandPasswords
+from exporter.connection.dial_plan import DialPlan, same_for_all
 from exporter.connection.failures import os_failure
 from exporter.connection.handshake import Handshake, Notice
 from exporter.connection.limiter import PATIENCE_S, Limiter
@@ -24,7 +24,7 @@ from exporter.connection.link import Connection
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
-from exporter.connection.tls import LOOK_S, client_context
+from exporter.connection.tls import LOOK_S
 from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import (
     DeadlineError,
@@ -35,7 +35,6 @@ from exporter.errors import (
     TargetError,
     TlsError,
 )
-from exporter.pem_files import FreshContext
 from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.redaction import Redaction
 from exporter.targets.target import Target, endpoint
@@ -50,8 +49,9 @@ DIALS_MAX = 64
 
 
 class Dialer:
-    """Makes connections under one set of settings. `limiter` and `descriptors` bound what is dialled at once
-    and what is open, and `passwords` obtains passwords; the caller asks them."""
+    """Makes connections as `plan` says, or by the same settings for all targets. `limiter` and `descriptors`
+    bound what is dialled at once and what is open, and `passwords` obtains passwords; the caller asks
+    them."""
 
     def __init__(
         self,
@@ -60,29 +60,22 @@ class Dialer:
         resolver: Resolver | None = None,
         limiter: Limiter | None = None,
         descriptors: Descriptors | None = None,
-        tls: FreshContext | None = None,
+        plan: DialPlan | None = None,
     ) -> None:
-        self.settings = settings or DialSettings()
+        self._plan = plan or same_for_all(settings or DialSettings())
         self.limiter = limiter or Limiter(DIALS_MAX, PATIENCE_S)
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self.passwords = CommandPasswords()
         self._resolver = resolver or Resolver()
         self._candidates = Candidates()
-        self.change(self.settings, tls)
 
-    def change(self, settings: DialSettings, tls: FreshContext | None = None) -> None:
-        """Use other settings for new connections. `tls` is what these settings say about TLS, if it is read
-        already."""
-        self.settings = settings
-        vars(self).pop("tls", None)
-        if tls is not None:
-            self.tls = tls
+    def change(self, plan: DialPlan) -> None:
+        """Use another plan for new connections."""
+        self._plan = plan
 
-    @cached_property
-    def tls(self) -> FreshContext:
-        """What all TLS connections share. If `change` gave none, its first use reads the files; a
-        `ConfigError` names one that cannot be used."""
-        return client_context(self.settings)
+    def settings_of(self, target: Target) -> DialSettings:
+        """How it is dialled from now on."""
+        return self._plan.settings_of(target)
 
     async def resolve(self, host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
         """The numeric addresses of `host`, in the order to try them; `Connection.peer` is one of them. Raises
@@ -114,21 +107,26 @@ class Dialer:
 
         Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
         looked up, and only these are dialled. `redaction` takes the place of one that knows the target's
-        passwords. Raises a TargetError, or the ConfigError of `tls`.
+        passwords. Raises a TargetError, or the ConfigError of the files for TLS.
         """
         redaction = redaction or self.passwords.redaction(target)
         target = self.passwords.log_in(target)
         where = target.place
-        context = await self._read_tls(deadline) if target.tls else None
+        settings = self.settings_of(target)
+        context = await self._read_tls(settings, deadline) if target.tls else None
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
         sock, peer = await self._connect(target, where, addresses, deadline)
-        connection = Connection(where, peer, self.settings.limits, redaction)
+        connection = Connection(where, peer, settings.limits, redaction)
         connection.addresses = tuple(addresses)
+        # a name ends with a dot in DNS only
+        name = (settings.server_name or target.host.partition("%")[0]).rstrip(".")
         try:
-            await self._attach(connection, sock, target, context, deadline)
-            connection.notices = await self._log_in(connection, target, deadline, named)
-            if self.settings.ping:
+            await self._attach(connection, sock, target, (context, name), deadline)
+            connection.notices = await self._log_in(
+                connection, target, deadline, named and settings.set_client_name
+            )
+            if settings.ping:
                 connection.ping_s = await self._ping(connection, deadline)
         except BaseException:
             connection.close()
@@ -136,10 +134,11 @@ class Dialer:
             raise
         return connection
 
-    async def _read_tls(self, deadline: float) -> ssl.SSLContext:
+    async def _read_tls(self, settings: DialSettings, deadline: float) -> ssl.SSLContext:
         """From the files as they are now. Most of the time left is for the server, even if a check hangs."""
-        await self.tls.freshen(min(LOOK_S, (deadline - time.monotonic()) / 4))
-        return self.tls.newest
+        context = self._plan.context_of(settings)
+        await context.freshen(min(LOOK_S, (deadline - time.monotonic()) / 4))
+        return context.newest
 
     async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
         try:
@@ -183,10 +182,12 @@ class Dialer:
         connection: Connection,
         sock: socket.socket,
         target: Target,
-        context: ssl.SSLContext | None,
+        tls: tuple[ssl.SSLContext | None, str],
         deadline: float,
     ) -> None:
-        """Give a connected socket to the event loop, with TLS if there is a context."""
+        """Give a connected socket to the event loop, with TLS if `tls` has a context beside the server's
+        name."""
+        context, name = tls
         loop = asyncio.get_running_loop()
         where = connection.where
         try:
@@ -195,8 +196,6 @@ class Dialer:
             elif context is None:
                 await loop.create_connection(lambda: connection, sock=sock)
             else:
-                # a name ends with a dot in DNS only
-                name = (self.settings.server_name or target.host.partition("%")[0]).rstrip(".")
                 shaking = loop.create_connection(
                     lambda: connection, sock=sock, ssl=context, server_hostname=name
                 )
@@ -216,7 +215,7 @@ class Dialer:
     async def _log_in(
         self, connection: Connection, target: Target, deadline: float, named: bool
     ) -> tuple[Notice, ...]:
-        handshake = Handshake(connection.where, target, named=named and self.settings.set_client_name)
+        handshake = Handshake(connection.where, target, named=named)
         if not handshake.commands:
             return ()
         began_at = time.perf_counter()

@@ -56,7 +56,7 @@ class NodeAddresses:
     async def find_for(self, target: Target, host: str, port: int) -> tuple[str, ...]:
         """The same for a target that may have no connection now: its own name is looked up."""
         own = () if target.path else await self._dialer.resolve(target.host, target.port)
-        neighbourhood = Neighbourhood(target.host, own, self._dialer.settings.allowance)
+        neighbourhood = Neighbourhood(target.host, own, self._dialer.settings_of(target).allowance)
         return await self.find(target, neighbourhood, host, port)
 
     def _refuse(self, target: Target, text: str) -> NotAllowedError:

@@ -38,3 +38,11 @@ class DialSettings:
     def of_tls(self) -> tuple[object, ...]:
         """Those that a TLS context is made of."""
         return self.ca_file, self.cert_file, self.key_file, self.skip_verification
+
+    def connects_as(self, other: DialSettings, *, tls: bool) -> bool:
+        """Whether both make the same connections, with TLS or without."""
+        ours, theirs = (
+            (each.set_client_name, each.ping, each.limits, (each.of_tls, each.server_name) if tls else ())
+            for each in (self, other)
+        )
+        return ours == theirs

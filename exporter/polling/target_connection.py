@@ -13,6 +13,7 @@ from exporter.connection.cluster_links import ClusterLinks
 from exporter.connection.dialer import Dialer
 from exporter.connection.handshake import SET_NAME, Notice
 from exporter.connection.link import Connection, Done
+from exporter.connection.settings import DialSettings
 from exporter.errors import AuthError, OpenFilesError, RedpollError, ReplyError, TargetError
 from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, pack
@@ -36,6 +37,7 @@ class TargetConnection:
         self._dialer = dialer
         self._on_dialled = on_dialled
         self._nodes = ClusterLinks(dialer)
+        self._settings: DialSettings | None = None  # of the newest dial
         #: from then on, the next poll makes new connections; 0.0: `renew` or `compare` asks for that
         self._renew_at = math.inf
         self._dialling: asyncio.Task[None] | None = None
@@ -71,6 +73,7 @@ class TargetConnection:
         outcome: Connection | TargetError
         try:
             named = memory.refusals.find([SET_NAME.name], began_at) is None
+            self._settings = self._dialer.settings_of(context.target)
             log.debug("connecting", extra={"addr": addr, "login": context.target.login_text})
             self._password = ""
             target = passwords.log_in(context.target)
@@ -125,6 +128,11 @@ class TargetConnection:
         """If the connection leads to none of the target's `addresses`, let the next poll make a new one."""
         if self.current is not None and self.current.peer not in addresses:
             self._renew_at = 0.0
+
+    def is_outdated(self, target: Target) -> bool:
+        """Whether the target is dialled by other settings from now on."""
+        settings = self._dialer.settings_of(target)
+        return self._settings is not None and not settings.connects_as(self._settings, tls=target.tls)
 
     def renew(self) -> None:
         """Let the next poll make new connections."""

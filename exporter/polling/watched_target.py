@@ -175,11 +175,11 @@ class WatchedTarget:
     # -- changes and the end
 
     def reassign(self, assignment: Assignment) -> list[asyncio.Task[None]]:
-        """Go on with another assignment of the same address, from the next turn on: see
-        `TargetState.reassign`. The connection stays if the login does. Returns the tasks that it cancels."""
+        """Go on with another assignment of the same address, from the next turn on. The connection stays if
+        the login and the settings of dials do. Returns the tasks that it cancels."""
         renews = self.state.reassign(assignment, time.monotonic(), self._runner.deadline)
         for runner in (self._runner, self.scanner.runner):
-            if renews:
+            if renews or runner.connection.is_outdated(assignment.target):
                 runner.renew(assignment.target)
         return [] if assignment.family_sets.scan else self.scanner.runner.close()
 

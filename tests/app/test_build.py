@@ -247,11 +247,11 @@ class TestMistakes:
         file.unlink()
         argv = (f"--tls-ca-cert-file={file}", "--ping-on-connect")
         unrelated = configured(*argv, targets=targets, before=before)
-        assert unrelated.dialling.ping
-        assert unrelated.client_tls is before.client_tls is not None
+        assert unrelated.dial_plan.settings_of(ONE).ping
+        assert unrelated.dial_plan.contexts == before.dial_plan.contexts != ()
         other = configured(f"--tls-ca-cert-file={certificates.ca}", targets=targets, before=unrelated)
-        assert other.client_tls not in (None, before.client_tls)
-        assert configured(targets=(ONE,), before=other).client_tls is None
+        assert set(other.dial_plan.contexts).isdisjoint(before.dial_plan.contexts)
+        assert configured(targets=(ONE,), before=other).dial_plan.contexts == ()
 
     @pytest.mark.parametrize("targets", [(), (ONE,), (target("unix:///run/redis.sock"),)])
     def test_certificates_that_no_target_needs_have_to_be_usable_too(

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from exporter import files
-from exporter.connection.replies import DEFAULT_LIMITS
+from exporter.connection.replies import DEFAULT_LIMITS, ReplyLimits
 from exporter.connection.settings import DialSettings
 from exporter.options.table import Options
+from exporter.options.values import parse_allowance
 
 
 def test_by_themselves_they_are_those_of_the_flags() -> None:
@@ -23,6 +24,27 @@ def test_by_themselves_they_are_those_of_the_flags() -> None:
     assert (settings.limits.bytes_max, settings.limits.elements_max) == limits
     assert settings.limits is DEFAULT_LIMITS
     assert settings.file_limits is files.DEFAULT
+
+
+def test_what_makes_other_connections() -> None:
+    settings = DialSettings()
+    other = dataclasses.replace(settings, allowance=parse_allowance("10.0.0.0/8"))
+    assert settings.connects_as(other, tls=True)
+    for other in (
+        DialSettings(ping=True),
+        DialSettings(set_client_name=False),
+        DialSettings(limits=ReplyLimits(7)),
+    ):
+        assert not settings.connects_as(other, tls=False)
+    for other in (
+        DialSettings(ca_file="/ca"),
+        DialSettings(server_name="redis"),
+        DialSettings(skip_verification=True),
+    ):
+        assert (settings.connects_as(other, tls=True), settings.connects_as(other, tls=False)) == (
+            False,
+            True,
+        )
 
 
 def test_they_are_fixed() -> None:

@@ -145,10 +145,11 @@ class TestTls:
         to = target(tls_port(redis_server, plain), "localhost", "rediss")
         dialer = Dialer(DialSettings(ca_file=plain.ca))
         (await dial_by(dialer, to)).close()
-        dialer.tls.newest.verify_flags |= ssl.VERIFY_X509_STRICT
+        context = dialer._plan.context_of(dialer.settings_of(to))
+        context.newest.verify_flags |= ssl.VERIFY_X509_STRICT
         with pytest.raises(errors.TlsError, match="not marked critical"):
             await dial_by(dialer, to)
-        trust_each(dialer.tls.newest)
+        trust_each(context.newest)
         (await dial_by(dialer, to)).close()
 
     @pytest.mark.parametrize("name", ["", "localhost..", "redis.test."])
@@ -168,13 +169,6 @@ class TestTls:
             deadline = time.monotonic() + AMPLE_S
             (await Dialer(settings).dial(to, deadline, addresses=["127.0.0.1"])).close()
         assert asked == [name.rstrip(".") or "localhost"]
-
-    async def test_one_context_serves_all_dials(self, certificates: Certificates) -> None:
-        dialer = Dialer(DialSettings(ca_file=certificates.ca))
-        assert dialer.tls is dialer.tls
-        assert dialer.tls.newest.verify_mode is ssl.CERT_REQUIRED
-        assert dialer.tls.newest.check_hostname
-        assert dialer.tls.newest.minimum_version is ssl.TLSVersion.TLSv1_2
 
     async def test_only_the_given_cas_are_trusted(self, certificates: Certificates) -> None:
         context = client_context(DialSettings(ca_file=certificates.ca)).newest

@@ -12,6 +12,7 @@ import pytest
 
 from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.info import InfoCollector
+from exporter.connection.dial_plan import same_for_all
 from exporter.connection.settings import DialSettings
 from exporter.errors import CancelledPollError
 from exporter.polling.poll import Poll
@@ -48,7 +49,7 @@ class TestPauses:
         watch_harness = make_watch_harness(
             [InfoCollector(), ClientsCollector()], argv=["--export-client-list"]
         )
-        watch_harness.dialer.settings = DialSettings(set_client_name=False)
+        watch_harness.dialer.change(same_for_all(DialSettings(set_client_name=False)))
         return watch_harness, watch_harness.watched(scripted_server(redis_like(self.ANSWERS)).port)
 
     async def test_the_loop_turns_while_a_long_list_is_read(
@@ -81,7 +82,7 @@ class TestPauses:
         watch_harness = make_watch_harness(
             [InfoCollector(), ClientsCollector()], argv=["--export-client-list"]
         )
-        watch_harness.dialer.settings = DialSettings(set_client_name=False)
+        watch_harness.dialer.change(same_for_all(DialSettings(set_client_name=False)))
         watched_targets = [
             watch_harness.watched(scripted_server(redis_like(self.ANSWERS)).port) for _ in range(12)
         ]

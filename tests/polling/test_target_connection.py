@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter.connection.dial_plan import same_for_all
 from exporter.connection.settings import DialSettings
 from exporter.descriptors import Descriptors
 from exporter.metrics.lane import Lane
@@ -212,7 +213,7 @@ class TestPing:
         plain = watch_harness.watched(server.port)
         await watch_harness.poll(plain)
         assert watch_harness.value(plain, "redis_exporter_last_scrape_ping_time_seconds") is None
-        watch_harness.dialer.settings = DialSettings(ping=True)
+        watch_harness.dialer.change(same_for_all(DialSettings(ping=True)))
         server.ask("CONFIG", "RESETSTAT")
         watched = watch_harness.watched(server.port, name="redis://again:6379")
         for _ in range(3):
@@ -224,7 +225,7 @@ class TestPing:
         self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
     ) -> None:
         watch_harness = make_watch_harness()
-        watch_harness.dialer.settings = DialSettings(ping=True)
+        watch_harness.dialer.change(same_for_all(DialSettings(ping=True)))
         server = redis_server(
             "--user", "watcher", "on", f">{SECRET}", "-@all", "+info", "+client|setname", "+config|get"
         )

@@ -18,6 +18,7 @@ from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.collectors.config import ConfigCollector
 from exporter.collectors.info import InfoCollector
+from exporter.connection.dial_plan import same_for_all
 from exporter.connection.limiter import Admission, Limiter
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
@@ -365,7 +366,7 @@ class TestLargeReplies:
         self, make_watch_harness: WatchHarnessFactory, scripted_server: ScriptFactory
     ) -> None:
         watch_harness = make_watch_harness([InfoCollector(), ConfigCollector()])
-        watch_harness.dialer.settings = DialSettings(limits=ReplyLimits(10_000))
+        watch_harness.dialer.change(same_for_all(DialSettings(limits=ReplyLimits(10_000))))
         server = scripted_server(redis_like({"CONFIG": self.LARGE}))
         watched = watch_harness.watched(server.port)
         for _ in range(8):
@@ -378,7 +379,7 @@ class TestLargeReplies:
     async def test_an_info_that_is_too_large_is_the_reason(
         self, watch_harness: WatchHarness, scripted_server: ScriptFactory
     ) -> None:
-        watch_harness.dialer.settings = DialSettings(limits=ReplyLimits(10_000))
+        watch_harness.dialer.change(same_for_all(DialSettings(limits=ReplyLimits(10_000))))
         server = scripted_server(redis_like({"INFO": bulk(b"x" * 20_000)}))
         watched = watch_harness.watched(server.port)
         await watch_harness.poll(watched)
