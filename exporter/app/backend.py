@@ -143,6 +143,10 @@ class Backend:
         """Whether the stored samples have timestamps."""
         return self._configuration.options.metrics.export_timestamps
 
+    def refuse(self, text: str) -> None:
+        """Raise NotAllowedError if this is the address or alias of a configured target that is not polled."""
+        self._configuration.disabled.refuse(text)
+
     # -- how its pieces work together
 
     def _log(self, configuration: Configuration, before: Configuration) -> None:

@@ -14,9 +14,10 @@ from exporter.app.dials import plan_dials
 from exporter.app.fixed import refuse_fixed
 from exporter.app.found_targets import sources_of
 from exporter.app.state_file import StateError, check_place
-from exporter.collectors._enabled import EnabledCollector, enable_all
+from exporter.collectors._enabled import EnabledCollector, enable_all, is_enabled
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import hidden_families, is_denied, is_shown
+from exporter.collectors._switches import faults_of
 from exporter.collectors.info import GATED
 from exporter.connection.dial_plan import DialPlan
 from exporter.errors import ConfigError
@@ -29,6 +30,7 @@ from exporter.pages.exposition import AGE
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import lane_notes, lanes
 from exporter.targets.address import ignored_warning
+from exporter.targets.disabled_targets import DisabledTargets
 from exporter.targets.distinct import distinct
 from exporter.targets.password_file import Passwords, read_passwords
 from exporter.targets.shard import Division, divide, shard_of
@@ -46,16 +48,17 @@ from exporter.web.tls import ServerContext, ServerTls
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are all of them, as they were given; `division` has those that this shard owns, `assignments`
-    what each of these is polled for, with the `passwords` of the password file (None: not read). `assigner`
-    makes the assignments of further targets. `known` holds every enabled collector that this process has had,
-    by name. `sources` find further targets. `notes` and `warnings` are lines for the log. `follows` is the
-    `mark` of the configuration that it was made from.
+    `targets` are all of them, as they were given; `division` has those that this shard owns, `disabled` those
+    that are not polled, and `assignments` what each of the others is polled for, with the `passwords` of the
+    password file (None: not read). `assigner` makes the assignments of further targets. `known` holds every
+    enabled collector that this process has had, by name. `sources` find further targets. `notes` and
+    `warnings` are lines for the log. `follows` is the `mark` of the configuration that it was made from.
     """
 
     options: Options
     targets: Sequence[Target]
     division: Division
+    disabled: DisabledTargets
     assigner: Assigner
     assignments: Sequence[Assignment]
     passwords: Passwords | None = field(repr=False)
@@ -111,7 +114,11 @@ def configure(
         _check_state_file(options.targets.state_file)
     targets, clashes = distinct(targets, options.metrics)
     division = divide(targets, shard_of(options.targets))
-    owned = division.owned
+    disabled = DisabledTargets(targets)
+    owned = [target for target in division.owned if target.enabled]
+    wrong = tuple(faults_of(options.metrics.collectors_off))
+    if wrong:
+        raise ConfigError(*wrong)
     hidden, family_sets, known = _family_sets(options, owned, before)
     if before is not None and before.family_sets is family_sets and before.options.metrics == options.metrics:
         catalog = before.catalog
@@ -123,6 +130,7 @@ def configure(
         options,
         targets,
         division,
+        disabled,
         assigner,
         [assigner.assign(passwords.log_in(each) if passwords is not None else each) for each in owned],
         passwords,
@@ -134,7 +142,7 @@ def configure(
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
         tuple(sources_of(options)),
-        (*lane_notes(options.poll), *_password_notes(options, passwords)),
+        (*lane_notes(options.poll), *_password_notes(options, passwords), *disabled.notes),
         (*clashes, *_warnings(owned, catalog, passwords)),
         follows=before.mark if before is not None else None,
     )
@@ -163,7 +171,9 @@ def _family_sets(
         options,
         *(override(options, each) for each in {target.overrides for target in targets} - {()}),
     ]
-    collectors = [collector for collector in REGISTRY if any(map(collector.enabled, variants))]
+    collectors = [
+        collector for collector in REGISTRY if any(is_enabled(collector, each) for each in variants)
+    ]
     gated = {name: bool(getattr(metrics, option)) for name, option in GATED.items()}
     hidden = hidden_families(collectors, metrics, gated) | {
         family.name for family in TARGET_FAMILIES if is_denied(family.name, metrics)

@@ -53,6 +53,7 @@ class Frontend:
                 adopt=backend.adoption.find,
                 other_owner=backend.other_owner,
                 pauses=backend.pauses,
+                refuse=backend.refuse,
             ),
             auth=configuration.auth,
             incidents=self._incidents,

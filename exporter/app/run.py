@@ -18,10 +18,12 @@ from exporter.app.build import configure
 from exporter.app.file_watch import reload_on_changes
 from exporter.app.reload_record import reload_unasked
 from exporter.app.watchdog import Watchdog
+from exporter.collectors._switches import switches
 from exporter.errors import ConfigError, StoppingError
 from exporter.options.commandline import read_again
 from exporter.options.table import Options
 from exporter.targets.configured import ConfiguredTargets, load_targets
+from exporter.targets.shared_keys import Switches
 from exporter.targets.target import Target
 
 #: the garbage collector looks at the new objects when there are this many
@@ -97,6 +99,7 @@ def read_targets(options: Options, environ: Mapping[str, str]) -> ConfiguredTarg
         password=redis.password,
         files=options.config_files,
         environ=environ,
+        switches=Switches(switches, options.metrics.collectors_off),
     )
     if options.metrics.target_labels == "never" and len(targets) > 1:
         raise ConfigError(

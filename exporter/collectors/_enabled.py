@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family_set import LABEL_MAX, FamilySet, make_family_set
 from exporter.options.metrics_options import MetricsOptions
+from exporter.options.table import Options
 
 
 class EnabledCollector:
@@ -19,6 +20,11 @@ class EnabledCollector:
         self.family_set = family_set
         self.name = family_set.name
         self.lane = family_set.lane
+
+
+def is_enabled(collector: AnyCollector, options: Options) -> bool:
+    """Whether the options ask for it and do not switch it off."""
+    return collector.name not in options.metrics.collectors_off and collector.enabled(options)
 
 
 def enable(

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.app.run import read_targets
 from exporter.collectors._contract import AnyCollector
+from exporter.collectors._enabled import is_enabled
 from exporter.collectors._registry import REGISTRY
+from exporter.options.overrides import override
 from exporter.options.table import Options
 from exporter.protocol.facts import Facts, make_facts
 from exporter.targets.target import Target
@@ -69,7 +71,7 @@ def rules(
 ) -> dict[str, list[str]]:
     """The words of the rules, by the servers that know them: "" for all, then what others need besides, and
     last `SENTINELS`, a complete rule. `databases`: whether a target has a database other than 0."""
-    enabled = [collector for collector in collectors if collector.enabled(options)]
+    enabled = [collector for collector in collectors if is_enabled(collector, options)]
     handshake = {
         "+client|setname": options.redis.set_client_name,
         "+ping": options.redis.ping_on_connect,
@@ -115,12 +117,27 @@ def lines(options: Options, targets: Sequence[Target]) -> list[str]:
     for user in dict.fromkeys(target.user or DEFAULT_USER for target in targets) or [DEFAULT_USER]:
         own = [target for target in targets if (target.user or DEFAULT_USER) == user]
         new = f"ACL SETUSER {_quoted(user)} on >PASSWORD resetkeys resetchannels -@all"
-        for where, words in rules(options, any(target.db for target in own)).items():
+        for where, words in _of_all(options, own).items():
             if where:
                 found.append(f"# {where}:")
             begin = new if where in ("", SENTINELS) else f"ACL SETUSER {_quoted(user)}"
             found.append(" ".join([begin, *map(_quoted, words)]))
     return found
+
+
+def _of_all(options: Options, targets: Sequence[Target]) -> dict[str, list[str]]:
+    """What all these targets need together, each with its own options."""
+    databases = any(target.db for target in targets)
+    found: dict[str, set[str]] = {}
+    for overrides in dict.fromkeys(target.overrides for target in targets) or [()]:
+        for where, words in rules(override(options, overrides), databases).items():
+            found.setdefault(where, set()).update(words)
+    known = found[""]
+    return {
+        where: _ordered(words if where in ("", SENTINELS) else words - known)
+        for where, words in sorted(found.items(), key=lambda item: item[0] == SENTINELS)
+        if where in ("", SENTINELS) or words - known
+    }
 
 
 def _quoted(word: str) -> str:

@@ -20,6 +20,7 @@ from exporter.errors import ConfigError, UsageError, bounded
 from exporter.options import masks
 from exporter.options.config_file import ConfigFile
 from exporter.options.option import Option, Setting
+from exporter.options.script_files import read_scripts
 from exporter.options.table import OPTIONS, Options
 from exporter.options.values import (
     ADDRESSES,
@@ -86,7 +87,7 @@ def _options_of(given: Mapping[str, Setting], problems: list[str], environ: Mapp
     settings.update(given)
     values = {option.flag: _read_value(option, settings[option.flag], problems) for option in OPTIONS}
     is_shown_only = values["help"] or values["version"]
-    values["script"] = () if is_shown_only else tuple(_read_scripts(values, settings["script"], conflicts))
+    values["script"] = () if is_shown_only else _read_scripts(values, settings["script"], conflicts)
     options = replace(_build(values, settings), config_files=config_files)
     if is_shown_only:
         return options
@@ -188,26 +189,14 @@ def _shown(option: Option, text: str) -> str:
     return masks.mask_addresses(text) if option.type is ADDRESSES else masks.mask(text)
 
 
-def _read_scripts(values: Mapping[str, Any], setting: Setting, conflicts: list[str]) -> Iterator[ScriptFile]:
-    """The files of --script. Their names become label values, so each is made unique."""
-    taken: set[str] = set()
-    for name in values["script"]:
-        try:
-            text = files.fetch(name, files.FileLimits(values["files.max-bytes"], values["files.timeout"]))
-        except files.FileError as error:
-            conflicts.append(
-                f"{_place(_BY_NAME['script'], setting)}: {masks.mask(safe_text.shorten(name, 200))} "
-                f"cannot be read: {error}"
-            )
-            continue
-        shown = safe_text.valid(name)
-        label = next(
-            each
-            for each in (shown, *(f"{shown} ({number})" for number in range(2, len(taken) + 3)))
-            if each not in taken
-        )
-        taken.add(label)
-        yield ScriptFile(label, text)
+def _read_scripts(
+    values: Mapping[str, Any], setting: Setting, conflicts: list[str]
+) -> tuple[ScriptFile, ...]:
+    problems: list[str] = []
+    limits = files.FileLimits(values["files.max-bytes"], values["files.timeout"])
+    scripts = read_scripts(values["script"], limits, problems)
+    conflicts += [f"{_place(_BY_NAME['script'], setting)}: {problem}" for problem in problems]
+    return scripts
 
 
 def _build(values: Mapping[str, Any], settings: Mapping[str, Setting]) -> Options:

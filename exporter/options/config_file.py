@@ -74,7 +74,8 @@ def kind_of(value: Any) -> str:
 
 
 class ConfigFile:
-    """One file. `flag` names it, `faults` are those of its text and of its options."""
+    """One file. `flag` names it, `faults` are those of its text and of its options; `limits` are those of the
+    files that it names, too."""
 
     def __init__(self, flag: str, name: str, limits: files.FileLimits) -> None:
         self.shown = masks.mask(name)

@@ -11,7 +11,7 @@ LENGTH_MAX = 100_000
 #: the end of a longer scheme is enough: without a bound, letters alone would take quadratic time
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^\s,/]*@", re.IGNORECASE)
 _VALUE = re.compile(r"([?&;#,]([\w-]+)=)[^&;#,\s]+")
-#: names of values that are secrets, as far as names tell
+#: names of values that are secrets, as far as names show
 SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|auth|api-?_?key|\A(?:pass|key)\Z", re.IGNORECASE)
 
 

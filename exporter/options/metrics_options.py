@@ -21,6 +21,8 @@ from exporter.options.values import (
     ValueType,
     choice,
     choices,
+    join_items,
+    parse_list,
     parse_namespace,
 )
 
@@ -103,6 +105,9 @@ class MetricsOptions:
         "Names of metrics to export, with * and ?. Empty: all.")
     deny: tuple[str, ...] = flag("metrics.deny", NAME_PATTERNS, "",
         "Names of metrics not to export, with * and ?.")
+    collectors_off: tuple[str, ...] = flag(
+        "collectors.off", ValueType("COLLECTOR,…", parse_list, empty=True, join=join_items), "",
+        "Collectors that do not run, by their names in docs/metrics.md, such as slowlog.", per_target=True)
     max_series_per_target: int = flag("max-series-per-target", COUNT, "10000",
         "How many series one target may have. Beyond it, new ones are refused.", per_target=True)
     max_series_per_family: int = flag("max-series-per-family", COUNT, "5000",

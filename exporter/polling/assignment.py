@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from exporter.collectors._enabled import EnabledCollector
+from exporter.collectors._enabled import EnabledCollector, is_enabled
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Limiter
 from exporter.metrics.family_set import FamilySet
@@ -62,7 +62,7 @@ class FamilySets:
 
     def under(self, options: Options) -> FamilySets:
         """Those whose collectors these options enable. Equal parts are one object."""
-        enabled = tuple(each for each in self.of_collectors if each.collector.enabled(options))
+        enabled = tuple(each for each in self.of_collectors if is_enabled(each.collector, options))
         part = self._parts.get(enabled)
         if part is None:
             part = self._parts[enabled] = FamilySets(enabled, self.about_target)

@@ -10,8 +10,11 @@ from exporter.options import lengths
 from exporter.options.config_file import ConfigFile
 from exporter.targets.address import parse_address
 from exporter.targets.instances_file import InstancesFile, Named
-from exporter.targets.shared_keys import SharedSettings
+from exporter.targets.shared_keys import SharedSettings, Switches
 from exporter.targets.target import Target
+
+#: no collector can be switched
+NO_SWITCHES = Switches(dict)
 
 
 class ConfiguredTargets(list[Target]):
@@ -31,12 +34,14 @@ def load_targets(
     password: str = "",
     files: Sequence[ConfigFile] = (),
     environ: Mapping[str, str],
+    switches: Switches = NO_SWITCHES,
 ) -> ConfiguredTargets:
     """All targets that the flags and the configuration files name, in that order.
 
     With `addr_given` False, `addresses` are a default, which counts only if no file names targets. `user`
     and `password` belong to `addresses` only: one for all, or a comma list with one for each. Raises one
-    ConfigError with every mistake, those in the options of the files included.
+    ConfigError with every mistake, those in the options of the files included. `switches` are those of the
+    collectors.
     """
     problems: list[str] = []
     named: list[Named] = []
@@ -44,7 +49,7 @@ def load_targets(
         named += _from_flags(addresses, user, password, problems)
     settings: dict[str, SharedSettings] = {}
     for file in files:
-        reading = InstancesFile(file, environ)
+        reading = InstancesFile(file, environ, switches)
         named += reading.read()
         settings = {**reading.settings, **settings}
         file.forget()

@@ -24,7 +24,7 @@ from exporter.options.config_file import (
 from exporter.options.overrides import overrides_of
 from exporter.options.yaml_reader import YamlList, YamlMap
 from exporter.targets.address import parse_address
-from exporter.targets.shared_keys import SHARED_KEYS, SharedReader, SharedSettings
+from exporter.targets.shared_keys import SHARED_KEYS, SharedReader, SharedSettings, Switches
 from exporter.targets.target import Target
 
 #: the keys of the file, and those of an entry beside the shared ones, with what they mean
@@ -52,10 +52,10 @@ class Named:
 class InstancesFile:
     """Reads the targets of one file. `faults` is what is wrong with them."""
 
-    def __init__(self, file: ConfigFile, environ: Mapping[str, str]) -> None:
+    def __init__(self, file: ConfigFile, environ: Mapping[str, str], switches: Switches) -> None:
         self.faults = Faults(file.shown)
         self._file = file
-        self._reader = SharedReader(environ, file.limits, self.faults)
+        self._reader = SharedReader(environ, file.limits, switches, self.faults)
         self._defaults = SharedSettings()
         self._groups: dict[str, SharedSettings] = {}
 
@@ -189,7 +189,7 @@ def _target(place: Target, name: str, group: str, settings: SharedSettings) -> T
         alias=name,
         labels=tuple(settings.labels.items()),
         settings_group=group,
-        overrides=overrides_of(settings.values.items()),
+        overrides=overrides_of(settings.all_values.items()),
         enabled=settings.enabled is not False,
         discover=settings.discover or "",
         **login,

@@ -7,7 +7,7 @@ Most keys are other spellings of options that a target may have a value of its o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ from exporter import files
 from exporter.options import lengths
 from exporter.options.config_file import Faults, kind_of, nearest_option, shown_key, text_of
 from exporter.options.option import Option
+from exporter.options.script_files import read_scripts
 from exporter.options.table import OPTIONS
-from exporter.options.values import parse_bool
+from exporter.options.values import FILES, ScriptFile, parse_bool
 from exporter.options.yaml_reader import YamlMap
 from exporter.targets.login_keys import Login, LoginReader
 from exporter.targets.target import Discover
@@ -26,11 +27,26 @@ REFUSED_LABELS = frozenset({"addr", "alias", "le", "quantile"})
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
-PER_TARGET: Mapping[str, Option] = {option.flag: option for option in OPTIONS if option.per_target}
+#: switches collectors off
+OFF = "collectors.off"
+#: options that have keys in place of them
+_KEYS_OF = {"redis.user": "user", "redis.password": "password", OFF: "collectors"}
+PER_TARGET: Mapping[str, Option] = {
+    option.flag: option for option in OPTIONS if option.per_target and option.flag not in _KEYS_OF
+}
 
 #: how the value of a key is written
 Form = Literal[
-    "credential", "arguments", "duration", "labels", "word", "bool", "option", "option map", "any options"
+    "credential",
+    "arguments",
+    "duration",
+    "labels",
+    "word",
+    "bool",
+    "option",
+    "option map",
+    "collectors",
+    "any options",
 ]
 
 
@@ -83,6 +99,7 @@ SHARED_KEYS: Mapping[str, SharedKey] = {
         SharedKey("lanes", "option map", "Time between two polls of each lane.", _LANES),
         SharedKey("tls", "option map", "How TLS connections are made.", _TLS),
         SharedKey("checks", "option map", "What to look at among the data.", _CHECKS),
+        SharedKey("collectors", "collectors", "Collectors by name, true for on and false for off."),
         SharedKey("enabled", "bool", "false: the target is known, and not polled."),
         SharedKey(
             "discover",
@@ -98,13 +115,24 @@ SHARED_KEYS: Mapping[str, SharedKey] = {
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
     """What the shared keys of one place set. None, or no value for a name, means that they leave it open.
-    `values` are those of options, by flag."""
+    `values` are those of options, by flag; `off` are the collectors that are off for all targets."""
 
     login: Login = field(default_factory=Login)
     labels: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    collectors: Mapping[str, bool] = field(default_factory=dict)
+    off: tuple[str, ...] = ()
     enabled: bool | None = None
     discover: Discover | None = None
+
+    @property
+    def all_values(self) -> Mapping[str, Any]:
+        """The values of options, with the one that switches collectors off."""
+        if not self.collectors:
+            return self.values
+        off = {name for name, on in self.collectors.items() if not on}
+        on = {name for name, on in self.collectors.items() if on}
+        return {**self.values, OFF: tuple(sorted({*self.off, *off} - on))}
 
     def over(self, base: SharedSettings) -> SharedSettings:
         """These, and of the other ones what these leave open."""
@@ -112,18 +140,32 @@ class SharedSettings:
             self.login.over(base.login),
             {**base.labels, **self.labels},
             {**base.values, **self.values} if self.values else base.values,
+            {**base.collectors, **self.collectors} if self.collectors else base.collectors,
+            self.off or base.off,
             base.enabled if self.enabled is None else self.enabled,
             base.discover if self.discover is None else self.discover,
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """`flags` gives, by the name of a collector, the flag that switches it on: "" if it is on by itself, None
+    if it has no switch. `off` are those that are off for all targets."""
+
+    flags: Callable[[], Mapping[str, str | None]]
+    off: tuple[str, ...] = ()
+
+
 class SharedReader:
     """Reads the shared keys of several places of one file, and adds what is wrong to `faults`."""
 
-    def __init__(self, environ: Mapping[str, str], limits: files.FileLimits, faults: Faults) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], limits: files.FileLimits, switches: Switches, faults: Faults
+    ) -> None:
         self.logins = LoginReader(environ, limits, faults)
         self._environ = environ
         self._limits = limits
+        self._switches = switches
         self._faults = faults
 
     def read(self, what: str, content: YamlMap) -> SharedSettings:
@@ -145,12 +187,14 @@ class SharedReader:
                         found[name] = parse_bool(_text(value))
                     case "option":
                         self._set(values, name, key.flags[""], value)
+                    case "collectors":
+                        found[name] = self._collectors(what, value, values)
                     case "option map" | "any options":
                         self._read_map(what, key, line, value, values)
             except ValueError as error:
                 self._faults.add(line, f"{what}: {name}: {error}")
         self._check_pair(what, content, values)
-        return SharedSettings(self.logins.read(what, content), values=values, **found)
+        return SharedSettings(self.logins.read(what, content), values=values, off=self._switches.off, **found)
 
     def _set(self, values: dict[str, Any], name: str, flag: str, value: Any) -> None:
         """Read the value of an option that a key `name` stands for."""
@@ -162,6 +206,15 @@ class SharedReader:
         if flag in values:
             raise ValueError(f"it is another name of {flag}, which is set beside it: leave one of them out")
         values[flag] = option.type.parse(text)
+        if option.type is FILES:
+            values[flag] = self._read_scripts(values[flag])
+
+    def _read_scripts(self, names: Sequence[str]) -> tuple[ScriptFile, ...]:
+        problems: list[str] = []
+        scripts = read_scripts(names, self._limits, problems)
+        if problems:
+            raise ValueError(problems[0])
+        return scripts
 
     def _read_map(self, what: str, key: SharedKey, line: int, content: Any, values: dict[str, Any]) -> None:
         """Read a map of options."""
@@ -188,6 +241,27 @@ class SharedReader:
             given, missing = ("cert", "key") if cert else ("key", "cert")
             at = content.line_of("tls" if content.get("tls") else "options")
             self._faults.add(at, f"{what}: tls: {given} is set alone: set {missing} beside it, or neither")
+
+    def _collectors(self, what: str, content: Any, values: dict[str, Any]) -> dict[str, bool]:
+        """Which are on or off. What switches one on goes to `values`, unless it is there."""
+        if not isinstance(content, YamlMap):
+            raise ValueError(f"write a map, not {kind_of(content)}, such as `collectors: {{slowlog: false}}`")
+        flags = self._switches.flags()
+        self._faults.check_keys(content, flags, f"{what}: collectors: ")
+        found = {}
+        for name, value in content.items():
+            if name not in flags or value is None:
+                continue
+            try:
+                found[name] = parse_bool(_text(value))
+                flag = flags[name]
+                if found[name] and flag is None:
+                    raise ValueError("it runs for the data that checks name: write these")
+                if found[name] and flag:
+                    values.setdefault(flag, True)
+            except ValueError as error:
+                self._faults.add(content.line_of(name), f"{what}: collectors: {name}: {error}")
+        return found
 
     def _labels(self, what: str, line: int, content: Any) -> dict[str, str]:
         if not isinstance(content, YamlMap):
@@ -217,8 +291,8 @@ def _word(text: str, words: tuple[str, ...]) -> str:
 
 def _why_not(name: str, known: Mapping[str, str]) -> str:
     """Why a key names no option of a target."""
-    if name in ("redis.user", "redis.password"):
-        return f"write {name.removeprefix('redis.')} as a key of its own"
+    if name in _KEYS_OF:
+        return f"write the key {_KEYS_OF[name]} in place of it"
     if any(name in option.names for option in OPTIONS):
         return "no target has a value of its own for it: write it in the options of the file"
     return f"unknown option: {nearest_option(name, known)}"

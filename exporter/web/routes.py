@@ -98,7 +98,8 @@ class Sources:
     whether a target's values are too old to be served, `generation` counts the changes of the store.
     `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds the target of an address that
     is not configured, or polls it from now on. `other_owner` gives the index of the other shard that polls a
-    target, `pauses` has those of targets."""
+    target; `refuse` raises NotAllowedError for a configured one that is not polled; `pauses` has those of
+    targets."""
 
     pages: PageCache
     fleet: FleetView
@@ -111,6 +112,7 @@ class Sources:
     adopt: Callable[[str], Awaitable[TargetView | None]] | None = None
     other_owner: Callable[[str], int | None] = lambda text: None
     pauses: pause.PausesView | None = None
+    refuse: Callable[[str], None] = lambda text: None
 
 
 class Web:
@@ -157,6 +159,8 @@ class Web:
                 return await handler(request)
             except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
+            except NotAllowedError as error:
+                return self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
             except MisdirectedError as error:
                 return self._refuse(421, str(error))
             except (PageError, StoppingError) as error:
@@ -167,8 +171,8 @@ class Web:
         return measured
 
     def _find(self, text: str) -> TargetView | None:
-        """The target of this address or alias. Raises RequestError, and MisdirectedError if another shard
-        polls it."""
+        """The target of this address or alias. Raises RequestError, MisdirectedError if another shard polls
+        it, and NotAllowedError if nobody does."""
         found = mistake = None
         try:
             found = self._fleet.find(text)
@@ -177,6 +181,8 @@ class Web:
         owner = self._sources.other_owner(text) if found is None else None
         if owner is not None:
             raise MisdirectedError(f"shard {owner} polls this target: send the request there")
+        if found is None:
+            self._sources.refuse(text)
         if mistake is not None:
             raise mistake
         return found
@@ -229,8 +235,6 @@ class Web:
             watched = self._find(text) or await self._adopt(text, deadline)
         except RequestError as error:
             return self._refuse(400, str(error))
-        except NotAllowedError as error:
-            return self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
         except PageError as error:
             return self._refuse(503, safe_text.one_line(str(error), ERROR_MAX))
         if watched is None:

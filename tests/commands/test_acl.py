@@ -43,7 +43,7 @@ MORE = (
 class Asking(Collector[None]):
     """Asks the servers that `asks` tells, for the `words`."""
 
-    help, lane, families = "Asks.", Lane.FAST, ()
+    name, help, lane, families = "asking", "Asks.", Lane.FAST, ()
 
     def __init__(
         self,
@@ -170,6 +170,24 @@ class TestLines:
         }
         assert list(made) == ["ACL SETUSER one", 'ACL SETUSER "two words"', "ACL SETUSER exporter"]
         assert ["+select" in line for line in made.values()] == [True, False, False]
+
+    def test_a_target_s_own_settings_count(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "redis_exporter.yml"
+        entries = (
+            "{addr: redis://a, collectors: {slowlog: false}}",
+            "{addr: redis://b, collectors: {slowlog: false, acl_log: true}, checks: {single_keys: one}}",
+            "{addr: redis://c, user: other, options: {config-command: '-'}}",
+        )
+        file.write_text(f"redis_instances: [{', '.join(entries)}]")
+        assert main(["acl", f"--config.file={file}"], {}) == 0
+        own, other = (
+            line.split()
+            for line in capsys.readouterr().out.splitlines()
+            if " on >" in line and "sentinel|" not in line
+        )
+        wanted = {"+slowlog|get", "+acl|log", "~one", "+config|get"}
+        assert wanted.intersection(own) == {"+acl|log", "~one", "+config|get"}
+        assert wanted.intersection(other) == {"+slowlog|get"}
 
     def test_hold_no_secret(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["acl", f"--redis.addr=redis://watcher:{SECRET}@h"], {}) == 0

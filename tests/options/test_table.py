@@ -43,6 +43,7 @@ OTHER_TEXTS = {
     "REGEX": "^a$",
     "PATTERN,…": "^a(.*)",
     "NAME,…": "redis_*",
+    "COLLECTOR,…": "slowlog",
     "name,…": "user,flags",
     "GLOB,…": "/etc/redis/*.yml",
     "URL,…": "http://inventory:8080/redis",

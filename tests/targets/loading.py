@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from exporter import files
+from exporter.collectors._switches import switches
 from exporter.errors import ConfigError
 from exporter.options.config_file import ConfigFile
 from exporter.targets.configured import load_targets
+from exporter.targets.shared_keys import Switches
 from exporter.targets.target import Target
 
 CONFIG = Path(__file__).parent.parent / "data" / "config"
@@ -32,6 +34,7 @@ def load(
         password=password,
         files=[ConfigFile("redis-file", str(file), files.DEFAULT)] if file else [],
         environ=ENVIRON,
+        switches=Switches(switches),
     )
 
 

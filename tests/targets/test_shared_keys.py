@@ -9,7 +9,7 @@ import pytest
 from exporter.options.overrides import override
 from exporter.options.table import Options
 from exporter.options.values import KeyName
-from exporter.targets.shared_keys import PER_TARGET, SHARED_KEYS
+from exporter.targets.shared_keys import PER_TARGET, SHARED_KEYS, SharedSettings
 from exporter.targets.target import Target
 from tests.targets.loading import load, problems_of
 
@@ -61,6 +61,11 @@ class TestSpellings:
             ),
             ("options: {export-client-list: true}", {"export-client-list": True}),
             ("options: {max-age: }", {}),
+            ("collectors: {slowlog: false, stats: }", {"collectors.off": ("slowlog",)}),
+            (
+                "collectors: {clients: true, config: true, latency: false}",
+                {"collectors.off": ("latency",), "export-client-list": True},
+            ),
         ],
     )
     def test_a_key_stands_for_options(self, file: Path, settings: str, values: dict[str, object]) -> None:
@@ -104,6 +109,24 @@ redis_instances:
         assert (two.user, two.enabled, two.discover) == ("g", False, "")
         assert (three.user, three.overrides, three.settings_group) == ("d", four.overrides, "empty")
         assert (four.discover, four.settings_group) == ("", "")
+
+    def test_collectors_are_joined_by_name(self, file: Path) -> None:
+        text = """
+defaults: {collectors: {slowlog: false, config: false, clients: true}}
+redis_instances:
+  - {addr: "redis://one", collectors: {slowlog: true, stats: false}}
+  - {addr: "redis://two", options: {export-client-list: false}}
+"""
+        one, two = targets(file, text)
+        assert dict(one.overrides) == {"collectors.off": ("config", "stats"), "export-client-list": True}
+        assert dict(two.overrides) == {"collectors.off": ("config", "slowlog"), "export-client-list": False}
+
+    def test_what_is_off_for_all_targets_stays_off(self) -> None:
+        off = ("acl_log", "slowlog")
+        assert SharedSettings(off=off).all_values == {}
+        switched = SharedSettings(off=off, collectors={"config": False, "slowlog": True})
+        assert switched.over(SharedSettings()).all_values == {"collectors.off": ("acl_log", "config")}
+        assert SharedSettings().over(switched).all_values == switched.all_values
 
     def test_equal_settings_are_equal_whatever_their_order(self, file: Path) -> None:
         text = """

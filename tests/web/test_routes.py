@@ -62,6 +62,7 @@ class Site:
         self.reload: Callable[[], Reloaded] = lambda: Reloaded(False, "")
         self.adopt: Callable[[str], Awaitable[FakeWatch | None]] | None = None
         self.owners: dict[str, int] = {}  # other shards by what names a target
+        self.refusals: dict[str, str] = {}  # of targets that are not polled, by what names them
         self._server: TestServer | None = None
         self._client: ClientSession | None = None
 
@@ -79,6 +80,7 @@ class Site:
                 reload=self._reloaded,
                 adopt=self.adopt,
                 other_owner=self.owners.get,
+                refuse=self._refuse,
             ),
             auth=self.auth,
         )
@@ -90,6 +92,10 @@ class Site:
     def server(self) -> TestServer:
         assert self._server is not None
         return self._server
+
+    def _refuse(self, text: str) -> None:
+        if text in self.refusals:
+            raise NotAllowedError(self.refusals[text])
 
     async def _reloaded(self) -> Reloaded:
         return self.reload()
@@ -424,6 +430,15 @@ class TestScrape:
         assert says in await site.text(path, status)
         assert site.count("redis_target_scrape_request_errors_total") == 1
         assert site.count("redis_exporter_scrapes_total") == 0
+
+    async def test_a_target_that_is_switched_off_is_refused_with_the_reason(self, site: Site) -> None:
+        site.refusals = {"redis://off:6379": "it is off", "an alias": "so is this"}
+        site.adopt = lambda text: pytest.fail("it may not be polled")
+        await site.start(discover_clusters=True)
+        assert await site.text("/scrape?target=redis://off:6379", 403) == "it is off\n"
+        assert await site.text("/scrape?target=an%20alias", 403) == "so is this\n"
+        assert site.count("redis_target_scrape_request_errors_total") == 2
+        assert await site.text("/discover-cluster-nodes?target=an%20alias", 403) == "so is this\n"
 
     async def test_a_target_of_another_shard_is_misdirected(self, site: Site) -> None:
         site.owners = {"redis://there:6379": 3, "an alias": 0}
