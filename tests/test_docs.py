@@ -54,6 +54,9 @@ OLD_FLAG = "handbook-names"
 FLAGS = {flag: option for option in OPTIONS for flag in option.names}
 #: of benches and of `compare`, and the one that stands for any
 OTHER_FLAGS = {
+    # of commands that give passwords
+    *("replication-group-id", "serverless-cache-name", "user-id", "region"),
+    *("identity", "resource", "query", "output"),
     "quick",
     "out",
     "real",

@@ -20,7 +20,9 @@ class DialAdmission(Admission):
 
     __slots__ = ("_dialer", "_target", "_timer")
 
-    def __init__(self, dialer: Dialer, context: PollContext, start: Callable[[], None], rank: Rank) -> None:
+    def __init__(
+        self, dialer: Dialer, context: PollContext, start: Callable[[], None], rank: Rank = Rank.UP
+    ) -> None:
         super().__init__(dialer.limiter, start, rank)
         self._dialer = dialer
         self._target = context.target

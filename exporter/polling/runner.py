@@ -115,7 +115,7 @@ class PollRunner:
         self._admission.enter()
 
     def _enter_dials(self) -> None:
-        self._dial_admission = Admission(self._dialer.limiter, self._dial)
+        self._dial_admission = DialAdmission(self._dialer, self._context, self._dial)
         self._dial_admission.enter()
 
     # -- the poll

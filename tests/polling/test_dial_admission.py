@@ -97,6 +97,26 @@ async def test_a_connection_that_works_stays_while_a_new_password_is_awaited(
     assert watch_harness.went_well(watched)
 
 
+async def test_a_connection_that_is_lost_waits_for_a_new_password_within_its_poll(
+    watch_harness: WatchHarness, redis_server: RedisFactory, secret: Secret
+) -> None:
+    """As when a server ends the connections of tokens that have expired."""
+    server = watched_server(redis_server)
+    command = secret.command(ttl_s=0.0, body="sleep 0.2")
+    watched = watch_harness.watched(server.port, user="watcher", password_command=command)
+    await watch_harness.poll(watched)
+    set_password(server, "fig")
+    secret.change("fig")
+    seen = watched._runner.connection.current
+    assert seen is not None
+    server.ask("CLIENT", "PAUSE", "300")
+    polling = asyncio.create_task(watch_harness.poll(watched))
+    await until(lambda: seen.exchanging)
+    server.ask("CLIENT", "KILL", "TYPE", "normal")
+    assert (await polling).error is None
+    assert watch_harness.dialer.dials == 2
+
+
 async def test_a_command_that_fails_takes_its_target_down_and_no_other(
     watch_harness: WatchHarness, redis_server: RedisFactory, secret: Secret
 ) -> None:

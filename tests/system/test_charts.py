@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.servers import free_port, wait_for_start, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -28,6 +34,48 @@ def test_a_password_in_a_file_of_plain_text(
     assert program.values("redis_up") == {address: 1}
     assert program.get("/-/reload") == "ok\n"
     assert SECRET not in program.log.read_text()
+
+
+def test_the_container_of_bitnamis_chart(
+    redis_server: RedisFactory, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Its start script under bash, and all its variables."""
+    server = redis_server("--requirepass", SECRET)
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "redis-password").write_text(SECRET)
+    port = free_port()
+    script = f'export REDIS_PASSWORD="$(< $REDIS_PASSWORD_FILE)"\nexec {sys.executable} -m exporter'
+    environ = {
+        "REDIS_ALIAS": "my-redis",
+        "REDIS_EXPORTER_WEB_LISTEN_ADDRESS": f":{port}",
+        "REDIS_USER": "default",
+        "REDIS_PASSWORD_FILE": f"{secrets}/redis-password",
+        "REDIS_ADDR": f"redis://localhost:{server.port}",  # its own default is the default port
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(["/bin/bash", "-ec", script], env={**os.environ, **environ}, stderr=out)
+    request.addfinalizer(process.wait)
+    request.addfinalizer(process.kill)
+
+    def page(path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+            return str(response.read().decode())
+
+    wait_for_start(lambda: _answers(page), "the exporter", process.kill)
+    wait_until(
+        lambda: f'redis_up{{addr="redis://localhost:{server.port}"}} 1' in page("/metrics"), "the login"
+    )
+    assert page("/")  # its probe
+    assert SECRET not in log.read_text()
+
+
+def _answers(page: Callable[[str], str]) -> bool:
+    try:
+        return page("/-/ready") == "ok\n"
+    except OSError:
+        return False
 
 
 def test_an_address_as_client_libraries_write_it(
