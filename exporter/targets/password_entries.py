@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from exporter.errors import ConfigError
-from exporter.node_allowance import Network
+from exporter.node_allowance import Address, Network
 from exporter.options import lengths
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target, endpoint
@@ -32,7 +32,7 @@ class PasswordEntry:
     key: str
     user: str
     password: str = field(repr=False)
-    names: Callable[[Target], bool] | None = None
+    names: Callable[[Target, Address | None], bool] | None = None
     weight: tuple[int, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -81,13 +81,8 @@ def _network(text: str, user: str, password: str) -> PasswordEntry:
             " redis://10.0.0.1:6379/8"
         ) from None
 
-    def names(target: Target) -> bool:
-        try:
-            address = ipaddress.ip_address(target.host.partition("%")[0])
-        except ValueError:  # a name
-            return False
-        mapped = address.ipv4_mapped if address.version == 6 else None
-        return (mapped or address) in network
+    def names(target: Target, address: Address | None) -> bool:
+        return address is not None and address in network
 
     return PasswordEntry(str(network), user, password, names, (0, network.prefixlen))
 
@@ -100,7 +95,7 @@ def _pattern(glob: str, port: int, user: str, password: str) -> PasswordEntry:
     letters = len(re.sub(r"[?*]", "", glob))
     matches = re.compile(fnmatch.translate(glob))
 
-    def names(target: Target) -> bool:
+    def names(target: Target, address: Address | None) -> bool:
         return port in (0, target.port) and matches.match(target.host) is not None
 
     weight = (1, letters, int(port > 0), -glob.count("*"))
@@ -132,8 +127,9 @@ class PasswordEntries:
             return
         for port in (target.port, 0):
             yield from self._exact([_key(target.host, port)], users)
+        address = _address_of(target.host) if self._others else None
         for entry in self._others:
-            if entry.user in users and entry.names is not None and entry.names(target):
+            if entry.user in users and entry.names is not None and entry.names(target, address):
                 yield entry
 
     def _exact(self, keys: Iterable[str], users: tuple[str, ...]) -> Iterator[PasswordEntry]:
@@ -142,6 +138,16 @@ class PasswordEntries:
                 entry = self._by_key.get((key, user))
                 if entry is not None:
                     yield entry
+
+
+def _address_of(host: str) -> Address | None:
+    """The address that a host is, None for a name. An IPv4 address in an IPv6 one is the IPv4 address."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _order(entry: PasswordEntry) -> tuple[object, ...]:

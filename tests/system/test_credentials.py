@@ -192,6 +192,32 @@ def test_passwords_that_change_before_the_server_does_cost_nothing(
     assert fleet.states(program) == dict.fromkeys(HOSTS, 1)
 
 
+def test_a_mounted_secret_that_changes_is_read_by_itself(
+    redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path
+) -> None:
+    """As Kubernetes mounts it: the file is a link into a folder, and another folder takes its place."""
+    server = redis_server()
+    server.ask("ACL", "SETUSER", "watcher", "on", ">kiwi-plum", "~*", "+@all")
+    mounted = tmp_path / "mounted"
+    for version, password in (("..1", "kiwi-plum"), ("..2", "fig-plum")):
+        (mounted / version).mkdir(parents=True)
+        (mounted / version / "password").write_text(password)
+    (mounted / "..data").symlink_to("..1")
+    (mounted / "password").symlink_to("..data/password")
+    config = tmp_path / "config.yml"
+    addr = f"redis://127.0.0.1:{server.port}"
+    config.write_text(
+        f"redis_instances: [{{addr: '{addr}', user: watcher, password_file: {mounted}/password}}]\n"
+    )
+    program = exporter(f"--config.file={config}", "--watch", "--connection-max-age=1s")
+    assert program.values("redis_up") == {addr: 1}
+    server.ask("ACL", "SETUSER", "watcher", "resetpass", ">fig-plum")
+    wait_until(lambda: program.values("redis_up") == {addr: 0}, "the refusal")
+    (mounted / "..new").symlink_to("..2")
+    (mounted / "..new").rename(mounted / "..data")
+    wait_until(lambda: program.values("redis_up") == {addr: 1}, "the new password")
+
+
 @pytest.mark.parametrize(
     ("command", "fault"),
     [
