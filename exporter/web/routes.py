@@ -178,11 +178,8 @@ class Web:
             found = self._fleet.find(text)
         except ConfigError as error:
             mistake = RequestError(str(error))
-        owner = self._sources.other_owner(text) if found is None else None
-        if owner is not None:
-            raise MisdirectedError(f"shard {owner} polls this target: send the request there")
         if found is None:
-            self._sources.refuse(text)
+            _refuse_unwatched(self._sources, text)
         if mistake is not None:
             raise mistake
         return found
@@ -317,6 +314,14 @@ class Web:
             settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint
         )
         return web.Response(text=text, content_type="text/html")
+
+
+def _refuse_unwatched(sources: Sources, text: str) -> None:
+    """Raise MisdirectedError if another shard polls this target, and NotAllowedError if nobody does."""
+    owner = sources.other_owner(text)
+    if owner is not None:
+        raise MisdirectedError(f"shard {owner} polls this target: send the request there")
+    sources.refuse(text)
 
 
 def _json(text: str, status: int) -> web.Response:
