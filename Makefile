@@ -91,8 +91,9 @@ bench: build ## measure parsing, polling and serving on this machine
 golden: build ## write the expected pages again
 	$(BIN)/python -m pytest tests/collectors tests/system/test_server_kinds.py --update-golden $(ARGS)
 
-docs: build ## write docs/metrics.md and docs/options.md from the tables
+docs: build ## write docs/metrics.md, docs/options.md and the schema of the configuration file from the tables
 	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.new; mv docs/$$page.new docs/$$page.md; done
+	$(BIN)/redis_exporter docs schema > docs/redis_exporter.schema.json.new && mv docs/redis_exporter.schema.json.new docs/redis_exporter.schema.json
 
 dist: build ## make the sdist and the wheel
 	rm -rf dist

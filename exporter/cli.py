@@ -23,7 +23,10 @@ COMMANDS = {
     "once": ("poll every target once, and print the page", True),
     "acl": ("print the smallest ACL rule for the options in use", True),
     "compare": ("compare two pages of metrics: OLD NEW", False),
-    "docs": ("print a documentation page: metrics or options", False),
+    "docs": (
+        "print a page of the documentation: metrics or options; or the schema of the configuration file",
+        False,
+    ),
 }
 
 

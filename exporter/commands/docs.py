@@ -10,6 +10,7 @@ from exporter.collectors._contract import AnyCollector
 from exporter.collectors._registry import REGISTRY
 from exporter.collectors._shown import KEPT
 from exporter.collectors.info import GATED
+from exporter.commands import config_schema
 from exporter.errors import UsageError
 from exporter.metrics.catalog import header
 from exporter.metrics.family import Family, Field, NameSet
@@ -206,13 +207,18 @@ def _option_row(option: Option) -> str:
 
 
 PAGES = {"metrics": metrics_page, "options": options_page}
+#: what the command prints
+PRINTED = {**PAGES, "schema": config_schema.text}
 
 
 def run(argv: Sequence[str]) -> int:
     if set(argv) & {"-h", "-help", "--help"}:
-        print(f"usage: redis_exporter docs {'|'.join(PAGES)}\n\nPrint a page of the documentation.")
+        print(
+            f"usage: redis_exporter docs {'|'.join(PRINTED)}\n\n"
+            f"Print a page of the documentation, or the JSON schema of the configuration file."
+        )
         return 0
-    if len(argv) != 1 or argv[0] not in PAGES:
-        raise UsageError(f"write redis_exporter docs {' or '.join(PAGES)}")
-    print(PAGES[argv[0]](), end="")
+    if len(argv) != 1 or argv[0] not in PRINTED:
+        raise UsageError(f"write redis_exporter docs {' or '.join(PRINTED)}")
+    print(PRINTED[argv[0]](), end="")
     return 0

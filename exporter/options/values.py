@@ -305,6 +305,7 @@ class ValueType:
 
     Without `empty`, a variable that is set but empty counts as not set. `raw` values may hold bytes that are
     not UTF-8. `join` makes one text of the items of a list, for a value that is one; it raises ValueError.
+    `words` are all that it takes; () for other values.
     """
 
     value_name: str
@@ -312,6 +313,7 @@ class ValueType:
     empty: bool = False
     raw: bool = False
     join: Callable[[Sequence[str]], str] | None = None
+    words: tuple[str, ...] = ()
 
 
 def join_items(items: Sequence[str]) -> str:
@@ -343,7 +345,7 @@ def choice(*words: str, upper: bool = False, otherwise: str = "") -> ValueType:
             raise ValueError(f"write one of {', '.join(words)}")
         return word if word in words else otherwise
 
-    return ValueType("|".join(words), parse)
+    return ValueType("|".join(words), parse, words=() if upper or otherwise else words)
 
 
 def choices(*words: str) -> ValueType:

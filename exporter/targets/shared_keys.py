@@ -204,7 +204,7 @@ class SharedReader:
         except ValueError as error:
             raise ValueError(str(error).removeprefix(f"{flag}: ")) from None
         if flag in values:
-            raise ValueError(f"it is another name of {flag}, which is set beside it: leave one of them out")
+            raise ValueError(f"{flag} is already set beside it: leave one of them out")
         values[flag] = option.type.parse(text)
         if option.type is FILES:
             values[flag] = self._read_scripts(values[flag])

@@ -66,12 +66,15 @@ class TestCommandLine:
     @pytest.mark.parametrize("flag", ["-h", "-help", "--help"])
     def test_help_of_docs(self, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["docs", flag], {}) == 0
-        assert capsys.readouterr().out.startswith("usage: redis_exporter docs metrics|options\n")
+        assert capsys.readouterr().out.startswith("usage: redis_exporter docs metrics|options|schema\n")
 
     @pytest.mark.parametrize("argv", [["docs"], ["docs", "all"]])
     def test_docs_of_nothing(self, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert main(argv, {}) == 2
-        assert capsys.readouterr().err == "redis_exporter: write redis_exporter docs metrics or options\n"
+        assert (
+            capsys.readouterr().err
+            == "redis_exporter: write redis_exporter docs metrics or options or schema\n"
+        )
 
     def test_help_is_that_of_the_program(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check", "--help"], {}) == 0

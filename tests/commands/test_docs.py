@@ -105,7 +105,7 @@ class TestOptions:
         )
 
 
-@pytest.mark.parametrize("page", docs.PAGES)
+@pytest.mark.parametrize("page", docs.PRINTED)
 def test_the_command_prints_the_page(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["docs", page], {}) == 0
-    assert capsys.readouterr() == (docs.PAGES[page](), "")
+    assert capsys.readouterr() == (docs.PRINTED[page](), "")

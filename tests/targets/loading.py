@@ -11,6 +11,8 @@ from exporter import files
 from exporter.collectors._switches import switches
 from exporter.errors import ConfigError
 from exporter.options.config_file import ConfigFile
+from exporter.options.option import Setting
+from exporter.options.table import OPTIONS
 from exporter.targets.configured import load_targets
 from exporter.targets.shared_keys import Switches
 from exporter.targets.target import Target
@@ -32,10 +34,18 @@ def load(
         addr_given=bool(addresses) if given is None else given,
         user=user,
         password=password,
-        files=[ConfigFile("redis-file", str(file), files.DEFAULT)] if file else [],
+        files=[_opened(str(file))] if file else [],
         environ=ENVIRON,
         switches=Switches(switches),
     )
+
+
+def _opened(name: str) -> ConfigFile:
+    """With the faults of its options."""
+    file = ConfigFile("redis-file", name, files.DEFAULT)
+    by_name = {name: option for option in OPTIONS for name in option.names}
+    file.settings(by_name, ENVIRON, {option.flag: Setting("", "default") for option in OPTIONS})
+    return file
 
 
 def problems_of(

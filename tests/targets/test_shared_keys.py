@@ -79,8 +79,8 @@ class TestSpellings:
         text = "redis_instances:\n- addr: redis://a\n  interval: 7s\n  lanes:\n    fast: 8s\n"
         file.write_text(text)
         assert problems_of(file=file) == (
-            f"{file}, line 5: entry 1: lanes: fast: it is another name of poll.interval, which is set beside "
-            f"it: leave one of them out",
+            f"{file}, line 5: entry 1: lanes: fast: poll.interval is already set beside it: leave one of "
+            f"them out",
         )
 
     def test_the_options_of_the_process_take_them(self, file: Path) -> None:
