@@ -26,6 +26,7 @@ from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 from exporter.protocol.forks import Forks
+from exporter.protocol.neighbours import Neighbours
 
 Batches = Generator[list[Command], list[Reply], None]
 Identification = Generator[list[Command], list[Reply], Facts]
@@ -88,6 +89,9 @@ class Out(Protocol):
 
     def learn_cluster(self, view: ClusterView) -> None:
         """Remember the target's cluster, for those who look for its nodes."""
+
+    def learn_sentinel(self, view: Neighbours) -> None:
+        """Remember what the target watches as a Sentinel, for those who look for these servers."""
 
 
 class OutWithMemory(Out, Protocol[M_co]):

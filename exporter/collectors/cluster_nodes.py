@@ -90,7 +90,8 @@ class ClusterNodesCollector(Collector[None]):
         nodes = tuple(found.values())
         yield PAUSE
         uncovered = uncovered_slots(nodes)
-        out.learn_cluster(ClusterView(nodes, out.now, uncovered))
+        own_id = next((node.id for node in nodes if "myself" in node.flags), "")
+        out.learn_cluster(ClusterView(nodes, out.now, uncovered, own_id))
         out.add(UNCOVERED, uncovered)
         yield from _write_cluster(nodes, out)
         if options.metrics.include_cluster_node_metrics:

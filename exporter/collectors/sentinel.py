@@ -16,12 +16,14 @@ from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.protocol.command import PAUSE, PIECE, Command, Reply
 from exporter.protocol.facts import Facts
+from exporter.protocol.neighbours import NamedServer, Neighbours
 
 #: a link's or master's fields by name
 Entry = Mapping[bytes, bytes]
 
 #: masters that are asked about in one poll, with three commands each
 MASTERS_MAX = 1000
+PORT_MAX = 65535
 #: pairs of name and value of one entry that are read; the longest on record has 23
 FIELDS_MAX = 100
 
@@ -181,19 +183,25 @@ class SentinelCollector(Collector[None]):
         entries = yield from _entries(reply[:MASTERS_MAX])
         masters = {entry[b"name"]: entry for entry in entries if entry.get(b"name")}
         if not masters:
+            out.learn_sentinel(Neighbours((), out.now))
             return
         commands: list[Command] = []
         for name in masters:
             commands += [Command.of("SENTINEL", what, name) for what in ("CKQUORUM", "SENTINELS", replicas)]
             yield PAUSE
         replies = yield commands
+        named: dict[NamedServer, None] = {}  # each once: all masters may have the same Sentinels
         for number, master in enumerate(masters.values()):
             if number:
                 yield PAUSE
             quorum, peers, followers = replies[3 * number : 3 * number + 3]
             _write_master(master, quorum, out)
-            yield from _write_peers(master, peers, out, named=options.metrics.include_sentinel_peer_info)
-            yield from _write_replicas(master, followers, out)
+            _add_named(named, master, master, "master")
+            yield from _write_peers(
+                master, peers, out, named, shown=options.metrics.include_sentinel_peer_info
+            )
+            yield from _write_replicas(master, followers, out, named)
+        out.learn_sentinel(Neighbours(tuple(named), out.now))
 
 
 def _entries(reply: Reply) -> Generator[list[Command], list[Reply], list[Entry]]:
@@ -271,7 +279,26 @@ def _write_master(master: Entry, quorum: Reply, out: Out) -> None:
     )
 
 
-def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> Batches:
+def _add_named(named: dict[NamedServer, None], master: Entry, entry: Entry, role: str) -> None:
+    """Note an entry as a server of its own, if it has an address."""
+    host, port = entry.get(b"ip", b""), _number(entry, b"port") or 0
+    if not host or not 0 < port <= PORT_MAX:
+        return
+    is_sentinel = role == "sentinel"
+    server = NamedServer(
+        host.decode("utf-8", "replace"),
+        port,
+        role,
+        entry.get(b"runid", b"").decode("utf-8", "replace") if is_sentinel else "",
+        master_name="" if is_sentinel else master[b"name"].decode("utf-8", "replace"),
+        works=not any(flag in (b"s_down", b"o_down") for flag in _flags(entry)),
+    )
+    named[server] = None
+
+
+def _write_peers(
+    master: Entry, reply: Reply, out: Out, named: dict[NamedServer, None], *, shown: bool
+) -> Batches:
     if not isinstance(reply, list):
         return
     peers = yield from _entries(reply)
@@ -282,9 +309,10 @@ def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> Batch
         if at % PIECE == 0:
             yield PAUSE
         _write_link(master, peer, "sentinel", out)
+        _add_named(named, master, peer, "sentinel")
         if (value := _number(peer, b"last-hello-message")) is not None:
             out.add(HELLO, value / 1000, master[b"name"], _address(peer))
-    if named:
+    if shown:
         names = (b"name", b"ip", b"port", b"runid", b"flags")
         written: set[tuple[bytes, ...]] = set()
         for at, peer in enumerate(peers, 1):
@@ -298,7 +326,7 @@ def _write_peers(master: Entry, reply: Reply, out: Out, *, named: bool) -> Batch
     yield from _free(peers)
 
 
-def _write_replicas(master: Entry, reply: Reply, out: Out) -> Batches:
+def _write_replicas(master: Entry, reply: Reply, out: Out, named: dict[NamedServer, None]) -> Batches:
     if not isinstance(reply, list):
         return
     replicas = yield from _entries(reply)
@@ -308,6 +336,7 @@ def _write_replicas(master: Entry, reply: Reply, out: Out) -> Batches:
         if at % PIECE == 0:
             yield PAUSE
         _write_link(master, replica, "replica", out)
+        _add_named(named, master, replica, "slave")
         labels = (master[b"name"], address)
         if status := replica.get(b"master-link-status"):
             out.add(REPLICA_UP, int(status == b"ok"), *labels)

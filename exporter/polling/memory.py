@@ -15,6 +15,7 @@ from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 from exporter.protocol.forks import NO_FORKS, Forks
+from exporter.protocol.neighbours import Neighbours
 from exporter.protocol.replication import Replication, parse_replication
 from exporter.targets.redaction import NOTHING, Redaction, redaction_of
 from exporter.targets.target import Target
@@ -47,6 +48,7 @@ class TargetMemory:
 
     facts: Facts | None = None
     cluster: ClusterView | None = None  # the newest that the server gave
+    sentinel: Neighbours | None = None  # what the server watches as a Sentinel, as of its newest reply
     configuration: str = ""  # a hash of it; "" unknown
     peer: str = ""  # the numeric address that the newest connection led to
     forks: Forks = NO_FORKS

@@ -14,6 +14,7 @@ from exporter.polling.bounds import ROWS_MAX
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.forks import Forks
+from exporter.protocol.neighbours import Neighbours
 
 
 @lru_cache(1024)
@@ -90,6 +91,9 @@ class CollectorOutput:
 
     def learn_cluster(self, view: ClusterView) -> None:
         self._memory.cluster = view
+
+    def learn_sentinel(self, view: Neighbours) -> None:
+        self._memory.sentinel = view
 
     def fault(self, subject: str, text: str) -> None:
         if self.faults is None:

@@ -55,6 +55,7 @@ class WatchedTarget:
         self._dialer = services.dialer
         self._runner = PollRunner(services.dialer, services.limiter, self._end)
         self._requested = RequestedPolls(self.state, self._runner, self._start)
+        self.connection = self._runner.connection
         self.scanner = Scanner(self.state, services, lambda: on_first_scan(self))
         self._on_end = on_end
         self._turn: Turn = (assignment, (), ())  # of the newest poll

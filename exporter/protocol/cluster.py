@@ -159,6 +159,7 @@ class ClusterView:
     nodes: tuple[ClusterNode, ...]
     seen_at: float  # wall-clock seconds
     uncovered: int = 0
+    own_id: str = ""  # of this node
 
 
 def parse_nodes(text: str) -> tuple[ClusterNode, ...]:

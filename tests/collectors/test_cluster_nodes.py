@@ -268,6 +268,7 @@ class TestNodes:
     def test_are_remembered_with_the_time(self, drive: Drive) -> None:
         view = drive(ClusterNodesCollector(), [self.TEXT.encode()], [TIME], facts=FACTS).memory.cluster
         assert [node.id for node in view.nodes] == [A, B, C, D]
+        assert view.own_id == A
         assert view.seen_at == 1_795_380_000.25
 
 

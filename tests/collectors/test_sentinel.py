@@ -18,6 +18,7 @@ from exporter.metrics.family import NameSet
 from exporter.options.commandline import parse
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
+from exporter.protocol.neighbours import NamedServer
 from tests.clusters import Sentinel
 from tests.collectors.conftest import OPTIONS, Drive
 from tests.servers import RedisServer, wait_until
@@ -258,6 +259,40 @@ class TestLinks:
         ).text
         series = [line.rsplit(" ", 1)[0] for line in samples.splitlines()]
         assert len(series) == len(set(series))
+
+
+class TestNamed:
+    """Servers that a Sentinel names, for those who look for further targets."""
+
+    MASTER_SERVER = NamedServer("10.0.0.1", 6379, "master", master_name="m")
+
+    @staticmethod
+    def named(drive: Drive, *masters: dict[str, str], peers: Any = (), replicas: Any = ()) -> Any:
+        answers = [OK, [flat(each) for each in peers], [flat(each) for each in replicas]] * len(masters)
+        batches = ([[flat(each) for each in masters]], *([answers] if masters else []))
+        return drive(SentinelCollector(), *batches, facts=FACTS).memory.sentinel
+
+    def test_are_masters_replicas_and_other_sentinels(self, drive: Drive) -> None:
+        found = self.named(drive, MASTER, peers=[PEER], replicas=[REPLICA])
+        assert found.servers == (
+            self.MASTER_SERVER,
+            NamedServer("10.0.0.9", 26379, "sentinel", "f" * 40),
+            NamedServer("10.0.0.2", 6379, "slave", master_name="m", works=False),
+        )
+        assert found.seen_at == 1_795_380_000.25
+
+    def test_are_each_named_once(self, drive: Drive) -> None:
+        other = {**MASTER, "name": "n", "port": "6380"}
+        found = self.named(drive, MASTER, other, peers=[PEER])
+        assert [server.role for server in found.servers] == ["master", "sentinel", "master"]
+
+    @pytest.mark.parametrize("lacking", [{"ip": ""}, {"port": "0"}, {"port": "65536"}, {"port": "?"}])
+    def test_are_left_out_without_an_address(self, drive: Drive, lacking: dict[str, str]) -> None:
+        found = self.named(drive, MASTER, replicas=[{**REPLICA, **lacking}])
+        assert found.servers == (self.MASTER_SERVER,)
+
+    def test_are_none_where_nobody_is_watched(self, drive: Drive) -> None:
+        assert self.named(drive).servers == ()
 
 
 class TestPeers:
