@@ -98,6 +98,7 @@ def read_targets(options: Options, environ: Mapping[str, str]) -> ConfiguredTarg
         user=redis.user,
         password=redis.password,
         files=options.config_files,
+        discover=options.targets.discover,
         environ=environ,
         switches=Switches(switches, options.metrics.collectors_off),
     )

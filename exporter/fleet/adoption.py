@@ -20,6 +20,7 @@ from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterNode, ClusterView
 from exporter.targets.address import canonical_host, parse_address
+from exporter.targets.neighbour import neighbour_target
 from exporter.targets.target import Target
 
 #: how long an adopted target is kept that nobody asks for: the longer of a time and a number of gaps between
@@ -172,7 +173,10 @@ class Adoption:
         if self._fleet.watched_targets.get(seed.target.addr) is not seed:
             raise PageError(f"{seed.target.addr}, which names this node, is not configured any longer")
         adopted = self._fleet.adopted_targets
-        assignment = self._assign(seed.assignment, _node_of(seed.target, place, addresses))
+        node = neighbour_target(
+            seed.target, place.addr, (place.host, place.port), addresses, source="adopted"
+        )
+        assignment = self._assign(seed.assignment, replace(node, labels=()))
         watched = adopted.get(place.addr)
         if watched is None and len(adopted) >= ADOPTED_MAX:
             raise PageError(f"{ADOPTED_MAX:,} nodes that are not configured are polled: no more can be")
@@ -230,20 +234,3 @@ def _by_place(view: ClusterView, *, hostnames: bool) -> _Members:
         if node.is_member and (place not in found or "myself" in node.flags):
             found[place] = node
     return found
-
-
-def _node_of(seed: Target, place: Target, addresses: tuple[str, ...]) -> Target:
-    """A node as a target: at its place, else like its seed."""
-    return replace(
-        seed,
-        addr=place.addr,
-        scheme=place.scheme,
-        host=place.host,
-        port=place.port,
-        path="",
-        db=0,
-        alias="",
-        labels=(),
-        ignored=(),
-        addresses=addresses,
-    )

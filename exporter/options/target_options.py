@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from exporter.options.option import flag
 from exporter.options.source_values import FILE_PATTERNS, URLS
-from exporter.options.values import BOOL, FILE, INTERVAL, ValueType, int_from
+from exporter.options.values import BOOL, DURATION_OR_ZERO, FILE, INTERVAL, ValueType, choices, int_from
+
+#: which of its neighbours a target names, so that they are polled too
+Discover = Literal["", "cluster", "sentinel", "replicas"]
+DISCOVER: dict[str, Discover] = {
+    "none": "",
+    "cluster": "cluster",
+    "sentinel": "sentinel",
+    "replicas": "replicas",
+}
+
+
+def parse_discover(text: str) -> Discover:
+    """One of the words of `DISCOVER`."""
+    if text not in DISCOVER:
+        raise ValueError(f"write one of {', '.join(DISCOVER)}")
+    return DISCOVER[text]
+
 
 #: the index of a shard that follows from the name of the pod
 AUTO = "auto"
@@ -27,6 +45,18 @@ def parse_shard_index(text: str) -> int | str | None:
 class TargetOptions:
     """Where targets come from besides the flags, and what becomes of them."""
 
+    discover: Discover = flag("discover", ValueType("|".join(DISCOVER), parse_discover), "none",
+        "Poll the neighbours that the targets in --redis.addr name too. cluster: the nodes of their cluster. "
+        "sentinel: the masters, replicas and Sentinels that a Sentinel knows. replicas: a master's replicas, "
+        "a replica's master and its other replicas.")
+    discover_interval_s: float = flag("discover.interval", INTERVAL, "30s",
+        "Within which time discovered targets follow a failover, or nodes that come and go.")
+    discover_grace_s: float = flag("discover.grace", DURATION_OR_ZERO, "5m",
+        "How long a discovered target stays after nobody names it any longer.")
+    discover_labels: tuple[str, ...] = flag("discover.labels",
+        choices("cluster", "shard", "role", "node_id", "master_name"), "cluster,shard,node_id,master_name",
+        "Labels of the series of discovered targets, where their values are known. role changes at each "
+        "failover, and all series of the target with it.")
     watch: bool = flag("watch", BOOL, "false",
         "Reload when a file changes that was read: targets, passwords, scripts.", reloadable=False)
     file_sd: tuple[str, ...] = flag("targets.file-sd", FILE_PATTERNS, "",

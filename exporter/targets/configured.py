@@ -8,6 +8,7 @@ from dataclasses import replace
 from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.options.config_file import ConfigFile
+from exporter.options.target_options import Discover
 from exporter.targets.address import parse_address
 from exporter.targets.instances_file import InstancesFile, Named
 from exporter.targets.shared_keys import SharedSettings, Switches
@@ -33,20 +34,22 @@ def load_targets(
     user: str = "",
     password: str = "",
     files: Sequence[ConfigFile] = (),
+    discover: Discover = "",
     environ: Mapping[str, str],
     switches: Switches = NO_SWITCHES,
 ) -> ConfiguredTargets:
     """All targets that the flags and the configuration files name, in that order.
 
     With `addr_given` False, `addresses` are a default, which counts only if no file names targets. `user`
-    and `password` belong to `addresses` only: one for all, or a comma list with one for each. Raises one
-    ConfigError with every mistake, those in the options of the files included. `switches` are those of the
-    collectors.
+    and `password` belong to `addresses` only: one for all, or a comma list with one for each; `discover`
+    too. Raises one ConfigError with every mistake, those in the options of the files included. `switches`
+    are those of the collectors.
     """
     problems: list[str] = []
     named: list[Named] = []
     if addr_given or not any(file.names_targets for file in files):
         named += _from_flags(addresses, user, password, problems)
+        named = [Named(each.where, replace(each.target, discover=discover)) for each in named]
     settings: dict[str, SharedSettings] = {}
     for file in files:
         reading = InstancesFile(file, environ, switches)

@@ -17,10 +17,10 @@ from exporter.options.config_file import Faults, kind_of, nearest_option, shown_
 from exporter.options.option import Option
 from exporter.options.script_files import read_scripts
 from exporter.options.table import OPTIONS
+from exporter.options.target_options import Discover
 from exporter.options.values import FILES, ScriptFile, parse_bool
 from exporter.options.yaml_reader import YamlMap
 from exporter.targets.login_keys import Login, LoginReader
-from exporter.targets.target import Discover
 
 #: label names that the program writes itself, or that mean something else to Prometheus
 REFUSED_LABELS = frozenset({"addr", "alias", "le", "quantile"})

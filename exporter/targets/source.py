@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from exporter.targets.target import Target
@@ -63,9 +64,12 @@ class TargetSource(Protocol):
 
 
 def merge(lists: Iterable[Sequence[Target]]) -> list[Target]:
-    """All targets of several lists. Of those with one address the first one counts."""
+    """All targets of several lists. Of those with one address the first one counts, with what discovery knows
+    of it."""
     first: dict[str, Target] = {}
     for targets in lists:
         for target in targets:
-            first.setdefault(target.addr, target)
+            known = first.setdefault(target.addr, target)
+            if known is not target and target.node is not None:
+                first[target.addr] = replace(known, node=target.node)
     return list(first.values())

@@ -6,13 +6,33 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from exporter.options.overrides import Overrides
+from exporter.options.target_options import Discover
 from exporter.targets.password_command import PasswordCommand
 
 #: what named a target: --redis.addr, the configuration file, Prometheus' file_sd or http_sd, a target that
 #: names its neighbours, or a request
 Source = Literal["flags", "file", "file_sd", "http_sd", "discovered", "adopted"]
-#: what a target is asked for: the nodes of its cluster, what a Sentinel watches, or its replicas
-Discover = Literal["", "cluster", "sentinel", "replicas"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What discovery knows of a target; "" is unknown. `shown` are those of the names that are labels of its
+    series. `is_endpoint`: it answers as changing nodes of a cluster, so that its series are on its own page
+    only."""
+
+    cluster: str = ""
+    shard: str = ""
+    role: str = ""
+    node_id: str = ""
+    master_name: str = ""
+    shown: tuple[str, ...] = ()
+    is_endpoint: bool = False
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """Those that are shown, and known."""
+        pairs = ((name, getattr(self, name)) for name in self.shown)
+        return tuple((name, value) for name, value in pairs if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +44,8 @@ class Target:
     `overrides`: values that it has in place of those of all targets. `settings_group` is its group in the
     configuration file. `enabled` False: it is known, and not polled. `discover`: which further targets it
     names; "": none. `ignored`: parameters of its address that mean nothing here. `addresses` were checked,
-    and only they are dialled; () means that the host is looked up at each dial.
+    and only they are dialled; () means that the host is looked up at each dial. `node`: what is known of it
+    because another target names it.
     """
 
     addr: str
@@ -48,6 +69,7 @@ class Target:
     one_word: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
     addresses: tuple[str, ...] = ()
+    node: NodeFacts | None = None
 
     @property
     def place(self) -> str:
@@ -69,6 +91,11 @@ class Target:
     @property
     def tls(self) -> bool:
         return self.scheme in ("rediss", "valkeys")
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether it answers as changing nodes of a cluster."""
+        return self.node is not None and self.node.is_endpoint
 
     @property
     def node_scheme(self) -> str:

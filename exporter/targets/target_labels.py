@@ -12,9 +12,9 @@ INSTANCE = "instance"
 def target_labels(
     target: Target, mode: str, label_max: int = 1024, instance_by: str = "address"
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """The labels of all series of a target, escaped: addr, alias if there is one, and the configured labels.
-    With the mode `instance` the label instance stands in place of addr and alias. With `never` there are
-    none."""
+    """The labels of all series of a target, escaped: addr, alias if there is one, the configured labels, and
+    what discovery knows of it. With the mode `instance` the label instance stands in place of addr and alias.
+    With `never` there are none."""
     if mode == "never":
         return ()
     if mode == INSTANCE:
@@ -23,14 +23,22 @@ def target_labels(
         pairs = [("addr", target.addr)]
         if target.alias:
             pairs.append(("alias", target.alias))
-        pairs.extend(target.labels)
+        pairs.extend(own_labels(target))
     return tuple((name.encode(), escaped(value, label_max)) for name, value in pairs)
 
 
 def instance_labels(target: Target, by: str) -> list[tuple[str, str]]:
-    """Its labels as if Prometheus scraped it by itself: instance, and the configured ones."""
-    others = [pair for pair in target.labels if pair[0] != INSTANCE]
+    """Its labels as if Prometheus scraped it by itself: instance, and its own ones."""
+    others = [pair for pair in own_labels(target) if pair[0] != INSTANCE]
     return [(INSTANCE, instance_of(target, by)), *others]
+
+
+def own_labels(target: Target) -> tuple[tuple[str, str], ...]:
+    """The configured labels, and those that discovery gives it under other names."""
+    if target.node is None:
+        return target.labels
+    configured = dict(target.labels)
+    return (*target.labels, *(pair for pair in target.node.labels if pair[0] not in configured))
 
 
 def instance_of(target: Target, by: str = "address") -> str:

@@ -14,13 +14,11 @@ from typing import Protocol
 
 from exporter import files
 from exporter.errors import PageError
-from exporter.protocol.cluster import ClusterNode, ClusterView
+from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.single_flight import SingleFlight
-from exporter.targets.address import canonical_host
+from exporter.targets.neighbour import neighbour_address
 from exporter.targets.target import Target
-
-PORT_MAX = 65535
 
 #: a target, whether it is up (None: not tried yet), what is known of its server and of its cluster
 Seen = tuple[Target, bool | None, Facts | None, ClusterView | None]
@@ -58,7 +56,8 @@ class NodeLister:
     async def _list_all(self) -> tuple[int, str]:
         """In a thread: 1,000 nodes that know 1,000 nodes each take more than a second. The end of the program
         does not wait for it."""
-        seen = list(map(_seen, self._members()))
+        members = (each for each in self._members() if each.target.source != "discovered")
+        seen = list(map(_seen, members))
         try:
             listing = files.start(lambda: answer(seen, hostnames=self._hostnames), self._turns)
         except files.FileError:
@@ -81,16 +80,9 @@ def answer(targets: Iterable[Seen], *, hostnames: bool) -> tuple[int, str]:
     if not views:
         return 500, "the nodes of the cluster are not known: no target has answered CLUSTER NODES\n"
     found = {
-        _address(target, node, hostnames) for target, view in views for node in view.nodes if node.is_member
+        neighbour_address(target, node.shown_host(hostnames=hostnames), node.port)
+        for target, view in views
+        for node in view.nodes
+        if node.is_member
     }
     return 200, json.dumps([{"targets": sorted(found - {""}), "labels": {}}], indent=2)
-
-
-def _address(target: Target, node: ClusterNode, hostnames: bool) -> str:
-    """The node's address in the one spelling that `/scrape` knows it by. "" if no target can have it: a
-    server may announce any text as its name."""
-    host = canonical_host(node.shown_host(hostnames=hostnames))
-    if not host or node.port > PORT_MAX:
-        return ""
-    place = f"[{host}]" if ":" in host else host
-    return f"{target.node_scheme}://{place}:{node.port}"

@@ -30,6 +30,8 @@ OTHER_TEXTS = {
     "N": "7",
     "N|auto": "7",
     "SHARDS": "7",
+    "none|cluster|sentinel|replicas": "cluster",
+    "cluster,…": "shard,role",
     "[HOST]:PORT": "[::1]:80",
     "PATH": "/kiwi",
     "PREFIX": "kiwi",

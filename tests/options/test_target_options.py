@@ -8,7 +8,7 @@ import pytest
 
 from exporter.options.commandline import parse
 from exporter.options.table import OPTIONS
-from exporter.options.target_options import AUTO, TargetOptions, parse_shard_index
+from exporter.options.target_options import AUTO, DISCOVER, TargetOptions, parse_discover, parse_shard_index
 
 
 @pytest.mark.parametrize("members", [TargetOptions])
@@ -31,3 +31,9 @@ def test_the_index_of_a_shard(text: str, index: object) -> None:
 def test_what_is_no_index_of_a_shard(text: str) -> None:
     with pytest.raises(ValueError, match="or auto"):
         parse_shard_index(text)
+
+
+def test_which_neighbours_a_target_names() -> None:
+    assert [parse_discover(text) for text in DISCOVER] == ["", "cluster", "sentinel", "replicas"]
+    with pytest.raises(ValueError, match="write one of none, cluster, sentinel, replicas"):
+        parse_discover("nodes")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.targets.loading import CONFIG, load, problems_of
+from exporter import files
+from exporter.options.config_file import ConfigFile
+from exporter.targets.configured import load_targets
+from tests.targets.loading import CONFIG, ENVIRON, load, problems_of
 
 
 def test_default_address_holds_only_without_another_source() -> None:
@@ -13,6 +16,13 @@ def test_default_address_holds_only_without_another_source() -> None:
     assert default not in [t.addr for t in load(default, given=False, file=CONFIG / "handbook.good.yml")]
     assert load(default, given=True, file=CONFIG / "handbook.good.yml")[0].addr == default
     assert load(given=True) == []
+
+
+def test_what_the_targets_of_the_flags_name() -> None:
+    file = ConfigFile("redis-file", str(CONFIG / "handbook.good.yml"), files.DEFAULT)
+    targets = load_targets(["a"], addr_given=True, files=[file], environ=ENVIRON, discover="cluster")
+    assert [target.discover for target in targets if target.source == "flags"] == ["cluster"]
+    assert {target.discover for target in targets if target.source == "file"} == {""}
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,20 @@ import pytest
 
 from exporter.targets.address import parse_address
 from exporter.targets.source import SourceHealth, merge
+from exporter.targets.target import NodeFacts
 
 ONE, OTHER = parse_address("redis://one"), parse_address("redis://other")
 
 
 def test_of_two_with_one_address_the_first_one_counts() -> None:
     assert merge([(ONE,), (replace(ONE, alias="again"), OTHER)]) == [ONE, OTHER]
+
+
+def test_it_has_what_discovery_knows_of_it() -> None:
+    node = NodeFacts(cluster="c")
+    found = replace(ONE, source="discovered", node=node)
+    assert merge([(ONE,), (found, OTHER)]) == [replace(ONE, node=node), OTHER]
+    assert merge([(found,)]) == [found]
 
 
 def test_nothing_is_nothing() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.targets.address import parse_address
-from exporter.targets.target import Target
+from exporter.targets.target import NodeFacts, Target
 from exporter.targets.target_labels import instance_of, target_labels
 
 TARGET = Target("redis://h:6379", "redis", "h", 6379, "", 0)
@@ -24,6 +26,14 @@ class TestTargetLabels:
             (b"env", b"prod"),
             (b"team", b"kiwi"),
         )
+
+    def test_what_discovery_knows_under_names_that_are_not_configured(self) -> None:
+        node = NodeFacts("c", "s", node_id="n", shown=("cluster", "shard", "master_name"))
+        target = replace(self.NAMED, labels=(("shard", "mine"),), node=node)
+        others = ((b"shard", b"mine"), (b"cluster", b"c"))
+        assert target_labels(target, "auto")[2:] == others
+        assert target_labels(target, "instance")[1:] == others
+        assert target_labels(target, "never") == ()
 
     def test_no_alias_where_there_is_none(self) -> None:
         assert target_labels(TARGET, "auto") == ((b"addr", b"redis://h:6379"),)

@@ -1,0 +1,47 @@
+"""Targets that another target names: at their own place, else like that target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.targets.address import canonical_host
+from exporter.targets.target import NodeFacts, Source, Target
+
+PORT_MAX = 65535
+
+
+def neighbour_address(seed: Target, host: str, port: int) -> str:
+    """The one spelling of the address of a server that `seed` names. "" if no target can have it: a server
+    may name any text."""
+    host = canonical_host(host)
+    if not host or not 0 < port <= PORT_MAX:
+        return ""
+    return f"{seed.node_scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def neighbour_target(
+    seed: Target,
+    addr: str,
+    place: tuple[str, int],
+    addresses: tuple[str, ...],
+    *,
+    source: Source,
+    node: NodeFacts | None = None,
+) -> Target:
+    """The target at `addr`, with the login, settings and labels of the one that names it. Only `addresses`
+    are dialled."""
+    host, port = place
+    return replace(
+        seed,
+        addr=addr,
+        scheme=seed.node_scheme,
+        host=host,
+        port=port,
+        path="",
+        db=0,
+        alias="",
+        source=source,
+        ignored=(),
+        addresses=addresses,
+        node=node,
+    )
