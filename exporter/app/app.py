@@ -202,7 +202,7 @@ class App:
     async def _run_sources(self, configuration: Configuration) -> None:
         """Run its sources. The targets of sources that end go."""
         before = self._sources.names
-        await self._sources.apply(configuration.sources)
+        await self._sources.apply(self.backend.sources)
         for name in set(before).difference(self._sources.names):
             self.put(name, ())
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from exporter import __version__, engine, logs
-from exporter.app.build import Configuration
+from exporter.app.build import Configuration, discovery_settings
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
 from exporter.connection.node_addresses import NodeAddresses
@@ -15,6 +15,7 @@ from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError
 from exporter.fleet.adoption import Adoption
 from exporter.fleet.alignment import Alignment
+from exporter.fleet.discovery import Discovery
 from exporter.fleet.fleet import Changes, Fleet
 from exporter.fleet.pauses import Pauses
 from exporter.fleet.schedule import Schedule
@@ -30,6 +31,7 @@ from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import floor_s
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.shard import Shard
+from exporter.targets.source import TargetSource
 from exporter.telemetry.own_series import OwnSeries, Reader
 
 log = logging.getLogger(__name__)
@@ -85,12 +87,9 @@ class Backend:
         )
         self.pauses = Pauses(self.fleet)
         self.services = _services(configuration, open_files, self.store)
-        self.adoption = Adoption(
-            self.fleet,
-            node_assignment,
-            NodeAddresses(self.services.dialer).find_for,
-            hostnames=options.web.cluster_discover_hostnames,
-        )
+        addresses, hostnames = NodeAddresses(self.services.dialer), options.web.cluster_discover_hostnames
+        self.adoption = Adoption(self.fleet, node_assignment, addresses.find_for, hostnames=hostnames)
+        self.discovery = Discovery(self.fleet, addresses.finder_for, discovery_settings(options))
 
     async def apply(self, configuration: Configuration) -> Changes:
         """Go on with this configuration: open and close family sets, and add, change and remove targets."""
@@ -108,8 +107,16 @@ class Backend:
         changes = await self.fleet.apply(configuration.assignments)
         self.services.dialer.passwords.keep(configuration.password_commands)
         await self.adoption.follow()
+        self.discovery.change(discovery_settings(configuration.options))
         self._targets_changed()
         return changes
+
+    @property
+    def sources(self) -> Sequence[TargetSource]:
+        """What finds further targets."""
+        configuration = self._configuration
+        discovers = any(target.discover for target in configuration.targets)
+        return (*configuration.sources, *([self.discovery] if discovers else []))
 
     def start(self) -> None:
         """Begin to poll."""
@@ -170,6 +177,8 @@ class Backend:
             self.own_series.poll_seconds.observe(outcome.duration_s)
             self._views.note(watched, outcome.ended_at)
         self.fleet.note(watched, outcome)
+        if watched.target.discover:
+            self.discovery.note(watched)
         if outcome.up_changed:
             self.pages.up_changed()
 

@@ -21,6 +21,7 @@ from exporter.collectors._switches import faults_of
 from exporter.collectors.info import GATED
 from exporter.connection.dial_plan import DialPlan
 from exporter.errors import ConfigError
+from exporter.fleet.discovery import DiscoverySettings
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.lane import Lane
 from exporter.metrics.taken_names import TakenNames
@@ -234,6 +235,17 @@ def _server_tls(options: Options) -> ServerContext | None:
         return None
     files = (web.tls_server_cert_file, web.tls_server_key_file, web.tls_server_ca_cert_file)
     return ServerContext(ServerTls(*files, web.tls_server_min_version, options.files))
+
+
+def discovery_settings(options: Options) -> DiscoverySettings:
+    """What the discovery of targets needs of the options."""
+    return DiscoverySettings(
+        interval_s=options.targets.discover_interval_s,
+        grace_s=options.targets.discover_grace_s,
+        labels=options.targets.discover_labels,
+        hostnames=options.web.cluster_discover_hostnames,
+        allowance=options.redis.discover_allow,
+    )
 
 
 def web_settings(options: Options) -> Settings:

@@ -6,6 +6,8 @@ A name is looked up here and nowhere else, and a node is dialled at the very add
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from exporter.connection.dialer import Dialer
 from exporter.connection.neighbourhood import FLAG, Neighbourhood, admitted, read_host
@@ -55,9 +57,14 @@ class NodeAddresses:
 
     async def find_for(self, target: Target, host: str, port: int) -> tuple[str, ...]:
         """The same for a target that may have no connection now: its own name is looked up."""
+        return await (await self.finder_for(target))(host, port)
+
+    async def finder_for(self, target: Target) -> Callable[[str, int], Awaitable[tuple[str, ...]]]:
+        """What finds those of any node of one target, by host and port. The target's own name is looked up
+        once."""
         own = () if target.path else await self._dialer.resolve(target.host, target.port)
         neighbourhood = Neighbourhood(target.host, own, self._dialer.settings_of(target).allowance)
-        return await self.find(target, neighbourhood, host, port)
+        return partial(self.find, target, neighbourhood)
 
     def _refuse(self, target: Target, text: str) -> NotAllowedError:
         text = self._dialer.passwords.redaction(target).clean(text)  # a server chose the name

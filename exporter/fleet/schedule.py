@@ -64,9 +64,9 @@ class Schedule:
     # -- targets
 
     def add(self, watched: WatchedTarget, *, apart: bool = False) -> None:
-        """Poll one more target; at once, if the schedule is running. One that is `apart` is on its own page
-        only."""
-        if apart:
+        """Poll one more target; at once, if the schedule is running. One that is `apart`, or an address of
+        changing nodes, is on its own page only."""
+        if apart or watched.target.is_endpoint:
             self._store.set_apart(watched.target.addr)
         self._watched[watched.target.addr] = watched
         if self._running:
@@ -77,6 +77,8 @@ class Schedule:
         """Follow a target's new interval. Its change has `cancelled` tasks."""
         if watched.target.addr in self._watched:
             self._groups.join(watched)
+            if watched.target.source != "adopted":
+                self._store.set_apart(watched.target.addr, apart=watched.target.is_endpoint)
         self._keep_ending(cancelled)
 
     def remove(self, addr: str) -> None:

@@ -122,9 +122,11 @@ class Store:
     def expired(self, addr: str, family_set: str) -> bool:
         return (addr, family_set) in self._expired
 
-    def set_apart(self, addr: str) -> None:
-        """Leave a target out where all targets are asked for, until it is dropped."""
-        self._apart.add(addr)
+    def set_apart(self, addr: str, *, apart: bool = True) -> None:
+        """Leave a target out where all targets are asked for, until it is dropped, or no longer."""
+        if apart != (addr in self._apart):
+            (self._apart.add if apart else self._apart.discard)(addr)
+            self._change_members()
 
     @property
     def is_empty(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from exporter.fleet import poll_group as poll_group_module
 from exporter.fleet import schedule as schedule_module
 from exporter.fleet.poll_group import slot_of
 from exporter.metrics.lane import Lane
+from exporter.targets.target import NodeFacts
 from tests.fleet.schedule_harness import ScheduleHarness, names_in_slot
 from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
 from tests.store_fixture import until
@@ -448,3 +450,18 @@ async def test_a_stop_waits_for_the_tasks_that_a_change_has_cancelled(
     harness.schedule.change(watched, [lingering])
     await harness.schedule.stop()
     assert lingering.done()
+
+
+async def test_an_address_of_changing_nodes_is_on_its_own_page_while_it_is_known_as_one(
+    harness: ScheduleHarness, watch_harness: WatchHarness, redis_server: RedisFactory
+) -> None:
+    watched = watch_harness.watched(redis_server().port, node=NodeFacts(is_endpoint=True))
+    harness.add(watched)
+    await watch_harness.poll(watched)
+    store = watch_harness.store
+    assert list(store.addrs()) == []
+    for node in (None, NodeFacts(is_endpoint=True)):
+        target = replace(watched.target, node=node)
+        watched.reassign(replace(watched.assignment, target=target))
+        harness.schedule.change(watched, ())
+        assert list(store.addrs()) == ([] if node else [target.addr])

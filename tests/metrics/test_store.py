@@ -142,6 +142,19 @@ class TestSetApart:
         store.put(again)
         assert store.snapshots("info") == [again]
 
+    def test_one_may_be_set_apart_later_and_come_back(self, store: Store) -> None:
+        shown = snapshot()
+        store.put(shown)
+        before = store.membership, store.generation
+        store.set_apart(ONE)
+        assert store.snapshots("info") == []
+        assert (store.membership > before[0], store.generation > before[1]) == (True, True)
+        before = store.membership, store.generation
+        store.set_apart(ONE)
+        assert (store.membership, store.generation) == before
+        store.set_apart(ONE, apart=False)
+        assert store.snapshots("info") == [shown]
+
 
 class TestGeneration:
     def test_grows_with_every_change_of_what_may_be_served(self, store: Store) -> None:
