@@ -98,8 +98,8 @@ class Sources:
     whether a target's values are too old to be served, `generation` counts the changes of the store.
     `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds the target of an address that
     is not configured, or polls it from now on. `other_owner` gives the index of the other shard that polls a
-    target; `refuse` raises NotAllowedError for a configured one that is not polled; `pauses` has those of
-    targets."""
+    target, `role_of` the newest role of one that others name; `refuse` raises NotAllowedError for a
+    configured one that is not polled; `pauses` has those of targets."""
 
     pages: PageCache
     fleet: FleetView
@@ -113,6 +113,7 @@ class Sources:
     other_owner: Callable[[str], int | None] = lambda text: None
     pauses: pause.PausesView | None = None
     refuse: Callable[[str], None] = lambda text: None
+    role_of: Callable[[str], str] = lambda addr: ""
 
 
 class Web:
@@ -139,7 +140,7 @@ class Web:
         self._nodes = NodeLister(fleet.watched_targets.values, hostnames=settings.discover_hostnames)
         self._bodies = bodies or BodyWriter(HttpLimits().old_pages_bytes, pages.current)
         self._lister = TargetLister(
-            fleet.watched_targets.values, self._bodies.share.take, instance_by=settings.instance_by
+            fleet.watched_targets.values, self._bodies.share.take, settings.instance_by, sources.role_of
         )
         self._middlewares = [sign_in(auth, incidents or Incidents())] if auth is not None else []
         self._started_at = time.monotonic()

@@ -36,17 +36,19 @@ class _Entry(NamedTuple):
 
 class TargetLister:
     """Lists the `members`, whose label instance is their address or alias, as `instance_by` says. `share`
-    returns when the event loop has time. Requests that come while a list is made share the next one."""
+    returns when the event loop has time. `role_of` knows the newest role of a target that others name.
+    Requests that come while a list is made share the next one."""
 
     def __init__(
         self,
         members: Callable[[], Iterable[ListedTarget]],
         share: Callable[[], Awaitable[None]],
-        *,
         instance_by: str = "address",
+        role_of: Callable[[str], str] = lambda addr: "",
     ) -> None:
         self._members = members
         self._instance_by = instance_by
+        self._role_of = role_of
         self._share = share
         self._entries = SingleFlight(self._write)
 
@@ -62,26 +64,30 @@ class TargetLister:
         for number, member in enumerate(list(self._members())):
             if number % HANDFUL == 0:
                 await self._share()
-            entries.append(_entry(member, self._instance_by))
+            if not member.target.is_endpoint:  # its nodes are listed
+                entries.append(_entry(member, self._instance_by, self._role_of(member.target.addr)))
         return entries
 
 
-def _entry(member: ListedTarget, instance_by: str) -> _Entry:
+def _entry(member: ListedTarget, instance_by: str, role: str) -> _Entry:
     target = member.target
-    labels = {**dict(instance_labels(target, instance_by)), **dict(_meta(target, member.facts))}
+    labels = {**dict(instance_labels(target, instance_by)), **dict(_meta(target, member.facts, role))}
     known = {name: value for name, value in labels.items() if value}
     return _Entry(
         dict(target.labels).get("group", ""), json.dumps({"targets": [target.addr], "labels": known})
     )
 
 
-def _meta(target: Target, facts: Facts | None) -> Iterator[tuple[str, str]]:
-    """What is not known is empty."""
+def _meta(target: Target, facts: Facts | None, role: str) -> Iterator[tuple[str, str]]:
+    """What is not known is empty. `role` is newer than that of the facts."""
     yield META + "alias", target.alias
     yield META + "source", target.source
     yield META + "group", target.settings_group
+    if target.node is not None:
+        for name in ("cluster", "shard", "node_id", "master_name"):
+            yield META + name, getattr(target.node, name)
+    yield META + "role", role or (facts.role if facts is not None else "")
     if facts is not None:
-        yield META + "role", facts.role
         yield META + "mode", facts.mode
         yield META + "flavor", facts.flavor
         yield META + "version", ".".join(map(str, facts.flavor_version)) if any(facts.flavor_version) else ""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from exporter.protocol.facts import make_facts
 from exporter.targets.address import parse_address
-from exporter.targets.target import Target
+from exporter.targets.target import NodeFacts, Target
 from exporter.web.sd import HANDFUL, TargetLister
 from tests.web.fleet import FakeWatch
 
@@ -41,6 +41,27 @@ async def test_what_is_not_known_is_left_out() -> None:
     assert await Bench(watch("redis://h:1")).list() == [
         (["redis://h:1"], {"instance": "h:1", "__meta_redis_source": "file"})
     ]
+
+
+async def test_what_discovery_knows_with_the_newest_role() -> None:
+    node = NodeFacts("c", "s", "", "n", "m", shown=("cluster",))
+    watched = watch("redis://h:1", source="discovered", node=node)
+    watched.facts = make_facts({"role": b"master"}, databases=16)
+    bench = Bench(watched)
+    bench.lister = TargetLister(
+        lambda: bench.members, bench._pause, role_of={"redis://h:1": "slave"}.__getitem__
+    )
+    [(_, labels)] = await bench.list()
+    assert labels["cluster"] == "c"
+    assert "shard" not in labels
+    found = {name.removeprefix("__meta_redis_"): value for name, value in labels.items()}
+    assert {found[name] for name in ("cluster", "shard", "node_id", "master_name")} == {"c", "s", "n", "m"}
+    assert found["role"] == "slave"
+
+
+async def test_an_address_that_leads_to_changing_nodes_is_no_target() -> None:
+    node = NodeFacts(is_endpoint=True)
+    assert await Bench(watch("redis://h:1", node=node)).list() == []
 
 
 async def test_everything_that_is_known() -> None:
