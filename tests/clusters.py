@@ -123,11 +123,14 @@ class Cluster:
 
 
 class Sentinel(RedisServer):
-    """A Sentinel that watches the masters given as (name, port, quorum)."""
+    """A Sentinel that watches the masters given as (name, port, quorum), which have the `password`."""
 
-    def __init__(self, directory: Path, masters: Sequence[tuple[str, int, int]]) -> None:
+    def __init__(
+        self, directory: Path, masters: Sequence[tuple[str, int, int]], *, password: str = ""
+    ) -> None:
         super().__init__(directory)
         self._masters = masters
+        self._password = password
 
     def _command(self, port: int) -> list[str]:
         lines = [f"port {port}", f"bind {HOST}", f"dir {self.directory}", f"logfile {self.log}"]
@@ -135,6 +138,7 @@ class Sentinel(RedisServer):
             lines += [
                 f"sentinel monitor {name} {HOST} {master_port} {quorum}",
                 f"sentinel down-after-milliseconds {name} 1000",
+                *([f"sentinel auth-pass {name} {self._password}"] if self._password else []),
             ]
         file = self.directory / "sentinel.conf"
         file.write_text("\n".join(lines) + "\n")
