@@ -22,6 +22,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     for warning in (*configuration.warnings, *([scarce] if scarce is not None else [])):
         log.warning(warning)
     for target in targets:
-        print(safe_text.one_line("  ".join(filter(None, (target.addr, target.alias)))))
+        state = "" if target.enabled else "(enabled: false)"
+        print(safe_text.one_line("  ".join(filter(None, (target.addr, target.alias, state)))))
     print(f"ok: {len(targets)} target{'' if len(targets) == 1 else 's'}")
     return 0

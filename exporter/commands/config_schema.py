@@ -54,7 +54,6 @@ def schema() -> Schema:
         "type": "object",
         "properties": {name: _described(by_key[name], help) for name, help in FILE_KEYS.items()},
         "additionalProperties": False,
-        "anyOf": [{"required": ["options"]}, {"required": ["redis_instances"]}],
         "$defs": {
             **_DEFINED,
             "shared": _map(properties=shared, additionalProperties=False),

@@ -52,7 +52,7 @@ def load_targets(
         named = [Named(each.where, replace(each.target, discover=discover)) for each in named]
     settings: dict[str, SharedSettings] = {}
     for file in files:
-        reading = InstancesFile(file, environ, switches)
+        reading = InstancesFile(file, environ, switches, others=addr_given)
         named += reading.read()
         settings = {**reading.settings, **settings}
         file.forget()

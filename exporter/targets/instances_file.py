@@ -50,11 +50,15 @@ class Named:
 
 
 class InstancesFile:
-    """Reads the targets of one file. `faults` is what is wrong with them."""
+    """Reads the targets of one file. `faults` is what is wrong with them. With `others` it need not have any:
+    targets come from elsewhere."""
 
-    def __init__(self, file: ConfigFile, environ: Mapping[str, str], switches: Switches) -> None:
+    def __init__(
+        self, file: ConfigFile, environ: Mapping[str, str], switches: Switches, *, others: bool = False
+    ) -> None:
         self.faults = Faults(file.shown)
         self._file = file
+        self._others = others
         self._reader = SharedReader(environ, file.limits, switches, self.faults)
         self._defaults = SharedSettings()
         self._groups: dict[str, SharedSettings] = {}
@@ -67,7 +71,7 @@ class InstancesFile:
         self._defaults = self._read_settings("defaults", content, "defaults")
         self._read_groups(content)
         entries = content.get(TARGETS_KEY)
-        if entries is None and content.get(OPTIONS_KEY) is not None:  # targets may come from elsewhere
+        if entries is None and (self._others or content.get(OPTIONS_KEY) is not None):
             return []
         if not isinstance(entries, YamlList) or not entries:
             self.faults.add(

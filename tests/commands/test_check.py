@@ -31,6 +31,13 @@ def test_a_name_stays_on_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "redis://h:6379  ma\\nin\nok: 1 target\n"
 
 
+def test_says_which_one_is_not_polled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "redis_exporter.yml"
+    file.write_text("redis_instances: [{addr: redis://h, enabled: false}, {addr: redis://g}]")
+    assert main(["check", f"--config.file={file}"], {}) == 0
+    assert capsys.readouterr().out == "redis://h:6379  (enabled: false)\nredis://g:6379\nok: 2 targets\n"
+
+
 def test_connects_to_nobody(scripted_server: ScriptedFactory) -> None:
     server = scripted_server(lambda talk: None)
     assert main(["check", f"--redis.addr=redis://127.0.0.1:{server.port}"], {}) == 0

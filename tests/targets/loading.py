@@ -13,9 +13,8 @@ from exporter.errors import ConfigError
 from exporter.options.config_file import ConfigFile
 from exporter.options.option import Setting
 from exporter.options.table import OPTIONS
-from exporter.targets.configured import load_targets
+from exporter.targets.configured import ConfiguredTargets, load_targets
 from exporter.targets.shared_keys import Switches
-from exporter.targets.target import Target
 
 CONFIG = Path(__file__).parent.parent / "data" / "config"
 ENVIRON = {
@@ -28,7 +27,7 @@ ENVIRON = {
 
 def load(
     *addresses: str, given: bool | None = None, user: str = "", password: str = "", file: str | Path = ""
-) -> list[Target]:
+) -> ConfiguredTargets:
     return load_targets(
         addresses,
         addr_given=bool(addresses) if given is None else given,

@@ -138,6 +138,14 @@ redis_instances:
         assert one.overrides == two.overrides
 
 
+def test_beside_other_targets_a_file_may_have_settings_only(file: Path) -> None:
+    file.write_text("groups: {cache: {interval: 7s}}\n")
+    targets = load("redis://one", file=file)
+    assert [target.addr for target in targets] == ["redis://one:6379"]
+    assert dict(targets.settings["cache"].values) == {"poll.interval": 7}
+    assert "redis_instances must be a list" in problems_of("redis://default", given=False, file=file)[0]
+
+
 def test_a_file_of_options_names_no_target(file: Path) -> None:
     file.write_text("options: {debug: true}\ndefaults: {user: x}\n")
     assert [target.addr for target in load("redis://default", given=False, file=file)] == [
