@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from exporter import engine
 from exporter.metrics.family import MetricType
 from exporter.metrics.family_set import FamilySet
+
+#: family sets and names of labels whose clashes are remembered
+CLASHES_KEPT = 1024
 
 
 def label_forms(
@@ -31,19 +35,32 @@ def _special_labels(
     family_set: FamilySet, pairs: Sequence[tuple[bytes, bytes]], without: Mapping[str, bytes]
 ) -> dict[int, bytes]:
     """By family."""
-    names = {name for name, _ in pairs}
-    special = {}
+    clashes = _clashes(family_set, frozenset([name for name, _ in pairs]), tuple(without.items()))
+    return {
+        number: label_text([pair for pair in pairs if pair[0] not in clash])
+        for number, clash in clashes.items()
+    }
+
+
+@lru_cache(CLASHES_KEPT)
+def _clashes(
+    family_set: FamilySet, names: frozenset[bytes], without: Sequence[tuple[str, bytes]]
+) -> Mapping[int, frozenset[bytes]]:
+    """By family, the labels of these names that it does not get. The targets of a fleet have labels of the
+    same names."""
+    left_out = dict(without)
+    found = {}
     for number, family in enumerate(family_set.families):
-        clash = names.intersection(label.encode() for label in family.labels)
-        if family.name in without:
-            clash |= names & {without[family.name]}
+        clash = names.intersection([label.encode() for label in family.labels])
+        if family.name in left_out:
+            clash |= names & {left_out[family.name]}
         if family.type is MetricType.SUMMARY:
             clash |= names & {b"quantile"}
         if family.type is MetricType.HISTOGRAM:
             clash |= names & {b"le"}
         if clash:
-            special[number] = label_text([pair for pair in pairs if pair[0] not in clash])
-    return special
+            found[number] = clash
+    return found
 
 
 def label_text(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
