@@ -21,6 +21,7 @@ from bench.cases import (
     redis_cost,
     scrape,
     serve,
+    shards,
     sidecar,
     startup,
 )
@@ -37,6 +38,7 @@ CASES = {
     "busy": busy.run,
     "poll": poll.run,
     "fleet": fleet.run,
+    "shards": shards.run,
     "memory": memory.run,
     "startup": startup.run,
     "redis-cost": redis_cost.run,

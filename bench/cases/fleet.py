@@ -21,6 +21,7 @@ from bench.charts import Chart
 from bench.figures import Figure, at_most, plain
 from bench.parts import Parts, in_parts
 from bench.process import Usage, total, usage, watching
+from bench.reload import reloads
 from bench.rivals import go_exporter
 from bench.scraper import Scraper, scraping, series
 from bench.servers import redis_servers
@@ -110,6 +111,8 @@ def run(setup: Setup) -> Result:
     if setup.real is None:
         setup.note(f"{scale.large.targets:,} targets in parts")
         figures += in_parts(scale.large)
+        setup.note(f"a reload of {scale.large.targets:,} targets")
+        figures += reloads(scale.large.targets)
     return Result(figures, [_chart(ours, rival, scale)])
 
 
