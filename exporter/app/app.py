@@ -14,11 +14,12 @@ from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
 from exporter.app.found_targets import settle
 from exporter.app.frontend import Frontend
+from exporter.app.garbage import old_objects_left_alone
 from exporter.app.reload_record import ReloadRecord
 from exporter.app.source_runner import SourceRunner
 from exporter.descriptors import raise_limit
 from exporter.errors import ConfigError, InternalError, StoppingError
-from exporter.fleet.fleet import Changes
+from exporter.fleet.fleet import LOOKS, Changes
 from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
 from exporter.targets.source import merge
@@ -111,6 +112,10 @@ class App:
     async def _reconfigure(self, read: Read | None = None) -> Changes:
         """Take what `read` gives, which is called in a thread. Without it, only targets of other sources have
         changed."""
+        with old_objects_left_alone():
+            return await self._change(await self._built(read))
+
+    async def _built(self, read: Read | None) -> Configuration:
         before, configured, found = self.configuration, self._configured, tuple(self._found.values())
         noted: files.Noted = {}
 
@@ -130,7 +135,7 @@ class App:
             raise ConfigError(f"the configuration cannot be read: {error}") from None
         finally:
             self.noted = noted if read is not None else {**self.noted, **noted}
-        return await self._change(configuration)
+        return configuration
 
     # -- sources of targets
 
@@ -219,8 +224,11 @@ class App:
             with self._record.attempt():
                 changes = await self._reconfigure(self.read or (lambda: configured))
             fleet = backend.fleet
-            for watched in (*fleet.watched_targets.values(), *fleet.adopted_targets.values()):
+            everybody = (*fleet.watched_targets.values(), *fleet.adopted_targets.values())
+            for number, watched in enumerate(everybody, 1):
                 watched.ask_again()
+                if number % LOOKS == 0:
+                    await asyncio.sleep(0)
         log.info("reloaded: %s", changes)
         has_files = bool(self.noted or self.configuration.options.redis.password_file)
         return Reloaded(has_files, str(changes))

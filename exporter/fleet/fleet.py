@@ -20,6 +20,8 @@ from exporter.targets.target import Target
 
 #: targets that come, change or go before the event loop goes on: 10 that come take 6 ms
 BATCH = 10
+#: targets that are only looked at before the event loop goes on
+LOOKS = 1000
 
 PAUSED = "paused"
 STATES = ("up", "down", "unknown", PAUSED)
@@ -98,11 +100,12 @@ class Fleet:
     async def _apply(self, assignments: Iterable[Assignment]) -> Changes:
         self._raise_if_closing()
         wanted: dict[str, Assignment] = {}
-        for assignment in assignments:
+        for number, assignment in enumerate(assignments, 1):
             if wanted.setdefault(assignment.target.addr, assignment) is not assignment:
                 log.warning(
                     "the target is named twice: the first one counts", extra={"addr": assignment.target.addr}
                 )
+            await self._pause(number, LOOKS)
         gone = [addr for addr in self._watched if addr not in wanted]
         for number, addr in enumerate(gone, 1):
             self.remove(addr)
@@ -126,9 +129,9 @@ class Fleet:
             self.remove(watched.target.addr)
             self.add(self._watch(assignment))
 
-    async def _pause(self, number: int) -> None:
+    async def _pause(self, number: int, batch: int = BATCH) -> None:
         """Let the event loop go on after each batch of targets."""
-        if number % BATCH == 0:
+        if number % batch == 0:
             await asyncio.sleep(0)
             self._raise_if_closing()
 
