@@ -34,8 +34,8 @@ class RedisOptions:
         "Password of the targets in --redis.addr: one for all, or a comma list with one for each.",
         env="REDIS_PASSWORD", secret=True, per_target=True)
     password_file: str = flag("redis.password-file", FILE, "",
-        "JSON file of passwords by address, or a file of one password for the targets in --redis.addr. Not "
-        "read beside --redis.password.",
+        "JSON file of passwords by address, host, pattern of hosts or network; or a file of one password for "
+        "the targets in --redis.addr. Not read beside --redis.password.",
         env="REDIS_PASSWORD_FILE")
     config_file: str = flag("config.file", FILE, "",
         "YAML file of options, and of targets with their own settings.", in_file=False)

@@ -8,9 +8,10 @@ import pytest
 
 from exporter.collectors._contract import Collector
 from exporter.errors import ReplyError
-from exporter.polling.memory import TargetMemory
+from exporter.polling.memory import PASSWORDS_MAX, TargetMemory
 from exporter.polling.refusals import FIRST_REPROBE_S, REPROBE_S
 from exporter.protocol.facts import Facts
+from exporter.targets.address import parse_address
 
 
 def facts(run_id: str) -> Facts:
@@ -27,6 +28,17 @@ def memory() -> TargetMemory:
     memory.learn(facts("a"))
     memory.refusals.add("SLOWLOG LEN", ReplyError("ERR no"), 0.0)
     return memory
+
+
+def test_former_passwords_of_a_target_are_hidden_as_well() -> None:
+    """A server may repeat one that it was sent before."""
+    memory = TargetMemory()
+    target = parse_address("redis://watcher:@h")
+    for number in range(PASSWORDS_MAX + 1):
+        memory.note_password(replace(target, password=f"password-{number:02}"))
+    memory.note_password(replace(target, password="password-01"))
+    shown = [memory.redaction.clean(f"password-{number:02}") for number in range(PASSWORDS_MAX + 1)]
+    assert shown == ["password-00", *["***"] * PASSWORDS_MAX]
 
 
 class TestRefusals:
