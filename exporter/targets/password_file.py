@@ -27,19 +27,20 @@ class Passwords:
     warnings: Sequence[str] = ()
 
     def log_in(self, target: Target) -> Target:
-        """The target with the password that the file has for it. A password that it has already stays. But
-        its single word before the @ is its user if the file has an entry of this user."""
+        """The target with the password that the file has for it. A password that it has already stays, unless
+        a discovered target has it from its seed. And a single word before the @ is the user if the file has
+        an entry of this user."""
         if target.one_word and not target.user:
             entry = self.entries.find(target, target.password, only=True)
             if entry is None or not entry.password:
                 return target
             user, rule = target.password, entry.rule
             return replace(target, user=user, user_rule=rule, password=entry.password, password_rule=rule)
-        if target.has_password:
+        if target.has_password and target.source != "discovered":
             return target
         entry = self.entries.find(target, target.user)
         if entry is not None and entry.password:
-            return replace(target, password=entry.password, password_rule=entry.rule)
+            return replace(target, password=entry.password, password_command=None, password_rule=entry.rule)
         if self.single and target.source == "flags":
             return replace(target, password=self.single, password_rule="--redis.password-file")
         return target

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.clusters import Cluster
 from tests.prometheus import Prometheus
 from tests.servers import HOST, RedisServer, free_port, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
@@ -36,12 +37,19 @@ def blocks(number: int, language: str) -> list[str]:
 
 class SetUp:
     """One set-up that runs: three servers, the exporter as the page starts it, and Prometheus with the
-    configuration number `config` of the set-up."""
+    configuration number `config` of the set-up. `servers` take the place of these three."""
 
-    def __init__(self, number: int, start: RedisFactory, exporter: ExporterFactory, directory: Path) -> None:
+    def __init__(
+        self,
+        number: int,
+        start: RedisFactory,
+        exporter: ExporterFactory,
+        directory: Path,
+        servers: Sequence[RedisServer] = (),
+    ) -> None:
         self._number = number
         self._directory = directory
-        self.servers: list[RedisServer] = [start() for _ in ADDRESSES]
+        self.servers: list[RedisServer] = list(servers) or [start() for _ in ADDRESSES]
         self.places = [f"{HOST}:{server.port}" for server in self.servers]
         self._real = dict(zip(ADDRESSES, self.places, strict=True))
         for text in (*blocks(0, "yaml"), *blocks(number, "yaml")):
@@ -71,13 +79,13 @@ class SetUp:
         return f"{name}={self._directory / value}" if value.endswith(".yml") else flag
 
 
-SetUpFactory = Callable[[int], SetUp]
+SetUpFactory = Callable[..., SetUp]
 PrometheusFactory = Callable[[str], Prometheus]
 
 
 @pytest.fixture
 def set_up(redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path) -> SetUpFactory:
-    return lambda number: SetUp(number, redis_server, exporter, tmp_path)
+    return lambda number, servers=(): SetUp(number, redis_server, exporter, tmp_path, servers)
 
 
 @pytest.fixture
@@ -142,3 +150,16 @@ class TestServiceDiscovery:
         running.servers[2].stop()
         wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
         assert asked.ask("sum(up{job='redis'})") == [3.0]
+
+
+class TestDiscovery:
+    def test_all_nodes_of_a_cluster_are_found_from_two(
+        self, set_up: SetUpFactory, prometheus: PrometheusFactory, redis_cluster: Cluster
+    ) -> None:
+        running = set_up(3, redis_cluster.nodes[:3])
+        asked = prometheus(running.config())
+        everybody = sorted(f"{HOST}:{node.port}" for node in redis_cluster.nodes)
+        found = "redis_up{cluster='orders', team='orders'} == 1"
+        wait_until(lambda: instances(asked, found) == everybody, "all nodes are up")
+        assert asked.ask("sum by (cluster, shard) (redis_up)") == [2.0] * 3
+        assert asked.ask("count(count by (node_id) (redis_memory_used_bytes))") == [6.0]

@@ -227,3 +227,10 @@ def test_a_file_that_is_not_there() -> None:
         read_passwords("http://user:s3cret@h/x.json")
     with pytest.raises(ConfigError, match="/no/such/file: the file cannot be read"):
         read_passwords("/no/such/file")
+
+
+def test_an_entry_for_a_discovered_target_wins_over_what_its_seed_has(file: Path) -> None:
+    file.write_text(json.dumps({"redis://h": SECRET}))
+    for address, password in (("redis://:own@h", SECRET), ("redis://:own@other", "own")):
+        target = replace(parse_address(address), source="discovered")
+        assert read_passwords(str(file)).log_in(target).password == password
