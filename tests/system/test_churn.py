@@ -1,0 +1,194 @@
+"""Targets that come, change and go cost the others nothing, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bench.simulator import simulated
+from exporter.app.app import App
+from exporter.app.build import configure
+from exporter.app.run import read_targets
+from exporter.options.commandline import parse, read_again
+from exporter.polling.watched_target import WatchedTarget
+from exporter.targets.address import parse_address
+from tests.store_fixture import until
+from tests.watch_harness import RedisFactory, others, server_field
+
+INTERVAL_S = 1.0
+#: values may be this old on a busy machine; an interval that a target misses shows
+AGE_MAX_S = 2.5 * INTERVAL_S
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many targets there are, how many of them change in each round, and the number of rounds."""
+
+    simulated: int
+    real: int
+    changing: int
+    rounds: int
+
+
+SHORT = Size(60, 3, 12, 3)
+LONG = Size(1000, 20, 100, 20)
+SIZES = [
+    pytest.param(SHORT, id="short"),
+    pytest.param(LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+]
+
+
+class Exporter:
+    """An exporter whose targets are written to files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.configuration, self.sd = folder / "redis.yml", folder / "found.json"
+        self.sd.write_text("[]")
+        self.app = App()
+
+    async def start(self, addrs: Sequence[str]) -> None:
+        self.configure(addrs)
+        flags = ["--web.listen-address=127.0.0.1:0", f"--poll.interval={INTERVAL_S}s", "--redis.addr="]
+        options = parse([*flags, f"--config.file={self.configuration}", f"--targets.file-sd={self.sd}"], {})
+        self.app.read = lambda: (again := read_again(options, {}), read_targets(again, {}))
+        await self.app.apply(configure(options, read_targets(options, {})))
+
+    def configure(self, addrs: Sequence[str], changing: Sequence[str] = (), label: str = "") -> None:
+        """Write the configuration file. Those that change get a label, if it is not empty."""
+        labels = f", labels: {{round: '{label}'}}" if label else ""
+        entries = [f"- {{addr: '{addr}'}}\n" for addr in addrs]
+        entries += [f"- {{addr: '{addr}'{labels}}}\n" for addr in changing]
+        self.configuration.write_text(f"redis_instances:\n{''.join(entries)}")
+
+    def find(self, addrs: Sequence[str], label: str = "") -> None:
+        """Write the file of file_sd."""
+        new = self.sd.with_suffix(".new")
+        new.write_text(json.dumps([{"targets": addrs, "labels": {"round": label} if label else {}}]))
+        new.rename(self.sd)
+
+    @property
+    def watched(self) -> dict[str, WatchedTarget]:
+        return dict(self.app.backend.fleet.watched_targets)
+
+    async def has(self, addrs: Sequence[str], changing: Sequence[str], label: str) -> None:
+        """Wait until there are these targets and no others, with the label of those that change, and all
+        were polled well."""
+        labels = (("round", label),) if label else ()
+
+        def is_so() -> bool:
+            found = self.watched
+            return (
+                len(found) == len(addrs) + len(changing)
+                and all(addr in found and found[addr].target.labels == labels for addr in changing)
+                and all(each.up for each in found.values())
+            )
+
+        await until(is_so)
+
+    async def page(self) -> str:
+        [address] = self.app.addresses
+        async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as answer:
+            return await answer.text()
+
+
+@pytest.fixture
+async def exporter(tmp_path: Path) -> AsyncIterator[Exporter]:
+    logging.getLogger("exporter").setLevel(logging.ERROR)  # or the records would be what grows
+    exporter = Exporter(tmp_path)
+    yield exporter
+    await exporter.app.stop()
+    logging.getLogger("exporter").setLevel(logging.NOTSET)
+    assert others() == set()
+
+
+def ours() -> Counter[str]:
+    """How many objects of our classes, open files and tasks there are."""
+    gc.collect()
+    kinds = (type(each) for each in gc.get_objects())
+    found = Counter(kind.__name__ for kind in kinds if str(kind.__module__).startswith("exporter."))
+    found["open files"] = len(os.listdir("/proc/self/fd"))
+    found["tasks"] = len(asyncio.all_tasks())
+    return found
+
+
+async def until_no_more_than(held: Counter[str]) -> None:
+    """A poll that runs has some objects for a moment."""
+    await until(lambda: ours() <= held)
+
+
+def holders(addr: str) -> Iterator[object]:
+    """What has an address among its keys or members."""
+    gc.collect()
+    for each in gc.get_objects():
+        if type(each) in (dict, set, frozenset) and each and addr in each:
+            yield each
+
+
+def rss_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_fresh(exporter: Exporter, addrs: Sequence[str]) -> bool:
+    now, store = time.monotonic(), exporter.app.backend.store
+    snapshots = [store.get(addr, "info") for addr in addrs]
+    return all(each is not None and now - each.began_at <= AGE_MAX_S for each in snapshots)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("way", ["reload", "file_sd"])
+async def test_targets_that_change_cost_the_others_nothing(
+    exporter: Exporter, redis_server: RedisFactory, way: str, size: Size
+) -> None:
+    servers = [redis_server() for _ in range(size.real)]
+    with simulated(size.simulated, databases=min(100, size.simulated)) as given:
+        every = [parse_address(addr).addr for addr in given]
+        real = [f"redis://127.0.0.1:{server.port}" for server in servers]
+        changing, staying = every[: size.changing], [*every[size.changing :], *real]
+
+        async def change(addrs: Sequence[str], label: str) -> None:
+            if way == "reload":
+                exporter.configure(staying, addrs, label)
+                await exporter.app.reload()
+            else:
+                exporter.find(addrs, label)
+            await exporter.has(staying, addrs, label)
+
+        await exporter.start(staying)
+        await change(changing, "")
+        await exporter.page()
+        before = {addr: exporter.watched[addr] for addr in staying}
+        told = [server_field(server, "total_connections_received") for server in servers]
+        held: Counter[str] = Counter()
+        rss: list[int] = []
+        for number in range(size.rounds):
+            for addrs, label in (([], ""), (changing, f"round {number}"), (changing, "")):
+                await change(addrs, label)
+                assert is_fresh(exporter, staying)
+            for addr, watched in before.items():
+                assert exporter.watched[addr] is watched
+            await exporter.page()
+            await asyncio.sleep(INTERVAL_S)
+            held = held or ours()
+            await until_no_more_than(held)
+            rss.append(rss_bytes())
+        for server, connections in zip(servers, told, strict=True):
+            assert server_field(server, "total_connections_received") == connections + 1  # this question
+        await change([], "")
+        give_up = time.monotonic() + 10
+        while f'"{changing[-1]}"' in await exporter.page():  # it may be a second old
+            assert time.monotonic() < give_up, "their series stay on the page"
+            await asyncio.sleep(0.1)
+        assert [type(holder) for addr in changing[:3] for holder in holders(addr)] == []
+    print(f"{way}: RSS {[round(each / 2**20, 1) for each in rss]} MiB")
+    assert rss[-1] <= 1.05 * rss[len(rss) // 2] + 4 * 2**20
