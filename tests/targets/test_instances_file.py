@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.options.values import KeyName
 from exporter.targets.target import Target
 from tests.targets.loading import CONFIG, load, problems_of
 
@@ -70,3 +71,29 @@ def test_scalars_stay_as_written() -> None:
     assert first.labels == (("env", "yes"), ("rack", "0123"), ("version", "1.10"), ("day", "2026-01-02"))
     assert dict(second.labels) == {**dict(first.labels), "rack": "9"}
     assert second.password == ""
+
+
+def test_a_file_with_every_kind_of_key() -> None:
+    orders, carts = load(given=False, file=CONFIG / "everything.good.yml")
+    assert (orders.settings_group, orders.enabled, orders.discover) == ("cache", False, "")
+    assert orders.labels == carts.labels == (("env", "production"), ("rack", "7"))
+    assert dict(orders.overrides) == {
+        "check-key-groups": ("^(.*)_",),
+        "check-keys": (KeyName(0, b"a"), KeyName(1, b"b*")),
+        "check-keys-batch-size": 100,
+        "check-single-keys": (KeyName(0, b"c"),),
+        "collectors.off": (),
+        "config-command": "-",
+        "export-client-list": True,
+        "include-memory-stats-metrics": True,
+        "poll.interval": 10,
+        "poll.scan-interval": 600,
+        "poll.slow-interval": 120,
+        "poll.standard-interval": None,
+        "skip-checkkeys-for-role-master": True,
+        "skip-tls-verification": False,
+        "tls-ca-cert-file": "",
+        "tls-server-name": "cache.example",
+    }
+    assert (carts.settings_group, carts.enabled) == ("empty", True)
+    assert dict(carts.overrides) == {"collectors.off": ("slowlog",), "export-client-list": True}
