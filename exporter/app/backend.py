@@ -14,7 +14,7 @@ from exporter.connection.resolver import LOOKUPS_MIN, Resolver
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError
 from exporter.fleet.adoption import Adoption
-from exporter.fleet.alignment import Alignment
+from exporter.fleet.alignment import Alignment, Rhythms
 from exporter.fleet.discovery import Discovery
 from exporter.fleet.fleet import Changes, Fleet
 from exporter.fleet.pauses import Pauses
@@ -69,7 +69,7 @@ class Backend:
             options.web, self.exposition, self._note_page, lambda: self.services.limiter.quiet
         )
         self.alignment = Alignment(
-            self.pages.rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
+            self._rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
         )
         self.schedule = Schedule(
             self.store,
@@ -190,6 +190,11 @@ class Backend:
     def _origin(self, addr: str) -> Origin:
         watched = self.fleet.watched_targets.get(addr) or self.fleet.adopted_targets[addr]
         return watched.state.labels
+
+    def _rhythms(self, now: float) -> Rhythms:
+        """Of the scrapers of pages that show targets."""
+        found = self.pages.rhythms(now)
+        return {page: found[page] for page in found if self.exposition.shows_targets(page)}
 
     def _note_page(self, page: Page, seconds: float) -> None:
         self.own_series.build_seconds.observe(seconds)

@@ -51,6 +51,7 @@ class Frontend:
                 reload=reload,
                 max_age_floor_s=lambda: backend.max_age_floor_s,
                 adopt=backend.adoption.find,
+                note_scrape=backend.schedule.note_scrape,
                 role_of=backend.discovery.role_of,
                 other_owner=backend.other_owner,
                 pauses=backend.pauses,

@@ -39,16 +39,25 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
         self.aimed_at = -math.inf  # when the burst was last adjusted
         self.watched_targets: dict[str, WatchedTarget] = {}
         self._slots: list[dict[str, None]] = [{} for _ in range(SLOTS)]  # the addresses
+        self._slot_of: dict[str, int] = {}
         self._pending: list[tuple[float, asyncio.TimerHandle]] = []  # (when, timer of a slot)
 
-    def add(self, watched: WatchedTarget) -> None:
+    def add(self, watched: WatchedTarget, slot: int | None = None) -> None:
+        """Poll a target in this slot, or else in that of its address."""
         addr = watched.target.addr
         self.watched_targets[addr] = watched
-        self._slots[slot_of(addr)][addr] = None
+        self.move(addr, slot_of(addr) if slot is None else slot)
+
+    def move(self, addr: str, slot: int) -> None:
+        """Poll a target in another slot."""
+        if addr in self._slot_of:
+            del self._slots[self._slot_of[addr]][addr]
+        self._slots[slot][addr] = None
+        self._slot_of[addr] = slot
 
     def remove(self, addr: str) -> None:
         del self.watched_targets[addr]
-        del self._slots[slot_of(addr)][addr]
+        del self._slots[self._slot_of.pop(addr)][addr]
 
     @property
     def name(self) -> str:

@@ -15,8 +15,9 @@ from datetime import timezone
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from exporter.fleet.alignment import Alignment, ScraperGroup
-from exporter.fleet.poll_group import PollGroup
+from exporter.fleet.alignment import TARGET_S, Alignment, ScraperGroup
+from exporter.fleet.poll_group import SLOTS, PollGroup
+from exporter.fleet.scrape_slots import ScrapeSlots
 from exporter.pages.selection import Selection
 from exporter.polling.watched_target import WatchedTarget
 
@@ -33,6 +34,7 @@ class PollGroups:
         self._alignment = alignment
         self._groups: dict[tuple[float, ScraperGroup], PollGroup] = {}
         self._group_of: dict[str, PollGroup] = {}
+        self._slots = ScrapeSlots()
         self._catch_ups: dict[str, asyncio.TimerHandle] = {}  # of targets that moved to another group
         self._scheduler: AsyncIOScheduler | None = None  # None: not started, or stopped
         self._regrouping: asyncio.Task[None] | None = None
@@ -66,11 +68,11 @@ class PollGroups:
         self._leave_group(addr)
         if group is None:
             group = self._groups[key] = PollGroup(*key)
-            group.add(watched)
+            group.add(watched, self._slots.slot(addr))
             if self._scheduler is not None:
                 self._aim(group)
                 self._begin(group)
-        group.add(watched)
+        group.add(watched, self._slots.slot(addr))
         self._group_of[addr] = group
         self._catch_up(watched)
 
@@ -78,6 +80,19 @@ class PollGroups:
         """Forget a target."""
         self._leave_group(addr)
         self._cancel_catch_up(addr)
+        self._slots.forget(addr)
+
+    def note_scrape(self, addr: str, now: float) -> None:
+        """Note that a target is scraped by itself: if that has a rhythm, it is polled just before."""
+        group = self._group_of.get(addr)
+        if self._alignment is None or group is None:
+            return
+        watched = group.watched_targets[addr]
+        others_s = TARGET_S * len(group.watched_targets) / SLOTS  # those of its slot may come first
+        poll_s = watched.state.series.duration_s + others_s
+        if self._slots.note(addr, now, group.interval_s, poll_s):
+            group.move(addr, self._slots.slot(addr))
+            self._catch_up(watched)
 
     def _leave_group(self, addr: str) -> None:
         group = self._group_of.pop(addr, None)

@@ -89,6 +89,10 @@ class Schedule:
             self._keep_ending((*self._name_checks.forget(addr), *watched.close()))
         self._store.drop(addr)
 
+    def note_scrape(self, addr: str) -> None:
+        """Note that a target is scraped by itself now."""
+        self._groups.note_scrape(addr, time.monotonic())
+
     def _keep_ending(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in tasks:
             self._ending.add(task)

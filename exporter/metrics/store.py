@@ -128,6 +128,9 @@ class Store:
             (self._apart.add if apart else self._apart.discard)(addr)
             self._change_members()
 
+    def is_apart(self, addr: str) -> bool:
+        return addr in self._apart
+
     @property
     def is_empty(self) -> bool:
         """Whether no target has a snapshot."""

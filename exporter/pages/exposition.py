@@ -124,8 +124,15 @@ class Exposition:
         self.store.generation += 1  # every page is outdated
 
     def shows(self, selection: Selection, addr: str) -> bool:
-        """Whether a target is on a page."""
+        """Whether a target is on a page. One that is set apart is on its own only."""
+        if selection.addr is None and self.store.is_apart(addr):
+            return False
         return selection.takes(addr, lambda addr: self._origin(addr).group)
+
+    def shows_targets(self, selection: Selection) -> bool:
+        """Whether a page may show more than the exporter's own series."""
+        names = selection.names
+        return names is None or self._age_name.decode() in names or bool(self.catalog.view(names)[1])
 
     def sources(self, addr: str) -> tuple[Snapshot, ...]:
         """The snapshots that a page of one target would show."""

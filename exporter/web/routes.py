@@ -99,7 +99,8 @@ class Sources:
     `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds the target of an address that
     is not configured, or polls it from now on. `other_owner` gives the index of the other shard that polls a
     target, `role_of` the newest role of one that others name; `refuse` raises NotAllowedError for a
-    configured one that is not polled; `pauses` has those of targets."""
+    configured one that is not polled; `pauses` has those of targets. `note_scrape` learns when a target is
+    scraped by itself."""
 
     pages: PageCache
     fleet: FleetView
@@ -114,6 +115,7 @@ class Sources:
     pauses: pause.PausesView | None = None
     refuse: Callable[[str], None] = lambda text: None
     role_of: Callable[[str], str] = lambda addr: ""
+    note_scrape: Callable[[str], None] = lambda addr: None
 
 
 class Web:
@@ -238,6 +240,7 @@ class Web:
         if watched is None:
             return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
+        self._sources.note_scrape(watched.target.addr)
         if max_age_s is not None or not watched.whole:
             await watched.fresh(max_age_s, deadline, lanes)
         if self._settings.fail_when_stale and self._sources.stale(watched.target.addr):

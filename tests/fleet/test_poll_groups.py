@@ -12,6 +12,7 @@ import pytest
 from exporter.fleet import schedule as schedule_module
 from exporter.fleet.alignment import LAST_POLLS_S, TARGET_S, Alignment
 from exporter.fleet.poll_group import SLOT_TARGETS, SLOTS, slot_of
+from exporter.fleet.schedule import Schedule
 from exporter.pages.rhythm import Rhythm
 from exporter.pages.selection import Selection
 from exporter.polling.watched_target import WatchedTarget
@@ -63,6 +64,43 @@ class TestSlots:
         harness.schedule.start()
         await poll_times.taken(watched_targets, 3)
         assert all(0.45 < gap < 1.6 for gap in poll_times.gaps())
+
+
+class TestScrapedByThemselves:
+    INTERVAL_S, SCRAPES = 1.0, 9
+
+    async def test_each_target_is_polled_in_the_slot_before_its_scrape(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness, poll_times: PollTimes
+    ) -> None:
+        watched_targets = [
+            watch_harness.watched(free_port(), name=f"redis://h:{number}", interval_s=self.INTERVAL_S)
+            for number in range(10)
+        ]
+        harness.add(*watched_targets)
+        harness.schedule.start()
+        await poll_times.taken(watched_targets, 1)
+        begin_s = time.monotonic() + 0.1
+        for number in range(self.SCRAPES * len(watched_targets)):
+            await until(lambda number=number: time.monotonic() >= begin_s + number / len(watched_targets))  # type: ignore[misc]
+            harness.schedule.note_scrape(watched_targets[number % len(watched_targets)].target.addr)
+        ages_s = []
+        for number, watched in enumerate(watched_targets):
+            scraped_at = begin_s + self.SCRAPES - 1 + number / len(watched_targets)
+            polled_at = max(at for at in poll_times.at[watched.target.addr] if at <= scraped_at)
+            ages_s.append(scraped_at - polled_at)
+        assert sorted(ages_s)[len(ages_s) // 2] < 2.5 * self.INTERVAL_S / SLOTS  # some are late if it is busy
+        assert all(0.45 < gap < 1.6 for gap in poll_times.gaps())
+
+    async def test_unless_polls_follow_no_scraper(
+        self, watch_harness: WatchHarness, poll_times: PollTimes
+    ) -> None:
+        schedule = Schedule(watch_harness.store, lambda lag_s: None, lambda: None, None)
+        watched = watch_harness.watched(free_port(), interval_s=self.INTERVAL_S)
+        schedule.add(watched)
+        for _ in range(3):
+            schedule.note_scrape(watched.target.addr)
+        schedule.note_scrape("redis://gone:1")
+        assert not poll_times.at
 
 
 class TestBursts:

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.pages.exposition import MEMBERS_MAX
 from exporter.pages.page import Draft, PackedText
-from exporter.pages.selection import Selection
+from exporter.pages.selection import WHOLE, Selection
 from tests.store_fixture import ADDRS, SELF, StoreFixture, plain_text, samples_of, values_of
 
 A, B, C = ADDRS
@@ -127,6 +127,29 @@ class TestSelection:
     def test_the_ages_have_a_name_too(self, store_fixture: StoreFixture) -> None:
         text = plain_text(store_fixture.exposition.draft(Selection(names=frozenset({AGE}))).build())
         assert {name for name, _ in samples_of(text)} == {AGE}
+
+    @pytest.mark.parametrize(
+        ("names", "shows"),
+        [
+            (None, True),
+            ({"redis_connected_clients", "redis_exporter_scrapes_total"}, True),
+            ({AGE}, True),
+            ({"redis_exporter_scrapes_total"}, False),
+        ],
+    )
+    def test_a_page_may_show_the_exporters_own_series_only(
+        self, store_fixture: StoreFixture, names: set[str] | None, shows: bool
+    ) -> None:
+        selection = Selection(names=None if names is None else frozenset(names))
+        assert store_fixture.exposition.shows_targets(selection) is shows
+
+    def test_a_target_that_is_set_apart_is_on_its_own_page_only(self, store_fixture: StoreFixture) -> None:
+        store_fixture.store.set_apart(A)
+        exposition = store_fixture.exposition
+        assert not exposition.shows(WHOLE, A)
+        assert not exposition.shows(Selection(group="blue"), A)
+        assert exposition.shows(Selection(addr=A), A)
+        assert exposition.shows(WHOLE, B)
 
     def test_a_family_s_own_label_wins_over_the_configured_one(self, store_fixture: StoreFixture) -> None:
         text = plain_text(store_fixture.exposition.draft(Selection(group="blue")).build())

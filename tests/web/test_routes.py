@@ -58,6 +58,7 @@ class Site:
         self.pages = PageCache(self.store_fixture.exposition)
         self.turned_at = time.monotonic()
         self.stale: set[str] = set()
+        self.scraped: list[str] = []
         self.auth: BasicAuth | None = None
         self.reload: Callable[[], Reloaded] = lambda: Reloaded(False, "")
         self.adopt: Callable[[str], Awaitable[FakeWatch | None]] | None = None
@@ -79,6 +80,7 @@ class Site:
                 generation=lambda: self.store_fixture.store.generation,
                 reload=self._reloaded,
                 adopt=self.adopt,
+                note_scrape=self.scraped.append,
                 other_owner=self.owners.get,
                 refuse=self._refuse,
             ),
@@ -400,6 +402,11 @@ class TestScrape:
         assert SELF.decode() not in text
         assert 'redis_exporter_snapshot_age_seconds{lane="fast"}' in text
         assert site.count("redis_exporter_scrapes_total") == 1
+
+    async def test_its_scrapes_are_noted_and_not_those_that_are_refused(self, site: Site) -> None:
+        for target, status in (("first", 200), (B, 200), ("redis://unknown:1", 403)):
+            await site.text(f"/scrape?target={target}", status)
+        assert site.scraped == [A, B]
 
     async def test_with_its_labels_where_that_is_asked_for(self, site: Site) -> None:
         await site.start(plain_targets=False)
