@@ -110,8 +110,8 @@ def _open_config_files(given: Mapping[str, Setting]) -> tuple[ConfigFile, ...]:
     if value("help") or value("version"):
         return ()
     limits = files.FileLimits(value("files.max-bytes"), value("files.timeout"))
-    named = {flag: value(flag) for flag in ("config.file", "redis-file")}
-    return tuple(ConfigFile(flag, name, limits) for flag, name in named.items() if name)
+    flags = {value(flag): flag for flag in ("redis-file", "config.file")}  # a file of both is one
+    return tuple(ConfigFile(flag, name, limits) for name, flag in reversed(flags.items()) if name)
 
 
 def _read_flags(argv: Sequence[str], problems: list[str], commands: Container[str]) -> dict[str, Setting]:

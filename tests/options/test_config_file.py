@@ -90,6 +90,10 @@ class TestTwoFiles:
         options = read(file, "options: {poll.interval: 1s}", f"--redis-file={other}")
         assert (options.poll.interval_s, options.log.debug) == (1, True)
 
+    def test_one_that_both_flags_name_is_read_once(self, file: Path) -> None:
+        options = read(file, "options: {debug: true}", f"--redis-file={file}")
+        assert (len(options.config_files), faults(options), options.log.debug) == (1, [], True)
+
     def test_an_option_in_both_is_a_mistake(self, file: Path, tmp_path: Path) -> None:
         other = tmp_path / "instances.yml"
         other.write_text("options:\n  debug: false")
