@@ -48,13 +48,19 @@ class FirstRound:
         if not self._scanned.is_set():
             self._unscanned.add(addr)
 
+    def take(self, watched: WatchedTarget) -> None:
+        """Add a target that may have been polled already."""
+        self.add(watched.target.key)
+        if watched.up is not None:
+            self.note(watched)
+
     def remove(self, addr: str) -> None:
         self._note_polled(addr)
         self._note_scanned(addr)
 
     def note(self, watched: WatchedTarget) -> None:
         """Note the end of a poll or of the first scan."""
-        addr = watched.target.addr
+        addr = watched.target.key
         if addr in self._unscanned:
             if watched.whole:
                 self._note_scanned(addr)

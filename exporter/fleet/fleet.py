@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from exporter.errors import AuthError, CancelledPollError, StoppingError
+from exporter.errors import CancelledPollError, StoppingError
 from exporter.fleet.aliases import Aliases
 from exporter.fleet.first_round import FirstRound
 from exporter.fleet.schedule import Schedule
+from exporter.fleet.state_log import StateLog
 from exporter.polling.assignment import Assignment
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.watched_target import WatchedTarget
@@ -44,7 +45,7 @@ class Changes(NamedTuple):
 class Fleet:
     """The watched targets by canonical address. It logs which go up and down.
 
-    `watch` makes a target of an assignment. `forget_pages` gets the address of each target that is removed or
+    `watch` makes a target of an assignment. `forget_pages` gets the key of each target that is removed or
     changes, `forget` that of each that is about to be removed; `on_change` is called when targets come or go.
     A target that `is_held` is known, and not polled.
     """
@@ -70,7 +71,7 @@ class Fleet:
         self._closing = False
         self._aliases = Aliases()
         self.first_round = FirstRound()
-        self._reasons: dict[str, str] = {}  # of targets that are down, as the log has them
+        self._state_log = StateLog()
         self._told: set[str] = set()  # targets that were asked for with parameters that are ignored
 
     @property
@@ -79,7 +80,7 @@ class Fleet:
 
     @property
     def adopted_targets(self) -> Mapping[str, WatchedTarget]:
-        """Those that nobody configured (see `adoption`). They are polled, and on no page but their own."""
+        """Those that nobody configured (see `adoption`), by key."""
         return self._adopted
 
     # -- who is watched
@@ -112,7 +113,7 @@ class Fleet:
             await self._pause(number)
         added = changed = 0
         for number, (addr, assignment) in enumerate(wanted.items(), 1):
-            watched = self._watched.get(addr)
+            watched = self._watched.get(addr) or self._take_over(addr)
             if watched is None:
                 added += 1
                 self.add(self._watch(assignment))
@@ -140,14 +141,22 @@ class Fleet:
             raise StoppingError
 
     def change(self, watched: WatchedTarget, assignment: Assignment) -> None:
-        """Go on with a target under another assignment of its address."""
+        """Go on with a target under another assignment."""
         alias = watched.target.alias
         cancelled = watched.reassign(assignment)
         if watched.target.alias != alias:
             self._aliases.remove(alias, watched.target.addr)
             self._aliases.add(watched)
         self._schedule.change(watched, cancelled)
-        self._forget_pages(watched.target.addr)
+        self._forget_pages(watched.target.key)
+
+    def _take_over(self, addr: str) -> WatchedTarget | None:
+        """The adopted target of this address, which is configured from now on and keeps what it has."""
+        watched = self._adopted.pop(addr, None)
+        if watched is not None:
+            self._watched[addr] = watched
+            self.first_round.take(watched)
+        return watched
 
     def add(self, watched: WatchedTarget) -> None:
         addr = watched.target.addr
@@ -176,26 +185,26 @@ class Fleet:
         self._aliases.remove(watched.target.alias, addr)
         self._end(addr)
 
-    def adopt(self, assignment: Assignment) -> WatchedTarget:
+    def adopt(self, assignment: Assignment, *, on_page: bool = False) -> WatchedTarget:
         """Poll a target that is not configured, from now on."""
         watched = self._watch(assignment)
-        self._adopted[watched.target.addr] = watched
-        self._schedule.add(watched, apart=True)
+        self._adopted[watched.target.key] = watched
+        self._schedule.add(watched, apart=not on_page)
         self._on_change()
         return watched
 
-    def forget(self, addr: str) -> None:
+    def forget(self, key: str) -> None:
         """Stop polling an adopted target. Nothing of it stays."""
-        del self._adopted[addr]
-        self._end(addr)
+        del self._adopted[key]
+        self._end(key)
 
-    def _end(self, addr: str) -> None:
-        self._forget(addr)
-        self._schedule.remove(addr)
-        self._reasons.pop(addr, None)
-        self._told.discard(addr)
-        self.first_round.remove(addr)
-        self._forget_pages(addr)
+    def _end(self, key: str) -> None:
+        self._forget(key)
+        self._schedule.remove(key)
+        self._state_log.forget(key)
+        self._told.discard(key)
+        self.first_round.remove(key)
+        self._forget_pages(key)
         self._on_change()
 
     # -- what others see
@@ -220,29 +229,10 @@ class Fleet:
         return {state: counts[state] for state in STATES if counts[state] or state != PAUSED}
 
     def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
-        """Note the end of a poll. Log when a target goes up or down, and when the reason why it is down
-        changes."""
-        addr = watched.target.addr
+        """Note the end of a poll."""
         self.first_round.note(watched)
-        if isinstance(
-            outcome.error, CancelledPollError
-        ):  # by a stop or a removal: it says nothing about the target
-            return
-        reason = outcome.error.reason if outcome.error is not None and watched.up is False else ""
-        if not outcome.up_changed and reason == self._reasons.get(addr, ""):
-            return
-        extra = {"addr": addr, "topic": "state", "duration_ms": round(outcome.duration_s * 1000, 1)}
-        if watched.up:
-            self._reasons.pop(addr, None)
-            log.info("the target is up", extra=extra)
-            for notice in watched.notices:
-                log.warning(notice.value, extra={"addr": addr})
-        elif outcome.error is not None:
-            self._reasons[addr] = reason
-            extra |= {"reason": reason, "err": str(outcome.error)}
-            if isinstance(outcome.error, AuthError):
-                extra["login"] = watched.target.login_text
-            log.warning("the target is down", extra=extra)
+        if not isinstance(outcome.error, CancelledPollError):  # that is no news of the target
+            self._state_log.note(watched, outcome)
 
 
 def _state_of(watched: WatchedTarget) -> str:

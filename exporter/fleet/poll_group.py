@@ -44,7 +44,7 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
 
     def add(self, watched: WatchedTarget, slot: int | None = None) -> None:
         """Poll a target in this slot, or else in that of its address."""
-        addr = watched.target.addr
+        addr = watched.target.key
         self.watched_targets[addr] = watched
         self.move(addr, slot_of(addr) if slot is None else slot)
 

@@ -59,7 +59,7 @@ class PollGroups:
 
     def join(self, watched: WatchedTarget) -> None:
         """Move a target to the group where it belongs now."""
-        addr = watched.target.addr
+        addr = watched.target.key
         scrapers = self._alignment.group_of(addr) if self._alignment is not None else ()
         key = (watched.timing.interval_s, scrapers)
         group = self._groups.get(key)
@@ -110,7 +110,7 @@ class PollGroups:
         intervals after the last."""
         if self._scheduler is None or watched.ticked_at == -math.inf:
             return
-        addr = watched.target.addr
+        addr = watched.target.key
         self._cancel_catch_up(addr)
         wait_s = max(0.0, watched.ticked_at + watched.timing.interval_s - time.monotonic())
         self._catch_ups[addr] = asyncio.get_running_loop().call_later(wait_s, self._poll_catch_up, addr)

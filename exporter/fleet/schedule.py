@@ -67,18 +67,19 @@ class Schedule:
         """Poll one more target; at once, if the schedule is running. One that is `apart`, or an address of
         changing nodes, is on its own page only."""
         if apart or watched.target.is_endpoint:
-            self._store.set_apart(watched.target.addr)
-        self._watched[watched.target.addr] = watched
+            self._store.set_apart(watched.target.key)
+        self._watched[watched.target.key] = watched
         if self._running:
             watched.tick(time.monotonic())
         self._groups.join(watched)
 
     def change(self, watched: WatchedTarget, cancelled: Iterable[asyncio.Task[None]]) -> None:
         """Follow a target's new interval. Its change has `cancelled` tasks."""
-        if watched.target.addr in self._watched:
+        target = watched.target
+        if target.key in self._watched:
             self._groups.join(watched)
-            if watched.target.source != "adopted":
-                self._store.set_apart(watched.target.addr, apart=watched.target.is_endpoint)
+            if target.source != "adopted" and not target.variant:
+                self._store.set_apart(target.key, apart=target.is_endpoint)
         self._keep_ending(cancelled)
 
     def remove(self, addr: str) -> None:

@@ -22,7 +22,8 @@ class Snapshot(NamedTuple):
     """What one poll made of one family set of one target. `began_at` and `expires_at` are monotonic, so ages
     do not change with the wall clock.
 
-    A tuple is made in a fifth of the time of a frozen dataclass. It equals only itself.
+    `addr` is the target's key (`Target.key`): its address, most often. A tuple is made in a fifth of the time
+    of a frozen dataclass. It equals only itself.
     """
 
     addr: str
@@ -163,6 +164,12 @@ class Store:
         if snapshot is None or (self.stale_policy != "serve" and (addr, family_set) in self._expired):
             return None
         return snapshot
+
+    def withdraw(self, addr: str, family_set: str) -> None:
+        """Remove a target's snapshot of a family set that is for other targets only from now on."""
+        if self._family_sets.get(family_set, {}).pop(addr, None) is not None:
+            self._expired.discard((addr, family_set))
+            self._change_members()
 
     def drop(self, addr: str) -> None:
         """Remove all snapshots of a target: the next page shows no series of it."""

@@ -16,6 +16,7 @@ from exporter.options.metrics_options import MetricsOptions
 from exporter.polling.known_faults import NO_FAULTS, KnownFaults
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming
+from exporter.targets.target import Target
 from exporter.telemetry.target_series import OUTCOMES, TargetSeries
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class SnapshotRecorder:
         "_addr",
         "_dropped",
         "_faults",
+        "_key",
         "_run_id",
         "_series_limit",
         "_store",
@@ -40,8 +42,11 @@ class SnapshotRecorder:
         "_with_timestamps",
     )
 
-    def __init__(self, addr: str, store: Store, target_series: TargetSeries, metrics: MetricsOptions) -> None:
-        self._addr = addr
+    def __init__(
+        self, target: Target, store: Store, target_series: TargetSeries, metrics: MetricsOptions
+    ) -> None:
+        self._addr = target.addr
+        self._key = target.key
         self._store = store
         self._target_series = target_series
         self._faults = KnownFaults()
@@ -134,7 +139,7 @@ class SnapshotRecorder:
         block = self._target_series.render(family_set, labels)
         self._store.put(
             Snapshot(
-                self._addr,
+                self._key,
                 family_set.name,
                 family_set.lane,
                 block.samples,
@@ -156,12 +161,15 @@ class SnapshotRecorder:
         """Note that the next snapshots of these family sets have other labels than the stored ones."""
         self._series_limit.relabel(family_sets)
 
-    def change(self, metrics: MetricsOptions, gone: Collection[str]) -> None:
-        """Keep to other options from the next snapshots on; the `gone` family sets count no more."""
+    def change(self, metrics: MetricsOptions, gone: Collection[str], replaced: Collection[str] = ()) -> None:
+        """Keep to other options from the next snapshots on; the `gone` family sets count no more, and those
+        that are not `replaced` have no snapshot any longer."""
         self._series_limit.change(metrics.max_series_per_target, metrics.max_series_per_family)
         self._with_timestamps = metrics.export_timestamps
         for name in gone:
             self._series_limit.drop(name)
+            if name not in replaced:
+                self._store.withdraw(self._key, name)
             self._faults.kinds.pop(name, None)
         self._count_series()
 
@@ -170,8 +178,8 @@ class SnapshotRecorder:
     ) -> None:
         """Let the snapshots that have not expired last as long as the new `timing` says."""
         for enabled in collectors:
-            snapshot = self._store.get(self._addr, enabled.name)
-            if snapshot is not None and not self._store.expired(self._addr, enabled.name):
+            snapshot = self._store.get(self._key, enabled.name)
+            if snapshot is not None and not self._store.expired(self._key, enabled.name):
                 expires_at = snapshot.began_at + timing.expiry_s(enabled.lane, intervals)
                 self._store.put(snapshot._replace(expires_at=expires_at))
 
@@ -202,11 +210,11 @@ class SnapshotRecorder:
         if self._with_timestamps:
             samples, offsets = engine.add_timestamps(samples, offsets, round(outcome.wall_at * 1000))
         self._store.put(
-            Snapshot(self._addr, name, enabled.lane, samples, offsets, series, outcome.began_at, expires_at)
+            Snapshot(self._key, name, enabled.lane, samples, offsets, series, outcome.began_at, expires_at)
         )
 
     def _newest(self, name: str) -> tuple[bytes, bytes] | None:
-        snapshot = self._store.get(self._addr, name)
+        snapshot = self._store.get(self._key, name)
         return None if snapshot is None else (snapshot.samples, snapshot.offsets)
 
     def _log_faults(self, name: str, faults: Mapping[str, str]) -> None:

@@ -53,12 +53,12 @@ class TargetState:
         self.clock = LaneClock(
             family_sets.lanes,
             assignment.timing.every,
-            spread(target.addr, "lane turn"),
-            spread(target.addr, "scan turn"),
+            spread(target.key, "lane turn"),
+            spread(target.key, "scan turn"),
         )
         self.series = TargetSeries()
         self.series.keep_only(family_sets.lanes, ())
-        self.recorder = SnapshotRecorder(target.addr, store, self.series, metrics)
+        self.recorder = SnapshotRecorder(target, store, self.series, metrics)
         self.easing = Easing(self.clock, self.memory, self.recorder, self.series)
         self.context = _context(self)
 
@@ -155,7 +155,7 @@ class TargetState:
         self.memory.refusals.forget()
 
     def reassign(self, assignment: Assignment, now: float, deadline: float = 0.0) -> bool:
-        """Go on with another assignment of the same address. Returns whether the login has changed, so that
+        """Go on with another assignment of the same target. Returns whether the login has changed, so that
         new connections are needed. A running poll ends at `deadline` at the latest.
 
         Snapshots, counters, health and phases stay. Nothing is left of collectors and lanes that are gone.
@@ -163,7 +163,7 @@ class TargetState:
         """
         before, self.assignment = self.assignment, assignment
         target, timing = assignment.target, assignment.timing
-        if target.addr != before.target.addr:
+        if target.key != before.target.key:
             raise InternalError(f"{target.addr} is assigned in place of {before.target.addr}")
         self.ask_again()
         if timing != before.timing:
@@ -199,7 +199,7 @@ class TargetState:
             self.memory.orders.pop(name, None)
             self.memory.named.pop(name, None)
         self.memory.keep_only(kept)
-        self.recorder.change(options.metrics, gone)
+        self.recorder.change(options.metrics, gone, {each.name for each in kept})
         self.series.keep_only(family_sets.lanes, {each.name for each in kept})
         self.clock.change(family_sets.lanes, self.assignment.timing.every)
         self.clock.bring_forward()

@@ -48,8 +48,7 @@ class WatchedTarget:
         self.notices: tuple[Notice, ...] = ()
         #: whether it goes on with the state of the process before
         self.restored = False
-        #: whether the host is a name, behind which the address can change
-        self.named = bool(target.host) and not target.addresses and numeric(target.host) is None
+        self.named = _is_named(target)
         #: the monotonic moment of the newest turn
         self.ticked_at = -math.inf
         self._dialer = services.dialer
@@ -166,7 +165,7 @@ class WatchedTarget:
 
     async def resolve(self) -> tuple[str, ...]:
         """The addresses that the name has now. DnsError if there is none."""
-        return await self._dialer.resolve(self.target.host, self.target.port)
+        return await self._dialer.resolve_for(self.target)
 
     def compare(self, addresses: Iterable[str]) -> None:
         """If the connection leads to none of the target's `addresses`, let the next poll make a new one."""
@@ -176,9 +175,10 @@ class WatchedTarget:
     # -- changes and the end
 
     def reassign(self, assignment: Assignment) -> list[asyncio.Task[None]]:
-        """Go on with another assignment of the same address, from the next turn on. The connection stays if
+        """Go on with another assignment of the same target, from the next turn on. The connection stays if
         the login and the settings of dials do. Returns the tasks that it cancels."""
         renews = self.state.reassign(assignment, time.monotonic(), self._runner.deadline)
+        self.named = _is_named(assignment.target)
         for runner in (self._runner, self.scanner.runner):
             if renews or runner.connection.is_outdated(assignment.target):
                 runner.renew(assignment.target)
@@ -215,3 +215,8 @@ class WatchedTarget:
     def _has_loaded(self) -> bool:
         """Whether the database can be selected now that could not be before."""
         return Notice.DB_PENDING in self.notices and self.facts is not None and not self.facts.loading
+
+
+def _is_named(target: Target) -> bool:
+    """Whether its host is a name, behind which the address can change."""
+    return bool(target.host) and not target.addresses and numeric(target.host) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from exporter.node_allowance import Allowance
 from exporter.options.overrides import Overrides
 from exporter.options.target_options import Discover
 from exporter.targets.password_command import PasswordCommand
@@ -45,7 +46,9 @@ class Target:
     configuration file. `enabled` False: it is known, and not polled. `discover`: which further targets it
     names; "": none. `ignored`: parameters of its address that mean nothing here. `addresses` were checked,
     and only they are dialled; () means that the host is looked up at each dial. `node`: what is known of it
-    because another target names it.
+    because another target names it. `variant` distinguishes targets of one address that requests ask for; ""
+    is the target itself. `login_allow`: the only addresses to which its user and password may be sent; None:
+    any.
     """
 
     addr: str
@@ -70,6 +73,14 @@ class Target:
     ignored: tuple[str, ...] = field(default=(), compare=False)
     addresses: tuple[str, ...] = ()
     node: NodeFacts | None = None
+    variant: str = ""
+    login_allow: Allowance | None = None
+
+    @property
+    def key(self) -> str:
+        """What distinguishes it from all other targets of this process. Never shown: labels and the log have
+        the address."""
+        return f"{self.addr} {self.variant}" if self.variant else self.addr
 
     @property
     def place(self) -> str:

@@ -36,13 +36,13 @@ class FakeSchedule:
         self.changed: list[str] = []
 
     def add(self, watched: WatchedTarget, *, apart: bool = False) -> None:
-        self.polled.append(watched.target.addr)
+        self.polled.append(watched.target.key)
         if apart:
-            self.apart.append(watched.target.addr)
+            self.apart.append(watched.target.key)
 
     def change(self, watched: WatchedTarget, cancelled: list[Any]) -> None:
         assert cancelled == CANCELLED
-        self.changed.append(watched.target.addr)
+        self.changed.append(watched.target.key)
 
     def remove(self, addr: str) -> None:
         self.polled.remove(addr)
@@ -60,6 +60,9 @@ class FakeWatched:
         self.notices: tuple[Notice, ...] = ()
         self.facts: Facts | None = None
         self.cluster: ClusterView | None = None
+        self.timing = SimpleNamespace(interval_s=5.0)
+        self.health = SimpleNamespace(reason="")
+        self.named = False
 
     @property
     def target(self) -> Target:
@@ -108,7 +111,7 @@ def changes() -> Changes:
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "exporter.fleet.fleet")
+    caplog.set_level(logging.INFO, "exporter.fleet")
     return caplog
 
 
@@ -128,6 +131,31 @@ class TestWho:
         fleet.remove("redis://one:6379")
         assert schedule.polled == ["redis://other:6379"]
         assert list(fleet.watched_targets.values()) == [other]
+
+    async def test_an_adopted_one_that_is_configured_keeps_what_it_has(
+        self, fleet: Fleet, schedule: FakeSchedule
+    ) -> None:
+        adopted = fleet.adopt(assigned("one", source="adopted"))
+        cast(Any, adopted).up = True
+        assert schedule.apart == ["redis://one:6379"]
+        await fleet.apply([assigned("one", "first")])
+        assert fleet.find("first") is adopted
+        assert adopted.target.source == "file"
+        assert fleet.adopted_targets == {}
+        assert schedule.polled == schedule.changed == ["redis://one:6379"]
+        assert fleet.first_round.polls_done
+        await fleet.apply([])
+        assert schedule.polled == []
+        assert fleet.find("redis://one:6379") is None
+
+    async def test_a_variant_is_beside_the_configured_one(self, fleet: Fleet, schedule: FakeSchedule) -> None:
+        await fleet.apply([assigned("one")])
+        variant = fleet.adopt(assigned("one", variant="keys"))
+        await fleet.apply([assigned("one", password="new")])
+        assert schedule.polled == ["redis://one:6379", "redis://one:6379 keys"]
+        assert fleet.find("one") is not variant
+        fleet.forget(variant.target.key)
+        assert schedule.polled == ["redis://one:6379"]
 
     async def test_nobody_is_removed_who_is_not_there(self, fleet: Fleet) -> None:
         with pytest.raises(KeyError):

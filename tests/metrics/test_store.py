@@ -115,6 +115,21 @@ class TestDrop:
         assert not store.expired(ONE, "info")
         assert [each.addr for each in store.snapshots("info")] == [OTHER]
 
+    def test_one_family_set_of_a_target_may_go_alone(self, store: Store) -> None:
+        for each in (snapshot(expires_at=10), snapshot(family_set="stats"), snapshot(OTHER)):
+            store.put(each)
+        store.expire(10)
+        generation, membership = store.generation, store.membership
+        store.withdraw(ONE, "info")
+        assert store.get(ONE, "info") is None
+        assert not store.expired(ONE, "info")
+        assert store.get(ONE, "stats") is not None
+        assert store.get(OTHER, "info") is not None
+        assert store.generation > generation
+        assert store.membership > membership
+        store.withdraw(ONE, "info")
+        store.withdraw(ONE, "closed")
+
     def test_one_that_comes_back_is_as_new(self, store: Store) -> None:
         store.put(snapshot(began_at=5, expires_at=10))
         store.expire(10)
@@ -133,6 +148,15 @@ class TestSetApart:
         assert list(store.addrs()) == [ONE]
         assert store.snapshots("info", (OTHER,)) == [apart]
         assert store.visible(OTHER, "info") is apart
+
+    def test_until_it_is_shown(self, store: Store) -> None:
+        store.set_apart(OTHER)
+        apart = snapshot(OTHER)
+        store.put(apart)
+        membership = store.membership
+        store.set_apart(OTHER, apart=False)
+        assert store.snapshots("info") == [apart]
+        assert store.membership > membership
 
     def test_one_that_was_dropped_may_come_back_among_the_others(self, store: Store) -> None:
         store.set_apart(OTHER)

@@ -16,6 +16,7 @@ from exporter.polling.outcome import PollOutcome
 from exporter.polling.recorder import REFUSALS_SHOWN, SnapshotRecorder
 from exporter.polling.results import PollResults
 from exporter.polling.timing import PollTiming
+from exporter.targets.address import parse_address
 from exporter.targets.redaction import NOTHING
 from exporter.telemetry.target_series import TargetSeries
 from tests.poll_fixture import idle
@@ -43,7 +44,9 @@ class Setup:
         self.store = Store(["info", "stats"])
         self.series = TargetSeries()
         self.series.keep_only((Lane.FAST, Lane.STANDARD), ())
-        self.recorder = SnapshotRecorder(ADDR, self.store, self.series, parse(argv, {}).metrics)
+        self.recorder = SnapshotRecorder(
+            parse_address(ADDR), self.store, self.series, parse(argv, {}).metrics
+        )
 
     def keep(
         self,

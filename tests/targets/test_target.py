@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.targets.address import parse_address
@@ -31,3 +33,11 @@ class TestTarget:
 
 def test_a_target_does_not_show_its_credentials() -> None:
     assert "kiwi" not in repr(parse_address("redis://watcher:kiwi@h"))
+
+
+def test_a_variant_has_a_key_of_its_own() -> None:
+    target = parse_address("redis://user:s3cret@h/1")
+    assert target.key == target.addr == "redis://h:6379/1"
+    variant = replace(target, variant="x")
+    assert variant.key != target.key
+    assert variant.addr == target.addr
