@@ -59,7 +59,7 @@ class CountingDialer(Dialer):
             self.under_way -= 1
 
     def resolve_by(self, look_up: Callable[[str, int], Awaitable[tuple[str, ...]]]) -> None:
-        self.resolve = look_up  # type: ignore[method-assign, assignment]
+        self.resolve = lambda host, port, **more: look_up(host, port)  # type: ignore[method-assign, assignment]
 
 
 class Held:

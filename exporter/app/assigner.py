@@ -27,14 +27,24 @@ class Assigner:
         self._before = dict(before._shared) if before is not None else {}
 
     def assign(self, target: Target) -> Assignment:
-        """What a target is polled for."""
-        shared = self._shared.get(target.overrides)
+        """What a target is polled for. What a request asks for is not kept: it may be anything."""
+        return Assignment(target, *self._share(target.overrides, keep=not target.variant))
+
+    @property
+    def common_family_sets(self) -> FamilySets:
+        """Those of targets without overrides."""
+        return self._share(())[0]
+
+    def _share(self, overrides: Overrides, *, keep: bool = True) -> _Shared:
+        shared = self._shared.get(overrides)
         if shared is None:
-            options = override(self._options, target.overrides)
+            options = override(self._options, overrides)
             shared = (self._family_sets.under(options), _timing(options), options)
-            before = self._before.get(target.overrides)
-            shared = self._shared[target.overrides] = before if before == shared and before else shared
-        return Assignment(target, *shared)
+            before = self._before.get(overrides)
+            shared = before if before == shared and before else shared
+            if keep:
+                self._shared[overrides] = shared
+        return shared
 
 
 def _for_polls(options: Options) -> Options:

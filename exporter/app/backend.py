@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from exporter import __version__, engine, logs
+from exporter.app.adoption import make_adoption
 from exporter.app.build import Configuration, discovery_settings
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
@@ -13,7 +14,6 @@ from exporter.connection.node_addresses import NodeAddresses
 from exporter.connection.resolver import LOOKUPS_MIN, Resolver
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError
-from exporter.fleet.adoption import Adoption
 from exporter.fleet.alignment import Alignment, Rhythms
 from exporter.fleet.discovery import Discovery
 from exporter.fleet.fleet import Changes, Fleet
@@ -26,7 +26,7 @@ from exporter.options.table import WebOptions
 from exporter.pages.cache import PageCache
 from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
-from exporter.polling.assignment import Assignment, Services, node_assignment
+from exporter.polling.assignment import Assignment, Services
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import floor_s
 from exporter.polling.watched_target import WatchedTarget
@@ -87,8 +87,8 @@ class Backend:
         )
         self.pauses = Pauses(self.fleet)
         self.services = _services(configuration, open_files, self.store)
-        addresses, hostnames = NodeAddresses(self.services.dialer), options.web.cluster_discover_hostnames
-        self.adoption = Adoption(self.fleet, node_assignment, addresses.find_for, hostnames=hostnames)
+        self.adoption = make_adoption(self.fleet, self.services.dialer, lambda: self._configuration)
+        addresses = NodeAddresses(self.services.dialer)
         self.discovery = Discovery(self.fleet, addresses.finder_for, discovery_settings(options))
 
     async def apply(self, configuration: Configuration) -> Changes:
@@ -208,6 +208,8 @@ class Backend:
             "exporter_log_lines_dropped_total": logs.dropped,
             "exporter_page_age_seconds": lambda: self.pages.served_age_s,
             "exporter_targets": lambda: self.fleet.states(),
+            "exporter_adopted_targets": lambda: len(self.fleet.adopted_targets),
+            "exporter_adoptions_refused_total": lambda: self.adoption.refused,
             "exporter_targets_in_step": lambda: self.schedule.in_step,
             "exporter_scraper_interval_seconds": lambda: self.alignment.periods_s(),
             "exporter_scraper_expected_age_seconds": lambda: self.schedule.expected_ages_s(),
@@ -231,7 +233,7 @@ class Backend:
     def _lane_intervals_s(self) -> Mapping[str, float]:
         """Of the lanes that poll something."""
         configuration = self._configuration
-        running = configuration.family_sets.lanes
+        running = configuration.polled_lanes
         return {lane.value: seconds for lane, seconds in configuration.lanes.items() if lane in running}
 
 

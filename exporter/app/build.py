@@ -13,6 +13,7 @@ from exporter.app.assigner import Assigner
 from exporter.app.dials import plan_dials
 from exporter.app.fixed import refuse_fixed
 from exporter.app.found_targets import sources_of
+from exporter.app.requests import WITH_KEYS, access_warnings, may_name_any, scrape_access
 from exporter.app.state_file import StateError, check_place
 from exporter.collectors._enabled import EnabledCollector, enable_all, is_enabled
 from exporter.collectors._registry import REGISTRY
@@ -34,6 +35,7 @@ from exporter.targets.address import ignored_warning
 from exporter.targets.disabled_targets import DisabledTargets
 from exporter.targets.distinct import distinct
 from exporter.targets.password_file import Passwords, read_passwords
+from exporter.targets.scrape_access import ScrapeAccess
 from exporter.targets.shard import Division, divide, shard_of
 from exporter.targets.source import TargetSource
 from exporter.targets.target import Target
@@ -51,9 +53,10 @@ class Configuration:
 
     `targets` are all of them, as they were given; `division` has those that this shard owns, `disabled` those
     that are not polled, and `assignments` what each of the others is polled for, with the `passwords` of the
-    password file (None: not read). `assigner` makes the assignments of further targets. `known` holds every
-    enabled collector that this process has had, by name. `sources` find further targets. `notes` and
-    `warnings` are lines for the log. `follows` is the `mark` of the configuration that it was made from.
+    password file (None: not read). `assigner` makes the assignments of further targets, `access` is what
+    requests may name. `known` holds every enabled collector that this process has had, by name;
+    `polled_lanes` are those on which targets have any. `sources` find further targets. `notes` and `warnings`
+    are lines for the log. `follows` is the `mark` of the configuration that it was made from.
     """
 
     options: Options
@@ -67,6 +70,8 @@ class Configuration:
     known: Mapping[str, EnabledCollector]
     catalog: Catalog
     lanes: Mapping[Lane, float]
+    polled_lanes: frozenset[Lane]
+    access: ScrapeAccess
     dial_plan: DialPlan
     auth: BasicAuth | None
     server_tls: ServerContext | None
@@ -79,7 +84,7 @@ class Configuration:
     @property
     def connections_each(self) -> int:
         """How many connections each target wants: a scan has its own."""
-        return 2 if self.family_sets.scan else 1
+        return 2 if Lane.SCAN in self.polled_lanes else 1
 
     @property
     def password_commands(self) -> frozenset[tuple[str, ...]]:
@@ -127,24 +132,27 @@ def configure(
         catalog = _catalog(options, family_sets, hidden)
     passwords = passwords or _passwords(options, owned)
     assigner = Assigner(options, family_sets, before.assigner if before is not None else None)
+    assignments = _assignments(assigner, owned, passwords)
     return Configuration(
         options,
         targets,
         division,
         disabled,
         assigner,
-        [assigner.assign(passwords.log_in(each) if passwords is not None else each) for each in owned],
+        assignments,
         passwords,
         family_sets,
         known,
         catalog,
         lanes(options.poll),
+        _polled_lanes(assigner, assignments),
+        scrape_access(options, passwords),
         plan_dials(options, owned, before.dial_plan if before is not None else None),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
         tuple(sources_of(options)),
         (*lane_notes(options.poll), *_password_notes(options, passwords), *disabled.notes),
-        (*clashes, *_warnings(owned, catalog, passwords)),
+        (*clashes, *_warnings(owned, catalog, passwords), *access_warnings(options)),
         follows=before.mark if before is not None else None,
     )
 
@@ -172,6 +180,8 @@ def _family_sets(
         options,
         *(override(options, each) for each in {target.overrides for target in targets} - {()}),
     ]
+    if not options.web.disable_scrape_endpoint:
+        variants.append(override(options, WITH_KEYS))
     collectors = [
         collector for collector in REGISTRY if any(is_enabled(collector, each) for each in variants)
     ]
@@ -187,6 +197,19 @@ def _family_sets(
         before.family_sets.about_target if before is not None else target_family_set(metrics.namespace)
     )
     return hidden, FamilySets(made, about_target), {**known, **{each.name: each for each in made}}
+
+
+def _assignments(
+    assigner: Assigner, targets: Sequence[Target], passwords: Passwords | None
+) -> list[Assignment]:
+    logged_in = map(passwords.log_in, targets) if passwords is not None else targets
+    return list(map(assigner.assign, logged_in))
+
+
+def _polled_lanes(assigner: Assigner, assignments: Sequence[Assignment]) -> frozenset[Lane]:
+    """Those on which any target is polled, requests apart."""
+    parts = {each.family_sets for each in assignments} | {assigner.common_family_sets}
+    return frozenset(lane for part in parts for lane in part.lanes)
 
 
 def _as_known(made: EnabledCollector, known: EnabledCollector | None) -> EnabledCollector:
@@ -209,7 +232,9 @@ def _passwords(options: Options, targets: Sequence[Target]) -> Passwords | None:
     """What the password file holds; None if it is not read: beside --redis.password it may be anything if no
     target needs it."""
     redis = options.redis
-    is_needed = not redis.password or not all(target.has_password for target in targets)
+    is_needed = (
+        not redis.password or may_name_any(options) or not all(target.has_password for target in targets)
+    )
     return read_passwords(redis.password_file, options.files) if redis.password_file and is_needed else None
 
 

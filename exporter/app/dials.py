@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from exporter.app.requests import may_name_any
 from exporter.connection.dial_plan import DialPlan
 from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
@@ -18,7 +19,7 @@ def plan_dials(options: Options, targets: Iterable[Target], before: DialPlan | N
     named and cannot be used, whether a target needs them or not."""
     plan = DialPlan(lambda target: dial_settings(override(options, target.overrides)), before)
     of_all = dial_settings(options)
-    if of_all.tls_files:
+    if of_all.tls_files or may_name_any(options):
         plan.context_of(of_all)
     problems: dict[tuple[object, ...], str] = {}  # by what a context is made of
     for target in targets:
@@ -47,4 +48,5 @@ def dial_settings(options: Options) -> DialSettings:
         file_limits=options.files,
         limits=ReplyLimits(options.poll.reply_max_bytes, options.poll.reply_max_elements),
         allowance=redis.discover_allow,
+        scrape_allow=options.targets.scrape_allow,
     )

@@ -27,6 +27,9 @@ class DialPlan:
         return tuple(self._contexts.values())
 
     def settings_of(self, target: Target) -> DialSettings:
+        """Those of a variant are not kept: requests may ask for any number of them."""
+        if target.variant:
+            return self._settings_of(target)
         settings = self._settings.get(target.overrides)
         if settings is None:
             settings = self._settings[target.overrides] = self._settings_of(target)

@@ -21,6 +21,7 @@ from exporter.connection.failures import os_failure
 from exporter.connection.handshake import Handshake, Notice
 from exporter.connection.limiter import PATIENCE_S, Limiter
 from exporter.connection.link import Connection
+from exporter.connection.requested_addresses import allowed
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
@@ -88,6 +89,10 @@ class Dialer:
         except TargetError as error:
             raise type(error)(f"{endpoint(host, port)}: {error}") from None
 
+    async def resolve_for(self, target: Target) -> tuple[str, ...]:
+        """Those of a target's host. A name that a request gave is not trusted."""
+        return await self.resolve(target.host, target.port, trusted=target.source != "adopted")
+
     def forget(self, host: str) -> None:
         """Forget what is remembered of a host. If other targets have the same host, it is learnt again."""
         self._resolver.forget(host)
@@ -106,8 +111,8 @@ class Dialer:
         failure.
 
         Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
-        looked up, and only these are dialled. `redaction` takes the place of one that knows the target's
-        passwords. Raises a TargetError, or the ConfigError of the files for TLS.
+        looked up. Of an adopted target only addresses are dialled that requests may name. `redaction` is for
+        one that knows the target's passwords. Raises a TargetError, or the ConfigError of the files for TLS.
         """
         redaction = redaction or self.passwords.redaction(target)
         target = self.passwords.log_in(target)
@@ -116,6 +121,7 @@ class Dialer:
         context = await self._read_tls(settings, deadline) if target.tls else None
         if not target.path and not addresses:
             addresses = await self._look_up(target, where, deadline)
+        addresses = allowed(settings.scrape_allow, target, addresses)
         sock, peer = await self._connect(target, where, addresses, deadline)
         connection = Connection(where, peer, settings.limits, redaction)
         connection.addresses = tuple(addresses)
@@ -143,7 +149,10 @@ class Dialer:
     async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
         try:
             return await _before(
-                deadline, where, "resolving the name", self.resolve(target.host, target.port)
+                deadline,
+                where,
+                "resolving the name",
+                self.resolve_for(target),
             )
         except DeadlineError:
             raise DnsError(

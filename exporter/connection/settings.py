@@ -15,7 +15,8 @@ class DialSettings:
     case of `ca_file`.
 
     `server_name` is sent as SNI and verified in place of the target's host. `allowance`: where nodes of
-    clusters may be; None: near their target.
+    clusters may be; None: near their target. `scrape_allow`: where targets may be that requests name; None:
+    anywhere but at a link-local address.
     """
 
     set_client_name: bool = True
@@ -28,6 +29,7 @@ class DialSettings:
     limits: ReplyLimits = DEFAULT_LIMITS
     file_limits: files.FileLimits = files.DEFAULT
     allowance: Allowance | None = None
+    scrape_allow: Allowance | None = None
 
     @property
     def tls_files(self) -> tuple[str, ...]:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from exporter.node_allowance import Allowance
 from exporter.options.option import flag
 from exporter.options.source_values import FILE_PATTERNS, URLS
-from exporter.options.values import BOOL, DURATION_OR_ZERO, FILE, INTERVAL, ValueType, choices, int_from
+from exporter.options.values import (
+    BOOL,
+    COUNT,
+    DURATION_OR_ZERO,
+    FILE,
+    INTERVAL,
+    SCRAPE_ALLOWANCE,
+    ValueType,
+    choices,
+    int_from,
+)
 
 #: which of its neighbours a target names, so that they are polled too
 Discover = Literal["", "cluster", "sentinel", "replicas"]
@@ -77,3 +88,13 @@ class TargetOptions:
         "from. It holds no credentials.", reloadable=False)
     state_max_age_s: float = flag("state.max-age", INTERVAL, "5m",
         "How old a state file may be that a start goes on from.", reloadable=False)
+    scrape_allow: Allowance | None = flag("scrape.allow", SCRAPE_ALLOWANCE, "",
+        "Targets that /scrape?target= may name though nobody configured them: networks, addresses, host "
+        "names with *. Empty: none; but any, with few credentials, if --redis.addr is set and empty.")
+    scrape_forget_after_s: float = flag("scrape.forget-after", DURATION_OR_ZERO, "0s",
+        "Stop polling such a target when no request has named it for this time. 0s: ten of its intervals, at "
+        "least 5m.")
+    scrape_max_targets: int = flag("scrape.max-targets", COUNT, "10000",
+        "How many such targets may be polled at once. Beyond it, /scrape answers 503 for further ones.")
+    scrape_on_page: bool = flag("scrape.on-page", BOOL, "false",
+        "Show such targets on the page of all targets too.", reloadable=False)

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -264,9 +265,9 @@ def parse_name_patterns(text: str) -> tuple[str, ...]:
     return parts
 
 
-def parse_allowance(text: str) -> Allowance | None:
+def parse_allowance(text: str, *, link_local: bool = False) -> Allowance | None:
     """A comma list of networks, addresses and host names, which may have the wildcards * and ?; None if it is
-    empty."""
+    empty. With `link_local` it may name link-local addresses."""
     networks: list[Network] = []
     globs: list[str] = []
     for item in (part.strip() for part in text.split(",")):
@@ -274,6 +275,8 @@ def parse_allowance(text: str) -> Allowance | None:
             continue
         lengths.check(item, lengths.HOST_MAX)
         network = _network_of(item)
+        if network is not None and not link_local and _is_link_local(network):
+            raise ValueError(f"{item} holds link-local addresses only: those are never dialled")
         if network is not None:
             networks.append(network)
         elif not _HOST_GLOB.match(item) or is_number_like(item) or not re.search(r"[A-Za-z]|\A[*]\Z", item):
@@ -293,10 +296,12 @@ def _network_of(item: str) -> Network | None:
         return None
     if network.version == 6 and network.prefixlen >= 96 and network.network_address.ipv4_mapped is not None:
         network = ipaddress.ip_network(f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}")
-    ends = (network.network_address, network.broadcast_address)
-    if network.is_link_local or all((embedded(end) or end).is_link_local for end in ends):
-        raise ValueError(f"{item} holds link-local addresses only: those are never dialled")
     return network
+
+
+def _is_link_local(network: Network) -> bool:
+    ends = (network.network_address, network.broadcast_address)
+    return network.is_link_local or all((embedded(end) or end).is_link_local for end in ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,3 +383,6 @@ KEYS = ValueType("[DB=]KEY,…", parse_keys, empty=True, raw=True, join=join_enc
 LUA_PATTERNS = ValueType("PATTERN,…", parse_lua_patterns, empty=True, join=join_record)
 NAME_PATTERNS = ValueType("NAME,…", parse_name_patterns, empty=True, join=join_items)
 ALLOWANCE = ValueType("NETWORK,…", parse_allowance, empty=True, join=join_items)
+SCRAPE_ALLOWANCE = ValueType(
+    "NETWORK,…", partial(parse_allowance, link_local=True), empty=True, join=join_items
+)

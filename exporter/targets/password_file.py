@@ -46,6 +46,10 @@ class Passwords:
         return target
 
 
+#: of no file
+NO_PASSWORDS = Passwords()
+
+
 def read_passwords(file: str, limits: files.FileLimits = files.DEFAULT) -> Passwords:
     """Read a password file. ConfigError with every mistake; it holds no password."""
     shown = masks.mask(file)

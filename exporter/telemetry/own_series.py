@@ -94,6 +94,18 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
         "exporter_page_age_seconds", "Age of the page of all targets when it was requested last.", GAUGE
     ),
     OwnFamily("exporter_targets", "Targets by state.", GAUGE, ("state",)),
+    OwnFamily(
+        "exporter_adopted_targets",
+        "Targets that nobody configured, polled because requests ask for them; absent while 0.",
+        GAUGE,
+        once_above_0=True,
+    ),
+    OwnFamily(
+        "exporter_adoptions_refused_total",
+        "Requests for such targets that there was no room for; absent while 0.",
+        COUNTER,
+        once_above_0=True,
+    ),
     OwnFamily("exporter_targets_in_step", "Targets that are polled just before a scrape.", GAUGE),
     OwnFamily(
         "exporter_scraper_interval_seconds",

@@ -9,10 +9,12 @@ from multidict import MultiMapping
 
 from exporter.errors import RequestError
 from exporter.metrics.lane import Lane
-from exporter.options.values import parse_keys
+from exporter.options.overrides import overrides_of
+from exporter.options.values import KeyName, parse_keys
 from exporter.pages.scrapers import Scraper
 from exporter.pages.selection import WHOLE, Selection
 from exporter.safe_text import plain, valid
+from exporter.targets.asked import Asked
 
 #: share of Prometheus' own timeout that may be spent on waiting
 TIMEOUT_SHARE = 0.8
@@ -108,15 +110,21 @@ def lanes(query: MultiMapping[str]) -> tuple[Lane, ...]:
 KEY_PARAMETERS = ("check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys")
 
 
-def check_keys(query: MultiMapping[str]) -> None:
-    """RequestError for an invalid list of keys. Only the flags decide which keys are polled, because polls
-    run in the background."""
-    for name in KEY_PARAMETERS:
-        for text in query.getall(name, []):
-            try:
-                parse_keys(text)
-            except ValueError as error:
-                raise RequestError(f"{name}: {error}") from None
+def asked(query: MultiMapping[str]) -> Asked:
+    """What a request for one target asks for. RequestError without a target, or for an invalid list of keys.
+    An empty list leaves the flag as it is, as in the Go exporter."""
+    text, auth = query.get("target", ""), query.get("auth", "")
+    if not text:
+        raise RequestError("name a target: /scrape?target=redis://host:6379")
+    lists = [(name, _keys(query, name)) for name in KEY_PARAMETERS]
+    return Asked(text, auth, overrides_of((name, keys) for name, keys in lists if keys))
+
+
+def _keys(query: MultiMapping[str], name: str) -> tuple[KeyName, ...]:
+    try:
+        return tuple(key for text in query.getall(name, []) for key in parse_keys(text))
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}") from None
 
 
 def wait_s(headers: Mapping[str, str]) -> float:

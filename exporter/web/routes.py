@@ -21,6 +21,7 @@ from exporter.errors import (
 from exporter.metrics.lane import Lane
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
+from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import landing, pause, query, reload
 from exporter.web.auth import BasicAuth, Handler, sign_in
@@ -37,7 +38,8 @@ ALIVE_S = 5.0
 ERROR_MAX = 500
 NOT_YET = "not every target was attempted yet"
 UNKNOWN_TARGET = (
-    "target: not configured here; see --redis.addr and --redis-file, and --is-cluster for nodes of clusters"
+    "target: not configured here, and --scrape.allow names nothing that requests may ask for; see also "
+    "--redis.addr, --redis-file, and --is-cluster for nodes of clusters"
 )
 
 
@@ -96,11 +98,11 @@ class Settings:
 class Sources:
     """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
     whether a target's values are too old to be served, `generation` counts the changes of the store.
-    `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds the target of an address that
-    is not configured, or polls it from now on. `other_owner` gives the index of the other shard that polls a
-    target, `role_of` the newest role of one that others name; `refuse` raises NotAllowedError for a
-    configured one that is not polled; `pauses` has those of targets. `note_scrape` learns when a target is
-    scraped by itself."""
+    `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds what a request asks for, until
+    a (monotonic) deadline, and polls it from then on if nobody configured it. `other_owner` gives the index
+    of the other shard that polls a target, `role_of` the newest role of one that others name; `refuse` raises
+    NotAllowedError for a configured one that is not polled; `pauses` has those of targets. `note_scrape`
+    learns when a target is scraped by itself."""
 
     pages: PageCache
     fleet: FleetView
@@ -110,7 +112,7 @@ class Sources:
     generation: Callable[[], int]
     reload: reload.Reload
     max_age_floor_s: Callable[[], float] = lambda: 1.0
-    adopt: Callable[[str], Awaitable[TargetView | None]] | None = None
+    adopt: Callable[[Asked, float], Awaitable[TargetView | None]] | None = None
     other_owner: Callable[[str], int | None] = lambda text: None
     pauses: pause.PausesView | None = None
     refuse: Callable[[str], None] = lambda text: None
@@ -187,17 +189,18 @@ class Web:
             raise mistake
         return found
 
-    async def _adopt(self, text: str, deadline: float) -> TargetView | None:
-        """The target of an address that is not configured, if it may be polled. Who names it is known when
-        every target was polled for the first time: PageError if that is not so before the deadline."""
+    async def _asked(self, asked: Asked, deadline: float) -> TargetView | None:
+        """The target that a request asks for, configured or not. Which nodes there are is known when every
+        target was polled for the first time: PageError if that is not so before the deadline."""
+        found = self._find(asked.text)
         adopt, first_round = self._sources.adopt, self._fleet.first_round
-        if not self._settings.discover_clusters or adopt is None:
-            return None
-        await self._bodies.share.take()  # it looks at all nodes of all clusters
-        found = await adopt(text)
-        if found is None and not first_round.polls_done:
+        if adopt is None or (found is not None and not asked.overrides):
+            return found
+        await self._bodies.share.take()  # it may look at all nodes of all clusters
+        found = await adopt(asked, deadline)
+        if found is None and self._settings.discover_clusters and not first_round.polls_done:
             await first_round.wait_polls(deadline - time.monotonic())
-            found = await adopt(text)
+            found = await adopt(asked, deadline)
             if found is None and not first_round.polls_done:
                 raise PageError(NOT_YET)
         return found
@@ -225,14 +228,10 @@ class Web:
         """One target."""
         if not self._settings.scrape_endpoint:
             return self._refuse(404, "switched off by --disable-scrape-endpoint")
-        text = request.query.get("target", "")
         deadline = time.monotonic() + query.wait_s(request.headers)
-        if not text:
-            return self._refuse(400, "name a target: /scrape?target=redis://host:6379")
         try:
             max_age_s, lanes = query.max_age_s(request.query), query.lanes(request.query)
-            query.check_keys(request.query)
-            watched = self._find(text) or await self._adopt(text, deadline)
+            watched = await self._asked(query.asked(request.query), deadline)
         except RequestError as error:
             return self._refuse(400, str(error))
         except PageError as error:
@@ -240,13 +239,13 @@ class Web:
         if watched is None:
             return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
-        self._sources.note_scrape(watched.target.addr)
+        self._sources.note_scrape(watched.target.key)
         if max_age_s is not None or not watched.whole:
             await watched.fresh(max_age_s, deadline, lanes)
-        if self._settings.fail_when_stale and self._sources.stale(watched.target.addr):
+        if self._settings.fail_when_stale and self._sources.stale(watched.target.key):
             return web.Response(status=503, text="the target's newest values are too old to be served\n")
         return await self._bodies.send(
-            request, await self._pages.of_target(watched.target.addr, plain=self._settings.plain_targets)
+            request, await self._pages.of_target(watched.target.key, plain=self._settings.plain_targets)
         )
 
     async def sd(self, request: web.Request) -> web.StreamResponse:

@@ -47,7 +47,7 @@ class TestConnecting:
     async def test_tries_every_address_of_a_name(
         self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def resolve(host: str, port: int) -> tuple[str, ...]:
+        async def resolve(host: str, port: int, *, trusted: bool = True) -> tuple[str, ...]:
             return ("127.0.0.2", "127.0.0.1")  # the server is bound to the second only
 
         monkeypatch.setattr(Dialer, "resolve", staticmethod(resolve))

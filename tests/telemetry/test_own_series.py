@@ -74,6 +74,8 @@ def test_redis_only_leaves_out_the_process_and_its_endpoint() -> None:
         "redis_exporter_polls_in_flight",
         "redis_exporter_page_age_seconds",
         "redis_exporter_targets",
+        "redis_exporter_adopted_targets",
+        "redis_exporter_adoptions_refused_total",
         "redis_exporter_targets_in_step",
         "redis_exporter_scraper_interval_seconds",
         "redis_exporter_scraper_expected_age_seconds",

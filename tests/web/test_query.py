@@ -9,6 +9,7 @@ from multidict import MultiDict
 
 from exporter.errors import RequestError
 from exporter.metrics.lane import Lane
+from exporter.options.values import KeyName
 from exporter.pages.selection import WHOLE, Selection
 from exporter.web import query
 
@@ -162,3 +163,31 @@ def test_a_max_age_that_is_none_is_refused_with_an_example(text: str) -> None:
 )
 def test_a_client_waits_for_eight_tenths_of_its_timeout(headers: dict[str, str], seconds: float) -> None:
     assert query.wait_s(headers) == pytest.approx(seconds)
+
+
+class TestAsked:
+    def test_a_target_alone(self) -> None:
+        asked = query.asked(MultiDict(target="first", other="x"))
+        assert (asked.text, asked.auth, asked.overrides) == ("first", "", ())
+
+    def test_credentials_by_name(self) -> None:
+        assert query.asked(MultiDict(target="one", auth="cache")).auth == "cache"
+
+    def test_lists_of_keys_add_up(self) -> None:
+        pairs = [("target", "one"), ("check-keys", "a,db1=b"), ("count-keys", ""), ("check-keys", "c%2A")]
+        keys = (KeyName(0, b"a"), KeyName(1, b"b"), KeyName(0, b"c*"))
+        assert query.asked(MultiDict(pairs)).overrides == (("check-keys", keys),)
+
+    def test_in_any_order_they_are_the_same(self) -> None:
+        pairs = [("check-streams", "s"), ("check-keys", "a"), ("target", "one")]
+        assert query.asked(MultiDict(pairs)) == query.asked(MultiDict(reversed(pairs)))
+
+    @pytest.mark.parametrize("pairs", [{}, {"target": ""}])
+    def test_without_a_target_it_says_what_to_write(self, pairs: dict[str, str]) -> None:
+        with pytest.raises(RequestError, match=re.escape("/scrape?target=redis://host:6379")):
+            query.asked(MultiDict(pairs))
+
+    @pytest.mark.parametrize("name", query.KEY_PARAMETERS)
+    def test_a_list_that_cannot_be_read_is_named(self, name: str) -> None:
+        with pytest.raises(RequestError, match=f"^{name}: a=b=c"):
+            query.asked(MultiDict({"target": "one", name: "a=b=c"}))

@@ -21,6 +21,7 @@ from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
 from exporter.targets.address import parse_address
+from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_discovery, landing
 from exporter.web.auth import BasicAuth
@@ -61,7 +62,7 @@ class Site:
         self.scraped: list[str] = []
         self.auth: BasicAuth | None = None
         self.reload: Callable[[], Reloaded] = lambda: Reloaded(False, "")
-        self.adopt: Callable[[str], Awaitable[FakeWatch | None]] | None = None
+        self.adopt: Callable[[Asked, float], Awaitable[FakeWatch | None]] | None = None
         self.owners: dict[str, int] = {}  # other shards by what names a target
         self.refusals: dict[str, str] = {}  # of targets that are not polled, by what names them
         self._server: TestServer | None = None
@@ -440,7 +441,7 @@ class TestScrape:
 
     async def test_a_target_that_is_switched_off_is_refused_with_the_reason(self, site: Site) -> None:
         site.refusals = {"redis://off:6379": "it is off", "an alias": "so is this"}
-        site.adopt = lambda text: pytest.fail("it may not be polled")
+        site.adopt = lambda asked, deadline: pytest.fail("it may not be polled")
         await site.start(discover_clusters=True)
         assert await site.text("/scrape?target=redis://off:6379", 403) == "it is off\n"
         assert await site.text("/scrape?target=an%20alias", 403) == "so is this\n"
@@ -468,15 +469,13 @@ class TestScrape:
         site.store_fixture.add("redis://node:7000", clients=7)
         asked: list[str] = []
 
-        async def adopt(text: str) -> FakeWatch:
-            asked.append(text)
-            return FakeWatch(parse_address(text), None)
+        async def adopt(request: Asked, deadline: float) -> FakeWatch:
+            asked.append(request.text)
+            return FakeWatch(parse_address(request.text), None)
 
+        await site.text("/scrape?target=redis://node:7000", 403)
         site.adopt = adopt
         await site.start()
-        await site.text("/scrape?target=redis://node:7000", 403)
-        assert asked == []
-        await site.start(discover_clusters=True)
         assert values_of(await site.text("/scrape?target=redis://node:7000"), "redis_connected_clients") == {
             "": 7
         }
@@ -489,7 +488,7 @@ class TestScrape:
     async def test_a_node_that_is_not_adopted_is_refused_with_the_reason(
         self, site: Site, error: Exception, status: int
     ) -> None:
-        async def adopt(text: str) -> FakeWatch:
+        async def adopt(asked: Asked, deadline: float) -> FakeWatch:
             raise error
 
         site.adopt = adopt
@@ -505,8 +504,8 @@ class TestScrape:
         polled = site.fleet.first_round.polled
         polled.clear()
 
-        async def adopt(text: str) -> FakeWatch | None:
-            return FakeWatch(parse_address(text), None) if polled.is_set() and text == node else None
+        async def adopt(asked: Asked, deadline: float) -> FakeWatch | None:
+            return FakeWatch(parse_address(node), None) if polled.is_set() and asked.text == node else None
 
         site.adopt = adopt
         await site.start(discover_clusters=True)
@@ -521,7 +520,7 @@ class TestScrape:
         await site.text("/scrape?target=redis://other:7000", 403)
 
     async def test_a_node_that_nobody_can_name_yet_is_no_stranger(self, site: Site) -> None:
-        async def adopt(text: str) -> FakeWatch | None:
+        async def adopt(asked: Asked, deadline: float) -> FakeWatch | None:
             return None
 
         async def wait_polls(timeout_s: float) -> None:
@@ -695,16 +694,28 @@ class TestKeyParameters:
     @pytest.mark.parametrize(
         "name", ["check-keys", "check-single-keys", "check-streams", "check-single-streams", "count-keys"]
     )
-    async def test_of_scrape_are_checked_and_change_nothing(self, site: Site, name: str) -> None:
-        asked = samples_of(await site.text(f"/scrape?target={A}&{name}=db3=key*"))
-        assert asked.keys() == samples_of(await site.text(f"/scrape?target={A}")).keys()
+    async def test_of_scrape_make_a_target_of_their_own(self, site: Site, name: str) -> None:
+        asked: list[Asked] = []
+
+        async def adopt(request: Asked, deadline: float) -> FakeWatch:
+            asked.append(request)
+            return FakeWatch(parse_address(B), True)
+
+        site.adopt = adopt
+        await site.start()
+        text = await site.text(f"/scrape?target={A}&{name}=db3=key*")
+        assert values_of(text, "redis_connected_clients") == {"": 2}
+        [(flag, [key])] = asked[0].overrides
+        assert (flag, key.db, key.name) == (name, 3, b"key*")
+        assert values_of(await site.text(f"/scrape?target={A}"), "redis_connected_clients") == {"": 1}
         assert name in await site.text(f"/scrape?target={A}&{name}=a=b=c", 400)
+        assert len(asked) == 1
 
     @pytest.mark.parametrize(
         "query",
-        ["tls_server_name=x", "tls-server-name=x", "check-keys=", "check-keys=,,,k", "count-keys=dbdbdb0=k"],
+        ["tls_server_name=x", "tls-server-name=x", "check-keys=", "check-keys=,,,", "other=x"],
     )
-    async def test_others_are_let_pass(self, site: Site, query: str) -> None:
+    async def test_others_and_empty_lists_are_let_pass(self, site: Site, query: str) -> None:
         assert "redis_up" in await site.text(f"/scrape?target={A}&{query}")
 
 
