@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.options.overrides import Overrides, override
+from exporter.options.overrides import Overrides, override, overrides_of
 from exporter.options.table import Options
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, lanes
 from exporter.targets.target import Target
+
+#: what lets a target look for no keys
+NO_KEYS: Overrides = tuple(
+    (flag, ())
+    for flag in (
+        "check-keys",
+        "check-single-keys",
+        "count-keys",
+        "check-streams",
+        "check-single-streams",
+        "check-key-groups",
+    )
+)
 
 _Shared = tuple[FamilySets, PollTiming, Options]
 
@@ -28,7 +41,10 @@ class Assigner:
 
     def assign(self, target: Target) -> Assignment:
         """What a target is polled for. What a request asks for is not kept: it may be anything."""
-        return Assignment(target, *self._share(target.overrides, keep=not target.variant))
+        overrides = target.overrides
+        if self._options.redis.is_cluster and target.source == "discovered" and target.discover == "cluster":
+            overrides = overrides_of((*overrides, *NO_KEYS))  # its seed looks for keys on all nodes
+        return Assignment(target, *self._share(overrides, keep=not target.variant))
 
     @property
     def common_family_sets(self) -> FamilySets:

@@ -66,3 +66,11 @@ def test_an_assignment_changes_with_the_options_of_all() -> None:
 def test_further_targets_can_be_assigned() -> None:
     configuration = configured(PLAIN)
     assert configuration.assigner.assign(PLAIN) == configuration.assignments[0]
+
+
+def test_a_node_looks_for_no_keys_where_its_seed_looks_on_all_nodes() -> None:
+    node = replace(KEYS, addr="redis://node:6379", host="node", source="discovered", discover="cluster")
+    for flags, finds in (((), True), (("--is-cluster",), False)):
+        seed, found = configured(KEYS, node, flags=flags).assignments
+        assert "keys" in collectors(seed)
+        assert ("keys" in collectors(found)) == finds
