@@ -137,7 +137,7 @@ class TestCluster:
             return {
                 line.rsplit(" ", 1)[1]
                 for line in program.get().split("\n")
-                if line.startswith(owned) and f'{{addr="{address(second)}"' in line and id_of(of) in line
+                if line.startswith(f'{owned}addr="{address(second)}"') and f'node_id="{id_of(of)}"' in line
             }
 
         wait_until(lambda: slots(replica) == {"5462"} and slots(second) == {"5460"}, "a slot has moved")
