@@ -175,7 +175,8 @@ class Backend:
     def _end_poll(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         if not isinstance(outcome.error, CancelledPollError):
             self.own_series.poll_seconds.observe(outcome.duration_s)
-            self._views.note(watched, outcome.ended_at)
+            if not watched.target.variant:  # its server is seen once
+                self._views.note(watched, outcome.ended_at)
         self.fleet.note(watched, outcome)
         if watched.target.discover:
             self.discovery.note(watched)

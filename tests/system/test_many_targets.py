@@ -20,6 +20,7 @@ from tests.watch_harness import RedisFactory
 PAGE = Path(__file__).parents[2] / "docs" / "many-targets.md"
 #: the places that the page writes
 EXPORTER = "exporter:9121"
+NETWORK = "10.0.0.0/8"
 ADDRESSES = ("10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379")
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.server]
@@ -59,6 +60,7 @@ class SetUp:
         [command] = blocks(number, "sh")
         program, *flags = shlex.split(command)
         assert program == "redis_exporter"
+        flags = [flag.replace(NETWORK, f"{HOST}/8") for flag in flags]
         self.exporter: Exporter = exporter(*[self._in_directory(flag) for flag in flags])
 
     def config(self, which: int = 0) -> str:
@@ -163,3 +165,17 @@ class TestDiscovery:
         wait_until(lambda: instances(asked, found) == everybody, "all nodes are up")
         assert asked.ask("sum by (cluster, shard) (redis_up)") == [2.0] * 3
         assert asked.ask("count(count by (node_id) (redis_memory_used_bytes))") == [6.0]
+
+
+class TestAllowList:
+    def test_what_prometheus_asks_for_is_polled(
+        self, set_up: SetUpFactory, prometheus: PrometheusFactory
+    ) -> None:
+        running = set_up(4)
+        asked = prometheus(running.config())
+        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
+        assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
+        running.servers[2].stop()
+        wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
+        assert instances(asked, "up == 1") == sorted(running.places)
+        assert "redis_exporter_adopted_targets 3.0" in running.exporter.get()
