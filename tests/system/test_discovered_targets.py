@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -329,3 +330,25 @@ class TestReplicas:
             lambda: set(labels(program, "cluster").values()) == {f"{HOST}:{master.port}"}, "it is known"
         )
         assert program.values("redis_up") == {address(master): 1.0, by_name: 1.0}
+
+
+def test_a_reload_costs_found_targets_nothing_and_one_without_seeds_ends_them(
+    redis_cluster: Cluster, exporter: ExporterFactory, tmp_path: Path
+) -> None:
+    file = tmp_path / "targets.yml"
+    seed = address(redis_cluster.nodes[0])
+    entry = f"redis_instances: [{{addr: '{seed}', labels: {{team: %s}}, discover: %s}}]\n"
+    file.write_text(entry % ("red", "cluster"))
+    program = exporter(f"--config.file={file}", *FAST)
+    are_up(program, *redis_cluster.nodes)
+    before = [server_field(node, "total_connections_received") for node in redis_cluster.nodes]
+    file.write_text(entry % ("blue", "cluster"))
+    program.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: set(labels(program, "team").values()) == {"blue"}, "the label of the seed is on all")
+    are_up(program, *redis_cluster.nodes)
+    after = [server_field(node, "total_connections_received") for node in redis_cluster.nodes]
+    assert [late - early for late, early in zip(after, before, strict=True)] == [1] * 6  # those of this test
+    file.write_text(entry % ("blue", "none"))
+    program.process.send_signal(signal.SIGHUP)
+    are_up(program, redis_cluster.nodes[0])
+    assert set(labels(program, "cluster").values()) == {""}
