@@ -3,14 +3,17 @@ addresses, files and intervals are those of this machine."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
+from exporter.targets.shard import owner
 from tests.clusters import Cluster
 from tests.prometheus import Prometheus
 from tests.servers import HOST, RedisServer, free_port, wait_until
@@ -179,3 +182,78 @@ class TestAllowList:
         wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
         assert instances(asked, "up == 1") == sorted(running.places)
         assert "redis_exporter_adopted_targets 3.0" in running.exporter.get()
+
+
+class TestShards:
+    """Three exporters, as the page starts them."""
+
+    ADDRESSES = tuple(f"exporter-{index}:9121" for index in range(3))
+
+    @pytest.fixture
+    def number(self) -> int:
+        [number] = re.findall(r"^## (\d+)\. Shards$", PAGE.read_text(), re.M)
+        return int(number)
+
+    @pytest.fixture
+    def servers(self, redis_server: RedisFactory) -> list[RedisServer]:
+        """So many that each exporter has some, whatever the ports are."""
+        servers = [redis_server() for _ in range(3)]
+        while len({owner(f"redis://{HOST}:{each.port}", 3) for each in servers}) < 3:
+            servers.append(redis_server())
+        return servers
+
+    @pytest.fixture
+    def exporters(
+        self, number: int, servers: list[RedisServer], exporter: ExporterFactory, tmp_path: Path
+    ) -> list[Exporter]:
+        file = tmp_path / "redis_exporter.yml"
+        entries = [{"addr": f"redis://{HOST}:{each.port}"} for each in servers]
+        file.write_text(json.dumps({"redis_instances": entries}))
+        [commands] = blocks(number, "sh")
+        started = []
+        for command in commands.splitlines():
+            program, *flags = shlex.split(command)
+            assert program == "redis_exporter"
+            started.append(exporter(*[flag.replace(file.name, str(file)) for flag in flags]))
+        return started
+
+    def config(self, number: int, which: int, exporters: list[Exporter]) -> str:
+        text = blocks(number, "yaml")[which].replace("scrape_interval: 5s", "scrape_interval: 1s")
+        for written, each in zip(self.ADDRESSES, exporters, strict=True):
+            assert written in text
+            text = text.replace(written, f"{HOST}:{each.port}")
+        return text
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_every_target_is_there_once(
+        self,
+        which: int,
+        number: int,
+        servers: list[RedisServer],
+        exporters: list[Exporter],
+        prometheus: PrometheusFactory,
+    ) -> None:
+        places = sorted(f"{HOST}:{each.port}" for each in servers)
+        asked = prometheus(self.config(number, which, exporters))
+        wait_until(lambda: instances(asked, "redis_up == 1") == places, "all are up")
+        assert asked.ask("max(count by (instance) (redis_up))") == [1.0]
+        if which == 0:
+            assert asked.ask("sum(redis_exporter_shard_targets_owned)") == [len(servers)]
+            assert asked.ask("max(redis_exporter_shard_targets)") == [len(servers)]
+            assert asked.ask("count(count by (redis_exporter_shard_total) (redis_exporter_shard_total))") == [
+                1
+            ]
+
+    def test_each_exporter_says_who_has_what_it_has_not(
+        self, servers: list[RedisServer], exporters: list[Exporter]
+    ) -> None:
+        for server in servers:
+            addr = f"redis://{HOST}:{server.port}"
+            for index, each in enumerate(exporters):
+                if index == owner(addr, 3):
+                    assert "redis_up" in each.get(f"/scrape?target={addr}")
+                    continue
+                with pytest.raises(HTTPError) as refused:
+                    each.get(f"/scrape?target={addr}")
+                assert refused.value.code == 421
+                assert f"shard {owner(addr, 3)} polls" in refused.value.read().decode()
