@@ -221,7 +221,7 @@ class Backend:
                 lambda shard: self._configuration.division.configured
             ),
             "exporter_shard_targets_owned": lambda: self._of_shard(
-                lambda shard: len(self.fleet.watched_targets)
+                lambda shard: len(self.fleet.watched_targets) - self._configuration.division.seeds_elsewhere
             ),
             **self._views.readers(),
         }

@@ -51,7 +51,7 @@ from exporter.web.tls import ServerContext, ServerTls
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are all of them, as they were given; `division` has those that this shard owns, `disabled` those
+    `targets` are all of them, as they were given; `division` has those of this shard, `disabled` those
     that are not polled, and `assignments` what each of the others is polled for, with the `passwords` of the
     password file (None: not read). `assigner` makes the assignments of further targets, `access` is what
     requests may name. `known` holds every enabled collector that this process has had, by name;
@@ -121,7 +121,7 @@ def configure(
     targets, clashes = distinct(targets, options.metrics)
     division = divide(targets, shard_of(options.targets))
     disabled = DisabledTargets(targets)
-    owned = [target for target in division.owned if target.enabled]
+    owned = [target for target in division.polled if target.enabled]
     wrong = tuple(faults_of(options.metrics.collectors_off))
     if wrong:
         raise ConfigError(*wrong)

@@ -49,7 +49,7 @@ class SavedState:
 
     def restore(self, watched: WatchedTarget, catalog: Catalog, store: Store) -> None:
         """Let a target go on from its saved state, if it has one. Each target once."""
-        saved = self._targets.pop(watched.target.addr, None)
+        saved = self._targets.pop(watched.target.key, None)
         if saved is None:
             return
         if self._catalog is not catalog:

@@ -64,9 +64,9 @@ class Schedule:
     # -- targets
 
     def add(self, watched: WatchedTarget, *, apart: bool = False) -> None:
-        """Poll one more target; at once, if the schedule is running. One that is `apart`, or an address of
-        changing nodes, is on its own page only."""
-        if apart or watched.target.is_endpoint:
+        """Poll one more target; at once, if the schedule is running. One that is `apart`, by this or by
+        itself, is on its own page only."""
+        if apart or watched.target.is_apart:
             self._store.set_apart(watched.target.key)
         self._watched[watched.target.key] = watched
         if self._running:
@@ -79,7 +79,7 @@ class Schedule:
         if target.key in self._watched:
             self._groups.join(watched)
             if target.source != "adopted" and not target.variant:
-                self._store.set_apart(target.key, apart=target.is_endpoint)
+                self._store.set_apart(target.key, apart=target.is_apart)
         self._keep_ending(cancelled)
 
     def remove(self, addr: str) -> None:

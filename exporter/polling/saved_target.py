@@ -44,7 +44,7 @@ def save(state: TargetState, store: Store) -> SavedTarget:
     series, labels, wall_s = state.series, state.labels, time.time() - time.monotonic()
     snapshots = []
     for enabled in state.assignment.family_sets.of_collectors:
-        kept = store.get(state.assignment.target.addr, enabled.name)
+        kept = store.get(state.assignment.target.key, enabled.name)
         if kept is not None and enabled.name not in labels.former:
             snapshots.append(
                 SavedSnapshot(enabled.name, kept.series, kept.began_at + wall_s, kept.samples, kept.offsets)
@@ -113,7 +113,7 @@ def _restore_snapshots(
         began_at = min(saved.began_at - wall_s, time.monotonic())
         samples, offsets = _renumber(saved.samples, saved.offsets, found)
         expires_at = began_at + assignment.timing.expiry_s(lane, state.clock.intervals)
-        addr = assignment.target.addr
+        addr = assignment.target.key
         store.put(
             Snapshot(addr, saved.family_set, lane, samples, offsets, saved.series, began_at, expires_at)
         )

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.errors import ConfigError
 from exporter.options.target_options import TargetOptions
@@ -77,13 +77,14 @@ def shard_of(options: TargetOptions) -> Shard | None:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What becomes of all targets: `owned` are polled here. `elsewhere` has the addresses of the others by
-    alias."""
+    """What becomes of all targets: `polled` are polled here. Those of them that another shard owns are seeds
+    of discovery: each shard finds its own nodes. `aliases` has the addresses of what others own by alias."""
 
     shard: Shard | None
     configured: int
-    owned: Sequence[Target]
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    polled: Sequence[Target]
+    seeds_elsewhere: int = 0
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def other_owner(self, text: str) -> int | None:
         """The index of another shard that polls what an alias or an address names. None: it is this
@@ -92,7 +93,7 @@ class Division:
         if shard is None:
             return None
         try:
-            addr = self.elsewhere.get(text) or parse_address(text).addr
+            addr = self.aliases.get(text) or parse_address(text).addr
         except ConfigError:
             return None
         found = owner(addr, shard.total)
@@ -100,14 +101,19 @@ class Division:
 
 
 def divide(targets: Sequence[Target], shard: Shard | None) -> Division:
-    """Keep the targets that a shard owns; all of them without one."""
+    """Keep the targets that a shard owns, and the seeds; all of them without a shard."""
     if shard is None:
         return Division(None, len(targets), targets)
-    owned: list[Target] = []
-    elsewhere: dict[str, str] = {}
+    polled: list[Target] = []
+    aliases: dict[str, str] = {}
     for target in targets:
-        if owner(target.addr, shard.total) == shard.index:
-            owned.append(target)
-        elif target.alias:
-            elsewhere[target.alias] = target.addr
-    return Division(shard, len(targets), owned, elsewhere)
+        elsewhere = owner(target.addr, shard.total) != shard.index
+        is_seed = bool(target.discover) and target.source != "discovered"
+        if is_seed or not elsewhere:
+            # a node is made of its seed, so it may have the seed's mark
+            polled.append(replace(target, elsewhere=elsewhere) if target.elsewhere != elsewhere else target)
+        if elsewhere and target.alias:
+            aliases[target.alias] = target.addr
+    seeds_elsewhere = sum(target.elsewhere and target.enabled for target in polled)
+    enabled = sum(target.enabled for target in targets)
+    return Division(shard, enabled, polled, seeds_elsewhere, aliases)

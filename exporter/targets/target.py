@@ -44,11 +44,11 @@ class Target:
     gave user and password, "" for nothing. `one_word`: its address has a single word before the @.
     `overrides`: values that it has in place of those of all targets. `settings_group` is its group in the
     configuration file. `enabled` False: it is known, and not polled. `discover`: which further targets it
-    names; "": none. `ignored`: parameters of its address that mean nothing here. `addresses` were checked,
-    and only they are dialled; () means that the host is looked up at each dial. `node`: what is known of it
-    because another target names it. `variant` distinguishes targets of one address that requests ask for; ""
-    is the target itself. `login_allow`: the only addresses to which its user and password may be sent; None:
-    any.
+    names; "": none. `elsewhere`: another shard has it, and it is polled only for what it names. `ignored`:
+    parameters of its address that mean nothing here. `addresses` were checked, and only they are dialled; ()
+    means that the host is looked up at each dial. `node`: what is known of it because another target names
+    it. `variant` distinguishes targets of one address that requests ask for; "" is the target itself.
+    `login_allow`: the only addresses to which its user and password may be sent; None: any.
     """
 
     addr: str
@@ -72,6 +72,7 @@ class Target:
     one_word: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
     addresses: tuple[str, ...] = ()
+    elsewhere: bool = False
     node: NodeFacts | None = None
     variant: str = ""
     login_allow: Allowance | None = None
@@ -107,6 +108,11 @@ class Target:
     def is_endpoint(self) -> bool:
         """Whether it answers as changing nodes of a cluster."""
         return self.node is not None and self.node.is_endpoint
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its series are on no page but its own."""
+        return self.is_endpoint or self.elsewhere
 
     @property
     def node_scheme(self) -> str:

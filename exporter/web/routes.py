@@ -183,7 +183,7 @@ class Web:
             found = self._fleet.find(text)
         except ConfigError as error:
             mistake = RequestError(str(error))
-        if found is None:
+        if found is None or found.target.elsewhere:
             _refuse_unwatched(self._sources, text)
         if mistake is not None:
             raise mistake

@@ -64,7 +64,8 @@ class TargetLister:
         for number, member in enumerate(list(self._members())):
             if number % HANDFUL == 0:
                 await self._share()
-            if not member.target.is_endpoint:  # its nodes are listed
+            # of an endpoint the nodes are listed, and what is elsewhere is listed there
+            if not member.target.is_apart:
                 entries.append(_entry(member, self._instance_by, self._role_of(member.target.addr)))
         return entries
 

@@ -281,6 +281,27 @@ class TestShards:
         assert set(after) <= set(before)
         assert all(before[addr] is watched for addr, watched in after.items())
 
+    async def test_a_seed_of_another_shard_is_asked_and_not_shown(
+        self, running: Running, redis_server: RedisFactory
+    ) -> None:
+        """So that each shard finds its own nodes."""
+        server = redis_server()
+        seed = next(
+            each
+            for each in (parse_address(f"redis://127.0.0.1:{server.port}/{db}") for db in range(16))
+            if owner(each.addr, 2) == 0
+        )
+        flags = ("--shard.index=1", "--shard.total=2")
+        await running.apply(replace(seed, discover="replicas"), flags=flags)
+        await running.up(seed)
+        page = await running.ask("/metrics?max_age=0")
+        assert values_of(page, "redis_up") == {}
+        assert values_of(page, "redis_exporter_shard_targets_owned") == {"": 0}
+        assert "shard 0" in await running.ask(f"/scrape?target={seed.addr}", 421)
+        assert json.loads(await running.ask("/sd")) == []
+        await running.apply(replace(seed, discover="replicas"))
+        assert values_of(await running.ask("/metrics?max_age=0"), "redis_up") == {seed.addr: 1}
+
     async def test_without_them_there_are_no_series_about_them(self, running: Running) -> None:
         await running.apply()
         assert not await running.shows("redis_exporter_shard_index")

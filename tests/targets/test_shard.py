@@ -4,6 +4,7 @@ added."""
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -128,11 +129,11 @@ TARGETS = [parse_address(f"redis://10.0.0.{number}:6379") for number in range(50
 class TestDivision:
     def test_without_a_shard_all_targets_are_owned(self) -> None:
         division = divide(TARGETS, None)
-        assert division.owned == TARGETS
+        assert division.polled == TARGETS
         assert division.other_owner("redis://10.0.0.1") is None
 
     def test_each_target_has_one_owner(self) -> None:
-        owned = [target for index in range(3) for target in divide(TARGETS, Shard(index, 3)).owned]
+        owned = [target for index in range(3) for target in divide(TARGETS, Shard(index, 3)).polled]
         assert sorted(target.addr for target in owned) == sorted(target.addr for target in TARGETS)
 
     def test_the_owner_is_known_by_any_spelling(self) -> None:
@@ -150,3 +151,18 @@ class TestDivision:
 
     def test_what_is_no_address_has_no_owner(self) -> None:
         assert divide(TARGETS, Shard(0, 3)).other_owner("http://here") is None
+
+    def test_seeds_of_discovery_are_polled_by_every_shard(self) -> None:
+        seeds = [replace(target, discover="cluster") for target in TARGETS]
+        division = divide(seeds, Shard(0, 3))
+        assert [target.addr for target in division.polled] == [target.addr for target in seeds]
+        assert all(target.elsewhere == (owner(target.addr, 3) != 0) for target in division.polled)
+        assert division.seeds_elsewhere == sum(owner(target.addr, 3) != 0 for target in seeds)
+
+    def test_nodes_are_not_even_if_their_seed_is_elsewhere(self) -> None:
+        nodes = [replace(each, discover="cluster", source="discovered", elsewhere=True) for each in TARGETS]
+        division = divide(nodes, Shard(0, 3))
+        assert {target.addr for target in division.polled} == {
+            target.addr for target in nodes if owner(target.addr, 3) == 0
+        }
+        assert not any(target.elsewhere for target in division.polled)
