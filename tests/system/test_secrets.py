@@ -158,6 +158,7 @@ def test_a_running_program(
         "--verbose",
         form,
         "--connection-max-age=2s",
+        "--scrape.allow=127.0.0.0/8",
     ]
     credentials = ("scraper", f"{PLANT}-options")
     program = exporter(*flags, environ=environ_of(plant), credentials=credentials)
@@ -181,6 +182,7 @@ def test_a_running_program(
     assert program.stop() == 0
     log = program.log.read_text()
     assert "connecting" in log
+    assert f":{echo.port}/77" in log  # nobody configured it
     assert "the server refuses the user or password" in log
     assert found_in(log) == []
 
@@ -200,6 +202,8 @@ def ask(program: object, plant: Planter, port: int) -> Iterator[str]:
     places = [
         f"redis://u:{plant('asked')}@127.0.0.1:{port}/1",
         f"redis://{plant('asked-word')}@127.0.0.1:{port}",
+        f"redis://u:{plant('adopted')}@127.0.0.1:{port}/77",
+        f"redis://{plant('adopted-word')}@127.0.0.1:{port}/78",
         f"redis://u:{plant('foreign')}@192.0.2.1",
         f"redis://127.0.0.1:{port}?password={plant('asked-query')}",
         f"redis://u:{plant('mangled')}@@h:x",
