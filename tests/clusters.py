@@ -123,21 +123,38 @@ class Cluster:
 
 
 class Sentinel(RedisServer):
-    """A Sentinel that watches the masters given as (name, port, quorum), which have the `password`."""
+    """A Sentinel that watches the masters given as (name, port, quorum). They have the `user` and `password`;
+    with a user it has them too."""
 
     def __init__(
-        self, directory: Path, masters: Sequence[tuple[str, int, int]], *, password: str = ""
+        self,
+        directory: Path,
+        masters: Sequence[tuple[str, int, int]],
+        *,
+        user: str = "",
+        password: str = "",
+        certificates: Certificates | None = None,
     ) -> None:
-        super().__init__(directory)
+        super().__init__(directory, certificates=certificates)
         self._masters = masters
+        self._user = user
         self._password = password
 
     def _command(self, port: int) -> list[str]:
         lines = [f"port {port}", f"bind {HOST}", f"dir {self.directory}", f"logfile {self.log}"]
+        files = self.certificates
+        if files is not None:
+            lines[0] = f"port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients optional"
+            lines += [f"tls-cert-file {files.server}", f"tls-key-file {files.server_key}"]
+            lines.append(f"tls-ca-cert-file {files.ca}")
+        if self._user:  # its own, and that of the other Sentinels
+            lines.append(f"user {self._user} on >{self._password} +@all allchannels")
+            lines += [f"sentinel sentinel-user {self._user}", f"sentinel sentinel-pass {self._password}"]
         for name, master_port, quorum in self._masters:
             lines += [
                 f"sentinel monitor {name} {HOST} {master_port} {quorum}",
                 f"sentinel down-after-milliseconds {name} 1000",
+                *([f"sentinel auth-user {name} {self._user}"] if self._user else []),
                 *([f"sentinel auth-pass {name} {self._password}"] if self._password else []),
             ]
         file = self.directory / "sentinel.conf"

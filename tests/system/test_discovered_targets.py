@@ -295,6 +295,45 @@ class TestSentinel:
         wait_until(lambda: program.values("redis_up")[address(sentinels[0])] == 0, "the seed is down")
         assert len(program.values("redis_up")) == 6
 
+    def test_over_tls_with_users(
+        self,
+        redis_server: Callable[..., RedisServer],
+        certificates: Certificates,
+        exporter: ExporterFactory,
+        tmp_path: Path,
+    ) -> None:
+        word = "pw-of-the-watcher"
+        account = ("--user", "watcher", "on", f">{word}", "~*", "&*", "+@all")
+        login = (*account, "--masteruser", "watcher", "--masterauth", word)
+        args = (*login, "--tls-replication", "yes")
+        master = redis_server(*args, certificates=certificates)
+        follow = ("--replicaof", f"{HOST} {master.port}")
+        replicas = [redis_server(*args, *follow, certificates=certificates) for _ in range(2)]
+        wait_until(lambda: b"connected_slaves:2" in master.ask("INFO", "replication"), "both follow")
+        with ExitStack() as cleanup:
+            sentinels: list[Sentinel] = []
+            for number in range(3):
+                directory = tmp_path / f"sentinel-{number}"
+                directory.mkdir()
+                masters = [("orders", master.port, 2)]
+                sentinel = Sentinel(
+                    directory, masters, user="watcher", password=word, certificates=certificates
+                )
+                cleanup.callback(sentinel.stop)
+                sentinel.start()
+                sentinels.append(sentinel)
+            for each in sentinels:
+                for what in ("SENTINELS", "REPLICAS"):
+                    wait_until(partial(knows_two, each, what), f"a Sentinel knows the {what}")
+            everybody = (*sentinels, master, *replicas)
+            for server in everybody:
+                assert server.ask("ACL", "SETUSER", "default", "off") == b"OK"
+            seed = f"rediss://watcher:{word}@{HOST}:{sentinels[0].port}"
+            flags = ("--discover=sentinel", *FAST, f"--tls-ca-cert-file={certificates.ca}")
+            program = exporter(f"--redis.addr={seed}", *flags)
+            are_up(program, *everybody, scheme="rediss")
+            assert word not in program.log.read_text() + program.get() + program.get("/sd")
+
 
 class TestReplicas:
     def test_from_a_master_and_from_a_replica(
