@@ -12,7 +12,7 @@ from exporter import engine, files
 from exporter.app import saved_state
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, configure
-from exporter.app.found_targets import settle
+from exporter.app.found_targets import with_found
 from exporter.app.frontend import Frontend
 from exporter.app.garbage import old_objects_left_alone
 from exporter.app.reload_record import ReloadRecord
@@ -22,7 +22,6 @@ from exporter.errors import ConfigError, InternalError, StoppingError
 from exporter.fleet.fleet import LOOKS, Changes
 from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
-from exporter.targets.source import merge
 from exporter.targets.target import Target
 from exporter.web.reload import Reloaded
 
@@ -122,7 +121,7 @@ class App:
         def build() -> tuple[Configuration, Sequence[Target]]:
             with files.noting(noted, self.noted):
                 options, targets = read() if read is not None else (before.options, configured)
-                every = merge((targets, *(settle(each, targets) for each in found)))
+                every = with_found(targets, found)
                 configuration = configure(options, every, before, before.passwords if read is None else None)
                 if read is not None:
                     configuration.renew_certificates()

@@ -118,7 +118,7 @@ def configure(
         refuse_fixed(options, before.options)
     elif options.targets.state_file:
         _check_state_file(options.targets.state_file)
-    targets, clashes = distinct(targets, options.metrics)
+    given, (targets, clashes) = targets, distinct(targets, options.metrics)
     division = divide(targets, shard_of(options.targets))
     disabled = DisabledTargets(targets)
     owned = [target for target in division.polled if target.enabled]
@@ -146,7 +146,7 @@ def configure(
         catalog,
         lanes(options.poll),
         _polled_lanes(assigner, assignments),
-        scrape_access(options, passwords),
+        scrape_access(options, passwords, given),
         plan_dials(options, owned, before.dial_plan if before is not None else None),
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),

@@ -12,7 +12,7 @@ from exporter.targets.file_sd import FileSd
 from exporter.targets.http_sd import HttpSd
 from exporter.targets.instances_file import found_with
 from exporter.targets.shared_keys import SharedSettings
-from exporter.targets.source import TargetSource
+from exporter.targets.source import TargetSource, merge
 from exporter.targets.target import Target
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,14 @@ def sources_of(options: Options) -> Iterator[TargetSource]:
         yield FileSd(pattern, targets.refresh_interval_s, options.files)
     for url in targets.http_sd:
         yield HttpSd(url, targets.refresh_interval_s, options.files)
+
+
+def with_found(configured: Sequence[Target], found: Iterable[Iterable[Target]]) -> Sequence[Target]:
+    """The configured targets, with their groups, and those that sources found."""
+    every = merge((configured, *(settle(each, configured) for each in found)))
+    return (
+        ConfiguredTargets(every, configured.settings) if isinstance(configured, ConfiguredTargets) else every
+    )
 
 
 def settle(found: Iterable[Target], configured: Sequence[Target]) -> list[Target]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from exporter.options.overrides import overrides_of
 from exporter.options.table import Options
 from exporter.options.values import parse_keys
+from exporter.targets.configured import ConfiguredTargets
 from exporter.targets.password_file import NO_PASSWORDS, Passwords
-from exporter.targets.scrape_access import ScrapeAccess
+from exporter.targets.scrape_access import NamedLogin, ScrapeAccess
+from exporter.targets.target import Target
 from exporter.web.query import KEY_PARAMETERS
 
 #: with values for all options about keys that a request may have values of its own for: what it can need
@@ -27,8 +29,10 @@ def may_name_any(options: Options) -> bool:
     return is_open(options) or options.targets.scrape_allow is not None
 
 
-def scrape_access(options: Options, passwords: Passwords | None) -> ScrapeAccess:
+def scrape_access(options: Options, passwords: Passwords | None, targets: Sequence[Target]) -> ScrapeAccess:
+    """`targets` are the configured ones, with the groups of their files."""
     redis = options.redis
+    groups = targets.settings if isinstance(targets, ConfiguredTargets) else {}
     # with several addresses these may be lists, with one value for each
     has_one = len(redis.addr) <= 1
     return ScrapeAccess(
@@ -37,6 +41,11 @@ def scrape_access(options: Options, passwords: Passwords | None) -> ScrapeAccess
         passwords or NO_PASSWORDS,
         redis.user if has_one or "," not in redis.user else "",
         redis.password if has_one or "," not in redis.password else "",
+        {
+            name: NamedLogin(group.allow, group.login.fields)
+            for name, group in groups.items()
+            if name and group.allow is not None
+        },
     )
 
 

@@ -83,6 +83,8 @@ def _of_key(key: SharedKey) -> Schema:
             return _map(propertyNames=names, additionalProperties={"type": ["string", "number", "boolean"]})
         case "arguments":
             return {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}}
+        case "allowance":
+            return {"type": ["string", "null"]}
         case "word":
             return {"enum": [*key.words, None]}
         case "bool":

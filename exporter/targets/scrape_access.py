@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from exporter.errors import NotAllowedError, RequestError
 from exporter.node_allowance import Allowance
@@ -14,12 +15,11 @@ from exporter.targets.target import Target
 
 @dataclass(frozen=True, slots=True)
 class NamedLogin:
-    """Credentials that a request picks by name: those of a group of the configuration file. They are sent
-    only where `allow` says; None: nowhere."""
+    """Credentials that a request picks by name: `fields` of a target, from a group of the configuration file.
+    They are sent only where `allow` says."""
 
-    user: str = ""
-    password: str = field(default="", repr=False)
-    allow: Allowance | None = None
+    allow: Allowance
+    fields: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,4 @@ class ScrapeAccess:
             raise NotAllowedError(
                 "auth: write the name of a group of the configuration file that has the key allow"
             )
-        rule = f"group {name}"
-        return replace(
-            target,
-            user=login.user,
-            user_rule=rule if login.user else "",
-            password=login.password,
-            password_rule=rule if login.password else "",
-            login_allow=login.allow,
-        )
+        return replace(target, **login.fields, login_allow=login.allow)

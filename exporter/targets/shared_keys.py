@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from exporter import files
+from exporter.node_allowance import Allowance
 from exporter.options import lengths
 from exporter.options.config_file import Faults, kind_of, nearest_option, shown_key, text_of
 from exporter.options.option import Option
 from exporter.options.script_files import read_scripts
 from exporter.options.table import OPTIONS
 from exporter.options.target_options import Discover
-from exporter.options.values import FILES, ScriptFile, parse_bool
+from exporter.options.values import FILES, SCRAPE_ALLOWANCE, ScriptFile, parse_bool
 from exporter.options.yaml_reader import YamlMap
 from exporter.targets.login_keys import Login, LoginReader
 
@@ -38,6 +39,7 @@ PER_TARGET: Mapping[str, Option] = {
 #: how the value of a key is written
 Form = Literal[
     "credential",
+    "allowance",
     "arguments",
     "duration",
     "labels",
@@ -107,6 +109,11 @@ SHARED_KEYS: Mapping[str, SharedKey] = {
             "Which further targets this one names.",
             words=("cluster", "sentinel", "replicas", "none"),
         ),
+        SharedKey(
+            "allow",
+            "allowance",
+            "Of a group: the networks, addresses and host names for which /scrape?auth= may use its login.",
+        ),
         SharedKey("options", "any options", "Options by the names of their flags, for these targets only."),
     )
 }
@@ -124,6 +131,7 @@ class SharedSettings:
     off: tuple[str, ...] = ()
     enabled: bool | None = None
     discover: Discover | None = None
+    allow: Allowance | None = None
 
     @property
     def all_values(self) -> Mapping[str, Any]:
@@ -144,6 +152,7 @@ class SharedSettings:
             self.off or base.off,
             base.enabled if self.enabled is None else self.enabled,
             base.discover if self.discover is None else self.discover,
+            base.allow if self.allow is None else self.allow,
         )
 
 
@@ -185,6 +194,8 @@ class SharedReader:
                         found[name] = _word(_text(value), key.words)
                     case "bool":
                         found[name] = parse_bool(_text(value))
+                    case "allowance":
+                        found[name] = SCRAPE_ALLOWANCE.parse(_text(value))
                     case "option":
                         self._set(values, name, key.flags[""], value)
                     case "collectors":

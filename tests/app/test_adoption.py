@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,26 @@ async def test_one_that_is_configured_keeps_its_connection(running: Running, red
     await first.fresh(0.0, time.monotonic() + 10)
     assert first.up
     assert connections(server) == made + 1  # that of the question itself
+
+
+async def test_credentials_by_name_go_only_where_their_group_allows_it(
+    running: Running, redis_server: Any, tmp_path: Path
+) -> None:
+    server: RedisServer = redis_server("--requirepass", "of-cache")
+    text = f"127.0.0.1:{server.port}"
+    file = tmp_path / "config.yml"
+    file.write_text(
+        "groups:\n"
+        "  cache: {password: of-cache, allow: 127.0.0.1}\n"
+        "  elsewhere: {password: of-cache, allow: 10.0.0.0/8}\n"
+    )
+    await running.apply("--redis.addr=", f"--config.file={file}", "--scrape.allow=127.0.0.0/8")
+    assert "redis_up 1" in await running.page(text, auth="cache")
+    assert "redis_up 0" in await running.page(text)
+    with pytest.raises(NotAllowedError):
+        await running.find(text, auth="elsewhere")
+    with pytest.raises(NotAllowedError):
+        await running.find(text, auth="unknown")
 
 
 async def test_the_options_say_how_many_there_may_be(running: Running) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from exporter.app.build import Configuration, configure
 from exporter.app.run import read_targets
+from exporter.errors import NotAllowedError
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.targets.address import parse_address
+from exporter.targets.asked import Asked
 from exporter.targets.scrape_access import ScrapeAccess
 
 
@@ -72,6 +74,23 @@ class TestCredentials:
         argv = (f"--redis.password-file={file}", "--redis.password=p", "--redis.addr=redis://h")
         assert read(*argv).passwords is None
         assert read(*argv, "--scrape.allow=10.0.0.0/8").passwords is not None
+
+
+class TestGroups:
+    def test_those_with_the_key_allow_have_credentials_for_requests(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yml"
+        file.write_text(
+            "groups:\n"
+            "  cache: {user: c, password: of-cache, allow: '10.2.0.0/16'}\n"
+            "  orders: {user: o, password: of-orders}\n"
+            "redis_instances: [{addr: 'redis://10.1.0.1', group: orders}]\n"
+        )
+        made = access(f"--config.file={file}", "--scrape.allow=10.0.0.0/8")
+        target = made.log_in(parse_address("10.2.0.1"), Asked("", "cache"))
+        assert (target.user, target.password) == ("c", "of-cache")
+        assert target.login_allow is not None
+        with pytest.raises(NotAllowedError):
+            made.log_in(parse_address("10.2.0.1"), Asked("", "orders"))
 
 
 class TestWhatTheyMayNeed:

@@ -275,7 +275,8 @@ class TestChangesOfTheConfiguration:
         assert setup.adopted == []
 
     async def test_and_those_whose_credentials_have_gone(self, setup: Setup) -> None:
-        login = NamedLogin("cache", "word", parse_allowance("*"))
+        assert ALLOWED.allow is not None
+        login = NamedLogin(ALLOWED.allow, {"user": "cache", "password": "word"})
         setup.access = replace(ALLOWED, logins={"cache": login})
         await setup.find("one", auth="cache")
         setup.access = ALLOWED

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import NotAllowedError, RequestError
+from exporter.node_allowance import Allowance
 from exporter.options.values import parse_allowance
 from exporter.targets.address import parse_address
 from exporter.targets.asked import Asked
@@ -22,6 +23,11 @@ def passwords(tmp_path: Path) -> Passwords:
     file = tmp_path / "passwords.json"
     file.write_text('{"redis://10.0.0.1:6379": "of-file", "redis://me@10.0.0.2:6379": "of-me"}')
     return read_passwords(str(file))
+
+
+def named(user: str, password: str, allow: Allowance | None) -> NamedLogin:
+    assert allow is not None
+    return NamedLogin(allow, {"user": user, "password": password})
 
 
 def login(access: ScrapeAccess, text: str, auth: str = "") -> tuple[str, str]:
@@ -64,18 +70,17 @@ class TestOpen:
         assert login(single, "10.0.0.1") == ("", "")
 
     def test_credentials_have_no_names(self) -> None:
-        access = ScrapeAccess(None, is_open=True, logins={"cache": NamedLogin("c", "word", ALLOW)})
+        access = ScrapeAccess(None, is_open=True, logins={"cache": named("c", "word", ALLOW)})
         with pytest.raises(NotAllowedError, match=r"--scrape\.allow"):
             login(access, "10.0.0.1", auth="cache")
 
 
 class TestNamed:
-    ACCESS = ScrapeAccess(ALLOW, password="word", logins={"cache": NamedLogin("c", "of-cache", CACHE)})
+    ACCESS = ScrapeAccess(ALLOW, password="word", logins={"cache": named("c", "of-cache", CACHE)})
 
     def test_they_are_used_and_sent_only_where_they_may(self) -> None:
         target = self.ACCESS.log_in(parse_address("10.2.0.1"), Asked("", "cache"))
         assert (target.user, target.password, target.login_allow) == ("c", "of-cache", CACHE)
-        assert target.password_rule == "group cache"
         assert self.ACCESS.log_in(parse_address("10.2.0.1"), Asked("")).login_allow is None
 
     def test_a_name_that_is_unknown_is_refused(self) -> None:
@@ -93,7 +98,7 @@ def test_a_unix_socket_is_no_target_of_requests() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    access = ScrapeAccess(ALLOW, password="s3cret", logins={"a": NamedLogin("u", "s3cret", ALLOW)})
+    access = ScrapeAccess(ALLOW, password="s3cret", logins={"a": named("u", "s3cret", ALLOW)})
     assert "s3cret" not in repr(access)
     assert "s3cret" not in repr(access.logins["a"])
 
