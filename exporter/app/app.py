@@ -19,7 +19,7 @@ from exporter.app.reload_record import ReloadRecord
 from exporter.app.source_runner import SourceRunner
 from exporter.descriptors import raise_limit
 from exporter.errors import ConfigError, InternalError, StoppingError
-from exporter.fleet.fleet import LOOKS, Changes
+from exporter.fleet.fleet import LOOKS, Changes, Fleet
 from exporter.options.table import Options
 from exporter.single_flight import SingleFlight
 from exporter.targets.target import Target
@@ -187,9 +187,7 @@ class App:
             saved.use_up(configuration.options, backend)
         self._running = _Running(configuration, backend, frontend)
         await self._run_sources(configuration)
-        count, shard = len(configuration.assignments), configuration.division.shard
-        share = f" of {configuration.division.configured}" if shard is not None else ""
-        log.info("polling %d%s target%s (%s engine)", count, share, "" if count == 1 else "s", engine.ENGINE)
+        _log_start(configuration)
 
     async def _change(self, configuration: Configuration) -> Changes:
         before = self.configuration
@@ -222,12 +220,7 @@ class App:
             configured = self.configuration.options, self._configured
             with self._record.attempt():
                 changes = await self._reconfigure(self.read or (lambda: configured))
-            fleet = backend.fleet
-            everybody = (*fleet.watched_targets.values(), *fleet.adopted_targets.values())
-            for number, watched in enumerate(everybody, 1):
-                watched.ask_again()
-                if number % LOOKS == 0:
-                    await asyncio.sleep(0)
+            await _ask_again(backend.fleet)
         log.info("reloaded: %s", changes)
         has_files = bool(self.noted or self.configuration.options.redis.password_file)
         return Reloaded(has_files, str(changes))
@@ -248,3 +241,18 @@ class App:
             finally:
                 await answers
             await running.backend.close()
+
+
+def _log_start(configuration: Configuration) -> None:
+    count, shard = len(configuration.assignments), configuration.division.shard
+    share = f" of {configuration.division.configured}" if shard is not None else ""
+    log.info("polling %d%s target%s (%s engine)", count, share, "" if count == 1 else "s", engine.ENGINE)
+
+
+async def _ask_again(fleet: Fleet) -> None:
+    """Send again what servers refused, in slices of the event loop's time."""
+    everybody = (*fleet.watched_targets.values(), *fleet.adopted_targets.values())
+    for number, watched in enumerate(everybody, 1):
+        watched.ask_again()
+        if number % LOOKS == 0:
+            await asyncio.sleep(0)
