@@ -190,8 +190,9 @@ async def test_targets_that_change_cost_the_others_nothing(
             now = await least()
             held = held or now
             # Some objects come with the first reply that needs them: one for each target, in the end. What a
-            # target leaves behind would be there once for each that has changed.
-            spare, targets = size.changing // 5, len(exporter.watched)
+            # target leaves behind would be there once for each that has changed in any round; until its next
+            # poll a target has what it began the newest one with.
+            spare, targets = size.changing, len(exporter.watched)
             grown = {
                 name: (held[name], count)
                 for name, count in now.items()
