@@ -84,6 +84,9 @@ class ReplicationMap:
             return
         ids = (_id_at(section, _ID), _id_at(section, _FORMER_ID))
         is_alone = _ALONE in section and _MASTER in section
+        if is_alone and before is not None and before.replication is None and before.ids == ids:
+            before.section, before.seen_at = section, now  # only its offset has moved
+            return
         member = _Member(watched, section, ids, None if is_alone else watched.state.memory.replication, now)
         member.rate = _rate(before, member)
         if member.replication is not None:
@@ -154,7 +157,12 @@ class ReplicationMap:
     def _conflicts_of(self, one: _Member) -> tuple[Conflict, ...]:
         if not one.is_master:
             return ()
-        others = [each for each in self._sharing(one.ids) if each.is_master and not _are_one(each, one)]
+        run_id = _run_id(one)  # databases of one server are no conflict
+        others = [
+            each
+            for each in self._sharing(one.ids)
+            if each is not one and each.is_master and (not run_id or _run_id(each) != run_id)
+        ]
         found = []
         for other in others:
             kind = "same" if other.ids[0] == one.ids[0] else "former"
@@ -163,10 +171,9 @@ class ReplicationMap:
         return tuple(sorted(found))
 
 
-def _are_one(one: _Member, other: _Member) -> bool:
-    """Whether they are one server, such as two of its databases."""
-    run_ids = {each.watched.facts.run_id if each.watched.facts is not None else "" for each in (one, other)}
-    return one is other or (len(run_ids) == 1 and run_ids != {""})
+def _run_id(member: _Member) -> str:
+    facts = member.watched.facts
+    return facts.run_id if facts is not None else ""
 
 
 def _set(
