@@ -11,7 +11,7 @@ from exporter.app.build import Configuration, discovery_settings
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
 from exporter.connection.node_addresses import NodeAddresses
-from exporter.connection.resolver import LOOKUPS_MIN, Resolver
+from exporter.connection.resolver import LOOKUPS_MIN, LOOKUPS_TIMES, Resolver
 from exporter.descriptors import Descriptors
 from exporter.errors import CancelledPollError
 from exporter.fleet.alignment import Alignment, Rhythms
@@ -257,9 +257,10 @@ def _page_cache(
 def _services(configuration: Configuration, open_files: int, store: Store) -> Services:
     options = configuration.options
     descriptors = Descriptors(open_files)
-    lookups = min(options.redis.dns_max_lookups, max(LOOKUPS_MIN, descriptors.reserve // 4))
+    most = max(LOOKUPS_MIN, descriptors.reserve // 4)
+    lookups = min(options.redis.dns_max_lookups, most)
     dialer = Dialer(
-        resolver=Resolver(lookups),
+        resolver=Resolver(lookups, min(most, LOOKUPS_TIMES * lookups)),
         limiter=Limiter(options.poll.max_dials, PATIENCE_S),
         descriptors=descriptors,
         plan=configuration.dial_plan,

@@ -7,6 +7,7 @@ have only a share of the places, so that silent servers cannot take all of them.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -69,12 +70,13 @@ class Limiter:
 
     With `patience_s`, an entry that has run for longer no longer counts while others wait: its server does
     not answer, and waiting for that costs nothing. So when many servers fall silent at once, the others wait
-    for a moment only.
+    for a moment only. At most `most` run, those that do not count included.
     """
 
-    def __init__(self, limit: int, patience_s: float | None = None) -> None:
+    def __init__(self, limit: int, patience_s: float | None = None, most: float = math.inf) -> None:
         self.limit = limit
         self._patience_s = patience_s
+        self._most = most
         self._limits = [max(1, int(limit * SHARES[rank])) for rank in Rank]
         self._waiting: list[deque[Admission]] = [deque() for _ in Rank]
         self._queued = 0  # entries in all of these, also those that have left
@@ -112,6 +114,7 @@ class Limiter:
         if (
             not self._queued
             and len(self._inside) < self.limit
+            and self.under_way < self._most
             and (entry.rank == 0 or self._has_room(entry.rank))
         ):
             self._let_in(entry)  # as nearly always
@@ -131,6 +134,8 @@ class Limiter:
                 self._admit()
         else:
             self._uncounted -= 1
+            if self._queued:
+                self._admit()
 
     def _uncount(self, entry: Admission) -> None:
         entry.counted = False
@@ -162,7 +167,7 @@ class Limiter:
 
     def _next(self) -> Admission | None:
         """Take the next entry out of its queue, if there is room."""
-        if len(self._inside) >= self.limit:
+        if len(self._inside) >= self.limit or self.under_way >= self._most:
             return None
         found = [rank for rank in _RANKS if self._head(rank) is not None and self._has_room(rank)]
         if not found:

@@ -24,6 +24,10 @@ from exporter.errors import DnsError, OpenFilesError, TargetError
 LOOKUPS_MAX = 64
 #: with fewer, a few names that hang would block all others
 LOOKUPS_MIN = 8
+#: this many times as many run, with those that do not count
+LOOKUPS_TIMES = 4
+#: a look-up that takes longer no longer counts while others wait
+PATIENCE_S = 2.0
 #: names that run or wait; half as many may be names that servers gave
 NAMES_MAX = 10_000
 #: a name whose newest look-up took longer waits behind the others
@@ -65,11 +69,17 @@ class _LookUp:
 
 
 class Resolver:
-    """See the module. Its methods run in the event loop; only `look_up` is called in threads."""
+    """See the module. Its methods run in the event loop; only `look_up` is called in threads.
 
-    def __init__(self, lookups_max: int = LOOKUPS_MAX, *, look_up: LookUp = look_up) -> None:
+    `lookups_max` run at once. Those that take long no longer count, but `most` run in all: so names that hang
+    hold up others for seconds only, as long as they are fewer.
+    """
+
+    def __init__(
+        self, lookups_max: int = LOOKUPS_MAX, most: int | None = None, *, look_up: LookUp = look_up
+    ) -> None:
         self._look_up = look_up
-        self._limiter = Limiter(lookups_max)
+        self._limiter = Limiter(lookups_max, PATIENCE_S, most or lookups_max)
         self._lookups: dict[str, _LookUp] = {}
         self._ranks: dict[str, Rank] = {}  # by name: how its newest look-up went
 

@@ -86,6 +86,29 @@ class TestResolve:
         await asyncio.gather(*tasks)
         assert sorted(names.asked) == sorted(names.hanging)
 
+    async def test_names_that_hang_for_ever_delay_a_new_one_for_a_moment_only(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(resolver_module, "PATIENCE_S", 0.05)
+        names = Names(*[f"h{number}.test" for number in range(12)])
+        resolver = Resolver(4, 16, look_up=names)
+        stuck = [asyncio.create_task(resolver.resolve(name)) for name in names.hanging]
+        assert await asyncio.wait_for(resolver.resolve("new.test"), AMPLE_S) == ("192.0.2.1",)
+        names.release.set()
+        await asyncio.gather(*stuck)
+
+    async def test_no_more_threads_run_than_may(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(resolver_module, "PATIENCE_S", 0.02)
+        names = Names(*[f"h{number}.test" for number in range(20)])
+        resolver = Resolver(4, 8, look_up=names)
+        tasks = [asyncio.create_task(resolver.resolve(name)) for name in names.hanging]
+        await until(lambda: len(names.asked) == 8)
+        await asyncio.sleep(0.2)
+        assert len(names.asked) == 8
+        names.release.set()
+        await asyncio.gather(*tasks)
+        assert sorted(names.asked) == sorted(names.hanging)
+
     async def test_a_name_that_was_slow_waits_behind_those_that_were_not(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -122,3 +122,37 @@ def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(
     assert SECRET not in shown
     assert re.search(r"the target is down.* err=.*'\*\*\*'", log)
     assert "\x1b" not in shown
+
+
+def test_two_hundred_names_that_hang_take_no_poll_from_a_target_and_no_answer_from_a_scrape(
+    redis_server: RedisFactory, exporter: Start
+) -> None:
+    """Half of the others have a name too, and no place in the queue before those that hang."""
+    port = redis_server().port
+    hanging = [f"redis://h{number}.hanging:6379" for number in range(200)]
+    well = [
+        f"redis://{host}:{port}" + (f"/{db}" if db else "")
+        for host in ("127.0.0.1", "localhost")
+        for db in range(5)
+    ]
+    program = exporter(f"--redis.addr={','.join([*hanging, *well])}", module=("tests.deaf_resolver",))
+    wait_until(
+        lambda: program.values("redis_exporter_target_down", reason="dns").keys() == set(hanging),
+        "the names that hang are down, and no others",
+    )
+    before = polls_of(program)
+    began_at = time.monotonic()
+    while time.monotonic() - began_at < 10:
+        asked_at = time.monotonic()
+        assert "\nredis_up 1" in program.get(f"/scrape?target={well[7]}")
+        assert "\nredis_up 0" in program.get(f"/scrape?target={hanging[7]}")
+        assert time.monotonic() - asked_at < 2
+        time.sleep(0.2)
+    passed_s = time.monotonic() - began_at
+    after = polls_of(program)
+    assert {addr for addr, up in program.values("redis_up").items() if up} == set(well)
+    assert all(after[addr] - before[addr] >= 0.8 * passed_s - 1 for addr in well)
+    assert not program.values("redis_exporter_target_polls_skipped_total", lane="fast").keys() & set(well)
+    ages = program.values("redis_exporter_snapshot_age_seconds", lane="fast")
+    assert max(ages[addr] for addr in well) < 3
+    assert stop_s(program) < STOP_MAX_S
