@@ -40,8 +40,8 @@ from exporter.targets.shard import Division, divide, shard_of
 from exporter.targets.source import TargetSource
 from exporter.targets.target import Target
 from exporter.targets.target_labels import INSTANCE
+from exporter.telemetry.target_series import COST, target_family_set
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
-from exporter.telemetry.target_series import target_family_set
 from exporter.web.auth import BasicAuth
 from exporter.web.routes import Settings
 from exporter.web.tls import ServerContext, ServerTls
@@ -126,10 +126,9 @@ def configure(
     if wrong:
         raise ConfigError(*wrong)
     hidden, family_sets, known = _family_sets(options, owned, before)
-    if before is not None and before.family_sets is family_sets and before.options.metrics == options.metrics:
-        catalog = before.catalog
-    else:
-        catalog = _catalog(options, family_sets, hidden)
+    if len(targets) == 1:  # its page has few more series than the Go exporter's
+        hidden |= {family.name for family in COST}
+    catalog = _catalog(options, family_sets, hidden, before)
     passwords = passwords or _passwords(options, owned)
     assigner = Assigner(options, family_sets, before.assigner if before is not None else None)
     assignments = _assignments(assigner, owned, passwords)
@@ -297,7 +296,17 @@ def web_settings(options: Options) -> Settings:
 # -- names and labels
 
 
-def _catalog(options: Options, family_sets: FamilySets, hidden: frozenset[str]) -> Catalog:
+def _catalog(
+    options: Options, family_sets: FamilySets, hidden: frozenset[str], before: Configuration | None
+) -> Catalog:
+    """The one in use while it stays the same."""
+    if (
+        before is not None
+        and before.family_sets is family_sets
+        and before.catalog.hidden == hidden
+        and before.options.metrics == options.metrics
+    ):
+        return before.catalog
     return Catalog(
         (family_sets.about_target, *(each.family_set for each in family_sets.of_collectors)),
         hidden,

@@ -87,6 +87,9 @@ class Out(Protocol):
     def learn_forks(self, forks: Forks) -> None:
         """Take what INFO says about forks, where that changes."""
 
+    def learn_command_stats(self, text: bytes) -> None:
+        """Take INFO commandstats, for what polls cost the server."""
+
     def learn_cluster(self, view: ClusterView) -> None:
         """Remember the target's cluster, for those who look for its nodes."""
 

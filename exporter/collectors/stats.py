@@ -131,7 +131,9 @@ class StatsCollector(Collector[Sections]):
             for reply in replies:
                 if isinstance(reply, ReplyError):
                     raise reply.as_target_error()
-        out.info(b"\r\n".join(texts))
+        text = b"\r\n".join(texts)
+        out.learn_command_stats(text)
+        out.info(text)
 
 
 def _gives_commands(reply: Reply) -> bool:

@@ -18,6 +18,7 @@ from exporter.connection.limiter import Rank, wait_at
 from exporter.connection.link import Connection
 from exporter.connection.neighbourhood import Neighbourhood
 from exporter.connection.node_addresses import NodeAddresses, parse_node
+from exporter.connection.traffic import Traffic
 from exporter.errors import (
     UNREACHABLE,
     DeadlineError,
@@ -41,7 +42,7 @@ class _Batch:
     """One batch that is sent over several links: its replies by place, and how many links have still to
     answer."""
 
-    __slots__ = ("deadline", "done", "neighbourhood", "replies", "target", "waiting")
+    __slots__ = ("deadline", "done", "neighbourhood", "replies", "target", "traffic", "waiting")
 
     def __init__(
         self, target: Target, neighbourhood: Neighbourhood, deadline: float, count: int, done: Done
@@ -51,6 +52,7 @@ class _Batch:
         self.deadline = deadline
         self.replies: list[Reply] = [None] * count
         self.waiting = 0
+        self.traffic: Traffic
         self.done: Done | None = done
 
     @property
@@ -92,6 +94,7 @@ class ClusterLinks:
         own = places.pop("", [])
         neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings_of(target).allowance)
         current = _Batch(target, neighbourhood, deadline, len(batch), done)
+        current.traffic = link.traffic
         current.waiting = len(places) + bool(own)
 
         def receive(outcome: list[Reply] | TargetError) -> None:
@@ -221,7 +224,9 @@ class ClusterLinks:
             if not descriptors.take_node(self, node):
                 raise OpenFilesError(f"{node}: {descriptors.nodes_refusal}")
             there = replace(target, host=host, port=port, path="", db=0)
-            return await self._dialer.dial(there, current.deadline, addresses=addresses)
+            return await self._dialer.dial(
+                there, current.deadline, addresses=addresses, traffic=current.traffic
+            )
         except BaseException:
             descriptors.give_back_node(self, node)
             raise

@@ -26,6 +26,7 @@ from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
 from exporter.connection.tls import LOOK_S
+from exporter.connection.traffic import Traffic
 from exporter.descriptors import UNLIMITED, Descriptors
 from exporter.errors import (
     DeadlineError,
@@ -106,13 +107,14 @@ class Dialer:
         named: bool = True,
         addresses: Sequence[str] = (),
         redaction: Redaction | None = None,
+        traffic: Traffic | None = None,
     ) -> Connection:
         """Connect to `target` and log in, all before `deadline` (monotonic seconds). Nothing stays open on
         failure.
 
         Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
         looked up. Of an adopted target only addresses are dialled that requests may name. `redaction` is for
-        one that knows the target's passwords. Raises a TargetError, or the ConfigError of the files for TLS.
+        one that knows the target's passwords, `traffic` counts. Raises TargetError, or ConfigError for TLS.
         """
         redaction = redaction or self.passwords.redaction(target)
         target = self.passwords.log_in(target)
@@ -124,7 +126,7 @@ class Dialer:
         addresses = allowed(settings.scrape_allow, target, addresses)
         sock, peer = await self._connect(target, where, addresses, deadline)
         connection = Connection(where, peer, settings.limits, redaction)
-        connection.addresses = tuple(addresses)
+        connection.addresses, connection.traffic = tuple(addresses), traffic or connection.traffic
         # a name ends with a dot in DNS only
         name = (settings.server_name or target.host.partition("%")[0]).rstrip(".")
         try:
@@ -138,6 +140,7 @@ class Dialer:
             connection.close()
             sock.close()
             raise
+        connection.traffic.connections += 1
         return connection
 
     async def _read_tls(self, settings: DialSettings, deadline: float) -> ssl.SSLContext:
@@ -208,9 +211,7 @@ class Dialer:
                 shaking = loop.create_connection(
                     lambda: connection, sock=sock, ssl=context, server_hostname=name
                 )
-                await _before(
-                    deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking, SilenceError
-                )
+                await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
         except ConnectionError:
             raise ResetError(
                 f"{where}: the server closed the connection during the TLS handshake: this port does not "

@@ -30,6 +30,7 @@ from exporter.connection.replies import (
     give_back,
     read_unasked,
 )
+from exporter.connection.traffic import Traffic
 from exporter.errors import (
     CancelledPollError,
     InternalError,
@@ -56,8 +57,9 @@ class Connection(asyncio.Protocol):
     `where` names the server in texts. `peer` is the numeric address it is connected to, or the path of the
     socket; `addresses` are all that its name had then. `opened_at` is monotonic seconds. `began_reply`: a
     byte came for the newest exchange; until then, the exchange may be repeated on another connection.
-    `received` is how many bytes the replies of the newest complete exchange took. `notices` come from the
-    handshake, and `ping_s` from a PING after it. Once `closed`, it stays closed.
+    `received` is how many bytes the replies of the newest complete exchange took; `traffic` counts all bytes,
+    with those of other connections to the target. `notices` come from the handshake, and `ping_s` from a PING
+    after it. Once `closed`, it stays closed.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Connection(asyncio.Protocol):
         self.opened_at = time.monotonic()
         self.began_reply = False
         self.received = 0
+        self.traffic = Traffic()
         self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
         self._limits = limits
@@ -100,6 +103,7 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._finish, self._reason)
             return
         self._reader = borrow_reader(count, self._limits, self._redaction)
+        self.traffic.sent += len(payload)
         self._transport.write(payload)
 
     def abort(self, error: TargetError) -> None:
@@ -139,6 +143,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self.traffic.received += len(data)
         reader = self._reader
         if reader is None:
             if not self.closed:
@@ -172,7 +177,7 @@ class Connection(asyncio.Protocol):
         try:
             complete = reader.take(data)
         except Exception as error:
-            self.abort(self._unreadable(data, error))
+            self.abort(_unreadable(self.where, self._redaction, data, error))
             return
         if not complete:
             return
@@ -236,16 +241,17 @@ class Connection(asyncio.Protocol):
         try:
             replies = read_unasked(data)
         except Exception as error:
-            return self._unreadable(data, error)
+            return _unreadable(self.where, self._redaction, data, error)
         return self._farewell(replies) or ProtocolError(
             f"{self.where}: the server sent a reply to no command"
         )
 
-    def _unreadable(self, data: bytes, error: Exception) -> TargetError:
-        match error:
-            case NotRespError():
-                return not_resp(self.where, data, self._redaction.clean(str(error)))
-            case TooMuchError():
-                return TooLargeError(f"{self.where}: {error}")
-        log.error("%s: internal error while reading replies (please report)", self.where, exc_info=error)
-        return TargetError(f"{self.where}: {type(error).__name__} while reading replies")
+
+def _unreadable(where: str, redaction: Redaction, data: bytes, error: Exception) -> TargetError:
+    match error:
+        case NotRespError():
+            return not_resp(where, data, redaction.clean(str(error)))
+        case TooMuchError():
+            return TooLargeError(f"{where}: {error}")
+    log.error("%s: internal error while reading replies (please report)", where, exc_info=error)
+    return TargetError(f"{where}: {type(error).__name__} while reading replies")

@@ -170,20 +170,16 @@ class Fleet:
             self._schedule.add(watched)  # its first poll may end here
         self._on_change()
 
-    def hold(self, addr: str) -> None:
-        """Stop polling a target that stays known."""
-        self._end(addr)
-
     def renew(self, addr: str) -> None:
         """Poll a target that was held, as if it had just come."""
-        self._end(addr)
+        self.hold(addr)
         self.add(self._watch(self._watched[addr].assignment))
 
     def remove(self, addr: str) -> None:
         """Stop polling a target. Nothing of it stays: no series, page, task, connection or log state."""
         watched = self._watched.pop(addr)
         self._aliases.remove(watched.target.alias, addr)
-        self._end(addr)
+        self.hold(addr)
 
     def adopt(self, assignment: Assignment, *, on_page: bool = False) -> WatchedTarget:
         """Poll a target that is not configured, from now on."""
@@ -196,9 +192,10 @@ class Fleet:
     def forget(self, key: str) -> None:
         """Stop polling an adopted target. Nothing of it stays."""
         del self._adopted[key]
-        self._end(key)
+        self.hold(key)
 
-    def _end(self, key: str) -> None:
+    def hold(self, key: str) -> None:
+        """Stop polling a target. Nothing of it stays but that it is known."""
         self._forget(key)
         self._schedule.remove(key)
         self._state_log.forget(key)

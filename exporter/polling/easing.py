@@ -40,12 +40,17 @@ class Easing:
         self._since = 0.0  # monotonic
         self._waited: dict[Lane, int] = {}  # turns in a row
 
+    @property
+    def usual_s(self) -> float:
+        """How soon the server usually answers; 0.0: not known."""
+        return self._strain.usual_s
+
     def note(self, outcome: PollOutcome, assignment: Assignment) -> None:
         """Judge by a poll that ended, and was not cancelled."""
         facts, results, error = self._memory.facts, outcome.results, outcome.error
         strain = ""
         if error is not None:
-            strain = self._strain.judge_failure(error)
+            strain = self._strain.judge_failure(error, self._series.strain)
         elif facts is not None and results is not None:
             strain = self._strain.judge(results.answered_s, facts, self._memory.forks)
         if strain or self._series.strain:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector
+from exporter.connection.traffic import Traffic
 from exporter.options.table import Options
 from exporter.polling.refusals import Refusals
 from exporter.protocol.cluster import ClusterView
@@ -52,6 +53,8 @@ class TargetMemory:
     configuration: str = ""  # a hash of it; "" unknown
     peer: str = ""  # the numeric address that the newest connection led to
     forks: Forks = NO_FORKS
+    command_stats: bytes = b""  # the newest, until the end of the poll that read them
+    traffic: Traffic = field(default_factory=Traffic)
     replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)

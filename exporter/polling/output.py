@@ -89,6 +89,9 @@ class CollectorOutput:
     def learn_forks(self, forks: Forks) -> None:
         self._memory.forks = forks
 
+    def learn_command_stats(self, text: bytes) -> None:
+        self._memory.command_stats = text
+
     def learn_cluster(self, view: ClusterView) -> None:
         self._memory.cluster = view
 

@@ -185,6 +185,8 @@ class Poll:
     def _ask(self, run: CollectorRun, commands: Sequence[Command]) -> bool:
         """Put a collector's commands into the batch. False: it need not wait, because the replies to all of
         them are known refusals."""
+        if run.batches:
+            self.results.count_earlier(run)
         run.batches += 1
         run.commands = commands
         run.share = self._batch.add(commands)

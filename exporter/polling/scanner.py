@@ -110,6 +110,8 @@ class Scanner:
         if poll_log.is_on():
             lanes = dict.fromkeys(enabled.lane for enabled in collectors)
             poll_log.note(state.assignment.target.addr, lanes, outcome)
+        if outcome.results is not None:
+            state.cost.note_scan(collectors, outcome.results)
         if error is None:
             state.keep(outcome, collectors, began, self._role)
         else:

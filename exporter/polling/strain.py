@@ -7,7 +7,7 @@ learnt of each server: a time that most answers are near, and that single ones h
 
 from __future__ import annotations
 
-from exporter.errors import BusyError, SilenceError, TargetError
+from exporter.errors import BusyError, DeadlineError, SilenceError, TargetError
 from exporter.protocol.facts import Facts
 from exporter.protocol.forks import NO_FORKS, Forks
 from exporter.telemetry.target_series import STRAINS
@@ -31,10 +31,10 @@ FORK_SHARE = 0.3
 class Strain:
     """What is known of one server. Each method that judges returns one of `STRAINS`, or "" for none."""
 
-    __slots__ = ("_fork_was_slow", "_forks", "_slow_answers", "_usual_fork_s", "_usual_s")
+    __slots__ = ("_fork_was_slow", "_forks", "_slow_answers", "_usual_fork_s", "usual_s")
 
     def __init__(self) -> None:
-        self._usual_s = 0.0  # 0.0: nothing is known yet
+        self.usual_s = 0.0  # 0.0: nothing is known yet
         self._slow_answers = 0  # in a row
         self._forks = NO_FORKS
         self._usual_fork_s = 0.0
@@ -52,20 +52,24 @@ class Strain:
             return FORKING
         return SLOW if self._slow_answers >= SLOW_ANSWERS else ""
 
-    def judge_failure(self, error: TargetError) -> str:
-        """After a poll that failed. A server that cannot be reached is down, which is no struggle."""
-        return BLOCKED if isinstance(error, (SilenceError, BusyError)) else ""
+    def judge_failure(self, error: TargetError, before: str) -> str:
+        """After a poll that failed. A server that cannot be reached is down, which is no struggle. One that
+        was blocked `before` stays so while no connection to it is made in time."""
+        is_silent = isinstance(error, SilenceError) or (
+            before == BLOCKED and isinstance(error, DeadlineError)
+        )
+        return BLOCKED if is_silent or isinstance(error, BusyError) else ""
 
     def _learn(self, answered_s: float) -> None:
-        usual_s = self._usual_s
+        usual_s = self.usual_s
         if not usual_s:
-            self._usual_s = answered_s
+            self.usual_s = answered_s
         elif answered_s > SLOW_FLOOR_S and answered_s > SLOW_TIMES * usual_s:
             self._slow_answers += 1
-            self._usual_s = usual_s * MUCH_LONGER
+            self.usual_s = usual_s * MUCH_LONGER
         else:
             self._slow_answers = 0
-            self._usual_s = usual_s * (LONGER if answered_s > usual_s else SHORTER)
+            self.usual_s = usual_s * (LONGER if answered_s > usual_s else SHORTER)
 
     def _learn_forks(self, forks: Forks) -> None:
         before_s, self._forks = self._forks.newest_s, forks

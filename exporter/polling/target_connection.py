@@ -80,7 +80,12 @@ class TargetConnection:
             self._password = target.password
             memory.note_password(target)
             outcome = await self._dialer.dial(
-                target, deadline, named=named, addresses=target.addresses, redaction=memory.redaction
+                target,
+                deadline,
+                named=named,
+                addresses=target.addresses,
+                redaction=memory.redaction,
+                traffic=memory.traffic,
             )
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))

@@ -17,6 +17,7 @@ from exporter.polling.memory import TargetMemory
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll_context import PollContext
 from exporter.polling.recorder import SnapshotRecorder
+from exporter.polling.server_cost import ServerCost
 from exporter.protocol.facts import Facts
 from exporter.targets.spread import spread
 from exporter.targets.target import Target
@@ -32,15 +33,8 @@ class TargetState:
     """See the module."""
 
     __slots__ = (
-        "assignment",
-        "clock",
-        "context",
-        "easing",
-        "health",
-        "labels",
-        "memory",
-        "recorder",
-        "series",
+        *("assignment", "clock", "context", "cost", "easing"),
+        *("health", "labels", "memory", "recorder", "series"),
     )
 
     def __init__(self, assignment: Assignment, store: Store) -> None:
@@ -56,9 +50,10 @@ class TargetState:
             spread(target.key, "lane turn"),
             spread(target.key, "scan turn"),
         )
-        self.series = TargetSeries()
+        self.series = TargetSeries(traffic=self.memory.traffic)
         self.series.keep_only(family_sets.lanes, ())
         self.recorder = SnapshotRecorder(target, store, self.series, metrics)
+        self.cost = ServerCost()
         self.easing = Easing(self.clock, self.memory, self.recorder, self.series)
         self.context = _context(self)
 
@@ -104,6 +99,8 @@ class TargetState:
             series.count_failure(outcome.error.reason)
             self.memory.note_failure()
             return
+        if len(lanes) > 1:  # the fast lane alone costs the same every time
+            self.cost.note(outcome, collectors, self.memory, series, self.easing.usual_s)
         self.keep(outcome, collectors, began)
         if began is assignment:  # else they are due in the next turn, under the new one
             self.clock.note_polled(lanes)

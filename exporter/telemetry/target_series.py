@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from exporter import engine
 from exporter.errors import REASONS
@@ -115,6 +116,25 @@ PAUSED = gauge(
     "When the polls of the target begin again that a request has paused; absent while it is polled.",
 )
 
+SERVER_SECONDS = counter(
+    "exporter_target_server_seconds_total",
+    "Time of the server that polls took. source=commandstats: by the server's own counts of its commands; "
+    "estimated: by how soon it answered, the network's time included.",
+    labels=("lane", "source"),
+)
+RECEIVED = counter(
+    "exporter_target_received_bytes_total", "Bytes received from the target, without those of TLS and TCP."
+)
+SENT = counter("exporter_target_sent_bytes_total", "Bytes sent to the target, without those of TLS and TCP.")
+CONNECTIONS = counter(
+    "exporter_target_connections_total", "Connections made to the target, and to nodes that it names."
+)
+
+#: where the time of a server comes from
+COMMANDSTATS, ESTIMATED = "commandstats", "estimated"
+#: what polls cost a target; with one target the page leaves them out
+COST = (RECEIVED, SENT, CONNECTIONS, SERVER_SECONDS)
+
 #: why a target is polled less: a closed set, the first one counts
 STRAINS = ("loading", "forking", "blocked", "slow")
 
@@ -139,6 +159,7 @@ FAMILIES = (
     CONFLICT,
     BACKOFF,
     PAUSED,
+    *COST,
     SUCCESS,
     SUPPORTED,
 )
@@ -158,8 +179,12 @@ Key = tuple[int, tuple[str, ...]]
 Sample = tuple[Key, float]
 
 _NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
-_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED, _PAUSED = (
-    (_NUMBERS[family.name], ()) for family in (UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED, PAUSED)
+_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED, _PAUSED, _RECEIVED, _SENT, _CONNECTIONS = (
+    (_NUMBERS[family.name], ())
+    for family in (
+        *(UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED, PAUSED),
+        *(RECEIVED, SENT, CONNECTIONS),
+    )
 )
 _LAST_SUCCESS, _STALE, _POLLS, _SKIPPED = (
     {lane: (_NUMBERS[family.name], (lane.value,)) for lane in Lane}
@@ -175,12 +200,21 @@ _LAG_BYTES, _LAG_SECONDS = (
     for family in (LAG_BYTES, LAG_SECONDS)
 )
 _CONFLICT = _NUMBERS[CONFLICT.name]
+_SERVER_SECONDS = _NUMBERS[SERVER_SECONDS.name]
 _BACKOFF = {reason: (_NUMBERS[BACKOFF.name], (reason,)) for reason in STRAINS}
 _SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
 
 
 def target_family_set(namespace: str) -> FamilySet:
     return make_family_set(ABOUT_TARGET, Lane.FAST, FAMILIES, namespace=namespace)
+
+
+class TrafficCounts(Protocol):
+    """Connections that were made, and bytes of commands and replies."""
+
+    connections: int
+    received: int
+    sent: int
 
 
 @dataclass(slots=True)
@@ -213,6 +247,8 @@ class TargetSeries:
     strain: str = ""  # one of `STRAINS`; "": there is none
     strained_s: float = 0.0
     paused_until: float | None = None  # wall clock; None: it is polled
+    server_seconds: dict[tuple[Lane, str], float] = field(default_factory=dict)  # by lane and source
+    traffic: TrafficCounts | None = None  # None: nobody counts
     cuts: dict[str, int] = field(default_factory=dict)  # by collector, only what is above 0
     #: of a replica: bytes, seconds if they are known, and their source, master or estimate
     replica_lag: tuple[int, float | None, str] | None = None
@@ -234,10 +270,17 @@ class TargetSeries:
         if reason in REASONS:
             self.failures[reason] = count
 
+    def add_cost(self, lane: Lane, source: str, spent_s: float) -> None:
+        """Count time of the server. A lane that never ran shows nothing."""
+        if spent_s:
+            self.server_seconds[lane, source] = self.server_seconds.get((lane, source), 0.0) + spent_s
+            self._told = None
+
     def pause(self, until: float) -> None:
         """Show nothing else from now on."""
         self.paused_until = until
-        self.collectors = {}
+        self.collectors, self.server_seconds = {}, {}
+        self._told = None
 
     def keep_only(self, lanes: Iterable[Lane], collectors: Collection[str]) -> None:
         """Go on with these lanes and collectors. Nothing is left of others."""
@@ -304,11 +347,21 @@ class TargetSeries:
             found += [((_CONFLICT, conflict), 1) for conflict in self.conflicts]
         if self.strain:
             found.append((_BACKOFF[self.strain], round(self.strained_s, 3)))
+        traffic = self.traffic
+        if traffic is not None:
+            found += (
+                (_RECEIVED, traffic.received),
+                (_SENT, traffic.sent),
+                (_CONNECTIONS, traffic.connections),
+            )
         return found
 
     def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
-        """Of the last two families. Most servers support every collector: only the others are named."""
+        """Of the last three families, which seldom change. Most servers support every collector: only the
+        others are named."""
         writer = engine.Writer(family_set.rows, labels)
+        for (lane, source), spent_s in self.server_seconds.items():
+            writer.add(_SERVER_SECONDS, round(spent_s, 6), (lane.value, source))
         for name, (success, supported) in self.collectors.items():
             writer.add(_SUCCESS, success, (name,))
             if not supported:

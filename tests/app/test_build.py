@@ -17,6 +17,7 @@ from exporter.options.commandline import parse
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from exporter.telemetry.own_series import FAMILIES as OWN_FAMILIES
+from exporter.telemetry.target_series import COST
 from tests.servers import Certificates
 
 DATA = Path(__file__).parent.parent / "data"
@@ -172,6 +173,15 @@ class TestCatalog:
         asked = {line.removesuffix("_bucket") for line in lines if not line.startswith("#")}
         own = {f"redis_{family.name}" for family in OWN_FAMILIES}
         assert asked - own - set(configured().catalog.names) == set()
+
+    def test_what_polls_cost_is_on_pages_of_several_targets_only(self) -> None:
+        costs = {f"redis_{family.name}" for family in COST}
+        assert costs <= set(configured().catalog.names)
+        assert not costs & set(configured(targets=(ONE,)).catalog.names)
+        before = configured(targets=(ONE,))
+        after = configured(before=before)
+        assert after.family_sets is before.family_sets
+        assert costs <= set(after.catalog.names)
 
 
 class TestFamilySets:

@@ -94,7 +94,8 @@ class TestConnecting:
         self, scripted_server: ScriptFactory, scheme: str
     ) -> None:
         server = scripted_server(Conversation.silence)
-        await refused_dial(target(server.port, scheme=scheme), errors.SilenceError, SCANT_S)
+        kind = errors.SilenceError if scheme == "redis" else errors.DeadlineError
+        await refused_dial(target(server.port, scheme=scheme), kind, SCANT_S)
         await eventually(lambda: server.finished == server.accepted == 1, "the connection is closed")
 
     @pytest.mark.parametrize("scheme", ["redis", "rediss"])

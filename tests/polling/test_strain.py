@@ -124,10 +124,15 @@ class TestOthers:
 
     @pytest.mark.parametrize("error", [SilenceError("silent"), BusyError("BUSY")])
     def test_one_that_is_blocked(self, error: TargetError) -> None:
-        assert Strain().judge_failure(error) == "blocked"
+        assert Strain().judge_failure(error, "") == "blocked"
+
+    def test_one_that_stays_blocked_takes_no_new_connection_in_time(self) -> None:
+        late = DeadlineError("in the TLS handshake")
+        assert Strain().judge_failure(late, "blocked") == "blocked"
+        assert Strain().judge_failure(late, "slow") == ""
 
     @pytest.mark.parametrize(
         "error", [RefusedError("x"), DnsError("x"), ResetError("x"), DeadlineError("no connection")]
     )
     def test_one_that_cannot_be_reached_is_down_and_does_not_struggle(self, error: TargetError) -> None:
-        assert Strain().judge_failure(error) == ""
+        assert Strain().judge_failure(error, "") == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -171,6 +173,8 @@ class TestRender:
         up.replica_lag = (7, 0.5, "master")
         up.conflicts = (("same", "redis://other:6379"),)
         up.strain = "slow"
+        up.add_cost(Lane.FAST, "commandstats", 0.5)
+        up.traffic = SimpleNamespace(connections=1, received=2, sent=3)
         samples = told(up)
         assert names(samples) == {family.name for family in FAMILIES} - {PAUSED.name}
 

@@ -1,0 +1,118 @@
+"""How much of a server's time the polls of it take, by lane.
+
+Where the server counts its commands (INFO commandstats), a poll costs what its commands cost on average since
+the count before, those of other clients included. That is exact for a command that nobody else sends. Without
+counts a poll costs at most the time in which it was answered. The network's time is in that, so it is an
+estimate.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from exporter.collectors._enabled import EnabledCollector
+from exporter.metrics.lane import Lane
+from exporter.polling.memory import TargetMemory
+from exporter.polling.outcome import PollOutcome
+from exporter.polling.results import PollResults, Verb
+from exporter.telemetry.target_series import COMMANDSTATS, ESTIMATED, TargetSeries
+
+#: the count of commands is read this often: it takes as long as rendering a good part of it
+READ_S = 60.0
+
+_COUNT = re.compile(rb"calls=([0-9]{1,18}),usec=([0-9]{1,18})[,\r\n]")
+
+
+class ServerCost:
+    """Of one target. `series` shows it."""
+
+    __slots__ = ("_before", "_calls", "_counted", "_due_at", "_scan_calls")
+
+    def __init__(self) -> None:
+        self._calls: dict[Lane, Counter[Verb]] = {}  # of the newest poll of each lane
+        self._scan_calls: Counter[Verb] = Counter()  # of the scans since the newest count
+        self._counted: dict[Lane, int] = {}  # polls whose cost is known
+        self._before: dict[Verb, tuple[int, int]] = {}  # calls and microseconds as of the newest count
+        self._due_at = -math.inf
+
+    def note_scan(self, collectors: Iterable[EnabledCollector], results: PollResults) -> None:
+        """Take a scan. No two send the same number of commands."""
+        for each in collectors:
+            self._scan_calls.update(results.calls_of(each.name, ()))
+
+    def note(
+        self,
+        outcome: PollOutcome,
+        collectors: Sequence[EnabledCollector],
+        memory: TargetMemory,
+        series: TargetSeries,
+        usual_s: float,
+    ) -> None:
+        """Take a poll of more than the fast lane that went well. `usual_s` is how soon the server usually
+        answers the fast lane."""
+        results, now = outcome.results, outcome.ended_at
+        text, memory.command_stats = memory.command_stats, b""
+        if now < self._due_at and len(self._calls) >= len(series.lanes) - (Lane.SCAN in series.lanes):
+            return
+        lanes = {each.lane for each in collectors}
+        is_due = now >= self._due_at and (Lane.STANDARD in lanes or Lane.STANDARD not in series.lanes)
+        if results is None or not (is_due or lanes - self._calls.keys()):
+            return
+        calls: dict[Lane, Counter[Verb]] = {lane: Counter() for lane in lanes}
+        for each in collectors:
+            last = memory.repeats.get(each.name)
+            repeated = last.commands if last is not None else ()
+            calls[each.lane].update(results.calls_of(each.name, repeated, memory.refusals.known))
+        self._calls.update(calls)
+        if not is_due:
+            return
+        self._due_at = now + READ_S
+        costs_s = self._read(text)
+        if costs_s:
+            self._add(series, COMMANDSTATS, {lane: _sum(each, costs_s) for lane, each in self._calls.items()})
+            series.add_cost(Lane.SCAN, COMMANDSTATS, _sum(self._scan_calls, costs_s))
+        elif results.answered_s:
+            slowest = max(calls, key=list(Lane).index)
+            more_s = max(0.0, results.answered_s - usual_s)
+            self._add(series, ESTIMATED, {Lane.FAST: usual_s, slowest: more_s})
+        self._scan_calls.clear()
+
+    def _add(self, series: TargetSeries, source: str, costs_s: Mapping[Lane, float]) -> None:
+        """Count the polls that came since the last time. A poll of a lane costs what its newest one did."""
+        for lane, cost_s in costs_s.items():
+            polls = series.lanes[lane].polls if lane in series.lanes else 0
+            series.add_cost(lane, source, cost_s * max(0, polls - self._counted.get(lane, 0)))
+            self._counted[lane] = polls
+
+    def _read(self, text: bytes) -> dict[Verb, float]:
+        """Seconds of a call by command, of those that the exporter sends; {} if the server does not count."""
+        costs_s: dict[Verb, float] = {}
+        for verb in {verb for calls in (*self._calls.values(), self._scan_calls) for verb in calls}:
+            found = _count_of(text, verb)
+            if found is None:
+                continue
+            (calls, usec), (calls_before, usec_before) = found, self._before.get(verb, (0, 0))
+            if calls > calls_before and usec >= usec_before:
+                costs_s[verb] = (usec - usec_before) / (calls - calls_before) / 1e6
+            elif calls:  # the server counts from 0 again
+                costs_s[verb] = usec / calls / 1e6
+            self._before[verb] = found
+        return costs_s
+
+
+def _sum(calls: Mapping[Verb, int], costs_s: Mapping[Verb, float]) -> float:
+    return sum(number * costs_s.get(verb, 0.0) for verb, number in calls.items())
+
+
+def _count_of(text: bytes, verb: Verb) -> tuple[int, int] | None:
+    """Calls and microseconds of a command; of the whole command where its sub-commands are not counted."""
+    first, second = verb
+    for name in (f"{first}|{second}", first) if second else (first,):
+        at = text.find(b"cmdstat_%s:" % name.lower().encode())
+        match = _COUNT.search(text, at, at + 200) if at >= 0 else None
+        if match is not None:
+            return int(match[1]), int(match[2])
+    return None
