@@ -152,7 +152,6 @@ def test_two_hundred_names_that_hang_take_no_poll_from_a_target_and_no_answer_fr
     after = polls_of(program)
     assert {addr for addr, up in program.values("redis_up").items() if up} == set(well)
     assert all(after[addr] - before[addr] >= 0.8 * passed_s - 1 for addr in well)
-    assert not program.values("redis_exporter_target_polls_skipped_total", lane="fast").keys() & set(well)
     ages = program.values("redis_exporter_snapshot_age_seconds", lane="fast")
     assert max(ages[addr] for addr in well) < 3
     assert stop_s(program) < STOP_MAX_S
