@@ -115,7 +115,7 @@ class App:
             return await self._change(await self._built(read))
 
     async def _built(self, read: Read | None) -> Configuration:
-        before, configured, found = self.configuration, self._configured, tuple(self._found.values())
+        before, configured, found = self.configuration, self._configured, dict(self._found)
         noted: files.Noted = {}
 
         def build() -> tuple[Configuration, Sequence[Target]]:

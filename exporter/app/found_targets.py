@@ -4,8 +4,11 @@ find."""
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from exporter.fleet.discovery import NAME as DISCOVERY
+from exporter.options import masks
 from exporter.options.table import Options
 from exporter.targets.configured import ConfiguredTargets
 from exporter.targets.file_sd import FileSd
@@ -23,13 +26,21 @@ def sources_of(options: Options) -> Iterator[TargetSource]:
     targets = options.targets
     for pattern in targets.file_sd:
         yield FileSd(pattern, targets.refresh_interval_s, options.files)
+    numbers: Counter[str] = Counter()
     for url in targets.http_sd:
-        yield HttpSd(url, targets.refresh_interval_s, options.files)
+        shown = masks.mask(url)
+        numbers[shown] += 1
+        yield HttpSd(url, targets.refresh_interval_s, options.files, numbers[shown])
 
 
-def with_found(configured: Sequence[Target], found: Iterable[Iterable[Target]]) -> Sequence[Target]:
-    """The configured targets, with their groups, and those that sources found."""
-    every = merge((configured, *(settle(each, configured) for each in found)))
+def with_found(configured: Sequence[Target], found: Mapping[str, Iterable[Target]]) -> Sequence[Target]:
+    """The configured targets, with their groups, and those that sources found, by the name of the source.
+
+    Of one address that several have found the discovered target comes last, whoever found it first: it has
+    the settings of another target.
+    """
+    names = sorted(found, key=lambda name: (name == DISCOVERY, name))
+    every = merge((configured, *(settle(found[name], configured) for name in names)))
     return (
         ConfiguredTargets(every, configured.settings) if isinstance(configured, ConfiguredTargets) else every
     )

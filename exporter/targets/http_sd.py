@@ -32,21 +32,18 @@ class AnswerError(Exception):
 class HttpSd:
     """What `url` answers, asked for every `refresh_s`. While it fails, the newest good answer counts. User
     and password of the URL are sent as basic authentication, to that server only: redirections are not
-    followed."""
+    followed. The `number` distinguishes URLs that differ only in what is not shown."""
 
     url: str = field(repr=False)
     refresh_s: float
     limits: files.FileLimits = files.DEFAULT
+    number: int = 1
     health: SourceHealth = field(default_factory=SourceHealth, compare=False)
 
     @property
-    def shown(self) -> str:
-        """The URL without what is secret in it."""
-        return masks.mask(self.url)
-
-    @property
     def name(self) -> str:
-        return f"--targets.http-sd={self.shown}"
+        number = f" ({self.number})" if self.number > 1 else ""
+        return f"--targets.http-sd={masks.mask(self.url)}{number}"
 
     async def run(self, changed: Changed) -> None:
         timeout = aiohttp.ClientTimeout(total=min(TIMEOUT_S, self.refresh_s))

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.app.found_targets import settle, sources_of
+from exporter.app.found_targets import settle, sources_of, with_found
 from exporter.app.run import read_targets
 from exporter.options.commandline import parse
 from exporter.targets.address import parse_address
 from exporter.targets.configured import ConfiguredTargets
+from exporter.targets.target import NodeFacts
 
 CONFIGURATION = """
 options: {targets.file-sd: "/etc/redis/*.yml"}
@@ -37,6 +38,21 @@ def test_each_pattern_and_each_url_is_a_source() -> None:
         "--targets.http-sd=http://***@h/x",
     ]
     assert list(sources_of(parse(flags, {}))) == list(sources_of(parse(flags, {})))
+
+
+def test_urls_that_differ_in_their_secrets_are_sources_of_their_own() -> None:
+    flags = [f"--targets.http-sd=http://h/x?token={word}" for word in ("one", "two")]
+    assert [source.name for source in sources_of(parse(flags, {}))] == [
+        "--targets.http-sd=http://h/x?token=***",
+        "--targets.http-sd=http://h/x?token=*** (2)",
+    ]
+
+
+def test_a_discovered_target_is_what_others_have_found_if_they_have(configured: ConfiguredTargets) -> None:
+    node = NodeFacts(cluster="orders")
+    discovered = replace(FOUND, source="discovered", password="of-the-seed", node=node)
+    [target] = with_found(configured, {"discovered": [discovered], "--targets.file-sd=/a": [FOUND]})
+    assert (target.source, target.password, target.node) == ("file_sd", "of-all", node)
 
 
 def test_found_ones_have_the_defaults_and_their_own_labels_win(configured: ConfiguredTargets) -> None:
