@@ -19,6 +19,7 @@ class SourceRunner:
     def __init__(self, changed: Callable[[str, Sequence[Target]], None]) -> None:
         self._changed = changed
         self._tasks: dict[str, tuple[TargetSource, asyncio.Task[None]]] = {}
+        self._is_stopped = False
 
     @property
     def names(self) -> list[str]:
@@ -38,7 +39,8 @@ class SourceRunner:
         }
 
     async def apply(self, sources: Sequence[TargetSource]) -> None:
-        """Run these sources and no others. One that equals a running one goes on."""
+        """Run these sources and no others. One that equals a running one goes on. After `stop` none starts:
+        a change may still be waiting for the end of others."""
         wanted = {source.name: source for source in sources}
         ending = [name for name, (source, _) in self._tasks.items() if wanted.get(name) != source]
         tasks = [self._tasks.pop(name)[1] for name in ending]
@@ -47,10 +49,11 @@ class SourceRunner:
         if tasks:
             await asyncio.wait(tasks)
         for name, source in wanted.items():
-            if name not in self._tasks:
+            if name not in self._tasks and not self._is_stopped:
                 self._tasks[name] = (source, asyncio.create_task(self._run(source)))
 
     async def stop(self) -> None:
+        self._is_stopped = True
         await self.apply(())
 
     async def _run(self, source: TargetSource) -> None:

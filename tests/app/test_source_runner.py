@@ -69,6 +69,19 @@ async def test_an_equal_one_goes_on_and_another_takes_its_place() -> None:
     assert runner.names == []
 
 
+async def test_none_starts_after_a_stop_that_comes_in_a_change() -> None:
+    runner = SourceRunner(lambda name, targets: None)
+    first, other = Source("a"), Source("b")
+    await runner.apply([first])
+    await turn()
+    change = asyncio.create_task(runner.apply([other]))
+    await asyncio.sleep(0)
+    await runner.stop()
+    await change
+    await turn()
+    assert (first.running, other.running, runner.names) == (0, 0, [])
+
+
 async def test_a_broken_one_is_logged_and_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
     said: list[str] = []
     runner = SourceRunner(lambda name, targets: said.append(name))
