@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from exporter.options.overrides import Overrides, override, overrides_of
 from exporter.options.table import Options
+from exporter.options.target_options import TargetOptions
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, lanes
 from exporter.targets.target import Target
@@ -64,10 +65,10 @@ class Assigner:
 
 
 def _for_polls(options: Options) -> Options:
-    """The options without those that only name targets: an assignment changes only with what concerns its
-    target."""
+    """The options without those that only say where targets come from: an assignment changes only with what
+    concerns its target."""
     redis = replace(options.redis, addr=(), user="", password="", password_file="", config_file="", file="")
-    return replace(options, redis=redis, settings={}, config_files=())
+    return replace(options, redis=redis, targets=TargetOptions(), settings={}, config_files=())
 
 
 def _timing(options: Options) -> PollTiming:

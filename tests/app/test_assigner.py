@@ -57,6 +57,13 @@ def test_after_a_change_of_others_an_assignment_is_equal() -> None:
     assert after.assignments[2].options is before.assignments[1].options
 
 
+def test_where_targets_come_from_changes_no_assignment() -> None:
+    before = configured(PLAIN)
+    flags = ("--targets.file-sd=/a.yml", "--scrape.max-targets=5", "--discover.grace=1m")
+    after = configured(PLAIN, before=before, flags=flags)
+    assert after.assignments == before.assignments
+
+
 def test_an_assignment_changes_with_the_options_of_all() -> None:
     before = configured(PLAIN)
     after = configured(PLAIN, before=before, flags=("--poll.max-backoff=9s",))
