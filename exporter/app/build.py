@@ -88,8 +88,10 @@ class Configuration:
 
     @property
     def password_commands(self) -> frozenset[tuple[str, ...]]:
-        """The commands that give passwords, by their arguments."""
+        """The commands that give passwords, by their arguments: of targets, and of logins that requests may
+        pick."""
         commands = {assignment.target.password_command for assignment in self.assignments}
+        commands |= {login.fields["password_command"] for login in self.access.logins.values()}
         return frozenset(command.args for command in commands if command is not None)
 
     @property

@@ -92,6 +92,14 @@ class TestGroups:
         with pytest.raises(NotAllowedError):
             made.log_in(parse_address("10.2.0.1"), Asked("", "orders"))
 
+    def test_a_change_of_others_keeps_the_passwords_that_their_commands_gave(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yml"
+        file.write_text(
+            "groups: {cache: {password_command: [give, it], allow: '10.2.0.0/16'}}\n"
+            "redis_instances: [{addr: 'redis://10.1.0.1'}]\n"
+        )
+        assert read(f"--config.file={file}").password_commands == {("give", "it")}
+
 
 class TestWhatTheyMayNeed:
     def test_collectors_of_keys_are_ready_and_cost_no_target_anything(self) -> None:
