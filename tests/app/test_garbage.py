@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import ExitStack
 
 import pytest
 
@@ -29,6 +30,16 @@ def test_only_young_objects_are_looked_at() -> None:
     finally:
         gc.callbacks.remove(note)
         gc.set_threshold(*before)
+
+
+def test_several_exporters_of_one_process_may_reload_at_once() -> None:
+    before = gc.get_threshold()
+    with ExitStack() as one, ExitStack() as other:
+        one.enter_context(old_objects_left_alone())
+        other.enter_context(old_objects_left_alone())
+        one.close()
+        assert gc.get_threshold() != before
+    assert gc.get_threshold() == before
 
 
 def test_after_a_mistake_it_is_as_before() -> None:
