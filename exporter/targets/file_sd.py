@@ -67,6 +67,8 @@ class FileSd:
                 found[name] = known
             else:
                 found[name] = self._read(name, known)
+        for name in before.keys() - found.keys():
+            self.health.fault(masks.mask(name), "")
         if failures == self.health.failures:
             self.health.succeed()
         return found

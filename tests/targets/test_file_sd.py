@@ -96,6 +96,17 @@ async def test_a_part_that_cannot_be_used_is_said_once(
     assert following.source.health.failures == 0
 
 
+async def test_what_is_wrong_with_a_file_that_goes_is_forgotten(
+    following: Following, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        write(folder / "a.json", "a", "http://no")
+        await following.has("a")
+        (folder / "a.json").unlink()
+        await following.has()
+    assert caplog.messages == ["a part of the targets that were found cannot be used"] * 2
+
+
 async def test_all_files_are_read_again_after_a_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What no stamp shows: a network file system that shows old ones."""
     write(folder / "a.json", "a")
