@@ -221,7 +221,7 @@ class App:
             with self._record.attempt():
                 changes = await self._reconfigure(self.read or (lambda: configured))
             await _ask_again(backend.fleet)
-        log.info("reloaded: %s", changes)
+        self._record.say(changes)
         has_files = bool(self.noted or self.configuration.options.redis.password_file)
         return Reloaded(has_files, str(changes))
 

@@ -30,9 +30,16 @@ class ReloadRecord:
         except BaseException as error:
             self.successful = False
             if isinstance(error, ConfigError):
-                log.error("the reload failed, and nothing has changed", extra={"err": str(error)})
+                extra = {"err": str(error), "topic": "reload"}
+                log.error("the reload failed, and nothing has changed", extra=extra)
             raise
         self.successful, self.succeeded_at = True, time.time()
+
+    @staticmethod
+    def say(changes: object) -> None:
+        """Log what a reload that went well has changed. After a failure this is written at once, even if a
+        line before the failure said the same."""
+        log.info("reloaded: %s", changes, extra={"topic": "reload"})
 
     def readers(self) -> Mapping[str, Reader]:
         """Values of the exporter's own series that are known here."""

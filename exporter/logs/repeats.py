@@ -1,9 +1,10 @@
 """Repeated lines: each kind of line is written once a minute for each source, then counted.
 
 A kind is a logger, a level and a template. A source is the target (`addr`) or the client that the record
-names. Lines with a `topic` say the state of their source, up or down: a line with another state or reason
-than the one before is written at once. If states change more often than `CHANGES_MAX` a minute, the newest
-one is written at the end of the minute, with the number of those left out. Debug lines are all written.
+names. Lines with a `topic` say the state of their source, such as up or down: a line with another reason,
+or without a reason another text, than the one before is written at once. If states change more often than
+`CHANGES_MAX` a minute, the newest one is written at the end of the minute, with the number of those left
+out. Debug lines are all written.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ class Repeats:
         kind = (record.name, topic) if topic else (record.name, record.levelno, str(record.msg)[:200])
         entry = self._entry(kind, _source(record), now, is_bounded=not hasattr(record, "addr"))
         text = (
-            (record.levelno, str(record.msg)[:200], getattr(record, "reason", None))
-            if topic
-            else hash((message_of(record), getattr(record, "err", None)))
+            (record.levelno, str(record.msg)[:200], vars(record)["reason"])
+            if topic and hasattr(record, "reason")
+            else hash((record.levelno, message_of(record), getattr(record, "err", None)))
         )
         written_max = CHANGES_MAX if topic else TEXTS_MAX if is_ours(record) else 1
         is_new = text not in entry.seen and entry.written < written_max

@@ -29,6 +29,7 @@ def test_the_start_counts_as_one_that_went_well() -> None:
 def test_a_mistake_is_logged_and_the_time_of_the_newest_success_stays(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     record = ReloadRecord()
     started_at = record.succeeded_at
     with pytest.raises(ConfigError), record.attempt():
@@ -39,6 +40,10 @@ def test_a_mistake_is_logged_and_the_time_of_the_newest_success_stays(
     assert vars(line)["err"] == "a.yml: no\nb.yml: no"
     with record.attempt():
         pass
+    record.say("1 added")
+    *_, last = caplog.records
+    assert last.getMessage() == "reloaded: 1 added"
+    assert [vars(each)["topic"] for each in caplog.records] == ["reload"] * 2
     assert record.successful
     assert record.succeeded_at > started_at
 

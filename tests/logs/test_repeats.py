@@ -104,6 +104,17 @@ def test_many_clients_share_what_is_written(log: Log) -> None:
     assert written == CLIENTS_MAX + 1
 
 
+def test_a_state_without_a_reason_is_its_text(log: Log) -> None:
+    def reload(message: str, *args: object, err: str | None = None) -> bool:
+        return log.log(message, *args, topic="reload", err=err)
+
+    assert reload("reloaded: %s", "0 added")
+    assert not reload("reloaded: %s", "0 added")
+    assert reload("failed", err="line 1")
+    assert reload("failed", err="line 2")
+    assert reload("reloaded: %s", "0 added"), "the newest line must not say that it failed"
+
+
 def test_a_changed_state_or_reason_is_written_at_once(log: Log) -> None:
     assert [log.state("down: no", "refused"), log.state("down: late", "timeout"), log.state("up")] == [
         True
