@@ -239,9 +239,9 @@ class Discovery:
         """Say what the operator should know, once."""
         named: set[str] = set()
         for group in groups:
-            if group.mode != "replicas" and group.name in named:
+            if group.views and group.mode != "replicas" and group.name in named:
                 self._tell(group.seeds[0].target.addr, _SEVERAL)
-            named.add(group.name)
+            named.update([group.name] if group.views else ())  # seeds that said nothing may be of one cluster
             said = {watched.target.addr for watched, _ in group.views}
             for seed in group.seeds if not group.views else ():
                 if seed.up and seed.target.addr not in said:

@@ -175,6 +175,15 @@ class TestCluster:
         [record] = caplog.records
         assert "give each cluster a group of its own" in record.getMessage()
 
+    async def test_seeds_that_said_nothing_yet_may_be_of_one_cluster(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        seeds = [seed(settings_group="red"), seed(addr=TWO, settings_group="red")]
+        for each in seeds:
+            each.up = None
+        await Setup(*seeds).turn()
+        assert not caplog.records
+
     async def test_a_seed_that_names_nobody_is_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
         setup = Setup(seed())
         for _ in range(2):
