@@ -24,6 +24,9 @@ ODD_COUNTER = re.compile(r"^(# TYPE \S+(?<!_total)) counter$", re.M)
 
 T = TypeVar("T")
 
+#: options of which one must be there if no address is given
+_NAMES_TARGETS = frozenset({"redis.addr", "config.file", "redis-file", "targets.file-sd", "targets.http-sd"})
+
 
 class RedisCollector(RegistryCollector):
     """The metrics of some targets, for `registry.register`.
@@ -92,11 +95,11 @@ class RedisCollector(RegistryCollector):
 def _with_addresses(addresses: Sequence[str], options: Given) -> Given:
     if addresses:
         return {**options, "redis.addr": addresses}
-    if "redis.addr" in options or "redis-file" in options:
+    if not _NAMES_TARGETS.isdisjoint(options):
         return options
     raise UsageError(
         'the RedisCollector has no address: write RedisCollector("redis://host:6379"), or the option '
-        '"redis.addr" or "redis-file"'
+        '"redis.addr" or "config.file"'
     )
 
 

@@ -39,7 +39,7 @@ ERROR_MAX = 500
 NOT_YET = "not every target was attempted yet"
 UNKNOWN_TARGET = (
     "target: not configured here, and --scrape.allow names nothing that requests may ask for; see also "
-    "--redis.addr, --redis-file, and --is-cluster for nodes of clusters"
+    "--redis.addr, --config.file, and --is-cluster for nodes of clusters"
 )
 
 

@@ -164,8 +164,9 @@ def test_it_needs_an_address(tmp_path: Path) -> None:
     assert threads() == []
     file = tmp_path / "instances.yml"
     file.write_text(f"redis_instances: [{{addr: '127.0.0.1:{free_port()}'}}]\n")
-    with RedisCollector(options={"redis-file": str(file)}) as collector:
-        assert "redis_up{" in text_of(collector)
+    for option in ("config.file", "redis-file"):
+        with RedisCollector(options={option: str(file)}) as collector:
+            assert "redis_up{" in text_of(collector)
     with RedisCollector(options={"redis.addr": []}) as collector:
         assert "redis_up{" not in text_of(collector)
 
