@@ -144,7 +144,8 @@ class Fleet:
         """Go on with a target under another assignment."""
         alias = watched.target.alias
         cancelled = watched.reassign(assignment)
-        if watched.target.alias != alias:
+        is_variant = self._watched.get(watched.target.addr) is not watched  # has the alias of the other one
+        if not is_variant and watched.target.alias != alias:
             self._aliases.remove(alias, watched.target.addr)
             self._aliases.add(watched)
         self._schedule.change(watched, cancelled)

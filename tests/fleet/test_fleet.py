@@ -229,6 +229,14 @@ class TestApply:
         assert found is not None
         assert found.target.host == "one"
 
+    async def test_a_new_alias_names_the_target_and_no_adopted_variant_of_it(self, fleet: Fleet) -> None:
+        await fleet.apply([assigned("one", "cache")])
+        variant = fleet.adopt(assigned("one", "cache", variant="other keys"))
+        for alias in ("store", ""):
+            await fleet.apply([assigned("one", alias)])
+            fleet.change(variant, assigned("one", alias, variant="other keys"))
+            assert fleet.find(alias or "one") is fleet.watched_targets["redis://one:6379"]
+
     async def test_of_two_with_one_address_the_first_counts(
         self, fleet: Fleet, log: pytest.LogCaptureFixture
     ) -> None:
