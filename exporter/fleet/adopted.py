@@ -44,12 +44,14 @@ class AdoptionLimits:
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one adopted target besides the fleet's own. `kept_s`: how long it is kept at most."""
+    """What is known of one adopted target besides the fleet's own. `kept_s`: how long it is kept at most.
+    `may_show`: it is on the page of all targets if the options say so."""
 
     addr: str
     review: Review
     asked_at: float
     kept_s: float | None
+    may_show: bool
 
 
 class AdoptedTargets:
@@ -107,17 +109,28 @@ class AdoptedTargets:
         self.raise_if_full(target.addr)
         if target.key in self._fleet.adopted_targets:
             self.forget(target.key, "another request adopts it")
-        watched = self._fleet.adopt(assignment, on_page=may_show and self._limits().on_page)
-        self._entries[target.key] = _Entry(target.addr, review, time.monotonic(), kept_s)
+        entry = _Entry(target.addr, review, time.monotonic(), kept_s, may_show)
+        watched = self._adopt(assignment, entry)
+        self._entries[target.key] = entry
         self._of_address[target.addr] += 1
         if self._checks is None:
             self._checks = asyncio.create_task(self._keep_checking())
         return watched
 
-    def change(self, watched: WatchedTarget, assignment: Assignment) -> None:
-        """Let a target follow its configuration."""
-        if watched.assignment != assignment:
+    def change(self, watched: WatchedTarget, assignment: Assignment) -> WatchedTarget:
+        """Let a target follow its configuration. With another user it begins again: it shows nothing of what
+        the one before could see."""
+        if watched.assignment == assignment:
+            return watched
+        if watched.assignment.is_same_target(assignment):
             self._fleet.change(watched, assignment)
+            return watched
+        key = watched.target.key
+        self._fleet.forget(key)
+        return self._adopt(assignment, self._entries[key])
+
+    def _adopt(self, assignment: Assignment, entry: _Entry) -> WatchedTarget:
+        return self._fleet.adopt(assignment, on_page=entry.may_show and self._limits().on_page)
 
     def forget(self, key: str, why: str) -> None:
         """Poll a target no longer."""

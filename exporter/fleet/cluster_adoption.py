@@ -152,12 +152,11 @@ class ClusterAdoption:
         if watched is not None and place.addr not in self._keys:
             self._adopted.forget(place.addr, "it is a node of a configured target's cluster")
             watched = None
-        if watched is None:
-            watched = self._adopted.add(assignment, self._review)
-            self._keys.add(place.addr)
-            log.info("polling a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
-        else:
-            self._adopted.change(watched, assignment)
+        if watched is not None:
+            return self._adopted.change(watched, assignment)
+        watched = self._adopted.add(assignment, self._review)
+        self._keys.add(place.addr)
+        log.info("polling a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
         return watched
 
     async def _look_up(self, seed: WatchedTarget, place: Target) -> tuple[str, ...]:

@@ -254,12 +254,32 @@ class TestChangesOfTheConfiguration:
 
     async def test_new_credentials_are_used_by_those_that_have_no_others(self, setup: Setup) -> None:
         target, own = await setup.find("one"), await setup.find("redis://me:word@one")
-        setup.access = replace(ALLOWED, user="exporter", password="new")
+        setup.access = replace(ALLOWED, password="new")
         await setup.requested.follow()
-        assert (target.target.user, target.target.password) == ("exporter", "new")
+        assert (target.target.user, target.target.password) == ("", "new")
         assert (own.target.user, own.target.password) == ("me", "word")
         assert await setup.find("one") is target
         assert await setup.find("redis://me:word@one") is own
+
+    async def test_with_another_user_they_begin_again(self, setup: Setup) -> None:
+        setup.limits = AdoptionLimits(on_page=True)
+        before = await setup.find("one")
+        setup.access = replace(ALLOWED, user="exporter", password="new")
+        await setup.requested.follow()
+        after = await setup.find("one")
+        assert after is not before  # which would show what another user saw
+        assert (after.target.user, setup.adopted) == ("exporter", [after])
+        assert (setup.schedule.polled, setup.schedule.apart) == ([ONE], [])
+        assert len(setup.targets) == 1
+
+    async def test_so_does_a_variant_whose_target_does(self, setup: Setup) -> None:
+        await setup.fleet.apply([assigned("one", user="first")])
+        before = await setup.variant(overrides=KEYS)
+        await setup.fleet.apply([assigned("one", user="second")])
+        await setup.requested.follow()
+        after = await setup.variant(overrides=KEYS)
+        assert after is not before
+        assert (after.target.user, setup.adopted) == ("second", [after])
 
     async def test_what_is_no_longer_allowed_goes(self, setup: Setup) -> None:
         await setup.find("one")
