@@ -84,7 +84,7 @@ def _of_key(key: SharedKey) -> Schema:
         case "arguments":
             return {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}}
         case "allowance":
-            return {"type": ["string", "null"]}
+            return LIST
         case "word":
             return {"enum": [*key.words, None]}
         case "bool":

@@ -12,7 +12,7 @@ from exporter import files
 from exporter.options import masks
 from exporter.options.option import Option, Setting
 from exporter.options.placeholders import fill
-from exporter.options.values import CREDENTIAL
+from exporter.options.values import CREDENTIAL, ValueType
 from exporter.options.yaml_reader import YamlList, YamlMap, YamlTextError, read_yaml
 
 #: the key of the options of the process
@@ -174,16 +174,22 @@ def text_of(
 ) -> str:
     """A value as its flag would have it. ValueError if the option does not take it."""
     try:
-        if isinstance(value, YamlList) and option.type.join is not None:
-            value = option.type.join([_checked_item(each) for each in value])
-        if not isinstance(value, str):
-            many = "a text or a list of texts" if option.type.join is not None else "a text"
-            raise ValueError(f"write {many}, not {kind_of(value)}")
-        text = fill(value, environ, limits) if option.secret or option.type is CREDENTIAL else value
+        text = joined(option.type, value)
+        text = fill(text, environ, limits) if option.secret or option.type is CREDENTIAL else text
         option.type.parse(text)
     except ValueError as error:
         raise ValueError(f"{option.flag}: {masks.mask(str(error))}") from None
     return text
+
+
+def joined(kind: ValueType, value: Any) -> str:
+    """A value as one text: of a list its items, if this kind of value may be one. ValueError otherwise."""
+    if isinstance(value, YamlList) and kind.join is not None:
+        value = kind.join([_checked_item(each) for each in value])
+    if not isinstance(value, str):
+        many = "a text or a list of texts" if kind.join is not None else "a text"
+        raise ValueError(f"write {many}, not {kind_of(value)}")
+    return value
 
 
 def _checked_item(item: Any) -> str:

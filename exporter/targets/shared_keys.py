@@ -14,7 +14,7 @@ from typing import Any, Literal
 from exporter import files
 from exporter.node_allowance import Allowance
 from exporter.options import lengths
-from exporter.options.config_file import Faults, kind_of, nearest_option, shown_key, text_of
+from exporter.options.config_file import Faults, joined, kind_of, nearest_option, shown_key, text_of
 from exporter.options.option import Option
 from exporter.options.script_files import read_scripts
 from exporter.options.table import OPTIONS
@@ -195,7 +195,7 @@ class SharedReader:
                     case "bool":
                         found[name] = parse_bool(_text(value))
                     case "allowance":
-                        found[name] = SCRAPE_ALLOWANCE.parse(_text(value))
+                        found[name] = SCRAPE_ALLOWANCE.parse(joined(SCRAPE_ALLOWANCE, value))
                     case "option":
                         self._set(values, name, key.flags[""], value)
                     case "collectors":

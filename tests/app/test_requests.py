@@ -77,11 +77,12 @@ class TestCredentials:
 
 
 class TestGroups:
-    def test_those_with_the_key_allow_have_credentials_for_requests(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("allow", ["'10.2.0.0/16,10.3.0.0/16'", "[10.2.0.0/16, 10.3.0.0/16]"])
+    def test_those_with_the_key_allow_have_credentials_for_requests(self, tmp_path: Path, allow: str) -> None:
         file = tmp_path / "config.yml"
         file.write_text(
             "groups:\n"
-            "  cache: {user: c, password: of-cache, allow: '10.2.0.0/16'}\n"
+            f"  cache: {{user: c, password: of-cache, allow: {allow}}}\n"
             "  orders: {user: o, password: of-orders}\n"
             "redis_instances: [{addr: 'redis://10.1.0.1', group: orders}]\n"
         )
