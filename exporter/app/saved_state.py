@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter import files
 from exporter.app.backend import Backend
-from exporter.app.state_file import Record, StateError, StateWriter, read_records
+from exporter.app.state_file import StateError, StateRecord, StateWriter, read_records
 from exporter.metrics.catalog import Catalog
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.store import Store
@@ -131,7 +131,7 @@ def _read_checked(path: str, options: Options) -> SavedState:
 def _read(path: str, options: Options) -> SavedState:
     records = read_records(path)
     with contextlib.closing(records):
-        shape = next(records, Record({})).data
+        shape = next(records, StateRecord({})).data
         if shape.get("kind") != _SHAPE:
             raise StateError("it is damaged")
         _check_age(shape["saved_at"], options.targets.state_max_age_s)
@@ -155,7 +155,7 @@ def _check_age(saved_at: float, max_age_s: float) -> None:
         raise StateError(f"by the clock it was written in {-age_s:.0f} s from now")
 
 
-def _target_of(record: Record) -> SavedTarget:
+def _target_of(record: StateRecord) -> SavedTarget:
     blobs = iter(record.blobs)
     return SavedTarget(
         record.data["facts"],
@@ -219,12 +219,12 @@ class Saving:
                 name: [[labels, value] for labels, value in counted.items()]
                 for name, counted in self._backend.own_series.counts().items()
             }
-            self._writer.finish([Record({"kind": _COUNTS, "counts": counts})])
+            self._writer.finish([StateRecord({"kind": _COUNTS, "counts": counts})])
 
 
-def _records(backend: Backend, watched_targets: Iterable[WatchedTarget]) -> Iterator[Record]:
+def _records(backend: Backend, watched_targets: Iterable[WatchedTarget]) -> Iterator[StateRecord]:
     store, exposition = backend.store, backend.exposition
-    yield Record(
+    yield StateRecord(
         {
             "kind": _SHAPE,
             "saved_at": time.time(),
@@ -236,7 +236,7 @@ def _records(backend: Backend, watched_targets: Iterable[WatchedTarget]) -> Iter
     for watched in watched_targets:
         saved = saved_target.save(watched.state, store)
         snapshots = [(each.family_set, each.series, each.began_at) for each in saved.snapshots]
-        yield Record(
+        yield StateRecord(
             {"kind": _TARGET, "addr": watched.target.addr, "facts": saved.facts, "snapshots": snapshots},
             [blob for each in saved.snapshots for blob in (each.samples, each.offsets)],
         )

@@ -39,7 +39,7 @@ class StateError(Exception):
     """A state file cannot be used, or not be written. The text says why, without its name."""
 
 
-class Record(NamedTuple):
+class StateRecord(NamedTuple):
     """One record. `data` is what JSON can hold."""
 
     data: Any
@@ -90,7 +90,7 @@ class StateWriter:
             self._descriptor = _create(_beside(path))
         self._write(MAGIC)
 
-    def add(self, records: Iterable[Record], deadline: float) -> int:
+    def add(self, records: Iterable[StateRecord], deadline: float) -> int:
         """Write records until the (monotonic) deadline. Returns how many."""
         count = 0
         waiting: deque[Future[bytes]] = deque()
@@ -106,7 +106,7 @@ class StateWriter:
                 self._write(chunk.result())
         return count
 
-    def finish(self, records: Iterable[Record]) -> None:
+    def finish(self, records: Iterable[StateRecord]) -> None:
         """Write the last records, and put the file in its place."""
         for _, parts in _gather(records):
             self._write(_compress(parts))
@@ -138,7 +138,7 @@ class StateWriter:
             raise
 
 
-def _gather(records: Iterable[Record]) -> Iterator[tuple[int, list[bytes]]]:
+def _gather(records: Iterable[StateRecord]) -> Iterator[tuple[int, list[bytes]]]:
     """Chunks: how many records, and their bytes in parts."""
     parts: list[bytes] = []
     number = size = 0
@@ -162,7 +162,7 @@ def _compress(parts: Sequence[bytes]) -> bytes:
 # -- reading
 
 
-def read_records(path: str) -> Generator[Record, None, None]:
+def read_records(path: str) -> Generator[StateRecord, None, None]:
     """The records of a file. StateError if it cannot be used; what came before is of no use then."""
     with _failures():
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY)
@@ -179,7 +179,7 @@ def read_records(path: str) -> Generator[Record, None, None]:
             os.close(descriptor)
 
 
-def _read_chunks(descriptor: int) -> Iterator[Record]:
+def _read_chunks(descriptor: int) -> Iterator[StateRecord]:
     magic = _read(descriptor, len(MAGIC))
     if magic != MAGIC:
         raise StateError("it is no state file of this version")
@@ -210,7 +210,7 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _records_of(plain: bytes) -> Iterator[Record]:
+def _records_of(plain: bytes) -> Iterator[StateRecord]:
     at = 0
     while at < len(plain):
         [length] = _LENGTH.unpack_from(plain, at)
@@ -221,4 +221,4 @@ def _records_of(plain: bytes) -> Iterator[Record]:
         for each in lengths:
             blobs.append(plain[at : at + each])
             at += each
-        yield Record(data, blobs)
+        yield StateRecord(data, blobs)

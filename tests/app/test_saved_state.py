@@ -20,7 +20,7 @@ import pytest
 
 from exporter.app.app import App
 from exporter.app.build import configure
-from exporter.app.state_file import Record, StateWriter, read_records
+from exporter.app.state_file import StateRecord, StateWriter, read_records
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.targets.address import parse_address
@@ -138,7 +138,7 @@ def rewrite(file: Path, records: list[Any], addr: str, other: str) -> None:
         data = json.loads(json.dumps(record.data).replace(addr, other))
         blobs = [blob.replace(addr.encode(), other.encode()) for blob in record.blobs]
         assert len(addr) == len(other)
-        changed.append(Record(data, blobs))
+        changed.append(StateRecord(data, blobs))
     writer.add(changed[:-1], time.monotonic() + 60)
     writer.finish(changed[-1:])
 

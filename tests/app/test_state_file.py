@@ -13,24 +13,24 @@ from pathlib import Path
 import pytest
 
 from exporter.app import state_file
-from exporter.app.state_file import Record, StateError, StateWriter, check_place, read_records
+from exporter.app.state_file import StateError, StateRecord, StateWriter, check_place, read_records
 
 RECORDS = [
-    Record({"number": number, "text": "é\n" * number}, (b"\0" * number, os.urandom(number * 1000)))
+    StateRecord({"number": number, "text": "é\n" * number}, (b"\0" * number, os.urandom(number * 1000)))
     for number in range(50)
 ]
-LAST = Record({"last": True})
+LAST = StateRecord({"last": True})
 
 
-def write(path: Path, records: Sequence[Record] = RECORDS) -> Path:
+def write(path: Path, records: Sequence[StateRecord] = RECORDS) -> Path:
     writer = StateWriter(str(path))
     assert writer.add(records, math.inf) == len(records)
     writer.finish([LAST])
     return path
 
 
-def read(path: Path) -> list[Record]:
-    return [Record(each.data, tuple(each.blobs)) for each in read_records(str(path))]
+def read(path: Path) -> list[StateRecord]:
+    return [StateRecord(each.data, tuple(each.blobs)) for each in read_records(str(path))]
 
 
 class TestWriting:
