@@ -1,6 +1,6 @@
-"""Addresses and names where nodes of clusters may be, as the operator lists them.
+"""Addresses and names where servers may be that others name: nodes of clusters, and targets of requests.
 
-The options read the list and the connections obey it, so it stands beside both.
+The options read such a list and the connections obey it, so it stands beside both.
 """
 
 from __future__ import annotations
@@ -23,16 +23,35 @@ _NUMBER_LAST = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Networks, and globs of host names."""
+    """Networks, and globs of host names in lower case."""
 
     networks: tuple[Network, ...] = ()
     globs: tuple[str, ...] = ()
 
     def holds(self, host: str, address: Address) -> bool:
         either = (address, embedded(address) or address)
-        return any(each in network for network in self.networks for each in either) or any(
-            fnmatchcase(host, glob) for glob in self.globs
-        )
+        return any(each in network for network in self.networks for each in either) or self.holds_name(host)
+
+    def holds_name(self, host: str) -> bool:
+        """Whether a glob matches a host. A host that is an address is matched by `*` alone: `fd*` means
+        names."""
+        return any(glob == "*" or (fnmatchcase(host, glob) and not _is_address(host)) for glob in self.globs)
+
+
+def plain_address(text: str) -> Address:
+    """An address without its zone; an IPv4 address within an IPv6 one is the IPv4 address. ValueError if the
+    text is none."""
+    address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_address(host: str) -> bool:
+    try:
+        plain_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def embedded(address: Address) -> ipaddress.IPv4Address | None:

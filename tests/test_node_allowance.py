@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from exporter.node_allowance import Allowance, embedded, is_number_like
+from exporter.node_allowance import Allowance, embedded, is_number_like, plain_address
 
 ALLOWANCE = Allowance((ipaddress.ip_network("198.51.100.0/24"),), ("n?.test", "*.example"))
 
@@ -24,6 +24,34 @@ ALLOWANCE = Allowance((ipaddress.ip_network("198.51.100.0/24"),), ("n?.test", "*
 )
 def test_a_network_or_a_glob_of_the_name_is_enough(host: str, address: str, held: bool) -> None:
     assert ALLOWANCE.holds(host, ipaddress.ip_address(address)) is held
+
+
+@pytest.mark.parametrize(
+    ("glob", "host", "held"),
+    [
+        ("fd*", "fd-1.example", True),
+        ("fd*", "fd00::1", False),
+        ("*a*", "2001:db8::a", False),
+        ("*", "fd00::1", True),
+        ("*", "10.0.0.1", True),
+    ],
+)
+def test_only_a_lone_star_matches_a_host_that_is_an_address(glob: str, host: str, held: bool) -> None:
+    assert Allowance(globs=(glob,)).holds(host, ipaddress.ip_address("fd00::1")) is held
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("::ffff:10.0.0.1", "10.0.0.1"), ("fe80::1%eth0", "fe80::1"), ("10.0.0.1", "10.0.0.1")],
+)
+def test_one_address_has_one_plain_form(text: str, plain: str) -> None:
+    assert str(plain_address(text)) == plain
+
+
+@pytest.mark.parametrize("text", ["name", "", "10.0.0.1%eth0", "10.1"])
+def test_what_is_no_address_has_no_plain_form(text: str) -> None:
+    with pytest.raises(ValueError, match="does not appear"):
+        plain_address(text)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.node_allowance import Address, Allowance, embedded, is_number_like
+from exporter.node_allowance import Address, Allowance, embedded, is_number_like, plain_address
 
 FLAG = "--discover.allow"
 #: private networks: a target in one of them may have nodes in all of them
@@ -30,19 +30,12 @@ def read_host(host: str) -> str | None:
     """The numeric address that a node's host is, None for a name. ValueError for what is neither, or is
     not the same to all programs."""
     try:
-        return str(_plain(host))
+        return str(plain_address(host))
     except ValueError:
         pass
     if not _NAME.match(host) or is_number_like(host):
         raise ValueError("it is neither a name nor an address written in full")
     return None
-
-
-def _plain(text: str) -> Address:
-    """An address without its zone; an IPv4 address within an IPv6 one is the IPv4 address."""
-    address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +49,7 @@ class Neighbourhood:
 
     def admits(self, host: str, address: str) -> bool:
         """Whether a node of this host may be dialled at this address."""
-        node = _plain(address)
+        node = plain_address(address)
         ipv4 = embedded(node)
         if _is_nobodys(node):
             return False
@@ -74,9 +67,9 @@ class Neighbourhood:
     def _own(self) -> Iterator[Address]:
         """The addresses of the target. One behind a unix socket, or at 0.0.0.0, is on this machine."""
         for text in self.addresses or LOOPBACK:
-            address = _plain(text)
+            address = plain_address(text)
             if address.is_unspecified:
-                address = _plain(LOOPBACK[0] if address.version == 4 else LOOPBACK[1])
+                address = plain_address(LOOPBACK[0] if address.version == 4 else LOOPBACK[1])
             yield address
 
 
@@ -115,4 +108,4 @@ def _is_private(address: Address) -> bool:
 
 def admitted(neighbourhood: Neighbourhood, host: str, addresses: Iterable[str]) -> tuple[str, ...]:
     """Those of a node's addresses that may be dialled, in their order."""
-    return tuple(str(_plain(address)) for address in addresses if neighbourhood.admits(host, address))
+    return tuple(str(plain_address(address)) for address in addresses if neighbourhood.admits(host, address))

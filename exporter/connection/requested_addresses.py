@@ -7,16 +7,14 @@ addresses are dialled: at each dial again, because the address behind a name can
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 from exporter.connection.neighbourhood import read_host
 from exporter.connection.settings import DialSettings
 from exporter.errors import NotAllowedError, RefusedError, RequestError, TargetError
-from exporter.node_allowance import Address, Allowance, embedded
+from exporter.node_allowance import Address, Allowance, embedded, plain_address
 from exporter.targets.target import Target
 
 FLAG = "--scrape.allow"
@@ -38,7 +36,9 @@ def allowed(allowance: Allowance | None, target: Target, addresses: Sequence[str
         return tuple(addresses)
     host = target.host.rstrip(".")
     rules = [allowance] if target.login_allow is None else [allowance, target.login_allow]
-    found = tuple(text for text in map(_plain, addresses) if all(_admits(rule, host, text) for rule in rules))
+    found = tuple(
+        text for text in map(plain_address, addresses) if all(_admits(rule, host, text) for rule in rules)
+    )
     if not found:
         shown = ", ".join(addresses[:2])
         raise RefusedError(
@@ -70,13 +70,6 @@ async def check(dialer: RequestedDialer, target: Target, timeout_s: float) -> No
         pass
 
 
-def _plain(text: str) -> Address:
-    """An address without its zone; an IPv4 address within an IPv6 one is the IPv4 address."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
 def _admits(allowance: Allowance | None, host: str, address: Address) -> bool:
     """Whether a target of this host may be dialled at this address."""
     networks = allowance.networks if allowance is not None else ()
@@ -84,14 +77,4 @@ def _admits(allowance: Allowance | None, host: str, address: Address) -> bool:
         return any(address in network and network.is_link_local for network in networks)
     if allowance is None or any(address in network for network in networks):
         return True
-    is_name = _read_name(host)
-    return any(glob == "*" or (is_name and fnmatchcase(host, glob)) for glob in allowance.globs)
-
-
-def _read_name(host: str) -> bool:
-    """Whether the host is a name: `f*` allows names, and not the address fd00::1."""
-    try:
-        _plain(host)
-    except ValueError:
-        return True
-    return False
+    return allowance.holds_name(host)

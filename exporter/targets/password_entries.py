@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from exporter.errors import ConfigError
-from exporter.node_allowance import Address, Network
+from exporter.node_allowance import Address, Network, plain_address
 from exporter.options import lengths
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target, endpoint
@@ -141,13 +141,11 @@ class PasswordEntries:
 
 
 def _address_of(host: str) -> Address | None:
-    """The address that a host is, None for a name. An IPv4 address in an IPv6 one is the IPv4 address."""
+    """The address that a host is, None for a name."""
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        return plain_address(host)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 def _order(entry: PasswordEntry) -> tuple[object, ...]:
