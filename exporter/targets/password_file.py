@@ -10,6 +10,7 @@ from typing import Any
 from exporter import files, safe_text
 from exporter.errors import ConfigError, bounded
 from exporter.options import lengths, masks
+from exporter.targets import password_text
 from exporter.targets.address import ignored_warning
 from exporter.targets.password_entries import PasswordEntries, PasswordEntry, read_entry
 from exporter.targets.target import Target
@@ -73,17 +74,9 @@ def _load(file: str, limits: files.FileLimits) -> Passwords:
 def _read_single(file: str, text: str) -> str:
     """The password as it is, but for the end of its line."""
     password = text.rstrip("\r\n")
-    problem = lengths.fault(password, lengths.CREDENTIAL_MAX)
-    if not password.strip():
-        problem = f"the file is empty: write the password, or {_EXAMPLE.removeprefix('write ')}"
-    elif _is_list(password):
-        problem = f"the file is a list: {_EXAMPLE}"
-    elif "\n" in password or "\r" in password:
-        problem = f"the file has several lines: write one password on one line, or several as {_EXAMPLE[6:]}"
-    elif any((sign < " " and sign != "\t") or sign == "\x7f" for sign in password):
-        problem = "the file has control characters: write one password on one line"
+    problem = "it is a list" if _is_list(password) else password_text.fault(password)
     if problem:
-        raise ConfigError(f"{file}: {problem}")
+        raise ConfigError(f"{file}: {problem}: write one password on one line, or several as {_EXAMPLE[6:]}")
     return password
 
 

@@ -123,13 +123,13 @@ def test_a_file_of_another_form_is_one_password_for_the_targets_of_the_flags(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "the file is empty"),
-        (b" \n", "the file is empty"),
-        (b"one\ntwo\n", "the file has several lines"),
-        (b"redis://h: one\rredis://g: two", "the file has several lines"),
-        (b"PNG\x00\x01", "the file has control characters"),
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"one\ntwo\n", "it has several lines"),
+        (b"redis://h: one\rredis://g: two", "it has several lines"),
+        (b"PNG\x00\x01", "it has control characters"),
         (b"\x1f\x8b\x08\xff", "the file is not UTF-8"),
-        (b'["redis://h", "p"]\n', "the file is a list"),
+        (b'["redis://h", "p"]\n', "it is a list"),
         (b"p" * 65_537, "65,537 characters are too many"),
     ],
 )
@@ -178,7 +178,7 @@ def test_parameters_of_an_entrys_address_are_ignored_and_told(file: Path) -> Non
     [
         ("{", ["line 1: not valid JSON"]),
         (' \n{"redis://h": "a"', ["line 2: not valid JSON"]),
-        ("[]", ["the file is a list"]),
+        ("[]", ["it is a list"]),
         ("[" * 100_000, ["100,000 characters are too many"]),
         ('{"redis://h": {"a":' * 50_000, ["nested too deep"]),
         ('{"redis://h": ' + "9" * 5000 + "}", ["entry 1: the password must be a text"]),
