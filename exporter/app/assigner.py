@@ -5,23 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.options.overrides import Overrides, override, overrides_of
-from exporter.options.table import Options
+from exporter.options.table import OPTIONS, Options
 from exporter.options.target_options import TargetOptions
+from exporter.options.values import KEYS, LUA_PATTERNS
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, lanes
 from exporter.targets.target import Target
 
 #: what lets a target look for no keys
-NO_KEYS: Overrides = tuple(
-    (flag, ())
-    for flag in (
-        "check-keys",
-        "check-single-keys",
-        "count-keys",
-        "check-streams",
-        "check-single-streams",
-        "check-key-groups",
-    )
+NO_KEYS = overrides_of(
+    (option.flag, ()) for option in OPTIONS if option.per_target and option.type in (KEYS, LUA_PATTERNS)
 )
 
 _Shared = tuple[FamilySets, PollTiming, Options]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from exporter.fleet.discovery import NAME as DISCOVERY
 from exporter.options import masks
 from exporter.options.table import Options
-from exporter.targets.configured import ConfiguredTargets
+from exporter.targets.configured import ConfiguredTargets, settings_of
 from exporter.targets.file_sd import FileSd
 from exporter.targets.http_sd import HttpSd
 from exporter.targets.instances_file import found_with
@@ -36,20 +36,17 @@ def sources_of(options: Options) -> Iterator[TargetSource]:
 def with_found(configured: Sequence[Target], found: Mapping[str, Iterable[Target]]) -> Sequence[Target]:
     """The configured targets, with their groups, and those that sources found, by the name of the source.
 
-    Of one address that several have found the discovered target comes last, whoever found it first: it has
-    the settings of another target.
+    Where several have found one address, a discovered target comes last: it has the settings of another one.
     """
     names = sorted(found, key=lambda name: (name == DISCOVERY, name))
     every = merge((configured, *(settle(found[name], configured) for name in names)))
-    return (
-        ConfiguredTargets(every, configured.settings) if isinstance(configured, ConfiguredTargets) else every
-    )
+    return ConfiguredTargets(every, settings_of(configured))
 
 
 def settle(found: Iterable[Target], configured: Sequence[Target]) -> list[Target]:
     """Give targets of file_sd and http_sd the settings of their group in the configuration file, or of its
     defaults. One whose group is not there is left out: it may need another password."""
-    settings = configured.settings if isinstance(configured, ConfiguredTargets) else {}
+    settings = settings_of(configured)
     return [
         target
         for each in found

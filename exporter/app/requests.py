@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from exporter.options.overrides import overrides_of
 from exporter.options.table import Options
 from exporter.options.values import parse_keys
-from exporter.targets.configured import ConfiguredTargets
+from exporter.targets.configured import settings_of
 from exporter.targets.password_file import NO_PASSWORDS, Passwords
 from exporter.targets.scrape_access import NamedLogin, ScrapeAccess
 from exporter.targets.target import Target
@@ -32,7 +32,6 @@ def may_name_any(options: Options) -> bool:
 def scrape_access(options: Options, passwords: Passwords | None, targets: Sequence[Target]) -> ScrapeAccess:
     """`targets` are the configured ones, with the groups of their files."""
     redis = options.redis
-    groups = targets.settings if isinstance(targets, ConfiguredTargets) else {}
     # with several addresses these may be lists, with one value for each
     has_one = len(redis.addr) <= 1
     return ScrapeAccess(
@@ -43,7 +42,7 @@ def scrape_access(options: Options, passwords: Passwords | None, targets: Sequen
         redis.password if has_one or "," not in redis.password else "",
         {
             name: NamedLogin(group.allow, group.login.fields)
-            for name, group in groups.items()
+            for name, group in settings_of(targets).items()
             if name and group.allow is not None
         },
     )

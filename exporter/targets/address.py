@@ -16,7 +16,7 @@ from exporter import safe_text
 from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.options.values import COUNT_MAX
-from exporter.targets.target import Target
+from exporter.targets.target import Target, endpoint
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
@@ -65,8 +65,7 @@ def parse_address(text: str) -> Target:
     host, port = _parse_place(place)
     path, _, query = path.partition("?")
     db, ignored = _parse_query(query, _parse_path(path))
-    shown = f"[{host}]" if ":" in host else host
-    addr = f"{scheme}://{shown}:{port}" + (f"/{db}" if db else "")
+    addr = f"{scheme}://{endpoint(host, port)}" + (f"/{db}" if db else "")
     return Target(
         addr,
         scheme,

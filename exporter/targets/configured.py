@@ -27,6 +27,11 @@ class ConfiguredTargets(list[Target]):
         self.settings = settings
 
 
+def settings_of(targets: Sequence[Target]) -> Mapping[str, SharedSettings]:
+    """The settings that files beside these targets have, if there are any."""
+    return targets.settings if isinstance(targets, ConfiguredTargets) else {}
+
+
 def load_targets(
     addresses: Sequence[str],
     *,

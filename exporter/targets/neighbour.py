@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.targets.address import canonical_host
-from exporter.targets.target import NodeFacts, Source, Target
+from exporter.targets.target import NodeFacts, Source, Target, endpoint
 
 PORT_MAX = 65535
 
@@ -16,7 +16,7 @@ def neighbour_address(seed: Target, host: str, port: int) -> str:
     host = canonical_host(host)
     if not host or not 0 < port <= PORT_MAX:
         return ""
-    return f"{seed.node_scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{seed.node_scheme}://{endpoint(host, port)}"
 
 
 def neighbour_target(
