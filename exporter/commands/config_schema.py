@@ -14,8 +14,8 @@ from exporter.collectors._registry import REGISTRY
 from exporter.collectors._switches import switches
 from exporter.options.option import Option
 from exporter.options.table import OPTIONS
-from exporter.options.values import BOOL, FALSE_WORDS, TRUE_WORDS
-from exporter.targets.instances_file import ENTRY_KEYS, FILE_KEYS
+from exporter.options.values import BOOL, FALSE_WORDS, TRUE_WORDS, ValueType
+from exporter.targets.instances_file import ENTRY_KEYS, FILE_KEYS, OF_ENTRIES
 from exporter.targets.shared_keys import PER_TARGET, REFUSED_LABELS, SHARED_KEYS, SharedKey
 
 ID = "redis_exporter.schema.json"
@@ -46,7 +46,7 @@ def schema() -> Schema:
     }
     shared = {name: _described(_of_key(key), key.help) for name, key in SHARED_KEYS.items()}
     own = {name: _described(TEXT, help) for name, help in ENTRY_KEYS.items()}
-    again = {name: {"$ref": f"#/$defs/shared/properties/{name}"} for name in shared}
+    again = {name: {"$ref": f"#/$defs/shared/properties/{name}"} for name in OF_ENTRIES if name in shared}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ID,
@@ -83,12 +83,8 @@ def _of_key(key: SharedKey) -> Schema:
             return _map(propertyNames=names, additionalProperties={"type": ["string", "number", "boolean"]})
         case "arguments":
             return {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}}
-        case "allowance":
-            return LIST
-        case "word":
-            return {"enum": [*key.words, None]}
-        case "bool":
-            return SWITCH
+        case "value":
+            return _of_type(key.type)
         case "option":
             return _value(PER_TARGET[key.flags[""]])
         case "option map":
@@ -109,11 +105,14 @@ def _options(named: Mapping[str, Option]) -> Schema:
 
 def _value(option: Option) -> Schema:
     """What an option takes."""
-    if option.type.words:
-        value: Schema = {"enum": [*option.type.words, None]}
-    else:
-        value = SWITCH if option.type is BOOL else LIST if option.type.join is not None else TEXT
+    value = _of_type(option.type)
     return {**value, "default": option.default} if option.default and not option.secret else value
+
+
+def _of_type(type: ValueType) -> Schema:
+    if type.words:
+        return {"enum": [*type.words, None]}
+    return SWITCH if type is BOOL else LIST if type.join is not None else TEXT
 
 
 def text() -> str:

@@ -192,6 +192,13 @@ def joined(kind: ValueType, value: Any) -> str:
     return value
 
 
+def one_text(value: Any) -> str:
+    """A value that has to be a text. ValueError otherwise."""
+    if not isinstance(value, str):
+        raise ValueError(f"write a text on one line, not {kind_of(value)}")
+    return value
+
+
 def _checked_item(item: Any) -> str:
     if not isinstance(item, str):
         raise ValueError(f"an item of the list must be a text, not {kind_of(item)}")

@@ -37,6 +37,8 @@ def parse_discover(text: str) -> Discover:
     return DISCOVER[text]
 
 
+DISCOVER_MODE = ValueType("|".join(DISCOVER), parse_discover, words=tuple(DISCOVER))
+
 #: the index of a shard that follows from the name of the pod
 AUTO = "auto"
 
@@ -56,7 +58,7 @@ def parse_shard_index(text: str) -> int | str | None:
 class TargetOptions:
     """Where targets come from besides the flags, and what becomes of them."""
 
-    discover: Discover = flag("discover", ValueType("|".join(DISCOVER), parse_discover), "none",
+    discover: Discover = flag("discover", DISCOVER_MODE, "none",
         "Poll the neighbours that the targets in --redis.addr name too. cluster: the nodes of their cluster. "
         "sentinel: the masters, replicas and Sentinels that a Sentinel knows. replicas: a master's replicas, "
         "a replica's master and its other replicas.")

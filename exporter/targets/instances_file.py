@@ -18,6 +18,7 @@ from exporter.options.config_file import (
     ConfigFile,
     Faults,
     kind_of,
+    one_text,
     place_in,
     shown_key,
 )
@@ -39,6 +40,9 @@ ENTRY_KEYS: Mapping[str, str] = {
     "addr": "The address, such as redis://host:6379.",
     "group": "The group whose settings count.",
 }
+#: all keys of an entry, and the shared ones that it may not have
+OF_ENTRIES = (*ENTRY_KEYS, *(name for name, key in SHARED_KEYS.items() if key.in_entry))
+OF_GROUPS = tuple(name for name, key in SHARED_KEYS.items() if not key.in_entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,10 @@ class InstancesFile:
             return None
         if name:
             what += f" ({name})"
-        self.faults.check_keys(content, (*ENTRY_KEYS, *SHARED_KEYS), f"{what}: ")
+        misplaced = [name for name in OF_GROUPS if name in content]
+        self.faults.check_keys(content, (*OF_ENTRIES, *misplaced), f"{what}: ")
+        for key in misplaced:
+            self.faults.add(content.line_of(key), f"{what}: {key}: only groups have it: write it in one")
         group = self._text(what, content, "group") or ""
         settings = self._reader.read(what, content).over(self._group(what, content, group))
         self._reader.logins.check_ttl(what, content, settings.login)
@@ -168,12 +175,11 @@ class InstancesFile:
 
     def _text(self, what: str, content: YamlMap, key: str) -> str | None:
         value = content.get(key)
-        if value is None or isinstance(value, str):
-            return value
-        self.faults.add(
-            content.line_of(key), f"{what}: {key}: write a text on one line, not {kind_of(value)}"
-        )
-        return None
+        try:
+            return None if value is None else one_text(value)
+        except ValueError as error:
+            self.faults.add(content.line_of(key), f"{what}: {key}: {error}")
+            return None
 
 
 def found_with(found: Target, settings: SharedSettings) -> Target:

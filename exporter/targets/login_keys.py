@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter import files
 from exporter.options import lengths, masks
-from exporter.options.config_file import Faults, kind_of
+from exporter.options.config_file import Faults, kind_of, one_text
 from exporter.options.placeholders import fill, text_of_file
 from exporter.options.values import parse_interval
 from exporter.options.yaml_reader import YamlList, YamlMap
@@ -86,7 +86,7 @@ class LoginReader:
             "password_command": lambda value: Given(
                 f"password_command of {whose}", command=self._command(value)
             ),
-            TTL_KEY: lambda value: parse_interval(_one_text(value)),
+            TTL_KEY: lambda value: parse_interval(one_text(value)),
         }
         found: dict[str, Any] = {}
         for key, reader in readers.items():
@@ -112,7 +112,7 @@ class LoginReader:
             )
 
     def _text(self, value: Any) -> str:
-        return fill(_one_text(value), self._environ, self._limits)
+        return fill(one_text(value), self._environ, self._limits)
 
     def _of_file(self, value: Any) -> str:
         name = self._text(value)
@@ -138,9 +138,3 @@ class LoginReader:
             raise ValueError(f"the program has no name: write it first, as in {_EXAMPLE}")
         name = masks.mask(value[0][: lengths.NAME_MAX])
         return PasswordCommand(args, name, secrets=(*self._secrets, *secrets))
-
-
-def _one_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"write a text on one line, not {kind_of(value)}")
-    return value

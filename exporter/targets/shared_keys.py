@@ -14,12 +14,20 @@ from typing import Any, Literal
 from exporter import files
 from exporter.node_allowance import Allowance
 from exporter.options import lengths
-from exporter.options.config_file import Faults, joined, kind_of, nearest_option, shown_key, text_of
+from exporter.options.config_file import (
+    Faults,
+    joined,
+    kind_of,
+    nearest_option,
+    one_text,
+    shown_key,
+    text_of,
+)
 from exporter.options.option import Option
 from exporter.options.script_files import read_scripts
 from exporter.options.table import OPTIONS
-from exporter.options.target_options import Discover
-from exporter.options.values import FILES, SCRAPE_ALLOWANCE, ScriptFile, parse_bool
+from exporter.options.target_options import DISCOVER_MODE, Discover
+from exporter.options.values import BOOL, FILES, SCRAPE_ALLOWANCE, TEXT, ScriptFile, ValueType, parse_bool
 from exporter.options.yaml_reader import YamlMap
 from exporter.targets.login_keys import Login, LoginReader
 
@@ -39,12 +47,10 @@ PER_TARGET: Mapping[str, Option] = {
 #: how the value of a key is written
 Form = Literal[
     "credential",
-    "allowance",
     "arguments",
     "duration",
     "labels",
-    "word",
-    "bool",
+    "value",
     "option",
     "option map",
     "collectors",
@@ -54,14 +60,16 @@ Form = Literal[
 
 @dataclass(frozen=True, slots=True)
 class SharedKey:
-    """One key. `flags` are those that an option key, or the keys of a map of options, stand for; `words` are
-    the values that a key of one word may have."""
+    """One key. `flags` are those that an option key, or the keys of a map of options, stand for; `type` is
+    how a value is read that belongs to no option of a target. `in_entry`: an entry may have it, not only a
+    group."""
 
     name: str
     form: Form
     help: str
     flags: Mapping[str, str] = field(default_factory=dict)
-    words: tuple[str, ...] = ()
+    type: ValueType = TEXT
+    in_entry: bool = True
 
 
 _LANES = {
@@ -102,17 +110,14 @@ SHARED_KEYS: Mapping[str, SharedKey] = {
         SharedKey("tls", "option map", "How TLS connections are made.", _TLS),
         SharedKey("checks", "option map", "What to look at among the data.", _CHECKS),
         SharedKey("collectors", "collectors", "Collectors by name, true for on and false for off."),
-        SharedKey("enabled", "bool", "false: the target is known, and not polled."),
-        SharedKey(
-            "discover",
-            "word",
-            "Which further targets this one names.",
-            words=("cluster", "sentinel", "replicas", "none"),
-        ),
+        SharedKey("enabled", "value", "false: the target is known, and not polled.", type=BOOL),
+        SharedKey("discover", "value", "Which further targets this one names.", type=DISCOVER_MODE),
         SharedKey(
             "allow",
-            "allowance",
+            "value",
             "Of a group: the networks, addresses and host names for which /scrape?auth= may use its login.",
+            type=SCRAPE_ALLOWANCE,
+            in_entry=False,
         ),
         SharedKey("options", "any options", "Options by the names of their flags, for these targets only."),
     )
@@ -190,12 +195,8 @@ class SharedReader:
                 match key.form:
                     case "labels":
                         found[name] = self._labels(what, line, value)
-                    case "word":
-                        found[name] = _word(_text(value), key.words)
-                    case "bool":
-                        found[name] = parse_bool(_text(value))
-                    case "allowance":
-                        found[name] = SCRAPE_ALLOWANCE.parse(joined(SCRAPE_ALLOWANCE, value))
+                    case "value":
+                        found[name] = key.type.parse(joined(key.type, value))
                     case "option":
                         self._set(values, name, key.flags[""], value)
                     case "collectors":
@@ -264,7 +265,7 @@ class SharedReader:
             if name not in flags or value is None:
                 continue
             try:
-                found[name] = parse_bool(_text(value))
+                found[name] = parse_bool(one_text(value))
                 flag = flags[name]
                 if found[name] and flag is None:
                     raise ValueError("it runs for the data that checks name: write these")
@@ -279,25 +280,14 @@ class SharedReader:
             raise ValueError(f"write a map, not {kind_of(content)}, such as `labels: {{env: production}}`")
         labels = {}
         for name, value in content.items():
-            fault = _label_fault(name, value)
+            fault = label_fault(name)
+            if not isinstance(value, str):
+                fault = fault or f"its value must be a text: write `{name}: …` on one line"
             if fault:
                 self._faults.add(content.line_of(name), f"{what}: label {shown_key(name)}: {fault}")
             else:
                 labels[name] = value
         return labels
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"write a text on one line, not {kind_of(value)}")
-    return value
-
-
-def _word(text: str, words: tuple[str, ...]) -> str:
-    """`none` stands for the empty word, so that an entry can take back what its group says."""
-    if text not in words:
-        raise ValueError(f"write one of {', '.join(words)}")
-    return "" if text == "none" else text
 
 
 def _why_not(name: str, known: Mapping[str, str]) -> str:
@@ -309,7 +299,8 @@ def _why_not(name: str, known: Mapping[str, str]) -> str:
     return f"unknown option: {nearest_option(name, known)}"
 
 
-def _label_fault(name: str, value: Any) -> str | None:
+def label_fault(name: str) -> str | None:
+    """Why a target can have no label of this name."""
     if not _LABEL.match(name):
         return "not a valid label name: write letters, digits and _ only, and no digit first"
     if len(name) > lengths.NAME_MAX:
@@ -318,6 +309,4 @@ def _label_fault(name: str, value: Any) -> str | None:
         return "Prometheus reserves names that begin with __: write another one"
     if name in REFUSED_LABELS:
         return f"{', '.join(sorted(REFUSED_LABELS))} are reserved: write another name"
-    if not isinstance(value, str):
-        return f"its value must be a text: write `{name}: …` on one line"
     return None

@@ -6,7 +6,6 @@ No message of this module holds a piece of an address: a mangled one may have it
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.options.yaml_reader import YamlTextError, read_yaml
 from exporter.targets.address import parse_address
-from exporter.targets.shared_keys import REFUSED_LABELS
+from exporter.targets.shared_keys import label_fault
 from exporter.targets.source import merge
 from exporter.targets.target import Source, Target
 
@@ -26,7 +25,6 @@ ALIAS, GROUP = "alias", "__group__"
 FAULTS_MAX = 20
 
 _KEYS = {"targets", "labels"}
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _EXAMPLE = 'write [{"targets": ["redis://host:6379"], "labels": {"env": "production"}}]'
 
 
@@ -98,9 +96,9 @@ def _place(where: str, labels: dict[str, str], faults: list[str]) -> dict[str, A
     for name, value in labels.items():
         if name.startswith("__") or name == ALIAS:
             continue
-        fault = _fault(name)
+        fault = label_fault(name)
         if fault:
-            faults.append(f"{where}, label {name[:60]!r}: {fault}")
+            faults.append(f"{where}, label {name[:60]!r} is left off: {fault}")
         else:
             kept[name] = value
     alias = labels.get(ALIAS, "")
@@ -108,11 +106,3 @@ def _place(where: str, labels: dict[str, str], faults: list[str]) -> dict[str, A
         faults.append(f"{where}, label alias: {lengths.fault(alias, lengths.NAME_MAX)}")
         alias = ""
     return {"alias": alias, "labels": tuple(kept.items()), "settings_group": labels.get(GROUP, "")}
-
-
-def _fault(name: str) -> str | None:
-    if not _LABEL.match(name):
-        return "it is left off, because its name may have letters, digits and _ only, and no digit first"
-    if len(name) > lengths.NAME_MAX:
-        return lengths.fault(name, lengths.NAME_MAX)
-    return "it is left off, because the name is reserved" if name in REFUSED_LABELS else None

@@ -17,6 +17,7 @@ from exporter.collectors._registry import REGISTRY
 from exporter.commands.config_schema import schema, text
 from exporter.options.table import OPTIONS
 from exporter.options.yaml_reader import YamlTextError, read_yaml
+from exporter.targets.instances_file import OF_ENTRIES
 from exporter.targets.shared_keys import SHARED_KEYS
 from tests.targets.loading import CONFIG
 
@@ -24,7 +25,8 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 GOOD = sorted(CONFIG.glob("*.good.yml"))
 #: mistakes that a schema sees: an unknown name, another form, another word, or what is missing
 VISIBLE = (
-    "bare_list", "defaults_key", "defaults_list", "empty_file", "empty_list", "entry_text", "far_key",
+    "allow_of_entry", "bare_list", "defaults_key", "defaults_list", "empty_file", "empty_list", "entry_text",
+    "far_key",
     "instances_map", "joined_key", "label_name", "label_null", "label_reserved", "label_taken", "label_value",
     "labels_list", "missing_addr", "name_list", "password_map", "several", "unknown_key",
     "unknown_top_key", "collector_name", "collector_word", "collectors_list", "discover", "enabled",
@@ -100,7 +102,7 @@ def test_every_row_of_the_tables_is_in_it() -> None:
     assert {name for option in OPTIONS if option.in_file for name in option.names} == options.keys()
     shared = made["$defs"]["shared"]["properties"]
     assert shared.keys() == SHARED_KEYS.keys()
-    assert made["$defs"]["entry"]["properties"].keys() > shared.keys()
+    assert made["$defs"]["entry"]["properties"].keys() == set(OF_ENTRIES)
     assert shared["collectors"]["properties"].keys() == {each.name for each in REGISTRY} - {"info"}
     assert options["poll.align"]["enum"] == ["auto", "off", None]
     assert options["poll.interval"]["default"] == "5s"
