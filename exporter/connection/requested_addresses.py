@@ -18,8 +18,19 @@ from exporter.node_allowance import Address, Allowance, embedded, plain_address
 from exporter.targets.target import Target
 
 FLAG = "--scrape.allow"
+KEY = "the key allow of the group that auth names"
 
 log = logging.getLogger(__name__)
+
+
+class _BarredError(RefusedError):
+    """A target may be dialled at none of its addresses, and `rule` says which rule does not hold them."""
+
+    def __init__(self, target: Target, rule: str, addresses: Sequence[str]) -> None:
+        super().__init__(
+            f"{target.addr} is not dialled: {rule} does not hold its address ({', '.join(addresses[:2])})"
+        )
+        self.rule = rule
 
 
 class RequestedDialer(Protocol):
@@ -35,15 +46,12 @@ def allowed(allowance: Allowance | None, target: Target, addresses: Sequence[str
     if target.source != "adopted" or target.addresses:
         return tuple(addresses)
     host = target.host.rstrip(".")
-    rules = [allowance] if target.login_allow is None else [allowance, target.login_allow]
-    found = tuple(
-        text for text in map(plain_address, addresses) if all(_admits(rule, host, text) for rule in rules)
-    )
-    if not found:
-        shown = ", ".join(addresses[:2])
-        raise RefusedError(
-            f"{target.addr} is not dialled: requests may not name its address ({shown}): see {FLAG}"
-        )
+    rules = {FLAG: allowance} if target.login_allow is None else {FLAG: allowance, KEY: target.login_allow}
+    found = list(map(plain_address, addresses))
+    for name, rule in rules.items():
+        found = [address for address in found if _admits(rule, host, address)]
+        if not found:
+            raise _BarredError(target, name, addresses)
     return tuple(map(str, found))
 
 
@@ -63,9 +71,9 @@ async def check(dialer: RequestedDialer, target: Target, timeout_s: float) -> No
                 else await dialer.resolve(target.host, target.port, trusted=False)
             )
         allowed(dialer.settings_of(target).scrape_allow, target, found)
-    except RefusedError as error:
+    except _BarredError as error:
         log.info("%s", error, extra={"addr": target.addr})  # the answer does not name addresses
-        raise NotAllowedError(f"target: {FLAG} does not allow {target.addr}") from None
+        raise NotAllowedError(f"target: {error.rule} does not allow {target.addr}") from None
     except (TargetError, TimeoutError):
         pass
 

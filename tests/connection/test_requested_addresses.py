@@ -128,6 +128,12 @@ class TestWhatIsNamed:
             allowed(allowance, target, ["10.1.0.5"])
         assert allowed(allowance, target, ["10.2.0.1"]) == ("10.2.0.1",)
 
+    async def test_the_answer_names_the_rule_that_does_not_hold_the_target(self) -> None:
+        group = parse_allowance("10.2.0.0/16")
+        for host, rule in (("10.1.0.5", "the key allow of the group"), ("192.0.2.1", "--scrape.allow")):
+            with pytest.raises(NotAllowedError, match=f"^target: {rule}.* does not allow redis://{host}"):
+                await check(dialer("10.0.0.0/8"), asked(host, login_allow=group), 5.0)
+
     async def test_the_answer_does_not_tell_what_a_name_means(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         with pytest.raises(NotAllowedError) as refusal:
