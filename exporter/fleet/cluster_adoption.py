@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from exporter.errors import NotAllowedError, PageError, TargetError
 from exporter.fleet.adopted import AdoptedTargets
@@ -50,7 +50,7 @@ class ClusterAdoption:
         self._assign = assign
         self._admit = admit
         self._hostnames = hostnames
-        self._keys: set[str] = set()  # of the nodes that were adopted here
+        self._nodes: WeakSet[WatchedTarget] = WeakSet()  # that were adopted here
         self._members: WeakKeyDictionary[WatchedTarget, tuple[ClusterView, _Members]] = WeakKeyDictionary()
 
     async def find(self, place: Target) -> WatchedTarget | None:
@@ -60,7 +60,8 @@ class ClusterAdoption:
         Raises NotAllowedError for a node that may not be dialled, and PageError if it cannot be adopted now.
         """
         key = place.addr
-        watched = self._fleet.adopted_targets.get(key) if key in self._keys else None
+        watched = self._fleet.adopted_targets.get(key)
+        watched = watched if watched in self._nodes else None
         if watched is None or (watched.up is False and watched.target.addresses != (place.host,)):
             named = self._named(place)
             if named is None:
@@ -80,8 +81,7 @@ class ClusterAdoption:
     async def follow(self) -> None:
         """After a change of the configuration, nodes follow their seeds, or go."""
         adopted = self._fleet.adopted_targets
-        self._keys.intersection_update(adopted)
-        nodes = [adopted[key] for key in self._keys]
+        nodes = [node for node in self._nodes if adopted.get(node.target.key) is node]
         for at in range(0, len(nodes), BATCH):  # together, because a look-up may take long
             await asyncio.gather(*map(self._follow, nodes[at : at + BATCH]))
             await asyncio.sleep(0)
@@ -149,14 +149,15 @@ class ClusterAdoption:
         )
         assignment = self._assign(seed.assignment, replace(node, labels=()))
         watched = self._fleet.adopted_targets.get(place.addr)
-        if watched is not None and place.addr not in self._keys:
+        if watched is not None and watched not in self._nodes:
             self._adopted.forget(place.addr, "it is a node of a configured target's cluster")
             watched = None
         if watched is not None:
-            return self._adopted.change(watched, assignment)
-        watched = self._adopted.add(assignment, self._review)
-        self._keys.add(place.addr)
-        log.info("polling a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
+            watched = self._adopted.change(watched, assignment)
+        else:
+            watched = self._adopted.add(assignment, self._review)
+            log.info("polling a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
+        self._nodes.add(watched)
         return watched
 
     async def _look_up(self, seed: WatchedTarget, place: Target) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from weakref import WeakKeyDictionary, WeakSet
 
 from exporter.errors import NotAllowedError, PageError, RequestError
 from exporter.fleet.adopted import AdoptedTargets
@@ -59,9 +60,11 @@ class RequestedTargets:
         self._access = access
         self._assign = assign
         self._check = check
-        self._requests: dict[str, _Request] = {}  # of the targets that were adopted here, by key
+        #: of the targets that were adopted here
+        self._requests: WeakKeyDictionary[WatchedTarget, _Request] = WeakKeyDictionary()
         self._checked_by = access().rules  # when all targets were checked last
-        self._told: set[str] = set()  # the keys of those of which the log says that they want credentials
+        #: those of which the log says that they want credentials
+        self._told: WeakSet[WatchedTarget] = WeakSet()
         self._secret = secrets.token_bytes(16)
 
     async def find(self, asked: Asked, place: Target, deadline: float) -> WatchedTarget | None:
@@ -90,8 +93,7 @@ class RequestedTargets:
             return self._main_or_trial(main, trial)
         tried = self._ask(trial.key) or self._adopt(trial, request, kept_s=TRIAL_S)
         if tried.up:
-            self._adopted.change(main, self._assign(wanted))
-            self._requests[wanted.key] = request
+            self._change(main, wanted, request)
         return tried
 
     def variant_of(self, base: WatchedTarget, asked: Asked) -> WatchedTarget:
@@ -103,24 +105,25 @@ class RequestedTargets:
         """After a change of the configuration, targets go on with what it says, or go."""
         rules = self._access().rules
         are_checked, self._checked_by = self._checked_by == rules, rules
-        keys = list(self._requests)
-        for at in range(0, len(keys), BATCH):  # together, because a look-up may take long
-            await asyncio.gather(*(self._follow(key, are_checked) for key in keys[at : at + BATCH]))
+        known = list(self._requests)
+        for at in range(0, len(known), BATCH):  # together, because a look-up may take long
+            await asyncio.gather(*(self._follow(each, are_checked) for each in known[at : at + BATCH]))
             await asyncio.sleep(0)
 
-    async def _follow(self, key: str, is_checked: bool) -> None:
-        watched = self._watched(key)
-        if watched is None:
+    async def _follow(self, watched: WatchedTarget, is_checked: bool) -> None:
+        key = watched.target.key
+        if self._watched(key) is not watched:  # it is configured now, or gone
             return
+        request = self._requests[watched]
         try:
-            target = self._target_now(watched, self._requests[key])
+            target = self._target_now(watched, request)
             if target.source == "adopted" and not is_checked:
                 await self._check(target, LOOK_UP_S)
         except (NotAllowedError, RequestError) as error:
             self._adopted.forget(key, str(error))
             return
         if self._watched(key) is watched:
-            self._adopted.change(watched, self._assign(target))
+            self._change(watched, target, request)
 
     def _target_now(self, watched: WatchedTarget, request: _Request) -> Target:
         """An adopted target as the configuration has it now. NotAllowedError if it has to go."""
@@ -141,10 +144,7 @@ class RequestedTargets:
     def _watched(self, key: str) -> WatchedTarget | None:
         """The target that was adopted here under this key."""
         watched = self._fleet.adopted_targets.get(key)
-        if watched is None:
-            self._requests.pop(key, None)
-            self._told.discard(key)
-        return watched if key in self._requests else None
+        return watched if watched is not None and watched in self._requests else None
 
     def _ask(self, key: str) -> WatchedTarget | None:
         """The same as a request asks for it; one that is configured counts too."""
@@ -154,13 +154,16 @@ class RequestedTargets:
         may_show = not target.variant
         assignment = self._assign(target)
         watched = self._adopted.add(assignment, self._review, kept_s=kept_s, may_show=may_show)
-        self._requests[target.key] = request
+        self._requests[watched] = request
         log.info("polling a target that a request asks for", extra={"addr": target.addr})
         return watched
 
+    def _change(self, watched: WatchedTarget, target: Target, request: _Request) -> None:
+        self._requests[self._adopted.change(watched, self._assign(target))] = request
+
     async def _raise_if_barred(self, target: Target, access: ScrapeAccess, deadline: float) -> None:
         """Raise NotAllowedError if a target may not be dialled, or PageError."""
-        if target.key not in self._requests:
+        if self._watched(target.key) is None:
             self._adopted.raise_if_full(target.addr)
         left_s = deadline - time.monotonic()
         await self._check(target, max(0.0, min(LOOK_UP_S, LOOK_UP_SHARE * left_s)))
@@ -185,9 +188,8 @@ class RequestedTargets:
 
     def _review(self, watched: WatchedTarget) -> str:
         """Nothing but the time ends it. But say why a target is down that wants a password."""
-        key = watched.target.key
-        if watched.up is False and watched.health.reason == "auth" and key not in self._told:
-            self._told.add(key)
+        if watched.up is False and watched.health.reason == "auth" and watched not in self._told:
+            self._told.add(watched)
             if self._access().is_open:
                 log.warning(
                     "the target wants other credentials: without --scrape.allow it gets only those of its "

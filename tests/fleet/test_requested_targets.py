@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -212,6 +214,18 @@ class TestWhoIsRefused:
             await setup.find("one")
         target.health.reason = "timeout"
         assert await setup.find("one") is target
+
+
+class TestEnd:
+    async def test_nothing_is_left_of_one_that_goes(self, setup: Setup) -> None:
+        for number in range(3):
+            found = await setup.find(f"redis://me:s3cret@host{number}")
+            found.up, found.health = False, SimpleNamespace(reason="auth")
+            await setup.targets.check()
+            setup.targets.forget(found.target.key, "its time is over")
+        del found
+        gc.collect()
+        assert [*setup.requested._requests, *setup.requested._told] == []
 
 
 class TestVariantsOfTargets:
