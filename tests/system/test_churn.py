@@ -20,14 +20,18 @@ from bench.simulator import simulated
 from exporter.app.app import App
 from exporter.app.build import configure
 from exporter.app.run import read_targets
+from exporter.fleet import adopted
 from exporter.options.commandline import parse, read_again
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
+from exporter.targets.target import Target
 from tests.watch_harness import RedisFactory, others, server_field
 
 #: values may be so many intervals old on a busy machine; an interval that a target misses shows
 AGE_MAX = 2.5
 PATIENCE_S = 60.0
+#: when adopted targets go that nobody asks for
+FORGET_AFTER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ SIZES = [
 
 
 class Exporter:
-    """An exporter whose targets are written to files."""
+    """An exporter whose targets are written to files, or asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.configuration, self.sd = folder / "redis.yml", folder / "found.json"
@@ -61,6 +65,7 @@ class Exporter:
     async def start(self, addrs: Sequence[str], interval_s: float) -> None:
         self.configure(addrs)
         flags = ["--web.listen-address=127.0.0.1:0", f"--poll.interval={interval_s}s", "--redis.addr="]
+        flags += ["--scrape.allow=127.0.0.1", "--scrape.on-page", f"--scrape.forget-after={FORGET_AFTER_S}s"]
         options = parse([*flags, f"--config.file={self.configuration}", f"--targets.file-sd={self.sd}"], {})
         self.app.read = lambda: (again := read_again(options, {}), read_targets(again, {}))
         await self.app.apply(configure(options, read_targets(options, {})))
@@ -78,26 +83,44 @@ class Exporter:
         new.write_text(json.dumps([{"targets": addrs, "labels": {"round": label} if label else {}}]))
         new.rename(self.sd)
 
+    async def scrape(self, addrs: Sequence[str], label: str = "") -> None:
+        """Ask for each of these, with a key to look at if the label is not empty."""
+        [address] = self.app.addresses
+        keys = {"check-single-keys": label} if label else {}
+        connector = aiohttp.TCPConnector(limit=10)
+        async with aiohttp.ClientSession(f"http://{address}", connector=connector) as session:
+
+            async def ask(addr: str) -> None:
+                async with session.get("/scrape", params={"target": addr, **keys}) as answer:
+                    assert answer.status == 200, await answer.text()
+
+            await asyncio.gather(*map(ask, addrs))
+
     @property
     def watched(self) -> dict[str, WatchedTarget]:
-        return dict(self.app.backend.fleet.watched_targets)
+        fleet = self.app.backend.fleet
+        return {**fleet.watched_targets, **fleet.adopted_targets}
 
-    async def has(self, addrs: Sequence[str], changing: Sequence[str], label: str) -> None:
+    async def has(
+        self, addrs: Sequence[str], changing: Sequence[str], label: str, asked: Sequence[str] = ()
+    ) -> None:
         """Wait until there are these targets and no others, with the label of those that change, and all
-        were polled well."""
-        labels = (("round", label),) if label else ()
+        were polled well. Meanwhile some are `asked` for again and again."""
 
         def is_so() -> bool:
-            found = self.watched
+            found = list(self.watched.values())
+            changed = [each.target for each in found if each.target.addr in places]
             return (
-                len(found) == len(addrs) + len(changing)
-                and all(addr in found and found[addr].target.labels == labels for addr in changing)
-                and all(each.up for each in found.values())
+                len(found) == len(addrs) + len(changed)
+                and {target.addr for target in changed if has_label(target, label)} == places
+                and all(each.up for each in found)
             )
 
+        places = set(changing)
         give_up = time.monotonic() + PATIENCE_S
         while not is_so():
             assert time.monotonic() < give_up, "not all targets have come and were polled"
+            await self.scrape(asked, label)
             await asyncio.sleep(0.02)
 
     async def page(self) -> str:
@@ -106,8 +129,15 @@ class Exporter:
             return await answer.text()
 
 
+def has_label(target: Target, label: str) -> bool:
+    """Whether a target has this label and no other, or was asked for with this key."""
+    given = (target.labels, target.overrides)
+    return label in str(given) if label else not any(given)
+
+
 @pytest.fixture
-async def exporter(tmp_path: Path) -> AsyncIterator[Exporter]:
+async def exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exporter]:
+    monkeypatch.setattr(adopted, "CHECK_S", 0.2)
     logging.getLogger("exporter").setLevel(logging.ERROR)  # or the records would be what grows
     exporter = Exporter(tmp_path)
     yield exporter
@@ -154,7 +184,7 @@ def is_fresh(exporter: Exporter, addrs: Sequence[str], interval_s: float) -> boo
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("way", ["reload", "file_sd"])
+@pytest.mark.parametrize("way", ["reload", "file_sd", "scrape"])
 async def test_targets_that_change_cost_the_others_nothing(
     exporter: Exporter, redis_server: RedisFactory, way: str, size: Size
 ) -> None:
@@ -168,20 +198,22 @@ async def test_targets_that_change_cost_the_others_nothing(
             if way == "reload":
                 exporter.configure(staying, addrs, label)
                 await exporter.app.reload()
-            else:
+            if way == "file_sd":
                 exporter.find(addrs, label)
-            await exporter.has(staying, addrs, label)
+            await exporter.has(staying, addrs, label, addrs if way == "scrape" else ())
 
         await exporter.start(staying, size.interval_s)
-        await change(changing, "")
+        await exporter.has(staying, (), "")
         await exporter.page()
         before = {addr: exporter.watched[addr] for addr in staying}
         told = [server_field(server, "total_connections_received") for server in servers]
         held: Counter[str] = Counter()
+        keys: list[str] = []
         rss: list[int] = []
         for number in range(size.rounds):
-            for addrs, label in (([], ""), (changing, f"round {number}"), (changing, "")):
+            for addrs, label in ((changing, ""), (changing, f"round{number}"), ([], "")):
                 await change(addrs, label)
+                keys += list(exporter.watched.keys() - before.keys())[:3]
                 assert is_fresh(exporter, staying, size.interval_s)
             for addr, watched in before.items():
                 assert exporter.watched[addr] is watched
@@ -202,11 +234,12 @@ async def test_targets_that_change_cost_the_others_nothing(
             rss.append(rss_bytes())
         for server, connections in zip(servers, told, strict=True):
             assert server_field(server, "total_connections_received") == connections + 1  # this question
-        await change([], "")
         give_up = time.monotonic() + 10
-        while f'"{changing[-1]}"' in await exporter.page():  # it may be a second old
+        while any(
+            f'"{addr}"' in page for page in [await exporter.page()] for addr in changing
+        ):  # it may be a second old
             assert time.monotonic() < give_up, "their series stay on the page"
             await asyncio.sleep(0.1)
-        assert [type(holder) for addr in changing[:3] for holder in holders(addr)] == []
+        assert [type(holder) for key in keys for holder in holders(key)] == []
     print(f"{way}: RSS {[round(each / 2**20, 1) for each in rss]} MiB")
     assert rss[-1] <= 1.05 * rss[len(rss) // 2] + 4 * 2**20
