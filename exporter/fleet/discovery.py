@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -76,7 +76,7 @@ class Discovery:
         self._asked_at: dict[str, float] = {}
         self._sources: set[str] = set()  # targets whose words count now
         self._others: set[str] = set()  # those that need not be listened to
-        self._told: set[tuple[str, str]] = set()
+        self._warnings = _Warnings()
 
     def change(self, settings: DiscoverySettings) -> None:
         """Go on with other settings, or other seeds."""
@@ -116,19 +116,25 @@ class Discovery:
             watched.state.clock.bring_forward((Lane.SLOW,))
 
     async def run(self, changed: Changed) -> None:
-        """Find until it is cancelled."""
-        while True:
-            try:
-                changed(await self._find())
-                self.health.succeed()
-            except Exception:  # the next news must find somebody who listens
-                self.health.failures += 1
-                log.exception("internal error in the discovery of targets (please report)")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.interval_s):
-                    await self._news.wait()
-            await asyncio.sleep(min(GAP_S, self._settings.interval_s / 10))
-            self._news.clear()
+        """Find until it is cancelled, which it is when there is no seed any longer."""
+        try:
+            while True:
+                await self._look(changed)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.interval_s):
+                        await self._news.wait()
+                await asyncio.sleep(min(GAP_S, self._settings.interval_s / 10))
+                self._news.clear()
+        finally:
+            self._forget_all()
+
+    async def _look(self, changed: Changed) -> None:
+        try:
+            changed(await self._find())
+            self.health.succeed()
+        except Exception:  # the next news must find somebody who listens
+            self.health.failures += 1
+            log.exception("internal error in the discovery of targets (please report)")
 
     # -- one turn
 
@@ -146,7 +152,7 @@ class Discovery:
             for addr, each in (await self._named_by(group, found, slices)).items():
                 named.setdefault(addr, each)
         self._forget(groups, seeds, found)
-        self._warn(groups)
+        self._warnings.note(groups)
         await self._nodes.update(named, found, await self._configured(everybody, slices), slices)
         self._nodes.forget(seeds, self._settings.grace_s)
         targets = await self._nodes.targets(everybody, self._settings.labels, slices)
@@ -234,9 +240,26 @@ class Discovery:
         for memory in (self._newest, self._asked_at, self._shards):
             for addr in memory.keys() - everybody.keys():
                 del memory[addr]
+        self._warnings.keep_only(everybody)
 
-    def _warn(self, groups: Sequence[SeedGroup]) -> None:
-        """Say what the operator should know, once."""
+    def _forget_all(self) -> None:
+        self._nodes.clear()
+        self._endpoints.keep_only(set())
+        self._sources = set()
+        self._forget((), {}, {})
+
+
+class _Warnings:
+    """What the operator should know about seeds. Each is logged once, until its seed is gone."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, str]] = set()  # address and text
+
+    def keep_only(self, addrs: Collection[str]) -> None:
+        """Forget the other targets."""
+        self._told = {(addr, text) for addr, text in self._told if addr in addrs}
+
+    def note(self, groups: Sequence[SeedGroup]) -> None:
         named: set[str] = set()
         for group in groups:
             if group.views and group.mode != "replicas" and group.name in named:

@@ -75,6 +75,7 @@ class FoundNodes:
         self.roles: Mapping[str, str] = {}
 
     def clear(self) -> None:
+        """Forget all of them."""
         self._nodes.clear()
         self.roles = {}
 

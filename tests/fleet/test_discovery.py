@@ -192,6 +192,15 @@ class TestCluster:
         assert record.getMessage().startswith("it names no neighbours: it is no node of a cluster")
         assert vars(record)["addr"] == ONE
 
+    async def test_a_seed_that_was_away_is_new(self, caplog: pytest.LogCaptureFixture) -> None:
+        setup = Setup(seed())
+        for _ in range(2):
+            await setup.turn()
+            away, setup.configured = setup.configured, {}
+            await setup.turn()
+            setup.configured = away
+        assert len(caplog.records) == 2
+
     async def test_the_login_stays_that_of_the_first_seed_that_named_a_node(self) -> None:
         one, other = (
             seed(*lines(1, 2, me=1), password="1"),
@@ -329,6 +338,15 @@ class TestWhen:
         await until(lambda: len(setup.calls) > 2)
         setup.discovery.change(replace(SETTINGS, labels=("shard",), interval_s=1000))
         await until(lambda: setup.labels(TWO) == {"shard": "b"})
+
+    async def test_after_its_end_it_knows_nothing(self) -> None:
+        setup = Setup(seed(*lines(1, 2, me=1)))
+        finding = asyncio.create_task(setup.discovery.run(setup.take))
+        await until(lambda: setup.discovery.role_of(TWO) == "master")
+        finding.cancel()
+        await asyncio.wait([finding])
+        assert setup.discovery.role_of(TWO) == ""
+        assert setup.discovery._newest == {}
 
     async def test_an_internal_error_does_not_end_it(
         self, run: Callable[[Setup], Awaitable[None]], caplog: pytest.LogCaptureFixture
