@@ -30,6 +30,8 @@ OPEN_FILES = 1000
 #: with a scan, for that has a connection and a task of its own
 OPTIONS = parse(["--poll.interval=1000s", "--check-keys=k*"], {})
 WARM_UP, ROUNDS = 30, 100
+GROUPS = [Selection(group=f"group {number}") for number in range(3)]
+SLICES = [Selection(slice=(number, 2)) for number in range(2)]
 POLLS = "redis_exporter_target_polls_total"
 
 
@@ -136,8 +138,8 @@ class TestRemoval:
                 await changing.backend.pages.of_target(addr, plain=True)
                 await changing.backend.pages.of_target(addr, plain=False)
             assert addrs[1] in await changing.page()
-            await changing.page(Selection(group=f"group {number % 3}"))
-            await changing.page(Selection(slice=(number % 2, 2)))
+            await changing.page(GROUPS[number % 3])
+            await changing.page(SLICES[number % 2])
             alive.update(changing.watched)
             await changing.watch(stays)
 
@@ -145,7 +147,8 @@ class TestRemoval:
             await until(lambda: all(watched.up and not watched.busy for watched in changing.watched))
             await until(lambda: not changing.watched[0].scanner.busy)
             await until(lambda: connections(server) <= 2)
-            await changing.page()
+            for selection in (*GROUPS, *SLICES, WHOLE):  # a page keeps the catalog under which it was built
+                await changing.page(selection)
             await asyncio.sleep(0)
 
         for number in range(WARM_UP):  # until caches of bounded size are as large as they get
