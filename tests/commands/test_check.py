@@ -38,6 +38,30 @@ def test_says_which_one_is_not_polled(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "redis://h:6379  (enabled: false)\nredis://g:6379\nok: 2 targets\n"
 
 
+def test_says_what_else_names_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "redis_exporter.yml"
+    file.write_text("redis_instances: [{addr: redis://h, discover: cluster}]")
+    lists = [f"--targets.file-sd={tmp_path}/*.yml", "--targets.http-sd=http://h/"]
+    assert main(["check", f"--config.file={file}", *lists], {}) == 0
+    assert capsys.readouterr().out.endswith(
+        "ok: 1 target; more come from --targets.file-sd and --targets.http-sd and discovery while it runs\n"
+    )
+    assert main(["check", "--redis.addr=", "--scrape.allow=10.0.0.0/8"], {}) == 0
+    assert capsys.readouterr().out == "ok: 0 targets; more come from /scrape while it runs\n"
+
+
+def test_says_which_shard_polls_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["check", "--redis.addr=10.0.0.1,10.0.0.4", "--shard.total=2"]
+    owners = {}
+    for index in (0, 1):
+        assert main([*argv, f"--shard.index={index}"], {}) == 0
+        *lines, end = capsys.readouterr().out.splitlines()
+        assert end == "ok: 2 targets"
+        owners[index] = [line.partition("  ")[2] for line in lines]
+    for here, there in zip(owners[0], owners[1], strict=True):
+        assert {here, there} in ({"", "(shard 0)"}, {"", "(shard 1)"})
+
+
 def test_connects_to_nobody(scripted_server: ScriptedFactory) -> None:
     server = scripted_server(lambda talk: None)
     assert main(["check", f"--redis.addr=redis://127.0.0.1:{server.port}"], {}) == 0
