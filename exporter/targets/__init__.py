@@ -1,1 +1,1 @@
-"""Which servers to watch: addresses, the configuration file, passwords, labels."""
+"""Which servers to watch: addresses, the configuration file, lists, passwords, labels, shards."""
