@@ -60,7 +60,13 @@ class FolderWatcher:
     async def call(self, function: Callable[[], T]) -> T:
         """Call a function in the thread of this watcher. A caller that is cancelled waits for its end: when
         the program ends no thread may be left in compiled code."""
-        ended = asyncio.ensure_future(asyncio.wrap_future(files.start(function, self._place)))
+        started = None
+        while started is None:
+            try:
+                started = files.start(function, self._place)
+            except files.FileError:  # the system gives no thread now
+                await asyncio.sleep(LOOK_EVERY_S)
+        ended = asyncio.ensure_future(asyncio.wrap_future(started))
         try:
             return await asyncio.shield(ended)
         except asyncio.CancelledError:
@@ -126,7 +132,11 @@ def _folders(name: str) -> Iterator[str]:
             return
         place, rest = link
         yield os.path.dirname(place)
-        path = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place), rest))
+        try:
+            leads_to = os.readlink(place)
+        except OSError:  # it is gone by now
+            return
+        path = os.path.normpath(os.path.join(os.path.dirname(place), leads_to, rest))
 
 
 def _first_link(path: str) -> tuple[str, str] | None:

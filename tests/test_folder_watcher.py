@@ -138,6 +138,24 @@ async def test_the_end_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
     await until(lambda: len(os.listdir("/proc/self/fd")) == before)
 
 
+async def test_a_call_waits_until_the_system_gives_a_thread(
+    watcher: FolderWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    refused: list[threading.Thread] = []
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    monkeypatch.setattr(folder_watcher, "LOOK_EVERY_S", 0.05)
+    assert await watcher.call(lambda: "done") == "done"
+    assert refused
+
+
 async def test_waiting_costs_next_to_nothing(watcher: FolderWatcher, tmp_path: Path) -> None:
     waiting = await begun(watcher, tmp_path)
     before = time.process_time()
@@ -167,6 +185,10 @@ class TestFolders:
         (tmp_path / "current").symlink_to(release)
         found = folders_of([str(tmp_path / "current" / "redis.yml")])
         assert {str(tmp_path), str(release)} <= found
+
+    def test_of_a_link_that_goes_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os.path, "islink", lambda place: place == str(tmp_path / "a"))
+        assert folders_of([str(tmp_path / "a")]) == {str(tmp_path)}
 
     def test_of_links_in_a_circle(self, tmp_path: Path) -> None:
         (tmp_path / "a").symlink_to("b")
