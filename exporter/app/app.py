@@ -63,6 +63,7 @@ class App:
         self._reloads = SingleFlight(self._reload)
         self._configured: Sequence[Target] = ()
         self._found: dict[str, Sequence[Target]] = {}  # by source
+        self._is_behind = False  # the newest of them could not be used
         self._sources = SourceRunner(self.put)
         self._follows = SingleFlight(self._follow)
         self._following: set[asyncio.Task[None]] = set()
@@ -141,9 +142,8 @@ class App:
     def put(self, source: str, targets: Sequence[Target]) -> None:
         """Take all targets that a source has now. They are polled soon; several changes are applied
         together."""
-        targets = tuple(targets)
-        if self._found.get(source, ()) != targets:
-            self._found[source] = targets
+        if self._is_behind or self._found.get(source, ()) != tuple(targets):
+            self._found[source] = tuple(targets)
             if not targets:
                 del self._found[source]
             task = asyncio.create_task(self._follows.run())
@@ -154,11 +154,13 @@ class App:
         try:
             async with self._applying:
                 changes = await self._reconfigure()
+            self._is_behind = False
             if changes.unchanged != sum(changes):
                 log.info("the targets that are found have changed: %s", changes)
         except StoppingError:
             pass
         except ConfigError as error:
+            self._is_behind = True  # what is wrong may be mended when a source says the same again
             log.error("the targets that were found cannot be used", extra={"err": str(error)})
 
     async def _start(self, configuration: Configuration) -> None:

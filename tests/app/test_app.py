@@ -749,6 +749,24 @@ class TestSources:
         await until(lambda: running.app.backend.fleet.watched_targets.keys() == {one.addr})
         assert running.watched(one) is watched
 
+    async def test_what_could_not_be_used_is_tried_again_when_a_source_says_it_again(
+        self,
+        running: Running,
+        redis_server: RedisFactory,
+        certificates: Certificates,
+        tmp_path: Path,
+        log: pytest.LogCaptureFixture,
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        found = of(redis_server(), overrides=(("tls-ca-cert-file", str(file)),))
+        await running.apply()
+        running.app.put("somebody", (found,))
+        await until(lambda: "the targets that were found cannot be used" in log.text)
+        file.write_bytes(Path(certificates.ca).read_bytes())
+        running.app.put("somebody", (found,))
+        await until(lambda: found.addr in running.app.backend.fleet.watched_targets)
+        await running.up(found)
+
     async def test_a_reload_takes_what_it_reads(self, running: Running, redis_server: RedisFactory) -> None:
         one, other = of(redis_server()), of(redis_server())
         await running.apply(one)
