@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from exporter.app.backend import Backend
 from exporter.app.build import configure
@@ -21,7 +22,8 @@ LOOK_S = 0.01
 
 async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes, bool]:
     """The page, and whether every target was up."""
-    configuration = configure(options, targets)
+    nobody_asks = replace(options.web, disable_scrape_endpoint=True)
+    configuration = configure(replace(options, web=nobody_asks), targets)
     backend = Backend(configuration, raise_limit())
     await backend.apply(configuration)
     watched_targets = list(backend.fleet.watched_targets.values())
