@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from exporter.app.garbage import old_objects_left_alone
 from exporter.errors import NotAllowedError
 from exporter.fleet import discovery as discovery_module
 from exporter.fleet.discovery import Discovery, DiscoverySettings
@@ -398,7 +399,8 @@ class TestWhen:
                 longest_s = max(longest_s, time.thread_time() - before)
 
         watching = asyncio.create_task(watch())
-        targets = await setup.discovery._find()
+        with old_objects_left_alone():  # those of all tests before
+            targets = await setup.discovery._find()
         turning = False
         await watching
         assert len(targets) == 1000
