@@ -44,7 +44,8 @@ class Adoption:
         if place is not None and self._nodes is not None and not asked.auth:
             base = await self._nodes.find(place)
         if base is not None:
-            return self._requested.variant_of(base, asked) if asked.overrides else base
+            is_paused = base.state.series.paused_until is not None  # it has one page, whatever is asked for
+            return base if is_paused or not asked.overrides else self._requested.variant_of(base, asked)
         assert place is not None
         return await self._requested.find(asked, place, deadline)
 

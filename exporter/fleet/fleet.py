@@ -153,8 +153,12 @@ class Fleet:
 
     def _take_over(self, addr: str) -> WatchedTarget | None:
         """The adopted target of this address, which is configured from now on and keeps what it has."""
-        watched = self._adopted.pop(addr, None)
+        watched = self._adopted.get(addr)
+        if watched is not None and self._is_held(watched):
+            self.forget(addr)
+            return None
         if watched is not None:
+            del self._adopted[addr]
             self._watched[addr] = watched
             self.first_round.take(watched)
         return watched

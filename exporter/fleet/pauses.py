@@ -1,8 +1,8 @@
 """Maintenance: targets that are not polled until a given moment.
 
-A paused target stays known. It has no connection, and of its series only the one that says until when. It
-stays paused while the configuration changes, also if it goes and comes back. When the pause is over, it is
-polled as a target that has just come.
+A paused target stays known. It has no connection, and of its series only the one that says until when. Its
+variants go. It stays paused while the configuration changes, also if it goes and comes back. When the pause
+is over, it is polled as a target that has just come.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Pauses:
         known = self._ends.pop(addr, None)
         if known is None:
             self._fleet.hold(addr)
+            for key, adopted in list(self._fleet.adopted_targets.items()):
+                if adopted.target.addr == addr:
+                    self._fleet.forget(key)
         else:
             known[1].cancel()
         until = time.time() + for_s

@@ -65,6 +65,14 @@ async def test_a_configured_target_is_itself_unless_other_keys_are_asked_for(sit
     await site.adoption.close()
 
 
+async def test_a_paused_one_is_itself_whatever_is_asked_for(site: Site) -> None:
+    target = site.setup.fleet.find("first")
+    assert target is not None
+    target.state.series.paused_until = time.time() + 100
+    assert await site.find("first", overrides=KEYS) is target
+    await site.adoption.close()
+
+
 async def test_a_node_of_a_cluster_comes_before_what_requests_may_name(site: Site) -> None:
     assert await site.find(NODE) is site.nodes.node
     assert (await site.find(NODE, overrides=KEYS)).target.overrides == KEYS

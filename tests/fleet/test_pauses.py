@@ -109,6 +109,17 @@ class TestPause:
         assert setup.watched(0).up is None
         setup.pauses.close()
 
+    async def test_its_variants_go(self, setup: Setup) -> None:
+        assignment = setup.assignments[0]
+        for number in range(2):
+            target = replace(setup.assignments[number].target, variant="other keys")
+            setup.fleet.adopt(replace(assignment, target=target))
+        await until(lambda: connections(setup.server) == 4)
+        setup.pauses.begin(setup.addrs[0], LONG_S)
+        assert list(setup.fleet.adopted_targets) == [f"{setup.addrs[1]} other keys"]
+        await until(lambda: connections(setup.server) == 2)
+        setup.pauses.close()
+
     async def test_nobody_waits_for_its_first_poll(self, setup: Setup) -> None:
         setup.server.pause()
         try:
@@ -178,6 +189,16 @@ class TestChanges:
         await setup.fleet.apply(setup.assignments)
         assert setup.names(0) == {UNTIL}
         assert setup.fleet.first_round.polls_done
+        setup.pauses.close()
+
+    async def test_it_survives_that_the_target_is_adopted_before_it_comes_back(self, setup: Setup) -> None:
+        setup.pauses.begin(setup.addrs[0], LONG_S)
+        await setup.fleet.apply(setup.assignments[1:])
+        setup.fleet.adopt(setup.assignments[0])
+        await setup.fleet.apply(setup.assignments)
+        assert setup.names(0) == {UNTIL}
+        assert setup.fleet.adopted_targets == {}
+        await until(lambda: connections(setup.server) == 1)
         setup.pauses.close()
 
     async def test_one_that_is_gone_at_the_end_stays_gone(self, setup: Setup) -> None:
