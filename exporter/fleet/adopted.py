@@ -107,8 +107,7 @@ class AdoptedTargets:
         """Adopt a target. With `may_show` it is on the page of all targets if the options say so."""
         target = assignment.target
         self.raise_if_full(target.addr)
-        if target.key in self._fleet.adopted_targets:
-            self.forget(target.key, "another request adopts it")
+        self.forget(target.key, "another request adopts it")
         entry = _Entry(target.addr, review, time.monotonic(), kept_s, may_show)
         watched = self._adopt(assignment, entry)
         self._entries[target.key] = entry

@@ -70,6 +70,14 @@ class TestHowMany:
         with pytest.raises(PageError, match="ulimit"):
             setup.add(OTHER)
 
+    async def test_one_that_was_configured_in_between_counts_once(self, setup: Setup) -> None:
+        setup.add(ONE)
+        await setup.fleet.apply([assigned(ONE)])
+        await setup.fleet.apply([])
+        setup.add(ONE)
+        setup.targets.forget(ONE, "a test")
+        assert setup.targets._of_address == {}
+
     async def test_of_one_address_only_a_few_with_other_users_or_keys(self, setup: Setup) -> None:
         for number in range(VARIANTS_MAX):
             setup.add(ONE, variant=str(number))
