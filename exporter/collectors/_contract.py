@@ -76,8 +76,8 @@ class Out(Protocol):
         its `wanted_fields`."""
         ...
 
-    def learn_replication(self, section: bytes) -> None:
-        """Take the section of INFO about replication, as `section_of` returns it."""
+    def learn_replication(self, info: bytes) -> None:
+        """Take the section about replication of a reply to INFO."""
         ...
 
     def learn_configuration(self, hash: str) -> None:

@@ -32,7 +32,6 @@ from exporter.options.table import Options
 from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import FACT_FIELDS, FLAVORS, Facts, make_facts
 from exporter.protocol.forks import FORK_FIELDS, read_forks
-from exporter.protocol.replication import section_of
 
 INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
@@ -1639,7 +1638,7 @@ class InfoCollector(Collector[FactTexts]):
             [reply] = yield [Command.of(config, "GET", "databases")]
             databases = _databases(reply)
         texts = out.info(text, _shown_databases(text, databases, options))
-        out.learn_replication(section_of(text))
+        out.learn_replication(text)
         if not any(texts) and not _has_known_field(text):
             raise ProtocolError(
                 "the reply to INFO has no field that the exporter knows: is it a Redis server?"

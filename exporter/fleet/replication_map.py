@@ -15,22 +15,24 @@ from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.replication import AttachedReplica, Replication
 from exporter.targets.address import canonical_host
 
-#: what a master says counts for this many of its intervals
-KEPT_INTERVALS = 2.5
 #: seconds over which the rate of writing is averaged
 RATE_S = 30.0
 #: targets of one replication id that are compared: beyond, it says nothing about who replicates whom
 SHARING_MAX = 100
 
-_ALONE = b"connected_slaves:0"
-_MASTER = b"role:master"
+_ROLE = b"role:master"
 _ID, _FORMER_ID = b"master_replid:", b"master_replid2:"
 _ID_LENGTH = 40
+_IDS_LENGTH = len(_ID) + len(_FORMER_ID) + len(b"\r\n") + 2 * _ID_LENGTH
 
 _Place = tuple[str, int]
+#: whether a target is a master, and the text of its ids
+_Head = tuple[bool, bytes]
 
 
-#: of a replica: bytes, seconds if they are known, and their source, master or estimate
+#: where a lag comes from
+MASTER, ESTIMATE = "master", "estimate"
+#: of a replica: bytes, seconds if they are known, and their source
 ReplicaLag = tuple[int, float | None, str]
 #: another master of the same data: by the `same` id, or by the `former` one of either; and its address
 Conflict = tuple[str, str]
@@ -38,30 +40,45 @@ Conflict = tuple[str, str]
 
 @dataclass(slots=True)
 class _Member:
-    """A target by its newest INFO. `replication` is None of a master without replicas: most are, so nothing
-    of their INFO is parsed. `seen_at` is monotonic; `rate` is how many bytes a second it writes, None if that
-    is not known."""
+    """A target by its newest INFO. `head` is what of it says who it is: the role and the ids.
+
+    The rest is read only while other targets have its data, because most targets have no replica. `rate` is
+    how many bytes a second it writes, None if that is not known; it was measured at `measured_at`. `attached`
+    are its replicas by the addresses that they announce.
+    """
 
     watched: WatchedTarget
-    section: bytes
+    head: _Head
     ids: tuple[bytes, bytes]
-    replication: Replication | None
-    seen_at: float
+    replication: Replication | None = None
+    measured_at: float = 0.0
     rate: float | None = None
-    #: its replicas by the addresses that they announce
     attached: dict[_Place, AttachedReplica] = field(default_factory=dict)
 
     @property
     def is_master(self) -> bool:
-        return self.replication is None or self.replication.role == "master"
+        return self.head[0]
 
-    def counts_at(self, now: float) -> bool:
-        """Whether what it says is new enough."""
-        return now - self.seen_at <= KEPT_INTERVALS * self.watched.timing.interval_s
+    @property
+    def offset(self) -> int | None:
+        return self.replication.offset if self.replication is not None else None
+
+    def measure(self, now: float) -> None:
+        """Read the newest INFO."""
+        before, self.replication = self.replication, self.watched.state.memory.replication
+        if before is self.replication or self.replication is None:
+            return
+        old = before.offset if before is not None else None
+        self.rate = _rate(old, self.offset, now - self.measured_at, self.rate)
+        self.measured_at = now
+        self.attached = {
+            (canonical_host(each.host) or each.host, each.port): each for each in self.replication.replicas
+        }
 
 
 class ReplicationMap:
-    """Takes the end of each poll, and sets the lag and the conflicts of the targets that it concerns."""
+    """Takes what polls bring, and sets the lag and the conflicts of the targets that it concerns. Targets
+    are known by their keys."""
 
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
@@ -71,50 +88,50 @@ class ReplicationMap:
         return len(self._members)
 
     def note(self, watched: WatchedTarget, now: float) -> None:
-        """Take the end of a poll of a target. `now` is monotonic seconds."""
+        """Take the newest INFO of a target that is up. `now` is monotonic seconds."""
         section = watched.state.memory.replication_section
-        addr = watched.target.addr
-        before = self._members.get(addr)
-        if not section or not watched.up:
-            if before is not None:
-                self.forget(addr, now)
+        key = watched.target.key
+        if not section:
+            self.forget(key, now)
             return
-        if before is not None and before.section == section and before.replication is None:
-            before.seen_at = now
-            return
-        ids = (_id_at(section, _ID), _id_at(section, _FORMER_ID))
-        is_alone = _ALONE in section and _MASTER in section
-        if is_alone and before is not None and before.replication is None and before.ids == ids:
-            before.section, before.seen_at = section, now  # only its offset has moved
-            return
-        member = _Member(watched, section, ids, None if is_alone else watched.state.memory.replication, now)
-        member.rate = _rate(before, member)
-        if member.replication is not None:
-            for attached in member.replication.replicas:
-                member.attached[canonical_host(attached.host) or attached.host, attached.port] = attached
-        self._leave(addr)
-        self._enter(addr, member)
-        if before is None or (before.ids, before.is_master) != (ids, member.is_master):
-            self._look_for_conflicts({*ids, *(before.ids if before is not None else ())}, now)
-        self._set_lags(member, now)
+        member = self._members.get(key)
+        if member is None or _head_of(section) != member.head:
+            member = self._renew(watched, section, now)
+        sharing = self._by_id.get(member.ids[0])
+        if sharing is not None and 1 < len(sharing) <= SHARING_MAX:
+            self._set_lags(member, now)
 
-    def forget(self, addr: str, now: float) -> None:
+    def _renew(self, watched: WatchedTarget, section: bytes, now: float) -> _Member:
+        """Take a target that comes, or is another one than before."""
+        head, key = _head_of(section), watched.target.key
+        member = _Member(watched, head, (_id_at(section, _ID), _id_at(section, _FORMER_ID)))
+        before = self._leave(key)
+        self._enter(key, member)
+        self._look_for_conflicts({*member.ids, *(before.ids if before is not None else ())}, now)
+        _set(watched, None, None, now)
+        return member
+
+    def forget(self, key: str, now: float) -> None:
         """A target is down, or is about to be removed."""
-        member = self._leave(addr)
-        if member is not None:
-            self._look_for_conflicts(set(member.ids), now)
-            _set(member.watched, None, (), now)
+        member = self._leave(key)
+        if member is None:
+            return
+        self._look_for_conflicts(set(member.ids), now)
+        _set(member.watched, None, (), now)
+        for other in self._group(member):  # its replicas: nobody knows how far they are behind
+            if not other.is_master and (member.is_master or _attached_of(member, other) is not None):
+                _set(other.watched, None, None, now)
 
-    def _enter(self, addr: str, member: _Member) -> None:
-        self._members[addr] = member
+    def _enter(self, key: str, member: _Member) -> None:
+        self._members[key] = member
         for each in {*member.ids} - {b""}:
-            self._by_id.setdefault(each, {})[addr] = member
+            self._by_id.setdefault(each, {})[key] = member
 
-    def _leave(self, addr: str) -> _Member | None:
-        member = self._members.pop(addr, None)
+    def _leave(self, key: str) -> _Member | None:
+        member = self._members.pop(key, None)
         for each in {*member.ids} - {b""} if member is not None else ():
             sharing = self._by_id[each]
-            del sharing[addr]
+            del sharing[key]
             if not sharing:
                 del self._by_id[each]
         return member
@@ -136,16 +153,19 @@ class ReplicationMap:
 
     def _set_lags(self, member: _Member, now: float) -> None:
         """Of a target that was polled, and of its replicas."""
-        group = self._group(member)
-        for other in group:
-            if other is not member and not other.is_master and _attached_of(member, other) is not None:
-                _set(other.watched, _own_count(member, other), None, now)
-        if member.is_master:
-            _set(member.watched, None, None, now)
-            return
-        counting = [each for each in group if each is not member and each.counts_at(now)]
-        if not any(_attached_of(each, member) is not None for each in counting):
-            _set(member.watched, _estimate(member, counting), None, now)
+        if member.is_master and all(each.head[0] for each in self._by_id[member.ids[0]].values()):
+            return  # no replica of it is a target
+        others = [each for each in self._group(member) if each is not member]
+        replicas = [each for each in others if not each.is_master]
+        for each in (member, *others):
+            each.measure(now)
+        for replica in replicas:
+            if _attached_of(member, replica) is not None:
+                _set(replica.watched, _own_count(member, replica), None, now)
+        for replica in replicas if member.is_master else [member]:
+            upstreams = [each for each in (member, *others) if each is not replica]
+            if not any(_attached_of(each, replica) is not None for each in upstreams):
+                _set(replica.watched, _estimate(replica, upstreams), None, now)
 
     # -- masters that disagree
 
@@ -187,6 +207,12 @@ def _set(
         watched.state.publish(now)
 
 
+def _head_of(section: bytes) -> _Head:
+    """Whether it is a master, and its ids: two lines one after the other."""
+    at = section.find(_ID)
+    return _ROLE in section, section[at : at + _IDS_LENGTH] if at >= 0 else b""
+
+
 def _id_at(section: bytes, name: bytes) -> bytes:
     begin = section.find(name) + len(name)
     found = section[begin : begin + _ID_LENGTH] if begin >= len(name) else b""
@@ -207,21 +233,21 @@ def _attached_of(upstream: _Member, replica: _Member) -> AttachedReplica | None:
 
 def _own_count(upstream: _Member, replica: _Member) -> ReplicaLag | None:
     attached = _attached_of(upstream, replica)
-    offset = _offset(upstream)
+    offset = upstream.offset
     if attached is None or attached.offset is None or offset is None:
         return None
     behind = max(0, offset - attached.offset)
-    return (behind, _seconds(behind, upstream.rate), "master")
+    return (behind, _seconds(behind, upstream.rate), MASTER)
 
 
 def _estimate(replica: _Member, others: list[_Member]) -> ReplicaLag | None:
     """By the offsets of both, if it is clear whose replica it is."""
     masters = [each for each in others if each.is_master]
-    own, offset = _offset(replica), _offset(masters[0]) if len(masters) == 1 else None
+    own, offset = replica.offset, masters[0].offset if len(masters) == 1 else None
     if own is None or offset is None:
         return None
     behind = max(0, offset - own)
-    return (behind, _seconds(behind, masters[0].rate), "estimate")
+    return (behind, _seconds(behind, masters[0].rate), ESTIMATE)
 
 
 def _seconds(behind: int, rate: float | None) -> float | None:
@@ -231,25 +257,9 @@ def _seconds(behind: int, rate: float | None) -> float | None:
     return behind / rate if rate else None
 
 
-def _offset(member: _Member) -> int | None:
-    return member.replication.offset if member.replication is not None else None
-
-
-def _rate(before: _Member | None, member: _Member) -> float | None:
-    """Bytes a second, averaged: newer ones count more."""
-    if (
-        before is None
-        or before.ids[0] != member.ids[0]
-        or before.replication is None
-        or member.replication is None
-    ):
-        return None
-    old, new = before.replication.offset, member.replication.offset
-    passed_s = member.seen_at - before.seen_at
+def _rate(old: int | None, new: int | None, passed_s: float, rate: float | None) -> float | None:
+    """Bytes a second, averaged: newer ones count more. `rate` is the one before."""
     if old is None or new is None or passed_s <= 0 or new < old:
-        return before.rate
-    rate = (new - old) / passed_s
-    if before.rate is None:
         return rate
-    share = 1 - math.exp(-passed_s / RATE_S)
-    return before.rate + share * (rate - before.rate)
+    newest = (new - old) / passed_s
+    return newest if rate is None else rate + (1 - math.exp(-passed_s / RATE_S)) * (newest - rate)

@@ -19,6 +19,8 @@ class StateLog:
 
     def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         """Take the end of a poll that was not cancelled."""
+        if outcome.error is None and not outcome.up_changed:
+            return
         addr, key = watched.target.addr, watched.target.key
         reason = outcome.error.reason if outcome.error is not None and watched.up is False else ""
         if not outcome.up_changed and reason == self._reasons.get(key, ""):

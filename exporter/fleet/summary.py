@@ -59,18 +59,17 @@ class FleetSummary:
         self._views: dict[str, dict[str, ClusterView]] = {}  # by cluster and target
 
     def note(self, watched: WatchedTarget) -> None:
-        """Take the end of a poll of a target."""
-        addr = watched.target.addr
-        before = self._seen.get(addr)
-        known = _known(watched) if watched.up else None
-        if known != (before and before.known):  # mostly the same objects
-            self.forget(addr)
-            if known is not None:
-                self._enter(addr, _seen(watched.target, known))
+        """Take what a poll brought of a target that is up."""
+        key = watched.target.key
+        before = self._seen.get(key)
+        known = _known(watched)
+        if before is None or known != before.known:
+            self.forget(key)
+            self._enter(key, _seen(watched.target, known))
 
-    def forget(self, addr: str) -> None:
+    def forget(self, key: str) -> None:
         """A target is down, or was removed."""
-        seen = self._seen.pop(addr, None)
+        seen = self._seen.pop(key, None)
         if seen is None:
             return
         self._sizes[seen.group] -= 1
@@ -83,19 +82,19 @@ class FleetSummary:
         if not self._sizes[seen.group]:
             del self._sizes[seen.group], self._lonely[seen.group]
         if seen.view is not None:
-            del self._views[seen.cluster][addr]
+            del self._views[seen.cluster][key]
             if not self._views[seen.cluster]:
                 del self._views[seen.cluster]
 
-    def _enter(self, addr: str, seen: _Seen) -> None:
-        self._seen[addr] = seen
+    def _enter(self, key: str, seen: _Seen) -> None:
+        self._seen[key] = seen
         self._sizes[seen.group] += 1
         self._lonely[seen.group] += seen.is_lonely
         for counts, value in ((self._versions, seen.version), (self._configurations, seen.configuration)):
             if value:
                 counts.setdefault(seen.group, Counter())[value] += 1
         if seen.view is not None:
-            self._views.setdefault(seen.cluster, {})[addr] = seen.view
+            self._views.setdefault(seen.cluster, {})[key] = seen.view
 
     # -- what a page shows, by group or cluster
 

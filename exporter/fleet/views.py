@@ -5,9 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from exporter.fleet.replication_map import ReplicationMap
+from exporter.fleet.replication_map import ESTIMATE, ReplicationMap
 from exporter.fleet.summary import FleetSummary
+from exporter.polling.label_texts import LabelTexts
 from exporter.polling.watched_target import WatchedTarget
+from exporter.protocol.cluster import ClusterView
+from exporter.protocol.facts import Facts
+
+#: what the views look at
+_Known = tuple[Facts | None, ClusterView | None, LabelTexts, str, bytes]
 
 
 class FleetViews:
@@ -16,16 +22,28 @@ class FleetViews:
     def __init__(self) -> None:
         self.replication = ReplicationMap()
         self.summary = FleetSummary()
+        self._known: dict[str, _Known] = {}  # by the keys of the targets that are up
 
     def note(self, watched: WatchedTarget, now: float) -> None:
-        """Take the end of a poll of a target, well or not. `now` is monotonic seconds."""
-        self.replication.note(watched, now)
-        self.summary.note(watched)
+        """Take the end of a poll of a target, well or not. `now` is monotonic seconds. Most polls bring
+        nothing new."""
+        if not watched.up:
+            self.forget(watched.target.key)
+            return
+        state, key = watched.state, watched.target.key
+        memory, lag = state.memory, state.series.replica_lag
+        known = (memory.facts, memory.cluster, state.labels, memory.configuration, memory.replication_section)
+        # an estimate depends on the master too
+        if self._known.get(key) != known or (lag is not None and lag[2] == ESTIMATE):
+            self._known[key] = known
+            self.replication.note(watched, now)
+            self.summary.note(watched)
 
-    def forget(self, addr: str) -> None:
-        """A target is about to be removed."""
-        self.replication.forget(addr, time.monotonic())
-        self.summary.forget(addr)
+    def forget(self, key: str) -> None:
+        """A target is down, or is about to be removed."""
+        if self._known.pop(key, None) is not None:
+            self.replication.forget(key, time.monotonic())
+            self.summary.forget(key)
 
     def readers(self) -> Mapping[str, Callable[[], Mapping[str, float]]]:
         """Values of the exporter's own series that are known here."""

@@ -55,6 +55,7 @@ class TargetMemory:
     forks: Forks = NO_FORKS
     command_stats: bytes = b""  # the newest, until the end of the poll that read them
     traffic: Traffic = field(default_factory=Traffic)
+    replication_at: int = 0  # where the section begins in it
     replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)

@@ -15,6 +15,7 @@ from exporter.polling.memory import TargetMemory
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.forks import Forks
 from exporter.protocol.neighbours import Neighbours
+from exporter.protocol.replication import section_of
 
 
 @lru_cache(1024)
@@ -80,8 +81,9 @@ class CollectorOutput:
         self._read = (text, fill)
         return self._block.fields
 
-    def learn_replication(self, section: bytes) -> None:
-        self._memory.replication_section = section
+    def learn_replication(self, info: bytes) -> None:
+        memory = self._memory
+        memory.replication_section, memory.replication_at = section_of(info, memory.replication_at)
 
     def learn_configuration(self, hash: str) -> None:
         self._memory.configuration = hash

@@ -191,8 +191,8 @@ class SnapshotRecorder:
         if timing.max_age_s:
             return
         for enabled in collectors:
-            snapshot = self._store.get(self._addr, enabled.name)
-            if snapshot is not None and not self._store.expired(self._addr, enabled.name):
+            snapshot = self._store.get(self._key, enabled.name)
+            if snapshot is not None and not self._store.expired(self._key, enabled.name):
                 turn_s, lasts_s = (
                     timing.lane_interval_s(enabled.lane),
                     timing.expiry_s(enabled.lane, intervals),

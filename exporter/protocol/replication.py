@@ -8,6 +8,8 @@ from dataclasses import dataclass
 _HEADING = b"# Replication"
 #: bytes of the section that are kept: those of some hundred replicas
 SECTION_MAX = 65_536
+#: characters that numbers before the section become longer or shorter from one reply to the next
+MOVES_MAX = 64
 #: replicas of one server that are read
 REPLICAS_MAX = 1000
 
@@ -41,13 +43,17 @@ class Replication:
     replicas: tuple[AttachedReplica, ...]
 
 
-def section_of(info: bytes) -> bytes:
-    """The lines about replication; b"" without them."""
-    begin = info.find(_HEADING)
+def section_of(info: bytes, near: int = 0) -> tuple[bytes, int]:
+    """The lines about replication, b"" without them, and where they begin. That was at `near` in the reply
+    before: from one to the next it moves by little, and a search through all of it would take longer."""
+    begin = info.find(_HEADING, near - MOVES_MAX) if near > MOVES_MAX else -1
     if begin < 0:
-        return b""
+        begin = info.find(_HEADING)
+        if begin < 0:
+            return b"", 0
     end = info.find(b"\n# ", begin)
-    return info[begin : min(end if end >= 0 else len(info), begin + SECTION_MAX)]
+    section = info[begin:end] if end >= 0 else info[begin:]
+    return section if len(section) <= SECTION_MAX else section[:SECTION_MAX], begin
 
 
 def parse_replication(section: bytes) -> Replication:

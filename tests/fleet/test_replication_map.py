@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from exporter.fleet.replication_map import KEPT_INTERVALS, SHARING_MAX, ReplicationMap
+from exporter.fleet.replication_map import SHARING_MAX, ReplicationMap
 from exporter.polling.memory import TargetMemory
 from exporter.targets.address import parse_address
 from exporter.telemetry.target_series import TargetSeries
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 NOBODY = "0" * 40
-INTERVAL_S = 5.0
 
 
 class FakeWatched:
@@ -23,7 +22,6 @@ class FakeWatched:
     def __init__(self, addr: str, peer: str = "") -> None:
         self.target = parse_address(addr)
         self.up: bool | None = True
-        self.timing = SimpleNamespace(interval_s=INTERVAL_S)
         self.published = 0
         self.facts = SimpleNamespace(run_id=addr)
         self.state = SimpleNamespace(
@@ -150,20 +148,19 @@ class TestLag:
         replica.replicates(900)
         for each in (replica, master):
             replication.note(each, 0.0)
-        master.up = False
-        replication.note(master, 1.0)
-        replica.replicates(900)
+        replication.forget(master.target.key, 1.0)
+        assert replica.lag is None
+        replica.replicates(901)
         replication.note(replica, 2.0)
         assert replica.lag is None
 
-    def test_what_a_master_said_long_ago_does_not_count(self, replication: Any) -> None:
+    def test_an_estimate_comes_back_with_the_master(self, replication: Any) -> None:
         master, replica = FakeWatched("redis://10.0.0.1"), FakeWatched("redis://10.0.0.2")
-        master.masters(1000, line("10.0.0.2", 900))
-        replica.replicates(900)
-        for each in (replica, master):
-            replication.note(each, 0.0)
-        replication.note(replica, KEPT_INTERVALS * INTERVAL_S + 1)
-        assert replica.lag is None
+        replica.replicates(950)
+        replication.note(replica, 0.0)
+        master.masters(1000, line("172.17.0.5", 900))
+        replication.note(master, 1.0)
+        assert replica.lag == (50, None, "estimate")
 
     def test_a_new_master_has_none(self, replication: Any) -> None:
         master, replica = FakeWatched("redis://10.0.0.1"), FakeWatched("redis://10.0.0.2")
@@ -219,17 +216,12 @@ class TestConflicts:
             replication.note(each, 0.0)
         assert one.conflicts == other.conflicts == ()
 
-    @pytest.mark.parametrize("leaves", ["down", "removed"])
-    def test_one_that_leaves_ends_it(self, replication: Any, leaves: str) -> None:
+    def test_one_that_leaves_ends_it(self, replication: Any) -> None:
         one, other = FakeWatched("redis://10.0.0.1"), FakeWatched("redis://10.0.0.2")
         for each in (one, other):
             each.masters(5)
             replication.note(each, 0.0)
-        if leaves == "removed":
-            replication.forget(one.target.addr, 1.0)
-        else:
-            one.up = False
-            replication.note(one, 1.0)
+        replication.forget(one.target.key, 1.0)
         assert one.conflicts == other.conflicts == ()
 
     def test_masters_without_an_id_are_in_none(self, replication: Any) -> None:

@@ -113,18 +113,13 @@ def test_a_cluster_has_the_name_that_it_was_given(
     assert summary.uncovered_slots == {name: 1}
 
 
-@pytest.mark.parametrize("leaves", ["down", "removed"])
-def test_nothing_is_left_of_what_leaves(summary: Any, leaves: str) -> None:
+def test_nothing_is_left_of_what_is_forgotten(summary: Any) -> None:
     targets = [FakeWatched(f"redis://{number}", "g") for number in range(3)]
     for each in targets:
         each.state.memory.cluster = ClusterView(NODES, 0.0, 1)
         each.state.memory.configuration = "hash"
         summary.note(each)
     for each in targets:
-        if leaves == "removed":
-            summary.forget(each.target.addr)
-            summary.forget(each.target.addr)
-        else:
-            each.up = False
-            summary.note(each)
+        summary.forget(each.target.key)
+        summary.forget(each.target.key)
     assert [value for value in vars(summary).values() if value] == []

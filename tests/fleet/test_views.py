@@ -26,5 +26,34 @@ def test_each_view_hears_of_each_poll_and_of_the_end() -> None:
     assert len(views.replication) == 0
 
 
+def test_a_target_that_is_down_is_forgotten() -> None:
+    views: Any = FleetViews()
+    master, replica = FakeWatched("redis://10.0.0.1"), FakeWatched("redis://10.0.0.2")
+    replica.replicates(900)
+    master.masters(1000, line("10.0.0.2", 900))
+    for each in (replica, master):
+        views.note(each, 0.0)
+    assert replica.lag is not None
+    master.up = False
+    views.note(master, 1.0)
+    views.note(master, 2.0)
+    assert replica.lag is None
+    assert len(views.replication) == 1
+
+
+def test_a_poll_that_brings_nothing_new_changes_nothing_but_an_estimate() -> None:
+    views: Any = FleetViews()
+    master, replica = FakeWatched("redis://10.0.0.1"), FakeWatched("redis://10.0.0.2")
+    master.masters(1000, line("172.17.0.5", 900))
+    replica.replicates(950)
+    for each in (master, replica):
+        views.note(each, 0.0)
+    assert replica.lag == (50, None, "estimate")
+    master.masters(1100, line("172.17.0.5", 900))
+    views.note(master, 1.0)
+    views.note(replica, 1.0)
+    assert replica.lag[:1] == (150,)
+
+
 def test_each_reader_has_its_row() -> None:
     assert set(FleetViews().readers()) <= {family.name for family in FAMILIES if family.read is None}

@@ -12,12 +12,12 @@ DATA = Path(__file__).parent.parent / "data"
 
 
 def read(text: str) -> bytes:
-    return section_of(text.replace("\n", "\r\n").encode())
+    return section_of(text.replace("\n", "\r\n").encode())[0]
 
 
 def test_a_master_and_its_replicas() -> None:
     info = (DATA / "redis-2.8.24" / "info_many_replicas.txt").read_bytes()
-    replication = parse_replication(section_of(info))
+    replication = parse_replication(section_of(info)[0])
     assert replication.role == "master"
     assert replication.master_host == ""
     assert len(replication.replicas) > 1
@@ -72,11 +72,17 @@ def test_of_other_words_for_the_role_one_is_used() -> None:
 
 
 def test_without_the_section_there_is_nothing() -> None:
-    assert section_of(b"# Server\r\nrole:master\r\n") == b""
+    assert section_of(b"# Server\r\nrole:master\r\n") == (b"", 0)
     empty = parse_replication(b"")
     assert (empty.role, empty.offset, empty.replicas) == ("", None, ())
 
 
 def test_a_section_is_bounded() -> None:
     long = b"# Replication\r\nrole:master\r\n" + b"x:1\r\n" * SECTION_MAX
-    assert len(section_of(long)) == SECTION_MAX
+    assert len(section_of(long)[0]) == SECTION_MAX
+
+
+@pytest.mark.parametrize("near", [0, 1, 100, 150, 10_000])
+def test_it_is_found_wherever_it_was_before(near: int) -> None:
+    info = b"# Server\r\n" + b"a:1\r\n" * 20 + b"# Replication\r\nrole:master\r\n# CPU\r\n"
+    assert section_of(info, near) == (b"# Replication\r\nrole:master\r", 110)
