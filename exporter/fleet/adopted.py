@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.errors import PageError
-from exporter.fleet.fleet import BATCH, Fleet
+from exporter.fleet.fleet import Fleet
+from exporter.fleet.slices import Slices
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
 
@@ -175,7 +176,8 @@ class AdoptedTargets:
 
     async def check(self) -> None:
         """Let those go whose time is over, or whose adopter says so."""
-        for number, (key, entry) in enumerate(list(self._entries.items()), 1):
+        slices = Slices()
+        for key, entry in list(self._entries.items()):
             watched = self._fleet.adopted_targets.get(key)
             if watched is None:  # it is configured now
                 self._drop(key)
@@ -183,8 +185,7 @@ class AdoptedTargets:
                 why = entry.review(watched)
                 if why or self._is_over(entry, watched):
                     self.forget(key, why or "nobody asks for it")
-            if number % BATCH == 0:
-                await asyncio.sleep(0)
+            await slices.rest()
 
     def _is_over(self, entry: _Entry, watched: WatchedTarget) -> bool:
         kept_s = entry.kept_s or self._limits().forget_after_s
