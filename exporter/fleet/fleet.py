@@ -169,7 +169,9 @@ class Fleet:
             self.forget(addr)
         self._watched[addr] = watched
         self._aliases.add(watched)
-        if not self._is_held(watched):
+        if self._is_held(watched):
+            self._schedule.place(watched)
+        else:
             if not watched.restored:
                 self.first_round.add(addr)
             self._schedule.add(watched)  # its first poll may end here

@@ -47,7 +47,7 @@ class Pauses:
         until = time.time() + for_s
         timer = asyncio.get_running_loop().call_later(for_s, self.end, addr, "its time is over")
         self._ends[addr] = (until, timer)
-        self.keep(self._fleet.watched_targets[addr])
+        self._fleet.add(self._fleet.watched_targets[addr])
         log.info("polls pause for %g s: a request asked for that", for_s, extra={"addr": addr})
         return until
 

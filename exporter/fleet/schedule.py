@@ -64,22 +64,25 @@ class Schedule:
     # -- targets
 
     def add(self, watched: WatchedTarget, *, apart: bool = False) -> None:
-        """Poll one more target; at once, if the schedule is running. One that is `apart`, by this or by
-        itself, is on its own page only."""
-        if apart or watched.target.is_apart:
-            self._store.set_apart(watched.target.key)
+        """Poll one more target; at once, if the schedule is running."""
+        self.place(watched, apart=apart)
         self._watched[watched.target.key] = watched
         if self._running:
             watched.tick(time.monotonic())
         self._groups.join(watched)
+
+    def place(self, watched: WatchedTarget, *, apart: bool = False) -> None:
+        """A target that is `apart`, by this or by itself, is on its own page only, until it is removed."""
+        if apart or watched.target.is_apart:
+            self._store.set_apart(watched.target.key)
 
     def change(self, watched: WatchedTarget, cancelled: Iterable[asyncio.Task[None]]) -> None:
         """Follow a target's new interval. Its change has `cancelled` tasks."""
         target = watched.target
         if target.key in self._watched:
             self._groups.join(watched)
-            if target.source != "adopted" and not target.variant:
-                self._store.set_apart(target.key, apart=target.is_apart)
+        if target.source != "adopted" and not target.variant:
+            self._store.set_apart(target.key, apart=target.is_apart)
         self._keep_ending(cancelled)
 
     def remove(self, addr: str) -> None:

@@ -40,6 +40,9 @@ class FakeSchedule:
         if apart:
             self.apart.append(watched.target.key)
 
+    def place(self, watched: WatchedTarget, *, apart: bool = False) -> None:
+        raise AssertionError("no target is held here")
+
     def change(self, watched: WatchedTarget, cancelled: list[Any]) -> None:
         assert cancelled == CANCELLED
         self.changed.append(watched.target.key)

@@ -201,6 +201,20 @@ class TestChanges:
         await until(lambda: connections(setup.server) == 1)
         setup.pauses.close()
 
+    async def test_what_is_on_no_page_but_its_own_stays_so(self, setup: Setup) -> None:
+        first, second = setup.assignments
+        elsewhere = replace(first, target=replace(first.target, elsewhere=True))
+        await setup.fleet.apply([elsewhere, second])
+        setup.pauses.begin(setup.addrs[0], LONG_S)
+        assert list(setup.store.addrs()) == [setup.addrs[1]]
+        await setup.fleet.apply([second])
+        await setup.fleet.apply([elsewhere, second])
+        assert list(setup.store.addrs()) == [setup.addrs[1]]
+        await setup.fleet.apply([first, second])
+        assert set(setup.store.addrs()) == set(setup.addrs)
+        assert setup.names(0) == {UNTIL}
+        setup.pauses.close()
+
     async def test_one_that_is_gone_at_the_end_stays_gone(self, setup: Setup) -> None:
         setup.pauses.begin(setup.addrs[0], LONG_S)
         await setup.fleet.apply(setup.assignments[1:])
