@@ -23,6 +23,8 @@ from exporter.polling.watched_target import WatchedTarget
 KEPT_S, KEPT_INTERVALS = 300.0, 10
 #: how often it is checked who goes
 CHECK_S = 5.0
+#: how long a look-up may take of the name under which a target is asked for
+LOOK_UP_S = 5.0
 #: adopted targets of one address: with other users, passwords or keys to look at
 VARIANTS_MAX = 20
 

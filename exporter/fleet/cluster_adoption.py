@@ -13,7 +13,7 @@ from dataclasses import replace
 from weakref import WeakKeyDictionary, WeakSet
 
 from exporter.errors import NotAllowedError, PageError, TargetError
-from exporter.fleet.adopted import AdoptedTargets
+from exporter.fleet.adopted import LOOK_UP_S, AdoptedTargets
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
@@ -21,9 +21,6 @@ from exporter.protocol.cluster import ClusterNode, ClusterView
 from exporter.targets.address import canonical_host
 from exporter.targets.neighbour import neighbour_target
 from exporter.targets.target import Target
-
-#: how long a request waits for the look-up of a node's name
-LOOK_UP_S = 5.0
 
 #: members of a cluster by host and port
 _Members = Mapping[tuple[str, int], ClusterNode]

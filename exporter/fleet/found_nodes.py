@@ -19,7 +19,7 @@ from exporter.targets.address import canonical_host
 from exporter.targets.neighbour import neighbour_target
 from exporter.targets.target import NodeFacts, Target
 
-#: how long a request waits for the look-up of a name
+#: how long a turn of discovery waits for the look-up of a name
 LOOK_UP_S = 5.0
 #: nodes whose names are looked up at once
 BATCH = 50

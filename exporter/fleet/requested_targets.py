@@ -17,7 +17,7 @@ from hashlib import blake2b
 from weakref import WeakKeyDictionary, WeakSet
 
 from exporter.errors import NotAllowedError, PageError, RequestError
-from exporter.fleet.adopted import AdoptedTargets
+from exporter.fleet.adopted import LOOK_UP_S, AdoptedTargets
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
@@ -25,8 +25,8 @@ from exporter.targets.asked import Asked, variant_of
 from exporter.targets.scrape_access import ScrapeAccess
 from exporter.targets.target import Target
 
-#: how long a request waits for the look-up of a name, and which share of its time
-LOOK_UP_S, LOOK_UP_SHARE = 5.0, 0.5
+#: the share of its time that a request waits for the look-up of a name
+LOOK_UP_SHARE = 0.5
 #: how long a target with another password is kept that nobody asks for
 TRIAL_S = 60.0
 

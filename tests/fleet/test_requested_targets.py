@@ -14,9 +14,9 @@ from typing import Any, cast
 import pytest
 
 from exporter.errors import NotAllowedError, PageError, RequestError
-from exporter.fleet.adopted import AdoptedTargets, AdoptionLimits
+from exporter.fleet.adopted import LOOK_UP_S, AdoptedTargets, AdoptionLimits
 from exporter.fleet.fleet import Fleet
-from exporter.fleet.requested_targets import LOOK_UP_S, RequestedTargets
+from exporter.fleet.requested_targets import RequestedTargets
 from exporter.fleet.schedule import Schedule
 from exporter.options.overrides import overrides_of
 from exporter.options.values import parse_allowance, parse_keys
