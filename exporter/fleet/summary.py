@@ -61,6 +61,9 @@ class FleetSummary:
     def note(self, watched: WatchedTarget) -> None:
         """Take what a poll brought of a target that is up."""
         key = watched.target.key
+        if watched.target.is_apart:  # it counts where its server is a target
+            self.forget(key)
+            return
         before = self._seen.get(key)
         known = _known(watched)
         if before is None or known != before.known:
@@ -138,7 +141,8 @@ def _seen(target: Target, known: _Known) -> _Seen:
     version = "" if facts is None else f"{facts.flavor} {'.'.join(map(str, facts.flavor_version))}"
     cluster = ""
     if view is not None:
-        cluster = dict(target.labels).get("cluster") or group or _name_of(view)
+        found = target.node.cluster if target.node is not None else ""
+        cluster = dict(target.labels).get("cluster") or found or group or _name_of(view)
     return _Seen(known, group, version, cluster)
 
 

@@ -11,9 +11,10 @@ from exporter.polling.label_texts import LabelTexts
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
+from exporter.targets.target import Target
 
 #: what the views look at
-_Known = tuple[Facts | None, ClusterView | None, LabelTexts, str, bytes]
+_Known = tuple[Facts | None, ClusterView | None, Target, LabelTexts, str, bytes]
 
 
 class FleetViews:
@@ -32,7 +33,10 @@ class FleetViews:
             return
         state, key = watched.state, watched.target.key
         memory, lag = state.memory, state.series.replica_lag
-        known = (memory.facts, memory.cluster, state.labels, memory.configuration, memory.replication_section)
+        known = (
+            *(memory.facts, memory.cluster, watched.target, state.labels),
+            *(memory.configuration, memory.replication_section),
+        )
         # an estimate depends on the master too
         if self._known.get(key) != known or (lag is not None and lag[2] == ESTIMATE):
             self._known[key] = known

@@ -13,6 +13,7 @@ from exporter.polling.memory import TargetMemory
 from exporter.protocol.cluster import ClusterView, parse_nodes
 from exporter.protocol.facts import make_facts
 from exporter.targets.address import parse_address
+from exporter.targets.target import NodeFacts
 
 NODES = parse_nodes(
     "a 10.0.0.2:6379@16379 master - 0 0 1 connected 0-5\n"
@@ -99,6 +100,7 @@ def test_uncovered_slots_are_what_most_nodes_see(summary: Any) -> None:
     ("group", "target", "name"),
     [
         ("g", {"labels": (("cluster", "orders"),)}, "orders"),
+        ("g", {"node": NodeFacts(cluster="discovered")}, "discovered"),
         ("g", {}, "g"),
         ("", {"settings_group": "file"}, "file"),
         ("", {}, "10.0.0.1:6379"),
@@ -111,6 +113,18 @@ def test_a_cluster_has_the_name_that_it_was_given(
     node.state.memory.cluster = ClusterView(NODES, 0.0, 1)
     summary.note(node)
     assert summary.uncovered_slots == {name: 1}
+
+
+@pytest.mark.parametrize("apart", [{"elsewhere": True}, {"node": NodeFacts(is_endpoint=True)}])
+def test_what_counts_elsewhere_does_not_count_here(summary: Any, apart: dict[str, Any]) -> None:
+    targets = [FakeWatched(f"redis://{number}") for number in range(3)]
+    for each in targets:
+        each.runs("7.0.15", replicas=0)
+        summary.note(each)
+    assert summary.masters_without_replicas == {"": 3}
+    targets[0].target = replace(targets[0].target, **apart)
+    summary.note(targets[0])
+    assert summary.masters_without_replicas == {"": 2}
 
 
 def test_nothing_is_left_of_what_is_forgotten(summary: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from exporter.fleet.views import FleetViews
@@ -53,6 +54,22 @@ def test_a_poll_that_brings_nothing_new_changes_nothing_but_an_estimate() -> Non
     views.note(master, 1.0)
     views.note(replica, 1.0)
     assert replica.lag[:1] == (150,)
+
+
+def test_a_target_of_another_shard_tells_of_its_replicas_and_is_not_summed_up() -> None:
+    views: Any = FleetViews()
+    master, replica = FakeWatched("redis://10.0.0.1"), FakeWatched("redis://10.0.0.2")
+    master.masters(1000, line("10.0.0.2", 900))
+    replica.replicates(900)
+    for each in (master, replica):
+        views.note(each, 0.0)
+    read = views.readers()["exporter_fleet_masters_without_replicas"]
+    assert read() == {"": 0}
+    master.target = replace(master.target, elsewhere=True)
+    for each in (master, replica):
+        views.note(each, 1.0)
+    assert read() == {}  # one target is no group
+    assert replica.lag == (100, None, "master")
 
 
 def test_each_reader_has_its_row() -> None:
