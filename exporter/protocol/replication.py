@@ -31,15 +31,13 @@ class AttachedReplica:
 class Replication:
     """The place of one server. `offset` is how far its own data goes: of a master what it has written, of a
     replica what it has taken over. A replica has the `id` of its master; after a failover the new master has
-    another one, and the old as `former_id`."""
+    another one."""
 
     role: str  # master or slave; "" unknown
     id: str
-    former_id: str
     offset: int | None
     master_host: str  # "" of a master
     master_port: int
-    link_up: bool  # of a replica: whether it is connected to its master
     replicas: tuple[AttachedReplica, ...]
 
 
@@ -67,11 +65,9 @@ def parse_replication(section: bytes) -> Replication:
     return Replication(
         role,
         fields.get("master_replid", ""),
-        fields.get("master_replid2", "").replace("0" * 40, ""),
         _number(fields.get(offset, "")),
         fields.get("master_host", ""),
         _number(fields.get("master_port", "")) or 0,
-        fields.get("master_link_status") == "up",
         tuple(filter(None, map(_attached, lists[:REPLICAS_MAX]))),
     )
 

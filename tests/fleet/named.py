@@ -64,7 +64,7 @@ class Naming:
         host, port = _place(master) if master else ("", 0)
         role = "slave" if master else "master"
         self.runs(role)
-        self.state.memory.replication = Replication(role, "", "", 0, host, port, bool(master), attached)
+        self.state.memory.replication = Replication(role, "", 0, host, port, attached)
 
 
 def _place(text: str) -> tuple[str, int]:

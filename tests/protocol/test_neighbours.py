@@ -29,7 +29,7 @@ def test_a_replica_that_does_not_answer(flag: str) -> None:
 
 def replication(role: str, master: tuple[str, int] = ("", 0), *ports: int) -> Replication:
     replicas = tuple(AttachedReplica("10.0.0.9", port, "online", 1) for port in ports)
-    return Replication(role, "", "", 1, *master, True, replicas)
+    return Replication(role, "", 1, *master, replicas)
 
 
 def test_a_master_names_its_replicas() -> None:

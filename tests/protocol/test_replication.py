@@ -29,23 +29,19 @@ def test_a_replica() -> None:
         read(
             "# Server\nredis_version:7.0.15\n\n# Replication\nrole:slave\nmaster_host:10.0.0.1\n"
             "master_port:6379\n"
-            "master_link_status:up\nslave_read_repl_offset:300\nslave_repl_offset:280\nmaster_replid:"
-            + "a" * 40
-            + "\nmaster_replid2:"
-            + "0" * 40
-            + "\nmaster_repl_offset:280\n\n# CPU\nrole:master\n"
+            "slave_read_repl_offset:300\nslave_repl_offset:280\nmaster_replid:a\n"
+            "master_repl_offset:280\n\n# CPU\nrole:master\n"
         )
     )
-    assert (replication.role, replication.offset, replication.link_up) == ("slave", 280, True)
+    assert (replication.role, replication.offset, replication.id) == ("slave", 280, "a")
     assert (replication.master_host, replication.master_port) == ("10.0.0.1", 6379)
-    assert (replication.id, replication.former_id) == ("a" * 40, "")
 
 
-def test_a_new_master_keeps_the_id_of_the_old_one() -> None:
+def test_a_master_has_its_own_offset() -> None:
     replication = parse_replication(
         read("# Replication\nrole:master\nmaster_replid:b\nmaster_replid2:a\nmaster_repl_offset:7\n")
     )
-    assert (replication.id, replication.former_id, replication.offset) == ("b", "a", 7)
+    assert (replication.id, replication.offset) == ("b", 7)
 
 
 @pytest.mark.parametrize(
