@@ -36,8 +36,8 @@ ROUTES = (
     Route(
         "/scrape",
         "scrape",
-        "one target: `/scrape?target=` and its address or alias, or with `--is-cluster` the address of a "
-        "[node of its cluster](targets.md#nodes-of-clusters)",
+        "one target: `/scrape?target=` and its address or alias. [More](scrape.md): targets that nobody "
+        "configured, parameters, answers",
         note="one target: append its address or alias",
         link="/scrape?target=",
     ),

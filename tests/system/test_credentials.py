@@ -239,6 +239,7 @@ def test_a_command_that_gives_no_password(
     )
     program = exporter(f"--config.file={config}", "--log-format=json")
     wait_until(lambda: program.values("redis_up") == {addrs[0]: 0, addrs[1]: 1}, "both")
+    wait_until(lambda: lines(program, "the target is down"), "the log")
     [down] = lines(program, "the target is down")
     name = command.lstrip("['").split(",")[0].rstrip("]'")
     assert down["err"] == f"127.0.0.1:{server.port}: password_command {name} {fault}"
