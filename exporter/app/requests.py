@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from exporter.options.overrides import overrides_of
 from exporter.options.table import Options
@@ -15,6 +16,11 @@ from exporter.web.query import KEY_PARAMETERS
 
 #: with values for all options about keys that a request may have values of its own for: what it can need
 WITH_KEYS = overrides_of((name, parse_keys(text)) for name in KEY_PARAMETERS for text in ("a,a*",))
+
+
+def without_requests(options: Options) -> Options:
+    """These options where nobody can ask for /scrape, because nothing listens."""
+    return replace(options, web=replace(options.web, disable_scrape_endpoint=True))
 
 
 def is_open(options: Options) -> bool:

@@ -6,10 +6,10 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from exporter.app.backend import Backend
 from exporter.app.build import configure
+from exporter.app.requests import without_requests
 from exporter.app.run import read_targets
 from exporter.descriptors import raise_limit
 from exporter.options.table import Options
@@ -22,8 +22,7 @@ LOOK_S = 0.01
 
 async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes, bool]:
     """The page, and whether every target was up."""
-    nobody_asks = replace(options.web, disable_scrape_endpoint=True)
-    configuration = configure(replace(options, web=nobody_asks), targets)
+    configuration = configure(without_requests(options), targets)
     backend = Backend(configuration, raise_limit())
     await backend.apply(configuration)
     watched_targets = list(backend.fleet.watched_targets.values())

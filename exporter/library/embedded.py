@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from exporter import files
 from exporter.app.app import App
 from exporter.app.build import configure
+from exporter.app.requests import without_requests
 from exporter.app.run import read_targets
 from exporter.errors import ConfigError
 from exporter.library.given import Given, flags_of
@@ -32,7 +33,8 @@ class Exporter:
     """
 
     def __init__(self, options: Given = MappingProxyType({}), *, listen: bool = True) -> None:
-        self._options = parse(flags_of(options), {}, of_files=os.environ)
+        given = parse(flags_of(options), {}, of_files=os.environ)
+        self._options = given if listen else without_requests(given)
         self._targets = read_targets(self._options, os.environ)
         self._listen = listen
         self._app: App | None = None  # until its stop has ended

@@ -156,7 +156,7 @@ def test_mistakes_leave_no_thread() -> None:
     assert threads() == []
 
 
-def test_it_needs_an_address(tmp_path: Path) -> None:
+def test_it_needs_an_address(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UsageError, match=r"has no address: write RedisCollector\("):
         RedisCollector()
     with pytest.raises(UsageError, match=r"'redis\.addr' holds a value of the type list"):
@@ -169,6 +169,7 @@ def test_it_needs_an_address(tmp_path: Path) -> None:
             assert "redis_up{" in text_of(collector)
     with RedisCollector(options={"redis.addr": []}) as collector:
         assert "redis_up{" not in text_of(collector)
+    assert "/scrape" not in caplog.text, "nobody can ask for it"
 
 
 def test_a_forked_process_may_close_it() -> None:
