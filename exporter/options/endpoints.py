@@ -64,7 +64,8 @@ ROUTES = (
     Route(
         "/discover-cluster-nodes",
         "discover-cluster-nodes",
-        "the nodes of clusters, for Prometheus' http_sd",
+        "with `--is-cluster`: the [nodes](targets.md#nodes-of-clusters) of the targets' clusters, for "
+        "Prometheus' http_sd",
     ),
     Route(
         "/api/v1/targets/{name}/pause",
