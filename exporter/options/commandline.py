@@ -100,7 +100,7 @@ def _options_of(given: Mapping[str, Setting], problems: list[str], environ: Mapp
 
 
 def _open_config_files(given: Mapping[str, Setting]) -> tuple[ConfigFile, ...]:
-    """None if nothing but help or the version is shown."""
+    """The files that flags or variables name; () if nothing but help or the version is shown."""
 
     def value(flag: str) -> Any:
         option = _BY_NAME[flag]

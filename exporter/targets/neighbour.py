@@ -43,5 +43,6 @@ def neighbour_target(
         source=source,
         ignored=(),
         addresses=addresses,
+        elsewhere=False,
         node=node,
     )

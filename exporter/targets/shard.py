@@ -77,8 +77,9 @@ def shard_of(options: TargetOptions) -> Shard | None:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What becomes of all targets: `polled` are polled here. Those of them that another shard owns are seeds
-    of discovery: each shard finds its own nodes. `aliases` has the addresses of what others own by alias."""
+    """What becomes of all targets: `configured` is how many are enabled, `polled` are polled here. Those of
+    them that another shard owns are seeds of discovery, `seeds_elsewhere` in number: each shard finds its own
+    nodes. `aliases` has the addresses of what others own by alias."""
 
     shard: Shard | None
     configured: int
@@ -110,8 +111,7 @@ def divide(targets: Sequence[Target], shard: Shard | None) -> Division:
         elsewhere = owner(target.addr, shard.total) != shard.index
         is_seed = bool(target.discover) and target.source != "discovered"
         if is_seed or not elsewhere:
-            # a node is made of its seed, so it may have the seed's mark
-            polled.append(replace(target, elsewhere=elsewhere) if target.elsewhere != elsewhere else target)
+            polled.append(replace(target, elsewhere=True) if elsewhere else target)
         if elsewhere and target.alias:
             aliases[target.alias] = target.addr
     seeds_elsewhere = sum(target.elsewhere and target.enabled for target in polled)

@@ -47,3 +47,9 @@ def test_a_neighbour_is_like_the_one_that_names_it_but_for_its_place_and_name() 
     assert (found.alias, found.source, found.addresses) == ("", "discovered", ("10.0.0.1",))
     assert (found.user, found.password, found.labels) == ("u", "p", (("env", "x"),))
     assert (found.overrides, found.discover, found.node) == (SEED.overrides, "cluster", node)
+
+
+def test_a_neighbour_is_not_another_shards_because_its_seed_is() -> None:
+    seed = replace(SEED, elsewhere=True)
+    found = neighbour_target(seed, "rediss://n:7001", ("n", 7001), (), source="discovered")
+    assert not found.elsewhere

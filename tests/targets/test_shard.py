@@ -159,8 +159,8 @@ class TestDivision:
         assert all(target.elsewhere == (owner(target.addr, 3) != 0) for target in division.polled)
         assert division.seeds_elsewhere == sum(owner(target.addr, 3) != 0 for target in seeds)
 
-    def test_nodes_are_not_even_if_their_seed_is_elsewhere(self) -> None:
-        nodes = [replace(each, discover="cluster", source="discovered", elsewhere=True) for each in TARGETS]
+    def test_nodes_are_not(self) -> None:
+        nodes = [replace(each, discover="cluster", source="discovered") for each in TARGETS]
         division = divide(nodes, Shard(0, 3))
         assert {target.addr for target in division.polled} == {
             target.addr for target in nodes if owner(target.addr, 3) == 0
