@@ -111,10 +111,11 @@ class ClusterAdoption:
         if place.path or place.db:
             return None
         for seed in self._fleet.watched_targets.values():
-            view, facts = seed.cluster, seed.facts
-            if view is None or facts is None or not facts.cluster_enabled:
+            view = seed.cluster
+            if view is None:  # most targets of a large fleet
                 continue
-            if seed.target.node_scheme != place.scheme:
+            facts = seed.facts
+            if facts is None or not facts.cluster_enabled or seed.target.node_scheme != place.scheme:
                 continue
             node = self._members_of(seed, view).get((place.host, place.port))
             if node is not None and "myself" in node.flags:
