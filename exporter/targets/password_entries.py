@@ -98,7 +98,8 @@ def _pattern(glob: str, port: int, user: str, password: str) -> PasswordEntry:
     def names(target: Target, address: Address | None) -> bool:
         return port in (0, target.port) and matches.match(target.host) is not None
 
-    weight = (1, letters, int(port > 0), -glob.count("*"))
+    names_all = not letters and not port  # it is wider than every network
+    weight = (-1 if names_all else 1, letters, int(port > 0), -glob.count("*"))
     return PasswordEntry(_key(glob, port), user, password, names, weight)
 
 
