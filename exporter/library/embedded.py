@@ -27,9 +27,9 @@ class Exporter:
         async with Exporter({"redis.addr": "redis://127.0.0.1:6379"}) as exporter:
             print(exporter.port, await exporter.page())
 
-    `options` are those of the command, by the names of their flags. The environment sets none of them, but an
-    instances file may name its variables. With `listen` False there is no HTTP server, and `page` is the one
-    way to the values. UsageError and ConfigError say what is wrong with the options.
+    `options` are those of the command, by the names of their flags. The environment sets none of them, but a
+    configuration file may name its variables. With `listen` False there is no HTTP server, and `page` is the
+    one way to the values. UsageError and ConfigError say what is wrong with the options.
     """
 
     def __init__(self, options: Given = MappingProxyType({}), *, listen: bool = True) -> None:
