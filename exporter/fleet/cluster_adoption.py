@@ -18,8 +18,7 @@ from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterNode, ClusterView
-from exporter.targets.address import canonical_host
-from exporter.targets.neighbour import neighbour_target
+from exporter.targets.neighbour import neighbour_host, neighbour_target
 from exporter.targets.target import Target
 
 #: members of a cluster by host and port
@@ -173,7 +172,7 @@ def _by_place(view: ClusterView, *, hostnames: bool) -> _Members:
     """Of two at one place, the node itself counts, else the first one."""
     found: dict[tuple[str, int], ClusterNode] = {}
     for node in view.nodes:
-        place = canonical_host(node.shown_host(hostnames=hostnames)), node.port
+        place = neighbour_host(node.shown_host(hostnames=hostnames)), node.port
         if node.is_member and (place not in found or "myself" in node.flags):
             found[place] = node
     return found

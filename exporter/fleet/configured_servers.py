@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.neighbours import NamedServer
-from exporter.targets.address import canonical_host
+from exporter.targets.neighbour import neighbour_host
 
 
 class ConfiguredServers:
@@ -33,7 +33,7 @@ class ConfiguredServers:
         known."""
         keys: tuple[Hashable, ...] = (
             server.id or None,
-            (canonical_host(server.host), server.port),
+            (neighbour_host(server.host), server.port),
             ("run", run_id),
         )
         return next((self._by[key] for key in keys if key in self._by), None)

@@ -7,7 +7,7 @@ import logging
 from exporter.fleet.seed_groups import SeedGroup
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.neighbours import Neighbours
-from exporter.targets.address import canonical_host
+from exporter.targets.neighbour import neighbour_host
 
 log = logging.getLogger(__name__)
 
@@ -53,5 +53,5 @@ def _leads_to_several(seed: WatchedTarget, neighbours: Neighbours) -> bool:
     addresses = connection.addresses if connection is not None else ()
     if len(addresses) < 2:
         return False
-    places = {(canonical_host(server.host), server.port) for server in neighbours.servers}
+    places = {(neighbour_host(server.host), server.port) for server in neighbours.servers}
     return sum((address, seed.target.port) in places for address in addresses) > 1

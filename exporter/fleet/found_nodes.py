@@ -15,8 +15,7 @@ from exporter.fleet.slices import Slices
 from exporter.node_allowance import is_number_like
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.neighbours import NamedServer
-from exporter.targets.address import canonical_host
-from exporter.targets.neighbour import neighbour_target
+from exporter.targets.neighbour import neighbour_host, neighbour_target
 from exporter.targets.target import NodeFacts, Target
 
 #: how long a turn of discovery waits for the look-up of a name
@@ -45,13 +44,15 @@ class Naming:
 @dataclass(slots=True)
 class _Node:
     """A found server. `named_at` is monotonic; `admitted_for` is the seed under which its addresses were
-    checked; `same_as` is the address of the configured target that it is, "" if none."""
+    checked; `same_as` is the address of the configured target that it is, "" if none; `is_double` says that
+    another one of them is the same server."""
 
     named: Naming
     named_at: float
     addresses: tuple[str, ...] = ()
     admitted_for: Target | None = None
     same_as: str = ""
+    is_double: bool = False
     run_id: str = ""
 
     @property
@@ -60,7 +61,7 @@ class _Node:
 
     @property
     def place(self) -> tuple[str, int]:
-        return canonical_host(self.named.server.host), self.named.server.port
+        return neighbour_host(self.named.server.host), self.named.server.port
 
 
 class FoundNodes:
@@ -123,9 +124,9 @@ class FoundNodes:
 
     @staticmethod
     def _is_admitted(node: _Node, watched: WatchedTarget | None) -> bool:
-        """A name is looked up again while the server behind it is down."""
+        """A name is looked up again while the server behind it is down, or is polled by another name."""
         is_lost = watched is not None and watched.up is False and node.addresses != (node.place[0],)
-        return node.admitted_for is node.named.seed.target and not is_lost
+        return node.admitted_for is node.named.seed.target and not is_lost and not node.is_double
 
     async def _admit(self, nodes: Sequence[tuple[str, _Node]], slices: Slices) -> None:
         """Check where servers that one seed names may be dialled."""
@@ -191,8 +192,11 @@ class FoundNodes:
         """Each as a target. One that is configured is that target, with what is known of it as a node."""
         targets: dict[str, Target] = {}
         roles: dict[str, str] = {}
+        await self._mark_doubles(slices)
         for addr, node in self._nodes.items():
             await slices.rest()
+            if node.is_double:
+                continue
             own = node.same_as or addr
             watched, seed = everybody.get(own), everybody[node.seed]
             role = roles[own] = _role(node, watched)
@@ -216,6 +220,19 @@ class FoundNodes:
                 )
         self.roles = roles
         return list(targets.values())
+
+    async def _mark_doubles(self, slices: Slices) -> None:
+        """Of several names of one server one counts: its address, else the first one. A name that leads to
+        several servers is a name of none of them."""
+        places = {node.place for node in self._nodes.values()}
+        seen: set[tuple[frozenset[str], int]] = set()
+        for node in self._nodes.values():
+            await slices.rest()
+            host, port = node.place
+            if not _is_numeric(host) and not node.same_as:
+                at = frozenset(node.addresses), port
+                node.is_double = at in seen or any((address, port) in places for address in node.addresses)
+                seen.add(at)
 
 
 def _is_numeric(host: str) -> bool:

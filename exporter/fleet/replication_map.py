@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.replication import AttachedReplica, Replication
-from exporter.targets.address import canonical_host
+from exporter.targets.neighbour import neighbour_host
 
 #: seconds over which the rate of writing is averaged
 RATE_S = 30.0
@@ -72,7 +72,7 @@ class _Member:
         self.rate = _rate(old, self.offset, now - self.measured_at, self.rate)
         self.measured_at = now
         self.attached = {
-            (canonical_host(each.host) or each.host, each.port): each for each in self.replication.replicas
+            (neighbour_host(each.host) or each.host, each.port): each for each in self.replication.replicas
         }
 
 
@@ -223,7 +223,7 @@ def _places(member: _Member) -> Iterator[_Place]:
     target = member.watched.target
     for host in (target.host, member.watched.state.memory.peer):
         if host and target.port:
-            yield canonical_host(host) or host, target.port
+            yield neighbour_host(host) or host, target.port
 
 
 def _attached_of(upstream: _Member, replica: _Member) -> AttachedReplica | None:

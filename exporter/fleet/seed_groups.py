@@ -10,7 +10,7 @@ from exporter.fleet.slices import Slices
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.neighbours import NamedServer, Neighbours, Place, attached_servers, node_as_named
-from exporter.targets.address import canonical_host
+from exporter.targets.neighbour import neighbour_host
 
 #: seeds of one cluster whose lists of nodes are read; further ones only belong to it
 VIEWS_MAX = 10
@@ -97,7 +97,7 @@ def _own_keys(seed: WatchedTarget) -> Iterator[_Key]:
 
 
 def _keys(mode: str, server: NamedServer) -> Iterator[_Key]:
-    yield mode, (canonical_host(server.host), server.port)
+    yield mode, (neighbour_host(server.host), server.port)
     if server.id:
         yield mode, server.id
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from exporter.node_allowance import plain_address
 from exporter.targets.address import canonical_host
 from exporter.targets.target import NodeFacts, Source, Target, endpoint
 
 PORT_MAX = 65535
 
 
+def neighbour_host(text: str) -> str:
+    """The one spelling of a host that a server names; "" if no target can have it. An IPv4 address within an
+    IPv6 one is the IPv4 address."""
+    host = canonical_host(text)
+    return str(plain_address(host)) if host.startswith("::ffff:") else host
+
+
 def neighbour_address(seed: Target, host: str, port: int) -> str:
     """The one spelling of the address of a server that `seed` names. "" if no target can have it: a server
     may name any text."""
-    host = canonical_host(host)
+    host = neighbour_host(host)
     if not host or not 0 < port <= PORT_MAX:
         return ""
     return f"{seed.node_scheme}://{endpoint(host, port)}"

@@ -120,6 +120,18 @@ class TestWhoComes:
         setup.failure = NotAllowedError("not there")
         assert await setup.name(server(2), server(3)) == {}
 
+    async def test_of_several_names_of_one_server_one_counts(self, setup: Setup) -> None:
+        setup.addresses = dict.fromkeys(("a.example", "b.example"), ("10.0.0.2",))
+        names = server("a.example"), server("b.example")
+        assert list(await setup.name(*names)) == ["redis://a.example:7000"]
+        assert list(await setup.name(*names, server(2))) == [ONE]  # an address before names
+        setup.addresses["b.example"] = ("10.0.0.3",)  # the name leads elsewhere now
+        assert list(await setup.name(*names, server(2))) == ["redis://b.example:7000", ONE]
+
+    async def test_a_name_that_leads_to_several_servers_hides_none_of_them(self, setup: Setup) -> None:
+        setup.addresses["all.example"] = ("10.0.0.2", "10.0.0.3")
+        assert list(await setup.name(server("all.example"), server(2), server(3))) == [ONE, TWO]
+
     async def test_a_name_that_cannot_be_looked_up_comes_later(self, setup: Setup) -> None:
         setup.failure = DnsError("no answer")
         assert await setup.name(server("node.example")) == {}

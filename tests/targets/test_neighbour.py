@@ -27,6 +27,9 @@ SEED = replace(
     [
         ("redis", "10.0.0.1", 1, "redis://10.0.0.1:1"),
         ("rediss", "FD00::01", 7000, "rediss://[fd00::1]:7000"),
+        ("redis", "::ffff:10.0.0.1", 1, "redis://10.0.0.1:1"),
+        ("redis", "::FFFF:0a00:0001", 1, "redis://10.0.0.1:1"),
+        ("redis", "::ffff:none", 1, ""),
         ("tcp", "Node.Example", 65535, "redis://node.example:65535"),
         ("redis", "", 7000, ""),
         ("redis", "two words", 7000, ""),
