@@ -151,6 +151,12 @@ class WatchHarness:
         tasks = [task for watched in self._made for task in watched.close()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def drop(self, watched: WatchedTarget) -> None:
+        """Close a watch, and hold it no longer."""
+        self._made.remove(watched)
+        await asyncio.gather(*watched.close(), return_exceptions=True)
+        self.ended.pop(watched.target.addr, None)
+
     def ends(self, watched: WatchedTarget) -> list[PollOutcome]:
         return self.ended.get(watched.target.addr, [])
 

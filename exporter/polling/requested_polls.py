@@ -62,6 +62,10 @@ class RequestedPolls:
         if ended is not None and not ended.done():
             ended.set_result(None)
 
+    def let_go(self) -> None:
+        """After the end of the target: see `PollRunner.let_go`."""
+        self._start = _start_nothing
+
     def _poll(self, lanes: Iterable[Lane]) -> None:
         self._state.clock.bring_forward(lanes)
         self._start()
@@ -81,3 +85,7 @@ class RequestedPolls:
             return self._state.health.began_at
         count = self._state.series.lanes.get(lane)
         return time.monotonic() if count is None else count.began_at
+
+
+def _start_nothing() -> None:
+    pass

@@ -124,9 +124,18 @@ class Scanner:
         else:
             self._end_first()
 
+    def let_go(self) -> None:
+        """After the end of the runner, for good: see `PollRunner.let_go`."""
+        self.runner.let_go()
+        self._on_first = _tell_nobody
+
     def _end_first(self) -> None:
         if not self._first_ended:
             self._first_ended = True
             if self._waiting is not None and not self._waiting.done():
                 self._waiting.set_result(None)
             self._on_first()
+
+
+def _tell_nobody() -> None:
+    pass

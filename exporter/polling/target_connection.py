@@ -181,3 +181,11 @@ class TargetConnection:
             cancelled.append(dialling)
         self.drop()
         return cancelled
+
+    def let_go(self) -> None:
+        """After `close`, for good: see `PollRunner.let_go`."""
+        self._on_dialled = _tell_nobody
+
+
+def _tell_nobody(outcome: Connection | TargetError) -> None:
+    pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import InternalError
 from exporter.metrics.lane import Lane
@@ -65,6 +67,10 @@ class TargetState:
         if self.labels.former:
             self.labels.former.pop(family_set.name, None)
         self.recorder.put_target_series(family_set, self.labels.written[family_set.name], now)
+
+    def let_go(self) -> None:
+        """After the last poll: see `PollRunner.let_go`."""
+        self.context = replace(self.context, on_facts=_learn_nothing)
 
     def pause(self, until: float, now: float) -> None:
         """Show only that the target is not polled until `until` (wall clock), for good."""
@@ -233,6 +239,10 @@ def _login(target: Target) -> tuple[object, ...]:
     place = (target.scheme, target.host, target.port, target.addresses, target.path, target.db)
     command = target.password_command
     return (*place, target.user, target.password, command.args if command is not None else ())
+
+
+def _learn_nothing(facts: Facts) -> bool:
+    return False
 
 
 def _context(state: TargetState) -> PollContext:

@@ -193,7 +193,10 @@ class WatchedTarget:
         self._closed = True
         self._dialer.forget(self.target.host)
         self._requested.wake()
-        return [*self._runner.close(), *self.scanner.runner.close()]
+        cancelled = [*self._runner.close(), *self.scanner.runner.close()]
+        for each in (self._runner, self.scanner, self._requested, self.state):
+            each.let_go()
+        return cancelled
 
     def _end(self, outcome: PollOutcome) -> None:
         error, connection, state = outcome.error, self._runner.connection, self.state

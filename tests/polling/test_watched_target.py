@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import re
 import threading
@@ -28,6 +29,8 @@ from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.polling import runner, watched_target
 from exporter.polling.assignment import FamilySets
+from exporter.polling.runner import PollRunner
+from exporter.polling.target_state import TargetState
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
@@ -727,6 +730,32 @@ class TestClose:
         assert isinstance(ended.error, CancelledPollError)
         assert not ended.up_changed
         assert watched.up
+
+    @pytest.mark.parametrize("runs", [False, True], ids=["idle", "while_a_poll_runs"])
+    async def test_frees_all_at_once(
+        self, watch_harness: WatchHarness, redis_server: RedisFactory, runs: bool
+    ) -> None:
+        """The garbage collector may come after thousands of other targets."""
+        server = redis_server()
+        gc.collect()
+        before = count_of(WatchedTarget, TargetState, PollRunner)
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        if runs:
+            server.pause()
+            watched.tick(time.monotonic())
+        gc.disable()
+        try:
+            await watch_harness.drop(watched)
+            del watched
+            await until(lambda: count_of(WatchedTarget, TargetState, PollRunner) == before)
+        finally:
+            gc.enable()
+
+
+def count_of(*types: type) -> int:
+    """How many objects of these types there are, garbage too."""
+    return sum(type(each) in types for each in gc.get_objects())
 
 
 class Sizes(Collector[None]):
