@@ -12,7 +12,7 @@ from functools import partial
 from exporter.connection.dialer import Dialer
 from exporter.connection.neighbourhood import FLAG, Neighbourhood, admitted, read_host
 from exporter.errors import NotAllowedError
-from exporter.targets.target import Target
+from exporter.targets.target import Target, endpoint
 
 #: addresses of one node's name that are tried
 ADDRESSES_MAX = 8
@@ -49,10 +49,8 @@ class NodeAddresses:
         found = (address,) if address is not None else await self._dialer.resolve(host, port, trusted=own)
         addresses = admitted(neighbourhood, host, found[:ADDRESSES_MAX])
         if not addresses:
-            shown = host if address is not None else f"{host} ({found[0]})"
-            raise self._refuse(
-                target, f"the node {shown}:{port} is not dialled: {FLAG} does not allow its address"
-            )
+            shown = endpoint(host, port) if address is not None else f"{host} ({found[0]}):{port}"
+            raise self._refuse(target, f"the node {shown} is not dialled: {FLAG} does not allow its address")
         return addresses
 
     async def find_for(self, target: Target, host: str, port: int) -> tuple[str, ...]:

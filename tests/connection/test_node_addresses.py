@@ -45,6 +45,7 @@ async def test_of_the_addresses_of_a_name_the_first_that_are_near() -> None:
     ("host", "says"),
     [
         ("10.0.0.1", "the node 10.0.0.1:7001 is not dialled: --discover.allow does not allow its address"),
+        ("fd00::1", "the node [fd00::1]:7001 is not dialled"),
         ("n.test", "the node n.test (10.0.0.2):7001 is not dialled"),
         ("0x7f.1", "the node '0x7f.1' cannot be dialled"),
     ],
