@@ -88,7 +88,7 @@ def _restore_counters(state: TargetState, facts: Mapping[str, Any]) -> None:
     series = state.series
     for lane in series.lanes:
         polls, skipped, succeeded_at = facts["lanes"].get(lane.value, (0, 0, None))
-        series.lanes[lane] = LaneCount(polls, skipped, succeeded_at)
+        series.lanes[lane] = LaneCount(polls, skipped=skipped, succeeded_at=succeeded_at)
     for reason, count in facts["failures"].items():
         series.restore_failures(reason, count)
     series.dropped = facts["dropped"]

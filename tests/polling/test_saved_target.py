@@ -15,6 +15,7 @@ from exporter.options.commandline import parse
 from exporter.polling.saved_target import SavedTarget, restore, save
 from exporter.polling.target_state import TargetState
 from exporter.targets.address import parse_address
+from exporter.telemetry.target_series import LaneCount
 
 TARGET = parse_address("redis://one")
 SAMPLES = (b"a 1\n", b"b 1\nb 2\n", b"", b"d 1\n")
@@ -43,7 +44,7 @@ def saved() -> SavedTarget:
     site = Site()
     site.put(time.monotonic() - 10)
     site.state.series.count_failure("timeout")
-    site.state.series.lanes[Lane.FAST].polls = 7
+    site.state.series.lanes[Lane.FAST] = LaneCount(polls=7, began_at=9.0, skipped=2, succeeded_at=1e9)
     site.state.series.collectors["info"] = (False, True)
     return save(site.state, site.store)
 
@@ -62,7 +63,8 @@ def test_counters_are_restored(saved: SavedTarget) -> None:
     site.restore(saved)
     series = site.state.series
     assert series.failures == {"timeout": 1}
-    assert series.lanes[Lane.FAST].polls == 7
+    assert series.lanes[Lane.FAST] == LaneCount(polls=7, skipped=2, succeeded_at=1e9)
+    assert series.lanes[Lane.SLOW] == LaneCount()
     assert series.collectors == {"info": (False, True)}
     assert series.series == 4
     assert series.up is None
