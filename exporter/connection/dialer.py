@@ -151,12 +151,7 @@ class Dialer:
 
     async def _look_up(self, target: Target, where: str, deadline: float) -> tuple[str, ...]:
         try:
-            return await _before(
-                deadline,
-                where,
-                "resolving the name",
-                self.resolve_for(target),
-            )
+            return await _before(deadline, where, "resolving the name", self.resolve_for(target))
         except DeadlineError:
             raise DnsError(
                 f"{where}: the name cannot be resolved: the resolver did not answer before the deadline"
@@ -211,7 +206,8 @@ class Dialer:
                 shaking = loop.create_connection(
                     lambda: connection, sock=sock, ssl=context, server_hostname=name
                 )
-                await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
+                when = "in the TLS handshake (does this port speak TLS?)"
+                await _before(deadline, where, when, shaking, SilenceError)
         except ConnectionError:
             raise ResetError(
                 f"{where}: the server closed the connection during the TLS handshake: this port does not "
