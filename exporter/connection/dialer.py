@@ -206,8 +206,8 @@ class Dialer:
                 shaking = loop.create_connection(
                     lambda: connection, sock=sock, ssl=context, server_hostname=name
                 )
-                when = "in the TLS handshake (does this port speak TLS?)"
-                await _before(deadline, where, when, shaking, SilenceError)
+                # no SilenceError: this may be a port without TLS, which is no server that struggles
+                await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
         except ConnectionError:
             raise ResetError(
                 f"{where}: the server closed the connection during the TLS handshake: this port does not "

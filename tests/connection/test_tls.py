@@ -90,7 +90,7 @@ class TestTls:
         self, redis_server: RedisFactory, scripted_server: ScriptFactory
     ) -> None:
         # Redis waits for the end of a line that does not come.
-        text = await refused_dial(target(redis_server().port, scheme="rediss"), errors.SilenceError, SCANT_S)
+        text = await refused_dial(target(redis_server().port, scheme="rediss"), errors.DeadlineError, SCANT_S)
         assert "does this port speak TLS?" in text
 
         def answer_in_clear(talk: Conversation) -> None:
