@@ -89,8 +89,8 @@ class PollRunner:
         return cancelled
 
     def let_go(self) -> None:
-        """After `close`, for good: tell nobody of anything any more. So nothing in here refers to what refers
-        to it, and all is freed at once. The garbage collector may come after thousands of other targets."""
+        """After `close`, for good: report nothing from now on. That ends circles of references, so all is
+        freed at once. The garbage collector may come after thousands of other targets."""
         self._on_end = _tell_nobody
         self.connection.let_go()
 
