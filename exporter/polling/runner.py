@@ -99,7 +99,7 @@ class PollRunner:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.connection.abort(self._late)
+        self.connection.abort(lambda connection: _late(connection, self._deadline_s))
         if self._poll is not None and self._dial_admission is not None and self._dial_admission.waiting:
             addr = self._context.target.addr
             error = f"{addr}: the connection was lost, and there was no room for another one in time"
@@ -151,7 +151,7 @@ class PollRunner:
         elif connection is None:  # dropped while the poll paused
             self._enter_dials()
         elif self._timer is None:  # other nodes, or the reading, took all the time
-            self._end(self._late(connection))
+            self._end(_late(connection, self._deadline_s))
         else:
             self._exchange()
 
@@ -167,10 +167,7 @@ class PollRunner:
             return
         self._exchange()
         if self._timer is None:
-            outcome.abort(self._late(outcome))
-
-    def _late(self, connection: Connection) -> SilenceError:
-        return SilenceError(f"{connection.where}: no complete answer within {self._deadline_s:g} s")
+            outcome.abort(_late(outcome, self._deadline_s))
 
     def _exchange(self) -> None:
         self.connection.exchange(self._context.target, self._batch, self.deadline, self._receive)
@@ -182,9 +179,7 @@ class PollRunner:
         try:
             self._batch = step(*given)
         except Exception as failure:  # whatever it is, the poll must end
-            addr = self._context.target.addr
-            log.exception("internal error while reading replies (please report)", extra={"addr": addr})
-            self._end(TargetError(f"{addr}: {type(failure).__name__} while reading replies"))
+            self._end(_internal(failure, self._context.target.addr))
             return
         if poll.paused:
             running_backlog().add(lambda: self._advance(poll, poll.go_on))
@@ -239,6 +234,15 @@ class PollRunner:
             for admission in admissions:
                 if admission is not None:
                     admission.leave()
+
+
+def _late(connection: Connection, deadline_s: float) -> SilenceError:
+    return SilenceError(f"{connection.where}: no complete answer within {deadline_s:g} s")
+
+
+def _internal(failure: Exception, addr: str) -> TargetError:
+    log.exception("internal error while reading replies (please report)", extra={"addr": addr})
+    return TargetError(f"{addr}: {type(failure).__name__} while reading replies")
 
 
 def _tell_nobody(outcome: PollOutcome) -> None:
