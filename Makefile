@@ -10,7 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # without a compiler it stays so: `make build BUILD=release` compiles again
 BUILD ?= $(if $(wildcard $(VENV)/built-pure),pure,release)
 WORKERS ?= 4
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+# idle workers take tests of busy ones: the slowest tests are in few folders
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
 MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
