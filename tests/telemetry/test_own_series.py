@@ -80,6 +80,8 @@ def test_redis_only_leaves_out_the_process_and_its_endpoint() -> None:
         "redis_exporter_scraper_interval_seconds",
         "redis_exporter_scraper_expected_age_seconds",
         "redis_exporter_lane_interval_seconds",
+        "redis_exporter_sd_failures_total",
+        "redis_exporter_sd_last_success_timestamp_seconds",
         "redis_exporter_shard_index",
         "redis_exporter_shard_total",
         "redis_exporter_shard_targets",

@@ -72,7 +72,7 @@ class TestAnswer:
             ("10.0.0.1:7000@17000 master,fail - 0 0 1 disconnected", "redis://10.0.0.1:7000"),
             (f"10.0.0.1:7000@17000,one.example.com {MASTER}", "redis://10.0.0.1:7000"),
             (f"FD00:0:0:0:0:0:0:2:7000@17000 {MASTER}", "redis://[fd00::2]:7000"),
-            (f"::ffff:a00:2:7000@17000 {MASTER}", "redis://[::ffff:10.0.0.2]:7000"),
+            (f"::ffff:a00:2:7000@17000 {MASTER}", "redis://10.0.0.2:7000"),
             (f"::1:2:3:4:5:6:7:8:7000@17000 {MASTER}", None),
             (f"10.0.0.1:70000@80000 {MASTER}", None),
             (":0@0 master,fail,noaddr - 0 0 1 disconnected", None),

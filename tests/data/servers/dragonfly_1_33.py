@@ -10,4 +10,6 @@ from tests.server_kinds import Refusal, info
 
 __all__ = ["REPLIES", "UNKNOWN"]
 
-REPLIES = {**NEWEST, "INFO": info(INFO, hidden=HIDDEN, several=Refusal("ERR syntax error"))}
+#: another server has other data
+ITS_INFO = INFO.replace("0f1e2d3c4b5a6978", "1e2d3c4b5a69788f")
+REPLIES = {**NEWEST, "INFO": info(ITS_INFO, hidden=HIDDEN, several=Refusal("ERR syntax error"))}

@@ -83,7 +83,7 @@ keyspace_misses:320112
 role:master
 connected_slaves:1
 slave0:ip=192.168.7.8,port=3002,state=online,offset=2254999,lag=0
-master_replid:b2216264965f759044288ba62a08678f7603ba4d
+master_replid:4c17e0a9d2b85f6311c9e4707a3d5b2f86e0c1d4
 master_repl_offset:2254999
 
 # CPU
