@@ -11,39 +11,22 @@ from collections.abc import Mapping
 from statistics import median_low
 from typing import NamedTuple
 
-from exporter.polling.label_texts import LabelTexts
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterView
-from exporter.protocol.facts import Facts
-from exporter.targets.target import Target
 
 _NO_REPLICAS = b"connected_slaves:0"
 
 
-#: what is known of a target: its facts, its view of its cluster, its labels, a hash of its configuration, and
-#: whether it is a master without replicas
-_Known = tuple[Facts | None, ClusterView | None, LabelTexts, str, bool]
-
-
 class _Seen(NamedTuple):
-    """What counts of one target. `cluster` names its cluster; "" if it is in none."""
+    """What counts of one target. `view` is how it sees its cluster, which `cluster` names; "" if it is in
+    none."""
 
-    known: _Known
     group: str
     version: str
+    configuration: str
+    is_lonely: bool
     cluster: str
-
-    @property
-    def view(self) -> ClusterView | None:
-        return self.known[1]
-
-    @property
-    def configuration(self) -> str:
-        return self.known[3]
-
-    @property
-    def is_lonely(self) -> bool:
-        return self.known[4]
+    view: ClusterView | None
 
 
 class FleetSummary:
@@ -64,11 +47,10 @@ class FleetSummary:
         if watched.target.is_apart:  # it counts where its server is a target
             self.forget(key)
             return
-        before = self._seen.get(key)
-        known = _known(watched)
-        if before is None or known != before.known:
+        seen = _seen(watched)
+        if seen != self._seen.get(key):
             self.forget(key)
-            self._enter(key, _seen(watched.target, known))
+            self._enter(key, seen)
 
     def forget(self, key: str) -> None:
         """A target is down, or was removed."""
@@ -128,22 +110,17 @@ class FleetSummary:
         return {group: len(found) for group, found in counts.items() if self._sizes[group] > 1}
 
 
-def _known(watched: WatchedTarget) -> _Known:
-    memory, labels = watched.state.memory, watched.state.labels
-    facts = memory.facts
-    is_lonely = facts is not None and facts.role == "master" and _NO_REPLICAS in memory.replication_section
-    return facts, memory.cluster, labels, memory.configuration, is_lonely
-
-
-def _seen(target: Target, known: _Known) -> _Seen:
-    facts, view, labels, _, _ = known
-    group = labels.group or target.settings_group
+def _seen(watched: WatchedTarget) -> _Seen:
+    memory, target = watched.state.memory, watched.target
+    facts, view = memory.facts, memory.cluster
+    group = watched.state.labels.group or target.settings_group
     version = "" if facts is None else f"{facts.flavor} {'.'.join(map(str, facts.flavor_version))}"
+    is_lonely = facts is not None and facts.role == "master" and _NO_REPLICAS in memory.replication_section
     cluster = ""
     if view is not None:
         found = target.node.cluster if target.node is not None else ""
         cluster = dict(target.labels).get("cluster") or found or group or _name_of(view)
-    return _Seen(known, group, version, cluster)
+    return _Seen(group, version, memory.configuration, is_lonely, cluster, view)
 
 
 def _name_of(view: ClusterView) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from exporter.collectors._enabled import EnabledCollector
 from exporter.metrics.lane import Lane
@@ -23,7 +24,19 @@ from exporter.telemetry.target_series import COMMANDSTATS, ESTIMATED, TargetSeri
 #: the count of commands is read this often: it takes as long as rendering a good part of it
 READ_S = 60.0
 
+#: bytes that the lines before one become longer or shorter from one text to the next
+MOVES_MAX = 1000
+
 _COUNT = re.compile(rb"calls=([0-9]{1,18}),usec=([0-9]{1,18})[,\r\n]")
+
+
+class _Count(NamedTuple):
+    """Calls of a command and the microseconds that they took, with the name of its line and its place."""
+
+    calls: int
+    usec: int
+    name: bytes
+    at: int
 
 
 class ServerCost:
@@ -35,7 +48,7 @@ class ServerCost:
         self._calls: dict[Lane, Counter[Verb]] = {}  # of the newest poll of each lane
         self._scan_calls: Counter[Verb] = Counter()  # of the scans since the newest count
         self._counted: dict[Lane, int] = {}  # polls whose cost is known
-        self._before: dict[Verb, tuple[int, int]] = {}  # calls and microseconds as of the newest count
+        self._before: dict[Verb, _Count] = {}  # the newest ones
         self._due_at = -math.inf
 
     def note_scan(self, collectors: Iterable[EnabledCollector], results: PollResults) -> None:
@@ -91,13 +104,14 @@ class ServerCost:
         """Seconds of a call by command, of those that the exporter sends; {} if the server does not count."""
         costs_s: dict[Verb, float] = {}
         for verb in {verb for calls in (*self._calls.values(), self._scan_calls) for verb in calls}:
-            found = _count_of(text, verb)
+            before = self._before.get(verb)
+            found = _count_of(text, verb, before)
             if found is None:
                 continue
-            (calls, usec), (calls_before, usec_before) = found, self._before.get(verb, (0, 0))
-            if calls > calls_before and usec >= usec_before:
-                costs_s[verb] = (usec - usec_before) / (calls - calls_before) / 1e6
-            elif calls:  # the server counts from 0 again
+            calls, usec = found.calls, found.usec
+            if before is not None and calls > before.calls and usec >= before.usec:
+                costs_s[verb] = (usec - before.usec) / (calls - before.calls) / 1e6
+            elif calls:  # the first count, or the server counts from 0 again
                 costs_s[verb] = usec / calls / 1e6
             self._before[verb] = found
         return costs_s
@@ -107,12 +121,20 @@ def _sum(calls: Mapping[Verb, int], costs_s: Mapping[Verb, float]) -> float:
     return sum(number * costs_s.get(verb, 0.0) for verb, number in calls.items())
 
 
-def _count_of(text: bytes, verb: Verb) -> tuple[int, int] | None:
-    """Calls and microseconds of a command; of the whole command where its sub-commands are not counted."""
+def _count_of(text: bytes, verb: Verb, before: _Count | None) -> _Count | None:
+    """The count of a command; that of the whole command where its sub-commands are not counted."""
+    if before is not None:  # from one text to the next it moves by little
+        found = _count_at(text, before.name, max(0, before.at - MOVES_MAX))
+        if found is not None:
+            return found
     first, second = verb
-    for name in (f"{first}|{second}", first) if second else (first,):
-        at = text.find(b"cmdstat_%s:" % name.lower().encode())
-        match = _COUNT.search(text, at, at + 200) if at >= 0 else None
-        if match is not None:
-            return int(match[1]), int(match[2])
-    return None
+    names = (f"{first}|{second}", first) if second else (first,)
+    counts = (_count_at(text, b"cmdstat_%s:" % name.lower().encode(), 0) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
+def _count_at(text: bytes, name: bytes, begin: int) -> _Count | None:
+    """The count of the line with this name behind `begin`."""
+    at = text.find(name, begin)
+    match = _COUNT.search(text, at, at + 200) if at >= 0 else None
+    return _Count(int(match[1]), int(match[2]), name, at) if match is not None else None

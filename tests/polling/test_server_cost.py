@@ -144,3 +144,24 @@ async def test_the_counts_are_read_once_a_minute(
         await harness.poll(watched)
     assert costs(harness, watched) == first
     assert watched.state.memory.command_stats == b""
+
+
+class TestCounts:
+    VERB = ("CONFIG", "GET")
+
+    def test_a_line_is_found_wherever_it_has_moved(self) -> None:
+        lines = [b"cmdstat_c%d:calls=1,usec=2,usec_per_call=2.00" % number for number in range(200)]
+        wanted = b"cmdstat_config|get:calls=%d,usec=7,usec_per_call=1.00"
+        before = None
+        for calls, at in enumerate((100, 101, 99, 0, 200, 50), 1):
+            text = b"\r\n".join([*lines[:at], wanted % calls, *lines[at:], b""])
+            before = server_cost._count_of(text, self.VERB, before)
+            assert before is not None
+            assert (before.calls, before.usec, text[before.at :][:18]) == (calls, 7, b"cmdstat_config|get")
+
+    def test_of_a_server_that_counts_no_sub_commands_it_is_the_whole_command(self) -> None:
+        text = b"cmdstat_config:calls=3,usec=9,usec_per_call=3.00\r\n"
+        found = server_cost._count_of(text, self.VERB, None)
+        assert found is not None
+        assert (found.calls, found.usec) == (3, 9)
+        assert server_cost._count_of(b"cmdstat_get:calls=3,usec=9\r\n", self.VERB, found) is None

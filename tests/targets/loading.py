@@ -15,6 +15,7 @@ from exporter.options.option import Setting
 from exporter.options.table import OPTIONS
 from exporter.targets.configured import ConfiguredTargets, load_targets
 from exporter.targets.shared_keys import Switches
+from exporter.targets.target import Target
 
 CONFIG = Path(__file__).parent.parent / "data" / "config"
 ENVIRON = {
@@ -45,6 +46,18 @@ def _opened(name: str) -> ConfigFile:
     by_name = {name: option for option in OPTIONS for name in option.names}
     file.settings(by_name, ENVIRON, {option.flag: Setting("", "default") for option in OPTIONS})
     return file
+
+
+def targets(file: Path, text: str) -> ConfiguredTargets:
+    """Those of a file with this text."""
+    file.write_text(text)
+    return load(file=file)
+
+
+def one(file: Path, settings: str) -> Target:
+    """The target of an entry with these settings."""
+    [target] = targets(file, f"redis_instances:\n- addr: redis://a\n  {settings}\n")
+    return target
 
 
 def problems_of(

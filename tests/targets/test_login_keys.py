@@ -10,24 +10,7 @@ import pytest
 
 from exporter.targets.login_keys import Given, Login
 from exporter.targets.password_command import PasswordCommand
-from exporter.targets.target import Target
-from tests.targets.loading import load, problems_of
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "redis_exporter.yml"
-
-
-def targets(file: Path, text: str) -> list[Target]:
-    file.write_text(text)
-    return load(file=file)
-
-
-def one(file: Path, settings: str) -> Target:
-    """The target of an entry with these settings."""
-    [target] = targets(file, f"redis_instances:\n- addr: redis://a\n  {settings}\n")
-    return target
+from tests.targets.loading import one, problems_of, targets
 
 
 class TestPasswordFile:
