@@ -4,8 +4,11 @@ servers are not there."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +17,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from exporter import logs
 from tests.clusters import Cluster
 from tests.servers import (
     HOST,
@@ -81,6 +85,23 @@ def pytest_asyncio_loop_factories(
     if marker is not None and "loop_factories" in marker.kwargs:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that starts the program, or a command, sets up the log of the whole process."""
+    loggers = [logging.getLogger(), *map(logging.getLogger, logs.NOISY)]
+    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    for module, hook in ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))
+    monkeypatch.setattr(logs, "_handler", None)
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    if logs._handler is not None:
+        logging.captureWarnings(False)
+        logs._handler.writer.end()
 
 
 @pytest.fixture(scope="session")

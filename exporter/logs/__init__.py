@@ -25,6 +25,8 @@ LOCK_S = 0.05
 FORMATS = ("txt", "json")
 #: all there is: debug lines, and those of commands
 VERBOSE = "VERBOSE"
+#: loggers of others whose information is no news to an operator
+NOISY = ("apscheduler", "aiohttp.access", "asyncio")
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +107,8 @@ def set_up(level: str, format: str, descriptor: int | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(handler.level)
-    for noisy in ("apscheduler", "aiohttp.access", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.excepthook = _note_exception
     threading.excepthook = _note_thread

@@ -16,7 +16,6 @@ from exporter import logs
 from exporter.logs import LEVELS, queue, set_up
 from exporter.options.table import OPTIONS
 
-NOISY = ("apscheduler", "aiohttp.access", "asyncio")
 PATIENCE_S = 10.0
 
 
@@ -51,22 +50,6 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
-@pytest.fixture
-def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Puts logging back as it was."""
-    loggers = [logging.getLogger(), *map(logging.getLogger, NOISY)]
-    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
-    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
-    yield
-    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
-    logging.captureWarnings(False)
-    monkeypatch.setattr(logs, "_handler", None)
-    for logger, handlers, level in before:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-
-
-@pytest.mark.usefixtures("untouched")
 class TestSetUp:
     @pytest.mark.parametrize(
         ("level", "seen"),
@@ -89,7 +72,7 @@ class TestSetUp:
             write(letter)
         assert "".join(said(pipe.lines())) == seen
 
-    @pytest.mark.parametrize("name", NOISY)
+    @pytest.mark.parametrize("name", ["apscheduler", "aiohttp.access", "asyncio"])
     @pytest.mark.parametrize(("level", "seen"), [("DEBUG", "we"), ("INFO", "we"), ("ERROR", "e")])
     def test_of_libraries_only_what_is_amiss(self, pipe: Pipe, name: str, level: str, seen: str) -> None:
         set_up(level, "txt", pipe.end)

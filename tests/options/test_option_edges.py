@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,18 +78,6 @@ EDGES = {
 def files_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that stops may write a file of a name that is tried here."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    for module, hook in ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook")):
-        monkeypatch.setattr(module, hook, getattr(module, hook))
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 def texts(option: Option) -> Iterator[str]:
