@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
 MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
-.PHONY: help build debug sanitize pure demo test test-slow test-sanitize coverage check lint types bench golden docs dist clean system
+.PHONY: help build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden docs dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -44,17 +44,29 @@ $(VENV)/deps: requirements-test.lock
 	$(PIP) install --requirement requirements-test.lock
 	@touch $@
 
+# What only tests and releases need is large, so the demo does not wait for it.
+$(VENV)/deps-tools: requirements-tools.lock $(VENV)/deps
+	@echo "downloading the packages of requirements-tools.lock into $(VENV): a minute or more" >&2
+	$(PIP) install --no-deps --requirement requirements-tools.lock
+	@touch $@
+
 demo: build ## start three Redis servers, a little load and the exporter on :9121
 	@exec $(BIN)/python deploy/demo/demo.py
 
 system: ## install the servers that the tests need (as root, with apt-get)
 	@deploy/test-servers.sh
 
-test: build system ## run the tests except the slow ones
+test: build system $(VENV)/deps-tools ## run the tests except the slow ones
 	$(PYTEST) $(ARGS)
 
-test-slow: build system ## run the slow tests
+test-slow: build system $(VENV)/deps-tools ## run the slow tests
 	$(PYTEST) -m slow $(ARGS)
+
+tools: ## install Docker and build the newest Prometheus and helm, for make test-deploy
+	@deploy/test-tools.sh
+
+test-deploy: build system tools $(VENV)/deps-tools ## test images, charts and discovery with the real programs
+	PATH="$(CURDIR)/.tools/bin:$$PATH" $(PYTEST) -m deploy $(ARGS)
 
 # The release build comes back afterwards.
 test-sanitize: ## run the engine's tests under ASan and UBSan
@@ -82,7 +94,7 @@ lint: build ## check style, format and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 
-types: build ## check types
+types: build $(VENV)/deps-tools ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/demo/demo.py
 

@@ -2,7 +2,8 @@
 # Installs the servers that the tests use from Debian, where that can be done, and says what is left out where it cannot.
 set -eu
 missing=()
-for pair in redis-server:redis-server redis-sentinel:redis-sentinel promtool:prometheus prometheus-redis-exporter:prometheus-redis-exporter nginx:nginx-light openssl:openssl; do
+for pair in redis-server:redis-server redis-sentinel:redis-sentinel promtool:prometheus prometheus-redis-exporter:prometheus-redis-exporter nginx:nginx-light openssl:openssl \
+  prometheus-alertmanager:prometheus-alertmanager haproxy:haproxy chromium:chromium; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0

@@ -34,6 +34,9 @@ from tests.store_fixture import ADDRS, StoreFixture
 PROGRAMS = {
     "server": ("redis-server", "redis-server"),
     "prometheus": ("promtool", "prometheus"),
+    "alertmanager": ("prometheus-alertmanager", "prometheus-alertmanager"),
+    "haproxy": ("haproxy", "haproxy"),
+    "chromium": ("chromium", "chromium"),
     "go_exporter": ("prometheus-redis-exporter", "prometheus-redis-exporter"),
 }
 

@@ -69,6 +69,7 @@ WINGS: dict[str, set[str]] = {
     "web": {"metrics", "options", "pages", "protocol", "targets", "telemetry"},
     "fleet": {"metrics", "pages", "polling", "protocol", "targets"},
 }
+WINGS["status"] = set()
 WINGS["app"] = WINGS.keys() - {"__main__", "cli", "_fastparse", "_native"}
 WINGS["commands"] = {*WINGS["app"], "app"}
 WINGS["library"] = {"app", "collectors", "engine", "metrics", "options", "polling", "protocol", "targets"}
@@ -96,6 +97,7 @@ DOORS = {
     "isal": {"app.state_file", "pages.page", "pages.plain_pieces"},
     "bcrypt": {"web.password_checks"},
     "watchfiles": {"folder_watcher"},
+    "jinja2": {"status.templates"},
 }
 
 

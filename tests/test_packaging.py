@@ -91,12 +91,14 @@ def test_the_lock_holds_what_is_asked_for() -> None:
         for text in (
             *project["project"]["dependencies"],
             *project["project"]["optional-dependencies"]["test"],
+            *project["project"]["optional-dependencies"]["tools"],
         )
     ]
     asked += [Requirement(text) for text in project["build-system"]["requires"]]
     pins = dict(
         line.split("==")
-        for line in (ROOT / "requirements-test.lock").read_text().splitlines()
+        for lock in ("requirements-test.lock", "requirements-tools.lock")
+        for line in (ROOT / lock).read_text().splitlines()
         if line and line[0] != "#"
     )
     pinned = {canonicalize_name(name): version for name, version in pins.items()}

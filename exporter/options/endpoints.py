@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 
 class Route(NamedTuple):
-    """One row. `name` is the label `endpoint` of the exporter's own series; the method of `Web` that answers
-    has the same name, with _ for -. `answer` is for the docs. The landing page shows `note`, if there is one,
-    with a link to `link` or else to the path."""
+    """One row. `name` is the label `endpoint` of the exporter's own series. The method that answers, of `Web`
+    or of a class in `status`, has the same name, with _ for -. `answer` is for the docs. The landing page
+    shows `note`, if there is one, with a link to `link` or else to the path."""
 
     path: str
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -121,7 +121,7 @@ class Sources:
 
 
 class Web:
-    """The answers: the method that a route names answers it."""
+    """The answers: the method that a route names answers it, here or in one of `others`."""
 
     def __init__(
         self,
@@ -131,10 +131,12 @@ class Web:
         auth: BasicAuth | None = None,
         incidents: Incidents | None = None,
         bodies: BodyWriter | None = None,
+        others: Sequence[object] = (),
     ) -> None:
         pages, fleet = sources.pages, sources.fleet
         self._settings = settings
         self._sources = sources
+        self._answerers = (self, *others)
         self._pages = pages
         self._fleet = fleet
         self._own_series = sources.own_series
@@ -152,7 +154,7 @@ class Web:
     def app(self) -> web.Application:
         app = web.Application(middlewares=self._middlewares)
         for route in routes(self._settings.telemetry_path):
-            handler = self._measured(route.name, getattr(self, route.name.replace("-", "_")))
+            handler = self._measured(route.name, _handler(self._answerers, route.name))
             for method in route.methods:
                 app.router.add_route(method, route.path, handler)
         return app
@@ -317,6 +319,13 @@ class Web:
             settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint
         )
         return web.Response(text=text, content_type="text/html")
+
+
+def _handler(answerers: Iterable[object], name: str) -> Handler:
+    """The method that answers, of the first that has one."""
+    method = name.replace("-", "_")
+    found: Handler = next(getattr(each, method) for each in answerers if hasattr(each, method))
+    return found
 
 
 def _refuse_unwatched(sources: Sources, text: str) -> None:
