@@ -9,6 +9,7 @@ from exporter.app.backend import Backend
 from exporter.app.build import Configuration, web_settings
 from exporter.options.table import WebOptions
 from exporter.options.values import split_listen_address
+from exporter.status.asset_files import AssetFiles
 from exporter.telemetry.own_series import Reader
 from exporter.web.body_writer import BodyWriter
 from exporter.web.guard import Guard
@@ -60,6 +61,7 @@ class Frontend:
             auth=configuration.auth,
             incidents=self._incidents,
             bodies=BodyWriter(self._guard.limits.old_pages_bytes, backend.pages.current),
+            others=[AssetFiles()],
         )
         tls = (server_tls.context, server_tls.freshen) if server_tls is not None else ()
         listener = Listener(web.app(), self._guard, *tls)

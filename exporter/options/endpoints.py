@@ -73,6 +73,7 @@ ROUTES = (
         "[maintenance](#maintenance-of-a-target): POST pauses a target, DELETE ends that, GET shows it",
         ("GET", "HEAD", "POST", "DELETE"),
     ),
+    Route("/-/assets/{name}", "assets", "style, script and icon of the pages"),
     Route("/", "landing", "landing page"),
 )
 

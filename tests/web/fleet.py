@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from aiohttp import web
 
 from exporter.metrics.lane import Lane
 from exporter.protocol.cluster import ClusterView
@@ -92,3 +94,13 @@ class FakeFleet:
             {True: "up", False: "down", None: "unknown"}[watched.up] for watched in self._watched.values()
         )
         return {state: counts[state] for state in ("up", "down", "unknown")}
+
+
+class OtherAnswers:
+    """In place of all that answers beside `Web`: each path says that it is none of its own."""
+
+    def __getattr__(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=404, text=f"{name} is answered elsewhere\n")
+
+        return answer

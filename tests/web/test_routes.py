@@ -28,7 +28,7 @@ from exporter.web.auth import BasicAuth
 from exporter.web.reload import Reloaded
 from exporter.web.routes import ALIVE_S, Settings, Sources, Web
 from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
-from tests.web.fleet import FakeFleet, FakeWatch
+from tests.web.fleet import FakeFleet, FakeWatch, OtherAnswers
 
 A, B = "redis://a:6379", "redis://b:6379"
 SETTINGS = Settings(
@@ -86,6 +86,7 @@ class Site:
                 refuse=self._refuse,
             ),
             auth=self.auth,
+            others=[OtherAnswers()],
         )
         self._server = TestServer(web.app(), host=host)
         await self._server.start_server()
