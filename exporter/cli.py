@@ -21,6 +21,7 @@ from exporter.errors import ConfigError, RedpollError, UsageError
 COMMANDS = {
     "check": ("check the configuration, and show what is wrong with it", True),
     "once": ("poll every target once, and print the page", True),
+    "health": ("ask a running exporter whether it is well: [URL|PATH]", False),
     "acl": ("print the smallest ACL rule for the options in use", True),
     "compare": ("compare two pages of metrics: OLD NEW", False),
     "docs": (
@@ -28,6 +29,9 @@ COMMANDS = {
         False,
     ),
 }
+
+#: commands with arguments of their own that look for an exporter by its options too
+_OF_RUNNING = frozenset({"health"})
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -84,7 +88,8 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     if command is not None and command not in COMMANDS:
         raise UsageError(_unknown(command))
     if command is not None and not COMMANDS[command][1]:
-        return int(_module(command).run(argv))
+        given = (argv, environ) if command in _OF_RUNNING else (argv,)
+        return int(_module(command).run(*given))
     options = commandline.parse(argv, environ, COMMANDS)
     if options.run.help:
         print(commandline.help_text({name: help for name, (help, _) in COMMANDS.items()}), end="")

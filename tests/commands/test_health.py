@@ -1,0 +1,201 @@
+"""`health`: whether a running exporter is well."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from exporter.cli import main
+from exporter.commands import health
+from exporter.commands.health import of_options, of_url
+from exporter.errors import ConfigError, UsageError
+from exporter.options.commandline import parse
+from exporter.options.table import WebOptions
+from tests.servers import HOST, Certificates, free_port, wait_until
+from tests.system.conftest import ExporterFactory, ProcessFactory, exporter, exporter_process
+
+__all__ = ["exporter", "exporter_process"]  # fixtures
+
+SECRET = "s3cr:et-ü"
+Captured = pytest.CaptureFixture[str]
+
+
+def web_options(*flags: str) -> WebOptions:
+    return parse(flags, {}).web
+
+
+class TestRunning:
+    """Against the whole program."""
+
+    def test_asks_the_exporter_that_has_the_same_variables(
+        self, exporter: ExporterFactory, capsys: Captured
+    ) -> None:
+        """It is well though its Redis is dead, and ready once it tried."""
+        program = exporter(f"--redis.addr=redis://{HOST}:{free_port()}")
+        environ = {"REDIS_EXPORTER_WEB_LISTEN_ADDRESS": f":{program.port}"}
+        assert main(["health"], environ) == 0
+        assert capsys.readouterr() == (f"ok: http://{HOST}:{program.port}/-/healthy\n", "")
+        assert main(["health", "/-/ready"], environ) == 0
+        assert main(["health", f"http://localhost:{program.port}"], {}) == 0
+        assert main(["health", f"--web.listen-address=0.0.0.0:{program.port}"], {}) == 0
+        capsys.readouterr()
+        assert main(["health", "/health?strict=1"], environ) == 1
+        out, err = capsys.readouterr()
+        assert (out, '503: {"status":"error"' in err, err.count("\n")) == ("", True, 1)
+
+    def test_with_tls_and_a_password(
+        self, exporter_process: ProcessFactory, certificates: Certificates, capsys: Captured
+    ) -> None:
+        port = free_port()
+        flags = [
+            f"--web.listen-address={HOST}:{port}",
+            f"--tls-server-cert-file={certificates.server}",
+            f"--tls-server-key-file={certificates.server_key}",
+            "--basic-auth-username=prometheus",
+            f"--basic-auth-password={SECRET}",
+        ]
+        exporter_process(*flags)
+        wait_until(lambda: main(["health", *flags], {}) == 0, "the exporter is well")
+        assert f"ok: https://{HOST}:{port}/-/healthy\n" in capsys.readouterr().out
+        assert main(["health", f"https://prometheus:s3cr%3Aet-%C3%BC@localhost:{port}/-/ready"], {}) == 0
+        capsys.readouterr()
+        assert main(["health", f"https://{HOST}:{port}"], {}) == 1
+        assert "401: write redis_exporter health http://USER:PASSWORD@" in capsys.readouterr().err
+        assert main(["health", f"http://{HOST}:{port}"], {}) == 1
+        assert capsys.readouterr().err.startswith(
+            f"redis_exporter: http://{HOST}:{port}/-/healthy: no answer"
+        )
+
+    def test_with_client_certificates_and_the_hash_of_a_password(
+        self, exporter_process: ProcessFactory, certificates: Certificates, capsys: Captured
+    ) -> None:
+        """It shows the server's own certificate. Who asks for a password is alive; whether it is ready cannot
+        be seen."""
+        port = free_port()
+        flags = [
+            f"--web.listen-address={HOST}:{port}",
+            f"--tls-server-cert-file={certificates.server}",
+            f"--tls-server-key-file={certificates.server_key}",
+            f"--tls-server-ca-cert-file={certificates.ca}",
+            "--basic-auth-username=prometheus",
+            f"--basic-auth-hash-password={bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode()}",
+        ]
+        exporter_process(*flags)
+        wait_until(lambda: main(["health", *flags], {}) == 0, "the exporter is well")
+        capsys.readouterr()
+        assert main(["health", "/-/ready", *flags], {}) == 1
+        assert "401: only the hash of the password is known here" in capsys.readouterr().err
+        assert main(["health", f"https://{HOST}:{port}"], {}) == 1  # without a certificate
+
+
+class TestRefusals:
+    def test_nobody_listens(self, capsys: Captured) -> None:
+        port = free_port()
+        assert main(["health", f"http://{HOST}:{port}/x"], {}) == 1
+        said = f"redis_exporter: http://{HOST}:{port}/x: nothing listens there\n"
+        assert capsys.readouterr() == ("", said)
+
+    def test_a_process_that_hangs(self, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(health, "TIMEOUT_S", 0.2)
+        with socket.create_server((HOST, 0)) as listening:
+            assert main(["health", f"--web.listen-address={HOST}:{listening.getsockname()[1]}"], {}) == 1
+        assert capsys.readouterr().err.endswith("/-/healthy: no answer within 0.2 s\n")
+
+    def test_a_wrong_command_line(self, capsys: Captured) -> None:
+        assert main(["health", "--web.listen-addres=:1"], {}) == 2
+        assert "did you mean --web.listen-address?" in capsys.readouterr().err
+        assert main(["health", f"redis://:{SECRET}@h"], {}) == 2
+        assert SECRET not in capsys.readouterr().err
+
+    def test_help(self, capsys: Captured) -> None:
+        assert main(["health", "--help"], {}) == 0
+        assert capsys.readouterr().out == health.USAGE
+
+    def test_variables_are_those_of_another_exporter_where_a_url_is_given(self, capsys: Captured) -> None:
+        assert main(["health", f"http://{HOST}:{free_port()}"], {"REDIS_EXPORTER_TARGET_LABELS": "x"}) == 1
+        assert main(["health"], {"REDIS_EXPORTER_TARGET_LABELS": "x"}) == 2
+
+
+class TestUnixSockets:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Iterator[str]:
+        path = str(tmp_path / "s")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen()
+
+            def answer() -> None:
+                client, _ = listening.accept()
+                with client:
+                    assert client.recv(65536).startswith(b"GET /-/healthy HTTP/1.1\r\n")
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            yield path
+            thread.join()
+
+    def test_a_path_is_asked(self, path: str, capsys: Captured) -> None:
+        assert main(["health", f"unix:{path}"], {}) == 0
+        assert capsys.readouterr().out == f"ok: unix:{path} /-/healthy\n"
+
+    def test_a_missing_one(self, tmp_path: Path, capsys: Captured) -> None:
+        assert main(["health", f"unix:{tmp_path}/none"], {}) == 1
+        assert capsys.readouterr().err.endswith("no answer: No such file or directory\n")
+
+
+class TestQuestions:
+    @pytest.mark.parametrize(
+        ("address", "hosts"),
+        [
+            (":9121", ("127.0.0.1", "::1")),
+            ("0.0.0.0:9121", ("127.0.0.1",)),
+            ("[::]:9121", ("::1", "127.0.0.1")),
+            ("10.0.0.1:9121", ("10.0.0.1",)),
+            ("[fd00::1]:9121", ("fd00::1",)),
+        ],
+    )
+    def test_of_a_listen_address(self, address: str, hosts: tuple[str, ...]) -> None:
+        question = of_options(web_options(f"--web.listen-address={address}"))
+        assert (question.hosts, question.port, question.path) == (hosts, 9121, "/-/healthy")
+
+    def test_of_a_socket_path(self) -> None:
+        assert of_options(WebOptions(listen_address="unix:/run/s")).unix == "/run/s"
+
+    def test_of_a_socket_that_somebody_else_opened(self) -> None:
+        with pytest.raises(ConfigError, match="write redis_exporter health URL"):
+            of_options(WebOptions(listen_address="fd://3"))
+
+    @pytest.mark.parametrize(
+        ("url", "text"),
+        [
+            ("http://h", "http://h:80/-/healthy"),
+            ("https://u:p@h/", "https://h:443/-/healthy"),
+            ("http://[::1]:9121/-/ready?x=1", "http://[::1]:9121/-/ready?x=1"),
+            ("unix:/run/s", "unix:/run/s /-/healthy"),
+        ],
+    )
+    def test_of_a_url(self, url: str, text: str) -> None:
+        assert str(of_url(url)) == text
+
+    @pytest.mark.parametrize("url", ["localhost:9121", "http://", "http://h:99999", "unix:", "ftp://h"])
+    def test_of_what_is_no_url(self, url: str) -> None:
+        with pytest.raises(UsageError, match="write http://HOST:PORT"):
+            of_url(url)
+
+
+def test_it_loads_no_event_loop_of_the_exporter() -> None:
+    """It runs every few seconds beside an exporter with little CPU."""
+    code = (
+        "import sys; from exporter.cli import main; main(['health', 'http://127.0.0.1:1'], {}); "
+        "print(*{'aiohttp', 'uvloop', 'prometheus_client', 'exporter.app', 'jinja2'} & set(sys.modules))"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert outcome.stdout.strip() == ""
