@@ -229,7 +229,7 @@ class Fleet:
 
     def states(self) -> Mapping[str, int]:
         """How many targets are up, down, not polled yet (`unknown`), and `paused` if any is."""
-        counts = Counter(map(_state_of, self._watched.values()))
+        counts = Counter(map(state_of, self._watched.values()))
         return {state: counts[state] for state in STATES if counts[state] or state != PAUSED}
 
     def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
@@ -239,7 +239,11 @@ class Fleet:
             self._state_log.note(watched, outcome)
 
 
-def _state_of(watched: WatchedTarget) -> str:
+_STATE_OF = {True: "up", False: "down", None: "unknown"}
+
+
+def state_of(watched: WatchedTarget) -> str:
+    """One of `STATES`."""
     if watched.state.series.paused_until is not None:
         return PAUSED
-    return {True: "up", False: "down", None: "unknown"}[watched.up]
+    return _STATE_OF[watched.up]

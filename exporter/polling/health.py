@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.errors import REASONS, DeadlineError, TargetError
@@ -37,7 +38,8 @@ class HealthStatus:
 
 
 class Health:
-    """The state of one target. Times are monotonic seconds."""
+    """The state of one target, which begins at `since`. That is wall-clock seconds, other times are monotonic
+    ones."""
 
     __slots__ = (
         "_noted",
@@ -48,10 +50,12 @@ class Health:
         "failures",
         "reason",
         "retry_at",
+        "since",
         "up",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, since: float = 0.0) -> None:
+        self.since = since  # when it came to be up, down, or not known
         self.up: bool | None = None  # None: no poll has ended yet
         self.reason = ""
         self.error_text = ""
@@ -79,6 +83,8 @@ class Health:
             pause_s = timing.backoff_s(self.failures)
             self.retry_at = outcome.ended_at + pause_s if pause_s else 0.0
         outcome.up_changed = was_up is not self.up
+        if outcome.up_changed:
+            self.since = outcome.wall_at + outcome.duration_s
         at = self._noted % POLLS_MAX * 3
         self._noted += 1
         ring = self._ring
@@ -86,13 +92,15 @@ class Health:
         ring[at + 1] = outcome.duration_s
         ring[at + 2] = _NUMBERS[self.reason]
 
-    def forget(self) -> None:
-        """Nothing is known: the target is not polled."""
+    def forget(self, wall: float) -> None:
+        """Nothing is known from `wall` (wall clock) on: the target is not polled."""
+        self.since = wall
         self.up, self.reason, self.error_text, self.failures = None, "", "", 0
         self.retry_at, self.down_at = 0.0, math.inf
 
-    def expire(self, where: str) -> None:
-        """`down_at` has passed."""
+    def expire(self, where: str, wall: float) -> None:
+        """`down_at` has passed at `wall` (wall clock)."""
+        self.since = wall
         self._set_down(DeadlineError(f"{where}: no poll that ended began within two intervals"))
 
     def status(self) -> HealthStatus:
@@ -100,6 +108,10 @@ class Health:
         return HealthStatus(
             self.up, self.reason, self.error_text, self.failures, tuple(map(self._past_poll, newest_first))
         )
+
+    def durations_s(self) -> Sequence[float]:
+        """How long the remembered polls took, in no order. Cheap, for tables of all targets."""
+        return self._ring[1 : 3 * min(self._noted, POLLS_MAX) : 3]
 
     def _set_down(self, error: TargetError) -> None:
         self.up = False

@@ -89,6 +89,7 @@ class SnapshotRecorder:
                 expires_at = outcome.began_at + timing.expiry_s(lane, intervals)
                 count = series.lanes[lane]
                 count.succeeded_at = outcome.wall_at
+                count.polled_at = outcome.began_at
                 count.stale = False
             self._put(enabled, block, outcome, expires_at)
         self._count_series()

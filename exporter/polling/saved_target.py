@@ -118,6 +118,9 @@ def _restore_snapshots(
             Snapshot(addr, saved.family_set, lane, samples, offsets, saved.series, began_at, expires_at)
         )
         state.series.series += saved.series
+        count = state.series.lanes.get(lane)
+        if count is not None:
+            count.polled_at = max(count.polled_at, began_at)
 
 
 def _renumber(samples: bytes, offsets: bytes, places: Sequence[int]) -> tuple[bytes, bytes]:

@@ -42,7 +42,7 @@ class _Count(NamedTuple):
 class ServerCost:
     """Of one target. `series` shows it."""
 
-    __slots__ = ("_before", "_calls", "_counted", "_due_at", "_scan_calls")
+    __slots__ = ("_before", "_calls", "_counted", "_due_at", "_scan_calls", "_scans", "poll_s")
 
     def __init__(self) -> None:
         self._calls: dict[Lane, Counter[Verb]] = {}  # of the newest poll of each lane
@@ -50,9 +50,13 @@ class ServerCost:
         self._counted: dict[Lane, int] = {}  # polls whose cost is known
         self._before: dict[Verb, _Count] = {}  # the newest ones
         self._due_at = -math.inf
+        self._scans = 0  # since the newest count
+        #: seconds of the server that a poll takes by lane, as of the newest count
+        self.poll_s: dict[Lane, float] = {}
 
     def note_scan(self, collectors: Iterable[EnabledCollector], results: PollResults) -> None:
         """Take a scan. No two send the same number of commands."""
+        self._scans += 1
         for each in collectors:
             self._scan_calls.update(results.calls_of(each.name, ()))
 
@@ -86,16 +90,21 @@ class ServerCost:
         costs_s = self._read(text)
         if costs_s:
             self._add(series, COMMANDSTATS, {lane: _sum(each, costs_s) for lane, each in self._calls.items()})
-            series.add_cost(Lane.SCAN, COMMANDSTATS, _sum(self._scan_calls, costs_s))
+            scans_s = _sum(self._scan_calls, costs_s)
+            series.add_cost(Lane.SCAN, COMMANDSTATS, scans_s)
+            if self._scans:
+                self.poll_s[Lane.SCAN] = scans_s / self._scans
         elif results.answered_s:
             slowest = max(calls, key=list(Lane).index)
             more_s = max(0.0, results.answered_s - usual_s)
             self._add(series, ESTIMATED, {Lane.FAST: usual_s, slowest: more_s})
         self._scan_calls.clear()
+        self._scans = 0
 
     def _add(self, series: TargetSeries, source: str, costs_s: Mapping[Lane, float]) -> None:
         """Count the polls that came since the last time. A poll of a lane costs what its newest one did."""
         for lane, cost_s in costs_s.items():
+            self.poll_s[lane] = cost_s
             polls = series.lanes[lane].polls if lane in series.lanes else 0
             series.add_cost(lane, source, cost_s * max(0, polls - self._counted.get(lane, 0)))
             self._counted[lane] = polls

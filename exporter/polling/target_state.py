@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from exporter.collectors._enabled import EnabledCollector
@@ -45,7 +46,7 @@ class TargetState:
         self.assignment = assignment
         self.memory = TargetMemory()
         self.labels = _label_texts(assignment)
-        self.health = Health()
+        self.health = Health(time.time())
         self.clock = LaneClock(
             family_sets.lanes,
             assignment.timing.every,
@@ -74,7 +75,7 @@ class TargetState:
 
     def pause(self, until: float, now: float) -> None:
         """Show only that the target is not polled until `until` (wall clock), for good."""
-        self.health.forget()
+        self.health.forget(time.time())
         self.series.pause(until)
         self.publish(now)
 

@@ -132,7 +132,7 @@ class WatchedTarget:
 
     def expire(self) -> None:
         """Count the target as down, because `health.down_at` has passed."""
-        self.health.expire(self.target.addr)
+        self.health.expire(self.target.addr, time.time())
         self.state.publish(time.monotonic())
 
     def note_stale(self, lane: Lane) -> None:

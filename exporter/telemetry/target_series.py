@@ -226,6 +226,8 @@ class LaneCount:
     began_at: float = -math.inf
     skipped: int = 0
     succeeded_at: float | None = None  # wall-clock seconds of its newest snapshot
+    #: when the poll of that snapshot began (monotonic)
+    polled_at: float = field(default=-math.inf, compare=False)
     stale: bool = False
 
 

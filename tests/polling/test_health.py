@@ -81,14 +81,32 @@ def test_with_turns_further_apart_it_is_down_later() -> None:
 def test_expired_it_is_down_until_a_poll_goes_well() -> None:
     health = Health()
     note(health)
-    health.expire("redis://h:6379")
+    health.expire("redis://h:6379", 1_700_000_200.0)
     assert (health.up, health.reason, health.down_at) == (False, "timeout", math.inf)
     assert health.error_text == "redis://h:6379: no poll that ended began within two intervals"
     assert health.failures == 0
+    assert health.since == 1_700_000_200.0
     assert note(health).up_changed
 
 
+def test_a_state_begins_at_the_end_of_the_poll_that_changes_it() -> None:
+    health = Health(1_700_000_000.0)
+    assert health.since == 1_700_000_000.0
+    for began_at, error, since in ((100.0, None, 100.5), (110.0, None, 100.5), (120.0, REFUSED, 120.5)):
+        note(health, error, began_at)
+        assert health.since == 1_700_000_000.0 + since
+    health.forget(1_700_000_300.0)
+    assert (health.up, health.since) == (None, 1_700_000_300.0)
+
+
 class TestRing:
+    def test_gives_the_durations_alone(self) -> None:
+        health = Health()
+        assert list(health.durations_s()) == []
+        for number in range(POLLS_MAX + 2):
+            health.note(PollOutcome(None, None, 0.0, 0.0, float(number)), TIMING, 1)
+        assert sorted(health.durations_s()) == [float(number) for number in range(2, POLLS_MAX + 2)]
+
     def test_has_the_newest_polls_first(self) -> None:
         health = Health()
         note(health, began_at=1.0)
