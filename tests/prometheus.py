@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.parse
@@ -12,22 +13,32 @@ from typing import Any
 
 from tests.servers import HOST, free_port, wait_for_start
 
+#: where a configuration says that Prometheus itself is
+ITSELF = "localhost:9090"
+
 
 class Prometheus:
-    """Runs from its making until `stop`. `config` is the text of its configuration file."""
+    """Runs from its making until `stop`. `config` is the text of its configuration file, `flags` are further
+    ones."""
 
-    def __init__(self, directory: Path, config: str) -> None:
+    def __init__(self, directory: Path, config: str, *flags: str) -> None:
         binary = shutil.which("prometheus")
         assert binary is not None
         directory.mkdir(exist_ok=True)
         file = directory / "prometheus.yml"
-        file.write_text(config)
         self.port = free_port()
+        file.write_text(config.replace(ITSELF, f"{HOST}:{self.port}"))
         self.log = directory / "prometheus.log"
         listen = f"--web.listen-address={HOST}:{self.port}"
         with self.log.open("wb") as out:
             self._process = subprocess.Popen(
-                [binary, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}", listen],
+                [
+                    binary,
+                    f"--config.file={file}",
+                    f"--storage.tsdb.path={directory / 'tsdb'}",
+                    listen,
+                    *flags,
+                ],
                 stderr=out,
             )
         wait_for_start(lambda: self.ask("vector(1)") == [1.0], "Prometheus answers", self.stop)
@@ -53,12 +64,25 @@ class Prometheus:
         with urllib.request.urlopen(url, timeout=5) as response:
             return json.load(response)["data"]
 
+    def runtime(self) -> dict[str, Any]:
+        """What it says about its own process and storage."""
+        return dict(self._get("status/runtimeinfo"))
+
+    def refused_samples(self) -> float:
+        """How many samples it did not store: doubled ones, and those that came out of order."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=5) as response:
+            page = response.read().decode()
+        kinds = "duplicate_timestamp|out_of_order|out_of_bounds"
+        counts = re.findall(rf"^prometheus_target_scrapes_sample_(?:{kinds})_total (.*)$", page, re.M)
+        assert len(counts) == 3
+        return sum(map(float, counts))
+
     def complaints(self) -> list[str]:
         """What it logged about its scrapes."""
         return [
             line
             for line in self.log.read_text().splitlines()
-            if "level=info" not in line and "scrape" in line
+            if "level=info" not in line.lower() and "scrape" in line
         ]
 
     def stop(self) -> None:
