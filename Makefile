@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
 MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
-.PHONY: help build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden docs dist clean system
+.PHONY: help build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden docs dashboards dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -107,6 +107,9 @@ golden: build ## write the expected pages again
 docs: build ## write docs/metrics.md, docs/options.md and the schema of the configuration file from the tables
 	for page in metrics options; do $(BIN)/redis_exporter docs $$page > docs/$$page.new; mv docs/$$page.new docs/$$page.md; done
 	$(BIN)/redis_exporter docs schema > docs/redis_exporter.schema.json.new && mv docs/redis_exporter.schema.json.new docs/redis_exporter.schema.json
+
+dashboards: build $(VENV)/deps-tools ## write the dashboards for Grafana from their code
+	$(BIN)/python -m deploy.grafana.src deploy/grafana/dashboards
 
 dist: build ## make the sdist and the wheel
 	rm -rf dist
