@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
+import calendar
 import logging
 import math
+import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,6 +26,9 @@ _MISTAKES = {
     "KEY_VALUES_MISMATCH": "the key does not fit the certificate",
     "NO_CERTIFICATE_OR_CRL_FOUND": "it holds no certificate in PEM form",
 }
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.*?)-----END ", re.S)
+#: tags of DER
+_VERSION, _UTC_TIME = 0xA0, 0x17
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,19 +36,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PemFile:
-    """A file, and the flag that names it."""
+    """A file, and the flag that names it. `of_authorities`: it holds authorities that do not depend on each
+    other, not one chain."""
 
     flag: str
     name: str
+    of_authorities: bool = False
 
     def __str__(self) -> str:
         return f"--{self.flag}={self.name}"
 
 
 class FreshContext:
-    """`newest` is the TLS context that `make` reads from files. Call `freshen` before each handshake: at most
-    once in `LOOK_EVERY_S` it checks the files, and makes the context again when one has changed. It does so
-    in a thread, because a network share may hang.
+    """`newest` is the TLS context that `make` reads from files. `expiries` says when the certificates of each
+    file end, in Unix time: the first one of a chain, the last one of several authorities.
+
+    Call `freshen` before each handshake: at most once in `LOOK_EVERY_S` it checks the files, and makes the
+    context again when one has changed. It does so in a thread, because a network share may hang.
 
     At start, a ConfigError says which file cannot be used. Later, the context from before stays until the
     files can be used, and the log says so once for each change.
@@ -51,12 +61,15 @@ class FreshContext:
     def __init__(
         self, given: Sequence[PemFile], make: Callable[[], ssl.SSLContext], limits: files.FileLimits
     ) -> None:
+        self._given = tuple(given)
         self._names = tuple(dict.fromkeys(file.name for file in given))
         self._shown = " and ".join(map(str, given))
         self._make = make
         self._limits = limits
         self._reading = threading.Lock()
-        self._read, self.newest = self._within(lambda: (_stamps(self._names), make()))
+        self._read, self.newest, self.expiries = self._within(
+            lambda: (_stamps(self._names), make(), self._expiries())
+        )
         self._seen = self._read  # at the newest check
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
@@ -101,8 +114,65 @@ class FreshContext:
             self._seen = _stamps(self._names)
             if self._seen != self._read:
                 self.newest = self._make()
+                self.expiries = self._expiries()
                 self._read = self._seen
                 log.info("read again: %s", ", ".join(self._names))
+
+    def _expiries(self) -> Mapping[PemFile, float]:
+        found: dict[PemFile, float] = {}
+        for file in self._given:
+            try:
+                with files.noting(None):
+                    ends = expiries(files.read(file.name, self._limits.max_bytes))
+            except files.FileError:  # it was there a moment ago
+                continue
+            if ends:
+                found[file] = max(ends) if file.of_authorities else min(ends)
+        return found
+
+
+def expiries(pem: bytes) -> list[float]:
+    """When each certificate of a PEM file ends, in Unix time. One that cannot be read is left out."""
+    return [end for body in _CERTIFICATE.findall(pem) if (end := _expiry(body)) is not None]
+
+
+def _expiry(body: bytes) -> float | None:
+    """Of one certificate, in base64. Python reads this only of certificates that a handshake brings."""
+    try:
+        der = binascii.a2b_base64(body)
+        [(_, certificate), *_] = _elements(der)
+        [(_, signed), *_] = _elements(certificate)
+        fields = [value for tag, value in _elements(signed) if tag != _VERSION]
+        _, _, _, validity, *_ = fields  # after serial, algorithm and issuer
+        _, (tag, until) = _elements(validity)
+        text = until.decode("ascii")
+        if tag == _UTC_TIME:  # two digits of the year, 1950 to 2049
+            text = ("20" if text[:2] < "50" else "19") + text
+        return calendar.timegm(time.strptime(text, "%Y%m%d%H%M%SZ"))
+    except ValueError:  # binascii.Error and UnicodeDecodeError are such
+        return None
+
+
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and value of each element. Raises ValueError if one is cut."""
+    at = 0
+    while at < len(der):
+        tag, length, at = der[at], *_length(der, at + 1)
+        if at + length > len(der):
+            raise ValueError("an element is cut")
+        yield tag, der[at : at + length]
+        at += length
+
+
+def _length(der: bytes, at: int) -> tuple[int, int]:
+    """The length that stands there, and where the value begins."""
+    first = der[at : at + 1]
+    if not first:
+        raise ValueError("an element is cut")
+    if first[0] < 0x80:
+        return first[0], at + 1
+    end = at + 1 + first[0] - 0x80
+    return int.from_bytes(der[at + 1 : end], "big"), end
 
 
 def _stamps(names: Sequence[str]) -> tuple[files.Stamp, ...]:

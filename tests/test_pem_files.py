@@ -16,7 +16,7 @@ import pytest
 from exporter import files, pem_files
 from exporter.errors import ConfigError
 from exporter.files import FileLimits
-from exporter.pem_files import FreshContext, PemFile, load_authorities, load_pair, trust_each
+from exporter.pem_files import FreshContext, PemFile, expiries, load_authorities, load_pair, trust_each
 from tests.servers import PATIENCE_S, Certificates
 
 LIMIT = files.DEFAULT.max_bytes
@@ -186,6 +186,56 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(pem_files, "_stamps", look)
     return looks
+
+
+def openssl_says(file: str) -> int:
+    """When a certificate ends, in Unix time."""
+    asked = ["openssl", "x509", "-in", file, "-noout", "-enddate"]
+    line = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    return int(ssl.cert_time_to_seconds(line.strip().partition("=")[2]))
+
+
+def lasting(directory: Path, days: int) -> str:
+    """A certificate that lasts so long."""
+    file = str(directory / f"{days}.crt")
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made += ["-keyout", os.devnull, "-out", file, "-days", str(days), "-subj", "/CN=x"]
+    subprocess.run(made, check=True, capture_output=True)
+    return file
+
+
+class TestExpiries:
+    def test_it_is_what_openssl_says(self, certificates: Certificates) -> None:
+        for file in (certificates.ca, certificates.server, certificates.issued):
+            assert expiries(Path(file).read_bytes()) == [openssl_says(file)]
+
+    def test_a_year_after_2049_is_written_in_another_way(self, tmp_path: Path) -> None:
+        file = lasting(tmp_path, 20_000)
+        assert expiries(Path(file).read_bytes()) == [openssl_says(file)]
+
+    def test_what_cannot_be_read_is_left_out(self, certificates: Certificates) -> None:
+        good = Path(certificates.server).read_bytes()
+        lines = good.splitlines()
+        short = b"\n".join([*lines[:3], lines[-1]])  # it is cut in the middle
+        odd = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
+        for body in (b"", b"a", b"MA==", b"MAA=", b"MAIwAA==", b"MIA=", b"MP8=", b"\xff\xfe"):
+            assert expiries(odd % body) == []
+        assert expiries(short + b"\n" + good) == [openssl_says(certificates.server)]
+        assert expiries(Path(certificates.server_key).read_bytes()) == []
+
+    async def test_of_a_chain_the_first_counts_and_of_authorities_the_last(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        early, late = lasting(tmp_path, 10), lasting(tmp_path, 20)
+        both = tmp_path / "both.pem"
+        both.write_bytes(Path(late).read_bytes() + Path(early).read_bytes())
+        chain, authorities = PemFile("cert", str(both)), PemFile("ca", str(both), of_authorities=True)
+        fresh = FreshContext([chain, authorities], Made(authorities), files.DEFAULT)
+        assert fresh.expiries == {chain: openssl_says(early), authorities: openssl_says(late)}
+        both.write_bytes(Path(late).read_bytes())
+        monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
+        await fresh.freshen(PATIENCE_S)
+        assert fresh.expiries == {chain: openssl_says(late), authorities: openssl_says(late)}
 
 
 class TestLoading:

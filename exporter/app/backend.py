@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from exporter import __version__, engine, logs
 from exporter.app.adoption import make_adoption
 from exporter.app.build import Configuration, discovery_settings
+from exporter.app.certificates import expiries
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import PATIENCE_S, Limiter, scan_limiter
 from exporter.connection.node_addresses import NodeAddresses
@@ -215,6 +216,7 @@ class Backend:
             "exporter_scraper_interval_seconds": lambda: self.alignment.periods_s(),
             "exporter_scraper_expected_age_seconds": lambda: self.schedule.expected_ages_s(),
             "exporter_lane_interval_seconds": self._lane_intervals_s,
+            "exporter_certificate_expiry_timestamp_seconds": lambda: expiries(self._configuration),
             "exporter_shard_index": lambda: self._of_shard(lambda shard: shard.index),
             "exporter_shard_total": lambda: self._of_shard(lambda shard: shard.total),
             "exporter_shard_targets": lambda: self._of_shard(

@@ -14,7 +14,7 @@ LOOK_S = 1.0
 
 def client_context(settings: DialSettings) -> FreshContext:
     """What `settings` say about TLS. Raises ConfigError for a file that cannot be used."""
-    ca = PemFile("tls-ca-cert-file", settings.ca_file)
+    ca = PemFile("tls-ca-cert-file", settings.ca_file, of_authorities=True)
     cert = PemFile("tls-client-cert-file", settings.cert_file)
     key = PemFile("tls-client-key-file", settings.key_file)
     if bool(key.name) != bool(cert.name):

@@ -170,6 +170,12 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
         ("source",),
     ),
     OwnFamily(
+        "exporter_certificate_expiry_timestamp_seconds",
+        "When the certificates of a file end, Unix time: the first of a chain, the last of authorities.",
+        GAUGE,
+        ("flag", "file"),
+    ),
+    OwnFamily(
         "exporter_config_last_reload_successful",
         "1 if the newest reload went well; 0 if it has changed nothing because of a mistake.",
         GAUGE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter import files
@@ -41,7 +42,7 @@ class ServerTls:
 
     @property
     def ca(self) -> PemFile:
-        return PemFile("tls-server-ca-cert-file", self.ca_file)
+        return PemFile("tls-server-ca-cert-file", self.ca_file, of_authorities=True)
 
 
 class ServerContext:
@@ -57,6 +58,11 @@ class ServerContext:
         self._fresh = FreshContext(given, lambda: make_context(settings), settings.limits)
         self.context = self._fresh.newest
         self.context.sni_callback = self._before_handshake  # called at each handshake, also without a name
+
+    @property
+    def expiries(self) -> Mapping[PemFile, float]:
+        """When the certificates of each file end, in Unix time."""
+        return self._fresh.expiries
 
     async def freshen(self) -> None:
         """Check the files, unless that was done a short time ago; handshakes share one check."""
