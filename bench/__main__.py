@@ -23,6 +23,7 @@ from bench.cases import (
     serve,
     shards,
     sidecar,
+    staleness,
     startup,
 )
 from bench.figures import as_json, as_table
@@ -40,6 +41,7 @@ CASES = {
     "fleet": fleet.run,
     "shards": shards.run,
     "memory": memory.run,
+    "staleness": staleness.run,
     "startup": startup.run,
     "redis-cost": redis_cost.run,
     "freshness": freshness.run,

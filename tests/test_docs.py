@@ -35,6 +35,8 @@ from tests.test_architecture import GROUND, WINGS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+COMMAND_PAGE = ROOT / "docs" / "commands.md"
+STARTED = ROOT / "docs" / "getting-started.md"
 POLLING = ROOT / "docs" / "polling.md"
 FLEET = ROOT / "docs" / "fleet.md"
 TARGETS = ROOT / "docs" / "targets.md"
@@ -163,7 +165,7 @@ def test_flags_exist(page: Path) -> None:
     assert set(named) - FLAGS.keys() - OTHER_FLAGS == set()
 
 
-@pytest.mark.parametrize("page", [README, POLLING], ids=page_id)
+@pytest.mark.parametrize("page", [COMMAND_PAGE, POLLING], ids=page_id)
 def test_defaults_are_those_of_the_flags(page: Path) -> None:
     rows = [
         (flag, default)
@@ -195,9 +197,9 @@ def test_each_lane_lists_its_collectors() -> None:
     }
 
 
-def test_the_readme_shows_the_help_texts_of_today() -> None:
+def test_the_page_of_commands_shows_the_help_texts_of_today() -> None:
     rows = MADE["metrics"]().splitlines()
-    shown = re.findall(r"^# HELP (\w+) (.+?)(?: Lane: \w+\.)?$", README.read_text(), re.M)
+    shown = re.findall(r"^# HELP (\w+) (.+?)(?: Lane: \w+\.)?$", COMMAND_PAGE.read_text(), re.M)
     assert len(shown) >= 4
     assert [
         (name, text)
@@ -210,8 +212,8 @@ def test_the_readme_shows_the_help_texts_of_today() -> None:
     ] == []
 
 
-def test_the_readmes_configuration_file_is_read(tmp_path: Path) -> None:
-    main, replica = instances(README, tmp_path)
+def test_the_first_configuration_file_is_read(tmp_path: Path) -> None:
+    main, replica = instances(STARTED, tmp_path)
     assert (main.alias, main.user, main.password, dict(main.labels)) == (
         "orders-main",
         "exporter",

@@ -1,0 +1,67 @@
+"""Every command of the docs runs, see `tests.doc_commands`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doc_commands import ELSEWHERE, ROOT, Block, blocks, run
+from tests.servers import Certificates, RedisServer
+
+#: page → the test that carries out all of it
+CARRIED_OUT = {"adding-a-collector.md": "tests/test_adding_a_collector.py"}
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [block for page in PAGES if page.name not in CARRIED_OUT for block in blocks(page)]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def exporter(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an exporter that watches a server called `orders`."""
+    folder = tmp_path_factory.mktemp("exporter")
+    file, log = folder / "redis_exporter.yml", folder / "log"
+    file.write_text(f"redis_instances: [{{name: orders, addr: 'redis://127.0.0.1:{redis.port}'}}]\n")
+    command = [
+        *(sys.executable, "-m", "exporter", "--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"),
+        *(f"--config.file={file}", "--scrape.allow=127.0.0.1"),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        give_up = time.monotonic() + 30
+        while not (found := re.search(r"listening on ([\d.:]+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < give_up, log.read_text()
+            time.sleep(0.05)
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("block", BLOCKS, ids=[block.id for block in BLOCKS])
+def test_commands_run(
+    block: Block, tmp_path: Path, exporter: str, redis: RedisServer, certificates: Certificates
+) -> None:
+    assert run(block, tmp_path, exporter, f"127.0.0.1:{redis.port}", certificates) == ""
+
+
+def test_what_is_said_to_be_run_elsewhere_is() -> None:
+    files = [
+        text for where in ELSEWHERE.values() for text in re.findall(r"[\w/.-]+/[\w.-]+\.(?:py|sh)", where)
+    ]
+    assert files
+    assert [file for file in files if not (ROOT / file).exists()] == []
