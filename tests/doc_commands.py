@@ -28,11 +28,13 @@ ROOT = Path(__file__).parent.parent
 ELSEWHERE = {
     "apt-get": "deploy/test-servers.sh, by make system",
     "chmod": "a part of installing a file that is not there",
-    "consul": "tests/deploy/test_consul.py speaks for it",
+    "consul": "no free consul is to be had",
+    "cp": "the docs name folders of the reader",
     "git": "a clone is what .ci/run begins with",
     "install": "a part of installing a file that is not there",
     "journalctl": "systemd is not the first process of a test machine",
     "pkill": "tests/app/test_run.py",
+    "mkdir": "the docs name folders of the reader",
     "rm": "the docs name files of the reader",
     "sudo": "tests run as they are",
 }
