@@ -114,16 +114,15 @@ class Asked:
 def asked(servers: Servers, arrangement: str) -> Iterator[Asked]:
     exporters, targets = jobs_of(arrangement)
     values = dict.fromkeys(ANY, ".*")
-    values |= {"top": "10", "__rate_interval": "15s", "__range": "1m", "job": targets, "targets": targets}
+    values |= {"top": "10", "__rate_interval": "15s", "__range": "1m", "job": targets, "exporters": exporters}
     chosen = (servers.busy, servers.master, servers.replica, servers.silent, servers.refusing)
     ones = [f"{HOST}:{server.port}" for server in chosen]
     for file in FILES:
-        here = values | ({"job": exporters} if file.stem == "exporter" else {})
         for panel in panels(file):
             for query in panel.queries:
                 query = query.replace(" or vector(0)", "")
                 forms = dict.fromkeys(query.replace(ONE, f'instance="{one}"') for one in ones)
-                yield Asked(panel, arrangement, [filled(form, here) for form in forms])
+                yield Asked(panel, arrangement, [filled(form, values) for form in forms])
 
 
 def check_numbers(prometheus: Prometheus, servers: Servers, arrangement: str) -> None:
@@ -151,8 +150,7 @@ def check_variables(prometheus: Prometheus) -> None:
                 if variable["type"] != "query":
                     continue
                 metric, label = variable["query"]["query"][len("label_values(") : -1].rsplit(", ", 1)
-                job = exporters if file.stem == "exporter" else targets
-                one = dict.fromkeys(("group", "cluster", "instance", "db"), ".*") | {"job": job}
-                selector = filled(metric.replace(f",{ONE}", ""), one)
+                values = dict.fromkeys(ANY, ".*") | {"job": targets, "exporters": exporters}
+                selector = filled(metric.replace(f",{ONE}", ""), values)
                 found = prometheus.label_values(label, selector)
-                assert found, f"{file.stem}: {variable['name']} has no values with the job {job}"
+                assert found, f"{file.stem}: {variable['name']} has no values with the job {targets}"

@@ -49,18 +49,24 @@ def names_of(panel: Panel) -> set[str]:
     return {family_of(name) for query in panel.queries for name, _ in selectors(readable(query))}
 
 
+def events_of(file: Path) -> list[str]:
+    """The queries whose moments all graphs mark."""
+    return [event["expr"] for event in board(file)["annotations"].get("list", ())]
+
+
 def test_the_files_are_what_the_code_makes() -> None:
     assert {file.stem for file in FILES} == {each.name for each in BOARDS}
     for each in BOARDS:
-        stale = (GRAFANA / "dashboards" / f"{each.name}.json").read_text() != each.text()
+        stale = (GRAFANA / "dashboards" / f"{each.name}.json").read_text() != each.text(BOARDS)
         assert not stale, f"{each.name}.json is not what the code makes: run `make dashboards`"
 
 
-def test_each_dashboard_is_found_by_a_uid_of_its_own_and_by_the_tag_of_the_links() -> None:
+def test_each_dashboard_is_found_by_a_uid_of_its_own_and_by_links() -> None:
     for file in FILES:
         found = board(file)
         assert found["uid"] == f"redpoll-{file.stem}"
-        assert found["links"][0]["tags"] == ["redpoll"]
+        leads_to = [re.findall(r"^/d/([\w-]+)\?", link["url"])[0] for link in found["links"]]
+        assert leads_to == [f"redpoll-{each.name}" for each in BOARDS if each.name != file.stem]
         assert "redpoll" in found["tags"]
         assert found["schemaVersion"] == 41
         assert "id" not in found
@@ -101,6 +107,8 @@ def test_queries_are_promql_of_metrics_that_the_exporter_has(file: Path) -> None
     families |= {name.removeprefix("redis_") for name, *_ in _own_rows()}
     for panel in panels(file):
         assert names_of(panel) <= families | OF_SCRAPES, panel
+    for query in events_of(file):
+        assert {family_of(name) for name, _ in selectors(readable(query))} <= families
 
 
 @every_file
@@ -110,9 +118,8 @@ def test_variables_are_made_before_they_are_used(file: Path) -> None:
         text = variable["query"]["query"] if isinstance(variable["query"], dict) else ""
         assert set(re.findall(r"\$(\w+)", text)) <= known, variable["name"]
         known.add(variable["name"])
-    used = {
-        name for panel in panels(file) for query in panel.queries for name in re.findall(r"\$(\w+)", query)
-    }
+    queries = [*events_of(file), *(query for panel in panels(file) for query in panel.queries)]
+    used = {name for query in queries for name in re.findall(r"\$(\w+)", query)}
     assert used <= known
     assert known - used <= {"__rate_interval", "__range", "datasource"}
     for panel in panels(file):

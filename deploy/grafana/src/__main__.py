@@ -11,7 +11,7 @@ from deploy.grafana.src.boards import BOARDS
 def main() -> None:
     directory = Path(sys.argv[1])
     for board in BOARDS:
-        (directory / f"{board.name}.json").write_text(board.text())
+        (directory / f"{board.name}.json").write_text(board.text(BOARDS))
 
 
 if __name__ == "__main__":

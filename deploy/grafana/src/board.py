@@ -9,11 +9,10 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.src.panels import Panel
+from deploy.grafana.src.panels import SOURCE, TAG, Panel, uid_of
 from deploy.grafana.src.variables import Variable, source
 
 COLUMNS = 24
-TAG = "redpoll"
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What every graph marks with a line: the moments at which the query has data."""
+
+    name: str
+    expr: str
+    color: str
+
+
+@dataclass(frozen=True)
 class Board:
     """`name` makes the file and, behind `redpoll-`, the uid: both stay as they are for ever, as links use
-    them."""
+    them. `takes` names the variables whose values links from other dashboards bring."""
 
     name: str
     title: str
@@ -36,31 +44,44 @@ class Board:
     variables: Sequence[Variable]
     rows: Sequence[Row]
     range: str = "now-3h"
+    events: Sequence[Event] = ()
+    takes: Sequence[str] = ("job", "group")
 
     @property
     def uid(self) -> str:
-        return f"{TAG}-{self.name}"
+        return uid_of(self.name)
 
-    def text(self) -> str:
-        """The dashboard as JSON, always the same for the same code."""
-        built = self._frame().build()
+    def text(self, boards: Sequence[Board]) -> str:
+        """The dashboard as JSON, always the same for the same code. It has a link to each of the `boards`."""
+        built = self._frame(boards).build()
         built.panels = _laid_out(self.rows)
         return JSONEncoder(sort_keys=True, indent=1).encode(built) + "\n"
 
-    def _frame(self) -> dashboard.Dashboard:
-        links = (
-            dashboard.DashboardLink("Redis")
-            .type(model.DashboardLinkType.DASHBOARDS)
-            .tags([TAG])
-            .include_vars(True)
-            .keep_time(True)
-        )
+    def _frame(self, boards: Sequence[Board]) -> dashboard.Dashboard:
         frame = dashboard.Dashboard(self.title).uid(self.uid).description(self.shows).tags([TAG, "redis"])
-        frame = frame.time(self.range, "now").refresh("30s").timezone("browser").link(links)
+        frame = frame.time(self.range, "now").refresh("30s").timezone("browser")
         frame = frame.tooltip(model.DashboardCursorSync.CROSSHAIR).editable()
-        for variable in (source(), *self.variables):
+        for each in boards:
+            if each.name != self.name:
+                frame = frame.link(self._link_to(each))
+        for variable in (source(), *(each.make() for each in self.variables)):
             frame = frame.with_variable(variable)
+        for event in self.events:
+            frame = frame.annotation(_annotation(event))
         return frame
+
+    def _link_to(self, other: Board) -> dashboard.DashboardLink:
+        """A link that takes along the data source, the time range, and what is chosen here and the other one
+        takes."""
+        names = ["datasource", *(each.name for each in self.variables if each.name in other.takes)]
+        chosen = "&".join(f"${{{name}:queryparam}}" for name in names)
+        link = dashboard.DashboardLink(other.title).type(model.DashboardLinkType.LINK)
+        return link.url(f"/d/{other.uid}?{chosen}").keep_time(True).tooltip(other.shows)
+
+
+def _annotation(event: Event) -> dashboard.AnnotationQuery:
+    drawn = dashboard.AnnotationQuery().name(event.name).datasource(SOURCE).expr(event.expr)
+    return drawn.enable(True).hide(False).icon_color(event.color)
 
 
 def _laid_out(rows: Sequence[Row]) -> list[model.Panel | model.RowPanel]:

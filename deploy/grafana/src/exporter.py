@@ -22,8 +22,8 @@ from deploy.grafana.src.panels import (
 from deploy.grafana.src.variables import choice, counts
 
 #: the processes that are chosen, and the targets of the chosen jobs
-E = 'job=~"$job",instance=~"$exporter"'
-T = 'job=~"$targets"'
+E = 'job=~"$exporters",instance=~"$exporter"'
+T = 'job=~"$job"'
 RATE = "[$__rate_interval]"
 INSTANCE = {"instance": "Instance"}
 
@@ -425,9 +425,9 @@ BOARD = Board(
     "Redis exporter",
     "Whether the exporter serves, how fresh the values are, and what it costs itself and the servers.",
     [
-        choice("job", "Job of the exporters", "redis_exporter_build_info"),
-        choice("exporter", "Exporter", 'redis_exporter_build_info{job=~"$job"}', of="instance"),
-        choice("targets", "Job of the targets", "redis_up", of="job"),
+        choice("exporters", "Job of the exporters", "redis_exporter_build_info", of="job"),
+        choice("exporter", "Exporter", 'redis_exporter_build_info{job=~"$exporters"}', of="instance"),
+        choice("job", "Job of the targets", "redis_up"),
         counts("top", "Highest", 10, 5, 20, 50),
     ],
     [KPIS, PAGES, POLLS, COSTS, SERIES, PROCESS],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.grafana.src.board import Board, Row
+from deploy.grafana.src.board import Board, Event, Row
 from deploy.grafana.src.panels import (
     GREEN,
     NONE,
@@ -727,4 +727,6 @@ BOARD = Board(
         choice("cmd", "Command", 'redis_commands_total{job="$job",instance="$instance"}'),
     ],
     [OVERVIEW, COMMANDS, LATENCY, MEMORY, KEYS, CLIENTS, PERSISTENCE, REPLICATION, MACHINE, EXPORTER],
+    events=[Event("Restarts", f"resets(redis_uptime_in_seconds{{{ONE}}}{RATE}) > 0", RED)],
+    takes=(),  # the others may have chosen all jobs
 )

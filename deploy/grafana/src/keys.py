@@ -322,4 +322,5 @@ BOARD = Board(
         counts("top", "Highest", 10, 5, 20, 50),
     ],
     [SPACE, WATCHED, GROUPS, STREAMS],
+    takes=("job", "instance"),
 )

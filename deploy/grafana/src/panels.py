@@ -30,7 +30,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from deploy.grafana.src.lanes import step_of
 
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-INSTANCE_BOARD = "redpoll-instance"
+TAG = "redpoll"
 
 GREEN, BLUE, ORANGE, RED, GREY, PURPLE = "green", "blue", "orange", "red", "text", "purple"
 #: (from, color), in order; the first one holds below the second
@@ -63,6 +63,11 @@ class Query:
 
 def query(expr: str, legend: str = "{{instance}}") -> Query:
     return Query(expr, legend)
+
+
+def uid_of(board: str) -> str:
+    """The uid of the dashboard with this name."""
+    return f"{TAG}-{board}"
 
 
 class _Common(Protocol):
@@ -282,11 +287,9 @@ def rows(
     for each in columns if values else ():
         maker = maker.override_by_name(each.legend, _cells(each))
     if "instance" in labels:
-        link = {
-            "title": "Show this instance",
-            "url": f"/d/{INSTANCE_BOARD}?var-instance=${{__value.raw}}&${{datasource:queryparam}}"
-            "&${__url_time_range}",
-        }
+        job = f"&var-job=${{__data.fields.{labels['job']}}}" if "job" in labels else ""
+        url = f"/d/{uid_of('instance')}?var-instance=${{__value.raw}}{job}"
+        link = {"title": "Show it", "url": f"{url}&${{datasource:queryparam}}&${{__url_time_range}}"}
         maker = maker.override_by_name(labels["instance"], [_property("links", [link])])
     return maker
 
