@@ -17,6 +17,7 @@ from exporter.connection import command_log
 from exporter.connection.candidates import Candidates
 from exporter.connection.command_passwords import CommandPasswords
 from exporter.connection.dial_plan import DialPlan, same_for_all
+from exporter.connection.dial_times import DialStep, DialTimes
 from exporter.connection.failures import os_failure
 from exporter.connection.handshake import Handshake, Notice
 from exporter.connection.limiter import PATIENCE_S, Limiter
@@ -108,32 +109,38 @@ class Dialer:
         addresses: Sequence[str] = (),
         redaction: Redaction | None = None,
         traffic: Traffic | None = None,
+        times: DialTimes | None = None,
     ) -> Connection:
         """Connect to `target` and log in, all before `deadline` (monotonic seconds). Nothing stays open on
         failure.
 
         Without `named` the connection gets no name: the server did not accept it. With `addresses` nothing is
         looked up. Of an adopted target only addresses are dialled that requests may name. `redaction` is for
-        one that knows the target's passwords, `traffic` counts. Raises TargetError, or ConfigError for TLS.
+        one that knows the target's passwords, `traffic` counts, `times` learns how long each step takes: the
+        caller ends it. Raises TargetError, or ConfigError for TLS.
         """
+        times = times or DialTimes()
         redaction = redaction or self.passwords.redaction(target)
         target = self.passwords.log_in(target)
         where = target.place
         settings = self.settings_of(target)
         context = await self._read_tls(settings, deadline) if target.tls else None
         if not target.path and not addresses:
+            times.begin(DialStep.DNS)
             addresses = await self._look_up(target, where, deadline)
         addresses = allowed(settings.scrape_allow, target, addresses)
+        times.begin(DialStep.CONNECT)
         sock, peer = await self._connect(target, where, addresses, deadline)
         connection = Connection(where, peer, settings.limits, redaction)
         connection.addresses, connection.traffic = tuple(addresses), traffic or connection.traffic
         # a name ends with a dot in DNS only
         name = (settings.server_name or target.host.partition("%")[0]).rstrip(".")
         try:
+            if context is not None:
+                times.begin(DialStep.TLS)
             await self._attach(connection, sock, target, (context, name), deadline)
-            connection.notices = await self._log_in(
-                connection, target, deadline, named and settings.set_client_name
-            )
+            handshake = Handshake(where, target, named=named and settings.set_client_name)
+            connection.notices = await self._log_in(connection, handshake, times, deadline)
             if settings.ping:
                 connection.ping_s = await self._ping(connection, deadline)
         except BaseException:
@@ -219,33 +226,25 @@ class Dialer:
             raise TlsError(f"{where}: {error}") from None
 
     async def _log_in(
-        self, connection: Connection, target: Target, deadline: float, named: bool
+        self, connection: Connection, handshake: Handshake, times: DialTimes, deadline: float
     ) -> tuple[Notice, ...]:
-        handshake = Handshake(connection.where, target, named=named)
-        if not handshake.commands:
+        commands = handshake.commands
+        if not commands:
+            times.end()
             return ()
+        times.begin(DialStep.AUTH)
         began_at = time.perf_counter()
-        replies = await self._ask(connection, handshake.commands, deadline)
-        command_log.note(target.addr, handshake.commands, began_at)
+        replies = await _ask(connection, commands, deadline)
+        times.end()
+        times.note_handshake(commands, replies)
+        command_log.note(handshake.addr, commands, began_at)
         return handshake.judge(replies)
 
     async def _ping(self, connection: Connection, deadline: float) -> float | None:
         """Seconds that a PING took, None if the server refuses it."""
         began_at = time.perf_counter()
-        [reply] = await self._ask(connection, [Command.of("PING")], deadline)
+        [reply] = await _ask(connection, [Command.of("PING")], deadline)
         return None if isinstance(reply, ReplyError) else time.perf_counter() - began_at
-
-    async def _ask(self, connection: Connection, commands: Sequence[Command], deadline: float) -> list[Reply]:
-        answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
-        connection.exchange(
-            pack(commands),
-            len(commands),
-            lambda outcome: None if answered.done() else answered.set_result(outcome),
-        )
-        replies = await _before(deadline, connection.where, "after connecting", answered, SilenceError)
-        if isinstance(replies, TargetError):
-            raise replies
-        return replies
 
 
 async def _before(
@@ -262,6 +261,19 @@ async def _before(
         if not clock.expired():  # the operating system's own timeout
             raise
         raise kind(f"{where}: no answer before the deadline, {when}") from None
+
+
+async def _ask(connection: Connection, commands: Sequence[Command], deadline: float) -> list[Reply]:
+    answered: asyncio.Future[list[Reply] | TargetError] = asyncio.get_running_loop().create_future()
+    connection.exchange(
+        pack(commands),
+        len(commands),
+        lambda outcome: None if answered.done() else answered.set_result(outcome),
+    )
+    replies = await _before(deadline, connection.where, "after connecting", answered, SilenceError)
+    if isinstance(replies, TargetError):
+        raise replies
+    return replies
 
 
 def _of_all(failures: Sequence[TargetError], addresses: int) -> TargetError:

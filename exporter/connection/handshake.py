@@ -40,6 +40,7 @@ class Handshake:
     may be empty."""
 
     def __init__(self, where: str, target: Target, *, named: bool) -> None:
+        self.addr = target.addr
         self._where = where
         self._target = target
         steps: list[tuple[Command, Callable[[str, Target, ReplyError], Notice]]] = []

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.errors import REASONS, DeadlineError, TargetError
+from exporter.errors import DeadlineError, TargetError
+from exporter.metrics.lane import Lane
 from exporter.polling.outcome import PollOutcome
+from exporter.polling.poll_history import PastPoll, PollHistory
 from exporter.polling.timing import PollTiming
-
-#: newest polls that are remembered of each target
-POLLS_MAX = 16
-_REASONS = ("", *REASONS)  # in the ring a reason is its place here
-_NUMBERS = {reason: number for number, reason in enumerate(_REASONS)}
-
-
-@dataclass(frozen=True, slots=True)
-class PastPoll:
-    """One poll that ended. `began_at` is wall-clock seconds; `reason` is empty if it went well."""
-
-    began_at: float
-    duration_s: float
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +29,11 @@ class Health:
     ones."""
 
     __slots__ = (
-        "_noted",
-        "_ring",
         "began_at",
         "down_at",
         "error_text",
         "failures",
+        "history",
         "reason",
         "retry_at",
         "since",
@@ -64,11 +50,17 @@ class Health:
         self.began_at = 0.0  # when the newest poll that ended began
         #: when the target counts as down unless another poll ends before: two turns after `began_at`
         self.down_at = math.inf
-        self._ring = array("d", bytes(8 * 3 * POLLS_MAX))  # a third of the memory of objects
-        self._noted = 0
+        self.history = PollHistory()
 
-    def note(self, outcome: PollOutcome, timing: PollTiming, intervals: int) -> None:
-        """Take the outcome of a poll that was not cancelled. Turns are `intervals` intervals apart."""
+    def note(
+        self,
+        outcome: PollOutcome,
+        timing: PollTiming,
+        intervals: int,
+        lanes: tuple[Lane, ...] = (Lane.FAST,),
+    ) -> None:
+        """Take the outcome of a poll of these lanes that was not cancelled. Turns are `intervals` intervals
+        apart."""
         was_up, error = self.up, outcome.error
         self.began_at = outcome.began_at
         if error is None:
@@ -85,12 +77,7 @@ class Health:
         outcome.up_changed = was_up is not self.up
         if outcome.up_changed:
             self.since = outcome.wall_at + outcome.duration_s
-        at = self._noted % POLLS_MAX * 3
-        self._noted += 1
-        ring = self._ring
-        ring[at] = outcome.wall_at
-        ring[at + 1] = outcome.duration_s
-        ring[at + 2] = _NUMBERS[self.reason]
+        self.history.note(outcome, lanes)
 
     def forget(self, wall: float) -> None:
         """Nothing is known from `wall` (wall clock) on: the target is not polled."""
@@ -104,22 +91,15 @@ class Health:
         self._set_down(DeadlineError(f"{where}: no poll that ended began within two intervals"))
 
     def status(self) -> HealthStatus:
-        newest_first = range(self._noted - 1, max(-1, self._noted - 1 - POLLS_MAX), -1)
-        return HealthStatus(
-            self.up, self.reason, self.error_text, self.failures, tuple(map(self._past_poll, newest_first))
-        )
+        polls = tuple(self.history.newest())
+        return HealthStatus(self.up, self.reason, self.error_text, self.failures, polls)
 
     def durations_s(self) -> Sequence[float]:
         """How long the remembered polls took, in no order. Cheap, for tables of all targets."""
-        return self._ring[1 : 3 * min(self._noted, POLLS_MAX) : 3]
+        return self.history.durations_s()
 
     def _set_down(self, error: TargetError) -> None:
         self.up = False
         self.reason = error.reason
         self.error_text = str(error)
         self.down_at = math.inf
-
-    def _past_poll(self, number: int) -> PastPoll:
-        at = number % POLLS_MAX * 3
-        began_at, duration_s, reason = self._ring[at : at + 3]
-        return PastPoll(began_at, duration_s, _REASONS[int(reason)])

@@ -224,12 +224,12 @@ class PollRunner:
             self._timer = None
         poll, self._poll = self._poll, None
         self.busy = False
-        self.connection.end_poll(self._context.target, error)
+        dial = self.connection.end_poll(self._context.target, error)
         admissions = self._dial_admission, self._admission
         self._dial_admission = self._admission = None
         results, duration_s = poll.results if poll is not None else None, time.monotonic() - self._began_at
         try:
-            self._on_end(PollOutcome(results, error, self._began_at, self._wall_at, duration_s))
+            self._on_end(PollOutcome(results, error, self._began_at, self._wall_at, duration_s, dial))
         finally:
             for admission in admissions:
                 if admission is not None:

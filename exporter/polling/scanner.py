@@ -107,8 +107,9 @@ class Scanner:
         if scanned:
             self._rank = Rank.UP if error is None and outcome.duration_s < SCAN_QUICK_S else Rank.DOWN
             state.series.lanes[Lane.SCAN].polls += 1
+        lanes = tuple(dict.fromkeys(enabled.lane for enabled in collectors))
+        state.health.history.note(outcome, lanes)
         if poll_log.is_on():
-            lanes = dict.fromkeys(enabled.lane for enabled in collectors)
             poll_log.note(state.assignment.target.addr, lanes, outcome)
         if outcome.results is not None:
             state.cost.note_scan(collectors, outcome.results)

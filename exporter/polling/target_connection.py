@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from exporter.connection import command_log
 from exporter.connection.cluster_links import ClusterLinks
+from exporter.connection.dial_times import DialTimes
 from exporter.connection.dialer import Dialer
 from exporter.connection.handshake import SET_NAME, Notice
 from exporter.connection.link import Connection, Done
@@ -41,6 +42,7 @@ class TargetConnection:
         #: from then on, the next poll makes new connections; 0.0: `renew` or `compare` asks for that
         self._renew_at = math.inf
         self._dialling: asyncio.Task[None] | None = None
+        self._times: DialTimes | None = None  # of the newest dial, until its poll ends
         self._password = ""  # of the newest dial
         self._is_awaiting = False  # whether the password for the next dial is obtained
         self._is_scattered = False  # whether the newest batch went to several nodes
@@ -70,6 +72,7 @@ class TargetConnection:
     async def _dial(self, context: PollContext, deadline: float) -> None:
         addr, memory, passwords = context.target.addr, context.memory, self._dialer.passwords
         began_at = time.monotonic()
+        times = self._times = DialTimes()
         outcome: Connection | TargetError
         try:
             named = memory.refusals.find([SET_NAME.name], began_at) is None
@@ -86,12 +89,14 @@ class TargetConnection:
                 addresses=target.addresses,
                 redaction=memory.redaction,
                 traffic=memory.traffic,
+                times=times,
             )
         except RedpollError as failure:
             outcome = failure if isinstance(failure, TargetError) else TargetError(str(failure))
         except Exception as failure:  # whatever it is, the poll must end
             log.exception("internal error while connecting (please report)", extra={"addr": addr})
             outcome = TargetError(f"{addr}: {type(failure).__name__} while connecting")
+        times.end()
         now = time.monotonic()
         self.connect_s = now - began_at
         self._dialling = None
@@ -164,13 +169,15 @@ class TargetConnection:
         if self._dialling is None and self.current is not None and self.current.exchanging:
             self.current.abort(error(self.current))
 
-    def end_poll(self, target: Target, error: TargetError | None) -> None:
+    def end_poll(self, target: Target, error: TargetError | None) -> DialTimes | None:
         """After a poll, give the descriptor back if the connection is lost. One that its server closes while
-        it is idle keeps it."""
+        it is idle keeps it. Returns the steps of the dial that the poll needed, if it needed one."""
         if self.current is None or (error is not None and self.current.closed):
             self._dialer.descriptors.give_back(self)
         if isinstance(error, AuthError):
             self._dialer.passwords.refuse(target, self._password)
+        times, self._times = self._times, None
+        return times
 
     def close(self) -> list[asyncio.Task[None]]:
         """Close everything, for good. Returns the tasks that this cancels."""

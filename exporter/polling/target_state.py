@@ -98,7 +98,7 @@ class TargetState:
             count = series.lanes[lane]
             count.polls += 1
             count.began_at = outcome.began_at
-        self.health.note(outcome, assignment.timing, intervals)
+        self.health.note(outcome, assignment.timing, intervals, lanes)
         self.easing.note(outcome, assignment)
         if began is not assignment and _login(began.target) != _login(assignment.target):
             self.health.retry_at = 0.0  # the new login has not failed yet

@@ -119,7 +119,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def ended(error: TargetError | None = None, *, up_changed: bool = True) -> PollOutcome:
-    return PollOutcome(None, error, 0.0, 0.0, 0.0123, up_changed)
+    return PollOutcome(None, error, 0.0, 0.0, 0.0123, up_changed=up_changed)
 
 
 class TestWho:

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from exporter.errors import REASONS, AuthError, DnsError, RefusedError, TargetError
+from exporter.errors import AuthError, DnsError, RefusedError, TargetError
 from exporter.metrics.lane import Lane
-from exporter.polling.health import POLLS_MAX, Health, HealthStatus, PastPoll
+from exporter.polling.health import Health, HealthStatus
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming
 
@@ -99,34 +99,13 @@ def test_a_state_begins_at_the_end_of_the_poll_that_changes_it() -> None:
     assert (health.up, health.since) == (None, 1_700_000_300.0)
 
 
-class TestRing:
-    def test_gives_the_durations_alone(self) -> None:
-        health = Health()
-        assert list(health.durations_s()) == []
-        for number in range(POLLS_MAX + 2):
-            health.note(PollOutcome(None, None, 0.0, 0.0, float(number)), TIMING, 1)
-        assert sorted(health.durations_s()) == [float(number) for number in range(2, POLLS_MAX + 2)]
-
-    def test_has_the_newest_polls_first(self) -> None:
-        health = Health()
-        note(health, began_at=1.0)
-        note(health, REFUSED, began_at=2.0)
-        assert health.status().polls == (
-            PastPoll(1_700_000_002.0, 0.5, "refused"),
-            PastPoll(1_700_000_001.0, 0.5, ""),
-        )
-
-    def test_is_bounded(self) -> None:
-        health = Health()
-        for number in range(3 * POLLS_MAX + 5):
-            note(health, began_at=number)
-        began = [poll.began_at - 1_700_000_000.0 for poll in health.status().polls]
-        assert began == list(range(3 * POLLS_MAX + 4, 2 * POLLS_MAX + 4, -1))
-
-    @pytest.mark.parametrize("reason", REASONS)
-    def test_knows_every_reason(self, reason: str) -> None:
-        error = TargetError("x")
-        error.reason = reason
-        health = Health()
-        note(health, error)
-        assert health.status().polls[0].reason == reason
+def test_its_history_has_the_newest_polls_first() -> None:
+    health = Health()
+    note(health, began_at=1.0)
+    note(health, REFUSED, began_at=2.0)
+    polls = health.status().polls
+    assert [(poll.began_at, poll.duration_s, poll.reason) for poll in polls] == [
+        (1_700_000_002.0, 0.5, "refused"),
+        (1_700_000_001.0, 0.5, ""),
+    ]
+    assert polls == tuple(health.history.newest())
