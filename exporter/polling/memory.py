@@ -93,6 +93,13 @@ class TargetMemory:
         self._passwords = (*others, target.password)[-PASSWORDS_MAX:]
         self.redaction = redaction_of(target.user, *self._passwords)
 
+    def afresh(self) -> TargetMemory:
+        """A memory for a poll beside the others. It knows what the server refuses and which passwords no text
+        may show, counts the same traffic, and nothing of the server."""
+        fresh = TargetMemory(traffic=self.traffic, redaction=self.redaction, _passwords=self._passwords)
+        fresh.refusals.known = {name: replace(refusal) for name, refusal in self.refusals.known.items()}
+        return fresh
+
     def keep_only(self, enabled: Iterable[EnabledCollector]) -> None:
         """Forget what belongs to other collectors, and which of these need not run."""
         kept = {each.name: each.collector for each in enabled}
