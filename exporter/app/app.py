@@ -56,7 +56,7 @@ class App:
         self.read = read
         #: the files that were read for the configuration in use, or for a change that failed since
         self.noted: files.Noted = {}
-        self._record = ReloadRecord()
+        self.record = ReloadRecord()
         self._running: _Running | None = None
         self._stopping = False
         self._applying = asyncio.Lock()
@@ -168,7 +168,7 @@ class App:
             log.info(note)
         open_files = raise_limit()
         frontend = Frontend(configuration.options.web, open_files)
-        readers = {**frontend.readers(), **self._record.readers(), **self._sources.readers()}
+        readers = {**frontend.readers(), **self.record.readers(), **self._sources.readers()}
         backend = Backend(configuration, open_files, readers)
         try:
             saved = await saved_state.load(configuration.options)
@@ -220,10 +220,10 @@ class App:
         async with self._applying:
             backend = self.backend
             configured = self.configuration.options, self._configured
-            with self._record.attempt():
+            with self.record.attempt():
                 changes = await self._reconfigure(self.read or (lambda: configured))
             await _ask_again(backend.fleet)
-        self._record.say(changes)
+        self.record.say(changes)
         has_files = bool(self.noted or self.configuration.options.redis.password_file)
         return Reloaded(has_files, str(changes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from exporter.errors import ConfigError, StoppingError
 from exporter.telemetry.own_series import Reader
@@ -14,9 +14,11 @@ log = logging.getLogger(__name__)
 
 
 class ReloadRecord:
-    """Begins with the start, which counts as a reload that went well."""
+    """Begins with the start, which counts as a reload that went well. Each reload happens within what
+    `around` gives."""
 
     def __init__(self) -> None:
+        self.around: Callable[[], AbstractContextManager[object]] = nullcontext
         self.successful = True
         self.succeeded_at = time.time()
 
@@ -24,7 +26,8 @@ class ReloadRecord:
     def attempt(self) -> Iterator[None]:
         """What happens in it is a reload. Its error is logged and goes on."""
         try:
-            yield
+            with self.around():
+                yield
         except StoppingError:
             raise
         except BaseException as error:

@@ -17,6 +17,7 @@ from exporter.app.app import STOP_S, App, Read
 from exporter.app.build import configure
 from exporter.app.file_watch import reload_on_changes
 from exporter.app.reload_record import reload_unasked
+from exporter.app.sd_notify import Notifier
 from exporter.app.watchdog import Watchdog
 from exporter.collectors._switches import switches
 from exporter.errors import ConfigError, StoppingError
@@ -40,12 +41,15 @@ async def serve(
     targets: Sequence[Target],
     read: Read | None = None,
     noted: files.Noted | None = None,
+    notifier: Notifier | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT. SIGHUP reloads, by what `read` reads (see `App`), and so does a change of
-    one of the `noted` files if the options say so."""
+    one of the `noted` files if the options say so. `notifier` says to systemd how it goes."""
     watchdog = Watchdog(logs.formatter(options.log.format))
     watchdog.start()
+    notifier = notifier or Notifier({})
     app = App(read=read)
+    app.record.around = notifier.reloading
     loop = asyncio.get_running_loop()
     stopping, reloading = asyncio.Event(), asyncio.Event()
 
@@ -61,10 +65,13 @@ async def serve(
         with files.noting(app.noted):
             configuration = configure(options, targets)
         await app.apply(configuration)
+        notifier.ready()
+        tasks.append(asyncio.create_task(notifier.beat(lambda: status_of(app))))
         if options.targets.watch:
             tasks.append(asyncio.create_task(reload_on_changes(lambda: app.noted, app.reload)))
         await stopping.wait()
         log.info("stopping")
+        notifier.stopping()
         for task in tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
@@ -73,7 +80,17 @@ async def serve(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+        notifier.close()
     watchdog.stop()
+
+
+def status_of(app: App) -> str:
+    """How many targets are up and down, in one line for systemd; "" while it stops."""
+    if not app.is_running:
+        return ""
+    states = app.backend.fleet.states()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{sum(states.values())} targets: {counts}; on {' '.join(app.addresses)}"
 
 
 async def reload_when(asked: asyncio.Event, app: App) -> None:
@@ -124,7 +141,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     with files.noting(noted):
         # to know what is watched, all that was read before is read again
         options, targets = read() if options.targets.watch else (options, read_targets(options, environ))
-    uvloop.run(serve(options, targets, read, noted))
+    uvloop.run(serve(options, targets, read, noted, Notifier(environ)))
     signals.ignore()
     leave_threads()
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -75,3 +77,20 @@ class TestUnasked:
 
         with pytest.raises(StoppingError):
             await reload_unasked(stop)
+
+
+def test_a_reload_happens_within_what_somebody_else_put_around_it() -> None:
+    record, told = ReloadRecord(), []
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        told.append("begin")
+        try:
+            yield
+        finally:
+            told.append("end")
+
+    record.around = around
+    with record.attempt():
+        told.append("reload")
+    assert told == ["begin", "reload", "end"]
