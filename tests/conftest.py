@@ -37,6 +37,12 @@ PROGRAMS = {
     "alertmanager": ("prometheus-alertmanager", "prometheus-alertmanager"),
     "haproxy": ("haproxy", "haproxy"),
     "chromium": ("chromium", "chromium"),
+    "systemd": ("systemd-analyze", "systemd"),
+    "bubblewrap": ("bwrap", "bubblewrap"),
+    "man": ("man", "man-db"),
+    "mandoc": ("mandoc", "mandoc"),
+    "zsh": ("zsh", "zsh"),
+    "fish": ("fish", "fish"),
     "go_exporter": ("prometheus-redis-exporter", "prometheus-redis-exporter"),
 }
 

@@ -39,6 +39,7 @@ GROUND = {
     "signals",
     "safe_text",
     "single_flight",
+    "systemd",
 }
 #: wing → the wings that it may import. docs/architecture.md shows the same table.
 WINGS: dict[str, set[str]] = {

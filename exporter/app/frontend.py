@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, web_settings
 from exporter.options.table import WebOptions
-from exporter.options.values import split_listen_address
 from exporter.status.asset_files import AssetFiles
 from exporter.telemetry.own_series import Reader
 from exporter.web.body_writer import BodyWriter
@@ -67,7 +66,7 @@ class Frontend:
         listener = Listener(web.app(), self._guard, *tls)
         address = options.web.listen_address
         try:
-            await listener.start(*split_listen_address(address))
+            await listener.start(address)
         except (OSError, ValueError) as error:
             raise cannot_listen(address, error) from None
         self._listener = listener

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+
+from exporter.systemd import is_meant_for_us
 
 #: least time between two status lines
 STATUS_S = 10.0
@@ -23,12 +23,6 @@ BEAT_S = 5.0
 WAITING_MAX = 16
 
 log = logging.getLogger(__name__)
-
-
-def is_meant_for_us(pid: str) -> bool:
-    """Whether a variable that systemd set for the process `pid` is for this program. A one-file build runs as
-    the child of its loader, which is the process that systemd started."""
-    return pid == str(os.getpid()) or (hasattr(sys, "_MEIPASS") and pid == str(os.getppid()))
 
 
 class Notifier:

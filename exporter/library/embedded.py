@@ -16,6 +16,7 @@ from exporter.app.run import read_targets
 from exporter.errors import ConfigError
 from exporter.library.given import Given, flags_of
 from exporter.options.commandline import parse
+from exporter.options.values import UNIX
 
 #: how long a page waits for the first round
 FIRST_ROUND_S = 10.0
@@ -87,7 +88,7 @@ class Exporter:
     def port(self) -> int:
         """Where it listens; 0 where it does not."""
         addresses = self._app.addresses if self._app is not None and self._app.is_running else []
-        return int(addresses[0].rpartition(":")[2]) if addresses else 0
+        return int(addresses[0].rpartition(":")[2]) if addresses and not addresses[0].startswith(UNIX) else 0
 
     def headers(self) -> str:
         """HELP and TYPE of each family that a page may show of the targets. Empty while it is not started."""

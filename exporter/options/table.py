@@ -89,8 +89,9 @@ class WebOptions:
     """What is served over HTTP, and to whom."""
 
     listen_address: str = flag(
-        "web.listen-address", ValueType("[HOST]:PORT", parse_listen_address), ":9121",
-        "Address to listen on for HTTP. Without a host: every interface.")
+        "web.listen-address", ValueType("[HOST]:PORT|unix:PATH|fd://[NAME]", parse_listen_address), ":9121",
+        "Address to listen on for HTTP. Without a host: every interface. unix: a socket's file, with the "
+        "rights that the umask leaves. fd: the sockets that systemd opened, all or those of a name.")
     telemetry_path: str = flag("web.telemetry-path", ValueType("PATH", parse_path), "/metrics",
         "Path of the page with the metrics of all targets.")
     max_connections: int = flag("web.max-connections", COUNT, "512",

@@ -29,6 +29,11 @@ COUNT_MAX = 2**63 - 1
 #: characters of a number or a duration
 NUMBER_LENGTH_MAX = 100
 
+#: how an address to listen on begins that is no host and port: a socket's file, and sockets of systemd
+UNIX, FD = "unix:", "fd://"
+#: bytes of the path of a socket that the kernel takes
+SOCKET_PATH_MAX = 107
+
 TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
 FALSE_WORDS = ("0", "f", "F", "FALSE", "false", "False")
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -39,6 +44,7 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
 _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)\Z|nan\Z", re.IGNORECASE
 )
+_FD_NAME = re.compile(r"[A-Za-z0-9_.-]{0,255}\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST_GLOB = re.compile(r"[A-Za-z0-9_.*?-]{1,253}\Z")
 _LISTEN = re.compile(
@@ -83,7 +89,9 @@ def split_listen_address(text: str) -> tuple[str, int]:
     match = _LISTEN.match(text)
     host = match["host"] or "" if match else ""
     if match is None or int(match["port"]) > 65535 or (host and not _is_host(host)):
-        raise ValueError("write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121")
+        raise ValueError(
+            "write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121; or unix:/run/redpoll.sock, or fd://"
+        )
     return match["ip6"] or match["host"] or "", int(match["port"])
 
 
@@ -126,8 +134,17 @@ def parse_lane_interval(text: str) -> float | None:
 
 
 def parse_listen_address(text: str) -> str:
-    """The text itself, if it is valid."""
-    split_listen_address(text)
+    """The text itself, if it is valid: `[host]:port`, `unix:/path` or `fd://[name]`."""
+    if text.startswith(UNIX):
+        path = text.removeprefix(UNIX)
+        if not path.startswith("/") or "\0" in path:
+            raise ValueError("write the whole path of the socket, such as unix:/run/redpoll.sock")
+        lengths.check(path, SOCKET_PATH_MAX)
+    elif text.startswith(FD):
+        if not _FD_NAME.match(text.removeprefix(FD)):
+            raise ValueError("write fd://, or fd:// and the FileDescriptorName of a .socket unit")
+    else:
+        split_listen_address(text)
     return text
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 
+#: stands for all clients of a socket's file: they have no address
+UNIX = "unix"
 #: bits of an IPv6 address that identify a client: one host gets a network of this size
 IP6_BITS = 64
 
@@ -15,7 +17,9 @@ def client_of(transport: asyncio.BaseTransport | None) -> str:
 
 
 def network_of(peer: object) -> str:
-    """A client's IPv4 address, or the network of its IPv6 address."""
+    """A client's IPv4 address, the network of its IPv6 address, or `UNIX`."""
+    if isinstance(peer, str | bytes):
+        return UNIX
     if not isinstance(peer, tuple) or not peer:
         return ""
     text = str(peer[0]).partition("%")[0]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +18,7 @@ from exporter.errors import ConfigError
 from exporter.web.clients import network_of
 from exporter.web.connection import HttpConnection
 from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard
+from exporter.web.listening_sockets import ListeningSockets, open_sockets
 
 BACKLOG = 1024
 #: connections that one turn of the loop accepts
@@ -73,7 +74,7 @@ class Listener:
         self._guard = guard
         self._context = context
         self._freshen = freshen
-        self._sockets: list[socket.socket] = []
+        self._sockets = ListeningSockets(())
         self._servers: list[asyncio.AbstractServer] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._server: web.Server | None = None
@@ -83,8 +84,8 @@ class Listener:
         """The addresses that it listens on, as a socket names them."""
         return [listening.getsockname() for listening in self._sockets]
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen. OSError if the address is not free, ValueError if its host is not a name."""
+    async def start(self, address: str, environ: Mapping[str, str] = os.environ) -> None:
+        """Listen, as `--web.listen-address` says. Raises what `open_sockets` raises."""
         await self._runner.setup()
         self._server = self._runner.server
         assert self._server is not None
@@ -99,12 +100,13 @@ class Listener:
         self._server.request_factory = request
         loop = asyncio.get_running_loop()
         try:
-            self._sockets = await _bound(host, port)
+            self._sockets = await open_sockets(address, environ)
             for listening in self._sockets:
                 if self._context is None:
-                    self._servers.append(
-                        await loop.create_server(self._connection, sock=listening, backlog=BACKLOG)
+                    create = (
+                        loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
                     )
+                    self._servers.append(await create(self._connection, sock=listening, backlog=BACKLOG))
                 else:
                     listening.listen(BACKLOG)
                     loop.add_reader(listening, self._accept, listening)
@@ -179,7 +181,7 @@ class Listener:
         for listening in self._sockets:
             if self._context is not None:
                 loop.remove_reader(listening)
-            listening.close()
+        self._sockets.close()
         for task in list(self._handshakes):
             task.cancel()
         until = loop.time() + DRAIN_S
@@ -206,48 +208,13 @@ async def _without_server(request: web.Request, response: web.StreamResponse) ->
     response.headers.popall("Server", None)
 
 
-async def _bound(host: str, port: int) -> list[socket.socket]:
-    """Sockets on all addresses of a host, on every interface if it is empty. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    bound: list[socket.socket] = []
-    missing: OSError | None = None
-    try:
-        for family, socket_type, protocol, _, address in dict.fromkeys(found):
-            try:
-                listening = socket.socket(family, socket_type, protocol)
-            except OSError as error:  # for example: this machine has no IPv6
-                missing = error
-                continue
-            bound.append(listening)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listening.setblocking(False)
-            try:
-                listening.bind(address)
-            except OSError as error:
-                if error.errno != errno.EADDRNOTAVAIL:
-                    raise
-                missing = error
-                bound.pop().close()
-    except BaseException:
-        for listening in bound:
-            with contextlib.suppress(OSError):
-                listening.close()
-        raise
-    if not bound:
-        raise missing or OSError(errno.EADDRNOTAVAIL, "no such address")
-    return bound
-
-
 def shown(bound: object) -> str:
-    """The address of a listening socket, as host:port."""
+    """The address of a listening socket, as host:port or unix:path."""
     if isinstance(bound, tuple):
         host, port = bound[0], bound[1]
         return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-    return str(bound)
+    name = bound.decode("utf-8", "replace").replace("\0", "@") if isinstance(bound, bytes) else str(bound)
+    return f"unix:{name}"
 
 
 def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import sd_notify
-from exporter.app.sd_notify import Notifier, is_meant_for_us
+from exporter.app.sd_notify import Notifier
 from tests.servers import free_port
 from tests.store_fixture import PATIENCE_S
 
@@ -141,14 +141,6 @@ class TestBeat:
         assert manager.waiting() == []
         beating.cancel()
         notifier.close()
-
-
-def test_a_one_file_build_is_the_child_of_whom_systemd_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert is_meant_for_us(str(os.getpid()))
-    assert not is_meant_for_us(str(os.getppid()))
-    monkeypatch.setattr(sys, "_MEIPASS", "/tmp/_MEI", raising=False)
-    assert is_meant_for_us(str(os.getppid()))
-    assert not is_meant_for_us("1")
 
 
 HANGS = """

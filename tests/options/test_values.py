@@ -17,6 +17,7 @@ from exporter.options.values import (
     parse_allowance,
     parse_bool,
     parse_duration,
+    parse_listen_address,
     parse_path,
     split_listen_address,
 )
@@ -98,6 +99,26 @@ def test_listen_address(text: str, host: str, port: int) -> None:
 def test_bad_listen_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"write \[host\]:port, such as :9121"):
         split_listen_address(text)
+
+
+@pytest.mark.parametrize("text", ["unix:/run/redpoll.sock", "fd://", "fd://pages", "127.0.0.1:9121"])
+def test_what_may_be_listened_on(text: str) -> None:
+    assert parse_listen_address(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("unix:", "whole path of the socket, such as unix:/run/redpoll.sock"),
+        ("unix:redpoll.sock", "whole path of the socket"),
+        (f"unix:/{'x' * 107}", "107"),
+        ("fd://a:b", "FileDescriptorName"),
+        ("fd:", "unix:/run/redpoll.sock, or fd://"),
+    ],
+)
+def test_what_cannot_be_listened_on(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_listen_address(text)
 
 
 @pytest.mark.parametrize("path", [*(route.path for route in ROUTES), "/health/", "/-/anything"])

@@ -29,6 +29,7 @@ class Door:
         context: ssl.SSLContext | None = None,
         big: bytes = b"x" * 8_000_000,
         freshen: Callable[[], Awaitable[None]] | None = None,
+        address: str = "127.0.0.1:0",
         **limits: Any,
     ) -> None:
         self.incidents = Incidents()
@@ -36,6 +37,7 @@ class Door:
         self.let_go = asyncio.Event()
         self.answered = 0
         self._big = big
+        self._address = address
         self._clients: list[socket.socket] = []
         app = self.app = web.Application()
         app.router.add_get("/ok", self._ok)
@@ -46,8 +48,9 @@ class Door:
         self.listener = Listener(app, self.guard, context, freshen)
 
     async def __aenter__(self) -> Self:
-        await self.listener.start("127.0.0.1", 0)
-        self.port = self.listener.addresses[0][1]
+        await self.listener.start(self._address)
+        bound = self.listener.addresses[0]
+        self.port = bound[1] if isinstance(bound, tuple) else 0
         return self
 
     async def __aexit__(self, *args: object) -> None:

@@ -17,7 +17,8 @@ from exporter.web.clients import client_of, network_of
         (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1"),
         (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
         (None, ""),
-        ("", ""),
+        ("", "unix"),
+        (b"\0name", "unix"),
     ],
 )
 def test_an_address_stands_for_one_client(peer: object, network: str) -> None:

@@ -233,14 +233,14 @@ class TestStop:
 async def test_an_address_that_is_taken_is_told_as_such(opened: Opened) -> None:
     door, other = await opened(), Door()
     with pytest.raises(OSError, match="in use") as caught:
-        await other.listener.start("127.0.0.1", door.port)
+        await other.listener.start(f"127.0.0.1:{door.port}")
     assert "another program uses this address; choose another one" in str(cannot_listen(":1", caught.value))
     assert isinstance(cannot_listen(":1", caught.value), ConfigError)
 
 
 async def test_every_interface_is_ipv4_and_ipv6() -> None:
     door = Door()
-    await door.listener.start("", 0)
+    await door.listener.start(":0")
     families = {4 if "." in shown(address) else 6 for address in door.listener.addresses}
     await door.listener.stop()
     assert families == ({4, 6} if socket.has_ipv6 else {4})
