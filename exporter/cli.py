@@ -16,22 +16,7 @@ from types import ModuleType
 
 from exporter import logs, safe_text
 from exporter.errors import ConfigError, RedpollError, UsageError
-
-#: word → what it does, and whether it takes the options of the program (others have their own arguments)
-COMMANDS = {
-    "check": ("check the configuration, and show what is wrong with it", True),
-    "once": ("poll every target once, and print the page", True),
-    "health": ("ask a running exporter whether it is well: [URL|PATH]", False),
-    "acl": ("print the smallest ACL rule for the options in use", True),
-    "compare": ("compare two pages of metrics: OLD NEW", False),
-    "docs": (
-        "print a page of the documentation: metrics or options; or the schema of the configuration file",
-        False,
-    ),
-}
-
-#: commands with arguments of their own that look for an exporter by its options too
-_OF_RUNNING = frozenset({"health"})
+from exporter.options.commands import COMMANDS
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -87,12 +72,12 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     command = argv.pop(0) if argv and not argv[0].startswith("-") else None
     if command is not None and command not in COMMANDS:
         raise UsageError(_unknown(command))
-    if command is not None and not COMMANDS[command][1]:
-        given = (argv, environ) if command in _OF_RUNNING else (argv,)
+    if command is not None and not COMMANDS[command].takes_options:
+        given = (argv, environ) if COMMANDS[command].of_running else (argv,)
         return int(_module(command).run(*given))
     options = commandline.parse(argv, environ, COMMANDS)
     if options.run.help:
-        print(commandline.help_text({name: help for name, (help, _) in COMMANDS.items()}), end="")
+        print(commandline.help_text({name: row.help for name, row in COMMANDS.items()}), end="")
         return 0
     if options.run.version:
         from exporter import engine

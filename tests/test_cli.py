@@ -14,9 +14,10 @@ import pytest
 from exporter import engine, logs
 from exporter.app import run as run_module
 from exporter.build_facts import version_text
-from exporter.cli import COMMANDS, main
+from exporter.cli import main
 from exporter.errors import ConfigError, DnsError, RedpollError, UsageError
 from exporter.options.commandline import help_text, parse, print_config
+from exporter.options.commands import COMMANDS
 from exporter.options.table import Options
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +53,7 @@ class TestTelling:
     @pytest.mark.parametrize("flag", ["--help", "-help", "-h"])
     def test_help(self, runs: Runs, capsys: pytest.CaptureFixture[str], flag: str) -> None:
         assert main([flag], {}) == 0
-        assert capsys.readouterr() == (help_text({name: help for name, (help, _) in COMMANDS.items()}), "")
+        assert capsys.readouterr() == (help_text({name: row.help for name, row in COMMANDS.items()}), "")
         assert runs.given == []
         assert runs.logging == []
 

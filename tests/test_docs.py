@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.cli import COMMANDS
 from exporter.collectors._registry import REGISTRY
 from exporter.commands.docs import PAGES as MADE
 from exporter.errors import REASONS
 from exporter.files import FileLimits
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import help_text
+from exporter.options.commands import COMMANDS
 from exporter.options.config_file import ConfigFile
 from exporter.options.table import OPTIONS
 from exporter.pages.exposition import AGE
@@ -143,7 +143,7 @@ def test_words_are_plain(page: Path) -> None:
 
 
 def test_words_of_the_help_are_plain() -> None:
-    text = help_text({name: meaning for name, (meaning, _) in COMMANDS.items()})
+    text = help_text({name: row.help for name, row in COMMANDS.items()})
     assert [line for line in text.split("\n") if AVOIDED.search(line)] == []
 
 

@@ -41,13 +41,12 @@ async def serve(
     targets: Sequence[Target],
     read: Read | None = None,
     noted: files.Noted | None = None,
-    notifier: Notifier | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT. SIGHUP reloads, by what `read` reads (see `App`), and so does a change of
-    one of the `noted` files if the options say so. `notifier` says to systemd how it goes."""
+    one of the `noted` files if the options say so. systemd hears how it goes."""
     watchdog = Watchdog(logs.formatter(options.log.format))
     watchdog.start()
-    notifier = notifier or Notifier({})
+    notifier = Notifier(os.environ)
     app = App(read=read)
     app.record.around = notifier.reloading
     loop = asyncio.get_running_loop()
@@ -141,7 +140,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     with files.noting(noted):
         # to know what is watched, all that was read before is read again
         options, targets = read() if options.targets.watch else (options, read_targets(options, environ))
-    uvloop.run(serve(options, targets, read, noted, Notifier(environ)))
+    uvloop.run(serve(options, targets, read, noted))
     signals.ignore()
     leave_threads()
     return 0

@@ -227,7 +227,7 @@ def help_text(commands: Mapping[str, str]) -> str:
     """The text of `--help`, at most `HELP_COLUMNS` wide. `commands` are the sub-commands and what they do."""
     lines = ["usage: redis_exporter [command] [flags]", ""]
     lines += ["Without a command: start polling and serve /metrics. Commands:", ""]
-    lines += [f"  {name:<9} {text}" for name, text in commands.items()]
+    lines += [f"  {name:<10} {text}" for name, text in commands.items()]
     lines += ["", "Write a flag as -x, --x, --x=value or --x value; a boolean as --x or --x=false."]
     lines += ["A flag wins over its environment variable (in brackets), that over the option in a file"]
     lines += ["(--config.file), and that over the default."]

@@ -12,6 +12,8 @@ NAME_MAX = 200
 ITEM_MAX = 1000
 #: a file's name, a socket's path or a key
 PATH_MAX = 4096
+#: the path of a socket that is listened on: the kernel takes no more
+SOCKET_PATH_MAX = 107
 #: a user or a password, in characters
 CREDENTIAL_MAX = 64 * 1024
 #: an address: host, and user and password with each byte written as %hh

@@ -31,8 +31,6 @@ NUMBER_LENGTH_MAX = 100
 
 #: how an address to listen on begins that is no host and port: a socket's file, and sockets of systemd
 UNIX, FD = "unix:", "fd://"
-#: bytes of the path of a socket that the kernel takes
-SOCKET_PATH_MAX = 107
 
 TRUE_WORDS = ("1", "t", "T", "TRUE", "true", "True")
 FALSE_WORDS = ("0", "f", "F", "FALSE", "false", "False")
@@ -44,7 +42,6 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
 _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?)\Z|nan\Z", re.IGNORECASE
 )
-_FD_NAME = re.compile(r"[A-Za-z0-9_.-]{0,255}\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST_GLOB = re.compile(r"[A-Za-z0-9_.*?-]{1,253}\Z")
 _LISTEN = re.compile(
@@ -89,9 +86,7 @@ def split_listen_address(text: str) -> tuple[str, int]:
     match = _LISTEN.match(text)
     host = match["host"] or "" if match else ""
     if match is None or int(match["port"]) > 65535 or (host and not _is_host(host)):
-        raise ValueError(
-            "write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121; or unix:/run/redpoll.sock, or fd://"
-        )
+        raise ValueError("write [host]:port, such as :9121 or [::1]:9121; or unix:/run/x.sock, or fd://")
     return match["ip6"] or match["host"] or "", int(match["port"])
 
 
@@ -139,9 +134,9 @@ def parse_listen_address(text: str) -> str:
         path = text.removeprefix(UNIX)
         if not path.startswith("/") or "\0" in path:
             raise ValueError("write the whole path of the socket, such as unix:/run/redpoll.sock")
-        lengths.check(path, SOCKET_PATH_MAX)
+        lengths.check(path, lengths.SOCKET_PATH_MAX)
     elif text.startswith(FD):
-        if not _FD_NAME.match(text.removeprefix(FD)):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{0,255}", text.removeprefix(FD)):
             raise ValueError("write fd://, or fd:// and the FileDescriptorName of a .socket unit")
     else:
         split_listen_address(text)

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from exporter.cli import COMMANDS, main
+from exporter.cli import main
+from exporter.options.commands import COMMANDS
 
 SECRET = "s3cret-of-mine"
 

@@ -113,7 +113,7 @@ def test_what_may_be_listened_on(text: str) -> None:
         ("unix:redpoll.sock", "whole path of the socket"),
         (f"unix:/{'x' * 107}", "107"),
         ("fd://a:b", "FileDescriptorName"),
-        ("fd:", "unix:/run/redpoll.sock, or fd://"),
+        ("fd:", "unix:/run/x.sock, or fd://"),
     ],
 )
 def test_what_cannot_be_listened_on(text: str, message: str) -> None:
