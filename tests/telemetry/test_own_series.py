@@ -86,6 +86,7 @@ def test_redis_only_leaves_out_the_process_and_its_endpoint() -> None:
         "redis_exporter_shard_total",
         "redis_exporter_shard_targets",
         "redis_exporter_shard_targets_owned",
+        "redis_exporter_certificate_expiry_timestamp_seconds",
         "redis_exporter_fleet_versions",
         "redis_exporter_fleet_configurations",
         "redis_exporter_fleet_masters_without_replicas",
