@@ -31,4 +31,5 @@ build() { # name, what to say, arguments of go install
   touch "$stamp"
 }
 build prometheus -tags remove_all_sd,enable_kubernetes_sd,enable_consul_sd,enable_dns_sd "github.com/prometheus/prometheus/cmd/prometheus@$PROMETHEUS"
+build promtool -tags remove_all_sd,enable_kubernetes_sd,enable_consul_sd,enable_dns_sd "github.com/prometheus/prometheus/cmd/promtool@$PROMETHEUS"
 build helm "helm.sh/helm/v3/cmd/helm@$HELM"

@@ -64,6 +64,16 @@ def test_every_case_holds() -> None:
     assert run("promtool", "test", "rules", *files).count("SUCCESS") == len(files)
 
 
+@pytest.mark.deploy
+def test_every_case_holds_with_the_newest_promtool() -> None:
+    """It counts what lies on the edge of a range in another way than Debian's."""
+    binary = shutil.which("promtool")
+    assert binary is not None
+    assert Path(binary).parent == DOC.parents[1] / ".tools" / "bin", "run `make tools`"
+    test_promtool_takes_them()
+    test_every_case_holds()
+
+
 @cache
 def cases() -> list[tuple[str, dict[str, Any]]]:
     """Name of a block of series, and what is expected of one alert then."""
