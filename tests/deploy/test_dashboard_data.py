@@ -114,7 +114,14 @@ class Asked:
 def asked(servers: Servers, arrangement: str) -> Iterator[Asked]:
     exporters, targets = jobs_of(arrangement)
     values = dict.fromkeys(ANY, ".*")
-    values |= {"top": "10", "__rate_interval": "15s", "__range": "1m", "job": targets, "exporters": exporters}
+    values |= {
+        "top": "10",
+        "heat": "get",
+        "__rate_interval": "15s",
+        "__range": "1m",
+        "job": targets,
+        "exporters": exporters,
+    }
     chosen = (servers.busy, servers.master, servers.replica, servers.silent, servers.refusing)
     ones = [f"{HOST}:{server.port}" for server in chosen]
     for file in FILES:

@@ -18,6 +18,7 @@ from exporter.commands.docs import FLAGS, _flags_of, _own_rows
 from exporter.metrics.lane import Lane
 from exporter.options.table import OPTIONS
 from exporter.pages.exposition import AGE
+from exporter.polling.server_cost import READ_S
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from tests.deploy.dashboards import (
     FILES,
@@ -81,6 +82,8 @@ def test_panels_have_what_a_reader_needs(file: Path) -> None:
         assert panel.spec["fieldConfig"]["defaults"]["unit"], panel
         assert panel.queries, panel
         assert panel.spec["type"] != "text", panel
+        if panel.spec["type"] == "stat":  # it is cut where it does not fit in
+            assert len(panel.title) <= 7 * panel.spec["gridPos"]["w"], panel
     titles = Counter((panel.title, panel.spec["type"]) for panel in panels(file))
     assert [title for title, count in titles.items() if count > 1] == []
     numbers = [each["id"] for each in rows_and_panels(file)]
@@ -98,6 +101,12 @@ def test_panels_stand_side_by_side(file: Path) -> None:
             beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
             below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
             assert beside or below, (one, other)
+        lines: dict[int, list[dict[str, int]]] = {}
+        for each in group:
+            lines.setdefault(each["gridPos"]["y"], []).append(each["gridPos"])
+        for line in lines.values():
+            assert sum(place["w"] for place in line) == 24, f"this line has a gap: {line}"
+            assert len({place["h"] for place in line}) == 1, f"these heights differ: {line}"
 
 
 @every_file
@@ -137,6 +146,7 @@ def test_a_rate_spans_several_polls_of_the_lane() -> None:
     assert "commands_latencies_usec" in slow
     assert step_of('rate(redis_commands_latencies_usec_bucket{a="b"}[1m]) + redis_up') == "1m"
     assert step_of("redis_memory_used_bytes") == ""
+    assert interval_s(step_of("redis_exporter_target_server_seconds_total")) == READ_S
     assert step_of("redis_keys_count{}") == "5m"
     for flag, lane in {"standard": Lane.STANDARD, "slow": Lane.SLOW, "scan": Lane.SCAN}.items():
         default = next(each.default for each in OPTIONS if each.flag == f"poll.{flag}-interval")
@@ -147,6 +157,14 @@ def test_a_rate_spans_several_polls_of_the_lane() -> None:
                 if span and "$__rate_interval" in target["expr"]:
                     assert interval_s(target.get("interval", "")) >= interval_s(STEPS[lane_of(name)]), panel
                 assert "$__" in target["expr"] or "[1h]" in target["expr"] or not span, panel
+
+
+def test_buckets_of_several_commands_are_not_added_up() -> None:
+    """A server leaves out the empty buckets of each command: a sum over commands would lack calls."""
+    for panel in ALL:
+        for query in panel.queries:
+            if "redis_commands_latencies_usec_bucket" in query:
+                assert "by (cmd, le)" in query or 'cmd="$heat"' in query, panel
 
 
 def test_a_panel_says_which_flag_it_needs() -> None:

@@ -64,7 +64,7 @@ OVERVIEW = Row(
             f"max(redis_cluster_known_nodes{{{C}}})",
         ),
         number(
-            "Masters without replica",
+            "Without replica",
             "Working masters with slots that have no working replica: if one fails, its slots are gone.",
             "short",
             f"max(redis_cluster_masters_without_replicas{{{C}}})",
@@ -129,10 +129,8 @@ NODES_ROW = Row(
             Query(
                 "max by (job, instance, node_id, role, master_id) "
                 f'(redis_cluster_node_info{{{C},myself="true"}})',
-                "Node",
             ),
             labels={"instance": "Instance", "role": "Role", "node_id": "Id", "master_id": "Id of its master"},
-            values=False,
             width=16,
         ),
         graph(

@@ -105,10 +105,8 @@ KPIS = Row(
             "Version of each exporter, of its Python, and its engine.",
             Query(
                 f"max by (instance, version, python_version, engine) (redis_exporter_build_info{{{E}}})",
-                "Build",
             ),
             labels={**INSTANCE, "version": "Version", "python_version": "Python", "engine": "Engine"},
-            values=False,
             width=6,
             height=6,
         ),
@@ -251,10 +249,10 @@ POLLS = Row(
             "Refused by servers",
             "Collectors all of whose commands a server refuses, such as by its access rules. "
             "Empty if there are none.",
-            Query(f"redis_exporter_collector_supported{{{T}}} == 0", "Supported"),
+            Query(f"redis_exporter_collector_supported{{{T}}} == 0"),
             labels={**INSTANCE, "collector": "Collector"},
-            values=False,
-            width=8,
+            width=24,
+            height=6,
         ),
     ],
 )
@@ -348,7 +346,6 @@ SERIES = Row(
                 steps=NONE,
             ),
             labels={**INSTANCE, "collector": "Collector"},
-            width=8,
         ),
         graph(
             "Adopted targets",
@@ -356,6 +353,7 @@ SERIES = Row(
             "to /scrape for such targets, which `--scrape.allow` allows.",
             "short",
             query(f"redis_exporter_adopted_targets{{{E}}}"),
+            width=12,
         ),
     ],
 )

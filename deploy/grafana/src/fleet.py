@@ -116,7 +116,7 @@ COUNTS = Row(
             "took, and "
             "how many polls failed within an hour.",
             Query(f"redis_up{{{T}}}", "State", words=UP),
-            Query(f"max by (job, instance, reason) (redis_exporter_target_down{{{T}}})", "Down"),
+            Query(f"max by (job, instance, reason) (redis_exporter_target_down{{{T}}})"),
             Query(
                 f'max by (job, instance) (redis_exporter_snapshot_age_seconds{{{T},lane="fast"}})',
                 "Age",
@@ -130,7 +130,8 @@ COUNTS = Row(
                 SLOW,
             ),
             Query(
-                f"sum by (job, instance) (increase(redis_exporter_target_poll_failures_total{{{T}}}[1h]))",
+                "round(sum by (job, instance) "
+                f"(increase(redis_exporter_target_poll_failures_total{{{T}}}[1h])))",
                 "Failed in 1 h",
                 steps=NONE,
             ),
@@ -325,10 +326,8 @@ DIFFERENCES = Row(
             Query(
                 f"redis_config_hash_info{{{T}}} unless on (group, hash) "
                 f"topk by (group) (1, count by (group, hash) (redis_config_hash_info{{{T}}}))",
-                "Differs",
             ),
             labels={**WHERE, "group": "Group", "hash": "Configuration"},
-            values=False,
         ),
         rows(
             "Started last",

@@ -262,30 +262,32 @@ def rows(
     height: int = 8,
     sort: str = "",
     descending: bool = True,
-    values: bool = True,
 ) -> Panel:
     """A table. `labels` become columns, with these titles and in this order; then comes a column for each
-    query, titled by its legend. `sort` is a title. Without `values` the numbers are left out."""
+    query, titled by its legend; one without a legend only brings labels. `sort` is a title."""
     maker = _begin(table.Panel(), title, shows, "short", (width, height))
     maker = _instants(maker, columns, PromQueryFormat.TABLE).filterable(True)
+    several = len(columns) > 1
     names = {
-        f"Value #{chr(ord('A') + number)}" if len(columns) > 1 else "Value": each.legend
+        f"Value #{chr(ord('A') + number)}" if several else "Value": each.legend
         for number, each in enumerate(columns)
+        if each.legend
     }
-    shown = [*labels, *(names if values else ())]
-    if len(columns) > 1:
+    shown = [*labels, *names]
+    if several:
         maker = maker.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     only = {"include": {"names": shown}}
     maker = maker.with_transformation(model.DataTransformerConfig(id_val="filterFieldsByName", options=only))
     order: dict[str, object] = {
         "indexByName": {name: place for place, name in enumerate(shown)},
-        "renameByName": {**labels, **(names if values else {})},
+        "renameByName": {**labels, **names},
     }
     maker = maker.with_transformation(model.DataTransformerConfig(id_val="organize", options=order))
     if sort:
         maker = maker.sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
-    for each in columns if values else ():
-        maker = maker.override_by_name(each.legend, _cells(each))
+    for each in columns:
+        if each.legend:
+            maker = maker.override_by_name(each.legend, _cells(each))
     if "instance" in labels:
         job = f"&var-job=${{__data.fields.{labels['job']}}}" if "job" in labels else ""
         url = f"/d/{uid_of('instance')}?var-instance=${{__value.raw}}{job}"

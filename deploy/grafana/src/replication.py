@@ -50,14 +50,14 @@ NOW = Row(
             steps=NONE,
         ),
         number(
-            "Furthest behind",
+            "Most bytes behind",
             "Most bytes that a replica is behind its master. Needs both as targets.",
             "bytes",
             f"max(redis_replica_lag_bytes{{{T}}})",
             steps=BEHIND,
         ),
         number(
-            "Furthest behind in time",
+            "Longest behind",
             "Longest time that a replica is behind its master, while the master writes. Needs both "
             "as targets.",
             "s",
@@ -72,7 +72,7 @@ NOW = Row(
             steps=NONE,
         ),
         number(
-            "Masters without replica",
+            "Without replica",
             "Masters that no replica is connected to.",
             "short",
             f"count(redis_connected_slaves{{{T}}} == 0 and on (job, instance) "
@@ -111,9 +111,8 @@ NOW = Row(
         rows(
             "Conflicts",
             "Masters that hold the same data as another one. Empty while all is well.",
-            Query(f"max by (job, instance, kind, other) (redis_replication_conflict{{{T}}})", "Conflict"),
+            Query(f"max by (job, instance, kind, other) (redis_replication_conflict{{{T}}})"),
             labels={**INSTANCE, "kind": "Kind", "other": "Other master"},
-            values=False,
             width=6,
             height=9,
         ),
@@ -123,10 +122,8 @@ NOW = Row(
             Query(
                 f"redis_connected_slaves{{{T}}} == 0 and on (job, instance) "
                 f'redis_instance_info{{{T},role="master"}}',
-                "Replicas",
             ),
             labels=INSTANCE,
-            values=False,
             width=6,
             height=9,
         ),
@@ -217,14 +214,13 @@ HISTORY = Row(
             "When each replica was copying all data from its master.",
             query(f"max by (job, instance) (redis_master_sync_in_progress{{{T}}})"),
             {"0": ("no", GREEN), "1": ("copying", ORANGE)},
-            height=8,
+            width=8,
         ),
         graph(
             "Versions in a group",
             "How many versions run in each group of targets. Needs a scrape of the page of all targets.",
             "short",
             query('max by (job, group) (redis_exporter_fleet_versions{group=~"$group"})', "{{group}}"),
-            width=12,
         ),
     ],
 )
@@ -318,18 +314,21 @@ SENTINELS = Row(
             ),
             labels={**MASTER, "master_address": "Address"},
             width=24,
+            height=6,
         ),
         timeline(
             "Quorum",
             "Whether enough Sentinels were reachable for a failover of each master.",
             query(f"min by (master_name) (redis_sentinel_master_quorum_ok{{{S}}})", "{{master_name}}"),
             OK,
+            height=5,
         ),
         timeline(
             "State of masters",
             "Whether all Sentinels found each master ok.",
             query(f"min by (master_name) (redis_sentinel_master_status{{{S}}})", "{{master_name}}"),
             OK,
+            height=5,
         ),
         graph(
             "Sentinels and replicas of a master",
