@@ -85,6 +85,10 @@ class SetUp:
             return f"{name}={self._files / value}"
         return self.here(flag)
 
+    def replace(self, written: str, real: str) -> None:
+        """Say what is at an address of the configuration here."""
+        self._real[written] = real
+
     def here(self, text: str) -> str:
         """A text with the addresses of this machine."""
         for written, real in self._real.items():

@@ -1,0 +1,57 @@
+"""Two exporters side by side, as deploy/prometheus/pair.yml has them: the queries that
+docs/high-availability.md shows give one result, with both exporters and with one."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.set_ups import SetUp, instances
+from tests.servers import HOST, wait_until
+from tests.watch_harness import RedisFactory
+
+PAGE = Path(__file__).parents[2] / "docs" / "high-availability.md"
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.server]
+
+
+def queries() -> dict[str, str]:
+    """Those of the page, by what they are for; with a range that fits this test."""
+    rows = re.findall(
+        r"^\| (a gauge|what is down|a rate|a sum of rates) \| `(.*)` \|$", PAGE.read_text(), re.M
+    )
+    return {name: query.replace("[2m]", "[20s]") for name, query in rows}
+
+
+def test_queries_of_the_page_give_one_result(
+    redis_server: RedisFactory, tmp_path: Path, stack: ExitStack
+) -> None:
+    servers = [redis_server() for _ in range(3)]
+    places = sorted(f"{HOST}:{server.port}" for server in servers)
+    asked = queries()
+    assert len(asked) == 4
+    running = SetUp("pair.yml", places, tmp_path, stack, "--poll.standard-interval=1s")
+    prometheus = running.prometheus()
+
+    def give_one_result() -> bool:
+        return (
+            instances(prometheus, asked["a gauge"]) == places
+            and instances(prometheus, asked["a rate"]) == places
+            and prometheus.ask(f"count by (cmd) ({asked['a sum of rates']}) > 1") == []
+            and prometheus.ask(f"{asked['a sum of rates']} > 0") != []
+        )
+
+    wait_until(lambda: prometheus.ask("count by (instance) (redis_up == 1)") == [2.0] * 3, "two of each")
+    wait_until(give_one_result, "one result for each server")
+    assert prometheus.ask(asked["what is down"]) == []
+    assert prometheus.refused_samples() == 0
+    assert prometheus.complaints() == []
+    running.exporters[0].process.kill()
+    wait_until(lambda: prometheus.ask("count(redis_up)") == [3.0], "the series of one exporter are gone")
+    assert give_one_result()
+    servers[0].stop()
+    down = f"{HOST}:{servers[0].port}"
+    wait_until(lambda: instances(prometheus, asked["what is down"]) == [down], "one server is down")
