@@ -50,10 +50,18 @@ class Prometheus:
     def series(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """The same with the labels of each."""
         try:
-            found = self._get("query", query=expression)["result"]
+            return self.answer(expression)
         except OSError:
             return []
+
+    def answer(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """The same, but a query that Prometheus refuses is an `HTTPError`."""
+        found = self._get("query", query=expression)["result"]
         return [(each["metric"], float(each["value"][1])) for each in found]
+
+    def labels_of(self, selector: str) -> list[dict[str, str]]:
+        """The labels of every series of a selector."""
+        return list(self._get("series", **{"match[]": selector}))
 
     def label_values(self, name: str, selector: str) -> list[str]:
         """The values of a label among the series of a selector, in order."""
