@@ -124,8 +124,8 @@ def metric_faults(judge: Judge, job: str) -> Iterator[str]:
             yield f"{row['metric']}, {job}: on {instances}"
 
 
-def test_dashboards_and_alerts_find_what_they_ask_for(judge: Judge) -> None:
-    """One test for all: its servers start once."""
+def faults_of(judge: Judge) -> str:
+    """What is wrong, in all arrangements, one a line."""
     faults = [
         f"{row['is']}, {job}: {fault}"
         for row in (*QUERIES["panels"], *QUERIES["alerts"])
@@ -139,7 +139,19 @@ def test_dashboards_and_alerts_find_what_they_ask_for(judge: Judge) -> None:
         if (fault := variable_fault(judge, row, job))
     ]
     faults += [fault for job in ARRANGEMENTS for fault in metric_faults(judge, job)]
-    assert not faults, "\n".join(faults)
+    return "\n".join(faults)
+
+
+def test_dashboards_and_alerts_find_what_they_ask_for(judge: Judge) -> None:
+    """One test for all: its servers start once."""
+    assert faults_of(judge) == ""
+
+
+@pytest.mark.deploy
+@pytest.mark.usefixtures("newest_prometheus")
+def test_they_do_so_with_the_newest_prometheus(judge: Judge) -> None:
+    """It is the one that `judge` finds in PATH."""
+    assert faults_of(judge) == ""
 
 
 def test_metrics_of_the_queries_are_listed() -> None:

@@ -3,9 +3,11 @@ once, with the labels that the file promises."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -25,7 +27,9 @@ from tests.watch_harness import RedisFactory
 NEWER = {"kubernetes.yml", "consul.yml"}
 #: what docs/many-targets.md shows as its set-ups 1, 2 and so on
 SAME = ("prometheus.yml", "service-discovery.yml", "cluster.yml", "allow-list.yml")
-MANY_TARGETS = Path(__file__).parents[2] / "docs" / "many-targets.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "prometheus.md"
+MANY_TARGETS = ROOT / "docs" / "many-targets.md"
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.server]
 
@@ -129,6 +133,19 @@ def holds(prometheus: Prometheus, query: str, values: list[float]) -> bool:
 def test_every_series_is_there_once_with_the_labels_that_are_promised(
     name: str, places: Places, tmp_path: Path, stack: ExitStack
 ) -> None:
+    run(name, places, tmp_path, stack)
+
+
+@pytest.mark.deploy
+@pytest.mark.usefixtures("newest_prometheus")
+@pytest.mark.parametrize("name", CASES)
+def test_so_it_is_with_the_newest_prometheus(
+    name: str, places: Places, tmp_path: Path, stack: ExitStack
+) -> None:
+    run(name, places, tmp_path, stack)
+
+
+def run(name: str, places: Places, tmp_path: Path, stack: ExitStack) -> None:
     case = CASES[name]
     servers = places(case.servers)
     running = SetUp(name, servers[: CONFIGURED.get(case.servers)], tmp_path, stack)
@@ -170,6 +187,26 @@ def test_prometheus_starts_with_the_options_of_its_storage(tmp_path: Path) -> No
         assert prometheus.runtime()["storageRetention"] == "30d or 50GiB"
     finally:
         prometheus.stop()
+
+
+@pytest.mark.parametrize("command", re.findall(r"^redis_exporter (.*)$", PAGE.read_text(), re.M))
+def test_commands_of_the_page_are_accepted(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "check", *shlex.split(command)],
+        cwd=CONFIGS,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_page_shows_the_rule_for_ports_as_it_is() -> None:
+    [shown] = yaml_blocks(PAGE.read_text())
+    [job] = configs_of((CONFIGS / "kubernetes.yml").read_text())
+    [rule] = yaml.safe_load(shown)
+    assert rule in job["relabel_configs"]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(SAME, 1)))
