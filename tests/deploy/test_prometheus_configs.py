@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -189,6 +189,24 @@ def test_prometheus_starts_with_the_options_of_its_storage(tmp_path: Path) -> No
         prometheus.stop()
 
 
+def test_prometheus_refuses_the_options_of_its_storage_in_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "prometheus.yml"
+    file.write_text("storage: {tsdb: {path: /prometheus, retention.time: 30d}}\n")
+    done = subprocess.run(
+        ["promtool", "check", "config", file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "field path not found" in done.stderr
+
+
+def test_a_group_is_polled_as_often_as_it_is_scraped() -> None:
+    jobs = configs_of((CONFIGS / "intervals.yml").read_text())
+    scraped = {job["params"]["group"][0]: job["scrape_interval"] for job in jobs}
+    groups = yaml.safe_load((CONFIGS / "exporter" / "intervals.yml").read_text())["groups"]
+    assert scraped == {name: group["interval"] for name, group in groups.items()}
+    assert list(scraped) == [group["labels"]["group"] for group in groups.values()]
+
+
 @pytest.mark.parametrize("command", re.findall(r"^redis_exporter (.*)$", PAGE.read_text(), re.M))
 def test_commands_of_the_page_are_accepted(command: str) -> None:
     done = subprocess.run(
@@ -206,7 +224,7 @@ def test_the_page_shows_the_rule_for_ports_as_it_is() -> None:
     [shown] = yaml_blocks(PAGE.read_text())
     [job] = configs_of((CONFIGS / "kubernetes.yml").read_text())
     [rule] = yaml.safe_load(shown)
-    assert rule in job["relabel_configs"]  # type: ignore[operator]
+    assert rule in job["relabel_configs"]
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(SAME, 1)))
@@ -230,5 +248,5 @@ def yaml_blocks(text: str) -> list[str]:
     return re.findall(r"^```yaml\n(.*?)^```$", text, re.M | re.S)
 
 
-def configs_of(text: str) -> list[dict[str, object]]:
+def configs_of(text: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load(text)["scrape_configs"])
