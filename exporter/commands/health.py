@@ -1,8 +1,8 @@
 """`redis_exporter health [URL|PATH]`: asks a running exporter whether it is well, for a health check without
 a shell and curl.
 
-Without a URL it asks the exporter that has the same options: Docker and Compose run it in the container of
-the exporter, with its variables.
+Without a URL it asks the exporter that has the same options. Docker and Compose run it in the container of
+the exporter: there it has the same variables, and the flags are those of the first process.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from exporter import logs, safe_text
@@ -26,6 +27,8 @@ from exporter.options.values import split_listen_address
 TIMEOUT_S = 5.0
 HEALTHY = "/-/healthy"
 UNIX = "unix:"
+#: arguments of the process that a container was started with
+FIRST_PROCESS = Path("/proc/1/cmdline")
 #: where an exporter is that listens on every interface
 OWN_HOSTS = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}
 #: bytes of an answer that are read, and characters of it that are shown
@@ -197,10 +200,22 @@ def verdict(question: Question) -> str:
     return f"{status}: {text}" if text else str(status)
 
 
+def flags_of_first_process() -> list[str]:
+    """The flags of the exporter that runs in this container; none if another program was started first."""
+    try:
+        words = os.fsdecode(FIRST_PROCESS.read_bytes()).removesuffix("\0").split("\0")
+    except OSError:  # it is not shown to this user
+        return []
+    places = (number for number, word in enumerate(words, 1) if os.path.basename(word) == "redis_exporter")
+    return words[next(places, len(words)) :]
+
+
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """0 if the exporter is well, else 1."""
     place, flags = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("", argv)
     is_own = not place or place.startswith("/")
+    if is_own and not flags:
+        flags = flags_of_first_process()
     options = commandline.parse(flags, environ if is_own else {})  # another exporter has other variables
     if options.run.help:
         print(USAGE, end="")

@@ -151,6 +151,32 @@ class TestUnixSockets:
         assert capsys.readouterr().err.endswith("no answer: No such file or directory\n")
 
 
+class TestContainers:
+    """Docker's health check has the variables of the container, and no flags."""
+
+    @pytest.mark.parametrize("start", [["/usr/bin/python3", "-I"], ["/sbin/docker-init", "--"], []])
+    def test_the_flags_are_those_of_the_first_process(
+        self, start: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    ) -> None:
+        first_process, port = tmp_path / "cmdline", free_port()
+        words = [*start, "/redis_exporter", f"--web.listen-address={HOST}:{port}", "--debug"]
+        first_process.write_text("".join(f"{word}\0" for word in words))
+        monkeypatch.setattr(health, "FIRST_PROCESS", first_process)
+        assert main(["health", "/-/ready"], {}) == 1
+        assert f"http://{HOST}:{port}/-/ready: nothing" in capsys.readouterr().err
+        assert main(["health", f"--web.listen-address={HOST}:1"], {}) == 1  # these are wanted
+        assert f"http://{HOST}:1/" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("words", [b"/sbin/init\0--debug\0", b"/redis_exporter\0", b"", None])
+    def test_there_are_none(
+        self, words: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if words is not None:
+            (tmp_path / "cmdline").write_bytes(words)
+        monkeypatch.setattr(health, "FIRST_PROCESS", tmp_path / "cmdline")
+        assert health.flags_of_first_process() == []
+
+
 class TestQuestions:
     @pytest.mark.parametrize(
         ("address", "hosts"),
