@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
 MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
-.PHONY: help build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden docs dashboards dist clean system
+.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden docs dashboards dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -111,9 +111,27 @@ docs: build ## write docs/metrics.md, docs/options.md and the schema of the conf
 dashboards: build $(VENV)/deps-tools ## write the dashboards for Grafana from their code
 	$(BIN)/python -m deploy.grafana.src deploy/grafana/dashboards
 
+manifests: build ## write the rules of deploy/prometheus/rules as a manifest for the Prometheus operator
+	$(BIN)/python deploy/kubernetes/prometheus_rule.py > deploy/kubernetes/monitoring/prometheusrule.yaml.new
+	mv deploy/kubernetes/monitoring/prometheusrule.yaml.new deploy/kubernetes/monitoring/prometheusrule.yaml
+
 dist: build ## make the sdist and the wheel
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+
+# The base may be any with Python 3.11 and apt-get. CONTEXT may be a copy of this folder with a folder wheelhouse.
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
+TARGET ?= exporter
+IMAGE ?= redpoll:$(VERSION)$(if $(filter bash,$(TARGET)),-bash)
+BASE ?= python:3.13-slim
+CONTEXT ?= .
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
+COMMIT_TIME = $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+image: ## build the Docker image redpoll:VERSION; with TARGET=bash the variant that has a shell
+	docker build --file Dockerfile --target $(TARGET) --tag $(IMAGE) --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$(COMMIT) --build-arg REDPOLL_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME) \
+	  --build-arg REDPOLL_BRANCH="$$(git branch --show-current 2>/dev/null)" \
+	  --build-arg CREATED="$$(date -u -d @$(COMMIT_TIME) +%Y-%m-%dT%H:%M:%SZ)" $(ARGS) $(CONTEXT)
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* $(MADE)

@@ -59,6 +59,9 @@ OTHER_FLAGS = {
     # of commands that give passwords
     *("replication-group-id", "serverless-cache-name", "user-id", "region"),
     *("identity", "resource", "query", "output"),
+    # of docker and kubectl
+    *("rm", "publish", "detach", "name", "read-only", "cap-drop", "security-opt", "memory", "cpus", "env"),
+    "kustomize",
     "quick",
     "out",
     "real",
