@@ -76,6 +76,17 @@ class Prometheus:
         """What it says about its own process and storage."""
         return dict(self._get("status/runtimeinfo"))
 
+    def rule_faults(self) -> list[str]:
+        """The rules whose newest evaluation failed, and why; also those that were not evaluated yet."""
+        groups = self._get("rules")["groups"]
+        assert groups, "no rules are loaded"
+        return [
+            f"{rule['name']}: {rule.get('lastError') or rule['health']}"
+            for group in groups
+            for rule in group["rules"]
+            if rule["health"] != "ok"
+        ]
+
     def refused_samples(self) -> float:
         """How many samples it did not store: doubled ones, and those that came out of order."""
         with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=5) as response:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import yaml
+
 from tests.prometheus import Prometheus
 from tests.servers import HOST, free_port
 from tests.system.conftest import Exporter
@@ -96,12 +98,15 @@ class SetUp:
         return text
 
     def prometheus(self, *flags: str) -> Prometheus:
-        """Prometheus with this configuration and a scrape each second."""
-        text = self.here(self.config.read_text())
-        text = re.sub(r"(scrape|evaluation)_interval: \w+", r"\1_interval: 1s", text)
-        text = text.replace('/sd"}', '/sd", refresh_interval: 1s}')
-        text = text.replace("rules/*.yml", f"{self._files}/rules/*.yml")
-        started = Prometheus(self._directory / "prometheus", text, *flags)
+        """Prometheus with this configuration and all rules; it scrapes and evaluates each second."""
+        text = re.sub(r"scrape_interval: \w+", "scrape_interval: 1s", self.here(self.config.read_text()))
+        config = yaml.safe_load(text)
+        config["global"] = config.get("global", {}) | {"evaluation_interval": "1s"}
+        config["rule_files"] = [str(self._files / "rules" / "*.yml")]
+        for job in config["scrape_configs"]:
+            for found in job.get("http_sd_configs", ()):
+                found["refresh_interval"] = "1s"
+        started = Prometheus(self._directory / "prometheus", yaml.safe_dump(config), *flags)
         self._stack.callback(started.stop)
         return started
 

@@ -175,6 +175,7 @@ def test_prometheus_sees_one_exporter(running: SetUp, haproxy: Haproxy, servers:
     assert asked.ask("min(min_over_time(up{job='redis'}[5m]))") == [1.0]
     for counter in ("commands_processed_total", "commands_total", "net_input_bytes_total"):
         assert asked.ask(f"sum(resets(redis_{counter}[5m]))") == [0.0]
+    wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
     assert asked.refused_samples() == 0
 
 

@@ -47,6 +47,7 @@ def test_queries_of_the_page_give_one_result(
     wait_until(lambda: prometheus.ask("count by (instance) (redis_up == 1)") == [2.0] * 3, "two of each")
     wait_until(give_one_result, "one result for each server")
     assert prometheus.ask(asked["what is down"]) == []
+    wait_until(lambda: prometheus.rule_faults() == [], "every rule can be evaluated")
     assert prometheus.refused_samples() == 0
     assert prometheus.complaints() == []
     running.exporters[0].process.kill()

@@ -159,6 +159,7 @@ def run(name: str, places: Places, tmp_path: Path, stack: ExitStack) -> None:
         assert labels.keys() - {"__name__", "instance", "job"} <= case.labels
     assert {label for labels, _ in asked.series("redis_up") for label in labels} >= case.labels
     assert asked.ask("count({exported_instance!=''} or {exported_job!=''})") == []
+    wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
     assert asked.refused_samples() == 0
     assert asked.complaints() == []
 
