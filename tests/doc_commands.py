@@ -31,6 +31,7 @@ ELSEWHERE = {
     "consul": "no free consul is to be had",
     "cp": "the docs name folders of the reader",
     "git": "a clone is what .ci/run begins with",
+    "helm": "tests/deploy/test_helm.py",
     "install": "a part of installing a file that is not there",
     "journalctl": "systemd is not the first process of a test machine",
     "pkill": "tests/app/test_run.py",
