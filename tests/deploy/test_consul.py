@@ -54,6 +54,7 @@ def test_prometheus_finds_what_is_registered(
         "redis_role": written["role"],
     }
     assert asked.ask("up") == [1.0]
+    wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
 
 
 @pytest.mark.server

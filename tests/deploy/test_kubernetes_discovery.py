@@ -86,6 +86,7 @@ def test_pods_that_ask_for_it_are_scraped(
     wait_until(lambda: "late-0" in pods(), "a new pod is scraped")
     api.remove("orders-0")
     wait_until(lambda: pods() == {"sessions-0", "late-0"}, "a removed pod is left out")
+    wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
     assert asked.refused_samples() == 0
 
 
@@ -100,4 +101,5 @@ def test_a_central_exporter_keeps_the_instances_of_its_servers(
     stack.callback(api.close)
     asked = prometheus_with(api, tmp_path, stack)
     wait_until(lambda: instances(asked, "redis_up{pod='exporter-1'} == 1") == sorted(places), "both are up")
+    wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
     assert asked.ask("count({exported_instance!=''})") == []
