@@ -131,8 +131,9 @@ class Servers:
         for node in self.cluster.nodes[: self.cluster.masters]:
             node.ask("SET", f"key:{round_number}", "x" * 100)  # MOVED by most
 
-    def targets_file(self, path: Path) -> Path:
-        """A configuration file with all of them but the adopted one and two that file_sd names."""
+    def targets_file(self, path: Path, *, limited: bool) -> Path:
+        """A configuration file with all of them but the adopted one. If it is `limited`, two targets have
+        limits that are too low for them."""
         entries = []
 
         def add(port: int, **labels: str) -> None:
@@ -142,8 +143,9 @@ class Servers:
             add(server.port, group="orders")
         for server in (self.busy, self.refusing, self.silent):
             add(server.port, group="cache")
-        entries[0]["options"] = {"max-series-per-family": 20}
-        entries[-2]["options"] = {"reply.max-rows": 30}
+        if limited:
+            entries[0]["options"] = {"max-series-per-family": 20}
+            entries[-2]["options"] = {"reply.max-rows": 30}
         for node in self.cluster.nodes:
             add(node.port, group="wide", cluster="wide")
         add(free_port(), group="gone")
@@ -164,6 +166,13 @@ def _is_linked(replica: RedisServer) -> bool:
     return b"master_link_status:up" in replica.ask("INFO", "replication")
 
 
+def bare_exporter_of(servers: Servers, directory: Path, *flags: str) -> Exporter:
+    """An exporter of all servers without any flag that a panel may need."""
+    directory.mkdir()
+    file = servers.targets_file(directory / "targets.json", limited=False)
+    return Exporter(directory / "bare.log", f"--redis-file={file}", *flags)
+
+
 def exporter_of(servers: Servers, directory: Path, name: str, *flags: str) -> Exporter:
     """An exporter of all servers, with every flag that a panel may need, and something that went wrong."""
     directory.mkdir()
@@ -173,7 +182,7 @@ def exporter_of(servers: Servers, directory: Path, name: str, *flags: str) -> Ex
     found.write_text(json.dumps([{"targets": [f"{HOST}:{servers.paused.port}"], "labels": {}}]))
     program = Exporter(
         directory / f"{name}.log",
-        f"--redis-file={servers.targets_file(directory / 'targets.json')}",
+        f"--redis-file={servers.targets_file(directory / 'targets.json', limited=True)}",
         f"--script={script}",
         f"--targets.file-sd={found}",
         *FLAGS,

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.clusters import Cluster
-from tests.deploy.dashboard_servers import Servers, exporter_of
+from tests.deploy.dashboard_servers import Servers, bare_exporter_of, exporter_of
 from tests.deploy.dashboards import FILES, Panel, board, filled, panels
 from tests.prometheus import Prometheus
 from tests.servers import HOST, wait_until
@@ -29,6 +29,10 @@ ARRANGEMENTS = {
     "page": ("redis", "redis"),
     "single": ("redis_exporter", "redis"),
 }
+#: one more exporter, set up as the first, without the flags of panels
+BARE = "bare"
+#: how a description says that a panel may be empty though nothing is wrong
+MAY_BE_EMPTY = re.compile(r"\b(Empty|No lines?|none if)\b")
 #: variables that may be anything
 ANY = ("group", "cluster", "instance", "exporter", "master", "db", "key", "stream", "cmd")
 ONE = 'instance="$instance"'
@@ -55,12 +59,17 @@ def test_every_panel_shows_data_in_every_arrangement(servers: Servers, tmp_path:
         cleanup.callback(labelled.stop)
         plain = exporter_of(servers, tmp_path / "plain", "plain")
         cleanup.callback(plain.stop)
-        prometheus = Prometheus(tmp_path / "prometheus", configuration(labelled.port, plain.port, plain.port))
+        bare = bare_exporter_of(servers, tmp_path / "bare", "--target-labels=instance")
+        cleanup.callback(bare.stop)
+        ports = (labelled.port, plain.port, plain.port, bare.port)
+        prometheus = Prometheus(tmp_path / "prometheus", configuration(*ports))
         cleanup.callback(prometheus.stop)
         servers.silent.pause()
         for program in (labelled, plain):
             pause(program.port)
         missing = [each for arrangement in ARRANGEMENTS for each in asked(servers, arrangement)]
+        bare_panels = asked(servers, BARE, zeros=True)
+        missing += [each for each in bare_panels if not each.panel.flags and not each.may_be_empty]
         give_up = time.monotonic() + PATIENCE_S
         while missing and time.monotonic() < give_up:
             missing = [each for each in missing if not each.has_data(prometheus)]
@@ -68,14 +77,16 @@ def test_every_panel_shows_data_in_every_arrangement(servers: Servers, tmp_path:
         for arrangement in ARRANGEMENTS:
             check_numbers(prometheus, servers, arrangement)
         check_variables(prometheus)
+        check_flags(prometheus, list(asked(servers, BARE)))
     assert prometheus.complaints() == []
 
 
 def configuration(*ports: int) -> str:
-    """The set-ups of the docs side by side: the exporter of each, and its jobs, with its name in front."""
+    """The set-ups of the docs side by side, and the bare one: the exporter of each, and its jobs, with its
+    name in front."""
     blocks = re.findall(r"```yaml\n(.*?)```", DOC.read_text(), re.S)
     jobs = []
-    for name, block, port in zip(ARRANGEMENTS, blocks, ports, strict=True):
+    for name, block, port in zip((*ARRANGEMENTS, BARE), (*blocks, blocks[0]), ports, strict=True):
         for job in yaml.safe_load(block.replace("exporter:9121", f"{HOST}:{port}"))["scrape_configs"]:
             jobs.append(job | {"job_name": f"{name}-{job['job_name']}"})
     return json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs})
@@ -83,7 +94,7 @@ def configuration(*ports: int) -> str:
 
 def jobs_of(arrangement: str) -> tuple[str, str]:
     """Of its exporter, and of its targets."""
-    exporters, targets = ARRANGEMENTS[arrangement]
+    exporters, targets = ARRANGEMENTS.get(arrangement, ("redis", "redis"))
     return f"{arrangement}-{exporters}", f"{arrangement}-{targets}"
 
 
@@ -102,6 +113,10 @@ class Asked:
     arrangement: str
     forms: list[str]
 
+    @property
+    def may_be_empty(self) -> bool:
+        return MAY_BE_EMPTY.search(self.panel.shows) is not None
+
     def has_data(self, prometheus: Prometheus) -> bool:
         """Whether there is data: of a panel that shows one value, exactly one."""
         one = self.panel.spec["type"] == "stat"
@@ -111,7 +126,8 @@ class Asked:
         return f"{self.arrangement}, {self.panel}: {self.forms[0]}"
 
 
-def asked(servers: Servers, arrangement: str) -> Iterator[Asked]:
+def asked(servers: Servers, arrangement: str, *, zeros: bool = False) -> Iterator[Asked]:
+    """Every query; without the `zeros` that some add where there is no data."""
     exporters, targets = jobs_of(arrangement)
     values = dict.fromkeys(ANY, ".*")
     values |= {
@@ -127,9 +143,16 @@ def asked(servers: Servers, arrangement: str) -> Iterator[Asked]:
     for file in FILES:
         for panel in panels(file):
             for query in panel.queries:
-                query = query.replace(" or vector(0)", "")
-                forms = dict.fromkeys(query.replace(ONE, f'instance="{one}"') for one in ones)
+                text = query if zeros else query.replace(" or vector(0)", "")
+                forms = dict.fromkeys(text.replace(ONE, f'instance="{one}"') for one in ones)
                 yield Asked(panel, arrangement, [filled(form, values) for form in forms])
+
+
+def check_flags(prometheus: Prometheus, bare: list[Asked]) -> None:
+    """A panel that says it needs a flag has no data without it, of one query at least."""
+    empty = {str(each.panel) for each in bare if not each.has_data(prometheus)}
+    claimed = {str(each.panel) for each in bare if each.panel.flags}
+    assert claimed <= empty, f"these panels need no flag: {sorted(claimed - empty)}"
 
 
 def check_numbers(prometheus: Prometheus, servers: Servers, arrangement: str) -> None:

@@ -140,7 +140,8 @@ EXPORTER = Row(
         ),
         graph(
             "Series",
-            "Series that the exporter shows of this server, and those that a limit refused.",
+            "Series that the exporter shows of this server, and those that a limit refused. No line of these "
+            "while there are none.",
             "short",
             query(f"redis_exporter_target_series{{{ONE}}}", "shown"),
             query(f"redis_exporter_target_series_refused{{{ONE}}}", "refused"),
@@ -160,7 +161,7 @@ EXPORTER = Row(
             query(f"rate(redis_exporter_target_sent_bytes_total{{{ONE}}}{RATE})", "sent"),
         ),
         timeline(
-            "Collectors that failed",
+            "Collectors",
             "Whether the newest run of each collector went well.",
             query(f"redis_exporter_collector_success{{{ONE}}}", "{{collector}}"),
             OK,
