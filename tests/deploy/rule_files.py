@@ -63,10 +63,11 @@ METRICS = _metrics()
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a file, by its name there."""
+    """One rule of a file. `interval` is that of its group, where it has its own."""
 
     topic: str
     spec: dict[str, Any]
+    interval: str = ""
 
     @property
     def name(self) -> str:
@@ -95,7 +96,7 @@ class Rule:
 
 def rules() -> list[Rule]:
     return [
-        Rule(file.stem, spec)
+        Rule(file.stem, spec, group.get("interval", ""))
         for file in sorted(RULES.glob("*.yml"))
         for group in yaml.safe_load(file.read_text())["groups"]
         for spec in group["rules"]

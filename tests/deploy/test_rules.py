@@ -143,6 +143,18 @@ def test_ranges_span_four_polls_and_four_scrapes(rule: Rule) -> None:
 
 
 @every_rule
+def test_long_ranges_over_values_of_servers_are_read_seldom(rule: Rule) -> None:
+    """A day of one series has 5,760 samples, and there may be thousands of servers."""
+    long = [
+        selector.name
+        for selector in selectors(rule.tree)
+        if selector.is_range and selector.span is not None and selector.span >= timedelta(hours=6)
+    ]
+    if any("addr" in METRICS[name].labels for name in long):
+        assert rule.interval == "5m", f"{long}: move the rule to the group that is looked at every 5 minutes"
+
+
+@every_rule
 def test_rates_are_of_what_only_grows(rule: Rule) -> None:
     for selector in selectors(rule.tree):
         if selector.function in ("rate", "increase"):
