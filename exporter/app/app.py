@@ -167,7 +167,7 @@ class App:
         for note in configuration.notes:
             log.info(note)
         open_files = raise_limit()
-        frontend = Frontend(configuration.options.web, open_files)
+        frontend = Frontend(configuration.options.web, open_files, self.record)
         readers = {**frontend.readers(), **self.record.readers(), **self._sources.readers()}
         backend = Backend(configuration, open_files, readers)
         try:

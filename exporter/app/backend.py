@@ -141,6 +141,16 @@ class Backend:
         poll = self._configuration.options.poll
         return floor_s(poll.max_age_floor_s, poll.interval_s)
 
+    @property
+    def configuration(self) -> Configuration:
+        """The one in use."""
+        return self._configuration
+
+    @property
+    def interval_s(self) -> float:
+        """How far apart polls are, of targets without an interval of their own."""
+        return self._configuration.options.poll.interval_s
+
     def other_owner(self, text: str) -> int | None:
         """The index of the other shard that polls the target of this address or alias; None if there is
         none."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from exporter.app.backend import Backend
 from exporter.app.build import Configuration, web_settings
+from exporter.app.reload_record import ReloadRecord
+from exporter.app.status_answers import Seen, status_answers
 from exporter.options.table import WebOptions
-from exporter.status.asset_files import AssetFiles
 from exporter.telemetry.own_series import Reader
 from exporter.web.body_writer import BodyWriter
 from exporter.web.guard import Guard
@@ -17,15 +18,19 @@ from exporter.web.limits import limits_of
 from exporter.web.listener import Listener, cannot_listen, shown
 from exporter.web.reload import Reload
 from exporter.web.routes import Sources, Web
+from exporter.web.scrape_log import ScrapeLog
 
 log = logging.getLogger(__name__)
 
 
 class Frontend:
-    """Listens, and answers with what a backend has. `open_files` is how many files the process may open."""
+    """Listens, and answers with what a backend has. `open_files` is how many files the process may open;
+    `record` says how the newest reload ended."""
 
-    def __init__(self, options: WebOptions, open_files: int) -> None:
+    def __init__(self, options: WebOptions, open_files: int, record: ReloadRecord | None = None) -> None:
+        self._record = record or ReloadRecord()
         self._incidents = Incidents()
+        self._scrape_log = ScrapeLog()
         self._guard = Guard(limits_of(options, open_files), self._incidents)
         self._listener: Listener | None = None
 
@@ -39,6 +44,9 @@ class Frontend:
     async def start(self, configuration: Configuration, backend: Backend, reload: Reload) -> None:
         """Listen. ConfigError if the address cannot be had."""
         options, server_tls = configuration.options, configuration.server_tls
+        seen = Seen(
+            self._incidents, self._scrape_log, self._record, lambda: self.addresses, lambda: web.is_ready
+        )
         web = Web(
             web_settings(options),
             Sources(
@@ -60,7 +68,8 @@ class Frontend:
             auth=configuration.auth,
             incidents=self._incidents,
             bodies=BodyWriter(self._guard.limits.old_pages_bytes, backend.pages.current),
-            others=[AssetFiles()],
+            scrape_log=self._scrape_log,
+            others=status_answers(backend, options, seen),
         )
         tls = (server_tls.context, server_tls.freshen) if server_tls is not None else ()
         listener = Listener(web.app(), self._guard, *tls)

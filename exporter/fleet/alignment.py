@@ -130,7 +130,7 @@ class Alignment:
         ]
         all_of_them.sort(key=lambda each: min(rhythm.first_at for rhythm in each[2]))
         return [
-            (selection, _name(scraper, selection), rhythms)
+            (selection, scraper_name(scraper, selection), rhythms)
             for selection, scraper, rhythms in all_of_them[:NAMED_MAX]
         ]
 
@@ -169,7 +169,7 @@ def _program(scraper: Hashable) -> Hashable:
     return scraper[1] if isinstance(scraper, tuple) else None
 
 
-def _name(scraper: Hashable, selection: Selection) -> str:
+def scraper_name(scraper: Hashable, selection: Selection) -> str:
     """A scraper as a label's value: its address and program, and the page it asks for."""
     words = [str(word) for word in (scraper if isinstance(scraper, tuple) else (scraper,)) if word]
     page = {

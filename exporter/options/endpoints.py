@@ -68,6 +68,18 @@ ROUTES = (
         "Prometheus' http_sd",
     ),
     Route(
+        "/api/v1/targets",
+        "api-targets",
+        "the table of targets as [JSON](api.md#targets): filtered, sorted, in pages",
+    ),
+    Route("/api/v1/targets.csv", "api-targets-csv", "the same as [CSV](api.md#csv), all rows that fit"),
+    Route("/api/v1/scrapers", "api-scrapers", "[who scrapes](api.md#scrapers), and refused requests"),
+    Route("/api/v1/cardinality", "api-cardinality", "the [largest families and targets](api.md#cardinality)"),
+    Route("/api/v1/status", "api-status", "[the exporter itself](api.md#status)"),
+    Route(
+        "/api/v1/openapi.json", "api-openapi", "the [description](api.md#openapi) of this API (OpenAPI 3.1)"
+    ),
+    Route(
         "/api/v1/targets/{name}/pause",
         "pause",
         "[maintenance](#maintenance-of-a-target): POST pauses a target, DELETE ends that, GET shows it",

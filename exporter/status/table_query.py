@@ -11,6 +11,7 @@ from multidict import MultiMapping
 from exporter.errors import RequestError
 from exporter.fleet.fleet import STATES
 from exporter.safe_text import valid
+from exporter.status.openapi import Parameter
 
 #: the states that a request may ask for: stale are those that are up with values that are too old
 STATE_CHOICES = (*STATES, "stale")
@@ -21,6 +22,30 @@ SORTS = (
     *("series", "refused", "reconnects", "cost", "role", "version"),
 )
 SIZE_DEFAULT, SIZE_MAX, PAGE_MAX, TEXT_MAX = 100, 1000, 1_000_000, 200
+
+PARAMETERS = (
+    Parameter(
+        "state",
+        "Only targets in this state; stale: those that are up and have values that are too old.",
+        {"enum": ["", *STATE_CHOICES]},
+    ),
+    Parameter(
+        "q",
+        "Only targets with this text in their alias, address, role, version or in a value of their labels; "
+        "capital and small letters are the same.",
+        {"type": "string", "maxLength": TEXT_MAX},
+    ),
+    Parameter(
+        "sort",
+        "By what they are sorted: worst begins with what is down for the longest time, texts with A, numbers "
+        "with the largest, since with the newest, next with the soonest. A - in front turns the order round.",
+        {"enum": ["", *(f"{sign}{name}" for name in SORTS for sign in ("", "-"))]},
+    ),
+    Parameter(
+        "page", "Which page; the first one is 1.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
+    ),
+    Parameter("size", "Targets of one page.", {"type": "integer", "minimum": 1, "maximum": SIZE_MAX}),
+)
 
 
 @dataclass(frozen=True, slots=True)

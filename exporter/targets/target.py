@@ -79,8 +79,8 @@ class Target:
 
     @property
     def key(self) -> str:
-        """What distinguishes it from all other targets of this process. Never shown: labels and the log have
-        the address."""
+        """What distinguishes it from all other targets of this process. It has no secret. Labels and the log
+        have the address."""
         return f"{self.addr} {self.variant}" if self.variant else self.addr
 
     @property

@@ -113,12 +113,21 @@ def sign_in(auth: BasicAuth, incidents: Incidents) -> Middleware:
             accepted = await auth.accepts(request.headers.get("Authorization", ""), RequestSender(request))
         except TooManyChecksError:
             incidents.note("too_many_checks")
+            incidents.note_refusal(429, client_of(request.transport), path_of(request))
             return web.Response(status=429, text="Too many sign-ins at once\n", headers={"Retry-After": "1"})
         if accepted:
             return await handler(request)
+        incidents.note_refusal(401, client_of(request.transport), path_of(request))
         return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
 
     return signed_in
+
+
+def path_of(request: web.Request) -> str:
+    """The row of the table of endpoints that a request is for; "" if there is none. It has nothing of the
+    request itself, which may hold passwords."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
 
 
 class RequestSender:

@@ -8,6 +8,9 @@ passwords.
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
+from typing import NamedTuple
 
 #: reason → what the log says
 REASONS = {
@@ -30,14 +33,31 @@ REASONS = {
 #: these are counted, not logged
 _QUIET = frozenset({"idle"})
 
+#: answers that refuse a request for who sends it, or for what it asks
+REFUSING = frozenset({401, 403, 429})
+#: newest refused requests that are remembered
+REFUSED_MAX = 50
+
 log = logging.getLogger(__name__)
 
 
+class RefusedRequest(NamedTuple):
+    """A request that was answered with 401, 403 or 429, at a moment of the wall clock. `path` is a row of the
+    table of endpoints; "" for any other path."""
+
+    at: float
+    address: str
+    status: int
+    path: str
+
+
 class Incidents:
-    """`counts`: what happened since the start, by reason."""
+    """`counts`: what happened since the start, by reason; `refused`: the newest refused requests, the last
+    one first."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)
+        self.refused: deque[RefusedRequest] = deque(maxlen=REFUSED_MAX)
 
     def note(self, reason: str, detail: str = "", *, client: str = "") -> None:
         """Count one more, and log it. `detail` must not come from a request; `client` is an address."""
@@ -48,6 +68,10 @@ class Incidents:
                 detail,
                 extra={"reason": reason, "client": client or None},
             )
+
+    def note_refusal(self, status: int, client: str, path: str) -> None:
+        """Remember a refused request. `path` must not come from the request."""
+        self.refused.appendleft(RefusedRequest(time.time(), client, status, path))
 
 
 def place_of(error: BaseException | None) -> str:

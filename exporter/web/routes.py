@@ -24,13 +24,14 @@ from exporter.pages.cache import PageCache
 from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import landing, pause, query, reload
-from exporter.web.auth import BasicAuth, Handler, sign_in
+from exporter.web.auth import BasicAuth, Handler, path_of, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
 from exporter.web.cluster_discovery import ClusterMember, NodeLister
 from exporter.web.freshness import Freshener, Pollable
-from exporter.web.incidents import Incidents
+from exporter.web.incidents import REFUSING, Incidents
 from exporter.web.limits import HttpLimits
+from exporter.web.scrape_log import ScrapeLog
 from exporter.web.sd import ListedTarget, TargetLister
 
 ALIVE_S = 5.0
@@ -131,6 +132,7 @@ class Web:
         auth: BasicAuth | None = None,
         incidents: Incidents | None = None,
         bodies: BodyWriter | None = None,
+        scrape_log: ScrapeLog | None = None,
         others: Sequence[object] = (),
     ) -> None:
         pages, fleet = sources.pages, sources.fleet
@@ -148,7 +150,9 @@ class Web:
         self._lister = TargetLister(
             fleet.watched_targets.values, self._bodies.share.take, settings.instance_by, sources.role_of
         )
-        self._middlewares = [sign_in(auth, incidents or Incidents())] if auth is not None else []
+        self._incidents = incidents or Incidents()
+        self._scrape_log = scrape_log or ScrapeLog()
+        self._middlewares = [sign_in(auth, self._incidents)] if auth is not None else []
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
@@ -161,19 +165,23 @@ class Web:
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
         async def measured(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse
             began = time.perf_counter()
             try:
-                return await handler(request)
+                response = await handler(request)
             except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
             except NotAllowedError as error:
-                return self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
+                response = self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
             except MisdirectedError as error:
                 return self._refuse(421, str(error))
             except (PageError, StoppingError) as error:
                 return web.Response(status=503, text=f"{safe_text.one_line(str(error), ERROR_MAX)}\n")
             finally:
                 self._own_series.request_seconds(endpoint).observe(time.perf_counter() - began)
+            if response.status in REFUSING:
+                self._incidents.note_refusal(response.status, client_of(request.transport), path_of(request))
+            return response
 
         return measured
 
@@ -222,6 +230,7 @@ class Web:
             await first_round.wait(deadline - time.monotonic())
             at_least = self._sources.generation()
         scraper = query.scraper(client_of(request.transport), request.headers)
+        self._scrape_log.note(scraper, selection)
         return await self._bodies.send(
             request, await self._pages.page(selection, at_least=at_least, scraper=scraper)
         )
@@ -242,6 +251,8 @@ class Web:
             return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
         self._sources.note_scrape(watched.target.key)
+        scraper = query.scraper(client_of(request.transport), request.headers)
+        self._scrape_log.note(scraper, None, watched.target.key)
         if max_age_s is not None or not watched.whole:
             await watched.fresh(max_age_s, deadline, lanes)
         if self._settings.fail_when_stale and self._sources.stale(watched.target.key):
@@ -253,7 +264,7 @@ class Web:
     async def sd(self, request: web.Request) -> web.StreamResponse:
         """All targets. While some are missing, Prometheus keeps the list that it has."""
         group = query.selection(request.query).group
-        if not self._is_ready():
+        if not self.is_ready:
             raise PageError(NOT_YET)
         return _json(await self._lister.written(group), 200)
 
@@ -296,11 +307,13 @@ class Web:
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """Every target was tried, or had its time."""
-        if self._is_ready():
+        if self.is_ready:
             return web.Response(text="ok\n")
         return web.Response(status=503, text=f"{NOT_YET}\n")
 
-    def _is_ready(self) -> bool:
+    @property
+    def is_ready(self) -> bool:
+        """Whether every target was tried, or had its time."""
         started_s = time.monotonic() - self._started_at
         return self._fleet.first_round.polls_done or started_s >= self._settings.ready_after_s
 

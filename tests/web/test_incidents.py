@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from pathlib import Path
 
 import pytest
 
-from exporter.web.incidents import REASONS, Incidents, place_of
+from exporter.web.incidents import REASONS, REFUSED_MAX, Incidents, place_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "endpoint.md"
 
@@ -45,3 +46,13 @@ def test_a_place_is_kind_file_and_line_without_the_text() -> None:
 def test_the_docs_list_each_reason() -> None:
     section = DOCS.read_text().partition("## Limits")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"^\| `([a-z_]+)` \|", section, re.M)) == sorted(REASONS)
+
+
+def test_the_newest_refused_requests_are_remembered() -> None:
+    incidents = Incidents()
+    for number in range(REFUSED_MAX + 5):
+        incidents.note_refusal(401, f"10.0.0.{number}", "/scrape")
+    assert len(incidents.refused) == REFUSED_MAX
+    newest = incidents.refused[0]
+    assert (newest.address, newest.status, newest.path) == (f"10.0.0.{REFUSED_MAX + 4}", 401, "/scrape")
+    assert newest.at == pytest.approx(time.time(), abs=60)

@@ -20,13 +20,17 @@ from exporter.metrics.lane import Lane
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.pages.page import CONTENT_TYPE, Draft, Page
+from exporter.pages.scrapers import Scraper
+from exporter.pages.selection import Selection
 from exporter.targets.address import parse_address
 from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_discovery, landing
 from exporter.web.auth import BasicAuth
+from exporter.web.incidents import Incidents
 from exporter.web.reload import Reloaded
 from exporter.web.routes import ALIVE_S, Settings, Sources, Web
+from exporter.web.scrape_log import ScrapeLog
 from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
 from tests.web.fleet import FakeFleet, FakeWatch, OtherAnswers
 
@@ -60,6 +64,7 @@ class Site:
         self.turned_at = time.monotonic()
         self.stale: set[str] = set()
         self.scraped: list[str] = []
+        self.scrape_log, self.incidents = ScrapeLog(), Incidents()
         self.auth: BasicAuth | None = None
         self.reload: Callable[[], Reloaded] = lambda: Reloaded(False, "")
         self.adopt: Callable[[Asked, float], Awaitable[FakeWatch | None]] | None = None
@@ -86,6 +91,8 @@ class Site:
                 refuse=self._refuse,
             ),
             auth=self.auth,
+            incidents=self.incidents,
+            scrape_log=self.scrape_log,
             others=[OtherAnswers()],
         )
         self._server = TestServer(web.app(), host=host)
@@ -378,6 +385,30 @@ class TestFirstPolls:
         assert site.fleet.first_round.waited_s == []
 
 
+class TestWhoAsks:
+    """What the status pages know of clients."""
+
+    async def test_pages_and_programs_are_noted(self, site: Site) -> None:
+        await site.ask("/metrics?group=blue", **{"User-Agent": "Prometheus/3.0 \u202e"})
+        (visits,) = site.scrape_log.visits()
+        assert visits.scraper == Scraper("127.0.0.1", "Prometheus/3.0 ")
+        assert visits.selection == Selection(group="blue")
+
+    async def test_refused_requests_are_noted_without_what_they_held(self, site: Site) -> None:
+        await site.text("/scrape?target=redis://u:secret@unknown:1", 403)
+        site.auth = BasicAuth("prometheus", "right")
+        await site.start()
+        for path in ("/metrics?secret=1", "/secret/path", "/api/v1/targets/secret/pause"):
+            await site.text(path, 401)
+        found = [(each.status, each.address, each.path) for each in site.incidents.refused]
+        assert found == [
+            (401, "127.0.0.1", "/api/v1/targets/{name}/pause"),
+            (401, "127.0.0.1", ""),
+            (401, "127.0.0.1", "/metrics"),
+            (403, "127.0.0.1", "/scrape"),
+        ]
+
+
 class TestSd:
     async def test_lists_all_targets_for_prometheus(self, site: Site) -> None:
         response, body = await site.ask("/sd")
@@ -409,6 +440,9 @@ class TestScrape:
         for target, status in (("first", 200), (B, 200), ("redis://unknown:1", 403)):
             await site.text(f"/scrape?target={target}", status)
         assert site.scraped == [A, B]
+        (visits,) = site.scrape_log.visits()
+        assert (visits.selection, visits.requests, visits.sample) == (None, 2, A)
+        assert visits.scraper.address == "127.0.0.1"
 
     async def test_with_its_labels_where_that_is_asked_for(self, site: Site) -> None:
         await site.start(plain_targets=False)

@@ -1,0 +1,52 @@
+"""What answers beside `Web`, made from a backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.app.backend import Backend
+from exporter.app.build import configure
+from exporter.app.reload_record import ReloadRecord
+from exporter.app.status_answers import Seen, status_answers
+from exporter.options.commandline import parse
+from exporter.options.endpoints import ROUTES
+from exporter.status.api import ApiAnswers
+from exporter.targets.address import parse_address
+from exporter.web.incidents import Incidents
+from exporter.web.routes import Web
+from exporter.web.scrape_log import ScrapeLog
+
+OPEN_FILES = 1000
+
+
+async def answers(*argv: str) -> list[object]:
+    configuration = configure(parse(argv, {}), [parse_address("redis://127.0.0.1:1")])
+    backend = Backend(configuration, OPEN_FILES)
+    await backend.apply(configuration)
+    seen = Seen(Incidents(), ScrapeLog(), ReloadRecord(), lambda: ["127.0.0.1:9121"], lambda: True)
+    return status_answers(backend, configuration.options, seen)
+
+
+async def test_every_endpoint_is_answered() -> None:
+    answerers = [Web, *await answers()]
+    for route in ROUTES:
+        assert any(hasattr(each, route.name.replace("-", "_")) for each in answerers), route.path
+
+
+@pytest.mark.parametrize(
+    ("argv", "shard"),
+    [((), None), (("--shard.index=1", "--shard.total=3"), (1, 3, 1))],
+)
+async def test_the_exporter_says_what_it_is(
+    argv: tuple[str, ...], shard: tuple[int, int, int] | None
+) -> None:
+    (api,) = (each for each in await answers(*argv) if isinstance(each, ApiAnswers))
+    status = api.status()
+    assert status.listen_addresses == ["127.0.0.1:9121"]
+    assert (status.is_ready, status.adopted, status.reload.successful) == (True, 0, True)
+    assert 0 < status.uptime_s < 60
+    assert sum(status.counts.values()) <= 1
+    found = status.shard
+    assert (found and (found.index, found.total, found.targets)) == shard
+    assert status.process.resident_bytes
+    assert status.process.resident_bytes > 10_000_000

@@ -1,0 +1,109 @@
+"""What takes the most series."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.metrics.store import Snapshot
+from exporter.status import cardinality
+from exporter.status.cardinality import Cardinality, CardinalityReport, CardinalitySources
+from tests.status.members import Members, no_share
+from tests.store_fixture import StoreFixture
+
+
+class Stock:
+    """Targets with snapshots, and reports about them."""
+
+    def __init__(self) -> None:
+        self.stock = StoreFixture()
+        self.members = Members()
+        self.shares = 0
+        self.reports = Cardinality(
+            CardinalitySources(
+                self.stock.store,
+                lambda: self.stock.catalog.family_sets,
+                lambda: self.members.watched.values(),
+                lambda: (10_000, 5_000),
+                self._share,
+            )
+        )
+
+    async def _share(self) -> None:
+        self.shares += 1
+        await no_share()
+
+    def add(self, host: str, refused: int = 0) -> None:
+        watched = self.members.add(host, "up", alias=f"the {host}")
+        watched.state.series.refused = refused
+        self.stock.add(f"redis://{host}:6379")
+
+    async def report(self) -> CardinalityReport:
+        return await self.reports.report()
+
+    def snapshots(self) -> list[Snapshot]:
+        store = self.stock.store
+        return [each for name in store.family_sets for each in store.snapshots(name)]
+
+
+async def test_families_and_targets_add_up_to_what_is_stored() -> None:
+    stock = Stock()
+    for host in ("a", "b", "c"):
+        stock.add(host)
+    report = await stock.report()
+    stored = stock.snapshots()
+    assert report.series == sum(each.series for each in stored)
+    assert report.series == sum(family.series for family in report.families)
+    assert report.bytes == sum(len(each.samples) for each in stored)
+    assert report.bytes == sum(family.bytes for family in report.families)
+    sizes = {family.name: family for family in report.families}
+    calls = sizes["redis_commands_total"]
+    assert (calls.series, calls.targets) == (6, 3)
+    assert calls.bytes == sum(len(each.samples) for each in stored if each.family_set == "stats")
+    assert sizes["redis_connected_clients"].series == 3
+    assert {(target.name, target.address) for target in report.targets} == {
+        (f"the {host}", f"redis://{host}:6379") for host in "abc"
+    }
+    assert (report.target_limit, report.family_limit) == (10_000, 5_000)
+
+
+async def test_the_largest_come_first_and_only_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cardinality, "LISTED_MAX", 2)
+    stock = Stock()
+    for host, refused in (("a", 5), ("b", 0), ("c", 9), ("d", 7)):
+        stock.add(host, refused)
+    stock.stock.store.drop("redis://a:6379")
+    report = await stock.report()
+    assert [(target.name, target.refused) for target in report.refusing] == [("the c", 9), ("the d", 7)]
+    assert report.refused == 21
+    assert len(report.families) == len(report.targets) == 2
+    assert report.families[0].name == "redis_commands_total"
+    assert "the a" not in {target.name for target in report.targets}
+
+
+async def test_a_report_is_kept_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = Stock()
+    stock.add("a")
+    first = await stock.report()
+    stock.add("b")
+    assert await stock.report() is first
+    monkeypatch.setattr(cardinality, "KEPT_S", 0.0)
+    assert (await stock.report()).series == 2 * first.series
+
+
+async def test_the_loop_goes_on_between_targets() -> None:
+    stock = Stock()
+    for host in "abcdef":
+        stock.add(host)
+    await stock.report()
+    assert stock.shares >= 6
+
+
+async def test_without_targets() -> None:
+    report = await Stock().report()
+    assert (report.series, report.bytes, report.families, report.targets, report.refusing) == (
+        0,
+        0,
+        [],
+        [],
+        [],
+    )
