@@ -141,7 +141,7 @@ def _resolved(module: str, names: list[str]) -> Iterator[str]:
 def test_imports_are_seen_in_every_form() -> None:
     assert "exporter._native.buffers" in set(imported(SOURCES["_native.pages"]))
     assert "exporter.errors" in set(imported(SOURCES["connection.link"]))
-    assert "exporter.web.landing" in set(imported(SOURCES["web.routes"]))
+    assert "exporter.web.reload" in set(imported(SOURCES["web.routes"]))
     assert "exporter.options.commandline" in set(imported(SOURCES["cli"]))  # inside a function
     assert "exporter" in set(imported(SOURCES["app.build"]))
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter import __version__, engine
 from exporter.app.backend import Backend
 from exporter.app.reload_record import ReloadRecord
 from exporter.build_facts import build_facts
-from exporter.options.table import Options
+from exporter.options.endpoints import routes
+from exporter.options.table import Options, WebOptions
 from exporter.status.api import ApiAnswers, ApiSources
 from exporter.status.api_answers import BuildStatus, ExporterStatus, ProcessStatus, ReloadStatus, ShardStatus
 from exporter.status.asset_files import AssetFiles
 from exporter.status.cardinality import Cardinality, CardinalitySources
 from exporter.status.fleet_table import FleetTable
+from exporter.status.overview import Link, OverviewPage
 from exporter.status.scraper_rows import ScraperSources, ScraperTable
+from exporter.status.templates import Templates
 from exporter.telemetry.process import ProcessCollector
 from exporter.web.body_writer import LoopShare
 from exporter.web.incidents import Incidents
@@ -64,7 +67,17 @@ def status_answers(backend: Backend, options: Options, seen: Seen) -> list[objec
         )
     )
     api = ApiAnswers(ApiSources(table, scrapers, cardinality, status.read, share), __version__)
-    return [AssetFiles(), api]
+    assets = AssetFiles()
+    templates = Templates({"version": __version__, "asset": assets.path}, share)
+    return [assets, api, OverviewPage(table, templates, tuple(_links(options.web)))]
+
+
+def _links(options: WebOptions) -> Iterator[Link]:
+    """The paths that the overview names."""
+    for route in routes(options.telemetry_path):
+        if route.note and not (route.name == "scrape" and options.disable_scrape_endpoint):
+            path = route.link or route.path
+            yield Link(path.removeprefix("/"), path, route.note)
 
 
 def _limits(options: Options) -> tuple[int, int]:

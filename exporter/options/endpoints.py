@@ -1,5 +1,5 @@
-"""The table of what the exporter answers. Routes, reserved paths, the landing page and docs/endpoint.md
-follow from it.
+"""The table of what the exporter answers. Routes, reserved paths, the links of the status page and
+docs/endpoint.md follow from it.
 
 It is with the options because the telemetry path must not be one of these paths.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 class Route(NamedTuple):
     """One row. `name` is the label `endpoint` of the exporter's own series. The method that answers, of `Web`
-    or of a class in `status`, has the same name, with _ for -. `answer` is for the docs. The landing page
+    or of a class in `status`, has the same name, with _ for -. `answer` is for the docs. The status page
     shows `note`, if there is one, with a link to `link` or else to the path."""
 
     path: str
@@ -86,7 +86,7 @@ ROUTES = (
         ("GET", "HEAD", "POST", "DELETE"),
     ),
     Route("/-/assets/{name}", "assets", "style, script and icon of the pages"),
-    Route("/", "landing", "landing page"),
+    Route("/", "overview", "[the status page](status-page.md): all targets and their state"),
 )
 
 #: the exporter keeps all paths that begin with these for itself

@@ -39,7 +39,8 @@ class FleetMembers(Protocol):
 @dataclass(frozen=True, slots=True)
 class TablePage:
     """`total` rows fit the query, on `pages` pages; `rows` are those of the page `page`, which is the last
-    one if the query asks for one behind it. `counts` are of all targets, by state."""
+    one if the query asks for one behind it. `counts` are of all targets, by state; `stale` of those that are
+    up have values that are too old."""
 
     rows: Sequence[TargetRow]
     total: int
@@ -47,6 +48,7 @@ class TablePage:
     pages: int
     counts: Mapping[str, int]
     query: TableQuery
+    stale: int = 0
 
 
 class FleetTable:
@@ -82,7 +84,7 @@ class FleetTable:
     async def page(self, query: TableQuery) -> TablePage:
         """The rows of one page."""
         order = TableOrder(query)
-        runs, total, counts = await self._runs(query, order)
+        runs, total, counts, stale = await self._runs(query, order)
         pages = max(1, -(-total // query.size))
         page = min(query.page, pages)
         first = (page - 1) * query.size
@@ -94,12 +96,12 @@ class FleetTable:
                 await self._share()
             if number >= first:
                 made.append(_row(entry))
-        return TablePage(made, total, page, pages, counts, query)
+        return TablePage(made, total, page, pages, counts, query, stale)
 
     async def rows(self, query: TableQuery) -> AsyncIterator[TargetRow]:
         """All rows that fit the query, on whichever page."""
         order = TableOrder(query)
-        runs, _, _ = await self._runs(query, order)
+        runs, *_ = await self._runs(query, order)
         for number, entry in enumerate(order.merged(runs)):
             if number % MADE == 0:
                 await self._share()
@@ -107,8 +109,9 @@ class FleetTable:
 
     async def _runs(
         self, query: TableQuery, order: TableOrder
-    ) -> tuple[list[list[Entry]], int, Mapping[str, int]]:
-        """What fits the query in sorted runs, how many those are, and the counts of all targets."""
+    ) -> tuple[list[list[Entry]], int, Mapping[str, int], int]:
+        """What fits the query in sorted runs, how many those are, and the counts of all targets and of those
+        with stale values."""
         now, wall = time.monotonic(), time.time()
         counted: Counter[str] = Counter()
         found: list[Entry] = []
@@ -118,7 +121,9 @@ class FleetTable:
                 await self._share()
             state = state_of(watched)
             counted[state] += 1
-            if wanted and wanted != state and not (wanted == "stale" and state == "up" and is_stale(watched)):
+            stale = state == "up" and is_stale(watched)
+            counted["stale"] += stale
+            if wanted and wanted != state and not (wanted == "stale" and stale):
                 continue
             if not text or text in searched(watched):
                 found.append(order.entry(watched, number, now, wall))
@@ -128,7 +133,7 @@ class FleetTable:
         for run in runs:
             await self._share()
             order.sort(run)
-        return runs, len(found), counts
+        return runs, len(found), counts, counted["stale"]
 
 
 def searched(watched: WatchedTarget) -> str:

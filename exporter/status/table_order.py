@@ -31,8 +31,9 @@ class TableOrder:
         column = query.column
         self._read = _READ[column]
         self._is_text = column in _TEXTS
-        is_descending = (column not in _SMALLEST_FIRST and not self._is_text) is not query.is_reversed
-        self._sign = -1 if is_descending else 1
+        #: whether values get smaller from row to row
+        self.is_descending = (column not in _SMALLEST_FIRST and not self._is_text) is not query.is_reversed
+        self._sign = -1 if self.is_descending else 1
         self._backwards = self._is_text and query.is_reversed
 
     def entry(self, watched: WatchedTarget, number: int, now: float, wall: float) -> Entry:

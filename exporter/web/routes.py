@@ -23,7 +23,7 @@ from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
 from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
-from exporter.web import landing, pause, query, reload
+from exporter.web import pause, query, reload
 from exporter.web.auth import BasicAuth, Handler, path_of, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
@@ -324,14 +324,6 @@ class Web:
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Stop polling a target for a while."""
         return pause.answer(request, self._sources.pauses, is_allowed=self._settings.lifecycle)
-
-    async def landing(self, request: web.Request) -> web.StreamResponse:
-        settings = self._settings
-        await self._bodies.share.take()  # it counts all targets
-        text = landing.render(
-            settings.version, self._fleet.states(), settings.telemetry_path, scrape=settings.scrape_endpoint
-        )
-        return web.Response(text=text, content_type="text/html")
 
 
 def _handler(answerers: Iterable[object], name: str) -> Handler:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from exporter.app.backend import Backend
 from exporter.app.build import configure
 from exporter.app.reload_record import ReloadRecord
 from exporter.app.status_answers import Seen, status_answers
 from exporter.options.commandline import parse
-from exporter.options.endpoints import ROUTES
+from exporter.options.endpoints import ROUTES, routes
 from exporter.status.api import ApiAnswers
+from exporter.status.overview import OverviewPage
 from exporter.targets.address import parse_address
 from exporter.web.incidents import Incidents
 from exporter.web.routes import Web
@@ -31,6 +33,16 @@ async def test_every_endpoint_is_answered() -> None:
     answerers = [Web, *await answers()]
     for route in ROUTES:
         assert any(hasattr(each, route.name.replace("-", "_")) for each in answerers), route.path
+
+
+async def test_the_overview_links_the_endpoints_for_people() -> None:
+    argv = ("--web.telemetry-path=/values", "--disable-scrape-endpoint")
+    (overview,) = (each for each in await answers(*argv) if isinstance(each, OverviewPage))
+    answer = await overview.overview(make_mocked_request("GET", "/"))
+    text = answer.text  # type: ignore[attr-defined]
+    for route in routes("/values"):
+        linked = f'<a href="{route.path[1:]}"><code>' in text
+        assert linked == (bool(route.note) and route.name != "scrape"), route
 
 
 @pytest.mark.parametrize(

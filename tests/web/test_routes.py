@@ -25,7 +25,7 @@ from exporter.pages.selection import Selection
 from exporter.targets.address import parse_address
 from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
-from exporter.web import cluster_discovery, landing
+from exporter.web import cluster_discovery
 from exporter.web.auth import BasicAuth
 from exporter.web.incidents import Incidents
 from exporter.web.reload import Reloaded
@@ -657,14 +657,6 @@ class TestHealth:
 
 
 class TestAll:
-    async def test_the_landing_page_shows_the_version_and_the_counts(self, site: Site) -> None:
-        site.fleet.watched_targets[B].up = False
-        response, body = await site.ask("/")
-        assert response.content_type == "text/html"
-        assert b"1.2.3" in body
-        assert b"<b>1</b>up" in body
-        assert b"<b>1</b>down" in body
-
     @pytest.mark.parametrize(
         "path", ["/nothing", "/metrics2", "/scrape2", "/foo/bar", "/metrics/", "/-/nothing"]
     )
@@ -681,7 +673,7 @@ class TestAll:
         assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 404 ")
         writer.close()
 
-    @pytest.mark.parametrize("path", ["/metrics", "/scrape", "/health", "/-/healthy", "/-/ready", "/"])
+    @pytest.mark.parametrize("path", ["/metrics", "/scrape", "/health", "/-/healthy", "/-/ready"])
     async def test_only_get_and_head_are_answered(self, site: Site, path: str) -> None:
         for method in ("POST", "PUT", "DELETE"):
             response, _ = await site.ask(path, method)
@@ -689,7 +681,7 @@ class TestAll:
         head, body = await site.ask(f"{path}?target={A}", "HEAD")
         assert (head.status, body) == (200, b"")
 
-    @pytest.mark.parametrize("answer", ["landing", "health", "discover_cluster_nodes"])
+    @pytest.mark.parametrize("answer", ["health", "discover_cluster_nodes"])
     async def test_many_answers_that_look_at_all_targets_leave_turns_of_the_loop_to_others(
         self, site: Site, answer: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -702,7 +694,6 @@ class TestAll:
             time.sleep(0.003)
             return 200, "[]"
 
-        monkeypatch.setattr(landing, "render", lambda *args, **named: look()[1])
         monkeypatch.setattr(cluster_discovery, "answer", look)
         monkeypatch.setattr(FakeWatch, "up", property(lambda watched: look() and None), raising=False)
         request = make_mocked_request("GET", f"/?target={A}")
