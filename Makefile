@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
 MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
-.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden docs dashboards dist clean system
+.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden screenshots docs dashboards dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -100,6 +100,9 @@ types: build $(VENV)/deps-tools ## check types
 
 bench: build ## measure parsing, polling and serving on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: build system $(VENV)/deps-tools ## make the pictures of docs/images again; look at each
+	$(BIN)/python -m pytest -m chromium --screenshots tests/system $(ARGS)
 
 golden: build ## write the expected pages again
 	$(BIN)/python -m pytest tests/collectors tests/system/test_server_kinds.py --update-golden $(ARGS)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
@@ -30,6 +31,12 @@ from tests.servers import (
 )
 from tests.store_fixture import ADDRS, StoreFixture
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.browser import Browser
+
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
 #: marker → a program that its tests start, and Debian's package of it
 PROGRAMS = {
     "server": ("redis-server", "redis-server"),
@@ -50,6 +57,9 @@ PROGRAMS = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden pages anew, in place of comparing"
+    )
+    parser.addoption(
+        "--screenshots", action="store_true", help="write the pictures of docs/images anew (make screenshots)"
     )
 
 
@@ -118,6 +128,30 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: apt-get install openssl")
     return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests of a worker; loading its library takes a while."""
+    from tests.browser import Browser
+
+    started = Browser()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """With --screenshots, `picture(page, "overview")` writes what the window shows to
+    docs/images/overview.png."""
+    is_wanted = request.config.getoption("--screenshots")
+
+    def take(page: Page, name: str) -> None:
+        if is_wanted:
+            IMAGES.mkdir(exist_ok=True)
+            page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+
+    return take
 
 
 @pytest.fixture
