@@ -17,9 +17,12 @@ from exporter.status.api import ApiAnswers, ApiSources
 from exporter.status.api_answers import BuildStatus, ExporterStatus, ProcessStatus, ReloadStatus, ShardStatus
 from exporter.status.asset_files import AssetFiles
 from exporter.status.cardinality import Cardinality, CardinalitySources
+from exporter.status.cardinality_page import CardinalityPage
+from exporter.status.config_page import ConfigPage, ConfigSources
 from exporter.status.fleet_table import FleetTable
 from exporter.status.overview import Link, OverviewPage
 from exporter.status.scraper_rows import ScraperSources, ScraperTable
+from exporter.status.scrapers_page import ScrapersPage
 from exporter.status.templates import Templates
 from exporter.telemetry.process import ProcessCollector
 from exporter.web.body_writer import LoopShare
@@ -69,7 +72,14 @@ def status_answers(backend: Backend, options: Options, seen: Seen) -> list[objec
     api = ApiAnswers(ApiSources(table, scrapers, cardinality, status.read, share), __version__)
     assets = AssetFiles()
     templates = Templates({"version": __version__, "asset": assets.path}, share)
-    return [assets, api, OverviewPage(table, templates, tuple(_links(options.web)))]
+    return [
+        assets,
+        api,
+        OverviewPage(table, templates, tuple(_links(options.web))),
+        ScrapersPage(scrapers, templates),
+        CardinalityPage(cardinality, templates),
+        ConfigPage(ConfigSources(lambda: backend.configuration.options, seen.addresses), templates),
+    ]
 
 
 def _links(options: WebOptions) -> Iterator[Link]:

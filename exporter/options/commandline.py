@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter import files, safe_text
 from exporter.errors import ConfigError, UsageError, bounded
@@ -255,13 +255,26 @@ def _help_of(option: Option) -> list[str]:
     return [f"  {flags} {option.type.value_name}".rstrip(), *text]
 
 
-def print_config(options: Options) -> str:
-    """One line for each option: its value and its source. Passwords are masked."""
-    lines = []
+class ShownSetting(NamedTuple):
+    """What people may see of one option: its value without secrets, where that comes from, and whether it
+    was given."""
+
+    option: Option
+    text: str
+    where: str
+    is_given: bool
+
+
+def shown_settings(options: Options) -> Iterator[ShownSetting]:
+    """Every option."""
     for option in OPTIONS:
         setting = options.settings[option.flag]
         where = f"environment: {setting.variable}" if setting.variable else setting.source
         if setting.place:
             where = f"file: {setting.place}"
-        lines.append(f"--{option.flag}={_shown(option, setting.text)}  ({where})")
-    return "\n".join(lines) + "\n"
+        yield ShownSetting(option, _shown(option, setting.text), where, setting.source != "default")
+
+
+def print_config(options: Options) -> str:
+    """One line for each option: its value and its source. Passwords are masked."""
+    return "".join(f"--{each.option.flag}={each.text}  ({each.where})\n" for each in shown_settings(options))

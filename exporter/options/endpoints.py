@@ -85,6 +85,16 @@ ROUTES = (
         "[maintenance](#maintenance-of-a-target): POST pauses a target, DELETE ends that, GET shows it",
         ("GET", "HEAD", "POST", "DELETE"),
     ),
+    Route("/scrapers", "scrapers", "[who scrapes](status-page.md#scrapers), and refused requests, as a page"),
+    Route(
+        "/cardinality",
+        "cardinality",
+        "the [largest families and targets](status-page.md#cardinality), as a page",
+    ),
+    Route("/config", "config", "every [option in use](status-page.md#configuration), as a page"),
+    Route(
+        "/setup", "setup", "what Prometheus needs [to scrape this exporter](status-page.md#set-up), as a page"
+    ),
     Route("/-/assets/{name}", "assets", "style, script and icon of the pages"),
     Route("/", "overview", "[the status page](status-page.md): all targets and their state"),
 )

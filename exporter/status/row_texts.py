@@ -48,7 +48,7 @@ def row_texts(rows: Sequence[TargetRow], room: int = PAGE_BYTES) -> Iterator[Row
 
 
 def _texts(row: TargetRow, room: int) -> RowTexts:
-    link = link_of(row, min(LINK_MAX, room // 2))
+    link = link_of(row.name, row.address, min(LINK_MAX, room // 2))
     room -= len(link)
     name = _fit(safe_text.shorten(row.name, NAME_MAX), max(ROW_BYTES // 2, room))
     room -= _size(name)
@@ -66,13 +66,13 @@ def shown_state(row: TargetRow) -> str:
     return row.state
 
 
-def link_of(row: TargetRow, most: int = LINK_MAX) -> str:
-    """What `/targets/` is followed by: the name if that takes at most `most` bytes. A browser would read
-    one of dots as a folder."""
-    name = quote(row.name, safe="")
-    if len(name) > most or not row.name.strip("."):
-        return quote(row.address.removeprefix("redis://"), safe="")
-    return name
+def link_of(name: str, address: str, most: int = LINK_MAX) -> str:
+    """What `/targets/` is followed by: the name if that takes at most `most` bytes. A browser would read one
+    of dots as a folder."""
+    link = quote(name, safe="")
+    if len(link) > most or not name.strip("."):
+        return quote(address.removeprefix("redis://"), safe="")
+    return link
 
 
 def tags_of(row: TargetRow) -> list[str]:

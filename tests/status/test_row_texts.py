@@ -26,10 +26,11 @@ def row(**changes: object) -> TargetRow:
 
 
 def test_a_name_that_a_browser_would_read_otherwise_is_linked_by_address() -> None:
-    assert link_of(row()) == "first"
-    assert link_of(row(name="a/b c")) == "a%2Fb%20c"
+    address = "redis://host:6379"
+    assert link_of("first", address) == "first"
+    assert link_of("a/b c", address) == "a%2Fb%20c"
     for name in ("..", ".", "y" * (LINK_MAX + 1)):
-        assert link_of(row(name=name)) == "host%3A6379"
+        assert link_of(name, address) == "host%3A6379"
 
 
 def test_a_target_that_is_up_with_old_values_is_stale() -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import Browser, Visit
-from tests.servers import RedisServer, free_port
+from tests.prometheus import Prometheus
+from tests.servers import RedisServer, free_port, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -212,6 +214,58 @@ def test_typing_filters_at_once(light: Visit) -> None:
     expect(page.locator("#rows tr")).to_have_count(len(TEAMS) + 2)
     assert names(page) == sorted([*TEAMS, LOCKED, DOWN])
     assert page.evaluate("window.stays"), "the page was not loaded again"
+
+
+@pytest.mark.prometheus
+def test_a_prometheus_that_scrapes_is_seen(
+    browser: Browser, site: Exporter, picture: Picture, tmp_path: Path
+) -> None:
+    """It uses what /setup says."""
+    with browser.visit(address(site), width=1280, height=800) as visit:
+        page = visit.open("/setup")
+        expect(page.locator("button", has_text="Copy")).to_have_count(2)
+        picture(page, "setup")
+        config = page.locator("#one-page").inner_text()
+        scraper = Prometheus(tmp_path / "prometheus", config)
+        try:
+            polled = len(TEAMS) + 1  # all but the one that is paused
+            wait_until(lambda: scraper.ask("count(redis_up)") == [polled], "all targets are scraped")
+            instances = scraper.label_values("instance", "redis_up")
+            assert all(re.fullmatch(r"127\.0\.0\.1:[0-9]+(/[0-9]+)?", each) for each in instances), instances
+            with pytest.raises(HTTPError, match="403"):
+                site.get("/scrape?target=redis://10.255.255.1:6379")
+            visit.open("/scrapers")
+            of_it = page.locator("#scrapers tr", has_text="Prometheus")
+            expect(of_it).to_contain_text("in step", timeout=20_000)
+            expect(page.locator("#refusals tr").first).to_contain_text("403")
+            picture(page, "scrapers")
+        finally:
+            scraper.stop()
+
+
+def test_the_other_pages_show_sizes_and_options(browser: Browser, site: Exporter, picture: Picture) -> None:
+    with browser.visit(address(site), dark=True, width=1280, height=800) as visit:
+        page = visit.open("/cardinality")
+        expect(page.locator("#families tr td.b10")).not_to_have_count(0)
+        expect(page.locator("#targets tr")).to_have_count(len(TEAMS) + 2)
+        assert low_contrasts(page) == []
+        picture(page, "cardinality-dark")
+        visit.open("/config")
+        expect(page.locator("tr.given").first).to_contain_text("--config.file")
+        page.fill("#q", "stale-policy")
+        expect(page.locator("#settings tbody tr")).to_have_count(1)
+        assert low_contrasts(page) == []
+        visit.open("/")
+        for link in page.locator("nav[aria-label=Pages] a").all():
+            assert page.request.get(f"{address(site)}/{link.get_attribute('href')}").ok
+
+
+@pytest.mark.parametrize("path", ["/scrapers", "/cardinality", "/config", "/setup"])
+def test_the_other_pages_fit_a_narrow_window(browser: Browser, site: Exporter, path: str) -> None:
+    with browser.visit(address(site), width=360, height=740) as visit:
+        page = visit.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert low_contrasts(page) == []
 
 
 def test_a_server_dies_and_comes_back(

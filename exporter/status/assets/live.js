@@ -27,14 +27,14 @@
     before.slice(after.length).forEach((node) => node.remove());
   }
 
-  /* The same for rows, which are known by where their first link leads. */
-  const keyOf = (row) => row.querySelector("a")?.getAttribute("href");
+  /* The same for rows, which are known by where their first link leads, or else by their place. */
+  const keyOf = (row, at) => row.querySelector("a")?.getAttribute("href") ?? at;
   function patchRows(old, now) {
-    const known = new Map([...old.rows].map((row) => [keyOf(row), row]));
+    const known = new Map([...old.rows].map((row, at) => [keyOf(row, at), row]));
     [...now.rows].forEach((row, at) => {
-      const mine = known.get(keyOf(row));
+      const key = keyOf(row, at), mine = known.get(key);
       if (mine) {
-        known.delete(keyOf(row));
+        known.delete(key);
         const was = mine.cells[0].className;
         patch(mine, row);
         if (mine.cells[0].className !== was) mine.classList.add("changed");
