@@ -25,6 +25,7 @@ from bench.cases import (
     sidecar,
     staleness,
     startup,
+    status,
 )
 from bench.figures import as_json, as_table
 from bench.machine import machine, revisions
@@ -46,6 +47,7 @@ CASES = {
     "redis-cost": redis_cost.run,
     "freshness": freshness.run,
     "sidecar": sidecar.run,
+    "status": status.run,
 }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: what other templates extend or import
 SHARED = ("base.html", "macros.html")
 #: how long a page is written before the event loop goes on, and pieces of text between two looks at the clock
-SLICE_S = 0.002
+SLICE_S = 0.001
 PIECES = 64
 
 
