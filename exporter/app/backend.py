@@ -49,7 +49,7 @@ class Backend:
         self, configuration: Configuration, open_files: int, readers: Mapping[str, Reader] | None = None
     ) -> None:
         options = configuration.options
-        self._configuration = configuration
+        self.configuration = configuration
         self._scarce: str | None = None
         self._views = FleetViews()
         #: lets a new target go on from the state that the process before has left
@@ -88,13 +88,13 @@ class Backend:
         )
         self.pauses = Pauses(self.fleet)
         self.services = _services(configuration, open_files, self.store)
-        self.adoption = make_adoption(self.fleet, self.services.dialer, lambda: self._configuration)
+        self.adoption = make_adoption(self.fleet, self.services.dialer, lambda: self.configuration)
         addresses = NodeAddresses(self.services.dialer)
         self.discovery = Discovery(self.fleet, addresses.finder_for, discovery_settings(options))
 
     async def apply(self, configuration: Configuration) -> Changes:
         """Go on with this configuration: open and close family sets, and add, change and remove targets."""
-        before, self._configuration = self._configuration, configuration
+        before, self.configuration = self.configuration, configuration
         self._log(configuration, before)
         self.services.dialer.change(configuration.dial_plan)
         names = configuration.catalog.family_set_names
@@ -115,7 +115,7 @@ class Backend:
     @property
     def sources(self) -> Sequence[TargetSource]:
         """What finds further targets."""
-        configuration = self._configuration
+        configuration = self.configuration
         discovers = any(target.discover for target in configuration.targets)
         return (*configuration.sources, *([self.discovery] if discovers else []))
 
@@ -138,32 +138,22 @@ class Backend:
     @property
     def max_age_floor_s(self) -> float:
         """How far apart polls that requests ask for are, of targets without an interval of their own."""
-        poll = self._configuration.options.poll
+        poll = self.configuration.options.poll
         return floor_s(poll.max_age_floor_s, poll.interval_s)
-
-    @property
-    def configuration(self) -> Configuration:
-        """The one in use."""
-        return self._configuration
-
-    @property
-    def interval_s(self) -> float:
-        """How far apart polls are, of targets without an interval of their own."""
-        return self._configuration.options.poll.interval_s
 
     def other_owner(self, text: str) -> int | None:
         """The index of the other shard that polls the target of this address or alias; None if there is
         none."""
-        return self._configuration.division.other_owner(text)
+        return self.configuration.division.other_owner(text)
 
     @property
     def export_timestamps(self) -> bool:
         """Whether the stored samples have timestamps."""
-        return self._configuration.options.metrics.export_timestamps
+        return self.configuration.options.metrics.export_timestamps
 
     def refuse(self, text: str) -> None:
         """Raise NotAllowedError if this is the address or alias of a configured target that is not polled."""
-        self._configuration.disabled.refuse(text)
+        self.configuration.disabled.refuse(text)
 
     # -- how its pieces work together
 
@@ -196,7 +186,7 @@ class Backend:
 
     def _targets_changed(self) -> None:
         targets = len(self.fleet.watched_targets) + len(self.fleet.adopted_targets)
-        self.services.dialer.descriptors.set_aside = self._configuration.connections_each * targets
+        self.services.dialer.descriptors.set_aside = self.configuration.connections_each * targets
         self.pages.up_changed()
 
     def _origin(self, addr: str) -> Origin:
@@ -226,26 +216,26 @@ class Backend:
             "exporter_scraper_interval_seconds": lambda: self.alignment.periods_s(),
             "exporter_scraper_expected_age_seconds": lambda: self.schedule.expected_ages_s(),
             "exporter_lane_interval_seconds": self._lane_intervals_s,
-            "exporter_certificate_expiry_timestamp_seconds": lambda: expiries(self._configuration),
+            "exporter_certificate_expiry_timestamp_seconds": lambda: expiries(self.configuration),
             "exporter_shard_index": lambda: self._of_shard(lambda shard: shard.index),
             "exporter_shard_total": lambda: self._of_shard(lambda shard: shard.total),
             "exporter_shard_targets": lambda: self._of_shard(
-                lambda shard: self._configuration.division.configured
+                lambda shard: self.configuration.division.configured
             ),
             "exporter_shard_targets_owned": lambda: self._of_shard(
-                lambda shard: len(self.fleet.watched_targets) - self._configuration.division.seeds_elsewhere
+                lambda shard: len(self.fleet.watched_targets) - self.configuration.division.seeds_elsewhere
             ),
             **self._views.readers(),
         }
 
     def _of_shard(self, read: Callable[[Shard], int]) -> int | None:
         """A value that there is only with shards."""
-        shard = self._configuration.division.shard
+        shard = self.configuration.division.shard
         return read(shard) if shard is not None else None
 
     def _lane_intervals_s(self) -> Mapping[str, float]:
         """Of the lanes that poll something."""
-        configuration = self._configuration
+        configuration = self.configuration
         running = configuration.polled_lanes
         return {lane.value: seconds for lane, seconds in configuration.lanes.items() if lane in running}
 

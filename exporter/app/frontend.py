@@ -45,7 +45,7 @@ class Frontend:
         """Listen. ConfigError if the address cannot be had."""
         options, server_tls = configuration.options, configuration.server_tls
         seen = Seen(
-            self._incidents, self._scrape_log, self._record, lambda: self.addresses, lambda: web.is_ready
+            self._incidents, self._scrape_log, self._record, lambda: self.addresses, lambda: web.is_ready()
         )
         web = Web(
             web_settings(options),
@@ -64,11 +64,11 @@ class Frontend:
                 other_owner=backend.other_owner,
                 pauses=backend.pauses,
                 refuse=backend.refuse,
+                scrape_log=self._scrape_log,
             ),
             auth=configuration.auth,
             incidents=self._incidents,
             bodies=BodyWriter(self._guard.limits.old_pages_bytes, backend.pages.current),
-            scrape_log=self._scrape_log,
             others=status_answers(backend, options, seen),
         )
         tls = (server_tls.context, server_tls.freshen) if server_tls is not None else ()

@@ -55,7 +55,7 @@ def status_answers(backend: Backend, options: Options, seen: Seen) -> list[objec
             lambda: list(seen.incidents.refused),
             backend.pages.rhythms,
             backend.schedule.expected_ages_s,
-            lambda: backend.interval_s,
+            lambda: backend.configuration.options.poll.interval_s,
             options.web.telemetry_path,
             options.poll.align == "auto",
         )

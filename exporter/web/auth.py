@@ -19,7 +19,7 @@ from aiohttp.typedefs import Middleware
 
 from exporter.errors import ConfigError
 from exporter.web.clients import client_of
-from exporter.web.incidents import Incidents
+from exporter.web.incidents import REFUSING, Incidents
 from exporter.web.password_checks import ANYBODY, PasswordChecks, Presence, Sender, TooManyChecksError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -121,6 +121,18 @@ def sign_in(auth: BasicAuth, incidents: Incidents) -> Middleware:
         return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
 
     return signed_in
+
+
+def noting_refusals(handler: Handler, incidents: Incidents) -> Handler:
+    """The same handler. What it refuses is remembered."""
+
+    async def noted(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        if response.status in REFUSING:
+            incidents.note_refusal(response.status, client_of(request.transport), path_of(request))
+        return response
+
+    return noted
 
 
 def path_of(request: web.Request) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
@@ -21,15 +21,16 @@ from exporter.errors import (
 from exporter.metrics.lane import Lane
 from exporter.options.endpoints import routes
 from exporter.pages.cache import PageCache
+from exporter.pages.scrapers import Scraper
 from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import pause, query, reload
-from exporter.web.auth import BasicAuth, Handler, path_of, sign_in
+from exporter.web.auth import BasicAuth, Handler, noting_refusals, sign_in
 from exporter.web.body_writer import BodyWriter
 from exporter.web.clients import client_of
 from exporter.web.cluster_discovery import ClusterMember, NodeLister
 from exporter.web.freshness import Freshener, Pollable
-from exporter.web.incidents import REFUSING, Incidents
+from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
 from exporter.web.scrape_log import ScrapeLog
 from exporter.web.sd import ListedTarget, TargetLister
@@ -103,7 +104,7 @@ class Sources:
     a (monotonic) deadline, and polls it from then on if nobody configured it. `other_owner` gives the index
     of the other shard that polls a target, `role_of` the newest role of one that others name; `refuse` raises
     NotAllowedError for a configured one that is not polled; `pauses` has those of targets. `note_scrape`
-    learns when a target is scraped by itself."""
+    learns when a target is scraped by itself, `scrape_log` who scrapes."""
 
     pages: PageCache
     fleet: FleetView
@@ -119,6 +120,7 @@ class Sources:
     refuse: Callable[[str], None] = lambda text: None
     role_of: Callable[[str], str] = lambda addr: ""
     note_scrape: Callable[[str], None] = lambda addr: None
+    scrape_log: ScrapeLog = field(default_factory=ScrapeLog)
 
 
 class Web:
@@ -132,7 +134,6 @@ class Web:
         auth: BasicAuth | None = None,
         incidents: Incidents | None = None,
         bodies: BodyWriter | None = None,
-        scrape_log: ScrapeLog | None = None,
         others: Sequence[object] = (),
     ) -> None:
         pages, fleet = sources.pages, sources.fleet
@@ -151,37 +152,33 @@ class Web:
             fleet.watched_targets.values, self._bodies.share.take, settings.instance_by, sources.role_of
         )
         self._incidents = incidents or Incidents()
-        self._scrape_log = scrape_log or ScrapeLog()
         self._middlewares = [sign_in(auth, self._incidents)] if auth is not None else []
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=self._middlewares)
         for route in routes(self._settings.telemetry_path):
-            handler = self._measured(route.name, _handler(self._answerers, route.name))
+            answer = self._measured(route.name, _handler(self._answerers, route.name))
+            handler = noting_refusals(answer, self._incidents)
             for method in route.methods:
                 app.router.add_route(method, route.path, handler)
         return app
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:
         async def measured(request: web.Request) -> web.StreamResponse:
-            response: web.StreamResponse
             began = time.perf_counter()
             try:
-                response = await handler(request)
+                return await handler(request)
             except RequestError as error:
                 return web.Response(status=400, text=f"{error}\n")
             except NotAllowedError as error:
-                response = self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
+                return self._refuse(403, safe_text.one_line(str(error), ERROR_MAX))
             except MisdirectedError as error:
                 return self._refuse(421, str(error))
             except (PageError, StoppingError) as error:
                 return web.Response(status=503, text=f"{safe_text.one_line(str(error), ERROR_MAX)}\n")
             finally:
                 self._own_series.request_seconds(endpoint).observe(time.perf_counter() - began)
-            if response.status in REFUSING:
-                self._incidents.note_refusal(response.status, client_of(request.transport), path_of(request))
-            return response
 
         return measured
 
@@ -229,8 +226,8 @@ class Web:
         elif not first_round.done:
             await first_round.wait(deadline - time.monotonic())
             at_least = self._sources.generation()
-        scraper = query.scraper(client_of(request.transport), request.headers)
-        self._scrape_log.note(scraper, selection)
+        scraper = _scraper_of(request)
+        self._sources.scrape_log.note(scraper, selection)
         return await self._bodies.send(
             request, await self._pages.page(selection, at_least=at_least, scraper=scraper)
         )
@@ -251,8 +248,7 @@ class Web:
             return self._refuse(403, UNKNOWN_TARGET)
         self._own_series.scrapes += 1
         self._sources.note_scrape(watched.target.key)
-        scraper = query.scraper(client_of(request.transport), request.headers)
-        self._scrape_log.note(scraper, None, watched.target.key)
+        self._sources.scrape_log.note(_scraper_of(request), None, watched.target.key)
         if max_age_s is not None or not watched.whole:
             await watched.fresh(max_age_s, deadline, lanes)
         if self._settings.fail_when_stale and self._sources.stale(watched.target.key):
@@ -264,7 +260,7 @@ class Web:
     async def sd(self, request: web.Request) -> web.StreamResponse:
         """All targets. While some are missing, Prometheus keeps the list that it has."""
         group = query.selection(request.query).group
-        if not self.is_ready:
+        if not self.is_ready():
             raise PageError(NOT_YET)
         return _json(await self._lister.written(group), 200)
 
@@ -307,13 +303,11 @@ class Web:
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """Every target was tried, or had its time."""
-        if self.is_ready:
+        if self.is_ready():
             return web.Response(text="ok\n")
         return web.Response(status=503, text=f"{NOT_YET}\n")
 
-    @property
     def is_ready(self) -> bool:
-        """Whether every target was tried, or had its time."""
         started_s = time.monotonic() - self._started_at
         return self._fleet.first_round.polls_done or started_s >= self._settings.ready_after_s
 
@@ -331,6 +325,10 @@ def _handler(answerers: Iterable[object], name: str) -> Handler:
     method = name.replace("-", "_")
     found: Handler = next(getattr(each, method) for each in answerers if hasattr(each, method))
     return found
+
+
+def _scraper_of(request: web.Request) -> Scraper:
+    return query.scraper(client_of(request.transport), request.headers)
 
 
 def _refuse_unwatched(sources: Sources, text: str) -> None:

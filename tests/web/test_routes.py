@@ -89,10 +89,10 @@ class Site:
                 note_scrape=self.scraped.append,
                 other_owner=self.owners.get,
                 refuse=self._refuse,
+                scrape_log=self.scrape_log,
             ),
             auth=self.auth,
             incidents=self.incidents,
-            scrape_log=self.scrape_log,
             others=[OtherAnswers()],
         )
         self._server = TestServer(web.app(), host=host)
