@@ -70,7 +70,9 @@ WINGS: dict[str, set[str]] = {
     "web": {"metrics", "options", "pages", "protocol", "targets", "telemetry"},
     "fleet": {"metrics", "pages", "polling", "protocol", "targets"},
 }
-WINGS["status"] = {"fleet", "metrics", "options", "pages", "polling", "protocol", "targets", "web"}
+WINGS["status"] = {
+    *("collectors", "fleet", "metrics", "options", "pages", "polling", "protocol", "targets", "web"),
+}
 WINGS["app"] = WINGS.keys() - {"__main__", "cli", "_fastparse", "_native"}
 WINGS["commands"] = {*WINGS["app"], "app"}
 WINGS["library"] = {"app", "collectors", "engine", "metrics", "options", "polling", "protocol", "targets"}

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from exporter import __version__, engine
 from exporter.app.backend import Backend
 from exporter.app.reload_record import ReloadRecord
+from exporter.app.target_answers import target_answers
 from exporter.build_facts import build_facts
 from exporter.options.endpoints import routes
 from exporter.options.table import Options, WebOptions
+from exporter.status import target_page
 from exporter.status.api import ApiAnswers, ApiSources
 from exporter.status.api_answers import BuildStatus, ExporterStatus, ProcessStatus, ReloadStatus, ShardStatus
 from exporter.status.asset_files import AssetFiles
@@ -69,7 +71,9 @@ def status_answers(backend: Backend, options: Options, seen: Seen) -> list[objec
             share,
         )
     )
-    api = ApiAnswers(ApiSources(table, scrapers, cardinality, status.read, share), __version__)
+    api = ApiAnswers(
+        ApiSources(table, scrapers, cardinality, status.read, share), __version__, target_page.OPERATIONS
+    )
     assets = AssetFiles()
     templates = Templates({"version": __version__, "asset": assets.path}, share)
     return [
@@ -79,6 +83,7 @@ def status_answers(backend: Backend, options: Options, seen: Seen) -> list[objec
         ScrapersPage(scrapers, templates),
         CardinalityPage(cardinality, templates),
         ConfigPage(ConfigSources(lambda: backend.configuration.options, seen.addresses), templates),
+        target_answers(backend, options.web, templates, share),
     ]
 
 

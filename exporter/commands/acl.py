@@ -7,11 +7,11 @@ know. https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.app.run import read_targets
+from exporter.collectors._acl_words import asked_words, handshake_words, ordered_words, quoted_word
 from exporter.collectors._contract import AnyCollector
 from exporter.collectors._enabled import is_enabled
 from exporter.collectors._registry import REGISTRY
@@ -52,7 +52,6 @@ _SERVERS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     ),
 }
 _STATES = (("standalone", "master"), ("standalone", "slave"), ("cluster", "master"), ("cluster", "slave"))
-_PLAIN = re.compile(r"[^\s\"'\\]+\Z")
 
 
 def _facts(fields: Mapping[str, str], mode: str, role: str) -> Facts:
@@ -72,14 +71,9 @@ def rules(
     """The words of the rules, by the servers that know them: "" for all, then what others need besides, and
     last `SENTINELS`, a complete rule. `databases`: whether a target has a database other than 0."""
     enabled = [collector for collector in collectors if is_enabled(collector, options)]
-    handshake = {
-        "+client|setname": options.redis.set_client_name,
-        "+ping": options.redis.ping_on_connect,
-        "+select": databases,
-    }
-    connecting = {word for word, used in handshake.items() if used}
+    connecting = handshake_words(options, databases=databases)
     everywhere = [collector for collector in enabled if not collector.acl_where]
-    words = {where: _asked(everywhere, facts, options) | connecting for where, facts in KINDS.items()}
+    words = {where: asked_words(everywhere, facts, options) | connecting for where, facts in KINDS.items()}
     for where in ("", "KeyDB"):
         words[where] -= _OF_REDIS_7
     found = {
@@ -89,25 +83,12 @@ def rules(
     for collector in enabled:
         if collector.acl_where:
             found.setdefault(collector.acl_where, set()).update(set(collector.acl(options)) - words[""])
-    sentinel = _asked(enabled, [SENTINEL], options)
+    sentinel = asked_words(enabled, [SENTINEL], options)
     if any(word.startswith("+sentinel") for word in sentinel):
         found[SENTINELS] = {
             word for word in sentinel | connecting if re.split(r"\W", word[1:])[0] in SENTINEL_COMMANDS
         }
-    return {where: _ordered(more) for where, more in found.items() if more or not where}
-
-
-def _asked(collectors: Iterable[AnyCollector], servers: Iterable[Facts], options: Options) -> set[str]:
-    """The words of the collectors that poll any of these servers."""
-    asking = [
-        collector for collector in collectors if any(collector.wants(facts, options) for facts in servers)
-    ]
-    return {word for collector in asking for word in collector.acl(options)}
-
-
-def _ordered(words: Iterable[str]) -> list[str]:
-    """Commands first, then keys and channels."""
-    return sorted(words, key=lambda word: (not word.startswith("+"), word))
+    return {where: ordered_words(more) for where, more in found.items() if more or not where}
 
 
 def lines(options: Options, targets: Sequence[Target]) -> list[str]:
@@ -116,12 +97,12 @@ def lines(options: Options, targets: Sequence[Target]) -> list[str]:
     found = []
     for user in dict.fromkeys(target.user or DEFAULT_USER for target in targets) or [DEFAULT_USER]:
         own = [target for target in targets if (target.user or DEFAULT_USER) == user]
-        new = f"ACL SETUSER {_quoted(user)} on >PASSWORD resetkeys resetchannels -@all"
+        new = f"ACL SETUSER {quoted_word(user)} on >PASSWORD resetkeys resetchannels -@all"
         for where, words in _of_all(options, own).items():
             if where:
                 found.append(f"# {where}:")
-            begin = new if where in ("", SENTINELS) else f"ACL SETUSER {_quoted(user)}"
-            found.append(" ".join([begin, *map(_quoted, words)]))
+            begin = new if where in ("", SENTINELS) else f"ACL SETUSER {quoted_word(user)}"
+            found.append(" ".join([begin, *map(quoted_word, words)]))
     return found
 
 
@@ -134,24 +115,10 @@ def _of_all(options: Options, targets: Sequence[Target]) -> dict[str, list[str]]
             found.setdefault(where, set()).update(words)
     known = found[""]
     return {
-        where: _ordered(words if where in ("", SENTINELS) else words - known)
+        where: ordered_words(words if where in ("", SENTINELS) else words - known)
         for where, words in sorted(found.items(), key=lambda item: item[0] == SENTINELS)
         if where in ("", SENTINELS) or words - known
     }
-
-
-def _quoted(word: str) -> str:
-    """A word in the spelling that redis-cli reads."""
-    if _PLAIN.match(word) and word.isprintable():
-        return word
-    text = word.replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        '"'
-        + "".join(
-            c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(c)) for c in text
-        )
-        + '"'
-    )
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:

@@ -95,12 +95,34 @@ ROUTES = (
     Route(
         "/setup", "setup", "what Prometheus needs [to scrape this exporter](status-page.md#set-up), as a page"
     ),
+    Route(
+        "/targets/{name}",
+        "target",
+        "one target for people: its [page](target-page.md) with its polls, values and settings",
+    ),
+    Route(
+        "/targets/{name}/trace",
+        "target-trace",
+        "POST by the form of that page: one [traced poll](target-page.md#a-traced-poll)",
+        ("POST",),
+    ),
+    Route(
+        "/api/v1/targets/{name}",
+        "api-target",
+        "what the [page of a target](target-page.md#json) shows, as JSON",
+    ),
+    Route(
+        "/api/v1/targets/{name}/trace",
+        "api-target-trace",
+        "POST: one [traced poll](target-page.md#a-traced-poll) as JSON, for programs",
+        ("POST",),
+    ),
     Route("/-/assets/{name}", "assets", "style, script and icon of the pages"),
     Route("/", "overview", "[the status page](status-page.md): all targets and their state"),
 )
 
 #: the exporter keeps all paths that begin with these for itself
-RESERVED_PREFIXES = ("/-/", "/api/")
+RESERVED_PREFIXES = ("/-/", "/api/", "/targets/")
 _RESERVED = frozenset(route.path for route in ROUTES)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.metrics.lane import Lane
 from exporter.polling.traced_command import TracedCommand
 
 
@@ -20,7 +19,7 @@ class PollTrace:
     """
 
     began_at: float
-    lanes: tuple[Lane, ...]
+    lanes: tuple[str, ...]
     waited_s: float
     duration_s: float
     deadline_s: float

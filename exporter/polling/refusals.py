@@ -31,12 +31,17 @@ class Refusal:
     before: float = -math.inf
     times: int = 1  # how often in a row
 
+    @property
+    def again_at(self) -> float:
+        """The monotonic moment from which on the command is sent again."""
+        if self.reply.code == HANG_UP:  # it would cost a poll each time
+            return math.inf
+        wait_s = FIRST_REPROBE_S if self.times == 1 else REPROBE_S
+        return max(self.at + wait_s, self.before + REPROBE_S)
+
     def is_recent(self, now: float) -> bool:
         """Whether it is too early to send the command again."""
-        if self.reply.code == HANG_UP:  # it would cost a poll each time
-            return True
-        wait_s = FIRST_REPROBE_S if self.times == 1 else REPROBE_S
-        return now - self.at < wait_s or now - self.before < REPROBE_S
+        return now < self.again_at
 
 
 class Refusals:

@@ -101,6 +101,16 @@ class ServerCost:
         self._scan_calls.clear()
         self._scans = 0
 
+    def by_command(self) -> list[tuple[Lane, Verb, int, float]]:
+        """What the newest poll of each lane called: how often, and the seconds of a call on average over all
+        clients, since the server began to count."""
+        return [
+            (lane, verb, calls, count.usec / count.calls / 1e6)
+            for lane, of_lane in self._calls.items()
+            for verb, calls in of_lane.items()
+            if (count := self._before.get(verb)) is not None and count.calls
+        ]
+
     def _add(self, series: TargetSeries, source: str, costs_s: Mapping[Lane, float]) -> None:
         """Count the polls that came since the last time. A poll of a lane costs what its newest one did."""
         for lane, cost_s in costs_s.items():

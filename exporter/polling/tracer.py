@@ -264,7 +264,7 @@ class _TracedPoll:
         known = self._state.memory.refusals.known
         return PollTrace(
             self._wall_at,
-            self._lanes,
+            tuple(lane.value for lane in self._lanes),
             waited_s,
             duration_s,
             self._deadline_s,

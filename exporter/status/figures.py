@@ -40,6 +40,11 @@ def span(seconds: float | None) -> str:
     return f"{number:.1f} {unit}" if number < 9.95 and unit_s <= 1 else f"{number:.0f} {unit}"
 
 
+def micros(seconds: float | None) -> str:
+    """A time of one command: `1,234 µs`, so that many can be compared."""
+    return NONE if seconds is None else f"{max(0.0, seconds) * 1e6:,.0f} µs"
+
+
 def ago(moment: float | None, now: float) -> str:
     """`3 min ago`. Both are wall-clock seconds."""
     return NONE if moment is None else f"{span(max(1.0, now - moment))} ago"
@@ -82,6 +87,7 @@ def step(value: float | None, limit: float) -> int:
 FILTERS: Mapping[str, Callable[..., object]] = {
     "count": count,
     "span": span,
+    "micros": micros,
     "ago": ago,
     "moment": moment,
     "share": share,

@@ -33,8 +33,8 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What GET of the route called `route` answers: a JSON text of the class `answer`, or else a text of this
-    `media_type`. `errors` are what it says to mistakes, by status."""
+    """What a `method` of the route called `route` answers: a JSON text of the class `answer`, or else a text
+    of this `media_type`. `errors` are what it says to mistakes, by status."""
 
     route: str
     text: str
@@ -42,6 +42,7 @@ class Operation:
     media_type: str = "application/json"
     parameters: Sequence[Parameter] = ()
     errors: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    method: str = "get"
 
 
 def describe(operations: Iterable[Operation], version: str) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def describe(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": {
-            paths[each.route]: {"get": _operation(each, paths[each.route], schemas)} for each in operations
+            paths[each.route]: {each.method: _operation(each, paths[each.route], schemas)}
+            for each in operations
         },
         "components": {
             "schemas": schemas,

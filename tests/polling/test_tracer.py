@@ -50,7 +50,7 @@ async def test_a_traced_poll_shows_each_step(watch_harness: WatchHarness, redis_
     assert info.received > 1000
     assert info.reply.startswith("text of ")
     assert 0.0 < info.took_s <= shown.duration_s
-    assert shown.lanes == (Lane.FAST, Lane.STANDARD)  # the lanes that there are
+    assert shown.lanes == ("fast", "standard")  # the lanes that there are
     await until(lambda: connections(server) == 0)
 
 

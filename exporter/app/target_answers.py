@@ -1,0 +1,32 @@
+"""The pages and JSON of single targets, connected with what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from exporter.app.backend import Backend
+from exporter.options.table import WebOptions
+from exporter.status.target_page import TargetPage, TargetSources
+from exporter.status.templates import Templates
+
+
+def target_answers(
+    backend: Backend, options: WebOptions, templates: Templates, share: Callable[[], Awaitable[None]]
+) -> TargetPage:
+    """`share` returns when the event loop has time. A traced poll asks no more of a server than
+    `/scrape?max_age=0`, so it is allowed where that is."""
+    has_scrape = not options.disable_scrape_endpoint
+    return TargetPage(
+        TargetSources(
+            backend.fleet,
+            backend.pages,
+            backend.services,
+            other_owner=backend.other_owner,
+            refuse=backend.refuse,
+            options=lambda: backend.configuration.options,
+            share=share,
+            may_trace=has_scrape or options.enable_lifecycle,
+            has_scrape=has_scrape,
+        ),
+        templates,
+    )
