@@ -184,8 +184,10 @@ class TargetPage:
         except _UnknownTargetError as error:
             return _mistake(error.status, str(error))
         await self.sources.share()
-        detail = self._detail(watched)
-        return _json(TargetAnswer(detail, await self._values(watched, _filter_of(request))))
+        text = json_text(TargetAnswer(self._detail(watched), ServedValues()))
+        values = await self._values(watched, _filter_of(request))
+        await self.sources.share()  # the values are half of the work
+        return _json(text.removesuffix(json_text(ServedValues()) + "}") + json_text(values) + "}")
 
     async def api_target_trace(self, request: web.Request) -> web.StreamResponse:
         """A traced poll as JSON, for programs."""
@@ -200,7 +202,7 @@ class TargetPage:
             return _mistake(error.status, str(error))
         except _RefusedTraceError as error:
             return _mistake(error.status, str(error), error.headers)
-        return _json(TraceAnswer(trace))
+        return _json(json_text(TraceAnswer(trace)))
 
     # -- which target
 
@@ -351,9 +353,9 @@ async def _form(request: web.Request) -> Mapping[str, list[str]]:
     return found
 
 
-def _json(value: object) -> web.Response:
+def _json(text: str) -> web.Response:
     headers = {"Cache-Control": "no-store", **NO_SNIFF}
-    return web.Response(text=json_text(value), content_type="application/json", headers=headers)
+    return web.Response(text=text, content_type="application/json", headers=headers)
 
 
 def _mistake(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:

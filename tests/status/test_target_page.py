@@ -10,6 +10,7 @@ from html import unescape
 from urllib.parse import quote
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from exporter.polling import tracer
 from exporter.status import target_values
@@ -105,6 +106,22 @@ async def test_an_unknown_one_has_a_page_in_words(site: TargetSite, name: str) -
     data = await site.ask(f"api/v1/targets/{name}")
     assert data.status == 404
     assert data.text.startswith("No target here")
+
+
+async def test_json_is_as_the_description_says(site: TargetSite, redis_server: RedisFactory) -> None:
+    target = of(redis_server().port, alias="orders")
+    await site.start(target)
+    await site.polled(target)
+    described = json.loads((await site.ask("api/v1/openapi.json")).text)
+    answers = {
+        ("get", "/api/v1/targets/{name}"): await site.ask("api/v1/targets/orders"),
+        ("post", "/api/v1/targets/{name}/trace"): await site.ask("api/v1/targets/orders/trace", "POST"),
+    }
+    for (method, path), answer in answers.items():
+        content = described["paths"][path][method]["responses"]["200"]["content"]
+        schema = {**content["application/json"]["schema"], "components": described["components"]}
+        Draft202012Validator(schema).validate(json.loads(answer.text))
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_a_dead_server_is_shown_with_its_failures(site: TargetSite, redis_server: RedisFactory) -> None:
