@@ -221,6 +221,23 @@ def test_commands_of_the_page_are_accepted(command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("sources", "address"),
+    [
+        ("10.0.0.7:6379;9121", "10.0.0.7:9121"),
+        ("10.0.0.7;9121", "10.0.0.7:9121"),
+        ("[fd00::7]:6379;9121", "[fd00::7]:9121"),
+        ("10.0.0.7:6379;", None),
+    ],
+)
+def test_the_rule_for_ports_keeps_the_host(sources: str, address: str | None) -> None:
+    """What joins the two source labels, and what becomes of it; None: the address stays."""
+    [job] = configs_of((CONFIGS / "kubernetes.yml").read_text())
+    [rule] = [rule for rule in job["relabel_configs"] if rule.get("target_label") == "__address__"]
+    match = re.fullmatch(rule["regex"], sources)
+    assert (match and match.expand(re.sub(r"\$(\d)", r"\\\1", rule["replacement"]))) == address
+
+
 def test_the_page_shows_the_rule_for_ports_as_it_is() -> None:
     [shown] = yaml_blocks(PAGE.read_text())
     [job] = configs_of((CONFIGS / "kubernetes.yml").read_text())
