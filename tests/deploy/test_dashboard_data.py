@@ -32,7 +32,7 @@ ARRANGEMENTS = {
 #: one more exporter, set up as the first, without the flags of panels
 BARE = "bare"
 #: how a description says that a panel may be empty though nothing is wrong
-MAY_BE_EMPTY = re.compile(r"\b(Empty|No lines?|none if)\b")
+MAY_BE_EMPTY = re.compile(r"\b(Empty|No lines?)\b")
 #: variables that may be anything
 ANY = ("group", "cluster", "instance", "exporter", "master", "db", "key", "stream", "cmd")
 ONE = 'instance="$instance"'

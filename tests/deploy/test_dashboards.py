@@ -72,6 +72,8 @@ def test_each_dashboard_is_found_by_a_uid_of_its_own_and_by_links() -> None:
         assert found["schemaVersion"] == 41
         assert "id" not in found
     assert len({board(file)["title"] for file in FILES}) == len(FILES)
+    named = {uid for file in FILES for uid in re.findall(r"/d/([\w-]+)", file.read_text())}
+    assert named == {f"redpoll-{each.name}" for each in BOARDS}
 
 
 @every_file
@@ -82,6 +84,10 @@ def test_panels_have_what_a_reader_needs(file: Path) -> None:
         assert panel.spec["fieldConfig"]["defaults"]["unit"], panel
         assert panel.queries, panel
         assert panel.spec["type"] != "text", panel
+        without_data = panel.spec["fieldConfig"]["defaults"].get("noValue")
+        assert without_data or panel.spec["type"] == "table", panel
+        if panel.flags and panel.spec["type"] not in ("stat", "table"):
+            assert without_data.startswith(("Needs", "Empty")), panel
         if panel.spec["type"] == "stat":  # it is cut where it does not fit in
             assert len(panel.title) <= 7 * panel.spec["gridPos"]["w"], panel
     titles = Counter((panel.title, panel.spec["type"]) for panel in panels(file))

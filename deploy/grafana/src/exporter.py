@@ -333,7 +333,8 @@ SERIES = Row(
         ),
         graph(
             "Refused series",
-            "Series that `--max-series-per-target` or `--max-series-per-family` refused.",
+            "Series that `--max-series-per-target` or `--max-series-per-family` refused. Empty while there "
+            "are none.",
             "short",
             query(f"sum by (job, instance) (redis_exporter_target_series_refused{{{T}}})"),
         ),

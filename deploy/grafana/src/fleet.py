@@ -101,7 +101,7 @@ COUNTS = Row(
         ),
         timeline(
             "Targets that were down",
-            "When each target was down. Only those that were down within the time range; none if all "
+            "When each target was down. Only those that were down within the time range. Empty if all "
             "were up.",
             query(
                 f"redis_up{{{T}}} and on (job, instance) "

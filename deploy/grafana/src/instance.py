@@ -68,6 +68,7 @@ OVERVIEW = Row(
             f"(rate(redis_keyspace_hits_total{{{ONE}}}{RATE}) + "
             f"rate(redis_keyspace_misses_total{{{ONE}}}{RATE}) > 0)",
             steps=((None, RED), (0.5, ORANGE), (0.8, GREEN)),
+            none="no look-ups",
         ),
         number(
             "Memory", "Memory that the server has allocated.", "bytes", f"redis_memory_used_bytes{{{ONE}}}"
@@ -78,6 +79,7 @@ OVERVIEW = Row(
             "percentunit",
             f"redis_memory_used_bytes{{{ONE}}} / (redis_memory_max_bytes{{{ONE}}} > 0)",
             steps=FILL,
+            none="no limit",
         ),
         number(
             "Fragmentation",

@@ -187,7 +187,7 @@ CLIENTS = Row(
         ),
         graph(
             "Clients by group",
-            "Clients by what `--client-list-by` names, such as their name or user. Needs that flag.",
+            "Clients by their name, user and so on. Needs `--client-list-by`.",
             "short",
             query(
                 f"redis_client_group_clients{{{ONE}}}",

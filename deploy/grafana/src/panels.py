@@ -6,6 +6,7 @@ Units are Grafana's: `bytes`, `s`, `short`, `percentunit` (0 to 1), `ops`, `Bps`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -78,6 +79,7 @@ class _Common(Protocol):
     def unit(self: _P, unit: str) -> _P: ...
     def span(self: _P, w: int) -> _P: ...
     def height(self: _P, h: int) -> _P: ...
+    def no_value(self: _P, no_value: str) -> _P: ...
     def datasource(self: _P, datasource: model.DataSourceRef) -> _P: ...
     def with_target(self: _P, target: prom.Dataquery) -> _P: ...
 
@@ -95,6 +97,13 @@ def _target(asked: Query, number: int) -> prom.Dataquery:
 def _begin(maker: _P, title: str, shows: str, unit: str, size: tuple[int, int]) -> _P:
     width, height = size
     return maker.title(title).description(shows).unit(unit).span(width).height(height).datasource(SOURCE)
+
+
+def _reason(shows: str) -> str:
+    """The sentence of a description that says why there may be no data; else that there is none."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", shows)
+    found = [each for each in sentences if each.startswith(("Needs", "Empty", "No line"))]
+    return found[0].replace("`", "") if found else "No data"
 
 
 def _ranges(maker: _P, queries: Sequence[Query]) -> _P:
@@ -144,7 +153,12 @@ def graph(
     """Lines over time. `top` is the end of the axis, `steps` are drawn as lines, `log` makes the axis
     logarithmic."""
     maker = _ranges(_begin(timeseries.Panel(), title, shows, unit, (width, height)), queries)
-    maker = maker.line_width(1).fill_opacity(60 if stack else 8).show_points(looks.VisibilityMode.NEVER)
+    maker = (
+        maker.no_value(_reason(shows))
+        .line_width(1)
+        .fill_opacity(60 if stack else 8)
+        .show_points(looks.VisibilityMode.NEVER)
+    )
     maker = maker.legend(
         common.VizLegendOptions()
         .display_mode(looks.LegendDisplayMode.TABLE if width >= 12 else looks.LegendDisplayMode.LIST)
@@ -183,12 +197,18 @@ def number(
     words: Words | None = None,
     decimals: int | None = None,
     name: bool = False,
+    none: str = "-",
 ) -> Panel:
-    """One value, as large as fits. With `name` the legend is shown in its place."""
+    """One value, as large as fits. With `name` the legend is shown in its place, and `none` if there is no
+    value."""
     asked = Query(asked) if isinstance(asked, str) else asked
     maker = _instants(_begin(stat.Panel(), title, shows, unit, (width, 4)), [asked])
     maker = maker.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    maker = maker.graph_mode(looks.BigValueGraphMode.NONE).color_mode(looks.BigValueColorMode.VALUE)
+    maker = (
+        maker.no_value(none)
+        .graph_mode(looks.BigValueGraphMode.NONE)
+        .color_mode(looks.BigValueColorMode.VALUE)
+    )
     maker = maker.text_mode(looks.BigValueTextMode.NAME if name else looks.BigValueTextMode.VALUE)
     maker = maker.color_scheme(_colored(model.FieldColorModeId.THRESHOLDS)).thresholds(_steps(steps))
     if words is not None:
@@ -212,7 +232,11 @@ def bars(
     """A bar for each series, as it is now."""
     maker = _instants(_begin(bargauge.Panel(), title, shows, unit, (width, height)), [asked])
     maker = maker.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    maker = maker.orientation(looks.VizOrientation.HORIZONTAL).display_mode(looks.BarGaugeDisplayMode.BASIC)
+    maker = (
+        maker.no_value(_reason(shows))
+        .orientation(looks.VizOrientation.HORIZONTAL)
+        .display_mode(looks.BarGaugeDisplayMode.BASIC)
+    )
     maker = maker.color_scheme(_colored(model.FieldColorModeId.THRESHOLDS)).thresholds(_steps(steps)).min(0)
     return maker if top is None else maker.max(top)
 
@@ -222,7 +246,9 @@ def timeline(
 ) -> Panel:
     """A row for each series, colored by its state; twenty rows a page."""
     maker = _ranges(_begin(statetimeline.Panel(), title, shows, "short", (width, height)), [asked])
-    maker = maker.mappings(_words(words)).merge_values(True).row_height(0.8).per_page(20)
+    maker = (
+        maker.no_value(_reason(shows)).mappings(_words(words)).merge_values(True).row_height(0.8).per_page(20)
+    )
     maker = maker.show_value(looks.VisibilityMode.NEVER).fill_opacity(80).line_width(0)
     maker = maker.color_scheme(_colored(model.FieldColorModeId.THRESHOLDS)).thresholds(_steps(PLAIN))
     return maker.legend(common.VizLegendOptions().show_legend(False))
@@ -232,7 +258,7 @@ def buckets(title: str, shows: str, unit: str, asked: Query, *, width: int = 12,
     """A heat map of a histogram's buckets: the query sums their increase by `le`."""
     maker = _begin(heatmap.Panel(), title, shows, unit, (width, height))
     maker = maker.with_target(_target(Query(asked.expr, "{{le}}"), 0).range().format(PromQueryFormat.HEATMAP))
-    return _heat(maker, unit).calculate(False)
+    return _heat(maker, unit).no_value(_reason(shows)).calculate(False)
 
 
 def spread(title: str, shows: str, unit: str, asked: Query, *, width: int = 12, height: int = 8) -> Panel:
@@ -242,7 +268,7 @@ def spread(title: str, shows: str, unit: str, asked: Query, *, width: int = 12, 
     counted = common.HeatmapCalculationOptions().y_buckets(
         common.HeatmapCalculationBucketConfig().mode(looks.HeatmapCalculationMode.COUNT).scale(scale)
     )
-    return _heat(maker, unit).calculate(True).calculation(counted)
+    return _heat(maker, unit).no_value(_reason(shows)).calculate(True).calculation(counted)
 
 
 def _heat(maker: heatmap.Panel, unit: str) -> heatmap.Panel:
@@ -265,7 +291,9 @@ def rows(
 ) -> Panel:
     """A table. `labels` become columns, with these titles and in this order; then comes a column for each
     query, titled by its legend; one without a legend only brings labels. `sort` is a title."""
-    maker = _begin(table.Panel(), title, shows, "short", (width, height))
+    maker = _begin(
+        table.Panel(), title, shows, "short", (width, height)
+    )  # it would show a reason in each empty cell
     maker = _instants(maker, columns, PromQueryFormat.TABLE).filterable(True)
     several = len(columns) > 1
     names = {
