@@ -130,9 +130,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for all tests of a worker; loading its library takes a while."""
+    """One for the tests of a module. While it runs, its library has an event loop in this thread: tests of
+    other modules with loops of their own may come next in the same worker."""
     from tests.browser import Browser
 
     started = Browser()
