@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import Browser, Visit
 from tests.prometheus import Prometheus
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import RedisServer, free_port, wait_for_start, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -193,6 +194,9 @@ def test_without_scripts_links_and_the_form_do_the_work(browser: Browser, site: 
         page.fill("#q", DOWN)
         page.click("text=Show")
         assert names(page) == [DOWN]
+        as_json = page.locator("a", has_text="JSON").get_attribute("href")
+        assert as_json == f"api/v1/targets?state=down&q={DOWN}"
+        assert json.loads(page.request.get(f"{address(site)}/{as_json}").text())["total"] == 1
         visit.open("/?size=5&sort=name")
         assert names(page) == sorted([*TEAMS, LOCKED, DOWN])[:5]
         page.click("nav.pages a:text-is('2')")
@@ -266,6 +270,42 @@ def test_the_other_pages_fit_a_narrow_window(browser: Browser, site: Exporter, p
         page = visit.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert low_contrasts(page) == []
+
+
+@pytest.mark.haproxy
+def test_below_a_path_of_a_proxy_all_links_work(browser: Browser, site: Exporter, tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(
+        "defaults\n mode http\n timeout client 10s\n timeout server 10s\n timeout connect 5s\n"
+        f"frontend proxy\n bind 127.0.0.1:{port}\n http-request replace-path /redis/(.*) /\\1\n"
+        f" default_backend exporter\nbackend exporter\n server one 127.0.0.1:{site.port}\n"
+    )
+    process = subprocess.Popen(["haproxy", "-db", "-f", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for_start(lambda: is_answered(f"{url}/redis/-/healthy"), "haproxy", process.kill)
+        with browser.visit(url) as visit:
+            page = visit.open("/redis/")
+            assert page.locator(".brand img").evaluate("image => image.naturalWidth") > 0
+            page.fill("#q", "mail")
+            expect(page.locator("#rows tr")).to_have_count(1)
+            assert page.url == f"{url}/redis/?q=mail"
+            page.click("text=Cardinality")
+            expect(page).to_have_url(f"{url}/redis/cardinality")
+            page.click("text=Redis Exporter")
+            expect(page).to_have_url(f"{url}/redis/")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def is_answered(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def test_a_server_dies_and_comes_back(

@@ -7,8 +7,8 @@
   const contact = document.getElementById("contact"), lost = document.getElementById("lost");
   let timer = 0, asked = 0, paused = false, seen = new Date();
 
-  /* What the page is called with. */
-  const here = () => location.pathname + location.search;
+  /* The address of the page, without the user and password that it may have. */
+  const here = () => location.origin + location.pathname + location.search;
 
   /* Make `old` like `now`. An element that stays keeps focus and selection. */
   function patch(old, now) {
