@@ -209,14 +209,12 @@ def test_typing_filters_at_once(light: Visit) -> None:
     page = light.open()
     page.evaluate("window.stays = true")
     page.locator("#q").press_sequentially("mail")
-    expect(page.locator("#rows tr")).to_have_count(1)
-    assert names(page) == ["mail-queue"]
+    expect(page.locator("#rows th > a")).to_have_text(["mail-queue"])
     assert page.url.endswith("/?q=mail")
     assert page.evaluate("document.activeElement.id") == "q"
     page.fill("#q", "")
     page.select_option("#sort", "name")
-    expect(page.locator("#rows tr")).to_have_count(len(TEAMS) + 2)
-    assert names(page) == sorted([*TEAMS, LOCKED, DOWN])
+    expect(page.locator("#rows th > a")).to_have_text(sorted([*TEAMS, LOCKED, DOWN]))
     assert page.evaluate("window.stays"), "the page was not loaded again"
 
 
@@ -363,5 +361,4 @@ def test_hostile_names_are_texts(browser: Browser, exporter: ExporterFactory, tm
             assert page.evaluate("document.documentElement.scrollWidth") == width
             assert HOSTILE[0] in names(page)
             page.fill("#q", HOSTILE[1])
-            expect(page.locator("#rows tr")).to_have_count(1)
-            assert names(page) == [HOSTILE[1]]
+            expect(page.locator("#rows th > a")).to_have_text([HOSTILE[1]])
