@@ -24,6 +24,12 @@ from exporter.build_facts import version_text
 ROOT = Path(__file__).parent.parent
 SCRIPT = Path(sys.executable).with_name("redis_exporter")
 BUILD_TIMEOUT_S = 600
+#: what the status page is made of
+PAGES = {
+    str(path.relative_to(ROOT))
+    for folder in ("templates", "assets")
+    for path in (ROOT / "exporter/status" / folder).iterdir()
+}
 
 
 def run(command: Sequence[str | Path], cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -217,9 +223,9 @@ class TestDistributions:
         assert {"tests/conftest.py", "deploy/demo/demo.py", "requirements-test.lock"} <= names
         read_by_tests = {"CONTRIBUTING.md", ".ci/run", ".github/workflows/ci.yml", ".pre-commit-config.yaml"}
         assert {*read_by_tests, "exporter/__init__.pyi"} <= names
-        assert [
-            name for name in names if name.endswith((".c", ".so", ".pyc", ".html")) or ".venv" in name
-        ] == []
+        assert names >= PAGES
+        made = {name for name in names if name.endswith((".c", ".so", ".pyc", ".html")) or ".venv" in name}
+        assert {name for name in made if not name.startswith("exporter/status/templates/")} == set()
 
     def test_the_wheel_holds_the_package_only(self, dist: Path) -> None:
         with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
@@ -234,6 +240,7 @@ class TestDistributions:
             "exporter/__init__.pyi",
             "exporter/build.json",
             "exporter/py.typed",
+            *PAGES,
         } <= set(names)
         assert {name.partition("/")[0] for name in names} == {
             "exporter",
