@@ -35,6 +35,7 @@ class Health:
         "failures",
         "history",
         "reason",
+        "resumed",
         "retry_at",
         "since",
         "up",
@@ -51,6 +52,8 @@ class Health:
         #: when the target counts as down unless another poll ends before: two turns after `began_at`
         self.down_at = math.inf
         self.history = PollHistory()
+        #: before a restart: whether it was up, and since when; it counts if the first poll finds the same
+        self.resumed: tuple[bool, float] | None = None
 
     def note(
         self,
@@ -77,6 +80,9 @@ class Health:
         outcome.up_changed = was_up is not self.up
         if outcome.up_changed:
             self.since = outcome.wall_at + outcome.duration_s
+            if self.resumed is not None and self.resumed[0] is self.up:
+                self.since = self.resumed[1]
+            self.resumed = None
         self.history.note(outcome, lanes)
 
     def forget(self, wall: float) -> None:

@@ -54,6 +54,8 @@ def save(state: TargetState, store: Store) -> SavedTarget:
         "role": labels.role,
         "interval_s": state.assignment.timing.interval_s,
         "saved_at": time.time(),
+        "up": state.health.up,
+        "since": state.health.since,
         "due_in": {lane.value: turns for lane, turns in state.clock.phases().items()},
         "lanes": {
             lane.value: [count.polls, count.skipped, count.succeeded_at]
@@ -74,6 +76,8 @@ def restore(state: TargetState, store: Store, saved: SavedTarget, places: Places
     labels than the target has now are left out."""
     now, facts = time.monotonic(), saved.facts
     _restore_counters(state, facts)
+    if isinstance(facts.get("up"), bool) and isinstance(facts.get("since"), float):
+        state.health.resumed = (facts["up"], facts["since"])
     passed = round((time.time() - facts["saved_at"]) / state.assignment.timing.interval_s)
     if facts["interval_s"] == state.assignment.timing.interval_s:
         due_in = facts["due_in"]

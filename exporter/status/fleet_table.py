@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exporter.errors import ConfigError
 from exporter.fleet.fleet import STATES, state_of
 from exporter.polling.watched_target import WatchedTarget
 from exporter.status.rows import TargetRow, role_of, row_of, version_of
-from exporter.status.table_order import Entry, TableOrder, is_stale
+from exporter.status.table_order import STALE, Entry, TableOrder, is_stale
 from exporter.status.table_query import TableQuery
 from exporter.targets.address import parse_address
 from exporter.targets.target_labels import own_labels
@@ -95,7 +95,7 @@ class FleetTable:
             if number % (MADE if number >= first else LOOKS) == 0:
                 await self._share()
             if number >= first:
-                made.append(_row(entry))
+                made.append(self._row(entry))
         return TablePage(made, total, page, pages, counts, query, stale)
 
     async def rows(self, query: TableQuery) -> AsyncIterator[TargetRow]:
@@ -105,7 +105,13 @@ class FleetTable:
         for number, entry in enumerate(order.merged(runs)):
             if number % MADE == 0:
                 await self._share()
-            yield _row(entry)
+            yield self._row(entry)
+
+    def _row(self, entry: Entry) -> TargetRow:
+        """A target whose name is that of another one too goes by its address."""
+        watched = entry[-1]
+        row = row_of(watched, time.monotonic(), time.time())
+        return row if self.find(row.name) is watched else replace(row, name=row.address)
 
     async def _runs(
         self, query: TableQuery, order: TableOrder
@@ -121,19 +127,20 @@ class FleetTable:
                 await self._share()
             state = state_of(watched)
             counted[state] += 1
-            stale = state == "up" and is_stale(watched)
-            counted["stale"] += stale
-            if wanted and wanted != state and not (wanted == "stale" and stale):
+            shown = STALE if state == "up" and is_stale(watched) else state
+            if shown is STALE:
+                counted[STALE] += 1
+            if wanted and wanted not in (state, shown):
                 continue
             if not text or text in searched(watched):
-                found.append(order.entry(watched, number, now, wall))
+                found.append(order.entry(watched, number, shown, now, wall))
         self._note_counts(counted, now)
         counts = self._counts
         runs = [found[begin : begin + RUN] for begin in range(0, len(found), RUN)]
         for run in runs:
             await self._share()
             order.sort(run)
-        return runs, len(found), counts, counted["stale"]
+        return runs, len(found), counts, counted[STALE]
 
 
 def searched(watched: WatchedTarget) -> str:
@@ -141,7 +148,3 @@ def searched(watched: WatchedTarget) -> str:
     target, facts = watched.target, watched.facts
     labels = [value for _, value in own_labels(target)]
     return "\n".join((target.alias, target.addr, role_of(facts), version_of(facts), *labels)).lower()
-
-
-def _row(entry: Entry) -> TargetRow:
-    return row_of(entry[-1], time.monotonic(), time.time())

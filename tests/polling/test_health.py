@@ -109,3 +109,13 @@ def test_its_history_has_the_newest_polls_first() -> None:
         (1_700_000_001.0, 0.5, ""),
     ]
     assert polls == tuple(health.history.newest())
+
+
+def test_a_state_from_before_a_restart_goes_on_if_the_first_poll_finds_it() -> None:
+    for error, since in ((None, 1_600_000_000.0), (REFUSED, 1_700_000_100.5)):
+        health = Health(1_700_000_000.0)
+        health.resumed = (True, 1_600_000_000.0)
+        note(health, error)
+        assert health.since == since
+        note(health, None if error else REFUSED, 110.0)
+        assert health.since == 1_700_000_110.5

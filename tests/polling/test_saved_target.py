@@ -46,6 +46,7 @@ def saved() -> SavedTarget:
     site.state.series.count_failure("timeout")
     site.state.series.lanes[Lane.FAST] = LaneCount(polls=7, began_at=9.0, skipped=2, succeeded_at=1e9)
     site.state.series.collectors["info"] = (False, True)
+    site.state.health.up, site.state.health.since = False, 1.5e9
     return save(site.state, site.store)
 
 
@@ -68,6 +69,7 @@ def test_counters_are_restored(saved: SavedTarget) -> None:
     assert series.collectors == {"info": (False, True)}
     assert series.series == 4
     assert series.up is None
+    assert (site.state.health.up, site.state.health.resumed) == (None, (False, 1.5e9))
 
 
 def test_families_get_their_numbers_of_today(saved: SavedTarget) -> None:

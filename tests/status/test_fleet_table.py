@@ -107,6 +107,17 @@ async def test_a_name_leads_to_its_target(alias: str) -> None:
     assert all_of_them.find(unquote(quote(row.name, safe=""))) is watched
 
 
+async def test_where_two_have_one_name_each_is_found() -> None:
+    members = Members()
+    watched = [
+        members.add(host, alias=alias) for host, alias in (("a", "same"), ("b", "same"), ("c", "a:6379"))
+    ]
+    all_of_them = table(members)
+    rows = (await all_of_them.page(TableQuery(sort="address"))).rows
+    assert [row.name for row in rows] == ["redis://a:6379", "same", "a:6379"]
+    assert [all_of_them.find(row.name) for row in rows] == watched
+
+
 def test_what_is_no_name_finds_nothing() -> None:
     assert table(Members()).find("no such name") is None
 

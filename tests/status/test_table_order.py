@@ -7,17 +7,25 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.fleet.fleet import state_of
 from exporter.metrics.lane import Lane
 from exporter.polling.watched_target import WatchedTarget
-from exporter.status.table_order import TableOrder
+from exporter.status.table_order import STALE, TableOrder, is_stale
 from exporter.status.table_query import SORTS, TableQuery
 from tests.status.members import FACTS, Members, end
+
+
+def shown_state(watched: WatchedTarget) -> str:
+    return STALE if watched.up and is_stale(watched) else state_of(watched)
 
 
 def order(watched: list[WatchedTarget], sort: str, run: int = 2) -> list[str]:
     """The hosts in this order, sorted in runs and merged."""
     chosen = TableOrder(TableQuery(sort=sort))
-    entries = [chosen.entry(each, at, time.monotonic(), time.time()) for at, each in enumerate(watched)]
+    entries = [
+        chosen.entry(each, at, shown_state(each), time.monotonic(), time.time())
+        for at, each in enumerate(watched)
+    ]
     runs = [entries[begin : begin + run] for begin in range(0, len(entries), run)]
     for each in runs:
         chosen.sort(each)
@@ -100,6 +108,6 @@ def test_equal_ones_are_sorted_by_name(sort: str) -> None:
     for each in watched:
         each.health.since = 5.0
     chosen = TableOrder(TableQuery(sort=sort))
-    entries = [chosen.entry(each, at, 0.0, 0.0) for at, each in enumerate(watched)]
+    entries = [chosen.entry(each, at, shown_state(each), 0.0, 0.0) for at, each in enumerate(watched)]
     chosen.sort(entries)
     assert [entry[1] for entry in entries] == ["1", "2", "3", "4", "5"]
