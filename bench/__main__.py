@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cases import (
+    api,
     busy,
     clients,
     fleet,
@@ -48,6 +49,7 @@ CASES = {
     "freshness": freshness.run,
     "sidecar": sidecar.run,
     "status": status.run,
+    "api": api.run,
 }
 
 

@@ -16,8 +16,8 @@ from exporter.status.rows import name_of
 
 #: families and targets that a report lists
 LISTED_MAX = 50
-#: how long a report is shown
-KEPT_S = 10.0
+#: how long a report is shown: seconds, and how many times what it took to make it
+KEPT_S, KEPT_TIMES = 10.0, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +99,19 @@ class Cardinality:
     """Makes reports, each of which is shown for some seconds."""
 
     def __init__(self, sources: CardinalitySources) -> None:
-        self._sources = sources
+        self.sources = sources
         self._making = SingleFlight(self._make)
         self._newest: CardinalityReport | None = None
-        self._made_at = float("-inf")
+        self._kept_until = float("-inf")
 
     async def report(self) -> CardinalityReport:
         newest = self._newest
-        if newest is not None and time.monotonic() - self._made_at < KEPT_S:
+        if newest is not None and time.monotonic() < self._kept_until:
             return newest
         return await self._making.run()
 
     async def _make(self) -> CardinalityReport:
-        sources = self._sources
+        sources, began = self.sources, time.monotonic()
         store, targets = sources.store, []
         by_set = [_Sizes(family_set) for family_set in sources.family_sets()]
         for watched in list(sources.members()):
@@ -130,7 +130,8 @@ class Cardinality:
             )
         await sources.share()
         report = _report(by_set, targets, *sources.limits())
-        self._newest, self._made_at = report, time.monotonic()
+        now = time.monotonic()
+        self._newest, self._kept_until = report, now + max(KEPT_S, KEPT_TIMES * (now - began))
         return report
 
 

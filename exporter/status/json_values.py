@@ -8,24 +8,29 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_SIMPLE = frozenset({str, int, bool, type(None)})
 _NAMES: dict[type, tuple[str, ...]] = {}  # of fields, by class
 
 
 def plain(value: Any) -> Any:
     """What `json` can write: dataclasses become objects, sequences lists, and numbers that are not finite
     None."""
-    if value is None or isinstance(value, str | int):
+    kind = type(value)
+    if kind in _SIMPLE:
         return value
-    if isinstance(value, float):
+    if kind is float:
         return round(value, 9) if math.isfinite(value) else None
+    names = _NAMES.get(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(each) for each in value]
-    names = _NAMES.get(type(value))
-    if names is None:
-        names = _NAMES[type(value)] = tuple(field.name for field in dataclasses.fields(value))
-    return {name: plain(getattr(value, name)) for name in names}
+    if dataclasses.is_dataclass(value):
+        _NAMES[kind] = tuple(field.name for field in dataclasses.fields(value))
+        return plain(value)
+    return value
 
 
 def json_text(value: Any) -> str:

@@ -36,7 +36,7 @@ def bare_answer(status: int) -> bytes:
     text = _ERRORS[status] + b"\n"
     head = (
         b"HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n"
+        b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     )
     return head % (status, _ERRORS[status], len(text)) + text
 

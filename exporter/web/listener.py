@@ -69,7 +69,7 @@ class Listener:
         context: ssl.SSLContext | None = None,
         freshen: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        app.on_response_prepare.append(_without_server)
+        app.on_response_prepare.append(_finish_head)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S, handle_signals=False)
         self._guard = guard
         self._context = context
@@ -203,9 +203,10 @@ class Listener:
         return [connection for connection in connections if connection.moves]
 
 
-async def _without_server(request: web.Request, response: web.StreamResponse) -> None:
-    """Clients need not know the versions of our software."""
+async def _finish_head(request: web.Request, response: web.StreamResponse) -> None:
+    """Clients need not know the versions of our software, and must not take an answer for another kind."""
     response.headers.popall("Server", None)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
 def shown(bound: object) -> str:

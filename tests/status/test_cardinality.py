@@ -86,8 +86,11 @@ async def test_a_report_is_kept_for_some_seconds(monkeypatch: pytest.MonkeyPatch
     first = await stock.report()
     stock.add("b")
     assert await stock.report() is first
-    monkeypatch.setattr(cardinality, "KEPT_S", 0.0)
-    assert (await stock.report()).series == 2 * first.series
+    monkeypatch.setattr(cardinality, "KEPT_S", -1.0)
+    monkeypatch.setattr(cardinality, "KEPT_TIMES", 0)
+    again = Cardinality(stock.reports.sources)
+    assert (await again.report()).series == 2 * first.series
+    assert (await again.report()) is not await again.report()
 
 
 async def test_the_loop_goes_on_between_targets() -> None:
