@@ -18,8 +18,6 @@ ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "deploy" / "compose"
 OURS = FOLDER / "compose.yml"
 THEIRS = ROOT / "tests" / "data" / "compose" / "docker-compose.yml"
-#: made beside this
-PENDING = {"../prometheus/rules", "../alertmanager/alertmanager.yml"}
 PORT = Options().web.listen_address.removeprefix(":")
 
 
@@ -88,7 +86,7 @@ def test_what_is_mounted_is_there() -> None:
     for service in services(OURS).values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
-            assert source in named or source in PENDING or (FOLDER / source).exists(), source
+            assert source in named or (FOLDER / source).exists(), source
 
 
 def test_prometheus_finds_the_services_by_their_names() -> None:
