@@ -41,8 +41,7 @@ LABEL org.opencontainers.image.title="redpoll" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.source="${SOURCE}"
-ENV PATH=/usr/local/bin:/usr/bin:/bin \
-    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+ENV PATH=/usr/local/bin:/usr/bin:/bin
 USER 65534:65534
 EXPOSE 9121
 STOPSIGNAL SIGTERM

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PROMETHEUS=v0.316.0
 HELM=v3.22.0
 missing=()
-for pair in dockerd:docker.io mmdebstrap:mmdebstrap; do
+for pair in dockerd:docker.io docker-compose:docker-compose mmdebstrap:mmdebstrap; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -9,11 +9,11 @@ BASH_ROOT gets bash with its libraries, for the variant of the image that has it
 """
 
 import compileall
-import os
 import py_compile
 import re
 import shutil
 import site
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -49,7 +49,7 @@ FILES = {
     "etc/group": f"nogroup:x:{USER}:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
-COPIED = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ld.so.cache")
+LIBRARY_PLACES = "/etc/ld.so.cache"
 
 
 def put(file: str | Path, root: Path) -> None:
@@ -66,6 +66,19 @@ def libraries(programs: Iterable[Path]) -> Iterator[str]:
         listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
         assert "not found" not in listed, f"{program}:\n{listed}"
         yield from re.findall(r"(/\S+) \(0x", listed)
+
+
+def put_authorities(root: Path) -> None:
+    """The certificate authorities of the base, each under the name by which OpenSSL looks for it. To read one
+    file of all of them at each start would take CPU."""
+    folder = Path(ssl.get_default_verify_paths().openssl_capath)
+    for file in sorted(folder.glob("*")):
+        if re.fullmatch(r"[0-9a-f]{8}\.\d+", file.name):
+            put(file, root)
+    link = root / folder.relative_to("/")
+    if folder.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(folder.resolve())
 
 
 def make_root(packages: Path, root: Path) -> None:
@@ -90,9 +103,8 @@ def make_root(packages: Path, root: Path) -> None:
             subprocess.run(["strip", "--strip-unneeded", path], check=True)
     for library in dict.fromkeys(libraries([python, *compiled])):
         put(library, root)
-    for file in COPIED:
-        if os.path.exists(file):
-            put(file, root)
+    put(LIBRARY_PLACES, root)
+    put_authorities(root)
     for name, text in FILES.items():
         (root / name).write_text(text)
     command = root / "redis_exporter"

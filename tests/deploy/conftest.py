@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.deploy.docker_daemon import DockerDaemon, daemon_with_images
 from tests.system.conftest import exporter
 
 __all__ = ["exporter"]
@@ -31,3 +32,18 @@ def newest_prometheus() -> None:
         if "--auto-gomemlimit" in done.stdout + done.stderr:
             return
     pytest.skip("Prometheus 3 is not in PATH: make tools")
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
+    own = tmp_path_factory.mktemp("docker")
+    is_worker = own.parent.name.startswith("popen-")
+    shared = (own.parent.parent if is_worker else own.parent) / "images"
+    with daemon_with_images(shared, own) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def daemon(docker: DockerDaemon) -> Iterator[DockerDaemon]:
+    yield docker
+    docker.remove_all()

@@ -12,8 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
-from collections.abc import Iterator, Mapping
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import wait_until
+from tests.servers import HOST, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 #: what takes a minute to make and stays the same from run to run
@@ -30,6 +32,8 @@ SUITE, PYTHON = "bookworm", "3.11"
 #: what the build stage finds in the base, so that it needs no network
 PACKAGES = ("ca-certificates", "gcc", "libc6-dev", "python3-dev", "python3-venv")
 BASE = "redpoll-base:test"
+#: our images
+PLAIN, BASH = "redpoll:test-exporter", "redpoll:test-bash"
 #: Debian 12's Python 3.11.2 needs a package that later ones do not
 OF_OLD_PYTHON = "async-timeout"
 LOCK = "requirements-test.lock"
@@ -110,21 +114,16 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def base_archive() -> Path:
-    """A root folder of Debian as an archive, made once on a machine."""
-    archive = CACHE / f"base-{SUITE}-{'-'.join(PACKAGES)}.tar"
+def archive_of(name: str, packages: Sequence[str]) -> Path:
+    """A root folder of Debian with these packages as an archive, made once on a machine."""
+    archive = CACHE / f"{name}-{SUITE}-{'-'.join(packages)}.tar"
     with alone(CACHE):
         if not archive.exists():
             part = archive.with_suffix(".part.tar")
-            command = [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=minbase",
-                f"--include={','.join(PACKAGES)}",
-                SUITE,
-                str(part),
-            ]
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
+            subprocess.run(
+                [*command, SUITE, str(part)], check=True, stdin=subprocess.DEVNULL, capture_output=True
+            )
             part.rename(archive)
     return archive
 
@@ -155,7 +154,7 @@ def build_images(daemon: DockerDaemon, folder: Path) -> Images:
     context = folder / "context"
     context.mkdir()
     make_context(context)
-    daemon.docker("import", str(base_archive()), BASE)
+    daemon.docker("import", str(archive_of("base", PACKAGES)), BASE)
     images = Images(folder / "image.tar", folder / "image-bash.tar")
     for target, archive in (("exporter", images.plain), ("bash", images.bash)):
         settings = [f"BASE={BASE}", f"CONTEXT={context}", f"TARGET={target}", f"IMAGE=redpoll:test-{target}"]
@@ -190,6 +189,23 @@ def daemon_with_images(shared: Path, own: Path) -> Iterator[DockerDaemon]:
         yield daemon
     finally:
         daemon.stop()
+
+
+def page(port: int, path: str = "/metrics") -> str:
+    """What is answered on a port of the host; "" if nothing is."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=10) as response:
+            return str(response.read().decode())
+    except OSError:
+        return ""
+
+
+def wait_long(condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
+    """As `wait_until`, for what takes long; it leaves the CPU to the containers."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, f"waited {seconds:g} s in vain until {what}"
+        time.sleep(0.1)
 
 
 def limits(**settings: str) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tarfile
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,14 @@ import pytest
 
 from exporter import __version__
 from exporter.options.table import Options
-from tests.deploy.docker_daemon import ROOT, DockerDaemon, daemon_with_images, limits
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.deploy.docker_daemon import BASH, PLAIN, ROOT, DockerDaemon, limits, page, wait_long
+from tests.servers import HOST, RedisServer, free_port
 
 SECRET = "s3cr:et"
-PLAIN, BASH = "redpoll:test-exporter", "redpoll:test-bash"
 #: what a container with a tenth of a CPU must keep to
 FIRST_PAGE_S, MEMORY_MAX = 5.0, 64 * 1024 * 1024
 #: other tests use the same CPUs
-STARTS = 4
+STARTS, BUSY = 4, 2.0
 RedisFactory = Callable[..., RedisServer]
 
 
@@ -40,29 +39,6 @@ def test_the_dockerfile_has_no_known_mistakes() -> None:
 def test_the_port_is_that_of_the_option() -> None:
     port = Options().web.listen_address.removeprefix(":")
     assert re.findall(r"^EXPOSE (.*)$", (ROOT / "Dockerfile").read_text(), re.M) == [port]
-
-
-@pytest.fixture(scope="session")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerDaemon]:
-    own = tmp_path_factory.mktemp("docker")
-    is_worker = own.parent.name.startswith("popen-")
-    shared = (own.parent.parent if is_worker else own.parent) / "images"
-    with daemon_with_images(shared, own) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def daemon(docker: DockerDaemon) -> Iterator[DockerDaemon]:
-    yield docker
-    docker.remove_all()
-
-
-def page(port: int, path: str = "/metrics") -> str:
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=10) as response:
-            return str(response.read().decode())
-    except OSError:
-        return ""
 
 
 def started_at(daemon: DockerDaemon, name: str) -> datetime:
@@ -90,6 +66,18 @@ class TestContent:
         assert not packages & {"pip", "setuptools", "Cython", "pkg_resources"}
         assert {"exporter", "aiohttp", "uvloop"} <= packages
         assert not [name for name in names if name.endswith((".pyx", ".c", ".h", ".a"))]
+
+    def test_certificate_authorities_are_known(self, daemon: DockerDaemon, names: set[str]) -> None:
+        """Each by the name that OpenSSL looks for, where it looks."""
+        [python] = [f"/{name}" for name in names if re.match(r"usr/(local/)?bin/python3\.", name)]
+        code = (
+            "import os, ssl; place = ssl.get_default_verify_paths().capath; print(len(os.listdir(place)));"
+            "context = ssl.create_default_context(); print(context.cert_store_stats()['x509'])"
+        )
+        said = daemon.docker("run", "--rm", "--network=host", f"--entrypoint={python}", PLAIN, "-c", code)
+        there, read = map(int, said.stdout.split())
+        assert there > 100
+        assert read == 0  # before any is needed
 
     def test_everything_is_compiled(self, names: set[str]) -> None:
         """The root may be read-only, and CPU scarce."""
@@ -124,18 +112,19 @@ class TestRunning:
         given = [f"--env={variable}" for variable in variables]
         name = ["--detach", "--name=exporter"]
         daemon.docker("run", *name, *limits(), *given, PLAIN, f"--web.listen-address={HOST}:{port}")
-        wait_until(lambda: "\nredis_up{" in page(port), "the first page")
+        wait_long(lambda: "\nredis_up{" in page(port), "the first page")
         return (datetime.now(timezone.utc) - started_at(daemon, "exporter")).total_seconds()
 
     def test_with_a_tenth_of_a_cpu(self, daemon: DockerDaemon, redis_server: RedisFactory) -> None:
         """Without rights, with a root that is read-only: first page, memory, health, stop."""
         server = redis_server("--requirepass", SECRET)
         port = free_port()
+        limit_s = FIRST_PAGE_S * (BUSY if os.getloadavg()[0] > (os.cpu_count() or 1) else 1)
         times: list[float] = []
-        while not times or (times[-1] > FIRST_PAGE_S and len(times) < STARTS):
+        while not times or (times[-1] > limit_s and len(times) < STARTS):
             daemon.remove_all()
             times.append(self.start(daemon, server, port))
-        assert times[-1] <= FIRST_PAGE_S, times
+        assert times[-1] <= limit_s, times
         assert f'redis_up{{addr="redis://{HOST}:{server.port}"}} 1\n' in page(port)
         resident = re.findall(r"^process_resident_memory_bytes (.*)$", page(port), re.M)
         assert float(resident[0]) <= MEMORY_MAX
@@ -151,18 +140,16 @@ class TestRunning:
         flags = [f"--redis.addr=redis://{HOST}:{free_port()}", f"--web.listen-address={HOST}:{port}"]
         often = ["--health-interval=1s", "--health-retries=1", "--health-start-period=0s"]
         daemon.docker("run", "--detach", "--name=exporter", *limits(cpus="1"), *often, PLAIN, *flags)
-        wait_until(lambda: "\nredis_up{" in page(port), "the first page")
+        wait_long(lambda: "\nredis_up{" in page(port), "the first page")
 
         def checks() -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = daemon.inspect("exporter")["State"]["Health"]["Log"]
             return found[-1:]
 
         said = f"ok: http://{HOST}:{port}/-/healthy\n"
-        wait_until(
-            lambda: [(each["ExitCode"], each["Output"]) for each in checks()] == [(0, said)], "a check"
-        )
+        wait_long(lambda: [(each["ExitCode"], each["Output"]) for each in checks()] == [(0, said)], "a check")
         assert daemon.inspect("exporter")["State"]["Health"]["Status"] == "healthy"
-        wait_until(lambda: page(port, "/-/ready"), "the first round")
+        wait_long(lambda: page(port, "/-/ready"), "the first round")
         daemon.docker("exec", "exporter", "redis_exporter", "health", "/-/ready")
         asked = ["exec", "exporter", "redis_exporter", "health", "/health?strict=1"]
         assert daemon.docker(*asked, check=False).returncode == 1
@@ -199,5 +186,5 @@ class TestBash:
             *("--entrypoint=/bin/bash", BASH, "-ec", script),
         )
         line = f'redis_up{{addr="redis://{HOST}:{server.port}"}} 1\n'
-        wait_until(lambda: line in page(port), "the login")
+        wait_long(lambda: line in page(port), "the login")
         daemon.docker("exec", "exporter", "redis_exporter", "health")
