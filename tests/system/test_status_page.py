@@ -113,6 +113,7 @@ def light(browser: Browser, site: Exporter) -> Iterator[Visit]:
 def test_the_page_shows_all_targets_the_worst_first(light: Visit, picture: Picture) -> None:
     page = light.open()
     assert page.title() == "Redis Exporter"
+    assert page.request.head(light.site).ok, "a probe may ask for the head alone"
     expect(page.locator("#summary li")).to_have_count(4)
     shown = names(page)
     assert set(shown[:2]) == {LOCKED, DOWN}
