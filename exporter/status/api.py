@@ -71,7 +71,9 @@ class ApiAnswers:
         """One page of the table."""
         query = table_query(request.query)
         page = await self._sources.table.page(query)
-        head = json_text(TargetList(page.counts, page.total, page.page, page.pages, query.size, ()))
+        head = json_text(
+            TargetList(page.counts, page.stale, page.total, page.page, page.pages, query.size, ())
+        )
         texts = []
         for number, row in enumerate(page.rows):
             if number % MADE == 0:

@@ -11,9 +11,11 @@ from exporter.status.rows import TargetRow
 @dataclass(frozen=True, slots=True)
 class TargetList:
     """One page of the table. `total` targets fit the query, on `pages` pages of `size` targets; `page` is the
-    last one if the query asks for one behind it. `counts` are of all targets, by state."""
+    last one if the query asks for one behind it. `counts` are of all targets, by state; `stale` of those that
+    are up have values that are too old."""
 
     counts: Mapping[str, int]
+    stale: int
     total: int
     page: int
     pages: int

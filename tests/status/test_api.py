@@ -106,9 +106,16 @@ async def test_a_page_of_the_table(api: Api) -> None:
     for number in range(7):
         api.members.add(f"h{number}", "up", alias=f"up {number}")
     api.members.add("gone", "down", alias="down")
+    api.members.add("slow", "stale", alias="z")
     answer = await api.table(size="3", page="2", sort="name")
-    assert answer["counts"] == {**dict.fromkeys(STATES, 0), "up": 7, "down": 1}
-    assert (answer["total"], answer["page"], answer["pages"], answer["size"]) == (8, 2, 3, 3)
+    assert answer["counts"] == {**dict.fromkeys(STATES, 0), "up": 8, "down": 1}
+    assert (answer["stale"], answer["total"], answer["page"], answer["pages"], answer["size"]) == (
+        1,
+        9,
+        2,
+        3,
+        3,
+    )
     assert [row["name"] for row in answer["targets"]] == ["up 2", "up 3", "up 4"]
     assert answer["targets"][0]["lanes"][0]["lane"] == "fast"
     (only,) = (await api.table(state="down"))["targets"]

@@ -244,3 +244,9 @@ async def test_every_interface_is_ipv4_and_ipv6() -> None:
     families = {4 if "." in shown(address) else 6 for address in door.listener.addresses}
     await door.listener.stop()
     assert families == ({4, 6} if socket.has_ipv6 else {4})
+
+
+async def test_an_answer_names_no_software_and_no_other_kind_than_its_own(opened: Opened) -> None:
+    head = (await fetch(await opened())).partition(b"\r\n\r\n")[0].lower()
+    assert b"\r\nserver:" not in head
+    assert b"\r\nx-content-type-options: nosniff" in head
