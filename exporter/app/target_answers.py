@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from exporter.app.backend import Backend
 from exporter.options.table import WebOptions
 from exporter.status.target_page import TargetPage, TargetSources
 from exporter.status.templates import Templates
+from exporter.targets.target import Target
 
 
 def target_answers(
@@ -24,9 +25,17 @@ def target_answers(
             other_owner=backend.other_owner,
             refuse=backend.refuse,
             options=lambda: backend.configuration.options,
+            places=lambda target: _places(backend, target),
             share=share,
             may_trace=has_scrape or options.enable_lifecycle,
             has_scrape=has_scrape,
         ),
         templates,
     )
+
+
+def _places(backend: Backend, target: Target) -> Mapping[str, str]:
+    """Where the target's own values are in the newest files: a reload that moves lines only leaves the target
+    as it is."""
+    newest = next((each for each in backend.configuration.targets if each.addr == target.addr), target)
+    return dict(newest.places)

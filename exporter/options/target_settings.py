@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from exporter.node_allowance import Allowance
@@ -15,14 +15,17 @@ from exporter.options.table import Options
 from exporter.options.values import KeyName, ScriptFile
 
 
-def settings_of_target(options: Options, overrides: Overrides, where: str) -> Iterator[ShownSetting]:
-    """The options that a target may have a value of its own for. `options` are those of all targets; `where`
-    says where the target's own values come from."""
+def settings_of_target(
+    options: Options, overrides: Overrides, places: Mapping[str, str], where: str
+) -> Iterator[ShownSetting]:
+    """The options that a target may have a value of its own for. `options` are those of all targets; `places`
+    has the file and line of the target's own values, by flag, and `where` says it of those without one."""
     own = dict(overrides)
     for each in shown_settings(options):
         if each.option.flag in own:
             text = masks.mask(_written(own[each.option.flag], each.option))
-            yield ShownSetting(each.option, text, where, True)
+            place = places.get(each.option.flag)
+            yield ShownSetting(each.option, text, f"file: {place}" if place else where, True)
         elif each.option.per_target:
             yield each
 

@@ -84,8 +84,11 @@ class TargetDetail:
     settings: tuple[ShownTargetSetting, ...]
 
 
-def detail_of(watched: WatchedTarget, options: Options, now: float, wall: float) -> TargetDetail:
-    """As of `now` (monotonic), which is `wall` on the wall clock. `options` are those of all targets."""
+def detail_of(
+    watched: WatchedTarget, options: Options, places: Mapping[str, str], now: float, wall: float
+) -> TargetDetail:
+    """As of `now` (monotonic), which is `wall` on the wall clock. `options` are those of all targets,
+    `places` the files and lines of the target's own values, by flag."""
     target, state, connection = watched.target, watched.state, watched.connection
     refused, traffic = refused_commands(state, now, wall), state.memory.traffic
     return TargetDetail(
@@ -104,7 +107,7 @@ def detail_of(watched: WatchedTarget, options: Options, now: float, wall: float)
         refused=refused,
         acl_line=acl_line(target.user, refused),
         costs=tuple(_costs(watched)),
-        settings=tuple(map(_shown_setting, _settings(watched, options))),
+        settings=tuple(map(_shown_setting, _settings(watched, options, places))),
     )
 
 
@@ -124,8 +127,9 @@ def _shown_poll(poll: PastPoll) -> ShownPoll:
     )
 
 
-def _settings(watched: WatchedTarget, options: Options) -> Iterator[ShownSetting]:
-    found = settings_of_target(options, watched.target.overrides, _where(watched))
+def _settings(watched: WatchedTarget, options: Options, places: Mapping[str, str]) -> Iterator[ShownSetting]:
+    target = watched.target
+    found = settings_of_target(options, target.overrides, places, _where(watched))
     return (each for each in found if each.option.flag not in LOGIN_FLAGS)
 
 

@@ -31,6 +31,7 @@ from exporter.status.target_detail import TargetDetail, detail_of, labels_of
 from exporter.status.target_values import FILTER_MAX, ServedValues, served_values
 from exporter.status.templates import Templates
 from exporter.status.trace_door import TraceTokens, TraceTurns, is_of_a_browser, is_of_this_site
+from exporter.targets.target import Target
 
 #: characters of a name that an answer repeats
 NAME_MAX = 200
@@ -116,7 +117,7 @@ class MetricPages(Protocol):
 class TargetSources:
     """What the answers are made of. `other_owner` gives the index of the shard that polls a target, `refuse`
     raises NotAllowedError for one that is configured and not polled. `options` are those of all
-    targets. `may_trace`: requests may start polls.
+    targets, `places` the files and lines of a target's own values. `may_trace`: requests may start polls.
     `has_scrape`: there is a page of metrics of one target. `share` returns when the event loop has time."""
 
     fleet: TargetFinder
@@ -125,6 +126,7 @@ class TargetSources:
     other_owner: Callable[[str], int | None]
     refuse: Callable[[str], None]
     options: Callable[[], Options]
+    places: Callable[[Target], Mapping[str, str]]
     share: Callable[[], Awaitable[None]]
     may_trace: bool = True
     has_scrape: bool = True
@@ -260,7 +262,8 @@ class TargetPage:
         return _with_referrer(html_answer(await self._templates.write("target.html", values)))
 
     def _detail(self, watched: WatchedTarget) -> TargetDetail:
-        return detail_of(watched, self.sources.options(), time.monotonic(), time.time())
+        options, places = self.sources.options(), self.sources.places(watched.target)
+        return detail_of(watched, options, places, time.monotonic(), time.time())
 
     async def _values(self, watched: WatchedTarget, text: str) -> ServedValues:
         """Those that are served now; none where the stale policy withholds them."""

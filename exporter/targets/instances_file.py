@@ -200,6 +200,7 @@ def _target(place: Target, name: str, group: str, settings: SharedSettings) -> T
         labels=tuple(settings.labels.items()),
         settings_group=group,
         overrides=overrides_of(settings.all_values.items()),
+        places=tuple(settings.places.items()),
         enabled=settings.enabled is not False,
         discover=settings.discover or "",
         **login,

@@ -20,6 +20,7 @@ from exporter.options.config_file import (
     kind_of,
     nearest_option,
     one_text,
+    place_in,
     shown_key,
     text_of,
 )
@@ -127,7 +128,8 @@ SHARED_KEYS: Mapping[str, SharedKey] = {
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
     """What the shared keys of one place set. None, or no value for a name, means that they leave it open.
-    `values` are those of options, by flag; `off` are the collectors that are off for all targets."""
+    `values` are those of options, by flag, and `places` the file and line of each; `off` are the collectors
+    that are off for all targets."""
 
     login: Login = field(default_factory=Login)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -137,6 +139,7 @@ class SharedSettings:
     enabled: bool | None = None
     discover: Discover | None = None
     allow: Allowance | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def all_values(self) -> Mapping[str, Any]:
@@ -158,6 +161,7 @@ class SharedSettings:
             base.enabled if self.enabled is None else self.enabled,
             base.discover if self.discover is None else self.discover,
             base.allow if self.allow is None else self.allow,
+            {**base.places, **self.places} if self.places else base.places,
         )
 
 
@@ -186,6 +190,7 @@ class SharedReader:
         """`what` says whose keys these are, such as "defaults"."""
         found: dict[str, Any] = {}
         values: dict[str, Any] = {}
+        places: dict[str, str] = {}
         for name, value in content.items():
             key = SHARED_KEYS.get(name)
             if key is None or value is None:
@@ -205,8 +210,11 @@ class SharedReader:
                         self._read_map(what, key, line, value, values)
             except ValueError as error:
                 self._faults.add(line, f"{what}: {name}: {error}")
+            for flag in (*values, *([OFF] if key.form == "collectors" else [])):
+                places.setdefault(flag, place_in(self._faults.file, _line_of(key, flag, value) or line))
         self._check_pair(what, content, values)
-        return SharedSettings(self.logins.read(what, content), values=values, off=self._switches.off, **found)
+        login, off = self.logins.read(what, content), self._switches.off
+        return SharedSettings(login, values=values, off=off, places=places, **found)
 
     def _set(self, values: dict[str, Any], name: str, flag: str, value: Any) -> None:
         """Read the value of an option that a key `name` stands for."""
@@ -288,6 +296,13 @@ class SharedReader:
             else:
                 labels[name] = value
         return labels
+
+
+def _line_of(key: SharedKey, flag: str, content: Any) -> int:
+    """The line of an option in a map of them; 0 if it is not in one."""
+    names = {of: name for name, of in key.flags.items()} if key.flags else {flag: flag}
+    name = names.get(flag, "")
+    return content.line_of(name) if isinstance(content, YamlMap) and name in content else 0
 
 
 def _why_not(name: str, known: Mapping[str, str]) -> str:

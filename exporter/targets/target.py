@@ -48,7 +48,8 @@ class Target:
     parameters of its address that mean nothing here. `addresses` were checked, and only they are dialled; ()
     means that the host is looked up at each dial. `node`: what is known of it because another target names
     it. `variant` distinguishes targets of one address that requests ask for; "" is the target itself.
-    `login_allow`: the only addresses to which its user and password may be sent; None: any.
+    `login_allow`: the only addresses to which its user and password may be sent; None: any. `places`: the
+    file and line of each override, by flag.
     """
 
     addr: str
@@ -76,6 +77,7 @@ class Target:
     node: NodeFacts | None = None
     variant: str = ""
     login_allow: Allowance | None = None
+    places: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def key(self) -> str:

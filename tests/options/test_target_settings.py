@@ -28,7 +28,9 @@ OPTION_OF = {option.flag: option for option in OPTIONS}
 )
 def test_a_value_of_a_target_is_written_as_an_operator_would(flag: str, text: str, written: str) -> None:
     overrides = overrides_of([(flag, OPTION_OF[flag].type.parse(text))])
-    found = {each.option.flag: each for each in settings_of_target(parse([], {}), overrides, "group cache")}
+    found = {
+        each.option.flag: each for each in settings_of_target(parse([], {}), overrides, {}, "group cache")
+    }
     assert found[flag][1:] == (written, "group cache", True)
     assert found.keys() == {option.flag for option in OPTIONS if option.per_target}
     assert not any(each.is_given for name, each in found.items() if name != flag)
@@ -36,4 +38,10 @@ def test_a_value_of_a_target_is_written_as_an_operator_would(flag: str, text: st
 
 def test_no_secret_is_shown() -> None:
     options = parse([f"--redis.password={SECRET}", f"--redis.addr=redis://u:{SECRET}@h:6379"], {})
-    assert SECRET not in repr(list(settings_of_target(options, (), "")))
+    assert SECRET not in repr(list(settings_of_target(options, (), {}, "")))
+
+
+def test_a_place_in_a_file_says_where_a_value_comes_from() -> None:
+    overrides = overrides_of([("poll.interval", 9.0)])
+    found = settings_of_target(parse([], {}), overrides, {"poll.interval": "a.yml, line 3"}, "this target")
+    assert next(each.where for each in found if each.is_given) == "file: a.yml, line 3"

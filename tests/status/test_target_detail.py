@@ -23,7 +23,7 @@ async def detail(members: Members, **target: Any) -> TargetDetail:
     watched = members.add("h", "up", **target)
     watched.health.history.note(PollOutcome(PollResults(NOTHING, received=math.inf), None, 0.0, 5.0, 0.5), ())
     watched.health.history.note(PollOutcome(None, RefusedError("h: nobody listens"), 0.0, 6.0, 0.5), ())
-    return detail_of(watched, OPTIONS, 100.0, 1_700_000_000.0)
+    return detail_of(watched, OPTIONS, {}, 100.0, 1_700_000_000.0)
 
 
 async def test_the_newest_poll_is_the_first() -> None:

@@ -97,3 +97,24 @@ def test_a_file_with_every_kind_of_key() -> None:
     }
     assert (carts.settings_group, carts.enabled) == ("empty", True)
     assert dict(carts.overrides) == {"collectors.off": ("slowlog",), "export-client-list": True}
+
+
+def test_the_line_of_each_value_of_a_target_is_known(tmp_path: Path) -> None:
+    """The nearest one that sets it, of a map the line within it."""
+    file = tmp_path / "redis.yml"
+    file.write_text(
+        "defaults: {interval: 20s, options: {max-age: 9m}}\n"
+        "groups:\n  cache:\n    lanes:\n      slow: 80s\n"
+        "redis_instances:\n"
+        "  - addr: redis://h\n    group: cache\n    interval: 40s\n    collectors: {slowlog: false}\n"
+    )
+    [target] = load(file=file)
+    lines = {flag: place.rpartition(" ")[2] for flag, place in target.places}
+    assert lines == {
+        "max-age": "1",
+        "poll.slow-interval": "5",
+        "poll.interval": "9",
+        "collectors.off": "10",
+    }
+    assert lines.keys() == dict(target.overrides).keys()
+    assert target.places[0][1] == f"{file}, line {lines[target.places[0][0]]}"
