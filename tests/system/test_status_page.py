@@ -310,7 +310,7 @@ def is_answered(url: str) -> bool:
 def test_a_server_dies_and_comes_back(
     browser: Browser, exporter: ExporterFactory, redis_server: RedisFactory
 ) -> None:
-    servers = [redis_server() for _ in range(2)]
+    servers = sorted((redis_server() for _ in range(2)), key=lambda server: str(server.port))
     program = exporter(
         "--redis.addr=" + ",".join(f"redis://127.0.0.1:{server.port}" for server in servers),
         "--poll.max-backoff=1s",
@@ -320,6 +320,7 @@ def test_a_server_dies_and_comes_back(
         page = visit.open()
         state = page.locator(row(page, dying)).locator("td").first
         expect(state).to_have_class("up")
+        assert names(page)[1] == dying, "it moves when it dies"
         link = page.locator(row(page, dying)).locator("th > a")
         link.focus()
         servers[1].stop()
