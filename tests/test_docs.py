@@ -62,6 +62,7 @@ OTHER_FLAGS = {
     # of docker and kubectl
     *("rm", "publish", "detach", "name", "read-only", "cap-drop", "security-opt", "memory", "cpus", "env"),
     "kustomize",
+    "now",  # of systemctl
     "quick",
     "out",
     "real",
