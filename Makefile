@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
 MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
 
-.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden screenshots docs dashboards dist clean system
+.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden screenshots docs dashboards release dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -97,6 +97,7 @@ lint: build ## check style, format and spelling
 types: build $(VENV)/deps-tools ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/demo/demo.py
+	$(BIN)/mypy deploy/release/build.py
 
 bench: build ## measure parsing, polling and serving on this machine
 	$(BIN)/python -m bench $(ARGS)
@@ -117,6 +118,9 @@ dashboards: build $(VENV)/deps-tools ## write the dashboards for Grafana from th
 manifests: build ## write the rules of deploy/prometheus/rules as a manifest for the Prometheus operator
 	$(BIN)/python deploy/kubernetes/prometheus_rule.py > deploy/kubernetes/monitoring/prometheusrule.yaml.new
 	mv deploy/kubernetes/monitoring/prometheusrule.yaml.new deploy/kubernetes/monitoring/prometheusrule.yaml
+
+release: build $(VENV)/deps-tools ## build wheel, program, .deb and checksums of the newest commit
+	$(BIN)/python deploy/release/build.py $(ARGS)
 
 dist: build ## make the sdist and the wheel
 	rm -rf dist
