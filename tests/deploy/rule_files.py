@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -101,6 +102,11 @@ def rules() -> list[Rule]:
         for group in yaml.safe_load(file.read_text())["groups"]
         for spec in group["rules"]
     ]
+
+
+def read_each_second(text: str) -> str:
+    """A file of rules whose groups are all evaluated each second."""
+    return re.sub(r"\binterval: \w+", "interval: 1s", text)
 
 
 def alerts() -> list[Rule]:

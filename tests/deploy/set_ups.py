@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.deploy.rule_files import read_each_second
 from tests.prometheus import Prometheus
 from tests.servers import HOST, free_port
 from tests.system.conftest import Exporter
@@ -102,6 +103,8 @@ class SetUp:
         text = re.sub(r"scrape_interval: \w+", "scrape_interval: 1s", self.here(self.config.read_text()))
         config = yaml.safe_load(text)
         config["global"] = config.get("global", {}) | {"evaluation_interval": "1s"}
+        for file in self._files.glob("rules/*.yml"):
+            file.write_text(read_each_second(file.read_text()))
         config["rule_files"] = [str(self._files / "rules" / "*.yml")]
         for job in config["scrape_configs"]:
             for found in job.get("http_sd_configs", ()):

@@ -20,7 +20,7 @@ import yaml
 from tests.alertmanager import Alertmanager, Notice, Webhook
 from tests.clusters import Cluster
 from tests.deploy.dashboard_servers import Servers, exporter_of
-from tests.deploy.rule_files import DEPLOY, RULES, rules, selectors
+from tests.deploy.rule_files import DEPLOY, RULES, read_each_second, rules, selectors
 from tests.prometheus import Prometheus
 from tests.servers import HOST, wait_until
 from tests.system.conftest import Exporter
@@ -87,7 +87,7 @@ def with_rules(directory: Path, *, soon: bool) -> Path:
     """A folder of Prometheus that has our rules; `soon`: alerts wait for two seconds only."""
     (directory / "rules").mkdir(parents=True)
     for file in RULES.glob("*.yml"):
-        text = re.sub(r"interval: \w+", "interval: 1s", file.read_text())
+        text = read_each_second(file.read_text())
         (directory / "rules" / file.name).write_text(re.sub(r"for: \w+", "for: 2s", text) if soon else text)
     return directory
 
