@@ -173,7 +173,7 @@ def scraper_name(scraper: Hashable, selection: Selection) -> str:
     """A scraper as a label's value: its address and program, and the page it asks for."""
     words = [str(word) for word in (scraper if isinstance(scraper, tuple) else (scraper,)) if word]
     page = {
-        "part": selection.slice and "{}/{}".format(*selection.slice),
+        "part": selection.part,
         "group": selection.group,
         "name[]": selection.names and "…",
     }

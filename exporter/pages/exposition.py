@@ -132,6 +132,8 @@ class Exposition:
     def shows_targets(self, selection: Selection) -> bool:
         """Whether a page may show more than the exporter's own series."""
         names = selection.names
+        if selection.own:
+            return False
         return names is None or self._age_name.decode() in names or bool(self.catalog.view(names)[1])
 
     def sources(self, addr: str) -> tuple[Snapshot, ...]:

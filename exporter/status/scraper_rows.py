@@ -129,11 +129,8 @@ class ScraperTable:
 
 def selection_text(selection: Selection) -> str:
     """The parameters that ask for a page: `?part=0/2`, or "" for the whole one."""
-    pairs = []
-    if selection.slice is not None:
-        pairs.append(("part", "{}/{}".format(*selection.slice)))
-    if selection.group is not None:
-        pairs.append(("group", selection.group))
+    asked = (("part", selection.part), ("group", selection.group))
+    pairs = [(name, text) for name, text in asked if text is not None]
     names = sorted(selection.names or ())
     pairs += [("name[]", name) for name in names[:NAMES_SHOWN]]
     more = len(names) - NAMES_SHOWN

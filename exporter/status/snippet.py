@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from exporter.pages.selection import OWN
 from exporter.targets.target_labels import INSTANCE
 
 #: a host as it stands in an address; a client may write anything into this header
@@ -41,12 +42,10 @@ def address_of(host: str, is_https: bool, listening: str) -> str:
 
 def one_page(endpoint: ScrapedEndpoint) -> str:
     """All targets by one scrape."""
-    lines = [*_job("redis", endpoint)]
-    if endpoint.telemetry_path != "/metrics":
-        lines.append(f"    metrics_path: {_text(endpoint.telemetry_path)}")
+    lines = [*_job("redis", endpoint), *_page_path(endpoint)]
     if endpoint.target_labels == INSTANCE:
         lines.append("    honor_labels: true   # each series has the instance of its own server")
-    lines.append(f"    static_configs: [{{targets: [{_text(endpoint.address)}]}}]")
+    lines.append(_address(endpoint))
     if endpoint.target_labels in ("auto", "always"):
         lines += [
             "    metric_relabel_configs:   # as if Prometheus scraped each server by itself",
@@ -57,7 +56,7 @@ def one_page(endpoint: ScrapedEndpoint) -> str:
 
 
 def each_target(endpoint: ScrapedEndpoint) -> str:
-    """One scrape for each target, which Prometheus learns from `/sd`."""
+    """One scrape for each target, which Prometheus learns from `/sd`, and one for the exporter itself."""
     scheme = "https" if endpoint.is_https else "http"
     lines = [
         *_job("redis", endpoint),
@@ -68,8 +67,21 @@ def each_target(endpoint: ScrapedEndpoint) -> str:
         "    relabel_configs:",
         "      - {source_labels: [__address__], target_label: __param_target}",
         f"      - {{target_label: __address__, replacement: {_text(endpoint.address)}}}",
+        *_job("redis_exporter", endpoint),
+        *_page_path(endpoint),
+        f"    params: {{part: [{OWN}]}}   # the exporter's own series, which /scrape leaves out",
+        _address(endpoint),
     ]
     return _whole(lines)
+
+
+def _page_path(endpoint: ScrapedEndpoint) -> Iterator[str]:
+    if endpoint.telemetry_path != "/metrics":
+        yield f"    metrics_path: {_text(endpoint.telemetry_path)}"
+
+
+def _address(endpoint: ScrapedEndpoint) -> str:
+    return f"    static_configs: [{{targets: [{_text(endpoint.address)}]}}]"
 
 
 def _job(name: str, endpoint: ScrapedEndpoint) -> Iterator[str]:

@@ -12,7 +12,7 @@ from exporter.metrics.lane import Lane
 from exporter.options.overrides import overrides_of
 from exporter.options.values import KeyName, parse_keys
 from exporter.pages.scrapers import Scraper
-from exporter.pages.selection import WHOLE, Selection
+from exporter.pages.selection import OWN, WHOLE, Selection
 from exporter.safe_text import plain, valid
 from exporter.targets.asked import Asked
 
@@ -36,15 +36,15 @@ def selection(query: MultiMapping[str]) -> Selection:
     """`part`, `group` and `name[]`. A RequestError says what to write instead."""
     if not query:
         return WHOLE
-    slice = None
-    if "part" in query:
+    slice, own = None, query.get("part") == OWN
+    if "part" in query and not own:
         match = _SLICE.match(query["part"])
         if match is None or int(match[1]) >= int(match[2]):
-            raise RequestError("part: write I/N with I from 0 to N - 1, such as part=0/20")
+            raise RequestError(f"part: write I/N with I from 0 to N - 1, such as part=0/20, or part={OWN}")
         slice = (int(match[1]), int(match[2]))
         if slice[1] > PARTS_MAX:
             raise RequestError(f"part: at most {PARTS_MAX:,} parts, such as part=0/{PARTS_MAX}")
-    return Selection(slice=slice, group=_group(query), names=_names(query))
+    return Selection(slice=slice, own=own, group=_group(query), names=_names(query))
 
 
 def _group(query: MultiMapping[str]) -> str | None:

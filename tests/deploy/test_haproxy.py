@@ -165,7 +165,7 @@ def test_prometheus_sees_one_exporter(running: SetUp, haproxy: Haproxy, servers:
         lambda: asked.ask("sum(redis_exporter_targets{state='up',job='redis_exporter'})") == [2.0 * SERVERS],
         "both exporters",
     )
-    assert asked.ask("count({__name__=~'redis_exporter_.*_total'})") == []
+    assert asked.ask("count({job='redis',__name__=~'redis_exporter_.*_total'})") == []
     running.exporters[0].process.kill()
     wait_until(lambda: asked.ask("count(up{job='redis_exporter'} == 0)") == [1.0], "one is gone")
     wait_until(lambda: asked.ask("min(redis_uptime_in_seconds offset 2s) > 0") != [], "more scrapes")

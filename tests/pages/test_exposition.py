@@ -119,6 +119,12 @@ class TestSelection:
         assert values_of(text, "redis_connected_clients") == {B: 2}
         assert SELF.decode() not in text
 
+    def test_the_own_part_has_no_target(self, store_fixture: StoreFixture) -> None:
+        selection = Selection(own=True)
+        assert plain_text(store_fixture.exposition.draft(selection).build()) == SELF.decode()
+        assert not store_fixture.exposition.shows_targets(selection)
+        assert not store_fixture.exposition.shows(selection, A)
+
     def test_names_choose_families_of_any_kind(self, store_fixture: StoreFixture) -> None:
         names = frozenset({"redis_connected_clients", "redis_exporter_scrapes_total"})
         text = plain_text(store_fixture.exposition.draft(Selection(names=names)).build())

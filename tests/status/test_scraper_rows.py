@@ -84,6 +84,7 @@ def test_of_single_targets() -> None:
     [
         (WHOLE, ""),
         (Selection(slice=(0, 20)), "?part=0/20"),
+        (Selection(own=True), "?part=own"),
         (Selection(group="a&b <c>"), "?group=a%26b+%3Cc%3E"),
         (Selection(names=frozenset({"redis_up", "a"})), "?name[]=a&name[]=redis_up"),
         (Selection(names=frozenset("abcde")), "?name[]=a&name[]=b&name[]=c and 2 more names"),

@@ -34,7 +34,8 @@ SAFE = replace(
 
 
 def job(text: str) -> dict[str, Any]:
-    [found] = yaml.safe_load(text)["scrape_configs"]
+    """The one of the targets."""
+    [found, *_] = yaml.safe_load(text)["scrape_configs"]
     assert isinstance(found, dict)
     return found
 
@@ -67,6 +68,13 @@ def test_what_the_endpoint_asks_for_is_given() -> None:
     sd = job(each_target(SAFE))["http_sd_configs"][0]
     assert sd["url"] == "https://127.0.0.1:9121/sd"
     assert (sd["basic_auth"], sd["tls_config"]) == (found["basic_auth"], found["tls_config"])
+
+
+def test_the_exporters_own_series_are_a_job_where_each_target_is_scraped() -> None:
+    [_, own] = yaml.safe_load(each_target(SAFE))["scrape_configs"]
+    whole = job(one_page(SAFE))
+    del whole["metric_relabel_configs"]
+    assert own == whole | {"job_name": "redis_exporter", "params": {"part": ["own"]}}
 
 
 @pytest.mark.prometheus

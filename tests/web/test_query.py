@@ -45,6 +45,7 @@ def test_gzip_is_sent_to_those_who_take_it(header: str, takes: bool) -> None:
         ([], WHOLE),
         ([("part", "0/20")], Selection(slice=(0, 20))),
         ([("part", "19/20")], Selection(slice=(19, 20))),
+        ([("part", "own")], Selection(own=True)),
         ([("group", "blue")], Selection(group="blue")),
         (
             [("name[]", "redis_up"), ("name[]", "redis_x")],
