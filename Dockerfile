@@ -1,4 +1,4 @@
-# The image of the exporter: `make image`. The variant with a shell, for charts that start through one:
+# The image of the exporter: `make image`. The one with a shell, for charts that start through one:
 # `make image TARGET=bash`. docs/containers.md says more.
 #
 # The base is needed for the build only. Its Python goes into the image, with the libraries that it loads and nothing

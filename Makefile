@@ -134,7 +134,7 @@ BASE ?= python:3.13-slim
 CONTEXT ?= .
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
 COMMIT_TIME = $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
-image: ## build the Docker image redpoll:VERSION; with TARGET=bash the variant that has a shell
+image: ## build the Docker image redpoll:VERSION; with TARGET=bash the one that has a shell
 	docker build --file Dockerfile --target $(TARGET) --tag $(IMAGE) --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$(COMMIT) --build-arg REDPOLL_COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME) \
 	  --build-arg REDPOLL_BRANCH="$$(git branch --show-current 2>/dev/null)" \

@@ -30,16 +30,26 @@ ELSEWHERE = {
     "chmod": "a part of installing a file that is not there",
     "consul": "no free consul is to be had",
     "cp": "the docs name folders of the reader",
+    "docker": "tests/deploy/test_image.py, and tests/deploy/test_compose.py",
+    "dpkg": "tests/deploy/test_release.py",
     "git": "a clone is what .ci/run begins with",
     "helm": "tests/deploy/test_helm.py",
     "install": "a part of installing a file that is not there",
     "journalctl": "systemd is not the first process of a test machine",
-    "pkill": "tests/app/test_run.py",
+    "kubectl": "tests/deploy/test_kubernetes.py",
     "mkdir": "the docs name folders of the reader",
+    "pip": "tests/deploy/test_release.py",
+    "pkill": "tests/app/test_run.py",
+    "python3": "makes the environment for that pip",
     "rm": "the docs name files of the reader",
     "sudo": "tests run as they are",
+    "systemctl": "tests/deploy/test_systemd.py, as far as that is possible without systemd as first process",
 }
 
+#: folders of the reader's machine: a test has its own
+_OUTSIDE = re.compile(r"(?<![\w.:/])/(?=(?:etc|opt|usr|var)/)")
+#: the configuration file of a page that shows none
+ONE_SERVER = "redis_instances: [{name: orders, addr: 'redis://127.0.0.1:6379'}]\n"
 #: what htpasswd would print
 HASH = "prometheus:$2b$04$abcdefghijklmnopqrstuuQdvGBpTzMpJrmOZxW8bK6JbTtYm0O7C"
 _BLOCK = re.compile(r"^( *)```(?:sh|bash)\n(.*?)^ *```", re.M | re.S)
@@ -80,6 +90,7 @@ def run(block: Block, folder: Path, exporter: str, redis: str, certificates: Cer
     programs = folder / "programs"
     _lay_programs(programs, exporter, redis)
     shutil.copytree(ROOT / "deploy" / "prometheus", folder, dirs_exist_ok=True)
+    (folder / "deploy").symlink_to(ROOT / "deploy")
     for name, text in _files(block.page, certificates).items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +102,9 @@ def run(block: Block, folder: Path, exporter: str, redis: str, certificates: Cer
         "PASSWORD": "one",
         "REDIS_PASSWORD": "two",
     }
-    script = block.text.replace("=/etc/", f"={folder}/etc/")
+    script = _OUTSIDE.sub(f"{folder}/", block.text)
+    for written in re.findall(r">+ *(/\S+)", script):
+        Path(written).parent.mkdir(parents=True, exist_ok=True)
     ended = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script],
         cwd=folder,
@@ -111,7 +124,7 @@ def _files(page: Path, certificates: Certificates) -> dict[str, str]:
         "server.key": Path(certificates.server_key).read_text(),
         "etc/redpoll/server-ca.pem": Path(certificates.ca).read_text(),
         "secrets/orders": "three",
-        "redis_exporter.yml": "redis_instances: [{name: orders, addr: 'redis://127.0.0.1:6379'}]\n",
+        **dict.fromkeys(("redis_exporter.yml", "etc/redis_exporter.yml"), ONE_SERVER),
         **shown,
     }
 
@@ -145,6 +158,8 @@ os.execv("/usr/bin/curl", ["curl", "--fail", "--silent", "--show-error", "--max-
         file = folder / name
         file.write_text(script)
         file.chmod(0o755)
-    own = folder.parent / ".venv" / "bin"
-    own.mkdir(parents=True, exist_ok=True)
-    (own / "redis_exporter").symlink_to(folder / "redis_exporter")
+    for place in (".venv", "opt/redpoll"):
+        own = folder.parent / place / "bin"
+        own.mkdir(parents=True, exist_ok=True)
+        for name in ("pip", "redis_exporter"):
+            (own / name).symlink_to(folder / name)

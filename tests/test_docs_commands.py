@@ -16,6 +16,8 @@ from tests.servers import Certificates, RedisServer
 
 #: page → the test that carries out all of it
 CARRIED_OUT = {"adding-a-collector.md": "tests/test_adding_a_collector.py"}
+#: programs that a block of commands begins with, besides those of ELSEWHERE
+RUN = ("amtool", "curl", "echo", "export", "htpasswd", "make", "promtool", "python", "redis_exporter")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [block for page in PAGES if page.name not in CARRIED_OUT for block in blocks(page)]
 
@@ -57,6 +59,13 @@ def test_commands_run(
     block: Block, tmp_path: Path, exporter: str, redis: RedisServer, certificates: Certificates
 ) -> None:
     assert run(block, tmp_path, exporter, f"127.0.0.1:{redis.port}", certificates) == ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_blocks_of_commands_are_marked_as_such(page: Path) -> None:
+    """Others are not run."""
+    first_words = re.findall(r"^ *```\n *([\w.-]+) ", page.read_text(), re.M)
+    assert set(first_words) & {*RUN, *ELSEWHERE} == set()
 
 
 def test_what_is_said_to_be_run_elsewhere_is() -> None:

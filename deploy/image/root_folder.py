@@ -5,7 +5,7 @@
 SITE is a folder with the exporter and the packages that it needs. ROOT gets Python, SITE, the shared
 libraries that they load, and the few files that a process expects in /etc: no shell, no package manager, no
 compiler.
-BASH_ROOT gets bash with its libraries, for the variant of the image that has it.
+BASH_ROOT gets bash with its libraries, for the image that has it.
 """
 
 import compileall
