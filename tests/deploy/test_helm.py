@@ -50,7 +50,11 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "several targets": {
         "redisAddress": "",
-        "extraArgs": {"scrape.allow": "*.example", "check-keys": "orders:*"},
+        "extraArgs": {
+            "scrape.allow": "*.example",
+            "check-keys": ["orders:*", "carts:*"],
+            "max-series-per-target": 20_000_000,
+        },
         "serviceMonitor": {
             "enabled": True,
             "multipleTarget": True,
@@ -237,11 +241,24 @@ def test_the_monitor_asks_for_each_target(tmp_path: Path) -> None:
     assert [(each["path"], each["params"], each["interval"]) for each in endpoints] == [
         ("/scrape", {"target": ["redis://a.example:6379"]}, "15s"),
         ("/scrape", {"target": ["redis://b.example:6379"]}, "30s"),
+        ("/metrics", {"part": ["own"]}, "15s"),
     ]
-    assert [rule["targetLabel"] for rule in endpoints[1]["metricRelabelings"]] == [
-        "instance",
-        "target",
-        "type",
+    assert endpoints[1]["relabelings"] == [
+        {"targetLabel": "instance", "replacement": "redis://b.example:6379"},
+        {"targetLabel": "target", "replacement": "b"},
+    ]
+    assert [rule["targetLabel"] for rule in endpoints[1]["metricRelabelings"]] == ["type"]
+    assert "relabelings" not in endpoints[2]
+
+
+def test_flags_have_whole_numbers_and_lists(tmp_path: Path) -> None:
+    manifests = rendered(tmp_path, CASES["several targets"])
+    [container] = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["args"][1:] == [
+        "--check-keys=orders:*",
+        "--check-keys=carts:*",
+        "--max-series-per-target=20000000",
+        "--scrape.allow=*.example",
     ]
 
 

@@ -99,7 +99,9 @@ spec:
         - --shard.index=auto
         {{- end }}
         {{- range $flag, $value := .Values.extraArgs }}
-        - {{ printf "--%s=%v" $flag $value | quote }}
+        {{- range kindIs "slice" $value | ternary $value (list $value) }}
+        - {{ printf "--%s=%v" $flag (kindIs "float64" . | ternary (toJson .) .) | quote }}
+        {{- end }}
         {{- end }}
       ports:
         - name: exporter-port
