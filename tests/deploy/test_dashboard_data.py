@@ -19,6 +19,7 @@ import yaml
 from tests.clusters import Cluster
 from tests.deploy.dashboard_servers import Servers, bare_exporter_of, exporter_of
 from tests.deploy.dashboards import FILES, Panel, board, filled, panels
+from tests.deploy.set_ups import CONFIGS
 from tests.prometheus import Prometheus
 from tests.servers import HOST, wait_until
 
@@ -84,11 +85,13 @@ def test_every_panel_shows_data_in_every_arrangement(servers: Servers, tmp_path:
 def configuration(*ports: int) -> str:
     """The set-ups of the docs side by side, and the bare one: the exporter of each, and its jobs, with its
     name in front."""
-    blocks = re.findall(r"```yaml\n(.*?)```", DOC.read_text(), re.S)
+    files = re.findall(r"\]\(\.\./deploy/prometheus/([\w-]+\.yml)\) \|$", DOC.read_text(), re.M)
     jobs = []
-    for name, block, port in zip((*ARRANGEMENTS, BARE), (*blocks, blocks[0]), ports, strict=True):
-        for job in yaml.safe_load(block.replace("exporter:9121", f"{HOST}:{port}"))["scrape_configs"]:
-            jobs.append(job | {"job_name": f"{name}-{job['job_name']}"})
+    for name, file, port in zip((*ARRANGEMENTS, BARE), (*files, files[0]), ports, strict=True):
+        config = (CONFIGS / file).read_text().replace("exporter:9121", f"{HOST}:{port}")
+        for job in yaml.safe_load(config)["scrape_configs"]:
+            if job["job_name"] != "prometheus":
+                jobs.append(job | {"job_name": f"{name}-{job['job_name']}"})
     return json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs})
 
 
