@@ -17,7 +17,7 @@ from exporter.polling.watched_target import WatchedTarget
 from exporter.status.rows import TargetRow, role_of, row_of, version_of
 from exporter.status.table_order import STALE, Entry, TableOrder, is_stale
 from exporter.status.table_query import TableQuery
-from exporter.targets.address import parse_address
+from exporter.status.target_finder import find_target
 from exporter.targets.target_labels import own_labels
 
 #: targets that are looked at, rows that are made, and targets that are sorted before the event loop may go on
@@ -67,7 +67,7 @@ class FleetTable:
     def find(self, name: str) -> WatchedTarget | None:
         """The target that a row calls so, by alias or address."""
         try:
-            return self._fleet.find(name) or self._fleet.adopted_targets.get(parse_address(name).addr)
+            return find_target(self._fleet, name)
         except ConfigError:
             return None
 
@@ -108,10 +108,10 @@ class FleetTable:
             yield self._row(entry)
 
     def _row(self, entry: Entry) -> TargetRow:
-        """A target whose name is that of another one too goes by its address."""
+        """A target whose name is that of another one too goes by its key."""
         watched = entry[-1]
         row = row_of(watched, time.monotonic(), time.time())
-        return row if self.find(row.name) is watched else replace(row, name=row.address)
+        return row if self.find(row.name) is watched else replace(row, name=row.key)
 
     async def _runs(
         self, query: TableQuery, order: TableOrder

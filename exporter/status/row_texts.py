@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
-from urllib.parse import quote
 
 from exporter import safe_text
 from exporter.status.rows import TargetRow
+from exporter.targets.path_names import written_name
 
 #: bytes of all texts of one page, and of the texts of a row at least
 PAGE_BYTES, ROW_BYTES = 15_000, 60
@@ -48,11 +48,11 @@ def row_texts(rows: Sequence[TargetRow], room: int = PAGE_BYTES) -> Iterator[Row
 
 
 def _texts(row: TargetRow, room: int) -> RowTexts:
-    link = link_of(row.name, row.address, min(LINK_MAX, room // 2))
+    link = link_of(row.name, row.key, min(LINK_MAX, room // 2))
     room -= len(link)
-    name = _fit(safe_text.shorten(row.name, NAME_MAX), max(ROW_BYTES // 2, room))
+    name = _fit(safe_text.one_line(row.name, NAME_MAX), max(ROW_BYTES // 2, room))
     room -= _size(name)
-    address = _fit(safe_text.shorten(row.address, NAME_MAX), room) if row.alias else ""
+    address = _fit(safe_text.one_line(row.address, NAME_MAX), room) if row.alias else ""
     room -= _size(address)
     error = _fit(safe_text.shorten(row.error_text, ERROR_MAX), room)
     room -= _size(error)
@@ -66,13 +66,11 @@ def shown_state(row: TargetRow) -> str:
     return row.state
 
 
-def link_of(name: str, address: str, most: int = LINK_MAX) -> str:
-    """What `/targets/` is followed by: the name if that takes at most `most` bytes. A browser would read one
-    of dots as a folder."""
-    link = quote(name, safe="")
-    if len(link) > most or not name.strip("."):
-        return quote(address.removeprefix("redis://"), safe="")
-    return link
+def link_of(name: str, key: str, most: int = LINK_MAX) -> str:
+    """What `/targets/` is followed by: the name if that takes at most `most` bytes and is the whole name, or
+    else the key."""
+    link = written_name(name)
+    return link if len(link) <= most and "\ufffd" not in name else written_name(key.removeprefix("redis://"))
 
 
 def tags_of(row: TargetRow) -> list[str]:
@@ -81,7 +79,7 @@ def tags_of(row: TargetRow) -> list[str]:
     if row.is_elsewhere:
         tags.append("of another shard")
     labels = islice(row.labels.items(), LABELS_MAX)
-    return [*tags, *(safe_text.shorten(f"{name}={value}", LABEL_MAX) for name, value in labels)]
+    return [*tags, *(safe_text.one_line(f"{name}={value}", LABEL_MAX) for name, value in labels)]
 
 
 def _fitting(tags: Iterable[str], room: int) -> Iterator[str]:

@@ -91,15 +91,17 @@ def row_of(watched: WatchedTarget, now: float, wall: float) -> TargetRow:
         refused=len(state.memory.refusals.known),
         reconnects=reconnects_of(watched),
         cost_ratio=cost_ratio_of(watched),
-        source=target.source,
+        source="adopted" if target.variant else target.source,
         is_elsewhere=target.elsewhere,
         paused_until=state.series.paused_until,
     )
 
 
 def name_of(target: Target) -> str:
-    """What finds the target: its alias, or else its address, without the scheme that is meant anyway."""
-    return safe_text.valid(target.alias or target.addr.removeprefix(_SCHEME))
+    """What finds the target: its alias, or else its address, without the scheme that is meant anyway. One
+    that requests have made of it by lists of keys, or by a user, has a number too."""
+    name = safe_text.valid(target.alias or target.addr.removeprefix(_SCHEME))
+    return f"{name} {target.variant}" if target.variant else name
 
 
 def role_of(facts: Facts | None) -> str:

@@ -26,11 +26,13 @@ from exporter.status.html_headers import NO_SNIFF, html_answer
 from exporter.status.json_values import json_text
 from exporter.status.openapi import Operation, Parameter
 from exporter.status.plots import STEPS, poll_plot
-from exporter.status.rows import name_of
+from exporter.status.row_texts import link_of
 from exporter.status.target_detail import TargetDetail, detail_of, labels_of
+from exporter.status.target_finder import Findable, find_target
 from exporter.status.target_values import FILTER_MAX, ServedValues, served_values
 from exporter.status.templates import Templates
 from exporter.status.trace_door import TraceTokens, TraceTurns, is_of_a_browser, is_of_this_site
+from exporter.targets.path_names import names_meant
 from exporter.targets.target import Target
 
 #: characters of a name that an answer repeats
@@ -99,14 +101,6 @@ OPERATIONS = (
 )
 
 
-class TargetFinder(Protocol):
-    """What is needed of all targets."""
-
-    @property
-    def adopted_targets(self) -> Mapping[str, WatchedTarget]: ...
-    def find(self, text: str) -> WatchedTarget | None: ...
-
-
 class MetricPages(Protocol):
     """What is needed of the pages of metrics."""
 
@@ -120,7 +114,7 @@ class TargetSources:
     targets, `places` the files and lines of a target's own values. `may_trace`: requests may start polls.
     `has_scrape`: there is a page of metrics of one target. `share` returns when the event loop has time."""
 
-    fleet: TargetFinder
+    fleet: Findable
     pages: MetricPages
     services: Services
     other_owner: Callable[[str], int | None]
@@ -209,17 +203,15 @@ class TargetPage:
     # -- which target
 
     def _find(self, request: web.Request) -> WatchedTarget:
-        text = request.match_info["name"]
-        mistake, found = "", None
-        try:
-            found = self.sources.fleet.find(text)
-        except ConfigError as error:
-            mistake = str(error)
-        if found is None:
-            adopted = self.sources.fleet.adopted_targets.values()
-            found = next((each for each in adopted if text in (each.target.addr, name_of(each.target))), None)
-        if found is not None:
-            return found
+        mistake = ""
+        for text in names_meant(request.match_info["name"]):
+            try:
+                found = find_target(self.sources.fleet, text)
+            except ConfigError as error:
+                found, mistake = None, mistake or str(error)
+            if found is not None:
+                return found
+        text = names_meant(request.match_info["name"])[0]
         owner = self.sources.other_owner(text)
         if owner is not None:
             raise _UnknownTargetError(421, f"shard {owner} polls this target: ask that one")
@@ -245,8 +237,8 @@ class TargetPage:
             "detail": detail,
             "row": detail.row,
             "labels": labels_of(detail),
-            "path": quote(request.match_info["name"], safe=""),
-            "scrape": quote(detail.row.address, safe="") if self.sources.has_scrape else "",
+            "path": link_of(detail.row.name, detail.row.key),
+            "scrape": self._scrape_of(watched),
             "wall": time.time(),
             "plot": poll_plot(polls),
             "steps": STEPS,
@@ -260,6 +252,11 @@ class TargetPage:
             "chosen": [lane.value for lane in default_lanes(watched.state)],
         }
         return _with_referrer(html_answer(await self._templates.write("target.html", values)))
+
+    def _scrape_of(self, watched: WatchedTarget) -> str:
+        """What `/scrape?target=` is followed by to get these values; "" if it cannot give them."""
+        target = watched.target
+        return quote(target.addr, safe="") if self.sources.has_scrape and not target.variant else ""
 
     def _detail(self, watched: WatchedTarget) -> TargetDetail:
         options, places = self.sources.options(), self.sources.places(watched.target)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from exporter.errors import ConfigError, RequestError
 from exporter.options.values import parse_duration
+from exporter.targets.path_names import names_meant
 
 FOR_DEFAULT, FOR_MAX_S = "10m", 24 * 3600.0
 #: a shorter one is over before anybody sees it
@@ -34,11 +35,15 @@ def answer(request: web.Request, pauses: PausesView | None, *, is_allowed: bool)
         )
     if changes and "Origin" in request.headers:
         return _text(403, "not for web pages: send the request without Origin, with curl for example")
-    name = request.match_info["name"]
-    try:
-        addr = pauses.find(name) if pauses is not None else None
-    except ConfigError as error:
-        return _text(404, f"no target has this name, and it is no address: {error}")
+    addr = mistake = None
+    if pauses is not None:
+        for name in names_meant(request.match_info["name"]):
+            try:
+                addr = addr or pauses.find(name)
+            except ConfigError as error:
+                mistake = mistake or error
+    if addr is None and mistake is not None:
+        return _text(404, f"no target has this name, and it is no address: {mistake}")
     if pauses is None or addr is None:
         return _text(404, "no configured target has this alias or address")
     if request.method == "POST":

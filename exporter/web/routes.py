@@ -161,7 +161,7 @@ class Web:
             answer = self._measured(route.name, _handler(self._answerers, route.name))
             handler = noting_refusals(answer, self._incidents)
             for method in route.methods:
-                app.router.add_route(method, route.path, handler)
+                app.router.add_route(method, route.path.replace("{name}", "{name:[^/]+}"), handler)
         return app
 
     def _measured(self, endpoint: str, handler: Handler) -> Handler:

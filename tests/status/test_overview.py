@@ -18,6 +18,7 @@ from exporter.status.overview import COLUMNS, ORDERS, Link, OverviewPage, _numbe
 from exporter.status.rows import LaneAge
 from exporter.status.table_query import SORTS
 from exporter.status.templates import Templates
+from exporter.targets.path_names import names_meant
 from tests.status.members import Members, fleet, no_share
 from tests.status.test_row_texts import row
 
@@ -71,7 +72,9 @@ async def ask(members: Members, query: str = "") -> str:
 
 def names_in(text: str) -> list[str]:
     return [
-        unquote(link.removeprefix("targets/")) for link in Reader(text).links if link.startswith("targets/")
+        names_meant(unquote(link.removeprefix("targets/")))[0]
+        for link in Reader(text).links
+        if link.startswith("targets/")
     ]
 
 

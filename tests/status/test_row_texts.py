@@ -28,8 +28,9 @@ def row(**changes: object) -> TargetRow:
 def test_a_name_that_a_browser_would_read_otherwise_is_linked_by_address() -> None:
     address = "redis://host:6379"
     assert link_of("first", address) == "first"
-    assert link_of("a/b c", address) == "a%2Fb%20c"
-    for name in ("..", ".", "y" * (LINK_MAX + 1)):
+    assert link_of("a/b c", address) == "a~2Fb%20c"
+    assert link_of("..", address) == "~2E~2E"
+    for name in ("not UTF-8: \ufffd", "y" * (LINK_MAX + 1)):
         assert link_of(name, address) == "host%3A6379"
 
 

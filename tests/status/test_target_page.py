@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from html import unescape
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from exporter.polling import tracer
 from exporter.status import target_values
 from exporter.status.target_page import FORM_BYTES
 from exporter.status.target_values import FILTER_MAX
+from exporter.targets.address import parse_address
 from tests.servers import Certificates, RedisServer, ScriptedServer, answers, free_port
 from tests.status.target_site import TargetSite, of, token_of
 from tests.store_fixture import until
@@ -93,6 +95,41 @@ async def test_a_hostile_name_is_shown_as_it_is(site: TargetSite, alias: str) ->
     data = json.loads((await site.ask(f"api/v1/targets/{quote(alias, safe='')}")).text)
     assert data["target"]["row"]["alias"] == alias
     assert (await site.trace(alias)).status == 200
+
+
+@pytest.mark.parametrize("alias", ["a/b", "..", "{}", "x/trace", "a~2Fb", "50%", "a%2Fb", ""])
+async def test_the_link_of_the_table_leads_there_through_proxies_that_decode(
+    site: TargetSite, alias: str
+) -> None:
+    target = replace(parse_address(f"rediss://127.0.0.1:{free_port()}/1"), alias=alias)
+    await site.start(target)
+    [link] = re.findall('href="(targets/[^"]+)"', (await site.ask("")).text)
+    assert "%2F" not in link
+    assert "/." not in link
+    answer = await site.ask(f"api/v1/{link}")
+    assert answer.status == 200
+    assert json.loads(answer.text)["target"]["row"]["key"] == target.key
+    assert f'action="../{link}/trace' in (await site.ask(link)).text
+    assert (await site.ask(f"api/v1/{link}/pause")).status == 200
+
+
+async def test_each_of_several_that_requests_made_of_a_target_has_a_page(
+    site: TargetSite, redis_server: RedisFactory
+) -> None:
+    server = redis_server()
+    target = of(server.port, alias="orders")
+    await site.start(target)
+    await site.polled(target)
+    for name in ("first", "second"):
+        await site.ask(f"scrape?target=orders&check-single-keys={name}")
+    rows = json.loads((await site.ask("api/v1/targets?sort=name")).text)["targets"]
+    assert [row["source"] for row in rows] == ["file", "adopted", "adopted"]
+    assert len({row["name"] for row in rows}) == 3
+    for row in rows:
+        found = json.loads((await site.ask(f"api/v1/targets/{quote(row['name'])}")).text)["target"]
+        assert found["row"]["key"] == row["key"]
+        keys = [each["value"] for each in found["settings"] if each["flag"] == "check-single-keys"]
+        assert bool(keys[0]) is (row["source"] == "adopted")
 
 
 @pytest.mark.parametrize("name", ["unknown", "redis:%2F%2Fh:1:2", "%3Cscript%3E", "a%2Fb", "%FF"])
