@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter import __version__
 from exporter.commands.docs import PAGES
 from exporter.options.endpoints import ROUTES
 from exporter.options.table import OPTIONS
@@ -65,6 +66,17 @@ def test_ports_are_those_of_the_exporters(file: Path) -> None:
     )
     assert others - {"9090"} <= {str(PORT)}
     assert DEFAULTS["web.listen-address"] == f":{PORT}"
+
+
+def test_versions_are_that_of_the_program() -> None:
+    """Of the image and of the chart, wherever they are written."""
+    files = [*DEPLOY.rglob("*.y*ml"), *DEPLOY.parent.glob("docs/*.md"), DEPLOY.parent / "README.md"]
+    pattern = r"\bredpoll:(\d[\d.]*\d)|\btag: \"(\d[\d.]*\d)|^(?:appV|v)ersion: \"?([\d.]+)"
+    named = {
+        (file.name, "".join(found)) for file in files for found in re.findall(pattern, file.read_text(), re.M)
+    }
+    assert {"deployment.yaml", "Chart.yaml", "containers.md", "from-the-go-exporter.md"} <= dict(named).keys()
+    assert {version for _, version in named} == {__version__}
 
 
 def test_something_is_named() -> None:
