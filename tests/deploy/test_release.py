@@ -104,6 +104,44 @@ class TestParts:
         assert "\nset -e\n" in file.read_text()
         subprocess.run(["sh", file, "abort-upgrade"], check=True)
 
+    @pytest.mark.bubblewrap
+    @pytest.mark.parametrize(
+        ("script", "words", "asked"),
+        [
+            ("postinst", ["configure", ""], ["enable --quiet --now redis_exporter.service"]),
+            (
+                "postinst",
+                ["configure", "1.0"],
+                ["try-restart redis_exporter.service redis_exporter@*.service"],
+            ),
+            (
+                "prerm",
+                ["remove"],
+                [
+                    "disable --quiet --now redis_exporter.socket redis_exporter.service",
+                    "stop redis_exporter@*.service",
+                ],
+            ),
+        ],
+    )
+    def test_services_start_and_end_with_the_package(
+        self, script: str, words: list[str], asked: list[str], tmp_path: Path
+    ) -> None:
+        """What a script asks of systemd, in a root where systemd seems to run."""
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name in ("systemctl", "getent"):
+            program = programs / name
+            program.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/asked\n')
+            program.chmod(0o755)
+        wrap = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/run"]
+        wrap += ["--dir", "/run/systemd/system"]
+        wrap += ["--bind", str(tmp_path), str(tmp_path), "--setenv", "PATH", f"{programs}:/usr/bin:/bin"]
+        subprocess.run([*wrap, "sh", str(ROOT / "deploy" / "debian" / script), *words], check=True)
+        lines = (tmp_path / "asked").read_text().splitlines()
+        said = [line.removeprefix("systemctl ") for line in lines if line.startswith("systemctl ")]
+        assert [line for line in said if line != "daemon-reload"] == asked
+
 
 class TestWorkflows:
     @pytest.mark.parametrize("file", sorted(WORKFLOWS.glob("*.yml")), ids=lambda file: file.name)
@@ -189,7 +227,7 @@ class TestRelease:
             [*empty_root(), "--ro-bind", str(program), "/redis_exporter", "/redis_exporter", redis]
         ) as page:
             assert re.search(r"^redis_up\{?.*\}? 1$", page, re.M)
-            assert 'engine="compiled"' in page or "redis_exporter_build_info" in page
+            assert re.search(r'^redis_exporter_build_info\{.*engine="compiled"', page, re.M)
 
     @pytest.mark.bubblewrap
     def test_the_package_polls_where_nothing_but_the_c_library_is(
