@@ -27,7 +27,8 @@ class TargetConnection:
     """See the module. Commands for other nodes of the target's cluster go over connections to those nodes.
 
     `on_dialled` is called with the new connection, or with the reason why there is none. `connect_s` is how
-    long the newest one took to make; `notices` and `ping_s` come from its handshake.
+    long the newest one took to make; `notices` and `ping_s` come from its handshake. `reconnects` counts the
+    connections that replaced a lost one: neither those of other nodes, nor those that replace an old one.
     """
 
     def __init__(self, dialer: Dialer, on_dialled: Callable[[Connection | TargetError], None]) -> None:
@@ -35,6 +36,7 @@ class TargetConnection:
         self.connect_s = 0.0
         self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
+        self.reconnects = 0
         self._dialer = dialer
         self._on_dialled = on_dialled
         self._nodes = ClusterLinks(dialer)
@@ -46,6 +48,7 @@ class TargetConnection:
         self._password = ""  # of the newest dial
         self._is_awaiting = False  # whether the password for the next dial is obtained
         self._is_scattered = False  # whether the newest batch went to several nodes
+        self._is_lost = False  # whether the newest connection was closed by others, or failed
 
     def needs_dial(self, context: PollContext, now: float) -> bool:
         """Whether a poll needs a new connection. One that works stays until the password for the
@@ -63,6 +66,7 @@ class TargetConnection:
 
     def dial(self, context: PollContext, deadline: float) -> None:
         """Make a new connection."""
+        self._note_loss()
         descriptors = self._dialer.descriptors
         if descriptors.take(self):
             self._dialling = asyncio.get_running_loop().create_task(self._dial(context, deadline))
@@ -102,6 +106,8 @@ class TargetConnection:
         self._dialling = None
         if isinstance(outcome, Connection):
             self.current = outcome
+            self.reconnects += self._is_lost
+            self._is_lost = False
             memory.is_new_connection = True
             memory.peer = outcome.peer
             self.notices, self.ping_s = outcome.notices, outcome.ping_s
@@ -157,10 +163,14 @@ class TargetConnection:
 
     def close_current(self) -> None:
         """Close the connection before a poll makes a new one, but keep its descriptor for that."""
+        self._note_loss()
         connection, self.current = self.current, None
         self._renew_at = math.inf
         if connection is not None:
             connection.close()
+
+    def _note_loss(self) -> None:
+        self._is_lost |= self.current is not None and self.current.closed
 
     def abort(self, error: Callable[[Connection], TargetError]) -> None:
         """End the exchanges that run, because the deadline has passed. A dial sees that for itself, and knows

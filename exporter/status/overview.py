@@ -45,7 +45,7 @@ COLUMNS = (
     Column("next", "next", "when the next poll begins", "Polls"),
     Column("series", "Series", "samples in the newest values of the target"),
     Column("refused", "Refused", "commands that the server refuses to this user, or does not have"),
-    Column("reconnects", "Reconnects", "connections to the server after the first one"),
+    Column("reconnects", "Reconnects", "how often the connection was lost and made again"),
     Column("cost", "Cost", "how much of one core of the server the polls take"),
 )
 ORDERS = {

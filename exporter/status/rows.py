@@ -37,7 +37,7 @@ class TargetRow:
     `cost_ratio` is the share of one core that the polls take at the server; None if not known. No text has a
     secret.
 
-    `refused` counts commands that the server refuses, `reconnects` the connections after the first one.
+    `refused` counts commands that the server refuses, `reconnects` the connections that replaced a lost one.
     `source` says who named the target: "adopted" for one that only requests ask for. `is_elsewhere`: another
     shard has it, and it is polled here for the nodes that it names. `paused_until` is wall-clock seconds,
     None unless it is paused.
@@ -155,7 +155,7 @@ def next_poll_s(watched: WatchedTarget, now: float, wall: float) -> float | None
 
 
 def reconnects_of(watched: WatchedTarget) -> int:
-    return max(0, watched.state.memory.traffic.connections - 1)
+    return watched.connection.reconnects
 
 
 def cost_ratio_of(watched: WatchedTarget) -> float | None:

@@ -61,6 +61,7 @@ class TestConnection:
             await watch_harness.poll(watched)
         assert watch_harness.went_well(watched)
         assert watch_harness.dialer.dials == 3
+        assert watched.connection.reconnects == 0
         await until(lambda: connections(server) == 1)
 
     async def test_a_server_that_closes_idle_connections_is_redialled_once_and_never_down(
@@ -75,6 +76,7 @@ class TestConnection:
         await watch_harness.poll(watched)
         assert watch_harness.went_well(watched)
         assert watch_harness.dialer.dials == 3
+        assert watched.connection.reconnects == 2
 
     @pytest.mark.parametrize("leave", [Conversation.close, Conversation.reset], ids=["closed", "reset"])
     async def test_closed_as_the_poll_arrives_it_is_redialled_once_within_the_poll(
@@ -93,6 +95,7 @@ class TestConnection:
         await watch_harness.poll(watched)
         assert watch_harness.went_well(watched)
         assert server.accepted == 2
+        assert watched.connection.reconnects == 1
 
     async def test_but_not_twice(self, watch_harness: WatchHarness, scripted_server: ScriptFactory) -> None:
         def hang_up(talk: Conversation) -> None:

@@ -45,7 +45,7 @@ def test_of_a_target_that_is_up(members: Members) -> None:
     watched = members.add("up", "up", since_s=90.0, alias="cache", labels=(("env", "live"),))
     watched.ticked_at = now = time.monotonic()
     state = watched.state
-    state.series.series, state.memory.traffic.connections = 1234, 3
+    state.series.series, watched.connection.reconnects = 1234, 2
     state.memory.refusals.add("CONFIG", ReplyError("NOPERM no"), now)
     state.cost.poll_s = {Lane.FAST: 0.001, Lane.STANDARD: 0.006}
     row = row_of(watched, now, time.time())

@@ -84,7 +84,7 @@ def test_each_column(sort: str, first_to_last: list[str]) -> None:
         watched.ticked_at = now - ticked_s
         state = watched.state
         state.series.lanes[Lane.FAST].polled_at = now - age_s
-        state.series.series, state.memory.traffic.connections = series, connections
+        state.series.series, watched.connection.reconnects = series, connections
         state.memory.refusals.known = dict.fromkeys(map(str, range(refused)))  # type: ignore[assignment]
         state.cost.poll_s = {Lane.FAST: cost_s}
         state.memory.facts = replace(FACTS, role=role, flavor_version=version)
