@@ -80,11 +80,16 @@ class Release:
             sys.stdout.write(done.stdout.decode("utf-8", "replace"))
             sys.exit(f"{Path(command[0]).name} failed with {done.returncode}")
 
+    def unpack(self, archive: Path, folder: Path) -> None:
+        """By tar: Debian 12 has Python 3.11.2, which lacks the filters of tarfile."""
+        folder.mkdir()
+        self.run("tar", "--extract", "--no-same-owner", f"--directory={folder}", f"--file={archive}")
+
     def make_sdist(self) -> Path:
         """The sdist of the commit, with its times and nobody's name."""
-        archive = git_bytes("archive", "--format=tar", "HEAD")
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(self.source, filter="data")
+        committed = self.work / "source.tar"
+        git("archive", "--format=tar", f"--output={committed}", "HEAD")
+        self.unpack(committed, self.source)
         self.run(sys.executable, "-m", "build", "--no-isolation", "--sdist", cwd=self.source)
         [made] = (self.source / "dist").glob("*.tar.gz")
         sdist = self.out / made.name
@@ -94,8 +99,7 @@ class Release:
 
     def make_wheel(self, sdist: Path) -> Path:
         """The wheel that the sdist gives, for every Linux with a glibc that is not older."""
-        with tarfile.open(sdist) as tar:
-            tar.extractall(self.tree, filter="data")
+        self.unpack(sdist, self.tree)
         [folder] = self.tree.iterdir()
         self.run(
             sys.executable,
