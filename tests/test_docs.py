@@ -253,6 +253,13 @@ def test_a_page_that_comes_from_the_tables_is_up_to_date(page: str) -> None:
     assert is_fresh, f"docs/{page}.md is not what the tables say: run `make docs`"
 
 
+def test_the_readme_is_one_screen_with_one_picture() -> None:
+    text = README.read_text()
+    pictures = re.findall(r'<img src="([^"]+)"|!\[[^]]*\]\(([^)]+)\)', text)
+    assert pictures == [("docs/images/overview.png", "")]
+    assert len(text.splitlines()) <= 60
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, new = set(), {README}
     while new:

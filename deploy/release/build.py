@@ -163,11 +163,8 @@ class Release:
 
 
 def git(*arguments: str) -> str:
-    return git_bytes(*arguments).decode().strip()
-
-
-def git_bytes(*arguments: str) -> bytes:
-    return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=True).stdout
+    done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def repacked(archive: bytes, epoch: int) -> bytes:
