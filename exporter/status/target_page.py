@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from aiohttp import web
 
@@ -268,8 +269,8 @@ class TargetPage:
             page = await self.sources.pages.of_target(watched.target.key, plain=True)
         except PageError:
             return ServedValues()
-        tail = page.plain_tail(time.monotonic())
-        return await served_values([*page.plain, tail], text, self.sources.share)
+        pieces = chain(page.plain, [page.plain_tail(time.monotonic())])  # inflated one by one
+        return await served_values(pieces, text, self.sources.share)
 
     async def _missing(self, request: web.Request, error: _UnknownTargetError) -> web.Response:
         return await self._message(request, error.status, "No such target", str(error))
@@ -342,15 +343,13 @@ def _lanes(names: list[str], watched: WatchedTarget) -> tuple[Lane, ...]:
 
 
 async def _form(request: web.Request) -> Mapping[str, list[str]]:
-    """The fields of a form, by name."""
-    if (request.content_length or 0) > FORM_BYTES:
-        raise RequestError("the form is too large")
-    fields = await request.post()
-    found: dict[str, list[str]] = {}
-    for name, value in fields.items():
-        if isinstance(value, str):
-            found.setdefault(name, []).append(value)
-    return found
+    """The fields of a form, by name. Another kind of body has none that are known."""
+    body = b""
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > FORM_BYTES:
+            raise RequestError("the form is too large")
+    return parse_qs(body.decode("utf-8", "replace"))
 
 
 def _json(text: str) -> web.Response:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from exporter.pages.plain_pieces import PlainPieces
 from exporter.polling import tracer
-from exporter.status import target_values
+from exporter.status import target_page, target_values, trace_door
 from exporter.status.target_page import FORM_BYTES
 from exporter.status.target_values import FILTER_MAX
 from exporter.targets.address import parse_address
@@ -82,6 +84,29 @@ async def test_values_can_be_filtered_and_are_cut(
     cut = texts((await site.ask(f"targets/{name}")).text)
     assert "The first 5 are shown" in cut
     assert "all of them" in cut
+
+
+async def test_a_large_page_is_inflated_while_it_is_read(
+    site: TargetSite, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inflated: list[int] = []
+    inflate, read = PlainPieces._inflate, target_values.served_values
+
+    def count(pieces: PlainPieces, number: int) -> bytes:
+        inflated.append(number)
+        return inflate(pieces, number)
+
+    async def from_the_start(pieces: Iterable[bytes], *more: Any) -> target_values.ServedValues:
+        assert inflated == []
+        return await read(pieces, *more)
+
+    target = of(redis_server().port)
+    await site.start(target)
+    await site.polled(target)
+    monkeypatch.setattr(PlainPieces, "_inflate", count)
+    monkeypatch.setattr(target_page, "served_values", from_the_start)
+    assert (await site.ask(f"api/v1/targets/127.0.0.1:{target.port}")).status == 200
+    assert inflated
 
 
 @pytest.mark.parametrize("alias", [HOSTILE, "é" * 500, "…", "a&b=c"])
@@ -270,8 +295,9 @@ class TestTracedPoll:
         assert (await site.ask("api/v1/targets/orders/trace", "POST", headers=headers)).status == 403
 
     async def test_one_runs_at_a_time(
-        self, site: TargetSite, scripted_server: ScriptFactory, redis_server: RedisFactory
+        self, site: TargetSite, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(trace_door, "PAUSE_S", 60.0)
         silent = of(scripted_server(answers(b"+OK\r\n")).port, alias="silent")
         await site.start(silent, flags=["--connection-timeout=1s", "--scrape-timeout=1s"])
         token = token_of((await site.ask("targets/silent")).text)
@@ -306,9 +332,27 @@ class TestTracedPoll:
         assert (answer.status, answer.text) == (400, "lane: write fast, standard or slow\n")
 
     async def test_a_large_form_is_refused(self, site: TargetSite) -> None:
+        async def pieces() -> AsyncIterator[bytes]:  # without a length in front
+            yield b"token=" + b"x" * FORM_BYTES
+
         await site.start(of(free_port(), alias="orders"))
-        answer = await site.ask("targets/orders/trace", "POST", data={"token": "x" * FORM_BYTES * 2})
-        assert answer.status == 400
+        for data in ({"token": "x" * FORM_BYTES * 2}, pieces()):
+            answer = await site.ask("targets/orders/trace", "POST", data=data)
+            assert (answer.status, answer.text) == (400, "the form is too large\n")
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            ("multipart/form-data", b"token=1"),
+            ("multipart/form-data; boundary=b", b"no boundary"),
+            ("application/x-www-form-urlencoded; charset=none", b"token=1"),
+            ("application/x-www-form-urlencoded", b"token=\xff&lane=%FF"),
+        ],
+    )
+    async def test_another_body_brings_no_token(self, site: TargetSite, kind: str, body: bytes) -> None:
+        await site.start(of(free_port(), alias="orders"))
+        answer = await site.ask("targets/orders/trace", "POST", data=body, headers={"Content-Type": kind})
+        assert answer.status == 403
 
     async def test_says_that_there_is_no_room(
         self, site: TargetSite, scripted_server: ScriptFactory, monkeypatch: pytest.MonkeyPatch
