@@ -43,22 +43,11 @@ class ScraperRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalRow:
-    """A request that was answered with `status` 401, 403 or 429, at the moment `at` (wall clock). `path` is
-    one of the exporter's own, without parameters; "" for any other."""
-
-    at: float
-    address: str
-    status: int
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class ScraperReport:
     """Who was seen last is first in `scrapers`, the newest is first in `refusals`."""
 
     scrapers: Sequence[ScraperRow]
-    refusals: Sequence[RefusalRow]
+    refusals: Sequence[RefusedRequest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +75,7 @@ class ScraperTable:
         sources, now = self._sources, time.monotonic()
         rhythms, ages_s = sources.rhythms(now), sources.expected_ages_s()
         rows = [self._row(visits, rhythms, ages_s, now) for visits in sources.visits()]
-        refusals = [RefusalRow(each.at, each.address, each.status, each.path) for each in sources.refusals()]
-        return ScraperReport(rows, refusals)
+        return ScraperReport(rows, sources.refusals())
 
     def _row(
         self, visits: ScraperVisits, rhythms: Rhythms, ages_s: Mapping[str, float], now: float

@@ -15,7 +15,7 @@ from exporter.status.templates import Templates
 REFUSALS = {
     401: "no password, or a wrong one",
     403: "not allowed",
-    429: "too many password checks at once",
+    429: "too many at once: checks of passwords, or traced polls",
 }
 
 

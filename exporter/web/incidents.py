@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from typing import NamedTuple
+from dataclasses import dataclass
 
 #: reason → what the log says
 REASONS = {
@@ -41,9 +41,10 @@ REFUSED_MAX = 50
 log = logging.getLogger(__name__)
 
 
-class RefusedRequest(NamedTuple):
-    """A request that was answered with 401, 403 or 429, at a moment of the wall clock. `path` is a row of the
-    table of endpoints; "" for any other path."""
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """A request that was answered with `status` 401, 403 or 429, at the moment `at` (wall clock). `path` is
+    one of the exporter's own, without parameters; "" for any other."""
 
     at: float
     address: str

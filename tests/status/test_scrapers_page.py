@@ -8,10 +8,10 @@ from aiohttp.test_utils import make_mocked_request
 
 from exporter.status.asset_files import AssetFiles
 from exporter.status.html_headers import HEADERS
-from exporter.status.scraper_rows import NO_RHYTHM, RefusalRow, ScraperReport, ScraperRow
+from exporter.status.scraper_rows import NO_RHYTHM, ScraperReport, ScraperRow
 from exporter.status.scrapers_page import REFUSALS, ScrapersPage
 from exporter.status.templates import Templates
-from exporter.web.incidents import REFUSING
+from exporter.web.incidents import REFUSING, RefusedRequest
 from tests.status.members import no_share
 from tests.status.test_overview import Reader
 
@@ -53,8 +53,8 @@ async def test_each_scraper_has_its_rhythm_and_the_age_that_it_gets() -> None:
 
 async def test_refused_requests_say_what_the_number_means() -> None:
     refusals = [
-        RefusalRow(NOW - 18_100, "10.0.0.7", 401, "/metrics"),
-        RefusalRow(NOW - 400_000, "10.0.0.7", 403, ""),
+        RefusedRequest(NOW - 18_100, "10.0.0.7", 401, "/metrics"),
+        RefusedRequest(NOW - 400_000, "10.0.0.7", 403, ""),
     ]
     found = await texts(ScraperReport([], refusals))
     assert "Nobody has scraped yet." in found
