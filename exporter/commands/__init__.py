@@ -1,1 +1,1 @@
-"""The commands besides serving: check, once, health, acl, compare, docs."""
+"""The commands besides serving, one module each."""

@@ -22,11 +22,10 @@ from exporter import logs, safe_text
 from exporter.errors import ConfigError, UsageError
 from exporter.options import commandline
 from exporter.options.table import WebOptions
-from exporter.options.values import split_listen_address
+from exporter.options.values import UNIX, split_listen_address
 
 TIMEOUT_S = 5.0
 HEALTHY = "/-/healthy"
-UNIX = "unix:"
 #: arguments of the process that a container was started with
 FIRST_PROCESS = Path("/proc/1/cmdline")
 #: where an exporter is that listens on every interface

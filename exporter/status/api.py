@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from exporter.status.answers import NOT_KEPT, json_answer
 from exporter.status.api_answers import ExporterStatus, TargetList
 from exporter.status.cardinality import Cardinality, CardinalityReport
 from exporter.status.fleet_table import MADE, FleetTable
@@ -19,7 +20,6 @@ from exporter.status.scraper_rows import ScraperReport, ScraperTable
 from exporter.status.table_csv import csv_line, header_line
 from exporter.status.table_query import PARAMETERS, TableQuery, table_query
 
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _BAD = {400: "A parameter cannot be used: the text says what to write instead."}
 _ROWS = tuple(each for each in PARAMETERS if each.name not in ("page", "size"))
 
@@ -79,7 +79,7 @@ class ApiAnswers:
             if number % MADE == 0:
                 await self._sources.share()
             texts.append(json_text(row))
-        return _json(f"{head.removesuffix(']}')}{','.join(texts)}]}}")
+        return json_answer(f"{head.removesuffix(']}')}{','.join(texts)}]}}")
 
     async def api_targets_csv(self, request: web.Request) -> web.StreamResponse:
         """All rows that fit the query."""
@@ -87,23 +87,19 @@ class ApiAnswers:
         lines = [header_line()]
         async for row in self._sources.table.rows(TableQuery(query.state, query.text, query.sort)):
             lines.append(csv_line(row))
-        headers = {**HEADERS, "Content-Disposition": 'attachment; filename="targets.csv"'}
+        headers = {**NOT_KEPT, "Content-Disposition": 'attachment; filename="targets.csv"'}
         return web.Response(text="".join(lines), content_type="text/csv", charset="utf-8", headers=headers)
 
     async def api_scrapers(self, request: web.Request) -> web.StreamResponse:
         await self._sources.share()
-        return _json(json_text(self._sources.scrapers.report()))
+        return json_answer(json_text(self._sources.scrapers.report()))
 
     async def api_cardinality(self, request: web.Request) -> web.StreamResponse:
-        return _json(json_text(await self._sources.cardinality.report()))
+        return json_answer(json_text(await self._sources.cardinality.report()))
 
     async def api_status(self, request: web.Request) -> web.StreamResponse:
         await self._sources.share()
-        return _json(json_text(self.status()))
+        return json_answer(json_text(self.status()))
 
     async def api_openapi(self, request: web.Request) -> web.StreamResponse:
-        return _json(json.dumps(self.description))
-
-
-def _json(text: str) -> web.Response:
-    return web.Response(text=text, content_type="application/json", headers=HEADERS)
+        return json_answer(json.dumps(self.description))

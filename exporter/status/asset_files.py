@@ -9,8 +9,6 @@ from importlib import resources
 
 from aiohttp import web
 
-from exporter.status.html_headers import NO_SNIFF
-
 FOLDER = "-/assets/"
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 #: a year, which is as long as caches keep anything
@@ -47,7 +45,7 @@ class AssetFiles:
             body=self._contents[name],
             content_type=TYPES[_ending(name)],
             charset="utf-8",
-            headers={"Cache-Control": KEEP, **NO_SNIFF},
+            headers={"Cache-Control": KEEP},
         )
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from exporter.status.answers import html_answer
 from exporter.status.cardinality import CardinalityReport
-from exporter.status.html_headers import html_answer
 from exporter.status.row_texts import link_of
 from exporter.status.templates import Templates
 

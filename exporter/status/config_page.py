@@ -12,7 +12,7 @@ from aiohttp import web
 from exporter import safe_text
 from exporter.options.commandline import ShownSetting, shown_settings
 from exporter.options.table import Options
-from exporter.status.html_headers import html_answer
+from exporter.status.answers import html_answer
 from exporter.status.snippet import ScrapedEndpoint, address_of, each_target, one_page
 from exporter.status.templates import Templates
 

@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
+from exporter.status.answers import html_answer
 from exporter.status.fleet_table import TablePage
-from exporter.status.html_headers import html_answer
 from exporter.status.row_texts import row_texts
 from exporter.status.rows import LaneAge, TargetRow
 from exporter.status.table_order import TableOrder

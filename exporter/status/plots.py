@@ -23,7 +23,6 @@ MARKS_Y, WORDS_Y = 171, 200
 CUT_AT = 8.0
 #: with fewer polls the times of the first and of the last one would touch
 FEW = 8
-SPARK_WIDTH, SPARK_HEIGHT, SPARK_POLLS = 96, 20, 32
 
 
 def poll_plot(polls: Sequence[PastPoll]) -> str:
@@ -47,30 +46,6 @@ def poll_plot(polls: Sequence[PastPoll]) -> str:
         "</svg>",
     ]
     return "".join(parts)
-
-
-def sparkline(polls: Sequence[PastPoll]) -> str:
-    """The newest polls, the newest first, as a small plot for a cell. "" without any."""
-    if not polls:
-        return ""
-    shown = list(reversed(polls[:SPARK_POLLS]))
-    top_s = _top_s(shown)
-    step = SPARK_WIDTH / SPARK_POLLS
-    failed = sum(bool(poll.reason) for poll in shown)
-    longest_s = max(poll.duration_s for poll in shown)
-    text = f"The newest {len(shown)} polls: {failed} failed, the longest took {span(longest_s)}"
-    bars = []
-    for place, poll in enumerate(shown, SPARK_POLLS - len(shown)):
-        height = SPARK_HEIGHT if poll.reason else max(1.0, SPARK_HEIGHT * min(1.0, poll.duration_s / top_s))
-        kind = "fail" if poll.reason else "commands"
-        bars.append(
-            f'<rect class="{kind}" x="{place * step:g}" y="{SPARK_HEIGHT - height:.1f}" '
-            f'width="{step - 1:g}" height="{height:.1f}"/>'
-        )
-    return (
-        f'<svg class="plot spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" width="{SPARK_WIDTH}" '
-        f'height="{SPARK_HEIGHT}" role="img" aria-label="{text}"><title>{text}</title>{"".join(bars)}</svg>'
-    )
 
 
 def tooltip(poll: PastPoll) -> str:

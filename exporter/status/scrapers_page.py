@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from exporter.status.html_headers import html_answer
+from exporter.status.answers import html_answer
 from exporter.status.scraper_rows import ScraperReport
 from exporter.status.templates import Templates
 

@@ -23,7 +23,7 @@ from exporter.polling.assignment import Services
 from exporter.polling.poll_trace import PollTrace
 from exporter.polling.tracer import LANES, default_lanes, trace_poll
 from exporter.polling.watched_target import WatchedTarget
-from exporter.status.html_headers import NO_SNIFF, html_answer
+from exporter.status.answers import NOT_KEPT, html_answer, json_answer
 from exporter.status.json_values import json_text
 from exporter.status.openapi import Operation, Parameter
 from exporter.status.plots import STEPS, poll_plot
@@ -184,7 +184,7 @@ class TargetPage:
         text = json_text(TargetAnswer(self._detail(watched), ServedValues()))
         values = await self._values(watched, _filter_of(request))
         await self.sources.share()  # the values are half of the work
-        return _json(text.removesuffix(json_text(ServedValues()) + "}") + json_text(values) + "}")
+        return json_answer(text.removesuffix(json_text(ServedValues()) + "}") + json_text(values) + "}")
 
     async def api_target_trace(self, request: web.Request) -> web.StreamResponse:
         """A traced poll as JSON, for programs."""
@@ -199,7 +199,7 @@ class TargetPage:
             return _mistake(error.status, str(error))
         except _RefusedTraceError as error:
             return _mistake(error.status, str(error), error.headers)
-        return _json(json_text(TraceAnswer(trace)))
+        return json_answer(json_text(TraceAnswer(trace)))
 
     # -- which target
 
@@ -352,14 +352,8 @@ async def _form(request: web.Request) -> Mapping[str, list[str]]:
     return parse_qs(body.decode("utf-8", "replace"))
 
 
-def _json(text: str) -> web.Response:
-    headers = {"Cache-Control": "no-store", **NO_SNIFF}
-    return web.Response(text=text, content_type="application/json", headers=headers)
-
-
 def _mistake(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    headers = {"Cache-Control": "no-store", **NO_SNIFF, **(headers or {})}
-    return web.Response(status=status, text=f"{text}\n", headers=headers)
+    return web.Response(status=status, text=f"{text}\n", headers={**NOT_KEPT, **(headers or {})})
 
 
 def _with_referrer(answer: web.Response) -> web.Response:

@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from exporter.errors import ConfigError
+from exporter.options.values import UNIX
 from exporter.web.clients import network_of
 from exporter.web.connection import HttpConnection
 from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard
@@ -215,7 +216,7 @@ def shown(bound: object) -> str:
         host, port = bound[0], bound[1]
         return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
     name = bound.decode("utf-8", "replace").replace("\0", "@") if isinstance(bound, bytes) else str(bound)
-    return f"unix:{name}"
+    return f"{UNIX}{name}"
 
 
 def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:

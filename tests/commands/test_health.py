@@ -42,7 +42,7 @@ class TestRunning:
         environ = {"REDIS_EXPORTER_WEB_LISTEN_ADDRESS": f":{program.port}"}
         assert main(["health"], environ) == 0
         assert capsys.readouterr() == (f"ok: http://{HOST}:{program.port}/-/healthy\n", "")
-        assert main(["health", "/-/ready"], environ) == 0
+        wait_until(lambda: main(["health", "/-/ready"], environ) == 0, "the exporter is ready")
         assert main(["health", f"http://localhost:{program.port}"], {}) == 0
         assert main(["health", f"--web.listen-address=0.0.0.0:{program.port}"], {}) == 0
         capsys.readouterr()
@@ -64,7 +64,8 @@ class TestRunning:
         exporter_process(*flags)
         wait_until(lambda: main(["health", *flags], {}) == 0, "the exporter is well")
         assert f"ok: https://{HOST}:{port}/-/healthy\n" in capsys.readouterr().out
-        assert main(["health", f"https://prometheus:s3cr%3Aet-%C3%BC@localhost:{port}/-/ready"], {}) == 0
+        url = f"https://prometheus:s3cr%3Aet-%C3%BC@localhost:{port}/-/ready"
+        wait_until(lambda: main(["health", url], {}) == 0, "the exporter is ready")
         capsys.readouterr()
         assert main(["health", f"https://{HOST}:{port}"], {}) == 1
         assert "401: write redis_exporter health http://USER:PASSWORD@" in capsys.readouterr().err

@@ -11,9 +11,9 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from exporter.errors import RequestError
+from exporter.status.answers import HEADERS
 from exporter.status.asset_files import AssetFiles
 from exporter.status.fleet_table import FleetTable
-from exporter.status.html_headers import HEADERS
 from exporter.status.overview import COLUMNS, ORDERS, Link, OverviewPage, _numbers, usual_limits
 from exporter.status.rows import LaneAge
 from exporter.status.table_query import SORTS

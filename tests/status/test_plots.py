@@ -12,7 +12,7 @@ import pytest
 
 from exporter.metrics.lane import Lane
 from exporter.polling.poll_history import POLLS_MAX, PastPoll
-from exporter.status.plots import CUT_AT, STEPS, poll_plot, sparkline, tooltip
+from exporter.status.plots import CUT_AT, STEPS, poll_plot, tooltip
 
 WELL = PastPoll(1_700_000_000.0, 0.002, "", (Lane.FAST,), received=5000)
 FAILED = replace(WELL, duration_s=3.0, reason="timeout", error_text='<script>"x"</script> & more')
@@ -27,7 +27,7 @@ def bars(svg: str, kind: str) -> list[ElementTree.Element]:
 
 
 def test_without_polls_there_is_no_plot() -> None:
-    assert poll_plot([]) == sparkline([]) == ""
+    assert poll_plot([]) == ""
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 63, POLLS_MAX, 3 * POLLS_MAX])
@@ -87,19 +87,11 @@ def test_a_reader_of_screens_gets_words() -> None:
 def test_any_duration_can_be_drawn(duration_s: float) -> None:
     svg = poll_plot([replace(WELL, duration_s=duration_s)])
     assert "nan" not in svg
-    parsed(sparkline([replace(WELL, duration_s=duration_s)]))
 
 
 def test_plots_have_no_style_and_no_script_of_their_own() -> None:
-    for svg in (poll_plot([WELL, FAILED]), sparkline([WELL, FAILED])):
-        assert not re.search(r"style=|<script|<style|href|on\w+=", svg.replace("&lt;script", ""))
-
-
-def test_a_sparkline_is_small_and_marks_failures() -> None:
-    svg = sparkline([WELL, FAILED, *[WELL] * 100])
-    assert len(bars(svg, "commands")) == 31
-    assert len(bars(svg, "fail")) == 1
-    assert len(svg) < 4000
+    svg = poll_plot([WELL, FAILED])
+    assert not re.search(r"style=|<script|<style|href|on\w+=", svg.replace("&lt;script", ""))
 
 
 def test_a_tooltip_says_when_how_long_and_why() -> None:

@@ -6,8 +6,8 @@ import time
 
 from aiohttp.test_utils import make_mocked_request
 
+from exporter.status.answers import HEADERS
 from exporter.status.asset_files import AssetFiles
-from exporter.status.html_headers import HEADERS
 from exporter.status.scraper_rows import NO_RHYTHM, ScraperReport, ScraperRow
 from exporter.status.scrapers_page import REFUSALS, ScrapersPage
 from exporter.status.templates import Templates

@@ -1,15 +1,14 @@
-"""What browsers may do with a page."""
+"""What browsers may do with an answer."""
 
 from __future__ import annotations
 
-from exporter.status.html_headers import POLICY, html_answer
+from exporter.status.answers import POLICY, html_answer
 
 
 def test_a_page_says_what_a_browser_may_do() -> None:
     answer = html_answer("<p>ä", 404)
     assert (answer.status, answer.content_type, answer.charset) == (404, "text/html", "utf-8")
     assert answer.headers["Content-Security-Policy"] == POLICY
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -1,4 +1,5 @@
-"""The headers of pages: what a browser may load, run and keep."""
+"""Answers as HTML and JSON: what a browser may load, run and keep. `web.listener` adds what all answers
+have."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-NO_SNIFF = MappingProxyType({"X-Content-Type-Options": "nosniff"})
+NOT_KEPT: Mapping[str, str] = MappingProxyType({"Cache-Control": "no-store"})
 HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Content-Security-Policy": POLICY,
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-        **NO_SNIFF,
-    }
+    {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", **NOT_KEPT}
 )
 
 
 def html_answer(text: str, status: int = 200) -> web.Response:
     """An answer with a whole page."""
     return web.Response(status=status, text=text, content_type="text/html", headers=HEADERS)
+
+
+def json_answer(text: str) -> web.Response:
+    """An answer of the API, which is JSON already."""
+    return web.Response(text=text, content_type="application/json", headers=NOT_KEPT)
