@@ -209,7 +209,7 @@ class PollRunner:
 
     def _lose(self, error: TargetError) -> None:
         """If the server closed the kept connection before, try once more on a new one, in the time left."""
-        connection, self.connection.current = self.connection.current, None
+        connection = self.connection.lose()
         was_closed = isinstance(error, ResetError) and connection is not None and not connection.began_reply
         if was_closed and self._untouched:
             self._untouched = False

@@ -169,6 +169,12 @@ class TargetConnection:
         if connection is not None:
             connection.close()
 
+    def lose(self) -> Connection | None:
+        """Leave the connection that has failed during a poll; returns it."""
+        connection, self.current = self.current, None
+        self._is_lost |= connection is not None
+        return connection
+
     def _note_loss(self) -> None:
         self._is_lost |= self.current is not None and self.current.closed
 
