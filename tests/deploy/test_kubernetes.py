@@ -287,7 +287,7 @@ class TestMonitoring:
         comment names."""
         spec = of_kind("monitoring", "Probe")["spec"]
         service = of_kind("central", "Service")
-        assert spec["prober"]["url"] == f"{service['metadata']['name']}:{LISTEN}"
+        assert spec["prober"]["url"] == f"{service['metadata']['name']}.default.svc:{LISTEN}"
         text = (FOLDER / "monitoring" / "probe.yaml").read_text()
         flag = re.findall(r"such as (--scrape.allow=\S+)\.", text)[0]
         for target in spec["targets"]["staticConfig"]["static"]:
