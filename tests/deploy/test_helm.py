@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.servers import Certificates
 
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "deploy" / "helm" / "redpoll"
+PAGE = ROOT / "docs" / "helm.md"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 KUBERNETES = "1.34"
 SECRET = "s3cr:et"
@@ -112,6 +114,15 @@ CASES: dict[str, dict[str, Any]] = {
         "extraManifests": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}],
     },
 }
+
+
+def shown() -> dict[str, dict[str, Any]]:
+    """The values that the page shows, by its first words."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    return {f"docs: {text[:30].splitlines()[-1]}": yaml.safe_load(text) for text in blocks}
+
+
+CASES |= shown()
 
 
 def helm(*words: str) -> str:

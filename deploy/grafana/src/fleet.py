@@ -158,7 +158,7 @@ COUNTS = Row(
         graph(
             "Failed polls",
             "Polls that failed a second, by reason. No lines before the first one.",
-            "cps",
+            "ops",
             query(
                 f"sum by (reason) (rate(redis_exporter_target_poll_failures_total{{{T}}}[$__rate_interval]))",
                 "{{reason}}",
