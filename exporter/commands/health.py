@@ -8,6 +8,7 @@ the exporter: there it has the same variables, and the flags are those of the fi
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 import ssl
@@ -47,7 +48,8 @@ Without a URL: the exporter that runs with the same flags and variables.
 @dataclass(frozen=True, slots=True)
 class Question:
     """Whom to ask and what. `hosts` are tried in turn; a socket's path takes their place if there is one.
-    `pair` are files of a certificate and its key that the server may want to see."""
+    `pair` are files of a certificate and its key that the server may want to see. `verifies`: the server has
+    to show a certificate for its name from an authority that this machine trusts."""
 
     hosts: Sequence[str]
     port: int
@@ -57,6 +59,7 @@ class Question:
     login: bytes = b""
     pair: tuple[str, str] | None = None
     hash_only: bool = False
+    verifies: bool = False
 
     def __str__(self) -> str:
         if self.unix:
@@ -88,7 +91,16 @@ def of_url(url: str) -> Question:
         (path or HEALTHY) + query,
         tls=tls,
         login=login if parts.username else b"",
+        verifies=tls and bool(parts.username) and not _is_here(parts.hostname),
     )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine, whatever the network does."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def of_options(options: WebOptions, path: str = HEALTHY) -> Question:
@@ -140,15 +152,17 @@ def _connected(question: Question) -> socket.socket:
     plain = _socket(question)
     if not question.tls:
         return plain
-    # A health check asks its own exporter, and sends it no secret that this one does not have. Certificates
-    # are often for other names, or signed by nobody.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = ssl.create_default_context()
+    if not question.verifies:
+        # A health check asks its own exporter, and sends nobody else a password. Certificates are often for
+        # other names, or signed by nobody.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     try:
         if question.pair is not None:
             context.load_cert_chain(*question.pair)
-        return context.wrap_socket(plain)
+        name = question.hosts[0] if question.verifies else None
+        return context.wrap_socket(plain, server_hostname=name)
     except BaseException:
         plain.close()
         raise
@@ -178,6 +192,11 @@ def verdict(question: Question) -> str:
         return f"no answer within {TIMEOUT_S:g} s"
     except ConnectionRefusedError:
         return "nothing listens there"
+    except ssl.SSLCertVerificationError as error:
+        return (
+            f"{safe_text.one_line(error.verify_message, SHOWN_MAX)}: the password was not sent; name the "
+            "file with the authority of that exporter in SSL_CERT_FILE"
+        )
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).lower().replace("_", " ")
         return f"TLS failed: {reason}"

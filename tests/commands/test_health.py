@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import bcrypt
@@ -19,11 +20,13 @@ from exporter.errors import ConfigError, UsageError
 from exporter.options.commandline import parse
 from exporter.options.table import WebOptions
 from tests.servers import HOST, Certificates, free_port, wait_until
+from tests.store_fixture import PATIENCE_S
 from tests.system.conftest import ExporterFactory, ProcessFactory, exporter, exporter_process
 
 __all__ = ["exporter", "exporter_process"]  # fixtures
 
 SECRET = "s3cr:et-ü"
+TRUST = "name the file with the authority of that exporter in SSL_CERT_FILE"
 Captured = pytest.CaptureFixture[str]
 
 
@@ -51,7 +54,11 @@ class TestRunning:
         assert (out, '503: {"status":"error"' in err, err.count("\n")) == ("", True, 1)
 
     def test_with_tls_and_a_password(
-        self, exporter_process: ProcessFactory, certificates: Certificates, capsys: Captured
+        self,
+        exporter_process: ProcessFactory,
+        certificates: Certificates,
+        capsys: Captured,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         port = free_port()
         flags = [
@@ -67,6 +74,10 @@ class TestRunning:
         url = f"https://prometheus:s3cr%3Aet-%C3%BC@localhost:{port}/-/ready"
         wait_until(lambda: main(["health", url], {}) == 0, "the exporter is ready")
         capsys.readouterr()
+        elsewhere = replace(of_url(url), verifies=True)
+        assert health.verdict(elsewhere).endswith("the password was not sent; " + TRUST)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+        assert health.verdict(elsewhere) == ""
         assert main(["health", f"https://{HOST}:{port}"], {}) == 1
         assert "401: write redis_exporter health http://USER:PASSWORD@" in capsys.readouterr().err
         assert main(["health", f"http://{HOST}:{port}"], {}) == 1
@@ -131,6 +142,7 @@ class TestUnixSockets:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(path)
             listening.listen()
+            listening.settimeout(PATIENCE_S)
 
             def answer() -> None:
                 client, _ = listening.accept()
@@ -211,6 +223,23 @@ class TestQuestions:
     )
     def test_of_a_url(self, url: str, text: str) -> None:
         assert str(of_url(url)) == text
+
+    @pytest.mark.parametrize(
+        ("url", "verifies"),
+        [
+            ("https://u:p@exporter", True),
+            ("https://u:p@10.0.0.1", True),
+            ("https://exporter", False),
+            ("http://u:p@exporter", False),
+            ("https://u:p@localhost", False),
+            ("https://u:p@127.0.0.1", False),
+            ("https://u:p@[::1]:9121", False),
+        ],
+    )
+    def test_a_password_goes_to_another_machine_only_if_that_is_the_right_one(
+        self, url: str, verifies: bool
+    ) -> None:
+        assert of_url(url).verifies == verifies
 
     @pytest.mark.parametrize("url", ["localhost:9121", "http://", "http://h:99999", "unix:", "ftp://h"])
     def test_of_what_is_no_url(self, url: str) -> None:
