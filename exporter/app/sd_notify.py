@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from exporter.systemd import is_meant_for_us
 
-#: least time between two status lines
+#: time between two looks at the status
 STATUS_S = 10.0
 #: time between two beats where no watchdog asks for more
 BEAT_S = 5.0
@@ -59,14 +59,16 @@ class Notifier:
             self.ready()
 
     async def beat(self, status: Callable[[], str]) -> None:
-        """Run until it is cancelled: say to the watchdog that the loop turns, and the status when it has
-        changed, at most every `STATUS_S`. Returns at once if nobody listens."""
+        """Run until it is cancelled: say to the watchdog that the loop turns, and every `STATUS_S` the status
+        if it has changed. Returns at once if nobody listens."""
         while self._socket is not None:
             self._flush()
             now = time.monotonic()
-            if now - self._status_at >= STATUS_S and (text := status()) != self._status:
-                self._status, self._status_at = text, now
-                self._say(f"STATUS={text}")
+            if now - self._status_at >= STATUS_S:
+                self._status_at = now  # to count all targets takes time
+                if (text := status()) != self._status:
+                    self._status = text
+                    self._say(f"STATUS={text}")
             if self._limit_s is not None:
                 self._send("WATCHDOG=1")  # an old one is worth nothing: it does not wait
             await asyncio.sleep(BEAT_S if self._limit_s is None else min(BEAT_S, self._limit_s / 2))
