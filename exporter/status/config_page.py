@@ -12,6 +12,7 @@ from aiohttp import web
 from exporter import safe_text
 from exporter.options.commandline import ShownSetting, shown_settings
 from exporter.options.table import Options
+from exporter.options.values import UNIX
 from exporter.status.answers import html_answer
 from exporter.status.snippet import ScrapedEndpoint, address_of, each_target, one_page
 from exporter.status.templates import Templates
@@ -67,8 +68,9 @@ class ConfigPage:
 def endpoint_of(options: Options, request: web.Request, listening: Sequence[str]) -> ScrapedEndpoint:
     """How this client can reach the exporter."""
     options_web, is_https = options.web, bool(options.web.tls_server_cert_file)
+    ports = (address for address in listening if not address.startswith(UNIX))
     return ScrapedEndpoint(
-        address=address_of(request.host, is_https, next(iter(listening), "localhost:9121")),
+        address=address_of(request.host, is_https, next(ports, "localhost:9121")),
         is_https=is_https,
         telemetry_path=options_web.telemetry_path,
         interval_s=options.poll.interval_s,

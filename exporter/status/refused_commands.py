@@ -24,7 +24,7 @@ DEFAULT_USER = "default"
 class RefusedCommand:
     """One of them, with the server's words. `since` is wall-clock seconds, `again_s` from now on: when the
     command is sent again; None: not to this run of the server. `grants` are the words of an ACL rule that
-    allow it; () where no rule helps, because the server does not have the command."""
+    allow it; () where no rule helps, most often because the server does not have the command."""
 
     name: str
     words: str

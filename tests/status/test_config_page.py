@@ -25,10 +25,14 @@ OPTIONS_GIVEN = parse(
 
 
 async def ask(
-    method: str, query: str = "", options: Options = OPTIONS_GIVEN, host: str = "exporter:9121"
+    method: str,
+    query: str = "",
+    options: Options = OPTIONS_GIVEN,
+    host: str = "exporter:9121",
+    listening: str = "0.0.0.0:9121",
 ) -> Reader:
     templates = Templates({"version": "1.2.3", "asset": AssetFiles().path}, no_share)
-    page = ConfigPage(ConfigSources(lambda: options, lambda: ["0.0.0.0:9121"]), templates)
+    page = ConfigPage(ConfigSources(lambda: options, lambda: [listening]), templates)
     request = make_mocked_request("GET", f"/{method}{query}", headers={"Host": host})
     answer = await getattr(page, method)(request)
     assert SECRET not in answer.text
@@ -80,3 +84,8 @@ async def test_the_set_up_has_the_address_of_the_request() -> None:
         assert "scrape_interval: 7s" in text
     alone = parse(["--disable-scrape-endpoint"], {})
     assert "One scrape for each target" not in (await ask("setup", options=alone)).texts
+
+
+async def test_prometheus_cannot_scrape_the_file_of_a_socket() -> None:
+    text = " ".join((await ask("setup", host="", listening="unix:/run/pages.sock")).texts)
+    assert 'targets: ["localhost:9121"]' in text
