@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -68,6 +70,7 @@ OF_THE_PROGRAM = (
     "go_*",
     "promhttp_*",
 )
+MOVING = Path(__file__).parents[2] / "docs" / "from-the-go-exporter.md"
 #: our polls of all lanes, as often as may be
 LANES = tuple(f"--poll.{lane}-interval=1s" for lane in ("slow", "standard", "scan"))
 #: keys of three masters
@@ -202,6 +205,30 @@ def test_the_telemetry_path_without_labels_has_every_series_of_the_go_exporter(
 
     wait_until(has_all, "our page has each series")
     assert len(theirs.values) > 100
+
+
+def test_the_comparison_of_the_docs_finds_nothing_missing(
+    redis_server: RedisFactory, exporter: ExporterFactory, go_exporter: Callable[..., GoExporter]
+) -> None:
+    """As docs/from-the-go-exporter.md writes it, with what it says of version 1.45."""
+    text = MOVING.read_text()
+    [command] = re.findall(r"^redis_exporter (compare .*?[^\\])\n", text, re.M | re.S)
+    [sentence] = re.findall(r"version 1\.45 also ignore (.*?) which", text, re.S)
+    of_old = ",".join(re.findall(r"`([\w*]+)`", sentence))
+    address = f"redis://127.0.0.1:{redis_server().port}"
+    theirs = go_exporter(f"-redis.addr={address}")
+    ours = exporter(f"--redis.addr={address}", *LANES)
+    words = shlex.split(command.replace("\\\n", " ").replace("'go_", f"'{of_old},go_"))
+    words = [
+        word.replace("old:9121", f"127.0.0.1:{theirs.port}").replace("new:9121", f"127.0.0.1:{ours.port}")
+        for word in words
+    ]
+
+    def finds_all() -> bool:
+        command = [sys.executable, "-m", "exporter", *words]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    wait_until(finds_all, "our page has each series, with its type")
 
 
 def test_a_standalone_server(
