@@ -20,6 +20,15 @@ COMPLETIONS = {
     "zsh": "usr/share/zsh/vendor-completions/_redis_exporter",
     "fish": "usr/share/fish/vendor_completions.d/redis_exporter.fish",
 }
+#: of deploy/, for the package's folder of examples
+EXAMPLES = (
+    "systemd/redis_exporter.service.d/*.conf",
+    "prometheus/*.yml",
+    "prometheus/exporter/*.yml",
+    "prometheus/rules/*.yml",
+    "grafana/dashboards/*.json",
+    "grafana/provisioning/*/*.yml",
+)
 CONTROL = """\
 Package: {name}
 Version: {version}
@@ -59,8 +68,9 @@ def make_package(root: Path, folder: Path, program: Path, out: Path, version: st
     documents = tree / "usr" / "share" / "doc" / NAME
     write(documents / "copyright", (deploy / "debian" / "copyright").read_bytes())
     write(documents / "changelog.gz", zipped((root / "CHANGELOG.md").read_bytes()))
-    example = deploy / "systemd" / "redis_exporter.service.d" / "credentials.conf"
-    write(documents / "examples" / example.name, example.read_bytes())
+    for example in EXAMPLES:
+        for file in sorted(deploy.glob(example)):
+            write(documents / "examples" / file.relative_to(deploy), file.read_bytes())
     return packed(tree, deploy / "debian", out, version, epoch)
 
 

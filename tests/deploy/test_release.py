@@ -97,6 +97,25 @@ class TestParts:
         ).stdout
         assert " root/root " in listed
 
+    @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="this is no Debian")
+    def test_a_package_has_rules_dashboards_and_configurations(self, tmp_path: Path) -> None:
+        (tmp_path / "folder").mkdir()
+        program = tmp_path / "folder" / "redis_exporter"
+        program.write_bytes(b"#!/bin/sh\n# GLIBC_2.34\necho printed\n")
+        program.chmod(0o755)
+        file = loaded("debian").make_package(ROOT, program.parent, program, tmp_path, "1.2.3", 1_700_000_000)
+        subprocess.run(["dpkg-deb", "--extract", file, tmp_path / "root"], check=True)
+        examples = tmp_path / "root/usr/share/doc/redpoll/examples"
+        for example in (
+            "prometheus/prometheus.yml",
+            "prometheus/exporter/one-page.yml",
+            "prometheus/rules/availability.yml",
+            "grafana/dashboards/fleet.json",
+            "grafana/provisioning/datasources/datasources.yml",
+            "systemd/redis_exporter.service.d/credentials.conf",
+        ):
+            assert (examples / example).read_bytes() == (ROOT / "deploy" / example).read_bytes()
+
     @pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])
     def test_a_script_of_the_package_can_be_read_and_does_nothing_unasked(self, script: str) -> None:
         file = ROOT / "deploy" / "debian" / script
