@@ -269,6 +269,18 @@ class TestPods:
             }
 
 
+def test_shards_are_as_the_central_exporter_with_a_place_for_their_values() -> None:
+    """What both bases have is written twice, so that each can be copied alone."""
+    for kind in ("NetworkPolicy", "Secret"):
+        assert of_kind("sharded", kind) == of_kind("central", kind)
+    central, sharded = (copy.deepcopy(pod_of(base)) for base in ("central", "sharded"))
+    [one], [other] = central["spec"]["containers"], sharded["spec"]["containers"]
+    assert other.pop("args")[: len(one["args"])] == one.pop("args")
+    [claim] = [mount for mount in other["volumeMounts"] if mount["name"] == "state"]
+    other["volumeMounts"].remove(claim)
+    assert sharded == central
+
+
 class TestMonitoring:
     def test_the_service_monitor_finds_the_services(self) -> None:
         spec = of_kind("monitoring", "ServiceMonitor")["spec"]
