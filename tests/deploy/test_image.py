@@ -126,6 +126,7 @@ class TestRunning:
             times.append(self.start(daemon, server, port))
         assert times[-1] <= limit_s, times
         assert f'redis_up{{addr="redis://{HOST}:{server.port}"}} 1\n' in page(port)
+        assert "<title>Redis Exporter</title>" in page(port, "/")  # its templates are there
         resident = re.findall(r"^process_resident_memory_bytes (.*)$", page(port), re.M)
         assert float(resident[0]) <= MEMORY_MAX
         daemon.docker("exec", "exporter", "/redis_exporter", "health")

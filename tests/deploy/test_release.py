@@ -380,6 +380,7 @@ def polling(command: list[str]) -> Iterator[str]:
     )
     try:
         lines_until(process, "the target is up")
+        assert "<title>Redis Exporter</title>" in get(("127.0.0.1", port), "/")  # its templates are there
         yield get(("127.0.0.1", port))
         process.terminate()
         process.wait(15)
