@@ -16,6 +16,8 @@ from exporter.targets.path_names import written_name
 PAGE_BYTES, ROW_BYTES = 15_000, 60
 #: characters of each text, and labels of a row; the target's own page has all
 NAME_MAX, LABEL_MAX, ERROR_MAX, LABELS_MAX = 60, 30, 100, 6
+#: characters of what the server says that it is
+SAID_MAX = 24
 #: bytes of a name in a link: a target with a longer one is linked by its address
 LINK_MAX = 120
 #: bytes of the elements around a label
@@ -32,8 +34,14 @@ class RowTexts:
     link: str
     name: str
     address: str
+    role: str
+    version: str
     error: str
     tags: Sequence[str]
+
+    def sized(self) -> tuple[str, ...]:
+        """Those that others choose."""
+        return (self.link, self.name, self.address, self.role, self.version, self.error, *self.tags)
 
 
 def row_texts(rows: Sequence[TargetRow], room: int = PAGE_BYTES) -> Iterator[RowTexts]:
@@ -42,7 +50,7 @@ def row_texts(rows: Sequence[TargetRow], room: int = PAGE_BYTES) -> Iterator[Row
     for number, row in enumerate(rows):
         share = max(ROW_BYTES, room // (len(rows) - number))
         texts = _texts(row, share)
-        room -= sum(map(_size, (texts.link, texts.name, texts.address, texts.error, *texts.tags)))
+        room -= sum(map(_size, texts.sized()))
         room -= TAG_BYTES * len(texts.tags)
         yield texts
 
@@ -52,11 +60,16 @@ def _texts(row: TargetRow, room: int) -> RowTexts:
     room -= len(link)
     name = _fit(safe_text.one_line(row.name, NAME_MAX), max(ROW_BYTES // 2, room))
     room -= _size(name)
+    said = []
+    for each in (row.role, row.version):
+        said.append(_fit(safe_text.one_line(each, SAID_MAX), room))
+        room -= _size(said[-1])
     address = _fit(safe_text.one_line(row.address, NAME_MAX), room) if row.alias else ""
     room -= _size(address)
     error = _fit(safe_text.shorten(row.error_text, ERROR_MAX), room)
     room -= _size(error)
-    return RowTexts(row, shown_state(row), link, name, address, error, tuple(_fitting(tags_of(row), room)))
+    tags = tuple(_fitting(tags_of(row), room))
+    return RowTexts(row, shown_state(row), link, name, address, said[0], said[1], error, tags)
 
 
 def shown_state(row: TargetRow) -> str:

@@ -42,6 +42,11 @@ NAME_MAX = 200
 FORM_BYTES = 4096
 #: lanes of the form that a person can choose
 CHOICES = tuple(lane.value for lane in LANES)
+#: a proxy that writes another Host makes every page look so
+FOREIGN = (
+    "The request comes from a page of another site, as its headers Origin and Host say. A proxy has to pass "
+    "Host on as it came; nginx does so with: proxy_set_header Host $http_host;"
+)
 #: browsers say where a form of this page comes from, and say nothing to other sites
 REFERRER = {"Referrer-Policy": "same-origin"}
 
@@ -299,7 +304,7 @@ class TargetPage:
     ) -> PollTrace:
         """For a form: it has to be of a page of this process, in a page of this site."""
         if not is_of_this_site(request.headers):
-            raise _RefusedTraceError(403, "The request comes from a page of another site.")
+            raise _RefusedTraceError(403, FOREIGN)
         token = "".join(form.get("token", [])[:1])
         if not self._tokens.fits(token, watched.target.key, time.time()):
             raise _RefusedTraceError(

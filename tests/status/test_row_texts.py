@@ -8,6 +8,7 @@ from html import escape
 from exporter.status.row_texts import (
     LINK_MAX,
     PAGE_BYTES,
+    SAID_MAX,
     TAG_BYTES,
     RowTexts,
     link_of,
@@ -50,8 +51,7 @@ def test_tags_say_labels_and_why_a_target_is_here() -> None:
 
 
 def size(texts: RowTexts) -> int:
-    words = (texts.link, texts.name, texts.address, texts.error, *texts.tags)
-    return sum(len(escape(word).encode()) for word in words) + TAG_BYTES * len(texts.tags)
+    return sum(len(escape(word).encode()) for word in texts.sized()) + TAG_BYTES * len(texts.tags)
 
 
 def test_few_rows_say_much() -> None:
@@ -78,3 +78,11 @@ def test_hostile_names_are_cut_by_their_bytes() -> None:
     found = list(row_texts([row(name=name) for name in names] * 50))
     assert sum(map(size, found)) <= PAGE_BYTES
     assert all(texts.name and texts.link == "host%3A6379" for texts in found)
+
+
+def test_what_a_server_says_of_itself_is_cut_too() -> None:
+    found = list(row_texts([row(role="<img src=x>" * 1000, version="\U0001d54f" * 1000)] * 100))
+    assert sum(map(size, found)) <= PAGE_BYTES
+    assert all(len(texts.role) <= SAID_MAX and len(texts.version) <= SAID_MAX for texts in found)
+    [usual] = row_texts([row(role="master", version="valkey 8.0.1")])
+    assert (usual.role, usual.version) == ("master", "valkey 8.0.1")
