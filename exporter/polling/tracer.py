@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from exporter.connection.cluster_links import ClusterLinks
-from exporter.connection.dial_times import DialTimes
+from exporter.connection.dial_times import DialStep, DialTimes
 from exporter.connection.handshake import SET_NAME
 from exporter.connection.limiter import Rank, wait_at
 from exporter.connection.link import Connection
@@ -307,7 +307,7 @@ def _traced(
 def _handshake(times: TraceTimes, redaction: Redaction) -> tuple[TracedCommand, ...]:
     """What was sent first. Its commands go out together and have one time. The words of an error reply are
     left out: it may repeat the login."""
-    took_s = sum(seconds for step, seconds in times.by_step.items() if step.value == "auth")
+    took_s = times.by_step.get(DialStep.AUTH, 0.0)
     return tuple(
         TracedCommand(
             shown_command(command, redaction),

@@ -15,25 +15,28 @@ from exporter.status.api_answers import ExporterStatus, TargetList
 from exporter.status.cardinality import Cardinality, CardinalityReport
 from exporter.status.fleet_table import MADE, FleetTable
 from exporter.status.json_values import json_text
-from exporter.status.openapi import Operation, describe
+from exporter.status.openapi import BAD_PARAMETER, Operation, describe
 from exporter.status.scraper_rows import ScraperReport, ScraperTable
 from exporter.status.table_csv import csv_line, header_line
 from exporter.status.table_query import PARAMETERS, TableQuery, table_query
 
-_BAD = {400: "A parameter cannot be used: the text says what to write instead."}
 _ROWS = tuple(each for each in PARAMETERS if each.name not in ("page", "size"))
 
 #: what the methods below answer. Other answers of the API come with their own
 OPERATIONS = (
     Operation(
-        "api-targets", "The targets, one page of the table.", TargetList, parameters=PARAMETERS, errors=_BAD
+        "api-targets",
+        "The targets, one page of the table.",
+        TargetList,
+        parameters=PARAMETERS,
+        errors=BAD_PARAMETER,
     ),
     Operation(
         "api-targets-csv",
         "All targets that fit, for a spreadsheet.",
         media_type="text/csv",
         parameters=_ROWS,
-        errors=_BAD,
+        errors=BAD_PARAMETER,
     ),
     Operation("api-scrapers", "Who scrapes, and whose requests were refused.", ScraperReport),
     Operation("api-cardinality", "The largest families and targets.", CardinalityReport),

@@ -15,8 +15,8 @@ from exporter.errors import ConfigError
 from exporter.fleet.fleet import STATES, state_of
 from exporter.polling.watched_target import WatchedTarget
 from exporter.status.rows import TargetRow, role_of, row_of, version_of
-from exporter.status.table_order import STALE, Entry, TableOrder, is_stale
-from exporter.status.table_query import TableQuery
+from exporter.status.table_order import Entry, TableOrder, is_stale
+from exporter.status.table_query import STALE, TableQuery
 from exporter.status.target_finder import find_target
 from exporter.targets.target_labels import own_labels
 

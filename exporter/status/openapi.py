@@ -20,6 +20,8 @@ _ABOUT = (
     "durations seconds. Numbers that are not known are null."
 )
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+#: what an operation with parameters says to mistakes, by status
+BAD_PARAMETER = {400: "A parameter cannot be used: the text says what to write instead."}
 _ERROR = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 

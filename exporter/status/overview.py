@@ -16,8 +16,8 @@ from exporter.status.answers import html_answer
 from exporter.status.fleet_table import TablePage
 from exporter.status.row_texts import row_texts
 from exporter.status.rows import LaneAge, TargetRow
-from exporter.status.table_order import TableOrder
-from exporter.status.table_query import TableQuery, table_query
+from exporter.status.table_order import RANKS, TableOrder
+from exporter.status.table_query import STALE, TableQuery, table_query
 from exporter.status.templates import Templates
 
 #: lanes that the table always has a column for, and one that it has if a target of the page uses it
@@ -139,8 +139,8 @@ def _counts(page: TablePage) -> Iterable[tuple[str, int]]:
     """By state, the worst first; a state that is rare only if any target has it."""
     counts = page.counts
     yield "", sum(counts.values())
-    for state in ("down", "unknown", "stale", "paused", "up"):
-        number = page.stale if state == "stale" else counts.get(state, 0)
+    for state in RANKS:
+        number = page.stale if state == STALE else counts.get(state, 0)
         if number or state in ("down", "up") or state == page.query.state:
             yield state, number
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 from exporter import safe_text
 from exporter.status.rows import TargetRow
+from exporter.status.table_query import STALE
 from exporter.targets.path_names import written_name
 
 #: bytes of all texts of one page, and of the texts of a row at least
@@ -73,9 +74,9 @@ def _texts(row: TargetRow, room: int) -> RowTexts:
 
 
 def shown_state(row: TargetRow) -> str:
-    """The state, or `stale` if the target is up and values of any lane are too old."""
+    """The state, or `STALE` if the target is up and values of any lane are too old."""
     if row.state == "up" and any(lane.is_stale for lane in row.lanes):
-        return "stale"
+        return STALE
     return row.state
 
 

@@ -10,12 +10,10 @@ from typing import Any
 from exporter.fleet.fleet import PAUSED
 from exporter.polling.watched_target import WatchedTarget
 from exporter.status.rows import cost_ratio_of, next_poll_s, percentiles_s, reconnects_of, role_of, version_of
-from exporter.status.table_query import TableQuery
+from exporter.status.table_query import STALE, TableQuery
 
-#: of a target that is up and has values that are too old
-STALE = "stale"
 #: the worst first
-_RANKS = {"down": 0, "unknown": 1, STALE: 2, PAUSED: 3, "up": 4}
+RANKS = {"down": 0, "unknown": 1, STALE: 2, PAUSED: 3, "up": 4}
 #: more than any Unix time, and few enough digits for milliseconds
 _LONG_S = 1e12
 
@@ -66,12 +64,12 @@ def is_stale(watched: WatchedTarget) -> bool:
 
 
 def _rank(watched: WatchedTarget, state: str, now: float, wall: float) -> int:
-    return _RANKS[state]
+    return RANKS[state]
 
 
 def _worst(watched: WatchedTarget, state: str, now: float, wall: float) -> float:
     """The longest down first; others by name."""
-    return watched.health.since if state == "down" else _RANKS[state] * _LONG_S
+    return watched.health.since if state == "down" else RANKS[state] * _LONG_S
 
 
 def _age_ratio(watched: WatchedTarget, state: str, now: float, wall: float) -> float:

@@ -13,8 +13,10 @@ from exporter.fleet.fleet import STATES
 from exporter.safe_text import valid
 from exporter.status.openapi import Parameter
 
-#: the states that a request may ask for: stale are those that are up with values that are too old
-STATE_CHOICES = (*STATES, "stale")
+#: of a target that is up and has values that are too old
+STALE = "stale"
+#: the states that a request may ask for
+STATE_CHOICES = (*STATES, STALE)
 #: what rows can be sorted by. Texts begin with A, numbers with the largest, moments with the newest, and
 #: `next` with the soonest; `worst` with what needs a look
 SORTS = (

@@ -25,7 +25,7 @@ from exporter.polling.tracer import LANES, default_lanes, trace_poll
 from exporter.polling.watched_target import WatchedTarget
 from exporter.status.answers import NOT_KEPT, html_answer, json_answer
 from exporter.status.json_values import json_text
-from exporter.status.openapi import Operation, Parameter
+from exporter.status.openapi import BAD_PARAMETER, Operation, Parameter
 from exporter.status.plots import STEPS, poll_plot
 from exporter.status.row_texts import link_of
 from exporter.status.target_detail import TargetDetail, detail_of, labels_of
@@ -84,7 +84,7 @@ OPERATIONS = (
                 {"type": "string", "maxLength": FILTER_MAX},
             ),
         ),
-        errors={400: "A parameter cannot be used: the text says what to write instead.", **_UNKNOWN},
+        errors={**BAD_PARAMETER, **_UNKNOWN},
     ),
     Operation(
         "api-target-trace",
@@ -98,7 +98,7 @@ OPERATIONS = (
             ),
         ),
         errors={
-            400: "A parameter cannot be used: the text says what to write instead.",
+            **BAD_PARAMETER,
             **_UNKNOWN,
             429: "Another traced poll runs, or began within this second.",
         },

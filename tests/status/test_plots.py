@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from exporter.connection.dial_times import DialStep
 from exporter.metrics.lane import Lane
 from exporter.polling.poll_history import POLLS_MAX, PastPoll
 from exporter.status.plots import CUT_AT, STEPS, poll_plot, tooltip
@@ -87,6 +88,10 @@ def test_a_reader_of_screens_gets_words() -> None:
 def test_any_duration_can_be_drawn(duration_s: float) -> None:
     svg = poll_plot([replace(WELL, duration_s=duration_s)])
     assert "nan" not in svg
+
+
+def test_the_steps_are_those_of_a_dial_and_the_rest() -> None:
+    assert (*(step.value for step in DialStep), "commands") == STEPS
 
 
 def test_plots_have_no_style_and_no_script_of_their_own() -> None:

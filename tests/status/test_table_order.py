@@ -10,8 +10,8 @@ import pytest
 from exporter.fleet.fleet import state_of
 from exporter.metrics.lane import Lane
 from exporter.polling.watched_target import WatchedTarget
-from exporter.status.table_order import STALE, TableOrder, is_stale
-from exporter.status.table_query import SORTS, TableQuery
+from exporter.status.table_order import TableOrder, is_stale
+from exporter.status.table_query import SORTS, STALE, TableQuery
 from tests.status.members import FACTS, Members, end
 
 
