@@ -23,6 +23,7 @@ from exporter.polling.assignment import Services
 from exporter.polling.poll_trace import PollTrace
 from exporter.polling.tracer import LANES, default_lanes, trace_poll
 from exporter.polling.watched_target import WatchedTarget
+from exporter.status.advice import ADVICE
 from exporter.status.answers import NOT_KEPT, html_answer, json_answer
 from exporter.status.json_values import json_text
 from exporter.status.openapi import BAD_PARAMETER, Operation, Parameter
@@ -242,6 +243,7 @@ class TargetPage:
             "page": "targets",
             "detail": detail,
             "row": detail.row,
+            "advice": ADVICE.get(detail.row.reason, ""),
             "labels": labels_of(detail),
             "path": link_of(detail.row.name, detail.row.key),
             "scrape": self._scrape_of(watched),

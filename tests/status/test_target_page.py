@@ -197,6 +197,7 @@ async def test_a_dead_server_is_shown_with_its_failures(site: TargetSite, redis_
     seen = texts(page.text)
     assert "next try in" in seen
     assert '<b class="reason">' in page.text
+    assert '<p class="advice">' in page.text
     data = json.loads((await site.ask(f"api/v1/targets/127.0.0.1:{target.port}")).text)["target"]
     assert data["row"]["state"] == "down"
     assert data["polls"][0]["reason"]
