@@ -24,6 +24,7 @@ def client_context(settings: DialSettings) -> FreshContext:
 
     def make() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves that to a file of OpenSSL
         trust_each(context)
         _take_short_keys(context)
         max_bytes = settings.file_limits.max_bytes

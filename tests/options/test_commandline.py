@@ -92,7 +92,8 @@ def test_levels_in_any_case(level: str) -> None:
         ),
         (
             "--web.listen-address=9121",
-            "--web.listen-address=9121: write [host]:port, such as :9121, 127.0.0.1:9121 or [::1]:9121",
+            "--web.listen-address=9121: write [host]:port, such as :9121 or [::1]:9121; or unix:/run/x.sock, "
+            "or fd://",
         ),
         ("--stale-policy=keep", "--stale-policy=keep: write one of drop, serve, fail"),
         (

@@ -32,7 +32,7 @@ OTHER_TEXTS = {
     "SHARDS": "7",
     "none|cluster|sentinel|replicas": "cluster",
     "cluster,…": "shard,role",
-    "[HOST]:PORT": "[::1]:80",
+    "[HOST]:PORT|unix:PATH|fd://[NAME]": "[::1]:80",
     "PATH": "/kiwi",
     "PREFIX": "kiwi",
     "drop|serve|fail": "fail",

@@ -180,7 +180,7 @@ class TestAllowList:
         assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
         running.servers[2].stop()
         wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
-        assert instances(asked, "up == 1") == sorted(running.places)
+        assert instances(asked, "up{job='redis'} == 1") == sorted(running.places)
         assert "redis_exporter_adopted_targets 3.0" in running.exporter.get()
 
 

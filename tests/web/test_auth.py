@@ -155,7 +155,7 @@ def test_half_a_configuration_is_refused(words: tuple[str, str, str], message: s
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/scrape?target=first", "/health", "/-/healthy", "/-/reload", "/nowhere"]
+    "path", ["/sd", "/metrics", "/scrape?target=first", "/health", "/-/healthy", "/-/reload", "/nowhere"]
 )
 async def test_every_path_asks(site: Site, path: str) -> None:  # noqa: F811
     site.auth = BasicAuth("prom", PASSWORD)
