@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 #: the most that DNS can carry
 HOST_MAX = 253
 #: of a label within a host's name
@@ -12,7 +14,7 @@ NAME_MAX = 200
 ITEM_MAX = 1000
 #: a file's name, a socket's path or a key
 PATH_MAX = 4096
-#: the path of a socket that is listened on: the kernel takes no more
+#: bytes of the path of a socket that is listened on: the kernel takes no more
 SOCKET_PATH_MAX = 107
 #: a user or a password, in characters
 CREDENTIAL_MAX = 64 * 1024
@@ -31,3 +33,9 @@ def check(text: str, most: int) -> str:
     if wrong:
         raise ValueError(wrong)
     return text
+
+
+def check_socket_path(path: str) -> None:
+    """Raises ValueError if it is too long."""
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+        raise ValueError(f"write a path of at most {SOCKET_PATH_MAX} bytes")

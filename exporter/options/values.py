@@ -134,7 +134,7 @@ def parse_listen_address(text: str) -> str:
         path = text.removeprefix(UNIX)
         if not path.startswith("/") or "\0" in path:
             raise ValueError("write the whole path of the socket, such as unix:/run/redpoll.sock")
-        lengths.check(path, lengths.SOCKET_PATH_MAX)
+        lengths.check_socket_path(path)
     elif text.startswith(FD):
         if not re.fullmatch(r"[A-Za-z0-9_.-]{0,255}", text.removeprefix(FD)):
             raise ValueError("write fd://, or fd:// and the FileDescriptorName of a .socket unit")

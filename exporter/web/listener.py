@@ -229,7 +229,12 @@ def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:
             if error.errno == errno.EADDRINUSE
             else error.strerror or str(error)
         )
-    return ConfigError(f"--web.listen-address={address}: {why}; choose another one, such as :9122")
+    instead = (
+        "write another path, in a folder that exists and that this user may write to"
+        if address.startswith(UNIX)
+        else "choose another one, such as :9122"
+    )
+    return ConfigError(f"--web.listen-address={address}: {why}; {instead}")
 
 
 def _without_expect(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:

@@ -121,22 +121,26 @@ def _of_systemd(address: str, environ: Mapping[str, str]) -> list[socket.socket]
             f"--web.listen-address={address}: systemd has handed over no socket"
             + (f" of this name, but these: {names}" if given else "; start the .socket unit of this service")
         )
-    sockets = []
+    sockets: list[socket.socket] = []
     for each in taken:
         try:
-            listening = socket.socket(fileno=each.descriptor)
+            sockets.append(_given(each.descriptor))
         except OSError as error:
-            raise _unusable(address, each.descriptor, error.strerror or "") from None
-        if listening.type != socket.SOCK_STREAM or not listening.getsockopt(
-            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-        ):
-            listening.detach()
-            raise _unusable(address, each.descriptor, "it does not listen; write ListenStream= and Accept=no")
-        listening.set_inheritable(False)
-        listening.setblocking(False)
-        sockets.append(listening)
+            for other in sockets:
+                other.close()
+            raise ConfigError(
+                f"--web.listen-address={address}: the descriptor {each.descriptor} cannot be used: "
+                f"{error.strerror}"
+            ) from None
     return sockets
 
 
-def _unusable(address: str, descriptor: int, why: str) -> ConfigError:
-    return ConfigError(f"--web.listen-address={address}: the descriptor {descriptor} cannot be used: {why}")
+def _given(descriptor: int) -> socket.socket:
+    """A socket that is open and listens already. Raises OSError."""
+    given = socket.socket(fileno=descriptor)
+    if given.type != socket.SOCK_STREAM or not given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        given.detach()
+        raise OSError(errno.EINVAL, "it does not listen; write ListenStream= and Accept=no")
+    given.set_inheritable(False)
+    given.setblocking(False)
+    return given

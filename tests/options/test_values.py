@@ -111,7 +111,8 @@ def test_what_may_be_listened_on(text: str) -> None:
     [
         ("unix:", "whole path of the socket, such as unix:/run/redpoll.sock"),
         ("unix:redpoll.sock", "whole path of the socket"),
-        (f"unix:/{'x' * 107}", "107"),
+        (f"unix:/{'x' * 107}", "at most 107 bytes"),
+        (f"unix:/{'é' * 54}", "at most 107 bytes"),
         ("fd://a:b", "FileDescriptorName"),
         ("fd:", "unix:/run/x.sock, or fd://"),
     ],

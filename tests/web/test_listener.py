@@ -236,6 +236,9 @@ async def test_an_address_that_is_taken_is_told_as_such(opened: Opened) -> None:
         await other.listener.start(f"127.0.0.1:{door.port}")
     assert "another program uses this address; choose another one" in str(cannot_listen(":1", caught.value))
     assert isinstance(cannot_listen(":1", caught.value), ConfigError)
+    assert "write another path, in a folder that exists" in str(
+        cannot_listen("unix:/no/s", FileNotFoundError())
+    )
 
 
 async def test_every_interface_is_ipv4_and_ipv6() -> None:

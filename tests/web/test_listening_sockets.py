@@ -122,9 +122,12 @@ class TestSystemd:
         with pytest.raises(ConfigError, match=text):
             await open_sockets(address, {})
 
-    async def test_what_does_not_listen_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_what_does_not_listen_is_refused(
+        self, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those before it are closed."""
         with socket.socket() as idle:
-            self.hand_over(monkeypatch, ("", idle.fileno()))
+            self.hand_over(monkeypatch, ("", os.dup(listening.fileno())), ("", idle.fileno()))
             with pytest.raises(ConfigError, match=rf"descriptor {idle.fileno()} cannot be used: it does not"):
                 await open_sockets("fd://", {})
         self.hand_over(monkeypatch, ("", 9999))
