@@ -26,8 +26,8 @@ class Route(NamedTuple):
 TELEMETRY = Route(
     "",
     "metrics",
-    "all targets, and the exporter's own series. `--web.telemetry-path` sets another path, which must differ"
-    " from all others here",
+    "all targets, and the exporter's own series; `?part=own` has only these. `--web.telemetry-path` sets "
+    "another path, which must differ from all others here",
     note="all targets, for Prometheus",
 )
 

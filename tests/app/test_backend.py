@@ -127,7 +127,7 @@ class TestRemoval:
                 stays,
                 _named(f"unix://{link}", f"socket {number}", group=f"group {number}"),
                 _named(f"redis://h{number}.test:{server.port}", f"name {number}"),
-                _named(f"redis://127.0.0.{number + 2}:{refused}", f"down {number}"),
+                _named(f"redis://127.0.{number // 200}.{number % 200 + 2}:{refused}", f"down {number}"),
                 _named(f"redis://127.0.0.1:{silent_port}/{number % 16}", f"silent {number}"),
             )
             await until(
@@ -156,13 +156,17 @@ class TestRemoval:
         await settled()
         series = series_of(await changing.page())
         tasks, files = len(others()), sockets()
-        objects, items = sizes()
-        for number in range(WARM_UP, WARM_UP + ROUNDS):
-            await come_and_go(number)
-        await settled()
-        more_objects, more_items = (now - then for now, then in zip(sizes(), (objects, items), strict=True))
-        assert more_objects < ROUNDS / 2
-        assert more_items < ROUNDS / 2
+        growths = []
+        for begin in (WARM_UP, WARM_UP + ROUNDS):
+            objects, items = sizes()
+            for number in range(begin, begin + ROUNDS):
+                await come_and_go(number)
+            await settled()
+            now_objects, now_items = sizes()
+            growths.append((now_objects - objects, now_items - items))
+            if max(growths[-1]) < ROUNDS / 2:
+                break  # a leak grows each time; the process may get a new list of tests to run once
+        assert max(growths[-1]) < ROUNDS / 2, growths
         assert (len(others()), sockets()) == (tasks, files)
         assert series_of(await changing.page()) == series
         assert list(alive) == changing.watched

@@ -231,7 +231,7 @@ def test_metrics_that_the_docs_name_exist() -> None:
 
 
 def test_commands_of_the_docs_are_those_that_this_page_runs() -> None:
-    [block] = re.findall(r"^```\n(.*?)^```", DOC.read_text(), re.M | re.S)
+    [block] = re.findall(r"^```sh\n(.*?)^```", DOC.read_text(), re.M | re.S)
     assert block.splitlines() == [
         "promtool check rules deploy/prometheus/rules/*.yml",
         "promtool test rules deploy/prometheus/tests/*.yml",
