@@ -23,7 +23,7 @@ RUN export PIP_FIND_LINKS=/source/wheelhouse PIP_DISABLE_PIP_VERSION_CHECK=1 PIP
     export PIP_CONSTRAINT=/source/requirements-test.lock; \
     if [ -z "$SOURCE_DATE_EPOCH" ]; then unset SOURCE_DATE_EPOCH; fi; \
     python3 -m venv /build; \
-    /build/bin/pip install --quiet setuptools Cython; \
+    /build/bin/pip install --quiet setuptools Cython mypy; \
     /build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /wheels .; \
     /build/bin/pip install --quiet --no-compile --target /site /wheels/*.whl; \
     python3 deploy/image/root_folder.py /site /root-folder /bash-folder

@@ -13,7 +13,9 @@ WORKERS ?= 4
 # idle workers take tests of busy ones: the slowest tests are in few folders
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
-MADE := exporter/_*.so exporter/_native/*.so exporter/_*.c exporter/_native/*.c
+MADE := exporter/_*.so exporter/*/*.so exporter/_*.c exporter/_native/*.c
+#: modules of Python that a build with a compiler compiles
+COMPILED := $(shell grep -v '^\#' exporter/compiled_modules.txt)
 
 .PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden screenshots docs dashboards release dist clean system
 
@@ -27,7 +29,7 @@ debug sanitize pure: ## build with checks and debug symbols, with sanitizers, or
 	$(MAKE) build BUILD=$@
 
 # One build at a time is installed: a new one takes the place of the old one's stamp.
-$(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/_native/*.pyx exporter/_native/*.pxd) setup.py pyproject.toml $(VENV)/deps
+$(VENV)/built-$(BUILD): $(wildcard exporter/*.pyx exporter/_native/*.pyx exporter/_native/*.pxd) $(COMPILED) exporter/compiled_modules.txt setup.py pyproject.toml $(VENV)/deps
 	@if [ "$(BUILD)" != pure ]; then command -v $${CC:-gcc} >/dev/null || { echo "no C compiler: apt-get install gcc (or: make pure)" >&2; exit 1; }; \
 	  $(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
 	  || { echo "no Python headers: apt-get install python3-dev (or: make pure)" >&2; exit 1; }; fi
@@ -59,8 +61,9 @@ system: ## install the servers that the tests need (as root, with apt-get)
 test: build system $(VENV)/deps-tools ## run the tests except the slow ones
 	$(PYTEST) $(ARGS)
 
+# One worker runs a whole class, or all functions of a file: those that share a build, or fill the machine.
 test-slow: build system $(VENV)/deps-tools ## run the slow tests
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) --dist loadscope -m slow $(ARGS)
 
 tools: ## install Docker and build the newest Prometheus and helm, for make test-deploy
 	@deploy/test-tools.sh
@@ -73,7 +76,7 @@ test-sanitize: ## run the engine's tests under ASan and UBSan
 	$(MAKE) build BUILD=sanitize
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  $(BIN)/python -m pytest -n $(WORKERS) --capture=no --exitfirst tests/engine/test_engines.py tests/engine/test_frames.py tests/engine/test_threads.py tests/pages/test_exposition.py $(ARGS)
+	  $(BIN)/python -m pytest -n $(WORKERS) --timeout=600 --capture=no --exitfirst tests/engine tests/connection/test_burst.py tests/pages/test_exposition.py tests/pages/test_page.py tests/pages/test_segments.py $(ARGS)
 	$(MAKE) build BUILD=release
 
 # The figures are printed even if tests fail: traced code is slow, and some tests have limits of time.

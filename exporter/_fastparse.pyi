@@ -2,10 +2,13 @@
 
 `engine/plain` is the same in plain Python and is the specification; this file states the types of both. A
 family has a number, counted from 0 within its family set. A `Block` holds the samples of all families of the
-set, family by family.
+set, family by family; the compiled engine keeps their values only, and writes the samples where they are asked
+for.
 """
 
+import ssl
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 ENGINE: str  # "compiled" or "python"
 
@@ -49,16 +52,20 @@ class Labels:
     def __init__(self, text: bytes, special: Mapping[int, bytes] | None = None) -> None: ...
 
 class Block:
-    """Rendered samples. `offsets` is int32 in native order, one more than there are families: the samples of
-    family i are `samples[offsets[i]:offsets[i + 1]]`. `invalid` counts values that are not numbers; `fields`
-    holds the wanted fields of the plan, None for a missing line."""
+    """Samples. `samples` is their text, and `offsets` is int32 in native order, one more than there are families:
+    the samples of family i are `samples[offsets[i]:offsets[i + 1]]`. To read either may take as long as to write
+    it. `invalid` counts values that are not numbers; `fields` holds the wanted fields of the plan, None for a
+    missing line. `size` is the length of the samples. Wrong offsets raise ValueError."""
 
-    samples: bytes
-    offsets: bytes
     series: int
     invalid: int
     fields: tuple[bytes | None, ...]
-
+    @property
+    def samples(self) -> bytes: ...
+    @property
+    def offsets(self) -> bytes: ...
+    @property
+    def size(self) -> int: ...
     def __init__(
         self, samples: bytes, offsets: bytes, series: int, invalid: int, fields: tuple[bytes | None, ...]
     ) -> None: ...
@@ -118,30 +125,33 @@ class Writer:
         """Add the buckets (upper bounds in rising order, else ValueError, and how many were at most that),
         `+Inf` with `count`, the sum, and the count. Of the same labels the first histogram counts."""
 
+    def read_histograms(self, family: int, reply: bytes, statistics: bytes, bounds: Any) -> bool:
+        """Add all histograms of a reply to LATENCY HISTOGRAM as it came over the wire (RESP2). The family has
+        one label, the command. The sums come from INFO commandstats; a command that it does not have is left
+        out.
+
+        `bounds` is a `collectors._contract.KnownBounds`. False if something is out of the ordinary, or if
+        something has been added before: nothing is written or remembered then. Nothing else may be added to
+        this family."""
+
     def merge(self, block: Block) -> None:
         """Take over the samples that a plan rendered for the same families. They stand before the added ones."""
     def block(self) -> Block: ...
 
-class RepeatedSamples:
-    """Writes the same series again and again with new values: keeps what stands before each value. `families`
-    are the same as for a Writer."""
+class TargetSamples:
+    """Writes the series about a target (`telemetry.target_series`) of one family set. `numbers` are those of the
+    families in the order that `telemetry.target_series.WRITTEN` has."""
 
-    def __init__(
-        self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
-    ) -> None: ...
-    def block(
-        self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None
-    ) -> Block:
-        """The block of ((family, label values), value), in the order of the families; of the same labels the
-        first counts. Fastest if the (family, label values) are the same objects as before. `following` is a
-        block of later families, to be put behind."""
+    def __init__(self, rows: Sequence[tuple[bytes, tuple[bytes, ...]]], numbers: Sequence[int]) -> None: ...
+    def block(self, series: object, labels: Labels) -> Block | None:
+        """All samples of a `TargetSeries`. None: it shows something that is out of the ordinary, or this engine
+        has no quick way. Then the caller writes sample by sample."""
 
 class Assembler:
     """Puts a page together, family by family.
 
     headers[i] is the HELP and TYPE of the page's i-th family, b"" if it is the same as the one before.
-    cells[i] is (family set, family within it). blocks[n] has the (samples, offsets) of every target with
-    family set n. Wrong offsets raise ValueError.
+    cells[i] is (family set, family within it). blocks[n] has the block of every target with family set n; None takes no place. ValueError: a block has too few families.
     """
 
     size: int  # bytes of the whole page
@@ -149,30 +159,58 @@ class Assembler:
         self,
         headers: Sequence[bytes],
         cells: Sequence[tuple[int, int]],
-        blocks: Sequence[Sequence[tuple[bytes, bytes]]],
+        blocks: Sequence[Sequence[Block | None]],
     ) -> None: ...
-    def fill(self, room: bytearray) -> int:
+    def fill(self, room: bytearray | memoryview) -> int:
         """Write the next bytes of the page into `room` (of 512 kB, say), without the GIL. Returns their
         number: 0 at the end."""
+
+class Segments:
+    """A page that is built again and again, in segments: each is one family of one group of targets.
+
+    Segments are numbered as they stand on the page: cell after cell, and within a cell group after group.
+    `cells` are as of an Assembler; `parts` and `groups` are how many family sets and groups of targets there
+    are. Not for two threads at once. After an error it is of no use.
+    """
+
+    count: int  # of segments
+    left: int  # bytes of the walk that are still to come
+    def __init__(self, cells: Sequence[tuple[int, int]], parts: int, groups: int) -> None: ...
+    def take(
+        self, headers: Sequence[bytes], blocks: Sequence[list[Block | None]], ends: Sequence[int]
+    ) -> bytes:
+        """The page is made of these from now on, until `release`: nobody may change the lists. blocks[n] has
+        the block of every target with family set n, None where there is none, or is empty; group i ends at
+        ends[i]. Returns one byte for each segment: 0 if its text is the same as at the `take` before."""
+    def size(self, first: int, end: int) -> int:
+        """The bytes of segments `first` to `end`, without `end`."""
+    def start(self, first: int, end: int) -> None:
+        """Walk over these segments from now on."""
+    def fill(self, room: bytearray | memoryview) -> int:
+        """Write the next bytes of the walk into `room`, without the GIL. Returns their number: 0 at the
+        end."""
+    def release(self) -> None:
+        """Let go of the blocks."""
+
+def follow(block: Block, before: Block | None) -> None:
+    """Note that a block takes the place of `before`, or the first place (None), and which families differ.
+    Once for each block: `Segments` takes a block that follows none as changed."""
 
 def escape(value: bytes, limit: int = 1024) -> bytes:
     """A label value, cut to `limit` bytes, then escaped: backslash, quote, line break. Bytes that are not
     UTF-8 become U+FFFD."""
 
-def strip_labels(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
+def strip_labels(block: Block, labels: Labels) -> Block:
     """The same samples without the target's labels."""
 
-def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
+def heads_of(block: Block) -> tuple[set[bytes], list[int]]:
     """The heads (name and labels) of all samples, and how many samples each family has."""
 
-def sift(
-    samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int
-) -> tuple[bytes, bytes, int]:
+def sift(block: Block, heads: set[bytes], counts: list[int], room: int, per_family: int) -> Block:
     """The samples with a head in `heads`, and new ones while `heads` has less than `room` and `counts` less
-    than `per_family` for that family; both grow by the new ones. Returns samples, offsets, and the number of
-    samples."""
+    than `per_family` for that family; both grow by the new ones."""
 
-def add_timestamps(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
+def add_timestamps(block: Block, at_ms: int) -> Block:
     """The same samples, each with the time `at_ms` (Unix time in milliseconds)."""
 
 def ages(heads: Sequence[bytes], times: Sequence[float], now: float) -> bytes:
@@ -208,12 +246,14 @@ class Frames:
     what it passes.
 
     After each walk: `at` is where it stopped; `kept` where the reply under way begins (the begin of the walk
-    if it began before); `finished` how many replies have ended, skipped ones too; `why` says what is wrong.
+    if it began before); `finished` how many replies have ended, skipped ones too, and `ends` where each of
+    them ended, in bytes from the beginning of the walk; `why` says what is wrong.
     """
 
     at: int
     kept: int
     finished: int
+    ends: tuple[int, ...]
     skipping: bool
     why: str
     def expect(self, replies: int, bytes_max: int, elements_max: int, total_max: int) -> None:
@@ -221,3 +261,80 @@ class Frames:
         elements, all together have at most `total_max` bytes."""
     def scan(self, data: bytes, begin: int = 0) -> int:
         """Walk over data[begin:]. After DONE, BROKEN and HOPELESS the walk is over."""
+
+EPOLL: bool  # whether this system has what an `Exchanger` needs
+
+class Exchanger:
+    """The sockets of an event loop, in an epoll of their own. `fileno` is for one reader of the loop, which calls
+    `drain`: it serves all sockets that have something, for `turn_s` seconds at most. What is left then makes
+    `fileno` readable at once. `channels` counts the open ones."""
+
+    channels: int
+    def __init__(self, turn_s: float) -> None: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> None: ...
+    def close(self) -> None:
+        """Only without open channels."""
+
+class Traffic:
+    """Bytes that channels sent and received, and how many connections there were. It counts from 0."""
+
+    connections: int
+    received: int
+    sent: int
+
+class Received:
+    """Replies as they came: see `connection.replies.RawReplies`, whose fields these are."""
+
+    data: bytes
+    ends: tuple[int, ...]
+    received: int
+    source: Any
+    replies: list[Any] | None
+
+class Channel:
+    """One socket, and at most one exchange over it. What happens is reported to methods that a class below this
+    one has: `answered` and the others. They may begin the next exchange, and close this channel or others.
+
+    `began_reply`: a byte came for the newest exchange.
+    """
+
+    began_reply: bool
+    def open(self, exchanger: Exchanger, fd: int, limits: tuple[int, int, int]) -> None:
+        """Take a connected socket that does not block. `limits` are those of `Frames.expect`."""
+    def secure(
+        self, session: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, early: bytes
+    ) -> None:
+        """From now on all bytes go through TLS. `session` has ended its handshake, and reads from `incoming`, which
+        may be that of other channels too: it is empty between two calls. `early` came after the handshake."""
+    @property
+    def is_secured(self) -> bool: ...
+    @property
+    def failure(self) -> ssl.SSLError | None:
+        """What TLS has failed with. The connection has ended then."""
+    def shut(self) -> None:
+        """Close the socket. Nothing is reported from now on."""
+    def watch(self) -> None:
+        """Report what comes; so it is from the beginning."""
+    def unwatch(self) -> None:
+        """Report nothing until `watch`: what comes stays in the socket."""
+    def ask(self, payload: bytes, count: int) -> None:
+        """Send a pipeline of `count` > 0 commands, and report their replies."""
+    def send(self, data: bytes) -> None:
+        """Send; what does not fit into the socket is sent later."""
+    def receive(self, most: int) -> bytes | None:
+        """Up to that many bytes; b"" at the end of the connection, None if there are none now."""
+    @property
+    def has_more(self) -> bool:
+        """Whether a byte waits to be received."""
+    def take_held(self) -> bytes:
+        """What has come of incomplete replies; what comes after it is reported to `came`."""
+    def answered(self, data: bytes, ends: tuple[int, ...]) -> None:
+        """All replies have come, and nothing else: `data`, and where each reply ends in it."""
+    def came(self, data: bytes) -> None:
+        """Bytes came that nobody asked for; or for the running exchange all bytes so far, which are too many to
+        be held here, or no plain replies. All that comes later for this exchange is reported here too."""
+    def ended(self) -> None:
+        """The connection has come to its end. Nothing more is reported."""
+    def failed(self, error: Exception) -> None:
+        """One of these methods has raised an error."""

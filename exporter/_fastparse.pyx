@@ -10,45 +10,47 @@ keys never move, and each reading has memory of its own: so several threads read
 for what is not INFO.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp
 
-from exporter._native.buffers cimport Buffer, Text, cut_text, new_text, release, text_of, text_room
-from exporter._native.labels cimport (
-    Block as NewBlock, Labels as LabelTexts, LineOrder as Order, forget_order,
-)
+from exporter._native.blocks cimport Block as NewBlock, Shape, Written, pack
+from exporter._native.buffers cimport Text, release, reserve
+from exporter._native.labels cimport Labels as LabelTexts, LineOrder as Order, forget_order
 from exporter._native.numbers cimport VALUE_READ
 from exporter._native.plan cimport CompiledPlan
 from exporter._native.reading cimport Reading, begin_reading, free_reading, new_reading
 from exporter._native.render cimport render
 from exporter._native.scan cimport scan
 
+from exporter._native.blocks import Block
 from exporter._native.clients import client_rows, tally_clients
+from exporter._native.exchange import EPOLL, Channel, Exchanger
 from exporter._native.frames import BROKEN, DONE, HOPELESS, MORE, SKIPPED, TOO_LARGE, Frames
 from exporter._native.histograms import histogram_rows
-from exporter._native.labels import Block, Labels, LineOrder, escape
+from exporter._native.labels import Labels, LineOrder, escape
 from exporter._native.pages import Assembler, add_timestamps, ages, heads_of, sift, strip_labels
 from exporter._native.plan import EVERY_SUB_FIELD, FIELD, RECORD
-from exporter._native.samples import RepeatedSamples, Writer
+from exporter._native.received import Received, Traffic
+from exporter._native.samples import Writer
+from exporter._native.segments import Segments, follow
+from exporter._native.target_samples import TargetSamples
 
 ENGINE = "compiled"
 
 cdef enum:
     TEXT_MAX = 0x7FFFFFFF       # bytes of a reply that are read
     WITHOUT_GIL_MIN = 65536     # bytes of a reply: a smaller one costs less than getting the GIL back
-    ROOM_MORE = 640             # the next samples may be a little longer, and the last line needs some room
+    OUT_KEPT = 1 << 20          # bytes of samples that an idle reading keeps room for
     WANTED_MAX = 1000           # bytes of a wanted field
 
 cdef class Plan(CompiledPlan):
     cdef Reading *idle          # memory of readings that have ended
-    cdef Py_ssize_t room_n      # bytes that the samples of another target of the same kind may take; never 0
+    cdef list recent            # shapes
 
     def __cinit__(self, *_, **__):
-        self.room_n = ROOM_MORE
+        self.recent = []
 
     def __dealloc__(self):
         cdef Reading *r
@@ -64,8 +66,9 @@ cdef class Plan(CompiledPlan):
         cdef size_t n = min(PyBytes_GET_SIZE(text), <Py_ssize_t>TEXT_MAX)
         cdef int rc
         cdef int64_t seconds = <int64_t>now
-        cdef Py_ssize_t room
-        cdef PyObject *samples = NULL
+        cdef Written written
+        cdef NewBlock block
+        cdef Shape shape = None
         cdef Reading *r = self._begin()
         if order is not None and order.busy:
             order = None        # another thread reads by it: this reading does without
@@ -73,33 +76,32 @@ cdef class Plan(CompiledPlan):
             if order is not None:
                 if order.plan != self.number:
                     forget_order(order, self.number)
+                if order.shape is not None:
+                    shape = <Shape>order.shape
                 order.busy = True
-            room = text_room(order.room_n if order is not None and order.room_n else self.room_n)
-            samples = new_text(room)        # written in place, cut to size in the end
             r.last = p + n - VALUE_READ if n >= VALUE_READ else NULL
-            r.out.p = PyBytes_AS_STRING(<object>samples)
-            r.out.room = room
-            r.out.borrowed = True
             r.with_gil = n < WITHOUT_GIL_MIN
             if r.with_gil:
-                rc = read_text(self, r, p, n, labels, order, seconds, fill)
+                rc = read_text(self, r, p, n, order, seconds, fill)
             else:
                 with nogil:
-                    rc = read_text(self, r, p, n, labels, order, seconds, fill)
-            if rc < 0:
+                    rc = read_text(self, r, p, n, order, seconds, fill)
+            if rc < 0 or reserve(&r.out, 0) < 0:
                 raise MemoryError
-            self.room_n = r.out.n + ROOM_MORE
+            written.text, written.ends, written.families = r.out.p, r.offsets, self.families
+            written.names, written.own_in_line = self.names, self.own_in_line
+            written.series, written.invalid = r.series, r.invalid
+            block = pack(&written, labels, self._wanted(r, order), shape, self.recent)
             if order is not None:
-                order.room_n = self.room_n
-            offsets = PyBytes_FromStringAndSize(<char *>r.offsets, (self.families + 1) * sizeof(int32_t))
-            return NewBlock(take_text(&samples, &r.out), offsets, r.series, r.invalid, self._wanted(r, order))
+                order.shape = block.shape
+            return block
         finally:
             if order is not None:
                 order.busy = False
-            release(&r.out)
+            if r.out.room > OUT_KEPT:
+                release(&r.out)
             r.next_idle = self.idle
             self.idle = r
-            Py_XDECREF(samples)
 
     cdef Reading *_begin(self) except NULL:
         """The memory of a reading that has ended, or new memory where others read at the same time."""
@@ -142,23 +144,9 @@ cdef class Plan(CompiledPlan):
         return fields
 
 cdef int read_text(
-    CompiledPlan plan, Reading *r, const char *p, size_t n, LabelTexts labels, Order order, int64_t now,
-    int fill,
+    CompiledPlan plan, Reading *r, const char *p, size_t n, Order order, int64_t now, int fill,
 ) noexcept nogil:
     begin_reading(plan, r)
     if scan(plan, r, p, n, order) < 0:
         return -1
-    return render(plan, r, labels, now, fill)
-
-cdef object take_text(PyObject **written, Buffer *b):
-    """The content of `b` as bytes: the object it was written into, cut to size; a copy where that object was
-    too small."""
-    cdef PyObject *cut
-    if not b.borrowed:
-        return text_of(b)
-    cut = written[0]
-    written[0] = NULL
-    cut_text(&cut, b.n)
-    result = <object>cut
-    Py_XDECREF(cut)          # `result` holds it now
-    return result
+    return render(plan, r, now, fill)

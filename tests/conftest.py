@@ -12,13 +12,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 
-from exporter import logs
+from exporter import engine, logs
+from exporter.connection import dialer
 from tests.clusters import Cluster
 from tests.servers import (
     HOST,
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
     from tests.browser import Browser
 
-IMAGES = Path(__file__).parent.parent / "docs" / "images"
+ROOT = Path(__file__).parent.parent
+IMAGES = ROOT / "docs" / "images"
 #: marker → a program that its tests start, and Debian's package of it
 PROGRAMS = {
     "server": ("redis-server", "redis-server"),
@@ -50,6 +53,7 @@ PROGRAMS = {
     "mandoc": ("mandoc", "mandoc"),
     "zsh": ("zsh", "zsh"),
     "fish": ("fish", "fish"),
+    "valgrind": ("valgrind", "valgrind"),
     "go_exporter": ("prometheus-redis-exporter", "prometheus-redis-exporter"),
 }
 
@@ -61,6 +65,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--screenshots", action="store_true", help="write the pictures of docs/images anew (make screenshots)"
     )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Nobody tests what was compiled from older files than those that are there."""
+    compiled = ROOT / "exporter" / f"_compiled__mypyc{EXTENSION_SUFFIXES[0]}"
+    if compiled.exists():
+        for path in compiled_modules():
+            if path.stat().st_mtime > compiled.stat().st_mtime:
+                pytest.exit(f"{path} has changed since it was compiled: make build", returncode=4)
+
+
+def compiled_modules() -> list[Path]:
+    """The modules of Python that a build compiles."""
+    lines = (ROOT / "exporter" / "compiled_modules.txt").read_text().splitlines()
+    return [ROOT / line for line in lines if not line.startswith("#")]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -156,12 +175,20 @@ def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+def shown(request: pytest.FixtureRequest) -> Certificates | None:
+    """What servers show that a test starts without certificates; None: they speak no TLS."""
+    call = getattr(request.node, "callspec", None)
+    kind = call.params.get("each_secured_kind", "") if call is not None else ""
+    return request.getfixturevalue("certificates") if kind.endswith("_tls") else None
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path, shown: Certificates | None) -> Iterator[Callable[..., RedisServer]]:
     """Starts a redis-server: `redis_server("--requirepass", "pw")`,
     `redis_server(certificates=certificates)`."""
     with ExitStack() as cleanup:
 
-        def start(*args: str, certificates: Certificates | None = None) -> RedisServer:
+        def start(*args: str, certificates: Certificates | None = shown) -> RedisServer:
             directory = tmp_path / f"redis-{len(list(tmp_path.iterdir()))}"
             directory.mkdir()
             server = RedisServer(directory, *args, certificates=certificates)
@@ -181,13 +208,31 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
         cluster.stop()
 
 
+@pytest.fixture(params=["core", "stream"] if engine.EPOLL else ["stream"])
+def each_connection_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test twice: with connections of the exchange core, and with those of the event loop."""
+    monkeypatch.setattr(dialer, "CORE", request.param == "core")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(f"{kind}{secured}", marks=[pytest.mark.server] if secured else [])
+        for kind in (["core", "stream"] if engine.EPOLL else ["stream"])
+        for secured in ("", "_tls")
+    ]
+)
+def each_secured_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, and two more times with servers that speak TLS: see `shown`."""
+    monkeypatch.setattr(dialer, "CORE", request.param.startswith("core"))
+
+
 @pytest.fixture
-def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
+def scripted_server(shown: Certificates | None) -> Iterator[Callable[..., ScriptedServer]]:
     """Starts a server that follows scripts: `scripted_server(answers(b"+OK\\r\\n"))`."""
     with ExitStack() as cleanup:
 
         def start(*scripts: Script, host: str = HOST) -> ScriptedServer:
-            server = ScriptedServer(*scripts, host=host)
+            server = ScriptedServer(*scripts, host=host, certificates=shown)
             cleanup.callback(server.close)
             return server
 

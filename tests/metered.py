@@ -1,15 +1,15 @@
-"""`python -m tests.metered REPORT FLAGS…` runs the exporter with a meter in its event loop, and writes to the
-file REPORT at its end.
+"""`python -m tests.metered REPORT FLAGS…` runs the exporter with a meter in its event loop.
 
-SIGUSR1 starts the meter. It comes round at short intervals. Between two of its rounds it takes what the
-loop's thread used of the processor, so a busy machine does not show, and the time that passed, so a call that
-waits does.
+SIGUSR1 starts the meter. SIGUSR2 writes what it found to the file REPORT, and starts it again. It comes
+round at short intervals. Between two of its rounds it takes what the loop's thread used of the processor, so
+a busy machine hardly shows, and the time that passed, so a call that waits does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -33,10 +33,21 @@ class LoopMeter:
         self.busy_s = 0.0
         self.passed_s = 0.0
         self._used = self._at = 0.0
+        self._is_running = False
 
     def start(self) -> None:
+        self.busy_s = self.passed_s = 0.0
         self._used, self._at = time.thread_time(), time.monotonic()
-        asyncio.get_running_loop().call_later(ROUND_S, self._round)
+        if not self._is_running:
+            self._is_running = True
+            asyncio.get_running_loop().call_later(ROUND_S, self._round)
+
+    def write(self, report: Path) -> None:
+        """Write the longest turn since the start, and start again."""
+        new = report.with_suffix(".new")
+        new.write_text(json.dumps({"busy_s": self.busy_s, "passed_s": self.passed_s}))
+        os.replace(new, report)
+        self.start()
 
     def _round(self) -> None:
         used, at = time.thread_time(), time.monotonic()
@@ -52,13 +63,13 @@ def main() -> int:
     async def metered(
         options: Options, targets: Sequence[Target], read: Read | None = None, noted: Noted | None = None
     ) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.start)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, meter.start)
+        loop.add_signal_handler(signal.SIGUSR2, meter.write, report)
         await serve(options, targets, read, noted)
 
     run.serve = metered
-    code = cli.main(sys.argv[2:])
-    report.write_text(json.dumps({"busy_s": meter.busy_s, "passed_s": meter.passed_s}))
-    return code
+    return cli.main(sys.argv[2:])
 
 
 if __name__ == "__main__":

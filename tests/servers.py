@@ -333,10 +333,16 @@ class ScriptedServer:
 
     With more scripts than one, the first connection gets the first, and so on; the last serves all others.
     `close` raises what a script raised, unless it was the client's going away. `accepted` counts connections,
-    `finished` those that ended. `host` is another loopback address where a test needs two machines.
+    `finished` those that ended. `host` is another loopback address where a test needs two machines. With
+    `certificates` it speaks TLS.
     """
 
-    def __init__(self, *scripts: Script, host: str = HOST) -> None:
+    def __init__(self, *scripts: Script, host: str = HOST, certificates: Certificates | None = None) -> None:
+        self.certificates = certificates
+        self._context: ssl.SSLContext | None = None
+        if certificates is not None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(certificates.server, certificates.server_key)
         self.accepted = 0
         self.finished = 0
         self._scripts = scripts
@@ -356,6 +362,8 @@ class ScriptedServer:
                 return
             script = self._scripts[min(self.accepted, len(self._scripts) - 1)]
             self.accepted += 1
+            if self._context is not None:
+                sock = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             self._open.add(sock)
             thread = threading.Thread(target=self._run, args=(script, sock), daemon=True)
             self._threads.append(thread)
@@ -363,6 +371,8 @@ class ScriptedServer:
 
     def _run(self, script: Script, sock: socket.socket) -> None:
         try:
+            if isinstance(sock, ssl.SSLSocket):
+                sock.do_handshake()
             script(Conversation(sock))
         except (EOFError, OSError):
             pass  # the client went away, or the test is over

@@ -17,7 +17,7 @@ from exporter.metrics.family import counter, gauge
 from exporter.metrics.family_set import make_family_set
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
-from exporter.metrics.store import Snapshot, Store
+from exporter.metrics.store import LaneTimes, Snapshot, Store
 from exporter.pages.exposition import Exposition, Origin
 from exporter.pages.page import Page
 from exporter.targets.address import parse_address
@@ -133,9 +133,7 @@ class StoreFixture:
     def _put(self, addr: str, family_set: str, began_at: float, block: engine.Block) -> None:
         expires_at = float("inf") if family_set == "target" else time.monotonic() + 3600
         lane = self.family_sets[family_set].lane
-        self.store.put(
-            Snapshot(addr, family_set, lane, block.samples, block.offsets, block.series, began_at, expires_at)
-        )
+        self.store.put(Snapshot(addr, family_set, lane, block, LaneTimes(began_at, expires_at)))
 
 
 def plain_text(page: Page, now: float | None = None) -> str:

@@ -10,24 +10,29 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import CASES, main
+from bench.builds import build_before
 from bench.charts import Chart, distribution
-from bench.figures import Figure, as_table, at_least, at_most, plain
+from bench.figures import Figure, as_table, at_least, at_most, missed, plain
 from bench.machine import machine, revisions
 from bench.report import write_report
+from bench.rivals import find_rivals
 from bench.setup import Result, Setup
 from exporter import __version__
 
+#: what a case needs, or how long it may take
+MARKS = {
+    "freshness": [pytest.mark.prometheus],
+    "instructions": [pytest.mark.valgrind, pytest.mark.slow, pytest.mark.timeout(900)],
+}
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=pytest.mark.prometheus) if case == "freshness" else case for case in CASES],
-)
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=MARKS.get(case, ())) for case in CASES])
 def test_a_case_prints_its_figures_with_goals(case: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", case, "--quick", "--json"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=850 if case == "instructions" else 100,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -62,7 +67,7 @@ def test_a_case_that_fails_costs_the_others_nothing(
 
 
 def test_the_machine_and_the_revisions_are_told() -> None:
-    told = revisions(Setup(rival=""))
+    told = revisions(Setup(rivals=()))
     assert f"redpoll {__version__}" in told
     assert "CPython 3." in told
     assert "redis-server " in told
@@ -106,7 +111,11 @@ def test_a_distribution_rises_to_one() -> None:
 
 @pytest.mark.parametrize(
     ("argv", "told"),
-    [(["--rival=/nowhere/exporter"], "that is no program"), (["--real=0"], "at least one server")],
+    [
+        (["--rival=/nowhere/exporter"], "that is no program"),
+        (["--real=0"], "at least one server"),
+        (["--before=/nowhere"], "that is no folder of redpoll"),
+    ],
 )
 def test_a_wrong_option_is_named(argv: list[str], told: str) -> None:
     done = subprocess.run(
@@ -128,6 +137,45 @@ def test_a_missed_goal_is_shown() -> None:
     assert without.split() == ["c", "1.5", "ms"]
 
 
+def test_a_smoke_run_judges_what_is_steady() -> None:
+    figures = [at_most("a", 3, 2), at_most("b", 3, 2, steady=True), at_most("c", 1, 2, steady=True)]
+    _, loose, steady, met = (line.split()[-1] for line in as_table(figures, judged=False).splitlines())
+    assert (loose, steady, met) == ("2", "MISSED", "ok")
+    assert missed(figures, judged=False)
+    assert not missed([figures[0], figures[2]], judged=False)
+    assert missed(figures[:1])
+
+
 @pytest.mark.parametrize(("value", "ok"), [(1.0, True), (2.0, True), (2.1, False)])
 def test_a_goal_is_met_up_to_its_very_value(value: float, ok: bool) -> None:
     assert at_most("a", value, 2) == Figure("a", value, "", "≤ 2", ok)
+
+
+def _program(path: Path, said: str) -> str:
+    path.write_text(f"#!/bin/sh\necho '{said}' >&2\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_rivals_have_their_versions_and_goals_of_their_age(tmp_path: Path) -> None:
+    older = _program(
+        tmp_path / "a", 'msg="Redis Metrics Exporter 1.45.0-2+b4    build date: x    Go: go1.19.8"'
+    )
+    newer = _program(tmp_path / "b", 'msg="Redis Metrics Exporter v1.88.0-3-gcd5941f    Go: go1.26.8"')
+    unnamed = _program(tmp_path / "c", 'msg="Redis Metrics Exporter <<< filled in by build >>>"')
+    rivals = find_rivals([older, newer, unnamed])
+    assert [rival.name for rival in rivals] == [
+        "Go exporter 1.45.0",
+        "Go exporter 1.88.0",
+        "Go exporter",
+    ]
+    assert [rival.goal((0.25, 0.16)) for rival in rivals] == [0.25, 0.16, 0.16]
+
+
+def test_the_build_before_runs_its_own_code(tmp_path: Path) -> None:
+    (tmp_path / "exporter").mkdir()
+    (tmp_path / "exporter" / "__init__.py").touch()
+    (tmp_path / "exporter" / "__main__.py").write_text("print('the old one')")
+    build = build_before(tmp_path)
+    said = subprocess.run(build.command, env=build.environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "the old one\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import time
+from typing import Any
 
 import hiredis
 import pytest
@@ -15,6 +17,23 @@ from bench.simulator import KnownFaults, simulated
 from tests.servers import Conversation, Script, wait_until
 from tests.watch_harness import ScriptFactory
 
+STATISTICS = [(b"INFO",), (b"INFO", b"commandstats", b"latencystats", b"errorstats")]
+#: what says what a server is, not how it does
+CONSTANT = {
+    *(
+        "redis_version",
+        "redis_git_sha1",
+        "redis_git_dirty",
+        "arch_bits",
+        "gcc_version",
+        "process_id",
+        "tcp_port",
+    ),
+    *("uptime_in_days", "hz", "configured_hz", "lru_clock", "io_threads_active", "maxclients", "maxmemory"),
+    *("total_system_memory", "active_defrag_running", "loading", "async_loading", "rdb_bgsave_in_progress"),
+    *("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled", "module_fork_in_progress"),
+    *("latest_fork_usec", "total_forks", "connected_slaves", "repl_backlog_active", "cluster_enabled"),
+}
 PAGE = b"redis_up 1\n" * 2000
 
 
@@ -78,6 +97,37 @@ class TestSimulator:
 
         wait_until(lambda: commands(replies.to([b"info"])) > commands(first), "a counter that moves")
 
+    def test_where_all_moves_every_statistic_does(self) -> None:
+        replies = Replies(all_move=True)
+        first = {asked: replies.to(asked) for asked in STATISTICS}
+        time.sleep(1.1)  # a whole step of what counts seconds
+        for asked, before in first.items():
+            pairs = zip(before.split(b"\r\n"), replies.to(asked).split(b"\r\n"), strict=True)
+            same = [line for line, after in pairs if line == after and re.search(rb"[=:]\d[\d.]*$", line)]
+            assert {line.partition(b":")[0].decode() for line in same} <= CONSTANT
+
+    def test_counts_of_histograms_grow_alike(self) -> None:
+        replies = Replies(all_move=True)
+        first = _read(replies.to([b"LATENCY", b"HISTOGRAM"]))
+        wait_until(lambda: _read(replies.to([b"LATENCY", b"HISTOGRAM"])) != first, "other counts")
+        second = _read(replies.to([b"LATENCY", b"HISTOGRAM"]))
+        for before, after in zip(first[1::2], second[1::2], strict=True):
+            grown = after[1] - before[1]
+            assert grown > 0
+            assert after[3][::2] == before[3][::2]
+            assert after[3][1::2] == [count + grown for count in before[3][1::2]]
+
+    def test_a_packet_that_was_answered_before_gets_the_same(self) -> None:
+        with simulated(1) as [address], _connected(address) as first, _connected(address) as second:
+            packet = encode([b"PING"]) + encode([b"SELECT", b"3"])
+            for sock in (first, second, first):
+                sock.sendall(packet)
+                assert _received(sock, len(b"+PONG\r\n+OK\r\n")) == b"+PONG\r\n+OK\r\n"
+            first.sendall(packet[:9])
+            time.sleep(0.05)
+            first.sendall(packet[9:])
+            assert _received(first, len(b"+PONG\r\n+OK\r\n")) == b"+PONG\r\n+OK\r\n"
+
     def test_what_it_does_not_know_is_an_unknown_command(self) -> None:
         assert Replies().to([b"FLUSHALL"]) == b"-ERR unknown command\r\n"
 
@@ -120,6 +170,12 @@ class TestSimulator:
         with simulated(1, f"--error-share={share}") as [address], _connected(address) as sock:
             sock.sendall(encode([b"PING"]))
             assert _received(sock, len(reply)) == reply
+
+
+def _read(reply: bytes) -> Any:
+    reader = hiredis.Reader()
+    reader.feed(reply)
+    return reader.gets()
 
 
 def _connected(address: str) -> socket.socket:

@@ -64,6 +64,7 @@ OTHER_FLAGS = {
     "kustomize",
     "now",  # of systemctl
     "quick",
+    "before",
     "out",
     "real",
     "rival",

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.collectors._contract import AnyCollector
 from exporter.collectors._enabled import enable
 from exporter.collectors.info import InfoCollector
+from exporter.collectors.server import ServerCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.connection.dialer import Dialer
 from exporter.connection.limiter import Limiter
@@ -38,6 +39,8 @@ AMPLE_S = 20.0  # a deadline that is not what the test is about
 SCANT_S = 0.3  # the deadline of polls that miss it
 #: what is polled unless the test says otherwise: one collector on each of two lanes
 COLLECTORS: tuple[AnyCollector, ...] = (InfoCollector(), StatsCollector())
+#: with the collector of the other sections of INFO
+WHOLE_INFO: tuple[AnyCollector, ...] = (InfoCollector(), ServerCollector(), StatsCollector())
 
 
 class CountingDialer(Dialer):

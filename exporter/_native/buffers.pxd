@@ -5,7 +5,6 @@ write past their end: each source and each buffer that they touch has PAD more b
 such bytes, so copies from it are exact, or end where more bytes are known to follow.
 """
 
-from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcpy
 
@@ -93,7 +92,6 @@ cdef struct Buffer:
     char *p
     size_t n
     size_t room
-    bint borrowed       # p belongs to another: a buffer that grows leaves it behind
 
 cdef inline int reserve(Buffer *b, size_t extra) noexcept nogil:
     """Make room for `extra` more bytes and the padding. 0, or -1 out of memory."""
@@ -113,14 +111,6 @@ cdef inline int append(Buffer *b, const char *src, size_t n) noexcept nogil:
     return 0
 
 cdef void release(Buffer *b) noexcept nogil
-
-cdef Py_ssize_t text_room(Py_ssize_t n) noexcept
-
-cdef PyObject *new_text(Py_ssize_t n) except NULL
-
-cdef int cut_text(PyObject **text, Py_ssize_t n) except -1
-
-cdef object text_of(Buffer *b)
 
 cdef struct ArenaBlock:
     ArenaBlock *before

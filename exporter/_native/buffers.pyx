@@ -2,8 +2,6 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
@@ -11,20 +9,15 @@ cdef int grow(Buffer *b, size_t extra) noexcept nogil:
     cdef size_t room = b.room * 2 if b.room else 4096
     while room < b.n + extra + PAD:
         room *= 2
-    cdef char *p = <char *>PyMem_RawRealloc(NULL if b.borrowed else b.p, room)
+    cdef char *p = <char *>PyMem_RawRealloc(b.p, room)
     if p == NULL:
         return -1
-    if b.borrowed:
-        memcpy(p, b.p, b.n)
-        b.borrowed = False
     b.p = p
     b.room = room
     return 0
 
 cdef void release(Buffer *b) noexcept nogil:
-    if not b.borrowed:
-        PyMem_RawFree(b.p)
-    b.borrowed = False
+    PyMem_RawFree(b.p)
     b.p = NULL
     b.n = 0
     b.room = 0
@@ -79,57 +72,6 @@ cdef void arena_free(Arena *a) noexcept nogil:
         a.newest = block.before
         PyMem_RawFree(block)
     a.used = 0
-
-cdef extern from "Python.h":
-    PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(const char *p, Py_ssize_t n)
-    int _PyBytes_Resize(PyObject **object, Py_ssize_t n) except -1
-    void Py_SET_SIZE(PyObject *object, Py_ssize_t n)
-
-cdef enum:
-    EXACT_MAX = 1024        # a smaller text takes as much memory as it needs
-    BYTES_HEAD = 41         # bytes that the object and the allocator put before and behind the text
-
-cdef Py_ssize_t text_room(Py_ssize_t n) noexcept:
-    """How much memory a text of `n` bytes takes: one of sixteen sizes to each doubling.
-
-    The next text of the same target is about as long: it fits where an earlier one was, and the heap does not
-    fill with gaps that are a little too small.
-    """
-    cdef Py_ssize_t step = EXACT_MAX // 16
-    if n < EXACT_MAX:
-        return n
-    while step * 32 <= n + BYTES_HEAD:
-        step *= 2
-    return (n + BYTES_HEAD + step - 1) // step * step - BYTES_HEAD
-
-cdef PyObject *new_text(Py_ssize_t n) except NULL:
-    """A bytes object with content still to be written. The caller owns it; an empty one is shared by
-    everybody."""
-    cdef PyObject *text = PyBytes_FromStringAndSize_raw(NULL, text_room(n))
-    if text == NULL:
-        raise MemoryError
-    cut_text(&text, n)
-    return text
-
-cdef int cut_text(PyObject **text, Py_ssize_t n) except -1:
-    """Cut a text that nobody else holds to `n` bytes: only its size changes, unless that wastes a fourth of
-    its memory."""
-    cdef Py_ssize_t room = PyBytes_GET_SIZE(<object>text[0])
-    if n < room - room // 4:
-        _PyBytes_Resize(text, text_room(n))
-    if n == 0:
-        return 0
-    Py_SET_SIZE(text[0], n)
-    PyBytes_AS_STRING(<object>text[0])[n] = 0
-    return 0
-
-cdef object text_of(Buffer *b):
-    cdef PyObject *text = new_text(b.n)
-    if b.n:     # an empty buffer has no memory
-        memcpy(PyBytes_AS_STRING(<object>text), b.p, b.n)
-    result = <object>text
-    Py_XDECREF(text)        # `result` holds it now
-    return result
 
 cdef void *raw_zeros(size_t n, size_t size) except NULL:
     cdef void *p = PyMem_RawMalloc(n * size)

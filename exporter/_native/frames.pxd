@@ -18,6 +18,7 @@ cdef struct Walk:
     int64_t body                # bytes of a bulk that are still to come
     uint64_t number             # of a header, without its sign
     int64_t left[DEPTH_MAX]     # elements that are still to come, by depth
+    int64_t *ends               # where each reply ended, in bytes walked over; room for `wanted`, or NULL
     int line_n                  # of a header or a text, as far as it came
     int depth
     int wanted
@@ -29,6 +30,6 @@ cdef struct Walk:
     bint skipping
 
 cdef void begin_walk(
-    Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max
+    Walk *w, int wanted, int64_t *ends, int64_t bytes_max, int64_t elements_max, int64_t total_max
 ) noexcept nogil
 cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexcept nogil

@@ -7,6 +7,7 @@ https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
@@ -29,6 +30,8 @@ cdef enum:  # what is expected next
 
 cdef enum:
     ELEMENT_MIN = 3             # bytes that the shortest element takes
+    PLAIN_ROOM = 16             # bytes of a number that has no sign and is no larger than most, with its CR
+    ENDS_KEPT = 1024            # replies that room is kept for from one walk to the next
 
 cdef uint64_t NUMBER_MAX = 0x7FFFFFFFFFFFFFFF
 
@@ -61,10 +64,11 @@ cdef enum:
     W_ERRORS = 10
 
 cdef void begin_walk(
-    Walk *w, int wanted, int64_t bytes_max, int64_t elements_max, int64_t total_max
+    Walk *w, int wanted, int64_t *ends, int64_t bytes_max, int64_t elements_max, int64_t total_max
 ) noexcept nogil:
     memset(w, 0, sizeof(Walk))
     w.wanted = wanted
+    w.ends = ends
     w.bytes_max = bytes_max
     w.elements_max = elements_max
     w.total_max = total_max
@@ -80,6 +84,21 @@ cdef inline int check_number(Walk *w) noexcept nogil:
     if w.kind != c':' and w.negative and w.number != 1:     # of $ and *: -1 alone
         return W_NEGATIVE
     return 0
+
+cdef inline const char *past_plain_number(Walk *w, const char *p) noexcept nogil:
+    """Past the CR of the digits at p, as most numbers are; p where they are not, for the long way. There are
+    PLAIN_ROOM bytes."""
+    cdef const char *q = p
+    cdef uint64_t number = 0
+    while c'0' <= q[0] <= c'9' and q - p < PLAIN_ROOM - 1:
+        number = 10 * number + <uint64_t>(q[0] - c'0')
+        q += 1
+    if q == p or q[0] != c'\r' or (p[0] == c'0' and q - p > 1):
+        return p
+    w.number = number
+    w.line_n = <int>(q - p)
+    w.state = S_NUMBER_LF
+    return q + 1
 
 cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexcept nogil:
     """Walk on from p[at[0]]. `at` becomes where it stops, `kept` where the reply under way begins (0: before
@@ -125,6 +144,8 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
                 w.state = S_NUMBER
                 w.number = 0
                 w.negative = False
+                if end - q >= PLAIN_ROOM:
+                    q = past_plain_number(w, q)
             else:
                 code = fail(w, C_BROKEN, W_TYPE)
                 break
@@ -218,6 +239,8 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
                     break
                 w.depth -= 1
             else:
+                if w.ends != NULL and w.finished < w.wanted:    # a walk may go on after its end
+                    w.ends[w.finished] = before + (q - p)
                 w.finished += 1
                 w.frame_n = 0
                 w.elements = 0
@@ -240,10 +263,26 @@ cdef class Frames:
     cdef Walk w
     cdef readonly Py_ssize_t at
     cdef readonly Py_ssize_t kept
+    cdef int64_t *ends_room
+    cdef int room               # of `ends_room`
+
+    def __dealloc__(self):
+        PyMem_Free(self.ends_room)
 
     def expect(self, int replies, long long bytes_max, long long elements_max, long long total_max):
-        begin_walk(&self.w, replies, bytes_max, elements_max, total_max)
+        if replies > self.room or self.room > ENDS_KEPT:
+            self._make_room(max(replies, 0))
+        begin_walk(&self.w, replies, self.ends_room, bytes_max, elements_max, total_max)
         self.at = self.kept = 0
+
+    cdef int _make_room(self, int replies) except -1:
+        PyMem_Free(self.ends_room)
+        self.room = 0
+        self.ends_room = <int64_t *>PyMem_Malloc(max(replies, 1) * sizeof(int64_t))
+        if self.ends_room == NULL:
+            raise MemoryError
+        self.room = replies
+        return 0
 
     def scan(self, bytes data not None, Py_ssize_t begin=0):
         cdef size_t at = max(begin, 0), kept
@@ -258,6 +297,11 @@ cdef class Frames:
     @property
     def finished(self):
         return self.w.finished
+
+    @property
+    def ends(self):
+        cdef int i
+        return tuple([self.ends_room[i] for i in range(min(self.w.finished, self.room, self.w.wanted))])
 
     @property
     def skipping(self):

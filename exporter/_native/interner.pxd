@@ -40,6 +40,7 @@ cdef struct Entry:
     int8_t kind
     int8_t sets_group
     int8_t names_master     # `master_host`: each further one begins a group
+    int8_t holds_colon      # of a record: its name ends at the last colon of a line, not at the first
 
 cdef struct Interner:
     Table lines

@@ -5,7 +5,7 @@ Keys that do not fit there are interned for one reading only, in its own memory.
 
 from cpython.pythread cimport PyThread_acquire_lock, PyThread_release_lock, NOWAIT_LOCK, WAIT_LOCK
 from libc.stdint cimport uint32_t
-from libc.string cimport memset
+from libc.string cimport memchr, memset
 
 from exporter._native.buffers cimport append, arena_put, reserve
 from exporter._native.interner cimport (
@@ -64,6 +64,7 @@ cdef int find_or_add(
     if found < 0:
         memset(&fresh, 0, sizeof(Entry))
         classify(plan, p, n, forced, &fresh)
+        fresh.holds_colon = forced >= 0 and memchr(p, c':', n) != NULL
         if fresh.kind == KEY_OF_RECORD and name_record(plan, r, p, n, into, &fresh) < 0:
             return -1
         found = interner_add(into, p, n, h, &fresh)

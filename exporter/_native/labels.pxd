@@ -1,4 +1,4 @@
-"""What callers hold: the labels of a target, a block of samples, the order of a target's lines."""
+"""What callers hold: the labels of a target, the order of a target's lines."""
 
 from libc.stdint cimport int32_t, uint64_t
 
@@ -24,20 +24,13 @@ cdef inline LabelText *label_text(Labels labels, int family) noexcept nogil:
             return &labels.texts[i + 1]
     return &labels.texts[0]
 
-cdef class Block:
-    cdef readonly bytes samples
-    cdef readonly bytes offsets
-    cdef readonly Py_ssize_t series
-    cdef readonly Py_ssize_t invalid
-    cdef readonly tuple fields
-
 cdef class LineOrder:
     cdef uint64_t plan          # the number of the plan that has read by it
     cdef bint busy              # a reading uses it
     cdef int32_t *ids           # of interned keys, in the order of the lines; -1: a key that is not interned
     cdef int n
     cdef int room
-    cdef Py_ssize_t room_n      # bytes that the next samples may take
+    cdef object shape           # of the newest block: that of the next one, most often
     cdef tuple fields
 
 cdef void forget_order(LineOrder order, uint64_t plan)

@@ -1,4 +1,4 @@
-"""What callers hold: the labels of a target, a block of samples, the order of a target's lines."""
+"""What callers hold: the labels of a target, the order of a target's lines."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
@@ -49,14 +49,6 @@ cdef class Labels:
         PyMem_RawFree(self.texts)
         PyMem_RawFree(self.special_families)
 
-cdef class Block:
-    def __init__(self, bytes samples, bytes offsets, Py_ssize_t series, Py_ssize_t invalid, tuple fields):
-        self.samples = samples
-        self.offsets = offsets
-        self.series = series
-        self.invalid = invalid
-        self.fields = fields
-
 cdef class LineOrder:
     def __dealloc__(self):
         PyMem_RawFree(self.ids)
@@ -65,7 +57,7 @@ cdef void forget_order(LineOrder order, uint64_t plan):
     """Another plan reads by this order from now on: nothing that it holds is valid there."""
     order.plan = plan
     order.n = 0
-    order.room_n = 0
+    order.shape = None
     order.fields = None
 
 cdef int remember_order(LineOrder order, Buffer *ids) noexcept nogil:

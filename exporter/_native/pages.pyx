@@ -1,24 +1,163 @@
 """Pages from blocks: assembling them, removing labels, keeping some of the samples, adding timestamps and
 ages."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree
 from libc.math cimport rint
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
-from exporter._native.buffers cimport (
-    Buffer, Text, append, check_offsets, prefetch, raw_zeros, release, reserve, stride,
+from exporter._native.blocks cimport (
+    BARE, Block, Heads, Place, WHOLE, append_sample, no_labels, with_labels, with_lines, with_some,
+    write_family,
 )
+from exporter._native.buffers cimport (
+    Buffer, Text, append, prefetch, raw_zeros, release, reserve, stride,
+)
+from exporter._native.labels cimport LabelText, Labels, label_text
 from exporter._native.numbers cimport write_int
 
-cdef enum:
-    SHORT_MAX = 256             # memcpy copies a longer slice
+cdef int set_column(Column *column, Block block, int families_min) except -1:
+    """Point to what a block holds, which has at least this many families."""
+    if block.ends == NULL or block.families < families_min:
+        raise ValueError(f"a block has no family {families_min - 1}")
+    column.lines = block.lines
+    column.ends = block.ends
+    column.heads = NULL if block.shape is None else &block.shape.heads
+    column.texts = block.labels.texts
+    column.special_families = block.labels.special_families
+    column.special_n = block.labels.special_n
+    return 0
 
-cdef struct Column:
-    const char *samples
-    const int32_t *offsets
-    int32_t strides_to      # up to this offset a short slice can be copied in strides
+cdef char *copy_family(
+    Column *columns, int f, Walk *walk, int end_column, char *to, char *end
+) noexcept nogil:
+    """Write the samples of a family, from where the walk is to the column `end_column`. Returns where they
+    end; there is no room for all of them if `walk.column` is not `end_column` then."""
+    cdef const Column *column
+    cdef const char *src
+    cdef char *at
+    cdef size_t n
+    cdef int j
+    for j in range(walk.column, end_column):
+        if j + 4 < end_column:
+            prefetch(columns[j + 4].lines + columns[j + 4].ends[f])
+        column = &columns[j]
+        if column.ends[f + 1] == column.ends[f]:
+            continue
+        src = column.lines + column.ends[f]
+        if column.heads != NULL and walk.within == 0:
+            at = write_single(column, f, src, to, end)
+            if at != NULL:
+                to = at
+                continue
+        n = column_size(column, f) - walk.within
+        if n + SLACK <= <size_t>(end - to) and walk.within == 0:
+            if column.heads != NULL:
+                to = write_family(column.heads, f, src, column_text(column, f), to)
+            elif n <= SHORT_MAX:
+                stride(to, src, n)      # past the slice: what follows is written later
+                to += n
+            else:
+                memcpy(to, src, n)
+                to += n
+            continue
+        if n > <size_t>(end - to):
+            write_part(column, f, walk.within, to, end)
+            walk.within += end - to
+            walk.column = j
+            return end
+        to = write_part(column, f, walk.within, to, to + n)
+        walk.within = 0
+    walk.column = end_column
+    return to
+
+cdef inline char *write_single(
+    const Column *column, int f, const char *line, char *to, char *end
+) noexcept nogil:
+    """The same as `write_family` where there is one sample and room for it: most families are so. NULL: they
+    are not."""
+    cdef const Heads *heads = column.heads
+    cdef const Place *place = heads.places + heads.families[f].places
+    cdef const LabelText *text = column_text(column, f)
+    cdef size_t line_n = column.ends[f + 1] - column.ends[f]
+    if (
+        heads.families[f + 1].places - heads.families[f].places != 1 or place.own_at == WHOLE
+        or place.name_n + text.open_n + text.closed_n + place.own_n + line_n + SLACK > <size_t>(end - to)
+    ):
+        return NULL
+    stride(to, heads.texts + place.name_at, place.name_n)
+    to += place.name_n
+    if place.own_at == BARE:
+        stride(to, text.closed, text.closed_n)
+        to += text.closed_n
+    else:
+        stride(to, text.open, text.open_n)
+        to += text.open_n
+        stride(to, heads.texts + place.own_at, place.own_n)
+        to += place.own_n
+    stride(to, line, line_n)
+    return to + line_n
+
+cdef struct Part:
+    size_t skipped              # bytes that are still to be left out
+    char *to
+    char *end
+
+cdef char *write_part(const Column *column, int f, size_t skipped, char *to, char *end) noexcept nogil:
+    """Write a family's samples without the first `skipped` bytes, up to `end` and not a byte more."""
+    cdef const char *src = column.lines + column.ends[f]
+    cdef const char *stop = column.lines + column.ends[f + 1]
+    cdef const char *line_end
+    cdef const LabelText *text = column_text(column, f)
+    cdef const Place *place
+    cdef const Place *last
+    cdef Part part
+    part.skipped, part.to, part.end = skipped, to, end
+    if column.heads == NULL:
+        put_part(&part, src, stop - src)
+        return part.to
+    place = column.heads.places + column.heads.families[f].places
+    last = column.heads.places + column.heads.families[f + 1].places
+    while place < last and part.to < end:
+        put_part(&part, column.heads.texts + place.name_at, place.name_n)
+        if place.own_at == BARE:
+            put_part(&part, text.closed, text.closed_n)
+        elif place.own_at != WHOLE:
+            put_part(&part, text.open, text.open_n)
+            put_part(&part, column.heads.texts + place.own_at, place.own_n)
+        line_end = <const char *>memchr(src, c'\n', stop - src) + 1
+        put_part(&part, src, line_end - src)
+        src = line_end
+        place += 1
+    return part.to
+
+cdef void put_part(Part *part, const char *src, size_t n) noexcept nogil:
+    if part.skipped >= n:
+        part.skipped -= n
+        return
+    src += part.skipped
+    n -= part.skipped
+    part.skipped = 0
+    if n > <size_t>(part.end - part.to):
+        n = part.end - part.to
+    if n:
+        memcpy(part.to, src, n)
+        part.to += n
+
+cdef char *copy_header(Text *header, Walk *walk, char *to, char *end) noexcept nogil:
+    """The same for a header: `walk.column` is -1 before its end, and 0 behind it."""
+    cdef const char *src = header.p + walk.within
+    cdef size_t n = header.n - walk.within
+    if n > <size_t>(end - to):
+        memcpy(to, src, end - to)
+        walk.within += end - to
+        return end
+    memcpy(to, src, n)
+    walk.column = 0
+    walk.within = 0
+    return to + n
 
 cdef class Assembler:
     cdef readonly Py_ssize_t size
@@ -31,10 +170,8 @@ cdef class Assembler:
     cdef int *columns_n
     cdef int parts
     cdef char *present          # whether a cell has samples, or the header of samples that follow
-    # where the next piece begins
-    cdef int family
-    cdef int column             # -1: within the header
-    cdef size_t within
+    cdef int family             # where the next piece begins
+    cdef Walk walk
 
     def __cinit__(self, headers, cells, blocks):
         cdef int i, part, family
@@ -54,7 +191,7 @@ cdef class Assembler:
         for i, (part, family) in enumerate(cells):
             if part < 0 or part >= self.parts or family < 0:
                 raise ValueError(f"cell {i} names part {part}, family {family}")
-            widest[part] = max(widest[part], family + 2)
+            widest[part] = max(widest[part], family + 1)
             self.cell_parts[i] = part
             self.cell_families[i] = family
             header = headers[i]
@@ -66,24 +203,17 @@ cdef class Assembler:
         with nogil:
             size = self._measure()
         self.size = size
-        self.column = -1
+        self.walk.column = -1
 
-    cdef int _take_part(self, int part, blocks, Py_ssize_t widest) except -1:
-        cdef bytes samples, offsets
-        cdef Column *column
+    cdef int _take_part(self, int part, blocks, int widest) except -1:
+        cdef Block block
         cdef int i = 0
         self.columns[part] = <Column *>raw_zeros(len(blocks) + 1, sizeof(Column))
-        for samples, offsets in blocks:
-            check_offsets(samples, offsets)
-            if PyBytes_GET_SIZE(offsets) // 4 < widest:
-                raise ValueError(f"a block of part {part} has no family {widest - 2}")
-            column = &self.columns[part][i]
-            column.samples = PyBytes_AS_STRING(samples)
-            column.offsets = <const int32_t *>PyBytes_AS_STRING(offsets)
-            column.strides_to = <int32_t>(PyBytes_GET_SIZE(samples) - SHORT_MAX - 32)
-            self._alive.append(samples)
-            self._alive.append(offsets)
-            i += 1
+        for block in blocks:
+            if block is not None:
+                set_column(&self.columns[part][i], block, widest)
+                self._alive.append(block)
+                i += 1
         self.columns_n[part] = i
         return 0
 
@@ -110,7 +240,7 @@ cdef class Assembler:
             f = self.cell_families[i]
             body = 0
             for j in range(self.columns_n[self.cell_parts[i]]):
-                body += columns[j].offsets[f + 1] - columns[j].offsets[f]
+                body += <Py_ssize_t>column_size(&columns[j], f)
             if body:
                 if not self.present[headed]:
                     self.present[headed] = 1
@@ -125,82 +255,84 @@ cdef class Assembler:
             raise ValueError("a piece needs room for at least one byte")
         if n:
             with nogil:
-                self._fill(<char *>&room[0], n)
+                self._fill(<char *>&room[0], room.shape[0])
             self.size -= n
         return n
 
     cdef void _fill(self, char *to, size_t room) noexcept nogil:
-        """Copy the next `room` bytes of the page. The caller makes sure that the page has them."""
+        """Write the next bytes of the page, `room` of them if it has as many."""
         cdef char *end = to + room
-        cdef const char *src
-        cdef size_t n
-        cdef Column *columns
-        cdef int f, count, j
-        cdef int32_t begin
+        cdef int part, count
         while self.family < self.families:
             if self.present[self.family]:
-                if self.column < 0:
-                    src = self.headers[self.family].p + self.within
-                    n = self.headers[self.family].n - self.within
-                    if n > <size_t>(end - to):
-                        memcpy(to, src, end - to)
-                        self.within += end - to
+                if self.walk.column < 0:
+                    to = copy_header(&self.headers[self.family], &self.walk, to, end)
+                    if self.walk.column < 0:
                         return
-                    memcpy(to, src, n)
-                    to += n
-                    self.column = 0
-                    self.within = 0
-                columns = self.columns[self.cell_parts[self.family]]
-                count = self.columns_n[self.cell_parts[self.family]]
-                f = self.cell_families[self.family]
-                for j in range(self.column, count):
-                    if j + 4 < count:
-                        prefetch(columns[j + 4].samples + columns[j + 4].offsets[f])
-                    begin = columns[j].offsets[f] + <int32_t>self.within
-                    src = columns[j].samples + begin
-                    n = columns[j].offsets[f + 1] - begin
-                    if n <= SHORT_MAX and begin <= columns[j].strides_to and end - to > SHORT_MAX + 32:
-                        if n:
-                            stride(to, src, n)      # past the slice: what follows is written later
-                            to += n
-                        self.within = 0
-                        continue
-                    if n > <size_t>(end - to):
-                        memcpy(to, src, end - to)
-                        self.within += end - to
-                        self.column = j
-                        return
-                    memcpy(to, src, n)
-                    to += n
-                    self.within = 0
+                part = self.cell_parts[self.family]
+                count = self.columns_n[part]
+                to = copy_family(
+                    self.columns[part], self.cell_families[self.family], &self.walk, count, to, end
+                )
+                if self.walk.column < count:
+                    return
             self.family += 1
-            self.column = -1
-            self.within = 0
+            self.walk.column = -1
+            self.walk.within = 0
 
-def strip_labels(bytes samples not None, bytes offsets not None, labels not None):
-    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
-    cdef const char *base = PyBytes_AS_STRING(samples)
-    cdef bytes text = labels.text
-    cdef dict special = dict(labels.special)
+def strip_labels(Block block not None, Labels labels not None):
+    cdef bytes samples, offsets
+    cdef const char *base
+    cdef const int32_t *numbers
     cdef bytes ends, opening
     cdef int32_t *end
     cdef int n, f
     cdef Buffer out
-    check_offsets(samples, offsets)
-    n = PyBytes_GET_SIZE(offsets) // 4
+    cdef Labels rest
+    if block.shape is not None:
+        rest = no_labels() if block.labels is labels else without(block.labels, labels)
+        if rest is not None:
+            return with_labels(block, rest)
+    samples, offsets = block.samples, block.offsets
+    base, numbers = PyBytes_AS_STRING(samples), <const int32_t *>PyBytes_AS_STRING(offsets)
+    n = block.families + 1
     ends = PyBytes_FromStringAndSize(NULL, n * 4)
     end = <int32_t *>PyBytes_AS_STRING(ends)
     memset(&out, 0, sizeof(Buffer))
     end[0] = 0
     try:
         for f in range(n - 1):
-            opening = b"{" + (special.get(f, text) if special else text)
+            opening = b"{" + labels.special.get(f, labels.text)
             if strip_lines(&out, base + numbers[f], numbers[f + 1] - numbers[f], opening) < 0:
                 raise MemoryError
             end[f + 1] = <int32_t>out.n
-        return PyBytes_FromStringAndSize(out.p, out.n), ends
+        return Block(
+            PyBytes_FromStringAndSize(out.p, out.n), ends, block.series, block.invalid, block.fields
+        )
     finally:
         release(&out)
+
+cdef Labels without(Labels labels, Labels left_out):
+    """The labels that remain if others are left out, with which they begin. None: they do not."""
+    cdef bytes text = text_without(labels.text, left_out.text)
+    cdef dict special = {}
+    if text is None:
+        return None
+    for family in labels.special.keys() | left_out.special.keys():
+        own = text_without(
+            labels.special.get(family, labels.text), left_out.special.get(family, left_out.text)
+        )
+        if own is None:
+            return None
+        special[family] = own
+    return Labels(text, special)
+
+cdef bytes text_without(bytes text, bytes left_out):
+    if not left_out:
+        return text
+    if text == left_out:
+        return b""
+    return text[len(left_out) + 1:] if text.startswith(left_out + b",") else None
 
 cdef int strip_lines(Buffer *out, const char *p, size_t n, bytes text) noexcept:
     """Copy lines without the target's labels, which `text` holds after a brace. Lines without them stay as
@@ -242,94 +374,98 @@ cdef const char *head_end(const char *p, const char *end) noexcept nogil:
     q = <const char *>memchr(p, c' ', end - p)
     return end if q == NULL else q
 
-def heads_of(bytes samples not None, bytes offsets not None):
-    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
-    cdef const char *p = PyBytes_AS_STRING(samples)
-    cdef const char *stop
-    cdef const char *last
-    cdef int f
-    check_offsets(samples, offsets)
+def heads_of(Block block not None):
+    cdef Walker walker = Walker(block)
     heads = set()
     counts = []
-    for f in range(PyBytes_GET_SIZE(offsets) // 4 - 1):
-        last = PyBytes_AS_STRING(samples) + numbers[f + 1]
+    for f in range(block.families):
         counted = 0
-        while p < last:
-            stop = <const char *>memchr(p, c'\n', last - p)
-            stop = last if stop == NULL else stop
-            heads.add(PyBytes_FromStringAndSize(p, head_end(p, stop) - p))
+        while walker.go_on(f):
+            heads.add(walker.head)
             counted += 1
-            p = stop + 1
-        p = last
         counts.append(counted)
     return heads, counts
 
 def sift(
-    bytes samples not None, bytes offsets not None, set heads not None, list counts not None, Py_ssize_t room,
-    Py_ssize_t per_family,
+    Block block not None, set heads not None, list counts not None, Py_ssize_t room, Py_ssize_t per_family
 ):
-    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
-    cdef const char *p = PyBytes_AS_STRING(samples)
-    cdef const char *stop
-    cdef const char *last
-    cdef const char *line_end
-    cdef const char *from_ = p        # the first byte that is kept and not yet copied
-    cdef bytes ends, head
-    cdef int32_t *end
-    cdef Py_ssize_t series = 0, members
-    cdef int f, n
-    cdef Buffer out
-    check_offsets(samples, offsets)
-    n = PyBytes_GET_SIZE(offsets) // 4
-    ends = PyBytes_FromStringAndSize(NULL, n * 4)
-    end = <int32_t *>PyBytes_AS_STRING(ends)
-    end[0] = 0
-    memset(&out, 0, sizeof(Buffer))
-    try:
-        for f in range(n - 1):
-            last = PyBytes_AS_STRING(samples) + numbers[f + 1]
-            members = counts[f]
-            while p < last:
-                stop = <const char *>memchr(p, c'\n', last - p)
-                stop = last if stop == NULL else stop + 1
-                line_end = stop - 1 if (stop - 1)[0] == c'\n' else stop
-                head = PyBytes_FromStringAndSize(p, head_end(p, line_end) - p)
-                if head not in heads:
-                    if len(heads) >= room or members >= per_family:
-                        if append(&out, from_, p - from_) < 0:
-                            raise MemoryError
-                        from_ = p = stop
-                        continue
-                    heads.add(head)
-                    members += 1
-                series += 1
-                p = stop
-            counts[f] = members
-            if append(&out, from_, p - from_) < 0:
-                raise MemoryError
-            from_ = p
-            end[f + 1] = <int32_t>out.n
-        return PyBytes_FromStringAndSize(out.p, out.n), ends, series
-    finally:
-        release(&out)
+    cdef Walker walker = Walker(block)
+    cdef Py_ssize_t members, series = 0
+    cdef int f
+    for f in range(block.families):
+        members = counts[f]
+        while walker.go_on(f):
+            if walker.head not in heads:
+                if len(heads) >= room or members >= per_family:
+                    continue
+                heads.add(walker.head)
+                members += 1
+            walker.kept.p[walker.number] = 1
+            series += 1
+        counts[f] = members
+    return with_some(block, walker.kept.p, series)
 
-def add_timestamps(bytes samples not None, bytes offsets not None, int64_t at_ms):
-    cdef const int32_t *numbers = <const int32_t *>PyBytes_AS_STRING(offsets)
+@cython.final
+cdef class Walker:
+    """A walk over the samples of a block, of which some are kept."""
+
+    cdef Block block
+    cdef bytes head             # name and labels of the sample that was reached last
+    cdef const char *line_end   # where it ends in the block
+    cdef Py_ssize_t number      # of this sample
+    cdef Buffer sample
+    cdef Buffer kept            # by number of a sample: 0
+
+    def __cinit__(self, Block block not None):
+        if block.ends == NULL:
+            raise ValueError("a block is missing")
+        self.block = block
+        self.line_end = block.lines
+        self.number = -1
+
+    def __dealloc__(self):
+        release(&self.sample)
+        release(&self.kept)
+
+    cdef bint go_on(self, int f) except -1:
+        """Go to the next sample of a family. False: there is none."""
+        cdef Block block = self.block
+        cdef const char *stop = block.lines + block.ends[f + 1]
+        cdef const char *p = self.line_end
+        cdef const char *end
+        cdef size_t n
+        if p == stop:
+            return False
+        end = <const char *>memchr(p, c'\n', stop - p)
+        n = (stop if end == NULL else end) - p
+        self.line_end = stop if end == NULL else end + 1
+        self.number += 1
+        if append(&self.kept, b"\0", 1) < 0:
+            raise MemoryError
+        if block.shape is not None:
+            self.sample.n = 0
+            if append_sample(
+                &self.sample, &block.shape.heads, self.number, label_text(block.labels, f), p, n
+            ) < 0:
+                raise MemoryError
+            p, n = self.sample.p, self.sample.n
+        self.head = PyBytes_FromStringAndSize(p, head_end(p, p + n) - p)
+        return True
+def add_timestamps(Block block not None, int64_t at_ms):
     cdef bytes end = b" %d\n" % at_ms
     cdef bytes stamped, ends
     cdef list texts = []
     cdef int32_t *to
     cdef int n, i
-    check_offsets(samples, offsets)
-    n = PyBytes_GET_SIZE(offsets) // 4
+    n = block.families + 1
     ends = PyBytes_FromStringAndSize(NULL, n * 4)
     to = <int32_t *>PyBytes_AS_STRING(ends)
     to[0] = 0
     for i in range(n - 1):
-        stamped = samples[numbers[i]:numbers[i + 1]].replace(b"\n", end)
+        stamped = block.lines[block.ends[i]:block.ends[i + 1]].replace(b"\n", end)
         to[i + 1] = to[i] + <int32_t>PyBytes_GET_SIZE(stamped)
         texts.append(stamped)
-    return b"".join(texts), ends
+    return with_lines(block, b"".join(texts), to)
 
 def ages(heads, times, double now):
     cdef char text[48]

@@ -3,7 +3,7 @@ afterwards."""
 
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t, uint64_t
 
-from exporter._native.buffers cimport Buffer, Text
+from exporter._native.buffers cimport Text
 from exporter._native.interner cimport Entry, Interner
 from exporter._native.tables cimport Table
 
@@ -37,7 +37,6 @@ cdef struct FieldLabel:
 
 cdef struct FamilyRow:
     int kind
-    Text name
     int transform
     bint grouped
     int keys                # into `numbers`: slots; the first that is there counts
@@ -60,8 +59,6 @@ cdef struct FamilyRow:
     int count_transform
 
 cdef struct PlainRow:
-    const char *name
-    uint32_t name_n
     int32_t slot            # of a field with one key and no labels; -1: see the full row
     int32_t transform
 
@@ -80,7 +77,8 @@ cdef class CompiledPlan:
     cdef int patterns_n
     cdef FamilyRow *rows
     cdef PlainRow *plain        # parallel to rows: all that the most common kind needs, close together
-    cdef Buffer names           # of the families
+    cdef Text *names            # of the families
+    cdef char *own_in_line      # by family: whether its own labels say something of one server only
     cdef int *numbers
     cdef int numbers_n
     cdef FieldLabel *field_labels

@@ -5,7 +5,7 @@ from cpython.mem cimport PyMem_RawFree
 from cpython.pythread cimport PyThread_allocate_lock, PyThread_free_lock
 from libc.string cimport memcmp, memcpy
 
-from exporter._native.buffers cimport PAD, append, raw_zeros, release
+from exporter._native.buffers cimport PAD, raw_zeros
 from exporter._native.interner cimport (
     GROUP_CURRENT, KEY_IGNORED, KEY_OF_FIELD, KEY_OF_RECORD, interner_free, interner_init,
 )
@@ -55,10 +55,11 @@ cdef class CompiledPlan:
             PyThread_free_lock(self.interned_keys.lock)
         interner_free(&self.interned_keys)
         table_free(&self.field_keys)
-        release(&self.names)
+        PyMem_RawFree(self.names)
         PyMem_RawFree(self.patterns)
         PyMem_RawFree(self.rows)
         PyMem_RawFree(self.plain)
+        PyMem_RawFree(self.own_in_line)
         PyMem_RawFree(self.numbers)
         PyMem_RawFree(self.field_labels)
         PyMem_RawFree(self.sub_openings)
@@ -135,13 +136,14 @@ cdef class CompiledPlan:
                 numbers_room += len(row[2]) + sum(keys.count(b"|") + 1 for _, keys, _ in row[4])
             elif len(row) > 2 and row[1] == KIND_RECORD:
                 numbers_room += len(row[5])
+        self.names = <Text *>raw_zeros(self.families + 1, sizeof(Text))
         self.rows = <FamilyRow *>raw_zeros(self.families + 1, sizeof(FamilyRow))
         self.numbers = <int *>raw_zeros(numbers_room, sizeof(int))
         self.sub_openings = <Text *>raw_zeros(numbers_room, sizeof(Text))
         self.field_labels = <FieldLabel *>raw_zeros(field_room, sizeof(FieldLabel))
         for i in range(self.families):
             row = families[i]
-            self.rows[i].name = self._text(row[0])
+            self.names[i] = self._text(row[0])
             self.rows[i].kind = row[1] if len(row) > 2 else KIND_EMPTY
             if self.rows[i].kind == KIND_FIELD:
                 self._compile_field(i, row)
@@ -235,19 +237,13 @@ cdef class CompiledPlan:
     def _make_plain(self):
         cdef int i
         cdef FamilyRow *row
-        cdef size_t at
-        for i in range(self.families):
-            if append(&self.names, self.rows[i].name.p, self.rows[i].name.n) < 0:
-                raise MemoryError
         self.plain = <PlainRow *>raw_zeros(self.families + 1, sizeof(PlainRow))
-        at = 0
+        self.own_in_line = <char *>raw_zeros(self.families + 1, 1)
         for i in range(self.families):
             row = &self.rows[i]
-            self.plain[i].name = self.names.p + at
-            self.plain[i].name_n = row.name.n
-            at += row.name.n
             self.plain[i].slot = -1
             self.plain[i].transform = row.transform
+            self.own_in_line[i] = row.labels_n > 0 or row.sub_labels_n > 0
             if row.kind == KIND_FIELD and row.keys_n == 1 and row.labels_n == 0 and not row.grouped:
                 self.plain[i].slot = self.numbers[row.keys]
 

@@ -5,7 +5,6 @@ from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from exporter._native.buffers cimport Buffer, Text
 from exporter._native.interner cimport Interner
-from exporter._native.labels cimport LabelText
 from exporter._native.numbers cimport NUMBER_MAX
 from exporter._native.plan cimport CompiledPlan
 from exporter._native.tables cimport Table
@@ -80,11 +79,10 @@ cdef struct Reading:
     Buffer scratch
     Buffer out
     Buffer head
-    Table seen                  # heads that may come twice
+    Table seen                  # own labels that may come twice in one family
     int32_t *offsets
     Py_ssize_t series
     Py_ssize_t invalid
-    LabelText *label_text       # of the family being written
 
 cdef Reading *new_reading(CompiledPlan plan) except NULL
 

@@ -24,8 +24,6 @@ cdef int write_records(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t no
     cdef Text *values = <Text *>r.records[row.pattern].values.p
     cdef Text *value
     cdef int rc
-    if begin_head(r, row) < 0:
-        return -1
     if not has_values(&r.records[row.pattern], row):
         n = 0       # most servers lack the sub-fields of the newest ones
     if row.sub_labels_n or pattern.name_label.n == 0:
@@ -51,15 +49,6 @@ cdef inline bint has_values(Records *records, FamilyRow *row) noexcept nogil:
         return True
     return row.other_sub >= 0 and records.subs_seen >> (row.other_sub & 63) & 1
 
-cdef int begin_head(Reading *r, FamilyRow *row) noexcept nogil:
-    """name, opening brace and target labels, padded, into `head`."""
-    r.head.n = 0
-    if append(&r.head, row.name.p, row.name.n) < 0:
-        return -1
-    if append(&r.head, r.label_text.open, r.label_text.open_n) < 0:
-        return -1
-    return reserve(&r.head, 0)
-
 cdef int write_named(
     CompiledPlan plan, Reading *r, FamilyRow *row, Line *lines, size_t n, int64_t now
 ) noexcept nogil:
@@ -67,8 +56,6 @@ cdef int write_named(
     cdef Pattern *pattern = &plan.patterns[row.pattern]
     cdef Text *values = <Text *>r.records[row.pattern].values.p
     cdef int subs_n = pattern.subs_n, sub = row.sub, transform = row.transform
-    cdef const char *head = r.head.p
-    cdef size_t head_n = r.head.n
     cdef const char *last = r.last
     cdef char *start = r.out.p
     cdef char *to = start + r.out.n
@@ -86,16 +73,15 @@ cdef int write_named(
             value = &values[i * subs_n + row.other_sub]
             if value.p == NULL:
                 continue
-        if <size_t>(stop - to) < head_n + lines[i].own_n + VALUE_ROOM:
+        if <size_t>(stop - to) < lines[i].own_n + VALUE_ROOM:
             r.out.n = to - start
-            if grow(&r.out, head_n + lines[i].own_n + VALUE_ROOM) < 0:
+            if grow(&r.out, lines[i].own_n + VALUE_ROOM) < 0:
                 return -1
             start = r.out.p
             to = start + r.out.n
             stop = start + r.out.room
-        at = to
-        stride(at, head, head_n)
-        at += head_n
+        to[0] = c'{'
+        at = to + 1
         stride(at, lines[i].own, lines[i].own_n)
         at += lines[i].own_n
         at[0] = c'}'
@@ -121,14 +107,14 @@ cdef int write_record_labelled(
     cdef Text *label
     cdef int i
     cdef bint any_label = line.own_n > 0
-    if append(&r.out, r.head.p, r.head.n) < 0 or append(&r.out, line.own, line.own_n) < 0:
+    if append(&r.out, b"{", 1) < 0 or append(&r.out, line.own, line.own_n) < 0:
         return -1
     for i in range(row.sub_labels, row.sub_labels + row.sub_labels_n):
         label = &line.value if plan.numbers[i] < 0 else &values[plan.numbers[i]]
         if append_label(r, &plan.sub_openings[i], label, any_label, plan.label_max) < 0:
             return -1
         any_label = True
-    if close_labels(r, before + row.name.n, r.label_text, any_label) < 0:
+    if close_labels(r, before, any_label) < 0:
         return -1
     return finish(r, before, value, row.transform, now, plan.patterns[row.pattern].name_label.n == 0)
 
@@ -153,7 +139,8 @@ cdef int write_missing(CompiledPlan plan, Reading *r, FamilyRow *row, int fill) 
     for i in range(n):
         if 0 <= lines[i].number < fill:
             seen[lines[i].number] = 1
-    if append(&r.head, pattern.name_label.p, pattern.name_label.n) < 0:
+    r.head.n = 0
+    if append(&r.head, b"{", 1) < 0 or append(&r.head, pattern.name_label.p, pattern.name_label.n) < 0:
         return -1
     if pattern.whole and append(&r.head, pattern.prefix.p, pattern.prefix.n) < 0:
         return -1
@@ -186,8 +173,6 @@ cdef int write_every(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now)
     cdef size_t i, n = r.records[row.pattern].lines.n // sizeof(Line)
     cdef int rc, looked_at = 0
     cdef int32_t joined
-    if begin_head(r, row) < 0:
-        return -1
     for i in range(n):
         if looked_at >= SUB_FIELDS_READ_MAX:
             r.invalid += 1
@@ -259,11 +244,11 @@ cdef int write_every_line(
         if name.state == SUB_INVALID:
             r.invalid += 1
         elif name.state == SUB_WRITTEN:
-            if reserve(&r.out, r.head.n + line.own_n + name.label_n + 320) < 0:
+            if reserve(&r.out, line.own_n + name.label_n + 320) < 0:
                 return -1
             to = r.out.p + r.out.n
-            stride(to, r.head.p, r.head.n)
-            to += r.head.n
+            to[0] = c'{'
+            to += 1
             if line.own_n:
                 stride(to, line.own, line.own_n)
                 to += line.own_n
@@ -352,21 +337,20 @@ cdef int write_joined(
     cdef char *to
     if value.p == NULL:
         return 0
-    if reserve(&r.out, row.name.n + r.label_text.open_n + r.label_text.closed_n + line.own_n + VALUE_ROOM) < 0:
+    if reserve(&r.out, line.own_n + VALUE_ROOM) < 0:
         return -1
     to = r.out.p + r.out.n
-    stride(to, row.name.p, row.name.n)
-    to += row.name.n
     to = put(to, suffix, suffix_n)
     if line.own_n:
-        stride(to, r.label_text.open, r.label_text.open_n)
-        to += r.label_text.open_n
+        to[0] = c'{'
+        to += 1
         stride(to, line.own, line.own_n)
         to += line.own_n
         to[0] = c'}'
         to[1] = c' '
         to += 2
     else:
-        to = put(to, r.label_text.closed, r.label_text.closed_n)
+        to[0] = c' '
+        to += 1
     r.out.n = to - r.out.p
     return finish(r, before, value, transform, now, plan.patterns[row.pattern].name_label.n == 0)

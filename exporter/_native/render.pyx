@@ -1,27 +1,29 @@
-"""The second pass: samples of the values that a scan found, family by family.
+"""The second pass: samples of the values that a scan found, family by family, without names and labels of the
+target.
 
-Each sample is three or four short copies: name, labels, value. What changes in a loop is a local variable: a
+A sample is what follows the name: a suffix, own labels, the value. All that stands before the value is known
+already, most often, and goes as it comes (`blocks.pack`). What changes in a loop is a local variable: a
 write through a `char *` may change any other memory, as far as the compiler knows.
 """
 
 from libc.stdint cimport int32_t, int64_t
 
-from exporter._native.buffers cimport Text, append, grow, stride
-from exporter._native.labels cimport LabelText, label_text
+from exporter._native.buffers cimport Text, append, grow
 from exporter._native.numbers cimport F_ANY, write_value
 from exporter._native.plan cimport FamilyRow, FieldLabel, KIND_EMPTY, KIND_FIELD, KIND_RECORD, PlainRow
 from exporter._native.reading cimport GroupValue
 from exporter._native.records cimport write_every, write_records
 from exporter._native.sample cimport FULL, SAMPLES_MAX, VALUE_ROOM, append_label, close_labels, finish
+from exporter._native.tables cimport table_clear
 
-cdef int render(CompiledPlan plan, Reading *r, Labels labels, int64_t now, int fill) noexcept nogil:
+cdef int render(CompiledPlan plan, Reading *r, int64_t now, int fill) noexcept nogil:
     """Write all samples into `out`. 0, or -1 out of memory. What no longer fits in 31 bits of offset is left
     out."""
     cdef int f = 0, rc = 0
     cdef FamilyRow *row
     while f < plan.families:
         if rc != FULL and plan.plain[f].slot >= 0:
-            f = write_plain(plan, r, f, labels, now)
+            f = write_plain(plan, r, f, now)
             if f < 0:
                 return -1
             if r.out.n > SAMPLES_MAX:
@@ -29,11 +31,12 @@ cdef int render(CompiledPlan plan, Reading *r, Labels labels, int64_t now, int f
             continue
         r.offsets[f] = <int32_t>r.out.n
         row = &plan.rows[f]
+        if r.seen.count:
+            table_clear(&r.seen)
         if rc != FULL:
             if row.kind == KIND_FIELD:
-                rc = write_field(plan, r, row, label_text(labels, f), now)
+                rc = write_field(plan, r, row, now)
             elif row.kind != KIND_EMPTY and (r.records[row.pattern].lines.n or row.fill):
-                r.label_text = label_text(labels, f)
                 if row.kind == KIND_RECORD:
                     rc = write_records(plan, r, row, now, fill)
                 else:
@@ -45,16 +48,12 @@ cdef int render(CompiledPlan plan, Reading *r, Labels labels, int64_t now, int f
     r.invalid += rc == FULL
     return 0
 
-cdef int write_plain(CompiledPlan plan, Reading *r, int f, Labels labels, int64_t now) noexcept nogil:
+cdef int write_plain(CompiledPlan plan, Reading *r, int f, int64_t now) noexcept nogil:
     """A run of families that are one field each. Returns the first of another kind, or -1 out of memory."""
     cdef PlainRow *plain = plan.plain
     cdef Text *fields = r.fields
     cdef Text *value
-    cdef LabelText *text = labels.texts
-    cdef const char *closed = text.closed
-    cdef size_t closed_n = text.closed_n
     cdef int families = plan.families
-    cdef int special_n = labels.special_n
     cdef int32_t *offsets = r.offsets
     cdef const char *last = r.last
     cdef char *start = r.out.p
@@ -69,22 +68,15 @@ cdef int write_plain(CompiledPlan plan, Reading *r, int f, Labels labels, int64_
         if value.p == NULL:
             f += 1
             continue
-        if special_n:
-            text = label_text(labels, f)
-            closed = text.closed
-            closed_n = text.closed_n
-        if <size_t>(stop - to) < plain[f].name_n + closed_n + VALUE_ROOM:
+        if <size_t>(stop - to) < VALUE_ROOM:
             r.out.n = to - start
-            if grow(&r.out, plain[f].name_n + closed_n + VALUE_ROOM) < 0:
+            if grow(&r.out, VALUE_ROOM) < 0:
                 return -1
             start = r.out.p
             to = start + r.out.n
             stop = start + r.out.room
-        at = to
-        stride(at, plain[f].name, plain[f].name_n)
-        at += plain[f].name_n
-        stride(at, closed, closed_n)
-        at += closed_n
+        to[0] = c' '
+        at = to + 1
         end = write_value(at, value, plain[f].transform, now, last)
         if end == NULL:
             invalid += 1
@@ -98,30 +90,26 @@ cdef int write_plain(CompiledPlan plan, Reading *r, int f, Labels labels, int64_
     r.invalid += invalid
     return f
 
-cdef inline int write_field(
-    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now
-) noexcept nogil:
+cdef inline int write_field(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now) noexcept nogil:
     cdef int i
     cdef Text *value
     if row.grouped:
-        return write_grouped(plan, r, row, text, now)
+        return write_grouped(plan, r, row, now)
     for i in range(row.keys, row.keys + row.keys_n):
         value = &r.fields[plan.numbers[i]]
         if value.p == NULL:
             continue
-        return write_labelled(plan, r, row, text, now, 0, value, i == row.keys)
+        return write_labelled(plan, r, row, now, 0, value, i == row.keys)
     return 0
 
-cdef int write_grouped(
-    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now
-) noexcept nogil:
+cdef int write_grouped(CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now) noexcept nogil:
     cdef int g, i, rc
     cdef Text value
     for g in range(r.groups_n):
         for i in range(row.keys, row.keys + row.keys_n):
             value = value_of(plan, r, r.groups[g], plan.numbers[i])
             if value.p != NULL:
-                rc = write_labelled(plan, r, row, text, now, r.groups[g], &value, i == row.keys)
+                rc = write_labelled(plan, r, row, now, r.groups[g], &value, i == row.keys)
                 if rc < 0:
                     return rc
                 break
@@ -145,8 +133,7 @@ cdef inline Text absent() noexcept nogil:
     return text
 
 cdef int write_labelled(
-    CompiledPlan plan, Reading *r, FamilyRow *row, LabelText *text, int64_t now, int group, Text *value,
-    bint is_first,
+    CompiledPlan plan, Reading *r, FamilyRow *row, int64_t now, int group, Text *value, bint is_first,
 ) noexcept nogil:
     """A field's sample whose labels are other fields. `is_first`: the value is that of its first key."""
     cdef size_t before = r.out.n
@@ -154,7 +141,7 @@ cdef int write_labelled(
     cdef Text found
     cdef int i, k
     cdef bint any_label = False
-    if append(&r.out, row.name.p, row.name.n) < 0 or append(&r.out, text.open, text.open_n) < 0:
+    if append(&r.out, b"{", 1) < 0:
         return -1
     for i in range(row.labels, row.labels + row.labels_n):
         label = &plan.field_labels[i]
@@ -168,6 +155,6 @@ cdef int write_labelled(
         if append_label(r, &label.opening, &found, any_label, plan.label_max) < 0:
             return -1
         any_label = True
-    if close_labels(r, before + row.name.n, text, any_label) < 0:
+    if close_labels(r, before, any_label) < 0:
         return -1
     return finish(r, before, value, row.transform, now, row.grouped)

@@ -3,7 +3,6 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from exporter._native.buffers cimport Text, append, reserve
-from exporter._native.labels cimport LabelText
 from exporter._native.numbers cimport put_escaped, write_value
 from exporter._native.reading cimport Reading
 from exporter._native.tables cimport hash_of, table_add, table_find
@@ -36,12 +35,12 @@ cdef inline int append_label(
         return -1
     return append(&r.out, b'"', 1)
 
-cdef inline int close_labels(Reading *r, size_t name_end, LabelText *text, bint any_label) noexcept nogil:
-    """End the labels in `out`. Without any of the family's own, the target's stand right after the name."""
+cdef inline int close_labels(Reading *r, size_t before, bint any_label) noexcept nogil:
+    """End the labels in `out`, which begin at `before`. Without any, the opening brace goes."""
     if any_label:
         return append(&r.out, b"} ", 2)
-    r.out.n = name_end
-    return append(&r.out, text.closed, text.closed_n)
+    r.out.n = before
+    return append(&r.out, b" ", 1)
 
 cdef inline int finish(
     Reading *r, size_t before, Text *value, int transform, int64_t now, bint may_repeat

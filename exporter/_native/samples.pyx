@@ -1,23 +1,63 @@
-"""Samples written from Python: one by one, or the same series again and again with new values."""
+"""Samples written from Python, one by one."""
+
+import struct
+import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Next
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
-from exporter._native.buffers cimport (
-    Buffer, append, check_offsets, new_text, raw_zeros, release, reserve, text_of,
+from exporter._native.blocks cimport Block, Written, no_labels, pack, same_labels
+from exporter._native.buffers cimport Buffer, append, copy_short, put, raw_zeros, release, reserve
+from exporter._native.histograms cimport (
+    ODD, ORDINARY, Bucket, RawHistograms, RawRow, begin_raw, free_raw, read_raw, read_sums,
 )
-from exporter._native.labels cimport Block, LabelText, Labels, label_text
+from exporter._native.labels cimport Labels
 from exporter._native.numbers cimport put_escaped, write_int
 from exporter._native.tables cimport Table, hash_of, table_add, table_find, table_free, table_init
+
+cdef enum:
+    SETS_MAX = 64
+
+#: id of a set of families → the shapes of its newest blocks. Each is compared, so that it does not matter
+#: whose id that was before.
+cdef dict recent_shapes = {}
+
+cdef list recent_of(families):
+    cdef list found = recent_shapes.get(id(families))
+    if found is None:
+        if len(recent_shapes) >= SETS_MAX:
+            recent_shapes.clear()
+        found = recent_shapes[id(families)] = []
+    return found
 
 cdef struct Sample:
     int family
     size_t at
     size_t n
+
+cdef enum:
+    BUCKET_ROOM = 64            # bytes of a bound and a count, with what stands around them
+
+cdef inline char *put_label(char *to, RawRow *row, const char *closing, size_t closing_n) noexcept nogil:
+    """Write the name of a row, and what stands behind it."""
+    return put(put(to, row.name, row.name_n), closing, closing_n)
+
+cdef bint is_named(command, RawRow *row) except -1:
+    cdef Py_ssize_t n
+    cdef const char *name = PyUnicode_AsUTF8AndSize(command, &n)
+    return <size_t>n == row.name_n and memcmp(name, row.name, n) == 0
+
+cdef tuple seen_buckets(RawRow *row, Bucket *buckets):
+    """The bounds of a row, and its counts."""
+    cdef int i
+    bounds = tuple([buckets[i].bound for i in range(row.buckets_n)])
+    return bounds, [int(buckets[i].count_p[:buckets[i].count_n]) for i in range(row.buckets_n)]
 
 cdef bytes format_value(value):
     """The shortest text that reads back as the same number."""
@@ -103,6 +143,126 @@ cdef class Writer:
             self._append(b"\n")
             self._note(family, number, 1)
 
+    def read_histograms(self, int family, bytes reply not None, bytes statistics not None, bounds):
+        cdef RawHistograms raw
+        cdef int code
+        if self.series or self.invalid:
+            return False
+        try:
+            if begin_raw(&raw) < 0:
+                raise MemoryError
+            code = read_raw(
+                &raw, PyBytes_AS_STRING(reply), PyBytes_GET_SIZE(reply), bounds.bounds_max, self._label_max
+            )
+            if code == ORDINARY:
+                code = read_sums(&raw, PyBytes_AS_STRING(statistics), PyBytes_GET_SIZE(statistics))
+            if code == ORDINARY:
+                self._put_histograms(family, &raw, bounds)
+            elif code != ODD:
+                raise MemoryError
+        finally:
+            free_raw(&raw)
+        return code == ORDINARY
+
+    cdef int _put_histograms(self, int family, RawHistograms *raw, bounds) except -1:
+        """Write the rows whose sums are known. All that could be odd about them has been looked at."""
+        cdef dict by_command = bounds.by_command
+        cdef bytes opening = self._opening(family, b"_bucket")
+        cdef bytes of_sum = self._opening(family, b"_sum"), of_count = self._opening(family, b"_count")
+        cdef RawRow *row
+        cdef Bucket *buckets
+        cdef tuple known
+        cdef Py_ssize_t place = 0, series = 0
+        cdef PyObject *command = NULL       # the next one in `by_command`: its order is mostly that of the rows
+        cdef PyObject *its_bounds = NULL
+        cdef bint in_order = True
+        cdef size_t i, before = self.out.n
+        for i in range(raw.rows_n):
+            row = <RawRow *>raw.rows.p + i
+            if row.own < 0 and row.within < 0:
+                continue
+            buckets = <Bucket *>raw.buckets.p + row.first
+            if in_order and command == NULL:
+                in_order = PyDict_Next(by_command, &place, &command, &its_bounds)
+            if in_order and is_named(<object>command, row):
+                known = <tuple?><object>its_bounds
+                command = NULL
+            else:
+                known = by_command.get(row.name[:row.name_n].decode(), ())
+            if not self._put_buckets(opening, row, buckets, known):
+                in_order = False        # the dictionary may change now
+                known, _ = bounds.widened(
+                    sys.intern(row.name[:row.name_n].decode()), *seen_buckets(row, buckets)
+                )
+                if not self._put_buckets(opening, row, buckets, known):
+                    raise ValueError("widened bounds lack some that were seen")
+            self._put_total(of_sum, row, max(row.own, 0) + max(row.within, 0))
+            self._put_total(of_count, row, -1)
+            series += PyTuple_GET_SIZE(known) + 3
+        if series:
+            self._note(family, before, series)
+        return 0
+
+    cdef bytes _opening(self, int family, bytes suffix):
+        """What stands before the value of a family's only label."""
+        name, [label] = self._families[family]
+        return name + suffix + b"{" + label + b'="'
+
+    cdef bint _put_buckets(self, bytes opening, RawRow *row, Bucket *buckets, tuple known) except -1:
+        """Write a bucket for each known bound, and `+Inf`: a bound that a reply leaves out has the count of the
+        one before it. False: one that was seen is not known, and nothing is written."""
+        cdef size_t before = self.out.n, opening_n = PyBytes_GET_SIZE(opening)
+        cdef size_t head = opening_n + row.name_n + 6       # up to the opening quote of the bound
+        cdef Py_ssize_t i, n = PyTuple_GET_SIZE(known)
+        cdef Bucket *seen = buckets
+        cdef Bucket *end = buckets + row.buckets_n
+        cdef const char *count = b"0"
+        cdef int count_n = 1
+        cdef int64_t bound
+        cdef char *first
+        cdef char *to
+        if reserve(&self.out, (n + 1) * (head + BUCKET_ROOM)) < 0:
+            raise MemoryError
+        first = self.out.p + before
+        to = put_label(put(first, PyBytes_AS_STRING(opening), opening_n), row, b'",le="', 6)
+        for i in range(n + 1):
+            if i:
+                to = put(to, first, head)
+            if i == n:
+                to = put(to, b"+Inf", 4)
+                count, count_n = row.calls, row.calls_n
+            else:
+                bound = <object>PyTuple_GET_ITEM(known, i)
+                if seen != end and seen.bound == bound:
+                    copy_short(to, seen.bound_p, seen.bound_n)
+                    to += seen.bound_n
+                    count, count_n = seen.count_p, seen.count_n
+                    seen += 1
+                else:
+                    to = write_int(to, bound)
+            to = put(to, b'"} ', 3)
+            copy_short(to, count, count_n)
+            to += count_n
+            to[0] = c'\n'
+            to += 1
+        if seen != end:
+            return False
+        self.out.n = to - self.out.p
+        return True
+
+    cdef int _put_total(self, bytes opening, RawRow *row, int64_t total) except -1:
+        """Write the sum of a histogram; its count where `total` is below zero."""
+        cdef size_t opening_n = PyBytes_GET_SIZE(opening)
+        cdef char *to
+        if reserve(&self.out, opening_n + row.name_n + BUCKET_ROOM) < 0:
+            raise MemoryError
+        to = put(self.out.p + self.out.n, PyBytes_AS_STRING(opening), opening_n)
+        to = put_label(to, row, b'"} ', 3)
+        to = put(to, row.calls, row.calls_n) if total < 0 else write_int(to, total)
+        to[0] = c'\n'
+        self.out.n = to + 1 - self.out.p
+        return 0
+
     cdef int _put_number(self, value) except -1:
         if type(value) is int and -(1 << 62) < value < 1 << 62:
             if reserve(&self.out, 32) < 0:
@@ -135,16 +295,13 @@ cdef class Writer:
         return True
 
     cdef int _put_head(self, int family, bytes name, tuple labels, values, bytes suffix, extra) except -1:
-        cdef LabelText *text = label_text(self._labels, family)
         cdef bint any_label = False
         self._append(name)
         self._append(suffix)
         if not labels and extra is None:
-            if append(&self.out, text.closed, text.closed_n) < 0:
-                raise MemoryError
+            self._append(b" ")
             return 0
-        if append(&self.out, text.open, text.open_n) < 0:
-            raise MemoryError
+        self._append(b"{")
         for label, own in zip(labels, values):
             self._add_label(label, own, any_label)
             any_label = True
@@ -183,34 +340,56 @@ cdef class Writer:
         return 0
 
     def merge(self, Block block not None):
-        if PyBytes_GET_SIZE(block.offsets) != 4 * (len(self._families) + 1):
+        if block.ends == NULL or block.families != len(self._families):
             raise ValueError("the block is of another family set")
-        check_offsets(block.samples, block.offsets)
         self._merged.append(block)
         self.series += block.series
         self.invalid += block.invalid
 
     def block(self):
         """Family by family: first the merged blocks, the newest first, then what was added, in its order."""
-        cdef int n = len(self._families), f
-        cdef size_t i, count = self.samples.n // sizeof(Sample)
-        cdef Sample *samples = <Sample *>self.samples.p
-        cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
-        cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
-        cdef const int32_t *theirs
-        cdef size_t size = self.out.n
-        cdef Block block
-        cdef char *to
-        cdef int32_t *at = NULL     # of each family, where the next of its samples goes
+        cdef Block block, added
         for block in self._merged:
-            size += PyBytes_GET_SIZE(block.samples)
+            if block.shape is None or not same_labels(block.labels, self._labels):
+                break
+        else:
+            return self._joined(
+                [(block.text(no_labels()), block.text_ends(no_labels())) for block in self._merged]
+            )
+        added = self._joined([])
+        parts = [(block.samples, block.offsets) for block in (*reversed(self._merged), added)]
+        texts, ends, at = [], [0], 0
+        for f in range(len(self._families)):
+            for text, offsets in parts:
+                numbers = memoryview(offsets).cast("i")
+                texts.append(text[numbers[f]:numbers[f + 1]])
+                at += len(texts[-1])
+            ends.append(at)
+        return Block(b"".join(texts), struct.pack(f"={len(ends)}i", *ends), self.series, self.invalid, ())
+
+    cdef Block _joined(self, list merged):
+        """The block of these samples without labels, and of what was added."""
+        cdef int n = len(self._families), f
+        cdef size_t i, count = self.samples.n // sizeof(Sample), size = self.out.n
+        cdef Sample *samples = <Sample *>self.samples.p
+        cdef int32_t *ends = NULL
+        cdef int32_t *at            # of each family, where the next of its samples goes
+        cdef const int32_t *theirs
+        cdef bytes text, offsets
+        cdef Buffer out
+        cdef Written written
+        for text, _ in merged:
+            size += PyBytes_GET_SIZE(text)
         if size > <size_t>0x7FFFFFFF:
             raise OverflowError("a block holds 2 GB at most")
-        at = <int32_t *>raw_zeros(n + 1, sizeof(int32_t))
+        memset(&out, 0, sizeof(Buffer))
+        ends = <int32_t *>raw_zeros(2 * (n + 1), sizeof(int32_t))
+        at = ends + n + 1
         try:
-            memset(ends, 0, (n + 1) * sizeof(int32_t))
-            for block in self._merged:
-                theirs = <const int32_t *>PyBytes_AS_STRING(block.offsets)
+            if reserve(&out, size) < 0:
+                raise MemoryError
+            for _, offsets in merged:
+                theirs = <const int32_t *>PyBytes_AS_STRING(offsets)
                 for f in range(n):
                     ends[f + 1] += theirs[f + 1] - theirs[f]
             for i in range(count):
@@ -218,135 +397,20 @@ cdef class Writer:
             for f in range(n):
                 at[f] = ends[f]
                 ends[f + 1] += ends[f]
-            text = <object>new_text(ends[n])
-            Py_XDECREF(<PyObject *>text)     # `text` holds it now
-            to = PyBytes_AS_STRING(text)
-            for block in reversed(self._merged):
-                theirs = <const int32_t *>PyBytes_AS_STRING(block.offsets)
+            for text, offsets in reversed(merged):
+                theirs = <const int32_t *>PyBytes_AS_STRING(offsets)
                 for f in range(n):
                     size = theirs[f + 1] - theirs[f]
-                    memcpy(to + at[f], PyBytes_AS_STRING(block.samples) + theirs[f], size)
+                    memcpy(out.p + at[f], PyBytes_AS_STRING(text) + theirs[f], size)
                     at[f] += <int32_t>size
             for i in range(count):
                 f = samples[i].family
-                memcpy(to + at[f], self.out.p + samples[i].at, samples[i].n)
+                memcpy(out.p + at[f], self.out.p + samples[i].at, samples[i].n)
                 at[f] += <int32_t>samples[i].n
+            memset(&written, 0, sizeof(Written))
+            written.text, written.ends, written.families = out.p, ends, n
+            written.series, written.invalid = self.series, self.invalid
+            return pack(&written, self._labels, (), None, recent_of(self._families))
         finally:
-            PyMem_RawFree(at)
-        return Block(text, offsets, self.series, self.invalid, ())
-
-cdef class RepeatedSamples:
-    """A caller that names the same series by the same objects each time costs no look-up."""
-
-    cdef object _families
-    cdef Labels _labels
-    cdef Py_ssize_t _label_max
-    # of the newest samples, without repeated ones
-    cdef list _keys
-    cdef list _texts            # of values that are floats
-    cdef bytes _heads           # one after another
-    cdef int32_t *_rows         # for each: where its head ends, and its family
-    cdef double *_values        # parallel to the texts
-
-    def __cinit__(self, families, Labels labels not None, Py_ssize_t label_max=1024):
-        self._families = families
-        self._labels = labels
-        self._label_max = label_max
-        self._keys = []
-
-    def __dealloc__(self):
-        PyMem_RawFree(self._rows)
-        PyMem_RawFree(self._values)
-
-    cdef list _distinct(self, list samples):
-        """The samples without repeated ones. What is kept for the next call is of them."""
-        cdef list counted = []
-        cdef int family = 0, room = len(self._families)
-        cdef Py_ssize_t n = 0
-        cdef tuple key
-        cdef Writer writer = Writer(self._families, self._labels, self._label_max)
-        self._keys = []
-        PyMem_RawFree(self._rows)
-        PyMem_RawFree(self._values)
-        self._values = NULL
-        self._rows = <int32_t *>PyMem_RawMalloc((2 * len(samples) + 1) * sizeof(int32_t))
-        self._values = <double *>PyMem_RawMalloc((len(samples) + 1) * sizeof(double))
-        if self._rows == NULL or self._values == NULL:
-            raise MemoryError
-        for sample in samples:
-            key = sample[0]
-            if not family <= <int>key[0] < room:
-                raise ValueError("samples must be in the order of their families")
-            family = key[0]
-            if writer._add_head(family, key[1], b"", None):
-                self._rows[2 * n] = <int32_t>writer.out.n
-                self._rows[2 * n + 1] = family
-                counted.append(sample)
-                n += 1
-        self._heads = writer.out.p[: writer.out.n]
-        self._texts = [None] * n
-        self._keys = [sample[0] for sample in counted]
-        return counted
-
-    cdef bint _is_known(self, list samples):
-        cdef Py_ssize_t i, n = len(self._keys)
-        if len(samples) != n:
-            return False
-        for i in range(n):
-            if (<tuple>samples[i])[0] is not self._keys[i]:
-                return False
-        return True
-
-    def block(self, list samples not None, Block following=None):
-        cdef int n = len(self._families), family = 0
-        cdef const int32_t *later = NULL
-        cdef Buffer out
-        cdef bytes offsets = PyBytes_FromStringAndSize(NULL, (n + 1) * sizeof(int32_t))
-        cdef int32_t *ends = <int32_t *>PyBytes_AS_STRING(offsets)
-        cdef const char *heads
-        cdef Py_ssize_t i
-        cdef int32_t begin = 0
-        cdef bytes text
-        cdef list counted = samples if self._is_known(samples) else self._distinct(samples)
-        memset(&out, 0, sizeof(Buffer))
-        ends[0] = 0
-        heads = PyBytes_AS_STRING(self._heads) if counted else NULL
-        try:
-            for i in range(len(counted)):
-                while family < self._rows[2 * i + 1]:
-                    family += 1
-                    ends[family] = <int32_t>out.n
-                if append(&out, heads + begin, self._rows[2 * i] - begin) < 0 or reserve(&out, 32) < 0:
-                    raise MemoryError
-                begin = self._rows[2 * i]
-                value = (<tuple>counted[i])[1]
-                if type(value) is int and -(1 << 62) < value < 1 << 62:
-                    out.n = write_int(out.p + out.n, value) - out.p
-                else:
-                    text = <bytes>self._texts[i]
-                    if text is None or type(value) is not float or <double>value != self._values[i]:
-                        text = format_value(value)
-                        self._texts[i] = text if type(value) is float else None
-                        self._values[i] = <double>value if type(value) is float else 0
-                    if append(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) < 0:
-                        raise MemoryError
-                if append(&out, b"\n", 1) < 0:
-                    raise MemoryError
-            while family < n:
-                family += 1
-                ends[family] = <int32_t>out.n
-            if following is None:
-                return Block(text_of(&out), offsets, len(counted), 0, ())
-            check_offsets(following.samples, following.offsets)
-            if PyBytes_GET_SIZE(following.offsets) != PyBytes_GET_SIZE(offsets):
-                raise ValueError("the block is of another family set")
-            later = <const int32_t *>PyBytes_AS_STRING(following.offsets)
-            for family in range(1, n + 1):
-                if later[family] and ends[family] != <int32_t>out.n:
-                    raise ValueError("the families of the block must follow those of the samples")
-                ends[family] += later[family]
-            if append(&out, PyBytes_AS_STRING(following.samples), PyBytes_GET_SIZE(following.samples)) < 0:
-                raise MemoryError
-            return Block(text_of(&out), offsets, len(counted) + following.series, following.invalid, ())
-        finally:
+            PyMem_RawFree(ends)
             release(&out)

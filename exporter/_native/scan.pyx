@@ -173,7 +173,10 @@ cdef int take_record(
     cdef Text *values
     cdef Seat *seat
     cdef size_t first_n = pattern.first.n
-    if first_n and (<size_t>(end - value) < first_n or not same(value, pattern.first.p, first_n)):
+    cdef bint ends_elsewhere = entry.holds_colon and memchr(value, c':', end - value) != NULL
+    if first_n and (
+        ends_elsewhere or <size_t>(end - value) < first_n or not same(value, pattern.first.p, first_n)
+    ):
         value = after_last_colon(line + entry.key_n + 1, end)
         name_end = value - 1
         value = past_blanks(value, end)

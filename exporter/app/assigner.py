@@ -10,6 +10,7 @@ from exporter.options.target_options import TargetOptions
 from exporter.options.values import KEYS, LUA_PATTERNS
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import PollTiming, lanes
+from exporter.polling.turns import turns_of
 from exporter.targets.target import Target
 
 #: what lets a target look for no keys
@@ -49,7 +50,8 @@ class Assigner:
         shared = self._shared.get(overrides)
         if shared is None:
             options = override(self._options, overrides)
-            shared = (self._family_sets.under(options), _timing(options), options)
+            family_sets = self._family_sets.under(options)
+            shared = (family_sets, _timing(options, family_sets), options)
             before = self._before.get(overrides)
             shared = before if before == shared and before else shared
             if keep:
@@ -64,10 +66,11 @@ def _for_polls(options: Options) -> Options:
     return replace(options, redis=redis, targets=TargetOptions(), settings={}, config_files=())
 
 
-def _timing(options: Options) -> PollTiming:
+def _timing(options: Options, family_sets: FamilySets) -> PollTiming:
     poll, redis = options.poll, options.redis
     return PollTiming.of(
         lanes(poll),
+        turns=turns_of(family_sets.of_collectors, poll),
         timeout_s=min(redis.scrape_timeout_s, redis.connection_timeout_s),
         max_backoff_s=poll.max_backoff_s,
         connection_max_age_s=redis.connection_max_age_s,

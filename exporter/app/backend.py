@@ -69,9 +69,7 @@ class Backend:
         self.pages = _page_cache(
             options.web, self.exposition, self._note_page, lambda: self.services.limiter.quiet
         )
-        self.alignment = Alignment(
-            self._rhythms, self.pages.shows, lambda: self.pages.lead_s, follow=options.poll.follow
-        )
+        self.alignment = _alignment(self._rhythms, self.pages, self.own_series, follow=options.poll.follow)
         self.schedule = Schedule(
             self.store,
             self.own_series.note_lag,
@@ -253,6 +251,14 @@ def _page_cache(
         is_quiet,
         selections_max=web.page_max_selections,
         selections_bytes_max=web.page_max_selections_bytes,
+    )
+
+
+def _alignment(
+    rhythms: Callable[[float], Rhythms], pages: PageCache, own_series: OwnSeries, *, follow: bool
+) -> Alignment:
+    return Alignment(
+        rhythms, pages.shows, lambda: pages.lead_s, follow=follow, scrapes=lambda: own_series.scrapes
     )
 
 

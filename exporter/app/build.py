@@ -31,6 +31,7 @@ from exporter.options.table import Options
 from exporter.pages.exposition import AGE
 from exporter.polling.assignment import Assignment, FamilySets
 from exporter.polling.timing import lane_notes, lanes
+from exporter.polling.turns import interval_faults, turn_notes
 from exporter.targets.address import ignored_warning
 from exporter.targets.disabled_targets import DisabledTargets
 from exporter.targets.distinct import distinct
@@ -43,7 +44,7 @@ from exporter.targets.target_labels import INSTANCE
 from exporter.telemetry.target_series import COST, target_family_set
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
 from exporter.web.auth import BasicAuth
-from exporter.web.routes import Settings
+from exporter.web.scrapes import Settings
 from exporter.web.tls import ServerContext, ServerTls
 
 
@@ -124,7 +125,7 @@ def configure(
     division = divide(targets, shard_of(options.targets))
     disabled = DisabledTargets(targets)
     owned = [target for target in division.polled if target.enabled]
-    wrong = tuple(faults_of(options.metrics.collectors_off))
+    wrong = (*faults_of(options.metrics.collectors_off), *interval_faults(options, owned))
     if wrong:
         raise ConfigError(*wrong)
     hidden, family_sets, known = _family_sets(options, owned, before)
@@ -152,7 +153,7 @@ def configure(
         before.auth if before is not None else _auth(options),
         before.server_tls if before is not None else _server_tls(options),
         tuple(sources_of(options)),
-        (*lane_notes(options.poll), *_password_notes(options, passwords), *disabled.notes),
+        tuple(_notes(options, assigner, passwords, disabled)),
         (*clashes, *_warnings(owned, catalog, passwords), *access_warnings(options)),
         follows=before.mark if before is not None else None,
     )
@@ -191,7 +192,10 @@ def _family_sets(
         family.name for family in TARGET_FAMILIES if is_denied(family.name, metrics)
     }
     known = before.known if before is not None else {}
-    made = [_as_known(each, known.get(each.name)) for each in enable_all(collectors, hidden, metrics)]
+    made = [
+        _as_known(each, known.get(each.name))
+        for each in enable_all(collectors, hidden, metrics, thrifty=options.poll.thrifty)
+    ]
     if before is not None and made == list(before.family_sets.of_collectors):
         return hidden, before.family_sets, known
     about_target = (
@@ -237,6 +241,15 @@ def _passwords(options: Options, targets: Sequence[Target]) -> Passwords | None:
         not redis.password or may_name_any(options) or not all(target.has_password for target in targets)
     )
     return read_passwords(redis.password_file, options.files) if redis.password_file and is_needed else None
+
+
+def _notes(
+    options: Options, assigner: Assigner, passwords: Passwords | None, disabled: DisabledTargets
+) -> Iterator[str]:
+    yield from lane_notes(options.poll)
+    yield from turn_notes(assigner.common_family_sets.of_collectors, options.poll)
+    yield from _password_notes(options, passwords)
+    yield from disabled.notes
 
 
 def _password_notes(options: Options, passwords: Passwords | None) -> Iterator[str]:

@@ -17,8 +17,9 @@ from exporter.web.incidents import Incidents
 from exporter.web.limits import limits_of
 from exporter.web.listener import Listener, cannot_listen, shown
 from exporter.web.reload import Reload
-from exporter.web.routes import Sources, Web
+from exporter.web.routes import Web
 from exporter.web.scrape_log import ScrapeLog
+from exporter.web.scrapes import Sources
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Frontend:
             others=status_answers(backend, options, seen),
         )
         tls = (server_tls.context, server_tls.freshen) if server_tls is not None else ()
-        listener = Listener(web.app(), self._guard, *tls)
+        listener = Listener(web.app(), self._guard, web.source(), *tls)
         address = options.web.listen_address
         try:
             await listener.start(address)

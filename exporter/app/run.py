@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from exporter.app.reload_record import reload_unasked
 from exporter.app.sd_notify import Notifier
 from exporter.app.watchdog import Watchdog
 from exporter.collectors._switches import switches
-from exporter.errors import ConfigError, StoppingError
+from exporter.errors import ConfigError, InternalError, StoppingError
 from exporter.options.commandline import read_again
 from exporter.options.table import Options
 from exporter.targets.configured import ConfiguredTargets, load_targets
@@ -44,10 +45,10 @@ async def serve(
 ) -> None:
     """Run until SIGTERM or SIGINT. SIGHUP reloads, by what `read` reads (see `App`), and so does a change of
     one of the `noted` files if the options say so. systemd hears how it goes."""
-    watchdog = Watchdog(logs.formatter(options.log.format))
+    app = App(read=read)
+    watchdog = Watchdog(logs.formatter(options.log.format), turned_at=lambda: turned_at(app))
     watchdog.start()
     notifier = Notifier(os.environ)
-    app = App(read=read)
     app.record.around = notifier.reloading
     loop = asyncio.get_running_loop()
     stopping, reloading = asyncio.Event(), asyncio.Event()
@@ -81,6 +82,14 @@ async def serve(
         await asyncio.wait(tasks)
         notifier.close()
     watchdog.stop()
+
+
+def turned_at(app: App) -> float:
+    """The monotonic moment at which the event loop turned last, as far as that is known. For any thread."""
+    try:
+        return app.backend.schedule.turned_at
+    except (InternalError, StoppingError):  # it does not poll yet, or no longer
+        return -math.inf
 
 
 def status_of(app: App) -> str:

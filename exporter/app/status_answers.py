@@ -26,7 +26,7 @@ from exporter.status.overview import Link, OverviewPage
 from exporter.status.scraper_rows import ScraperSources, ScraperTable
 from exporter.status.scrapers_page import ScrapersPage
 from exporter.status.templates import Templates
-from exporter.telemetry.process import ProcessCollector
+from exporter.telemetry.process import ProcessSeries
 from exporter.web.body_writer import LoopShare
 from exporter.web.incidents import Incidents
 from exporter.web.scrape_log import ScrapeLog
@@ -106,7 +106,7 @@ class _StatusReader:
         self._backend = backend
         self._seen = seen
         self._table = table
-        self._process = ProcessCollector()
+        self._process = ProcessSeries()
         self._began, self._began_at = time.monotonic(), time.time()
 
     def read(self) -> ExporterStatus:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import logging
+import math
 import os
 import sys
 import threading
@@ -21,10 +22,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 LIMIT_S = 10.0
-#: questions to the loop within the limit: few, because each wakes two threads
-QUESTIONS = 4
-#: limits after which `faulthandler` writes, unless this thread postpones it
-LAST_RESORT = 2.0
+#: looks within the limit: few, because an idle process costs what its wakeups cost
+LOOKS = 3
+#: limits after which `faulthandler` writes, unless this thread postpones it: once a limit, because each time
+#: makes a new thread
+LAST_RESORT = 2.5
 #: frames of the stack that are shown, the innermost first
 FRAMES_MAX = 40
 #: parts of a module's path that are shown: what comes before them depends on the machine
@@ -36,7 +38,8 @@ class Watchdog:
 
     `write` gets the finished line as bytes, with its line end. The watchdog's thread calls it, and holds no
     lock then. `last_resort` is the descriptor that `faulthandler` writes to; None means stderr. `stop` closes
-    it.
+    it. `turned_at` gives when the loop turned last, as far as that is known (monotonic). While that is news,
+    the loop is not asked. A loop that nothing holds brings news between any two looks, or never.
     """
 
     def __init__(
@@ -45,16 +48,19 @@ class Watchdog:
         write: Callable[[bytes], object] | None = None,
         limit_s: float = LIMIT_S,
         last_resort: int | None = None,
+        turned_at: Callable[[], float] = lambda: -math.inf,
     ) -> None:
         self._formatter = formatter
         self._write = write or _write_to_stderr
         self._limit_s = limit_s
+        self._turned_at = turned_at
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked_at: float | None = None  # None: the loop has answered
+        self._silent_since: float | None = None  # None: the loop has answered
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_resort = _own_stderr() if last_resort is None else last_resort
         self._arming = threading.Lock()
+        self._armed_at = 0.0
 
     def start(self) -> None:
         """Watch the running loop of the calling thread."""
@@ -76,38 +82,47 @@ class Watchdog:
 
     def _arm(self) -> None:
         """Postpone the last resort: this thread runs."""
+        self._armed_at = time.monotonic()
         with self._arming:
             if self._last_resort is not None:
                 faulthandler.dump_traceback_later(LAST_RESORT * self._limit_s, file=self._last_resort)
 
     def _look(self, watched: int) -> None:
-        reported_at: float | None = None  # of the question that was reported
-        pause_s = self._limit_s / QUESTIONS
+        reported: float | None = None  # the silence that was reported
+        turned_at = -math.inf
+        news_due_at = math.inf  # inf: none came last time
+        pause_s = self._limit_s / LOOKS
         while not self._stopping.wait(pause_s):
-            self._arm()
-            pause_s = self._limit_s / QUESTIONS
-            asked_at = self._asked_at
-            if asked_at is None:
-                self._ask()
-            elif asked_at != reported_at:
-                left_s = asked_at + self._limit_s - time.monotonic()
+            if time.monotonic() - self._armed_at >= self._limit_s * (1 - 0.5 / LOOKS):
+                self._arm()
+            pause_s = self._limit_s / LOOKS
+            silent_since = self._silent_since
+            if silent_since is None:
+                turned_before, turned_at = turned_at, self._turned_at()
+                if turned_at > turned_before:
+                    news_due_at = turned_at + pause_s
+                else:
+                    self._ask(min(news_due_at, time.monotonic()))
+                    news_due_at = math.inf
+            elif silent_since != reported:
+                left_s = silent_since + self._limit_s - time.monotonic()
                 if left_s <= 0:
-                    reported_at = asked_at
+                    reported = silent_since
                     self._report(watched, self._limit_s - left_s)
                 else:
                     pause_s = min(pause_s, left_s)
 
-    def _ask(self) -> None:
-        """Ask the loop to answer."""
+    def _ask(self, silent_since: float) -> None:
+        """Ask the loop to answer. It is silent until then, since this (monotonic) moment."""
         assert self._loop is not None
-        self._asked_at = time.monotonic()
+        self._silent_since = silent_since
         try:
             self._loop.call_soon_threadsafe(self._answer)
         except RuntimeError:
             self._stopping.set()  # the loop is closed
 
     def _answer(self) -> None:
-        self._asked_at = None
+        self._silent_since = None
 
     def _report(self, watched: int, late_s: float) -> None:
         frame = sys._current_frames().get(watched)

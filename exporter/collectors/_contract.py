@@ -9,8 +9,9 @@ comes as a `ReplyError` value:
             out.add(LENGTH, length)
 
 It may yield PAUSE between two batches, at least once in some hundred rows, so that long work leaves room for
-other work. An exception fails this collector only: the server's last samples of it stay, and its success
-gauge turns 0. A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
+other work. A collector that asks one batch in most polls may have `read_again` too, which reads replies to
+the same commands in one go. An exception fails this collector only: the server's last samples of it stay, and
+its success gauge turns 0. A test drives it with `next(g)` and `g.send(replies)`: no loop, no server, no mock.
 """
 
 from __future__ import annotations
@@ -35,6 +36,20 @@ M = TypeVar("M")
 M_co = TypeVar("M_co", covariant=True)
 
 
+class KnownBounds(Protocol):
+    """The bounds of histograms that one server has shown: a bucket that was seen once stays."""
+
+    bounds_max: ClassVar[int]  # that a reply may have of one command
+    by_command: dict[str, tuple[int, ...]]
+
+    def widened(
+        self, command: str, seen: tuple[int, ...], below: list[int]
+    ) -> tuple[tuple[int, ...], list[int]]:
+        """All bounds of a command, with those just seen, and the counts: a bound that a reply leaves out has
+        that of the one before it."""
+        ...
+
+
 class Out(Protocol):
     """Where a collector writes. One object for each collector and poll."""
 
@@ -43,6 +58,12 @@ class Out(Protocol):
     db: int  # the target's own database: selected before each batch, and to be selected after it
     cut: int  # lines, rows and names of replies that a limit leaves out; a collector adds its own
     rows_max: int  # rows of one kind to ask for at most
+
+    @property
+    def is_new_connection(self) -> bool:
+        """Whether nothing is known yet of the run of the server behind the connection: it may be another
+        one."""
+        ...
 
     def add(self, family: Family, value: float, *labels: str | bytes) -> None:
         """Write one sample. `labels` are the values of the family's own labels, in order."""
@@ -58,6 +79,12 @@ class Out(Protocol):
     ) -> None:
         """Write a histogram: upper bounds in rising order without `+Inf`, how many values are at most each
         bound, the count and the sum of all values."""
+
+    def read_histograms(self, family: Family, reply: bytes, statistics: bytes, bounds: KnownBounds) -> bool:
+        """Write all histograms of a reply to LATENCY HISTOGRAM as it came, with the sums of INFO
+        commandstats. Nothing else may be written. False if something is out of the ordinary: nothing is
+        written or remembered then."""
+        ...
 
     def add_runtime(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
         """Write one sample of a family that is not in the table. `type` is gauge, counter or untyped. A label
@@ -96,6 +123,10 @@ class Out(Protocol):
     def learn_sentinel(self, view: Neighbours) -> None:
         """Remember what the target watches as a Sentinel, for those who look for these servers."""
 
+    def is_refused(self, command: Command) -> bool:
+        """Whether the server has refused this command about itself. It gets the error reply of then."""
+        ...
+
 
 class OutWithMemory(Out, Protocol[M_co]):
     """The same for a collector that remembers something of each target."""
@@ -116,9 +147,16 @@ class Collector(Generic[M]):
     name: ClassVar[str]
     help: ClassVar[str]
     lane: ClassVar[Lane]
+    #: its lane where --poll.thrifty is off; None: the same
+    unthrifty_lane: ClassVar[Lane | None] = None
+    #: how many turns of its lane there are to one of its own; with --poll.thrifty=false 1, unless the options
+    #: say otherwise
+    turns: ClassVar[int] = 1
     families: ClassVar[tuple[Family, ...]]
     #: whether it finds the facts that all others decide by: it runs first, and its failure fails the poll
     identifies: ClassVar[bool] = False
+    #: whether it has `read_again`
+    reads_again: ClassVar[bool] = False
     #: keys of INFO whose texts `Out.info` returns
     wanted_fields: ClassVar[tuple[str, ...]] = ()
     #: whether it writes with `Out.add_runtime`
@@ -154,6 +192,20 @@ class Collector(Generic[M]):
         """Ask and write."""
         raise NotImplementedError
         yield []
+
+    def read_again(
+        self, facts: Facts, options: Options, out: OutWithMemory[M], replies: Sequence[bytes | None]
+    ) -> bool:
+        """Write what `collect` or `identify` would, which asked one batch in an earlier poll and went well.
+        `facts` are the same as then, `replies` those to the same commands, each of the same type as then: a
+        text as its bytes, a list as it came over the wire (RESP2, complete and within the limits). A command
+        that the server has refused before is not sent: it has a None among the replies. Batches of such
+        commands alone may have been asked besides.
+
+        False where they would ask more now, return other facts or fail: then they run with the same replies,
+        and what was written here counts nothing. Nothing that they remember may have changed before that.
+        """
+        raise NotImplementedError
 
     def identify(self, known: Facts | None, options: Options, out: OutWithMemory[M]) -> Identification:
         """Ask, write and return the facts, in place of `collect`. Return `known`, the facts of the poll

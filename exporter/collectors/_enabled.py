@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from exporter.collectors._contract import AnyCollector
 from exporter.metrics.family_set import LABEL_MAX, FamilySet, make_family_set
+from exporter.metrics.lane import Lane
 from exporter.options.metrics_options import MetricsOptions
 from exporter.options.table import Options
 
@@ -27,18 +28,25 @@ def is_enabled(collector: AnyCollector, options: Options) -> bool:
     return collector.name not in options.metrics.collectors_off and collector.enabled(options)
 
 
+def lane_of(collector: AnyCollector, *, thrifty: bool = True) -> Lane:
+    """The lane of a collector, by --poll.thrifty."""
+    return collector.lane if thrifty else collector.unthrifty_lane or collector.lane
+
+
 def enable(
     collector: AnyCollector,
     namespace: str,
     hidden: frozenset[str] = frozenset(),
     label_max: int = LABEL_MAX,
+    *,
+    thrifty: bool = True,
 ) -> EnabledCollector:
     """Number and compile the families of one collector."""
     return EnabledCollector(
         collector,
         make_family_set(
             collector.name,
-            collector.lane,
+            lane_of(collector, thrifty=thrifty),
             collector.families,
             namespace=namespace,
             hidden=hidden,
@@ -51,11 +59,15 @@ def enable(
 
 
 def enable_all(
-    collectors: Iterable[AnyCollector], hidden: frozenset[str], options: MetricsOptions
+    collectors: Iterable[AnyCollector],
+    hidden: frozenset[str],
+    options: MetricsOptions,
+    *,
+    thrifty: bool = True,
 ) -> list[EnabledCollector]:
     """The collectors that write something that is shown, and the one that identifies the server."""
     return [
-        enable(collector, options.namespace, hidden, options.max_label_length)
+        enable(collector, options.namespace, hidden, options.max_label_length, thrifty=thrifty)
         for collector in collectors
         if collector.identifies or any(family.name not in hidden for family in collector.families)
     ]

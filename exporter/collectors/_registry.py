@@ -16,12 +16,14 @@ from exporter.collectors.key_scan import KeyScanCollector
 from exporter.collectors.keys import FoundKeysCollector, KeysCollector
 from exporter.collectors.latency import LatencyCollector
 from exporter.collectors.latency_histogram import LatencyHistogramCollector
+from exporter.collectors.latency_stats import LatencyStatsCollector
 from exporter.collectors.memory_stats import MemoryStatsCollector
 from exporter.collectors.modules import ModulesCollector
 from exporter.collectors.scripts import ScriptsCollector
 from exporter.collectors.search import SearchCollector
 from exporter.collectors.sentinel import SentinelCollector
 from exporter.collectors.sentinel_config import SentinelConfigCollector
+from exporter.collectors.server import ServerCollector
 from exporter.collectors.slot_stats import SlotStatsCollector
 from exporter.collectors.slowlog import SlowlogCollector
 from exporter.collectors.stats import StatsCollector
@@ -32,7 +34,9 @@ from exporter.collectors.vector_sets import VectorSetsCollector
 
 REGISTRY: tuple[AnyCollector, ...] = (
     InfoCollector(),
+    ServerCollector(),
     StatsCollector(),
+    LatencyStatsCollector(),
     SlowlogCollector(),
     CommandlogCollector(),
     ClientsCollector(),
@@ -58,5 +62,13 @@ REGISTRY: tuple[AnyCollector, ...] = (
     SlotStatsCollector(),
     SentinelCollector(),
     SentinelConfigCollector(),
-    UnknownInfoCollector(known=(InfoCollector(), StatsCollector(), ClusterCollector())),
+    UnknownInfoCollector(
+        known=(
+            InfoCollector(),
+            ServerCollector(),
+            StatsCollector(),
+            LatencyStatsCollector(),
+            ClusterCollector(),
+        )
+    ),
 )

@@ -33,6 +33,12 @@ def faults_of(names: Iterable[str]) -> Iterator[str]:
     known = switches()
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name[:100], known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(known)}"
-            yield f"--collectors.off: no collector that can be off is called {name[:100]}: {hint}"
+            yield switch_fault("collectors.off", name)
+
+
+def switch_fault(flag: str, name: str) -> str:
+    """That a flag has a name which is not one of `switches`, and which one may be meant."""
+    known = switches()
+    near = difflib.get_close_matches(name[:100], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(known)}"
+    return f"--{flag}: no collector that can be off is called {name[:100]}: {hint}"

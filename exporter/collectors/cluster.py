@@ -6,6 +6,7 @@ version.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from exporter.collectors._contract import Batches, Collector, Out, raise_failure
@@ -132,6 +133,7 @@ class ClusterCollector(Collector[None]):
     help = "CLUSTER INFO."
     lane = Lane.FAST
     families = FAMILIES
+    reads_again = True
 
     def wants(self, facts: Facts, options: Options) -> bool:
         return facts.cluster_enabled and not facts.loading
@@ -147,3 +149,9 @@ class ClusterCollector(Collector[None]):
         if not isinstance(text, bytes):
             raise ProtocolError("the reply to CLUSTER INFO is not a text")
         out.info(text)
+
+    def read_again(self, facts: Facts, options: Options, out: Out, replies: Sequence[bytes | None]) -> bool:
+        [text] = replies
+        if text is not None:
+            out.info(text)
+        return True

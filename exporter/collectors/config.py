@@ -183,9 +183,12 @@ def _ask(
     elif facts.version >= (7, 0, 0):  # earlier servers take one key
         several = Several(ask(*keys), ask, keys, lambda reply, key: key in dict(_pairs(reply)))
         replies = yield from several.ask(out.memory, facts.run_id, out.now)
+    elif out.memory.run_id == facts.run_id:  # this run of the server has answered
+        replies = yield list(map(ask, keys))
     else:
         replies = yield [ask(keys[0])]  # alone, to see whether they reply at all
         if not isinstance(replies[0], ReplyError):
+            out.memory.run_id = facts.run_id
             return [*replies, *(yield list(map(ask, keys[1:])))]
     if not isinstance(replies[0], ReplyError):
         return replies

@@ -1,4 +1,5 @@
-"""INFO, its default sections: part of every poll, and the source of a server's facts.
+"""INFO, the sections that move all the time: part of every poll. The whole text is the source of a server's
+facts; it is read with the sections of `server.py`, and by every poll where a server gives no sections alone.
 
 To add a metric from INFO, add a row. Names and types of `NameSet.GO` are those of the Go exporter, also where
 they break the rules of naming (some gauges end in `_total`); `NameSet.SECOND` gives a value a second name;
@@ -8,21 +9,32 @@ https://valkey.io/commands/info/
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
+from operator import itemgetter
 
 from exporter.collectors._contract import Collector, Identification, OutWithMemory
-from exporter.collectors._several import Sections, Several, ask_whole, section, shows_section
+from exporter.collectors._info_replies import (
+    DATABASES_DEFAULT,
+    InfoMemory,
+    ask_info,
+    asks_for_part,
+    has_all,
+    is_cluster,
+    is_sentinel,
+    is_whole,
+    join_texts,
+    may_ask_for_part,
+    shown_databases,
+)
+from exporter.collectors.server import ServerCollector
 from exporter.errors import ProtocolError, ReplyError
 from exporter.metrics.family import (
-    EverySubField,
+    Family,
     Field,
     NameSet,
     Pattern,
     Record,
-    SubFieldLabel,
     Transform,
     counter,
     gauge,
@@ -30,16 +42,12 @@ from exporter.metrics.family import (
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
 from exporter.protocol.command import Command, Reply
-from exporter.protocol.facts import FACT_FIELDS, FLAVORS, Facts, make_facts
+from exporter.protocol.facts import FACT_FIELDS, Facts, make_facts
 from exporter.protocol.forks import FORK_FIELDS, read_forks
+from exporter.protocol.info_commands import INFO_MOVING, PART_BEGINS
 
-INFO = Command.of("INFO")
 #: families that are shown only if the option of this name is on
 GATED = {"total_system_memory_bytes": "include_system_metrics"}
-#: the heading of the databases, and the first of them (maybe after remarks), the next heading or nothing
-_DATABASES = re.compile(rb"# Keyspace\s+(?:(?:#[^\n]*\n)*db[0-9]+:|# \w+\s*\n|\Z)")
-#: Redis' default, used where CONFIG gives no number
-DATABASES_DEFAULT = 16
 
 go_gauge = partial(gauge, name_set=NameSet.GO)
 go_counter = partial(counter, name_set=NameSet.GO)
@@ -48,97 +56,10 @@ alias_gauge = partial(gauge, name_set=NameSet.SECOND)
 DB = Pattern("db", "db", digits=True, whole=True)
 REPLICA = Pattern("slave", "", digits=True)
 SENTINEL_MASTER = Pattern("master", "", digits=True)
-IO_THREAD = Pattern("io_thread_", "thread", digits=True)
 ACTIVE_THREAD = Pattern("used_active_time_io_thread_", "thread", digits=True)
-KEYDB_THREAD = Pattern("thread_", "thread", suffix="_clients", digits=True)
-ENGINE = Pattern("engine_", "", digits=True)
-CERTIFICATE = Pattern("tls_", "certificate", suffix="_cert_serial")
-#: suffix of the key, type, name of the families, what they count, the version that has them
-KEY_SIZES = (
-    ("strings_sizes", "string", "size", "size in bytes", "8.0"),
-    ("lists_items", "list", "size", "size in items", "8.0"),
-    ("sets_items", "set", "size", "size in items", "8.0"),
-    ("zsets_items", "zset", "size", "size in items", "8.0"),
-    ("hashes_items", "hash", "size", "size in items", "8.0"),
-    ("streams_items", "stream", "size", "size in items", "8.10"),
-    ("lists_sizes", "list", "memory", "bytes of memory", "8.6"),
-    ("sets_sizes", "set", "memory", "bytes of memory", "8.6"),
-    ("zsets_sizes", "zset", "memory", "bytes of memory", "8.6"),
-    ("hashes_sizes", "hash", "memory", "bytes of memory", "8.6"),
-    ("streams_sizes", "stream", "memory", "bytes of memory", "8.10"),
-)
 MASTER = (("master_host", "master_host"), ("master_port", "master_port"))
 REPLICA_LABELS = (("slave_ip", "ip"), ("slave_port", "port"), ("slave_state", "state"))
-ENGINE_LABELS = (("engine", "name"), ("module", "module"), ("abi_version", "abi_version"))
-#: the labels that the same values had before the Go exporter named them
-ENGINE_SECOND_LABELS = (("engine", "name"), ("name", "name"), ("module", "module"))
 SENTINEL_LABELS = (("master_name", "name"), ("master_address", "address"))
-
-SERVER = (
-    go_gauge(
-        "instance_info",
-        "What the server is: role, version, mode, system. Always 1.",
-        Field(
-            "redis_version",
-            Transform.ONE,
-            labels=(
-                ("role", "role"),
-                ("redis_version", "redis_version"),
-                ("redis_build_id", "redis_build_id"),
-                ("redis_mode", "redis_mode|server_mode|RedisMode"),
-                ("os", "os"),
-                ("maxmemory_policy", "maxmemory_policy"),
-                ("tcp_port", "tcp_port"),
-                ("run_id", "run_id"),
-                ("process_id", "process_id"),
-                ("master_replid", "master_replid"),
-                ("valkey_version", "valkey_version"),
-                ("valkey_release_stage", "valkey_release_stage"),
-                ("availability_zone", "availability_zone"),
-                *((f"{name}_version", f"{name}_version") for name in FLAVORS if name != "valkey"),
-                ("server_name", "server_name"),
-            ),
-            optional=("valkey_release_stage", "availability_zone", *(f"{name}_version" for name in FLAVORS)),
-            spare=("server_name",),
-            also=(*(f"{name}_version" for name in FLAVORS), "server_name", "RedisMode", "role", "os"),
-        ),
-    ),
-    go_gauge("uptime_in_seconds", "Seconds since the server started.", Field("uptime_in_seconds")),
-    go_gauge(
-        "start_time_seconds",
-        "When the server started, in Unix time by the exporter's clock.",
-        Field("uptime_in_seconds", Transform.AGO),
-    ),
-    go_gauge("process_id", "Process id of the server.", Field("process_id")),
-    go_gauge("hz", "Current runs of the server's background tasks per second.", Field("hz")),
-    go_gauge(
-        "configured_hz",
-        "Configured runs of the server's background tasks per second.",
-        Field("configured_hz"),
-    ),
-    gauge(
-        "clients_hz",
-        "Runs per second of the server's task that checks its clients.",
-        Field("clients_hz"),
-        since="valkey 8.1",
-    ),
-    go_gauge("io_threads_active", "1 while I/O threads are active.", Field("io_threads_active")),
-    gauge("io_thread_clients", "Clients of one I/O thread.", Record(IO_THREAD, "clients"), since="8.0"),
-    counter("io_thread_reads_total", "Reads by one I/O thread.", Record(IO_THREAD, "reads"), since="8.0"),
-    counter("io_thread_writes_total", "Writes by one I/O thread.", Record(IO_THREAD, "writes"), since="8.0"),
-    gauge("thread_clients", "Clients of one server thread of KeyDB.", Record(KEYDB_THREAD, "")),
-    gauge(
-        "shutdown_in_seconds",
-        "How long the server still waits for its replicas before it shuts down.",
-        Field("shutdown_in_milliseconds", Transform.MSEC),
-        since="7.0",
-    ),
-    gauge(
-        "availability_zone_info",
-        "Availability zone that the server reports. Always 1.",
-        Field("availability_zone", Transform.ONE, labels=(("availability_zone", "availability_zone"),)),
-    ),
-)
 
 CLIENTS = (
     go_gauge(
@@ -521,191 +442,6 @@ MEMORY = (
         "storage_provider_info",
         "The storage provider of KeyDB. Always 1.",
         Field("storage_provider", Transform.ONE, labels=(("provider", "storage_provider"),)),
-    ),
-)
-
-PERSISTENCE = (
-    go_gauge("loading_dump_file", "1 while the server loads its data.", Field("loading")),
-    go_gauge(
-        "async_loading",
-        "1 while a replica loads new data and still serves the old data.",
-        Field("async_loading"),
-        since="7.0",
-    ),
-    gauge("loading_start_timestamp_seconds", "When loading began.", Field("loading_start_time")),
-    gauge("loading_size_bytes", "Size of the file being loaded.", Field("loading_total_bytes")),
-    gauge(
-        "loading_rdb_used_memory_bytes",
-        "Memory that the server used when it wrote the file.",
-        Field("loading_rdb_used_mem"),
-    ),
-    gauge("loading_loaded_bytes", "Bytes of the file that are loaded.", Field("loading_loaded_bytes")),
-    gauge(
-        "loading_loaded_ratio",
-        "Share of the file that is loaded, from 0 to 1.",
-        Field("loading_loaded_perc", Transform.PERCENT),
-    ),
-    gauge(
-        "loading_eta_seconds",
-        "Estimated time until loading ends.",
-        Field("loading_eta_seconds"),
-    ),
-    gauge(
-        "current_cow_peak_bytes",
-        "Peak memory copied on write during the current fork.",
-        Field("current_cow_peak"),
-        since="7.0",
-    ),
-    gauge("current_cow_size_bytes", "Memory copied on write by the current fork.", Field("current_cow_size")),
-    gauge(
-        "current_cow_size_age_seconds",
-        "Age of the copy-on-write size of the current fork.",
-        Field("current_cow_size_age"),
-    ),
-    gauge(
-        "current_fork_ratio",
-        "Progress of the current fork.",
-        Field("current_fork_perc", Transform.PERCENT),
-    ),
-    gauge(
-        "current_save_keys_processed",
-        "Keys that the current save has written.",
-        Field("current_save_keys_processed"),
-    ),
-    gauge("current_save_keys", "Keys that the current save has to write.", Field("current_save_keys_total")),
-    go_gauge(
-        "rdb_changes_since_last_save",
-        "Changes since the newest dump.",
-        Field("rdb_changes_since_last_save", also=("changes_since_last_save",)),
-    ),
-    go_gauge(
-        "rdb_bgsave_in_progress",
-        "1 while a dump is written.",
-        Field("rdb_bgsave_in_progress", also=("bgsave_in_progress",)),
-    ),
-    go_gauge(
-        "backup_in_progress", "1 while BACKUP takes a backup.", Field("backup_in_progress"), since="8.10"
-    ),
-    go_gauge(
-        "rdb_last_save_timestamp_seconds",
-        "Time of the newest successful dump.",
-        Field("rdb_last_save_time", also=("last_save_time",)),
-    ),
-    go_gauge(
-        "rdb_last_bgsave_status",
-        "1 if the newest dump succeeded.",
-        Field("rdb_last_bgsave_status", Transform.FLAG),
-    ),
-    go_gauge(
-        "rdb_last_bgsave_duration_sec",
-        "Duration of the newest dump; -1: no dump yet.",
-        Field("rdb_last_bgsave_time_sec", Transform.SIGNED),
-    ),
-    go_gauge(
-        "rdb_current_bgsave_duration_sec",
-        "Duration of the current dump so far; -1: no dump is running.",
-        Field("rdb_current_bgsave_time_sec", Transform.SIGNED),
-    ),
-    go_gauge("rdb_saves_total", "Dumps since the server started.", Field("rdb_saves"), since="7.0"),
-    gauge(
-        "rdb_saves_consecutive_failures",
-        "Dumps that failed in a row.",
-        Field("rdb_saves_consecutive_failures"),
-        since="8.4",
-    ),
-    go_gauge(
-        "rdb_last_cow_size_bytes",
-        "Memory copied on write during the newest dump.",
-        Field("rdb_last_cow_size"),
-    ),
-    go_gauge(
-        "rdb_last_load_expired_keys",
-        "Expired keys that the newest load skipped.",
-        Field("rdb_last_load_keys_expired"),
-        since="7.0",
-    ),
-    go_gauge(
-        "rdb_last_load_loaded_keys",
-        "Keys that the newest load read.",
-        Field("rdb_last_load_keys_loaded"),
-        since="7.0",
-    ),
-    go_gauge("aof_enabled", "1 if the append-only file is on.", Field("aof_enabled")),
-    go_gauge(
-        "aof_rewrite_in_progress",
-        "1 while the append-only file is rewritten.",
-        Field("aof_rewrite_in_progress", also=("bgrewriteaof_in_progress",)),
-    ),
-    go_gauge(
-        "aof_rewrite_scheduled", "1 if a rewrite waits for a dump to end.", Field("aof_rewrite_scheduled")
-    ),
-    go_gauge(
-        "aof_last_rewrite_duration_sec",
-        "Duration of the newest rewrite; -1: no rewrite yet.",
-        Field("aof_last_rewrite_time_sec", Transform.SIGNED),
-    ),
-    go_gauge(
-        "aof_current_rewrite_duration_sec",
-        "Duration of the current rewrite so far; -1: no rewrite is running.",
-        Field("aof_current_rewrite_time_sec", Transform.SIGNED),
-    ),
-    counter(
-        "aof_rewrites_total",
-        "Rewrites of the append-only file since the server started.",
-        Field("aof_rewrites"),
-        since="7.0",
-    ),
-    gauge(
-        "aof_rewrites_consecutive_failures",
-        "Rewrites that failed in a row.",
-        Field("aof_rewrites_consecutive_failures"),
-        since="7.0",
-    ),
-    go_gauge(
-        "aof_last_cow_size_bytes",
-        "Memory copied on write during the newest rewrite.",
-        Field("aof_last_cow_size"),
-    ),
-    go_gauge("aof_current_size_bytes", "Size of the append-only file.", Field("aof_current_size")),
-    go_gauge(
-        "aof_base_size_bytes",
-        "Size of the append-only file after its newest rewrite.",
-        Field("aof_base_size"),
-    ),
-    go_gauge(
-        "aof_pending_rewrite", "1 if a rewrite is due when the dump ends.", Field("aof_pending_rewrite")
-    ),
-    go_gauge("aof_buffer_length", "Bytes in the AOF buffer.", Field("aof_buffer_length")),
-    go_gauge(
-        "aof_rewrite_buffer_length", "Bytes in the AOF rewrite buffer.", Field("aof_rewrite_buffer_length")
-    ),
-    go_gauge(
-        "aof_pending_bio_fsync", "fsync jobs waiting in the background.", Field("aof_pending_bio_fsync")
-    ),
-    go_gauge("aof_delayed_fsync", "fsync calls that were delayed.", Field("aof_delayed_fsync")),
-    go_gauge(
-        "aof_last_bgrewrite_status",
-        "1 if the newest rewrite succeeded.",
-        Field("aof_last_bgrewrite_status", Transform.FLAG),
-    ),
-    go_gauge(
-        "aof_last_write_status",
-        "1 if the newest write to the append-only file succeeded.",
-        Field("aof_last_write_status", Transform.FLAG),
-    ),
-    go_gauge(
-        "module_fork_in_progress", "1 while a fork of a module is running.", Field("module_fork_in_progress")
-    ),
-    go_gauge(
-        "module_fork_last_cow_size",
-        "Bytes copied on write during a module's newest fork.",
-        Field("module_fork_last_cow_size"),
-    ),
-    gauge(
-        "slot_migration_fork_in_progress",
-        "1 while a fork exports slots.",
-        Field("slot_migration_fork_in_progress"),
-        since="valkey 9.1",
     ),
 )
 
@@ -1360,111 +1096,6 @@ CPU = (
     go_gauge("long_lock_waits_total", "Long waits for KeyDB's lock.", Field("long_lock_waits")),
 )
 
-CLUSTER = (go_gauge("cluster_enabled", "1 if the server is a cluster node.", Field("cluster_enabled")),)
-
-TLS = (
-    *(
-        go_gauge(
-            f"tls_{which}_cert_expires_in_seconds",
-            f"How long the {text} is still valid; 0: the server has none.",
-            Field(f"tls_{which}_cert_expires_in_seconds", Transform.SIGNED),
-            since="valkey 9.1",
-        )
-        for which, text in (
-            ("server", "server certificate"),
-            ("client", "client certificate"),
-            ("ca", "CA certificate"),
-        )
-    ),
-    go_gauge(
-        "tls_certificate_info",
-        "Serial number of a certificate of the server: server, client or ca. Always 1.",
-        Record(CERTIFICATE, "", Transform.ONE, labels=(("serial", ""),)),
-        since="valkey 9.1",
-    ),
-)
-
-HOTKEYS = (
-    gauge(
-        "hotkeys_tracking_active",
-        "1 while HOTKEYS counts the keys that are used most.",
-        Field("hotkeys-tracking-active"),
-        since="8.6",
-    ),
-    gauge(
-        "hotkeys_tracking_cpu_seconds",
-        "Time that the newest HOTKEYS session has spent counting.",
-        Field("hotkeys-cmd-cpu-time", Transform.MSEC),
-        since="8.6",
-    ),
-)
-
-SCRIPTING = (
-    go_gauge(
-        "scripting_engines_count", "Scripting engines loaded.", Field("engines_count"), since="valkey 9.1"
-    ),
-    alias_gauge(
-        "scripting_engines",
-        "Scripting engines loaded. Same value as scripting_engines_count.",
-        Field("engines_count"),
-        since="valkey 9.1",
-    ),
-    go_gauge(
-        "scripting_engines_memory_used_bytes",
-        "Memory of all scripting engines.",
-        Field("engines_total_used_memory"),
-        since="valkey 9.1",
-    ),
-    alias_gauge(
-        "scripting_engines_used_memory_bytes",
-        "Memory of all scripting engines. Same value as scripting_engines_memory_used_bytes.",
-        Field("engines_total_used_memory"),
-        since="valkey 9.1",
-    ),
-    go_gauge(
-        "scripting_engines_memory_overhead_bytes",
-        "Overhead of all scripting engines.",
-        Field("engines_total_memory_overhead"),
-        since="valkey 9.1",
-    ),
-    alias_gauge(
-        "scripting_engines_overhead_bytes",
-        "Overhead of all scripting engines. Same value as scripting_engines_memory_overhead_bytes.",
-        Field("engines_total_memory_overhead"),
-        since="valkey 9.1",
-    ),
-    go_gauge(
-        "scripting_engine_info",
-        "A scripting engine: its name, module and the version of its interface. Always 1.",
-        Record(ENGINE, "abi_version", Transform.ONE, labels=ENGINE_LABELS),
-        since="valkey 9.1",
-    ),
-    go_gauge(
-        "scripting_engine_memory_used_bytes",
-        "Memory of one scripting engine.",
-        Record(ENGINE, "used_memory", labels=ENGINE_LABELS),
-        since="valkey 9.1",
-    ),
-    alias_gauge(
-        "scripting_engine_used_memory_bytes",
-        "Memory of one scripting engine. Same value as scripting_engine_memory_used_bytes.",
-        Record(ENGINE, "used_memory", labels=ENGINE_SECOND_LABELS),
-        since="valkey 9.1",
-    ),
-    go_gauge(
-        "scripting_engine_memory_overhead_bytes",
-        "Overhead of one scripting engine.",
-        Record(ENGINE, "memory_overhead", labels=ENGINE_LABELS),
-        since="valkey 9.1",
-    ),
-    alias_gauge(
-        "scripting_engine_overhead_bytes",
-        "Overhead of one scripting engine. Same value as scripting_engine_memory_overhead_bytes.",
-        Record(ENGINE, "memory_overhead", labels=ENGINE_SECOND_LABELS),
-        since="valkey 9.1",
-    ),
-)
-
 KEYSPACE = (
     go_gauge("db_keys", "Keys of a database.", Record(DB, "keys", fill=True)),
     go_gauge("db_keys_expiring", "Keys of a database that have an expiry.", Record(DB, "expires", fill=True)),
@@ -1489,21 +1120,6 @@ KEYSPACE = (
         "Hashes of a database of Valkey with fields that expire. Same value as db_keys_with_expiring_items.",
         Record(DB, "keys_with_volatile_items"),
         since="valkey 9.0",
-    ),
-    *(
-        gauge(
-            f"db_{type_name}_{by}_keys",
-            f"Keys of type {type_name} by {what}; the label is the lower end of a power of two.",
-            EverySubField(
-                Pattern(
-                    "db", "db", suffix=f"_distrib_{suffix}", digits=True, constant=(("type", type_name),)
-                ),
-                "size",
-                SubFieldLabel.SIZE,
-            ),
-            since=since,
-        )
-        for suffix, type_name, by, what, since in KEY_SIZES
     ),
 )
 
@@ -1558,154 +1174,219 @@ SENTINEL = (
 )
 
 
-#: bytes of INFO that hold the line of the mode: it is among the first of the first section
-MODE_WITHIN = 1000
-CLUSTER_ENABLED = b"cluster_enabled:"
-#: sections that a plain INFO has on all servers of Redis
-SECTIONS = ("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "keyspace")
+#: where the part would do, and the whole text is read again for so long, somebody looks why
+WHOLES_MAX = 20
+#: of the wanted fields, in their order
+WantedTexts = tuple[bytes | None, ...]
+#: of the wanted fields those that stand in the moving sections
+MOVING_FIELDS = ("role", "latest_fork_usec")
+
+#: of the wanted texts, which one names the run
+_RUN_ID_AT = FACT_FIELDS.index("run_id")
+#: takes the texts that move out of all wanted ones
+_MOVING_OF = itemgetter(*((*FACT_FIELDS, *FORK_FIELDS).index(key) for key in MOVING_FIELDS))
 
 
-def _shows(reply: Reply, name: str) -> bool:
-    """A Sentinel has fewer sections, and hides none."""
-    return shows_section(reply, name) or (isinstance(reply, bytes) and _is_sentinel(reply))
-
-
-PLAIN = Several(INFO, section, SECTIONS, _shows)
-
-
-@dataclass(slots=True)
-class FactTexts:
-    """The texts of the wanted fields that the facts were made of, and how the server gives the sections that
-    a plain INFO leaves out."""
-
-    texts: tuple[bytes | None, ...] = ()
-    sections: Sections = field(default_factory=Sections)
-
-
-class InfoCollector(Collector[FactTexts]):
+class InfoCollector(Collector[InfoMemory]):
     name = "info"
-    help = "INFO, its default sections."
+    help = "INFO, the sections that move all the time."
     lane = Lane.FAST
     families = (
-        *SERVER,
         *CLIENTS,
         *MEMORY,
-        *PERSISTENCE,
         *STATS,
         *REPLICATION,
         *CPU,
-        *CLUSTER,
-        *TLS,
-        *HOTKEYS,
-        *SCRIPTING,
         *KEYSPACE,
         *SENTINEL,
     )
     wanted_fields = (*FACT_FIELDS, *FORK_FIELDS)
     identifies = True
+    reads_again = True
+    memory_name = "info"
 
-    def new_memory(self) -> FactTexts:
-        return FactTexts()
+    def new_memory(self) -> InfoMemory:
+        return InfoMemory()
 
     def acl(self, options: Options) -> tuple[str, ...]:
         return ("+info",) if options.redis.config_command in ("", "-") else ("+info", "+config|get")
 
     def identify(
-        self, known: Facts | None, options: Options, out: OutWithMemory[FactTexts]
+        self, known: Facts | None, options: Options, out: OutWithMemory[InfoMemory]
     ) -> Identification:
-        hidden, whole = out.memory.sections.apart, out.memory.sections.whole
-        run_id = None if known is None else known.run_id
-        if hidden.names or whole.names or hidden.is_due(run_id, out.now):
-            replies = yield from _ask_sections(out.memory.sections, run_id, out.now)
-        else:
-            replies = yield [INFO]
+        moving = out.memory.moving
+        moving.wholes_in_a_row = 0
+        replies: Sequence[Reply] = ()
+        if known is not None and _asks_for_part(known, options, out):
+            replies = yield [INFO_MOVING]
+            text = replies[0]
+            if isinstance(text, bytes) and not is_whole(text) and _is_enough(out):
+                return self._read_part(text, known, options, out)
+            if isinstance(text, ReplyError) and text.is_refusal:
+                moving.note(known.run_id, out.now, are_given=False)
+        if not replies or not isinstance(replies[0], bytes) or not is_whole(replies[0]):
+            replies = yield from ask_info(
+                out.memory.sections, None if known is None else known.run_id, out.now
+            )
         text = replies[0]
         if isinstance(text, ReplyError):
             raise text.as_target_error()
         if not isinstance(text, bytes):
             raise ProtocolError("the reply to INFO is not a text")
-        if len(replies) > 1:
-            text = b"\r\n".join(reply for reply in replies if isinstance(reply, bytes))
-        databases = None if known is None else known.databases
-        config = options.redis.config_command
+        text = join_texts(replies)
+        facts = yield from self._read_whole(text, known, options, out)
+        is_same_run = known is not None and facts.run_id == known.run_id
         if (
-            databases is None
-            and config not in ("", "-")
-            and (b"_version:" in text or b"role:" in text)
-            and not _is_sentinel(text)
-            and not _is_cluster(text)
+            is_same_run
+            and moving.is_due(facts.run_id, out.now)
+            and may_ask_for_part(facts, options, out.memory)
         ):
-            [reply] = yield [Command.of(config, "GET", "databases")]
+            [part] = yield [INFO_MOVING]
+            are_given = isinstance(part, bytes) and has_all(part, text, _keys_of(self.families))
+            moving.note(facts.run_id, out.now, are_given=are_given)
+        return facts
+
+    def _read_whole(
+        self, text: bytes, known: Facts | None, options: Options, out: OutWithMemory[InfoMemory]
+    ) -> Identification:
+        """Write the values, and return the facts."""
+        memory = out.memory
+        databases = None if known is None else known.databases
+        if databases is None and _shows_how_many(text, options):
+            [reply] = yield [_ask_how_many(options)]
             databases = _databases(reply)
-        texts = out.info(text, _shown_databases(text, databases, options))
+        texts = out.info(text, _databases_in_whole(text, databases, options))
         out.learn_replication(text)
         if not any(texts) and not _has_known_field(text):
             raise ProtocolError(
                 "the reply to INFO has no field that the exporter knows: is it a Redis server?"
             )
-        if known is None or texts != out.memory.texts or databases != known.databases:
+        if known is None or texts != memory.texts or databases != known.databases:
             known = make_facts(dict(zip(self.wanted_fields, texts, strict=True)), databases)
             out.learn_forks(read_forks(texts[len(FACT_FIELDS) :]))
-            out.memory.texts = texts
-        if hidden.run_id is None:
-            hidden.run_id = whole.run_id = known.run_id
+            memory.texts = texts
+        memory.moving.wants_whole = _is_in_change(known, texts)
+        apart = memory.sections.apart
+        if apart.run_id is None:
+            apart.run_id = memory.sections.whole.run_id = known.run_id
         return known
 
+    def _read_part(
+        self, text: bytes, known: Facts, options: Options, out: OutWithMemory[InfoMemory]
+    ) -> Facts:
+        """Write the values of the moving sections. What stands in the others is still as it was known."""
+        memory = out.memory
+        texts = self._merged(self._write_part(text, known, options, out), memory.texts)
+        out.learn_replication(text)
+        if texts != memory.texts:
+            memory.texts = texts
+            memory.moving.wants_whole = True  # the role has changed, or a child was forked
+            out.learn_forks(read_forks(texts[len(FACT_FIELDS) :]))
+            return make_facts(dict(zip(self.wanted_fields, texts, strict=True)), known.databases)
+        return known
 
-def _ask_sections(
-    sections: Sections, run_id: str | None, now: float
-) -> Generator[list[Command], list[Reply], list[Reply]]:
-    """The replies to INFO, and to what gives the sections that it leaves out."""
-    replies = yield from PLAIN.ask(sections.apart, run_id, now)
-    missing = [name for name in SECTIONS if not any(_shows(reply, name) for reply in replies)]
-    if not missing or not isinstance(replies[0], bytes):
-        return replies
+    def _write_part(
+        self, text: bytes, known: Facts, options: Options, out: OutWithMemory[InfoMemory]
+    ) -> WantedTexts:
+        return out.info(
+            text, shown_databases(text, known.databases, options, in_cluster=known.cluster_enabled)
+        )
 
-    def gives(reply: Reply) -> bool:
-        return any(_shows(reply, name) for name in missing)
+    def _merged(self, moving: WantedTexts, before: WantedTexts) -> WantedTexts:
+        """The wanted texts, those that are not in the moving sections as they were."""
+        return tuple(
+            new if key in MOVING_FIELDS else old
+            for key, old, new in zip(self.wanted_fields, before, moving, strict=True)
+        )
 
-    return replies + (yield from ask_whole(sections.whole, gives, run_id, now))
+    def read_again(
+        self,
+        facts: Facts,
+        options: Options,
+        out: OutWithMemory[InfoMemory],
+        replies: Sequence[bytes | None],
+    ) -> bool:
+        memory, text = out.memory, replies[0]
+        moving, sections = memory.moving, memory.sections
+        if text is None or len(replies) > 1:
+            return False
+        # the engine finds out on its way whether a part names the run: a search takes as long as all the rest
+        if text.startswith(PART_BEGINS) or not is_whole(text):
+            if not _is_enough(out) or not asks_for_part(facts, options, memory, out.now):
+                return False
+            texts, moving_texts = self._write_part(text, facts, options, out), _MOVING_OF
+            if texts[_RUN_ID_AT] is not None or moving_texts(texts) != moving_texts(memory.texts):
+                return False
+            moving.wholes_in_a_row = 0
+            out.learn_replication(text)
+            return True
+        if moving.wholes_in_a_row >= WHOLES_MAX and _asks_for_part(facts, options, out):
+            return False
+        if sections.apart.names or sections.whole.names or sections.apart.is_due(facts.run_id, out.now):
+            return False
+        if moving.is_due(facts.run_id, out.now) and may_ask_for_part(facts, options, memory):
+            return False
+        asks_how_many = facts.databases is None and _shows_how_many(text, options)
+        if asks_how_many and not out.is_refused(_ask_how_many(options)):
+            return False
+        texts = out.info(text, _databases_in_whole(text, facts.databases, options))
+        if texts != memory.texts or not any(texts):
+            return False
+        moving.wants_whole = _is_in_change(facts, texts)
+        moving.wholes_in_a_row += 1
+        out.learn_replication(text)
+        return True
 
 
-def _shown_databases(text: bytes, databases: int | None, options: Options) -> int:
-    """How many databases have samples, whether they have keys or not."""
-    if (
-        not options.metrics.include_metrics_for_empty_databases
-        or _is_sentinel(text)
-        or not _shows_databases(text)
-    ):
-        return 0
-    if _is_cluster(text):
-        return 1
-    return DATABASES_DEFAULT if databases is None else databases
+def _is_in_change(facts: Facts, texts: WantedTexts) -> bool:
+    """Whether a child works, or the server loads. Only the whole text says so: it is asked for until they
+    have ended."""
+    return facts.loading or read_forks(texts[len(FACT_FIELDS) :]).is_running
 
 
-# Each looks where its line stands, so that a poll does not read INFO three times more.
+def _shows_how_many(text: bytes, options: Options) -> bool:
+    """Whether the server's configuration has a number of databases that matters, and may be asked for it."""
+    return (
+        options.redis.config_command not in ("", "-")
+        and (b"_version:" in text or b"role:" in text)
+        and not is_sentinel(text)
+        and not is_cluster(text)
+    )
 
 
-def _is_sentinel(text: bytes) -> bool:
-    return text.find(b"_mode:sentinel", 0, MODE_WITHIN) >= 0
+def _ask_how_many(options: Options) -> Command:
+    return Command.of(options.redis.config_command, "GET", "databases")
 
 
-def _is_cluster(text: bytes) -> bool:
-    at = text.rfind(CLUSTER_ENABLED)
-    return at >= 0 and text.startswith(b"1", at + len(CLUSTER_ENABLED))
+def _databases_in_whole(text: bytes, databases: int | None, options: Options) -> int:
+    return 0 if is_sentinel(text) else shown_databases(text, databases, options, in_cluster=is_cluster(text))
 
 
-def _shows_databases(text: bytes) -> bool:
-    """Whether a database that is not in the text is empty. Redis 2.4 has no headings; the section of Pika has
-    lines of another kind."""
-    at = text.rfind(b"# Keyspace")
-    if at >= 0:
-        return _DATABASES.match(text, at) is not None
-    return b"redis_version:" in text and b"# " not in text
+def _asks_for_part(known: Facts, options: Options, out: OutWithMemory[InfoMemory]) -> bool:
+    """Whether to ask for the moving sections alone first."""
+    return not out.is_new_connection and asks_for_part(known, options, out.memory, out.now)
+
+
+def _is_enough(out: OutWithMemory[InfoMemory]) -> bool:
+    """Whether the moving sections are enough in this poll: the run of the server is known, and nothing that
+    the others say is under way."""
+    return not out.is_new_connection and not out.memory.moving.wants_whole
+
+
+@cache
+def _keys_of(families: Iterable[Family]) -> frozenset[bytes]:
+    """The keys of the lines that these families read."""
+    keys: set[str] = set()
+    for family in families:
+        if isinstance(family.source, Field):
+            keys.update((family.source.key, *family.source.also))
+    return frozenset(key.encode() for key in keys)
 
 
 def _has_known_field(text: bytes) -> bool:
-    keys = {
-        family.source.key.encode() for family in InfoCollector.families if isinstance(family.source, Field)
-    }
-    return any(line.partition(b":")[0] in keys for line in text.split(b"\n"))
+    return not _keys_of((*InfoCollector.families, *ServerCollector.families)).isdisjoint(
+        line.partition(b":")[0] for line in text.split(b"\n")
+    )
 
 
 def _databases(reply: object) -> int | None:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
+from exporter.collectors.latency_stats import COMMANDS
+from exporter.collectors.stats import STATISTICS, gives_commands, lacks_commands
 from exporter.metrics.family import NameSet, histogram
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
@@ -29,6 +32,7 @@ LATENCIES = histogram(
     since="7.0",
     name_set=NameSet.GO,
 )
+HISTOGRAMS = Command.of("LATENCY", "HISTOGRAM")
 #: commands whose buckets are remembered, and buckets of one command: a server has some hundreds, and about 20
 COMMANDS_MAX = 10_000
 BOUNDS_MAX = 64
@@ -48,14 +52,14 @@ def _one_of(bounds: tuple[int, ...]) -> tuple[int, ...]:
 class BucketBounds:
     """The bounds that were seen in one run of a server, by command, in rising order."""
 
+    bounds_max: ClassVar[int] = BOUNDS_MAX
     run_id: str = ""
     by_command: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def widened(
         self, command: str, seen: tuple[int, ...], below: list[int]
     ) -> tuple[tuple[int, ...], list[int]]:
-        """All bounds of a command, with those just seen, and the counts: a bound that a reply leaves out has
-        that of the one before it."""
+        """See `KnownBounds`."""
         known = self.by_command.get(command, ())
         if known == seen:
             return seen, below
@@ -76,7 +80,9 @@ class LatencyHistogramCollector(Collector[BucketBounds]):
     name = "latency_histogram"
     help = "Latencies by command."
     lane = Lane.SLOW
+    turns = 2
     families = (LATENCIES,)
+    reads_again = True
 
     def enabled(self, options: Options) -> bool:
         return not options.metrics.exclude_latency_histogram_metrics
@@ -91,13 +97,13 @@ class LatencyHistogramCollector(Collector[BucketBounds]):
         return BucketBounds()
 
     def collect(self, facts: Facts, options: Options, out: OutWithMemory[BucketBounds]) -> Batches:
-        histograms, statistics = yield [
-            Command.of("LATENCY", "HISTOGRAM"),
-            Command.of("INFO", "commandstats"),
-        ]
-        raise_failure(histograms, statistics)
-        if not isinstance(statistics, bytes):
-            return
+        histograms, statistics = yield [HISTOGRAMS, STATISTICS]
+        raise_failure(histograms)
+        if lacks_commands(statistics):
+            [statistics] = yield [COMMANDS]
+            raise_failure(statistics)
+            if not isinstance(statistics, bytes):
+                return
         memory = out.memory
         if memory.run_id != facts.run_id:
             memory.run_id = facts.run_id
@@ -115,6 +121,20 @@ class LatencyHistogramCollector(Collector[BucketBounds]):
             _, calls, seen, counts = rows[name]
             bounds, below = memory.widened(command, seen, counts)
             out.add_histogram(LATENCIES, bounds, below, calls, totals[name], command)
+
+    def read_again(
+        self,
+        facts: Facts,
+        options: Options,
+        out: OutWithMemory[BucketBounds],
+        replies: Sequence[bytes | None],
+    ) -> bool:
+        if len(replies) != 2 or out.memory.run_id != facts.run_id or not gives_commands(replies[1]):
+            return False
+        histograms, statistics = replies
+        if histograms is None or statistics is None:
+            return True
+        return out.read_histograms(LATENCIES, histograms, statistics, out.memory)
 
 
 def _totals(counts: Collection[bytes], statistics: bytes) -> dict[bytes, int]:

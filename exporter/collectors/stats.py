@@ -1,25 +1,23 @@
-"""Statistics by command and by error: INFO's commandstats, errorstats and latencystats, on the standard lane.
+"""Statistics by command and by error: INFO's commandstats and errorstats, on the standard lane.
 
 They make up most of the series of a server and seldom need to be as fresh as the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
-from exporter.collectors._contract import Batches, Collector, OutWithMemory, raise_failure
+from exporter.collectors._contract import Batches, Collector, Out, OutWithMemory, raise_failure
 from exporter.collectors._several import Sections, Several, ask_whole, section, shows_section
 from exporter.errors import ReplyError
 from exporter.metrics.family import (
-    EverySubField,
     NameSet,
     Pattern,
     Record,
-    SubFieldLabel,
     Transform,
     counter,
     gauge,
-    summary,
 )
 from exporter.metrics.lane import Lane
 from exporter.options.table import Options
@@ -28,7 +26,6 @@ from exporter.protocol.facts import Facts
 
 COMMAND = Pattern("cmdstat_", "cmd", first="calls=")
 ERROR = Pattern("errorstat_", "err", first="count=")
-LATENCY = Pattern("latency_percentiles_usec_", "cmd", first="p")
 
 go_counter = partial(counter, name_set=NameSet.GO)
 
@@ -69,34 +66,13 @@ FAMILIES = (
         name_set=NameSet.GO,
     ),
     go_counter("errors_total", "Error replies by their code.", Record(ERROR, "count"), since="6.2"),
-    summary(
-        "latency_percentiles_usec",
-        "Microseconds of a command's calls; the quantile is a percentile.",
-        EverySubField(
-            LATENCY,
-            "quantile",
-            SubFieldLabel.PERCENTILE,
-            Transform.NUM,
-            sum=Record(COMMAND, "usec"),
-            count=Record(COMMAND, "calls"),
-        ),
-        labels=("cmd",),
-        since="7.0",
-        name_set=NameSet.GO,
-    ),
-    summary(
-        "command_call_duration_seconds",
-        "Seconds of a command's calls: the median and the 99th percentile, without sum and count.",
-        EverySubField(LATENCY, "quantile", SubFieldLabel.FRACTION, Transform.USEC, only=("p50", "p99")),
-        labels=("cmd",),
-        since="7.0",
-        name_set=NameSet.SECOND,
-    ),
 )
 
 
-#: the third from 7.0 on, the second from 6.2
-SECTIONS = ("commandstats", "errorstats", "latencystats")
+#: the second from 6.2 on
+SECTIONS = ("commandstats", "errorstats")
+#: both with one command, from 7.0 on: earlier servers answer several sections with a syntax error
+STATISTICS = Command.of("INFO", *SECTIONS)
 
 
 class StatsCollector(Collector[Sections]):
@@ -104,6 +80,7 @@ class StatsCollector(Collector[Sections]):
     help = "Statistics by command and by error."
     lane = Lane.STANDARD
     families = FAMILIES
+    reads_again = True
 
     def wants(self, facts: Facts, options: Options) -> bool:
         return facts.version >= (2, 6, 0) and facts.mode != "sentinel"
@@ -117,24 +94,45 @@ class StatsCollector(Collector[Sections]):
     def collect(self, facts: Facts, options: Options, out: OutWithMemory[Sections]) -> Batches:
         sections = SECTIONS[: 2 if facts.version >= (6, 2, 0) else 1]
         replies: list[Reply] = [None]
-        if facts.version >= (7, 0, 0):  # earlier servers answer several sections with a syntax error
-            sections = SECTIONS
-            several = Several(Command.of("INFO", *sections), section, sections, shows_section)
+        if facts.version >= (7, 0, 0):
+            several = Several(STATISTICS, section, sections, shows_section)
             replies = yield from several.ask(out.memory.apart, facts.run_id, out.now)
             raise_failure(replies[0])
         if replies[0] is None or isinstance(replies[0], ReplyError):
             replies = yield list(map(section, sections))
-        if not any(map(_gives_commands, replies)):
-            replies += yield from ask_whole(out.memory.whole, _gives_commands, facts.run_id, out.now)
+        if not any(map(gives_commands, replies)):
+            replies += yield from ask_whole(out.memory.whole, gives_commands, facts.run_id, out.now)
         texts = [reply for reply in replies if isinstance(reply, bytes)]
         if not texts:
             for reply in replies:
                 if isinstance(reply, ReplyError):
                     raise reply.as_target_error()
-        text = b"\r\n".join(texts)
-        out.learn_command_stats(text)
-        out.info(text)
+        _write(texts, out)
+
+    def read_again(
+        self, facts: Facts, options: Options, out: OutWithMemory[Sections], replies: Sequence[bytes | None]
+    ) -> bool:
+        apart, are_together = out.memory.apart, facts.version >= (7, 0, 0) and not out.is_refused(STATISTICS)
+        if are_together and (apart.is_due(facts.run_id, out.now) or len(replies) != 1 + len(apart.names)):
+            return False
+        if not any(map(gives_commands, replies)):
+            return False
+        _write([text for text in replies if text is not None], out)
+        return True
 
 
-def _gives_commands(reply: Reply) -> bool:
-    return isinstance(reply, bytes) and b"cmdstat_" in reply
+def _write(texts: Sequence[bytes], out: Out) -> None:
+    text = b"\r\n".join(texts)
+    out.learn_command_stats(text)
+    out.info(text)
+
+
+def lacks_commands(reply: Reply) -> bool:
+    """Whether a reply to `STATISTICS` leaves the statistics of commands out, so that they are asked for
+    alone."""
+    return not gives_commands(reply) and not shows_section(reply, SECTIONS[0])
+
+
+def gives_commands(reply: Reply) -> bool:
+    """Whether a text has statistics of commands."""
+    return isinstance(reply, bytes) and reply.find(b"cmdstat_") >= 0  # quicker than `in`

@@ -121,7 +121,8 @@ def _collector(collector: AnyCollector) -> Iterator[str]:
     yield f"## {collector.name}\n"
     flags = _flags_of(collector)
     asked = "" if flags is None else f" With {flags}."
-    yield f"{collector.help} Lane: {collector.lane.value}.{asked}\n"
+    turns = "" if collector.turns == 1 else f", in one of {collector.turns} turns"
+    yield f"{collector.help} Lane: {collector.lane.value}{turns}.{asked}\n"
     yield from _table(collector.families)
 
 

@@ -13,7 +13,9 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
+from exporter import engine
 from exporter.connection import command_log
+from exporter.connection.burst import CoreConnection
 from exporter.connection.candidates import Candidates
 from exporter.connection.command_passwords import CommandPasswords
 from exporter.connection.dial_plan import DialPlan, same_for_all
@@ -26,6 +28,7 @@ from exporter.connection.requested_addresses import allowed
 from exporter.connection.resolver import Resolver
 from exporter.connection.settings import DialSettings
 from exporter.connection.sockets import connect_address, connect_path
+from exporter.connection.stream import StreamConnection
 from exporter.connection.tls import LOOK_S
 from exporter.connection.traffic import Traffic
 from exporter.descriptors import UNLIMITED, Descriptors
@@ -44,11 +47,18 @@ from exporter.targets.target import Target, endpoint
 
 Result = TypeVar("Result")
 
+#: whether connections are made on the exchange core
+CORE = engine.ENGINE == "compiled" and engine.EPOLL
 
 #: addresses whose failures the error shows
 FAILURES_SHOWN = 3
 #: connections that are set up at once
 DIALS_MAX = 64
+
+
+def connection_kind() -> type[Connection]:
+    """Which kind of connection is made. The core needs the compiled engine, and a system that has epoll."""
+    return CoreConnection if CORE else StreamConnection
 
 
 class Dialer:
@@ -131,14 +141,14 @@ class Dialer:
         addresses = allowed(settings.scrape_allow, target, addresses)
         times.begin(DialStep.CONNECT)
         sock, peer = await self._connect(target, where, addresses, deadline)
-        connection = Connection(where, peer, settings.limits, redaction)
+        connection = connection_kind()(where, peer, settings.limits, redaction)
         connection.addresses, connection.traffic = tuple(addresses), traffic or connection.traffic
         # a name ends with a dot in DNS only
         name = (settings.server_name or target.host.partition("%")[0]).rstrip(".")
         try:
             if context is not None:
                 times.begin(DialStep.TLS)
-            await self._attach(connection, sock, target, (context, name), deadline)
+            await self._attach(connection, sock, context, name, deadline)
             handshake = Handshake(where, target, named=named and settings.set_client_name)
             connection.notices = await self._log_in(connection, handshake, times, deadline)
             if settings.ping:
@@ -195,24 +205,18 @@ class Dialer:
         self,
         connection: Connection,
         sock: socket.socket,
-        target: Target,
-        tls: tuple[ssl.SSLContext | None, str],
+        context: ssl.SSLContext | None,
+        name: str,
         deadline: float,
     ) -> None:
-        """Give a connected socket to the event loop, with TLS if `tls` has a context beside the server's
-        name."""
-        context, name = tls
-        loop = asyncio.get_running_loop()
+        """Give a connected socket to its connection, with TLS if there is a context. `name` is the
+        server's."""
         where = connection.where
         try:
-            if target.path:
-                await loop.create_unix_connection(lambda: connection, sock=sock)
-            elif context is None:
-                await loop.create_connection(lambda: connection, sock=sock)
+            if context is None:
+                await connection.attach(sock)
             else:
-                shaking = loop.create_connection(
-                    lambda: connection, sock=sock, ssl=context, server_hostname=name
-                )
+                shaking = connection.attach(sock, context, name)
                 # no SilenceError: this may be a port without TLS, which is no server that struggles
                 await _before(deadline, where, "in the TLS handshake (does this port speak TLS?)", shaking)
         except ConnectionError:

@@ -1,8 +1,9 @@
-"""One connection to one server: exchanging one pipeline for its replies.
+"""One connection to one server: exchanging one pipeline for its replies, and what it means if that fails.
 
-A `Connection` is an asyncio protocol: it writes a packed pipeline, reads with hiredis, and calls back,
-without a task. Every failure is a `TargetError`. Its text names the server as the operator wrote it, and
-never a user, a password or the server's answer to AUTH (which may repeat the arguments of AUTH).
+`Connection` holds what is the same however bytes are sent and received: `stream` does that over a transport
+of the event loop, `burst` over a socket of the exchange core. It calls back, without a task. Every failure is
+a `TargetError`. Its text names the server as the operator wrote it, and never a user, a password or the
+server's answer to AUTH (which may repeat the arguments of AUTH).
 
 RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
@@ -11,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
-from collections import deque
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any
 
-from exporter.connection.backlog import WAITING_BYTES, running_backlog
 from exporter.connection.failures import not_resp, os_failure
 from exporter.connection.handshake import Notice, refusal
 from exporter.connection.replies import (
     DEFAULT_LIMITS,
     NotRespError,
+    RawReplies,
     ReplyLimits,
     ReplyReader,
     TooMuchError,
@@ -49,9 +51,10 @@ log = logging.getLogger(__name__)
 PIECE_BYTES = 64 * 1024
 
 Done = Callable[[list[Reply] | TargetError], None]
+RawDone = Callable[[RawReplies | TargetError], None]
 
 
-class Connection(asyncio.Protocol):
+class Connection(ABC):
     """One connection to one server, with at most one exchange at a time.
 
     `where` names the server in texts. `peer` is the numeric address it is connected to, or the path of the
@@ -78,10 +81,9 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._redaction = redaction
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
         self._reader: ReplyReader | None = None  # of the running exchange only
-        self._unread: deque[bytes] = deque()  # pieces that wait their turn; meanwhile nothing is received
-        self._done: Done | None = None
+        self._raw = False  # whether the running exchange is one for raw replies
+        self._done: Callable[[Any], None] | None = None
         self._exchanged = False  # whether an exchange has ended well on this connection
         self._reason: TargetError = ResetError(f"{where}: the server closed the idle connection")
 
@@ -95,16 +97,23 @@ class Connection(asyncio.Protocol):
         `done` gets the list of replies (texts as bytes, error replies as `ReplyError` values), or the error
         that ended the exchange. It is called after this method has returned, and may start the next exchange.
         """
+        self._begin(payload, count, done, raw=False)
+
+    def exchange_raw(self, payload: bytes, count: int, done: RawDone) -> None:
+        """The same, but `done` gets the replies as they came: see `RawReplies`."""
+        self._begin(payload, count, done, raw=True)
+
+    def _begin(self, payload: bytes, count: int, done: Callable[[Any], None], *, raw: bool) -> None:
         if self._done is not None:
             raise InternalError(f"{self.where}: an exchange is running already")
         self._done = done
         self.began_reply = False
-        if self.closed or self._transport is None:
+        if self.closed:
             self._loop.call_soon(self._finish, self._reason)
             return
-        self._reader = borrow_reader(count, self._limits, self._redaction)
+        self._raw = raw
         self.traffic.sent += len(payload)
-        self._transport.write(payload)
+        self._send(payload, count)
 
     def abort(self, error: TargetError) -> None:
         """Close, and end a running exchange with `error`."""
@@ -115,65 +124,54 @@ class Connection(asyncio.Protocol):
         """Close. A running exchange ends as cancelled."""
         self.abort(CancelledPollError(f"{self.where}: the connection was given up"))
 
+    # What a kind of connection does in its own way.
+
+    @abstractmethod
+    async def attach(
+        self, sock: socket.socket, context: ssl.SSLContext | None = None, name: str = ""
+    ) -> None:
+        """Take a connected socket, and begin TLS if there is a `context`; `name` is the server's. Raises
+        OSError, or ValueError for a name that TLS cannot carry."""
+
+    @abstractmethod
+    def _send(self, payload: bytes, count: int) -> None:
+        """Send what an exchange begins with; `count` replies will come."""
+
+    @abstractmethod
+    def _hang_up(self) -> None:
+        """Close the socket. It is called once."""
+
+    @property
+    @abstractmethod
+    def _is_secured(self) -> bool:
+        """Whether the connection has TLS."""
+
+    # What the kinds have in common.
+
     def _shut(self, reason: TargetError) -> None:
         """Close without ending the running exchange. The first reason is kept for the next exchange."""
         if self.closed:
             return
         self.closed = True
         self._reason = reason
-        self._unread.clear()
-        if self._transport is not None:
-            self._transport.abort()  # closing TLS in full can take long, and nothing unsent matters
+        self._hang_up()
 
-    def _finish(self, outcome: list[Reply] | TargetError) -> None:
+    def _finish(self, outcome: list[Reply] | RawReplies | TargetError) -> None:
         # The state is idle before the callback runs, because it may start the next exchange.
         done, self._done, self._reader = self._done, None, None
         if done is None:
             return
         try:
             done(outcome)
-        except Exception:  # the event loop would end the connection silently
-            log.exception("%s: internal error after an exchange (please report)", self.where)
+        except Exception as error:  # the event loop would end the connection silently
+            self.note_fault(error)
 
-    # What the event loop calls.
+    def note_fault(self, error: Exception) -> None:
+        """A callback has raised this: the connection is as good as before."""
+        log.error("%s: internal error after an exchange (please report)", self.where, exc_info=error)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        if self.closed:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        self.traffic.received += len(data)
-        reader = self._reader
-        if reader is None:
-            if not self.closed:
-                self._shut(self._unasked(data))
-            return
-        self.began_reply = True
-        if self._unread or reader.received + len(data) > WAITING_BYTES:
-            self._put_off(data)
-        else:
-            self._take(reader, data)
-
-    def _put_off(self, data: bytes) -> None:
-        """The beginning of large replies was read at once. The rest waits its turn with those of other
-        connections."""
-        waiting = bool(self._unread)
-        self._unread.extend([data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)])
-        if not waiting and self._transport is not None:
-            self._transport.pause_reading()
-            running_backlog().add(self._read_on)
-
-    def _read_on(self) -> None:
-        if not self._unread or self._reader is None:  # it was closed meanwhile
-            return
-        self._take(self._reader, self._unread.popleft())
-        if self._unread:
-            running_backlog().add(self._read_on)
-        elif self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def _take(self, reader: ReplyReader, data: bytes) -> None:
+    def _take(self, reader: ReplyReader, data: bytes, more: bool = False) -> None:
+        """Read what came for the running exchange. `more`: more has come after `data`."""
         try:
             complete = reader.take(data)
         except Exception as error:
@@ -181,41 +179,39 @@ class Connection(asyncio.Protocol):
             return
         if not complete:
             return
-        replies = reader.replies
+        replies = reader.raw_replies if self._raw else reader.replies
         self.received = reader.received
-        if reader.spare or self._unread:
+        if reader.spare or more:
             self._shut(ProtocolError(f"{self.where}: the server sent more replies than there were commands"))
         else:
             give_back(reader)
         self._exchanged = True
         self._finish(replies)
 
-    def eof_received(self) -> None:
-        self._lost(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost(exc)
+    def _new_reader(self, count: int) -> ReplyReader:
+        return borrow_reader(count, self._limits, self._redaction, raw=self._raw)
 
     # Why an exchange failed.
 
-    def _lost(self, exc: Exception | None) -> None:
-        while self._unread and self._reader is not None:  # what the server sent before the end counts
-            self._take(self._reader, self._unread.popleft())
+    def _end(self, exc: Exception | None) -> None:
+        """The connection has come to its end, by `exc` if there was an error."""
         if self.closed:
             return
-        self.abort(
-            self._farewell(self._reader.replies if self._reader is not None else ()) or self._broken(exc)
-        )
+        replies: Sequence[Reply] = ()
+        if self._reader is not None:
+            self._reader.decode()
+            replies = self._reader.replies
+        self.abort(self._farewell(replies) or self._broken(exc, len(replies)))
 
-    def _broken(self, exc: Exception | None) -> TargetError:
+    def _broken(self, exc: Exception | None, answered: int) -> TargetError:
         if isinstance(exc, ssl.SSLError):
             return os_failure(self.where, exc)
         if self._done is None and self._exchanged:
             return self._reason
         how = "in the middle of its replies" if self.began_reply else f"before it answered: {self._hint}"
         broken = ResetError(f"{self.where}: the server closed the connection {how}")
-        if self._reader is not None:
-            broken.answered = len(self._reader.replies)
+        if self._done is not None:
+            broken.answered = answered
         return broken
 
     @property
@@ -226,9 +222,8 @@ class Connection(asyncio.Protocol):
             return f"it may be {proxy}"
         # In TLS 1.3 a client certificate is refused after the handshake, and a reset can overtake the alert
         # that says so.
-        secured = self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
         certificate = "a client certificate that it trusts (--tls-client-cert-file)"
-        wanted = certificate if secured else "TLS at this port (rediss:// or valkeys://)"
+        wanted = certificate if self._is_secured else "TLS at this port (rediss:// or valkeys://)"
         return f"it may want {wanted}, or be {proxy} or has no server behind it"
 
     def _farewell(self, replies: Sequence[Reply]) -> TargetError | None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import hiredis
 
+from exporter import engine
 from exporter.engine import BROKEN, DONE, HOPELESS, SKIPPED, TOO_LARGE, Frames
 from exporter.engine.plain.frames import ERRORS_MAX, LINE_MAX
 from exporter.errors import TOO_LARGE as TOO_LARGE_CODE
@@ -82,11 +83,71 @@ def _too_large(text: str) -> ReplyError:
     return ReplyError(f"{TOO_LARGE_CODE} {text}")
 
 
+class ReplyDecoder:
+    """Makes values of the replies of one connection."""
+
+    __slots__ = ("_limits", "_redaction")
+
+    def __init__(self, limits: ReplyLimits = DEFAULT_LIMITS, redaction: Redaction = NOTHING) -> None:
+        self._limits = limits
+        self._redaction = redaction
+
+    def decode(self, data: bytes, count: int) -> list[Reply]:
+        reader = borrow_reader(count, self._limits, self._redaction)
+        reader.take(data)
+        replies = reader.replies
+        give_back(reader)
+        return replies
+
+
+class RawReplies(engine.Received):
+    """The replies of one exchange as they came: `data`, and `ends`: where each reply ends in it. `received`
+    counts the bytes.
+
+    `whole`: all bytes are in `data`. They are not if a limit passed over a reply, nor if the replies were
+    read in pieces, as large ones are: then `data` and `ends` are empty, and only `decode` is of use.
+    """
+
+    __slots__ = ()
+
+    source: ReplyDecoder
+    replies: list[Reply] | None
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.ends)
+
+    def decode(self) -> list[Reply]:
+        """The same as `Connection.exchange` gives; made by the first call. Raises TooMuchError if there is no
+        memory."""
+        if self.replies is None:
+            self.replies = self.source.decode(self.data, len(self.ends))
+        return self.replies
+
+
+def whole_replies(data: bytes, ends: tuple[int, ...], source: ReplyDecoder) -> RawReplies:
+    """Replies that are all in `data`."""
+    made = RawReplies()
+    made.data, made.ends, made.received = data, ends, len(data)
+    made.source, made.replies = source, None
+    return made
+
+
+def decoded_replies(replies: list[Reply], received: int) -> RawReplies:
+    """Replies that were decoded while they came; `received` bytes."""
+    made = RawReplies()
+    made.data, made.ends, made.received, made.replies = b"", (), received, replies
+    return made
+
+
 class ReplyReader:
     """Reads the replies of one exchange. `replies` are those read so far, `received` counts the bytes;
-    `spare`: more came than was expected."""
+    `spare`: more came than was expected. A `raw` one only keeps what comes, until `decode` is called."""
 
-    __slots__ = ("_count", "_frames", "_limits", "_make_error", "_reader", "received", "replies", "spare")
+    __slots__ = (
+        *("_count", "_frames", "_limits", "_make_error", "_pieces", "_reader"),
+        *("received", "replies", "spare"),
+    )
 
     def __init__(self) -> None:
         self._frames = Frames()
@@ -98,13 +159,16 @@ class ReplyReader:
     def _new_reader(self) -> hiredis.Reader:
         return hiredis.Reader(replyError=self._make_error, notEnoughData=_INCOMPLETE)
 
-    def expect(self, count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> None:
+    def expect(
+        self, count: int, limits: ReplyLimits, redaction: Redaction = NOTHING, *, raw: bool = False
+    ) -> None:
         """Start again, with `count` > 0 replies. `redaction` cleans what error replies show."""
         self.replies: list[Reply] = []
         self.received = 0
         self.spare = False
         self._count = count
         self._limits = limits
+        self._pieces: list[bytes] | None = [] if raw else None
         self._make_error.redaction = redaction
         self._frames.expect(count, limits.bytes_max, limits.elements_max, limits.total_max)
 
@@ -124,6 +188,24 @@ class ReplyReader:
         self._feed(data)
         return code == DONE
 
+    def decode(self) -> None:
+        """Read what a `raw` one has kept, and all that comes from now on."""
+        pieces, self._pieces = self._pieces, None
+        if pieces:
+            self._feed(b"".join(pieces))
+
+    def forget(self) -> None:
+        """Let go of the replies."""
+        self.replies, self._pieces = [], None
+
+    @property
+    def raw_replies(self) -> RawReplies:
+        """All replies of a `raw` one, once they are there."""
+        if self._pieces is None:
+            return decoded_replies(self.replies, self.received)
+        decoder = ReplyDecoder(self._limits, self._make_error.redaction)
+        return whole_replies(b"".join(self._pieces), self._frames.ends, decoder)
+
     def _pass_over(self, data: bytes, code: int) -> bool:
         """The same if a reply is too large, or is not RESP2."""
         frames = self._frames
@@ -134,6 +216,7 @@ class ReplyReader:
             if code == HOPELESS:
                 raise TooMuchError(self._describe(frames.why, in_all=True))
             if code == TOO_LARGE:
+                self.decode()
                 self._feed(data[begin : frames.kept])
                 self._reader = self._new_reader()  # the old one holds what came of it
             elif code == SKIPPED:
@@ -151,6 +234,9 @@ class ReplyReader:
 
     def _feed(self, data: bytes) -> None:
         """Let hiredis read."""
+        if self._pieces is not None:
+            self._pieces.append(data)
+            return
         reader, replies, count = self._reader, self.replies, self._count
         try:
             reader.feed(data)
@@ -176,16 +262,18 @@ class ReplyReader:
         return f"{why}: at most {limits.bytes_max:,} bytes a reply (--reply.max-bytes)"
 
 
-def borrow_reader(count: int, limits: ReplyLimits, redaction: Redaction = NOTHING) -> ReplyReader:
+def borrow_reader(
+    count: int, limits: ReplyLimits, redaction: Redaction = NOTHING, *, raw: bool = False
+) -> ReplyReader:
     """A reader for `count` > 0 replies: a kept one, or a new one."""
     reader = _idle_readers.pop() if _idle_readers else ReplyReader()
-    reader.expect(count, limits, redaction)
+    reader.expect(count, limits, redaction, raw=raw)
     return reader
 
 
 def give_back(reader: ReplyReader) -> None:
     """Keep a reader whose `take` gave True, without its replies and without the memory of large ones."""
-    reader.replies = []
+    reader.forget()
     if len(_idle_readers) < READERS_MAX and reader.received <= READER_BYTES_MAX:
         _idle_readers.append(reader)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 from exporter.connection.settings import DialSettings
 from exporter.errors import ConfigError
@@ -10,6 +14,11 @@ from exporter.pem_files import FreshContext, PemFile, load_authorities, load_pai
 
 #: how long a dial waits for a check of the files
 LOOK_S = 1.0
+#: received at once in a handshake
+HANDSHAKE_BYTES = 16384
+
+#: of each loop: where its connections put what has come, for SSL to take. It is empty whenever others run.
+_incoming: WeakKeyDictionary[asyncio.AbstractEventLoop, ssl.MemoryBIO] = WeakKeyDictionary()
 
 
 def client_context(settings: DialSettings) -> FreshContext:
@@ -47,3 +56,45 @@ def _take_short_keys(context: ssl.SSLContext) -> None:
     SHA-1 stay refused, and the ciphers stay as they are."""
     ciphers = [str(each["name"]) for each in context.get_ciphers() if each["protocol"] != "TLSv1.3"]
     context.set_ciphers(":".join([*ciphers, "@SECLEVEL=1"]))
+
+
+class ClientHandshake:
+    """TLS that begins over a connected socket. `session` reads from `incoming`, which all connections of the
+    running event loop share, and writes to `outgoing`."""
+
+    def __init__(self, context: ssl.SSLContext, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.incoming = _incoming.setdefault(self._loop, ssl.MemoryBIO())
+        self.outgoing = ssl.MemoryBIO()
+        self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name or None)
+
+    async def run(self, sock: socket.socket) -> bytes:
+        """What came after it, still encrypted. Raises OSError."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its end and the first command are small
+        came = b""
+        while True:
+            try:
+                has_ended, rest = self._step(came)
+            except ssl.SSLError:
+                with suppress(OSError):
+                    sock.send(self.outgoing.read())  # why, for the log of the server
+                raise
+            if self.outgoing.pending:
+                await self._loop.sock_sendall(sock, self.outgoing.read())
+            if has_ended:
+                return rest
+            came = await self._loop.sock_recv(sock, HANDSHAKE_BYTES)
+            if not came:
+                raise ConnectionResetError("the server closed the connection")
+
+    def _step(self, came: bytes) -> tuple[bool, bytes]:
+        """Whether the handshake has ended, and what has come that is no part of it."""
+        has_ended = True
+        self.incoming.write(came)
+        try:
+            self.session.do_handshake()
+        except ssl.SSLWantReadError:
+            has_ended = False
+        finally:
+            rest = self.incoming.read()
+        return has_ended, rest

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from exporter import engine
 
-class Traffic:
+
+class Traffic(engine.Traffic):
     """Counters. Bytes are those of commands and replies: TLS and TCP add theirs."""
 
-    __slots__ = ("connections", "received", "sent")
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.received = 0
-        self.sent = 0
+    __slots__ = ()

@@ -1,4 +1,4 @@
-"""Turns replies into exposition text: picks the compiled engine, or the plain Python one with a warning."""
+"""Turns replies into samples and pages: picks the compiled engine, or the plain Python one with a warning."""
 
 from __future__ import annotations
 
@@ -22,18 +22,25 @@ FIELD, RECORD, EVERY_SUB_FIELD = engine.FIELD, engine.RECORD, engine.EVERY_SUB_F
 MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = (
     engine.MORE, engine.DONE, engine.TOO_LARGE, engine.SKIPPED, engine.BROKEN, engine.HOPELESS,
 )  # fmt: skip
+EPOLL = engine.EPOLL
 Assembler = engine.Assembler
 Block = engine.Block
+Channel = engine.Channel
+Exchanger = engine.Exchanger
 Frames = engine.Frames
-RepeatedSamples = engine.RepeatedSamples
 Labels = engine.Labels
 LineOrder = engine.LineOrder
 Plan = engine.Plan
+Segments = engine.Segments
+TargetSamples = engine.TargetSamples
+Received = engine.Received
+Traffic = engine.Traffic
 Writer = engine.Writer
 add_timestamps = engine.add_timestamps
 ages = engine.ages
 client_rows = engine.client_rows
 escape = engine.escape
+follow = engine.follow
 heads_of = engine.heads_of
 histogram_rows = engine.histogram_rows
 sift = engine.sift

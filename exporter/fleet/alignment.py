@@ -26,6 +26,8 @@ TARGET_S, LAST_POLLS_S = 0.0002, 0.03
 #: a burst takes no larger part of the interval; larger groups are polled over the whole interval
 WINDOW_PART = 0.25
 
+#: rhythms are read again after this time, though nobody has come: scrapers that have gone are forgotten
+LOOK_S = 10.0
 #: how long a twin at the first scraper's own address has to come before it counts
 SETTLED_S = 600.0
 #: length of a scraper's name as a label's value, and scrapers that have one
@@ -49,7 +51,7 @@ class Burst:
 class Alignment:
     """`rhythms` returns those of all pages at a moment, `shows` whether a target is on a page, `lead_s` how
     long before its scrape the build of a page begins. With `follow`, a group whose scrapers are slower than
-    its interval is polled as often as they come."""
+    its interval is polled as often as they come. `scrapes` counts them: rhythms change with them."""
 
     def __init__(
         self,
@@ -58,8 +60,11 @@ class Alignment:
         lead_s: Callable[[], float],
         *,
         follow: bool = False,
+        scrapes: Callable[[], int] | None = None,
     ) -> None:
         self._read = rhythms
+        self._scrapes = scrapes
+        self._seen = (-1, 0.0)  # the scrapes at the newest look, and until when it counts
         self._shows = shows
         self._lead_s = lead_s
         self._follow = follow
@@ -70,13 +75,18 @@ class Alignment:
     def update(self, now: float) -> ScraperGroup:
         """Learn which scrapers have a rhythm now. Returns the pages that they ask for, the one that was asked
         for first at the front: if these change, so do the groups."""
+        scrapes = self._scrapes() if self._scrapes is not None else None
+        self._now = now
+        if scrapes == self._seen[0] and now < self._seen[1]:
+            return tuple(self._rhythms)
+        if scrapes is not None:
+            self._seen = (scrapes, now + LOOK_S)
         found = self._read(now)
         self._rhythms = {
             selection: found[selection]
             for selection in sorted(found, key=lambda selection: _first_at(found[selection]))
         }
         self._named = self._first_ones()
-        self._now = now
         return tuple(self._rhythms)
 
     def group_of(self, addr: str) -> ScraperGroup:

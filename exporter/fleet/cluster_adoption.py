@@ -16,6 +16,7 @@ from exporter.errors import NotAllowedError, PageError, TargetError
 from exporter.fleet.adopted import LOOK_UP_S, AdoptedTargets
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
+from exporter.polling.identity import Identity
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterNode, ClusterView
 from exporter.targets.neighbour import neighbour_host, neighbour_target
@@ -46,8 +47,8 @@ class ClusterAdoption:
         self._assign = assign
         self._admit = admit
         self._hostnames = hostnames
-        self._nodes: WeakSet[WatchedTarget] = WeakSet()  # that were adopted here
-        self._members: WeakKeyDictionary[WatchedTarget, tuple[ClusterView, _Members]] = WeakKeyDictionary()
+        self._nodes: WeakSet[Identity] = WeakSet()  # that were adopted here
+        self._members: WeakKeyDictionary[Identity, tuple[ClusterView, _Members]] = WeakKeyDictionary()
 
     async def find(self, place: Target) -> WatchedTarget | None:
         """The target of a node's place: the configured one if that is the node itself, else an adopted one.
@@ -57,7 +58,7 @@ class ClusterAdoption:
         """
         key = place.addr
         watched = self._fleet.adopted_targets.get(key)
-        watched = watched if watched in self._nodes else None
+        watched = watched if watched is not None and watched.identity in self._nodes else None
         if watched is None or (watched.up is False and watched.target.addresses != (place.host,)):
             named = self._named(place)
             if named is None:
@@ -76,8 +77,7 @@ class ClusterAdoption:
 
     async def follow(self) -> None:
         """After a change of the configuration, nodes follow their seeds, or go."""
-        adopted = self._fleet.adopted_targets
-        nodes = [node for node in self._nodes if adopted.get(node.target.key) is node]
+        nodes = [each for each in self._fleet.adopted_targets.values() if each.identity in self._nodes]
         for at in range(0, len(nodes), BATCH):  # together, because a look-up may take long
             await asyncio.gather(*map(self._follow, nodes[at : at + BATCH]))
             await asyncio.sleep(0)
@@ -125,9 +125,9 @@ class ClusterAdoption:
 
     def _members_of(self, seed: WatchedTarget, view: ClusterView) -> _Members:
         """The members of a view by their places, made once for each view."""
-        known = self._members.get(seed)
+        known = self._members.get(seed.identity)
         if known is None or known[0] is not view:
-            known = self._members[seed] = (view, _by_place(view, hostnames=self._hostnames))
+            known = self._members[seed.identity] = (view, _by_place(view, hostnames=self._hostnames))
         return known[1]
 
     # -- who is adopted
@@ -146,7 +146,7 @@ class ClusterAdoption:
         )
         assignment = self._assign(seed.assignment, replace(node, labels=()))
         watched = self._fleet.adopted_targets.get(place.addr)
-        if watched is not None and watched not in self._nodes:
+        if watched is not None and watched.identity not in self._nodes:
             self._adopted.forget(place.addr, "it is a node of a configured target's cluster")
             watched = None
         if watched is not None:
@@ -154,7 +154,7 @@ class ClusterAdoption:
         else:
             watched = self._adopted.add(assignment, self._review)
             log.info("polling a node of the cluster of %s", seed.target.addr, extra={"addr": place.addr})
-        self._nodes.add(watched)
+        self._nodes.add(watched.identity)
         return watched
 
     async def _look_up(self, seed: WatchedTarget, place: Target) -> tuple[str, ...]:

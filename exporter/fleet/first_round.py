@@ -22,6 +22,11 @@ class FirstRound:
         self._scanned_by = -math.inf  # the monotonic moment at which the scans have ended at the latest
 
     @property
+    def waits(self) -> bool:
+        """Whether the end of a poll or scan may change anything."""
+        return bool(self._unpolled or self._unscanned)
+
+    @property
     def polls_done(self) -> bool:
         """Whether every target was polled, well or not."""
         return self._polled.is_set()

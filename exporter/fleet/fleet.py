@@ -234,7 +234,10 @@ class Fleet:
 
     def note(self, watched: WatchedTarget, outcome: PollOutcome) -> None:
         """Note the end of a poll."""
-        self.first_round.note(watched)
+        if self.first_round.waits:
+            self.first_round.note(watched)
+        if outcome.error is None and not outcome.up_changed:  # as nearly always
+            return
         if not isinstance(outcome.error, CancelledPollError):  # that is no news of the target
             self._state_log.note(watched, outcome)
 

@@ -103,6 +103,8 @@ class PollGroup(BaseTrigger):  # type: ignore[misc]
         slots, apart_s = self._split()
         for number, slot in enumerate(slots):
             wait_s = number * apart_s - elapsed_s
+            if not slot and len(self.watched_targets) < SLOTS:
+                continue  # who comes into it before has a catch-up poll, and an idle exporter fewer wakeups
             if wait_s == 0:
                 self.poll_due(slot)
             elif wait_s > 0:

@@ -45,6 +45,11 @@ class PollGroups:
         """How many targets are polled in step with a scraper."""
         return sum(len(group.watched_targets) for group in self._groups.values() if group.burst is not None)
 
+    @property
+    def shortest_s(self) -> float:
+        """The shortest interval; infinity without targets."""
+        return min([interval_s for interval_s, _ in self._groups], default=math.inf)
+
     def expected_ages_s(self) -> Mapping[str, float]:
         """By scraper: the age of the oldest values that it will find, of targets polled in step."""
         if self._alignment is None:

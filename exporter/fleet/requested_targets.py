@@ -20,6 +20,7 @@ from exporter.errors import NotAllowedError, PageError, RequestError
 from exporter.fleet.adopted import LOOK_UP_S, AdoptedTargets
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.polling.assignment import Assignment
+from exporter.polling.identity import Identity
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.asked import Asked, variant_of
 from exporter.targets.scrape_access import ScrapeAccess
@@ -61,10 +62,10 @@ class RequestedTargets:
         self._assign = assign
         self._check = check
         #: of the targets that were adopted here
-        self._requests: WeakKeyDictionary[WatchedTarget, _Request] = WeakKeyDictionary()
+        self._requests: WeakKeyDictionary[Identity, _Request] = WeakKeyDictionary()
         self._checked_by = access().rules  # when all targets were checked last
         #: those of which the log says that they want credentials
-        self._told: WeakSet[WatchedTarget] = WeakSet()
+        self._told: WeakSet[Identity] = WeakSet()
         self._secret = secrets.token_bytes(16)
 
     async def find(self, asked: Asked, place: Target, deadline: float) -> WatchedTarget | None:
@@ -105,7 +106,7 @@ class RequestedTargets:
         """After a change of the configuration, targets go on with what it says, or go."""
         rules = self._access().rules
         are_checked, self._checked_by = self._checked_by == rules, rules
-        known = list(self._requests)
+        known = [each for each in self._fleet.adopted_targets.values() if each.identity in self._requests]
         for at in range(0, len(known), BATCH):  # together, because a look-up may take long
             await asyncio.gather(*(self._follow(each, are_checked) for each in known[at : at + BATCH]))
             await asyncio.sleep(0)
@@ -114,7 +115,7 @@ class RequestedTargets:
         key = watched.target.key
         if self._watched(key) is not watched:  # it is configured now, or gone
             return
-        request = self._requests[watched]
+        request = self._requests[watched.identity]
         try:
             target = self._target_now(watched, request)
             if target.source == "adopted" and not is_checked:
@@ -144,7 +145,7 @@ class RequestedTargets:
     def _watched(self, key: str) -> WatchedTarget | None:
         """The target that was adopted here under this key."""
         watched = self._fleet.adopted_targets.get(key)
-        return watched if watched is not None and watched in self._requests else None
+        return watched if watched is not None and watched.identity in self._requests else None
 
     def _ask(self, key: str) -> WatchedTarget | None:
         """The same as a request asks for it; one that is configured counts too."""
@@ -154,12 +155,12 @@ class RequestedTargets:
         may_show = not target.variant
         assignment = self._assign(target)
         watched = self._adopted.add(assignment, self._review, kept_s=kept_s, may_show=may_show)
-        self._requests[watched] = request
+        self._requests[watched.identity] = request
         log.info("polling a target that a request asks for", extra={"addr": target.addr})
         return watched
 
     def _change(self, watched: WatchedTarget, target: Target, request: _Request) -> None:
-        self._requests[self._adopted.change(watched, self._assign(target))] = request
+        self._requests[self._adopted.change(watched, self._assign(target)).identity] = request
 
     async def _raise_if_barred(self, target: Target, access: ScrapeAccess, deadline: float) -> None:
         """Raise NotAllowedError if a target may not be dialled, or PageError."""
@@ -188,8 +189,8 @@ class RequestedTargets:
 
     def _review(self, watched: WatchedTarget) -> str:
         """Nothing but the time ends it. But say why a target is down that wants a password."""
-        if watched.up is False and watched.health.reason == "auth" and watched not in self._told:
-            self._told.add(watched)
+        if watched.up is False and watched.health.reason == "auth" and watched.identity not in self._told:
+            self._told.add(watched.identity)
             if self._access().is_open:
                 log.warning(
                     "the target wants other credentials: without --scrape.allow it gets only those of its "

@@ -3,6 +3,8 @@
 Targets are polled in poll groups (see `poll_groups`), each of which is a job of APScheduler. A job starts
 polls and returns: nothing is awaited in it. APScheduler uses the wall clock; the beat compares that with the
 monotonic clock, and sets all jobs again after a jump.
+
+An idle exporter costs little more than its wakeups, so the beat is slow, and looks only at what may be due.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from exporter.fleet.poll_groups import PollGroups
 from exporter.metrics.store import Store
 from exporter.polling.watched_target import WatchedTarget
 
-BEAT_S = 1.0
+#: The beat comes each half of the shortest interval, within these limits: so a jump of the clock is noticed
+#: before a target counts as down.
+BEAT_S, SLOW_BEAT_S = 1.0, 2.5
 JUMP_S = 1.0
 #: the first polls after a start begin in batches, so that the event loop stays free for the replies
 FIRST_BATCH = 50
@@ -49,6 +53,9 @@ class Schedule:
         self._name_checks = NameChecks(self._watched)
         self._running = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._beat: asyncio.TimerHandle | None = None
+        #: no target is down for want of polls before this (monotonic) moment
+        self._down_after = -math.inf
         self._ending: set[asyncio.Task[None]] = set()  # of targets that were removed or changed
         self._offset_s = 0.0
 
@@ -70,6 +77,8 @@ class Schedule:
         if self._running:
             watched.tick(time.monotonic())
         self._groups.join(watched)
+        self._name_checks.follow(watched)
+        self._down_after = -math.inf
 
     def place(self, watched: WatchedTarget, *, apart: bool = False) -> None:
         """A target that is `apart`, by this or by itself, is on its own page only, until it is removed."""
@@ -81,6 +90,8 @@ class Schedule:
         target = watched.target
         if target.key in self._watched:
             self._groups.join(watched)
+            self._name_checks.follow(watched)
+            self._down_after = -math.inf
         if target.source != "adopted" and not target.variant:
             self._store.set_apart(target.key, apart=target.is_apart)
         self._keep_ending(cancelled)
@@ -109,15 +120,14 @@ class Schedule:
         self._running = True
         self._offset_s = time.time() - time.monotonic()
         self._groups.start()
-        loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(self._poll_first(list(self._watched))),
-            loop.create_task(self._keep_beat()),
-        ]
+        self._tasks = [asyncio.get_running_loop().create_task(self._poll_first(list(self._watched)))]
+        self._wait_for_beat(time.monotonic())
 
     async def stop(self) -> None:
         """Start no more polls, and cancel those that run. When this returns, no task is left."""
         self._running = False
+        if self._beat is not None:
+            self._beat.cancel()
         for task in self._tasks:
             task.cancel()
         cancelled = [*self._tasks, *self._ending, *self._groups.stop(), *self._name_checks.stop()]
@@ -133,21 +143,21 @@ class Schedule:
             if number % FIRST_BATCH == 0:
                 await asyncio.sleep(FIRST_PAUSE_S)
 
-    async def _keep_beat(self) -> None:
-        beat = 0
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(BEAT_S)
-            now = self.turned_at = time.monotonic()
-            beat += 1
-            try:
-                self._on_lag(max(0.0, now - before - BEAT_S))
-                self._compare_clocks(time.time() - now)
-                self._groups.align(now)
-                self.expire(now)
-                self._name_checks.check(beat)
-            except Exception:  # without the beat no value would expire
-                log.exception("internal error in the beat of the schedule (please report)")
+    def _wait_for_beat(self, now: float) -> None:
+        wait_s = min(max(BEAT_S, self._groups.shortest_s / 2), SLOW_BEAT_S)
+        self._beat = asyncio.get_running_loop().call_later(wait_s, self._keep_beat, now + wait_s)
+
+    def _keep_beat(self, due_at: float) -> None:
+        now = self.turned_at = time.monotonic()
+        self._wait_for_beat(now)
+        try:
+            self._on_lag(max(0.0, now - due_at))
+            self._compare_clocks(time.time() - now)
+            self._groups.align(now)
+            self._expire_due(now)
+            self._name_checks.check(now)
+        except Exception:  # without the beat no value would expire
+            log.exception("internal error in the beat of the schedule (please report)")
 
     def _compare_clocks(self, offset_s: float) -> None:
         """Restart the poll groups after a jump of the wall clock; slow drift needs nothing."""
@@ -159,12 +169,26 @@ class Schedule:
 
     def expire(self, now: float) -> None:
         """Mark what is stale by now (monotonic)."""
+        self._down_after = -math.inf
+        self._expire_due(now)
+
+    def _expire_due(self, now: float) -> None:
         for snapshot in self._store.expire(now):
             watched = self._watched.get(snapshot.addr)
             if watched is not None:
                 watched.note_stale(snapshot.lane)
-        gone_down = [watched for watched in self._watched.values() if watched.health.down_at < now]
+        if now > self._down_after:
+            self._find_down(now)
+
+    def _find_down(self, now: float) -> None:
+        down_at = {watched: watched.health.down_at for watched in self._watched.values()}
+        gone_down = [watched for watched, moment in down_at.items() if moment < now]
         for watched in gone_down:
             watched.expire()
+        # what a poll sets that runs now is later: it began less than an interval ago, and lasts for two
+        self._down_after = min(
+            min((moment for moment in down_at.values() if moment >= now), default=math.inf),
+            now + self._groups.shortest_s,
+        )
         if gone_down:
             self._on_up_change()

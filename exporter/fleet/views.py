@@ -28,15 +28,15 @@ class FleetViews:
     def note(self, watched: WatchedTarget, now: float) -> None:
         """Take the end of a poll of a target, well or not. `now` is monotonic seconds. Most polls bring
         nothing new."""
+        target = watched.target
+        key = target.key
         if not watched.up:
-            self.forget(watched.target.key)
+            self.forget(key)
             return
-        state, key = watched.state, watched.target.key
+        state = watched.state
         memory, lag = state.memory, state.series.replica_lag
-        known = (
-            *(memory.facts, memory.cluster, watched.target, state.labels),
-            *(memory.configuration, memory.replication_section),
-        )
+        section = memory.replication_section
+        known = (memory.facts, memory.cluster, target, state.labels, memory.configuration, section)
         # an estimate depends on the master too
         if self._known.get(key) != known or (lag is not None and lag[2] == ESTIMATE):
             self._known[key] = known

@@ -144,14 +144,12 @@ def _label_pairs(labels: Mapping[str, str], metrics: MetricsOptions) -> list[tup
 
 def _finished(
     limit: SeriesLimit, metrics: MetricsOptions, now_ms: int, name: str, block: engine.Block | None
-) -> list[tuple[bytes, bytes]]:
+) -> list[engine.Block]:
     """What a page has of a family set: series within the limits, with the time if the options say so."""
     if block is None:
         return []
-    samples, offsets, _ = limit.admit(name, (block.samples, block.offsets, block.series), lambda: None)
-    if metrics.export_timestamps:
-        samples, offsets = engine.add_timestamps(samples, offsets, now_ms)
-    return [(samples, offsets)]
+    block = limit.admit(name, block, None)
+    return [engine.add_timestamps(block, now_ms) if metrics.export_timestamps else block]
 
 
 def _answer(command: Command, reply: bytes) -> Reply:

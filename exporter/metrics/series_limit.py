@@ -7,14 +7,11 @@ limits.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from exporter import engine
-
-#: samples, offsets and number of series, as of a block
-Rendered = tuple[bytes, bytes, int]
 
 
 @dataclass(slots=True)
@@ -65,37 +62,51 @@ class SeriesLimit:
         self.refused -= self._refused.pop(family_set, 0)
         self._admitted.pop(family_set, None)
 
-    def admit(
-        self, family_set: str, block: Rendered, before: Callable[[], tuple[bytes, bytes] | None]
-    ) -> Rendered:
-        """What there is room for of a family set's new block. `before` gives the samples and offsets it had
-        last."""
-        samples, offsets, series = block
+    def takes_whole(self, family_set: str, series: int) -> bool:
+        """Count a family set's new block of that many series if there is clearly room for all of them. False:
+        `admit` has to look at it."""
+        if self._admitted or self._relabelled or series > self._per_family:
+            return False
+        had = self._series.get(family_set, -1)
+        total = self.series + series - max(0, had)
+        if total > self._per_target:
+            return False
+        if series != had:
+            self._series[family_set] = series
+            self.series = total
+        return True
+
+    def admit(self, family_set: str, block: engine.Block, before: engine.Block | None) -> engine.Block:
+        """What there is room for of a family set's new block: most often the block itself. `before` is the
+        one that it had last."""
         had = self._series.get(family_set, 0)
         room = self._per_target - self.series + had
         admitted = self._admitted.get(family_set) if self._admitted else None
         if admitted is None and (
-            series > room or (series > self._per_family and self._has_large_family(samples, offsets))
+            block.series > room or (block.series > self._per_family and self._has_large_family(block))
         ):
-            had_last = None if family_set in self._relabelled else before()
+            had_last = None if family_set in self._relabelled else before
             admitted = self._admitted[family_set] = (
-                _Admitted() if had_last is None else _Admitted(*engine.heads_of(*had_last))
+                _Admitted() if had_last is None else _Admitted(*engine.heads_of(had_last))
             )
         if admitted is not None:
-            families = admitted.families
-            families.extend([0] * (len(offsets) // 4 - 1 - len(families)))
-            block = engine.sift(samples, offsets, admitted.heads, families, room, self._per_family)
-            refused = series - block[2]
+            families, series = admitted.families, block.series
+            families.extend([0] * (len(block.offsets) // 4 - 1 - len(families)))
+            block = engine.sift(block, admitted.heads, families, room, self._per_family)
+            refused = series - block.series
             self.refused += refused - self._refused.get(family_set, 0)
             self._refused[family_set] = refused
         if self._relabelled:
             self._relabelled.discard(family_set)
-        self._series[family_set] = block[2]
-        self.series += block[2] - had
+        self._series[family_set] = block.series
+        self.series += block.series - had
         return block
 
-    def _has_large_family(self, samples: bytes, offsets: bytes) -> bool:
-        return any(samples.count(b"\n", begin, end) > self._per_family for begin, end in _families(offsets))
+    def _has_large_family(self, block: engine.Block) -> bool:
+        samples = block.samples
+        return any(
+            samples.count(b"\n", begin, end) > self._per_family for begin, end in _families(block.offsets)
+        )
 
 
 def _families(offsets: bytes) -> Iterator[tuple[int, int]]:

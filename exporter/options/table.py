@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from exporter.files import FileLimits
+from exporter.options.collector_intervals import COLLECTOR_INTERVALS
 from exporter.options.config_file import ConfigFile
 from exporter.options.metrics_options import KeysOptions, MetricsOptions
 from exporter.options.option import Option, Setting, flag, group, options_in
@@ -45,6 +46,15 @@ class PollOptions:
         "the fast lane's.", per_target=True)
     scan_interval_s: float = flag("poll.scan-interval", LANE_INTERVAL, "5m",
         "Time between two polls of the scan lane: all that needs SCAN.", per_target=True)
+    thrifty: bool = flag("poll.thrifty", BOOL, "true",
+        "Ask servers for less. true: the fast lane asks for the sections of INFO that move all the time, "
+        "from Redis 7.0 on, and the standard lane for the others; latencystats and LATENCY HISTOGRAM come "
+        "with every second turn of the slow lane. false: INFO with the fast lane, latencystats with the "
+        "standard one, LATENCY HISTOGRAM with every turn of the slow one.")
+    collector_intervals: tuple[tuple[str, float], ...] = flag(
+        "poll.collector-intervals", COLLECTOR_INTERVALS, "",
+        "Collectors that run less often than their lane, such as latency_histogram=10m. Their intervals are "
+        "whole multiples of the lane's.", per_target=True)
     align: str = flag("poll.align", choice("auto", "off"), "auto",
         "auto: learn when scrapers come, and poll just before. off: spread the polls over the interval.",
         reloadable=False)

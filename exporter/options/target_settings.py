@@ -46,6 +46,8 @@ def _written(value: Any, option: Option) -> str:
             return ",".join([*map(str, value.networks), *value.globs])
         case NamePattern():
             return value.text
+        case (str() as name, float() as interval_s):
+            return f"{name}={interval_s:g}s"
         case tuple():
             return ",".join([_written(each, option) for each in value])
         case _:

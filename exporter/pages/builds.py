@@ -21,6 +21,11 @@ WAITING_MAX = 256
 BUILD_GAIN = 0.1
 #: builds of one page that requests for fresh values cause are this far apart, in seconds and in builds
 FRESH_GAP_S, FRESH_GAP_BUILDS = 0.1, 3
+#: builds that a request for fresh values waits for: one that already runs, which may be too early, and the
+#: next one
+BUILDS_MAX = 2
+#: how long a request waits for a newer page while there is an older one
+NEWER_S = 1.0
 #: a build that failed is tried again after this time
 RETRY_S = 1.0
 
@@ -70,6 +75,33 @@ class PageBuilds:
             lambda page, took_s, error: self._finish(cached, building, page, took_s, error),
         )
         return building
+
+    async def of_generation(self, cached: CachedPage, at_least: int) -> Page:
+        """A page that shows a generation; after a build that failed, the page that is there. PageError if
+        there is none."""
+        page = cached.page
+        for _ in range(BUILDS_MAX):  # the second build at the latest begins after that generation
+            if cached.building is None and page is not None:
+                await asyncio.sleep(self.fresh_gap_s(page))
+            building = cached.building or self.start(cached)
+            built = await asyncio.shield(building) if building is not None else None
+            if built is None:
+                break
+            page = built
+            if page.generation >= at_least:
+                return page
+        if page is None:
+            raise PageError(cached.failure or "the page could not be built")
+        return page
+
+    async def newer(self, cached: CachedPage, page: Page) -> Page:
+        """For a scrape that was not expected now: a new page, or `page` if the build fails or has to wait."""
+        building = cached.building or self.start(cached)
+        if building is None:
+            return page
+        if not building.done():
+            await asyncio.wait([building], timeout=NEWER_S)
+        return (building.result() if building.done() else None) or page
 
     def fresh_gap_s(self, page: Page) -> float:
         """How long to wait before the next build for a request for fresh values. The number of such requests

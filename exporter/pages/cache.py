@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 
-from exporter.errors import PageError
 from exporter.metrics.catalog import Catalog
 from exporter.pages.build_queue import INLINE_BYTES, timed
 from exporter.pages.builds import PageBuilds
@@ -26,11 +25,6 @@ TARGET_PAGES_MAX, TARGET_BYTES_MAX = 64, 16 * 1024 * 1024
 FIRST_LEAD_S, FIRST_LEAD_BUILDS = 0.05, 3
 LAST_LEAD_S, LAST_LEAD_BUILDS = 0.02, 2
 QUIET_LOOK_S = 0.005
-#: builds that a request for fresh values waits for: one that already runs, which may be too early, and the
-#: next one
-BUILDS_MAX = 2
-#: how long a request waits for a newer page while there is an older one
-NEWER_S = 1.0
 
 
 class PageCache:
@@ -70,9 +64,16 @@ class PageCache:
     async def page(
         self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
     ) -> Page:
-        """The newest finished page. This waits for a build only if there is no page that is built ahead, or
-        none that shows the store's generation `at_least`. `scraper` is what distinguishes scrapers. PageError
-        if there is no page."""
+        """What `fetch` finds. PageError if there is no page."""
+        found = self.fetch(selection, at_least=at_least, scraper=scraper)
+        return found if isinstance(found, Page) else await found
+
+    def fetch(
+        self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
+    ) -> Page | Awaitable[Page]:
+        """The newest finished page. It is a wait for a build only if there is no page that is built ahead, or
+        none that shows the store's generation `at_least`. `scraper` is what distinguishes scrapers. The wait
+        ends with a PageError if there is no page."""
         now = time.monotonic()
         cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
@@ -80,14 +81,27 @@ class PageCache:
             self._expect_next(cached, now)
         page = cached.page
         if page is None or page.generation < at_least:
-            page = await self._built(cached, at_least)
-        elif now - page.gathered_at > self._min_interval_s and self._is_outdated(page):
-            page = await self._newer(cached, page)
-        if cached is self._whole:
-            self.served_age_s = max(0.0, now - page.gathered_at)
+            return self._served(cached, self._builds.of_generation(cached, at_least), now)
+        if now - page.gathered_at > self._min_interval_s and self._is_outdated(page):
+            return self._served(cached, self._builds.newer(cached, page), now)
+        self._note_age(cached, page, now)
         return page
 
+    async def _served(self, cached: CachedPage, building: Awaitable[Page], asked_at: float) -> Page:
+        page = await building
+        self._note_age(cached, page, asked_at)
+        return page
+
+    def _note_age(self, cached: CachedPage, page: Page, asked_at: float) -> None:
+        if cached is self._whole:
+            self.served_age_s = max(0.0, asked_at - page.gathered_at)
+
     async def of_target(self, addr: str, *, plain: bool) -> Page:
+        """What `fetch_target` finds."""
+        found = self.fetch_target(addr, plain=plain)
+        return found if isinstance(found, Page) else await found
+
+    def fetch_target(self, addr: str, *, plain: bool) -> Page | Awaitable[Page]:
         """The page of one target. It is built on request and stays until one of its snapshots is replaced.
         The page of a target without snapshots does not stay: the target may be one that was just removed."""
         sources = self._exposition.sources(addr)
@@ -107,34 +121,7 @@ class PageCache:
                 cached.page, took_s = timed(draft)
                 self._on_built(cached.page, took_s)
                 return cached.page
-        return await self._built(cached, 0)
-
-    async def _built(self, cached: CachedPage, at_least: int) -> Page:
-        """A page that shows a generation; after a build that failed, the page that is there, if any."""
-        page = cached.page
-        for _ in range(BUILDS_MAX):  # the second build at the latest begins after that generation
-            if cached.building is None and page is not None:
-                await asyncio.sleep(self._builds.fresh_gap_s(page))
-            building = cached.building or self._builds.start(cached)
-            built = await asyncio.shield(building) if building is not None else None
-            if built is None:
-                break
-            page = built
-            if page.generation >= at_least:
-                return page
-        if page is None:
-            raise PageError(cached.failure or "the page could not be built")
-        return page
-
-    async def _newer(self, cached: CachedPage, page: Page) -> Page:
-        """For a scrape that was not expected now: a new page, or the one that is there if the build fails or
-        has to wait."""
-        building = cached.building or self._builds.start(cached)
-        if building is None:
-            return page
-        if not building.done():
-            await asyncio.wait([building], timeout=NEWER_S)
-        return (building.result() if building.done() else None) or page
+        return self._builds.of_generation(cached, 0)
 
     # -- what others see
 

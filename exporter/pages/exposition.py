@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable, Generator, Sequence
+from operator import attrgetter
+from typing import Protocol, TypeVar, cast
 
 from exporter import engine
 from exporter.metrics.catalog import Catalog, header
 from exporter.metrics.family import gauge
 from exporter.metrics.family_set import ABOUT_TARGET
 from exporter.metrics.lane import Lane
-from exporter.metrics.store import Snapshot, Store
+from exporter.metrics.store import LaneTimes, Snapshot, Store
+from exporter.pages.members import GROUPS_MAX, Members, members_of
 from exporter.pages.page import Draft
 from exporter.pages.selection import WHOLE, Selection
+from exporter.targets.spread import spread
 
 #: pages whose targets are remembered, unless they are released before
 MEMBERS_MAX = 512
@@ -62,8 +65,9 @@ class Exposition:
         self._age_name = (f"{namespace}_{AGE.name}" if namespace else AGE.name).encode()
         self._age_header = header(self._age_name, AGE, Lane.FAST)
         self._age_heads: dict[tuple[Lane, bool], dict[str, bytes]] = {}
-        #: the targets of pages that do not show all, and the store's membership as of then
-        self._members: OrderedDict[Selection, tuple[int, Sequence[str]]] = OrderedDict()
+        #: the targets of pages, and the store's membership as of then
+        self._members: OrderedDict[Selection, tuple[int, Members]] = OrderedDict()
+        self._turns: dict[str, int] = {}
 
     def draft(self, selection: Selection = WHOLE) -> Draft:
         """Gather what a page shows now."""
@@ -82,28 +86,32 @@ class Exposition:
         headers, cells = (
             (catalog.headers, catalog.cells) if selection.names is None else catalog.view(selection.names)
         )
-        addrs = None if selection.takes_all else self._members_of(selection)
+        members = self._members_of(selection)
         with_ages = selection.names is None or self._age_name.decode() in selection.names
         needed = (
             range(len(catalog.family_set_names)) if with_ages else {family_set for family_set, _ in cells}
         )
         yield
-        blocks: list[list[tuple[bytes, bytes]]] = []
-        ages: dict[Lane, dict[str, float]] = {}
+        blocks: list[list[engine.Block | None]] = []
+        times: dict[Lane, list[LaneTimes | None]] = {}
         series = 0
         for number, name in enumerate(catalog.family_set_names):
-            snapshots = self.store.snapshots(name, addrs) if number in needed else []
-            blocks.append(self._blocks(name, snapshots, selection))
-            series += sum([snapshot.series for snapshot in snapshots])
-            if with_ages:
-                _add_ages(ages, snapshots)
+            snapshots = self.store.snapshots(name, members.addrs) if number in needed else []
+            column = _column(snapshots, _BLOCK)
+            series += sum(map(_SERIES, filter(None, column)))
+            blocks.append(self._plain(name, snapshots) if selection.plain else column)
+            if with_ages and name != ABOUT_TARGET:
+                _add_times(times, snapshots)
             yield
         heads: list[bytes] = []
-        times: list[float] = []
-        for lane, began_at in ages.items():
-            known = self._heads_of(began_at, lane, selection.plain)
-            heads += known.values()
-            times += began_at.values() if len(known) == len(began_at) else [began_at[addr] for addr in known]
+        began: list[float] = []
+        for lane, of_lane in times.items():
+            for head, shown in zip(
+                self._heads_of(members.addrs, lane, selection.plain), of_lane, strict=True
+            ):
+                if shown is not None and head:
+                    heads.append(head)
+                    began.append(shown.began_at)
             yield
         return Draft(
             headers,
@@ -112,10 +120,11 @@ class Exposition:
             self._extra(selection),
             self._age_header,
             tuple(heads),
-            tuple(times),
+            tuple(began),
             series,
             generation,
             time.monotonic(),
+            members.group_ends,
         )
 
     def show(self, catalog: Catalog) -> None:
@@ -145,39 +154,44 @@ class Exposition:
         """A target was removed, or its labels changed."""
         for heads in self._age_heads.values():
             heads.pop(addr, None)
+        self._turns.pop(addr, None)
         self._members.clear()
 
     def release(self, selection: Selection) -> None:
         """Forget which targets are on a page that leaves the cache."""
         self._members.pop(selection, None)
 
-    def _members_of(self, selection: Selection) -> Sequence[str]:
+    def _members_of(self, selection: Selection) -> Members:
         """The targets on a page. With many slices, to look at all targets for each would take longer than to
         gather it."""
         if selection.addr is not None:
-            return (selection.addr,)
+            return Members((selection.addr,), (1,))
+        if selection.takes_all:
+            selection = WHOLE
         membership = self.store.membership
         known = self._members.get(selection)
         if known is None or known[0] != membership:
-            known = self._members[selection] = (
-                membership,
-                [addr for addr in self.store.addrs() if self.shows(selection, addr)],
-            )
+            addrs = self.store.addrs()
+            if not selection.takes_all:
+                addrs = [addr for addr in addrs if self.shows(selection, addr)]
+            known = self._members[selection] = (membership, members_of(addrs, self._turn_of))
             if len(self._members) > MEMBERS_MAX:
                 self._members.popitem(last=False)
         self._members.move_to_end(selection)
         return known[1]
 
-    def _blocks(
-        self, family_set: str, snapshots: Iterable[Snapshot], selection: Selection
-    ) -> list[tuple[bytes, bytes]]:
-        if not selection.plain:
-            return [(snapshot.samples, snapshot.offsets) for snapshot in snapshots]
-        origin = self._origin
+    def _turn_of(self, addr: str) -> int:
+        turn = self._turns.get(addr)
+        if turn is None:
+            turn = self._turns[addr] = spread(addr, "lane turn") % GROUPS_MAX
+        return turn
+
+    def _plain(self, family_set: str, snapshots: Sequence[Snapshot | None]) -> list[engine.Block | None]:
+        """Their blocks without the labels of their targets."""
         return [
-            engine.strip_labels(
-                snapshot.samples, snapshot.offsets, origin(snapshot.addr).labels_of(family_set)
-            )
+            None
+            if snapshot is None
+            else engine.strip_labels(snapshot.block, self._origin(snapshot.addr).labels_of(family_set))
             for snapshot in snapshots
         ]
 
@@ -192,36 +206,55 @@ class Exposition:
         text = self._self_series()
         return text if selection.names is None else _only(text, selection.names)
 
-    def _heads_of(self, addrs: Collection[str], lane: Lane, plain: bool) -> dict[str, bytes]:
-        """What comes before the ages of a lane, by target. A target that was removed in the meantime is left
-        out."""
+    def _heads_of(self, addrs: Sequence[str], lane: Lane, plain: bool) -> Sequence[bytes]:
+        """What comes before the ages of a lane, by target; nothing for one that was removed in the
+        meantime."""
         known = self._age_heads.setdefault((lane, plain), {})
-        found = {}
-        for addr in addrs:
-            head = known.get(addr)
-            if head is None:
-                try:
-                    labels = b"" if plain else self._origin(addr).lane_labels
-                except KeyError:
-                    continue
-                head = known[addr] = b'%s{%slane="%s"} ' % (
-                    self._age_name,
-                    labels + b"," if labels else b"",
-                    lane.value.encode(),
-                )
-            found[addr] = head
-        return found
+        return [known.get(addr) or self._add_head(known, addr, lane, plain) for addr in addrs]
+
+    def _add_head(self, known: dict[str, bytes], addr: str, lane: Lane, plain: bool) -> bytes:
+        try:
+            labels = b"" if plain else self._origin(addr).lane_labels
+        except KeyError:
+            return b""
+        head = known[addr] = b'%s{%slane="%s"} ' % (
+            self._age_name,
+            labels + b"," if labels else b"",
+            lane.value.encode(),
+        )
+        return head
 
 
-def _add_ages(ages: dict[Lane, dict[str, float]], snapshots: Sequence[Snapshot]) -> None:
-    """By lane and target, when the oldest shown values were polled (monotonic). The series about a target
-    itself have no age."""
-    if not snapshots or snapshots[0].family_set == ABOUT_TARGET:
+_T = TypeVar("_T")
+_BLOCK: Callable[[Snapshot], engine.Block] = attrgetter("block")
+_TIMES: Callable[[Snapshot], LaneTimes] = attrgetter("times")
+_SERIES: Callable[[engine.Block], int] = attrgetter("series")
+
+
+def _column(snapshots: Sequence[Snapshot | None], read: Callable[[Snapshot], _T]) -> list[_T | None]:
+    """One value of each snapshot. There are tens of thousands, and most often one of every target: so no step
+    of this is Python then."""
+    if all(snapshots):
+        return list(map(read, cast(Sequence[Snapshot], snapshots)))
+    return [None if snapshot is None else read(snapshot) for snapshot in snapshots]
+
+
+def _add_times(times: dict[Lane, list[LaneTimes | None]], snapshots: Sequence[Snapshot | None]) -> None:
+    """By lane and target, when the oldest shown values were polled. Family sets of one lane most often share
+    their times."""
+    lane = next((snapshot.lane for snapshot in snapshots if snapshot is not None), None)
+    if lane is None:
         return
-    times = {snapshot.addr: snapshot.began_at for snapshot in snapshots}
-    known = ages.setdefault(snapshots[0].lane, times)
-    if known is not times and known != times:
-        known.update({addr: min(began_at, known.get(addr, began_at)) for addr, began_at in times.items()})
+    found = _column(snapshots, _TIMES)
+    known = times.setdefault(lane, found)
+    if known is not found and known != found:
+        times[lane] = [_older(one, other) for one, other in zip(known, found, strict=True)]
+
+
+def _older(one: LaneTimes | None, other: LaneTimes | None) -> LaneTimes | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.began_at <= other.began_at else other
 
 
 def _only(text: bytes, names: frozenset[str]) -> bytes:

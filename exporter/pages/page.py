@@ -8,20 +8,17 @@ first of several members.)
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from isal import isal_zlib
-
 from exporter import engine
+from exporter.pages import deflate
+from exporter.pages.compressed import PIECE_BYTES, Compressed
 from exporter.pages.plain_pieces import PlainPieces
+from exporter.pages.segments import SegmentedText
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PIECE_BYTES = 256 * 1024
-LEVEL = 1
-
-GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 class PackedText:
@@ -32,7 +29,7 @@ class PackedText:
 
     def __init__(self, text: bytes) -> None:
         self.length = len(text)
-        self._packed = isal_zlib.compress(text, LEVEL)
+        self._packed = deflate.compress(text)
 
     @property
     def size(self) -> int:
@@ -40,7 +37,7 @@ class PackedText:
         return len(self._packed)
 
     def unpack(self) -> bytes:
-        return isal_zlib.decompress(self._packed)
+        return deflate.inflate(self._packed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +56,8 @@ class Page:
     series: int
     generation: int
     gathered_at: float  # monotonic
+    #: what the next build may keep of it
+    text: SegmentedText | None = None
 
     def plain_tail(self, now: float) -> bytes:
         """The age lines as of `now` (monotonic)."""
@@ -71,9 +70,8 @@ class Page:
     def tail(self, now: float) -> bytes:
         """What completes `body`: the age lines, checksum and length."""
         text = self.plain_tail(now)
-        deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
-        end = struct.pack("<II", isal_zlib.crc32(text, self.crc), (self.length + len(text)) & 0xFFFFFFFF)
-        return b"".join((deflate.compress(text), deflate.flush(isal_zlib.Z_FINISH), end))
+        crc, length = deflate.crc32(text, self.crc), (self.length + len(text)) & 0xFFFFFFFF
+        return deflate.finish(text) + struct.pack("<II", crc, length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +81,7 @@ class Draft:
 
     headers: Sequence[bytes]
     cells: Sequence[tuple[int, int]]
-    blocks: Sequence[Sequence[tuple[bytes, bytes]]]
+    blocks: Sequence[list[engine.Block | None]]
     extra: bytes
     age_header: bytes
     heads: tuple[bytes, ...]
@@ -91,60 +89,51 @@ class Draft:
     series: int
     generation: int
     gathered_at: float
+    #: where the groups of targets end in `blocks`
+    group_ends: Sequence[int] = ()
 
     def is_larger_than(self, size: int) -> bool:
         """Whether the page will have more than about `size` bytes."""
-        for samples, _ in chain.from_iterable(self.blocks):
-            size -= len(samples)
-            if size < 0:
-                return True
+        for block in chain.from_iterable(self.blocks):
+            if block is not None:
+                size -= block.size
+                if size < 0:
+                    return True
         return len(self.extra) > size
 
     def build(self, before: Page | None = None) -> Page:
-        """Build the page. With the page `before`, which had about the same size, it takes no more memory than
-        it needs in the end."""
-        assembler = engine.Assembler(self.headers, self.cells, self.blocks)
-        deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
-        body = bytearray(len(before.body) * 33 // 32 if before is not None else 0)
-        body[: len(GZIP_HEADER)] = GZIP_HEADER
-        end = len(GZIP_HEADER)
-        crc = length = 0
-        ends = [end]
-        for piece in _pieces(assembler, self.extra):
-            crc = isal_zlib.crc32(piece, crc)
-            length += len(piece)
-            end = _put(body, end, deflate.compress(piece))
-            # what follows refers to nothing before: so each piece can be inflated by itself
-            end = _put(body, end, deflate.flush(isal_zlib.Z_FULL_FLUSH))
-            ends.append(end)
-        del body[end:]
+        """Build the page. If it is built again and again, of what has not changed since the page `before` no
+        byte is compressed again."""
+        if before is None or not self.group_ends:
+            return self._page(self._compressed(), None)
+        text = before.text or SegmentedText()
+        built = text.build(self.headers, self.cells, self.blocks, self.group_ends)
+        built.add_text(self.extra)
+        return self._page(built, text)
+
+    def _page(self, built: Compressed, text: SegmentedText | None) -> Page:
+        built.finish()
         return Page(
-            body,
-            PlainPieces(body, tuple(ends)),
-            crc,
-            length,
+            built.body,
+            PlainPieces(built.body, tuple(built.ends)),
+            built.crc,
+            built.length,
             self.age_header,
             self.heads,
             self.times,
             self.series,
             self.generation,
             self.gathered_at,
+            text,
         )
 
-
-def _put(body: bytearray, at: int, text: bytes) -> int:
-    """Where it ends."""
-    end = at + len(text)
-    body[at:end] = text
-    return end
-
-
-def _pieces(assembler: engine.Assembler, extra: bytes) -> Iterator[bytes | memoryview]:
-    """Each piece is valid until the next: all but the last are in the same memory. (With memory for each,
-    what the compressor writes between two of them would settle in the gap that the first one left.)"""
-    room = bytearray(min(PIECE_BYTES, assembler.size or 1))
-    seen = memoryview(room)
-    while length := assembler.fill(room):
-        yield seen[:length]
-    for start in range(0, len(extra), PIECE_BYTES):
-        yield extra[start : start + PIECE_BYTES]
+    def _compressed(self) -> Compressed:
+        """All of it, compressed now."""
+        built = Compressed()
+        assembler = engine.Assembler(self.headers, self.cells, self.blocks)
+        room = bytearray(min(PIECE_BYTES, assembler.size or 1))
+        with memoryview(room) as seen:
+            while length := assembler.fill(room):
+                built.add(seen[:length])
+        built.add_text(self.extra)
+        return built

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isal import isal_zlib
+from exporter.pages import deflate
 
 
 class PlainPieces:
@@ -54,4 +54,4 @@ class PlainPieces:
             memoryview(self._body) as whole,
             whole[self._ends[number] : self._ends[number + 1]] as compressed,
         ):
-            return isal_zlib.decompressobj(-15).decompress(compressed)
+            return deflate.inflate(compressed)

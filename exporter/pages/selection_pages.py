@@ -21,8 +21,8 @@ from exporter.pages.selection import Selection
 
 @dataclass(slots=True, eq=False)
 class CachedPage:
-    """The newest page of one selection, and its scrapers. `sources` are the snapshots that the page of one
-    target shows.
+    """The newest page of one selection, and its scrapers. `sources` are what the page of one target
+    shows.
 
     `building` ends once, with the page or with None. It is cleared in the same step, so those who wait find
     what is new.

@@ -26,6 +26,7 @@ class FamilySets:
     """
 
     __slots__ = (
+        "_but",
         "_by_lanes",
         "_parts",
         "about_target",
@@ -47,6 +48,7 @@ class FamilySets:
         #: what reads that which a scan found: they share its memory
         self.found = tuple(each for each in self._on(FOUND_LANES) if each.collector.memory_name in memories)
         self._by_lanes: dict[tuple[Lane, ...], tuple[EnabledCollector, ...]] = {}
+        self._but: dict[tuple[tuple[Lane, ...], tuple[str, ...]], tuple[EnabledCollector, ...]] = {}
         self._parts: dict[tuple[EnabledCollector, ...], FamilySets] = {self.of_collectors: self}
 
     @property
@@ -58,6 +60,14 @@ class FamilySets:
         found = self._by_lanes.get(lanes)
         if found is None:
             found = self._by_lanes[lanes] = self._on(lanes)
+        return found
+
+    def on_but(self, lanes: tuple[Lane, ...], left_out: tuple[str, ...]) -> tuple[EnabledCollector, ...]:
+        """The same without the collectors of these names."""
+        found = self._but.get((lanes, left_out))
+        if found is None:
+            found = tuple(each for each in self.on(lanes) if each.name not in left_out)
+            self._but[lanes, left_out] = found
         return found
 
     def under(self, options: Options) -> FamilySets:

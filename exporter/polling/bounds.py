@@ -34,11 +34,11 @@ class ReplyBounds:
 
     rows_max: int = ROWS_MAX
     by_command: Mapping[str, int] = field(default_factory=dict)
+    #: a reply of at most this many bytes or elements is read whole, whatever its command is
+    least: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def least(self) -> int:
-        """A reply of at most this many bytes or elements is read whole, whatever its command is."""
-        return min(self.rows_max, *self.by_command.values()) if self.by_command else self.rows_max
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "least", min((self.rows_max, *self.by_command.values())))
 
     def within(self, command: str, reply: Reply) -> tuple[Reply, int]:
         """What is read of a reply, the same object if all of it; and how many lines or rows that leaves

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from exporter import engine
 from exporter.collectors._contract import Batches, Identification
 from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import ReplyError
 from exporter.polling.batch import Share
+from exporter.polling.memory import LastReply
 from exporter.polling.output import CollectorOutput
 from exporter.polling.poll_context import PollContext
 from exporter.protocol.command import Command, Reply
+from exporter.protocol.facts import Facts
 
 #: commands that only help to ask for something else: they say where, or how much there is
 HELPERS = frozenset(
@@ -18,6 +22,9 @@ HELPERS = frozenset(
 )
 #: their first words
 HELPING = frozenset(each if isinstance(each, str) else each[0] for each in HELPERS)
+
+
+NOTHING_ASKED = Share((), ())
 
 
 class CollectorRun:
@@ -33,7 +40,10 @@ class CollectorRun:
         "output",
         "own_refused",
         "replies",
+        "sent",
+        "sent_batches",
         "share",
+        "until",
     )
 
     def __init__(
@@ -44,9 +54,12 @@ class CollectorRun:
         self.generator = generator
         self.output = output
         self.batches = 0
+        self.sent_batches = 0  # those of which the server does not refuse everything
         self.commands: Sequence[Command] = ()  # of the newest batch
+        self.sent: Sequence[Command] = ()  # those of them that are sent for it, and not for another one
         self.replies: Sequence[Reply] = ()  # to it
-        self.share: Share
+        self.share = NOTHING_ASKED  # of the newest batch
+        self.until = math.inf  # the monotonic moment from which on a command may be sent that was not
         #: whether all commands so far were refused, its own and those of `HELPERS`; None: there were none
         self.own_refused: bool | None = False if enabled.collector.identifies else None
         self.helpers_refused: bool | None = None
@@ -65,6 +78,13 @@ class CollectorRun:
             assert facts is not None, "the collector that identifies the server goes first"
             generator = collector.collect(facts, context.options, output)
         return cls(enabled, generator, output)
+
+    def take_share(self, commands: Sequence[Command], share: Share) -> None:
+        """Go on to another batch of commands, which has this share in what is sent."""
+        self.batches += 1
+        self.sent_batches += bool(share.count)
+        self.until = min(self.until, share.until)
+        self.commands, self.share, self.sent = commands, share, share.sent
 
     def step(self, replies: list[Reply] | None) -> Sequence[Command]:
         """What it asks next; nothing at a pause. `replies` are those to its newest commands, None at its
@@ -97,5 +117,26 @@ class CollectorRun:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the same replies to the same commands give the same samples in the next poll."""
-        return self.batches == 1 and not any(isinstance(reply, ReplyError) for reply in self.replies)
+        """Whether the same replies to the same commands, and the same refusals, give the same samples in the
+        next poll."""
+        if self.sent_batches == 0 and self.batches:
+            return True
+        errors = sum(isinstance(reply, ReplyError) for reply in self.replies)
+        return self.batches == 1 and errors == len(self.share.refusals)
+
+    def last_reply(self, facts: Facts | None, block: engine.Block, version: int) -> LastReply:
+        """What the next poll goes by: `block` came of this run, under this version of the known refusals."""
+        refused = {place for place, _ in self.share.refusals}
+        return LastReply(
+            facts,
+            self.output.labels,
+            self.commands,
+            self.replies,
+            block,
+            self.output.cut,
+            tuple(command for place, command in enumerate(self.commands) if place not in refused),
+            version,
+            self.share.refusals,
+            self.until,
+            bool(self.is_refused),
+        )

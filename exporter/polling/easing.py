@@ -2,7 +2,8 @@
 
 Its slow and scan lanes pause, its standard lane runs every second time. The fast lane goes on as usual, so
 `redis_up` and the state of the server stay as new as ever. No lane pauses for ever: one that waited for some
-of its turns runs in the next one.
+of its turns runs in the next one. A lane that has not been polled yet waits for turns of the fast lane, so it
+runs as soon as the struggle is over.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Easing:
             waiting = tuple(lane for lane in lanes if lane in WAITS and self._waits(lane, assignment))
             if waiting:
                 self._clock.postpone(waiting)
-                return self._clock.due()
+                return tuple([lane for lane in lanes if lane not in waiting])
         return lanes
 
     def holds_scan(self, assignment: Assignment) -> bool:

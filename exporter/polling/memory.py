@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -10,7 +11,9 @@ from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.traffic import Traffic
+from exporter.errors import ReplyError
 from exporter.options.table import Options
+from exporter.polling.program import Programs
 from exporter.polling.refusals import Refusals
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.command import Command, Reply
@@ -29,7 +32,12 @@ PASSWORDS_MAX = 32
 
 @dataclass(frozen=True, slots=True)
 class LastReply:
-    """The replies to the only batch of a collector, and the block that it made of them."""
+    """The replies to the only batch of a collector, and the block that it made of them.
+
+    `sent` are those of its commands that the server did not refuse before; `refusals` are the places of the
+    others among them, and the error replies. It holds for one `version` of what is known to be refused, and
+    before the monotonic moment `until`. `is_refused`: the server refuses what the collector is for.
+    """
 
     facts: Facts | None
     labels: engine.Labels
@@ -37,13 +45,23 @@ class LastReply:
     replies: Sequence[Reply]
     block: engine.Block
     cut: int
+    sent: Sequence[Command]
+    version: int
+    refusals: Sequence[tuple[int, ReplyError]] = ()
+    until: float = math.inf
+    is_refused: bool = False
+    raw: bytes = b""  # the replies as they came; empty: not known
+
+    def holds(self, facts: Facts | None, version: int, now: float) -> bool:
+        """Whether the same would be asked and left out now."""
+        return self.facts is facts and self.version == version and now < self.until
 
 
 @dataclass(slots=True)
 class TargetMemory:
     """What a target's polls remember. Keys are names of collectors' family sets, unless another is named.
 
-    `is_new_connection` is set with each new connection: only behind one can another run of the server be. A
+    `is_new_connection` is set before each new connection: only behind one can another run of the server be. A
     proxy may name another one in each reply of INFO: `facts` keep the first of a connection.
     """
 
@@ -55,7 +73,8 @@ class TargetMemory:
     forks: Forks = NO_FORKS
     command_stats: bytes = b""  # the newest, until the end of the poll that read them
     traffic: Traffic = field(default_factory=Traffic)
-    replication_at: int = 0  # where the section begins in it
+    replication_at: int = 0  # where the section begins in a whole INFO
+    part_replication_at: int = 0  # and where in its moving sections alone
     replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
     orders: dict[str, engine.LineOrder] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
@@ -63,6 +82,7 @@ class TargetMemory:
     #: what collectors remember themselves, by the name of their memory
     collectors: dict[str, Any] = field(default_factory=dict)
     repeats: dict[str, LastReply] = field(default_factory=dict)
+    programs: Programs = field(default_factory=Programs)
     #: knows the newest passwords that the target has had, the newest one last
     redaction: Redaction = NOTHING
     _passwords: tuple[str, ...] = ()
@@ -104,6 +124,7 @@ class TargetMemory:
         """Forget what belongs to other collectors, and which of these need not run."""
         kept = {each.name: each.collector for each in enabled}
         self.repeats.clear()
+        self.programs.clear()
         self._wanted.clear()
         for by_name in (self.orders, self.named):
             for name in by_name.keys() - kept.keys():

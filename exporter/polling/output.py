@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from exporter import engine
+from exporter.collectors._contract import KnownBounds
 from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import InternalError
 from exporter.metrics.family import Family
 from exporter.polling.bounds import ROWS_MAX
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.cluster import ClusterView
+from exporter.protocol.command import Command
 from exporter.protocol.forks import Forks
+from exporter.protocol.info_commands import WHOLE_BEGINS
 from exporter.protocol.neighbours import Neighbours
 from exporter.protocol.replication import section_of
 
@@ -31,6 +34,7 @@ class CollectorOutput:
     __slots__ = (
         "_block",
         "_family_set",
+        "_is_part",
         "_memory",
         "_read",
         "_writer",
@@ -64,8 +68,13 @@ class CollectorOutput:
         self.labels = labels
         self._memory = memory
         self._block: engine.Block | None = None
+        self._is_part = False
         self._read: tuple[bytes, int] | None = None
         self._writer: engine.Writer | None = None
+
+    @property
+    def is_new_connection(self) -> bool:
+        return self._memory.is_new_connection
 
     def info(self, text: bytes, fill: int = 0) -> tuple[bytes | None, ...]:
         plan = self._family_set.plan
@@ -74,16 +83,26 @@ class CollectorOutput:
                 f"{self._family_set.name}: INFO is read once, by a collector with families that have a source"
             )
         orders = self._memory.orders
-        order = orders.get(self._family_set.name)
+        # whole texts and parts come in turns: with one order for both, each would look up every key again
+        name = self._family_set.name
+        self._is_part = not text.startswith(WHOLE_BEGINS)
+        if self._is_part:
+            name += " part"
+        order = orders.get(name)
         if order is None:
-            order = orders[self._family_set.name] = engine.LineOrder()
+            order = orders[name] = engine.LineOrder()
         self._block = plan.read(text, self.labels, order, self.now, fill)
         self._read = (text, fill)
         return self._block.fields
 
     def learn_replication(self, info: bytes) -> None:
         memory = self._memory
-        memory.replication_section, memory.replication_at = section_of(info, memory.replication_at)
+        if self._is_part:
+            memory.replication_section, memory.part_replication_at = section_of(
+                info, memory.part_replication_at
+            )
+        else:
+            memory.replication_section, memory.replication_at = section_of(info, memory.replication_at)
 
     def learn_configuration(self, hash: str) -> None:
         self._memory.configuration = hash
@@ -100,12 +119,16 @@ class CollectorOutput:
     def learn_sentinel(self, view: Neighbours) -> None:
         self._memory.sentinel = view
 
+    def is_refused(self, command: Command) -> bool:
+        known = self._memory.refusals.known
+        return bool(known) and command.name in known
+
     def fault(self, subject: str, text: str) -> None:
         if self.faults is None:
             self.faults = {}
         self.faults[subject] = text
 
-    def add(self, family: Family, value: float, *labels: str | bytes) -> None:
+    def add(self, family: Family, value: int | float, *labels: str | bytes) -> None:
         number = self._family_set.numbers[family.name]
         if number not in self._family_set.hidden:
             self._writing().add(number, value, labels)
@@ -113,17 +136,25 @@ class CollectorOutput:
     def add_histogram(
         self,
         family: Family,
-        bounds: Sequence[float],
+        bounds: Sequence[int | float],
         below: Sequence[int],
         count: int,
-        total: float,
+        total: int | float,
         *labels: str | bytes,
     ) -> None:
         number = self._family_set.numbers[family.name]
         if number not in self._family_set.hidden:
             self._writing().add_histogram(number, bounds, below, count, total, labels)
 
-    def add_runtime(self, name: str, type: str, help: str, value: float, labels: Mapping[str, str]) -> bool:
+    def read_histograms(self, family: Family, reply: bytes, statistics: bytes, bounds: KnownBounds) -> bool:
+        number = self._family_set.numbers[family.name]
+        if number in self._family_set.hidden:
+            return False
+        return self._writing().read_histograms(number, reply, statistics, bounds)
+
+    def add_runtime(
+        self, name: str, type: str, help: str, value: int | float, labels: Mapping[str, str]
+    ) -> bool:
         dynamic = self._family_set.runtime_families
         if dynamic is None:
             raise InternalError(f"{self._family_set.name}: has_runtime_families is not set in its collector")
@@ -144,12 +175,16 @@ class CollectorOutput:
             self._writer = engine.Writer(self._family_set.rows, self.labels, self._family_set.label_max)
         return self._writer
 
-    def relabel(self, labels: engine.Labels) -> None:
-        """Write with other labels, and render the INFO that was read again with them."""
+    def relabel(self, labels: engine.Labels) -> bool:
+        """Write with other labels, and render the INFO that was read again with them. False: samples were
+        added before, and all keep the labels that those have."""
+        if self._writer is not None:
+            return False
         self.labels = labels
         if self._read is not None:
             self._block = None
             self.info(*self._read)
+        return True
 
     def block(self) -> engine.Block:
         if self._writer is None:

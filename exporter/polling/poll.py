@@ -23,7 +23,7 @@ from time import perf_counter
 
 from exporter import engine
 from exporter.collectors._enabled import EnabledCollector
-from exporter.polling.batch import Batch
+from exporter.polling.batch import Batch, FirstBatch, Share
 from exporter.polling.collector_run import CollectorRun
 from exporter.polling.memory import LastReply
 from exporter.polling.poll_context import PollContext
@@ -32,8 +32,8 @@ from exporter.protocol.command import Command, Reply
 from exporter.protocol.facts import Facts
 
 #: A collector whose commands are those of the poll before, so that it runs only if the replies differ; the
-#: last replies; and the place of its first command in the batch.
-_Check = tuple[EnabledCollector, LastReply, int]
+#: last replies; and where the new ones will be.
+_Check = tuple[EnabledCollector, LastReply, Share]
 
 
 class Poll:
@@ -63,6 +63,7 @@ class Poll:
         self._runs: list[CollectorRun] = []  # those that wait for replies
         self._receiving: list[CollectorRun] = []  # those that the newest replies are for
         self._work: deque[tuple[CollectorRun, list[Reply]]] = deque()  # those that go on, with their replies
+        self.asked = FirstBatch(memory.facts, memory.refusals.version, is_first=memory.is_new_connection)
         self._checks: list[_Check] = []  # those that wait for replies
         self._checking: list[_Check] = []  # those that have them, the next one last
 
@@ -88,8 +89,7 @@ class Poll:
             replies, self._cuts = self._context.bounds.shorten(self._sent, replies)
         self._memory.refusals.take(self._sent, replies, self._clock)
         self._replies, self._spent_s = replies, spent_s
-        self._checks.reverse()
-        self._checking, self._checks = self._checks, []
+        self._checking, self._checks = self._checks[::-1], []
         runs = self._receiving = self._runs
         self._runs = []
         for run in runs:
@@ -125,44 +125,47 @@ class Poll:
                 self.paused = True
                 return []
         self._sent = self._batch.take()
+        self.asked.note(self._sent)
         return self._sent
 
     def _start(self, collectors: Sequence[EnabledCollector], rest: Sequence[EnabledCollector] = ()) -> None:
         self._collectors = rest
         memory = self._memory
-        facts, repeats, commands = memory.facts, memory.repeats, self._batch.commands
+        facts, repeats, version = memory.facts, memory.repeats, memory.refusals.version
         if facts is not None:
             collectors = memory.wanted_of(tuple(collectors), facts, self._context.options)
         for enabled in collectors:
-            last = repeats.get(enabled.name)
-            if last is not None and last.facts is facts and not memory.refusals.known:
-                self._checks.append((enabled, last, len(commands)))
-                commands.extend(last.commands)
-            else:
+            name, last = enabled.name, repeats.get(enabled.name)
+            holds = last is not None and last.holds(facts, version, self._clock)
+            if last is None or not holds or not (last.sent or last.labels is self._labels[name]):
                 self._advance(CollectorRun.start(enabled, self._context, self._now), None)
+                continue
+            share = self._batch.repeat(last)
+            self.asked.note_share(name, share)
+            if share.count:
+                self._checks.append((enabled, last, share))
+            else:
+                self.results.repeat(name, last)
 
-    def _check(self, enabled: EnabledCollector, last: LastReply, at: int) -> None:
-        results, name = self.results, enabled.name
-        replies = list(self._replies[at : at + len(last.commands)])
-        labels_are_same = last.labels is self._labels[name]
+    def _check(self, enabled: EnabledCollector, last: LastReply, share: Share) -> None:
+        replies = share.of(self._replies)
+        labels_are_same = last.labels is self._labels[enabled.name]
         if last.replies == replies and last.facts is self._memory.facts and labels_are_same:
-            results.blocks[name] = last.block
-            if last.cut:
-                results.cuts[name] = last.cut
+            self.results.repeat(enabled.name, last)
             return
         run = CollectorRun.start(enabled, self._context, self._now)
         run.output.spent_s = self._spent_s
         if self._cuts:
-            run.output.cut += sum(self._cuts[at : at + len(replies)])
+            run.output.cut += share.cut(self._cuts)
         try:
             commands = run.step(None)
             if list(commands) == list(last.commands):
-                run.commands, run.batches = commands, 1
+                run.take_share(commands, share)
                 self._work.append((run, replies))
             elif not self._ask(run, commands):
                 self._work.append((run, run.share.of(())))
         except Exception as error:  # a collector that asks nothing now has none of these replies
-            self.results.fail(run, error)
+            self._fail(run, error)
 
     def _advance(self, run: CollectorRun, replies: list[Reply] | None) -> None:
         """Let a collector go on to its next batch, or to its end."""
@@ -175,7 +178,7 @@ class Poll:
                 self._finish(run, end.value)
                 return
             except Exception as error:  # a mistake of one collector must not harm the others
-                self.results.fail(run, error)
+                self._fail(run, error)
                 return
             replies = run.share.of(()) if commands else []
             if not commands and perf_counter() >= self._slice_until:
@@ -187,10 +190,10 @@ class Poll:
         them are known refusals."""
         if run.batches:
             self.results.count_earlier(run)
-        run.batches += 1
-        run.commands = commands
-        run.share = self._batch.add(commands)
-        if not run.share.count:
+        share = self._batch.add(commands)
+        run.take_share(commands, share)
+        self.asked.note_share(run.name, share)
+        if not share.count:
             return False
         self._runs.append(run)
         return True
@@ -199,28 +202,33 @@ class Poll:
         try:
             if facts is not None:
                 self._learn(facts)
-            block = self.results.add(run)
-            if run.collector.repeats(self._context.options):
-                self._remember(run, block)
+            self._remember(run, self.results.add(run))
         except Exception as error:
-            self.results.fail(run, error)
+            self._fail(run, error)
+
+    def _fail(self, run: CollectorRun, error: Exception) -> None:
+        if (block := self.results.fail(run, error)) is not None:
+            self._remember(run, block)
 
     def _remember(self, run: CollectorRun, block: engine.Block) -> None:
-        repeats, facts = self._memory.repeats, self._memory.facts
+        if not run.collector.repeats(self._context.options):
+            return
         if run.is_repeatable:
-            repeats[run.name] = LastReply(
-                facts, run.output.labels, run.commands, run.replies, block, run.output.cut
-            )
+            self._memory.repeats[run.name] = run.last_reply(self._memory.facts, block, self.asked.version)
         else:
-            repeats.pop(run.name, None)
+            self._memory.repeats.pop(run.name, None)
 
     def _learn(self, facts: Facts) -> None:
         if facts is self._memory.facts:
+            self._memory.is_new_connection = False
             return
         facts = self._memory.learn(facts)
         if self._context.on_facts(facts):
+            outdated = self.results.outdated
+            outdated.update(self.results.blocks)
             for run in self._receiving:
-                run.output.relabel(self._labels[run.name])
+                if not run.output.relabel(self._labels[run.name]):
+                    outdated.add(run.name)
 
     def _drop(self) -> None:
         """Leave all collectors that are at work: the poll has failed."""

@@ -10,6 +10,7 @@ import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from exporter.connection.dial_times import DialStep
 from exporter.errors import REASONS
@@ -17,19 +18,19 @@ from exporter.metrics.lane import Lane
 from exporter.polling.outcome import PollOutcome
 
 #: newest polls that are remembered of each target
-POLLS_MAX = 64
+POLLS_MAX: Final = 64
 #: different texts of errors that are remembered of each target, and the bytes of each
 TEXTS_MAX, TEXT_BYTES = 6, 256
 
 #: began_at, seconds of the four steps of the dial, bytes, lanes, reason, text
 _RECORD = struct.Struct("=dfffffBBB")
-_SIZE = _RECORD.size
+_SIZE: Final = _RECORD.size
 _TEXT_AT = _SIZE - 1  # where in a record the number of its text is; 0: there is none
 _REASONS = ("", *REASONS)  # in a record a reason is its place here
 _NUMBERS = {reason: number for number, reason in enumerate(_REASONS)}
-_BITS = {lane: 1 << number for number, lane in enumerate(Lane)}
-_FAST = _BITS[Lane.FAST]
-_pack = _RECORD.pack_into
+_BITS: Final = {lane: 1 << number for number, lane in enumerate(Lane)}
+_SCAN: Final = _BITS[Lane.SCAN]
+_pack: Final = _RECORD.pack_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class PastPoll:
     connect_s: float = 0.0
     tls_s: float = 0.0
     auth_s: float = 0.0
-    received: float = 0.0
+    received: int | float = 0
     error_text: str = ""
 
     @property
@@ -79,7 +80,10 @@ class PollHistory:
             dns_s, connect_s = took_s(DialStep.DNS, 0.0), took_s(DialStep.CONNECT, 0.0)
             tls_s, auth_s = took_s(DialStep.TLS, 0.0), took_s(DialStep.AUTH, 0.0)
         place = self._noted % POLLS_MAX
-        if len(lanes) == 1 and lanes[0] is Lane.SCAN:
+        bits = 0
+        for lane in lanes:
+            bits |= _BITS[lane]
+        if bits == _SCAN:
             self._has_scans = True
             self._durations_s[place] = -outcome.duration_s
         else:
@@ -93,7 +97,7 @@ class PollHistory:
             tls_s,
             auth_s,
             results.received if results is not None else 0.0,
-            _FAST if len(lanes) == 1 and lanes[0] is Lane.FAST else sum([_BITS[lane] for lane in lanes]),
+            bits,
             _NUMBERS[error.reason] if error is not None else 0,
             self._number_of(str(error)) if error is not None else 0,
         )

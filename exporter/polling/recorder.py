@@ -5,25 +5,30 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from exporter import engine, safe_text
 from exporter.collectors._enabled import EnabledCollector
 from exporter.errors import ReplyError, TargetError
 from exporter.metrics.family_set import FamilySet
+from exporter.metrics.lane import Lane
 from exporter.metrics.series_limit import SeriesLimit
-from exporter.metrics.store import Snapshot, Store
+from exporter.metrics.store import LaneTimes, Snapshot, Store
 from exporter.options.metrics_options import MetricsOptions
 from exporter.polling.known_faults import NO_FAULTS, KnownFaults
 from exporter.polling.outcome import PollOutcome
+from exporter.polling.results import PollResults
 from exporter.polling.timing import PollTiming
 from exporter.targets.target import Target
-from exporter.telemetry.target_series import OUTCOMES, TargetSeries
+from exporter.telemetry.target_series import OUTCOMES, TargetSeries, Verdict
 
 log = logging.getLogger(__name__)
 
 #: refused commands that one line of the log names, and characters of the server's words
 REFUSALS_SHOWN = 30
 REFUSAL_LENGTH_MAX = 200
+
+WENT_WELL: Final = OUTCOMES[True, True]
 
 
 class SnapshotRecorder:
@@ -63,36 +68,48 @@ class SnapshotRecorder:
         place."""
         results, series = outcome.results, self._target_series
         assert results is not None
-        blocks, failures, unsupported = results.blocks, results.failures, results.unsupported
-        lane = None
-        expires_at = 0.0
+        blocks, failures, verdicts = results.blocks, results.failures, series.collectors
+        went_badly = failures or results.unsupported or results.faults or results.cuts
+        is_smooth = not (went_badly or self._faults.kinds or series.cuts)
+        lane, rare = None, timing.turns
+        times = LaneTimes(0.0, 0.0)
         for enabled in collectors:
             name = enabled.name
             block = blocks.get(name)
-            failure = failures.get(name) if failures else None
-            if block is None and failure is None:
-                continue
-            faults = results.faults.get(name, NO_FAULTS) if results.faults else NO_FAULTS
-            verdict = OUTCOMES[failure is None and not faults, name not in unsupported]
-            if series.collectors.get(name) is not verdict:
-                self._note_verdict(name, verdict, failure)
+            if not is_smooth:
+                self._note_run(name, results, has_block=block is not None)
             if block is None:
                 continue
-            if faults or self._faults.kinds:
-                self._log_faults(name, faults)
+            if is_smooth and verdicts.get(name) is not WENT_WELL:
+                self._note_verdict(name, WENT_WELL, None)
             if block.invalid:
                 self._count_dropped(name, block.invalid)
-            if results.cuts or series.cuts:
-                series.note_cut(name, results.cuts.get(name, 0))
             if enabled.lane is not lane:
                 lane = enabled.lane
-                expires_at = outcome.began_at + timing.expiry_s(lane, intervals)
+                times = LaneTimes(outcome.began_at, outcome.began_at + timing.expiry_s(lane, intervals))
                 count = series.lanes[lane]
                 count.succeeded_at = outcome.wall_at
                 count.polled_at = outcome.began_at
                 count.stale = False
-            self._put(enabled, block, outcome, expires_at)
+            own = times
+            if rare and name in rare:
+                expires_at = outcome.began_at + timing.collector_expiry_s(name, lane, intervals)
+                own = LaneTimes(outcome.began_at, expires_at)
+            self._put(name, enabled.lane, block, outcome, own)
         self._count_series()
+
+    def _note_run(self, name: str, results: PollResults, *, has_block: bool) -> None:
+        """Note how a collector's run went, if it ran."""
+        failure = results.failures.get(name)
+        if failure is None and not has_block:
+            return
+        faults = results.faults.get(name, NO_FAULTS)
+        verdict = OUTCOMES[failure is None and not faults, name not in results.unsupported]
+        if self._target_series.collectors.get(name) is not verdict:
+            self._note_verdict(name, verdict, failure)
+        if has_block:
+            self._log_faults(name, faults)
+            self._target_series.note_cut(name, results.cuts.get(name, 0))
 
     def _count_dropped(self, name: str, invalid: int) -> None:
         more = invalid - self._dropped.get(name, 0)
@@ -108,7 +125,7 @@ class SnapshotRecorder:
         """Note that a collector could not run."""
         self._note_verdict(name, OUTCOMES[False, True], failure)
 
-    def _note_verdict(self, name: str, verdict: tuple[bool, bool], failure: TargetError | None) -> None:
+    def _note_verdict(self, name: str, verdict: Verdict, failure: TargetError | None) -> None:
         """Note the result of a collector's run: whether it went well, and whether the server supports it. Log
         the first failure after a success, but not what the server refuses."""
         before = self._target_series.collectors.get(name)
@@ -138,18 +155,8 @@ class SnapshotRecorder:
     def put_target_series(self, family_set: FamilySet, labels: engine.Labels, now: float) -> None:
         """Render the series about the target and store them; they never expire."""
         block = self._target_series.render(family_set, labels)
-        self._store.put(
-            Snapshot(
-                self._key,
-                family_set.name,
-                family_set.lane,
-                block.samples,
-                block.offsets,
-                block.series,
-                now,
-                math.inf,
-            )
-        )
+        times = LaneTimes(now, math.inf)
+        self._store.put(Snapshot(self._key, family_set.name, family_set.lane, block, times))
 
     def note_run_id(self, run_id: str) -> None:
         """After a restart of the server, let the series in that come first, and count bad values again."""
@@ -181,8 +188,9 @@ class SnapshotRecorder:
         for enabled in collectors:
             snapshot = self._store.get(self._key, enabled.name)
             if snapshot is not None and not self._store.expired(self._key, enabled.name):
-                expires_at = snapshot.began_at + timing.expiry_s(enabled.lane, intervals)
-                self._store.put(snapshot._replace(expires_at=expires_at))
+                lasts_s = timing.collector_expiry_s(enabled.name, enabled.lane, intervals)
+                expires_at = snapshot.began_at + lasts_s
+                self._store.put(snapshot.lasting_until(expires_at))
 
     def extend(
         self, collectors: Iterable[EnabledCollector], timing: PollTiming, intervals: int, turns_max: int
@@ -196,27 +204,23 @@ class SnapshotRecorder:
             if snapshot is not None and not self._store.expired(self._key, enabled.name):
                 turn_s, lasts_s = (
                     timing.lane_interval_s(enabled.lane),
-                    timing.expiry_s(enabled.lane, intervals),
+                    timing.collector_expiry_s(enabled.name, enabled.lane, intervals),
                 )
                 at_most = snapshot.began_at + lasts_s + turns_max * turn_s
-                self._store.put(snapshot._replace(expires_at=min(snapshot.expires_at + turn_s, at_most)))
+                self._store.put(snapshot.lasting_until(min(snapshot.expires_at + turn_s, at_most)))
 
     def _put(
-        self, enabled: EnabledCollector, block: engine.Block, outcome: PollOutcome, expires_at: float
+        self, name: str, lane: Lane, block: engine.Block, outcome: PollOutcome, times: LaneTimes
     ) -> None:
-        name = enabled.name
-        samples, offsets, series = self._series_limit.admit(
-            name, (block.samples, block.offsets, block.series), lambda: self._newest(name)
-        )
+        if not self._series_limit.takes_whole(name, block.series):
+            block = self._series_limit.admit(name, block, self._newest(name))
         if self._with_timestamps:
-            samples, offsets = engine.add_timestamps(samples, offsets, round(outcome.wall_at * 1000))
-        self._store.put(
-            Snapshot(self._key, name, enabled.lane, samples, offsets, series, outcome.began_at, expires_at)
-        )
+            block = engine.add_timestamps(block, round(outcome.wall_at * 1000))
+        self._store.put(Snapshot(self._key, name, lane, block, times))
 
-    def _newest(self, name: str) -> tuple[bytes, bytes] | None:
+    def _newest(self, name: str) -> engine.Block | None:
         snapshot = self._store.get(self._key, name)
-        return None if snapshot is None else (snapshot.samples, snapshot.offsets)
+        return None if snapshot is None else snapshot.block
 
     def _log_faults(self, name: str, faults: Mapping[str, str]) -> None:
         for subject, text in self._faults.note(name, faults):

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from exporter.errors import HANG_UP, ReplyError, ResetError, TargetError
 from exporter.protocol.command import About, Command, Reply
+from exporter.protocol.info_commands import INFO, INFO_MOVING
 
 T = TypeVar("T")
 
@@ -19,7 +20,8 @@ FIRST_REPROBE_S, REPROBE_S = 600.0, 3600.0
 REFUSED_MAX = 10_000
 #: runs of a target that are remembered: of servers that take turns behind one name
 RUNS_MAX = 8
-INFO = "INFO"
+#: what has the facts of a server, or the newest of its values
+INFOS = frozenset((INFO, INFO_MOVING))
 
 
 @dataclass(slots=True)
@@ -47,13 +49,14 @@ class Refusal:
 class Refusals:
     """What a target refuses, by names of commands. It holds for one run of the server.
 
-    `known` is empty for most targets. `fresh` are the newest ones, as the log names them, until somebody
-    takes them.
+    `known` is empty for most targets, and `version` is another number after each change of it. `fresh` are
+    the newest ones, as the log names them, until somebody takes them.
     """
 
-    __slots__ = ("_former", "_hung_up", "_of_runs", "_taken_at", "_tried", "fresh", "known")
+    __slots__ = ("_former", "_hung_up", "_of_runs", "_taken_at", "_tried", "fresh", "known", "version")
 
     def __init__(self) -> None:
+        self.version = 0
         self.fresh: dict[str, ReplyError] = {}
         self.known: dict[str, Refusal] = {}
         self._hung_up = ""  # the command at which the server closed the connection last
@@ -61,6 +64,15 @@ class Refusals:
         self._former: dict[str, Refusal] = {}  # of commands that were answered since
         self._of_runs: dict[str, tuple[dict[str, Refusal], dict[str, Refusal]]] = {}  # of runs that were left
         self._taken_at = -math.inf  # when the newest poll began
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no answer is waited for that says whether a command is refused, and the log has all."""
+        return not (self._tried or self.fresh)
+
+    def note_none(self, now: float) -> None:
+        """A poll that began at `now` was answered without an error reply."""
+        self._taken_at = now
 
     def take(self, commands: Sequence[Command], replies: Sequence[Reply], now: float) -> None:
         """Remember what the replies to a batch refuse. If INFO is not answered, the server takes nothing at
@@ -73,7 +85,7 @@ class Refusals:
         trials: list[tuple[Command, ReplyError]] | None = None
         for command, reply in zip(commands, replies, strict=True):
             if type(reply) is ReplyError:
-                if command.name == INFO:
+                if command in INFOS:
                     return
                 if not reply.is_refusal:
                     continue
@@ -110,6 +122,8 @@ class Refusals:
 
     def add(self, name: str, reply: ReplyError, now: float, shown: str = "") -> None:
         """Remember one. The log names it as `shown`, unless that is empty."""
+        self.version += 1
+        self._tried.pop(name, None)
         refusal = Refusal(reply, now)
         before = self.known.pop(name, None)
         former = before or self._former.pop(name, None)
@@ -130,7 +144,7 @@ class Refusals:
         """The server closed the connection in place of a reply to the first of these commands. Some proxies
         refuse a command so; but it may also have ended. So the second time in a row at one command refuses
         it, and the first time where another one is refused so. It is not sent again to this run."""
-        if not unanswered or unanswered[0].name == INFO:
+        if not unanswered or unanswered[0] == INFO:
             return
         command = unanswered[0]
         before, self._hung_up = self._hung_up, command.name
@@ -147,6 +161,7 @@ class Refusals:
         others."""
         refusal = self.known.pop(name, None)
         if refusal is not None:
+            self.version += 1
             _keep(self._former, name, refusal)
         self._tried.pop(name, None)
 
@@ -162,14 +177,21 @@ class Refusals:
             self._tried[name] = now
         return None
 
+    def again_at(self, names: Iterable[str]) -> float:
+        """From which monotonic moment on a command of these names may be sent; infinite if it is sent now, or
+        never again."""
+        return min((self.known[name].again_at for name in names if name in self.known), default=math.inf)
+
     def forget(self) -> None:
         """Send everything again."""
+        self.version += 1
         for refusals in (self.known, self._former, self._of_runs, self._tried):
             refusals.clear()
 
     def change_run(self, left: str, begun: str) -> None:
         """Send everything again, because the server is another run than before, but what that one has
         refused. The error replies of this poll are its own."""
+        self.version += 1
         own = {name: refusal for name, refusal in self.known.items() if refusal.at == self._taken_at}
         others = {name: refusal for name, refusal in self.known.items() if name not in own}
         _keep(self._of_runs, left, (others, self._former), RUNS_MAX)
@@ -180,6 +202,7 @@ class Refusals:
     def doubt(self) -> None:
         """Send everything again as soon as two error replies an hour allow it: the server may be another one
         now."""
+        self.version += 1
         for refusal in self.known.values():
             refusal.times = 1
 

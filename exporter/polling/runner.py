@@ -16,14 +16,19 @@ from typing import Any
 from exporter.collectors._enabled import EnabledCollector
 from exporter.connection.backlog import WAITING_BYTES, running_backlog
 from exporter.connection.dialer import Dialer
-from exporter.connection.limiter import Admission, Limiter, Rank
+from exporter.connection.limiter import Limiter, Rank
 from exporter.connection.link import Connection
+from exporter.connection.replies import RawReplies
 from exporter.errors import CancelledPollError, DeadlineError, ResetError, SilenceError, TargetError
-from exporter.polling.dial_admission import DialAdmission
+from exporter.polling import steady_poll
+from exporter.polling.deadlines import Timed
 from exporter.polling.heap_trimmer import HEAP_TRIMMER, LARGE_BYTES
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.poll import Poll
 from exporter.polling.poll_context import PollContext
+from exporter.polling.poll_place import PollPlace
+from exporter.polling.program import Program
+from exporter.polling.results import PollResults
 from exporter.polling.target_connection import TargetConnection
 from exporter.protocol.command import Command, Reply
 from exporter.targets.target import Target
@@ -34,32 +39,26 @@ log = logging.getLogger(__name__)
 SLICE_S = 0.002
 
 
-class PollRunner:
+class PollRunner(Timed):
     """See the module. `on_end` is called with the outcome of each poll."""
 
     def __init__(self, dialer: Dialer, limiter: Limiter, on_end: Callable[[PollOutcome], None]) -> None:
+        super().__init__()
         self.connection = TargetConnection(dialer, self._take_connection)
         #: whether a poll runs, or waits for its admission
         self.busy = False
-        self.deadline = 0.0  # the monotonic moment at which the newest poll ends at the latest
-        self._dialer = dialer
-        self._limiter = limiter
         self._on_end = on_end
-        self._admission: Admission | None = None  # of the poll
-        self._dial_admission: Admission | None = None  # of its dial, if it needs one
+        self._place = PollPlace(dialer, limiter)
         # of the newest poll:
         self._context: PollContext
         self._collectors: Sequence[EnabledCollector] = ()
         self._rank = Rank.UP
-        self._deadline_s = self._began_at = self._wall_at = 0.0
-        self._poll: Poll | None = None  # None: it has not begun, or has ended
-        self._batch: list[Command] = []
+        self._poll: Poll | None = None  # None: it has not begun, has ended, or is a steady one
+        self._program: Program | None = None  # of a steady one
+        #: what a program sent that is in doubt, and the replies: the poll takes them if it asks the same
+        self._given: tuple[tuple[Command, ...], RawReplies] | None = None
+        self._batch: Sequence[Command] = ()
         self._untouched = False  # it began on a kept connection, and no reply has come yet
-        self._timer: asyncio.TimerHandle | None = None  # None: no poll runs, or its deadline has passed
-
-    def overdue(self, now: float) -> bool:
-        """Whether the deadline of the running poll has passed at `now`."""
-        return self._poll is not None and now >= self.deadline
 
     def start(
         self,
@@ -68,17 +67,16 @@ class PollRunner:
         deadline_s: float,
         rank: Rank = Rank.UP,
     ) -> None:
-        """Poll as soon as the limiters admit it, for at most `deadline_s` from then on. Only while it is not
-        busy."""
+        """Poll as soon as the limiters admit it, for at most `deadline_s` then. Only while it is not busy."""
         self.busy = True
         self._context, self._collectors = context, collectors
-        self._deadline_s, self._rank = deadline_s, rank
+        self.deadline_s, self._rank = deadline_s, rank
         self._enter()
 
     def renew(self, target: Target) -> None:
         """Use the login of `target` from the next poll on. A poll that waits for its admission is one."""
         self.connection.renew()
-        if self.busy and self._poll is None:
+        if self.busy and not self.begun:
             self._context = replace(self._context, target=target)
 
     def close(self) -> list[asyncio.Task[None]]:
@@ -96,62 +94,63 @@ class PollRunner:
 
     def time_out(self) -> None:
         """End the running poll: its deadline has passed."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self.connection.abort(lambda connection: _late(connection, self._deadline_s))
-        if self._poll is not None and self._dial_admission is not None and self._dial_admission.waiting:
-            addr = self._context.target.addr
-            error = f"{addr}: the connection was lost, and there was no room for another one in time"
-            self._end(DeadlineError(error))
-
-    # -- admission
+        self.stop_clock()
+        self.connection.abort(lambda connection: _late(connection, self.deadline_s))
+        if self._poll is not None and self._place.waits_to_dial:
+            self._end(_no_room(self._context.target.addr))
 
     def _enter(self) -> None:
-        """Wait for the admission of a dial first, if one is needed: a poll that waits there delays no other,
-        and its time has not begun."""
-        if self.connection.needs_dial(self._context, time.monotonic()):
-            self._dial_admission = DialAdmission(self._dialer, self._context, self._enter_limiter, self._rank)
-            self._dial_admission.enter()
-        else:
-            self._enter_limiter()
-
-    def _enter_limiter(self) -> None:
-        self._admission = Admission(self._limiter, self._begin, self._rank)
-        self._admission.enter()
-
-    def _enter_dials(self) -> None:
-        self._dial_admission = DialAdmission(self._dialer, self._context, self._dial)
-        self._dial_admission.enter()
-
-    # -- the poll
+        needs_dial = self.connection.needs_dial(self._context, time.monotonic())
+        self._place.enter(self._context, self._begin, self._rank, needs_dial=needs_dial)
 
     def _begin(self) -> None:
         now = time.monotonic()
-        if self._dial_admission is None and self.connection.needs_dial(self._context, now):  # lost meanwhile
-            if self._admission is not None:
-                self._admission.leave()
+        if not self._place.may_dial and self.connection.needs_dial(self._context, now):  # lost meanwhile
+            self._place.leave()()
             self._enter()
             return
-        self._began_at, self.deadline = now, now + self._deadline_s
-        self._wall_at = time.time()
-        self._timer = asyncio.get_running_loop().call_later(self._deadline_s, self.time_out)
-        poll = self._poll = Poll(self._collectors, self._context, self._wall_at, now)
-        poll.slice_s = SLICE_S
-        if self._dial_admission is not None:
+        self.start_clock(now)
+        connection = None if self._place.may_dial else self.connection.current
+        program = steady_poll.program_for(self._collectors, self._context, now)
+        if program is None or connection is None:
+            self._begin_poll()
+        else:
+            self._program, self._batch, self._untouched = program, program.commands, True
+            connection.exchange_raw(program.request, len(program.commands), self._receive_again)
+
+    def _begin_poll(self) -> None:
+        self._program = None
+        if self._place.may_dial:
             self.connection.close_current()
         self._untouched = self.connection.current is not None
+        if not self._untouched:
+            self._context.memory.is_new_connection = True
+        poll = self._poll = Poll(self._collectors, self._context, self.wall_at, self.began_at)
+        poll.slice_s = SLICE_S
         self._advance(poll, poll.begin)
+
+    def _receive_again(self, outcome: RawReplies | TargetError) -> None:
+        """Take the replies to a program, or the error that ended the exchange."""
+        program = self._program
+        if program is None:  # it was given up
+            return
+        if isinstance(outcome, TargetError):
+            self._lose(outcome)
+        elif (results := steady_poll.read(program, outcome, self._context, self)) is not None:
+            self._end(None, results)
+        else:
+            self._given = (program.commands, outcome)
+            self._begin_poll()
 
     def _send(self) -> None:
         """Send the batch."""
         connection = self.connection.current
-        if connection is None and self._dial_admission is not None:
+        if connection is None and self._place.may_dial:
             self._dial()
         elif connection is None:  # dropped while the poll paused
-            self._enter_dials()
-        elif self._timer is None:  # other nodes, or the reading, took all the time
-            self._end(_late(connection, self._deadline_s))
+            self._place.enter_dials(self._context, self._dial)
+        elif not self.in_time:  # other nodes, or the reading, took all the time
+            self._end(_late(connection, self.deadline_s))
         else:
             self._exchange()
 
@@ -159,17 +158,20 @@ class PollRunner:
         self.connection.dial(self._context, self.deadline)
 
     def _take_connection(self, outcome: Connection | TargetError) -> None:
-        if self._dial_admission is not None:
-            self._dial_admission.leave()
-            self._dial_admission = None
+        self._place.leave_dials()
         if isinstance(outcome, TargetError):
             self._end(outcome)
             return
         self._exchange()
-        if self._timer is None:
-            outcome.abort(_late(outcome, self._deadline_s))
+        if not self.in_time:
+            outcome.abort(_late(outcome, self.deadline_s))
 
     def _exchange(self) -> None:
+        given, self._given = self._given, None
+        if given is not None and given[0] == tuple(self._batch):
+            self.connection.take(given[1], self._receive)
+            return
+        self._untouched &= given is None
         self.connection.exchange(self._context.target, self._batch, self.deadline, self._receive)
 
     def _advance(self, poll: Poll, step: Callable[..., list[Command]], *given: Any) -> None:
@@ -195,7 +197,7 @@ class PollRunner:
         if isinstance(outcome, TargetError):
             self._lose(outcome)
             return
-        spent_s, received = time.monotonic() - self._began_at, self.connection.received
+        spent_s, received = time.monotonic() - self.began_at, self.connection.received
         if self._untouched:
             self._untouched = False
             poll.results.answered_s = spent_s
@@ -213,31 +215,38 @@ class PollRunner:
         was_closed = isinstance(error, ResetError) and connection is not None and not connection.began_reply
         if was_closed and self._untouched:
             self._untouched = False
-            self._enter_dials()
+            if self._program is not None:
+                self._begin_poll()
+            else:
+                self._place.enter_dials(self._context, self._dial)
         else:
             self._context.memory.refusals.note_failure(error, self._batch)
             self._end(error)
 
-    def _end(self, error: TargetError | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        poll, self._poll = self._poll, None
-        self.busy = False
+    def _end(self, error: TargetError | None, results: PollResults | None = None) -> None:
+        """`results` are those of a steady poll that went well."""
+        self.stop_clock()
+        poll, self._poll, self._program, self._given = self._poll, None, None, None
+        self.busy = self.begun = False
+        if poll is not None:
+            results = poll.results
+            raw = self.connection.raw if error is None else None
+            steady_poll.leave_program(poll, raw, self._context, self._collectors)
         dial = self.connection.end_poll(self._context.target, error)
-        admissions = self._dial_admission, self._admission
-        self._dial_admission = self._admission = None
-        results, duration_s = poll.results if poll is not None else None, time.monotonic() - self._began_at
+        make_room = self._place.leave()
+        duration_s = time.monotonic() - self.began_at
         try:
-            self._on_end(PollOutcome(results, error, self._began_at, self._wall_at, duration_s, dial))
+            self._on_end(PollOutcome(results, error, self.began_at, self.wall_at, duration_s, dial))
         finally:
-            for admission in admissions:
-                if admission is not None:
-                    admission.leave()
+            make_room()
 
 
 def _late(connection: Connection, deadline_s: float) -> SilenceError:
     return SilenceError(f"{connection.where}: no complete answer within {deadline_s:g} s")
+
+
+def _no_room(addr: str) -> DeadlineError:
+    return DeadlineError(f"{addr}: the connection was lost, and there was no room for another one in time")
 
 
 def _internal(failure: Exception, addr: str) -> TargetError:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from exporter import engine
 from exporter.metrics.lane import Lane
-from exporter.metrics.store import Snapshot, Store
+from exporter.metrics.store import LaneTimes, Snapshot, Store
 from exporter.polling.target_state import TargetState
 from exporter.telemetry.target_series import OUTCOMES, LaneCount
 
@@ -116,11 +117,10 @@ def _restore_snapshots(
         lane = enabled[saved.family_set].lane
         began_at = min(saved.began_at - wall_s, time.monotonic())
         samples, offsets = _renumber(saved.samples, saved.offsets, found)
-        expires_at = began_at + assignment.timing.expiry_s(lane, state.clock.intervals)
-        addr = assignment.target.key
-        store.put(
-            Snapshot(addr, saved.family_set, lane, samples, offsets, saved.series, began_at, expires_at)
-        )
+        block = engine.Block(samples, offsets, saved.series, 0, ())
+        lasts_s = assignment.timing.collector_expiry_s(saved.family_set, lane, state.clock.intervals)
+        times = LaneTimes(began_at, began_at + lasts_s)
+        store.put(Snapshot(assignment.target.key, saved.family_set, lane, block, times))
         state.series.series += saved.series
         count = state.series.lanes.get(lane)
         if count is not None:

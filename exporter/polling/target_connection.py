@@ -14,10 +14,18 @@ from exporter.connection.dial_times import DialTimes
 from exporter.connection.dialer import Dialer
 from exporter.connection.handshake import SET_NAME, Notice
 from exporter.connection.link import Connection, Done
+from exporter.connection.replies import RawReplies, TooMuchError
 from exporter.connection.settings import DialSettings
-from exporter.errors import AuthError, OpenFilesError, RedpollError, ReplyError, TargetError
+from exporter.errors import (
+    AuthError,
+    OpenFilesError,
+    RedpollError,
+    ReplyError,
+    TargetError,
+    TooLargeError,
+)
 from exporter.polling.poll_context import PollContext
-from exporter.protocol.command import Command, pack
+from exporter.protocol.command import Command, Reply, pack
 from exporter.targets.target import Target
 
 log = logging.getLogger(__name__)
@@ -37,6 +45,8 @@ class TargetConnection:
         self.notices: tuple[Notice, ...] = ()
         self.ping_s: float | None = None
         self.reconnects = 0
+        #: the newest replies as they came, until the end of the poll; None: several nodes sent them
+        self.raw: RawReplies | None = None
         self._dialer = dialer
         self._on_dialled = on_dialled
         self._nodes = ClusterLinks(dialer)
@@ -125,16 +135,25 @@ class TargetConnection:
         assert connection is not None
         if command_log.is_on():
             done = command_log.timed(target.addr, batch, done)
-        self._is_scattered = False
+        self._is_scattered, self.raw = False, None
         for command in batch:
             if command.node:
                 self._is_scattered = True
                 self._nodes.scatter(target, connection, batch, deadline, done)
                 return
-        connection.exchange(pack(batch), len(batch), done)
+        connection.exchange_raw(pack(batch), len(batch), lambda outcome: self.take(outcome, done))
+
+    def take(self, outcome: RawReplies | TargetError, done: Done) -> None:
+        """Call `done` with the replies that have come over the connection."""
+        self._is_scattered = False
+        if isinstance(outcome, RawReplies):
+            self.raw = outcome
+            done(_decoded(outcome))
+        else:
+            done(outcome)
 
     @property
-    def received(self) -> float:
+    def received(self) -> int | float:
         """How many bytes the newest replies took; infinite where several nodes sent them."""
         return math.inf if self._is_scattered or self.current is None else self.current.received
 
@@ -192,6 +211,7 @@ class TargetConnection:
             self._dialer.descriptors.give_back(self)
         if isinstance(error, AuthError):
             self._dialer.passwords.refuse(target, self._password)
+        self.raw = None
         times, self._times = self._times, None
         return times
 
@@ -208,6 +228,13 @@ class TargetConnection:
     def let_go(self) -> None:
         """After `close`, for good: see `PollRunner.let_go`."""
         self._on_dialled = _tell_nobody
+
+
+def _decoded(raw: RawReplies) -> list[Reply] | TargetError:
+    try:
+        return raw.decode()
+    except TooMuchError as error:
+        return TooLargeError(str(error))
 
 
 def _tell_nobody(outcome: Connection | TargetError) -> None:

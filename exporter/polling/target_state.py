@@ -104,10 +104,12 @@ class TargetState:
             self.health.retry_at = 0.0  # the new login has not failed yet
         if outcome.error is not None:
             series.count_failure(outcome.error.reason)
+            self.clock.note_missed(lanes)
             self.memory.note_failure()
             return
         if len(lanes) > 1:  # the fast lane alone costs the same every time
-            self.cost.note(outcome, collectors, self.memory, series, self.easing.usual_s)
+            usual_s, turns = self.easing.usual_s, assignment.timing.turns
+            self.cost.note(outcome, collectors, self.memory, series, usual_s, turns)
         self.keep(outcome, collectors, began)
         if began is assignment:  # else they are due in the next turn, under the new one
             self.clock.note_polled(lanes)
@@ -122,6 +124,8 @@ class TargetState:
         """Store what a poll brought that began under `began`. It may have written its labels with another
         `role`, unless that is None."""
         self.recorder.keep(outcome, collectors, self.assignment.timing, self.clock.intervals)
+        if outcome.results is not None and outcome.results.outdated:
+            self.recorder.relabel(outcome.results.outdated)
         if self.memory.refusals.fresh:
             self.recorder.log_refusals(self.memory.refusals.take_fresh())
         labels = self.labels
@@ -143,8 +147,7 @@ class TargetState:
         self.clock.bring_scan_forward()
 
     def still_assigned(self, collectors: tuple[EnabledCollector, ...]) -> tuple[EnabledCollector, ...]:
-        """Those that go on, of a poll during which the target was reassigned. What the poll remembered for
-        the next one is forgotten."""
+        """Those that go on, of a poll during which the target was reassigned, without what it remembered."""
         assigned = self.assignment.family_sets.of_collectors
         self.memory.keep_only(assigned)
         return tuple(enabled for enabled in collectors if enabled in assigned)

@@ -57,11 +57,17 @@ class PollTiming:
     connection_max_age_s: float
     max_age_s: float  # 0: three intervals of the lane and one deadline
     max_age_floor_s: float = 0.0  # 0: `FLOOR_S`, or `FLOOR_PART` of the interval where that is less
+    #: of the collectors that run in one of several turns of their lane: the lane, and of how many
+    turns: Mapping[str, tuple[Lane, int]] = field(default_factory=dict)
+    #: the lanes of those
+    turning_lanes: frozenset[Lane] = field(init=False, repr=False, compare=False)
     _expiries_s: Mapping[Lane, float] = field(
         init=False, repr=False, compare=False
     )  # with turns one interval apart
 
     def __post_init__(self) -> None:
+        turning_lanes = frozenset(lane for lane, _ in self.turns.values())
+        object.__setattr__(self, "turning_lanes", turning_lanes)
         object.__setattr__(self, "_expiries_s", {lane: self._expiry_s(lane, 1) for lane in self.every})
 
     @classmethod
@@ -71,6 +77,7 @@ class PollTiming:
         *,
         timeout_s: float,
         scan_budget_s: float,
+        turns: Mapping[str, tuple[Lane, int]] | None = None,
         **limits: float,
     ) -> PollTiming:
         """The timing of targets with these intervals. The slower ones are whole multiples of the fast one, or
@@ -80,7 +87,7 @@ class PollTiming:
             lane: 1 if lane is Lane.FAST else _times(lane_s, interval_s) for lane, lane_s in lanes.items()
         }
         deadline_s = min(timeout_s, max(1.0, interval_s))
-        return cls(interval_s, every, deadline_s, scan_budget_s + deadline_s, **limits)
+        return cls(interval_s, every, deadline_s, scan_budget_s + deadline_s, turns=turns or {}, **limits)
 
     @property
     def fresh_floor_s(self) -> float:
@@ -94,9 +101,15 @@ class PollTiming:
         """How long a snapshot may be served after its poll began, with turns `intervals` intervals apart."""
         return self._expiries_s[lane] if intervals == 1 else self._expiry_s(lane, intervals)
 
-    def _expiry_s(self, lane: Lane, intervals: int) -> float:
+    def collector_expiry_s(self, name: str, lane: Lane, intervals: int = 1) -> float:
+        """The same of a collector on this lane, which may run less often."""
+        _, turns = self.turns.get(name, (lane, 1))
+        return self.expiry_s(lane, intervals) if turns == 1 else self._expiry_s(lane, intervals, turns)
+
+    def _expiry_s(self, lane: Lane, intervals: int, turns: int = 1) -> float:
         deadline_s = self.scan_deadline_s if lane is Lane.SCAN else self.deadline_s
-        return self.max_age_s or 3 * max(self.lane_interval_s(lane), intervals * self.interval_s) + deadline_s
+        apart_s = turns * max(self.lane_interval_s(lane), intervals * self.interval_s)
+        return self.max_age_s or 3 * apart_s + deadline_s
 
     def backoff_s(self, failures: int) -> float:
         """How long to wait after this many failures in a row: not at all after the first one, then less than

@@ -17,12 +17,14 @@ from exporter.connection.resolver import numeric
 from exporter.errors import AuthError, CancelledPollError
 from exporter.metrics.lane import Lane
 from exporter.polling.assignment import Assignment, Services
+from exporter.polling.identity import Identity
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.requested_polls import FAST, RequestedPolls
 from exporter.polling.runner import PollRunner
 from exporter.polling.scanner import Scanner
 from exporter.polling.target_state import TargetState, Turn
 from exporter.polling.timing import PollTiming
+from exporter.polling.turns import due_collectors
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.targets.target import Target
@@ -43,6 +45,7 @@ class WatchedTarget:
         on_first_scan: Callable[[WatchedTarget], None] = lambda watched: None,
     ) -> None:
         target = assignment.target
+        self.identity = Identity()
         self.state = TargetState(assignment, services.store)
         self.health = self.state.health
         self.notices: tuple[Notice, ...] = ()
@@ -117,7 +120,9 @@ class WatchedTarget:
         if self._runner.overdue(now + EARLY_S):
             self._runner.time_out()
         if self._runner.busy:
-            for lane in clock.due():
+            missed = clock.due()
+            clock.note_missed(missed)
+            for lane in missed:
                 self.state.series.lanes[lane].skipped += 1
         elif now >= health.retry_at:
             self._start()
@@ -156,7 +161,7 @@ class WatchedTarget:
     def _start(self) -> None:
         state, up = self.state, self.health.up
         assignment, lanes = state.assignment, state.easing.take_due(state.assignment)
-        collectors = assignment.family_sets.on(lanes)
+        collectors = due_collectors(assignment, lanes, state.clock)
         self._turn = (assignment, lanes, collectors)
         rank = Rank.UP if up else Rank.NEW if up is None else Rank.DOWN
         self._runner.start(state.context, collectors, assignment.timing.deadline_s, rank)
@@ -203,7 +208,8 @@ class WatchedTarget:
         if error is None or not isinstance(error, CancelledPollError):
             self.notices = connection.notices
             state.series.connect_s, state.series.ping_s = connection.connect_s, connection.ping_s
-            state.note_poll(outcome, *self._turn)
+            began, lanes, collectors = self._turn
+            state.note_poll(outcome, began, lanes, collectors)
             # The next handshake sends a password that was set meanwhile, or selects the database of a server
             # that was loading.
             if (self.notices and self._has_loaded()) if error is None else isinstance(error, AuthError):

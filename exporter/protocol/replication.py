@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
-_HEADING = b"# Replication"
+_HEADING: Final = b"# Replication"
 #: bytes of the section that are kept: those of some hundred replicas
-SECTION_MAX = 65_536
+SECTION_MAX: Final = 65_536
 #: characters that numbers before the section become longer or shorter from one reply to the next
-MOVES_MAX = 64
+MOVES_MAX: Final = 64
 #: replicas of one server that are read
 REPLICAS_MAX = 1000
 
@@ -43,15 +44,25 @@ class Replication:
 
 def section_of(info: bytes, near: int = 0) -> tuple[bytes, int]:
     """The lines about replication, b"" without them, and where they begin. That was at `near` in the reply
-    before: from one to the next it moves by little, and a search through all of it would take longer."""
-    begin = info.find(_HEADING, near - MOVES_MAX) if near > MOVES_MAX else -1
+    before: from one to the next it moves by little, and a search through all of it would take longer. Else
+    it is searched from the end, where it is most often."""
+    begin = info.find(_HEADING, near - MOVES_MAX, near + MOVES_MAX) if near > MOVES_MAX else -1
     if begin < 0:
-        begin = info.find(_HEADING)
+        begin = info.rfind(_HEADING)
         if begin < 0:
             return b"", 0
-    end = info.find(b"\n# ", begin)
+    end = _end_of_section(info, begin)
     section = info[begin:end] if end >= 0 else info[begin:]
     return section if len(section) <= SECTION_MAX else section[:SECTION_MAX], begin
+
+
+def _end_of_section(info: bytes, begin: int) -> int:
+    """Where the line before the next heading ends; -1 if there is none. A single character is found much
+    quicker, and is nearly always a heading."""
+    at = info.find(b"#", begin + len(_HEADING))
+    if at < 0:
+        return -1
+    return at - 1 if info[at - 1 : at + 2] == b"\n# " else info.find(b"\n# ", begin)
 
 
 def parse_replication(section: bytes) -> Replication:

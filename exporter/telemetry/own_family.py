@@ -1,51 +1,47 @@
-"""One family of series about this process: a row of a table, and how its values become samples."""
+"""One family of series about this process: a row of a table, and the values that it may have."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Generic, TypeVar
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from exporter.metrics.family import MetricType
 
 #: few, because each is a series of every page
 _SECONDS = (0.001, 0.01, 0.1, 1.0)
-_BOUNDS = (*map(str, _SECONDS), "+Inf")
+BOUNDS = (*map(str, _SECONDS), "+Inf")
 
 Source = TypeVar("Source")
 
 
 class Durations:
-    """How long something took, counted by upper bounds. For one thread: so it needs no lock."""
+    """How long something took. `counts` has one number for each of `BOUNDS`: how many took at most that, and
+    more than the bound before. For one thread: so it needs no lock."""
+
+    __slots__ = ("counts", "sum_s")
 
     def __init__(self) -> None:
         self.sum_s = 0.0
-        self._counts = [0] * (len(_SECONDS) + 1)
+        self.counts = [0] * (len(_SECONDS) + 1)
 
     def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
         self.sum_s += seconds
 
     def figures(self) -> list[float]:
         """All that it has counted, as numbers: see `plus`."""
-        return [self.sum_s, *self._counts]
+        return [self.sum_s, *self.counts]
 
     def plus(self, figures: Sequence[float]) -> Durations:
         """The same with what another one has counted. Figures of other buckets count nothing."""
         total = Durations()
-        total.sum_s, total._counts = self.sum_s, list(self._counts)
-        if len(figures) == len(self._counts) + 1:
+        total.sum_s, total.counts = self.sum_s, list(self.counts)
+        if len(figures) == len(self.counts) + 1:
             total.sum_s += figures[0]
-            total._counts = [one + int(other) for one, other in zip(self._counts, figures[1:], strict=True)]
+            total.counts = [one + int(other) for one, other in zip(self.counts, figures[1:], strict=True)]
         return total
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """(upper bound, how many took at most that)"""
-        return list(zip(_BOUNDS, accumulate(self._counts), strict=True))
 
 
 Value = float | Durations
@@ -98,23 +94,6 @@ class OwnFamily(Generic[Source]):
     read: Callable[[Source], Values] | None = None
     of_process: bool = False
     once_above_0: bool = False
-
-    def metric(self, values: Values, prefix: str = "") -> Metric:
-        """These values under the name with its `prefix`."""
-        name = prefix + self.name
-        if self.type is MetricType.HISTOGRAM:
-            histogram = HistogramMetricFamily(name, self.help, labels=self.labels)
-            for labels, value in by_labels(values).items():
-                assert isinstance(value, Durations)
-                histogram.add_metric(labels, value.buckets(), value.sum_s)
-            return histogram
-        kind = CounterMetricFamily if self.type is MetricType.COUNTER else GaugeMetricFamily
-        family = kind(name, self.help, labels=self.labels)
-        for labels, value in by_labels(values).items():
-            assert not isinstance(value, Durations)
-            if value or not self.once_above_0:
-                family.add_metric(labels, value)
-        return family
 
 
 def _tuple(labels: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -6,26 +6,19 @@ Nothing happens at import. See semantics §7.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, generate_latest
 
-from exporter import engine
 from exporter.build_facts import build_facts
 from exporter.errors import InternalError
 from exporter.metrics.family import MetricType
+from exporter.telemetry.family_text import FamilyText
 from exporter.telemetry.own_family import Counted, Durations, OwnFamily, Values, added, counted
-from exporter.telemetry.process import ProcessCollector
-
-#: samples that are kept as text
-LINES_MAX = 1000
+from exporter.telemetry.process import ProcessSeries
 
 Reader = Callable[[], Values]
-_Line = tuple[float, bytes, bytes]
 
 GAUGE, COUNTER, HISTOGRAM = MetricType.GAUGE, MetricType.COUNTER, MetricType.HISTOGRAM
 BUILD_INFO: OwnFamily[OwnSeries] = OwnFamily(
@@ -190,7 +183,7 @@ FAMILIES: tuple[OwnFamily[OwnSeries], ...] = (
 )
 
 
-class OwnSeries(Collector):
+class OwnSeries:
     """What the exporter counts about itself, and the text of all that. `readers` have the values of the rows
     that have none here, by name; without its reader a row is left out. `only_redis` leaves out what is about
     the process and its endpoint, as `--redis-only-metrics` asks; `runtime` adds the figures of Python."""
@@ -217,19 +210,14 @@ class OwnSeries(Collector):
         self._prefix = f"{namespace}_" if namespace else ""
         shown = [family for family in FAMILIES if not (only_redis and family.of_process)]
         self._readers = _readers_of(self, readers or {}, shown)
+        self._texts = [FamilyText(family, self._prefix) for family, _ in self._readers]
         self._before: Mapping[str, Counted] = {}  # by family
-        self._headers: dict[str, bytes] = {}  # by family
-        #: the newest line of each sample, by its name and label values: the value, the text before it, and
-        #: the whole line
-        self._lines: dict[tuple[str, ...], _Line] = {}
-        self._lines_before: dict[tuple[str, ...], _Line] = {}
-        self.registry = CollectorRegistry(auto_describe=False)
-        if not only_redis:
-            self.registry.register(ProcessCollector())
-            if runtime:
-                PlatformCollector(registry=self.registry)
-                GCCollector(registry=self.registry)
-        self.registry.register(self)
+        self._process = None if only_redis else ProcessSeries()
+        self._runtime: CollectorRegistry | None = None
+        if runtime and not only_redis:
+            self._runtime = CollectorRegistry(auto_describe=False)
+            PlatformCollector(registry=self._runtime)
+            GCCollector(registry=self._runtime)
 
     def request_seconds(self, endpoint: str) -> Durations:
         """Of the answers of one endpoint."""
@@ -255,42 +243,17 @@ class OwnSeries(Collector):
         before = self._before.get(family.name) if self._before else None
         return read() if before is None else added(read(), before)
 
-    def collect(self) -> Iterator[Metric]:
-        for family, read in self._readers:
-            yield family.metric(self._values(family, read), self._prefix)
-
     def render(self) -> bytes:
-        """The text format, as prometheus-client writes it. Lines that stay the same are kept as text:
-        prometheus-client's own way would take most of the time of a page that is built every few seconds."""
-        texts: list[bytes] = []
-        if len(self._lines) > LINES_MAX:  # scrapers come and go; what is still shown is taken over
-            self._lines_before, self._lines = self._lines, {}
-        for family in self.registry.collect():
-            texts.append(self._header(family))
-            for name, labels, value, *_ in family.samples:
-                key = (name, *labels.values())
-                line = self._lines.get(key) or self._take_over(key)
-                if line is None or line[0] != value:
-                    head = line[1] if line is not None else _head(name, labels)
-                    number: str = floatToGoString(value)  # type: ignore[no-untyped-call]
-                    line = self._lines[key] = (value, head, b"%s %s\n" % (head, number.encode()))
-                texts.append(line[2])
+        """The text format, as prometheus-client writes it. Its own way would take most of the time of a page
+        that is built every few seconds, so only the runtime's series go that way."""
+        texts = self._process.render() if self._process is not None else []
+        if self._runtime is not None:
+            texts.append(generate_latest(self._runtime))
+        texts += [
+            text.of(self._values(family, read))
+            for text, (family, read) in zip(self._texts, self._readers, strict=True)
+        ]
         return b"".join(texts)
-
-    def _take_over(self, key: tuple[str, ...]) -> _Line | None:
-        line = self._lines_before.pop(key, None)
-        if line is not None:
-            self._lines[key] = line
-        return line
-
-    def _header(self, family: Metric) -> bytes:
-        header = self._headers.get(family.name)
-        if header is None:
-            name = family.name + ("_total" if family.type == "counter" else "")
-            header = self._headers[family.name] = (
-                f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n".encode()
-            )
-        return header
 
 
 def _readers_of(
@@ -307,11 +270,3 @@ def _readers_of(
         elif family.name in readers:
             found.append((family, readers[family.name]))
     return found
-
-
-def _head(name: str, labels: Mapping[str, str]) -> bytes:
-    own = b",".join(
-        b'%s="%s"' % (label.encode(), engine.escape(value.encode("utf-8", "replace")))
-        for label, value in sorted(labels.items())
-    )
-    return name.encode() + (b"{%s}" % own if own else b"")

@@ -10,18 +10,16 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
-
 from exporter.metrics.family import MetricType
+from exporter.telemetry.family_text import FamilyText
 from exporter.telemetry.own_family import OwnFamily
 
 PROC = "/proc"
 #: the kernel's own number for it, which Go's client library shows too: any use is a small part of it
 NO_LIMIT = 2**64 - 1
+READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +94,37 @@ FAMILIES: tuple[OwnFamily[ProcessReading], ...] = (
 )
 
 
-class ProcessCollector(Collector):
+class ProcessSeries:
     """CPU, memory, files and network of the process, read when a page is built."""
 
     def __init__(self, proc: str = PROC) -> None:
         self._proc = proc
         self._started_at = self._start_time()
+        self._texts = [FamilyText(family) for family in FAMILIES]
 
-    def collect(self) -> Iterator[Metric]:
+    def render(self) -> list[bytes]:
+        """The text of each family that can be read."""
         now = self.read()
-        for family in FAMILIES:
-            values = family.read(now) if family.read is not None else None
-            if values is not None:
-                yield family.metric(values)
+        shown = [(text, text.family.read(now)) for text in self._texts if text.family.read is not None]
+        return [text.of(value) for text, value in shown if value is not None]
 
     def read(self) -> ProcessReading:
         pages = tuple(map(int, self._read("self/statm").split()))
         return ProcessReading(self._started_at, self._open_files(), pages, self._octets())
 
     def _read(self, path: str) -> bytes:
-        """b"" if it cannot be read."""
+        """b"" if it cannot be read. A file object would take three times as many system calls."""
         try:
-            with open(os.path.join(self._proc, path), "rb") as file:
-                return file.read()
+            descriptor = os.open(os.path.join(self._proc, path), os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return b""
+        try:
+            pieces = iter(lambda: os.read(descriptor, READ_BYTES), b"")
+            return b"".join(pieces)
+        except OSError:
+            return b""
+        finally:
+            os.close(descriptor)
 
     def _start_time(self) -> float | None:
         after_name = self._read("self/stat").rpartition(b")")[2].split()

@@ -7,13 +7,13 @@ after every poll. The ages are not here: a page adds them when it is served (see
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from exporter import engine
 from exporter.errors import REASONS
-from exporter.metrics.family import NameSet, counter, gauge
+from exporter.metrics.family import Family, NameSet, counter, gauge
 from exporter.metrics.family_set import ABOUT_TARGET, FamilySet, make_family_set
 from exporter.metrics.lane import Lane
 
@@ -165,44 +165,39 @@ FAMILIES = (
 )
 
 
-#: result of a collector: (success, supported). The same few objects for all targets, so that they are not
-#: fetched for each.
-OUTCOMES = {
+#: result of a collector: (success, supported). Its length is left open: of a fixed one mypyc makes another
+#: object with each use.
+Verdict = tuple[bool, ...]
+#: the same few objects for all targets, so that they are not fetched for each
+OUTCOMES: dict[tuple[bool, bool], Verdict] = {
     (success, supported): (success, supported) for success in (True, False) for supported in (True, False)
 }
 
 #: they are about connecting, and have no label of the role it led to
 ROLELESS = (CONNECT, PING)
 
-#: number of the family, its label values
-Key = tuple[int, tuple[str, ...]]
-Sample = tuple[Key, float]
+#: the families that the engine's quick way writes, in its order
+WRITTEN = (
+    *(UP, DOWN, DURATION, CONNECT, PING, ERROR, LAST_SUCCESS, STALE, POLLS, FAILURES, SKIPPED, SERIES),
+    *(REFUSED, DROPPED, LAG_BYTES, LAG_SECONDS, RECEIVED, SENT, CONNECTIONS, SERVER_SECONDS, SUCCESS),
+    SUPPORTED,
+)
 
 _NUMBERS = {family.name: number for number, family in enumerate(FAMILIES)}
-_UP, _DURATION, _CONNECT, _PING, _SERIES, _REFUSED, _DROPPED, _PAUSED, _RECEIVED, _SENT, _CONNECTIONS = (
-    (_NUMBERS[family.name], ())
-    for family in (
-        *(UP, DURATION, CONNECT, PING, SERIES, REFUSED, DROPPED, PAUSED),
-        *(RECEIVED, SENT, CONNECTIONS),
-    )
-)
-_LAST_SUCCESS, _STALE, _POLLS, _SKIPPED = (
-    {lane: (_NUMBERS[family.name], (lane.value,)) for lane in Lane}
-    for family in (LAST_SUCCESS, STALE, POLLS, SKIPPED)
-)
-_DOWN, _ERROR, _FAILURES = (
-    {reason: (_NUMBERS[family.name], (reason,)) for reason in ("", *REASONS)}
-    for family in (DOWN, ERROR, FAILURES)
-)
-_ROWS_CUT = _NUMBERS[ROWS_CUT.name]
-_LAG_BYTES, _LAG_SECONDS = (
-    {source: (_NUMBERS[family.name], (source,)) for source in ("master", "estimate")}
-    for family in (LAG_BYTES, LAG_SECONDS)
-)
-_CONFLICT = _NUMBERS[CONFLICT.name]
-_SERVER_SECONDS = _NUMBERS[SERVER_SECONDS.name]
-_BACKOFF = {reason: (_NUMBERS[BACKOFF.name], (reason,)) for reason in STRAINS}
-_SUCCESS, _SUPPORTED = _NUMBERS[SUCCESS.name], _NUMBERS[SUPPORTED.name]
+
+#: the quick ways, by the rows of the family set: those in use, and a few more
+_QUICK_MAX = 8
+_quick: list[tuple[object, engine.TargetSamples]] = []
+
+
+def _quick_way(family_set: FamilySet) -> engine.TargetSamples:
+    """The same one for all targets of a family set."""
+    for rows, known in _quick:
+        if rows is family_set.rows:
+            return known
+    made = engine.TargetSamples(family_set.rows, [_NUMBERS[family.name] for family in WRITTEN])
+    _quick[:] = [(family_set.rows, made), *_quick[: _QUICK_MAX - 1]]
+    return made
 
 
 def target_family_set(namespace: str) -> FamilySet:
@@ -245,7 +240,7 @@ class TargetSeries:
     dropped: int = 0
     lanes: dict[Lane, LaneCount] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
-    collectors: dict[str, tuple[bool, bool]] = field(default_factory=dict)  # name → (success, supported)
+    collectors: dict[str, Verdict] = field(default_factory=dict)  # by name
     strain: str = ""  # one of `STRAINS`; "": there is none
     strained_s: float = 0.0
     paused_until: float | None = None  # wall clock; None: it is polled
@@ -256,10 +251,6 @@ class TargetSeries:
     replica_lag: tuple[int, float | None, str] | None = None
     #: other masters of its data: how that is known, and their addresses
     conflicts: tuple[tuple[str, str], ...] = ()
-    #: the labels, and what stands before the values
-    _repeated: tuple[engine.Labels, engine.RepeatedSamples] | None = field(default=None, repr=False)
-    #: the results of the collectors and the samples of them, which rarely change from poll to poll
-    _told: tuple[dict[str, tuple[bool, bool]], engine.Block] | None = field(default=None, repr=False)
 
     def count_failure(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
@@ -276,13 +267,11 @@ class TargetSeries:
         """Count time of the server. A lane that never ran shows nothing."""
         if spent_s:
             self.server_seconds[lane, source] = self.server_seconds.get((lane, source), 0.0) + spent_s
-            self._told = None
 
     def pause(self, until: float) -> None:
         """Show nothing else from now on."""
         self.paused_until = until
         self.collectors, self.server_seconds = {}, {}
-        self._told = None
 
     def keep_only(self, lanes: Iterable[Lane], collectors: Collection[str]) -> None:
         """Go on with these lanes and collectors. Nothing is left of others."""
@@ -298,74 +287,71 @@ class TargetSeries:
             self.cuts.pop(collector, None)
 
     def render(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
-        """All series about the target, as the block of their set. `labels` are the same object nearly every
-        time."""
-        repeated = self._repeated
-        if repeated is None or repeated[0] is not labels:
-            repeated = self._repeated = (labels, engine.RepeatedSamples(family_set.rows, labels))
-            self._told = None
-        if self._told is None or self._told[0] != self.collectors:
-            self._told = (dict(self.collectors), self._collectors(family_set, labels))
-        return repeated[1].block(self._samples(), self._told[1])
+        """All series about the target, as the block of their set."""
+        return _quick_way(family_set).block(self, labels) or self.written(family_set, labels)
 
-    def _samples(self) -> list[Sample]:
-        """In the order of `FAMILIES`, each key the same object every time."""
-        if self.paused_until is not None:
-            return [(_PAUSED, round(self.paused_until, 3))]
-        found: list[Sample] = []
+    def written(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
+        """The same, sample by sample: this specifies what the quick way writes."""
+        writer = engine.Writer(family_set.rows, labels)
+        for family, value, values in self._samples():
+            writer.add(_NUMBERS[family.name], value, values)
+        return writer.block()
+
+    def _samples(self) -> Iterator[tuple[Family, int | float, tuple[str, ...]]]:
+        """(family, value, label values), those of one family in their order."""
+        if self.paused_until is None:
+            yield from self._of_polls()
+        else:
+            yield PAUSED, round(self.paused_until, 3), ()
+        for (lane, source), spent_s in self.server_seconds.items():
+            yield SERVER_SECONDS, round(spent_s, 6), (lane.value, source)
+        for name, (success, supported) in self.collectors.items():
+            yield SUCCESS, int(success), (name,)
+            if not supported:  # most servers support every collector: only the others are named
+                yield SUPPORTED, 0, (name,)
+
+    def _of_polls(self) -> Iterator[tuple[Family, int | float, tuple[str, ...]]]:
         if self.up is not None:
-            found.append((_UP, int(self.up)))
-            if not self.up:
-                found.append((_DOWN[self.reason], 1))
-            found.append((_DURATION, round(self.duration_s, 6)))
-            found.append((_CONNECT, round(self.connect_s, 6)))
-            if self.ping_s is not None:
-                found.append((_PING, round(self.ping_s, 6)))
-            found.append((_ERROR[self.reason], int(not self.up)))
-        lanes = self.lanes.items()
-        found += [
-            (_LAST_SUCCESS[lane], round(count.succeeded_at, 3))
-            for lane, count in lanes
-            if count.succeeded_at is not None
-        ]
-        found += [(_STALE[lane], int(count.stale)) for lane, count in lanes if count.succeeded_at is not None]
-        found += [(_POLLS[lane], count.polls) for lane, count in lanes]
-        if self.failures:
-            found += [(_FAILURES[reason], failed) for reason, failed in self.failures.items()]
-        found += [(_SKIPPED[lane], count.skipped) for lane, count in lanes if count.skipped]
-        found.append((_SERIES, self.series))
+            yield from self._of_newest_poll()
+        for lane, count in self.lanes.items():
+            if count.succeeded_at is not None:
+                yield LAST_SUCCESS, round(count.succeeded_at, 3), (lane.value,)
+                yield STALE, int(count.stale), (lane.value,)
+            yield POLLS, count.polls, (lane.value,)
+            if count.skipped:
+                yield SKIPPED, count.skipped, (lane.value,)
+        for reason, failed in self.failures.items():
+            yield FAILURES, failed, (reason,)
+        yield SERIES, self.series, ()
         if self.refused:
-            found.append((_REFUSED, self.refused))
+            yield REFUSED, self.refused, ()
         if self.dropped:
-            found.append((_DROPPED, self.dropped))
-        if self.cuts:
-            found += [((_ROWS_CUT, (collector,)), rows) for collector, rows in self.cuts.items()]
+            yield DROPPED, self.dropped, ()
+        for collector, rows in self.cuts.items():
+            yield ROWS_CUT, rows, (collector,)
+        yield from self._of_replication()
+        if self.strain:
+            yield BACKOFF, round(self.strained_s, 3), (self.strain,)
+        if self.traffic is not None:
+            yield RECEIVED, self.traffic.received, ()
+            yield SENT, self.traffic.sent, ()
+            yield CONNECTIONS, self.traffic.connections, ()
+
+    def _of_newest_poll(self) -> Iterator[tuple[Family, int | float, tuple[str, ...]]]:
+        yield UP, int(bool(self.up)), ()
+        if not self.up:
+            yield DOWN, 1, (self.reason,)
+        yield DURATION, round(self.duration_s, 6), ()
+        yield CONNECT, round(self.connect_s, 6), ()
+        if self.ping_s is not None:
+            yield PING, round(self.ping_s, 6), ()
+        yield ERROR, int(not self.up), (self.reason,)
+
+    def _of_replication(self) -> Iterator[tuple[Family, int | float, tuple[str, ...]]]:
         if self.replica_lag is not None:
             behind, seconds, source = self.replica_lag
-            found.append((_LAG_BYTES[source], behind))
+            yield LAG_BYTES, behind, (source,)
             if seconds is not None:
-                found.append((_LAG_SECONDS[source], round(seconds, 3)))
-        if self.conflicts:
-            found += [((_CONFLICT, conflict), 1) for conflict in self.conflicts]
-        if self.strain:
-            found.append((_BACKOFF[self.strain], round(self.strained_s, 3)))
-        traffic = self.traffic
-        if traffic is not None:
-            found += (
-                (_RECEIVED, traffic.received),
-                (_SENT, traffic.sent),
-                (_CONNECTIONS, traffic.connections),
-            )
-        return found
-
-    def _collectors(self, family_set: FamilySet, labels: engine.Labels) -> engine.Block:
-        """Of the last three families, which seldom change. Most servers support every collector: only the
-        others are named."""
-        writer = engine.Writer(family_set.rows, labels)
-        for (lane, source), spent_s in self.server_seconds.items():
-            writer.add(_SERVER_SECONDS, round(spent_s, 6), (lane.value, source))
-        for name, (success, supported) in self.collectors.items():
-            writer.add(_SUCCESS, success, (name,))
-            if not supported:
-                writer.add(_SUPPORTED, 0, (name,))
-        return writer.block()
+                yield LAG_SECONDS, round(seconds, 3), (source,)
+        for conflict in self.conflicts:
+            yield CONFLICT, 1, conflict

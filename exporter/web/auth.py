@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from exporter.errors import ConfigError
+from exporter.web.answers import TextAnswer, response_of
 from exporter.web.clients import client_of
 from exporter.web.incidents import REFUSING, Incidents
 from exporter.web.password_checks import ANYBODY, PasswordChecks, Presence, Sender, TooManyChecksError
@@ -84,6 +85,11 @@ class BasicAuth:
     async def accepts(self, header: str, sender: Sender = ANYBODY) -> bool:
         """Whether the value of the header Authorization ("" without one) is right. Raises
         TooManyChecksError."""
+        known = self.known(header)
+        return await self._check(header, sender) if known is None else known
+
+    def known(self, header: str) -> bool | None:
+        """The same, without a wait. None if the password has to be checked."""
         username, password = _credentials(header)
         digest = self._digest(password)
         is_user = _is_any(username, self._usernames)
@@ -93,6 +99,12 @@ class BasicAuth:
             return True
         if self._checks is None or not is_user or not password or digest in self._wrong:
             return False
+        return None
+
+    async def _check(self, header: str, sender: Sender) -> bool:
+        assert self._checks is not None
+        _, password = _credentials(header)
+        digest = self._digest(password)
         if not await self._checks.are_right(digest, _spellings(password), sender):
             _remember(self._wrong, digest, _WRONG_MAX)
             return False
@@ -103,22 +115,49 @@ class BasicAuth:
         return hmac.digest(self._key, password, hashlib.sha256)
 
 
-def sign_in(auth: BasicAuth, incidents: Incidents) -> Middleware:
-    """Lets only requests through that `auth` accepts. It comes before every path, also before one that does
+class SignIn:
+    """Refuses the requests that `auth` does not accept, and notes that."""
+
+    def __init__(self, auth: BasicAuth, incidents: Incidents) -> None:
+        self._auth = auth
+        self._incidents = incidents
+
+    def refusal(
+        self, header: str, sender: Sender, path: str
+    ) -> TextAnswer | Awaitable[TextAnswer | None] | None:
+        """None if the value of the header Authorization is right; or a wait for that. `path` is a row of the
+        table of endpoints."""
+        known = self._auth.known(header)
+        if known is None:
+            return self._checked(header, sender, path)
+        return None if known else self._refuse(401, sender, path)
+
+    async def _checked(self, header: str, sender: Sender, path: str) -> TextAnswer | None:
+        try:
+            accepted = await self._auth.accepts(header, sender)
+        except TooManyChecksError:
+            self._incidents.note("too_many_checks")
+            return self._refuse(429, sender, path)
+        return None if accepted else self._refuse(401, sender, path)
+
+    def _refuse(self, status: int, sender: Sender, path: str) -> TextAnswer:
+        self._incidents.note_refusal(status, sender.address, path)
+        if status == 429:
+            return TextAnswer(429, "Too many sign-ins at once\n", {"Retry-After": "1"})
+        return TextAnswer(401, "Unauthorized\n", {"WWW-Authenticate": CHALLENGE})
+
+
+def middleware(sign_in: SignIn) -> Middleware:
+    """Lets only requests through that are not refused. It comes before every path, also before one that does
     not exist."""
 
     @web.middleware
     async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            accepted = await auth.accepts(request.headers.get("Authorization", ""), RequestSender(request))
-        except TooManyChecksError:
-            incidents.note("too_many_checks")
-            incidents.note_refusal(429, client_of(request.transport), path_of(request))
-            return web.Response(status=429, text="Too many sign-ins at once\n", headers={"Retry-After": "1"})
-        if accepted:
-            return await handler(request)
-        incidents.note_refusal(401, client_of(request.transport), path_of(request))
-        return web.Response(status=401, text="Unauthorized\n", headers={"WWW-Authenticate": CHALLENGE})
+        header = request.headers.get("Authorization", "")
+        refusal = sign_in.refusal(header, RequestSender(request), path_of(request))
+        if isinstance(refusal, Awaitable):
+            refusal = await refusal
+        return await handler(request) if refusal is None else response_of(refusal)
 
     return signed_in
 

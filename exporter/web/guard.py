@@ -14,8 +14,8 @@ from typing import Protocol
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
 
-#: how often the time limits are checked
-SWEEP_S = 0.5
+#: how often the time limits are checked, and how often while all connections are idle
+SWEEP_S, CALM_SWEEP_S = 0.5, 30.0
 #: a connection without a request is young for this time: its request may be on its way
 YOUNG_S = 1.0
 #: an answer without progress for this time is slow
@@ -74,6 +74,7 @@ class Guard:
         self._all: dict[Visitor, _Group] = {}
         self._new: dict[Visitor, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_calm = False  # all connections were idle at the newest sweep
 
     def __len__(self) -> int:
         return len(self._all)
@@ -96,8 +97,7 @@ class Guard:
             group = self._groups[address] = _Group(address)
         self._all[visitor] = group
         group.members[visitor] = group.new[visitor] = self._new[visitor] = None
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        self.stir()
 
     def replace(self, before: Visitor, after: Visitor) -> bool:
         """`after` takes the place of `before`. False if that one was closed meanwhile."""
@@ -107,6 +107,12 @@ class Guard:
         self.leave(before)
         self._admit(after, group.address)
         return True
+
+    def stir(self) -> None:
+        """A connection is no longer idle: check the time limits often from now on."""
+        if self._timer is None or self._is_calm:
+            self._sweep_in(SWEEP_S)
+            self._is_calm = False
 
     def settle(self, visitor: Visitor) -> None:
         """Its first request is complete."""
@@ -176,13 +182,21 @@ class Guard:
         return found
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         for visitor in self:
             reason = visitor.overdue(now)
             if reason:
                 visitor.end(reason)
-        self._timer = loop.call_later(SWEEP_S, self._sweep) if self._all else None
+        if not self._all:
+            self._timer = None
+            return
+        ranks = [visitor.rank(now) for visitor in self._all]
+        self._is_calm = all(rank is not None and rank[0] == IDLE for rank in ranks)
+        self._sweep_in(min(CALM_SWEEP_S, self.limits.idle_s / 2) if self._is_calm else SWEEP_S)
+
+    def _sweep_in(self, wait_s: float) -> None:
+        self.close()
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._sweep)
 
 
 def _oldest_incomplete(new: dict[Visitor, None], now: float) -> Visitor | None:

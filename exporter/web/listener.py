@@ -20,6 +20,8 @@ from exporter.web.clients import network_of
 from exporter.web.connection import HttpConnection
 from exporter.web.guard import INCOMPLETE, YOUNG, YOUNG_S, Guard
 from exporter.web.listening_sockets import ListeningSockets, open_sockets
+from exporter.web.scrape_connection import ScrapeConnection, ScrapeSource
+from exporter.web.visit import Visit
 
 BACKLOG = 1024
 #: connections that one turn of the loop accepts
@@ -60,13 +62,14 @@ class TlsHandshake:
 
 
 class Listener:
-    """Answers with `app` on one address, with TLS if there is a `context`. It calls `freshen` before each
-    handshake."""
+    """Answers on one address, with TLS if there is a `context`: plain scrapes from `source`, all else with
+    `app`. It calls `freshen` before each handshake."""
 
     def __init__(
         self,
         app: web.Application,
         guard: Guard,
+        source: ScrapeSource,
         context: ssl.SSLContext | None = None,
         freshen: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -75,6 +78,8 @@ class Listener:
         self._guard = guard
         self._context = context
         self._freshen = freshen
+        self._source = source
+        self._answers: set[asyncio.Task[None]] = set()
         self._sockets = ListeningSockets(())
         self._servers: list[asyncio.AbstractServer] = []
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -115,9 +120,12 @@ class Listener:
             await self.stop()
             raise
 
-    def _connection(self, handshake: TlsHandshake | None = None) -> HttpConnection:
+    def _connection(self, handshake: TlsHandshake | None = None) -> asyncio.Protocol:
+        return ScrapeConnection(self._source, self._guard, self._http_connection, self._answers, handshake)
+
+    def _http_connection(self, visit: Visit) -> HttpConnection:
         assert self._server is not None
-        return HttpConnection(self._server, self._guard, loop=asyncio.get_running_loop(), handshake=handshake)
+        return HttpConnection(self._server, visit, idle_s=self._guard.limits.idle_s)
 
     # -- TLS: with the loop's own server, a handshake could not make room for others
 
@@ -190,13 +198,15 @@ class Listener:
             await asyncio.sleep(DRAIN_LOOK_S)
         for connection in self._connections():
             connection.abort()
+        for task in list(self._answers):
+            task.cancel()
         await self._runner.cleanup()
         self._guard.close()
 
-    def _connections(self) -> list[HttpConnection]:
-        return [visitor for visitor in self._guard if isinstance(visitor, HttpConnection)]
+    def _connections(self) -> list[Visit]:
+        return [visitor for visitor in self._guard if isinstance(visitor, Visit)]
 
-    def _moving(self) -> list[HttpConnection]:
+    def _moving(self) -> list[Visit]:
         now = asyncio.get_running_loop().time()
         connections = self._connections()
         for connection in connections:

@@ -116,7 +116,9 @@ def asked(query: MultiMapping[str]) -> Asked:
     text, auth = query.get("target", ""), query.get("auth", "")
     if not text:
         raise RequestError("name a target: /scrape?target=redis://host:6379")
-    lists = [(name, _keys(query, name)) for name in KEY_PARAMETERS]
+    lists = [(name, _keys(query, name)) for name in KEY_PARAMETERS if name in query]
+    if not lists:
+        return Asked(text, auth)
     return Asked(text, auth, overrides_of((name, keys) for name, keys in lists if keys))
 
 

@@ -18,6 +18,7 @@ from exporter.app.build import configure
 from exporter.connection.resolver import Resolver
 from exporter.options.commandline import parse
 from exporter.pages.selection import WHOLE, Selection
+from exporter.polling.identity import Identity
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
@@ -120,7 +121,7 @@ class TestRemoval:
         ]  # as many as a dialer remembers names for
         changing.backend.services.dialer._resolver = Resolver(look_up=lambda host: addresses)
         stays = parse_address(f"redis://127.0.0.1:{server.port}")
-        alive: weakref.WeakSet[WatchedTarget] = weakref.WeakSet()
+        alive: weakref.WeakSet[Identity] = weakref.WeakSet()
 
         async def come_and_go(number: int) -> None:
             link = tmp_path / f"{number}.sock"
@@ -142,7 +143,7 @@ class TestRemoval:
             assert addrs[1] in await changing.page()
             await changing.page(GROUPS[number % 3])
             await changing.page(SLICES[number % 2])
-            alive.update(changing.watched)
+            alive.update(watched.identity for watched in changing.watched)
             await changing.watch(stays)
 
         async def settled() -> None:
@@ -167,7 +168,7 @@ class TestRemoval:
         assert more_items < CATALOG_ITEMS  # a page may keep one catalog more
         assert (len(others()), sockets()) == (tasks, files)
         assert series_of(await changing.page()) == series
-        assert list(alive) == changing.watched
+        assert list(alive) == [watched.identity for watched in changing.watched]
         assert [watched.target.addr for watched in changing.watched] == [stays.addr]
 
     async def test_leaves_no_trace_of_its_address(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pytest
 
 from exporter import signals
 from exporter.app.app import App
-from exporter.app.run import read_targets, reload_when, serve
+from exporter.app.build import configure
+from exporter.app.run import read_targets, reload_when, serve, turned_at
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
 from exporter.web.reload import Reloaded
@@ -129,3 +132,12 @@ def test_a_thread_that_hangs_does_not_hold_the_end_up() -> None:
         "leave_threads()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+async def test_when_the_loop_turned_is_known_while_it_polls() -> None:
+    app = App(listen=False)
+    assert turned_at(app) == -math.inf
+    await app.apply(configure(parse([], {}), ()))
+    assert time.monotonic() - 60 < turned_at(app) <= time.monotonic()
+    await app.stop()
+    assert turned_at(app) == -math.inf

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import math
 import os
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from itertools import count, repeat
 from pathlib import Path
 
 import pytest
 
-from exporter.app.watchdog import FRAMES_MAX, Watchdog, places
+from exporter.app.watchdog import FRAMES_MAX, LOOKS, Watchdog, places
 from exporter.logs.lines import JsonFormatter, TextFormatter
 from tests.servers import wait_until
+from tests.store_fixture import until
 
 LIMIT_S = 0.2
 
@@ -60,6 +63,77 @@ async def test_a_loop_that_turns_is_not_reported() -> None:
             assert lines == []
             return
     pytest.fail("the machine did not let the loop turn")
+
+
+async def test_a_loop_that_is_known_to_turn_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(Watchdog, "_ask", lambda watchdog, silent_since: asked.append(silent_since))
+    turns = count()
+    watchdog = Watchdog(TextFormatter(), lambda line: None, 0.03, turned_at=lambda: next(turns))
+    watchdog.start()
+    await until(lambda: next(turns) > 20)  # so many looks
+    assert asked == []
+    turns = repeat(0)  # type: ignore[assignment]
+    await until(lambda: asked)
+    watchdog.stop()
+
+
+class Clock:
+    """Time that passes only while the watchdog waits, for `until_s`. It takes the place of `time` in the
+    watchdog's module, and of the event that ends its thread."""
+
+    def __init__(self, until_s: float) -> None:
+        self.now_s = 0.0
+        self._until_s = until_s
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def wait(self, pause_s: float) -> bool:
+        self.now_s += pause_s
+        return self.now_s > self._until_s
+
+
+class HeldLoop:
+    """Turns at each whole second, and whenever it is asked, until something holds it."""
+
+    def __init__(self, clock: Clock, held_at_s: float) -> None:
+        self._clock = clock
+        self._held_at_s = held_at_s
+
+    def turned_at(self) -> float:
+        return float(int(min(self._clock.now_s, self._held_at_s)))
+
+    def call_soon_threadsafe(self, call: Callable[[], object]) -> None:
+        if self._clock.now_s < self._held_at_s:
+            call()
+
+
+@pytest.mark.parametrize("knows_turns", [False, True])
+@pytest.mark.parametrize("held_at_s", [20 + tenths / 10 for tenths in range(40)])
+def test_whenever_a_loop_is_held_that_is_reported_within_the_limit_and_one_look(
+    monkeypatch: pytest.MonkeyPatch, held_at_s: float, knows_turns: bool
+) -> None:
+    clock = Clock(until_s=60)
+    loop = HeldLoop(clock, held_at_s)
+    reported_at_s: list[float] = []
+    watchdog = Watchdog(
+        TextFormatter(),
+        lambda line: reported_at_s.append(clock.now_s),
+        10.0,
+        last_resort=os.open(os.devnull, os.O_WRONLY),
+        turned_at=loop.turned_at if knows_turns else lambda: -math.inf,
+    )
+    monkeypatch.setattr("exporter.app.watchdog.time", clock)
+    monkeypatch.setattr(watchdog, "_loop", loop)
+    monkeypatch.setattr(watchdog, "_stopping", clock)
+    monkeypatch.setattr(watchdog, "_arm", lambda: None)
+    watchdog._look(threading.get_ident())
+    [at_s] = reported_at_s
+    assert at_s - held_at_s + 1e-6 >= 10
+    assert at_s - held_at_s <= 10 + 10 / LOOKS + 1e-6
+    monkeypatch.undo()
+    watchdog.stop()
 
 
 async def test_a_held_loop_is_reported_once_with_the_function_that_holds_it(

@@ -43,7 +43,8 @@ class Played:
         memory: Any = None,
         spent_s: float = 0.0,
     ) -> None:
-        enabled = enable(collector, "redis")
+        self.enabled = enabled = enable(collector, "redis")
+        self.options = options
         self.family_set = enabled.family_set
         if not isinstance(memory, TargetMemory):
             memory = (
@@ -82,6 +83,13 @@ class Played:
             self.facts = end.value or self.facts
         self.block: engine.Block = self.output.block()
 
+    def again(self, *replies: bytes | None, now: float = NOW) -> engine.Block | None:
+        """What the collector reads from the replies of the next poll without being run; None: it doubts. A
+        reply is None if its command is refused."""
+        output = CollectorOutput(self.enabled, self.output.labels, self.memory, now)
+        took = self.enabled.collector.read_again(self.facts, self.options, output, replies)
+        return output.block() if took else None
+
     @property
     def text(self) -> str:
         return self.block.samples.decode()
@@ -98,7 +106,7 @@ class Played:
             for name, family in zip(self.family_set.names, self.family_set.families, strict=True)
         ]
         cells = [(0, number) for number in range(len(headers))]
-        assembler = engine.Assembler(headers, cells, [[(self.block.samples, self.block.offsets)]])
+        assembler = engine.Assembler(headers, cells, [[self.block]])
         return page_of(assembler).decode()
 
 

@@ -103,6 +103,12 @@ def test_a_server_that_does_not_let_itself_be_asked_writes_nothing(drive: Drive)
     assert played.samples() == {}
 
 
+def test_what_is_refused_still_gives_nothing(drive: Drive) -> None:
+    block = drive(ClusterCollector(), [ReplyError("ERR unknown command")], facts=FACTS).again(None)
+    assert block is not None
+    assert block.samples == b""
+
+
 @pytest.mark.parametrize("reply", [7, None])
 def test_another_answer_fails_it(drive: Drive, reply: Any) -> None:
     with pytest.raises(ProtocolError):

@@ -72,8 +72,14 @@ class TestWhatIsAsked:
         assert drive(ConfigCollector(), [[]], facts=REDIS_7).asked == [[("CONFIG", "GET", *NAMED)]]
 
     def test_an_older_one_for_each_key_once_the_first_is_answered(self, drive: Drive) -> None:
-        asked = [("CONFIG", "GET", key) for key in NAMED]
-        assert drive(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6).asked == [asked[:1], asked[1:]]
+        asked, memory = [("CONFIG", "GET", key) for key in NAMED], TargetMemory()
+        played = drive(ConfigCollector(), [[]], [[]] * 4, facts=REDIS_6, memory=memory)
+        assert played.asked == [asked[:1], asked[1:]]
+        played = drive(ConfigCollector(), [[]] * 5, facts=REDIS_6, memory=memory)
+        assert played.asked == [asked], "in the same run of the server"
+        other = dataclasses.replace(REDIS_6, run_id="other")
+        played = drive(ConfigCollector(), [REFUSED], [REFUSED], facts=other, memory=memory)
+        assert played.asked == [asked[:1], [("CONFIG", "GET", "databases")]]
 
     @pytest.mark.parametrize(
         ("facts", "options", "first"),
@@ -82,7 +88,9 @@ class TestWhatIsAsked:
     def test_one_that_refuses_a_single_key_too_is_not_asked_for_more(
         self, drive: Drive, facts: Facts, options: Options, first: tuple[str, ...]
     ) -> None:
-        played = drive(ConfigCollector(), [REFUSED], [REFUSED], facts=facts, options=options)
+        played = drive(
+            ConfigCollector(), [REFUSED], [REFUSED], facts=facts, options=options, memory=TargetMemory()
+        )
         assert played.asked == [[("CONFIG", "GET", *first)], [("CONFIG", "GET", "databases")]]
         assert played.text == ""
 
@@ -167,10 +175,11 @@ class TestWhatIsAsked:
             drive(ConfigCollector(), [ReplyError("BUSY Redis is busy")], facts=REDIS_7)
 
     def test_one_key_that_cannot_be_told_does_not_cost_the_others(self, drive: Drive) -> None:
-        played = drive(
-            ConfigCollector(), [[]], [config(maxclients="7"), ReplyError("NOPERM no"), [], []], facts=REDIS_6
-        )
-        assert played.samples() == {"redis_config_maxclients": "7"}
+        replies = [config(maxclients="7"), ReplyError("NOPERM no"), [], []]
+        memory = TargetMemory()
+        for batches in ([[[]], replies], [[[], *replies]]):
+            played = drive(ConfigCollector(), *batches, facts=REDIS_6, memory=memory)
+            assert played.samples() == {"redis_config_maxclients": "7"}
 
 
 class TestLimits:

@@ -47,6 +47,7 @@ def test_unless_it_says_otherwise() -> None:
     assert made.acl(OPTIONS) == ()
     assert not made.repeats(OPTIONS)
     assert not made.identifies
+    assert not made.reads_again
     assert not enable(made, "redis").family_set.runtime_families
     assert TargetMemory().of(made) is None
 
@@ -58,6 +59,8 @@ def test_each_of_the_two_ways_to_ask_is_to_be_written() -> None:
         next(bare.collect(FACTS, OPTIONS, out))
     with pytest.raises(NotImplementedError):
         next(bare.identify(None, OPTIONS, out))
+    with pytest.raises(NotImplementedError):
+        bare.read_again(FACTS, OPTIONS, out, [b""])
 
 
 def test_the_first_error_that_is_no_refusal_is_raised() -> None:

@@ -21,11 +21,11 @@ def names(*collectors: AnyCollector) -> frozenset[str]:
 
 
 def test_the_set_of_families_is_of_the_collector() -> None:
-    made = enable(InfoCollector(), "cache", frozenset({"hz"}), label_max=7).family_set
+    made = enable(InfoCollector(), "cache", frozenset({"connected_clients"}), label_max=7).family_set
     assert (made.name, made.lane, made.label_max) == ("info", InfoCollector.lane, 7)
     assert made.wanted_fields == InfoCollector.wanted_fields
-    assert b"cache_hz" in made.names
-    assert made.hidden == {made.numbers["hz"]}
+    assert b"cache_connected_clients" in made.names
+    assert made.hidden == {made.numbers["connected_clients"]}
 
 
 def test_families_of_run_time_and_shared_ones_are_for_those_that_say_so() -> None:

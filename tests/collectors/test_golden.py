@@ -63,9 +63,7 @@ def page_of(server: Replay) -> str:
     assert poll.results.error is None
     assert poll.results.failures == {}
     blocks = [
-        [(poll.results.blocks[family_set.name].samples, poll.results.blocks[family_set.name].offsets)]
-        if family_set.name in poll.results.blocks
-        else []
+        [poll.results.blocks[family_set.name]] if family_set.name in poll.results.blocks else []
         for family_set in page_family_sets
     ]
     assembler = engine.Assembler(catalog.headers, catalog.cells, blocks)

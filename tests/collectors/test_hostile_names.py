@@ -6,10 +6,8 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import struct
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import hiredis
@@ -126,32 +124,25 @@ def polls(
 def test_of_every_collector(name: str) -> None:
     chance = random.Random(name)
     for caps in (SeriesLimit(10_000, 5_000), SeriesLimit(60, 3)):
-        before: dict[str, tuple[bytes, bytes]] = {}
+        before: dict[str, engine.Block] = {}
         for page_family_sets, blocks in polls(SERVERS[name](), chance, 6):
-            columns: list[list[tuple[bytes, bytes]]] = []
+            columns: list[list[engine.Block]] = []
             for family_set in page_family_sets:
                 block = blocks.get(family_set.name)
                 if block is not None:
-                    samples, offsets, _ = caps.admit(
-                        family_set.name,
-                        (block.samples, block.offsets, block.series),
-                        partial(before.get, family_set.name),
-                    )
-                    before[family_set.name] = samples, offsets
-                    for kept in (
-                        samples,
-                        engine.strip_labels(samples, offsets, engine.Labels(b'addr="redis://h:6379"'))[0],
-                    ):
-                        assert kept.count(b"\n") == samples.count(b"\n")
-                    assert_stamped(samples, offsets)
+                    kept = caps.admit(family_set.name, block, before.get(family_set.name))
+                    before[family_set.name] = kept
+                    plain = engine.strip_labels(kept, engine.Labels(b'addr="redis://h:6379"'))
+                    assert plain.samples.count(b"\n") == kept.samples.count(b"\n") == kept.series
+                    assert_stamped(kept)
                 columns.append([before[family_set.name]] if family_set.name in before else [])
             catalog = Catalog(page_family_sets)
             assert_valid(page_of(engine.Assembler(catalog.headers, catalog.cells, columns)))
 
 
-def assert_stamped(samples: bytes, offsets: bytes) -> None:
-    stamped, _ = engine.add_timestamps(samples, offsets, 1)
-    assert stamped.count(b" 1\n") >= samples.count(b"\n")
+def assert_stamped(block: engine.Block) -> None:
+    stamped = engine.add_timestamps(block, 1)
+    assert stamped.samples.count(b" 1\n") >= block.series
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name[:12]))
@@ -171,11 +162,8 @@ def test_of_keys_streams_consumers_and_indexes(drive: Callable[..., Any], name: 
     )
     for played in (streams, search):
         assert_valid(played.page().encode())
-        samples, offsets, series = SeriesLimit(5, 2).admit(
-            "p", (played.block.samples, played.block.offsets, played.block.series), lambda: None
-        )
-        assert samples.count(b"\n") == series <= 5
-        assert struct.unpack(f"={len(offsets) // 4}i", offsets)[-1] == len(samples)
+        kept = SeriesLimit(5, 2).admit("p", played.block, None)
+        assert kept.samples.count(b"\n") == kept.series <= 5
 
 
 @pytest.mark.prometheus

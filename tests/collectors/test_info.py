@@ -10,25 +10,44 @@ from typing import Any, ClassVar
 
 import pytest
 
-from exporter.collectors._several import Apart, Sections
-from exporter.collectors.info import GATED, SECTIONS, FactTexts, InfoCollector
+from exporter.collectors._enabled import enable
+from exporter.collectors._info_replies import SECTIONS, InfoMemory, MovingSections
+from exporter.collectors._several import LOOK_AGAIN_S, Apart, Sections
+from exporter.collectors.info import GATED, WHOLES_MAX, InfoCollector
+from exporter.collectors.server import ServerCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import AuthError, BusyError, NoPermError, ProtocolError, ReplyError
 from exporter.metrics.family import EverySubField, Family, Field, MetricType, NameSet, Record
+from exporter.metrics.labels import label_forms
+from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
+from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts
-from tests.collectors.conftest import Drive
+from exporter.protocol.info_commands import INFO, INFO_MOVING, MOVING
+from tests.collectors.conftest import LABELS, NOW, OPTIONS, Drive
+from tests.collectors.test_info_replies import moving_of
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 VERSIONS = sorted(path.name for path in DATA.iterdir() if (path / "info_default.txt").exists())
 RECORDED = sorted(path for version in VERSIONS for path in (DATA / version).glob("*info*.txt"))
 #: a server without it cannot be identified
 VERSION = b"redis_version:7.0.15\r\n"
-FAMILIES = {family.name: family for family in (*InfoCollector.families, *StatsCollector.families)}
+FAMILIES = {
+    family.name: family
+    for family in (*InfoCollector.families, *ServerCollector.families, *StatsCollector.families)
+}
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 #: of a server whose sections are known
 SECTIONS_LOOKED_AT = Sections(Apart((), "r", math.inf), Apart((), "r", math.inf))
-LOOKED_AT = FactTexts(sections=SECTIONS_LOOKED_AT)
+MOVING_LOOKED_AT = MovingSections("r", math.inf)
+LOOKED_AT = InfoMemory(sections=SECTIONS_LOOKED_AT, moving=MOVING_LOOKED_AT)
+
+
+def looked_at() -> TargetMemory:
+    """Of a server whose sections are known."""
+    return TargetMemory(
+        collectors={"info": InfoMemory(sections=SECTIONS_LOOKED_AT, moving=MovingSections("r", math.inf))}
+    )
 
 
 def text_for(family: Family) -> tuple[bytes, str]:
@@ -85,23 +104,30 @@ def test_few_numbers_may_be_negative(drive: Drive, family: Family) -> None:
     if family in StatsCollector.families:
         played = drive(StatsCollector(), [reply], facts=FACTS, memory=SECTIONS_LOOKED_AT)
     else:
-        played = drive(InfoCollector(), [reply], facts=FACTS)
+        played = drive(reader_of(family), [reply], facts=FACTS)
     values = [line.split()[-1] for line in played.text.splitlines() if line.startswith(head)]
     assert [value for value in values if value[0] == "-"] == (["-1"] if family.name in NEGATIVE else [])
 
 
-@pytest.mark.parametrize("family", InfoCollector.families, ids=lambda family: family.name)
+def reader_of(family: Family) -> InfoCollector | ServerCollector:
+    return ServerCollector() if family in ServerCollector.families else InfoCollector()
+
+
+@pytest.mark.parametrize(
+    "family", [*InfoCollector.families, *ServerCollector.families], ids=lambda family: family.name
+)
 def test_every_family_is_rendered_from_its_field(drive: Drive, family: Family) -> None:
     text, head = text_for(family)
-    played = drive(InfoCollector(), [VERSION + text], facts=FACTS)
+    played = drive(reader_of(family), [VERSION + text], facts=FACTS)
     assert any(line.startswith(head) for line in played.text.splitlines()), text
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_no_recorded_reply_writes_what_is_no_number(drive: Drive, path: pathlib.Path) -> None:
-    played = drive(InfoCollector(), [VERSION + path.read_bytes()], facts=FACTS, memory=LOOKED_AT)
-    for value in played.samples().values():
-        assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
+    for collector in (InfoCollector(), ServerCollector()):
+        played = drive(collector, [VERSION + path.read_bytes()], facts=FACTS, memory=LOOKED_AT)
+        for value in played.samples().values():
+            assert re.fullmatch(r"[+-]?(Inf|[0-9.]+(e-?[0-9]+)?)", value), value
 
 
 class TestTable:
@@ -141,7 +167,8 @@ class TestServersWithoutAVersionOfRedis:
     def test_are_named_as_far_as_they_name_themselves(
         self, drive: Drive, text: bytes, labels: dict[str, str]
     ) -> None:
-        played = drive(InfoCollector(), *self.replies(text))
+        drive(InfoCollector(), *self.replies(text))
+        played = drive(ServerCollector(), [text], facts=FACTS, memory=LOOKED_AT)
         [head] = [head for head in played.samples() if head.startswith("redis_instance_info{")]
         assert labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', head)).items()
         assert 'redis_version=""' in head
@@ -176,12 +203,12 @@ class TestServersWithoutAVersionOfRedis:
     ) -> None:
         text = f"redis_version:7.4.0\r\nserver_name:{name}\r\nrole:master\r\n".encode()
         [plain] = [
-            each for each in drive(InfoCollector(), [text], facts=FACTS).samples() if "instance" in each
+            each for each in drive(ServerCollector(), [text], facts=FACTS).samples() if "instance" in each
         ]
         assert not re.search(r"server_name|(?<!redis)_version", plain)
         text += f"{name}_version:1.2\r\n".encode()
         [named] = [
-            each for each in drive(InfoCollector(), [text], facts=FACTS).samples() if "instance" in each
+            each for each in drive(ServerCollector(), [text], facts=FACTS).samples() if "instance" in each
         ]
         assert named == plain.replace("}", f',{name}_version="1.2"}}')
 
@@ -291,15 +318,16 @@ class TestHiddenSections:
         played = drive(InfoCollector(), [self.PLAIN], [self.PERSISTENCE, self.KEYSPACE], [[]], memory=memory)
         assert played.asked[:2] == [[("INFO",)], parts]
         for _ in range(2):
-            assert played.samples()["redis_loading_dump_file"] == "0"
             assert played.samples()['redis_db_keys{db="db0"}'] == "5"
             replies = [self.PLAIN, self.PERSISTENCE, self.KEYSPACE]
+            slow = drive(ServerCollector(), replies, facts=played.facts, memory=memory)
+            assert slow.samples()["redis_loading_dump_file"] == "0"
             played = drive(InfoCollector(), replies, facts=played.facts, memory=memory)
-            assert played.asked == [[("INFO",), *parts]]
+            assert played.asked == slow.asked == [[("INFO",), *parts]]
 
     @pytest.mark.parametrize("reply", [b"", b"\r\n", PLAIN])
     def test_those_that_are_nowhere_are_asked_for_once(self, drive: Drive, reply: bytes) -> None:
-        memory = TargetMemory()
+        memory = TargetMemory(collectors={"info": InfoMemory(moving=MOVING_LOOKED_AT)})
         played = drive(InfoCollector(), [self.PLAIN], [reply, reply], [reply], [[]], memory=memory)
         for _ in range(2):
             played = drive(InfoCollector(), [self.PLAIN], facts=played.facts, memory=memory)
@@ -312,9 +340,10 @@ class TestHiddenSections:
         played = drive(InfoCollector(), [self.PLAIN], [by_name] * 2, [whole], [[]], memory=memory)
         names = [by_name] * 2 if by_name else []  # the driver sends what is refused when it is worth it
         for _ in range(2):
-            assert played.samples()["redis_loading_dump_file"] == "0"
             assert played.samples()['redis_db_keys{db="db0"}'] == "5"
             replies = [self.PLAIN, *names], [whole]
+            slow = drive(ServerCollector(), *replies, facts=played.facts, memory=memory)
+            assert slow.samples()["redis_loading_dump_file"] == "0"
             played = drive(InfoCollector(), *replies, facts=played.facts, memory=memory)
             assert played.asked[1:] == [[("INFO", "all")]]
 
@@ -341,7 +370,7 @@ class TestFacts:
         assert (facts.flavor, facts.version) == (flavor, number)
 
     def test_are_the_same_object_until_a_text_of_theirs_changes(self, drive: Drive) -> None:
-        memory = FactTexts()
+        memory = InfoMemory()
         one = drive(InfoCollector(), [VERSION + b"connected_clients:1\r\n"], facts=FACTS, memory=memory).facts
         same = drive(InfoCollector(), [VERSION + b"connected_clients:2\r\n"], facts=one, memory=memory).facts
         other = drive(InfoCollector(), [VERSION + b"role:slave\r\n"], facts=one, memory=memory).facts
@@ -379,7 +408,7 @@ class TestValues:
 
     def test_the_start_is_told_by_the_clock(self, drive: Drive) -> None:
         assert (
-            drive(InfoCollector(), [VERSION + b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
+            drive(ServerCollector(), [VERSION + b"uptime_in_seconds:100\r\n"], facts=FACTS).samples()[
                 "redis_start_time_seconds"
             ]
             == "1795379900"
@@ -389,3 +418,232 @@ class TestValues:
         played = drive(InfoCollector(), [VERSION + b"mem_fragmentation_ratio:-nan\r\n"], facts=FACTS)
         assert "redis_mem_fragmentation_ratio" not in played.samples()
         assert played.block.invalid == 1
+
+
+class TestMovingSections:
+    """From 7.0 on they are asked for alone."""
+
+    WHOLE = (DATA / "redis-7.0.15" / "info_default.txt").read_bytes()
+    PART = moving_of(WHOLE)
+    RUN = "977adb172d281f3bdf5e4f5ccc1fa080f0dfc641"
+    ASKED = ("INFO", *MOVING)
+
+    def known(self, drive: Drive, memory: TargetMemory) -> Facts:
+        """After the first two polls."""
+        memory.collectors["info"] = InfoMemory(
+            sections=Sections(Apart((), self.RUN, math.inf), Apart((), self.RUN, math.inf))
+        )
+        first = drive(InfoCollector(), [self.WHOLE], [[]], memory=memory)
+        memory.is_new_connection = False
+        second = drive(InfoCollector(), [self.WHOLE], [self.PART], facts=first.facts, memory=memory)
+        assert second.asked == [[("INFO",)], [self.ASKED]]
+        return second.facts
+
+    def test_are_enough_once_the_server_was_seen_to_give_them(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        played = drive(InfoCollector(), [self.PART], facts=known, memory=memory)
+        assert played.asked == [[self.ASKED]]
+        assert played.facts is known
+        whole = drive(InfoCollector(), [self.WHOLE], facts=known, memory=memory)
+        assert played.samples() == whole.samples()
+        assert memory.replication_section
+
+    def test_a_whole_text_that_another_collector_asked_for_is_read_as_such(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        text = self.WHOLE.replace(b"loading:0", b"loading:1")
+        played = drive(InfoCollector(), [text], facts=known, memory=memory)
+        assert played.asked == [[self.ASKED]]
+        assert played.facts.loading
+        played = drive(InfoCollector(), [self.PART], [text], facts=played.facts, memory=memory)
+        assert played.asked == [[self.ASKED], [("INFO",)]]
+
+    def test_a_new_connection_is_asked_for_all(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        generator = InfoCollector().identify(known, OPTIONS, output := output_for(memory))
+        assert next(generator) == [INFO_MOVING]
+        memory.is_new_connection = True  # the connection was closed, and made again for this batch
+        assert generator.send([self.PART]) == [INFO]
+        with pytest.raises(StopIteration) as end:
+            generator.send([self.WHOLE.replace(self.RUN.encode(), b"other")])
+        assert end.value.value.run_id == "other"
+        assert output.block().series
+
+    def test_a_role_that_changes_is_seen_at_once_and_the_rest_in_the_next_poll(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        played = drive(
+            InfoCollector(), [self.PART.replace(b"role:master", b"role:slave")], facts=known, memory=memory
+        )
+        assert played.facts == replace(known, role="slave")
+        played = drive(InfoCollector(), [self.PART], [self.WHOLE], facts=played.facts, memory=memory)
+        assert played.asked == [[self.ASKED], [("INFO",)]]
+
+    def test_a_fork_lets_the_next_polls_look_for_the_child_until_it_has_ended(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        part = re.sub(rb"latest_fork_usec:\d+", b"latest_fork_usec:77777", self.PART)
+        whole = re.sub(rb"latest_fork_usec:\d+", b"latest_fork_usec:77777", self.WHOLE)
+        saving = whole.replace(b"rdb_bgsave_in_progress:0", b"rdb_bgsave_in_progress:1")
+        assert drive(InfoCollector(), [part], facts=known, memory=memory).asked == [[self.ASKED]]
+        assert (memory.forks.newest_s, memory.forks.is_running) == (0.077777, False)
+        for _ in range(2):
+            played = drive(InfoCollector(), [part], [saving], facts=known, memory=memory)
+            assert played.asked == [[self.ASKED], [("INFO",)]]
+            assert memory.forks.is_running
+        played = drive(InfoCollector(), [part], [whole], facts=known, memory=memory)
+        assert played.asked == [[self.ASKED], [("INFO",)]]
+        assert not memory.forks.is_running
+        assert drive(InfoCollector(), [part], facts=known, memory=memory).asked == [[self.ASKED]]
+
+    @pytest.mark.parametrize(
+        "reply", [b"", WHOLE, ReplyError("ERR syntax error"), PART.replace(b"used_", b"")]
+    )
+    def test_are_never_asked_for_alone_where_they_lack_something(self, drive: Drive, reply: Any) -> None:
+        memory = TargetMemory()
+        memory.collectors["info"] = InfoMemory(
+            sections=Sections(Apart((), self.RUN, math.inf), Apart((), self.RUN, math.inf))
+        )
+        first = drive(InfoCollector(), [self.WHOLE], [[]], memory=memory)
+        memory.is_new_connection = False
+        drive(InfoCollector(), [self.WHOLE], [reply], facts=first.facts, memory=memory)
+        played = drive(InfoCollector(), [self.WHOLE], facts=first.facts, memory=memory)
+        assert played.asked == [[("INFO",)]]
+
+    def test_a_server_that_refuses_them_later_is_asked_for_all(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        replies = [[ReplyError("ERR no")], [self.WHOLE]]
+        played = drive(InfoCollector(), *replies, facts=known, memory=memory)
+        assert played.asked == [[self.ASKED], [("INFO",)]]
+        assert drive(InfoCollector(), [self.WHOLE], facts=known, memory=memory).asked == [[("INFO",)]]
+
+    def test_are_read_again_while_they_are_enough(self, drive: Drive) -> None:
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        played = drive(InfoCollector(), [self.PART], facts=known, memory=memory)
+        block = played.again(self.PART)
+        assert block is not None
+        assert block.samples == played.block.samples
+        assert played.again(self.PART.replace(b"role:master", b"role:slave")) is None
+        assert played.again(re.sub(rb"fork_usec:\d+", b"fork_usec:77777", self.PART)) is None
+        assert played.again(self.PART, now=NOW + LOOK_AGAIN_S) is None
+        memory.is_new_connection = True
+        assert played.again(self.PART) is None
+        memory.is_new_connection = False
+        memory.collectors["info"].moving.wants_whole = True
+        assert played.again(self.PART) is None
+        memory.collectors["info"].moving.are_given = False
+        assert played.again(self.PART) is None
+
+    def test_a_whole_text_is_read_again_too_but_not_for_ever(self, drive: Drive) -> None:
+        """Whoever asks for it may have done so under conditions of earlier."""
+        memory = TargetMemory()
+        known = self.known(drive, memory)
+        played = drive(InfoCollector(), [self.WHOLE], facts=known, memory=memory)
+        assert [played.again(self.WHOLE) is not None for _ in range(WHOLES_MAX + 1)] == [
+            *[True] * WHOLES_MAX,
+            False,
+        ]
+        assert drive(InfoCollector(), [self.PART], facts=known, memory=memory).asked == [[self.ASKED]]
+        assert played.again(self.WHOLE) is not None
+
+    @pytest.mark.parametrize("version", ["redis-6.2.16", "keydb-6.3.4"])
+    def test_earlier_servers_are_never_asked_for_them(self, drive: Drive, version: str) -> None:
+        memory = TargetMemory()
+        whole = (DATA / version / "info_default.txt").read_bytes()
+        facts = drive(InfoCollector(), [whole], [[]], memory=memory).facts
+        memory.is_new_connection = False
+        for _ in range(3):
+            played = drive(InfoCollector(), [whole], facts=facts, memory=memory)
+            assert played.asked == [[("INFO",)]]
+
+
+def output_for(memory: TargetMemory) -> CollectorOutput:
+    enabled = enable(InfoCollector(), "redis")
+    return CollectorOutput(enabled, label_forms([enabled.family_set], LABELS)["info"], memory, NOW)
+
+
+def moved(text: bytes) -> bytes:
+    """The same server a while later."""
+    return re.sub(rb"(uptime_in_seconds|total_commands_processed|keys=)(:?)[0-9]+", rb"\1\g<2>4711", text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in RECORDED if re.match("info_(default|replica|cluster)|sentinel", path.name)],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_what_is_read_again_is_what_a_run_would_write(drive: Drive, path: pathlib.Path) -> None:
+    text = path.read_bytes()
+    memory = TargetMemory(
+        collectors={"info": InfoMemory(sections=SECTIONS_LOOKED_AT, moving=MOVING_LOOKED_AT)}
+    )
+    first = drive(InfoCollector(), [text], facts=replace(FACTS, run_id="r"), memory=memory)
+    memory.learn(first.facts)
+    memory.collectors["info"].sections = Sections(
+        Apart((), first.facts.run_id, math.inf), Apart((), first.facts.run_id, math.inf)
+    )
+    memory.collectors["info"].moving = MovingSections(first.facts.run_id, math.inf)
+    block = first.again(moved(text))
+    section = memory.replication_section
+    ran = drive(InfoCollector(), [moved(text)], facts=first.facts, memory=memory)
+    assert block is not None
+    assert (block.samples, block.offsets, block.series) == (
+        ran.block.samples,
+        ran.block.offsets,
+        ran.block.series,
+    )
+    assert ran.facts is first.facts
+    assert section == memory.replication_section
+
+
+@pytest.mark.parametrize("other", [b"role:slave", b"loading:1", b"run_id:other", b"rdb_bgsave_in_progress:1"])
+def test_another_wanted_field_is_not_read_again(drive: Drive, other: bytes) -> None:
+    key = other.partition(b":")[0]
+    fields = {b"redis_version": b"7.0.15", b"role": b"master", b"loading": b"0", b"run_id": b"r"}
+    fields[b"rdb_bgsave_in_progress"] = b"0"
+    text = b"".join(b"%s:%s\r\n" % each for each in fields.items())
+    memory = TargetMemory(
+        collectors={"info": InfoMemory(sections=SECTIONS_LOOKED_AT, moving=MOVING_LOOKED_AT)}
+    )
+    first = drive(InfoCollector(), [text], facts=FACTS, memory=memory)
+    texts = memory.collectors["info"].texts
+    assert first.again(text + b"connected_clients:7\r\n") is not None
+    assert first.again(text.replace(b"%s:%s" % (key, fields[key]), other)) is None
+    assert memory.collectors["info"].texts is texts
+
+
+def test_what_would_ask_more_is_not_read_again(drive: Drive) -> None:
+    """When the server's sections are to be looked at again, or are asked one by one, and while the number of
+    its databases is not known."""
+    text = VERSION + b"role:master\r\nrun_id:r\r\n"
+    sections = Sections(Apart((), "r", NOW), Apart((), "r", NOW))
+    memory = TargetMemory(collectors={"info": InfoMemory(sections=sections, moving=MOVING_LOOKED_AT)})
+    first = drive(InfoCollector(), [text], facts=FACTS, memory=memory)
+    assert first.again(text) is not None
+    assert first.again(text, now=NOW + LOOK_AGAIN_S) is None
+    assert first.again(text, b"role:master\r\n") is None
+    sections.apart.names = ("memory",)
+    assert first.again(text) is None
+    sections.apart.names, sections.whole.names = (), ("all",)
+    assert first.again(text) is None
+    sections.whole.names = ()
+    first.facts = replace(first.facts, databases=None)
+    assert first.again(text) is None
+    memory.refusals.add("CONFIG GET databases", ReplyError("ERR unknown command"), 0.0)
+    assert first.again(text) is not None
+    memory.refusals.forget()
+    assert first.again(text) is None
+    first.options = parse(["--config-command=-"], {})
+    assert first.again(text) is not None
+
+
+def test_a_text_without_any_wanted_field_is_not_read_again(drive: Drive) -> None:
+    memory = TargetMemory(
+        collectors={"info": InfoMemory(sections=SECTIONS_LOOKED_AT, moving=MOVING_LOOKED_AT)}
+    )
+    first = drive(InfoCollector(), [b"connected_clients:7\r\n"], facts=FACTS, memory=memory)
+    assert first.again(b"connected_clients:8\r\n") is None

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
+from typing import Any
 
+import hiredis
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import engine
+from exporter.collectors._enabled import enable
 from exporter.collectors.info import InfoCollector
 from exporter.collectors.latency_histogram import (
     BOUNDS_MAX,
@@ -15,27 +22,19 @@ from exporter.collectors.latency_histogram import (
     BucketBounds,
     LatencyHistogramCollector,
 )
+from exporter.engine import DONE, Frames
 from exporter.errors import NoPermError, ReplyError, TargetError
 from exporter.options.commandline import parse
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.facts import Facts
 from tests.collectors.conftest import OPTIONS, Drive, Played
 from tests.collectors.recorded import DATA, assert_go_families, recorded, versions_with
+from tests.histograms import HISTOGRAMS, STATISTICS, row, stats, torn
+from tests.replay import resp
 from tests.watch_harness import RedisFactory, WatchHarness
 
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 NAME = "redis_commands_latencies_usec"
-
-
-def row(name: bytes, calls: int, *numbers: int) -> list[object]:
-    return [name, [b"calls", calls, b"histogram_usec", list(numbers)]]
-
-
-def stats(**usec: int) -> bytes:
-    return b"".join(
-        f"cmdstat_{name}:calls=9,usec={number},usec_per_call=1.00\r\n".encode()
-        for name, number in usec.items()
-    )
 
 
 def of_command(played: Played, command: str) -> dict[str, str]:
@@ -64,8 +63,15 @@ def test_it_is_left_out_on_request() -> None:
 
 
 def test_sums_come_from_the_same_pipeline(drive: Drive) -> None:
-    played = drive(LatencyHistogramCollector(), [[], b""], facts=REDIS_7)
-    assert played.asked == [[("LATENCY", "HISTOGRAM"), ("INFO", "commandstats")]]
+    played = drive(LatencyHistogramCollector(), [[], b"# Commandstats\r\n"], facts=REDIS_7)
+    assert played.asked == [[("LATENCY", "HISTOGRAM"), ("INFO", "commandstats", "errorstats")]]
+
+
+def test_a_server_that_gives_the_sums_alone_is_asked_for_them_alone(drive: Drive) -> None:
+    replies = [row(b"get", 1, 1, 1), ReplyError("ERR syntax error")]
+    played = drive(LatencyHistogramCollector(), replies, [stats(get=1)], facts=REDIS_7)
+    assert played.asked[1:] == [[("INFO", "commandstats")]]
+    assert set(re.findall(r'cmd="([^"]*)"', played.text)) == {"get"}
 
 
 @pytest.mark.parametrize("version", versions_with("latency_histogram"))
@@ -215,10 +221,16 @@ def test_a_row_of_another_form_does_not_cost_the_others(drive: Drive, bad: list[
 
 
 @pytest.mark.parametrize(
-    "replies", [[None, b""], [b"text", b""], [row(b"get", 1, 1, 1), None], [[b"get"], stats(get=1)]]
+    "replies",
+    [
+        [[None, b"# Commandstats"]],
+        [[b"text", b"# Commandstats"]],
+        [[row(b"get", 1, 1, 1), None], [None]],
+        [[[b"get"], stats(get=1)]],
+    ],
 )
-def test_replies_of_another_form(drive: Drive, replies: list[object]) -> None:
-    assert drive(LatencyHistogramCollector(), replies, facts=REDIS_7).text == ""
+def test_replies_of_another_form(drive: Drive, replies: list[list[object]]) -> None:
+    assert drive(LatencyHistogramCollector(), *replies, facts=REDIS_7).text == ""
 
 
 def test_a_refusal_is_silent(drive: Drive) -> None:
@@ -234,6 +246,86 @@ def test_any_other_error_is_a_failure(drive: Drive) -> None:
             LatencyHistogramCollector(), [ReplyError("LOADING Redis is loading"), stats(get=1)], facts=REDIS_7
         )
     assert not isinstance(caught.value, NoPermError)
+
+
+def played(reply: Any, statistics: bytes, memory: BucketBounds) -> Played:
+    return Played(LatencyHistogramCollector(), [[reply, statistics]], REDIS_7, OPTIONS, memory)
+
+
+def is_complete(reply: bytes) -> bool:
+    """Whether these bytes are one reply, so that a connection would pass them on."""
+    frames = Frames()
+    frames.expect(1, 10**6, 10**5, 10**6)
+    return frames.scan(reply) == DONE and frames.at == len(reply)
+
+
+def written(block: engine.Block | None) -> tuple[Any, ...] | None:
+    return None if block is None else (block.samples, block.offsets, block.series, block.invalid)
+
+
+class TestReadAgain:
+    def test_what_is_in_the_ordinary(self) -> None:
+        memory, text = BucketBounds(), stats(get=100, **{"config|get": 3})
+        before = played(row(b"get", 5, 1, 3, 8, 5), text, memory)
+        reply = [*row(b"get", 6, 2, 2, 16, 6), *row(b"config", 1)]
+        again = before.again(resp(reply), text)
+        assert again is not None
+        assert again.series == 4 + 3 + 1 + 2
+        assert memory.by_command["get"] == (1, 2, 8, 16)
+
+    @given(
+        st.lists(st.tuples(HISTOGRAMS, STATISTICS, st.none() | torn(st.booleans())), min_size=1, max_size=4)
+    )
+    @settings(max_examples=600, deadline=None)
+    def test_it_leaves_what_a_run_leaves(self, polls: list[tuple[list[object], bytes, Any]]) -> None:
+        memory = BucketBounds()
+        before = played([], b"cmdstat_", memory)
+        for histograms, statistics, tear in polls:
+            reply = resp(histograms)
+            if tear is not None:
+                in_reply, change = tear
+                reply, statistics = (change(reply), statistics) if in_reply else (reply, change(statistics))
+            earlier = copy.deepcopy(memory)
+            again = before.again(reply, statistics)
+            if again is None:
+                assert memory == earlier
+            if not is_complete(reply):
+                assert again is None
+                continue
+            reader = hiredis.Reader()
+            reader.feed(reply)
+            ran = played(reader.gets(), statistics, earlier) if again is not None else None
+            assert ran is None or (written(again), memory) == (written(ran.block), earlier)
+
+    @pytest.mark.parametrize("version", versions_with("latency_histogram"))
+    def test_recorded_servers_are_in_the_ordinary(self, version: str) -> None:
+        reply = recorded(version, "latency_histogram")
+        text = (DATA / version / "info_all.txt").read_bytes()
+        before = played(reply, text, BucketBounds())
+        assert written(before.again(resp(reply), text)) == written(before.block)
+
+    @pytest.mark.parametrize(
+        "text", [b"# Commandstats\r\n", b"", b"# Errorstats\r\nerrorstat_ERR:count=1\r\n"]
+    )
+    def test_sums_that_would_be_asked_for_alone(self, text: bytes) -> None:
+        before = played(row(b"get", 1), stats(get=1), BucketBounds())
+        assert before.again(resp(row(b"get", 1)), text) is None
+
+    def test_another_run_of_the_server(self) -> None:
+        before = played(row(b"get", 1), stats(get=1), BucketBounds())
+        before.facts = dataclasses.replace(REDIS_7, run_id="s")
+        assert before.again(resp(row(b"get", 1)), stats(get=1)) is None
+
+    def test_what_is_refused_still_gives_nothing(self) -> None:
+        before = played(ReplyError("ERR unknown subcommand"), stats(get=1), BucketBounds())
+        assert written(before.again(None, stats(get=1))) == written(before.block)
+        assert before.block.samples == b""
+        assert before.again(None, None) is None
+
+    def test_a_family_that_is_not_shown(self) -> None:
+        before = played(row(b"get", 1), stats(get=1), BucketBounds())
+        before.enabled = enable(LatencyHistogramCollector(), "redis", frozenset({"commands_latencies_usec"}))
+        assert before.again(resp(row(b"get", 1)), stats(get=1)) is None
 
 
 @pytest.mark.server

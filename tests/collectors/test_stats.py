@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from exporter.collectors._several import Apart, Sections
+from exporter.collectors._several import LOOK_AGAIN_S, Apart, Sections
 from exporter.collectors.stats import StatsCollector
 from exporter.errors import BusyError, NoPermError, ReplyError
 from exporter.polling.memory import TargetMemory
@@ -19,7 +19,7 @@ DATA = pathlib.Path(__file__).parent.parent / "data"
 REDIS_7 = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
 NOPERM = ReplyError("NOPERM no")
 LOOKED_AT = Sections(Apart((), "r", NOW), Apart((), "r", NOW))
-ALL_SECTIONS = [("INFO", "commandstats", "errorstats", "latencystats")]
+ALL_SECTIONS = [("INFO", "commandstats", "errorstats")]
 
 
 def of_version(major: int, minor: int, patch: int) -> Facts:
@@ -58,21 +58,6 @@ def test_a_command_has_calls_time_and_failures(drive: Drive) -> None:
     }
 
 
-def test_percentiles_are_told_in_both_dialects(drive: Drive) -> None:
-    text = (
-        b"cmdstat_get:calls=4,usec=10\r\nlatency_percentiles_usec_get:p50=1.003,p99=1800.5,p99.9=2000.895\r\n"
-    )
-    samples = drive(StatsCollector(), [text], facts=REDIS_7).samples()
-    assert samples['redis_latency_percentiles_usec{cmd="get",quantile="99.9"}'] == "2000.895"
-    assert samples['redis_latency_percentiles_usec_sum{cmd="get"}'] == "10"
-    assert samples['redis_latency_percentiles_usec_count{cmd="get"}'] == "4"
-    second = {name: value for name, value in samples.items() if "command_call_duration" in name}
-    assert second == {
-        'redis_command_call_duration_seconds{cmd="get",quantile="0.5"}': "0.000001003",
-        'redis_command_call_duration_seconds{cmd="get",quantile="0.99"}': "0.0018005",
-    }
-
-
 def test_names_hold_what_servers_let_them_hold(drive: Drive) -> None:
     text = (
         b"cmdstat_odd.cmd#1:2:calls=1,usec=2\r\nerrorstat_My-Odd_Err=1,x:count=2\r\n"
@@ -100,7 +85,7 @@ def test_one_refused_section_does_not_cost_the_other(drive: Drive) -> None:
 def test_all_refused_is_a_failure(drive: Drive) -> None:
     """The driver knows that it is no fault of the collector."""
     with pytest.raises(NoPermError):
-        drive(StatsCollector(), [NOPERM], [NOPERM] * 3, [NOPERM], facts=REDIS_7)
+        drive(StatsCollector(), [NOPERM], [NOPERM] * 2, [NOPERM], facts=REDIS_7)
 
 
 class TestAllSections:
@@ -112,8 +97,8 @@ class TestAllSections:
     @pytest.mark.parametrize(
         ("version", "before"),
         [
-            ((7, 0, 0), [[NOPERM], [NOPERM] * 3]),
-            ((7, 0, 0), [[b""], [b""] * 3]),
+            ((7, 0, 0), [[NOPERM], [NOPERM] * 2]),
+            ((7, 0, 0), [[b""], [b""] * 2]),
             ((4, 0, 0), [[b"# Server"]]),
         ],
     )
@@ -137,7 +122,7 @@ class TestAllSections:
 class TestSectionsApart:
     """A server that says it is Redis 7 need not take several sections."""
 
-    EACH: ClassVar = [("INFO", "commandstats"), ("INFO", "errorstats"), ("INFO", "latencystats")]
+    EACH: ClassVar = [("INFO", "commandstats"), ("INFO", "errorstats")]
     COMMANDS = b"# Commandstats\r\ncmdstat_get:calls=71,usec=7200\r\n"
     ERRORS = b"# Errorstats\r\nerrorstat_ERR:count=3\r\n"
     SAMPLES: ClassVar = {
@@ -148,7 +133,7 @@ class TestSectionsApart:
 
     def test_are_asked_one_by_one_where_several_are_refused(self, drive: Drive) -> None:
         refused = ReplyError("ERR syntax error")
-        played = drive(StatsCollector(), [refused], [self.COMMANDS, self.ERRORS, NOPERM], facts=REDIS_7)
+        played = drive(StatsCollector(), [refused], [self.COMMANDS, self.ERRORS], facts=REDIS_7)
         assert played.asked == [ALL_SECTIONS, self.EACH]
         assert played.samples() == self.SAMPLES
 
@@ -161,7 +146,7 @@ class TestSectionsApart:
         self, drive: Drive, first: bytes
     ) -> None:
         memory = TargetMemory()
-        played = drive(StatsCollector(), [first], [self.ERRORS, b""], facts=REDIS_7, memory=memory)
+        played = drive(StatsCollector(), [first], [self.ERRORS], facts=REDIS_7, memory=memory)
         assert played.asked == [ALL_SECTIONS, self.EACH[1:]]
         assert played.samples() == self.SAMPLES
         for _ in range(2):
@@ -171,13 +156,58 @@ class TestSectionsApart:
 
     def test_a_whole_info_in_their_place_has_none_of_them(self, drive: Drive) -> None:
         whole = b"# Server\r\nredis_version:7.0.0\r\n"
-        played = drive(StatsCollector(), [whole], [self.COMMANDS, self.ERRORS, whole], facts=REDIS_7)
+        played = drive(StatsCollector(), [whole], [self.COMMANDS, self.ERRORS], facts=REDIS_7)
         assert played.samples() == self.SAMPLES
 
     def test_are_looked_for_again_in_another_run(self, drive: Drive) -> None:
         memory = TargetMemory()
-        drive(StatsCollector(), [self.COMMANDS], [b"", b""], facts=REDIS_7, memory=memory)
+        drive(StatsCollector(), [self.COMMANDS], [b""], facts=REDIS_7, memory=memory)
         drive(StatsCollector(), [self.COMMANDS], facts=REDIS_7, memory=memory)
         other = dataclasses.replace(REDIS_7, run_id="s")
-        played = drive(StatsCollector(), [self.COMMANDS], [self.ERRORS, b""], facts=other, memory=memory)
+        played = drive(StatsCollector(), [self.COMMANDS], [self.ERRORS], facts=other, memory=memory)
         assert played.samples() == self.SAMPLES
+
+
+STATISTICS = b"# Commandstats\r\ncmdstat_get:calls=1,usec=2\r\n"
+LATER = STATISTICS.replace(b"calls=1", b"calls=7")
+
+
+@pytest.mark.parametrize("version", [(7, 0, 15), (6, 2, 0), (4, 0, 14)])
+def test_statistics_are_read_again(drive: Drive, version: tuple[int, int, int]) -> None:
+    rest = [b"# Errorstats\r\nerrorstat_ERR:count=3\r\n"] if version[:2] == (6, 2) else []
+    memory = TargetMemory(collectors={"stats": LOOKED_AT})
+    first = drive(StatsCollector(), [STATISTICS, *rest], facts=of_version(*version), memory=memory)
+    block = first.again(LATER, *rest)
+    told = memory.command_stats
+    ran = drive(StatsCollector(), [LATER, *rest], facts=of_version(*version), memory=memory)
+    assert block is not None
+    assert (block.samples, block.offsets) == (ran.block.samples, ran.block.offsets)
+    assert memory.command_stats == told == b"\r\n".join([LATER, *rest])
+
+
+def test_statistics_are_not_read_again_where_more_would_be_asked(drive: Drive) -> None:
+    sections = Sections(Apart((), "r", NOW), Apart((), "r", NOW))
+    memory = TargetMemory(collectors={"stats": sections})
+    first = drive(StatsCollector(), [STATISTICS], facts=REDIS_7, memory=memory)
+    assert first.again(LATER) is not None
+    assert first.again(LATER, now=NOW + LOOK_AGAIN_S) is None
+    assert first.again(b"# Commandstats\r\n") is None
+    sections.apart.names = ("errorstats",)
+    assert first.again(LATER) is None
+    assert first.again(LATER, b"errorstat_ERR:count=3\r\n") is not None
+
+
+def test_statistics_are_read_again_one_by_one_where_they_are_refused_together(drive: Drive) -> None:
+    errors = b"# Errorstats\r\nerrorstat_ERR:count=3\r\n"
+    memory, refusal = TargetMemory(), ReplyError("ERR syntax error")
+    first = drive(StatsCollector(), [refusal], [STATISTICS, errors], facts=REDIS_7, memory=memory)
+    assert first.again(LATER, errors) is None
+    memory.refusals.add("INFO commandstats errorstats", refusal, 0.0)
+    block = first.again(LATER, errors)
+    ran = drive(StatsCollector(), [refusal], [LATER, errors], facts=REDIS_7, memory=memory)
+    assert block is not None
+    assert block.samples == ran.block.samples
+    only_commands = first.again(LATER, None)
+    assert only_commands is not None
+    assert b"errors_total" not in only_commands.samples
+    assert first.again(None, errors) is None

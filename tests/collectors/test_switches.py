@@ -33,5 +33,5 @@ def test_a_name_that_no_collector_has_is_a_fault() -> None:
         "--collectors.off: no collector that can be off is called slow_log: did you mean slowlog?"
     )
     assert far.startswith(
-        "--collectors.off: no collector that can be off is called weather: write one of stats, "
+        "--collectors.off: no collector that can be off is called weather: write one of server, stats, "
     )

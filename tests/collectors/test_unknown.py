@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.collectors.info import InfoCollector
+from exporter.collectors.server import ServerCollector
 from exporter.collectors.stats import StatsCollector
 from exporter.collectors.unknown import UnknownInfoCollector
 from exporter.errors import NoPermError, ReplyError
@@ -14,7 +15,7 @@ from tests.collectors.conftest import Drive
 from tests.collectors.test_info import DATA, VERSIONS
 
 FACTS = Facts((7, 0, 15), "redis", "master", "standalone", "r", False, False, 16)
-COLLECTOR = UnknownInfoCollector((InfoCollector(), StatsCollector()))
+COLLECTOR = UnknownInfoCollector((InfoCollector(), ServerCollector(), StatsCollector()))
 
 
 def told(drive: Drive, text: bytes) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pytest
 from exporter import errors
 from exporter.connection.dialer import Dialer
 from exporter.connection.link import Connection
+from exporter.connection.replies import RawReplies
 from exporter.connection.settings import DialSettings
 from exporter.errors import TargetError
 from exporter.protocol.command import Command, Reply, pack
@@ -74,9 +75,39 @@ async def replies_of(link: Connection, *commands: Command) -> list[Reply]:
     return outcome
 
 
+async def raw_outcome_of(
+    link: Connection, *commands: Command, within_s: float = AMPLE_S
+) -> RawReplies | TargetError:
+    """The same for replies as they came."""
+    ended: asyncio.Future[RawReplies | TargetError] = asyncio.get_running_loop().create_future()
+    link.exchange_raw(pack(commands), len(commands), ended.set_result)
+    async with asyncio.timeout(within_s):
+        return await ended
+
+
+async def raw_replies_of(link: Connection, *commands: Command) -> RawReplies:
+    outcome = await raw_outcome_of(link, *commands)
+    assert isinstance(outcome, RawReplies), outcome
+    return outcome
+
+
+def target_of(server: RedisServer | ScriptedServer, **more: Any) -> Target:
+    return target(server.port, scheme="rediss" if server.certificates else "redis", **more)
+
+
+async def link_to(server: RedisServer | ScriptedServer, *, password: str = "", **settings: Any) -> Connection:
+    """Dial it as it speaks."""
+    return await dial(target_of(server, password=password), **trusting(server), **settings)
+
+
+def trusting(server: RedisServer | ScriptedServer) -> dict[str, Any]:
+    """The settings for the certificate that it shows."""
+    return {"ca_file": server.certificates.ca} if server.certificates else {}
+
+
 async def plain_link(server: ScriptedServer, **settings: Any) -> Connection:
     """A link that sent nothing yet."""
-    return await dial(target(server.port), set_client_name=False, **settings)
+    return await link_to(server, set_client_name=False, **settings)
 
 
 async def eventually(condition: Callable[[], Any], what: str) -> None:

@@ -36,7 +36,10 @@ from tests.connection.dialling import (
 )
 from tests.servers import Certificates, Conversation, answers, free_port
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),
+    pytest.mark.usefixtures("each_connection_kind"),
+]
 
 
 class TestConnecting:

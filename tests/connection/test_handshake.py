@@ -26,7 +26,10 @@ from tests.connection.dialling import (
 )
 from tests.servers import Conversation, answers
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),
+    pytest.mark.usefixtures("each_connection_kind"),
+]
 
 
 class TestGreeting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -24,24 +25,30 @@ from tests.connection.dialling import (
     SECRET,
     RedisFactory,
     ScriptFactory,
-    dial,
     eventually,
+    link_to,
     outcome_of,
     plain_link,
+    raw_outcome_of,
+    raw_replies_of,
     refused_dial,
     replies_of,
-    target,
+    target_of,
+    trusting,
 )
-from tests.servers import Conversation, answers
+from tests.servers import Conversation, ScriptedServer, answers
 from tests.store_fixture import until
 from tests.watch_harness import Held
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),
+    pytest.mark.usefixtures("each_secured_kind"),
+]
 
 
 class TestExchange:
     async def test_gives_one_reply_per_command_in_order(self, redis_server: RedisFactory) -> None:
-        link = await dial(target(redis_server().port))
+        link = await link_to(redis_server())
         replies = await replies_of(
             link,
             PING,
@@ -54,7 +61,7 @@ class TestExchange:
         link.close()
 
     async def test_gives_an_error_reply_as_a_value_among_the_others(self, redis_server: RedisFactory) -> None:
-        link = await dial(target(redis_server().port))
+        link = await link_to(redis_server())
         first, second = await replies_of(link, Command.of("NOSUCH"), PING)
         assert isinstance(first, ReplyError)
         assert first.is_refusal
@@ -62,7 +69,7 @@ class TestExchange:
         link.close()
 
     async def test_serves_one_exchange_after_the_other(self, redis_server: RedisFactory) -> None:
-        link = await dial(target(redis_server().port))
+        link = await link_to(redis_server())
         for number in range(3):
             assert await replies_of(link, Command.of("ECHO", str(number))) == [b"%d" % number]
         link.close()
@@ -70,7 +77,7 @@ class TestExchange:
     async def test_the_next_exchange_may_start_in_the_callback_of_the_last(
         self, redis_server: RedisFactory
     ) -> None:
-        link = await dial(target(redis_server().port))
+        link = await link_to(redis_server())
         ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
         def again(outcome: object) -> None:
@@ -90,7 +97,7 @@ class TestExchange:
         link.close()
 
     async def test_reads_a_large_reply(self, redis_server: RedisFactory) -> None:
-        link = await dial(target(redis_server().port))
+        link = await link_to(redis_server())
         large = b"x" * 3_000_000
         assert await replies_of(link, Command.of("ECHO", large), PING) == [large, b"PONG"]
         link.close()
@@ -106,7 +113,7 @@ class TestExchange:
             return take(reader, data)
 
         monkeypatch.setattr(ReplyReader, "take", count)
-        link = await dial(target(redis_server().port))
+        link = await link_to(redis_server())
         for _ in range(2):  # it goes on to receive after that
             assert await replies_of(link, Command.of("ECHO", b"x" * 3_000_000), PING) == [
                 b"x" * 3_000_000,
@@ -115,37 +122,10 @@ class TestExchange:
         assert max(pieces) <= PIECE_BYTES
         link.close()
 
-    async def test_what_waits_to_be_read_is_left_when_it_is_closed(
-        self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        link = await dial(target(redis_server().port))
-        held = Held(monkeypatch, "exporter.connection.link")
-        ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        large = Command.of("ECHO", b"x" * 3_000_000)
-        link.exchange(large.packed, 1, ended.set_result)
-        await until(lambda: held.steps)
-        link.close()
-        assert isinstance(await ended, errors.CancelledPollError)
-        held.run()
-        assert not held.steps
-
     async def test_what_a_server_sent_before_it_closed_is_read(self, scripted_server: ScriptFactory) -> None:
         reply = b"$200000\r\n" + b"x" * 200_000 + b"\r\n"
         link = await plain_link(scripted_server(lambda talk: (talk.command(), talk.send(reply))))
         assert await replies_of(link, PING) == [b"x" * 200_000]
-
-    async def test_nothing_of_a_reply_too_many_is_taken_for_the_next_one(
-        self, scripted_server: ScriptFactory
-    ) -> None:
-        link = await plain_link(scripted_server(lambda talk: talk.silence()))
-        asking = asyncio.create_task(replies_of(link, PING))
-        await asyncio.sleep(0)
-        value = b"x" * (2 * PIECE_BYTES - len(b"$131061\r\n\r\n"))
-        link.data_received(
-            b"$%d\r\n%s\r\n+more\r\n" % (len(value), value)
-        )  # the first one ends where a piece ends
-        assert await asking == [value]
-        assert isinstance(await outcome_of(link, PING, within_s=SCANT_S), errors.ProtocolError)
 
     async def test_reads_nested_arrays_that_come_byte_by_byte(self, scripted_server: ScriptFactory) -> None:
         def script(talk: Conversation) -> None:
@@ -287,7 +267,7 @@ class TestExchange:
     ) -> None:
         kept: list[Any] = []
         monkeypatch.setattr(replies, "_idle_readers", kept)
-        link = await dial(target(redis_server().port), set_client_name=False)
+        link = await link_to(redis_server(), set_client_name=False)
         await replies_of(link, Command.of("SETRANGE", "large", 1_000_000, "x"), PING)
         assert len(kept) == 1
         await replies_of(link, Command.of("GET", "large"))
@@ -313,6 +293,153 @@ class TestExchange:
         await eventually(lambda: server.finished, "the connection is closed")
         assert len(outcomes) == 1
 
+    async def test_what_waits_to_be_read_is_left_when_it_is_closed(
+        self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link = await link_to(redis_server())
+        held = Held(monkeypatch, type(link).__module__)
+        ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        large = Command.of("ECHO", b"x" * 3_000_000)
+        link.exchange(large.packed, 1, ended.set_result)
+        await until(lambda: held.steps)
+        link.close()
+        assert isinstance(await ended, errors.CancelledPollError)
+        held.run()
+        assert not held.steps
+
+
+class TestRawExchange:
+    async def test_gives_the_replies_as_they_came(self, redis_server: RedisFactory) -> None:
+        link = await link_to(redis_server())
+        commands = (PING, Command.of("SET", "k", b"\xff\x00"), Command.of("GET", "k"), Command.of("NOSUCH"))
+        raw = await raw_replies_of(link, *commands)
+        assert raw.whole
+        ends = [0, *raw.ends]
+        texts = [raw.data[begin:end] for begin, end in itertools.pairwise(ends)]
+        assert texts[:3] == [b"+PONG\r\n", b"+OK\r\n", b"$2\r\n\xff\x00\r\n"]
+        assert texts[3].startswith(b"-ERR unknown command")
+        assert len(raw.data) == raw.ends[-1] == raw.received == link.received
+        assert link.began_reply
+        assert str(raw.decode()) == str(await replies_of(link, *commands))
+        link.close()
+
+    async def test_replies_that_come_byte_by_byte_are_whole(self, scripted_server: ScriptFactory) -> None:
+        data = b"*2\r\n:1\r\n$2\r\nab\r\n+OK\r\n"
+
+        def script(talk: Conversation) -> None:
+            talk.command()
+            for byte in data:
+                talk.send(bytes([byte]))
+            talk.silence()
+
+        link = await plain_link(scripted_server(script))
+        raw = await raw_replies_of(link, PING, PING)
+        assert (raw.whole, raw.data, tuple(raw.ends)) == (True, data, (len(data) - 5, len(data)))
+        assert raw.decode() == [[1, b"ab"], b"OK"]
+        link.close()
+
+    async def test_large_replies_are_read_in_pieces_and_not_kept_as_they_came(
+        self, redis_server: RedisFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pieces: list[int] = []
+        take = ReplyReader.take
+
+        def count(reader: ReplyReader, data: bytes) -> bool:
+            pieces.append(len(data))
+            return take(reader, data)
+
+        monkeypatch.setattr(ReplyReader, "take", count)
+        link = await link_to(redis_server())
+        large = b"x" * 3_000_000
+        for _ in range(2):
+            raw = await raw_replies_of(link, PING, Command.of("ECHO", large), PING)
+            assert (raw.whole, raw.data, tuple(raw.ends)) == (False, b"", ())
+            assert raw.received == link.received > len(large)
+            assert raw.decode() == [b"PONG", large, b"PONG"]
+        assert max(pieces) <= PIECE_BYTES
+        assert (await raw_replies_of(link, PING)).whole
+        link.close()
+
+    async def test_a_reply_that_is_too_large_is_an_error_among_the_others(
+        self, scripted_server: ScriptFactory
+    ) -> None:
+        large = b"$30000\r\n" + b"x" * 30_000 + b"\r\n"
+        link = await plain_link(
+            scripted_server(answers(b"+a\r\n", large, b":7\r\n", b"+PONG\r\n")), limits=ReplyLimits(10_000)
+        )
+        raw = await raw_replies_of(link, PING, PING, PING)
+        first, lost, last = raw.decode()
+        assert (raw.whole, raw.data, first, last) == (False, b"", b"a", 7)
+        assert type(lost.as_target_error()) is errors.TooLargeError
+        assert (await raw_replies_of(link, PING)).data == b"+PONG\r\n"
+        link.close()
+
+    @pytest.mark.parametrize(
+        ("sent", "kind"),
+        [
+            (b"hello\r\n", errors.ProtocolError),
+            (b"+a\r\n%1\r\n", errors.ProtocolError),
+            (b"*2800000000\r\n", errors.TooLargeError),
+        ],
+    )
+    async def test_what_is_no_reply_ends_it(
+        self, scripted_server: ScriptFactory, sent: bytes, kind: type[TargetError]
+    ) -> None:
+        link = await plain_link(scripted_server(answers(sent)))
+        assert type(await raw_outcome_of(link, PING, PING)) is kind
+        assert link.closed
+
+    async def test_a_server_that_hangs_up_in_the_middle_tells_how_many_commands_it_answered(
+        self, scripted_server: ScriptFactory
+    ) -> None:
+        def script(talk: Conversation) -> None:
+            talk.command()
+            talk.send(b"+PONG\r\n*2\r\n+a")
+            talk.close()
+
+        link = await plain_link(scripted_server(script))
+        outcome = await raw_outcome_of(link, PING, PING)
+        assert isinstance(outcome, errors.ResetError)
+        assert outcome.answered == 1
+        assert "in the middle" in str(outcome)
+
+    async def test_a_refusal_in_place_of_the_first_reply_is_the_reason(
+        self, scripted_server: ScriptFactory
+    ) -> None:
+        def script(talk: Conversation) -> None:
+            talk.command()
+            talk.send(b"-ERR max number of clients reached\r\n")
+            talk.close()
+
+        link = await plain_link(scripted_server(script))
+        assert type(await raw_outcome_of(link, PING, PING)) is errors.MaxClientsError
+
+    async def test_a_reply_too_many_closes_the_connection(self, scripted_server: ScriptFactory) -> None:
+        link = await plain_link(scripted_server(answers(b"+PONG\r\n+PONG\r\n")))
+        assert (await raw_replies_of(link, PING)).data == b"+PONG\r\n"
+        assert link.closed
+        assert type(await raw_outcome_of(link, PING)) is errors.ProtocolError
+
+    async def test_error_replies_show_no_secret(self, scripted_server: ScriptFactory) -> None:
+        said = b"-ERR unknown command, with args beginning with: '%s'\r\n" % SECRET.encode()
+        link = await link_to(scripted_server(answers(OK, said)), password=SECRET, set_client_name=False)
+        [reply] = (await raw_replies_of(link, PING)).decode()
+        assert reply.text.endswith("'***'")
+        link.close()
+
+    async def test_raw_and_other_exchanges_take_turns(self, redis_server: RedisFactory) -> None:
+        link = await link_to(redis_server())
+        for _ in range(3):
+            assert (await raw_replies_of(link, PING)).data == b"+PONG\r\n"
+            assert await replies_of(link, PING) == [b"PONG"]
+        link.close()
+
+    async def test_is_counted_like_any_other(self, scripted_server: ScriptFactory) -> None:
+        link = await plain_link(scripted_server(answers(b"+PONG\r\n")))
+        await raw_replies_of(link, PING)
+        assert (link.traffic.sent, link.traffic.received) == (len(PING.packed), len(b"+PONG\r\n"))
+        link.close()
+
 
 class TestErrorReplies:
     async def test_show_no_secret_of_the_target_and_are_judged_by_what_they_said(
@@ -320,10 +447,8 @@ class TestErrorReplies:
     ) -> None:
         said = b"-ERR unknown command 'INFO', with args beginning with: '%s'\r\n" % SECRET.encode()
         for password, shown in ((SECRET, "'***'"), ("command", f"'{SECRET}'")):
-            link = await dial(
-                target(scripted_server(answers(OK, said, b"*1\r\n" + said)).port, password=password),
-                set_client_name=False,
-            )
+            server = scripted_server(answers(OK, said, b"*1\r\n" + said))
+            link = await link_to(server, password=password, set_client_name=False)
             for [reply] in (await replies_of(link, PING), (await replies_of(link, PING))[0]):
                 assert reply.is_refusal
                 assert reply.text.endswith(shown)
@@ -338,10 +463,14 @@ class TestErrorReplies:
         link.close()
 
 
-PROXY_OR_TLS = (
-    "closed the connection before it answered: it may want TLS at this port (rediss:// or valkeys://), or be "
-    "a proxy that does not take these commands or has no server behind it"
-)
+def proxy_or_tls(server: ScriptedServer) -> str:
+    wants = "TLS at this port (rediss:// or valkeys://)"
+    if server.certificates:
+        wants = "a client certificate that it trusts (--tls-client-cert-file)"
+    return (
+        f"closed the connection before it answered: it may want {wants}, or be a proxy that does not take "
+        "these commands or has no server behind it"
+    )
 
 
 class TestClosedByTheServer:
@@ -350,19 +479,21 @@ class TestClosedByTheServer:
             talk.command()
             talk.close()
 
-        link = await plain_link(scripted_server(script))
+        server = scripted_server(script)
+        link = await plain_link(server)
         outcome = await outcome_of(link, PING)
         assert type(outcome) is errors.ResetError
-        assert str(outcome).endswith(PROXY_OR_TLS)
+        assert str(outcome).endswith(proxy_or_tls(server))
         assert link.closed
         assert not link.began_reply
 
     async def test_right_after_connecting(self, scripted_server: ScriptFactory) -> None:
-        link = await plain_link(scripted_server(Conversation.close))
+        server = scripted_server(Conversation.close)
+        link = await plain_link(server)
         await eventually(lambda: link.closed, "the server hung up")
         outcome = await outcome_of(link, PING)
         assert type(outcome) is errors.ResetError
-        assert str(outcome).endswith(PROXY_OR_TLS)
+        assert str(outcome).endswith(proxy_or_tls(server))
 
     async def test_at_a_command_after_one_that_it_answered(self, scripted_server: ScriptFactory) -> None:
         def script(talk: Conversation) -> None:
@@ -403,7 +534,7 @@ class TestClosedByTheServer:
         self, redis_server: RedisFactory
     ) -> None:
         server = redis_server()
-        link = await dial(target(server.port))
+        link = await link_to(server)
         assert await replies_of(link, PING) == [b"PONG"]
         assert server.ask("CLIENT", "KILL", "TYPE", "normal") == 1
         await eventually(lambda: link.closed, "the link noticed")
@@ -468,8 +599,12 @@ class TestUnaskedBytes:
         self, redis_server: RedisFactory
     ) -> None:
         server = redis_server()
-        first = await dial(target(server.port))
+        first = await link_to(server)
         assert await replies_of(first, Command.of("CONFIG", "SET", "maxclients", "1")) == [b"OK"]
-        for to in (target(server.port), target(server.port, password=SECRET, db=3)):
-            assert "maxclients" in await refused_dial(to, errors.MaxClientsError)
+        for to in (target_of(server), target_of(server, password=SECRET, db=3)):
+            if server.certificates:  # it closes before the handshake
+                said = await refused_dial(to, errors.ResetError, **trusting(server))
+                assert "the server has no room for clients" in said
+            else:
+                assert "maxclients" in await refused_dial(to, errors.MaxClientsError)
         first.close()

@@ -162,6 +162,40 @@ def test_a_reader_that_is_not_kept_is_gone_at_once() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_raw_reader_keeps_what_comes_until_it_is_told_to_decode(size: int) -> None:
+    data = b"+a\r\n" + LIST + b"-ERR no\r\n"
+    for whole in (True, False):
+        made = ReplyReader()
+        made.expect(3, LIMITS, raw=True)
+        for at in range(0, len(data), size):
+            if not whole and at + size >= len(data):
+                made.decode()
+            complete = made.take(data[at : at + size])
+        assert complete
+        raw = made.raw_replies
+        assert (raw.whole, raw.received) == (whole, len(data))
+        assert (raw.data, tuple(raw.ends)) == ((data, (4, 4 + len(LIST), len(data))) if whole else (b"", ()))
+        *first, refused = raw.decode()
+        assert first == [b"a", [[1, 2], b"abc", 3]]
+        assert refused.code == "ERR"
+        assert raw.decode() is raw.decode()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_raw_reader_passes_over_what_is_too_large(size: int) -> None:
+    data = LIST + BULK + b"+a\r\n" + LONG_LIST
+    made = ReplyReader()
+    made.expect(4, LIMITS, raw=True)
+    for at in range(0, len(data), size):
+        complete = made.take(data[at : at + size])
+    assert complete
+    assert shown(made) == [[[1, 2], b"abc", 3], TooLargeError, b"a", TooLargeError]
+    raw = made.raw_replies
+    assert (raw.whole, raw.data, raw.received) == (False, b"", len(data))
+    assert raw.decode() == made.replies
+
+
 def test_what_comes_unasked_is_read_within_the_same_limits() -> None:
     assert read_unasked(b"+HELLO\r\n") == [b"HELLO"]
     assert read_unasked(b"+HEL") == []

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import os
+import select
 import shutil
 import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from exporter import errors, pem_files
+from exporter import engine, errors, pem_files
+from exporter.connection import burst, dialer
 from exporter.connection.dialer import Dialer
 from exporter.connection.link import Connection
 from exporter.connection.settings import DialSettings
-from exporter.connection.tls import client_context
+from exporter.connection.tls import ClientHandshake, client_context
 from exporter.pem_files import trust_each
 from exporter.protocol.command import Command
 from exporter.targets.target import Target
 from tests.connection.dialling import (
     AMPLE_S,
+    PING,
     SCANT_S,
     SECRET,
     RedisFactory,
     ScriptFactory,
     dial,
+    eventually,
     needs_tls_server,
+    outcome_of,
     refused_dial,
     replies_of,
     target,
 )
-from tests.servers import Certificates, Conversation, answers, make_certificates
+from tests.servers import (
+    Certificates,
+    Conversation,
+    ScriptedServer,
+    answers,
+    free_port,
+    make_certificates,
+)
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),
+    pytest.mark.usefixtures("each_connection_kind"),
+]
+
+VERSIONS = pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda version: version.name
+)
 
 
 class TestTls:
@@ -208,6 +229,211 @@ class TestTls:
             client_context(DialSettings(cert_file=certificates.client, key_file=certificates.server_key))
 
 
+class TestRecords:
+    """What comes of them, and when."""
+
+    @VERSIONS
+    async def test_each_byte_may_come_alone(
+        self, scripted_server: ScriptFactory, certificates: Certificates, version: ssl.TLSVersion
+    ) -> None:
+        def script(talk: Conversation) -> None:
+            end = SecretEnd(talk, certificates, version, piece_bytes=1)
+            for _ in range(2):
+                end.do(end.session.read, 100)
+                end.do(end.session.write, b"+PONG\r\n")
+            talk.silence()
+
+        link = await secret_link(scripted_server(script), certificates)
+        for _ in range(2):
+            assert await replies_of(link, PING) == [b"PONG"]
+        assert link.traffic.received == 2 * len(b"+PONG\r\n")
+        link.close()
+
+    @VERSIONS
+    async def test_an_end_by_a_word_is_seen_while_it_is_idle(
+        self, scripted_server: ScriptFactory, certificates: Certificates, version: ssl.TLSVersion
+    ) -> None:
+        def script(talk: Conversation) -> None:
+            end = SecretEnd(talk, certificates, version)
+            end.do(end.session.read, 100)
+            end.do(end.session.write, b"+PONG\r\n")
+            with suppress(ssl.SSLWantReadError):
+                end.session.unwrap()
+            end.flush()
+            talk.silence()  # the socket stays open
+
+        link = await secret_link(scripted_server(script), certificates)
+        assert await replies_of(link, PING) == [b"PONG"]
+        await eventually(lambda: link.closed, "the link noticed")
+        outcome = await outcome_of(link, PING)
+        assert type(outcome) is errors.ResetError
+        assert str(outcome).endswith("the server closed the idle connection")
+        assert not link.began_reply
+
+    @VERSIONS
+    async def test_what_is_no_record_ends_it(
+        self, scripted_server: ScriptFactory, certificates: Certificates, version: ssl.TLSVersion
+    ) -> None:
+        def script(talk: Conversation) -> None:
+            end = SecretEnd(talk, certificates, version)
+            end.do(end.session.read, 100)
+            end.do(end.session.write, b"$100\r\nabc")
+            talk.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            talk.silence()
+
+        link = await secret_link(scripted_server(script), certificates)
+        outcome = await outcome_of(link, PING)
+        assert type(outcome) is errors.TlsError
+        assert str(outcome).endswith("TLS failed: wrong version number: this port does not speak TLS")
+        assert link.closed
+
+    @pytest.mark.parametrize(
+        ("version", "change", "said"),
+        [
+            ("-tls1_2", "R", "SSL_do_handshake -> 1"),
+            ("-tls1_3", "K", "KeyUpdate"),
+            ("-tls1_3", "k", "KeyUpdate"),
+        ],
+        ids=["renegotiation", "key update that is asked back", "key update"],
+    )
+    async def test_keys_may_change_in_the_middle(
+        self, certificates: Certificates, version: str, change: str, said: str
+    ) -> None:
+        server = OpenSslServer(certificates, version)
+        try:
+            await asyncio.to_thread(server.wait_for, "ACCEPT")
+            link = await secret_link(server, certificates)
+            for number in range(3):
+                asking = asyncio.create_task(replies_of(link, Command.of(f"PING{number}")))
+                await asyncio.to_thread(server.wait_for, f"PING{number}")
+                server.write(change)
+                await asyncio.to_thread(server.wait_for, said)
+                server.write(f"+PONG{number}")
+                assert await asking == [b"PONG%d" % number]
+            link.close()
+        finally:
+            server.close()
+
+
+@pytest.mark.skipif(not engine.EPOLL, reason="this system has no epoll")
+async def test_what_comes_with_the_end_of_the_handshake_is_read(
+    scripted_server: ScriptFactory, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop reads it with what comes next."""
+    monkeypatch.setattr(dialer, "CORE", True)
+
+    def script(talk: Conversation) -> None:
+        end = SecretEnd(talk, certificates, ssl.TLSVersion.TLSv1_2)
+        end.do(end.session.do_handshake, flush=False)
+        end.do(end.session.write, b"-ERR max number of clients reached\r\n")
+        talk.silence()
+
+    link = await secret_link(scripted_server(script), certificates)
+    assert type(await outcome_of(link, PING)) is errors.MaxClientsError
+
+
+@pytest.mark.skipif(not engine.EPOLL, reason="this system has no epoll")
+async def test_no_connection_has_a_memory_of_its_own_for_what_has_come(
+    scripted_server: ScriptFactory, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ClientHandshake] = []
+
+    def note(context: ssl.SSLContext, name: str) -> ClientHandshake:
+        made.append(ClientHandshake(context, name))
+        return made[-1]
+
+    monkeypatch.setattr(burst, "ClientHandshake", note)
+    monkeypatch.setattr(dialer, "CORE", True)
+
+    def script(talk: Conversation) -> None:
+        end = SecretEnd(talk, certificates, ssl.TLSVersion.TLSv1_3)
+        end.do(end.session.read, 100)
+        end.do(end.session.write, b"$60000\r\n" + b"x" * 60_000 + b"\r\n")
+        talk.silence()
+
+    server = scripted_server(script)
+    links = [await secret_link(server, certificates) for _ in range(3)]
+    for link in links:
+        assert await replies_of(link, PING) == [b"x" * 60_000]
+    assert len({id(each.incoming) for each in made}) == 1
+    assert made[0].incoming.pending == 0
+    for link in links:
+        link.close()
+
+
+class SecretEnd:
+    """The server's end of TLS, with each record in hand."""
+
+    def __init__(
+        self,
+        talk: Conversation,
+        certificates: Certificates,
+        version: ssl.TLSVersion,
+        piece_bytes: int = 65536,
+    ) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.server, certificates.server_key)
+        context.minimum_version = context.maximum_version = version
+        self._talk = talk
+        self._piece_bytes = piece_bytes
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.session = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def do(self, step: Callable[..., object], *args: object, flush: bool = True) -> None:
+        """Take a step of the session, the handshake before it too."""
+        while True:
+            try:
+                step(*args)
+            except ssl.SSLWantReadError:
+                self.flush()
+                self._incoming.write(self._talk.receive())
+            else:
+                break
+        if flush:
+            self.flush()
+
+    def flush(self) -> None:
+        data = self._outgoing.read()
+        for at in range(0, len(data), self._piece_bytes):
+            self._talk.send(data[at : at + self._piece_bytes])
+
+
+class OpenSslServer:
+    """`openssl s_server`: lines that are written to it go to the client, or change the keys."""
+
+    def __init__(self, certificates: Certificates, version: str) -> None:
+        self.port = free_port()
+        command = ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", version, "-crlf", "-msg"]
+        command += ["-cert", certificates.server, "-key", certificates.server_key]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self._said = b""
+
+    def wait_for(self, text: str) -> None:
+        assert self._process.stdout is not None
+        while text.encode() not in self._said:
+            is_there, _, _ = select.select([self._process.stdout], [], [], AMPLE_S)
+            piece = os.read(self._process.stdout.fileno(), 65536) if is_there else b""
+            assert piece, f"it says no {text!r}: {self._said!r}"
+            self._said += piece
+        self._said = self._said.partition(text.encode())[2]
+
+    def write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+async def secret_link(server: ScriptedServer | OpenSslServer, certificates: Certificates) -> Connection:
+    """A link that sent nothing yet."""
+    return await dial(target(server.port, scheme="rediss"), ca_file=certificates.ca, set_client_name=False)
+
+
 @needs_tls_server
 class TestRenewal:
     """The files of a target change while the exporter runs."""
@@ -365,6 +591,6 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
         server.wrap_bio(to_server, to_client, server_side=True),
     ]
     for side in sides * 3:
-        with contextlib.suppress(ssl.SSLWantReadError):
+        with suppress(ssl.SSLWantReadError):
             side.do_handshake()
     assert sides[0].version() is not None

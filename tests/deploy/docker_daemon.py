@@ -145,7 +145,7 @@ def make_context(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", f"{folder}/wheelhouse"]
     command += ["--only-binary=:all:", f"--python-version={PYTHON}", f"--constraint={ROOT / LOCK}"]
     subprocess.run(
-        [*command, "setuptools", "Cython", OF_OLD_PYTHON, *needed], check=True, capture_output=True
+        [*command, "setuptools", "Cython", "mypy", OF_OLD_PYTHON, *needed], check=True, capture_output=True
     )
 
 

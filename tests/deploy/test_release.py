@@ -184,7 +184,6 @@ class TestWorkflows:
 
 @pytest.mark.slow
 @pytest.mark.timeout(BUILD_TIMEOUT_S)
-@pytest.mark.xdist_group("release")
 class TestRelease:
     @pytest.fixture(scope="class")
     @classmethod
@@ -217,7 +216,7 @@ class TestRelease:
         assert len((dist / "SHA256SUMS").read_text().splitlines()) == len(names) - 1
 
     def test_the_wheel_is_small_and_the_binary_too(self, dist: Path) -> None:
-        assert next(dist.glob("*.whl")).stat().st_size < 2_000_000
+        assert next(dist.glob("*.whl")).stat().st_size < 2_500_000
         assert next(dist.glob("redis_exporter-*")).stat().st_size < 25_000_000
         assert next(dist.glob("*.deb")).stat().st_size < 25_000_000
 

@@ -48,7 +48,7 @@ class TestWhichEngine:
         assert engine_module.ENGINE == PICKED.ENGINE
         for name in (
             "Assembler",
-            "RepeatedSamples",
+            "TargetSamples",
             "Labels",
             "LineOrder",
             "Plan",

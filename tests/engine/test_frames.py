@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import types
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import hiredis
@@ -20,11 +21,11 @@ fast: Any = pytest.importorskip("exporter._fastparse") if engine.ENGINE == "comp
 ENGINES = [slow, *([fast] if fast is not slow else [])]
 AMPLE = (1 << 20, 1000, 4 << 20)  # bytes and elements of a reply, bytes of all
 
-State = tuple[int, int, int, int, bool, str]
+State = tuple[int, int, int, int, tuple[int, ...], bool, str]
 
 
 def state(frames: Any, code: int) -> State:
-    return code, frames.at, frames.kept, frames.finished, frames.skipping, frames.why
+    return code, frames.at, frames.kept, frames.finished, frames.ends, frames.skipping, frames.why
 
 
 def steps(
@@ -50,7 +51,7 @@ def walk(data: bytes, wanted: int = 1, limits: tuple[int, int, int] = AMPLE) -> 
         found = [list(steps(engine, pieces, wanted, limits)) for engine in ENGINES]
         assert all(each == found[0] for each in found)
         last = found[0][-1]
-        ends.add((last[0], last[5]))
+        ends.add((last[0], last[6]))
     assert len(ends) == 1, "it matters in how many pieces it comes"
     return ends.pop()
 
@@ -198,3 +199,32 @@ def test_what_it_lets_through_hiredis_reads(tokens: list[bytes], wanted: int) ->
 def test_a_place_beyond_the_data_is_a_mistake_of_ours(engine: Any) -> None:
     with pytest.raises(ValueError, match="beyond"):
         engine.Frames().scan(b"+OK\r\n", 6)
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+def test_the_end_of_each_reply_is_told_in_whatever_pieces_they_come(engine: Any, size: int) -> None:
+    replies = [b"+a\r\n", b"*2\r\n:1\r\n$3\r\nabc\r\n", b"$30\r\n" + b"x" * 30 + b"\r\n", b"*0\r\n"]
+    data = b"".join(replies)
+    frames = engine.Frames()
+    for _ in range(2):  # a new walk begins at 0
+        frames.expect(len(replies), 20, 4, 1000)
+        assert frames.ends == ()
+        for at in range(0, len(data), size):
+            piece = data[at : at + size]
+            code = frames.scan(piece)
+            while code in (slow.TOO_LARGE, slow.SKIPPED):
+                code = frames.scan(piece, frames.at)
+        assert frames.ends == tuple(accumulate(len(reply) for reply in replies))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+def test_no_more_ends_are_told_than_replies_are_awaited(engine: Any) -> None:
+    frames = engine.Frames()
+    frames.expect(2, *AMPLE)
+    for _ in range(1000):
+        frames.scan(b"+a\r\n" * 3)
+    assert frames.ends == (4, 8)
+    frames.expect(2000, *AMPLE)
+    assert frames.scan(b"+a\r\n" * 2000) == slow.DONE
+    assert frames.ends == tuple(range(4, 8001, 4))

@@ -25,6 +25,7 @@ async def harness(
 ) -> AsyncIterator[ScheduleHarness]:
     """Its beat is faster than the real one."""
     monkeypatch.setattr(schedule_module, "BEAT_S", 0.02)
+    monkeypatch.setattr(schedule_module, "SLOW_BEAT_S", 0.02)
     harness = ScheduleHarness(watch_harness)
     yield harness
     await harness.schedule.stop()

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.fleet.alignment import (
     LAST_POLLS_S,
+    LOOK_S,
     NAME_MAX,
     NAMED_MAX,
     SETTLED_S,
@@ -178,3 +179,22 @@ class TestBurst:
         again = alignment.burst((WHOLE,), 5, 1, for_the_other)
         assert again is not None
         assert again.met_at == 102.4
+
+
+def test_rhythms_are_read_again_when_somebody_came_or_after_a_while() -> None:
+    looks: list[float] = []
+    scrapes = [0]
+
+    def read(now: float) -> dict[Selection, dict[Any, list[Rhythm]]]:
+        looks.append(now)
+        return {WHOLE: {"p": [Rhythm(0.0, 5.0)]}} if scrapes[0] else {}
+
+    alignment = Alignment(read, shows, lambda: LEAD_S, scrapes=lambda: scrapes[0])
+    assert [alignment.update(float(now)) for now in range(5)] == [()] * 5
+    assert looks == [0.0]
+    scrapes[0] += 1
+    assert alignment.update(5.0) == (WHOLE,)
+    assert alignment.update(5.0 + LOOK_S - 1) == (WHOLE,)
+    assert looks == [0.0, 5.0]
+    alignment.update(5.0 + LOOK_S)
+    assert looks == [0.0, 5.0, 5.0 + LOOK_S]

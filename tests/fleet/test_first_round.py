@@ -77,6 +77,15 @@ class TestPolls:
         assert first_round.polls_done
         await waiting
 
+    async def test_ends_matter_until_nobody_is_waited_for(self, first_round: FirstRound) -> None:
+        assert not first_round.waits
+        [one] = add(first_round, "one")
+        assert first_round.waits
+        first_round.note(one.polled())
+        assert first_round.waits  # for its scan
+        first_round.note(one.scanned())
+        assert not first_round.waits
+
     async def test_a_target_that_is_removed_is_not_waited_for(self, first_round: FirstRound) -> None:
         [one] = add(first_round, "one")
         first_round.remove(one.target.addr)

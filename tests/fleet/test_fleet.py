@@ -14,15 +14,29 @@ from exporter.connection.handshake import Notice
 from exporter.errors import AuthError, CancelledPollError, ConfigError, DnsError, RefusedError, TargetError
 from exporter.fleet.fleet import BATCH, Fleet
 from exporter.fleet.schedule import Schedule
-from exporter.polling.assignment import Assignment
+from exporter.metrics.lane import Lane
+from exporter.options.commandline import parse
+from exporter.polling.assignment import Assignment, FamilySets
+from exporter.polling.identity import Identity
 from exporter.polling.outcome import PollOutcome
+from exporter.polling.timing import PollTiming
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.cluster import ClusterView
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
-from exporter.telemetry.target_series import TargetSeries
+from exporter.telemetry.target_series import TargetSeries, target_family_set
 
+OPTIONS = parse([], {})
+TIMING = PollTiming.of(
+    {Lane.FAST: 5.0},
+    timeout_s=1.0,
+    scan_budget_s=1.0,
+    max_backoff_s=30.0,
+    connection_max_age_s=0.0,
+    max_age_s=0.0,
+)
+NO_FAMILY_SETS = FamilySets((), target_family_set("redis"))
 #: stands for the tasks that a change has cancelled
 CANCELLED: list[Any] = [object()]
 
@@ -56,6 +70,7 @@ class FakeWatched:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
+        self.identity = Identity()
         self.up: bool | None = None
         self.restored = False
         self.state = SimpleNamespace(series=TargetSeries())
@@ -76,10 +91,13 @@ class FakeWatched:
         return CANCELLED
 
 
+def bare_assignment(target: Target) -> Assignment:
+    """Of its parts only the target counts in these tests."""
+    return Assignment(target, NO_FAMILY_SETS, TIMING, OPTIONS)
+
+
 def assigned(addr: str, alias: str = "", **changes: Any) -> Assignment:
-    """Of its parts only the target counts here."""
-    nothing = cast(Any, None)
-    return Assignment(replace(parse_address(addr), alias=alias, **changes), nothing, nothing, nothing)
+    return bare_assignment(replace(parse_address(addr), alias=alias, **changes))
 
 
 def watched(addr: str, alias: str = "") -> Any:

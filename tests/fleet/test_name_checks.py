@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -21,7 +22,8 @@ ScriptFactory = Callable[..., ScriptedServer]
 class TestNames:
     @pytest.fixture(autouse=True)
     def at_every_beat(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(name_checks_module, "RESOLVE_EVERY", 1)
+        monkeypatch.setattr(name_checks_module, "RESOLVE_S", 0.02)
+        monkeypatch.setattr(name_checks_module, "PARTS", 1)
 
     async def test_a_connection_whose_address_is_gone_is_made_anew(
         self, harness: ScheduleHarness, watch_harness: WatchHarness, scripted_server: ScriptFactory
@@ -118,33 +120,95 @@ class TestNames:
             for number in (1, 2)
         )
         checks = NameChecks({each.target.addr: each for each in (gone, left)})
-        checks.check(0)
+        for each in (gone, left):
+            checks.follow(each)
+        checks.check(0.0)
         cancelled = checks.forget(
             gone.target.addr
         )  # in the same turn of the loop: its first step never comes
         await asyncio.gather(*cancelled, return_exceptions=True)
         assert asked == []
-        checks.check(1)
+        checks.check(1.0)
         await until(lambda: asked == ["redis.test"])
 
-    async def test_take_turns_in_different_beats(
-        self, harness: ScheduleHarness, watch_harness: WatchHarness, monkeypatch: pytest.MonkeyPatch
+    async def test_of_a_target_that_has_gone_are_left_alone(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness
     ) -> None:
-        monkeypatch.setattr(name_checks_module, "RESOLVE_EVERY", 10)
-        asked_in: dict[str, set[int]] = {}
+        asked: list[str] = []
 
         async def look_up(host: str, port: int) -> tuple[str, ...]:
-            asked_in.setdefault(host, set()).add(len(harness.lags) % 10)
+            asked.append(host)
             return ("127.0.0.1",)
 
-        watched_targets = [
-            watch_harness.watched(6379, f"h{number}.test", interval_s=1000.0) for number in range(40)
-        ]
-        watch_harness.limiter.limit = 0  # no polls, so that all who look up are those who do it again
         watch_harness.dialer.resolve_by(look_up)
-        harness.add(*watched_targets)
-        harness.schedule.start()
-        await until(lambda: len(harness.lags) >= 25)
-        assert len(asked_in) == 40
-        assert all(len(beats) == 1 for beats in asked_in.values())
-        assert len(set().union(*asked_in.values())) > 5
+        watched_targets = {
+            each.target.addr: each
+            for each in (watch_harness.watched(6379, host) for host in ("a.test", "b.test", "127.0.0.1"))
+        }
+        checks = NameChecks(watched_targets)
+        for each in watched_targets.values():
+            checks.follow(each)
+            checks.follow(each)  # its settings have changed
+        gone = next(iter(watched_targets))
+        del watched_targets[gone]
+        assert checks.forget(gone) == []
+        for number in range(3):
+            checks.check(float(number))
+            await until(lambda wanted=number + 1: len(asked) == wanted)  # type: ignore[misc]
+        assert set(asked) == {"b.test"}
+        await until(lambda: not checks._lookups)
+
+
+class TestTurns:
+    @pytest.mark.parametrize("beat_s", [0.9, 2.5])
+    async def test_each_name_has_its_own_once_in_that_time(
+        self, watch_harness: WatchHarness, beat_s: float
+    ) -> None:
+        asked: list[str] = []
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            asked.append(host)
+            return ("127.0.0.1",)
+
+        watch_harness.dialer.resolve_by(look_up)
+        watched_targets = {
+            each.target.addr: each
+            for each in (watch_harness.watched(6379, f"h{number}.test") for number in range(40))
+        }
+        checks = NameChecks(watched_targets)
+        for each in watched_targets.values():
+            checks.follow(each)
+        turns: dict[str, list[int]] = {}
+        beats = round(3 * name_checks_module.RESOLVE_S / beat_s)
+        for beat in range(beats):
+            checks.check(beat * beat_s)
+            await until(lambda: not checks._lookups)
+            for host in asked:
+                turns.setdefault(host, []).append(beat)
+            asked.clear()
+        assert len(turns) == 40
+        every = name_checks_module.RESOLVE_S / beat_s
+        gaps = [later - earlier for at in turns.values() for earlier, later in pairwise(at)]
+        assert len(gaps) >= 40
+        assert all(abs(gap - every) <= 1 for gap in gaps)
+        assert len({at[0] for at in turns.values()}) > 5
+
+    async def test_after_a_long_silence_each_name_is_looked_up_once(
+        self, watch_harness: WatchHarness
+    ) -> None:
+        asked: list[str] = []
+
+        async def look_up(host: str, port: int) -> tuple[str, ...]:
+            asked.append(host)
+            return ("127.0.0.1",)
+
+        watch_harness.dialer.resolve_by(look_up)
+        watched = watch_harness.watched(6379, "a.test")
+        checks = NameChecks({watched.target.addr: watched})
+        checks.follow(watched)
+        checks.check(0.0)
+        await until(lambda: not checks._lookups)
+        asked.clear()
+        checks.check(10 * name_checks_module.RESOLVE_S)
+        await until(lambda: not checks._lookups)
+        assert asked == ["a.test"]

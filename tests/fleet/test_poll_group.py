@@ -10,7 +10,8 @@ from itertools import pairwise
 import pytest
 
 from exporter.fleet.alignment import Burst
-from exporter.fleet.poll_group import PollGroup
+from exporter.fleet.poll_group import SLOTS, PollGroup
+from tests.watch_harness import WatchHarness
 
 INTERVAL_S = 10.0
 #: for what is computed between two looks at the clock
@@ -78,3 +79,19 @@ class TestInABurst:
         now = datetime.now(timezone.utc)
         following = late.get_next_fire_time(now - timedelta(seconds=5 * INTERVAL_S), now)
         assert (following - now).total_seconds() == pytest.approx(2.0, abs=NEARLY)
+
+
+class TestTimers:
+    """An idle exporter with few targets has few wakeups."""
+
+    @pytest.mark.parametrize(("targets", "timers"), [(1, 1), (3, 3), (2 * SLOTS, SLOTS)])
+    async def test_a_small_group_has_one_for_each_slot_that_it_uses(
+        self, watch_harness: WatchHarness, targets: int, timers: int
+    ) -> None:
+        group = PollGroup(1000.0)
+        for number in range(targets):
+            # the slot after the first one: it is not polled at once
+            group.add(watch_harness.watched(6379, name=f"redis://h:{number}"), 1 + number % (SLOTS - 1))
+        group._start_slots(0.0)
+        assert len(group._pending) == min(timers, SLOTS - 1)
+        group.cancel()

@@ -20,13 +20,12 @@ from exporter.fleet.requested_targets import RequestedTargets
 from exporter.fleet.schedule import Schedule
 from exporter.options.overrides import overrides_of
 from exporter.options.values import parse_allowance, parse_keys
-from exporter.polling.assignment import Assignment
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.asked import Asked
 from exporter.targets.scrape_access import NamedLogin, ScrapeAccess
 from exporter.targets.target import Target
-from tests.fleet.test_fleet import FakeSchedule, FakeWatched, assigned
+from tests.fleet.test_fleet import FakeSchedule, FakeWatched, assigned, bare_assignment
 from tests.store_fixture import until
 
 ONE = "redis://one:6379"
@@ -48,13 +47,8 @@ class Setup:
         self.answers = asyncio.Event()  # whether the resolver does
         self.answers.set()
         self.requested = RequestedTargets(
-            self.fleet, self.targets, lambda: self.access, self._assign, self._check
+            self.fleet, self.targets, lambda: self.access, bare_assignment, self._check
         )
-
-    @staticmethod
-    def _assign(target: Target) -> Assignment:
-        nothing = cast(Any, None)
-        return Assignment(target, nothing, nothing, nothing)
 
     async def _check(self, target: Target, timeout_s: float) -> None:
         self.checked.append((target.addr, timeout_s))

@@ -227,6 +227,36 @@ class TestStale:
         await until(lambda: watched.up)
         assert watch_harness.went_well(watched)
 
+    async def test_down_after_two_short_intervals_beside_targets_with_long_ones(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness, redis_server: RedisFactory
+    ) -> None:
+        server = redis_server()
+        slow = watch_harness.watched(server.port, name="redis://slow:1", interval_s=1000.0)
+        harness.add(slow)
+        harness.schedule.start()
+        await harness.polled(slow, 1)
+        beats = len(harness.lags)
+        await until(lambda: len(harness.lags) > beats + 1)  # it has looked: nobody is down for long
+        quick = watch_harness.watched(server.port)
+        harness.add(quick)
+        await harness.polled(quick, 1)
+        await until(lambda: quick.up and not quick.busy)
+        watch_harness.limiter.limit = 0
+        await until(lambda: quick.up is False)
+        assert slow.up
+
+    async def test_a_look_for_all_that_is_down_needs_no_beat(
+        self, harness: ScheduleHarness, watch_harness: WatchHarness
+    ) -> None:
+        watched = watch_harness.watched(free_port())
+        harness.add(watched)
+        now = time.monotonic()
+        harness.schedule.expire(now)
+        watched.health.down_at = now - 1.0
+        harness.schedule.expire(now)
+        assert watched.up is False
+        assert harness.up_changes == 1
+
 
 class ShiftedTime:
     """Stands for the module `time`, and makes the `datetime` that goes with it: their wall clock is ahead
@@ -308,6 +338,22 @@ class TestBeat:
             await until(lambda beats=beats: len(harness.lags) > beats + 1)  # type: ignore[misc]
         assert "jumped" not in caplog.text
 
+    @pytest.mark.parametrize(
+        ("intervals_s", "beat_s"), [([], 2.5), ([0.5, 60.0], 1.0), ([3.0, 5.0], 1.5), ([60.0], 2.5)]
+    )
+    async def test_is_slower_with_longer_intervals(
+        self, watch_harness: WatchHarness, intervals_s: list[float], beat_s: float
+    ) -> None:
+        schedule = ScheduleHarness(watch_harness).schedule
+        watch_harness.limiter.limit = 0
+        for number, interval_s in enumerate(intervals_s):
+            schedule.add(watch_harness.watched(6379, name=f"redis://h:{number}", interval_s=interval_s))
+        schedule.start()
+        assert schedule._beat is not None
+        wait_s = schedule._beat.when() - asyncio.get_running_loop().time()
+        await schedule.stop()
+        assert wait_s == pytest.approx(beat_s, abs=0.05)
+
     async def test_tells_how_late_the_loop_is(self, harness: ScheduleHarness) -> None:
         harness.schedule.start()
         began_at = harness.schedule.turned_at
@@ -325,7 +371,7 @@ class TestBeat:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(watch_harness.store, "expire", lambda now: 1 / 0)
+            patch.setattr(harness.schedule._groups, "align", lambda now: 1 / 0)
             harness.schedule.start()
             await until(lambda: len(harness.lags) >= 3)
         assert "ZeroDivisionError" in caplog.text

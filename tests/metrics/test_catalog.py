@@ -158,8 +158,7 @@ class TestDynamicFamilies:
         writer = engine.Writer(scripts.rows, engine.Labels(b""))
         writer.add(number, 2, ["", "b"])
         after = writer.block()
-        blocks = [(block.samples, block.offsets) for block in (before, after)]
-        page = engine.Assembler(catalog.headers, catalog.cells, [[], blocks])
+        page = engine.Assembler(catalog.headers, catalog.cells, [[], [before, after]])
         assert page_of(page).decode().splitlines()[2:] == [
             'redis_users{type="admin"} 1',
             'redis_users{type="",zone="b"} 2',
@@ -201,9 +200,7 @@ class TestDynamicFamilies:
         catalog = Catalog([scripts], admits=lambda name: name != "redis_secret")
         for _ in range(2):  # each change opens the one in use
             catalog.open()
-            page = page_of(
-                engine.Assembler(catalog.headers, catalog.cells, [[(block.samples, block.offsets)]])
-            )
+            page = page_of(engine.Assembler(catalog.headers, catalog.cells, [[block]]))
             assert b"redis_secret" not in page
             assert b"# TYPE redis_open gauge\nredis_open 1\n" in page
             assert scripts.runtime_families.number("secret", "gauge", "Help.", []) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import struct
 
 import pytest
@@ -11,7 +12,7 @@ from exporter import engine
 from exporter.metrics.series_limit import SeriesLimit
 
 
-def block(*families: str) -> tuple[bytes, bytes, int]:
+def block(*families: str) -> engine.Block:
     """Families of series by one letter each: `block("ab", "c")` has two of the first family."""
     texts = [
         "".join(f'f{number}{{x="{letter}"}} 1\n' for letter in letters)
@@ -20,18 +21,19 @@ def block(*families: str) -> tuple[bytes, bytes, int]:
     ends = [0]
     for text in texts:
         ends.append(ends[-1] + len(text))
-    return "".join(texts).encode(), struct.pack(f"={len(ends)}i", *ends), sum(map(len, families))
+    samples, offsets = "".join(texts).encode(), struct.pack(f"={len(ends)}i", *ends)
+    return engine.Block(samples, offsets, sum(map(len, families)), 0, ())
 
 
-def letters(rendered: tuple[bytes, bytes, int]) -> list[str]:
+def letters(rendered: engine.Block) -> list[str]:
     """The other way round."""
-    samples, offsets, series = rendered
-    ends = struct.unpack(f"={len(offsets) // 4}i", offsets)
+    samples = rendered.samples
+    ends = struct.unpack(f"={len(rendered.offsets) // 4}i", rendered.offsets)
     found = [
         "".join(chr(line[6]) for line in samples[begin:end].split(b"\n")[:-1])
         for begin, end in itertools.pairwise(ends)
     ]
-    assert series == sum(map(len, found))
+    assert rendered.series == sum(map(len, found))
     return found
 
 
@@ -39,9 +41,7 @@ def admit(
     series_limit: SeriesLimit, *families: str, family_set: str = "info", before: tuple[str, ...] | None = None
 ) -> list[str]:
     return letters(
-        series_limit.admit(
-            family_set, block(*families), lambda: None if before is None else block(*before)[:2]
-        )
+        series_limit.admit(family_set, block(*families), None if before is None else block(*before))
     )
 
 
@@ -49,7 +49,7 @@ class TestPerTarget:
     def test_within_the_limit_nothing_is_touched(self) -> None:
         series_limit = SeriesLimit(5, 5)
         whole = block("abc", "de")
-        assert series_limit.admit("info", whole, lambda: None) is whole
+        assert series_limit.admit("info", whole, None) is whole
         assert series_limit.refused == 0
 
     def test_the_first_so_many_are_in_where_nothing_was_before(self) -> None:
@@ -84,6 +84,50 @@ class TestPerTarget:
         assert series_limit.refused == 0
 
 
+class TestTakesWhole:
+    def test_what_is_clearly_within_the_limits_is_counted(self) -> None:
+        series_limit = SeriesLimit(5, 4)
+        assert series_limit.takes_whole("info", 3)
+        assert series_limit.takes_whole("stats", 2)
+        assert series_limit.series == 5
+        assert series_limit.takes_whole("info", 1)
+        assert series_limit.series == 3
+
+    def test_it_says_and_counts_what_admit_does(self) -> None:
+        chance, asked = random.Random(7), 0
+        for _ in range(300):
+            per_target, per_family = chance.randint(4, 16), chance.randint(4, 8)
+            quick, plain = (SeriesLimit(per_target, per_family) for _ in range(2))
+            before: dict[str, engine.Block] = {}
+            for _ in range(12):
+                match chance.randrange(24):
+                    case 0:
+                        limits = chance.randint(4, 16), chance.randint(4, 8)
+                        for each in (quick, plain):
+                            each.change(*limits)
+                    case 1:
+                        for each in (quick, plain):
+                            each.relabel(["info"])
+                    case 2:
+                        for each in (quick, plain):
+                            each.forget()
+                    case 3:
+                        before.pop("stats", None)
+                        for each in (quick, plain):
+                            each.drop("stats")
+                name = chance.choice(("info", "stats"))
+                new = block(*("abcd"[: chance.randint(0, 4)] for _ in range(2)))
+                kept = plain.admit(name, new, before.get(name))
+                if quick.takes_whole(name, new.series):
+                    assert kept is new
+                else:
+                    asked += 1
+                    assert quick.admit(name, new, before.get(name)).samples == kept.samples
+                assert (quick.series, quick.refused) == (plain.series, plain.refused)
+                before[name] = kept
+        assert 500 < asked < 3000, "both ways are taken"
+
+
 class TestPerFamily:
     def test_a_large_family_is_cut_and_the_others_are_whole(self) -> None:
         series_limit = SeriesLimit(100, 2)
@@ -93,7 +137,7 @@ class TestPerFamily:
     def test_many_small_ones_are_none_that_is_large(self) -> None:
         series_limit = SeriesLimit(100, 2)
         whole = block("ab", "xy", "p")
-        assert series_limit.admit("info", whole, lambda: None) is whole
+        assert series_limit.admit("info", whole, None) is whole
 
 
 def test_a_server_that_was_started_anew_begins_anew() -> None:
@@ -113,7 +157,7 @@ def test_a_server_that_was_started_anew_begins_anew() -> None:
     ],
 )
 def test_the_head_of_a_line(line: bytes, head: bytes) -> None:
-    assert engine.heads_of(line, struct.pack("=2i", 0, len(line))) == ({head}, [1])
+    assert engine.heads_of(engine.Block(line, struct.pack("=2i", 0, len(line)), 1, 0, ())) == ({head}, [1])
 
 
 def test_limits_that_change_count_from_the_next_block_on() -> None:

@@ -498,7 +498,7 @@ class TestProgress:
         monkeypatch: pytest.MonkeyPatch,
         held_builds: threading.Event,
     ) -> None:
-        monkeypatch.setattr(cache_module, "NEWER_S", 0.05)
+        monkeypatch.setattr(builds_module, "NEWER_S", 0.05)
         held_builds.set()
         old = await pages.page()
         held_builds.clear()

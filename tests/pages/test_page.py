@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.pages.page import PIECE_BYTES, Draft, Page
+from exporter.pages.compressed import PIECE_BYTES
+from exporter.pages.page import Draft, Page
 from tests.store_fixture import SELF, StoreFixture, gunzip_one, plain_text, samples_of
 
 AGE = "redis_exporter_snapshot_age_seconds"

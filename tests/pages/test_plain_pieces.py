@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from exporter.pages.page import PIECE_BYTES, Draft
+from exporter.pages.compressed import PIECE_BYTES
+from exporter.pages.page import Draft
 from exporter.pages.plain_pieces import PlainPieces
 
 TEXT = os.urandom(100).hex().encode() * (3 * PIECE_BYTES // 200 + 1)

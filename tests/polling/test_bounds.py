@@ -90,3 +90,5 @@ def test_of_several_replies_each_is_cut_by_its_own_command() -> None:
     text = b"a\r\nb\r\nc\r\n"
     assert bounds.shorten(commands, [text, text, 5]) == ([text, b"a\r\nb\r\n", 5], [0, 1, 0])
     assert bounds.shorten(commands[:1], [text]) == ([text], ())
+    rows = b"\n" * 3  # few for other commands
+    assert bounds.shorten(commands[:2], [rows, rows]) == ([rows, b"\n" * 2], [0, 1])

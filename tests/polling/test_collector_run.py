@@ -14,6 +14,7 @@ from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
 from exporter.options.table import Options
+from exporter.polling.batch import Share
 from exporter.polling.collector_run import CollectorRun
 from exporter.polling.memory import TargetMemory
 from exporter.protocol.command import PAUSE, Command, Reply
@@ -30,6 +31,9 @@ NO_TOUCH, SELECT, TYPE = (
     Command.of("SELECT", 1),
     Command.of("TYPE", b"k"),
 )
+
+SECOND_REFUSED = Share((0,), (INFO,), [(1, UNKNOWN)], 7.0)
+ALL_REFUSED = Share((), (), [(0, UNKNOWN), (1, UNKNOWN)], 7.0)
 
 
 class Twice(Collector[None]):
@@ -114,5 +118,29 @@ def test_it_is_repeatable_after_one_batch_without_an_error(
     batches: int, replies: list[Any], is_repeatable: bool
 ) -> None:
     run = start()
-    run.batches, run.replies = batches, replies
+    for _ in range(batches):
+        run.take_share([INFO, CLIENT_LIST], Share((0, 1), ()))
+    run.replies = replies
     assert run.is_repeatable is is_repeatable
+
+
+@pytest.mark.parametrize(
+    ("shares", "replies", "is_repeatable"),
+    [
+        ([SECOND_REFUSED], [1, UNKNOWN], True),
+        ([SECOND_REFUSED], [UNKNOWN, UNKNOWN], False),
+        ([ALL_REFUSED], [UNKNOWN, UNKNOWN], True),
+        ([ALL_REFUSED, ALL_REFUSED], [UNKNOWN, UNKNOWN], True),
+        ([ALL_REFUSED, SECOND_REFUSED], [1, UNKNOWN], False),
+        ([SECOND_REFUSED, ALL_REFUSED], [UNKNOWN, UNKNOWN], False),
+    ],
+)
+def test_what_is_not_sent_because_it_is_refused_repeats(
+    shares: list[Share], replies: list[Any], is_repeatable: bool
+) -> None:
+    run = start()
+    for share in shares:
+        run.take_share([INFO, CLIENT_LIST], share)
+    run.replies = replies
+    assert run.is_repeatable is is_repeatable
+    assert run.until == 7.0

@@ -152,6 +152,13 @@ class TestPostpone:
         assert each.due() == (FAST,)
         assert polled_at(each, STANDARD, range(5, 12)) == [7, 10]
 
+    def test_a_lane_that_was_never_polled_stays_due(self) -> None:
+        each = clock(2, lanes=(FAST, STANDARD))
+        each.tick()
+        each.postpone([STANDARD])
+        assert each.due() == (FAST, STANDARD)
+        assert polled_at(each, STANDARD, range(2, 12)) == [2, 5, 8, 11]
+
 
 class TestAfterARestart:
     @pytest.mark.parametrize("passed", [0, 1, 2, 7])

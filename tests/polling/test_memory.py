@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.errors import ReplyError
-from exporter.polling.memory import PASSWORDS_MAX, TargetMemory
+from exporter.polling.memory import PASSWORDS_MAX, LastReply, TargetMemory
 from exporter.polling.refusals import FIRST_REPROBE_S, REPROBE_S
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
@@ -39,6 +40,16 @@ def test_former_passwords_of_a_target_are_hidden_as_well() -> None:
     memory.note_password(replace(target, password="password-01"))
     shown = [memory.redaction.clean(f"password-{number:02}") for number in range(PASSWORDS_MAX + 1)]
     assert shown == ["password-00", *["***"] * PASSWORDS_MAX]
+
+
+def test_a_last_reply_holds_for_the_same_facts_and_refusals_until_one_is_sent_again() -> None:
+    known, labels = facts("a"), engine.Labels(b"")
+    block = engine.Writer([], labels).block()
+    last = LastReply(known, labels, (), (), block, 0, (), 3, until=9.0)
+    assert last.holds(known, 3, 8.0)
+    assert not last.holds(known, 3, 9.0)
+    assert not last.holds(known, 4, 8.0)
+    assert not last.holds(facts("a"), 3, 8.0)
 
 
 class TestRefusals:

@@ -11,13 +11,14 @@ import pytest
 from exporter import engine
 from exporter.collectors._contract import Collector
 from exporter.collectors._enabled import EnabledCollector, enable
-from exporter.errors import InternalError
+from exporter.errors import InternalError, ReplyError
 from exporter.metrics.family import Family, Field, Pattern, Record, gauge
 from exporter.metrics.family_set import LABEL_MAX
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
 from exporter.polling.memory import TargetMemory
 from exporter.polling.output import CollectorOutput
+from exporter.protocol.command import Command
 
 NOW = 1_700_000_000.5
 CLIENTS = gauge("clients", "Clients.", Field("connected_clients"))
@@ -38,6 +39,15 @@ def enabled(
         has_runtime_families = at_run_time
 
     return enable(Plain(), "redis", label_max=label_max)
+
+
+def test_it_says_what_the_server_has_refused() -> None:
+    memory = TargetMemory()
+    output = CollectorOutput(enabled(LENGTH), engine.Labels(b""), memory, 0.0)
+    assert not output.is_refused(Command.of("CONFIG", "GET", "databases"))
+    memory.refusals.add("CONFIG GET databases", ReplyError("NOPERM no"), 0.0)
+    assert output.is_refused(Command.of("CONFIG", "GET", "databases"))
+    assert not output.is_refused(Command.of("CONFIG", "GET", "maxmemory"))
 
 
 class TestRuntimeFamilies:
@@ -147,3 +157,34 @@ class TestSheet:
         output = self.output(keys)
         output.info(b"db1:keys=4\n", fill=2)
         assert output.block().samples == b'redis_keys{db="1"} 4\nredis_keys{db="0"} 0\n'
+
+
+def test_a_whole_info_and_a_part_have_line_orders_of_their_own() -> None:
+    """Each order holds for the texts of one shape: neither makes the other look up its keys again."""
+    memory = TargetMemory()
+    whole, part = b"# Server\r\nrun_id:x\r\n# Clients\r\nconnected_clients:1\r\n", b"connected_clients:1\r\n"
+    orders = []
+    for text in (whole, part, whole, part):
+        before = dict(memory.orders)
+        output = CollectorOutput(enabled(CLIENTS), engine.Labels(b""), memory, NOW)
+        output.info(text)
+        assert output.block().samples == b"redis_clients 1\n"
+        orders.append(memory.orders.keys() - before.keys())
+    assert [len(made) for made in orders] == [1, 1, 0, 0]
+
+
+class TestReplication:
+    SECTION = b"# Replication\r\nrole:master\r"
+    WHOLE = b"# Server\r\nredis_version:7.2.4\r\n" + b"a:1\r\n" * 50 + SECTION + b"\n# CPU\r\nx:1\r\n"
+    PART = b"# Clients\r\nconnected_clients:1\r\n" + SECTION + b"\n# CPU\r\nx:1\r\n"
+
+    def test_where_the_section_was_is_remembered_of_whole_texts_and_of_parts(self) -> None:
+        memory, it = TargetMemory(), enabled(CLIENTS)
+        for text in (self.WHOLE, self.PART, self.WHOLE):
+            memory.replication_section = b""
+            output = CollectorOutput(it, engine.Labels(b""), memory, NOW)
+            output.info(text)
+            output.learn_replication(text)
+            assert memory.replication_section == self.SECTION
+        assert memory.replication_at == self.WHOLE.index(self.SECTION)
+        assert memory.part_replication_at == self.PART.index(self.SECTION)

@@ -700,10 +700,68 @@ class TestRepeats:
         self.lengths(made, memory, 5)
         assert runs == [5, 5]
 
-    def test_a_refusal_is_looked_at_each_time(self) -> None:
-        made, memory = self.counted([]), known()
+    def test_what_is_refused_is_left_as_it_was_until_it_is_sent_again(self) -> None:
+        runs: list[int] = []
+        made, memory, server = self.counted(runs), known(), Server({"SLOWLOG LEN": FORBIDDEN})
+        for seconds in (0, 1, 2, 3, FIRST_REPROBE_S):
+            poll = server.serve([made], memory, clock=CLOCK + seconds)
+            assert poll.results.unsupported == {"slowlog"}
+            assert text(poll, "slowlog") == "redis_slowlog_length -1\n"
+            assert server.asked == ([["SLOWLOG LEN"]] if seconds in (0, FIRST_REPROBE_S) else [])
+        assert len(runs) == 3  # it gets the error reply itself, then the known one, then another one
+
+    def test_other_labels_are_written_though_all_is_refused(self) -> None:
+        made, memory, server = self.counted([]), known(), Server({"SLOWLOG LEN": FORBIDDEN})
         for _ in range(3):
-            assert Server({"SLOWLOG LEN": FORBIDDEN}).serve([made], memory).results.unsupported == {"slowlog"}
+            server.serve([made], memory)
+        poll = server.serve([made], memory, labels=b'addr="h"')
+        assert text(poll, "slowlog") == 'redis_slowlog_length{addr="h"} -1\n'
+
+    def test_replies_beside_a_refusal_repeat(self) -> None:
+        runs: list[list[Reply]] = []
+        made, memory = self.asking_both(runs), known()
+        for length, unknown in ((5, UNKNOWN), (5, None), (5, None), (6, None), (6, None)):
+            answers = {"SLOWLOG LEN": length, "SLOWLOG GET": unknown}
+            assert (
+                text(Server(answers).serve([made], memory), "slowlog") == f"redis_slowlog_length {length}\n"
+            )
+        assert [replies[1] for replies in runs] == [5, 5, 6]
+        assert all(isinstance(replies[0], ReplyError) for replies in runs)
+
+    @staticmethod
+    def asking_both(runs: list[list[Reply]]) -> EnabledCollector:
+        class Asker(Collector[None]):
+            name = "slowlog"
+            lane = Lane.FAST
+            families = (LENGTH,)
+
+            def repeats(self, options: Options) -> bool:
+                return True
+
+            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
+                replies = yield [Command.of("SLOWLOG", "GET"), Command.of("SLOWLOG", "LEN")]
+                runs.append(replies)
+                out.add(LENGTH, replies[1])
+
+        return enable(Asker(), "redis")
+
+    def test_a_reply_that_is_shared_is_asked_for_though_it_repeats(self) -> None:
+        class Asker(Collector[None]):
+            name = "slowlog"
+            lane = Lane.FAST
+            families = (LENGTH,)
+
+            def repeats(self, options: Options) -> bool:
+                return True
+
+            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
+                [info] = yield [Command.of("INFO")]
+                out.add(LENGTH, len(info))
+
+        memory, made = known(), enable(Asker(), "redis")
+        for more in (b"", b"", b"more:1\r\n"):
+            poll = Server({"INFO": info() + more}).serve([INFO, made], memory)
+            assert text(poll, "slowlog") == f"redis_slowlog_length {len(info() + more)}\n"
 
 
 class TestHistograms:

@@ -18,7 +18,7 @@ from exporter.polling.results import PollResults
 from exporter.polling.timing import PollTiming
 from exporter.targets.address import parse_address
 from exporter.targets.redaction import NOTHING
-from exporter.telemetry.target_series import TargetSeries
+from exporter.telemetry.target_series import OUTCOMES, TargetSeries
 from tests.poll_fixture import idle
 
 ADDR = "redis://h:6379"
@@ -54,6 +54,8 @@ class Setup:
         *,
         failures: dict[str, TargetError] | None = None,
         unsupported: Set[str] = frozenset(),
+        faults: dict[str, dict[str, str]] | None = None,
+        cuts: dict[str, int] | None = None,
         began_at: float = 100.0,
         invalid: int = 0,
     ) -> None:
@@ -67,6 +69,8 @@ class Setup:
             results.blocks[name] = engine.Block(block.samples, block.offsets, block.series, invalid, ())
         results.failures.update(failures or {})
         results.unsupported |= unsupported
+        results.faults.update(faults or {})
+        results.cuts.update(cuts or {})
         outcome = PollOutcome(results, None, began_at, 1_700_000_000.0, 0.5)
         self.recorder.keep(outcome, (INFO, STATS), TIMING, 1)
 
@@ -101,6 +105,29 @@ class TestBadValues:
 
 
 class TestKeep:
+    def test_a_poll_that_goes_well_ends_what_the_poll_before_cut(self) -> None:
+        setup = Setup()
+        setup.keep({"info": "a", "stats": "b"}, cuts={"info": 3})
+        assert setup.series.cuts == {"info": 3}
+        setup.keep({"info": "a", "stats": "b"})
+        assert setup.series.cuts == {}
+
+    def test_a_fault_is_told_again_after_a_poll_that_went_well(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        setup, bad = Setup(), {"info": {"subject": "its text"}}
+        for faults, told, success in ((bad, 1, False), (bad, 1, False), ({}, 1, True), (bad, 2, False)):
+            setup.keep({"info": "a"}, faults=faults)
+            assert len(caplog.records) == told
+            assert setup.series.collectors["info"] == (success, True)
+
+    def test_verdicts_are_the_same_few_objects_for_all_targets(self) -> None:
+        setup = Setup()
+        for _ in range(2):
+            setup.keep({"info": "a"}, failures={"stats": TargetError("x")})
+        assert setup.series.collectors["info"] is OUTCOMES[True, True]
+        assert setup.series.collectors["stats"] is OUTCOMES[False, True]
+
     def test_each_family_set_is_a_snapshot_that_lasts_as_its_lane_says(self) -> None:
         setup = Setup()
         setup.keep({"info": "ab", "stats": "c"})

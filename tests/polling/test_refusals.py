@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -206,3 +207,55 @@ class TestHangingUp:
             refusals.note_hang_up([Command.of("INFO"), LEN], 0.0)
             refusals.note_hang_up([], 0.0)
         assert not refusals.known
+
+
+def test_each_change_has_another_version(refusals: Refusals) -> None:
+    changes: list[Callable[[], object]] = [
+        lambda: refusals.add("A", ODD, 0.0),
+        lambda: refusals.drop("A"),
+        lambda: refusals.doubt(),
+        lambda: refusals.change_run("a", "b"),
+        lambda: refusals.forget(),
+        lambda: refusals.take([LEN], [ODD], 0.0),
+        lambda: refusals.note_hang_up([LEN], 0.0),
+    ]
+    refusals.note_hang_up([LEN], 0.0)  # the next one counts
+    versions = [refusals.version]
+    for change in changes:
+        change()
+        versions.append(refusals.version)
+    assert len(set(versions)) == len(versions)
+
+
+def test_what_is_answered_as_before_changes_nothing(refusals: Refusals) -> None:
+    refusals.add("A", ODD, 0.0)
+    version = refusals.version
+    refusals.take([LEN], [5], 1.0)
+    refusals.drop(LEN.name)
+    refusals.note_none(2.0)
+    assert not is_sent(refusals, Command.of("A"), 3.0)
+    assert refusals.version == version
+
+
+def test_it_is_known_from_when_on_a_command_is_sent_again(refusals: Refusals) -> None:
+    refusals.add("A", ODD, 100.0)
+    refusals.add("B", ODD, 50.0)
+    assert refusals.again_at(["A"]) == 100.0 + FIRST_REPROBE_S
+    assert refusals.again_at(["A", "B", "C"]) == 50.0 + FIRST_REPROBE_S
+    assert refusals.again_at(["C"]) == math.inf
+
+
+def test_nothing_is_settled_until_the_answer_to_a_trial_comes(refusals: Refusals) -> None:
+    refusals.add(LEN.name, ODD, 0.0)
+    assert refusals.is_settled
+    assert is_sent(refusals, LEN, FIRST_REPROBE_S)
+    assert not refusals.is_settled
+    refusals.add(LEN.name, ODD, FIRST_REPROBE_S)
+    assert refusals.is_settled
+
+
+def test_nor_until_the_log_has_what_is_new(refusals: Refusals) -> None:
+    refusals.add(LEN.name, ODD, 0.0, LEN.name)
+    assert not refusals.is_settled
+    refusals.take_fresh()
+    assert refusals.is_settled

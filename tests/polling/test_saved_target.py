@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from exporter import engine
 from exporter.app.build import configure
 from exporter.metrics.lane import Lane
-from exporter.metrics.store import Snapshot, Store
+from exporter.metrics.store import LaneTimes, Snapshot, Store
 from exporter.options.commandline import parse
 from exporter.polling.saved_target import SavedTarget, restore, save
 from exporter.polling.target_state import TargetState
@@ -29,10 +30,9 @@ class Site:
         self.state = TargetState(assignment, self.store)
 
     def put(self, began_at: float) -> None:
-        samples = b"".join(SAMPLES)
-        self.store.put(
-            Snapshot(TARGET.addr, "info", Lane.FAST, samples, OFFSETS, 4, began_at, began_at + 100)
-        )
+        block = engine.Block(b"".join(SAMPLES), OFFSETS, 4, 0, ())
+        times = LaneTimes(began_at, began_at + 100)
+        self.store.put(Snapshot(TARGET.addr, "info", Lane.FAST, block, times))
 
     def restore(self, saved: SavedTarget, places: Sequence[int] | None = ()) -> Snapshot | None:
         restore(self.state, self.store, saved, lambda name: places)

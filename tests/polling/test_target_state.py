@@ -135,7 +135,7 @@ class Setup:
         """What a page without the target's labels shows."""
         found = [self.store.get(ADDR, name) for name in self.state.labels.plain]
         return b"".join(
-            engine.strip_labels(each.samples, each.offsets, self.state.labels.labels_of(each.family_set))[0]
+            engine.strip_labels(each.block, self.state.labels.labels_of(each.family_set)).samples
             for each in found
             if each is not None
         ).decode()

@@ -78,6 +78,14 @@ def test_a_section_is_bounded() -> None:
     assert len(section_of(long)[0]) == SECTION_MAX
 
 
+@pytest.mark.parametrize("ending", ["", "# CPU\r\n", "\r\n# CPU\r\nx:#1\r\n", "#CPU\r\n# x"])
+@pytest.mark.parametrize("line", ["", "a:#\r\n", "a:# 1\r\n", "#a:1\r\n"])
+def test_it_ends_before_the_next_heading(line: str, ending: str) -> None:
+    text = f"# Replication\r\nrole:master\r\n{line}{ending}".encode()
+    end = text.find(b"\n# ")
+    assert section_of(text)[0] == (text[:end] if end >= 0 else text)
+
+
 @pytest.mark.parametrize("near", [0, 1, 100, 150, 10_000])
 def test_it_is_found_wherever_it_was_before(near: int) -> None:
     info = b"# Server\r\n" + b"a:1\r\n" * 20 + b"# Replication\r\nrole:master\r\n# CPU\r\n"

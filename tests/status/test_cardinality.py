@@ -42,7 +42,9 @@ class Stock:
 
     def snapshots(self) -> list[Snapshot]:
         store = self.stock.store
-        return [each for name in store.family_sets for each in store.snapshots(name)]
+        return [
+            each for name in store.family_sets for each in store.snapshots(name, list(store.addrs())) if each
+        ]
 
 
 async def test_families_and_targets_add_up_to_what_is_stored() -> None:

@@ -87,6 +87,7 @@ def test_an_address_as_client_libraries_write_it(
     program = exporter(environ={"REDIS_ADDR": given})
     assert program.values("redis_up") == {f"{place}/2": 1}
     assert "redis_up 1" in program.get(f"/scrape?target={place}%3Fdb=2%26protocol=3")
+    wait_until(lambda: program.log.read_text().count("are ignored") == 2, "both lines")
     lines = [line for line in program.log.read_text().splitlines() if "are ignored" in line]
     assert ["(timeout)" in line for line in lines] == [True, False]
     assert ["(protocol)" in line for line in lines] == [False, True]

@@ -94,4 +94,5 @@ def test_a_held_loop_is_reported_and_its_health_is_not_answered(
     [line] = [line for line in program.log.read_text().splitlines() if "has not run" in line]
     assert "tests/holdable.py:" in line
     assert " hold < " in line
+    program.process.send_signal(signal.SIGUSR2)
     wait_until(lambda: program.get("/-/healthy") == "ok\n", "it goes on")

@@ -22,6 +22,8 @@ from tests.watch_harness import RedisFactory
 SERVERS = 5
 #: seconds between scrapes, and between polls
 INTERVAL_S = 1
+#: two intervals, and the page's own age
+AGE_MAX_S = 3
 USER, PASSWORD = "prometheus", "right"
 
 
@@ -78,15 +80,18 @@ def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int
     [age_min_s] = prometheus.ask(
         f'min(min_over_time(redis_exporter_snapshot_age_seconds{{lane="fast"}}{window}))'
     )
+    counts = f'redis_exporter_target_polls_total{{lane="fast"}}{window}'
+    [polls] = prometheus.ask(f"min(max_over_time({counts}) - min_over_time({counts}))")
     [down] = prometheus.ask(f"sum(count_over_time(redis_up{window}) - sum_over_time(redis_up{window}))")
     print(
-        f"{done}\n{scrapes:.0f} scrapes, {missed:.0f} missed; age {age_min_s:.2f} to {age_s:.2f} s; "
-        f"{before_mb:.0f} to {after_mb:.0f} MB"
+        f"{done}\n{scrapes:.0f} scrapes, {missed:.0f} missed; {polls:.0f} polls; age {age_min_s:.2f} to "
+        f"{age_s:.2f} s; {before_mb:.0f} to {after_mb:.0f} MB"
     )
     assert missed == 0
     assert scrapes >= seconds / INTERVAL_S - 2
+    assert polls >= seconds / INTERVAL_S - 3
     assert down == 0
-    assert 0 <= age_min_s <= age_s < 2 * INTERVAL_S
+    assert 0 <= age_min_s <= age_s < AGE_MAX_S
     assert after_mb - before_mb < 20
     again = attack(program.port, 20, clients)
     try:

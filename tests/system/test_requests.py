@@ -16,12 +16,16 @@ import pytest
 
 from exporter.options.endpoints import ROUTES
 from exporter.web.query import KEY_PARAMETERS
-from tests.servers import HOST
+from tests.servers import HOST, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
-#: what one turn of the loop may take of the processor
+#: what one turn of the loop may take of the processor. On a busy machine single turns take longer, so
+#: requests that seem to hold the loop are sent again: they hold it each time if they are the reason.
 TURN_S = 0.05
+TRIALS = 3
+#: requests that are sent between two looks
+TOGETHER = 200
 PATIENCE_S = 10.0
 
 #: every path that is answered, and some that are not
@@ -75,6 +79,22 @@ def request(port: int, data: bytes) -> bytes:
             return b""
 
 
+class Meter:
+    """The meter in the loop of a program, see `tests.metered`."""
+
+    def __init__(self, program: Exporter, report: Path) -> None:
+        self._program = program
+        self._report = report
+        program.process.send_signal(signal.SIGUSR1)
+
+    def longest_turn_s(self) -> float:
+        """What the longest turn since the last look took of the processor."""
+        self._report.unlink(missing_ok=True)
+        self._program.process.send_signal(signal.SIGUSR2)
+        wait_until(self._report.exists, "the meter has written")
+        return float(json.loads(self._report.read_text())["busy_s"])
+
+
 def head(method: str, target: str, *headers: bytes) -> bytes:
     lines = [f"{method} {target} HTTP/1.1".encode(), b"Host: x", *headers, b"Connection: close", b"", b""]
     return b"\r\n".join(lines)
@@ -118,25 +138,29 @@ def test_no_request_holds_the_loop_or_changes_what_another_reader_gets(
         "--is-cluster",
     ]
     program: Exporter = exporter(*flags, module=("tests.metered", str(report)))
-    program.process.send_signal(signal.SIGUSR1)  # what the start takes is no request's doing
     before = series(program.get())
     statuses: Counter[bytes] = Counter()
-    for number, data in enumerate(requests()):
-        status = request(program.port, data)[9:12]
-        assert not status.startswith(b"5"), (status, data[:200])
-        statuses[status] += 1
-        if number % 200 == 0:
+    meter = Meter(program, report)  # what the start takes is no request's doing
+    longest_s = 0.0
+    every = list(requests())
+    for number in range(0, len(every), TOGETHER):
+        turns_s: list[float] = []
+        while not turns_s or (turns_s[-1] >= TURN_S and len(turns_s) < TRIALS):
+            for data in every[number : number + TOGETHER]:
+                status = request(program.port, data)[9:12]
+                assert not status.startswith(b"5"), (status, data[:200])
+                statuses[status] += 1
             assert series(program.get()) == before
-    assert series(program.get()) == before
+            turns_s.append(meter.longest_turn_s())
+        longest_s = max(longest_s, min(turns_s))
+        assert min(turns_s) < TURN_S, (turns_s, number)
     assert statuses[b"200"] > 100
     assert statuses[b"400"] > 100
     assert program.stop() == 0
-    held = json.loads(report.read_text())
     print(
-        f"{number + 1} requests, answered {dict(statuses)}; longest turn {held['busy_s'] * 1000:.1f} ms of "
-        f"the processor's time"
+        f"{len(every)} requests, answered {dict(statuses)}; longest turn {longest_s * 1000:.1f} ms of the "
+        f"processor's time"
     )
-    assert held["busy_s"] < TURN_S
     log = program.log.read_text()
     assert "Traceback" not in log
     assert len(log.splitlines()) < 60, log

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiohttp import web
 
+from exporter.pages.page import Draft, Page
+from exporter.telemetry.own_series import OwnSeries
+from exporter.web.answers import TextAnswer, response_of
+from exporter.web.auth import BasicAuth, SignIn, middleware
+from exporter.web.body_writer import BodyWriter, ResponseOutlet
+from exporter.web.connection import HttpConnection
 from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
 from exporter.web.listener import Listener
+from exporter.web.query import accepts_gzip
+from exporter.web.request_head import HeadReader
+from exporter.web.scrape_connection import ScrapeSource
+from exporter.web.scrapes import SCRAPE, Answering, ScrapeRequest, Scrapes
+from exporter.web.visit import Visit
 from tests.store_fixture import PATIENCE_S
 
 GET = b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+def scrape(what: str, *headers: str) -> bytes:
+    """A plain scrape, which aiohttp does not see."""
+    return "\r\n".join([f"GET /scrape?target={what} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+
+
 class Door:
     """`/ok` answers at once, `/wait` when `let_go` is set, `/big` with megabytes, `/wrong` with a mistake
-    of ours; POST is for /ok."""
+    of ours; POST is for /ok. `/scrape?target=ok` and so on answer the same as scrapes do, `/metrics` with
+    `page`: by aiohttp, if `aiohttp_alone`."""
 
     def __init__(
         self,
@@ -30,6 +48,8 @@ class Door:
         big: bytes = b"x" * 8_000_000,
         freshen: Callable[[], Awaitable[None]] | None = None,
         address: str = "127.0.0.1:0",
+        aiohttp_alone: bool = False,
+        auth: BasicAuth | None = None,
         **limits: Any,
     ) -> None:
         self.incidents = Incidents()
@@ -39,13 +59,34 @@ class Door:
         self._big = big
         self._address = address
         self._clients: list[socket.socket] = []
-        app = self.app = web.Application()
+        self.page = page_of(1000)
+        self.bodies = BodyWriter(self.guard.limits.old_pages_bytes)
+        self.own_series = OwnSeries("redis", "1.2.3", "compiled")
+        self.handed_over = 0
+        sign_in = SignIn(auth, self.incidents) if auth is not None else None
+        heads = HeadReader(*(() if aiohttp_alone else ("/metrics", "/scrape")))
+        source = ScrapeSource(
+            cast(Scrapes, self), self.bodies, self.own_series, heads, self.incidents, sign_in
+        )
+        app = self.app = web.Application(middlewares=[middleware(sign_in)] if sign_in is not None else [])
+        app.router.add_get("/metrics", self._scraped)
+        app.router.add_get("/scrape", self._scraped)
         app.router.add_get("/ok", self._ok)
         app.router.add_post("/ok", self._ok)
         app.router.add_get("/wait", self._wait)
         app.router.add_get("/big", self._answer_big)
         app.router.add_get("/wrong", self._wrong)
-        self.listener = Listener(app, self.guard, context, freshen)
+        self.listener = Listener(app, self.guard, source, context, freshen)
+        self._count_what_is_handed_over()
+
+    def _count_what_is_handed_over(self) -> None:
+        make = self.listener._http_connection
+
+        def counted(visit: Visit) -> HttpConnection:
+            self.handed_over += 1
+            return make(visit)
+
+        self.listener._http_connection = counted  # type: ignore[method-assign]
 
     async def __aenter__(self) -> Self:
         await self.listener.start(self._address)
@@ -65,6 +106,31 @@ class Door:
     async def _wait(self, request: web.Request) -> web.Response:
         await self.let_go.wait()
         return web.Response(text="waited")
+
+    def answer(self, request: ScrapeRequest) -> Answering:
+        """As `Scrapes` does."""
+        what = request.query.get("target", "") if request.endpoint == SCRAPE else "page"
+        self.answered += 1
+        if what == "wrong":
+            raise ValueError(f"a mistake with {request.query}")
+        if what == "wait":
+            return self._answer_later()
+        return self.page if what == "page" else TextAnswer(200, what)
+
+    async def _answer_later(self) -> TextAnswer:
+        await self.let_go.wait()
+        return TextAnswer(200, "waited")
+
+    async def _scraped(self, request: web.Request) -> web.StreamResponse:
+        answer = self.answer(ScrapeRequest(request.path.strip("/"), request.query, request.headers, ""))
+        if not isinstance(answer, (Page, TextAnswer)):
+            answer = await answer
+        if isinstance(answer, TextAnswer):
+            return response_of(answer)
+        outlet = ResponseOutlet(request)
+        takes_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        await self.bodies.send(outlet, answer, takes_gzip=takes_gzip)
+        return outlet.response
 
     async def _answer_big(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -98,6 +164,13 @@ class Door:
         """All that is answered until the connection is closed."""
         client = await self.client(send, **transform)
         return await client.rest()
+
+
+def page_of(size: int) -> Page:
+    """A page with a plain text of about `size` bytes that does not compress well, and no ages."""
+    return Draft(
+        (), (), (), random.Random(size).randbytes(size // 2).hex().encode(), b"", (), (), 0, 0, 0.0
+    ).build()
 
 
 class Client:

@@ -11,8 +11,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from exporter.pages.page import PIECE_BYTES, Draft, Page
-from exporter.web.body_writer import BodyWriter, LoopShare
+from exporter.pages.compressed import PIECE_BYTES
+from exporter.pages.page import Draft, Page
+from exporter.web.body_writer import BodyWriter, LoopShare, ResponseOutlet
 from tests.store_fixture import gunzip_one, until
 from tests.web.door import Door
 
@@ -28,26 +29,23 @@ class Library(Door):
     """`/plain` and `/gzip` are the newest page."""
 
     def __init__(self, old_bytes: int = 1 << 30) -> None:
+        super().__init__()
         self.page = page_of(PIECES)
         self.current: set[Page] = set()
         self.bodies = BodyWriter(old_bytes, lambda: self.current)
-        super().__init__()
         self.app.router.add_get("/plain", self._plain)
         self.app.router.add_get("/gzip", self._gzip)
 
     async def _plain(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        response.content_length = self.page.length
-        await response.prepare(request)
-        await self.bodies.write_plain(request, response, self.page)
-        return response
+        return await self._send(request, takes_gzip=False)
 
     async def _gzip(self, request: web.Request) -> web.StreamResponse:
-        page, response = self.page, web.StreamResponse()
-        await response.prepare(request)
-        await self.bodies.write(request, response, page)
-        await response.write(page.tail(0.0))
-        return response
+        return await self._send(request, takes_gzip=True)
+
+    async def _send(self, request: web.Request, *, takes_gzip: bool) -> web.StreamResponse:
+        outlet = ResponseOutlet(request)
+        await self.bodies.send(outlet, self.page, takes_gzip=takes_gzip)
+        return outlet.response
 
     async def slow(self, path: str) -> None:
         await self.client(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n", buffer=4096)

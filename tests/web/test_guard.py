@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -97,6 +98,32 @@ async def test_who_is_overdue_is_ended(guard: Guard, monkeypatch: pytest.MonkeyP
     first.late = "idle"
     await until(lambda: first.reason)
     assert (first.reason, second.reason, len(guard)) == ("idle", "", 1)
+
+
+async def test_time_limits_are_checked_often_only_while_somebody_is_not_idle(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "SWEEP_S", 0.01)
+    looks: list[str] = []
+
+    class Watched(Guest):
+        def overdue(self, now: float) -> str:
+            looks.append("look")
+            return self.late
+
+    guest = Watched(guard, WAITING)
+    assert guard.enter(guest, "a")
+    await until(lambda: len(looks) >= 3)
+    guest._rank = IDLE
+    await until(lambda: guard._is_calm)
+    assert guard._timer is not None
+    loop = asyncio.get_running_loop()
+    assert guard._timer.when() - loop.time() > guards.CALM_SWEEP_S / 2
+    guest._rank = WAITING
+    guard.stir()  # as its connection does when bytes come
+    assert guard._timer.when() - loop.time() <= guards.SWEEP_S + 0.001
+    guest.late = "request_timeout"
+    await until(lambda: guest.reason == "request_timeout")
 
 
 async def test_a_place_is_handed_on(guard: Guard) -> None:

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from exporter.errors import ConfigError
 from exporter.web import guard as guards
-from exporter.web.connection import HttpConnection
 from exporter.web.listener import DRAIN_S, cannot_listen, shown
+from exporter.web.visit import Visit
 from tests.servers import Certificates
 from tests.store_fixture import until
 from tests.web.door import GET, Door, Opened
@@ -221,9 +221,7 @@ class TestStop:
                     pass
 
             sipping = asyncio.ensure_future(sip())
-            await until(
-                lambda: any(visitor.moves for visitor in door.guard if isinstance(visitor, HttpConnection))
-            )
+            await until(lambda: any(visitor.moves for visitor in door.guard if isinstance(visitor, Visit)))
             began = asyncio.get_running_loop().time()
             await door.listener.stop()
             assert 0.9 * DRAIN_S <= asyncio.get_running_loop().time() - began < 1

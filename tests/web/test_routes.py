@@ -29,8 +29,9 @@ from exporter.web import cluster_discovery
 from exporter.web.auth import BasicAuth
 from exporter.web.incidents import Incidents
 from exporter.web.reload import Reloaded
-from exporter.web.routes import ALIVE_S, Settings, Sources, Web
+from exporter.web.routes import ALIVE_S, Web
 from exporter.web.scrape_log import ScrapeLog
+from exporter.web.scrapes import Settings, Sources
 from tests.store_fixture import PATIENCE_S, SELF, StoreFixture, gunzip_one, samples_of, until, values_of
 from tests.web.fleet import FakeFleet, FakeWatch, OtherAnswers
 

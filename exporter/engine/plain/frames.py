@@ -38,6 +38,7 @@ class Frames:
         self._frame_n = 0  # bytes of the reply under way that came before `self.kept`
         self._elements = 0  # what the reply under way has announced
         self._errors = 0  # within lists so far
+        self._ends: list[int] = []
         self._left: list[int] = []  # elements that are still to come, by depth
         self._kind = 0
         #: of a text or the digits of a number, as far as it came; bytes of a bulk that are still to come
@@ -60,6 +61,10 @@ class Frames:
         self._total = self._base + self.at
         self._frame_n += self.at - self.kept
         return code
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        return tuple(self._ends)
 
     def _fail(self, code: int, why: str) -> int:
         self.why = why
@@ -197,6 +202,8 @@ class Frames:
             if self._left[-1]:
                 return MORE
             self._left.pop()
+        if self.finished < self._wanted:
+            self._ends.append(self._base + self.at)
         self.finished += 1
         self._frame_n = self._elements = 0
         self.kept = self.at

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import struct
 from collections.abc import Mapping
 
 _BROKEN = re.compile("[\udc80-\udcff]")
@@ -22,11 +24,25 @@ class Block:
     def __init__(
         self, samples: bytes, offsets: bytes, series: int, invalid: int, fields: tuple[bytes | None, ...]
     ) -> None:
+        check_offsets(samples, offsets)
         self.samples = samples
         self.offsets = offsets
         self.series = series
         self.invalid = invalid
         self.fields = fields
+
+    @property
+    def size(self) -> int:
+        return len(self.samples)
+
+
+def check_offsets(samples: bytes, offsets: bytes) -> None:
+    """ValueError for wrong ones: they would show one target's bytes as another's."""
+    if len(offsets) % 4 or not offsets:
+        raise ValueError("offsets are 4 bytes each, and one at least")
+    numbers = struct.unpack(f"={len(offsets) // 4}i", offsets)
+    if numbers[0] != 0 or numbers[-1] != len(samples) or any(a > b for a, b in itertools.pairwise(numbers)):
+        raise ValueError("offsets do not fit their samples")
 
 
 class LineOrder:

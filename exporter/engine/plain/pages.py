@@ -7,7 +7,7 @@ import itertools
 import struct
 from collections.abc import Iterator, Sequence
 
-from exporter.engine.plain.labels import Labels
+from exporter.engine.plain.labels import Block, Labels
 
 
 class Assembler:
@@ -15,9 +15,11 @@ class Assembler:
         self,
         headers: Sequence[bytes],
         cells: Sequence[tuple[int, int]],
-        blocks: Sequence[Sequence[tuple[bytes, bytes]]],
+        blocks: Sequence[Sequence[Block | None]],
     ) -> None:
-        columns = [[(samples, _offsets(samples, offsets)) for samples, offsets in part] for part in blocks]
+        columns = [
+            [(block.samples, offsets_of(block)) for block in part if block is not None] for part in blocks
+        ]
         pieces = []
         awaited = b""  # the header that no sample has followed yet
         for header, (part, family) in zip(headers, cells, strict=True):
@@ -25,7 +27,7 @@ class Assembler:
             body = []
             for samples, offsets in columns[part]:
                 if family + 1 >= len(offsets):
-                    raise ValueError(f"a block of part {part} has no family {family}")
+                    raise ValueError(f"a block has no family {family}")
                 body.append(samples[offsets[family] : offsets[family + 1]])
             text = b"".join(body)
             if text:
@@ -35,7 +37,7 @@ class Assembler:
         self._at = 0
         self.size = len(self._page)
 
-    def fill(self, room: bytearray) -> int:
+    def fill(self, room: bytearray | memoryview) -> int:
         if not room:
             raise ValueError("a piece needs room for at least one byte")
         piece = self._page[self._at : self._at + len(room)]
@@ -45,23 +47,25 @@ class Assembler:
         return len(piece)
 
 
-def _offsets(samples: bytes, offsets: bytes) -> tuple[int, ...]:
-    """The offsets as numbers. ValueError for wrong ones: they would show one target's bytes as another's."""
-    if len(offsets) % 4 or not offsets:
-        raise ValueError("offsets are 4 bytes each, and one at least")
-    numbers = struct.unpack(f"={len(offsets) // 4}i", offsets)
-    if numbers[0] != 0 or numbers[-1] != len(samples) or any(a > b for a, b in itertools.pairwise(numbers)):
-        raise ValueError("offsets do not fit their samples")
-    return numbers
+def offsets_of(block: Block) -> tuple[int, ...]:
+    return struct.unpack(f"={len(block.offsets) // 4}i", block.offsets)
 
 
-def strip_labels(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes, bytes]:
-    numbers = _offsets(samples, offsets)
-    texts = []
-    for family, (begin, end) in enumerate(itertools.pairwise(numbers)):
+def _joined(texts: Sequence[bytes], series: int, block: Block) -> Block:
+    """A block of the texts of its families, instead of another one."""
+    ends = [0, *itertools.accumulate(map(len, texts))]
+    return Block(b"".join(texts), struct.pack(f"={len(ends)}i", *ends), series, block.invalid, block.fields)
+
+
+def strip_labels(block: Block, labels: Labels) -> Block:
+    samples, texts = block.samples, []
+    for family, (begin, end) in enumerate(itertools.pairwise(offsets_of(block))):
         head = b"{" + labels.special.get(family, labels.text)
         lines = []
-        for line in _lines(samples[begin:end]) if len(head) > 1 else [samples[begin:end]]:
+        if head == b"{":  # no labels
+            texts.append(samples[begin:end])
+            continue
+        for line in _lines(samples[begin:end]):
             name, brace, rest = line.partition(head)
             if not brace or b"{" in name:
                 lines.append(line)
@@ -70,10 +74,7 @@ def strip_labels(samples: bytes, offsets: bytes, labels: Labels) -> tuple[bytes,
             else:
                 lines.append(name + rest[1:])
         texts.append(b"".join(lines))
-    ends = [0]
-    for text in texts:
-        ends.append(ends[-1] + len(text))
-    return b"".join(texts), struct.pack(f"={len(ends)}i", *ends)
+    return _joined(texts, block.series, block)
 
 
 def _lines(text: bytes) -> Iterator[bytes]:
@@ -91,22 +92,20 @@ def _head(line: bytes) -> bytes:
     return line[: brace + 1] if brace >= 0 else line.removesuffix(b"\n").partition(b" ")[0]
 
 
-def heads_of(samples: bytes, offsets: bytes) -> tuple[set[bytes], list[int]]:
+def heads_of(block: Block) -> tuple[set[bytes], list[int]]:
     families = [
-        [_head(line) for line in _lines(samples[begin:end])]
-        for begin, end in itertools.pairwise(_offsets(samples, offsets))
+        [_head(line) for line in _lines(block.samples[begin:end])]
+        for begin, end in itertools.pairwise(offsets_of(block))
     ]
     return set(itertools.chain.from_iterable(families)), [len(heads) for heads in families]
 
 
-def sift(
-    samples: bytes, offsets: bytes, heads: set[bytes], counts: list[int], room: int, per_family: int
-) -> tuple[bytes, bytes, int]:
+def sift(block: Block, heads: set[bytes], counts: list[int], room: int, per_family: int) -> Block:
     texts = []
     series = 0
-    for number, (begin, end) in enumerate(itertools.pairwise(_offsets(samples, offsets))):
+    for number, (begin, end) in enumerate(itertools.pairwise(offsets_of(block))):
         kept = []
-        for line in _lines(samples[begin:end]):
+        for line in _lines(block.samples[begin:end]):
             head = _head(line)
             if head not in heads:
                 if len(heads) >= room or counts[number] >= per_family:
@@ -116,20 +115,15 @@ def sift(
             kept.append(line)
         series += len(kept)
         texts.append(b"".join(kept))
-    ends = [0]
-    for text in texts:
-        ends.append(ends[-1] + len(text))
-    return b"".join(texts), struct.pack(f"={len(ends)}i", *ends), series
+    return _joined(texts, series, block)
 
 
-def add_timestamps(samples: bytes, offsets: bytes, at_ms: int) -> tuple[bytes, bytes]:
-    numbers = _offsets(samples, offsets)
+def add_timestamps(block: Block, at_ms: int) -> Block:
     end = b" %d\n" % at_ms
-    texts = [samples[begin:stop].replace(b"\n", end) for begin, stop in itertools.pairwise(numbers)]
-    ends = [0]
-    for text in texts:
-        ends.append(ends[-1] + len(text))
-    return b"".join(texts), struct.pack(f"={len(ends)}i", *ends)
+    pairs = itertools.pairwise(offsets_of(block))
+    return _joined(
+        [block.samples[begin:stop].replace(b"\n", end) for begin, stop in pairs], block.series, block
+    )
 
 
 def ages(heads: Sequence[bytes], times: Sequence[float], now: float) -> bytes:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import struct
+import sys
 from collections.abc import Sequence
+from typing import Any
 
+from exporter.engine.plain.histograms import raw_histogram_rows, sums_of
 from exporter.engine.plain.labels import Block, Labels, escape
 from exporter.engine.plain.numbers import format_value
 
@@ -94,6 +97,20 @@ class Writer:
         self.add(family, total, values, b"_sum")
         self.add(family, count, values, b"_count")
 
+    def read_histograms(self, family: int, reply: bytes, statistics: bytes, bounds: Any) -> bool:
+        if self._page.series or self._invalid:
+            return False
+        rows = raw_histogram_rows(reply, bounds.bounds_max, self._label_max)
+        sums = None if rows is None else sums_of([name for name, *_ in rows], statistics)
+        if rows is None or sums is None:
+            return False
+        for name, calls, seen, counts in rows:
+            if name in sums:
+                command = sys.intern(name.decode())
+                known, below = bounds.widened(command, seen, counts)
+                self.add_histogram(family, known, below, calls, sums[name], (command,))
+        return True
+
     def merge(self, block: Block) -> None:
         if len(block.offsets) != 4 * (len(self._families) + 1):
             raise ValueError("the block is of another family set")
@@ -107,29 +124,3 @@ class Writer:
         block = self._page.block(())
         block.invalid += self._invalid
         return block
-
-
-class RepeatedSamples:
-    def __init__(
-        self, families: Sequence[tuple[bytes, tuple[bytes, ...]]], labels: Labels, label_max: int = 1024
-    ) -> None:
-        self._families = families
-        self._labels = labels
-        self._label_max = label_max
-
-    def block(
-        self, samples: list[tuple[tuple[int, tuple[str, ...]], float | int]], following: Block | None = None
-    ) -> Block:
-        writer = Writer(self._families, self._labels, self._label_max)
-        if following is not None:
-            writer.merge(following)
-            offsets = struct.unpack(f"={len(self._families) + 1}i", following.offsets)
-            if any(offsets[family + 1] for (family, _), _ in samples[-1:]):
-                raise ValueError("the families of the block must follow those of the samples")
-        before = 0
-        for (family, values), value in samples:
-            if family < before:
-                raise ValueError("samples must be in the order of their families")
-            before = family
-            writer.add(family, value, values)
-        return writer.block()
