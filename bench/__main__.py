@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
-import shutil
 import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.builds import build_before
 from bench.cases import (
     api,
     busy,
     clients,
     fleet,
     freshness,
+    instructions,
     memory,
     parse,
     poll,
@@ -28,12 +30,14 @@ from bench.cases import (
     startup,
     status,
 )
-from bench.figures import as_json, as_table
+from bench.figures import as_json, as_table, missed
 from bench.machine import machine, revisions
 from bench.report import write_report
-from bench.setup import GO_EXPORTER, Result, Setup
+from bench.rivals import GO_EXPORTER, find_rivals
+from bench.setup import Result, Setup
 
 CASES = {
+    "instructions": instructions.run,
     "parse": parse.run,
     "clients": clients.run,
     "serve": serve.run,
@@ -61,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         "cases", nargs="*", metavar="case", help=f"any of {', '.join(CASES)}; all if none is named"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a smoke run: the figures mean little, and are not judged"
+        "--quick",
+        action="store_true",
+        help="a smoke run: the figures mean little, and only instructions are judged",
     )
     parser.add_argument("--json", action="store_true", help="a list of objects with figure, value, goal, ok")
     parser.add_argument(
@@ -71,9 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         "--real", type=int, metavar="N", help="so many real redis-servers in place of the simulator"
     )
     parser.add_argument(
-        "--rival",
+        "--before",
+        type=pathlib.Path,
         metavar="PATH",
-        help=f"a Go exporter's binary (default: {GO_EXPORTER}, where it is installed)",
+        help="the folder of another build of redpoll, to stand beside this one",
+    )
+    parser.add_argument(
+        "--rival",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=f"a Go exporter's binary (default: {GO_EXPORTER}, where it is installed); may be given again, "
+        f"for a newer one",
     )
     return parser
 
@@ -83,12 +98,17 @@ def _setup(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Se
         parser.error(f"there is no case {unknown[0]!r}: take {', '.join(CASES)}")
     if arguments.real is not None and arguments.real < 1:
         parser.error(f"--real={arguments.real}: at least one server")
-    if arguments.rival is None:
-        return Setup(arguments.quick, arguments.real)
-    rival = shutil.which(arguments.rival)
-    if rival is None:
-        parser.error(f"--rival={arguments.rival}: that is no program")
-    return Setup(arguments.quick, arguments.real, rival)
+    try:
+        rivals = find_rivals(arguments.rival)
+    except ValueError as error:
+        parser.error(f"--rival={error}")
+    before = None
+    if arguments.before is not None:
+        try:
+            before = build_before(arguments.before)
+        except ValueError as error:
+            parser.error(f"--before={arguments.before}: {error}")
+    return Setup(arguments.quick, arguments.real, rivals, before, arguments.out)
 
 
 def _measure(cases: list[str], setup: Setup, silent: bool) -> tuple[dict[str, Result], dict[str, str]]:
@@ -105,7 +125,7 @@ def _measure(cases: list[str], setup: Setup, silent: bool) -> tuple[dict[str, Re
 
             note("")
             try:
-                results[case] = CASES[case](Setup(setup.quick, setup.real, setup.rival, note))
+                results[case] = CASES[case](dataclasses.replace(setup, note=note))
             except SystemExit as error:  # in the case's own words
                 failures[case] = str(error).removeprefix("bench: ")
             except Exception as error:
@@ -115,8 +135,8 @@ def _measure(cases: list[str], setup: Setup, silent: bool) -> tuple[dict[str, Re
 
 
 def main() -> int:
-    """0 if every goal was met, 1 if one was missed (never in a quick run, which measures too little to
-    tell) or a case failed."""
+    """0 if every goal was met, 1 if one was missed (in a quick run, which measures too little to tell, one of
+    a steady figure) or a case failed."""
     parser = _parser()
     arguments = parser.parse_args()
     setup = _setup(parser, arguments)
@@ -130,7 +150,7 @@ def main() -> int:
         print(f"\nreport: {write_report(arguments.out, results, setup)}", file=sys.stderr)
     for case, why in failures.items():
         print(f"{case} could not be measured: {why}", file=sys.stderr)
-    return int(bool(failures) or (not arguments.quick and any(figure.ok is False for figure in figures)))
+    return int(bool(failures) or missed(figures, not arguments.quick))
 
 
 if __name__ == "__main__":

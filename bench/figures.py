@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """`ok` is None where there is no goal. `detail` says what was measured, for the table's reader."""
+    """`ok` is None where there is no goal. `detail` says what was measured, for the table's reader. One that
+    is `steady` is the same on a busy machine and in a smoke run, so it is judged there too."""
 
     figure: str
     value: float
@@ -17,10 +18,13 @@ class Figure:
     goal: str = ""
     ok: bool | None = None
     detail: str = ""
+    steady: bool = False
 
 
-def at_most(figure: str, value: float, goal: float, unit: str = "", detail: str = "") -> Figure:
-    return Figure(figure, round(value, 4), unit, f"≤ {goal:g}", value <= goal, detail)
+def at_most(
+    figure: str, value: float, goal: float, unit: str = "", detail: str = "", steady: bool = False
+) -> Figure:
+    return Figure(figure, round(value, 4), unit, f"≤ {goal:,.6g}", value <= goal, detail, steady)
 
 
 def at_least(figure: str, value: float, goal: float, unit: str = "", detail: str = "") -> Figure:
@@ -37,11 +41,15 @@ def as_json(figures: Sequence[Figure]) -> str:
 
 def verdict(figure: Figure, judged: bool = True) -> str:
     """A missed goal is marked, not hidden."""
-    return {True: "ok", False: "MISSED", None: ""}[figure.ok if judged else None]
+    return {True: "ok", False: "MISSED", None: ""}[figure.ok if judged or figure.steady else None]
+
+
+def missed(figures: Sequence[Figure], judged: bool = True) -> bool:
+    return any(verdict(figure, judged) == "MISSED" for figure in figures)
 
 
 def as_table(figures: Sequence[Figure], judged: bool = True) -> str:
-    """One line a figure, unless they are not to be judged with a verdict."""
+    """One line a figure, with its verdict; where they are not judged, only of those that are steady."""
     rows = [("figure", "value", "goal", "", "")]
     for each in figures:
         rows.append(

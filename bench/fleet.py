@@ -13,7 +13,7 @@ from exporter.metrics.catalog import Catalog
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.labels import label_forms
 from exporter.metrics.lane import Lane
-from exporter.metrics.store import Snapshot, Store
+from exporter.metrics.store import LaneTimes, Snapshot, Store
 from exporter.targets.address import parse_address
 from exporter.targets.target_labels import target_labels
 
@@ -77,6 +77,4 @@ def _command(line: bytes) -> bytes:
 
 
 def snapshot(addr: str, family_set: FamilySet, block: engine.Block, now: float) -> Snapshot:
-    return Snapshot(
-        addr, family_set.name, Lane.FAST, block.samples, block.offsets, block.series, now, float("inf")
-    )
+    return Snapshot(addr, family_set.name, Lane.FAST, block, LaneTimes(now, float("inf")))

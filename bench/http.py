@@ -44,12 +44,12 @@ class Answer:
 class Client:
     """Asks one server for one path. SystemExit for an answer that is none."""
 
-    def __init__(self, port: int, path: str = "/metrics") -> None:
+    def __init__(self, port: int, path: str = "/metrics", timeout_s: float = TIMEOUT_S) -> None:
         self._request = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: Prometheus/2.42.0\r\n"
             f"Accept-Encoding: gzip\r\n\r\n"
         ).encode()
-        self._sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout_s)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray(1 << 20)
 

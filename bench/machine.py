@@ -24,30 +24,29 @@ def machine() -> str:
 
 
 def revisions(setup: Setup) -> str:
-    """Of redpoll, Python, the rival and the servers, as far as they are installed."""
+    """Of redpoll, Python, the rivals and the servers, as far as they are installed."""
     found = [
-        f"redpoll {__version__}{_commit()}",
+        f"redpoll {__version__} ({_commit(ROOT)})",
         f"{platform.python_implementation()} {platform.python_version()}",
     ]
-    return ", ".join([*found, *_others(setup.rival)])
+    if setup.before is not None:
+        found.append(f"{setup.before.name} ({_commit(setup.before.folder)})")
+    return ", ".join([*found, *(rival.name for rival in setup.rivals), *_others()])
 
 
-def _others(rival: str) -> Iterator[str]:
-    for program, flag in {rival: "--version", **OTHERS}.items():
-        path = shutil.which(program) if program else None
+def _others() -> Iterator[str]:
+    for program, flag in OTHERS.items():
+        path = shutil.which(program)
         if path is not None:
             said = _output(path, flag)
             version = re.search(r"\d+(\.\d+)+", said)
             yield f"{pathlib.Path(path).name} {version[0] if version else '(no version told)'}"
 
 
-def _commit() -> str:
-    said = (
-        _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
-        if shutil.which("git")
-        else ""
-    )
-    return f" ({said})" if re.fullmatch(r"[\w.-]+", said) else ""
+def _commit(folder: pathlib.Path) -> str:
+    asked = ("git", "-C", str(folder), "describe", "--always", "--dirty")
+    said = _output(*asked).strip() if shutil.which("git") else ""
+    return said if re.fullmatch(r"[\w.-]+", said) else "no commit"
 
 
 def _output(*command: str) -> str:

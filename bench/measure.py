@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import pathlib
-import shutil
-import subprocess
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+
+from bench.compiled import compile_library
 
 #: microseconds of one newline scan or one copy, the best of `rounds` of `times` each
 _LIMITS = r"""
@@ -57,14 +56,8 @@ double copy(const char *from, size_t n, int rounds) {
 
 @functools.cache
 def _limits() -> ctypes.CDLL:
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    compiler = compiler if shutil.which(compiler) else "cc"
     with tempfile.TemporaryDirectory() as folder:
-        source = pathlib.Path(folder, "limits.c")
-        source.write_text(_LIMITS)
-        library = source.with_suffix(".so")
-        subprocess.run([compiler, "-O3", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-        loaded = ctypes.CDLL(str(library))
+        loaded = ctypes.CDLL(str(compile_library(_LIMITS, pathlib.Path(folder), "limits")))
     loaded.newline_scan.restype = loaded.copy.restype = ctypes.c_double
     return loaded
 

@@ -8,11 +8,13 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 
 from bench.listening import wait_listening
 from bench.servers import free_ports
 
+WORKER_S = 20.0
 _CONFIG = """\
 daemon off;
 worker_processes 1;
@@ -40,9 +42,20 @@ def program() -> str:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
 
 
+def _worker(master: int) -> int:
+    """The only child. SystemExit if it is not there."""
+    children = pathlib.Path(f"/proc/{master}/task/{master}/children")
+    deadline = time.monotonic() + WORKER_S
+    while not (found := children.read_text().split()):
+        if time.monotonic() > deadline:
+            raise SystemExit("bench: nginx has no worker")
+        time.sleep(0.01)
+    return int(found[0])
+
+
 @contextlib.contextmanager
-def nginx(compressed: bytes) -> Iterator[int]:
-    """Serve bytes of gzip as `/metrics`; the port."""
+def nginx(compressed: bytes) -> Iterator[tuple[int, int]]:
+    """Serve bytes of gzip as `/metrics`; the port, and the process that answers."""
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="bench-nginx-", ignore_cleanup_errors=True) as folder:
         place = pathlib.Path(folder)
@@ -56,7 +69,7 @@ def nginx(compressed: bytes) -> Iterator[int]:
         )
         try:
             wait_listening(port, process, "nginx")
-            yield port
+            yield port, _worker(process.pid)
         finally:
             process.terminate()
             process.wait()

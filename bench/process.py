@@ -6,12 +6,12 @@ import contextlib
 import os
 import pathlib
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.builds import THIS, Build
 from bench.servers import free_ports
 
 DEFAULT_INTERVAL_S = 5.0
@@ -44,19 +44,12 @@ def usage(pid: int) -> Usage:
 
 @contextlib.contextmanager
 def exporter(
-    port: int, flags: Sequence[str], environ: Mapping[str, str] | None = None
+    port: int, flags: Sequence[str], environ: Mapping[str, str] | None = None, build: Build = THIS
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`redis_exporter` on loopback, until the block ends."""
+    """`redis_exporter` of a build on loopback, until the block ends."""
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "exporter",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--log-level=ERROR",
-            *flags,
-        ],
-        env={**os.environ, **(environ or {})},
+        [*build.command, f"--web.listen-address=127.0.0.1:{port}", "--log-level=ERROR", *flags],
+        env={**build.environment, **(environ or {})},
     )
     try:
         wait_ready(port)
@@ -67,14 +60,16 @@ def exporter(
 
 
 @contextlib.contextmanager
-def watching(addresses: Sequence[str], interval_s: float, *flags: str) -> Iterator[tuple[int, int]]:
+def watching(
+    addresses: Sequence[str], interval_s: float, *flags: str, build: Build = THIS
+) -> Iterator[tuple[int, int]]:
     """`redis_exporter` for these targets: its port and process. Default flags, but for an interval that is
     not the default."""
     [port] = free_ports(1)
     starts = range(0, len(addresses), ADDRESSES_A_FLAG)
     told = [f"--redis.addr={','.join(addresses[start : start + ADDRESSES_A_FLAG])}" for start in starts]
     every = [] if interval_s == DEFAULT_INTERVAL_S else [f"--poll.interval={interval_s:g}s"]
-    with exporter(port, [*told, *every, *flags]) as process:
+    with exporter(port, [*told, *every, *flags], build=build) as process:
         yield port, process.pid
 
 

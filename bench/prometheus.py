@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.listening import wait_listening
@@ -25,7 +25,15 @@ _CONFIG = """\
 global: {{scrape_interval: {interval_s:g}s, scrape_timeout: {interval_s:g}s}}
 scrape_configs:
   - job_name: redis
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+    static_configs: [{{targets: {targets}}}]
+"""
+#: for `/scrape` of each target in place of one page
+_EACH = """\
+    metrics_path: /scrape
+    relabel_configs:
+      - {{source_labels: [__address__], target_label: __param_target}}
+      - {{source_labels: [__param_target], target_label: instance}}
+      - {{target_label: __address__, replacement: "127.0.0.1:{port}"}}
 """
 
 
@@ -76,13 +84,15 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def prometheus(exporter_port: int, interval_s: float) -> Iterator[Prometheus]:
-    """Prometheus with one job: `/metrics` of the exporter's port. Everything it scrapes is stored, in a
-    folder that ends with it."""
+def prometheus(exporter_port: int, interval_s: float, each: Sequence[str] = ()) -> Iterator[Prometheus]:
+    """Prometheus with one job: `/metrics` of the exporter's port, or `/scrape` of `each` of some targets.
+    Everything it scrapes is stored, in a folder that ends with it."""
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="bench-prometheus-", ignore_cleanup_errors=True) as folder:
         config = pathlib.Path(folder, "prometheus.yml")
-        config.write_text(_CONFIG.format(interval_s=interval_s, port=exporter_port))
+        targets = json.dumps(list(each) or [f"127.0.0.1:{exporter_port}"])
+        text = _CONFIG.format(interval_s=interval_s, targets=targets)
+        config.write_text(text + (_EACH.format(port=exporter_port) if each else ""))
         process = subprocess.Popen(
             [
                 PROMETHEUS,

@@ -36,8 +36,16 @@ def free_ports(count: int) -> list[int]:
 @contextlib.contextmanager
 def redis_servers(count: int, *flags: str) -> Iterator[list[int]]:
     """Start `count` servers that do as little as they can on their own, and yield their ports."""
+    with redis_processes(count, *flags) as processes:
+        yield list(processes)
+
+
+@contextlib.contextmanager
+def redis_processes(count: int, *flags: str) -> Iterator[dict[int, int]]:
+    """The same; their process ids by port."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         ports = free_ports(count)
+        pids = {}
         for port in ports:
             home = pathlib.Path(folder, str(port))
             home.mkdir()
@@ -61,10 +69,11 @@ def redis_servers(count: int, *flags: str) -> Iterator[list[int]]:
             )
             stack.callback(process.wait)
             stack.callback(process.kill)
+            pids[port] = process.pid
         deadline = time.monotonic() + READY_S
         for port in ports:
             _wait(port, deadline)
-        yield ports
+        yield pids
 
 
 def _wait(port: int, deadline: float) -> None:

@@ -6,27 +6,28 @@ it again.
 
 from __future__ import annotations
 
-import shutil
+import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bench.builds import Build
 from bench.charts import Chart
 from bench.figures import Figure
-
-#: Debian's name for the Go exporter
-GO_EXPORTER = "prometheus-redis-exporter"
+from bench.rivals import Rival, find_rivals
 
 
 @dataclass(frozen=True)
 class Setup:
     """`quick` is a smoke run: as little as shows that the case works. `real` so many real redis-servers take
-    the place of the simulator, where a case can do with either. `rival` is the path of a Go exporter's
-    binary, "" if there is none: what compares with it is left out then, and said to be. `note` is told what
-    goes on."""
+    the place of the simulator, where a case can do with either. `rivals` are Go exporters: if there are
+    none, what compares with them is left out. `before` is another build of redpoll to stand beside, `out`
+    the folder of the report, if they were named. `note` gets what goes on."""
 
     quick: bool = False
     real: int | None = None
-    rival: str = field(default_factory=lambda: shutil.which(GO_EXPORTER) or "")
+    rivals: Sequence[Rival] = field(default_factory=lambda: find_rivals([]))
+    before: Build | None = None
+    out: pathlib.Path | None = None
     note: Callable[[str], None] = lambda text: None
 
 

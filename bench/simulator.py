@@ -2,7 +2,7 @@
 whose CPU is nobody's.
 
     python -m bench.simulator PORT … [--latency-ms 2] [--stall-s 1 --every-s 2] [--error-share 0.01]
-[--tls-cert FILE --tls-key FILE]
+[--all-move] [--tls-cert FILE --tls-key FILE]
 
 It answers what exporters ask; anything else is an unknown command. A database is taken whatever its number,
 so that one port can stand for many targets where listening on one for each would take too many files.
@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import random
 import resource
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -52,6 +53,7 @@ class _Conversation(asyncio.Protocol):
     def __init__(self, replies: Replies, faults: KnownFaults) -> None:
         self._replies = replies
         self._faults = faults
+        self._steady = faults == KnownFaults()
         self._reader = hiredis.Reader()
         self._due_at = 0.0  # of the newest reply that was held back: later ones do not overtake it
         self._transport: asyncio.Transport
@@ -60,25 +62,33 @@ class _Conversation(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        whole = self._steady and not self._reader.has_data()
+        if whole and (kept := self._replies.kept_batch(data)):
+            self._transport.write(kept)
+            return
         self._reader.feed(data)
         now = time.monotonic()
         found = []
         while (words := self._reader.gets()) is not False:
             failed = self._faults.error_share and random.random() < self._faults.error_share
             found.append(b"-ERR simulated\r\n" if failed else self._replies.to(words))
+        replies = b"".join(found)
+        if whole and not self._reader.has_data():
+            self._replies.keep_batch(data, replies)
         self._due_at = max(self._due_at, now + self._faults.delay_s(now))
         if self._due_at > now:
-            asyncio.get_running_loop().call_later(self._due_at - now, self._write, b"".join(found))
+            asyncio.get_running_loop().call_later(self._due_at - now, self._write, replies)
         else:
-            self._transport.write(b"".join(found))
+            self._transport.write(replies)
 
     def _write(self, replies: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(replies)
 
 
-async def _serve(ports: Sequence[int], faults: KnownFaults, tls: ssl.SSLContext | None) -> None:
-    replies = Replies()
+async def _serve(
+    ports: Sequence[int], replies: Replies, faults: KnownFaults, tls: ssl.SSLContext | None
+) -> None:
     loop = asyncio.get_running_loop()
     servers = [
         await loop.create_server(
@@ -89,18 +99,41 @@ async def _serve(ports: Sequence[int], faults: KnownFaults, tls: ssl.SSLContext 
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
+@dataclass(frozen=True)
+class Simulator:
+    addresses: list[str]
+    pid: int
+
+
 @contextlib.contextmanager
-def simulated(targets: int, *flags: str, databases: int = 1, scheme: str = "redis") -> Iterator[list[str]]:
-    """The addresses of so many targets, until the block ends; `databases` of them share a port. `flags`
-    are the simulator's."""
+def simulator(
+    targets: int,
+    *flags: str,
+    databases: int = 1,
+    scheme: str = "redis",
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Simulator]:
+    """So many targets in a process, until the block ends; `databases` of them share a port. `flags` are the
+    simulator's."""
     ports = free_ports(-(-targets // databases))
-    process = subprocess.Popen([sys.executable, "-m", "bench.simulator", *map(str, ports), *flags])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.simulator", *map(str, ports), *flags],
+        env={**os.environ, **(environ or {})},
+    )
     try:
         wait_listening(ports[-1], process, "the simulator", START_S)
-        yield [f"{scheme}://127.0.0.1:{port}/{db}" for port in ports for db in range(databases)][:targets]
+        addresses = [f"{scheme}://127.0.0.1:{port}/{db}" for port in ports for db in range(databases)]
+        yield Simulator(addresses[:targets], process.pid)
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def simulated(targets: int, *flags: str, databases: int = 1, scheme: str = "redis") -> Iterator[list[str]]:
+    """The same; the addresses of the targets."""
+    with simulator(targets, *flags, databases=databases, scheme=scheme) as servers:
+        yield servers.addresses
 
 
 def raise_open_files() -> None:
@@ -123,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         help="part of the commands, 0 to 1, that is answered by an error",
     )
+    parser.add_argument(
+        "--all-move", action="store_true", help="every number of a statistic changes, not only the usual ones"
+    )
     parser.add_argument("--tls-cert", default="")
     parser.add_argument("--tls-key", default="")
     return parser
@@ -141,7 +177,7 @@ def main() -> None:
     faults = KnownFaults(
         arguments.latency_ms / 1e3, arguments.stall_s, arguments.every_s, arguments.error_share
     )
-    uvloop.run(_serve(arguments.ports, faults, tls))
+    uvloop.run(_serve(arguments.ports, Replies(arguments.all_move), faults, tls))
 
 
 if __name__ == "__main__":

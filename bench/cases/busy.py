@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from bench.cases.scrape import OURS, RIVAL, ours
+from bench.cases.scrape import OURS, ours
 from bench.charts import Chart, distribution
 from bench.figures import Figure, at_most, plain
 from bench.http import Answer, Client
@@ -29,10 +29,11 @@ def run(setup: Setup) -> Result:
     answers: dict[str, list[Answer]] = {}
     with ExitStack() as stack:
         [server] = stack.enter_context(redis_servers(1, "--enable-debug-command", "yes"))
-        clients = {OURS: Client(stack.enter_context(ours([server])))}
-        if setup.rival:
-            port, _ = stack.enter_context(go_exporter(setup.rival))
-            clients[RIVAL] = Client(port, f"/scrape?target=redis://127.0.0.1:{server}")
+        port, _ = stack.enter_context(ours([server]))
+        clients = {OURS: Client(port)}
+        for rival in setup.rivals:
+            port, _ = stack.enter_context(go_exporter(rival.path))
+            clients[rival.name] = Client(port, f"/scrape?target=redis://127.0.0.1:{server}")
         for state, holding in (("idle", contextlib.nullcontext()), ("blocked", _blocking(server))):
             setup.note(state)
             with holding:

@@ -1,8 +1,9 @@
 """CPU against the number of targets, at the same interval: one page of all for us, a `/scrape` of each for
 the Go exporter.
 
-Both watch the same targets, and each is measured in turns: in ours the Go exporter rests, in its turns we go
-on, for a scraper that stays away would be forgotten. What is measured is the process alone, over whole
+All watch the same targets, and each is measured in turns: in ours the Go exporters rest, in their turns we go
+on, for a scraper that stays away would be forgotten. The build before, if there is one, runs beside us and is
+measured in the same seconds. What is measured is the process alone, over whole
 intervals, after the rhythm of the scraper was learnt. Each target has its slow lane's turn once in twelve
 intervals, at a moment of its own: so of few targets a whole minute counts, of many the median of the rounds.
 It takes a quarter of an hour, for the rhythm has to be learnt at each size.
@@ -13,26 +14,31 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from bench.builds import BEFORE, THIS, Build
 from bench.charts import Chart
 from bench.figures import Figure, at_most, plain
 from bench.parts import Parts, in_parts
 from bench.process import Usage, total, usage, watching
 from bench.reload import reloads
-from bench.rivals import go_exporter
+from bench.rivals import Rival, go_exporter
 from bench.scraper import Scraper, scraping, series
 from bench.servers import redis_servers
 from bench.setup import Result, Setup
 from bench.simulator import raise_open_files, simulated
 
-OURS, RIVAL = "redpoll", "the Go exporter"
+OURS = "redpoll"
 #: less targets than that are few
 FEW = 50
-#: CPU µs per target and interval
-GOALS_US = {50: 200.0, 500: 120.0}
+#: our CPU of each rival's: for one page of ours, with plain timers too, and for `/scrape` of each
+PAGE_GOALS = (Fraction(1, 50), Fraction(1, 110))
+TIMERS_GOALS = (Fraction(1, 30), Fraction(1, 75))
+EACH_GOALS = (Fraction(1, 10), Fraction(1, 25))
+#: our CPU of the build before's
+BEFORE_GOALS = {50: 0.35, 500: 0.33}
 
 
 @dataclass(frozen=True)
@@ -85,21 +91,23 @@ def run(setup: Setup) -> Result:
     raise_open_files()
     scale = QUICK if setup.quick else FULL
     sizes = [size for size in scale.sizes if setup.real is None or size <= setup.real]
-    ours: dict[int, Cost] = {}
-    rival: dict[int, Cost] = {}
+    costs: dict[str, dict[int, Cost]] = {}
     figures: list[Figure] = []
     for size in sizes:
         setup.note(f"{size:,} targets")
         with _targets(size, setup) as addresses:
-            ours[size], beside = _in_turns(
-                addresses, scale, setup.rival if 1 < size <= scale.rival_max else ""
-            )
-            if beside is not None:
-                rival[size] = beside
-            figures += _rows(size, ours[size], beside)
+            rivals = setup.rivals if 1 < size <= scale.rival_max else ()
+            found = _in_turns(addresses, scale, rivals, setup.before)
+            for name, cost in found.items():
+                costs.setdefault(name, {})[size] = cost
+            figures += _rows(size, found)
             if size == max(each for each in sizes if each <= scale.rival_max):
                 setup.note(f"{size:,} targets, other ways")
-                figures += _other_ways(addresses, scale, ours[size], beside)
+                figures += _other_ways(addresses, scale, found, setup.rivals)
+                if setup.real is None:
+                    setup.note(f"{size:,} targets, every value moves")
+                    figures += _all_move(size, scale, setup.before)
+    ours = costs[OURS]
     if {50, 2000} <= ours.keys():
         figures.append(
             at_most(
@@ -113,15 +121,17 @@ def run(setup: Setup) -> Result:
         figures += in_parts(scale.large)
         setup.note(f"a reload of {scale.large.targets:,} targets")
         figures += reloads(scale.large.targets)
-    return Result(figures, [_chart(ours, rival, scale)])
+    return Result(figures, [_chart(costs, scale)])
 
 
-def _chart(ours: dict[int, Cost], rival: dict[int, Cost], scale: Scale) -> Chart:
-    lines = {f"{OURS}, one page": ours, f"{RIVAL}, /scrape of each": rival}
+def _way(name: str) -> str:
+    return f"{name}, /scrape of each" if name.startswith("Go ") else f"{name}, one page"
+
+
+def _chart(costs: Mapping[str, Mapping[int, Cost]], scale: Scale) -> Chart:
     drawn = {
-        name: [(float(size), cost.typical_us * size / scale.interval_s / 1e4) for size, cost in costs.items()]
-        for name, costs in lines.items()
-        if costs
+        _way(name): [(float(size), of[size].typical_us * size / scale.interval_s / 1e4) for size in of]
+        for name, of in costs.items()
     }
     title = f"CPU against targets, every {scale.interval_s:g} s"
     return Chart("fleet-cpu", title, "targets", "percent of one core", drawn, log_x=True, log_y=True)
@@ -137,36 +147,49 @@ def _targets(count: int, setup: Setup) -> Iterator[list[str]]:
             yield [f"redis://127.0.0.1:{port}" for port in ports]
 
 
-def _in_turns(addresses: Sequence[str], scale: Scale, rival: str) -> tuple[Cost, Cost | None]:
-    """One page of all by us, and a `/scrape` of each by the Go exporter, in alternating rounds."""
+def _in_turns(
+    addresses: Sequence[str], scale: Scale, rivals: Sequence[Rival], before: Build | None
+) -> dict[str, Cost]:
+    """By name, of one page of all by us and the build before, and in alternating rounds of a `/scrape` of
+    each by the rivals."""
     counts = scale.few if len(addresses) < FEW else scale.many
+    builds = {OURS: THIS, **({before.name: before} if before else {})}
     with contextlib.ExitStack() as stack:
-        port, pid = stack.enter_context(watching(addresses, scale.interval_s))
-        rival_port, rival_pid = stack.enter_context(go_exporter(rival)) if rival else (0, 0)
-        scraper = stack.enter_context(scraping(port, ["/metrics"], scale.interval_s))
+        pids: dict[str, int] = {}
+        ports: dict[str, int] = {}
+        scrapers: dict[str, Scraper] = {}
+        for name, build in builds.items():
+            port, pids[name] = stack.enter_context(watching(addresses, scale.interval_s, build=build))
+            scrapers[name] = stack.enter_context(scraping(port, ["/metrics"], scale.interval_s))
+        for rival in rivals:
+            ports[rival.name], pids[rival.name] = stack.enter_context(go_exporter(rival.path))
         time.sleep(scale.learning * scale.interval_s)
-        ours: list[tuple[float, float]] = []
-        beside: list[tuple[float, float]] = []
-        told: Cost | None = None
+        rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in pids}
+        costs: dict[str, Cost] = {}
+        beside = {name: pids[name] for name in builds}
         for _ in range(scale.rounds):
-            ours.append(_round(pid, len(addresses), counts, scale.interval_s))
-            if rival:
-                with scraping(rival_port, _each(addresses), scale.interval_s, spread=True) as other:
-                    beside.append(_scrapes(other, rival_pid, scale))
-                told = _cost(beside, len(addresses), other)
-        return _cost(ours, len(addresses), scraper), told
+            for name, spent in _round(beside, len(addresses), counts, scale).items():
+                rounds[name].append(spent)
+            for name, port in ports.items():
+                with scraping(port, _each(addresses), scale.interval_s, spread=True) as scraper:
+                    rounds[name].append(_scrapes(scraper, pids[name], scale))
+                costs[name] = _cost(rounds[name], len(addresses), scraper)
+        return {name: _cost(rounds[name], len(addresses), scrapers[name]) for name in builds} | costs
 
 
 def _each(addresses: Sequence[str]) -> list[str]:
     return [f"/scrape?target={address}" for address in addresses]
 
 
-def _round(pid: int, targets: int, intervals: int, interval_s: float) -> tuple[float, float]:
-    """CPU µs and voluntary context switches of one target and interval."""
-    before, began = usage(pid), time.monotonic()
-    time.sleep(intervals * interval_s)
-    after, took_s = usage(pid), time.monotonic() - began
-    return _per(before, after, targets * took_s / interval_s)
+def _round(
+    pids: Mapping[str, int], targets: int, intervals: int, scale: Scale
+) -> dict[str, tuple[float, float]]:
+    """CPU µs and voluntary context switches of one target and interval, of each process in the same time."""
+    before, began = {name: usage(pid) for name, pid in pids.items()}, time.monotonic()
+    time.sleep(intervals * scale.interval_s)
+    after, took_s = {name: usage(pid) for name, pid in pids.items()}, time.monotonic() - began
+    turns = targets * took_s / scale.interval_s
+    return {name: _per(before[name], after[name], turns) for name in pids}
 
 
 def _scrapes(scraper: Scraper, pid: int, scale: Scale) -> tuple[float, float]:
@@ -201,19 +224,20 @@ def _cost(rounds: Sequence[tuple[float, float]], targets: int, scraper: Scraper)
     )
 
 
-def _rows(size: int, ours: Cost, rival: Cost | None) -> Iterator[Figure]:
-    name = f"{size:,} target{'s' * (size > 1)}, {{}}: CPU of one and interval"
-    what, goal = name.format(f"{OURS}, one page"), GOALS_US.get(size)
-    if goal is None:
-        yield plain(what, ours.typical_us, "µs", ours.detail)
-    else:
-        yield at_most(what, ours.typical_us, goal, "µs", ours.detail)
-    if rival is not None:
-        yield plain(name.format(f"{RIVAL}, /scrape of each"), rival.typical_us, "µs", rival.detail)
+def _rows(size: int, costs: Mapping[str, Cost]) -> Iterator[Figure]:
+    targets = f"{size:,} target{'s' * (size > 1)}"
+    for name, cost in costs.items():
+        what = f"{targets}, {_way(name)}: CPU of one and interval"
+        yield plain(what, cost.typical_us, "µs", cost.detail)
+    if BEFORE in costs:
+        ratio = _in_the_same_seconds(costs)
+        what, goal = f"{targets}, one page: CPU / that of {BEFORE}", BEFORE_GOALS.get(size)
+        detail = f"{costs[OURS].series:,} series against {costs[BEFORE].series:,}"
+        yield plain(what, ratio, "", detail) if goal is None else at_most(what, ratio, goal, "", detail)
 
 
 def _other_ways(
-    addresses: Sequence[str], scale: Scale, in_step: Cost, rival: Cost | None
+    addresses: Sequence[str], scale: Scale, costs: Mapping[str, Cost], rivals: Sequence[Rival]
 ) -> Iterator[Figure]:
     """The same targets with plain timers, and with `/scrape` of each as the Go exporter is asked; and all
     that beside it."""
@@ -224,32 +248,52 @@ def _other_ways(
         scraping(port, ["/metrics"], interval_s) as scraper,
     ):
         time.sleep(scale.learning * interval_s)
-        timers = [_round(pid, size, scale.many, interval_s) for _ in range(scale.rounds)]
+        timers = [_round({OURS: pid}, size, scale.many, scale)[OURS] for _ in range(scale.rounds)]
         spread = _cost(timers, size, scraper)
     with (
         watching(addresses, interval_s) as (port, pid),
         scraping(port, _each(addresses), interval_s, spread=True) as scraper,
     ):
         each = _cost([_scrapes(scraper, pid, scale) for _ in range(scale.rounds)], size, scraper)
-    yield plain(
-        f"{size:,} targets, {OURS}, one page, --poll.align=off: CPU of one and interval",
-        spread.typical_us,
-        "µs",
-        spread.detail,
+    ways = (
+        ("one page just in time", costs[OURS], PAGE_GOALS),
+        ("one page, plain timers", spread, TIMERS_GOALS),
+        ("/scrape of each for both", each, EACH_GOALS),
     )
-    yield plain(
-        f"{size:,} targets, {OURS}, /scrape of each: CPU of one and interval",
-        each.typical_us,
-        "µs",
-        each.detail,
-    )
-    if rival is not None:
-        yield _ratio(f"{size:,} targets, one page just in time", in_step, rival, Fraction(1, 40))
-        yield _ratio(f"{size:,} targets, one page, plain timers", spread, rival, Fraction(1, 30))
-        yield _ratio(f"{size:,} targets, /scrape of each for both", each, rival, Fraction(1, 10))
+    yield _way_row(f"{size:,} targets, {OURS}, one page, --poll.align=off", spread)
+    yield _way_row(f"{size:,} targets, {OURS}, /scrape of each", each)
+    for rival in rivals:
+        for way, ours, goals in ways:
+            what = f"{size:,} targets, {way}"
+            yield _ratio(what, ours, costs[rival.name], rival.name, rival.goal(goals))
 
 
-def _ratio(what: str, ours: Cost, rival: Cost, goal: Fraction) -> Figure:
+def _all_move(size: int, scale: Scale, before: Build | None) -> Iterator[Figure]:
+    """The same if at each poll every value has changed: nothing that is kept can be of use."""
+    with simulated(size, "--all-move") as addresses:
+        costs = _in_turns(addresses, scale, (), before)
+    for name, cost in costs.items():
+        yield _way_row(f"{size:,} targets, every value moves, {_way(name)}", cost)
+    if BEFORE in costs:
+        yield plain(
+            f"{size:,} targets, every value moves, one page: CPU / that of {BEFORE}",
+            _in_the_same_seconds(costs),
+            "",
+            f"{costs[OURS].series:,} series against {costs[BEFORE].series:,}",
+        )
+
+
+def _in_the_same_seconds(costs: Mapping[str, Cost]) -> float:
+    """Our CPU of that of the build before: the median of the rounds."""
+    rounds = zip(costs[OURS].cpu_us, costs[BEFORE].cpu_us, strict=True)
+    return statistics.median(ours / before for ours, before in rounds)
+
+
+def _way_row(what: str, cost: Cost) -> Figure:
+    return plain(f"{what}: CPU of one and interval", cost.typical_us, "µs", cost.detail)
+
+
+def _ratio(what: str, ours: Cost, rival: Cost, name: str, goal: Fraction) -> Figure:
     value = ours.typical_us / rival.typical_us
     detail = f"1/{1 / value:.1f}; {ours.series:,} series against {rival.series:,}"
-    return Figure(f"{what}: CPU / that of {RIVAL}", round(value, 4), "", f"≤ {goal}", value <= goal, detail)
+    return Figure(f"{what}: CPU / that of {name}", round(value, 4), "", f"≤ {goal}", value <= goal, detail)

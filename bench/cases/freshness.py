@@ -18,11 +18,15 @@ minutes more they are not (`--poll.align=off`).
 - Beside it the same with another truth: the growth over the time between the two polls, by the samples' own
   timestamps.
 
-Without a Prometheus there are no figures. A full run takes 14 minutes.
+Then come three other ways to scrape, two minutes each: by two Prometheis that scrape at moments of their own,
+so that polls can be in step with one of them only; 2,000 targets; and `/scrape` of each target.
+
+Without a Prometheus there are no figures. A full run takes 22 minutes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import statistics
 import sys
@@ -34,7 +38,7 @@ from bench.charts import Chart, distribution
 from bench.figures import Figure, at_most, plain
 from bench.load import BEAT_S, SteadyLoad, steady_load
 from bench.measure import percentile
-from bench.process import exporter
+from bench.process import exporter, watching
 from bench.prometheus import PROMETHEUS, Prometheus, installed, prometheus
 from bench.servers import free_ports, redis_servers
 from bench.setup import Result, Setup
@@ -44,6 +48,8 @@ LAST_SUCCESS = 'redis_exporter_snapshot_last_success_timestamp_seconds{lane="fas
 COUNTER = "redis_keyspace_hits_total"
 #: part of the truth by which a rate is off
 WRONG = 0.02
+#: part of an interval by which two Prometheis start apart
+APART = 0.4
 DEFAULT, OFF = "default", "--poll.align=off"
 
 
@@ -58,6 +64,19 @@ class Plan:
     settle_s: float
     watch_s: dict[str, float]
     window: int = 2
+
+
+@dataclass(frozen=True)
+class Way:
+    """Another way to scrape. `goal_s` is for the 99th percentile of the ages, above `part` of an interval."""
+
+    name: str
+    servers: int
+    databases: int
+    goal_s: float
+    part: float = 0.0
+    replicas: int = 1
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,8 @@ def run(setup: Setup) -> Result:
         for mode in (DEFAULT, OFF):
             setup.note(f"{mode}, {plan.watch_s[mode]:g} s")
             seen[mode] = _watch(ports, load, plan, mode)
-    figures = [*_judged(seen[DEFAULT], plan), *_beside(seen[OFF], plan)]
+        other = [figure for way in _ways(plan) for figure in _other_way(ports, plan, way, setup)]
+    figures = [*_judged(seen[DEFAULT], plan), *other, *_beside(seen[OFF], plan)]
     ages = {mode: distribution(of.ages_s) for mode, of in seen.items()}
     return Result(
         figures,
@@ -130,6 +150,52 @@ def _watch(ports: list[int], load: SteadyLoad, plan: Plan, mode: str) -> Seen:
             f"{plan.watch_s[mode]:g} s"
         )
     return seen
+
+
+def _ways(plan: Plan) -> Sequence[Way]:
+    return (
+        Way("two Prometheus replicas", plan.servers, plan.databases, 0.2, part=0.5, replicas=2),
+        Way("a larger fleet", plan.servers * 5 // 2, plan.databases * 8 // 5, 0.5),
+        Way("/scrape of each", plan.servers, plan.databases, 0.2, each=True),
+    )
+
+
+def _other_way(ports: list[int], plan: Plan, way: Way, setup: Setup) -> list[Figure]:
+    """The ages that each Prometheus stored in `--poll.align=off`'s time."""
+    seconds = plan.watch_s[OFF]
+    setup.note(f"{way.name}, {seconds:g} s")
+    figures = []
+    with contextlib.ExitStack() as stack:
+        ports = [*ports, *stack.enter_context(redis_servers(way.servers - len(ports)))]
+        addresses = [f"redis://127.0.0.1:{port}/{db}" for port in ports for db in range(way.databases)]
+        port, _ = stack.enter_context(watching(addresses, plan.interval_s))
+        servers = []
+        for _ in range(way.replicas):
+            servers.append(
+                stack.enter_context(prometheus(port, plan.interval_s, addresses if way.each else ()))
+            )
+            servers[-1].wait_scraped()
+            time.sleep(plan.interval_s * APART)
+        time.sleep(plan.settle_s + seconds)
+        for number, server in enumerate(servers, 1):
+            name = way.name if way.replicas == 1 else f"{way.name}, number {number}"
+            goal_s = way.goal_s + way.part * plan.interval_s
+            figures += _age_rows(name, len(addresses), server, goal_s, seconds)
+    return figures
+
+
+def _age_rows(name: str, targets: int, server: Prometheus, goal_s: float, seconds: float) -> list[Figure]:
+    stored = server.raw(AGE, seconds)
+    ages_s = [age for each in stored for _, age in each.samples]
+    failed = sum(value == 0 for each in server.raw("up", seconds) for _, value in each.samples)
+    count = sum(each.samples[-1][1] for each in server.raw("scrape_samples_scraped", seconds))
+    if len(stored) != targets:
+        raise SystemExit(f"bench: {name}: Prometheus stored ages of {len(stored)} of {targets} targets")
+    detail = f"{targets:,} targets, {count:,.0f} series, {len(ages_s):,} ages, {failed} scrapes failed"
+    return [
+        plain(f"{name}: age at scrape, p50", percentile(ages_s, 0.5), "s", detail),
+        at_most(f"{name}: age at scrape, p99", percentile(ages_s, 0.99), goal_s, "s"),
+    ]
 
 
 def _seen(server: Prometheus, load: SteadyLoad, plan: Plan, seconds: float) -> Seen:
@@ -180,8 +246,8 @@ def _share_off(errors: Sequence[float]) -> float:
 
 def _judged(seen: Seen, plan: Plan) -> Iterator[Figure]:
     p50_s, p99_s = percentile(list(seen.ages_s), 0.5), percentile(list(seen.ages_s), 0.99)
-    yield at_most("age at scrape, p50", p50_s, 0.25, "s", _told(seen, plan))
-    yield at_most("age at scrape, p99", p99_s, 0.5, "s", f"at most {max(seen.ages_s):.3g} s")
+    yield at_most("age at scrape, p50", p50_s, 0.15, "s", _told(seen, plan))
+    yield at_most("age at scrape, p99", p99_s, 0.2, "s", f"at most {max(seen.ages_s):.3g} s")
     yield plain(
         "age by the scrape's time, p50",
         percentile(list(seen.ages_by_scrape_s), 0.5),
@@ -190,7 +256,7 @@ def _judged(seen: Seen, plan: Plan) -> Iterator[Figure]:
     )
     yield plain("age by the scrape's time, p99", percentile(list(seen.ages_by_scrape_s), 0.99), "s")
     yield at_most(
-        "repeated samples", seen.repeated / seen.pairs * 100, 0.1, "%", f"{seen.repeated} of {seen.pairs:,}"
+        "repeated samples", seen.repeated / seen.pairs * 100, 0, "%", f"{seen.repeated} of {seen.pairs:,}"
     )
     worst = (
         f"{len(seen.errors):,} rates; p99 of the error {percentile(list(seen.errors), 0.99):.2%}, at "
@@ -199,7 +265,7 @@ def _judged(seen: Seen, plan: Plan) -> Iterator[Figure]:
     yield at_most(
         f"{plan.window * plan.interval_s:g} s rates off by more than 2 %",
         _share_off(seen.errors),
-        1,
+        0,
         "%",
         worst,
     )

@@ -14,7 +14,7 @@ from bench.figures import Figure, at_most, plain
 from bench.http import Client
 from bench.measure import percentile
 from bench.nginx import nginx, program
-from bench.process import exporter
+from bench.process import exporter, usage
 from bench.rivals import go_exporter
 from bench.scraper import series
 from bench.servers import free_ports, redis_servers
@@ -23,7 +23,8 @@ from bench.setup import Result, Setup
 DATABASES = 10
 PAUSE_S = 0.0
 
-OURS, RIVAL, LIMIT = "redpoll", "the Go exporter", "nginx, the same bytes"
+OURS, LIMIT = "redpoll", "nginx, the same bytes"
+RIVAL_GOAL, LIMIT_GOAL, LIMIT_CPU_GOAL = 0.05, 1.3, 1.5
 
 
 def run(setup: Setup) -> Result:
@@ -47,13 +48,13 @@ def run(setup: Setup) -> Result:
 
 
 @contextlib.contextmanager
-def ours(ports: list[int], databases: int = 1, flags: tuple[str, ...] = ()) -> Iterator[int]:
-    """The exporter with every database of every server as a target; its port."""
+def ours(ports: list[int], databases: int = 1, flags: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
+    """The exporter with every database of every server as a target; its port and process."""
     [port] = free_ports(1)
     addresses = ",".join(f"redis://127.0.0.1:{server}/{db}" for server in ports for db in range(databases))
-    with exporter(port, flags, {"REDIS_ADDR": addresses}):
+    with exporter(port, flags, {"REDIS_ADDR": addresses}) as process:
         time.sleep(1.5)  # the first polls' page is not that of every other one
-        yield port
+        yield port, process.pid
 
 
 def alternate(
@@ -82,14 +83,16 @@ def spread(values: list[float], rounds: int) -> str:
 def _one_target(setup: Setup, rounds: int, requests: int) -> tuple[list[Figure], dict[str, list[float]]]:
     with ExitStack() as stack:
         [server] = stack.enter_context(redis_servers(1))
-        clients = {OURS: Client(stack.enter_context(ours([server])))}
+        port, _ = stack.enter_context(ours([server]))
+        clients = {OURS: Client(port)}
         pages = {OURS: clients[OURS].ask()}
-        if setup.rival:
-            port, _ = stack.enter_context(go_exporter(setup.rival))
-            clients[RIVAL] = Client(port, f"/scrape?target=redis://127.0.0.1:{server}")
-            pages[RIVAL] = clients[RIVAL].ask()
+        for rival in setup.rivals:
+            port, _ = stack.enter_context(go_exporter(rival.path))
+            clients[rival.name] = Client(port, f"/scrape?target=redis://127.0.0.1:{server}")
+            pages[rival.name] = clients[rival.name].ask()
         if program():
-            clients[LIMIT] = Client(stack.enter_context(nginx(pages[OURS].body)))
+            limit_port, _ = stack.enter_context(nginx(pages[OURS].body))
+            clients[LIMIT] = Client(limit_port)
         seconds = alternate(clients, rounds, requests)
         for client in clients.values():
             client.close()
@@ -102,10 +105,10 @@ def _one_target(setup: Setup, rounds: int, requests: int) -> tuple[list[Figure],
             )
         )
         figures.append(plain(f"one target, {name}: p99", percentile(values, 0.99) * 1e3, "ms"))
-    if RIVAL in seconds:
+    for rival in setup.rivals:
         for name, part in (("p50", 0.5), ("p99", 0.99)):
-            ratio = percentile(seconds[OURS], part) / percentile(seconds[RIVAL], part)
-            figures.append(at_most(f"one target: {name} / that of the Go exporter", ratio, 0.05))
+            ratio = percentile(seconds[OURS], part) / percentile(seconds[rival.name], part)
+            figures.append(at_most(f"one target: {name} / that of {rival.name}", ratio, RIVAL_GOAL))
     if LIMIT in seconds:
         ratio = percentile(seconds[OURS], 0.5) / percentile(seconds[LIMIT], 0.5)
         figures.append(at_most("one target: p50 / that of nginx with the same bytes", ratio, 3))
@@ -116,13 +119,17 @@ def _many_targets(servers: int, rounds: int, requests: int) -> list[Figure]:
     if not program():
         return []
     targets = servers * DATABASES
-    with redis_servers(servers) as ports, ours(ports, DATABASES) as port:
+    with redis_servers(servers) as ports, ours(ports, DATABASES) as (port, pid):
         client = Client(port)
         answer = client.ask()
         plain_bytes, count = len(answer.page), series(answer.page.encode())
-        with nginx(answer.body) as limit_port:
+        with nginx(answer.body) as (limit_port, limit_pid):
             limit = Client(limit_port)
             seconds = alternate({OURS: client, LIMIT: limit}, rounds, requests)
+            cpu_us = {
+                name: statistics.median(_cpu_us(asked, of, requests) for _ in range(rounds))
+                for name, asked, of in ((OURS, client, pid), (LIMIT, limit, limit_pid))
+            }
             limit.close()
         client.close()
     medians = {name: percentile(values, 0.5) for name, values in seconds.items()}
@@ -143,6 +150,24 @@ def _many_targets(servers: int, rounds: int, requests: int) -> list[Figure]:
         at_most(
             f"{targets} targets: whole transfer / that of nginx with the same file",
             medians[OURS] / medians[LIMIT],
-            1.3,
+            LIMIT_GOAL,
+            detail=f"{count:,} series",
+        ),
+        at_most(
+            f"{targets} targets: server CPU of a transfer / that of nginx with the same file",
+            cpu_us[OURS] / cpu_us[LIMIT],
+            LIMIT_CPU_GOAL,
+            detail=f"{cpu_us[OURS]:,.0f} µs against {cpu_us[LIMIT]:,.0f}, {requests} transfers at once",
         ),
     ]
+
+
+def _cpu_us(client: Client, pid: int, requests: int) -> float:
+    """CPU of a process by request, less what it needs in the same time without any."""
+    before, began = usage(pid).cpu_s, time.monotonic()
+    for _ in range(requests):
+        client.ask()
+    busy_s, took_s = usage(pid).cpu_s - before, time.monotonic() - began
+    before = usage(pid).cpu_s
+    time.sleep(took_s)
+    return max(0.0, busy_s - (usage(pid).cpu_s - before)) * 1e6 / requests

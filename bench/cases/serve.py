@@ -13,8 +13,9 @@ from bench.measure import copy_us, percentile
 from bench.setup import Result, Setup
 from exporter import engine
 from exporter.pages.cache import PageCache
+from exporter.pages.compressed import PIECE_BYTES
 from exporter.pages.exposition import Exposition
-from exporter.pages.page import PIECE_BYTES, Draft
+from exporter.pages.page import Draft
 
 TICK_S = 0.001
 

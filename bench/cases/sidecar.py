@@ -25,10 +25,12 @@ from bench.scraper import scraping, series
 from bench.servers import free_ports, redis_servers
 from bench.setup import Result, Setup
 
-OURS, GO = "ours", "Go exporter"
+OURS = "ours"
 #: 128Mi, 100m CPU
 MEMORY_MB, CPU_S = 134.2, 6
 UP_WITHIN_S = 30
+#: our CPU of the first rival's
+RIVAL_GOAL = 0.35
 
 #: an exporter as it runs: its port, its process, and the path of its page
 Running = tuple[int, int, str]
@@ -44,10 +46,10 @@ class Needed:
 
 def run(setup: Setup) -> Result:
     rounds, interval_s, watch_s = (1, 0.5, 2.0) if setup.quick else (5, 5.0, 60.0)
-    with redis_servers(2 if setup.rival else 1) as ports, accounts(ports):
+    with redis_servers(1 + len(setup.rivals)) as ports, accounts(ports):
         starts: dict[str, Callable[[], AbstractContextManager[Running]]] = {OURS: lambda: _ours(ports[0])}
-        if setup.rival:
-            starts[GO] = lambda: _go(setup.rival, ports[1])
+        for rival, port in zip(setup.rivals, ports[1:], strict=True):
+            starts[rival.name] = lambda rival=rival, port=port: _go(rival.path, port)  # type: ignore[misc]
         setup.note("starts")
         seconds: dict[str, list[float]] = {name: [] for name in starts}
         for _ in range(rounds):
@@ -121,8 +123,9 @@ def _figures(needed: dict[str, Needed], watch_s: float, interval_s: float) -> It
     yield at_most(
         "resident memory beside one Redis, peak: ours", needed[OURS].peak_mb, MEMORY_MB, "MB", told[OURS]
     )
-    if GO in needed:
-        yield plain("resident memory beside one Redis, peak: Go exporter", needed[GO].peak_mb, "MB", told[GO])
+    rivals = [name for name in needed if name != OURS]
+    for name in rivals:
+        yield plain(f"resident memory beside one Redis, peak: {name}", needed[name].peak_mb, "MB", told[name])
     over = f"{watch_s:g} s, scraped every {interval_s:g} s"
     yield at_most(
         "CPU a minute: ours",
@@ -131,13 +134,12 @@ def _figures(needed: dict[str, Needed], watch_s: float, interval_s: float) -> It
         "s",
         f"{over}, {needed[OURS].series:,} series",
     )
-    if GO in needed:
-        yield plain(
-            "CPU a minute: Go exporter",
-            needed[GO].cpu_s_a_minute,
-            "s",
-            f"{over}, {needed[GO].series:,} series",
-        )
+    for number, name in enumerate(rivals):
+        told_of = f"{over}, {needed[name].series:,} series"
+        yield plain(f"CPU a minute: {name}", needed[name].cpu_s_a_minute, "s", told_of)
+        ratio = needed[OURS].cpu_s_a_minute / needed[name].cpu_s_a_minute
+        what = f"CPU a minute / that of {name}"
+        yield plain(what, ratio) if number else at_most(what, ratio, RIVAL_GOAL)
 
 
 def _start_figures(seconds: dict[str, list[float]]) -> Iterator[Figure]:
