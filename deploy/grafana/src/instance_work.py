@@ -72,6 +72,9 @@ COMMANDS = Row(
     ],
 )
 
+#: the exporter reads the histograms every two minutes
+LATENCY_RATE = "[5m]"
+
 LATENCY = Row(
     "Latency",
     [
@@ -90,12 +93,12 @@ LATENCY = Row(
         ),
         graph(
             "99th percentile, of now",
-            "How long 99 of 100 calls took at most, over some minutes: the ten commands that take "
+            "How long 99 of 100 calls took at most, over the last 5 minutes: the ten commands that take "
             "most of the server's time.",
             "µs",
             query(
                 "histogram_quantile(0.99, sum by (cmd, le) "
-                f"(rate(redis_commands_latencies_usec_bucket{{{CMD}}}{RATE}))) and on (cmd) "
+                f"(rate(redis_commands_latencies_usec_bucket{{{CMD}}}{LATENCY_RATE}))) and on (cmd) "
                 f"topk(10, rate(redis_commands_duration_seconds_total{{{CMD}}}{RATE} @ end()))",
                 "{{cmd}}",
             ),
@@ -104,9 +107,10 @@ LATENCY = Row(
         ),
         buckets(
             "Calls of one command by their duration",
-            "How many calls of the command that is chosen for the heat map took how long.",
+            "How many calls of the command that is chosen for the heat map took how long, in the last "
+            "5 minutes each.",
             "µs",
-            query(f"sum by (le) (increase(redis_commands_latencies_usec_bucket{{{HEAT}}}{RATE}))"),
+            query(f"sum by (le) (increase(redis_commands_latencies_usec_bucket{{{HEAT}}}{LATENCY_RATE}))"),
             width=24,
             height=9,
         ),
