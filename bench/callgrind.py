@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from bench.builds import Build
 from bench.compiled import compile_library
@@ -18,6 +19,7 @@ from bench.virtual_time import VirtualTime
 PROGRAM = "valgrind"
 READY_S = 180.0
 STOP_S = 60.0
+LAST_LINES = 20
 _REQUESTS = """\
 #include <valgrind/callgrind.h>
 void begin(void) { CALLGRIND_START_INSTRUMENTATION; CALLGRIND_ZERO_STATS; }
@@ -73,9 +75,13 @@ class Counter:
 def counting(build: Build, port: int, flags: Sequence[str], clock: VirtualTime) -> Iterator[Counter]:
     """`redis_exporter` of a build on loopback under valgrind, until the block ends. It has the time of
     `clock`."""
-    with tempfile.TemporaryDirectory(prefix="bench-callgrind-", ignore_cleanup_errors=True) as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="bench-callgrind-", ignore_cleanup_errors=True)
+        )
         library = compile_library(_REQUESTS, pathlib.Path(folder), "requests")
         files = pathlib.Path(folder, "counts")
+        said = stack.enter_context(pathlib.Path(folder, "stderr").open("w+b"))
         command = [
             *(PROGRAM, "-q", "--tool=callgrind", "--instr-atstart=no", "--fair-sched=yes"),
             f"--callgrind-out-file={files}",
@@ -87,14 +93,24 @@ def counting(build: Build, port: int, flags: Sequence[str], clock: VirtualTime) 
             env={**build.environment, **clock.environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
         )
         try:
             wait_listening(port, process, f"the exporter under {PROGRAM}", READY_S)
             yield Counter(process, files)
+        except SystemExit as error:
+            if process.poll() is None:
+                raise
+            raise SystemExit(f"{error}; {_last_words(process.returncode, said)}") from None
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_S)
             process.kill()
             process.communicate()
+
+
+def _last_words(code: int, said: BinaryIO) -> str:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").splitlines()
+    return "\n".join([f"the exporter under {PROGRAM} ended with code {code}", *lines[-LAST_LINES:]])
