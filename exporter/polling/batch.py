@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from exporter.errors import ReplyError
 from exporter.polling.memory import LastReply, TargetMemory
@@ -41,18 +41,14 @@ class Share:
 
     def of(self, replies: Sequence[Reply]) -> list[Reply]:
         """The collector's replies, in the order of its commands."""
-        return with_refused([replies[place] for place in self.places], self.refusals)
+        found = [replies[place] for place in self.places]
+        for place, refusal in self.refusals:
+            found.insert(place, refusal)
+        return found
 
     def cut(self, cuts: Sequence[int]) -> int:
         """How much of them a limit left out, by what it left out of each reply."""
         return sum(cuts[place] for place in self.places)
-
-
-def with_refused(replies: list[Reply], refusals: Iterable[tuple[int, ReplyError]]) -> list[Reply]:
-    """The replies to all commands of a collector: those to the sent ones, with the refusals inserted."""
-    for place, refusal in refusals:
-        replies.insert(place, refusal)
-    return replies
 
 
 class Batch:
@@ -131,7 +127,7 @@ class FirstBatch:
 
     __slots__ = ("batches", "commands", "facts", "is_first", "shares", "until", "version")
 
-    def __init__(self, facts: Facts | None, version: int = 0, *, is_first: bool) -> None:
+    def __init__(self, facts: Facts | None, version: int, *, is_first: bool) -> None:
         self.facts = facts
         self.version = version
         self.is_first = is_first

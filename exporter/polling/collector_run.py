@@ -40,7 +40,6 @@ class CollectorRun:
         "output",
         "own_refused",
         "replies",
-        "sent",
         "sent_batches",
         "share",
         "until",
@@ -56,7 +55,6 @@ class CollectorRun:
         self.batches = 0
         self.sent_batches = 0  # those of which the server does not refuse everything
         self.commands: Sequence[Command] = ()  # of the newest batch
-        self.sent: Sequence[Command] = ()  # those of them that are sent for it, and not for another one
         self.replies: Sequence[Reply] = ()  # to it
         self.share = NOTHING_ASKED  # of the newest batch
         self.until = math.inf  # the monotonic moment from which on a command may be sent that was not
@@ -84,7 +82,7 @@ class CollectorRun:
         self.batches += 1
         self.sent_batches += bool(share.count)
         self.until = min(self.until, share.until)
-        self.commands, self.share, self.sent = commands, share, share.sent
+        self.commands, self.share = commands, share
 
     def step(self, replies: list[Reply] | None) -> Sequence[Command]:
         """What it asks next; nothing at a pause. `replies` are those to its newest commands, None at its

@@ -53,7 +53,7 @@ class PollResults:
     def add(self, run: CollectorRun) -> engine.Block:
         """Take what a run wrote that went well."""
         output, name = run.output, run.name
-        self.asked[name] = run.sent
+        self.asked[name] = run.share.sent
         block = self.blocks[name] = output.block()
         if output.cut:
             self.cuts[name] = output.cut
@@ -78,7 +78,7 @@ class PollResults:
         server refuses has not failed, and has a block: there is nothing more to write."""
         if run.is_refused and isinstance(error, TargetError) and not run.collector.identifies:
             return self.add(run)
-        self.asked[run.name] = run.sent
+        self.asked[run.name] = run.share.sent
         kind = type(error) if isinstance(error, TargetError) else TargetError
         text = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
         failure = self.failures[run.name] = kind(self.redaction.clean(text))
@@ -88,7 +88,7 @@ class PollResults:
 
     def count_earlier(self, run: CollectorRun) -> None:
         """Count a batch of a run that asks another one."""
-        _count(run.sent, (), self.earlier.setdefault(run.name, {}))
+        _count(run.share.sent, (), self.earlier.setdefault(run.name, {}))
 
     def add_calls_of(
         self, collector: str, repeated: Iterable[Command], refused: Collection[str], calls: Calls

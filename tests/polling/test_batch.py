@@ -96,7 +96,7 @@ def test_the_replies_of_one_that_is_refused_stay_in_order_beside_a_shared_one() 
 
 
 def test_the_first_batch_of_a_poll_is_remembered() -> None:
-    first = FirstBatch(None, is_first=True)
+    first = FirstBatch(None, 0, is_first=True)
     first.note([])
     assert (first.batches, first.commands) == (0, ())
     first.note([PING])

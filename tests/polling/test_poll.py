@@ -55,8 +55,9 @@ def enabled(
     *written: Family,
     wants: Callable[[Facts], bool] = lambda facts: True,
     hidden: frozenset[str] = frozenset(),
+    repeats: bool = False,
 ) -> EnabledCollector:
-    """A collector that asks as it is told."""
+    """A collector that asks in this way."""
 
     class Asker(Collector[list[str]]):
         name = memory_name = collector_name
@@ -69,6 +70,9 @@ def enabled(
         def wants(self, facts: Facts, options: Options) -> bool:
             assert options is OPTIONS
             return wants(facts)
+
+        def repeats(self, options: Options) -> bool:
+            return repeats
 
         def collect(self, facts: Facts, options: Options, out: OutWithMemory[list[str]]) -> Batches:
             assert options is OPTIONS
@@ -658,21 +662,13 @@ class TestRepeats:
 
     @staticmethod
     def counted(runs: list[int], repeatable: bool = True, batches: int = 1) -> EnabledCollector:
-        class Asker(Collector[None]):
-            name = "slowlog"
-            lane = Lane.FAST
-            families = (LENGTH,)
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
+            for _ in range(batches):
+                [length] = yield [Command.of("SLOWLOG", "LEN")]
+            runs.append(length)
+            out.add(LENGTH, length if isinstance(length, int) else -1)
 
-            def repeats(self, options: Options) -> bool:
-                return repeatable
-
-            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
-                for _ in range(batches):
-                    [length] = yield [Command.of("SLOWLOG", "LEN")]
-                runs.append(length)
-                out.add(LENGTH, length if isinstance(length, int) else -1)
-
-        return enable(Asker(), "redis")
+        return enabled("slowlog", ask, LENGTH, repeats=repeatable)
 
     def lengths(self, made: EnabledCollector, memory: TargetMemory, *lengths: object) -> list[str]:
         return [text(Server({"SLOWLOG LEN": length}).serve([made], memory), "slowlog") for length in lengths]
@@ -730,35 +726,19 @@ class TestRepeats:
 
     @staticmethod
     def asking_both(runs: list[list[Reply]]) -> EnabledCollector:
-        class Asker(Collector[None]):
-            name = "slowlog"
-            lane = Lane.FAST
-            families = (LENGTH,)
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
+            replies = yield [Command.of("SLOWLOG", "GET"), Command.of("SLOWLOG", "LEN")]
+            runs.append(replies)
+            out.add(LENGTH, replies[1])
 
-            def repeats(self, options: Options) -> bool:
-                return True
-
-            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
-                replies = yield [Command.of("SLOWLOG", "GET"), Command.of("SLOWLOG", "LEN")]
-                runs.append(replies)
-                out.add(LENGTH, replies[1])
-
-        return enable(Asker(), "redis")
+        return enabled("slowlog", ask, LENGTH, repeats=True)
 
     def test_a_reply_that_is_shared_is_asked_for_though_it_repeats(self) -> None:
-        class Asker(Collector[None]):
-            name = "slowlog"
-            lane = Lane.FAST
-            families = (LENGTH,)
+        def ask(facts: Facts, out: OutWithMemory[list[str]]) -> Batches:
+            [found] = yield [Command.of("INFO")]
+            out.add(LENGTH, len(found))
 
-            def repeats(self, options: Options) -> bool:
-                return True
-
-            def collect(self, facts: Facts, options: Options, out: Out) -> Batches:
-                [info] = yield [Command.of("INFO")]
-                out.add(LENGTH, len(info))
-
-        memory, made = known(), enable(Asker(), "redis")
+        memory, made = known(), enabled("slowlog", ask, LENGTH, repeats=True)
         for more in (b"", b"", b"more:1\r\n"):
             poll = Server({"INFO": info() + more}).serve([INFO, made], memory)
             assert text(poll, "slowlog") == f"redis_slowlog_length {len(info() + more)}\n"
