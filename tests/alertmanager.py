@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.servers import HOST, free_port, wait_for_start
+from bench.ports import free_port
+from tests.servers import HOST, wait_for_start
 
 
 class Alertmanager:

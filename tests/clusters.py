@@ -8,7 +8,8 @@ from pathlib import Path
 
 import hiredis
 
-from tests.servers import HOST, Certificates, RedisServer, free_port, redis_server_path, wait_until
+from bench.ports import free_port
+from tests.servers import HOST, Certificates, RedisServer, redis_server_path, wait_until
 
 SLOTS = 16384
 BUS_OFFSET = 10000

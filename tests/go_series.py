@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from bench.ports import free_port
+from tests.servers import HOST, RedisServer, wait_until
 
 FILE = Path(__file__).parent / "data" / "go_series.csv"
 #: 25 commands that applications use

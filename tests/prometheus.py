@@ -11,7 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.servers import HOST, free_port, wait_for_start
+from bench.ports import free_port
+from tests.servers import HOST, wait_for_start
 
 #: where a configuration says that Prometheus itself is
 ITSELF = "localhost:9090"

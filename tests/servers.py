@@ -22,6 +22,8 @@ from typing import Any
 
 import hiredis
 
+from bench.ports import free_port
+
 PATIENCE_S = 20.0  # what is expected soon and has not come by then will not come
 HOST = "127.0.0.1"
 
@@ -110,14 +112,6 @@ def make_certificates(directory: Path, authority: str = "ca") -> Certificates:
         issuing_ca,
         *issue("issued", "server", "-CA", issuing_ca, "-CAkey", issuing_key),
     )
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, wait_until
+from bench.ports import free_port
+from tests.servers import wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

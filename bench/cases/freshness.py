@@ -38,9 +38,10 @@ from bench.charts import Chart, distribution
 from bench.figures import Figure, at_most, plain
 from bench.load import BEAT_S, SteadyLoad, steady_load
 from bench.measure import percentile
+from bench.ports import free_ports
 from bench.process import exporter, watching
 from bench.prometheus import PROMETHEUS, Prometheus, installed, prometheus
-from bench.servers import free_ports, redis_servers
+from bench.servers import redis_servers
 from bench.setup import Result, Setup
 
 AGE = 'redis_exporter_snapshot_age_seconds{lane="fast"}'

@@ -24,9 +24,9 @@ from bench.builds import THIS, Build
 from bench.callgrind import PROGRAM, counting, installed
 from bench.figures import Figure, at_most, plain
 from bench.http import Client
+from bench.ports import free_ports
 from bench.process import total
 from bench.scraper import series
-from bench.servers import free_ports
 from bench.setup import Result, Setup
 from bench.simulator import simulator
 from bench.virtual_time import VirtualTime, virtual_time

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.figures import Figure, at_most, plain
+from bench.ports import free_ports
 from bench.process import exporter, total, usage
 from bench.scraper import scraping, series
-from bench.servers import free_ports
 from bench.setup import Result, Setup
 from bench.simulated_replies import COMMANDS
 from bench.simulator import raise_open_files, simulated

@@ -24,10 +24,11 @@ from dataclasses import dataclass
 
 from bench.commandstats import Spent, accounts
 from bench.figures import Figure, at_most, plain
+from bench.ports import free_ports
 from bench.process import exporter, usage
 from bench.rivals import Rival, go_exporter
 from bench.scraper import Scraper, scraping, series
-from bench.servers import free_ports, redis_processes
+from bench.servers import redis_processes
 from bench.setup import Result, Setup
 
 DEFAULT, EQUAL, IDLE = "ours, default lanes", "ours, every lane at the fast interval", "nobody"

@@ -14,10 +14,11 @@ from bench.figures import Figure, at_most, plain
 from bench.http import Client
 from bench.measure import percentile
 from bench.nginx import nginx, program
+from bench.ports import free_ports
 from bench.process import exporter, usage
 from bench.rivals import go_exporter
 from bench.scraper import series
-from bench.servers import free_ports, redis_servers
+from bench.servers import redis_servers
 from bench.setup import Result, Setup
 
 DATABASES = 10

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 
 from bench.commandstats import accounts
 from bench.figures import Figure, at_most, plain
+from bench.ports import free_ports
 from bench.process import exporter, scrape, total, usage
 from bench.rivals import go_exporter
 from bench.scraper import scraping, series
-from bench.servers import free_ports, redis_servers
+from bench.servers import redis_servers
 from bench.setup import Result, Setup
 
 OURS = "ours"

@@ -15,8 +15,9 @@ import time
 
 from bench.charts import Chart
 from bench.figures import at_most
+from bench.ports import free_ports
 from bench.process import scrape, watching
-from bench.servers import binary, free_ports
+from bench.servers import binary
 from bench.setup import Result, Setup
 
 INTERVAL_S = 1.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from bench.figures import at_most, plain
+from bench.ports import free_ports
 from bench.process import exporter, scrape, total, usage
-from bench.servers import free_ports, redis_servers
+from bench.servers import redis_servers
 from bench.setup import Result, Setup
 
 DATABASES = 10

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bench.ports import free_port
 from exporter import files
 from exporter.app.app import App
 from exporter.app.build import configure
@@ -29,7 +30,7 @@ from exporter.targets.address import parse_address
 from exporter.targets.shard import owner
 from exporter.targets.target import Target
 from exporter.telemetry.own_series import FAMILIES
-from tests.servers import Certificates, RedisServer, free_port, make_certificates
+from tests.servers import Certificates, RedisServer, make_certificates
 from tests.store_fixture import samples_of, until, values_of
 from tests.watch_harness import connections, others
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter.app.backend import Backend
 from exporter.app.build import configure
 from exporter.connection.resolver import Resolver
@@ -22,7 +23,7 @@ from exporter.polling.identity import Identity
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer
 from tests.store_fixture import plain_text, samples_of, until
 from tests.watch_harness import connections, others
 

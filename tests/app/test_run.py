@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter import signals
 from exporter.app.app import App
 from exporter.app.build import configure
@@ -22,7 +23,6 @@ from exporter.app.run import read_targets, reload_when, serve, turned_at
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
 from exporter.web.reload import Reloaded
-from tests.servers import free_port
 from tests.store_fixture import until
 from tests.watch_harness import others
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter.app import sd_notify
 from exporter.app.sd_notify import Notifier
-from tests.servers import free_port
 from tests.store_fixture import PATIENCE_S
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from exporter import engine
 from exporter.collectors._answered import Answered
 from exporter.collectors._key_places import (
@@ -36,7 +37,7 @@ from tests.collectors.conftest import SessionFactory
 from tests.pieces import pieces_of, value_of
 from tests.poll_fixture import idle
 from tests.server_session import Session
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.servers import HOST, RedisServer, wait_until
 from tests.watch_harness import RedisFactory, server_field
 
 ALONE = Facts((7, 2, 0), "redis", "master", "standalone", "r", False, False, 16)

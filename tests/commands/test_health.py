@@ -13,13 +13,14 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from bench.ports import free_port
 from exporter.cli import main
 from exporter.commands import health
 from exporter.commands.health import of_options, of_url
 from exporter.errors import ConfigError, UsageError
 from exporter.options.commandline import parse
 from exporter.options.table import WebOptions
-from tests.servers import HOST, Certificates, free_port, wait_until
+from tests.servers import HOST, Certificates, wait_until
 from tests.store_fixture import PATIENCE_S
 from tests.system.conftest import ExporterFactory, ProcessFactory, exporter, exporter_process
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.ports import free_port
 from exporter import logs
 from exporter.app import build as build_module
 from exporter.cli import main
@@ -24,7 +25,7 @@ from exporter.options.table import Options
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
 from exporter.targets.address import parse_address
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer
 
 RedisFactory = Callable[..., RedisServer]
 FOUND = gauge("found", "What was found.")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from bench.ports import free_port
 from exporter.connection.cluster_links import NODES_MAX, ClusterLinks
 from exporter.connection.dialer import Dialer
 from exporter.connection.link import Connection
@@ -22,7 +23,7 @@ from exporter.errors import ReplyError, ResetError, TargetError
 from exporter.options.values import parse_allowance
 from exporter.protocol.command import Command, Reply
 from exporter.targets.target import Target
-from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
+from tests.servers import Conversation, RedisServer, ScriptedServer
 from tests.store_fixture import until
 
 RedisFactory = Callable[..., RedisServer]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter import errors
 from exporter.connection.dial_plan import same_for_all
 from exporter.connection.dialer import Dialer, _of_all
@@ -34,7 +35,7 @@ from tests.connection.dialling import (
     replies_of,
     target,
 )
-from tests.servers import Certificates, Conversation, answers, free_port
+from tests.servers import Certificates, Conversation, answers
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.ports import free_port
 from exporter.connection.dialer import Dialer
 from exporter.connection.requested_addresses import allowed, check
 from exporter.connection.resolver import Resolver
@@ -18,7 +19,6 @@ from exporter.errors import DnsError, NotAllowedError, RefusedError, RequestErro
 from exporter.options.values import parse_allowance
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
-from tests.servers import free_port
 
 #: what the scripted resolver knows
 NAMES = {

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from exporter.connection.dialer import Dialer
 from exporter.connection.sockets import connect_address, connect_path
 from exporter.targets.target import Target
-from tests.servers import HOST, Conversation, FullServer, ScriptedServer, answers, free_port
+from tests.servers import HOST, Conversation, FullServer, ScriptedServer, answers
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 

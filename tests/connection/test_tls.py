@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter import engine, errors, pem_files
 from exporter.connection import burst, dialer
 from exporter.connection.dialer import Dialer
@@ -42,14 +43,7 @@ from tests.connection.dialling import (
     replies_of,
     target,
 )
-from tests.servers import (
-    Certificates,
-    Conversation,
-    ScriptedServer,
-    answers,
-    free_port,
-    make_certificates,
-)
+from tests.servers import Certificates, Conversation, ScriptedServer, answers, make_certificates
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),

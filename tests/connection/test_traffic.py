@@ -6,11 +6,12 @@ import time
 
 import pytest
 
+from bench.ports import free_port
 from exporter.connection.dialer import Dialer
 from exporter.connection.traffic import Traffic
 from exporter.errors import RefusedError
 from exporter.targets.address import parse_address
-from tests.servers import answers, free_port
+from tests.servers import answers
 from tests.watch_harness import AMPLE_S, RedisFactory, ScriptFactory, WatchHarness
 
 

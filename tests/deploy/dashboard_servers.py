@@ -9,8 +9,9 @@ import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from bench.ports import free_port
 from tests.clusters import Cluster, Sentinel
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.servers import HOST, RedisServer, wait_until
 from tests.system.conftest import Exporter
 
 SCRIPT = 'return {"users", "3"}'

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
+from bench.ports import free_port
 from tests.deploy.rule_files import read_each_second
 from tests.prometheus import Prometheus
-from tests.servers import HOST, free_port
+from tests.servers import HOST
 from tests.system.conftest import Exporter
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.ports import free_port
 from exporter.cli import main
 from exporter.options.commandline import parse
 from exporter.options.table import Options
 from tests.deploy.docker_daemon import PLAIN, DockerDaemon, archive_of, page, wait_long
-from tests.servers import HOST, free_port
+from tests.servers import HOST
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "deploy" / "compose"

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.ports import free_port
 from tests.deploy.set_ups import DEPLOY, SetUp, instances
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.servers import HOST, RedisServer, wait_until
 from tests.system.conftest import Exporter
 from tests.watch_harness import RedisFactory
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from exporter import __version__
 from exporter.options.table import Options
 from tests.deploy.docker_daemon import BASH, PLAIN, ROOT, DockerDaemon, limits, page, wait_long
-from tests.servers import HOST, RedisServer, free_port
+from tests.servers import HOST, RedisServer
 
 SECRET = "s3cr:et"
 #: what a container with a tenth of a CPU must keep to

@@ -20,11 +20,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from bench.ports import free_port
 from exporter import __version__
 from exporter.cli import main
 from exporter.options.endpoints import routes
 from exporter.options.table import Options
-from tests.servers import HOST, RedisServer, free_port
+from tests.servers import HOST, RedisServer
 from tests.system.conftest import Exporter, ExporterFactory, exporter
 
 __all__ = ["exporter"]  # a fixture

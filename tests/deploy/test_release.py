@@ -26,7 +26,7 @@ import pytest
 import yaml
 
 import exporter
-from tests.servers import free_port
+from bench.ports import free_port
 from tests.system.test_listening import get, lines_until
 from tests.watch_harness import RedisFactory
 

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter.options.commandline import parse
 from exporter.options.table import OPTIONS
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer
 from tests.system.test_listening import get, lines_until
 from tests.watch_harness import RedisFactory
 

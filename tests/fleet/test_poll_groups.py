@@ -9,6 +9,7 @@ from itertools import cycle
 
 import pytest
 
+from bench.ports import free_port
 from exporter.fleet import schedule as schedule_module
 from exporter.fleet.alignment import LAST_POLLS_S, TARGET_S, Alignment
 from exporter.fleet.poll_group import SLOT_TARGETS, SLOTS, slot_of
@@ -17,7 +18,6 @@ from exporter.pages.rhythm import Rhythm
 from exporter.pages.selection import Selection
 from exporter.polling.watched_target import WatchedTarget
 from tests.fleet.schedule_harness import PollTimes, ScheduleHarness
-from tests.servers import free_port
 from tests.store_fixture import until
 from tests.watch_harness import WatchHarness
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bench.ports import free_port
 from exporter.connection.limiter import Admission
 from exporter.fleet import poll_group as poll_group_module
 from exporter.fleet import schedule as schedule_module
@@ -20,7 +21,7 @@ from exporter.fleet.poll_group import slot_of
 from exporter.metrics.lane import Lane
 from exporter.targets.target import NodeFacts
 from tests.fleet.schedule_harness import ScheduleHarness, names_in_slot
-from tests.servers import Conversation, RedisServer, ScriptedServer, free_port
+from tests.servers import Conversation, RedisServer, ScriptedServer
 from tests.store_fixture import until
 from tests.watch_harness import INTERVAL_S, WatchHarness, connections, others
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter import Exporter
 from exporter.app.build import Configuration, configure
 from exporter.errors import ConfigError, UsageError
 from exporter.library import embedded
 from exporter.options.table import Options
 from exporter.targets.target import Target
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer
 
 RedisFactory = Callable[..., RedisServer]
 #: by both loops: a program may have either

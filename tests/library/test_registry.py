@@ -13,9 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.ports import free_port
 from exporter import RedisCollector
 from exporter.errors import ConfigError, UsageError
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import RedisServer, wait_until
 
 RedisFactory = Callable[..., RedisServer]
 

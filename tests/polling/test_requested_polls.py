@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from bench.ports import free_port
 from exporter.metrics.lane import Lane
 from exporter.polling.watched_target import WatchedTarget
-from tests.servers import free_port
 from tests.store_fixture import until
 from tests.watch_harness import AMPLE_S, SCANT_S, RedisFactory, WatchHarness, server_field
 

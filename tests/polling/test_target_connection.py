@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.ports import free_port
 from exporter.connection.dial_plan import same_for_all
 from exporter.connection.settings import DialSettings
 from exporter.descriptors import Descriptors
 from exporter.metrics.lane import Lane
-from tests.servers import Conversation, free_port
+from tests.servers import Conversation
 from tests.store_fixture import until
 from tests.watch_harness import (
     AMPLE_S,

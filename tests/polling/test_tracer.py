@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bench.ports import free_port
 from exporter.collectors._registry import REGISTRY
 from exporter.connection.limiter import Limiter, wait_at
 from exporter.metrics.lane import Lane
@@ -14,7 +15,7 @@ from exporter.polling.assignment import Services
 from exporter.polling.poll_trace import PollTrace
 from exporter.polling.tracer import ALONE_MAX, LANES, default_lanes, trace_poll
 from exporter.polling.watched_target import WatchedTarget
-from tests.servers import RedisServer, answers, free_port
+from tests.servers import RedisServer, answers
 from tests.store_fixture import until
 from tests.watch_harness import (
     SCANT_S,

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 import redis
 
+from bench.ports import free_port
 from exporter import engine
 from exporter.collectors._contract import Batches, Collector, Out
 from exporter.collectors.config import ConfigCollector
@@ -34,7 +35,7 @@ from exporter.polling.target_state import TargetState
 from exporter.polling.watched_target import WatchedTarget
 from exporter.protocol.command import Command
 from exporter.protocol.facts import Facts
-from tests.servers import Conversation, RedisServer, free_port
+from tests.servers import Conversation, RedisServer
 from tests.store_fixture import until
 from tests.watch_harness import (
     AMPLE_S,

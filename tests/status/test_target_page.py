@@ -14,13 +14,14 @@ from urllib.parse import quote
 import pytest
 from jsonschema import Draft202012Validator
 
+from bench.ports import free_port
 from exporter.pages.plain_pieces import PlainPieces
 from exporter.polling import tracer
 from exporter.status import target_page, target_values, trace_door
 from exporter.status.target_page import FORM_BYTES
 from exporter.status.target_values import FILTER_MAX
 from exporter.targets.address import parse_address
-from tests.servers import Certificates, RedisServer, ScriptedServer, answers, free_port
+from tests.servers import Certificates, RedisServer, ScriptedServer, answers
 from tests.status.target_site import TargetSite, of, token_of
 from tests.store_fixture import until
 from tests.watch_harness import others

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers import free_port, wait_for_start
+from bench.ports import free_port
+from tests.servers import wait_for_start
 
 #: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy
 #: with other tests

@@ -17,7 +17,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from openapi_spec_validator import validate
 
-from tests.servers import free_port, wait_until
+from bench.ports import free_port
+from tests.servers import wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, wait_for_start, wait_until
+from bench.ports import free_port
+from tests.servers import wait_for_start, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter.commands.compare import Difference, Series, compare, read_page, report
 from tests.clusters import Cluster, Sentinel
-from tests.servers import RedisServer, free_port, wait_for_start, wait_until
+from tests.servers import RedisServer, wait_for_start, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.servers import Certificates, free_port, make_certificates, wait_until
+from bench.ports import free_port
+from tests.servers import Certificates, make_certificates, wait_until
 from tests.system.conftest import ExporterFactory, ProcessFactory
 from tests.watch_harness import RedisFactory
 

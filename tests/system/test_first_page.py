@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from tests.servers import RedisServer, free_port, wait_until
+from bench.ports import free_port
+from tests.servers import RedisServer, wait_until
 from tests.system.conftest import ProcessFactory
 from tests.watch_harness import RedisFactory
 

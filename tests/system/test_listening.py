@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, wait_until
+from bench.ports import free_port
+from tests.servers import wait_until
 from tests.system.conftest import STOP_S
 
 COMMAND = (sys.executable, "-m", "exporter")

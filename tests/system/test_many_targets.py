@@ -13,10 +13,11 @@ from urllib.error import HTTPError
 
 import pytest
 
+from bench.ports import free_port
 from exporter.targets.shard import owner
 from tests.clusters import Cluster
 from tests.prometheus import Prometheus
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.servers import HOST, RedisServer, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 

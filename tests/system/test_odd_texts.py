@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from exporter.options.table import OPTIONS
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import RedisServer, wait_until
 
 SECRET = b"s3cret"
 ODD = b"\xff\xe9\x1b[2J\x85\n" + "\u202e\u2028é".encode()

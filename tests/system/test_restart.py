@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from tests.prometheus import Prometheus
-from tests.servers import free_port, wait_until
+from tests.servers import wait_until
 from tests.system.conftest import STOP_S, ExporterFactory, ProcessFactory
 from tests.watch_harness import RedisFactory
 

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 import pytest
 
+from bench.ports import free_port
 from exporter.cli import main
 from exporter.options.endpoints import ROUTES
-from tests.servers import Conversation, free_port, wait_until
+from tests.servers import Conversation, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory, ScriptFactory, info
 

@@ -17,9 +17,10 @@ from urllib.error import HTTPError
 import pytest
 from playwright.sync_api import Page, expect
 
+from bench.ports import free_port
 from tests.browser import Browser, Visit
 from tests.prometheus import Prometheus
-from tests.servers import RedisServer, free_port, wait_for_start, wait_until
+from tests.servers import RedisServer, wait_for_start, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 

@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bench.ports import free_port
 from exporter import files
 from exporter.targets.http_sd import HttpSd
 from exporter.targets.target import Target
-from tests.servers import free_port
 from tests.store_fixture import until
 from tests.watch_harness import others
 
