@@ -4,7 +4,7 @@ may be, and where the tests of a module are."""
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -309,13 +309,53 @@ def test_collectors_have_different_names() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name, path in SOURCES.items() if path.suffix == ".py" and name != "__init__")
-)
-def test_a_module_imports_alone_and_without_warnings(name: str) -> None:
+def modules_by_package() -> dict[str, list[str]]:
+    names = sorted(name for name, path in SOURCES.items() if path.suffix == ".py" and name != "__init__")
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.rpartition(".")[0], []).append(name)
+    return found
+
+
+def libraries() -> list[str]:
+    """What the exporter imports beside itself and the standard library, where it is installed."""
+    named = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name or "").partition(".")[0]
+        for path in SOURCES.values()
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    others = named - sys.stdlib_module_names - {"exporter"}
+    return sorted(name for name in others if importlib.util.find_spec(name) is not None)
+
+
+#: Imports each module in a process that has the libraries, but nothing of the exporter. Prints what fails.
+IMPORTS_ALONE = """
+import importlib, os, sys, traceback
+libraries, modules = (text.split() for text in sys.argv[1:])
+for name in libraries:
+    importlib.import_module(name)
+for name in modules:
+    child = os.fork()
+    if not child:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            print(name, traceback.format_exc(), flush=True)
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("package", modules_by_package())
+def test_a_module_imports_alone_and_without_warnings(package: str) -> None:
     """Nothing leans on what another module imported before it, or on work done at import."""
+    modules = [f"exporter.{name}" for name in modules_by_package()[package]]
     outcome = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import exporter.{name}"],
+        [sys.executable, "-W", "error", "-c", IMPORTS_ALONE, " ".join(libraries()), " ".join(modules)],
         capture_output=True,
         text=True,
         env={**os.environ, "REDPOLL_ENGINE": "" if engine_module.ENGINE == "compiled" else "python"},
