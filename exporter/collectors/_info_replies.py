@@ -123,6 +123,7 @@ def asks_for_part(known: Facts, options: Options, memory: InfoMemory, now: float
     moving = memory.moving
     return (
         moving.are_given
+        and moving.run_id == known.run_id != ""
         and not moving.is_due(known.run_id, now)
         and not memory.sections.apart.is_due(known.run_id, now)
         and may_ask_for_part(known, options, memory)

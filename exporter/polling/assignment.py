@@ -70,6 +70,12 @@ class FamilySets:
             self._but[lanes, left_out] = found
         return found
 
+    def covered(self, lanes: tuple[Lane, ...], collectors: tuple[EnabledCollector, ...]) -> tuple[Lane, ...]:
+        """Those of the lanes of which these are all collectors: none waits for another turn."""
+        if collectors is self.on(lanes):
+            return lanes
+        return tuple(lane for lane in lanes if set(self.on((lane,))).issubset(collectors))
+
     def under(self, options: Options) -> FamilySets:
         """Those whose collectors these options enable. Equal parts are one object."""
         enabled = tuple(each for each in self.of_collectors if is_enabled(each.collector, options))

@@ -28,10 +28,9 @@ class Late(Protocol):
 class Deadlines:
     """Calls `time_out` once, of what is still here at its deadline. Moments are monotonic."""
 
-    __slots__ = ("__weakref__", "_loop", "_of", "_timer", "_wakes_at")
+    __slots__ = ("__weakref__", "_of", "_timer", "_wakes_at")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._of: dict[Late, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         #: when the timer comes. It is not moved when an earlier deadline goes: that is cheaper
@@ -57,7 +56,8 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
         self._wakes_at = moment
-        self._timer = self._loop.call_later(max(0.0, moment - time.monotonic()), self._end_late)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, moment - time.monotonic()), self._end_late)
 
     def _end_late(self) -> None:
         self._timer, self._wakes_at = None, math.inf
@@ -76,6 +76,7 @@ class Deadlines:
                 self._wake_at(earliest)
 
 
+#: nothing in them keeps a loop that has ended: a timer does until it comes
 _deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
 
 
@@ -84,7 +85,7 @@ def running_deadlines() -> Deadlines:
     loop = asyncio.get_running_loop()
     deadlines = _deadlines.get(loop)
     if deadlines is None:
-        deadlines = _deadlines[loop] = Deadlines(loop)
+        deadlines = _deadlines[loop] = Deadlines()
     return deadlines
 
 

@@ -76,7 +76,8 @@ class TargetMemory:
     replication_at: int = 0  # where the section begins in a whole INFO
     part_replication_at: int = 0  # and where in its moving sections alone
     replication_section: bytes = b""  # of the newest INFO; read when somebody asks for it
-    orders: dict[str, engine.LineOrder] = field(default_factory=dict)
+    #: of whole texts of INFO, and of parts
+    orders: dict[str, tuple[engine.LineOrder, engine.LineOrder]] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
     is_new_connection: bool = True
     #: what collectors remember themselves, by the name of their memory

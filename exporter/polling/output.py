@@ -84,13 +84,11 @@ class CollectorOutput:
             )
         orders = self._memory.orders
         # whole texts and parts come in turns: with one order for both, each would look up every key again
-        name = self._family_set.name
         self._is_part = not text.startswith(WHOLE_BEGINS)
-        if self._is_part:
-            name += " part"
-        order = orders.get(name)
-        if order is None:
-            order = orders[name] = engine.LineOrder()
+        both = orders.get(self._family_set.name)
+        if both is None:
+            both = orders[self._family_set.name] = (engine.LineOrder(), engine.LineOrder())
+        order = both[self._is_part]
         self._block = plan.read(text, self.labels, order, self.now, fill)
         self._read = (text, fill)
         return self._block.fields

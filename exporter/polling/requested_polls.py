@@ -30,7 +30,7 @@ class RequestedPolls:
         self, max_age_s: float, lanes: Iterable[Lane], running: Collection[Lane]
     ) -> asyncio.Future[None] | None:
         """Poll those of these lanes whose newest poll began longer than `max_age_s` ago, as soon as the
-        floor, back-off and a running poll allow it. `running` are the lanes of the newest poll.
+        floor, back-off and a running poll allow it. `running` are the lanes that the newest poll covers.
 
         Returns the end of it, the same future for all who wait. None: there is nothing to wait for.
         """
@@ -76,15 +76,16 @@ class RequestedPolls:
         if health.up is None:
             return [*FAST]  # the first poll covers all
         before = time.monotonic() - (max(max_age_s, floor_s) if health.up else floor_s)
-        return [lane for lane in lanes if self._began_at(lane) < before]
+        return [lane for lane in lanes if self._covered_at(lane) < before]
 
-    def _began_at(self, lane: Lane) -> float:
-        """When the newest poll of a lane that ended began. A lane that the target has not is as new as can
-        be."""
-        if lane is Lane.FAST:
-            return self._state.health.began_at
-        count = self._state.series.lanes.get(lane)
-        return time.monotonic() if count is None else count.began_at
+    def _covered_at(self, lane: Lane) -> float:
+        """When the newest poll that ended and covers the lane began. A lane that the target has not is as new
+        as can be."""
+        state = self._state
+        if lane is Lane.FAST and lane not in state.assignment.timing.turning_lanes:
+            return state.health.began_at
+        count = state.series.lanes.get(lane)
+        return time.monotonic() if count is None else count.covered_at
 
 
 def _start_nothing() -> None:

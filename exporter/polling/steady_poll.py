@@ -50,8 +50,12 @@ def read(program: Program, raw: RawReplies, context: PollContext, poll: Timed) -
     spent_s = time.monotonic() - poll.began_at
     if raw.received >= WAITING_BYTES or len(raw.ends) != len(program.commands):
         return None
-    blocks = _repeated(program, raw, context)
-    if blocks is None or not _read_again(program, raw, context, poll.wall_at, spent_s, blocks):
+    try:
+        blocks = _repeated(program, raw, context)
+        if blocks is None or not _read_again(program, raw, context, poll.wall_at, spent_s, blocks):
+            return None
+    except Exception:  # the ordinary poll takes the same replies, and shows what is wrong
+        log.debug("a program does not read its replies", exc_info=True)
         return None
     context.memory.refusals.note_none(poll.began_at)
     return PollResults(
@@ -102,11 +106,7 @@ def _read_again(
         labels = context.labels[enabled.name]
         output = CollectorOutput(enabled, labels, context.memory, now, context.target.db, bounds.rows_max)
         output.spent_s = spent_s
-        try:
-            reads = enabled.collector.read_again(facts, context.options, output, replies)
-        except Exception:  # it is run with the same replies, which shows what is wrong
-            log.debug("the collector %s does not read again", enabled.name, exc_info=True)
-            return False
+        reads = enabled.collector.read_again(facts, context.options, output, replies)
         if not reads or output.cut or output.faults:
             return False
         blocks[enabled.name] = output.block()

@@ -235,6 +235,9 @@ def _decoded(raw: RawReplies) -> list[Reply] | TargetError:
         return raw.decode()
     except TooMuchError as error:
         return TooLargeError(str(error))
+    except Exception as failure:  # whatever it is, the poll must end
+        log.exception("internal error while reading replies (please report)")
+        return TargetError(f"{type(failure).__name__} while reading replies")
 
 
 def _tell_nobody(outcome: Connection | TargetError) -> None:

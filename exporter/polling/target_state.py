@@ -90,6 +90,7 @@ class TargetState:
         assignment, series, intervals = self.assignment, self.series, self.clock.intervals
         if poll_log.is_on():
             poll_log.note(assignment.target.addr, lanes, outcome)
+        covered = began.family_sets.covered(lanes, collectors)
         if began is not assignment:
             lanes = tuple(lane for lane in lanes if lane in assignment.family_sets.lanes)
             collectors = self.still_assigned(collectors)
@@ -97,7 +98,8 @@ class TargetState:
         for lane in lanes:
             count = series.lanes[lane]
             count.polls += 1
-            count.began_at = outcome.began_at
+            if lane in covered:
+                count.covered_at = outcome.began_at
         self.health.note(outcome, assignment.timing, intervals, lanes)
         self.easing.note(outcome, assignment)
         if began is not assignment and _login(began.target) != _login(assignment.target):

@@ -156,7 +156,11 @@ class WatchedTarget:
 
     def refresh(self, max_age_s: float, lanes: Iterable[Lane] = FAST) -> asyncio.Future[None] | None:
         """Poll what is older: see `RequestedPolls.refresh`."""
-        return None if self._closed else self._requested.refresh(max_age_s, lanes, self._turn[1])
+        if self._closed:
+            return None
+        began, polled, collectors = self._turn
+        running = began.family_sets.covered(polled, collectors)
+        return self._requested.refresh(max_age_s, lanes, running)
 
     def _start(self) -> None:
         state, up = self.state, self.health.up

@@ -214,11 +214,11 @@ class TrafficCounts(Protocol):
 
 @dataclass(slots=True)
 class LaneCount:
-    """What happened on one lane of one target. `began_at` is when its newest poll that ended began
-    (monotonic)."""
+    """What happened on one lane of one target. `covered_at` (monotonic) is when the newest poll began that
+    ran all its collectors and has ended."""
 
     polls: int = 0
-    began_at: float = -math.inf
+    covered_at: float = -math.inf
     skipped: int = 0
     succeeded_at: float | None = None  # wall-clock seconds of its newest snapshot
     #: when the poll of that snapshot began (monotonic)

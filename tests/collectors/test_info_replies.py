@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from exporter.collectors._info_replies import (
     InfoMemory,
     MovingSections,
     ask_info,
+    asks_for_part,
     has_all,
     is_sentinel,
     is_whole,
@@ -20,6 +22,8 @@ from exporter.collectors._info_replies import (
 from exporter.collectors._several import LOOK_AGAIN_S, Apart, Sections
 from exporter.collectors.info import InfoCollector
 from exporter.metrics.family import Field
+from exporter.options.commandline import parse
+from exporter.protocol.facts import Facts
 from exporter.protocol.info_commands import MOVING
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -70,6 +74,16 @@ def test_what_a_run_gives_is_looked_at_once_an_hour_and_in_a_new_run() -> None:
     assert moving.is_due("r", LOOK_AGAIN_S)
     assert moving.is_due("other", 1.0)
     assert not moving.is_due("", 1.0), "a server that does not name its runs"
+
+
+def test_a_run_that_was_not_looked_at_is_asked_for_everything() -> None:
+    memory = InfoMemory(sections=Sections(Apart((), "r", math.inf), Apart((), "r", math.inf)))
+    memory.moving.note("r", 0.0, are_given=True)
+    known = Facts((7, 0, 15), "redis", "master", "standalone", "r", cluster_enabled=False, loading=False)
+    options = parse([], {})
+    assert asks_for_part(known, options, memory, 1.0)
+    for run_id in ("other", ""):
+        assert not asks_for_part(replace(known, run_id=run_id), options, memory, 1.0)
 
 
 def test_the_texts_of_several_replies_are_joined_without_the_errors() -> None:

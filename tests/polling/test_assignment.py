@@ -50,6 +50,23 @@ def test_the_lanes_that_have_any() -> None:
     assert FamilySets([INFO], TARGET).scan == ()
 
 
+@pytest.mark.parametrize(
+    ("collectors", "covered"),
+    [
+        ((INFO, STATS, CONFIG), (Lane.FAST, Lane.STANDARD)),
+        ((INFO, STATS), (Lane.FAST,)),
+        ((CONFIG, STATS), (Lane.STANDARD,)),
+        ((), ()),
+    ],
+)
+def test_a_lane_is_covered_if_all_its_collectors_run(
+    collectors: tuple[EnabledCollector, ...], covered: tuple[Lane, ...]
+) -> None:
+    lanes = (Lane.FAST, Lane.STANDARD)
+    assert FAMILY_SETS.covered(lanes, collectors) == covered
+    assert FAMILY_SETS.covered(lanes, FAMILY_SETS.on(lanes)) == lanes
+
+
 def test_all_with_the_one_about_the_target() -> None:
     assert FAMILY_SETS.all == (*(each.family_set for each in (INFO, STATS, KEYS, CONFIG)), TARGET)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -45,7 +47,7 @@ class Loop:
 
 @pytest.fixture
 async def deadlines() -> Deadlines:
-    return Deadlines(asyncio.get_running_loop())
+    return Deadlines()
 
 
 async def test_each_ends_at_its_deadline_and_not_before(deadlines: Deadlines) -> None:
@@ -109,9 +111,9 @@ async def test_a_failure_of_one_harms_no_other(
     assert "internal error at the deadline" in caplog.text
 
 
-async def test_there_is_one_timer_whatever_the_number_of_polls() -> None:
-    loop = Loop()
-    deadlines, now = Deadlines(loop), time.monotonic()  # type: ignore[arg-type]
+async def test_there_is_one_timer_whatever_the_number_of_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, deadlines, now = Loop(), Deadlines(), time.monotonic()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
     polls = [Poll() for _ in range(100)]
     for poll in polls:
         deadlines.add(poll, now + 60)
@@ -125,6 +127,18 @@ async def test_there_is_one_timer_whatever_the_number_of_polls() -> None:
 
 async def test_a_loop_has_one_of_them() -> None:
     assert running_deadlines() is running_deadlines()
+
+
+def test_a_loop_that_has_ended_is_let_go() -> None:
+    async def poll_once() -> weakref.ref[asyncio.AbstractEventLoop]:
+        poll = Poll()
+        running_deadlines().add(poll, time.monotonic())
+        await until(lambda: poll.times)
+        return weakref.ref(asyncio.get_running_loop())
+
+    ended = asyncio.run(poll_once())
+    gc.collect()
+    assert ended() is None
 
 
 async def test_time_is_taken_from_the_start_of_the_clock() -> None:

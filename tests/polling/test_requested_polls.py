@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 
 import pytest
@@ -58,6 +59,30 @@ async def test_only_a_lane_with_older_values_is_polled(
     assert polls(watch_harness, watched) == (3, 2)
     assert watched.refresh(AMPLE_S, ALL) is None
     assert not watched.busy
+
+
+async def test_a_turn_that_left_out_a_collector_of_the_lane_does_not_count(
+    watch_harness: WatchHarness, redis_server: RedisFactory
+) -> None:
+    watched = watch_harness.watched(redis_server().port, standard_every=1)
+    await watch_harness.poll(watched)
+    count = watched.state.series.lanes[Lane.STANDARD]
+    before = count.covered_at
+    await asyncio.sleep(SCANT_S)
+    on_standard = watched.assignment.family_sets.on((Lane.STANDARD,))
+    rare = {each.name: (Lane.STANDARD, 2) for each in on_standard}
+    timing = dataclasses.replace(watched.timing, turns=rare)
+    watched.reassign(dataclasses.replace(watched.assignment, timing=timing))
+    for _ in range(4):  # a collector that runs in one of two turns is left out of some of them
+        await watch_harness.poll(watched)
+        if count.covered_at < watched.health.began_at:
+            break
+    assert before < count.covered_at < watched.health.began_at
+    asked = polls(watch_harness, watched)[1]
+    age_s = (time.monotonic() - watched.health.began_at + time.monotonic() - count.covered_at) / 2
+    await watched.fresh(age_s, time.monotonic() + AMPLE_S, (Lane.STANDARD,))
+    assert polls(watch_harness, watched)[1] == asked + 1  # type: ignore[operator]
+    assert count.covered_at == watched.health.began_at
 
 
 async def test_a_lane_is_polled_at_the_floor_at_most(

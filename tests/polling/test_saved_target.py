@@ -44,7 +44,7 @@ def saved() -> SavedTarget:
     site = Site()
     site.put(time.monotonic() - 10)
     site.state.series.count_failure("timeout")
-    site.state.series.lanes[Lane.FAST] = LaneCount(polls=7, began_at=9.0, skipped=2, succeeded_at=1e9)
+    site.state.series.lanes[Lane.FAST] = LaneCount(polls=7, covered_at=9.0, skipped=2, succeeded_at=1e9)
     site.state.series.collectors["info"] = (False, True)
     site.state.health.up, site.state.health.since = False, 1.5e9
     return save(site.state, site.store)

@@ -21,6 +21,7 @@ from exporter.collectors.latency_histogram import LatencyHistogramCollector
 from exporter.collectors.latency_stats import LatencyStatsCollector
 from exporter.connection import command_log
 from exporter.connection.link import Connection
+from exporter.connection.replies import ReplyDecoder
 from exporter.errors import ResetError, SilenceError
 from exporter.metrics.lane import Lane
 from exporter.polling import runner, steady_poll
@@ -554,6 +555,45 @@ def test_a_collector_that_raises_is_run_with_the_same_replies(monkeypatch: pytes
         assert b" %d\n" % (7 + server.step) in _samples(target, "info")
 
     in_loop(run)
+
+
+def test_a_poll_ends_though_no_program_can_be_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*given: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(steady_poll, "shared_program", fail)
+
+    async def run(clock: Clock) -> None:
+        target = FedTarget(Server("redis-7.0.15"))
+        for _ in range(3):
+            clock.now += INTERVAL_S
+            await target.poll(clock.now)
+            assert not target.watched.busy
+            assert target.watched.up
+        assert not has_program(target)
+
+    in_loop(run)
+    assert "internal error behind a poll" in caplog.text
+
+
+def test_a_poll_ends_though_its_replies_cannot_be_decoded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*given: Any) -> None:
+        raise MemoryError
+
+    async def run(clock: Clock) -> None:
+        target = FedTarget(Server("redis-7.0.15"))
+        monkeypatch.setattr(ReplyDecoder, "decode", fail)
+        clock.now += INTERVAL_S
+        await target.poll(clock.now)
+        assert not target.watched.busy
+        assert target.watched.health.reason == "internal"
+
+    in_loop(run)
+    assert "internal error while reading replies" in caplog.text
 
 
 @pytest.mark.parametrize("began_reply", [True, False])
