@@ -103,8 +103,8 @@ class HeadReader:
             found = self._found() if self._is_whole else None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             found = None
-        if found is None:
-            self._parser = httptools.HttpRequestParser(self)  # the old one may be within a message
+        if found is None or found.closes:  # the old one may be within a message, or take no other one
+            self._parser = httptools.HttpRequestParser(self)
         return found
 
     def _found(self) -> RequestHead | None:

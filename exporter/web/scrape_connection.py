@@ -57,8 +57,10 @@ class ScrapeConnection(asyncio.Protocol):
         self._pass_on = pass_on
         self._tasks = tasks
         self._handshake = handshake
-        self._waiting = b""  # requests that came while one is answered
+        self._waiting = b""  # what has come, answered up to `_answered_n`
+        self._answered_n = 0
         self._is_busy = False
+        self._lets_others = False  # goes on in the next turn of the loop
         self._is_reading = True
         #: more is to be written than the client reads
         self.is_paused = False
@@ -79,8 +81,9 @@ class ScrapeConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self.visit.is_open or not self.visit.receive(len(data)):
             return
-        self._waiting = self._waiting + data if self._waiting else data
-        if not self._is_busy:
+        self._waiting = self._waiting[self._answered_n :] + data if self._waiting else data
+        self._answered_n = 0
+        if not (self._is_busy or self._lets_others):
             self._go_on()
         elif self._is_reading and len(self._waiting) > WAITING_MAX:
             self.wire.pause_reading()
@@ -100,14 +103,24 @@ class ScrapeConnection(asyncio.Protocol):
     # -- one request after the other
 
     def _go_on(self) -> None:
-        """Answer what has come, until an answer has to wait."""
+        """Answer what has come, until an answer has to wait. Where many requests came at once, others have
+        their turn between them."""
+        is_first = True
         while self._waiting and not self._is_busy and self.visit.is_open:
-            stop = self._waiting.find(END) + len(END)
-            head = self._source.heads.read(self._waiting[:stop]) if stop >= len(END) else None
+            if not (is_first or self._source.bodies.share.is_free()):
+                self._lets_others = True
+                asyncio.get_running_loop().call_soon(self._go_on_again)
+                return
+            is_first = False
+            begin = self._answered_n
+            stop = self._waiting.find(END, begin) + len(END)
+            head = self._source.heads.read(self._waiting[begin:stop]) if stop >= len(END) else None
             if head is None:
                 self._hand_over()
                 return
-            self._waiting = self._waiting[stop:]
+            self._answered_n = stop
+            if stop == len(self._waiting):
+                self._waiting, self._answered_n = b"", 0
             self.visit.take_up(body=False)
             self._is_busy = True
             _ScrapeAnswer(self, self._source, head).begin()
@@ -115,9 +128,13 @@ class ScrapeConnection(asyncio.Protocol):
             self._is_reading = True
             self.wire.resume_reading()
 
+    def _go_on_again(self) -> None:
+        self._lets_others = False
+        self._go_on()
+
     def _hand_over(self) -> None:
         """Let aiohttp answer what has come, and all that follows."""
-        waiting, self._waiting = self._waiting, b""
+        waiting, self._waiting = self._waiting[self._answered_n :], b""
         self.visit.stir()
         wire, connection = self.wire, self._pass_on(self.visit)
         wire.set_protocol(connection)
@@ -147,7 +164,7 @@ class ScrapeConnection(asyncio.Protocol):
 
     def _end_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not self._is_busy:
+        if not (self._is_busy or self._lets_others):
             self._go_on()
 
     # -- what an answer needs

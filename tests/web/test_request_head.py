@@ -36,6 +36,15 @@ def read(data: bytes) -> RequestHead | None:
     return HeadReader("/metrics", "/scrape").read(data)
 
 
+def test_a_client_that_closes_spoils_nothing_for_the_next_one() -> None:
+    heads = HeadReader("/metrics", "/scrape")
+    for number in range(3):
+        closing = heads.read(head(b"GET /metrics HTTP/1.1", b"Authorization: x", b"Connection: close"))
+        assert closing is not None
+        assert closing.closes
+        assert heads.read(head(b"GET /scrape?target=h%d HTTP/1.1" % number)) is not None
+
+
 class TestPlain:
     def test_what_prometheus_sends(self) -> None:
         found = read(PLAIN)

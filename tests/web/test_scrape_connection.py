@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from exporter.web import connection as connections
 from exporter.web import guard as guards
 from exporter.web.auth import BasicAuth
+from exporter.web.body_writer import LoopShare
 from exporter.web.scrape_connection import WAITING_MAX
 from tests.servers import Certificates
 from tests.store_fixture import gunzip_one, until
@@ -188,6 +189,28 @@ class TestWaiting:
         answers = answers_in(await client.rest())
         assert [body for _, _, body in answers] == [b"waited", *[b"more"] * count, b"end"]
         await sending
+
+    @LOOPS
+    async def test_others_have_their_turn_between_many_that_came_at_once(self, opened: Opened) -> None:
+        door = await opened()
+        turns = 0
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        door.bodies.share = LoopShare(0.0002)
+        client = await door.client()
+        count = WAITING_MAX // len(scrape("more"))
+        others = asyncio.ensure_future(take_turns())
+        await client.send(scrape("more") * count + scrape("end", "Connection: close"))
+        before = turns
+        answers = answers_in(await client.rest())
+        others.cancel()
+        assert [body for _, _, body in answers] == [*[b"more"] * count, b"end"]
+        assert turns > before + 10
 
     async def test_a_client_that_leaves_meanwhile_harms_nobody(
         self, opened: Opened, caplog: pytest.LogCaptureFixture
