@@ -51,6 +51,10 @@ class Compressed:
 
     def finish(self) -> None:
         """Nothing more comes."""
+        self._leave_room()
+
+    def _leave_room(self) -> None:
+        """Keep of the memory of the other page what is written, and go on behind it."""
         if self._room is not None:
             self._room.release()
             self._room = None
@@ -59,7 +63,7 @@ class Compressed:
     def _write(self, packed: bytes | memoryview) -> None:
         end = self.end + len(packed)
         if self._room is not None and end > len(self._room):
-            self.finish()
+            self._leave_room()
         if self._room is not None:
             self._room[self.end : end] = packed
         else:

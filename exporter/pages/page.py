@@ -59,6 +59,11 @@ class Page:
     #: what the next build may keep of it
     text: SegmentedText | None = None
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it and what the next build may keep take in memory."""
+        return len(self.body) + (0 if self.text is None else self.text.size)
+
     def plain_tail(self, now: float) -> bytes:
         """The age lines as of `now` (monotonic)."""
         return self.age_header + engine.ages(self.heads, self.times, now) if self.heads else b""

@@ -9,6 +9,7 @@ segments border on others, and made again. So after some pages the pieces are as
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,10 +21,20 @@ from exporter.pages.compressed import Compressed
 PIECE_BYTES = 64 * 1024
 #: room behind a piece: the engine writes in strides, and slower where it may not
 ROOM_MORE = 64
+#: what the engine keeps of each target and family set to see what has changed
+SEEN_BYTES = 16
 #: less that has not changed is compressed again together with what has changed beside it
 KEPT_MIN_BYTES = 4 * 1024
-#: references to a body that only `_free_body` has: its variable, and the argument of the call that counts
-HELD_HERE = 2
+
+
+def _count_own() -> int:
+    """References to a body that only a local variable has, as CPython counts them: from 3.14 on the call that
+    counts has none of its own."""
+    body = bytearray()
+    return sys.getrefcount(body)
+
+
+HELD_HERE = _count_own()
 
 
 class Piece(NamedTuple):
@@ -50,7 +61,7 @@ class Run(NamedTuple):
 class SegmentedText:
     """See the module. Not for two builds at once."""
 
-    __slots__ = ("_body", "_old", "_pieces", "_room", "_segments", "_shape")
+    __slots__ = ("_body", "_old", "_pieces", "_seen_n", "_segments", "_shape")
 
     def __init__(self) -> None:
         self._shape: object = None
@@ -58,7 +69,12 @@ class SegmentedText:
         self._pieces: list[Piece] = []
         self._body = bytearray()
         self._old = bytearray()  # the body before
-        self._room = bytearray(PIECE_BYTES + ROOM_MORE)
+        self._seen_n = 0
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory beside the newest body."""
+        return len(self._old) + SEEN_BYTES * self._seen_n
 
     def build(
         self,
@@ -83,6 +99,7 @@ class SegmentedText:
         finally:
             segments.release()
         self._old, self._body, self._shape = self._body, built.body, shape
+        self._seen_n = sum(map(len, blocks))
         return built
 
     def _free_body(self) -> bytearray | None:
@@ -140,7 +157,7 @@ class SegmentedText:
 
     def _write(self, steps: Iterable[Piece | Run], built: Compressed) -> Iterator[Piece]:
         """Write the page, and return its pieces."""
-        with memoryview(self._body) as before, memoryview(self._room) as room:
+        with memoryview(self._body) as before, memoryview(_own_room()) as room:
             for step in _joined(steps):
                 begins_at = built.end
                 if isinstance(step, Piece):
@@ -160,6 +177,17 @@ class SegmentedText:
             crc = deflate.crc32_combine(crc, own, length)
             built.add_packed(deflate.compress(text), own, length)
         return Piece(run.first, run.end, begins_at, built.end, run.size, crc)
+
+
+_rooms = threading.local()
+
+
+def _own_room() -> bytearray:
+    """Where a thread writes text before it compresses it."""
+    room: bytearray | None = getattr(_rooms, "room", None)
+    if room is None or len(room) < PIECE_BYTES + ROOM_MORE:
+        room = _rooms.room = bytearray(PIECE_BYTES + ROOM_MORE)
+    return room
 
 
 def _joined(steps: Iterable[Piece | Run]) -> Iterator[Piece | Run]:

@@ -107,11 +107,11 @@ class SelectionPages:
 
     def trim(self, now: float) -> None:
         """Drop pages, but not their scrapers, until all together take no more memory than they may."""
-        size = sum(len(cached.page.body) for cached in self._pages.values() if cached.page is not None)
+        size = sum(cached.page.size for cached in self._pages.values() if cached.page is not None)
         if size <= self._bytes_max:
             return
         # the last to go is the page whose steady scraper has come for the longest time
         for cached in sorted(self._pages.values(), key=lambda cached: -cached.scrapers.steady_since(now)):
             if cached.page is not None and size > self._bytes_max:
-                size -= len(cached.page.body)
+                size -= cached.page.size
                 cached.page = None

@@ -9,6 +9,7 @@ import pytest
 from exporter.pages.page import Draft, Page
 from exporter.pages.selection import Selection
 from exporter.pages.selection_pages import CachedPage, SelectionPages
+from tests.store_fixture import StoreFixture
 
 BYTES = 1000
 
@@ -89,6 +90,15 @@ class TestBytes:
         assert all(kept.page is not None for kept in steady)
         assert [kept.page is not None for kept in others] == [False] * 9 + [True]
         assert len(shelf) == 12
+
+    def test_what_the_next_build_may_keep_counts_too(self) -> None:
+        fixture = StoreFixture()
+        fixture.add("redis://h:6379")
+        built = fixture.exposition.draft().build()
+        again = fixture.exposition.draft().build(fixture.exposition.draft().build(built))
+        assert again.text is not None
+        assert again.size == len(again.body) + again.text.size
+        assert again.text.size > len(again.body) / 2, "the body before, most of all"
 
     def test_of_those_in_a_rhythm_the_newest_goes_first(self) -> None:
         shelf = SelectionPages(100, 2 * BYTES)
