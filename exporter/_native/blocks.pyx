@@ -1,8 +1,9 @@
 """The samples of one target and family set as they are kept: what targets share, and what only one has.
 
 A shape holds the heads of samples: names and own labels, without the labels of the target. Targets whose
-samples have the same heads share it, as long as one of them has a block of it. The block itself keeps the
-values, one a line, and pages write the samples.
+samples have the same heads share it, as long as one of them has a block of it, or it is among the few recent
+ones that the writers of a family set look at first. The block itself keeps the values, one a line, and pages
+write the samples.
 
 What samples say of one server only, such as its version, stands in the line too: `own_in_line` says of which
 families the own labels do. A block that was given its samples as text keeps them whole, and has no shape.

@@ -23,15 +23,13 @@ from exporter._native.epoll cimport (
     EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, HAS_EPOLL, MSG_DONTWAIT,
     MSG_NOSIGNAL, MSG_PEEK, epoll_create1, epoll_ctl, epoll_event, epoll_wait, recv, send,
 )
-from exporter._native.frames cimport Walk, begin_walk, walk
+from exporter._native.frames cimport C_DONE, C_MORE, ENDS_KEPT, Walk, begin_walk, walk
 from exporter._native.received cimport Received, Traffic, new_received
 from exporter._native.tls cimport CLEAR_BYTES, TLS_BYTES, Tls, new_tls
 
 cdef enum:
-    C_DONE = 1                  # see `frames`
     HOT_BYTES = 65536           # what is received at once; replies that take more are handed on
     EVENTS_MAX = 64             # of one look at the epoll
-    ENDS_KEPT = 1024            # replies that room is kept for from one exchange to the next
 
 EPOLL = bool(HAS_EPOLL)
 
@@ -171,9 +169,9 @@ cdef class Channel:
         """Take a connected socket that does not block."""
         if self.fd >= 0:
             raise ValueError("it is open already")
+        self.fd = fd                # it is ours from here on, whatever fails
         self.bytes_max, self.elements_max, self.total_max = limits
         self.exchanger = exchanger
-        self.fd = fd
         exchanger.add(self)
         self.watch()
 
@@ -433,7 +431,7 @@ cdef class Channel:
                 self.asking = False
                 ends = tuple([self.ends[i] for i in range(self.walk.wanted)])
                 return self.complete(data, ends)
-            if code == 0 and self.held_n + n < HOT_BYTES:
+            if code == C_MORE and self.held_n + n < HOT_BYTES:
                 return self.hold(p, n)
         data = self.with_held(p, n)
         self.asking = False

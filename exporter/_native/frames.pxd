@@ -2,7 +2,16 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+cdef enum:                      # how a walk stops
+    C_MORE = 0
+    C_DONE = 1
+    C_TOO_LARGE = 2
+    C_SKIPPED = 3
+    C_BROKEN = 4
+    C_HOPELESS = 5
+
 cdef enum:
+    ENDS_KEPT = 1024            # replies that room is kept for from one exchange to the next
     DEPTH_MAX = 32              # lists within lists; the deepest reply on record has 6
     LINE_MAX = 65536            # bytes of a status or an error
     ERRORS_MAX = 100            # errors within lists of all replies: each becomes a Python object

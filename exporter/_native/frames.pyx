@@ -11,14 +11,6 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
-cdef enum:
-    C_MORE = 0
-    C_DONE = 1
-    C_TOO_LARGE = 2
-    C_SKIPPED = 3
-    C_BROKEN = 4
-    C_HOPELESS = 5
-
 cdef enum:  # what is expected next
     S_TYPE = 0
     S_TEXT = 1
@@ -31,11 +23,10 @@ cdef enum:  # what is expected next
 cdef enum:
     ELEMENT_MIN = 3             # bytes that the shortest element takes
     PLAIN_ROOM = 16             # bytes of a number that has no sign and is no larger than most, with its CR
-    ENDS_KEPT = 1024            # replies that room is kept for from one walk to the next
 
 cdef uint64_t NUMBER_MAX = 0x7FFFFFFFFFFFFFFF
 
-MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = 0, 1, 2, 3, 4, 5
+MORE, DONE, TOO_LARGE, SKIPPED, BROKEN, HOPELESS = C_MORE, C_DONE, C_TOO_LARGE, C_SKIPPED, C_BROKEN, C_HOPELESS
 
 cdef tuple WHYS = (
     "",
