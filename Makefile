@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # without a compiler it stays so: `make build BUILD=release` compiles again
 BUILD ?= $(if $(wildcard $(VENV)/built-pure),pure,release)
 WORKERS ?= 4
+# how long `make soak` watches
+FOR ?= 1h
 # idle workers take tests of busy ones: the slowest tests are in few folders
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 #: what a build leaves in the source tree: modules, and C where coverage looks for it
@@ -17,7 +19,7 @@ MADE := exporter/_*.so exporter/*/*.so exporter/_*.c exporter/_native/*.c
 #: modules of Python that a build with a compiler compiles
 COMPILED := $(shell grep -v '^\#' exporter/compiled_modules.txt)
 
-.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench golden screenshots docs dashboards release dist clean system
+.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench soak audit golden screenshots docs dashboards release dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -104,6 +106,12 @@ types: build $(VENV)/deps-tools ## check types
 
 bench: build ## measure parsing, polling and serving on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+audit: $(VENV)/deps-tools ## look up known vulnerabilities of the locked packages
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements-test.lock
+
+soak: build ## watch for FOR=1h whether the exporter grows while targets come, go and flap
+	$(BIN)/python -m bench.soak --for $(FOR) $(ARGS)
 
 screenshots: build system $(VENV)/deps-tools ## make the pictures of docs/images again; look at each
 	$(BIN)/python -m pytest -m chromium --screenshots tests/system $(ARGS)

@@ -112,10 +112,11 @@ def simulator(
     databases: int = 1,
     scheme: str = "redis",
     environ: Mapping[str, str] | None = None,
+    ports: Sequence[int] = (),
 ) -> Iterator[Simulator]:
     """So many targets in a process, until the block ends; `databases` of them share a port. `flags` are the
-    simulator's."""
-    ports = free_ports(-(-targets // databases))
+    simulator's. Without `ports` it gets free ones."""
+    ports = ports or free_ports(-(-targets // databases))
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.simulator", *map(str, ports), *flags],
         env={**os.environ, **(environ or {})},

@@ -141,7 +141,9 @@ def _flags(group: str, pace: float) -> list[str]:
         times |= {"poll.standard-interval": FAST_S, "poll.slow-interval": FAST_S}
     if pace != 1:
         times |= {"connection-max-age": CONNECTION_S}
-    return [f"--{flag}={seconds / pace * 1000:g}ms" for flag, seconds in times.items()]
+    # every collector in every turn of its lane, as the Go exporter does
+    each_turn = ["--poll.thrifty=false"] if group == EQUAL else []
+    return [*each_turn, *(f"--{flag}={seconds / pace * 1000:g}ms" for flag, seconds in times.items())]
 
 
 def _cost_figures(watched: dict[str, Watched], plan: Plan, rivals: Sequence[Rival]) -> Iterator[Figure]:

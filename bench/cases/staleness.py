@@ -27,7 +27,7 @@ STALE_S = 3 * INTERVAL_S + 1
 #: how old a page may be
 PAGE_S = 1.0
 AGE = 'redis_exporter_snapshot_age_seconds{lane="fast"}'
-UP, VALUE = "redis_up", "redis_uptime_in_seconds"
+UP, VALUE = "redis_up", "redis_connected_clients"  # of the fast lane
 SERVE, DROP = "age with --stale-policy=serve", "age with --stale-policy=drop, the default"
 
 
