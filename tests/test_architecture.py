@@ -320,7 +320,7 @@ def modules_by_package() -> dict[str, list[str]]:
 def libraries() -> list[str]:
     """What the exporter imports beside itself and the standard library, where it is installed."""
     named = {
-        (node.module if isinstance(node, ast.ImportFrom) else alias.name or "").partition(".")[0]
+        ((node.module or "") if isinstance(node, ast.ImportFrom) else alias.name).partition(".")[0]
         for path in SOURCES.values()
         if path.suffix == ".py"
         for node in ast.walk(ast.parse(path.read_text()))

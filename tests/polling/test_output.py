@@ -160,8 +160,8 @@ class TestSheet:
 
 
 def test_a_whole_info_and_a_part_have_line_orders_of_their_own() -> None:
-    """Each order holds for the texts of one shape: neither makes the other look up its keys again. A change of
-    other collectors leaves both."""
+    """Each order holds for the texts of one shape: neither makes the other look up its keys again. A change
+    of other collectors leaves both."""
     memory, clients = TargetMemory(), enabled(CLIENTS)
     whole, part = b"# Server\r\nrun_id:x\r\n# Clients\r\nconnected_clients:1\r\n", b"connected_clients:1\r\n"
     known = set()
