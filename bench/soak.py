@@ -52,8 +52,8 @@ DOWN_SHARE = 1 / 3
 WARMING_SHARE, WARMING_MAX_S = 1 / 3, 900.0
 #: from here on a slope of memory means something
 LONG_S = 1800.0
-SLOPE_GOAL_MB, GROWTH_GOAL_MB = 1.0, 4.0
-#: of descriptors, threads, tasks and series, from the first third to the last: who is down then differs
+SLOPE_GOAL_MB, GROWTH_GOAL_MB = 1.0, 8.0  # in minutes memory still settles: that shows gross leaks alone
+#: of the most descriptors, threads, tasks and series in the first third and in the last one
 GROWTH_SHARE = 0.02
 GROWTH_LEAST = 3.0
 _COUNTED = pathlib.Path(__file__).with_name("soaked.py")
@@ -274,7 +274,7 @@ def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequen
         grown = _median(last, "rss_mb") - _median(first, "rss_mb")
         figures.append(at_most("growth of resident memory", grown, GROWTH_GOAL_MB, "MB", ends))
     for name in ("descriptors", "threads", "tasks", "series"):
-        before, after = _median(first, name), _median(last, name)
+        before, after = (max(getattr(each, name) for each in part) for part in (first, last))
         bound = max(GROWTH_LEAST, before * GROWTH_SHARE)
         figures.append(at_most(f"growth of {name}", after - before, bound, detail=f"{before:g} to {after:g}"))
     before, after = _median(first, "objects"), _median(last, "objects")

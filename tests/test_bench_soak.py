@@ -39,7 +39,7 @@ def test_memory_that_grows_for_an_hour_is_a_slope() -> None:
 
 
 def test_memory_that_grows_for_minutes_is_a_growth() -> None:
-    found = figures(180.0, lambda each: dataclasses.replace(each, rss_mb=100 + each.at_s / 10))
+    found = figures(180.0, lambda each: dataclasses.replace(each, rss_mb=100 + each.at_s / 5))
     assert missed(found) == ["growth of resident memory"]
 
 

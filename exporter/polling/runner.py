@@ -231,11 +231,7 @@ class PollRunner(Timed):
         if poll is not None:
             results = poll.results
             raw = self.connection.raw if error is None else None
-            try:
-                steady_poll.leave_program(poll, raw, self._context, self._collectors)
-            except Exception:  # the next poll is an ordinary one, and this one must end
-                log.exception("internal error behind a poll (please report)")
-                self._context.memory.programs.drop(self._collectors)
+            steady_poll.leave_program(poll, raw, self._context, self._collectors)
         dial = self.connection.end_poll(self._context.target, error)
         make_room = self._place.leave()
         duration_s = time.monotonic() - self.began_at

@@ -118,7 +118,17 @@ def leave_program(
 ) -> None:
     """After a poll that went well, let the next one of these collectors be a steady one. After another one
     forget the programs that they are in."""
-    memory, due = context.memory, tuple(collectors)
+    try:
+        _leave_program(poll, raw, context, tuple(collectors))
+    except Exception:  # the next poll is an ordinary one, and this one must end
+        log.exception("internal error behind a poll (please report)")
+        context.memory.programs.drop(collectors)
+
+
+def _leave_program(
+    poll: Poll, raw: RawReplies | None, context: PollContext, due: tuple[EnabledCollector, ...]
+) -> None:
+    memory = context.memory
     if raw is None or not _is_clean(poll, raw, context):
         memory.programs.drop(due)
         return

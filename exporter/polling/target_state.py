@@ -95,11 +95,7 @@ class TargetState:
             lanes = tuple(lane for lane in lanes if lane in assignment.family_sets.lanes)
             collectors = self.still_assigned(collectors)
         series.duration_s = outcome.duration_s
-        for lane in lanes:
-            count = series.lanes[lane]
-            count.polls += 1
-            if lane in covered:
-                count.covered_at = outcome.began_at
+        series.count_poll(lanes, covered, outcome.began_at)
         self.health.note(outcome, assignment.timing, intervals, lanes)
         self.easing.note(outcome, assignment)
         if began is not assignment and _login(began.target) != _login(assignment.target):

@@ -252,6 +252,14 @@ class TargetSeries:
     #: other masters of its data: how that is known, and their addresses
     conflicts: tuple[tuple[str, str], ...] = ()
 
+    def count_poll(self, lanes: Iterable[Lane], covered: Collection[Lane], began_at: float) -> None:
+        """Count a poll of these lanes that began then (monotonic). It ran all collectors of the covered ones."""
+        for lane in lanes:
+            count = self.lanes[lane]
+            count.polls += 1
+            if lane in covered:
+                count.covered_at = began_at
+
     def count_failure(self, reason: str) -> None:
         """Count a failed poll. `reason` is one of the closed set."""
         if reason not in REASONS:
