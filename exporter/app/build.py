@@ -284,6 +284,8 @@ def discovery_settings(options: Options) -> DiscoverySettings:
         labels=options.targets.discover_labels,
         hostnames=options.web.cluster_discover_hostnames,
         allowance=options.redis.discover_allow,
+        reload_requests=options.web.enable_reload,
+        open_probes=options.web.open_probes,
     )
 
 

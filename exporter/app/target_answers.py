@@ -27,7 +27,7 @@ def target_answers(
             options=lambda: backend.configuration.options,
             places=lambda target: _places(backend, target),
             share=share,
-            may_trace=has_scrape or options.enable_lifecycle,
+            may_trace=options.enable_trace and (has_scrape or options.enable_lifecycle),
             has_scrape=has_scrape,
         ),
         templates,

@@ -141,6 +141,10 @@ class WebOptions:
     tls_server_cert_file: str = flag("tls-server-cert-file", FILE, "",
         "Certificate for HTTPS. Needs the key too.")
     tls_server_ca_cert_file: str = flag("tls-server-ca-cert-file", FILE, "",
+    enable_reload: bool = flag("web.enable-reload", BOOL, "true",
+        "Allow requests for a reload: /-/reload. Without it SIGHUP and --watch still reload.")
+    enable_trace: bool = flag("web.enable-trace", BOOL, "true",
+        "Allow traced polls from the page of a target, where /scrape is allowed too.")
         "Certificate authorities that must have signed a client's certificate.")
     tls_server_min_version: str = flag(
         "tls-server-min-version", choice("TLS1.0", "TLS1.1", "TLS1.2", "TLS1.3"), "TLS1.2",

@@ -33,9 +33,10 @@ from exporter.status.target_detail import TargetDetail, detail_of, labels_of
 from exporter.status.target_finder import Findable, find_target
 from exporter.status.target_values import FILTER_MAX, ServedValues, served_values
 from exporter.status.templates import Templates
-from exporter.status.trace_door import TraceTokens, TraceTurns, is_of_a_browser, is_of_this_site
+from exporter.status.trace_door import TraceTokens, TraceTurns
 from exporter.targets.path_names import names_meant
 from exporter.targets.target import Target
+from exporter.web.cross_site import is_of_a_browser, is_of_this_site
 
 #: characters of a name that an answer repeats
 NAME_MAX = 200
@@ -294,8 +295,8 @@ class TargetPage:
         """Why no traced poll may begin; "" if one may."""
         if not self.sources.may_trace:
             return (
-                "Requests may not start polls here: --disable-scrape-endpoint is set. "
-                "--web.enable-lifecycle allows it."
+                "Requests may not start polls here: --web.enable-trace=false is set, or "
+                "--disable-scrape-endpoint without --web.enable-lifecycle."
             )
         if watched.state.series.paused_until is not None:
             return "The target is paused: nothing is sent to it."

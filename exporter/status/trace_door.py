@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 #: how long a page may stay open before its form is used
 TOKEN_S = 3600.0
@@ -63,21 +61,3 @@ class TraceTurns:
 
     def leave(self) -> None:
         self._is_running = False
-
-
-def is_of_this_site(headers: Mapping[str, str]) -> bool:
-    """Whether a request with these headers comes from a page of ours, as far as a browser says: newer ones
-    name the site, all name the origin of a form. A program says nothing."""
-    site = headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site == "same-origin"
-    origin = headers.get("Origin")
-    if origin is None:
-        return True
-    # behind a proxy that ends TLS the scheme differs
-    return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("Host", "").lower() != ""
-
-
-def is_of_a_browser(headers: Mapping[str, str]) -> bool:
-    """Whether a web page sent it."""
-    return "Origin" in headers or "Sec-Fetch-Site" in headers

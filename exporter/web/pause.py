@@ -10,6 +10,7 @@ from aiohttp import web
 from exporter.errors import ConfigError, RequestError
 from exporter.options.values import parse_duration
 from exporter.targets.path_names import names_meant
+from exporter.web.cross_site import NOT_FOR_PAGES, is_of_a_page
 
 FOR_DEFAULT, FOR_MAX_S = "10m", 24 * 3600.0
 #: a shorter one is over before anybody sees it
@@ -26,15 +27,14 @@ class PausesView(Protocol):
 
 
 def answer(request: web.Request, pauses: PausesView | None, *, is_allowed: bool) -> web.Response:
-    """POST pauses, DELETE ends the pause, GET only looks. Web pages in a browser may not change anything:
-    browsers add Origin to what pages of others send."""
+    """POST pauses, DELETE ends the pause, GET only looks. Web pages in a browser may not change anything."""
     changes = request.method in ("POST", "DELETE")
     if changes and not is_allowed:
         return _text(
             403, "requests may not change what is polled: start with --web.enable-lifecycle to allow it"
         )
-    if changes and "Origin" in request.headers:
-        return _text(403, "not for web pages: send the request without Origin, with curl for example")
+    if changes and is_of_a_page(request.headers):
+        return web.Response(status=403, text=NOT_FOR_PAGES)
     addr = mistake = None
     if pauses is not None:
         for name in names_meant(request.match_info["name"]):

@@ -171,7 +171,12 @@ class Web:
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
         """Read options, targets and files again."""
-        return await reload.answer(request.method, self._sources.reload)
+        return await reload.answer(
+            request.method,
+            request.headers,
+            self._sources.reload,
+            is_allowed=self._settings.reload_requests,
+        )
 
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Stop polling a target for a while."""

@@ -88,7 +88,7 @@ class Settings:
     """What of the options matters here. `plain_targets`: `/scrape` leaves the target's labels off;
     `discover_clusters`: cluster nodes are listed, with `discover_hostnames` by the names that they announce.
     `instance_by`: what the label instance is made of, address or alias. `lifecycle`: requests may change what
-    is polled.
+    is polled; `reload_requests`: they may ask for a reload. `open_probes`: nobody has to sign in for those.
     """
 
     version: str
@@ -102,6 +102,8 @@ class Settings:
     discover_hostnames: bool = False
     instance_by: str = "address"
     lifecycle: bool = False
+    reload_requests: bool = True
+    open_probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

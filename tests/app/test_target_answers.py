@@ -14,6 +14,8 @@ from exporter.status.templates import Templates
 @pytest.mark.parametrize(
     ("argv", "may_trace", "has_scrape"),
     [
+        (["--web.enable-trace=false"], False, True),
+        (["--web.enable-trace=false", "--web.enable-lifecycle"], False, True),
         ([], True, True),
         (["--disable-scrape-endpoint"], False, False),
         (["--disable-scrape-endpoint", "--web.enable-lifecycle"], True, False),

@@ -315,7 +315,7 @@ class TestTracedPoll:
         target = of(free_port(), alias="orders")
         await site.start(target, flags=["--disable-scrape-endpoint"])
         page = await site.ask("targets/orders")
-        assert "--web.enable-lifecycle allows it" in page.text
+        assert "--disable-scrape-endpoint without --web.enable-lifecycle" in page.text
         assert "token" not in page.text
         assert "scrape?target=" not in page.text
         assert (await site.ask("api/v1/targets/orders/trace", "POST")).status == 403

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.status.trace_door import (
-    PAUSE_S,
-    TOKEN_S,
-    TraceTokens,
-    TraceTurns,
-    is_of_a_browser,
-    is_of_this_site,
-)
+from exporter.status.trace_door import PAUSE_S, TOKEN_S, TraceTokens, TraceTurns
 
 NAMES = ("cache-1", "redis://h:6379", 'a/b "<script>"', "\udc80", "", "é" * 1000)
 
@@ -56,31 +49,3 @@ def test_one_runs_at_a_time_and_one_begins_a_second() -> None:
     turns.leave()
     assert turns.enter(109.25) == pytest.approx(PAUSE_S - 0.25)
     assert turns.enter(109.0 + PAUSE_S) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("headers", "is_own"),
-    [
-        ({}, True),
-        ({"Sec-Fetch-Site": "same-origin"}, True),
-        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, True),
-        ({"Sec-Fetch-Site": "same-site"}, False),
-        ({"Sec-Fetch-Site": "cross-site"}, False),
-        ({"Sec-Fetch-Site": "none"}, False),
-        ({"Origin": "http://h:9121", "Host": "h:9121"}, True),
-        ({"Origin": "https://H:9121", "Host": "h:9121"}, True),
-        ({"Origin": "http://h:9122", "Host": "h:9121"}, False),
-        ({"Origin": "http://other", "Host": "h:9121"}, False),
-        ({"Origin": "null", "Host": "h:9121"}, False),
-        ({"Origin": ""}, False),
-        ({"Origin": "null"}, False),
-    ],
-)
-def test_a_browser_says_where_a_form_comes_from(headers: dict[str, str], is_own: bool) -> None:
-    assert is_of_this_site(headers) is is_own
-
-
-def test_a_program_is_no_browser() -> None:
-    assert not is_of_a_browser({"Host": "h"})
-    assert is_of_a_browser({"Origin": "null"})
-    assert is_of_a_browser({"Sec-Fetch-Site": "none"})

@@ -116,9 +116,14 @@ class TestAnswers:
 
     @pytest.mark.parametrize("method", ["POST", "DELETE"])
     async def test_web_pages_may_not_change_anything(self, site: Site, method: str) -> None:
-        status, text = await site.ask(method, Origin="https://evil.example")
-        assert status == 403
-        assert "web pages" in text
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Sec-Fetch-Site": "same-site"},
+            {"User-Agent": "Mozilla/5.0 (X11)"},
+        ):
+            status, text = await site.ask(method, **headers)
+            assert status == 403
+            assert "web pages" in text
         assert site.pauses.ends == {}
 
     @pytest.mark.parametrize("text", ["", "x", "30", "-5m", "0", "25h", "100ms"])

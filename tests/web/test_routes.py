@@ -658,6 +658,23 @@ class TestHealth:
 
 
 class TestAll:
+class TestReload:
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+    async def test_can_be_switched_off(self, site: Site, method: str) -> None:
+        def fail() -> Reloaded:
+            raise AssertionError("it is not to be called")
+
+        site.reload = fail
+        await site.start(reload_requests=False)
+        response, _ = await site.ask("/-/reload", method)
+        assert response.status == 403
+
+    async def test_is_refused_to_web_pages_and_that_is_noted(self, site: Site) -> None:
+        response, _ = await site.ask("/-/reload", "POST", Origin="http://evil.example")
+        assert response.status == 403
+        assert [(each.status, each.path) for each in site.incidents.refused] == [(403, "/-/reload")]
+
+
     @pytest.mark.parametrize(
         "path", ["/nothing", "/metrics2", "/scrape2", "/foo/bar", "/metrics/", "/-/nothing"]
     )
