@@ -72,7 +72,17 @@ def status_answers(backend: Backend, options: Options, seen: Seen) -> list[objec
         )
     )
     api = ApiAnswers(
-        ApiSources(table, scrapers, cardinality, status.read, share), __version__, target_page.OPERATIONS
+        ApiSources(
+            table,
+            scrapers,
+            cardinality,
+            status.read,
+            share,
+            options.web.max_csv_bytes,
+            seen.incidents.note,
+        ),
+        __version__,
+        target_page.OPERATIONS,
     )
     assets = AssetFiles()
     templates = Templates({"version": __version__, "asset": assets.path}, share)

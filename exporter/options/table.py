@@ -121,7 +121,10 @@ class WebOptions:
     old_pages_bytes: int = flag("web.old-pages-bytes", COUNT, "268435456",
         "Memory for replaced pages that slow clients still read. Beyond it, those clients are disconnected.")
     max_password_checks: int = flag("web.max-password-checks", COUNT, "8",
-        "How many passwords may wait for their check against --basic-auth-hash-password. More get 429.")
+        "How many passwords may wait for their check against a bcrypt hash. More get 429.")
+    max_csv_bytes: int = flag("web.max-csv-bytes", COUNT, "16777216",
+        "Largest table that /api/v1/targets.csv gives, in bytes. A larger one gets 400, and what to ask for "
+        "instead.")
     page_min_interval_s: float = flag("page.min-interval", DURATION_OR_ZERO, "1s",
         "Shortest time between two builds of the page of all targets.")
     page_max_selections: int = flag("page.max-selections", COUNT, "256",

@@ -28,6 +28,10 @@ REASONS = {
     "--web.max-connections-per-address)",
     "too_many_checks": "sign-ins were answered with 429: too many passwords wait for their check "
     "(--web.max-password-checks)",
+    "rate_limited": "requests were answered with 429: there were too many (rate_limit of --web.config.file)",
+    "certificate_name": "a connection was closed: its certificate is for none of client_allowed_sans "
+    "(--web.config.file)",
+    "too_many_tables": "a request for the table as CSV was answered with 429: others are being written",
     "internal": "a request was answered with 500",
 }
 #: these are counted, not logged

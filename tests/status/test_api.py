@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import AsyncIterator
@@ -16,13 +17,13 @@ from jsonschema import Draft202012Validator
 from exporter.errors import RequestError
 from exporter.fleet.fleet import STATES
 from exporter.options.endpoints import ROUTES
-from exporter.status.api import OPERATIONS, ApiAnswers, ApiSources
+from exporter.status.api import OPERATIONS, TABLES_MAX, ApiAnswers, ApiSources
 from exporter.status.api_answers import BuildStatus, ExporterStatus, ProcessStatus, ReloadStatus, ShardStatus
 from exporter.status.cardinality import Cardinality, CardinalitySources
 from exporter.status.fleet_table import FleetTable
 from exporter.status.scraper_rows import ScraperSources, ScraperTable
 from tests.status.members import Members, no_share
-from tests.store_fixture import StoreFixture
+from tests.store_fixture import StoreFixture, until
 
 STATUS = ExporterStatus(
     version="1.2.3",
@@ -53,7 +54,11 @@ class Api:
             )
         )
         scrapers = ScraperTable(ScraperSources(list, list, lambda now: {}, dict, float, "/metrics", True))
-        self.answers = ApiAnswers(ApiSources(table, scrapers, reports, lambda: STATUS, no_share), "1.2.3")
+        self.noted: list[str] = []
+        sources = ApiSources(
+            table, scrapers, reports, lambda: STATUS, no_share, csv_bytes=100_000, note=self.noted.append
+        )
+        self.answers = ApiAnswers(sources, "1.2.3")
 
     async def start(self) -> None:
         app = web.Application(middlewares=[mistakes])
@@ -142,6 +147,39 @@ async def test_csv_has_all_rows_of_the_query(api: Api) -> None:
     assert response.content_type == "text/csv"
     rows = list(csv.DictReader(text.splitlines()))
     assert [row["name"] for row in rows] == [f"'=up {number:02}" for number in range(11, -1, -1)]
+
+
+async def test_a_table_that_is_too_large_says_what_to_ask_for_instead(api: Api) -> None:
+    for number in range(1000):
+        api.members.add(f"h{number}", "up", alias=f"a long name {number:0100}")
+    _, text = await api.ask("/api/v1/targets.csv", 400)
+    assert text == (
+        "the table has more than 100,000 bytes (--web.max-csv-bytes): ask for less with state= or q=, or for "
+        "pages of /api/v1/targets\n"
+    )
+    _, text = await api.ask("/api/v1/targets.csv?q=999")
+    assert len(text.splitlines()) == 2
+
+
+async def test_some_tables_are_written_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, waiting = asyncio.Event(), []
+
+    async def wait(request: web.Request, query: object) -> web.Response:
+        waiting.append(query)
+        await let_go.wait()
+        return web.Response(text="done")
+
+    monkeypatch.setattr(api.answers, "_send_table", wait)
+    tables = [asyncio.ensure_future(api.ask("/api/v1/targets.csv")) for _ in range(TABLES_MAX)]
+    await until(lambda: len(waiting) == TABLES_MAX)
+    response, _ = await api.ask("/api/v1/targets.csv", 429)
+    assert response.headers["Retry-After"] == "1"
+    assert api.noted == ["too_many_tables"]
+    let_go.set()
+    await asyncio.gather(*tables)
+    monkeypatch.undo()
+    await api.ask("/api/v1/targets.csv")
+    assert api.noted == ["too_many_tables"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.route)
