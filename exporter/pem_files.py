@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import binascii
 import calendar
+import contextlib
 import logging
 import math
+import os
 import re
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from exporter import files
 from exporter.errors import ConfigError
@@ -32,60 +35,62 @@ _VERSION, _UTC_TIME = 0xA0, 0x17
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
 class PemFile:
-    """A file, and the flag that names it. `of_authorities`: it holds authorities that do not depend on each
-    other, not one chain."""
+    """A file, and the flag that names it; `place` is where another file names it instead. With a `text` there
+    is no file: that is its content. `of_authorities`: it holds authorities that do not depend on each other,
+    not one chain."""
 
     flag: str
     name: str
     of_authorities: bool = False
+    place: str = ""
+    text: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return f"--{self.flag}={self.name}"
+        return self.place or f"--{self.flag}={self.name}"
 
 
-class FreshContext:
-    """`newest` is the TLS context that `make` reads from files. `expiries` says when the certificates of each
-    file end, in Unix time: the first one of a chain, the last one of several authorities.
+class FreshFiles(Generic[T]):
+    """`newest` is what `make` gives, which reads the files of these names. `shown` names them in errors.
 
-    Call `freshen` before each handshake: at most once in `LOOK_EVERY_S` it checks the files, and makes the
-    context again when one has changed. It does so in a thread, because a network share may hang.
+    Call `freshen` or `look` before each use: at most once in `LOOK_EVERY_S` the files are checked, and it is
+    made again when one has changed. That happens in a thread, because a network share may hang.
 
-    At start, a ConfigError says which file cannot be used. Later, the context from before stays until the
-    files can be used, and the log says so once for each change.
+    At start, a ConfigError says which file cannot be used. Later, what was made before stays until the files
+    can be used, and the log says so once for each change.
     """
 
     def __init__(
-        self, given: Sequence[PemFile], make: Callable[[], ssl.SSLContext], limits: files.FileLimits
+        self, names: Sequence[str], make: Callable[[], T], shown: str, limits: files.FileLimits
     ) -> None:
-        self._given = tuple(given)
-        self._names = tuple(dict.fromkeys(file.name for file in given))
-        self._shown = " and ".join(map(str, given))
+        self._names = tuple(dict.fromkeys(filter(None, names)))
+        self._shown = shown
         self._make = make
         self._limits = limits
         self._reading = threading.Lock()
-        self._read, self.newest, self.expiries = self._within(
-            lambda: (_stamps(self._names), make(), self._expiries())
-        )
+        self._read, self.newest = self._within(lambda: (_stamps(self._names), make()))
         self._seen = self._read  # at the newest check
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
 
-    async def freshen(self, patience_s: float) -> None:
-        """Check the files, unless that was done a short time ago. Callers that come during a check wait for
-        it, but not longer than `patience_s` from its beginning."""
+    def look(self) -> None:
+        """Begin a check of the files, unless that was done a short time ago. Nobody waits for it."""
         now = time.monotonic()
-        is_over = self._look is None or self._look.done()  # after one that hangs, no second one begins
-        if self._names and is_over and now - self._looked_at >= LOOK_EVERY_S:
+        if not self._names or now - self._looked_at < LOOK_EVERY_S:
+            return
+        if self._look is None or self._look.done():  # after one that hangs, no second one begins
             self._looked_at = now
-            try:
+            with contextlib.suppress(files.FileError):
                 self._look = asyncio.wrap_future(files.start(self._look_again))
-            except files.FileError:
-                return
-        rest_s = self._looked_at + patience_s - now
+
+    async def freshen(self, patience_s: float) -> None:
+        """The same, and wait for a check that runs, but not longer than `patience_s` from its beginning."""
+        self.look()
+        rest_s = self._looked_at + patience_s - time.monotonic()
         if self._look is not None and not self._look.done() and rest_s > 0:
             await asyncio.wait([self._look], timeout=rest_s)
 
@@ -94,7 +99,7 @@ class FreshContext:
         the context from before stays."""
         self._within(self._read_again)
 
-    def _within(self, function: Callable[[], T]) -> T:
+    def _within(self, function: Callable[[], Made]) -> Made:
         try:
             return files.within(function, self._limits.timeout_s)
         except files.FileError as error:
@@ -114,21 +119,45 @@ class FreshContext:
             self._seen = _stamps(self._names)
             if self._seen != self._read:
                 self.newest = self._make()
-                self.expiries = self._expiries()
                 self._read = self._seen
                 log.info("read again: %s", ", ".join(self._names))
+
+
+class FreshContext(FreshFiles[ssl.SSLContext]):
+    """`newest` is the TLS context that `make` reads from the `given` files. `expiries` says when the
+    certificates of each file end, in Unix time: the first one of a chain, the last one of several
+    authorities."""
+
+    def __init__(
+        self, given: Sequence[PemFile], make: Callable[[], ssl.SSLContext], limits: files.FileLimits
+    ) -> None:
+        self._given = tuple(given)
+        self._make_context = make
+        self.expiries: Mapping[PemFile, float] = {}
+        shown = " and ".join(map(str, given))
+        super().__init__([file.name for file in given], self._made, shown, limits)
+
+    def _made(self) -> ssl.SSLContext:
+        context = self._make_context()
+        self.expiries = self._expiries()
+        return context
 
     def _expiries(self) -> Mapping[PemFile, float]:
         found: dict[PemFile, float] = {}
         for file in self._given:
             try:
                 with files.noting(None):
-                    ends = expiries(files.read(file.name, self._limits.max_bytes))
+                    ends = expiries(content_of(file, self._limits.max_bytes))
             except files.FileError:  # it was there a moment ago
                 continue
             if ends:
                 found[file] = max(ends) if file.of_authorities else min(ends)
         return found
+
+
+def content_of(file: PemFile, max_bytes: int) -> bytes:
+    """What it holds. Raises FileError."""
+    return file.text.encode() if file.text else files.read(file.name, max_bytes)
 
 
 def expiries(pem: bytes) -> list[float]:
@@ -188,18 +217,38 @@ def load_pair(context: ssl.SSLContext, cert: PemFile, key: PemFile, max_bytes: i
     _check(cert, max_bytes)
     _check(key, max_bytes)
     try:
-        context.load_cert_chain(cert.name, key.name, password=refuse)
+        with _path_of(cert) as cert_path, _path_of(key) as key_path:
+            context.load_cert_chain(cert_path, key_path, password=refuse)
     except OSError as error:
         raise ConfigError(f"{cert} and {key} cannot be used: {_why(error)}") from None
+
+
+@contextlib.contextmanager
+def _path_of(file: PemFile) -> Iterator[str]:
+    """A path that OpenSSL can read: it takes a certificate and a key of its own from files alone. A text is
+    in a file without a name meanwhile, in memory where the system has such files."""
+    if not file.text:
+        yield file.name
+        return
+    has_memory = hasattr(os, "memfd_create")
+    with os.fdopen(os.memfd_create("pem"), "w+b") if has_memory else tempfile.TemporaryFile() as holder:
+        holder.write(file.text.encode())
+        holder.flush()
+        holder.seek(0)
+        yield f"/dev/fd/{holder.fileno()}"
 
 
 def load_authorities(context: ssl.SSLContext, file: PemFile, max_bytes: int) -> None:
     """Whom the context trusts. Raises ConfigError."""
     _check(file, max_bytes)
     try:
-        context.load_verify_locations(file.name)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be used: {_why(error)}") from None
+        if file.text:
+            context.load_verify_locations(cadata=file.text)
+        else:
+            context.load_verify_locations(file.name)
+    except (OSError, TypeError) as error:  # TypeError: a text that is not ASCII
+        why = _why(error) if isinstance(error, OSError) else "not in PEM form"
+        raise ConfigError(f"{file} cannot be used: {why}") from None
     if not context.cert_store_stats()["x509"]:
         raise ConfigError(f"{file} cannot be used: it holds no certificate")
 
@@ -216,7 +265,7 @@ def _check(file: PemFile, max_bytes: int) -> None:
     """OpenSSL itself would wait for a FIFO, and read a device without end."""
     try:
         with files.noting(None):  # `FreshContext` looks whether it changes
-            files.read(file.name, max_bytes)
+            content_of(file, max_bytes)
     except files.FileError as error:
         raise ConfigError(f"{file} cannot be read: {error}") from None
 

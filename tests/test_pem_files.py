@@ -18,6 +18,7 @@ from exporter.errors import ConfigError
 from exporter.files import FileLimits
 from exporter.pem_files import FreshContext, PemFile, expiries, load_authorities, load_pair, trust_each
 from tests.servers import PATIENCE_S, Certificates
+from tests.store_fixture import until
 
 LIMIT = files.DEFAULT.max_bytes
 
@@ -129,6 +130,14 @@ class TestFreshContext:
         for _ in range(3):
             await fresh.freshen(PATIENCE_S)
         assert looks == [(ca.name,)]
+
+    async def test_a_look_waits_for_nothing(self, ca: PemFile, certificates: Certificates) -> None:
+        fresh = FreshContext([ca], Made(ca), files.DEFAULT)
+        first = fresh.newest
+        Path(ca.name).write_bytes(Path(certificates.other_ca).read_bytes())
+        fresh.look()
+        assert fresh.newest is first
+        await until(lambda: fresh.newest is not first)
 
     async def test_without_files_it_never_looks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         fresh = FreshContext([], lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files.DEFAULT)
@@ -272,6 +281,17 @@ class TestLoading:
             ConfigError, match=f"^{cert} and {key} cannot be used: the key does not fit the certificate$"
         ):
             load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key, LIMIT)
+
+    def test_a_text_takes_the_place_of_a_file(self, certificates: Certificates) -> None:
+        cert, key, ca = (
+            PemFile("web", "", place="web.yml", text=Path(file).read_text())
+            for file in (certificates.client, certificates.client_key, certificates.ca)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        load_pair(context, cert, key, LIMIT)
+        load_authorities(context, ca, LIMIT)
+        assert len(context.get_ca_certs()) == 1
+        assert "PRIVATE" not in repr(key)
 
     def test_a_pair_may_be_one_file(self, certificates: Certificates, tmp_path: Path) -> None:
         both = tmp_path / "both.pem"

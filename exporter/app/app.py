@@ -125,7 +125,7 @@ class App:
                 every = with_found(targets, found)
                 configuration = configure(options, every, before, before.passwords if read is None else None)
                 if read is not None:
-                    configuration.renew_certificates()
+                    configuration.renew_files()
                 return configuration, targets
 
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from exporter import __version__, safe_text
 from exporter.app.assigner import Assigner
 from exporter.app.dials import plan_dials
+from exporter.app.entrance import entrance_of
 from exporter.app.fixed import refuse_fixed
 from exporter.app.found_targets import sources_of
 from exporter.app.requests import WITH_KEYS, access_warnings, may_name_any, scrape_access
@@ -43,9 +44,8 @@ from exporter.targets.target import Target
 from exporter.targets.target_labels import INSTANCE
 from exporter.telemetry.target_series import COST, target_family_set
 from exporter.telemetry.target_series import FAMILIES as TARGET_FAMILIES
-from exporter.web.auth import BasicAuth
+from exporter.web.entrance import Entrance
 from exporter.web.scrapes import Settings
-from exporter.web.tls import ServerContext, ServerTls
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ class Configuration:
     polled_lanes: frozenset[Lane]
     access: ScrapeAccess
     dial_plan: DialPlan
-    auth: BasicAuth | None
-    server_tls: ServerContext | None
+    entrance: Entrance
     sources: Sequence[TargetSource]
     notes: Sequence[str]
     warnings: Sequence[str]
@@ -100,12 +99,12 @@ class Configuration:
         """How many connections all targets want."""
         return self.connections_each * len(self.assignments)
 
-    def renew_certificates(self) -> None:
-        """Read those that have changed, in this thread. ConfigError if they cannot be used: what was read
-        before stays."""
-        for context in (*self.dial_plan.contexts, self.server_tls):
-            if context is not None:
-                context.renew()
+    def renew_files(self) -> None:
+        """Read certificates and the web configuration file if they have changed, in this thread. ConfigError
+        if they cannot be used: what was read before stays."""
+        for context in self.dial_plan.contexts:
+            context.renew()
+        self.entrance.renew()
 
 
 def configure(
@@ -150,8 +149,7 @@ def configure(
         _polled_lanes(assigner, assignments),
         scrape_access(options, passwords, given),
         plan_dials(options, owned, before.dial_plan if before is not None else None),
-        before.auth if before is not None else _auth(options),
-        before.server_tls if before is not None else _server_tls(options),
+        before.entrance if before is not None else entrance_of(options.web, options.files),
         tuple(sources_of(options)),
         tuple(_notes(options, assigner, passwords, disabled)),
         (*clashes, *_warnings(owned, catalog, passwords), *access_warnings(options)),
@@ -262,20 +260,6 @@ def _password_notes(options: Options, passwords: Passwords | None) -> Iterator[s
 # -- connections and the endpoint
 
 
-def _auth(options: Options) -> BasicAuth | None:
-    web = options.web
-    words = (web.basic_auth_username, web.basic_auth_password, web.basic_auth_hash_password)
-    return BasicAuth(*words, web.max_password_checks) if any(words) else None
-
-
-def _server_tls(options: Options) -> ServerContext | None:
-    web = options.web
-    if not web.tls_server_cert_file:
-        return None
-    files = (web.tls_server_cert_file, web.tls_server_key_file, web.tls_server_ca_cert_file)
-    return ServerContext(ServerTls(*files, web.tls_server_min_version, options.files))
-
-
 def discovery_settings(options: Options) -> DiscoverySettings:
     """What the discovery of targets needs of the options."""
     return DiscoverySettings(
@@ -284,8 +268,6 @@ def discovery_settings(options: Options) -> DiscoverySettings:
         labels=options.targets.discover_labels,
         hostnames=options.web.cluster_discover_hostnames,
         allowance=options.redis.discover_allow,
-        reload_requests=options.web.enable_reload,
-        open_probes=options.web.open_probes,
     )
 
 
@@ -302,6 +284,8 @@ def web_settings(options: Options) -> Settings:
         discover_hostnames=options.web.cluster_discover_hostnames,
         instance_by=options.metrics.instance_label,
         lifecycle=options.web.enable_lifecycle,
+        reload_requests=options.web.enable_reload,
+        open_probes=options.web.open_probes,
         ready_after_s=min(
             options.redis.scrape_timeout_s,
             options.redis.connection_timeout_s,

@@ -9,6 +9,7 @@ from exporter.telemetry.own_family import Value
 def expiries(configuration: Configuration) -> dict[tuple[str, ...], Value]:
     """Unix time, by flag and file. Targets may have files of their own for one flag."""
     found = [context.expiries for context in configuration.dial_plan.contexts]
-    if configuration.server_tls is not None:
-        found.append(configuration.server_tls.expiries)
+    tls = configuration.entrance.newest.tls
+    if tls is not None:
+        found.append(tls.expiries)
     return {(file.flag, file.name): end for each in found for file, end in each.items()}

@@ -44,7 +44,7 @@ class Frontend:
 
     async def start(self, configuration: Configuration, backend: Backend, reload: Reload) -> None:
         """Listen. ConfigError if the address cannot be had."""
-        options, server_tls = configuration.options, configuration.server_tls
+        options, entrance = configuration.options, configuration.entrance
         seen = Seen(
             self._incidents, self._scrape_log, self._record, lambda: self.addresses, lambda: web.is_ready()
         )
@@ -67,13 +67,15 @@ class Frontend:
                 refuse=backend.refuse,
                 scrape_log=self._scrape_log,
             ),
-            auth=configuration.auth,
+            entrance=entrance,
             incidents=self._incidents,
             bodies=BodyWriter(self._guard.limits.old_pages_bytes, backend.pages.current),
             others=status_answers(backend, options, seen),
         )
-        tls = (server_tls.context, server_tls.freshen) if server_tls is not None else ()
-        listener = Listener(web.app(), self._guard, web.source(), *tls)
+        has_tls = entrance.newest.tls is not None
+        listener = Listener(web.app(), self._guard, web.source(), has_tls=has_tls)
+        for note in entrance.newest.notes:
+            log.info(note)
         address = options.web.listen_address
         try:
             await listener.start(address)
@@ -81,7 +83,7 @@ class Frontend:
             raise cannot_listen(address, error) from None
         self._listener = listener
         for bound in self.addresses:
-            log.info("listening on %s%s", "https://" if server_tls is not None else "", bound)
+            log.info("listening on %s%s", "https://" if has_tls else "", bound)
 
     @property
     def addresses(self) -> list[str]:

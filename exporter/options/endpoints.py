@@ -121,6 +121,9 @@ ROUTES = (
     Route("/", "overview", "[the status page](status-page.md): all targets and their state"),
 )
 
+#: what says how the exporter itself is
+PROBES = ("/health", "/-/healthy", "/-/ready")
+
 #: the exporter keeps all paths that begin with these for itself
 RESERVED_PREFIXES = ("/-/", "/api/", "/targets/")
 _RESERVED = frozenset(route.path for route in ROUTES)

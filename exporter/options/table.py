@@ -104,6 +104,11 @@ class WebOptions:
         "rights that the umask leaves. fd: the sockets that systemd opened, all or those of a name.")
     telemetry_path: str = flag("web.telemetry-path", ValueType("PATH", parse_path), "/metrics",
         "Path of the page with the metrics of all targets.")
+    config_file: str = flag("web.config.file", FILE, "",
+        "File with TLS, users, headers and a rate limit of the endpoint, as Prometheus and its exporters "
+        "have it (exporter-toolkit). It is read again when it changes.")
+    open_probes: bool = flag("web.open-probes", BOOL, "false",
+        "Answer /health, /-/healthy and /-/ready without a password and without a rate limit.")
     max_connections: int = flag("web.max-connections", COUNT, "512",
         "How many HTTP connections may be open, as far as the limit of open files allows. Beyond it, the "
         "least useful one is closed.")
@@ -136,6 +141,10 @@ class WebOptions:
         "Answer 503 on /health when no target can be reached.")
     enable_lifecycle: bool = flag("web.enable-lifecycle", BOOL, "false",
         "Allow requests that change what is polled: /api/v1/targets/NAME/pause.")
+    enable_reload: bool = flag("web.enable-reload", BOOL, "true",
+        "Allow requests for a reload: /-/reload. Without it SIGHUP and --watch still reload.")
+    enable_trace: bool = flag("web.enable-trace", BOOL, "true",
+        "Allow traced polls from the page of a target, where /scrape is allowed too.")
     disable_scrape_endpoint: bool = flag("disable-scrape-endpoint", BOOL, "false", "Answer 404 on /scrape.")
     cluster_discover_hostnames: bool = flag("cluster-discover-hostnames", BOOL, "false",
         "Answer /discover-cluster-nodes with the host names that nodes announce.")
@@ -144,10 +153,6 @@ class WebOptions:
     tls_server_cert_file: str = flag("tls-server-cert-file", FILE, "",
         "Certificate for HTTPS. Needs the key too.")
     tls_server_ca_cert_file: str = flag("tls-server-ca-cert-file", FILE, "",
-    enable_reload: bool = flag("web.enable-reload", BOOL, "true",
-        "Allow requests for a reload: /-/reload. Without it SIGHUP and --watch still reload.")
-    enable_trace: bool = flag("web.enable-trace", BOOL, "true",
-        "Allow traced polls from the page of a target, where /scrape is allowed too.")
         "Certificate authorities that must have signed a client's certificate.")
     tls_server_min_version: str = flag(
         "tls-server-min-version", choice("TLS1.0", "TLS1.1", "TLS1.2", "TLS1.3"), "TLS1.2",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -29,25 +30,43 @@ class TextAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class CommonHeaders:
+    """What every answer has besides its own headers. `given` are those of the operator, and they win. `lines`
+    are all of them, ready to be written."""
+
+    __slots__ = ("given", "lines")
+
+    def __init__(self, given: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.given = given
+        every = {"X-Content-Type-Options": "nosniff", **given}
+        self.lines = "".join([f"{name}: {value}\r\n" for name, value in every.items()])
+
+
+#: where the operator gives none
+USUAL = CommonHeaders()
+
+
 def response_of(answer: TextAnswer) -> web.Response:
     """The same for aiohttp, which adds the rest of the head."""
     return web.Response(status=answer.status, text=answer.text, headers=answer.headers)
 
 
-def text_bytes(answer: TextAnswer, *, closes: bool) -> bytes:
+def text_bytes(answer: TextAnswer, *, closes: bool, common: CommonHeaders = USUAL) -> bytes:
     """The whole answer, head and text. `closes`: the connection is closed after it."""
     text = answer.text.encode()
     headers = {"Content-Type": "text/plain; charset=utf-8", **answer.headers}
-    return head_bytes(answer.status, headers, len(text), closes=closes) + text
+    return head_bytes(answer.status, headers, len(text), closes=closes, common=common) + text
 
 
-def head_bytes(status: int, headers: Mapping[str, str], length: int, *, closes: bool) -> bytes:
+def head_bytes(
+    status: int, headers: Mapping[str, str], length: int, *, closes: bool, common: CommonHeaders = USUAL
+) -> bytes:
     """The head of an answer of `length` bytes: what aiohttp and `Listener` write for the same answer."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     end = "Connection: close\r\n\r\n" if closes else "\r\n"
     return (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}Content-Length: {length}\r\n"
-        f"X-Content-Type-Options: nosniff\r\nDate: {_date.now()}\r\n{end}"
+        f"{common.lines}Date: {_date.now()}\r\n{end}"
     ).encode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""Basic authentication of the HTTP endpoint: one user, with a password or a bcrypt hash of it.
+"""Basic authentication of the HTTP endpoint: users, each with a password or a bcrypt hash of it.
 
 https://www.rfc-editor.org/rfc/rfc7617
 """
@@ -12,74 +12,81 @@ import hmac
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
-
-from aiohttp import web
-from aiohttp.typedefs import Middleware
+from collections.abc import Iterable, Mapping
 
 from exporter.errors import ConfigError
-from exporter.web.answers import TextAnswer, response_of
-from exporter.web.clients import client_of
-from exporter.web.incidents import REFUSING, Incidents
-from exporter.web.password_checks import ANYBODY, PasswordChecks, Presence, Sender, TooManyChecksError
+from exporter.web.password_checks import ANYBODY, PasswordChecks, Sender
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-CHALLENGE = 'Basic realm="redis-exporter", charset="UTF-8"'
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
 #: a hash of a higher cost takes several seconds for each check
-_COST_MAX = 16
-#: wrong passwords that are remembered
-_WRONG_MAX = 1024
-#: right ones that are remembered: bcrypt reads only the beginning, so a right one has many spellings
-_RIGHT_MAX = 16
+COST_MAX = 16
+#: sign-ins with a wrong password that are remembered
+WRONG_MAX = 1024
+#: right ones that are remembered for each user: bcrypt reads only the beginning, so a right one has many
+#: spellings
+RIGHT_MAX = 16
+
+
+def hash_fault(text: str) -> str:
+    """What is wrong with a bcrypt hash; "" for nothing. It holds nothing of the text."""
+    if not _HASH.match(text):
+        return "is not a bcrypt hash: write one such as htpasswd -nB prints, beginning with $2"
+    if int(text[4:6]) > COST_MAX:
+        return f"has a cost above {COST_MAX}, which is slow: write one such as htpasswd -nB -C 12 prints"
+    return ""
+
+
+def auth_of(username: str, password: str = "", password_hash: str = "", waiting_max: int = 8) -> BasicAuth:
+    """What the flags say about one user. Raises ConfigError."""
+    if password and password_hash:
+        raise ConfigError(
+            "--basic-auth-password and --basic-auth-hash-password are both set: keep one of them"
+        )
+    if not username or not (password or password_hash):
+        raise ConfigError(
+            "basic authentication is half set: set --basic-auth-username and a password or hash, or neither"
+        )
+    if ":" in username:
+        raise ConfigError(
+            "--basic-auth-username holds a colon, which ends the name in basic authentication: choose a name "
+            "without a colon"
+        )
+    fault = hash_fault(password_hash) if password_hash else ""
+    if fault:
+        raise ConfigError(f"--basic-auth-hash-password {fault}")
+    clear, hashed = ({username: password}, {}) if password else ({}, {username: password_hash})
+    return BasicAuth(hashed, clear, waiting_max)
 
 
 class BasicAuth:
-    """Decides whether a request may be answered.
+    """Decides whether a request may be answered. `hashed` are bcrypt hashes by user, `clear` passwords.
 
-    bcrypt is slow on purpose: a check takes a good part of a second. So it runs only for the right user, and
-    for a password that is not known yet. Right and wrong passwords are remembered as digests under a key of
-    this process.
+    bcrypt is slow on purpose: a check takes a good part of a second. So it runs only for a sign-in that is
+    not known yet. Right and wrong ones are remembered as digests under a key of this process, which nobody
+    else can make.
 
-    A wrong user is refused without bcrypt, so the time of the answer shows whether a user name is right. That
-    name is not a secret: it is in the scraper's configuration and in the list of processes. In return, only
-    clients that know it can keep bcrypt busy.
+    A user who does not exist is checked against the hash of one who does, always the same one for a name.
+    So the time of an answer does not show which names exist.
     """
 
     def __init__(
-        self, username: str, password: str = "", password_hash: str = "", waiting_max: int = 8
+        self, hashed: Mapping[str, str], clear: Mapping[str, str] | None = None, waiting_max: int = 8
     ) -> None:
-        if password and password_hash:
-            raise ConfigError(
-                "--basic-auth-password and --basic-auth-hash-password are both set: keep one of them"
-            )
-        if not username or not (password or password_hash):
-            raise ConfigError(
-                "basic authentication is half set: set --basic-auth-username and a password or hash, or "
-                "neither"
-            )
-        if ":" in username:
-            raise ConfigError(
-                "--basic-auth-username holds a colon, which ends the name in basic authentication: choose a "
-                "name without a colon"
-            )
-        if password_hash and not _HASH.match(password_hash):
-            raise ConfigError(
-                "--basic-auth-hash-password is not a bcrypt hash: write one such as htpasswd -nB prints, "
-                "beginning with $2"
-            )
-        if password_hash and int(password_hash[4:6]) > _COST_MAX:
-            raise ConfigError(
-                f"--basic-auth-hash-password has a cost above {_COST_MAX}, which is slow: write one such as "
-                f"htpasswd -nB -C 12 prints"
-            )
-        self._usernames = _spellings(os.fsencode(username))
-        self._checks = PasswordChecks(password_hash.encode(), waiting_max) if password_hash else None
         self._key = os.urandom(32)
+        self._hashes = {
+            self._digest(name): password_hash.encode()
+            for username, password_hash in hashed.items()
+            for name in _spellings(os.fsencode(username))
+        }
+        self._decoys = tuple(self._hashes.values())
+        self._checks = PasswordChecks(waiting_max)
         self._right = OrderedDict.fromkeys(
-            map(self._digest, _spellings(os.fsencode(password))) if password else ()
+            self._digest(name, word)
+            for username, password in (clear or {}).items()
+            for name in _spellings(os.fsencode(username))
+            for word in _spellings(os.fsencode(password))
         )  # the newest last
+        self._right_max = len(self._right) + RIGHT_MAX * len(hashed)
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
     async def accepts(self, header: str, sender: Sender = ANYBODY) -> bool:
@@ -91,109 +98,30 @@ class BasicAuth:
     def known(self, header: str) -> bool | None:
         """The same, without a wait. None if the password has to be checked."""
         username, password = _credentials(header)
-        digest = self._digest(password)
-        is_user = _is_any(username, self._usernames)
-        is_right = _is_any(digest, self._right)
-        if is_user and is_right:
+        digest = self._digest(username, password)
+        if _is_any(digest, self._right):
             self._right.move_to_end(digest)
             return True
-        if self._checks is None or not is_user or not password or digest in self._wrong:
+        if not self._decoys or not username or not password or digest in self._wrong:
             return False
         return None
 
     async def _check(self, header: str, sender: Sender) -> bool:
-        assert self._checks is not None
-        _, password = _credentials(header)
-        digest = self._digest(password)
-        if not await self._checks.are_right(digest, _spellings(password), sender):
-            _remember(self._wrong, digest, _WRONG_MAX)
+        username, password = _credentials(header)
+        digest, name = self._digest(username, password), self._digest(username)
+        own_hash = self._hashes.get(name)
+        password_hash = own_hash or self._decoys[int.from_bytes(name[:8], "big") % len(self._decoys)]
+        is_password = await self._checks.are_right(digest, _spellings(password), password_hash, sender)
+        if own_hash is None or not is_password:
+            _remember(self._wrong, digest, WRONG_MAX)
             return False
-        _remember(self._right, digest, _RIGHT_MAX)
+        _remember(self._right, digest, self._right_max)
         return True
 
-    def _digest(self, password: bytes) -> bytes:
-        return hmac.digest(self._key, password, hashlib.sha256)
-
-
-class SignIn:
-    """Refuses the requests that `auth` does not accept, and notes that."""
-
-    def __init__(self, auth: BasicAuth, incidents: Incidents) -> None:
-        self._auth = auth
-        self._incidents = incidents
-
-    def refusal(
-        self, header: str, sender: Sender, path: str
-    ) -> TextAnswer | Awaitable[TextAnswer | None] | None:
-        """None if the value of the header Authorization is right; or a wait for that. `path` is a row of the
-        table of endpoints."""
-        known = self._auth.known(header)
-        if known is None:
-            return self._checked(header, sender, path)
-        return None if known else self._refuse(401, sender, path)
-
-    async def _checked(self, header: str, sender: Sender, path: str) -> TextAnswer | None:
-        try:
-            accepted = await self._auth.accepts(header, sender)
-        except TooManyChecksError:
-            self._incidents.note("too_many_checks")
-            return self._refuse(429, sender, path)
-        return None if accepted else self._refuse(401, sender, path)
-
-    def _refuse(self, status: int, sender: Sender, path: str) -> TextAnswer:
-        self._incidents.note_refusal(status, sender.address, path)
-        if status == 429:
-            return TextAnswer(429, "Too many sign-ins at once\n", {"Retry-After": "1"})
-        return TextAnswer(401, "Unauthorized\n", {"WWW-Authenticate": CHALLENGE})
-
-
-def middleware(sign_in: SignIn) -> Middleware:
-    """Lets only requests through that are not refused. It comes before every path, also before one that does
-    not exist."""
-
-    @web.middleware
-    async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-        header = request.headers.get("Authorization", "")
-        refusal = sign_in.refusal(header, RequestSender(request), path_of(request))
-        if isinstance(refusal, Awaitable):
-            refusal = await refusal
-        return await handler(request) if refusal is None else response_of(refusal)
-
-    return signed_in
-
-
-def noting_refusals(handler: Handler, incidents: Incidents) -> Handler:
-    """The same handler. What it refuses is remembered."""
-
-    async def noted(request: web.Request) -> web.StreamResponse:
-        response = await handler(request)
-        if response.status in REFUSING:
-            incidents.note_refusal(response.status, client_of(request.transport), path_of(request))
-        return response
-
-    return noted
-
-
-def path_of(request: web.Request) -> str:
-    """The row of the table of endpoints that a request is for; "" if there is none. It has nothing of the
-    request itself, which may hold passwords."""
-    resource = request.match_info.route.resource
-    return "" if resource is None else resource.canonical
-
-
-class RequestSender:
-    """The client of a request, which waits for the check of its password."""
-
-    def __init__(self, request: web.Request) -> None:
-        self._request = request
-        self.address = client_of(request.transport)
-
-    @property
-    def presence(self) -> Presence:
-        transport = self._request.transport
-        if transport is None or transport.is_closing():
-            return Presence.GONE
-        return Presence.LISTENING if getattr(self._request.protocol, "half_closed", False) else Presence.HERE
+    def _digest(self, *words: bytes) -> bytes:
+        """Of a user, or of a user and a password: neither can be moved from one to the other."""
+        text = b"".join(len(word).to_bytes(4, "big") + word for word in words)
+        return hmac.digest(self._key, text, hashlib.sha256)
 
 
 def _remember(known: OrderedDict[bytes, None], digest: bytes, at_most: int) -> None:

@@ -7,8 +7,7 @@ import errno
 import logging
 import os
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -62,22 +61,16 @@ class TlsHandshake:
 
 
 class Listener:
-    """Answers on one address, with TLS if there is a `context`: plain scrapes from `source`, all else with
-    `app`. It calls `freshen` before each handshake."""
+    """Answers on one address: plain scrapes from `source`, all else with `app`. If it `has_tls`, the entrance
+    of the source gives the context of each handshake."""
 
     def __init__(
-        self,
-        app: web.Application,
-        guard: Guard,
-        source: ScrapeSource,
-        context: ssl.SSLContext | None = None,
-        freshen: Callable[[], Awaitable[None]] | None = None,
+        self, app: web.Application, guard: Guard, source: ScrapeSource, *, has_tls: bool = False
     ) -> None:
-        app.on_response_prepare.append(_finish_head)
+        app.on_response_prepare.append(self._finish_head)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S, handle_signals=False)
         self._guard = guard
-        self._context = context
-        self._freshen = freshen
+        self._has_tls = has_tls
         self._source = source
         self._answers: set[asyncio.Task[None]] = set()
         self._sockets = ListeningSockets(())
@@ -108,7 +101,7 @@ class Listener:
         try:
             self._sockets = await open_sockets(address, environ)
             for listening in self._sockets:
-                if self._context is None:
+                if not self._has_tls:
                     create = (
                         loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
                     )
@@ -126,6 +119,13 @@ class Listener:
     def _http_connection(self, visit: Visit) -> HttpConnection:
         assert self._server is not None
         return HttpConnection(self._server, visit, idle_s=self._guard.limits.idle_s)
+
+    async def _finish_head(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Clients need not know the versions of our software, and must not take an answer for another
+        kind."""
+        response.headers.popall("Server", None)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.update(self._source.entrance.newest.headers.given)
 
     # -- TLS: with the loop's own server, a handshake could not make room for others
 
@@ -151,13 +151,12 @@ class Listener:
         limit_s = self._guard.limits.request_s
         is_taken = False
         try:
-            if self._freshen is not None:
-                await self._freshen()
+            await self._source.entrance.freshen_all()
             is_taken = True
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._connection(handshake),
                 client,
-                ssl=self._context,
+                ssl=self._source.entrance.context,
                 ssl_handshake_timeout=limit_s,
                 ssl_shutdown_timeout=limit_s,
             )
@@ -188,7 +187,7 @@ class Listener:
         for server in self._servers:
             server.close()
         for listening in self._sockets:
-            if self._context is not None:
+            if self._has_tls:
                 loop.remove_reader(listening)
         self._sockets.close()
         for task in list(self._handshakes):
@@ -212,12 +211,6 @@ class Listener:
         for connection in connections:
             connection.overdue(now)
         return [connection for connection in connections if connection.moves]
-
-
-async def _finish_head(request: web.Request, response: web.StreamResponse) -> None:
-    """Clients need not know the versions of our software, and must not take an answer for another kind."""
-    response.headers.popall("Server", None)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
 def shown(bound: object) -> str:

@@ -1,4 +1,4 @@
-"""Checks passwords against a bcrypt hash: one at a time in a thread of its own; a few more may wait.
+"""Checks passwords against bcrypt hashes: one at a time in a thread of its own; a few more may wait.
 
 If many guess, the order is: senders that can still read the answer first, then addresses that were served
 longest ago, then the newest password. So one client that guesses without end cannot block others.
@@ -55,10 +55,11 @@ class TooManyChecksError(Exception):
 
 
 class _Check:
-    """One password, and all who sent it."""
+    """One password, and all who sent it for the same user."""
 
-    def __init__(self, spellings: Sequence[bytes], sender: Sender, number: int) -> None:
-        self.spellings = spellings
+    def __init__(self, sender: Sender, number: int) -> None:
+        self.spellings: Sequence[bytes] = ()
+        self.password_hash = b""
         self.senders = [sender]
         self.number = number
         self.outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -75,27 +76,29 @@ class _Check:
 class PasswordChecks:
     """`waiting_max` checks may wait besides the one that runs."""
 
-    def __init__(self, password_hash: bytes, waiting_max: int) -> None:
-        self._hash = password_hash
+    def __init__(self, waiting_max: int) -> None:
         self._waiting_max = waiting_max
         self._waiting: dict[bytes, _Check] = {}
         self._running: tuple[bytes, _Check] | None = None
         self._numbers = itertools.count(1)
         self._turns: dict[str, int] = {}  # by address, the number of its last check
 
-    async def are_right(self, digest: bytes, spellings: Sequence[bytes], sender: Sender) -> bool:
-        """Whether one spelling is the password. Senders of the same password share one check. Raises
-        TooManyChecksError."""
+    async def are_right(
+        self, digest: bytes, spellings: Sequence[bytes], password_hash: bytes, sender: Sender
+    ) -> bool:
+        """Whether one spelling is the password of this hash. Senders of the same `digest` share one check.
+        Raises TooManyChecksError."""
         if self._running is not None and self._running[0] == digest:
             check = self._running[1]
         else:
-            check = self._waiting.get(digest) or self._admit(digest, spellings, sender)
+            check = self._waiting.get(digest) or self._admit(digest, sender)
+            check.spellings, check.password_hash = spellings, password_hash
         if sender not in check.senders:
             check.senders.append(sender)
         self._start_next()
         return await asyncio.shield(check.outcome)
 
-    def _admit(self, digest: bytes, spellings: Sequence[bytes], sender: Sender) -> _Check:
+    def _admit(self, digest: bytes, sender: Sender) -> _Check:
         self._drop_gone()
         if sender.presence is Presence.LISTENING:
             listening = sum(check.presence is Presence.LISTENING for check in self._waiting.values())
@@ -103,7 +106,7 @@ class PasswordChecks:
                 raise TooManyChecksError
         if len(self._waiting) >= self._waiting_max:
             _give_up(self._waiting.pop(self._least_useful(sender.address)).outcome)
-        check = self._waiting[digest] = _Check(spellings, sender, next(self._numbers))
+        check = self._waiting[digest] = _Check(sender, next(self._numbers))
         return check
 
     def _least_useful(self, newcomer: str) -> bytes:
@@ -154,7 +157,7 @@ class PasswordChecks:
     def _work(self, loop: asyncio.AbstractEventLoop, check: _Check) -> None:
         is_right = None
         try:
-            is_right = any(matches(spelling, self._hash) for spelling in check.spellings)
+            is_right = any(matches(spelling, check.password_hash) for spelling in check.spellings)
         finally:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(self._finish, check, is_right)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from aiohttp import web
 
 from exporter.errors import PageError
-from exporter.options.endpoints import routes
+from exporter.options.endpoints import PROBES, routes
 from exporter.pages.page import Page
 from exporter.web import pause, query, reload
 from exporter.web.answers import TextAnswer, response_of
-from exporter.web.auth import BasicAuth, Handler, SignIn, middleware, noting_refusals
 from exporter.web.body_writer import BodyWriter, ResponseOutlet
 from exporter.web.clients import client_of
 from exporter.web.cluster_discovery import NodeLister
+from exporter.web.entrance import Entrance
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
 from exporter.web.request_head import HeadReader
@@ -33,6 +33,7 @@ from exporter.web.scrapes import (
     refusal_of,
 )
 from exporter.web.sd import TargetLister
+from exporter.web.sign_in import Handler, SignIn, middleware, noting_refusals
 
 ALIVE_S = 5.0
 
@@ -45,7 +46,7 @@ class Web:
         settings: Settings,
         sources: Sources,
         *,
-        auth: BasicAuth | None = None,
+        entrance: Entrance | None = None,
         incidents: Incidents | None = None,
         bodies: BodyWriter | None = None,
         others: Sequence[object] = (),
@@ -63,7 +64,10 @@ class Web:
             fleet.watched_targets.values, self._bodies.share.take, settings.instance_by, sources.role_of
         )
         self._incidents = incidents or Incidents()
-        self._sign_in = SignIn(auth, self._incidents) if auth is not None else None
+        self._entrance = entrance or Entrance()
+        open_paths = PROBES if settings.open_probes else ()
+        is_guarded = self._entrance.is_guarded
+        self._sign_in = SignIn(self._entrance, self._incidents, open_paths) if is_guarded else None
         self._started_at = time.monotonic()
 
     def app(self) -> web.Application:
@@ -84,6 +88,7 @@ class Web:
             self._own_series,
             HeadReader(paths[METRICS], paths[SCRAPE]),
             self._incidents,
+            self._entrance,
             self._sign_in,
         )
 

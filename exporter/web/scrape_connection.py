@@ -15,13 +15,14 @@ from typing import cast
 from exporter.pages.page import Page
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web.answers import TextAnswer, bare_answer, head_bytes, text_bytes
-from exporter.web.auth import SignIn
 from exporter.web.body_writer import GZIP_HEADERS, BodyWriter, Piece, is_small
 from exporter.web.connection import HttpConnection
+from exporter.web.entrance import Entrance
 from exporter.web.guard import Guard, Visitor
 from exporter.web.incidents import REFUSING, Incidents, place_of
 from exporter.web.request_head import END, HeadReader, RequestHead
 from exporter.web.scrapes import Answer, ScrapeRequest, Scrapes
+from exporter.web.sign_in import SignIn
 from exporter.web.visit import Visit
 
 #: bytes of further requests that may wait while one is answered, until no more are read
@@ -30,13 +31,14 @@ WAITING_MAX = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ScrapeSource:
-    """What answers plain scrapes."""
+    """What answers plain scrapes. Without `sign_in` all are let in."""
 
     scrapes: Scrapes
     bodies: BodyWriter
     own_series: OwnSeries
     heads: HeadReader
     incidents: Incidents
+    entrance: Entrance
     sign_in: SignIn | None = None
 
 
@@ -71,7 +73,10 @@ class ScrapeConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.visit = Visit(self._guard, cast(asyncio.Transport, transport), self._handshake)
         self._handshake = None
-        self.visit.enter()
+        if self.visit.enter() and self.visit.secure:
+            tls = self._source.entrance.newest.tls
+            if tls is not None and not tls.admits(transport.get_extra_info("peercert")):
+                self.visit.end("certificate_name")
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.visit.leave()
@@ -268,7 +273,8 @@ class _ScrapeAnswer:
 
     def _send_text(self, answer: TextAnswer) -> None:
         self._has_begun = True
-        self._connection.wire.write(text_bytes(answer, closes=self._head.closes))
+        common = self._source.entrance.newest.headers
+        self._connection.wire.write(text_bytes(answer, closes=self._head.closes, common=common))
 
     async def _complete(self, later: Awaitable[None]) -> None:
         try:
@@ -321,5 +327,6 @@ class _ScrapeAnswer:
     def _write(self, headers: Mapping[str, str], length: int, *pieces: Piece) -> None:
         """Write the head and some of the body."""
         self._has_begun = True
-        head = head_bytes(200, headers, length, closes=self._head.closes)
+        common = self._source.entrance.newest.headers
+        head = head_bytes(200, headers, length, closes=self._head.closes, common=common)
         self._connection.wire.writelines((head, *pieces))

@@ -324,6 +324,6 @@ class TestTheEndpoint:
         ]
         before = configured(*argv)
         after = configured(*argv, "--poll.interval=7s", before=before)
-        assert before.auth is not None
-        assert before.server_tls is not None
-        assert (after.auth, after.server_tls) == (before.auth, before.server_tls)
+        assert before.entrance.newest.auth is not None
+        assert before.entrance.newest.tls is not None
+        assert after.entrance is before.entrance

@@ -22,6 +22,7 @@ FLAGS = (
     ("--redis-file=FILE",),
     ("--redis.password-file=FILE", "--redis.addr=redis://127.0.0.1:1"),
     ("--script=FILE",),
+    ("--web.config.file=FILE",),
     ("--tls-server-cert-file=FILE", "--tls-server-key-file=KEY"),
     ("--tls-server-cert-file=CERT", "--tls-server-key-file=FILE"),
     ("--tls-server-cert-file=CERT", "--tls-server-key-file=KEY", "--tls-server-ca-cert-file=FILE"),

@@ -15,9 +15,10 @@ from aiohttp import web
 from exporter.pages.page import Draft, Page
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web.answers import TextAnswer, response_of
-from exporter.web.auth import BasicAuth, SignIn, middleware
+from exporter.web.auth import BasicAuth
 from exporter.web.body_writer import BodyWriter, ResponseOutlet
 from exporter.web.connection import HttpConnection
+from exporter.web.entrance import Entrance, EntranceRules
 from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
 from exporter.web.limits import HttpLimits
@@ -26,6 +27,7 @@ from exporter.web.query import accepts_gzip
 from exporter.web.request_head import HeadReader
 from exporter.web.scrape_connection import ScrapeSource
 from exporter.web.scrapes import SCRAPE, Answering, ScrapeRequest, Scrapes
+from exporter.web.sign_in import SignIn, middleware
 from exporter.web.visit import Visit
 from tests.store_fixture import PATIENCE_S
 
@@ -37,10 +39,31 @@ def scrape(what: str, *headers: str) -> bytes:
     return "\r\n".join([f"GET /scrape?target={what} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
 
 
+class EntranceWith(Entrance):
+    """One whose `context` and `freshen` may be any."""
+
+    def __init__(
+        self,
+        admission: EntranceRules,
+        context: ssl.SSLContext | None,
+        freshen: Callable[[], Awaitable[None]] | None,
+    ) -> None:
+        super().__init__(lambda: admission)
+        self._given = context
+        self._freshen = freshen
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return self._given or super().context
+
+    async def freshen_all(self) -> None:
+        await (self._freshen() if self._freshen is not None else super().freshen_all())
+
+
 class Door:
     """`/ok` answers at once, `/wait` when `let_go` is set, `/big` with megabytes, `/wrong` with a mistake
     of ours; POST is for /ok. `/scrape?target=ok` and so on answer the same as scrapes do, `/metrics` with
-    `page`: by aiohttp, if `aiohttp_alone`."""
+    `page`: by aiohttp, if `aiohttp_alone`. `admission` takes the place of one with `auth`."""
 
     def __init__(
         self,
@@ -50,6 +73,7 @@ class Door:
         address: str = "127.0.0.1:0",
         aiohttp_alone: bool = False,
         auth: BasicAuth | None = None,
+        admission: EntranceRules | None = None,
         **limits: Any,
     ) -> None:
         self.incidents = Incidents()
@@ -63,10 +87,12 @@ class Door:
         self.bodies = BodyWriter(self.guard.limits.old_pages_bytes)
         self.own_series = OwnSeries("redis", "1.2.3", "compiled")
         self.handed_over = 0
-        sign_in = SignIn(auth, self.incidents) if auth is not None else None
+        entrance = EntranceWith(admission or EntranceRules(auth), context, freshen)
+        is_guarded = auth is not None or admission is not None
+        sign_in = SignIn(entrance, self.incidents) if is_guarded else None
         heads = HeadReader(*(() if aiohttp_alone else ("/metrics", "/scrape")))
         source = ScrapeSource(
-            cast(Scrapes, self), self.bodies, self.own_series, heads, self.incidents, sign_in
+            cast(Scrapes, self), self.bodies, self.own_series, heads, self.incidents, entrance, sign_in
         )
         app = self.app = web.Application(middlewares=[middleware(sign_in)] if sign_in is not None else [])
         app.router.add_get("/metrics", self._scraped)
@@ -76,7 +102,8 @@ class Door:
         app.router.add_get("/wait", self._wait)
         app.router.add_get("/big", self._answer_big)
         app.router.add_get("/wrong", self._wrong)
-        self.listener = Listener(app, self.guard, source, context, freshen)
+        has_tls = context is not None or entrance.newest.tls is not None
+        self.listener = Listener(app, self.guard, source, has_tls=has_tls)
         self._count_what_is_handed_over()
 
     def _count_what_is_handed_over(self) -> None:

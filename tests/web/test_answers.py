@@ -7,7 +7,14 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from exporter.web.answers import TextAnswer, bare_answer, head_bytes, response_of, text_bytes
+from exporter.web.answers import (
+    CommonHeaders,
+    TextAnswer,
+    bare_answer,
+    head_bytes,
+    response_of,
+    text_bytes,
+)
 from tests.store_fixture import PATIENCE_S
 
 
@@ -42,6 +49,17 @@ def test_the_whole_as_bytes() -> None:
 def test_the_last_answer_on_a_connection_says_so() -> None:
     assert b"Connection: close" not in head_bytes(200, {}, 0, closes=False)
     assert head_bytes(200, {}, 0, closes=True).endswith(b"\r\nConnection: close\r\n\r\n")
+
+
+def test_headers_of_the_operator_come_with_every_answer_and_win() -> None:
+    common = CommonHeaders({"Strict-Transport-Security": "max-age=60"})
+    assert common.lines == "X-Content-Type-Options: nosniff\r\nStrict-Transport-Security: max-age=60\r\n"
+    for data in (
+        head_bytes(200, {}, 0, closes=False, common=common),
+        text_bytes(TextAnswer(403, "no\n"), closes=True, common=common),
+    ):
+        assert common.lines.encode() in data
+    assert CommonHeaders({"X-Content-Type-Options": "other"}).lines == "X-Content-Type-Options: other\r\n"
 
 
 @pytest.mark.parametrize("status", [400, 408, 413, 431, 500, 503])

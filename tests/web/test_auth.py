@@ -1,20 +1,17 @@
-"""Basic authentication: who is let in, and that every path asks."""
+"""Basic authentication: who is let in, and what that costs."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import os
-import threading
 
 import bcrypt
 import pytest
 
 from exporter.errors import ConfigError
 from exporter.web import auth, password_checks
-from exporter.web.auth import BasicAuth
-from tests.store_fixture import until
-from tests.web.test_routes import Site, site  # noqa: F401  # a fixture
+from exporter.web.auth import COST_MAX, BasicAuth, auth_of, hash_fault
 
 PASSWORD = "pässword:with colon"
 HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -26,7 +23,7 @@ def header(username: str, password: str) -> str:
 
 @pytest.fixture(params=["clear", "hashed"])
 def guard(request: pytest.FixtureRequest) -> BasicAuth:
-    return BasicAuth("prom", PASSWORD) if request.param == "clear" else BasicAuth("prom", "", HASHED)
+    return auth_of("prom", PASSWORD) if request.param == "clear" else auth_of("prom", "", HASHED)
 
 
 @pytest.fixture
@@ -66,33 +63,33 @@ class TestAccepts:
         assert not await guard.accepts(wrong)
 
     async def test_a_hash_is_worked_on_once_for_each_password(self, checked: list[bytes]) -> None:
-        guard = BasicAuth("prom", "", HASHED)
+        guard = auth_of("prom", "", HASHED)
         for password in (PASSWORD, PASSWORD, "wrong", PASSWORD, "wrong", "other"):
             await guard.accepts(header("prom", password))
         assert [word for word in checked if word.isascii()] == [b"wrong", b"other"]
         assert checked.count(PASSWORD.encode()) == 1
 
     async def test_who_comes_all_at_once_costs_one_look(self, checked: list[bytes]) -> None:
-        guard = BasicAuth("prom", "", HASHED)
+        guard = auth_of("prom", "", HASHED)
         assert (
             await asyncio.gather(*(guard.accepts(header("prom", PASSWORD)) for _ in range(50))) == [True] * 50
         )
         assert checked == [PASSWORD.encode()]
 
     @pytest.mark.parametrize(
-        "costless", ["", "Basic", "Bearer abc", header("", ""), header("prom", ""), header("other", PASSWORD)]
+        "costless", ["", "Basic", "Bearer abc", header("", ""), header("prom", ""), header("", PASSWORD)]
     )
-    async def test_without_credentials_or_with_another_user_no_hash_is_worked_on(
+    async def test_without_credentials_no_hash_is_worked_on(
         self, checked: list[bytes], costless: str
     ) -> None:
-        assert not await BasicAuth("prom", "", HASHED).accepts(costless)
+        assert not await auth_of("prom", "", HASHED).accepts(costless)
         assert checked == []
 
     async def test_of_wrong_passwords_the_newest_are_remembered(
         self, monkeypatch: pytest.MonkeyPatch, checked: list[bytes]
     ) -> None:
-        monkeypatch.setattr(auth, "_WRONG_MAX", 2)
-        guard = BasicAuth("prom", "", HASHED)
+        monkeypatch.setattr(auth, "WRONG_MAX", 2)
+        guard = auth_of("prom", "", HASHED)
         for password in ("a", "b", "c", "b", "a"):
             await guard.accepts(header("prom", password))
         assert checked == [b"a", b"b", b"c", b"a"]
@@ -109,29 +106,94 @@ class TestAccepts:
     ) -> None:
         """As a variable of the environment it comes as `os.fsdecode` has it."""
         if is_hashed:
-            guard = BasicAuth("prom", "", bcrypt.hashpw(configured, bcrypt.gensalt(4)).decode())
+            guard = auth_of("prom", "", bcrypt.hashpw(configured, bcrypt.gensalt(4)).decode())
         else:
-            guard = BasicAuth("prom", os.fsdecode(configured))
+            guard = auth_of("prom", os.fsdecode(configured))
         assert await guard.accepts("Basic " + base64.b64encode(b"prom:" + sent).decode())
         assert not await guard.accepts("Basic " + base64.b64encode(b"prom:" + sent[:-1]).decode())
 
     async def test_a_password_that_no_text_has_is_compared_as_bytes(self) -> None:
-        guard = BasicAuth("prom", os.fsdecode(b"\xff\xfe\x80"))
+        guard = auth_of("prom", os.fsdecode(b"\xff\xfe\x80"))
         assert await guard.accepts("Basic " + base64.b64encode(b"prom:\xff\xfe\x80").decode())
         assert not await guard.accepts("Basic " + base64.b64encode(b"prom:\xff\xfe\x81").decode())
 
     async def test_of_a_long_password_bcrypt_takes_the_beginning(self) -> None:
-        guard = BasicAuth("prom", "", bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
+        guard = auth_of("prom", "", bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
         assert await guard.accepts(header("prom", "x" * 80))
         assert not await guard.accepts(header("prom", "x" * 71))
 
     async def test_of_right_passwords_those_in_use_are_remembered(self, checked: list[bytes]) -> None:
-        guard = BasicAuth("prom", "", bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
+        guard = auth_of("prom", "", bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
         for number in range(100):
             assert await guard.accepts(header("prom", "x" * 72))
             assert await guard.accepts(header("prom", "x" * 72 + str(number)))
-        assert len(guard._right) == auth._RIGHT_MAX
+        assert len(guard._right) == auth.RIGHT_MAX
         assert len(checked) == 101
+
+
+HASHES = {
+    name: bcrypt.hashpw(f"{name}'s".encode(), bcrypt.gensalt(4)).decode() for name in ("ann", "bob", "zoë")
+}
+
+
+class TestSeveralUsers:
+    @pytest.mark.parametrize("name", HASHES)
+    async def test_each_has_a_password(self, name: str) -> None:
+        guard = BasicAuth(HASHES)
+        assert await guard.accepts(header(name, f"{name}'s"))
+        others = [other for other in HASHES if other != name]
+        for other in others:
+            assert not await guard.accepts(header(name, f"{other}'s"))
+            assert not await guard.accepts(header(other, f"{name}'s"))
+        assert await guard.accepts(header(name, f"{name}'s"))
+
+    async def test_a_name_is_the_same_in_latin_1(self) -> None:
+        sent = "zoë".encode("latin-1") + ":zoë's".encode("latin-1")
+        assert await BasicAuth(HASHES).accepts("Basic " + base64.b64encode(sent).decode())
+
+    async def test_a_user_who_does_not_exist_costs_as_much_as_one_who_does(
+        self, checked: list[bytes]
+    ) -> None:
+        guard = BasicAuth(HASHES)
+        for name in ("ann", "nobody", "Ann", "ann "):
+            assert not await guard.accepts(header(name, "guess"))
+        assert checked == [b"guess"] * 4
+        assert not await guard.accepts(header("nobody", "guess"))
+        assert len(checked) == 4  # that one is remembered like any other
+
+    async def test_nor_do_different_costs_show_who_exists(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name that nobody has is always checked against the same hash."""
+        asked: list[bytes] = []
+
+        def refuse(password: bytes, password_hash: bytes) -> bool:
+            asked.append(password_hash)
+            return False
+
+        monkeypatch.setattr(password_checks, "matches", refuse)
+        hashes = {f"user{cost}": bcrypt.hashpw(b"x", bcrypt.gensalt(cost)).decode() for cost in (4, 5)}
+        guard = BasicAuth(hashes)
+        for number in range(20):
+            for name in ("nobody", "somebody", "anybody"):
+                await guard.accepts(header(name, str(number)))
+        of_names = {tuple(asked[start::3]) for start in range(3)}
+        assert of_names <= {(each.encode(),) * 20 for each in hashes.values()}
+
+    async def test_a_password_alone_is_not_enough(self) -> None:
+        guard = BasicAuth({"ann": HASHES["ann"]})
+        assert not await guard.accepts(header("nobody", "ann's"))
+        assert await guard.accepts(header("ann", "ann's"))
+        assert not await guard.accepts(header("nobody", "ann's"))
+
+    async def test_a_user_and_a_password_cannot_be_cut_elsewhere(self) -> None:
+        guard = BasicAuth({}, {"a": "b:c"})
+        assert await guard.accepts("Basic " + base64.b64encode(b"a:b:c").decode())
+        assert guard._digest(b"a", b"b:c") != guard._digest(b"a:b", b"c") != guard._digest(b"a", b":bc")
+
+
+@pytest.mark.parametrize("cost", ["04", "10", str(COST_MAX)])
+@pytest.mark.parametrize("kind", "abxy")
+def test_every_kind_of_bcrypt_hash_is_taken(kind: str, cost: str) -> None:
+    assert hash_fault(f"$2{kind}${cost}$" + "x" * 53) == ""
 
 
 @pytest.mark.parametrize(
@@ -150,53 +212,5 @@ class TestAccepts:
 )
 def test_half_a_configuration_is_refused(words: tuple[str, str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        BasicAuth(*words)
+        auth_of(*words)
     assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "path", ["/sd", "/metrics", "/scrape?target=first", "/health", "/-/healthy", "/-/reload", "/nowhere"]
-)
-async def test_every_path_asks(site: Site, path: str) -> None:  # noqa: F811
-    site.auth = BasicAuth("prom", PASSWORD)
-    await site.start()
-    response, body = await site.ask(path)
-    assert (response.status, body) == (401, b"Unauthorized\n")
-    assert response.headers["WWW-Authenticate"] == 'Basic realm="redis-exporter", charset="UTF-8"'
-    response, _ = await site.ask(path, Authorization=header("prom", PASSWORD))
-    assert response.status == {"/nowhere": 404, "/-/reload": 400}.get(path, 200)
-
-
-async def test_too_many_sign_ins_are_answered_with_429(
-    site: Site,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    let_go = threading.Event()
-    monkeypatch.setattr(
-        password_checks, "matches", lambda password, password_hash: let_go.wait(10) and password == b"right"
-    )
-    site.auth = BasicAuth("prom", "", HASHED, waiting_max=1)
-    await site.start()
-    asked = [
-        asyncio.ensure_future(site.ask("/health", Authorization=header("prom", f"guess{number}")))
-        for number in range(6)
-    ]
-    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-    refused, body = done.pop().result()
-    assert (refused.status, refused.headers["Retry-After"], body) == (
-        429,
-        "1",
-        b"Too many sign-ins at once\n",
-    )
-    right = asyncio.ensure_future(site.ask("/health", Authorization=header("prom", "right")))
-    await until(lambda: sum(task.done() for task in asked) == 5)  # it took the place of the one that waited
-    let_go.set()
-    assert (await right)[0].status == 200
-    assert sorted(response.status for response, _ in await asyncio.gather(*asked)) == [
-        401,
-        429,
-        429,
-        429,
-        429,
-        429,
-    ]

@@ -26,7 +26,7 @@ class Desk:
     """Checks with room for 4, the first of which is held up by a guess from elsewhere."""
 
     def __init__(self) -> None:
-        self.checks = PasswordChecks(b"", 4)
+        self.checks = PasswordChecks(4)
         self.asked: list[bytes] = []
         self.let_go = threading.Event()
         self.most = self._running = 0
@@ -41,7 +41,7 @@ class Desk:
         return password == RIGHT
 
     async def send(self, password: bytes, sender: Guesser | None = None) -> asyncio.Task[bool]:
-        task = asyncio.ensure_future(self.checks.are_right(password, [password], sender or Guesser()))
+        task = asyncio.ensure_future(self.checks.are_right(password, [password], b"", sender or Guesser()))
         self._answers[password] = task
         for _ in range(3):
             await asyncio.sleep(0)
@@ -129,7 +129,9 @@ async def test_of_senders_that_may_have_left_one_waits_and_goes_last(desk: Desk)
 
 
 async def test_who_sends_the_same_password_shares_its_check(desk: Desk) -> None:
-    outcomes = [asyncio.ensure_future(desk.checks.are_right(RIGHT, [RIGHT], Guesser())) for _ in range(20)]
+    outcomes = [
+        asyncio.ensure_future(desk.checks.are_right(RIGHT, [RIGHT], b"", Guesser())) for _ in range(20)
+    ]
     await asyncio.sleep(0)
     await desk.results()
     assert await asyncio.gather(*outcomes) == [True] * 20

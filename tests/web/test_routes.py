@@ -26,7 +26,8 @@ from exporter.targets.address import parse_address
 from exporter.targets.asked import Asked
 from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_discovery
-from exporter.web.auth import BasicAuth
+from exporter.web.auth import BasicAuth, auth_of
+from exporter.web.entrance import Entrance, EntranceRules
 from exporter.web.incidents import Incidents
 from exporter.web.reload import Reloaded
 from exporter.web.routes import ALIVE_S, Web
@@ -92,7 +93,7 @@ class Site:
                 refuse=self._refuse,
                 scrape_log=self.scrape_log,
             ),
-            auth=self.auth,
+            entrance=Entrance(lambda: EntranceRules(self.auth)),
             incidents=self.incidents,
             others=[OtherAnswers()],
         )
@@ -397,7 +398,7 @@ class TestWhoAsks:
 
     async def test_refused_requests_are_noted_without_what_they_held(self, site: Site) -> None:
         await site.text("/scrape?target=redis://u:secret@unknown:1", 403)
-        site.auth = BasicAuth("prometheus", "right")
+        site.auth = auth_of("prometheus", "right")
         await site.start()
         for path in ("/metrics?secret=1", "/secret/path", "/api/v1/targets/secret/pause"):
             await site.text(path, 401)
@@ -657,7 +658,6 @@ class TestHealth:
         assert await site.text("/-/ready") == "ok\n"
 
 
-class TestAll:
 class TestReload:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
     async def test_can_be_switched_off(self, site: Site, method: str) -> None:
@@ -675,6 +675,7 @@ class TestReload:
         assert [(each.status, each.path) for each in site.incidents.refused] == [(403, "/-/reload")]
 
 
+class TestAll:
     @pytest.mark.parametrize(
         "path", ["/nothing", "/metrics2", "/scrape2", "/foo/bar", "/metrics/", "/-/nothing"]
     )

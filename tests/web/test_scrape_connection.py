@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from exporter.web import connection as connections
 from exporter.web import guard as guards
-from exporter.web.auth import BasicAuth
+from exporter.web.answers import CommonHeaders
+from exporter.web.auth import auth_of
 from exporter.web.body_writer import LoopShare
+from exporter.web.entrance import EntranceRules
 from exporter.web.scrape_connection import WAITING_MAX
 from tests.servers import Certificates
 from tests.store_fixture import gunzip_one, until
@@ -446,6 +448,23 @@ class TestBothWays:
             assert found[0] == found[1]
         assert found[0]
 
+    @pytest.mark.parametrize(
+        "sent", [METRICS, scrape("ok"), METRICS.replace(b"Host", b"Expect: x\r\nHost"), GET]
+    )
+    async def test_headers_of_the_operator_are_the_same(self, opened: Opened, sent: bytes) -> None:
+        given = {"Strict-Transport-Security": "max-age=60", "X-Frame-Options": "deny"}
+        found = []
+        for alone in (False, True):
+            admission = EntranceRules(headers=CommonHeaders(given))
+            door = await opened(aiohttp_alone=alone, admission=admission)
+            client = await door.client(sent)
+            client.socket.shutdown(1)
+            found.append(answers_in(await client.rest()))
+        assert found[0] == found[1]
+        [(_, headers, _)] = found[0]
+        assert given.items() <= headers.items()
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
     @pytest.mark.parametrize("hashed", [False, True])
     @pytest.mark.parametrize(
         "sent", [b"", b"Basic dTpw", b"Basic dTpx", b"Basic eDpw", b"Basic !", b"Bearer x"]
@@ -453,7 +472,7 @@ class TestBothWays:
     async def test_sign_ins_are_the_same(self, opened: Opened, sent: bytes, hashed: bool) -> None:
         found, refused = [], []
         for alone in (False, True):
-            auth = BasicAuth("u", password_hash=HASH) if hashed else BasicAuth("u", "p")
+            auth = auth_of("u", password_hash=HASH) if hashed else auth_of("u", "p")
             door = await opened(aiohttp_alone=alone, auth=auth)
             header = b"Authorization: " + sent + b"\r\n" if sent else b""
             client = await door.client(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n" + METRICS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import shutil
@@ -21,10 +22,12 @@ import pytest
 
 from exporter import pem_files
 from exporter.errors import ConfigError
+from exporter.pem_files import PemFile
 from exporter.web import tls
-from exporter.web.tls import ServerContext, ServerTls
+from exporter.web.entrance import EntranceRules
+from exporter.web.tls import ServerContext, ServerTls, make_context, names_of, tls_of_flags
 from tests.servers import PATIENCE_S, Certificates, make_certificates
-from tests.web.door import Door
+from tests.web.door import GET, Door
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +87,7 @@ def client_of(
 
 
 def settings_of(certificates: Certificates, **more: Any) -> ServerTls:
-    return ServerTls(certificates.server, certificates.server_key, **more)
+    return tls_of_flags(certificates.server, certificates.server_key, **more)
 
 
 async def test_it_serves(shake: Shake, certificates: Certificates) -> None:
@@ -207,7 +210,8 @@ async def test_of_many_handshakes_one_a_second_looks_and_the_loop_goes_on(
     looks, stamps = [], pem_files._stamps
 
     def slow(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-        looks.append(names)
+        if names:
+            looks.append(names)
         time.sleep(0.02)
         return stamps(names)
 
@@ -331,7 +335,7 @@ def test_a_key_with_a_password_is_told(certificates: Certificates, tmp_path: Pat
     with pytest.raises(
         ConfigError, match=f"^--tls-server-key-file={key} is encrypted: write a key without a password$"
     ):
-        ServerContext(ServerTls(certificates.server, str(key)))
+        ServerContext(tls_of_flags(certificates.server, str(key)))
 
 
 def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -> None:
@@ -339,15 +343,15 @@ def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -
     junk.write_text("no certificate")
     for settings, flag in (
         (
-            ServerTls("/no/such/file", certificates.server_key),
+            tls_of_flags("/no/such/file", certificates.server_key),
             "^--tls-server-cert-file=/no/such/file cannot be read: No such file",
         ),
         (
-            ServerTls(certificates.server, "/no/such/file"),
+            tls_of_flags(certificates.server, "/no/such/file"),
             "^--tls-server-key-file=/no/such/file cannot be read: No such file",
         ),
-        (ServerTls(str(junk), certificates.server_key), "--tls-server-cert-file="),
-        (ServerTls(certificates.server, certificates.client_key), "the key does not fit the certificate"),
+        (tls_of_flags(str(junk), certificates.server_key), "--tls-server-cert-file="),
+        (tls_of_flags(certificates.server, certificates.client_key), "the key does not fit the certificate"),
         (
             settings_of(certificates, ca_file="/no/such/file"),
             "--tls-server-ca-cert-file=/no/such/file cannot be read: No such file",
@@ -356,3 +360,143 @@ def test_files_that_cannot_be_used(certificates: Certificates, tmp_path: Path) -
     ):
         with pytest.raises(ConfigError, match=flag):
             ServerContext(settings)
+
+
+def inline(*files: str) -> list[PemFile]:
+    return [PemFile("web.config.file", "", place="web.yml", text=Path(file).read_text()) for file in files]
+
+
+class TestWhatTheFileSays:
+    """More than the flags can say."""
+
+    async def test_certificate_key_and_authorities_may_be_in_the_file_itself(
+        self, shake: Shake, certificates: Certificates
+    ) -> None:
+        cert, key, authority = inline(certificates.server, certificates.server_key, certificates.ca)
+        serving = ServerContext(ServerTls(cert, key, authority, asks_clients=True))
+        await shake(serving, client_of(certificates, shown=True))
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await shake(serving, client_of(certificates))
+        assert {file.place for file in serving.expiries} == {"web.yml"}
+
+    @pytest.mark.parametrize("part", [0, 1, 2])
+    def test_a_text_that_is_none_is_refused_without_its_bytes(
+        self, certificates: Certificates, part: int
+    ) -> None:
+        found = inline(certificates.server, certificates.server_key, certificates.ca)
+        found[part] = dataclasses.replace(found[part], text="-----BEGIN s3cret é-----")
+        cert, key, authority = found
+        with pytest.raises(ConfigError, match=r"web\.yml") as caught:
+            ServerContext(ServerTls(cert, key, authority, asks_clients=True))
+        assert "s3cret" not in str(caught.value)
+
+    async def test_the_newest_version(self, shake: Shake, certificates: Certificates) -> None:
+        settings = dataclasses.replace(settings_of(certificates), max_version="TLS1.2")
+        assert (await shake(ServerContext(settings), client_of(certificates)))[1] == "TLSv1.2"
+
+    async def test_a_client_that_shows_nothing_may_be_let_in_but_none_that_shows_a_wrong_one(
+        self, shake: Shake, certificates: Certificates
+    ) -> None:
+        settings = settings_of(certificates, ca_file=certificates.ca)
+        serving = ServerContext(dataclasses.replace(settings, clients_may_show_none=True))
+        await shake(serving, client_of(certificates))
+        await shake(serving, client_of(certificates, shown=True))
+        stranger = client_of(certificates)
+        stranger.load_cert_chain(certificates.issued, certificates.issued_key)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await shake(serving, stranger)
+
+    @pytest.mark.parametrize("own_order", [True, False])
+    async def test_ciphers_are_those_and_their_order_is_whose_it_should_be(
+        self, certificates: Certificates, own_order: bool
+    ) -> None:
+        ours = ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256")
+        serving = dataclasses.replace(settings_of(certificates), ciphers=ours, has_own_order=own_order)
+        client = client_of(certificates, ssl.TLSVersion.TLSv1_2)
+        client.set_ciphers(":".join(reversed(ours)))
+        assert cipher_of(make_context(serving), client) == ours[0 if own_order else 1]
+
+    def test_a_client_without_such_a_cipher_is_refused(self, certificates: Certificates) -> None:
+        serving = dataclasses.replace(settings_of(certificates), ciphers=("ECDHE-ECDSA-AES256-GCM-SHA384",))
+        client = client_of(certificates, ssl.TLSVersion.TLSv1_2)
+        client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+        with pytest.raises((ssl.SSLError, OSError)):
+            cipher_of(make_context(serving), client)
+
+    def test_ciphers_of_tls_1_3_alone_leave_no_older_version(self, certificates: Certificates) -> None:
+        context = make_context(dataclasses.replace(settings_of(certificates), ciphers=()))
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_3
+
+    @pytest.mark.parametrize("curve", ["prime256v1", "secp384r1", "secp521r1", "X25519"])
+    def test_one_curve(self, certificates: Certificates, curve: str) -> None:
+        context = make_context(dataclasses.replace(settings_of(certificates), curve=curve))
+        assert cipher_of(context, client_of(certificates))
+        other = client_of(certificates)
+        other.set_ecdh_curve("secp384r1" if curve != "secp384r1" else "prime256v1")
+        with pytest.raises((ssl.SSLError, OSError)):
+            cipher_of(context, other)
+
+    @pytest.mark.parametrize(
+        ("name", "is_let_in"),
+        [
+            ("localhost", True),
+            ("redis.test", True),
+            ("127.0.0.1", True),
+            ("LOCALHOST", False),
+            ("other", False),
+        ],
+    )
+    async def test_a_certificate_has_to_be_for_an_allowed_name(
+        self, certificates: Certificates, name: str, is_let_in: bool
+    ) -> None:
+        settings = settings_of(certificates, ca_file=certificates.issuing_ca)
+        tls = ServerContext(dataclasses.replace(settings, client_names=frozenset({name, "nobody"})))
+        client = client_of(certificates)
+        client.load_cert_chain(certificates.issued, certificates.issued_key)
+        async with Door(admission=EntranceRules(tls=tls)) as door:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", door.port, ssl=client, server_hostname="localhost"
+            )
+            writer.write(GET)
+            try:
+                found = await asyncio.wait_for(reader.read(12), PATIENCE_S)
+            except ConnectionError:
+                found = b""
+            writer.transport.abort()
+            assert found == (b"HTTP/1.1 200" if is_let_in else b"")
+            assert (door.count("certificate_name"), door.answered) == ((0, 1) if is_let_in else (1, 0))
+
+
+def test_a_certificate_is_for_hosts_addresses_mail_and_uris() -> None:
+    certificate = {
+        "subject": ((("commonName", "not this one"),),),
+        "subjectAltName": (
+            ("DNS", "prometheus.example"),
+            ("IP Address", "10.0.0.1"),
+            ("IP Address", "0:0:0:0:0:0:0:1\n"),
+            ("IP Address", "<invalid>"),
+            ("email", "ops@example"),
+            ("URI", "spiffe://example/prometheus"),
+            ("DirName", ((("commonName", "nor this"),),)),
+        ),
+    }
+    assert list(names_of(certificate)) == [
+        "prometheus.example", "10.0.0.1", "::1", "ops@example", "spiffe://example/prometheus"
+    ]  # fmt: skip
+    assert list(names_of({})) == []
+
+
+def cipher_of(serving: ssl.SSLContext, client: ssl.SSLContext) -> str:
+    """The cipher of a connection between the two."""
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor(1) as pool, ours, theirs:
+        server = pool.submit(_greet, serving, ours)
+        try:
+            with client.wrap_socket(theirs) as connection:
+                assert connection.recv(5) == b"hello"
+                cipher = connection.cipher()
+        finally:
+            theirs.close()
+            server.exception(PATIENCE_S)
+    assert cipher is not None
+    return cipher[0]
