@@ -171,7 +171,7 @@ def test_words_of_the_code_are_plain() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_flags_exist(page: Path) -> None:
-    named = re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)?)", page.read_text())
+    named = re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*)", page.read_text())
     assert set(named) - FLAGS.keys() - OTHER_FLAGS == set()
 
 
