@@ -253,7 +253,7 @@ class TargetSeries:
     conflicts: tuple[tuple[str, str], ...] = ()
 
     def count_poll(self, lanes: Iterable[Lane], covered: Collection[Lane], began_at: float) -> None:
-        """Count a poll of these lanes that began then (monotonic). It ran all collectors of the covered ones."""
+        """Count a poll that began then (monotonic). It ran all collectors of the `covered` lanes."""
         for lane in lanes:
             count = self.lanes[lane]
             count.polls += 1
