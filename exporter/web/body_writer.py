@@ -159,8 +159,9 @@ class BodyWriter:
                 await self.share.take()
                 held.append(number)
                 text = page.plain.hold(number)
-                for start in range(0, len(text), step or len(text)):
-                    await outlet.write(memoryview(text)[start : start + (step or len(text))])
+                size = step or len(text) or 1  # a piece may be empty
+                for start in range(0, len(text), size):
+                    await outlet.write(memoryview(text)[start : start + size])
                 if len(held) > 1:
                     page.plain.release(held.pop(0))
         finally:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from exporter.pages.compressed import PIECE_BYTES
+from exporter.pages.compressed import PIECE_BYTES, Compressed
 from exporter.pages.page import Draft, Page
 from exporter.web.body_writer import BodyWriter, LoopShare, ResponseOutlet
 from tests.store_fixture import gunzip_one, until
@@ -67,6 +67,15 @@ async def test_readers_that_do_not_read_hold_each_piece_once(library: Library) -
         await library.slow("/plain")
     await until(lambda: sum(holders for _, holders in library.page.plain._held.values()) == 200)
     assert library.page.plain.held_bytes <= PIECES * PIECE_BYTES
+
+
+async def test_a_piece_without_text_is_passed_over(library: Library) -> None:
+    built = Compressed()
+    for text in (b"", b"some text\n"):
+        built.add(text)
+    library.page = Draft((), (), (), b"", b"", (), (), 0, 0, 0.0)._page(built, None)
+    assert list(library.page.plain) == [b"", b"some text\n"]
+    assert await library.whole("/plain") == b"some text\n"
 
 
 async def test_nothing_is_held_when_they_have_left(library: Library) -> None:
