@@ -16,6 +16,7 @@ from bench.cases import (
     busy,
     clients,
     crowd,
+    faults,
     fleet,
     freshness,
     instructions,
@@ -54,6 +55,7 @@ CASES = {
     "redis-cost": redis_cost.run,
     "freshness": freshness.run,
     "sidecar": sidecar.run,
+    "faults": faults.run,
     "status": status.run,
     "api": api.run,
 }

@@ -43,9 +43,10 @@ class LoopMeter:
             asyncio.get_running_loop().call_later(ROUND_S, self._round)
 
     def write(self, report: Path) -> None:
-        """Write the longest turn since the start, and start again."""
+        """Write the longest turn since the start and the number of tasks, and start again."""
         new = report.with_suffix(".new")
-        new.write_text(json.dumps({"busy_s": self.busy_s, "passed_s": self.passed_s}))
+        tasks = len(asyncio.all_tasks())
+        new.write_text(json.dumps({"busy_s": self.busy_s, "passed_s": self.passed_s, "tasks": tasks}))
         os.replace(new, report)
         self.start()
 

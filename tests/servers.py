@@ -280,6 +280,13 @@ class Conversation:
         assert isinstance(command, list)
         return command
 
+    def commands(self) -> list[list[bytes]]:
+        """The next command, and those that have come with it. EOFError once the client has closed."""
+        found = [self.command()]
+        while (command := self._reader.gets()) is not False:
+            found.append(command)
+        return found
+
     def receive(self) -> bytes:
         """The next bytes, whatever they are. EOFError once the client has closed."""
         data = self.socket.recv(65536)
@@ -327,26 +334,40 @@ class ScriptedServer:
 
     With more scripts than one, the first connection gets the first, and so on; the last serves all others.
     `close` raises what a script raised, unless it was the client's going away. `accepted` counts connections,
-    `finished` those that ended. `host` is another loopback address where a test needs two machines. With
-    `certificates` it speaks TLS.
+    `finished` those that ended. `host` is another loopback address where a test needs two machines; `port` is
+    a free one if it is 0. With `certificates` it speaks TLS.
     """
 
-    def __init__(self, *scripts: Script, host: str = HOST, certificates: Certificates | None = None) -> None:
+    def __init__(
+        self, *scripts: Script, host: str = HOST, port: int = 0, certificates: Certificates | None = None
+    ) -> None:
         self.certificates = certificates
         self._context: ssl.SSLContext | None = None
         if certificates is not None:
-            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._context.load_cert_chain(certificates.server, certificates.server_key)
+            self.show(certificates.server, certificates.server_key)
         self.accepted = 0
         self.finished = 0
         self._scripts = scripts
         self._faults: list[BaseException] = []
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((host, 0))
+        self._listener = socket.create_server((host, port))
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
+
+    def show(self, certificate: str, key: str) -> None:
+        """Speak TLS with this certificate on connections that come from now on; without TLS if it is ""."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if context is not None:
+            context.load_cert_chain(certificate, key)
+        self._context = context
+
+    def hang_up(self) -> None:
+        """End all connections; further ones are served."""
+        for sock in tuple(self._open):
+            with suppress(OSError):  # it has ended already
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -379,9 +400,9 @@ class ScriptedServer:
 
     def close(self) -> None:
         """End all connections and the threads behind them."""
-        for sock in (self._listener, *self._open):
-            with suppress(OSError):  # it has ended already
-                sock.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it has ended already
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
         self._acceptor.join(PATIENCE_S)
         self._listener.close()
         for thread in self._threads:
@@ -392,10 +413,10 @@ class ScriptedServer:
 
 class FullServer:
     """A server whose queue of connections is full: a further one is neither taken nor refused, as if
-    packets were dropped."""
+    packets were dropped. `port` is a free one if it is 0."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server((HOST, 0), backlog=0)
+    def __init__(self, port: int = 0) -> None:
+        self._listener = socket.create_server((HOST, port), backlog=0)
         self.port: int = self._listener.getsockname()[1]
         self._fillers = [socket.socket() for _ in range(4)]
         for filler in self._fillers:

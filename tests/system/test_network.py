@@ -1,5 +1,4 @@
-"""Names that hang, networks that swallow, files that run out, servers that repeat what they were sent: the
-others do not notice."""
+"""Names that hang, networks that swallow, servers that repeat what they were sent: others do not notice."""
 
 from __future__ import annotations
 
@@ -82,24 +81,6 @@ def test_targets_that_are_silent_hold_up_no_other(
         return tried and all(polls_of(program)[addr] > polls[addr] + 3 for addr in well)
 
     wait_until(goes_on, "each of the others was tried, and those that are well were polled four times")
-
-
-def test_with_fewer_files_than_targets_the_page_is_there_and_some_targets_are_up(
-    redis_server: RedisFactory, exporter: Start
-) -> None:
-    targets = addresses(redis_server("--databases", "100"), 100)
-    program = exporter(f"--redis.addr={','.join(targets)}", module=("tests.few_files",))
-    wait_until(lambda: len(program.values("redis_up")) == 100, "every target was tried")
-    up = {addr for addr, value in program.values("redis_up").items() if value}
-    assert len(up) == 32
-    polls = polls_of(program)
-    wait_until(
-        lambda: all(count > polls[addr] + 1 for addr, count in polls_of(program).items() if addr in up),
-        "more polls",
-    )
-    assert {addr for addr, value in program.values("redis_up").items() if value} == up
-    assert program.values("redis_exporter_target_down", reason="open_files").keys() == set(targets) - up
-    assert "room for 32 of 100 connections" in program.log.read_text()
 
 
 def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(

@@ -1,0 +1,78 @@
+"""Faults made for real: the targets beside a faulty one do not notice, and nothing is left of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.names import FILES_VARIABLE
+from tests.faults.running import running, targets
+from tests.faults.table import FAULTS, GROUPS
+from tests.faults.trial import HEALED_WITHIN_S, ROOM_S, SEEN_WITHIN_S, Trial
+from tests.faults.watched import INTERVAL_S
+from tests.servers import wait_until
+from tests.system.conftest import STOP_S, Exporter
+
+#: on a machine that is busy with other tests; the figures of docs/reliability.md are of a quiet one
+AGE_P99_MAX_S = 3 * INTERVAL_S
+PAGE_P99_MAX_S = 1.0
+HELD_MAX_S = 0.25
+#: open files, and targets that want more
+FILES, TARGETS = 256, 500
+
+
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(name, marks=[pytest.mark.server] if each.real else []) for name, each in GROUPS.items()],
+)
+def test_the_others_do_not_notice(group: str, well_ports: list[int], tmp_path: Path) -> None:
+    """Each fault is seen with its reason and in time, and gone in time. A reload, a hangup and scrapes in the
+    middle of it change nothing, SIGTERM ends the exporter there, and it holds no more afterwards."""
+    with running(group, well_ports, tmp_path) as started:
+        trial = Trial(started.watched, started.pairs)
+        report = trial.run()
+        print(report)
+        mistakes = report.mistakes + trial.end_in_the_middle(STOP_S)
+        assert mistakes == [], started.watched.program.log.read_text()[-5000:]
+    for finding in report.findings:
+        assert finding.seen_s < finding.fault.develops_s + SEEN_WITHIN_S + ROOM_S, finding.fault.name
+        assert finding.healed_s < HEALED_WITHIN_S + ROOM_S, finding.fault.name
+    assert report.figures.age_p99_s < AGE_P99_MAX_S
+    assert report.figures.took_p99_s < PAGE_P99_MAX_S
+    assert report.busy_s < HELD_MAX_S
+
+
+def test_with_fewer_files_than_targets_the_page_is_there_and_some_are_up(
+    well_ports: list[int], tmp_path: Path
+) -> None:
+    addrs = targets(well_ports, 16)[:TARGETS]
+    program = Exporter(
+        tmp_path / "exporter.log",
+        f"--redis.addr={','.join(addrs)}",
+        module=("tests.faults.program", str(tmp_path / "meter.json")),
+        environ={FILES_VARIABLE: str(FILES)},
+    )
+    try:
+        wait_until(lambda: len(program.values("redis_up")) == TARGETS, "every target was tried")
+        up = {addr for addr, value in program.values("redis_up").items() if value}
+        assert len(up) == FILES * 3 // 4
+        polls = program.values("redis_exporter_target_polls_total", lane="fast")
+
+        def goes_on() -> bool:
+            now = program.values("redis_exporter_target_polls_total", lane="fast")
+            return all(now[addr] > polls[addr] + 1 for addr in up)
+
+        wait_until(goes_on, "more polls")
+        assert {addr for addr, value in program.values("redis_up").items() if value} == up
+        down = program.values("redis_exporter_target_down", reason="open_files")
+        assert down.keys() == set(addrs) - up
+        assert f"room for {len(up)} of {TARGETS} connections" in program.log.read_text()
+    finally:
+        program.stop()
+
+
+def test_each_fault_has_a_name_and_a_group_of_its_own() -> None:
+    names = [fault.name for fault in FAULTS]
+    assert len(names) == len(set(names))
+    assert {fault.group for fault in FAULTS if fault.start is not None} == GROUPS.keys()
