@@ -109,11 +109,12 @@ def _figures(scale: Parts, share: float, first: Seen, last: Seen, told: str) -> 
         share <= CORE_SHARE,
         f"{told}; {states}",
     )
+    skipped = last.skipped - first.skipped
     counted = (
-        f"{last.skipped:,.0f} are counted as skipped; {sum(made.values()):,.0f} of {due:,} that were "
-        f"due were made"
+        f"{skipped:,.0f} are counted as skipped; {sum(made.values()):,.0f} of {due:,} due ones were made"
     )
-    yield at_most(f"{what}: polls skipped or missing", last.skipped + missing, 0, detail=counted)
+    yield at_most(f"{what}: polls skipped or missing", skipped + missing, 0, detail=counted)
+    yield plain(f"{what}: lanes skipped before", first.skipped, detail="the first poll of each asks for all")
     yield at_most(f"{what}: targets down", scale.targets - last.up, 0, detail="all servers answer")
     yield plain(
         f"{what}: oldest values of the fast lane at a scrape", last.oldest_s, "s", "in the last round"
