@@ -57,7 +57,7 @@ class SavedState:
             self._places = self._match(catalog)
         try:
             watched.restore(lambda state: saved_target.restore(state, store, saved, self._places.get))
-        except (LookupError, TypeError, ValueError, struct.error):
+        except (LookupError, TypeError, ValueError, ArithmeticError, struct.error):
             log.warning("the saved state of the target cannot be used", extra={"addr": watched.target.addr})
 
     def hand_to(self, backend: Backend) -> None:
@@ -124,7 +124,9 @@ async def load(options: Options) -> SavedState | None:
 def _read_checked(path: str, options: Options) -> SavedState:
     try:
         return _read(path, options)
-    except (LookupError, TypeError, ValueError, AttributeError):  # all checksums are right
+    except StateError:
+        raise
+    except Exception:  # all checksums are right, and what they protect may be anything
         raise StateError("another program has written it") from None
 
 

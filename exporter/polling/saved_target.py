@@ -76,10 +76,10 @@ def restore(state: TargetState, store: Store, saved: SavedTarget, places: Places
     """Go on from there. Whether the target is up is not known before its first poll. Snapshots with other
     labels than the target has now are left out."""
     now, facts = time.monotonic(), saved.facts
+    passed = round((time.time() - facts["saved_at"]) / state.assignment.timing.interval_s)
     _restore_counters(state, facts)
     if isinstance(facts.get("up"), bool) and isinstance(facts.get("since"), float):
         state.health.resumed = (facts["up"], facts["since"])
-    passed = round((time.time() - facts["saved_at"]) / state.assignment.timing.interval_s)
     if facts["interval_s"] == state.assignment.timing.interval_s:
         due_in = facts["due_in"]
         state.clock.resume({lane: due_in[lane.value] for lane in Lane if lane.value in due_in}, passed)

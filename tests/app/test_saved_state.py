@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -289,6 +290,29 @@ class TestLeftOut:
         rewrite(site.file, records, "", "")
         await self.start_anew(site, target)
         assert "another program has written it" in log.text
+
+    @pytest.mark.parametrize(
+        ("spoil", "why"),
+        [
+            (lambda records: records[1].blobs.pop(), "another program has written it"),
+            (lambda records: records[0].data.update(saved_at=10**400), "another program has written it"),
+            (lambda records: records[1].data["facts"].update(saved_at=math.inf), "cannot be used"),
+        ],
+        ids=["a blob too few", "a number too large", "an infinite number"],
+    )
+    async def test_one_whose_content_is_of_another_form(
+        self,
+        site: Site,
+        target: Target,
+        log: pytest.LogCaptureFixture,
+        spoil: Callable[[list[Any]], object],
+        why: str,
+    ) -> None:
+        records = list(read_records(str(site.file)))
+        spoil(records)
+        rewrite(site.file, records, "", "")
+        await self.start_anew(site, target)
+        assert why in log.text
 
 
 async def test_it_holds_no_credentials(site: Site, redis_server: RedisFactory) -> None:
