@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # without a compiler it stays so: `make build BUILD=release` compiles again
 BUILD ?= $(if $(wildcard $(VENV)/built-pure),pure,release)
 WORKERS ?= 4
-# how long `make soak` watches
+# how long `make soak` watches, and `make fuzz` fuzzes
 FOR ?= 1h
 # idle workers take tests of busy ones: the slowest tests are in few folders
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -19,7 +19,7 @@ MADE := exporter/_*.so exporter/*/*.so exporter/_*.c exporter/_native/*.c
 #: modules of Python that a build with a compiler compiles
 COMPILED := $(shell grep -v '^\#' exporter/compiled_modules.txt)
 
-.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage check lint types bench soak audit golden screenshots docs dashboards release dist clean system
+.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage fuzz check lint types bench soak audit golden screenshots docs dashboards release dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -80,6 +80,15 @@ test-sanitize: ## run the engine's tests under ASan and UBSan
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  $(BIN)/python -m pytest -n $(WORKERS) --timeout=600 --capture=no --exitfirst tests/engine tests/connection/test_burst.py tests/pages/test_exposition.py tests/pages/test_page.py tests/pages/test_segments.py $(ARGS)
 	$(MAKE) build BUILD=release
+
+$(VENV)/deps-fuzz: requirements-fuzz.lock $(VENV)/deps
+	$(PIP) install --no-deps --requirement requirements-fuzz.lock
+	@touch $@
+
+# The engine with sanitizers is built beside the installed one, which stays as it is.
+fuzz: build system $(VENV)/deps-fuzz ## feed mutated inputs to every reader, for FOR=10m in all; exit 1 at a crash
+	REDPOLL_BUILD=fuzz $(BIN)/python setup.py --quiet build --build-base build/fuzz --build-lib build/fuzz/lib
+	$(BIN)/python -m tests.fuzz --for=$(FOR) $(ARGS)
 
 # The figures are printed even if tests fail: traced code is slow, and some tests have limits of time.
 coverage: system ## show which lines the tests run, in Python and in Cython (slow)

@@ -1,5 +1,5 @@
-"""The extensions, in one of six builds: REDPOLL_BUILD=release (default), profile, debug, sanitize, coverage
-or pure. And `exporter/build.json`: what the program says about its build."""
+"""The extensions, in one of seven builds: REDPOLL_BUILD=release (default), profile, debug, sanitize, fuzz,
+coverage or pure. And `exporter/build.json`: what the program says about its build."""
 
 import json
 import os
@@ -31,6 +31,19 @@ BUILDS = {
         ["-fsanitize=address,undefined"],
         {},
     ),
+    # by clang: it tells libFuzzer which branches an input takes. The runtime of the sanitizers is not linked:
+    # it is in a library that is loaded before Python
+    "fuzz": (
+        [
+            "-O1",
+            "-g",
+            "-fsanitize=fuzzer-no-link,address,undefined",
+            "-fno-sanitize-recover=undefined",
+            "-fno-omit-frame-pointer",
+        ],
+        [],
+        {},
+    ),
     "coverage": (["-O0", "-UNDEBUG"], [], {"linetrace": True}),
     "pure": None,
 }
@@ -54,6 +67,8 @@ DIRECTIVES = {
 build = os.environ.get("REDPOLL_BUILD", "release")
 if build not in BUILDS:
     sys.exit(f"REDPOLL_BUILD={build}: write one of {', '.join(BUILDS)}")
+if build == "fuzz":
+    os.environ.setdefault("CC", "clang")
 
 extensions = []
 if BUILDS[build] is not None:

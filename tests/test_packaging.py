@@ -119,12 +119,13 @@ def test_the_lock_holds_what_is_asked_for() -> None:
             *project["project"]["dependencies"],
             *project["project"]["optional-dependencies"]["test"],
             *project["project"]["optional-dependencies"]["tools"],
+            *project["project"]["optional-dependencies"]["fuzz"],
         )
     ]
     asked += [Requirement(text) for text in project["build-system"]["requires"]]
     pins = dict(
         line.split("==")
-        for lock in ("requirements-test.lock", "requirements-tools.lock")
+        for lock in ("requirements-test.lock", "requirements-tools.lock", "requirements-fuzz.lock")
         for line in (ROOT / lock).read_text().splitlines()
         if line and line[0] != "#"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from unittest import mock
 
 import pytest
@@ -220,9 +221,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=600, deadline=None)
-@given(mutated())
-def test_what_is_read_is_what_aiohttp_reads(data: bytes) -> None:
+def assert_read_as_by_aiohttp(data: bytes) -> None:
     """So nobody can get a request past one of the two that the other would see."""
     found = read(data)
     if found is None:
@@ -235,7 +234,18 @@ def test_what_is_read_is_what_aiohttp_reads(data: bytes) -> None:
     assert not message.chunked
     assert message.url.raw_path == found.path
     assert list(message.url.query.items()) == list(found.query.items())
-    assert [*message.headers.items()] == [*found.headers.items()]
+    assert _plain(message.headers) == _plain(found.headers)
+
+
+def _plain(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """aiohttp writes names that it knows as it likes."""
+    return [(name.lower(), value) for name, value in headers.items()]
+
+
+@settings(max_examples=600, deadline=None)
+@given(mutated())
+def test_what_is_read_is_what_aiohttp_reads(data: bytes) -> None:
+    assert_read_as_by_aiohttp(data)
 
 
 def test_the_comparison_is_one() -> None:

@@ -1,0 +1,1 @@
+"""What is fuzzed: a class for each reader. `tests.fuzz.table` lists them."""
