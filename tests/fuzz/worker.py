@@ -27,6 +27,10 @@ def fuzz(name: str, row: Row, seconds: float, folder: Path) -> None:
     began_at = time.monotonic()
     with atheris.instrument_imports(["exporter"], unguided(row.guides)) if row.guides else nullcontext():
         case = row.make()
+    from exporter.engine import ENGINE
+
+    if ENGINE != "compiled":
+        sys.exit("the engine that is fuzzed is not there: make fuzz")
     seeds, corpus, words = folder / "seeds" / name, folder / "corpus" / name, folder / f"{name}.words"
     corpus.mkdir(parents=True, exist_ok=True)
     _write_seeds(seeds, case.seeds(), case.length_max)
