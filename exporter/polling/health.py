@@ -76,7 +76,8 @@ class Health:
             self._set_down(error)
             self.failures += 1
             pause_s = timing.backoff_s(self.failures)
-            self.retry_at = outcome.ended_at + pause_s if pause_s else 0.0
+            # from its beginning: one that took a whole interval to fail must not cost one more turn
+            self.retry_at = outcome.began_at + pause_s if pause_s else 0.0
         outcome.up_changed = was_up is not self.up
         if outcome.up_changed:
             self.since = outcome.wall_at + outcome.duration_s

@@ -67,7 +67,7 @@ def test_from_the_second_failure_on_it_is_left_alone(failures: int, pause_s: flo
     for _ in range(failures):
         note(health, REFUSED)
     assert health.failures == failures
-    assert health.retry_at == (0.0 if pause_s is None else 100.5 + pause_s)
+    assert health.retry_at == (0.0 if pause_s is None else 100.0 + pause_s)
     note(health)
     assert (health.failures, health.retry_at) == (0, 0.0)
 
