@@ -24,7 +24,13 @@ FILES, TARGETS = 256, 500
 
 @pytest.mark.parametrize(
     "group",
-    [pytest.param(name, marks=[pytest.mark.server] if each.real else []) for name, each in GROUPS.items()],
+    [
+        pytest.param(
+            name,
+            marks=[*([pytest.mark.server] if each.real else []), *([pytest.mark.slow] if each.slow else [])],
+        )
+        for name, each in GROUPS.items()
+    ],
 )
 def test_the_others_do_not_notice(group: str, well_ports: list[int], tmp_path: Path) -> None:
     """Each fault is seen with its reason and in time, and gone in time. A reload, a hangup and scrapes in the

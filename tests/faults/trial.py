@@ -22,6 +22,7 @@ HEALED_WITHIN_S = 2 * INTERVAL_S
 #: no fault is shorter
 LASTS_S = 2.5 * INTERVAL_S
 SETTLE_S = 10.0
+CALM_WITHIN_S = 30.0
 
 
 @dataclass
@@ -117,7 +118,7 @@ class Trial:
 
     def _calm(self) -> Counts:
         """Wait until all is well; what the exporter holds then."""
-        for look in self._looks(SEEN_WITHIN_S + ROOM_S):
+        for look in self._looks(CALM_WITHIN_S):
             if all(each.subject.is_well(look) for each in self.findings):
                 return self._watched.counts()
         told = {each.fault.name: self._told(each) for each in self.findings}
