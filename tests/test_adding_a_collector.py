@@ -33,6 +33,7 @@ def copy(tmp_path: Path) -> Path:
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "data", "*.c")
         )
     (folder / "tests" / "data").symlink_to(ROOT / "tests" / "data")
+    (folder / "bench").symlink_to(ROOT / "bench")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for name, text in zip(FILES, (COLLECTOR, TEST), strict=True):
         assert f"`{name}`" in PAGE

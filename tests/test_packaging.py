@@ -209,7 +209,7 @@ def test_an_unknown_build_is_refused(tmp_path: Path) -> None:
     assert outcome.returncode == 1
     assert (
         outcome.stderr
-        == "REDPOLL_BUILD=fast: write one of release, profile, debug, sanitize, coverage, pure\n"
+        == "REDPOLL_BUILD=fast: write one of release, profile, debug, sanitize, fuzz, coverage, pure\n"
     )
 
 

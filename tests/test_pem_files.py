@@ -36,9 +36,12 @@ class Made:
         self.file = file
         self.count = 0
         self.failure = ""
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
 
     def __call__(self) -> ssl.SSLContext:
         self.count += 1
+        assert self.may_go_on.wait(PATIENCE_S)
         if self.failure:
             raise ConfigError(self.failure)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -132,11 +135,14 @@ class TestFreshContext:
         assert looks == [(ca.name,)]
 
     async def test_a_look_waits_for_nothing(self, ca: PemFile, certificates: Certificates) -> None:
-        fresh = FreshContext([ca], Made(ca), files.DEFAULT)
+        made = Made(ca)
+        fresh = FreshContext([ca], made, files.DEFAULT)
         first = fresh.newest
         Path(ca.name).write_bytes(Path(certificates.other_ca).read_bytes())
+        made.may_go_on.clear()
         fresh.look()
         assert fresh.newest is first
+        made.may_go_on.set()
         await until(lambda: fresh.newest is not first)
 
     async def test_without_files_it_never_looks(self, monkeypatch: pytest.MonkeyPatch) -> None:
