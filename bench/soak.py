@@ -52,7 +52,7 @@ DOWN_SHARE = 1 / 3
 WARMING_SHARE, WARMING_MAX_S = 1 / 3, 900.0
 #: from here on a slope of memory means something
 LONG_S = 1800.0
-SLOPE_GOAL_MB, GROWTH_GOAL_MB = 1.0, 8.0  # in minutes memory still settles: that shows gross leaks alone
+SLOPE_GOAL_MB, GROWTH_GOAL_MB = 1.0, 12.0  # in minutes memory still settles: that shows gross leaks alone
 #: of the most descriptors, threads, tasks and series in the first third and in the last one
 GROWTH_SHARE = 0.02
 GROWTH_LEAST = 3.0
