@@ -23,6 +23,9 @@ def _parser() -> argparse.ArgumentParser:
         "--for", dest="seconds", type=parse_duration, default=60.0, metavar="DURATION", help="how long in all"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many cases run at a time")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="change inputs alike in each run; 0: differently"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, metavar="DIR", help="where inputs are kept")
     parser.add_argument("--repeat", type=Path, metavar="FILE", help="check this input of one case")
     return parser
@@ -58,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         if len(cases) != 1:
             parser.error("--repeat: name the one case that the input is of")
         return repeat(cases[0], arguments.repeat)
-    runs = run_all(cases, arguments.seconds, arguments.jobs, arguments.folder)
+    runs = run_all(cases, arguments.seconds, arguments.jobs, arguments.folder, arguments.seed)
     print(table(runs))
     for run in runs:
         if run.failed:

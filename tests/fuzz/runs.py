@@ -72,35 +72,38 @@ class Run:
         return "\n".join([self.tail, *(commands or ["it could not run"])])
 
 
-def run_all(cases: Sequence[str], seconds: float, jobs: int, folder: Path = FOLDER) -> list[Run]:
-    """Run these cases, `jobs` at a time, in about this time. The longest ones begin."""
+def run_all(
+    cases: Sequence[str], seconds: float, jobs: int, folder: Path = FOLDER, seed: int = 0
+) -> list[Run]:
+    """Run these cases, `jobs` at a time, in about this time. The longest ones begin. With a seed other than
+    0, inputs are changed in the same ways in each run."""
     weights = {case: ROWS[case].weight for case in cases}
     unit_s = seconds * min(jobs, len(cases)) / sum(weights.values())
     with ThreadPoolExecutor(jobs) as pool:
         ordered = sorted(cases, key=lambda case: -weights[case])
-        running = {case: pool.submit(run, case, unit_s * weights[case], folder) for case in ordered}
+        running = {case: pool.submit(run, case, unit_s * weights[case], folder, seed) for case in ordered}
         return [running[case].result() for case in cases]
 
 
-def run(case: str, seconds: float, folder: Path = FOLDER) -> Run:
+def run(case: str, seconds: float, folder: Path = FOLDER, seed: int = 0) -> Run:
     """Run one case. If it is about the compiled engine, a short run is strict, and so a long one begins."""
     if not ROWS[case].is_native:
-        return _run(case, seconds, folder, strict=False)
+        return _run(case, seconds, folder, seed, strict=False)
     if seconds < LONG_S:
-        return _run(case, seconds, folder, strict=True)
-    found = _run(case, seconds * STRICT_SHARE, folder, strict=True)
+        return _run(case, seconds, folder, seed, strict=True)
+    found = _run(case, seconds * STRICT_SHARE, folder, seed, strict=True)
     if found.failed:
         return found
-    return found + _run(case, seconds * (1 - STRICT_SHARE), folder, strict=False)
+    return found + _run(case, seconds * (1 - STRICT_SHARE), folder, seed, strict=False)
 
 
-def _run(case: str, seconds: float, folder: Path, *, strict: bool) -> Run:
+def _run(case: str, seconds: float, folder: Path, seed: int, *, strict: bool) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{case}.log"
     began_at = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command(case, f"{seconds:.1f}", str(folder)),
+            _command(case, f"{seconds:.1f}", str(folder), str(seed)),
             cwd=ROOT,
             env=environment(strict=strict),
             stdout=output,

@@ -70,6 +70,15 @@ def test_the_time_is_shared_by_weight(
     ]
 
 
+@pytest.mark.parametrize(("given", "seed"), [([], "0"), (["--seed=7"], "7")])
+def test_each_run_differs_unless_it_has_a_seed(
+    worker: Callable[[str, int], list[tuple[str, ...]]], tmp_path: Path, given: list[str], seed: str
+) -> None:
+    asked = worker(DONE, 0)
+    assert main(["info", "--for=100s", f"--folder={tmp_path}", *given]) == 0
+    assert [each[3] for each in asked] == [seed, seed]
+
+
 def test_the_table_has_all_cases_and_their_sum(
     worker: Callable[[str, int], list[tuple[str, ...]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

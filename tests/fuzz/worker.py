@@ -1,5 +1,5 @@
-"""python -m tests.fuzz.worker CASE SECONDS FOLDER: fuzzes one case with atheris, guided by what its inputs
-reach. With `--repeat FILE` in place of the last two it checks one input."""
+"""python -m tests.fuzz.worker CASE SECONDS FOLDER SEED: fuzzes one case with atheris, guided by what its
+inputs reach. With `--repeat FILE` in place of the last three it checks one input."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INPUT_S, MEMORY_MB = 20, 6000
 LEAST_S = 2
 
 
-def fuzz(name: str, row: Row, seconds: float, folder: Path) -> None:
-    """Does not return: libFuzzer ends the process."""
+def fuzz(name: str, row: Row, seconds: float, folder: Path, seed: int) -> None:
+    """With a seed of 0, each run changes inputs differently. Does not return: libFuzzer ends the process."""
     import atheris
 
     began_at = time.monotonic()
@@ -48,6 +48,7 @@ def fuzz(name: str, row: Row, seconds: float, folder: Path) -> None:
         "detect_leaks": 0,
         "print_final_stats": 1,
         "reload": 0,
+        "seed": seed,
     }
     if case.words:
         flags["dict"] = words
@@ -92,7 +93,7 @@ def main() -> None:
     if rest[0] == "--repeat":
         repeat(ROWS[name], Path(rest[1]))
     else:
-        fuzz(name, ROWS[name], float(rest[0]), Path(rest[1]))
+        fuzz(name, ROWS[name], float(rest[0]), Path(rest[1]), int(rest[2]))
 
 
 if __name__ == "__main__":

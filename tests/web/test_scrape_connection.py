@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 import bcrypt
 import pytest
@@ -34,7 +35,9 @@ LOOPS = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n"
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized"
 HASH = bcrypt.hashpw(b"p", bcrypt.gensalt(4)).decode()
-MISTAKES = (b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 431 Request Header Fields Too Large")
+OK = b"HTTP/1.1 200 OK"
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large"
+MISTAKES = (b"HTTP/1.1 400 Bad Request", TOO_LARGE)
 CLOSING = METRICS.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
@@ -80,7 +83,7 @@ class TestPages:
         door = await opened()
         door.page = page_of(size)
         [(status, headers, body)] = answers_in(await door.ask(CLOSING))
-        assert status == b"HTTP/1.1 200 OK"
+        assert status == OK
         assert gunzip_one(body) == b"".join(door.page.plain)
         assert headers["Content-Encoding"] == "gzip"
         assert door.handed_over == 0
@@ -103,7 +106,7 @@ class TestPages:
         for _ in range(5):
             await client.send(METRICS)
             [(status, _, _)] = answers_in(await client.read())
-            assert status == b"HTTP/1.1 200 OK"
+            assert status == OK
         assert (door.handed_over, len(door.guard)) == (0, 1)
 
     async def test_each_is_timed(self, opened: Opened) -> None:
@@ -484,7 +487,7 @@ class TestBothWays:
         assert found[0] == found[1]
         assert refused[0] == refused[1]
         assert [status for status, _, _ in found[0]] == (
-            [b"HTTP/1.1 200 OK" if sent == b"Basic dTpw" else UNAUTHORIZED, UNAUTHORIZED]
+            [OK if sent == b"Basic dTpw" else UNAUTHORIZED, UNAUTHORIZED]
         )
 
     @settings(max_examples=150, deadline=None)
@@ -498,31 +501,58 @@ class TestBothWays:
         pieces = [data[begin:stop] for begin, stop in itertools.pairwise(edges)]
         logging.getLogger("exporter.web.incidents").disabled = True
         try:
-            answers, counts = asyncio.run(_ask(pieces, alone=False))
-            of_aiohttp, its_counts = asyncio.run(_ask(pieces, alone=True))
+            ours, of_aiohttp = (asyncio.run(_ask(pieces, alone=alone)) for alone in (False, True))
         finally:
             logging.getLogger("exporter.web.incidents").disabled = False
-        assert counts == its_counts
-        assert_answered_alike(data, answers, of_aiohttp)
+        assert_answered_alike(data, ours, of_aiohttp)
+
+    @pytest.mark.parametrize("behind", [b"\xff\xff\xff\xff", b"x" * 10_000, METRICS, b"\r\n\r\n"])
+    def test_nothing_is_read_behind_a_request_that_closes(self, behind: bytes) -> None:
+        """aiohttp answers a mistake in place of all requests of the same piece."""
+        pieces = [METRICS + CLOSING + behind]
+        ours, of_aiohttp = (asyncio.run(_ask(pieces, alone=alone)) for alone in (False, True))
+        assert [(answer.status, answer.closes) for answer in ours.answers] == ([(OK, False), (OK, True)])
+        assert not any(ours.counts.values())
+        assert_answered_alike(pieces[0], ours, of_aiohttp)
 
 
-def assert_answered_alike(
-    data: bytes, answers: list[tuple[bytes, bytes]], of_aiohttp: list[tuple[bytes, bytes]]
-) -> None:
+class Answer(NamedTuple):
+    """Status line, whether the connection ends behind it, and body."""
+
+    status: bytes
+    closes: bool
+    body: bytes
+
+
+class Exchange(NamedTuple):
+    """What was answered on one connection, and what was counted for it, by reason."""
+
+    answers: list[Answer]
+    counts: dict[str, int]
+
+
+def assert_answered_alike(data: bytes, ours: Exchange, of_aiohttp: Exchange) -> None:
     """No request is answered twice, left out, or read from the bytes of another. Before a mistake, more may
-    be answered than by aiohttp, which leaves out what came in one piece with the mistake."""
-    if answers != of_aiohttp:
-        *before, mistake = answers
-        *its_before, its_mistake = of_aiohttp
-        assert mistake == its_mistake
-        assert mistake[0] in MISTAKES
-        assert before[: len(its_before)] == its_before
-        assert {status for status, _ in before} == {b"HTTP/1.1 200 OK"}
-        assert len(before) <= data.count(b"\r\n\r\n")
+    be answered than by aiohttp, which leaves out what came in one piece with the mistake. So it does even if
+    the mistake is behind a request that closes, where nothing is to be read."""
+    if ours.answers == of_aiohttp.answers:
+        assert ours.counts == of_aiohttp.counts
+        return
+    before, [*its_before, mistake] = ours.answers, of_aiohttp.answers
+    assert mistake.status in MISTAKES
+    if before[-1].closes and before[-1].status == OK:
+        reason = "too_large" if mistake.status == TOO_LARGE else "malformed"
+        assert of_aiohttp.counts == {**ours.counts, reason: ours.counts[reason] + 1}
+    else:
+        *before, our_mistake = before
+        assert our_mistake == mistake
+        assert ours.counts == of_aiohttp.counts
+    assert before[: len(its_before)] == its_before
+    assert {answer.status for answer in before} == {OK}
+    assert len(before) <= data.count(b"\r\n\r\n")
 
 
-async def _ask(pieces: list[bytes], *, alone: bool) -> tuple[list[tuple[bytes, bytes]], dict[str, int]]:
-    """What is answered, and what is counted."""
+async def _ask(pieces: list[bytes], *, alone: bool) -> Exchange:
     async with Door(aiohttp_alone=alone) as door:
         client = await door.client()
         try:
@@ -535,6 +565,13 @@ async def _ask(pieces: list[bytes], *, alone: bool) -> tuple[list[tuple[bytes, b
             pass  # it is closed already
         data = await client.rest()
         await until(lambda: len(door.guard) == 0)
-        answers = [(status, body) for status, _, body in answers_in(data)]
-        assert door.answered == sum(b" 200 " in status for status, _ in answers)
-        return answers, door.incidents.counts
+        answers = read_answers(data)
+        assert door.answered == sum(answer.status == OK for answer in answers)
+        return Exchange(answers, door.incidents.counts)
+
+
+def read_answers(data: bytes) -> list[Answer]:
+    return [
+        Answer(status, headers.get("Connection") == "close", body)
+        for status, headers, body in answers_in(data)
+    ]

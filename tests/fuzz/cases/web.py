@@ -23,7 +23,16 @@ from exporter.web.request_head import HeadReader, RequestHead
 from tests.fuzz.case import CUT, Case, Script
 from tests.web.door import GET, Door, scrape
 from tests.web.test_request_head import PLAIN, assert_read_as_by_aiohttp, head
-from tests.web.test_scrape_connection import CLOSING, METRICS, answers_in, assert_answered_alike
+from tests.web.test_scrape_connection import (
+    CLOSING,
+    METRICS,
+    Answer,
+    Exchange,
+    assert_answered_alike,
+    read_answers,
+)
+
+ANSWER_HEAD = re.compile(rb"(HTTP/1\.[01] [0-9]{3} [A-Za-z ]+)(\r\n.*?)\r\n\r\n", re.DOTALL)
 
 WORDS = (
     *(
@@ -138,16 +147,12 @@ class Requests(Case):
 
     def check(self, data: bytes) -> None:
         pieces = Script(data).pieces()
-        (answers, counts), (of_aiohttp, its_counts) = (
+        ours, of_aiohttp = (
             self._loop.run_until_complete(self._ask(door, path, pieces)) for door, path in self._doors
         )
-        assert_answered_alike(b"".join(pieces), answers, of_aiohttp)
-        assert counts == its_counts
+        assert_answered_alike(b"".join(pieces), ours, of_aiohttp)
 
-    async def _ask(
-        self, door: Door, path: str, pieces: list[bytes]
-    ) -> tuple[list[tuple[bytes, bytes]], dict[str, int]]:
-        """What is answered, and what is counted for it."""
+    async def _ask(self, door: Door, path: str, pieces: list[bytes]) -> Exchange:
         before = dict(door.incidents.counts)
         with socket.socket(socket.AF_UNIX) as client:
             client.setblocking(False)
@@ -167,10 +172,14 @@ class Requests(Case):
             while len(door.guard):
                 await asyncio.sleep(0)
         if any(b"HEAD" in piece for piece in pieces):  # lengths are not those of bodies then
-            answers = [(status, b"") for status in re.findall(rb"HTTP/1\.[01] [0-9]{3} [A-Za-z ]+", received)]
+            answers = [
+                Answer(found[1], b"\r\nConnection: close" in found[2], b"")
+                for found in ANSWER_HEAD.finditer(received)
+            ]
         else:
-            answers = [(status, body) for status, _, body in answers_in(received)]
-        return answers, {reason: count - before[reason] for reason, count in door.incidents.counts.items()}
+            answers = read_answers(received)
+        counts = {reason: count - before[reason] for reason, count in door.incidents.counts.items()}
+        return Exchange(answers, counts)
 
 
 class Query(Case):
