@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from typing import Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import _ErrInfo
 
 from exporter.web.answers import bare_answer
 from exporter.web.incidents import place_of
@@ -17,14 +19,29 @@ from exporter.web.visit import Visit
 LINGER_S = 1.0
 
 
-class _AnsweredError(ConnectionError):
-    """The answer is written already: aiohttp has nothing more to send, and closes."""
+class _WrittenAnswer(web.StreamResponse):
+    """The answer is written already: aiohttp has nothing more to send, and closes. (An exception in its place
+    would be one that refers to itself, through the task that raised it.)"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        pass
 
 
 class HttpConnection(web.RequestHandler):
-    """aiohttp's own handler. It gets a connection that has its place already."""
+    """aiohttp's own handler. It gets a connection that has its place already.
 
-    __slots__ = ("visit",)
+    Nothing of it may refer to itself after its end, as exceptions easily do: an idle exporter makes so few
+    objects that its garbage collector seldom runs, and strangers would fill the memory until then.
+    """
+
+    __slots__ = ("_is_failed", "visit")
 
     def __init__(self, server: web.Server, visit: Visit, *, idle_s: float) -> None:
         # aiohttp's own limit comes after the guard's, which counts what it closes
@@ -36,6 +53,7 @@ class HttpConnection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
         )
         self.visit = visit
+        self._is_failed = False  # what came was not a request: nothing more is read
 
     @property
     def half_closed(self) -> bool:
@@ -45,16 +63,26 @@ class HttpConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.visit.leave()
+        if self.writing_paused:
+            self.resume_writing()  # who waits to write goes on, and sees that the client has left
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.visit.stir()
-        if self.visit.receive(len(data)):
-            super().data_received(data)
+        if not self._is_failed and self.visit.receive(len(data)):
+            self._feed(data)
 
     def take_over(self, data: bytes) -> None:
         """Handle bytes that another protocol has received and counted."""
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         super().data_received(data)
+        for message, _ in self._messages:
+            if isinstance(message, _ErrInfo):
+                # it leads to a frame that has `data` and, again, this message
+                message.exc.__traceback__ = None
+                self._is_failed = True
 
     def eof_received(self) -> bool:  # type: ignore[override]
         super().eof_received()
@@ -68,6 +96,8 @@ class HttpConnection(web.RequestHandler):
 
     def log_access(self, request: web.BaseRequest, response: web.StreamResponse, time: float | None) -> None:
         """aiohttp calls it at the end of an answer. Nothing is logged."""
+        if isinstance(response, web.HTTPException):
+            response.__traceback__ = None  # it leads to a frame that has this response
         self.visit.finish()
 
     def handle_error(
@@ -79,23 +109,21 @@ class HttpConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is not a request, and a bug of this program, with the bare status: the exception's text
         may hold the request's bytes."""
-        if isinstance(exc, _AnsweredError):
-            raise exc
         if isinstance(exc, ConnectionError) and not self.visit.is_open:
-            raise _AnsweredError  # the client has left
+            return _WrittenAnswer()  # the client has left
         if status >= 500:
             self.visit.note("internal", place_of(exc))
-            self._answer_barely(500, started=request.writer.output_size > 0)
+            return self._answer_barely(500, started=request.writer.output_size > 0)
         too_large = isinstance(exc, LineTooLong)
         self.visit.note("too_large" if too_large else "malformed")
-        self._answer_barely(431 if too_large else 400, started=False)
+        return self._answer_barely(431 if too_large else 400, started=False)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Of an exception that aiohttp did not expect, only type and place."""
         self.visit.note("internal", place_of(kw.get("exc_info")))
 
-    def _answer_barely(self, status: int, *, started: bool) -> NoReturn:
+    def _answer_barely(self, status: int, *, started: bool) -> web.StreamResponse:
         wire = self.visit.wire
         if not started and wire is not None and not wire.is_closing():
             wire.write(bare_answer(status))
-        raise _AnsweredError
+        return _WrittenAnswer()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
+from typing import cast
 
 import pytest
 import pytest_asyncio
 
 from exporter.web import connection as connections
 from exporter.web import guard as guards
+from exporter.web.scrape_connection import ScrapeConnection
+from exporter.web.visit import Visit
 from tests.store_fixture import until
-from tests.web.door import GET, Door, Opened
+from tests.web.door import GET, Door, Opened, page_of, scrape
 
 LOOPS = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 
@@ -170,6 +174,71 @@ class TestHalfClosed:
         await client.rest()
         await until(lambda: len(door.guard) == 0)
         assert door.count("request_timeout") == 0
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def connections_in_memory() -> int:
+    kinds = connections.HttpConnection, ScrapeConnection
+    return sum(isinstance(each, kinds) for each in gc.get_objects())
+
+
+class TestMemory:
+    """What is large goes with the connection, and does not wait for the garbage collector."""
+
+    @LOOPS
+    @pytest.mark.usefixtures("without_collector")
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            GET,
+            GET * 50,
+            scrape("ok"),
+            scrape("ok") + GET,
+            scrape("wrong"),
+            scrape("page"),
+            b"GET /" + b"a" * 1_000_000,
+            b"GET /ok HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000,
+            b"nonsense\r\n\r\n" + b"a" * 1_000_000,
+            GET + b"nonsense\r\n\r\n",
+            b"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
+            b"POST /ok HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"GET /wrong HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /ok HTTP/1.1\r\n",
+            GET.replace(b"\r\n\r\n", b"\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n") + b"a" * 1_000_000,
+        ],
+        ids=lambda sent: f"{sent[:20]!r} of {len(sent)}",
+    )
+    async def test_nothing_of_a_connection_stays(self, opened: Opened, sent: bytes) -> None:
+        door = await opened(idle_s=0.1, request_s=0.2)
+        for _ in range(3):
+            client = await door.client()
+            with suppress(ConnectionError):
+                await client.send(sent)
+            await client.rest()
+        await until(lambda: len(door.guard) == 0)
+        await until(lambda: connections_in_memory() == 0)
+
+    @LOOPS
+    @pytest.mark.usefixtures("without_collector")
+    @pytest.mark.parametrize("path", ["big", "wait", "scrape?target=wait", "scrape?target=page"])
+    async def test_nothing_stays_if_the_client_leaves(self, opened: Opened, path: str) -> None:
+        door = await opened()
+        door.page = page_of(8_000_000)
+        for _ in range(3):
+            client = await door.client(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), buffer=4096)
+            await until(lambda: any(cast(Visit, visit).activity.answering for visit in door.guard))
+            client.reset()
+            await until(lambda: len(door.guard) == 0)
+        door.let_go.set()
+        await until(lambda: connections_in_memory() == 0)
 
 
 class TestMalformed:
