@@ -334,8 +334,8 @@ class ScriptedServer:
 
     With more scripts than one, the first connection gets the first, and so on; the last serves all others.
     `close` raises what a script raised, unless it was the client's going away. `accepted` counts connections,
-    `finished` those that ended. `host` is another loopback address where a test needs two machines; `port` is
-    a free one if it is 0. With `certificates` it speaks TLS.
+    `finished` those that ended. `host` is another loopback address where a test needs two machines, or the
+    path of a unix socket; `port` is a free one if it is 0. With `certificates` it speaks TLS.
     """
 
     def __init__(
@@ -351,8 +351,8 @@ class ScriptedServer:
         self._faults: list[BaseException] = []
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((host, port))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = _listener(host, port)
+        self.port: int = 0 if host.startswith("/") else self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
 
@@ -409,6 +409,15 @@ class ScriptedServer:
             thread.join(PATIENCE_S)
         if self._faults:
             raise self._faults[0]
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_server((host, port))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(host)
+    listener.listen()
+    return listener
 
 
 class FullServer:

@@ -259,11 +259,13 @@ def fetch(source: str) -> str:
         if userinfo:
             given = urllib.parse.unquote_to_bytes(safe_text.given_bytes(userinfo))
             request.add_header("Authorization", "Basic " + base64.b64encode(given).decode())
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        opener = urllib.request.build_opener(*([_Stay] if userinfo else []))
+        with opener.open(request, timeout=TIMEOUT_S) as response:
             return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
+        hint = ": write the URL that it leads to" if 300 <= error.code < 400 else ""
         raise RequestError(
-            safe_text.one_line(f"{place}: the answer is {error.code} {error.reason}", 300)
+            safe_text.one_line(f"{place}: the answer is {error.code} {error.reason}", 300) + hint
         ) from None
     except UnicodeError:  # the library's text holds the whole URL
         raise RequestError(
@@ -277,6 +279,13 @@ def fetch(source: str) -> str:
                 f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300
             )
         ) from None
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the library would send user and password on to wherever it leads."""
+
+    def redirect_request(self, *args: Any, **more: Any) -> None:
+        return None
 
 
 class _Parser(argparse.ArgumentParser):

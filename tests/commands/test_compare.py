@@ -13,6 +13,7 @@ import pytest
 from exporter.cli import main
 from exporter.commands.compare import Series, compare, fetch, read_page, report, run
 from exporter.errors import RequestError
+from tests.recording_server import RecordingWeb
 
 OLD = """\
 # HELP redis_up Up.
@@ -236,6 +237,15 @@ class TestCommand:
                 fetch(f"http://{place}/other")
             server.shutdown()
         assert asked == ["/metrics Basic dXNlcjpwQHNz", "/other None"]
+
+    def test_a_redirection_takes_no_password_along(self) -> None:
+        with RecordingWeb([], host="127.1.0.1") as foreign, RecordingWeb([], foreign.url) as web:
+            with pytest.raises(RequestError, match=r"302 Found: write the URL that it leads to$"):
+                fetch(web.url.replace("//", "//user:s3cret@"))
+            assert foreign.sent == []
+            assert fetch(web.url) == "[]"
+            assert "Authorization" in web.sent[0]
+            assert "Authorization" not in foreign.sent[0]
 
     @pytest.mark.parametrize(
         ("source", "message"),
