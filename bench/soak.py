@@ -56,6 +56,8 @@ SLOPE_GOAL_MB, GROWTH_GOAL_MB = 1.0, 12.0  # in minutes memory still settles: th
 #: of the most descriptors, threads, tasks and series in the first third and in the last one
 GROWTH_SHARE = 0.02
 GROWTH_LEAST = 3.0
+#: a sample may find none of the targets that flap connected, and another one all of them
+LEAST_OF = {"descriptors": GROWTH_LEAST + FLAPPING}
 _COUNTED = pathlib.Path(__file__).with_name("soaked.py")
 
 
@@ -159,13 +161,15 @@ def _replace(path: pathlib.Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _exporter(port: int, flags: Sequence[str]) -> Iterator[Soaked]:
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(_COUNTED), f"--web.listen-address=127.0.0.1:{port}", *flags],
-        env=THIS.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+def _exporter(port: int, flags: Sequence[str], log: pathlib.Path) -> Iterator[Soaked]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(_COUNTED), f"--web.listen-address=127.0.0.1:{port}", *flags],
+            env=THIS.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+        )
     try:
         wait_listening(port, process, "the exporter")
         yield Soaked(process)
@@ -208,13 +212,15 @@ def soak(for_s: float) -> Result:
             f"--scrape.forget-after={turn_s:g}s",
             "--log-level=ERROR",
         ]
-        exporter = stack.enter_context(_exporter(port, flags))
+        log = folder / "exporter.log"
+        exporter = stack.enter_context(_exporter(port, flags, log))
         scraper = stack.enter_context(scraping(port, ["/metrics"], SCRAPE_S))
         visitor = Visitor(port, fleet)
         visitor.start()
         stack.callback(visitor.end)
         samples = _run(for_s, turn_s, exporter, scraper, fleet, flapping, visitor)
-        return judge(samples, for_s, turn_s, [_failed_scrapes(scraper), _failed_visits(visitor)])
+        others = [_failed_scrapes(scraper), _failed_visits(visitor), _logged_errors(log)]
+        return judge(samples, for_s, turn_s, others)
 
 
 def _run(
@@ -255,6 +261,11 @@ def _failed_visits(visitor: Visitor) -> Figure:
     return at_most(name, visitor.failed, 0, detail=f"of {visitor.asked}")
 
 
+def _logged_errors(log: pathlib.Path) -> Figure:
+    lines = log.read_text().splitlines()
+    return at_most("errors in the log", len(lines), 0, detail=lines[0] if lines else "")
+
+
 def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequence[Figure] = ()) -> Result:
     """The `others`, and how the exporter grew. SystemExit if the run was too short to tell."""
     warm_s = min(for_s * WARMING_SHARE, WARMING_MAX_S)
@@ -275,7 +286,7 @@ def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequen
         figures.append(at_most("growth of resident memory", grown, GROWTH_GOAL_MB, "MB", ends))
     for name in ("descriptors", "threads", "tasks", "series"):
         before, after = (max(getattr(each, name) for each in part) for part in (first, last))
-        bound = max(GROWTH_LEAST, before * GROWTH_SHARE)
+        bound = max(LEAST_OF.get(name, GROWTH_LEAST), before * GROWTH_SHARE)
         figures.append(at_most(f"growth of {name}", after - before, bound, detail=f"{before:g} to {after:g}"))
     before, after = _median(first, "objects"), _median(last, "objects")
     figures.append(plain("growth of objects", after - before, detail=f"{before:g} to {after:g}"))

@@ -157,7 +157,8 @@ class SegmentedText:
 
     def _write(self, steps: Iterable[Piece | Run], built: Compressed) -> Iterator[Piece]:
         """Write the page, and return its pieces."""
-        with memoryview(self._body) as before, memoryview(_own_room()) as room:
+        room = memoryview(_own_room())  # not released: a profiler in another thread may hold what fills it
+        with memoryview(self._body) as before:
             for step in _joined(steps):
                 begins_at = built.end
                 if isinstance(step, Piece):

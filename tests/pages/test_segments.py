@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Callable
+from pickle import PickleBuffer
+from typing import Any
 
 import pytest
 
@@ -200,6 +202,31 @@ def test_a_segment_that_is_larger_than_a_piece_is_read_in_pieces(monkeypatch: py
     pieces = list(page.plain)
     assert max(map(len, pieces)) <= 50
     assert zlib.crc32(b"".join(pieces)) == page.crc
+
+
+def test_a_profiler_may_hold_what_is_being_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gc.get_objects` in another thread does so for a moment."""
+    held: list[PickleBuffer] = []
+
+    class Profiled:
+        def __init__(self, *shape: Any) -> None:
+            self._segments = segments_of(*shape)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._segments, name)
+
+        def fill(self, room: memoryview) -> int:
+            held.append(PickleBuffer(room))
+            return self._segments.fill(room)
+
+    segments_of = engine.Segments
+    monkeypatch.setattr(engine, "Segments", Profiled)
+    fixture = StoreFixture()
+    fixture.add("redis://h:6379")
+    draft = fixture.exposition.draft()
+    page = draft.build(draft.build())
+    assert held
+    assert gunzip_one(page.body + page.tail(0)).decode() == plain_text(page, 0)
 
 
 def test_blocks_are_let_go_after_the_build() -> None:
