@@ -9,7 +9,7 @@ from typing import Final
 
 from exporter import engine, safe_text
 from exporter.collectors._enabled import EnabledCollector
-from exporter.errors import ReplyError, TargetError
+from exporter.errors import HANG_UP, ReplyError, TargetError
 from exporter.metrics.family_set import FamilySet
 from exporter.metrics.lane import Lane
 from exporter.metrics.series_limit import SeriesLimit
@@ -141,15 +141,14 @@ class SnapshotRecorder:
         """Name the commands that the server refuses, in one line, with the words of the first reply."""
         names = [*refusals][:REFUSALS_SHOWN]
         more = "" if len(names) == len(refusals) else f" and {len(refusals) - len(names)} more"
+        first = next(iter(refusals.values()))
+        is_hang_up = first.code == HANG_UP
         log.info(
-            "the server refuses %s%s: these metrics are left out, and the exporter asks again after 10 "
-            "minutes, then each hour",
+            "the server refuses %s%s: these metrics are left out, and the exporter asks again %s",
             ", ".join(names),
             more,
-            extra={
-                "addr": self._addr,
-                "err": safe_text.one_line(next(iter(refusals.values())).text, REFUSAL_LENGTH_MAX),
-            },
+            "after a reload or a restart of the server" if is_hang_up else "after 10 minutes, then each hour",
+            extra={"addr": self._addr, "err": safe_text.one_line(first.text, REFUSAL_LENGTH_MAX)},
         )
 
     def put_target_series(self, family_set: FamilySet, labels: engine.Labels, now: float) -> None:

@@ -70,14 +70,18 @@ class Refusals:
         """Whether no answer is waited for that says whether a command is refused, and the log has all."""
         return not (self._tried or self.fresh)
 
-    def note_none(self, now: float) -> None:
-        """A poll that began at `now` was answered without an error reply."""
+    def note_none(self, commands: Sequence[Command], now: float) -> None:
+        """A poll of these commands that began at `now` was answered without an error reply."""
         self._taken_at = now
+        if self._hung_up:
+            self._end_hang_ups(commands)
 
     def take(self, commands: Sequence[Command], replies: Sequence[Reply], now: float) -> None:
         """Remember what the replies to a batch refuse. If INFO is not answered, the server takes nothing at
         all now: that is the failure of the poll, and says nothing of the other commands."""
         self._taken_at = now
+        if self._hung_up:
+            self._end_hang_ups(commands)
         if self._tried:
             self._drop_answered(commands, replies)
         if len(replies) == len(commands) and ReplyError not in map(type, replies):  # as nearly always
@@ -134,6 +138,11 @@ class Refusals:
         _keep(self.known, name, refusal)
         if before is None and shown:
             self.fresh.setdefault(shown, reply)
+
+    def _end_hang_ups(self, answered: Sequence[Command]) -> None:
+        """What was answered since is not refused: the server or the network had ended the connection."""
+        if any(command.name == self._hung_up for command in answered):
+            self._hung_up = ""
 
     def note_failure(self, error: TargetError, batch: Sequence[Command]) -> None:
         """A batch ended with this error."""

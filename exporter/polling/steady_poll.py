@@ -57,7 +57,7 @@ def read(program: Program, raw: RawReplies, context: PollContext, poll: Timed) -
     except Exception:  # the ordinary poll takes the same replies, and shows what is wrong
         log.debug("a program does not read its replies", exc_info=True)
         return None
-    context.memory.refusals.note_none(poll.began_at)
+    context.memory.refusals.note_none(program.commands, poll.began_at)
     return PollResults(
         context.memory.redaction,
         blocks,

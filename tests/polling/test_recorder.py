@@ -7,7 +7,7 @@ from collections.abc import Set
 import pytest
 
 from exporter import engine
-from exporter.errors import ReplyError, TargetError
+from exporter.errors import HANG_UP, ReplyError, TargetError
 from exporter.metrics.family import gauge
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Snapshot, Store
@@ -253,3 +253,10 @@ def test_refused_commands_are_named_in_one_line(caplog: pytest.LogCaptureFixture
     )
     assert vars(first)["err"] == r"ERR no\nsuch thing"
     assert "A29 and 5 more" in second.getMessage()
+
+
+def test_what_is_not_sent_again_to_a_run_is_not_promised(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    Setup().recorder.log_refusals({"CONFIG GET": ReplyError(f"{HANG_UP} the server closes the connection")})
+    (line,) = caplog.records
+    assert line.getMessage().endswith("the exporter asks again after a reload or a restart of the server")

@@ -197,6 +197,23 @@ class TestHangingUp:
         refusals.change_run("a", "b")
         assert is_sent(refusals, LEN)
 
+    @pytest.mark.parametrize("steady", [False, True])
+    def test_a_reply_in_between_ends_the_row(self, refusals: Refusals, steady: bool) -> None:
+        refusals.note_hang_up([LEN, self.GET], 0.0)
+        if steady:
+            refusals.note_none([self.GET, LEN], 5.0)
+        else:
+            refusals.take([self.GET, LEN], [[], 0], 5.0)
+        refusals.note_hang_up([LEN, self.GET], 10.0)
+        assert is_sent(refusals, LEN, 10.0)
+
+    def test_replies_to_other_commands_do_not_end_it(self, refusals: Refusals) -> None:
+        refusals.note_hang_up([LEN, self.GET], 0.0)
+        refusals.take([self.GET], [[]], 5.0)
+        refusals.note_none([self.GET], 6.0)
+        refusals.note_hang_up([LEN, self.GET], 10.0)
+        assert not is_sent(refusals, LEN, 10.0)
+
     def test_the_first_time_is_enough_where_another_one_is_refused_so(self, refusals: Refusals) -> None:
         for command in (LEN, LEN, self.GET):
             refusals.note_hang_up([command], 0.0)
@@ -216,8 +233,8 @@ def test_each_change_has_another_version(refusals: Refusals) -> None:
         lambda: refusals.doubt(),
         lambda: refusals.change_run("a", "b"),
         lambda: refusals.forget(),
-        lambda: refusals.take([LEN], [ODD], 0.0),
         lambda: refusals.note_hang_up([LEN], 0.0),
+        lambda: refusals.take([LEN], [ODD], 0.0),
     ]
     refusals.note_hang_up([LEN], 0.0)  # the next one counts
     versions = [refusals.version]
@@ -232,7 +249,7 @@ def test_what_is_answered_as_before_changes_nothing(refusals: Refusals) -> None:
     version = refusals.version
     refusals.take([LEN], [5], 1.0)
     refusals.drop(LEN.name)
-    refusals.note_none(2.0)
+    refusals.note_none([LEN], 2.0)
     assert not is_sent(refusals, Command.of("A"), 3.0)
     assert refusals.version == version
 
