@@ -3,19 +3,24 @@ labels."""
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import hiredis
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.collectors.test_hostile_names import spoilt
 from tests.prometheus import Prometheus
-from tests.servers import wait_until
+from tests.replay import EVERYTHING, SERVERS, Replay, resp
+from tests.servers import ScriptedServer, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 
-SERVERS = 20
+COUNT = 20
 
 
 def instances_file(path: Path, ports: list[int]) -> Path:
@@ -32,10 +37,10 @@ def instances_file(path: Path, ports: list[int]) -> Path:
 def test_prometheus_takes_every_sample(
     redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path
 ) -> None:
-    servers = [redis_server("--requirepass", "pw") for _ in range(SERVERS)]
+    servers = [redis_server("--requirepass", "pw") for _ in range(COUNT)]
     file = instances_file(tmp_path / "instances.yml", [server.port for server in servers])
     program = exporter(f"--redis-file={file}", environ={"REDIS_PASSWORD": "pw"})
-    assert sum(program.values("redis_up").values()) == SERVERS
+    assert sum(program.values("redis_up").values()) == COUNT
 
     prometheus = Prometheus(
         tmp_path,
@@ -47,12 +52,60 @@ def test_prometheus_takes_every_sample(
         wait_until(lambda: ask('up{job="redis"}') == [1.0], "up 1")
         wait_until(lambda: ask('count_over_time(up{job="redis"}[1m]) >= 3') != [], "three scrapes")
         assert ask('min_over_time(up{job="redis"}[1m])') == [1.0]
-        assert ask('sum(redis_up{job="redis"})') == [SERVERS]
-        assert ask('count(redis_up{role="replica"})') == [SERVERS - 1]
+        assert ask('sum(redis_up{job="redis"})') == [COUNT]
+        assert ask('count(redis_up{role="replica"})') == [COUNT - 1]
         assert ask("scrape_samples_scraped - scrape_samples_post_metric_relabeling") == [0.0]
-        assert ask("scrape_samples_scraped")[0] > 100 * SERVERS
+        assert ask("scrape_samples_scraped")[0] > 100 * COUNT
     finally:
         prometheus.stop()
+    assert prometheus.complaints() == []
+
+
+class SpoiltServer(Replay):
+    """Calls everything by hostile names, other ones each time."""
+
+    def __init__(self, of: Replay, chance: random.Random) -> None:
+        self._of = of
+        self._chance = chance
+
+    def answer(self, words: list[str]) -> bytes:
+        answer = self._of.answer(words)
+        if answer[:1] not in b"*$" or self._chance.random() < 0.3:
+            return answer
+        reader = hiredis.Reader()
+        reader.feed(answer)
+        return resp(spoilt(reader.gets(), self._chance))
+
+
+@pytest.mark.prometheus
+def test_prometheus_takes_pages_of_servers_with_hostile_names(
+    exporter: ExporterFactory, tmp_path: Path
+) -> None:
+    with ExitStack() as cleanup:
+        chance = random.Random("names")
+        servers = [
+            cleanup.enter_context(closing(ScriptedServer(SpoiltServer(SERVERS[name](), chance))))
+            for name in SERVERS
+        ]
+        addresses = [f"redis://127.0.0.1:{server.port}" for server in servers]
+        flags = (*EVERYTHING, "--poll.standard-interval=fast", "--poll.slow-interval=fast")
+        program = exporter(f"--redis.addr={','.join(addresses)}", "--scrape.allow=127.0.0.0/8", *flags)
+        prometheus = Prometheus(
+            tmp_path,
+            "global: {scrape_interval: 1s}\nscrape_configs:\n"
+            f"  - {{job_name: page, static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n"
+            f"  - {{job_name: one, metrics_path: /scrape, params: {{target: ['{addresses[0]}']}},"
+            f" static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n",
+        )
+        cleanup.callback(prometheus.stop)
+        ask = prometheus.ask
+        wait_until(lambda: ask("min(count_over_time(up[2m])) >= 5") != [], "five scrapes of each")
+        assert ask("min(min_over_time(up[2m]))") == [1.0]
+        assert ask("sum(up)") == [2.0]
+        assert ask("count(redis_up)") == [len(servers) + 1]
+        assert ask('count({__name__="evil"})') == []
+        assert ask('count({__name__=~"redis_.+", cmd=~".*evil 1.*"})') != []
+        assert ask("sum(scrape_samples_scraped - scrape_samples_post_metric_relabeling)") == [0.0]
     assert prometheus.complaints() == []
 
 
