@@ -7,10 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from itertools import count
 
+from bench.simulator import simulated
+from tests.servers import wait_until
 from tests.system.conftest import STOP_S, Exporter, ExporterFactory
+from tests.system.test_hostile import resident_mb
 from tests.watch_harness import RedisFactory
 
 #: how long the hostile ones go on
@@ -166,3 +170,53 @@ def test_a_scraper_whose_name_is_not_utf_8_is_named_with_a_replacement(
             assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
 
     until_named(program, "\ufffd", ask_as_bytes)
+
+
+#: of a page of 10 MB: what ten slow readers may make the exporter keep, whoever else reads
+SLOW_READERS_MB = 30
+
+
+def test_fifty_scrapers_and_ten_slow_readers_of_a_large_page_take_little_memory(
+    exporter: ExporterFactory,
+) -> None:
+    """Every second scraper wants the page as it is, the others want it compressed."""
+    with simulated(160) as addresses, ExitStack() as cleanup:
+        program = exporter(f"--redis.addr={','.join(addresses)}")
+        wait_until(lambda: len(ask(program.port, "/metrics")[1]) > 10_000_000, "a page of 10 MB")
+        steady(program.port, beats=3)
+        before_mb = resident_mb(program.process.pid)
+        got = [0] * 10
+        ended = threading.Event()
+        readers = [threading.Thread(target=sip, args=(program.port, got, each, ended)) for each in range(10)]
+        cleanup.callback(ended.set)
+        for reader in readers:
+            reader.start()
+        most_mb = 0.0
+        with ThreadPoolExecutor(50) as pool:
+            for _ in range(4):
+                scrapes = [
+                    pool.submit(ask, program.port, "/metrics", **(PROMETHEUS if number % 2 else {}))
+                    for number in range(50)
+                ]
+                for scrape in scrapes:
+                    status, page = scrape.result()
+                    assert (status, len(page) > 100_000) == (200, True)
+                    most_mb = max(most_mb, resident_mb(program.process.pid))
+        ended.set()
+        for reader in readers:
+            reader.join(20)
+    print(f"{before_mb:.0f} MB, at most {most_mb:.0f} MB; slow readers got {min(got) / 1e6:.1f} MB and more")
+    assert min(got) > 100_000  # they did read
+    assert most_mb - before_mb < SLOW_READERS_MB
+
+
+def sip(port: int, got: list[int], number: int, ended: threading.Event) -> None:
+    """Read a page as it is, slowly; note how much."""
+    with socket.create_connection(("127.0.0.1", port), 20) as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        while not ended.wait(0.1):
+            piece = reader.recv(20_000)
+            if not piece:
+                return
+            got[number] += len(piece)
