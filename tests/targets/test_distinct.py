@@ -83,3 +83,38 @@ def test_without_labels_there_is_room_for_one() -> None:
     assert "redis://other:1 is left out" in warning
     with pytest.raises(ConfigError, match="write --target-labels=auto or always"):
         kept(PLAIN, OTHER, argv=("--target-labels=never",))
+
+
+class TestCutLabels:
+    """--max-label-length cuts addr too."""
+
+    CUT = "--max-label-length=9"
+
+    @pytest.mark.parametrize("mode", ["auto", "always"])
+    def test_that_are_the_same_are_a_mistake(self, mode: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            kept(PLAIN, OTHER, parse_address("redis://h:2"), argv=(f"--target-labels={mode}", self.CUT))
+        assert caught.value.problems == (
+            "--max-label-length=9: redis://h:1 and redis://h:2 would have the same labels; write a larger "
+            "one",
+        )
+
+    def test_are_told_apart_by_the_other_labels(self) -> None:
+        targets = [PLAIN, replace(parse_address("redis://h:2"), alias="b")]
+        assert distinct(targets, parse((self.CUT,), {}).metrics) == (targets, ())
+
+    def test_of_a_found_target_leave_it_out(self) -> None:
+        assert kept(PLAIN, found(parse_address("redis://h:2")), argv=(self.CUT,)) == (
+            ["redis://h:1"],
+            [
+                "--max-label-length=9: redis://h:1 and redis://h:2 would have the same labels: redis://h:2 "
+                "is left out"
+            ],
+        )
+
+    def test_that_are_just_long_enough_stay(self) -> None:
+        targets = [PLAIN, parse_address("redis://h:2")]
+        assert distinct(targets, parse((f"--max-label-length={len(PLAIN.addr)}",), {}).metrics) == (
+            targets,
+            (),
+        )
