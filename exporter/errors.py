@@ -102,10 +102,11 @@ class RefusedError(TargetError):
 
 class ResetError(TargetError):
     """The server closed or broke the connection. `answered` is the number of commands of the batch that had
-    replies before, None if that is not known."""
+    replies before, None if that is not known. `is_within`: the next reply had begun."""
 
     reason = "reset"
     answered: int | None = None
+    is_within: bool = False
 
 
 class DeadlineError(TargetError):
@@ -156,6 +157,8 @@ class TooLargeError(TargetError):
 TOO_LARGE = "TOOLARGE"
 #: code of the error reply in the place of one to a command at which the server closes the connection
 HANG_UP = "HANGUP"
+#: the same if its reply had begun
+CUT_OFF = "CUTOFF"
 #: code of the error reply in the place of one from a node that did not answer
 UNREACHABLE = "UNREACHABLE"
 

@@ -198,12 +198,13 @@ class Connection(ABC):
         if self.closed:
             return
         replies: Sequence[Reply] = ()
+        is_within = False
         if self._reader is not None:
             self._reader.decode()
-            replies = self._reader.replies
-        self.abort(self._farewell(replies) or self._broken(exc, len(replies)))
+            replies, is_within = self._reader.replies, self._reader.is_within
+        self.abort(self._farewell(replies) or self._broken(exc, len(replies), is_within=is_within))
 
-    def _broken(self, exc: Exception | None, answered: int) -> TargetError:
+    def _broken(self, exc: Exception | None, answered: int, *, is_within: bool) -> TargetError:
         if isinstance(exc, ssl.SSLError):
             return os_failure(self.where, exc)
         if self._done is None and self._exchanged:
@@ -211,7 +212,7 @@ class Connection(ABC):
         how = "in the middle of its replies" if self.began_reply else f"before it answered: {self._hint}"
         broken = ResetError(f"{self.where}: the server closed the connection {how}")
         if self._done is not None:
-            broken.answered = answered
+            broken.answered, broken.is_within = answered, is_within
         return broken
 
     @property

@@ -199,6 +199,11 @@ class ReplyReader:
         self.replies, self._pieces = [], None
 
     @property
+    def is_within(self) -> bool:
+        """Whether a reply has begun, and its end has not come."""
+        return self._frames.skipping or self._frames.at > self._frames.kept
+
+    @property
     def raw_replies(self) -> RawReplies:
         """All replies of a `raw` one, once they are there."""
         if self._pieces is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.errors import HANG_UP, ReplyError, ResetError, TargetError
+from exporter.errors import CUT_OFF, HANG_UP, ReplyError, ResetError, TargetError
 from exporter.protocol.command import About, Command, Reply
 from exporter.protocol.info_commands import INFO, INFO_MOVING
 
@@ -147,19 +147,24 @@ class Refusals:
     def note_failure(self, error: TargetError, batch: Sequence[Command]) -> None:
         """A batch ended with this error."""
         if isinstance(error, ResetError) and error.answered is not None:
-            self.note_hang_up(batch[error.answered :], self._taken_at)
+            self.note_hang_up(batch[error.answered :], self._taken_at, is_within=error.is_within)
 
-    def note_hang_up(self, unanswered: Sequence[Command], now: float) -> None:
+    def note_hang_up(self, unanswered: Sequence[Command], now: float, *, is_within: bool = False) -> None:
         """The server closed the connection in place of a reply to the first of these commands. Some proxies
         refuse a command so; but it may also have ended. So the second time in a row at one command refuses
-        it, and the first time where another one is refused so. It is not sent again to this run."""
+        it, and the first time where another one is refused so. It is not sent again to this run.
+
+        `is_within`: it closed the connection within that reply. The reply may be larger than a proxy allows,
+        or the network is bad: that takes two times as well, and the command is sent again later."""
         if not unanswered or unanswered[0] == INFO:
             return
         command = unanswered[0]
         before, self._hung_up = self._hung_up, command.name
-        if before == command.name or any(each.reply.code == HANG_UP for each in self.known.values()):
+        is_usual = not is_within and any(each.reply.code == HANG_UP for each in self.known.values())
+        if before == command.name or is_usual:
             name = command.name if command.about is About.SERVER else command.verb
-            self.add(name, ReplyError(f"{HANG_UP} the server closes the connection"), now, shown(command))
+            code, where = (CUT_OFF, " within its reply") if is_within else (HANG_UP, "")
+            self.add(name, ReplyError(f"{code} the server closes the connection{where}"), now, shown(command))
 
     def take_fresh(self) -> dict[str, ReplyError]:
         fresh, self.fresh = self.fresh, {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.collectors._acl_words import asked_words, grants, handshake_words, ordered_words, quoted_word
-from exporter.errors import HANG_UP
+from exporter.errors import CUT_OFF, HANG_UP
 from exporter.polling.refusals import Refusal
 from exporter.polling.target_state import TargetState
 from exporter.safe_text import one_line
@@ -43,7 +43,7 @@ def refused_commands(state: TargetState, now: float, wall: float) -> tuple[Refus
     return tuple(
         RefusedCommand(
             one_line(clean(name)),
-            refusal.reply.text.removeprefix(f"{HANG_UP} "),
+            refusal.reply.text.removeprefix(f"{HANG_UP} ").removeprefix(f"{CUT_OFF} "),
             wall - (now - refusal.at),
             refusal.times,
             max(0.0, refusal.again_at - now) if refusal.again_at < math.inf else None,

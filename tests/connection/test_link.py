@@ -400,8 +400,21 @@ class TestRawExchange:
         link = await plain_link(scripted_server(script))
         outcome = await raw_outcome_of(link, PING, PING)
         assert isinstance(outcome, errors.ResetError)
-        assert outcome.answered == 1
+        assert (outcome.answered, outcome.is_within) == (1, True)
         assert "in the middle" in str(outcome)
+
+    async def test_a_server_that_hangs_up_between_two_replies_says_so(
+        self, scripted_server: ScriptFactory
+    ) -> None:
+        def script(talk: Conversation) -> None:
+            talk.command()
+            talk.send(b"+PONG\r\n*1\r\n+a\r\n")
+            talk.close()
+
+        link = await plain_link(scripted_server(script))
+        outcome = await raw_outcome_of(link, PING, PING, PING)
+        assert isinstance(outcome, errors.ResetError)
+        assert (outcome.answered, outcome.is_within) == (2, False)
 
     async def test_a_refusal_in_place_of_the_first_reply_is_the_reason(
         self, scripted_server: ScriptFactory

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.errors import ReplyError
+from exporter.errors import CUT_OFF, HANG_UP, ReplyError, ResetError
 from exporter.polling.refusals import FIRST_REPROBE_S, REFUSED_MAX, REPROBE_S, Refusals
 from exporter.protocol.command import About, Command
 
@@ -218,6 +218,31 @@ class TestHangingUp:
         for command in (LEN, LEN, self.GET):
             refusals.note_hang_up([command], 0.0)
         assert not is_sent(refusals, self.GET)
+
+    def test_a_reply_that_is_cut_off_twice_refuses_it_for_a_while(self, refusals: Refusals) -> None:
+        refusals.note_hang_up([LEN, self.GET], 0.0, is_within=True)
+        assert is_sent(refusals, LEN, 1.0)
+        refusals.note_hang_up([LEN, self.GET], 5.0, is_within=True)
+        assert not is_sent(refusals, LEN, 6.0)
+        assert is_sent(refusals, LEN, 5.0 + FIRST_REPROBE_S)
+        refusals.note_hang_up([LEN, self.GET], 5.0 + FIRST_REPROBE_S, is_within=True)
+        assert not is_sent(refusals, LEN, 5.0 + 2 * FIRST_REPROBE_S)
+
+    def test_a_reply_that_is_cut_off_once_is_no_sign_of_such_a_proxy(self, refusals: Refusals) -> None:
+        for command in (LEN, LEN):
+            refusals.note_hang_up([command], 0.0)
+        refusals.note_hang_up([self.GET], 0.0, is_within=True)
+        assert is_sent(refusals, self.GET)
+
+    @pytest.mark.parametrize(("is_within", "code"), [(True, CUT_OFF), (False, HANG_UP)])
+    def test_what_ended_a_batch_says_which_command_it_was(
+        self, refusals: Refusals, is_within: bool, code: str
+    ) -> None:
+        error = ResetError("closed")
+        error.answered, error.is_within = 1, is_within
+        for _ in range(2):
+            refusals.note_failure(error, [self.GET, LEN])
+        assert {name: refusal.reply.code for name, refusal in refusals.known.items()} == {LEN.name: code}
 
     def test_info_is_always_sent(self, refusals: Refusals) -> None:
         for _ in range(3):
