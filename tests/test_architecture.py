@@ -34,6 +34,7 @@ GROUND = {
     "errors",
     "files",
     "folder_watcher",
+    "masks",
     "node_allowance",
     "pem_files",
     "signals",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter import files
+from exporter import files, masks
 from exporter.errors import ConfigError
-from exporter.options import masks
 from exporter.options.table import WebOptions
 from exporter.web.answers import USUAL, CommonHeaders
 from exporter.web.auth import BasicAuth, auth_of

@@ -7,8 +7,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from exporter import masks
 from exporter.fleet.discovery import NAME as DISCOVERY
-from exporter.options import masks
 from exporter.options.table import Options
 from exporter.targets.configured import ConfiguredTargets, settings_of
 from exporter.targets.file_sd import FileSd

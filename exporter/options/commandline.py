@@ -15,9 +15,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from exporter import files, safe_text
+from exporter import files, masks, safe_text
 from exporter.errors import ConfigError, UsageError, bounded
-from exporter.options import masks
 from exporter.options.config_file import ConfigFile
 from exporter.options.option import Option, Setting
 from exporter.options.script_files import read_scripts

@@ -8,8 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
-from exporter import files
-from exporter.options import masks
+from exporter import files, masks
 from exporter.options.option import Option, Setting
 from exporter.options.placeholders import fill
 from exporter.options.values import CREDENTIAL, ValueType

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from exporter import files
-from exporter.options import lengths, masks
+from exporter import files, masks
+from exporter.options import lengths
 
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|file:([^}]+))\}|\$\{")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter import files, safe_text
-from exporter.options import masks
+from exporter import files, masks, safe_text
 from exporter.options.values import ScriptFile
 
 
@@ -18,7 +17,7 @@ def read_scripts(
         try:
             text = files.fetch(name, limits)
         except files.FileError as error:
-            problems.append(f"{masks.mask(safe_text.shorten(name, 200))} cannot be read: {error}")
+            problems.append(f"{safe_text.shorten(masks.mask(name), 200)} cannot be read: {error}")
             continue
         shown = safe_text.valid(name)
         label = next(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from exporter import masks
 from exporter.node_allowance import Allowance
-from exporter.options import masks
 from exporter.options.commandline import ShownSetting, shown_settings
 from exporter.options.option import Option
 from exporter.options.overrides import Overrides

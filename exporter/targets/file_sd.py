@@ -10,9 +10,8 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
 
-from exporter import files
+from exporter import files, masks
 from exporter.folder_watcher import FolderWatcher, folders_of
-from exporter.options import masks
 from exporter.targets.source import Changed, SourceHealth, merge
 from exporter.targets.target import Target
 from exporter.targets.target_groups import Found, TargetGroupsError, read_json, read_yaml_text

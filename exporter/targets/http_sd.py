@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from exporter import __version__, files
-from exporter.options import masks
+from exporter import __version__, files, masks
 from exporter.targets.source import Changed, SourceHealth
 from exporter.targets.target import Target
 from exporter.targets.target_groups import Found, TargetGroupsError, read_json

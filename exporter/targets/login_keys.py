@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter import files
-from exporter.options import lengths, masks
+from exporter import files, masks
+from exporter.options import lengths
 from exporter.options.config_file import Faults, kind_of, one_text
 from exporter.options.placeholders import fill, text_of_file
 from exporter.options.values import parse_interval

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter import files, safe_text
+from exporter import files, masks, safe_text
 from exporter.errors import ConfigError, bounded
-from exporter.options import lengths, masks
+from exporter.options import lengths
 from exporter.targets import password_text
 from exporter.targets.address import ignored_warning
 from exporter.targets.password_entries import PasswordEntries, PasswordEntry, read_entry

@@ -13,9 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from exporter import files
+from exporter import files, masks
 from exporter.errors import ConfigError
-from exporter.options import masks
 from exporter.options.config_file import Faults, kind_of
 from exporter.options.values import int_from, parse_duration
 from exporter.options.yaml_reader import YamlMap, YamlTextError, read_yaml

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from exporter import files
-from exporter.options import masks
+from exporter import files, masks
 from exporter.pem_files import PemFile
 from exporter.web.config_section import ConfigSection
 from exporter.web.tls import VERSIONS, ServerTls

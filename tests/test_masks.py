@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.options.masks import mask, mask_addresses
+from exporter.masks import mask, mask_addresses
 
 SECRET = "s3cret"
 
