@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
-from exporter import safe_text
+from exporter import masks, safe_text
 from exporter.errors import RequestError, UsageError
+from exporter.targets.redaction import redaction_of_login
 
 TIMEOUT_S = 30.0
 #: bytes of a page
@@ -244,20 +245,21 @@ def fetch(source: str) -> str:
             with open(source, "rb") as stream:  # may be a pipe of the shell: <(…)
                 return stream.read(SIZE_MAX).decode("utf-8", "replace")
         except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", error)
             raise RequestError(
-                f"{source}: {getattr(error, 'strerror', error)}: write a URL, a file, or - for standard input"
+                f"{masks.mask(source)}: {why}: write a URL, a file, or - for standard input"
             ) from None
     try:
         parts = urllib.parse.urlsplit(source)
     except ValueError:
         raise RequestError("the URL cannot be read: write one such as http://host:9121/metrics") from None
     if parts.scheme not in ("http", "https"):
-        raise RequestError(f"{parts.scheme}:// is not supported: write http:// or https://")
+        raise RequestError("such a URL is not supported: write http:// or https://")
     userinfo, _, place = parts.netloc.rpartition("@")
+    given = urllib.parse.unquote_to_bytes(safe_text.given_bytes(userinfo))
     try:
         request = urllib.request.Request(parts._replace(netloc=place).geturl())
         if userinfo:
-            given = urllib.parse.unquote_to_bytes(safe_text.given_bytes(userinfo))
             request.add_header("Authorization", "Basic " + base64.b64encode(given).decode())
         opener = urllib.request.build_opener(*([_Stay] if userinfo else []))
         with opener.open(request, timeout=TIMEOUT_S) as response:
@@ -265,7 +267,7 @@ def fetch(source: str) -> str:
     except urllib.error.HTTPError as error:
         hint = ": write the URL that it leads to" if 300 <= error.code < 400 else ""
         raise RequestError(
-            safe_text.one_line(f"{place}: the answer is {error.code} {error.reason}", 300) + hint
+            f"{place}: the answer is {error.code} {_clean(given, error.reason)}{hint}"
         ) from None
     except UnicodeError:  # the library's text holds the whole URL
         raise RequestError(
@@ -274,11 +276,13 @@ def fetch(source: str) -> str:
             )
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise RequestError(
-            safe_text.one_line(
-                f"{place}: {getattr(error, 'reason', '') or str(error) or type(error).__name__}", 300
-            )
-        ) from None
+        said = str(getattr(error, "reason", "") or error) or type(error).__name__
+        raise RequestError(f"{place}: {_clean(given, said)}") from None
+
+
+def _clean(login: bytes, text: str) -> str:
+    """A text of a server as it may be shown: it may repeat what it was sent."""
+    return masks.mask(redaction_of_login(login).clean(text))
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -19,11 +19,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from exporter import logs, safe_text
+from exporter import logs, masks, safe_text
 from exporter.errors import ConfigError, UsageError
 from exporter.options import commandline
 from exporter.options.table import WebOptions
 from exporter.options.values import UNIX, split_listen_address
+from exporter.targets.redaction import redaction_of_login
 
 TIMEOUT_S = 5.0
 HEALTHY = "/-/healthy"
@@ -31,7 +32,7 @@ HEALTHY = "/-/healthy"
 FIRST_PROCESS = Path("/proc/1/cmdline")
 #: where an exporter is that listens on every interface
 OWN_HOSTS = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}
-#: bytes of an answer that are read, and characters of it that are shown
+#: bytes of an answer that are read, and characters of a failure that are shown
 BODY_MAX, SHOWN_MAX = 4096, 200
 
 USAGE = """usage: redis_exporter health [URL|PATH] [flags]
@@ -62,10 +63,15 @@ class Question:
     verifies: bool = False
 
     def __str__(self) -> str:
+        path = masks.mask(self.path)
         if self.unix:
-            return f"{UNIX}{self.unix} {self.path}"
+            return f"{UNIX}{self.unix} {path}"
         host = f"[{self.hosts[0]}]" if ":" in self.hosts[0] else self.hosts[0]
-        return f"http{'s' if self.tls else ''}://{host}:{self.port}{self.path}"
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}{path}"
+
+    def clean(self, text: str) -> str:
+        """A text of the server as it may be shown: it may repeat what it was sent."""
+        return masks.mask(redaction_of_login(self.login).clean(text))
 
 
 def of_url(url: str) -> Question:
@@ -144,7 +150,7 @@ def ask(question: Question) -> tuple[int, str]:
         connection.request("GET", question.path, headers=headers)
         answer = connection.getresponse()
         body = answer.read(BODY_MAX).decode("utf-8", "replace")
-        return answer.status, safe_text.one_line(body.strip().partition("\n")[0], SHOWN_MAX)
+        return answer.status, question.clean(body.strip().partition("\n")[0])
 
 
 def _connected(question: Question) -> socket.socket:
@@ -202,7 +208,7 @@ def verdict(question: Question) -> str:
         return f"TLS failed: {reason}"
     except (OSError, HTTPException, ValueError) as error:
         said = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
-        return f"no answer: {safe_text.one_line(said, SHOWN_MAX)}"
+        return f"no answer: {question.clean(said)}"
     if status == 200:
         return ""
     if status == 401 and question.hash_only:

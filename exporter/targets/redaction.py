@@ -73,6 +73,12 @@ class Redaction:
         return safe_text.one_line(_mask_userinfo(text), SHOWN_MAX)
 
 
+def redaction_of_login(login: bytes) -> Redaction:
+    """For a web server that was sent this login, `user:password`."""
+    user, _, password = login.decode("utf-8", "surrogateescape").partition(":")
+    return Redaction(user, *filter(None, [password]))
+
+
 def _mask(text: str, head: re.Pattern[str], rests: Sequence[str]) -> str:
     """Mask each place where a secret begins, as far as one of its forms continues there."""
     parts = []
