@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 
-from exporter import logs, safe_text
+from exporter import logs, masks, safe_text
 from exporter.errors import ConfigError, RedpollError, UsageError
 from exporter.options.commands import COMMANDS
 
@@ -43,10 +43,14 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except OSError as error:  # the output's disk is full, say
         _drop_output()
         text = "stdout is closed" if error.errno == errno.EBADF else error.strerror or type(error).__name__
-        logs.show(f"redis_exporter: {text}{f': {error.filename}' if error.filename else ''}")
+        shown = f": {masks.mask(str(error.filename))}" if error.filename else ""
+        logs.show(f"redis_exporter: {text}{shown}")
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        logs.show_failure(error)
+        return 1
 
 
 def _hold_standard_files() -> None:
@@ -103,7 +107,7 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> int:
 
 def _warn_of(flag: str, text: str, known: Iterable[str], used: str) -> None:
     """Log that a word is unknown, and which one is used. The Go exporter takes both in silence."""
-    shown = safe_text.shorten(text, 40)
+    shown = safe_text.shorten(masks.mask(text), 40)
     logging.getLogger(__name__).warning(
         "--%s=%s is not one of %s: %s is used", flag, shown, ", ".join(known), used
     )

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from exporter import files
+from exporter import files, masks
 from exporter.errors import ConfigError
 
 #: how long a check of the files is good
@@ -51,7 +51,7 @@ class PemFile:
     text: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return self.place or f"--{self.flag}={self.name}"
+        return self.place or f"--{self.flag}={masks.mask(self.name)}"
 
 
 class FreshFiles(Generic[T]):
@@ -120,7 +120,7 @@ class FreshFiles(Generic[T]):
             if self._seen != self._read:
                 self.newest = self._make()
                 self._read = self._seen
-                log.info("read again: %s", ", ".join(self._names))
+                log.info("read again: %s", ", ".join(map(masks.mask, self._names)))
 
 
 class FreshContext(FreshFiles[ssl.SSLContext]):

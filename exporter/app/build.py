@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter import __version__, safe_text
+from exporter import __version__, masks, safe_text
 from exporter.app.assigner import Assigner
 from exporter.app.dials import plan_dials
 from exporter.app.entrance import entrance_of
@@ -161,7 +161,7 @@ def _check_state_file(path: str) -> None:
     try:
         check_place(path)
     except StateError as error:
-        shown = safe_text.shorten(safe_text.valid(path), 200)
+        shown = safe_text.shorten(masks.mask(path), 200)
         raise ConfigError(
             f"--state.file={shown} cannot be written: {error}: name a file in a folder that exists and that "
             f"this user may write to"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter import masks
 from exporter.app.build import Configuration
 from exporter.telemetry.own_family import Value
 
@@ -12,4 +13,4 @@ def expiries(configuration: Configuration) -> dict[tuple[str, ...], Value]:
     tls = configuration.entrance.newest.tls
     if tls is not None:
         found.append(tls.expiries)
-    return {(file.flag, file.name): end for each in found for file, end in each.items()}
+    return {(file.flag, masks.mask(file.name)): end for each in found for file, end in each.items()}

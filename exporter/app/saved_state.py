@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter import files
+from exporter import files, masks
 from exporter.app.backend import Backend
 from exporter.app.state_file import StateError, StateRecord, StateWriter, read_records
 from exporter.metrics.catalog import Catalog
@@ -112,9 +112,11 @@ async def load(options: Options) -> SavedState | None:
         async with asyncio.timeout(options.files.timeout_s):
             state = await files.off_loop(lambda: _read_checked(path, options))
     except (StateError, files.FileError) as error:
-        log.warning("--state.file=%s is left out: %s", path, error)
+        log.warning("--state.file=%s is left out: %s", masks.mask(path), error)
     except TimeoutError:
-        log.warning("--state.file=%s is left out: reading it took too long (see --files.timeout)", path)
+        log.warning(
+            "--state.file=%s is left out: reading it took too long (see --files.timeout)", masks.mask(path)
+        )
     else:
         log.info("going on with the state of %d targets from --state.file", len(state))
         return state
@@ -203,7 +205,7 @@ class Saving:
             await files.off_loop(step)
         except (StateError, files.FileError) as error:
             self._writer = None
-            log.warning("--state.file=%s is not written: %s", self._path, error)
+            log.warning("--state.file=%s is not written: %s", masks.mask(self._path), error)
 
     def _save_targets(self) -> None:
         self._writer = StateWriter(self._path)

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
+from exporter import masks
 from exporter.collectors._contract import AnyCollector
 from exporter.collectors._registry import REGISTRY
 from exporter.options.overrides import override
@@ -41,4 +42,4 @@ def switch_fault(flag: str, name: str) -> str:
     known = switches()
     near = difflib.get_close_matches(name[:100], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(known)}"
-    return f"--{flag}: no collector that can be off is called {name[:100]}: {hint}"
+    return f"--{flag}: no collector that can be off is called {masks.mask(name)[:100]}: {hint}"

@@ -9,7 +9,7 @@ import threading
 from types import TracebackType
 
 from exporter import safe_text
-from exporter.logs.lines import JsonFormatter, TextFormatter
+from exporter.logs.lines import JsonFormatter, TextFormatter, failure_of
 from exporter.logs.queue import FLUSH_S, LineWriter
 from exporter.logs.repeats import Repeats
 
@@ -132,6 +132,16 @@ def show(line: str) -> None:
         _handler.writer.put(f"{line}\n".encode())
     elif sys.stderr is not None:
         print(line, file=sys.stderr)
+
+
+def show_failure(error: Exception) -> None:
+    """Show the type and place of a mistake of this program. Its text may hold any value: a secret too."""
+    if _handler is not None:
+        _note_exception(type(error), error, error.__traceback__)
+        return
+    record = _record("")
+    record.exc_info = (type(error), error, error.__traceback__)
+    show(f"redis_exporter: internal error (please report): {'; '.join(failure_of(record).values())}")
 
 
 def flush(timeout_s: float = FLUSH_S) -> bool:
