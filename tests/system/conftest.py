@@ -46,12 +46,14 @@ class Exporter:
         )
         self.port = port or free_port()
         self.log = log
+        self.output = log.with_suffix(".stdout")
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
-        with log.open("wb") as out:
+        with log.open("wb") as errors, self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *module, listen, "--poll.interval=1s", *flags],
                 env={**os.environ, **(environ or {})},
-                stderr=out,
+                stdout=output,
+                stderr=errors,
             )
         wait_for_start(self._is_ready, "the exporter's first polls", self.stop)
 

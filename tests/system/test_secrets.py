@@ -4,48 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-import urllib.error
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from bench.ports import free_port
-from exporter.cli import main
-from exporter.options.endpoints import ROUTES
-from tests.servers import Conversation, wait_until
+from exporter.app.state_file import read_records
+from exporter.options.commands import COMMANDS
+from tests.planted import PLANT, Planting, found_in, places
+from tests.recording_server import RecordingWeb
+from tests.servers import Certificates, Conversation, wait_until
+from tests.system.asker import Asker
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory, ScriptFactory, info
 
-#: what all planted secrets have in common, in any case and however it is escaped
-PLANT = "pl4nt"
-FORMAT = ["--log-format=txt", "--log-format=json"]
-
-
-class Planter:
-    """Makes secrets, each with its place in it."""
-
-    def __init__(self) -> None:
-        self.planted: list[str] = []
-
-    def __call__(self, place: str) -> str:
-        self.planted.append(f"{PLANT}-{place}")
-        return self.planted[-1]
-
-
-def found_in(text: str) -> list[str]:
-    """The secrets in a text, as they are, reversed, or with escapes."""
-    plain = re.sub(r"%([0-9a-fA-F]{2})|\\x([0-9a-fA-F]{2})", lambda m: chr(int(m[1] or m[2], 16)), text)
-    return re.findall(rf".{{0,60}}{PLANT}.{{0,30}}", f"{text}\n{plain}", re.IGNORECASE)
-
-
-@pytest.fixture
-def plant() -> Planter:
-    return Planter()
+EVERY_LOGIN = pytest.mark.parametrize("login", Planting.LOGINS)
 
 
 def echoing(talk: Conversation) -> None:
@@ -59,72 +37,11 @@ def echoing(talk: Conversation) -> None:
         )
 
 
-def files_of(folder: Path, plant: Planter, places: Iterator[str]) -> list[str]:
-    """Write files with a secret in each place, and return the flags that name them."""
-
-    def addr() -> str:
-        return next(places)
-
-    for name in ("defaults", "group", "entry", "placeholder", "command"):
-        (folder / name).write_text(plant(f"file-{name}") + "\n")
-    (folder / "passwords.json").write_text(
-        json.dumps(
-            {
-                addr(): plant("json-place"),
-                f"redis://:{plant('json-key')}@{addr()}": plant("json-uri"),
-                f"redis://{plant('json-bad-key')} @{addr()}": plant("json-bad"),
-                "10.0.0.0/8": plant("json-network"),
-            }
-        )
-    )
-    (folder / "config.yml").write_text(
-        f"""
-options: {{basic-auth-username: scraper, basic-auth-password: {plant("options")}}}
-defaults: {{user: watcher, password_file: {folder}/defaults}}
-groups:
-  one: {{password_file: {folder}/group}}
-  two: {{password_command: [cat, {folder}/command], password_ttl: 1s}}
-  three: {{password: {plant("group")}}}
-redis_instances:
-- {{addr: "{addr()}", group: one}}
-- {{addr: "{addr()}", group: two}}
-- {{addr: "{addr()}", group: three}}
-- {{addr: "{addr()}"}}
-- {{addr: "{addr()}", password: {plant("entry")}}}
-- {{addr: "{addr()}", password_file: {folder}/entry}}
-- {{addr: "{addr()}", password: "${{PLANTED}}"}}
-- {{addr: "{addr()}", password: "${{file:{folder}/placeholder}}"}}
-- {{addr: "redis://watcher:{plant("entry-url")}@{addr()}?password={plant("entry-query")}"}}
-- addr: "{addr()}"
-  password_command:
-    [sh, -c, "echo $1 of $PLANTED_TOKEN >&2; echo {plant("argument")} >/dev/null; exit 3", sh, "${{PLANTED}}"]
-- addr: "{addr()}"
-  password_command: [sh, -c, "echo {plant("printed")}; echo {plant("printed")} >&2"]
-"""
-    )
-    return [f"--config.file={folder}/config.yml", f"--redis.password-file={folder}/passwords.json"]
-
-
-def environ_of(plant: Planter) -> dict[str, str]:
-    return {"PLANTED": plant("variable"), "PLANTED_TOKEN": plant("token")}
-
-
-def flags_of(plant: Planter, places: Iterator[str]) -> list[str]:
-    at = [next(places) for _ in range(4)]
-    addrs = [
-        f"redis://watcher:{plant('url')}@{at[0]}",
-        f"redis://{plant('word')}@{at[1]}",
-        f"redis://{at[2]}?password={plant('query')}&timeout={plant('value')}",
-        at[3],
-    ]
-    return [f"--redis.addr={','.join(addrs)}"]
-
-
-def printed_by(*args: str, environ: dict[str, str]) -> str:
+def printed_by(*args: str, environ: Mapping[str, str] | None = None) -> str:
     """What a command prints, on both streams."""
     outcome = subprocess.run(
         [sys.executable, "-m", "exporter", *args],
-        env={**os.environ, **environ},
+        env={**os.environ, **(environ or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -133,174 +50,141 @@ def printed_by(*args: str, environ: dict[str, str]) -> str:
     return outcome.stdout + outcome.stderr
 
 
-def fault_of(capfd: pytest.CaptureFixture[str], *args: str, environ: dict[str, str]) -> str:
-    """What is printed when there is a mistake in the configuration."""
-    assert main(args, environ) > 0
-    return "".join(capfd.readouterr())
+def test_every_place_that_takes_a_secret_is_planted(certificates: Certificates, tmp_path: Path) -> None:
+    """A new option or key that takes one has to be added to the planting."""
+    planted = {"request", "answer of http_sd"}  # below, in the running program
+    for login in Planting.LOGINS:
+        (tmp_path / login).mkdir()
+        at = [f"127.0.0.1:{number}" for number in range(1, 40)]
+        planted |= set(Planting(tmp_path / login, at, certificates, login, serves_tls=True).plant.places)
+    assert places() - planted == set()
 
 
-@pytest.mark.parametrize("form", FORMAT)
+def texts_of_state(file: str) -> str:
+    return "".join(
+        json.dumps(record.data) + "".join(blob.decode("latin-1") for blob in record.blobs)
+        for record in read_records(file)
+    )
+
+
+def proc(pid: int, name: str) -> list[str]:
+    return Path(f"/proc/{pid}/{name}").read_bytes().decode("utf-8", "replace").split("\0")
+
+
+@EVERY_LOGIN
 def test_a_running_program(
-    plant: Planter,
     exporter: ExporterFactory,
     redis_server: RedisFactory,
     scripted_server: ScriptFactory,
+    certificates: Certificates,
     tmp_path: Path,
-    form: str,
+    login: str,
 ) -> None:
     closed, wrong, echo = free_port(), redis_server("--requirepass", "another"), scripted_server(echoing)
     kinds = [wrong.port, echo.port, closed]
     # each target needs an address of its own: the database tells them apart
-    places = (f"127.0.0.1:{kinds[number % 3]}/{number}" for number in range(1, 100))
-    flags = [
-        *files_of(tmp_path, plant, places),
-        *flags_of(plant, places),
-        "--debug",
-        "--verbose",
-        form,
-        "--connection-max-age=2s",
-        "--scrape.allow=127.0.0.0/8",
-    ]
-    credentials = ("scraper", f"{PLANT}-options")
-    program = exporter(*flags, environ=environ_of(plant), credentials=credentials)
-    pages = []
-    for page in ask(program, plant, echo.port):
-        pages += found_in(page)
-    for name in ("defaults", "passwords.json", "config.yml"):
-        file = tmp_path / name
-        before = file.read_text()
-        for broken in (
-            f"{plant('broken')}\n{plant('lines')}",
-            f"{{{plant('json')}: [",
-            "redis_instances: [\x01",
-        ):
-            file.write_text(broken)
-            pages += found_in(read(program, "/-/reload"))
-        file.write_text(before.replace(f"{PLANT}-file", plant("rotated")))
-        pages += found_in(read(program, "/-/reload"))
-    wait_until(lambda: program.log.read_text().count("password_command") > 3, "runs of the commands")
-    assert pages == []
-    assert program.stop() == 0
+    at = [f"127.0.0.1:{kinds[number % 3]}/{number}" for number in range(1, 40)]
+    at[12] = f"127.0.0.1:{wrong.port}/60"  # by TLS, which a script does not speak
+    groups: list[object] = []
+    with RecordingWeb(groups) as inventory:
+        planting = Planting(tmp_path, at, certificates, login, inventory=inventory.url.split("/")[2])
+        plant = planting.plant
+        groups.append({"targets": [f"redis://u:{plant('answer of http_sd')}@127.0.0.1:{echo.port}/50"]})
+        flags = [
+            *planting.flags,
+            "--log-format=json" if login == "basic-auth-hash-password" else "--log-format=txt",
+            "--connection-max-age=2s",
+            "--scrape.allow=127.0.0.0/8",
+            "--web.enable-lifecycle",
+        ]
+        program = exporter(*flags, environ=planting.environ, credentials=("scraper", planting.password))
+        asker = Asker(program, planting.password)
+        wait_until(lambda: f"127.0.0.1:{echo.port}/50" in asker("/metrics"), "the target of http_sd")
+        asker.ask_everything()
+        for place in at[1:4]:  # one of each kind
+            name = quote(place, safe="")
+            assert "AUTH ***" in asker.trace(name) or str(closed) in name
+            asker(f"/api/v1/targets/{name}/pause?for=1s", "POST")
+        asker.ask_with_secrets(plant, echo.port)
+        break_files(planting, asker)
+        wait_until(lambda: program.log.read_text().count("password_command") > 3, "runs of the commands")
+        wait_until(lambda: "http://***@certificate" in program.log.read_text(), "the new certificate")
+        title = proc(program.process.pid, "cmdline")
+        threads = [path.read_text() for path in Path(f"/proc/{program.process.pid}/task").glob("*/comm")]
+        assert program.stop() == 0
     log = program.log.read_text()
     assert "connecting" in log
     assert f":{echo.port}/77" in log  # nobody configured it
     assert "the server refuses the user or password" in log
-    assert found_in(log) == []
+    assert "http://***@state is left out: " in log  # at start
+    assert [found for text in (*asker.answers, log, *threads) for found in found_in(text)] == []
+    assert found_in(program.output.read_text()) == []
+    assert [word for word in title if PLANT in word and word not in flags] == []
+    assert found_in(texts_of_state(planting.state)) == []
+    assert_nothing_is_added(tmp_path / "child-environ", planting.environ)
 
 
-def read(program: object, path: str) -> str:
-    """An answer, whatever its status is, with its headers."""
-    try:
-        return str(program.get(path))  # type: ignore[attr-defined]
-    except urllib.error.HTTPError as error:
-        return f"{error.headers}{error.read().decode()}"
+def break_files(planting: Planting, asker: Asker) -> None:
+    """Reload with mistakes in each file, and with other secrets in it."""
+    for name in ("defaults", "passwords.json", "config.yml", "sd.json", "web.yml"):
+        file = planting.folder / name
+        if not file.exists():
+            continue
+        before = file.read_text()
+        for broken in (
+            f"{planting.plant('broken')}\n{planting.plant('lines')}",
+            f"{{{planting.plant('json')}: [",
+            "redis_instances: [\x01",
+        ):
+            file.write_text(broken)
+            asker("/-/reload")
+        file.write_text(before.replace(f"{PLANT}-defaults", planting.plant("rotated")))
+        asker("/-/reload")
+    Path(planting.certificate).touch()
 
 
-def ask(program: object, plant: Planter, port: int) -> Iterator[str]:
-    """The answers of all paths, and of requests with secrets in them."""
-    for route in ROUTES:
-        yield read(program, route.path)
-    places = [
-        f"redis://u:{plant('asked')}@127.0.0.1:{port}/1",
-        f"redis://{plant('asked-word')}@127.0.0.1:{port}",
-        f"redis://u:{plant('adopted')}@127.0.0.1:{port}/77",
-        f"redis://{plant('adopted-word')}@127.0.0.1:{port}/78",
-        f"redis://u:{plant('foreign')}@192.0.2.1",
-        f"redis://127.0.0.1:{port}?password={plant('asked-query')}",
-        f"redis://u:{plant('mangled')}@@h:x",
-        f"{plant('scheme')}://h",
-    ]
-    for place in places:
-        yield read(program, f"/scrape?target={quote(place)}")
-    yield read(program, f"/scrape?target=h&auth={plant('auth')}")
-    yield read(program, f"/metrics?group={plant('group-name')}&name[]={plant('name')}")
+def assert_nothing_is_added(file: Path, environ: Mapping[str, str]) -> None:
+    """A command has the environment that the operator gave, and no other secret."""
+    lines = [line for line in file.read_text().splitlines() if PLANT in line]
+    assert set(lines) == {f"{name}={value}" for name, value in environ.items()}
 
 
-def test_commands(plant: Planter, tmp_path: Path) -> None:
-    places = (f"127.0.0.1:{free_port()}" for _ in range(100))
-    flags = [*files_of(tmp_path, plant, places), *flags_of(plant, places), "--debug", "--verbose"]
-    environ = environ_of(plant)
-    texts = [printed_by(command, *flags, environ=environ) for command in ("check", "once", "acl")]
-    texts.append(printed_by(*flags, "--print-config", f"--redis.password={plant('flag')}", environ=environ))
-    environ["REDIS_PASSWORD"] = plant("environment")
-    texts.append(printed_by(*flags, "--print-config", environ=environ))
-    assert [found_in(text) for text in texts] == [[]] * 5
-    assert all(texts)
+def lines_of(command: str, flags: list[str], url: str) -> list[list[str]]:
+    """Command lines of a command, right and wrong ones."""
+    row = COMMANDS[command]
+    bad = url.replace("//", "//u:p@", 1)
+    lines = [[*row.flags, url], [url, bad], [bad, url, "--no-such-flag"], [f"--{url}"]]
+    lines += [[word] for word in row.words] or [[]]
+    return [*lines, flags] if row.takes_options or row.of_running else lines
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["--redis.addr=redis://u:SECRET@h:x"],
-        ["--redis.addr=redis://u:SECRET/@h"],
-        ["--redis.addr=redis://u:SEC%RET@h"],
-        ["--redis.addr=redis://a,SECRET@h"],
-        ["--redis.addr=SECRET://h"],
-        ["redis://u:SECRET@h"],
-        ["check", "redis://u:SECRET@h"],
-        ["--redis.password", "SECRET", "SECRET"],
-        ["--redis.addr=a,b,c", "--redis.password=SECRET,SECRET"],
-        ["--config.file=http://u:SECRET@h/file"],
-        ["--redis.password-file=http://u:SECRET@h/file"],
-        ["--basic-auth-password=SECRET"],
-    ],
-)
-def test_mistakes_on_the_command_line(
-    plant: Planter, capfd: pytest.CaptureFixture[str], args: list[str]
-) -> None:
-    secret = plant("argument")
-    text = fault_of(
-        capfd, *(arg.replace("SECRET", secret).replace("SEC%RET", f"{secret}%") for arg in args), environ={}
-    )
-    assert text.startswith("redis_exporter: ")
-    assert found_in(text) == []
+@EVERY_LOGIN
+def test_every_command(certificates: Certificates, tmp_path: Path, login: str) -> None:
+    at = [f"127.0.0.1:{free_port()}/{number}" for number in range(40)]
+    planting = Planting(tmp_path, at, certificates, login, serves_tls=True)
+    url = f"http://u:{planting.plant('argument')}@127.0.0.1:{free_port()}/-/ready?token={planting.plant('query')}"
+    for command in COMMANDS:
+        for line in lines_of(command, planting.flags, url):
+            text = printed_by(command, *line, environ=planting.environ)
+            assert text, f"{command} says nothing"
+            assert found_in(text) == [], command
+    for flag in ("--print-config", "--help", "--version"):
+        text = printed_by(*planting.flags, flag, environ=planting.environ)
+        assert text.count("\n") > 0
+        assert found_in(text) == [], flag
 
 
-BROKEN = {
-    ("placeholder",): [""],  # a part of a password may have any form
-    ("defaults", "group", "entry"): ["", "SECRET\nSECRET", '{"h": "SECRET"}', "\0SECRET"],
-    ("passwords.json",): [
-        "",
-        "SECRET\nSECRET",
-        '{"h": [SECRET',
-        '["SECRET"]',
-        '{"h": ["SECRET"]}',
-        "\0SECRET",
-    ],
-    ("config.yml",): [
-        "SECRET",
-        "SECRET: [",
-        "[SECRET]",
-        "\0SECRET",
-        "CONFIG  password: SECRET\n bad",
-        "CONFIG  password: [SECRET]",
-        "CONFIG  password: SECRET: SECRET",
-        "redis_instances: [{addr: h, password: {SECRET SECRET: x}}]",
-        "redis_instances: [{addr: h, password: !SECRET x}]",
-        "redis_instances: [{addr: h, password: *SECRET}]",
-        "redis_instances: [{addr: h, pasword: SECRET}]",
-        "redis_instances: [{addr: h, password:SECRET SECRET}]",
-        "redis_instances: [{addr: h, password_command: 'echo SECRET'}]",
-        "redis_instances: [{addr: h, password_command: [[SECRET]]}]",
-        "redis_instances: [{addr: h, password: SECRET, password_file: /dev/null}]",
-        "redis_instances: [{addr: 'redis://u:SECRET@h:x'}]",
-        "redis_instances: [{addr: h}]\ndefaults: {password: 'SECRET${NO}'}",
-        "redis_instances: [{addr: h}]\noptions: {basic-auth-password: [SECRET]}",
-        "redis_instances: [{addr: h}]\noptions: {poll.interval: 'http://u:SECRET@h'}",
-    ],
-}
+def test_health_and_compare_of_servers_that_repeat_what_they_get(scripted_server: ScriptFactory) -> None:
+    def repeat(talk: Conversation) -> None:
+        head = talk.receive()
+        body = b"%d " % len(head) + head.replace(b"\r\n", b" ")
+        talk.send(b"HTTP/1.1 500 %s\r\nContent-Length: %d\r\n\r\n%s" % (body, len(body), body))
 
-
-@pytest.mark.parametrize(
-    ("name", "broken"), [(name, text) for names, texts in BROKEN.items() for name in names for text in texts]
-)
-def test_broken_files(
-    plant: Planter, capfd: pytest.CaptureFixture[str], tmp_path: Path, name: str, broken: str
-) -> None:
-    places = (f"127.0.0.1:{number}" for number in range(20001, 20100))
-    flags = [*files_of(tmp_path, plant, places), *flags_of(plant, places), "--debug"]
-    file = tmp_path / name
-    file.write_text(broken.replace("CONFIG", file.read_text()).replace("SECRET", plant("broken")))
-    text = fault_of(capfd, *flags, environ=environ_of(plant))
-    assert f"{file}" in text
-    assert found_in(text) == []
+    for command in ("health", "compare"):
+        url = (
+            f"http://u:{PLANT}-argument@127.0.0.1:{scripted_server(repeat).port}/metrics?token={PLANT}-query"
+        )
+        text = printed_by(command, *[url] * (2 if command == "compare" else 1))
+        assert "500" in text
+        assert found_in(text) == []
+        assert b64encode(f"u:{PLANT}-argument".encode()).decode() not in text
