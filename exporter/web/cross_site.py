@@ -24,8 +24,11 @@ def is_of_this_site(headers: Mapping[str, str]) -> bool:
     origin = headers.get("Origin")
     if origin is None:
         return True
-    # behind a proxy that ends TLS the scheme differs
-    return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("Host", "").lower() != ""
+    try:
+        place = urlsplit(origin).netloc.lower()  # behind a proxy that ends TLS the scheme differs
+    except ValueError:
+        return False
+    return place == headers.get("Host", "").lower() != ""
 
 
 def is_of_a_browser(headers: Mapping[str, str]) -> bool:

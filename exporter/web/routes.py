@@ -116,7 +116,8 @@ class Web:
         asked = ScrapeRequest(endpoint, request.query, request.headers, client_of(request.transport))
         answer = self.scrapes.answer(asked)
         if not isinstance(answer, (Page, TextAnswer)):
-            answer = await answer
+            visit = getattr(request.protocol, "visit", None)
+            answer = await (answer if visit is None else visit.wait_for(answer))
         if isinstance(answer, TextAnswer):
             return response_of(answer)
         outlet = ResponseOutlet(request)

@@ -244,7 +244,7 @@ class _ScrapeAnswer:
         return self._send_awaited(answering)
 
     async def _send_awaited(self, answering: Awaitable[Answer]) -> None:
-        later = self._send(await answering)
+        later = self._send(await self._connection.visit.wait_for(answering))
         if later is not None:
             await later
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from exporter.web.activity import Activity
 from exporter.web.answers import bare_answer
@@ -15,16 +17,19 @@ TURNS = 3
 #: what may wait in a TLS connection for its client: asyncio's own limit is 512 kB
 TLS_BUFFER_BYTES = 64 * 1024
 
+Awaited = TypeVar("Awaited")
+
 
 class Visit:
     """`wire` is the transport, None after the end. `address` identifies the client. `half_closed`: the client
     sends no more, but may still read. With TLS, this takes the place of its `handshake`."""
 
-    __slots__ = ("_guard", "_handshake", "activity", "address", "half_closed", "secure", "wire")
+    __slots__ = ("_guard", "_handshake", "_waiting", "activity", "address", "half_closed", "secure", "wire")
 
     def __init__(self, guard: Guard, wire: asyncio.Transport, handshake: Visitor | None = None) -> None:
         self._guard = guard
         self._handshake = handshake
+        self._waiting: asyncio.Task[object] | None = None
         self.wire: asyncio.Transport | None = wire
         self.activity = Activity(guard.limits, asyncio.get_running_loop().time)
         self.address = client_of(wire)
@@ -53,6 +58,8 @@ class Visit:
         """The connection has ended."""
         self._guard.leave(self)
         self.wire = None
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     # -- what happens to requests
 
@@ -72,6 +79,17 @@ class Visit:
         self.activity.take_up(body=body)
         if self.activity.taken_up == 1:
             self._guard.settle(self)
+
+    async def wait_for(self, found: Awaitable[Awaited]) -> Awaited:
+        """What an answer needs. The task is cancelled if the client leaves: its place is free then, so there
+        may be any number of them."""
+        self._waiting = asyncio.current_task()  # in no local variable: the exception would refer to its task
+        if self.wire is None and self._waiting is not None:
+            self._waiting.cancel()
+        try:
+            return await found
+        finally:
+            self._waiting = None
 
     def finish(self) -> None:
         """An answer has ended."""

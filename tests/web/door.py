@@ -151,7 +151,7 @@ class Door:
     async def _scraped(self, request: web.Request) -> web.StreamResponse:
         answer = self.answer(ScrapeRequest(request.path.strip("/"), request.query, request.headers, ""))
         if not isinstance(answer, (Page, TextAnswer)):
-            answer = await answer
+            answer = await cast(HttpConnection, request.protocol).visit.wait_for(answer)
         if isinstance(answer, TextAnswer):
             return response_of(answer)
         outlet = ResponseOutlet(request)

@@ -229,8 +229,11 @@ class TestMemory:
     @LOOPS
     @pytest.mark.usefixtures("without_collector")
     @pytest.mark.parametrize("path", ["big", "wait", "scrape?target=wait", "scrape?target=page"])
-    async def test_nothing_stays_if_the_client_leaves(self, opened: Opened, path: str) -> None:
-        door = await opened()
+    @pytest.mark.parametrize("aiohttp_alone", [False, True])
+    async def test_nothing_stays_if_the_client_leaves(
+        self, opened: Opened, path: str, aiohttp_alone: bool
+    ) -> None:
+        door = await opened(aiohttp_alone=aiohttp_alone)
         door.page = page_of(8_000_000)
         for _ in range(3):
             client = await door.client(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), buffer=4096)

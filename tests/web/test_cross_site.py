@@ -23,6 +23,9 @@ from exporter.web.cross_site import is_of_a_browser, is_of_a_page, is_of_this_si
         ({"Origin": "null", "Host": "h:9121"}, False),
         ({"Origin": ""}, False),
         ({"Origin": "null"}, False),
+        ({"Origin": "http://[", "Host": "h:9121"}, False),
+        ({"Origin": "http://[::1", "Host": "[::1"}, False),
+        ({"Origin": "http://a\u2100b", "Host": "a\u2100b"}, False),
     ],
 )
 def test_a_browser_says_where_a_form_comes_from(headers: dict[str, str], is_own: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import socket
+import struct
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +30,10 @@ from exporter.telemetry.own_series import OwnSeries
 from exporter.web import cluster_discovery
 from exporter.web.auth import BasicAuth, auth_of
 from exporter.web.entrance import Entrance, EntranceRules
+from exporter.web.guard import Guard
 from exporter.web.incidents import Incidents
+from exporter.web.limits import HttpLimits
+from exporter.web.listener import Listener
 from exporter.web.reload import Reloaded
 from exporter.web.routes import ALIVE_S, Web
 from exporter.web.scrape_log import ScrapeLog
@@ -355,6 +360,24 @@ class TestFirstPolls:
         site.fleet.first_round.polled.set()
         await scrape
         assert at_least < site.fleet.first_round.waited_s[0] <= at_most
+
+    async def test_nor_for_a_client_that_has_left(self, site: Site) -> None:
+        site.fleet.first_round.polled.clear()
+        incidents = Incidents()
+        guard = Guard(HttpLimits(), incidents)
+        listener = Listener(site.web.app(), guard, site.web.source())
+        await listener.start("127.0.0.1:0")
+        seconds = site.own_series.request_seconds("metrics")
+        try:
+            with socket.create_connection(listener.addresses[0]) as client:
+                client.sendall(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # aiohttp reads what is no GET
+                await until(lambda: site.fleet.first_round.waited_s)
+                assert (len(guard), sum(seconds.counts)) == (1, 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await until(lambda: sum(seconds.counts) == 1)
+            assert (len(guard), incidents.counts["internal"]) == (0, 0)
+        finally:
+            await listener.stop()
 
     async def test_who_comes_during_it_sees_what_is_there_by_now(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -229,6 +229,16 @@ class TestWaiting:
         await until(lambda: not door.listener._answers)
         assert (door.answered, caplog.records) == (1, [])
 
+    @LOOPS
+    async def test_nothing_is_waited_for_that_a_client_wanted_who_has_left(self, opened: Opened) -> None:
+        """Its place is free again, so there might be any number of them."""
+        door = await opened()
+        client = await door.client(scrape("wait"))
+        await until(lambda: len(door.listener._answers) == 1)
+        client.reset()
+        await until(lambda: not door.listener._answers)
+        assert (len(door.guard), door.count("internal")) == (0, 0)
+
     async def test_a_stop_does_not_wait_for_it(self) -> None:
         async with Door() as door:
             await door.client(scrape("wait"))

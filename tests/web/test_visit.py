@@ -124,3 +124,27 @@ async def test_an_evicted_client_hears_it_only_where_it_waits_for_nothing_else(h
         except ConnectionResetError:
             assert heard == b""
     assert hall.guard.incidents.counts["evicted"] == 2
+
+
+async def test_who_has_left_is_not_waited_for(hall: Hall) -> None:
+    visit, _, writer = await hall.visit()
+    visit.enter()
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    before = asyncio.ensure_future(visit.wait_for(asyncio.shield(found)))
+    await asyncio.sleep(0)
+    writer.close()
+    await asyncio.wait([before])
+    behind = asyncio.ensure_future(visit.wait_for(asyncio.shield(found)))
+    await asyncio.wait([behind])
+    assert before.cancelled()
+    assert behind.cancelled()
+
+
+async def test_who_is_there_gets_what_was_waited_for(hall: Hall) -> None:
+    visit, _, writer = await hall.visit()
+    visit.enter()
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.01, found.set_result, 7)
+    assert await visit.wait_for(found) == 7
+    writer.close()
+    await until(lambda: visit.wire is None)  # and nothing of this task is cancelled
