@@ -291,6 +291,16 @@ def test_lines_end_at_a_line_feed_alone() -> None:
     assert users <= of_the_kernel, "write text.split(b'\\n')"
 
 
+def test_no_module_of_cython_counts_from_the_end() -> None:
+    """Builds switch that off: `items[-1]` would be the memory before the items."""
+    counting = {
+        name: found
+        for name, path in SOURCES.items()
+        if path.suffix == ".pyx" and (found := re.findall(r".*\[\s*-\s*\d.*", path.read_text()))
+    }
+    assert counting == {}
+
+
 def test_nothing_here_imports_the_tests_or_benches() -> None:
     for path in SOURCES.values():
         assert not {module.partition(".")[0] for module in imported(path)} & {"tests", "bench"}, path

@@ -363,7 +363,7 @@ cdef class Writer:
             for text, offsets in parts:
                 numbers = memoryview(offsets).cast("i")
                 texts.append(text[numbers[f]:numbers[f + 1]])
-                at += len(texts[-1])
+                at += numbers[f + 1] - numbers[f]
             ends.append(at)
         return Block(b"".join(texts), struct.pack(f"={len(ends)}i", *ends), self.series, self.invalid, ())
 

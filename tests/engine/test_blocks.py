@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import struct
 import tracemalloc
 import types
 from collections.abc import Callable, Sequence
@@ -104,6 +105,22 @@ def test_what_is_made_of_a_block_is_the_same(
         del block
         assert results[-1][5] == seen(stripped), "it needs the block that it was made of"
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+def test_blocks_that_were_given_as_text_are_merged_family_by_family(engine: types.ModuleType) -> None:
+    families = [(b"a", ()), (b"b", ()), (b"c", (b"x",))]
+    writer = engine.Writer(families, engine.Labels(b""))
+    for number in (1, 2):
+        texts = [b"a %d\n" % number, b"", b'c{x="%d"} 0\n' % number * number]
+        ends = [0, *itertools.accumulate(map(len, texts))]
+        writer.merge(engine.Block(b"".join(texts), struct.pack("=4i", *ends), 1 + number, number, ()))
+    writer.add(0, 3, ())
+    block = writer.block()
+    lines = [b"a 2\n", b"a 1\n", b"a 3\n", b'c{x="2"} 0\n', b'c{x="2"} 0\n', b'c{x="1"} 0\n']
+    assert block.samples == b"".join(lines)
+    assert struct.unpack("=4i", block.offsets) == (0, 12, 12, 45)
+    assert (block.series, block.invalid) == (6, 3)
 
 
 @given(st.lists(st.tuples(SAMPLES, st.sampled_from(range(len(LABELS)))), min_size=2, max_size=6))
