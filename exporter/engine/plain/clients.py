@@ -22,7 +22,7 @@ def client_rows(text: bytes) -> list[dict[bytes, bytes]]:
             name, equals, value = tokens.pop(0).partition(b"=")
             if not equals or name in row:
                 continue
-            ends = _ENDS.get(name, ())
+            ends = _ENDS.get(name)
             length = next((at for at, token in enumerate(tokens) if token.startswith(ends)), 0) if ends else 0
             row[name] = b" ".join([value, *tokens[:length]])
             del tokens[:length]

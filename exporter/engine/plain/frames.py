@@ -25,6 +25,13 @@ _LINE_END = re.compile(rb"[\r\n]")
 
 
 class Frames:
+    # of the element under way, from its type on
+    _kind: int
+    #: of a text or the digits of a number, as far as it came; bytes of a bulk that are still to come
+    _length: int
+    _number: int
+    _negative: bool
+
     def __init__(self) -> None:
         self.expect(0, 0, 0, 0)
 
@@ -40,11 +47,6 @@ class Frames:
         self._errors = 0  # within lists so far
         self._ends: list[int] = []
         self._left: list[int] = []  # elements that are still to come, by depth
-        self._kind = 0
-        #: of a text or the digits of a number, as far as it came; bytes of a bulk that are still to come
-        self._length = 0
-        self._number = 0
-        self._negative = False
         self._step: Callable[[], int] = self._type
 
     def scan(self, data: bytes, begin: int = 0) -> int:
@@ -106,7 +108,7 @@ class Frames:
 
     def _digit(self) -> int:
         byte = self._take()
-        if 48 <= byte <= 57 and self._length < 19 and not (self._length == 1 and self._number == 0):
+        if 48 <= byte <= 57 and not (self._length == 1 and self._number == 0):
             self._number = 10 * self._number + byte - 48
             self._length += 1
             return (
