@@ -319,6 +319,26 @@ def test_generated_client_lists_are_read_alike(reply: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (b"7", 7),
+        (b"7\r", 7),
+        (b"10", 10),
+        (b"9" * 15, 10**15 - 1),
+        (b"9" * 16, 0),  # no client idles or takes that much
+        (b"-1", 0),
+        (b"1x", 0),
+        (b"/1", 0),  # the neighbours of the digits
+        (b"1:", 0),
+        (b"", 0),
+    ],
+)
+def test_of_a_client_counts_are_digits(engine: types.ModuleType, text: bytes, count: int) -> None:
+    assert engine.tally_clients(b"addr=a idle=%b" % text, ()) == [((), 1, 0, 0, 0, 0, count, 0)]
+
+
 @given(st.binary(max_size=40), st.integers(0, 20))
 @settings(max_examples=500, deadline=None)
 def test_label_values_are_escaped_alike(value: bytes, limit: int) -> None:
@@ -425,6 +445,52 @@ def test_histograms_are_read(engine: types.ModuleType) -> None:
     good = [b"calls", 5, b"histogram_usec", [2, 1, 8, 4]]
     assert engine.histogram_rows([b"get", good, b"set", good[:3], b"del"], 2) == [(b"get", 5, (2, 8), [1, 4])]
     assert engine.histogram_rows([b"get", good], 1) == []
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_numbers_of_histograms_have_64_bits(engine: types.ModuleType) -> None:
+    most, least = (1 << 63) - 1, -1 << 63
+
+    def rows(*numbers: int) -> Any:
+        return engine.histogram_rows([b"get", [b"calls", most, b"histogram_usec", list(numbers)]], 2)
+
+    assert rows(least, 0, most, most) == [(b"get", most, (least, most), [0, most])]
+    assert rows(least - 1, 0, most, most) == rows(least, 0, most + 1, most) == []
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (999_999_999_999_999.0, b"999999999999999"),
+        (1e15, b"1000000000000000.0"),
+        (-1e15, b"-1000000000000000.0"),
+        (10**15, b"1000000000000000"),
+        (float("-inf"), b"-Inf"),
+    ],
+)
+def test_a_large_float_is_written_as_python_does(engine: types.ModuleType, value: float, text: bytes) -> None:
+    writer = engine.Writer([(b"a", ())], engine.Labels(b""))
+    writer.add(0, value)
+    assert writer.block().samples == b"a " + text + b"\n"
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_a_sample_has_as_many_values_as_its_family_has_labels(engine: types.ModuleType) -> None:
+    writer = engine.Writer([(b"a", (b"x",))], engine.Labels(b""))
+    for values in ((), ("one", "two")):
+        with pytest.raises(ValueError, match=f"^a has 1 labels, not {len(values)}$"):
+            writer.add(0, 1, values)
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_what_blocks_could_not_read_adds_up(engine: types.ModuleType) -> None:
+    writer = engine.Writer([(b"a", ())], engine.Labels(b""))
+    for invalid in (2, 3):
+        writer.merge(engine.Block(b"", bytes(8), 0, invalid, ()))
+    assert writer.block().invalid == 5
+    with pytest.raises(ValueError, match=r"^the block is of another family set$"):
+        writer.merge(engine.Block(b"", bytes(4), 0, 0, ()))
 
 
 def block_of(engine: types.ModuleType, texts: Sequence[bytes]) -> Any:
@@ -568,6 +634,34 @@ def test_samples_are_sifted_alike(
 def test_ages_are_written_alike(times: list[float], now: float) -> None:
     heads = [b"age " for _ in times]
     assert fast.ages(heads, times, now) == slow.ages(heads, times, now)
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize("times", [[], [1.0, 2.0]])
+def test_ages_of_more_or_fewer_times_than_heads_are_refused(
+    engine: types.ModuleType, times: list[float]
+) -> None:
+    with pytest.raises(ValueError, match=r"there must be|zip\(\)"):
+        engine.ages([b"age "], times, 5.0)
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("line", "stripped"),
+    [
+        (b'a{addr="h"} 1\n', b"a 1\n"),
+        (b'a{addr="h",x="1"} 1\n', b'a{x="1"} 1\n'),
+        (b'a{x="1",addr="h"} 1\n', b'a{x="1",addr="h"} 1\n'),
+        (b'a{x="{addr="h"} 1\n', b'a{x="{addr="h"} 1\n'),
+        (b'a{addr="h",x="{addr="h"} 1\n', b'a{x="{addr="h"} 1\n'),
+        (b"a 1\n", b"a 1\n"),
+    ],
+)
+def test_only_labels_that_a_line_begins_with_are_removed(
+    engine: types.ModuleType, line: bytes, stripped: bytes
+) -> None:
+    block = block_of(engine, [line])
+    assert engine.strip_labels(block, engine.Labels(b'addr="h"')).samples == stripped
 
 
 def test_a_target_with_awkward_labels_keeps_them_escaped() -> None:

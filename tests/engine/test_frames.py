@@ -158,6 +158,46 @@ def test_one_with_very_many_errors_in_it_is_passed_over_and_no_other(engine: Any
     assert walk(data, 203)[0] == slow.DONE
 
 
+BYTES, ELEMENTS, TOTAL = 40, 4, 100
+#: what comes, as much as there may be of it; bytes and elements of a reply, bytes of all
+FULL = {
+    "a text": (b"$35\r\n" + b"x" * 35 + b"\r\n", (BYTES, ELEMENTS, TOTAL)),
+    "a list": (b"*4\r\n" + b":1\r\n" * 4, (BYTES, ELEMENTS, TOTAL)),
+    "lists within a list": (b"*2\r\n*1\r\n:1\r\n*1\r\n:1\r\n", (BYTES, ELEMENTS, TOTAL)),
+    "elements of a list": (b"*2\r\n$29\r\n" + b"x" * 29 + b"\r\n+a\r\n", (BYTES, ELEMENTS, TOTAL)),
+    "all replies": (b"*1\r\n+123\r\n", (BYTES, ELEMENTS, 10)),
+    "a line": (b"+" + b"x" * 65536 + b"\r\n", AMPLE),
+    "depth": (b"*1\r\n" * 32 + b":1\r\n", AMPLE),
+    "errors within lists": (b"*100\r\n" + b"-a\r\n" * 100, AMPLE),
+}
+
+
+@pytest.mark.parametrize("what", FULL)
+def test_a_limit_itself_is_within_it(what: str) -> None:
+    data, limits = FULL[what]
+    assert walk(data, 1, limits) == (slow.DONE, "")
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+@pytest.mark.parametrize(
+    ("head", "total", "code"),
+    [
+        (b"$5\r\n", 9, slow.MORE),
+        (b"$5\r\n", 8, slow.HOPELESS),
+        (b"*2\r\n", 10, slow.MORE),
+        (b"*2\r\n", 9, slow.HOPELESS),
+        (b":1\r\n*2\r\n", 14, slow.MORE),
+        (b":1\r\n*2\r\n", 13, slow.HOPELESS),
+    ],
+)
+def test_what_is_announced_has_to_fit_into_what_all_replies_may_still_have(
+    engine: Any, head: bytes, total: int, code: int
+) -> None:
+    frames = engine.Frames()
+    frames.expect(2, BYTES, ELEMENTS, total)
+    assert frames.scan(head) == code
+
+
 TOKENS = [
     b"*", b"$", b":", b"+", b"-", b"%", b"1", b"2", b"3", b"10", b"0", b"\r\n", b"\n", b"\r", b"abc",
     b"*1\r\n",
@@ -200,8 +240,21 @@ def test_what_it_lets_through_hiredis_reads(tokens: list[bytes], wanted: int) ->
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
 def test_a_place_beyond_the_data_is_a_mistake_of_ours(engine: Any) -> None:
-    with pytest.raises(ValueError, match="beyond"):
+    with pytest.raises(ValueError, match=r"^beyond the data$"):
         engine.Frames().scan(b"+OK\r\n", 6)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+def test_the_end_of_the_data_is_a_place_in_it(engine: Any) -> None:
+    frames = engine.Frames()
+    frames.expect(1, *AMPLE)
+    assert (frames.scan(b"+OK\r\n", 5), frames.at) == (slow.MORE, 5)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.ENGINE)
+def test_who_expects_nothing_may_be_sent_nothing(engine: Any) -> None:
+    frames = engine.Frames()
+    assert (frames.scan(b""), frames.scan(b":"), frames.finished) == (slow.MORE, slow.HOPELESS, 0)
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])

@@ -161,6 +161,14 @@ def test_what_is_odd_is_left_to_others(engine: types.ModuleType, reply: bytes, s
 
 
 @engines
+def test_sums_of_sub_commands_have_a_bound(engine: types.ModuleType) -> None:
+    most, reply = 10**18 - 1, resp(row(b"config", 3))
+    found = samples(engine, reply, stats(**{"config|get": most, "config|set": 1}))
+    assert found[1] == b'latencies_sum{addr="a",cmd="config"} 1000000000000000000'
+    assert read(engine, reply, stats(**{"config|get": most, "config|set": 2})) is None
+
+
+@engines
 def test_nothing_else_may_have_been_added(engine: types.ModuleType) -> None:
     writer = engine.Writer(ROWS, engine.Labels(LABELS))
     writer.add_histogram(FAMILY, (1,), (1,), 1, 1, ("get",))

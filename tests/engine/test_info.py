@@ -200,9 +200,12 @@ class TestRecords:
 
     @pytest.mark.parametrize("subs", ["calls=1,usec=2", "usec=2,calls=1"])
     def test_colons_at_the_end_of_a_name_are_none_of_it(self, reader: Reader, subs: str) -> None:
-        assert reader.read(f"cmdstat_get::{subs}\ncmdstat_a:b:::{subs}\n", CALLS).lines == [
+        assert reader.read(
+            f"cmdstat_get::{subs}\ncmdstat_a:b:::{subs}\ncmdstat_X::{subs}\n", CALLS
+        ).lines == [
             'calls{cmd="get"} 1',
             'calls{cmd="a:b"} 1',
+            'calls{cmd="X"} 1',
         ]
 
     @pytest.mark.parametrize(
@@ -215,6 +218,12 @@ class TestRecords:
         for text in (b"cmdstat_get:calls=1,usec=2\r\n", *[f"cmdstat_get:{subs}\r\n".encode()] * 2):
             block = plan.read(text, reader.engine.Labels(b""), order, NOW)
         assert block.samples == b'calls{cmd="get"} 71\nseconds{cmd="get"} 0.0072\n'
+
+    @pytest.mark.parametrize("blank", ["\v", "\f", "\r", "\u00a0"])
+    def test_blanks_are_spaces_and_tabs(self, reader: Reader, blank: str) -> None:
+        reading = reader.read(f"cmdstat_a:calls=1{blank}\ncmdstat_b:x=1,calls{blank}=2,calls=3\n", CALLS)
+        assert reading.lines[-1:] == ['calls{cmd="b"} 3']
+        assert (len(reading.lines), reading.invalid) == ((2, 0) if blank == "\r" else (1, 1))
 
     def test_a_line_with_none_of_the_sub_fields_that_are_read_is_another_record(self, reader: Reader) -> None:
         reading = reader.read("db0:binlog_offset=1 2,safety_purge=none\ndb0:keys=5\n", KEYS)
@@ -277,6 +286,38 @@ class TestRecords:
         cached = gauge("cached", "Help.", Record(DB, "cached_keys"))
         reading = reader.read("db0:keys=1,cached_keys=-1\ndb1:keys=1,cached_keys=7\n", cached)
         assert (reading.lines, reading.invalid) == (['cached{db="db1"} 7'], 0)
+
+
+class TestTimesAgo:
+    """They count from the time of the reading, wherever they stand."""
+
+    def test_in_a_field_a_record_and_each_sub_field(self, reader: Reader) -> None:
+        ago = Transform.AGO
+        families = (
+            field("x", ago),
+            gauge("record", "Help.", Record(REPLICA, "lag", ago)),
+            summary(
+                "every",
+                "Help.",
+                EverySubField(
+                    LATENCY,
+                    "quantile",
+                    SubFieldLabel.PERCENTILE,
+                    ago,
+                    sum=Record(COMMAND, "usec", ago),
+                    count=Record(COMMAND, "calls", ago),
+                ),
+                labels=("cmd",),
+            ),
+        )
+        text = "x:1\nslave0:ip=a,lag=2\nlatency_percentiles_usec_get:p50=3\ncmdstat_get:calls=4,usec=5\n"
+        assert reader.read(text, *families).lines == [
+            "x 1699999999",
+            "record 1699999998",
+            'every{cmd="get",quantile="50"} 1699999997',
+            'every_sum{cmd="get"} 1699999995',
+            'every_count{cmd="get"} 1699999996',
+        ]
 
 
 class TestFill:

@@ -138,6 +138,7 @@ class TestTransforms:
             (Transform.KIB, "-0.00", "-0"),
             (Transform.FLAG, "-1", ""),
             (Transform.KIB, "1e3", None),
+            (Transform.KIB, "9" * 15, "1023999999999998976"),
             (Transform.KIB, "9" * 16, None),  # a product that would not be exact
             (Transform.FLAG, "ok", "1"),
             (Transform.FLAG, "true", "1"),
@@ -161,7 +162,9 @@ class TestTransforms:
             (Transform.AGO, "-1", ""),
             (Transform.AGO, "-0", None),
             (Transform.AGO, "1.5", None),
+            (Transform.AGO, "9" * 15, "-999998299999999"),
             (Transform.AGO, "9" * 16, None),
+            (Transform.AGO, "1e5", None),
             (Transform.SIGNED, "5", "5"),
             (Transform.SIGNED, "-12.5", "-12.5"),
             (Transform.SIGNED, "1.5E-3", "1.5E-3"),

@@ -226,6 +226,9 @@ def test_what_does_not_fit_is_refused(engine: types.ModuleType) -> None:
 @ENGINES
 def test_nothing_is_read_of_blocks_that_were_let_go(engine: types.ModuleType) -> None:
     segments = engine.Segments([(0, 0)], 1, 1)
+    assert (segments.left, segments.fill(bytearray(9))) == (0, 0)
+    with pytest.raises(ValueError, match="let go"):
+        segments.start(0, 1)
     segments.take([b"#\n"], [[block_of(engine, [b"x 1\n"])]], [1])
     with pytest.raises(ValueError, match="no such segments"):
         segments.start(0, 2)
