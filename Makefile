@@ -19,7 +19,7 @@ MADE := exporter/_*.so exporter/*/*.so exporter/_*.c exporter/_native/*.c
 #: modules of Python that a build with a compiler compiles
 COMPILED := $(shell grep -v '^\#' exporter/compiled_modules.txt)
 
-.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage fuzz check lint types bench soak audit golden screenshots docs dashboards release dist clean system
+.PHONY: help image manifests build debug sanitize pure demo test test-slow test-deploy tools test-sanitize coverage fuzz mutants check lint types bench soak audit golden screenshots docs dashboards release dist clean system
 
 help: ## show this list
 	@sed -nE 's/^([a-z][a-z -]*):[^#=]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r names text; do printf '  %-22s %s\n' "$$names" "$$text"; done
@@ -89,6 +89,9 @@ $(VENV)/deps-fuzz: requirements-fuzz.lock $(VENV)/deps
 fuzz: build system $(VENV)/deps-fuzz ## feed mutated inputs to every reader, for FOR=10m in all; exit 1 at a crash
 	REDPOLL_BUILD=fuzz $(BIN)/python setup.py --quiet build --build-base build/fuzz --build-lib build/fuzz/lib
 	$(BIN)/python -m tests.fuzz --for=$(FOR) $(ARGS)
+
+mutants: build $(VENV)/deps-tools ## make 300 mutants of the plain engine's parsers; exit 1 if tests notice too few
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 # The figures are printed even if tests fail: traced code is slow, and some tests have limits of time.
 coverage: system ## show which lines the tests run, in Python and in Cython (slow)
@@ -161,4 +164,4 @@ image: ## build the Docker image redpoll:VERSION; with TARGET=bash the one that 
 	  --build-arg CREATED="$$(date -u -d @$(COMMIT_TIME) +%Y-%m-%dT%H:%M:%SZ)" $(ARGS) $(CONTEXT)
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* $(MADE)
+	rm -rf $(VENV) build dist mutants *.egg-info .coverage .coverage.* $(MADE)
