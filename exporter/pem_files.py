@@ -272,6 +272,6 @@ def _check(file: PemFile, max_bytes: int) -> None:
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "not in PEM form"
-        return _MISTAKES.get(reason) or reason.replace("_", " ").lower()
+        reason = error.reason or ""
+        return _MISTAKES.get(reason) or reason.replace("_", " ").lower() or "not in PEM form"
     return error.strerror or str(error)

@@ -288,6 +288,14 @@ class TestLoading:
         ):
             load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key, LIMIT)
 
+    def test_a_text_that_is_no_certificate_is_refused(self) -> None:
+        given = PemFile("web", "", place="web.yml: cert", text="no certificate")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with pytest.raises(ConfigError, match=r"^web\.yml: cert and web\.yml: cert .*: not in PEM form$"):
+            load_pair(context, given, given, LIMIT)
+        with pytest.raises(ConfigError, match=r"^web\.yml: cert cannot be used: not in PEM form$"):
+            load_authorities(context, given, LIMIT)
+
     def test_a_text_takes_the_place_of_a_file(self, certificates: Certificates) -> None:
         cert, key, ca = (
             PemFile("web", "", place="web.yml", text=Path(file).read_text())

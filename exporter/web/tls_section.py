@@ -84,6 +84,8 @@ class TlsSection:
         newest = section.choice("max_version", _VERSIONS, "TLS1.3")
         if oldest > newest:
             section.refuse("min_version", "it is above max_version: write an older version")
+        if ciphers and not any(ciphers) and newest != "TLS1.3":
+            section.refuse("cipher_suites", "these are of TLS 1.3: write others too, or max_version: TLS13")
         if 1 < len(set(curves)) < len(CURVES):
             section.refuse(
                 "curve_preferences",

@@ -155,6 +155,11 @@ UNSIGNED = (
             "min_version: it is above max_version: write an older version",
         ),
         (
+            [*PAIR, "max_version: TLS12", "cipher_suites: [TLS_AES_128_GCM_SHA256]"],
+            5,
+            "cipher_suites: these are of TLS 1.3: write others too, or max_version: TLS13",
+        ),
+        (
             [*PAIR, "curve_preferences: [CurveP384, CurveP521]"],
             4,
             "curve_preferences: OpenSSL takes one curve or its own choice: write one, or leave this out",
