@@ -60,7 +60,7 @@ class _Check:
     def __init__(self, sender: Sender, number: int) -> None:
         self.spellings: Sequence[bytes] = ()
         self.password_hash = b""
-        self.senders = [sender]
+        self.senders = {sender: None}  # the newest last; any number of them may have left
         self.number = number
         self.outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -68,9 +68,14 @@ class _Check:
     def presence(self) -> Presence:
         return min(sender.presence for sender in self.senders)
 
+    def forget_gone(self) -> None:
+        """Look at those who have left once only. If all have, they stay, and so does what `presence` says."""
+        left = {sender: None for sender in self.senders if sender.presence is not Presence.GONE}
+        self.senders = left or self.senders
+
     @property
     def address(self) -> str:
-        return self.senders[-1].address
+        return next(reversed(self.senders)).address
 
 
 class PasswordChecks:
@@ -93,8 +98,7 @@ class PasswordChecks:
         else:
             check = self._waiting.get(digest) or self._admit(digest, sender)
             check.spellings, check.password_hash = spellings, password_hash
-        if sender not in check.senders:
-            check.senders.append(sender)
+        check.senders.setdefault(sender)
         self._start_next()
         return await asyncio.shield(check.outcome)
 
@@ -123,6 +127,8 @@ class PasswordChecks:
         )
 
     def _drop_gone(self) -> None:
+        for check in self._waiting.values():
+            check.forget_gone()
         for digest in [digest for digest, check in self._waiting.items() if check.presence is Presence.GONE]:
             _give_up(self._waiting.pop(digest).outcome)
 

@@ -184,3 +184,45 @@ async def test_where_the_system_gives_no_thread_a_check_is_given_up(
     await desk.send(RIGHT)
     async with asyncio.timeout(PATIENCE_S):
         assert await desk.results() == {b"unlucky": None, RIGHT: True}
+
+
+class CountedGuesser(Guesser):
+    """Counts how often it is compared with others, and looked at."""
+
+    compared = looked_at = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedGuesser.compared += 1
+        return self is other
+
+    __hash__ = Guesser.__hash__
+
+    @property
+    def presence(self) -> Presence:
+        CountedGuesser.looked_at += 1
+        return self._presence
+
+    @presence.setter
+    def presence(self, presence: Presence) -> None:
+        self._presence = presence
+
+
+async def test_many_who_send_the_same_and_leave_cost_no_more_than_one_look_each(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CountedGuesser, "compared", 0)
+    monkeypatch.setattr(CountedGuesser, "looked_at", 0)
+    await desk.send(b"same", Guesser("1.1.1.1"))
+    many = [CountedGuesser("1.1.1.1") for _ in range(200)]
+    for each in many:
+        await desk.send(b"same", each)
+    assert CountedGuesser.compared == 0
+    for each in many:
+        each.presence = Presence.GONE
+    await desk.send(b"one more", Guesser("2.2.2.2"))
+    looked_at = CountedGuesser.looked_at
+    assert looked_at == len(many)
+    for number in range(20):
+        await desk.send(b"other %d" % number, Guesser("3.3.3.3"))
+    assert CountedGuesser.looked_at == looked_at
+    assert (await desk.results())[b"same"] is not None
