@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from exporter import engine
 from exporter.collectors._answered import Answered
 from exporter.collectors._contract import Collector, Out, OutWithMemory
 from exporter.collectors._key_trials import Args, Trials, UnselectedError, join, refuses_command, verb_of
@@ -66,6 +67,23 @@ def singles(literal: Sequence[KeyName], mixed: Sequence[KeyName]) -> tuple[KeyNa
 
 def patterns(mixed: Sequence[KeyName]) -> tuple[KeyName, ...]:
     return tuple(dict.fromkeys(key for key in mixed if is_pattern(key)))
+
+
+def read_on_standard_lane(
+    single: Sequence[KeyName], found: Mapping[KeyName, Iterable[bytes]], options: Options
+) -> list[KeyName]:
+    """The keys that a scan `found`, by pattern, and the `single` ones if they are too many for the fast lane.
+
+    Series have a label for the key: a long name is cut there, and bytes that are no text are replaced. Of
+    keys with the same label, the single one has the series."""
+    label_max = options.metrics.max_label_length
+    labels = {(key.db, engine.escape(key.name, label_max)) for key in single}
+    names = dict.fromkeys(single) if len(single) > SINGLE_MAX else {}
+    for pattern, each in found.items():
+        for name in each:
+            if not labels or (pattern.db, engine.escape(name, label_max)) not in labels:
+                names[KeyName(pattern.db, name)] = None
+    return list(names)
 
 
 def allowed_on(facts: Facts, options: Options) -> bool:

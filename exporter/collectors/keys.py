@@ -23,6 +23,7 @@ from exporter.collectors._key_places import (
     learn_slots,
     patterns,
     place_keys,
+    read_on_standard_lane,
     singles,
 )
 from exporter.collectors._key_trials import Args
@@ -128,13 +129,9 @@ class FoundKeysCollector(KeysCollector):
         return acl_rules(COMMANDS, (*patterns(options.keys.check_keys), *single_keys(options)), options)
 
     def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
-        single = dict.fromkeys(single_keys(options))
-        found = dict.fromkeys(
-            KeyName(pattern.db, name) for pattern, names in out.memory.found.items() for name in names
-        )
-        names = list(single) if len(single) > SINGLE_MAX else []
-        names.extend(key for key in found if key not in single)
-        yield from read_keys(names, single.keys(), facts, options, out)
+        single = single_keys(options)
+        names = read_on_standard_lane(single, out.memory.found, options)
+        yield from read_keys(names, single, facts, options, out)
 
 
 def read_keys(

@@ -22,6 +22,7 @@ from exporter.collectors._key_places import (
     learn_slots,
     patterns,
     place_keys,
+    read_on_standard_lane,
     singles,
 )
 from exporter.collectors._key_trials import Args
@@ -206,12 +207,7 @@ class FoundStreamsCollector(StreamsCollector):
         return acl_rules(COMMANDS, (*patterns(options.keys.check_streams), *single_streams(options)), options)
 
     def collect(self, facts: Facts, options: Options, out: KeyspaceOut) -> Batches:
-        single = dict.fromkeys(single_streams(options))
-        found = dict.fromkeys(
-            KeyName(pattern.db, name) for pattern, names in out.memory.found_streams.items() for name in names
-        )
-        names = list(single) if len(single) > SINGLE_MAX else []
-        names.extend(key for key in found if key not in single)
+        names = read_on_standard_lane(single_streams(options), out.memory.found_streams, options)
         yield from read_streams(names, facts, options, out)
 
 

@@ -12,6 +12,7 @@ from exporter.protocol.command import About, Command, Reply
 from exporter.protocol.info_commands import INFO, INFO_MOVING
 
 T = TypeVar("T")
+Names = frozenset[str]
 
 #: how long after the first refusal a command is sent again, and after each further one: no more than two
 #: error replies an hour
@@ -20,8 +21,12 @@ FIRST_REPROBE_S, REPROBE_S = 600.0, 3600.0
 REFUSED_MAX = 10_000
 #: runs of a target that are remembered: of servers that take turns behind one name
 RUNS_MAX = 8
+#: sets of answered commands that targets share
+SETS_MAX = 1_000
 #: what has the facts of a server, or the newest of its values
 INFOS = frozenset((INFO, INFO_MOVING))
+
+_sets: dict[Names, Names] = {}
 
 
 @dataclass(slots=True)
@@ -53,12 +58,17 @@ class Refusals:
     the newest ones, as the log names them, until somebody takes them.
     """
 
-    __slots__ = ("_former", "_hung_up", "_of_runs", "_taken_at", "_tried", "fresh", "known", "version")
+    __slots__ = (
+        "_answered", "_answered_now", "_former", "_hung_up", "_of_runs", "_taken_at", "_tried",
+        "fresh", "known", "version",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.version = 0
         self.fresh: dict[str, ReplyError] = {}
         self.known: dict[str, Refusal] = {}
+        self._answered: Names = frozenset()  # commands that this run has answered, by names of refusals
+        self._answered_now: Names = frozenset()  # in the newest poll that was no steady one
         self._hung_up = ""  # the command at which the server closed the connection last
         self._tried: dict[str, float] = {}  # names that are sent again without a reply yet → since when
         self._former: dict[str, Refusal] = {}  # of commands that were answered since
@@ -79,7 +89,10 @@ class Refusals:
     def take(self, commands: Sequence[Command], replies: Sequence[Reply], now: float) -> None:
         """Remember what the replies to a batch refuse. If INFO is not answered, the server takes nothing at
         all now: that is the failure of the poll, and says nothing of the other commands."""
+        if now != self._taken_at:
+            self._answered_now = frozenset()
         self._taken_at = now
+        self._note_answers(commands, replies)
         if self._hung_up:
             self._end_hang_ups(commands)
         if self._tried:
@@ -139,6 +152,16 @@ class Refusals:
         if before is None and shown:
             self.fresh.setdefault(shown, reply)
 
+    def _note_answers(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+        names = {
+            _own_name(command)
+            for command, reply in zip(commands, replies, strict=True)
+            if type(reply) is not ReplyError
+        }
+        if not names <= self._answered_now:
+            self._answered_now = _shared(self._answered_now | names)
+            self._answered = _shared(self._answered | names)
+
     def _end_hang_ups(self, answered: Sequence[Command]) -> None:
         """What was answered since is not refused: the server or the network had ended the connection."""
         if any(command.name == self._hung_up for command in answered):
@@ -155,15 +178,16 @@ class Refusals:
         it, and the first time where another one is refused so. It is not sent again to this run.
 
         `is_within`: it closed the connection within that reply. The reply may be larger than a proxy allows,
-        or the network is bad: that takes two times as well, and the command is sent again later."""
+        or the network is bad. Or this run has answered the command before, so no proxy refuses it: somebody
+        ends connections. Both take two times as well, and the command is sent again later."""
         if not unanswered or unanswered[0] == INFO:
             return
-        command = unanswered[0]
+        command, name = unanswered[0], _own_name(unanswered[0])
         before, self._hung_up = self._hung_up, command.name
-        is_usual = not is_within and any(each.reply.code == HANG_UP for each in self.known.values())
+        code = CUT_OFF if is_within or name in self._answered else HANG_UP
+        is_usual = code == HANG_UP and any(each.reply.code == HANG_UP for each in self.known.values())
         if before == command.name or is_usual:
-            name = command.name if command.about is About.SERVER else command.verb
-            code, where = (CUT_OFF, " within its reply") if is_within else (HANG_UP, "")
+            where = " within its reply" if is_within else ""
             self.add(name, ReplyError(f"{code} the server closes the connection{where}"), now, shown(command))
 
     def take_fresh(self) -> dict[str, ReplyError]:
@@ -211,6 +235,7 @@ class Refusals:
         _keep(self._of_runs, left, (others, self._former), RUNS_MAX)
         known, self._former = self._of_runs.pop(begun, ({}, {}))
         self.known = known | own
+        self._answered = self._answered_now
         self._tried.clear()
 
     def doubt(self) -> None:
@@ -227,6 +252,18 @@ def _keep(memory: dict[str, T], name: str, value: T, most: int = REFUSED_MAX) ->
     if len(memory) >= most:
         del memory[next(iter(memory))]
     memory[name] = value
+
+
+def _own_name(command: Command) -> str:
+    """The name by which it is refused."""
+    return command.name if command.about is About.SERVER else command.verb
+
+
+def _shared(names: Names) -> Names:
+    """The same set for all targets that answer the same commands."""
+    if len(_sets) >= SETS_MAX:
+        _sets.clear()
+    return _sets.setdefault(names, names)
 
 
 def shown(command: Command) -> str:

@@ -13,10 +13,12 @@ from exporter import engine
 from exporter.collectors._answered import Answered
 from exporter.collectors._key_places import (
     COMMANDS_A_PIECE,
+    SINGLE_MAX,
     acl_rules,
     ask,
     patterns,
     place_keys,
+    read_on_standard_lane,
     singles,
     walk_places,
 )
@@ -58,6 +60,18 @@ class TestNames:
         assert singles([self.ANY, self.A], [self.A, self.B, self.ANY]) == (self.ANY, self.A, self.B)
         assert patterns([self.A, self.ANY, self.ANY]) == (self.ANY,)
         assert all(patterns([KeyName(0, b"x" + glob)]) for glob in (b"?", b"*", b"[", b"]", b"^"))
+
+    @pytest.mark.parametrize(
+        ("single", "found"),
+        [(b"a", b"a"), (b"k" * 1024 + b"1", b"k" * 1024 + b"2"), (b"z\xff", b"z\xfe")],
+        ids=["the same", "long", "no text"],
+    )
+    def test_of_keys_with_one_label_the_single_one_is_read(self, single: bytes, found: bytes) -> None:
+        found_by = {KeyName(0, b"*"): [found, b"other"], KeyName(1, b"*"): [found]}
+        others = [KeyName(0, b"other"), KeyName(1, found)]
+        assert read_on_standard_lane([KeyName(0, single)], found_by, NEAR) == others
+        many = [KeyName(0, single), *(KeyName(0, b"%d" % number) for number in range(SINGLE_MAX))]
+        assert read_on_standard_lane(many, found_by, NEAR) == [*many, *others]
 
     def test_rules_name_each_key_once_and_what_it_takes_to_get_there(self) -> None:
         assert acl_rules(["type"], [self.A, self.A, self.ANY], NEAR) == ("+type", "~a", "~a*")

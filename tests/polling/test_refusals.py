@@ -219,6 +219,38 @@ class TestHangingUp:
             refusals.note_hang_up([command], 0.0)
         assert not is_sent(refusals, self.GET)
 
+    def test_what_this_run_has_answered_is_refused_for_a_while_only(self, refusals: Refusals) -> None:
+        """Somebody ends connections again and again: no proxy refuses the command."""
+        refusals.take([LEN, self.GET], [0, []], 0.0)
+        for now in (5.0, 10.0):
+            refusals.note_hang_up([LEN, self.GET], now)
+        assert not is_sent(refusals, LEN, 11.0)
+        assert is_sent(refusals, LEN, 10.0 + FIRST_REPROBE_S)
+
+    def test_nor_is_it_a_sign_of_such_a_proxy(self, refusals: Refusals) -> None:
+        refusals.take([LEN], [0], 0.0)
+        for command in (LEN, LEN, self.GET):
+            refusals.note_hang_up([command], 5.0)
+        assert is_sent(refusals, self.GET)
+
+    @pytest.mark.parametrize("at", [0.0, 60.0])
+    def test_what_another_run_has_answered_says_nothing_of_this_one(
+        self, refusals: Refusals, at: float
+    ) -> None:
+        """But what the first batch that shows the new run has answered does."""
+        refusals.take([LEN], [0], 0.0)
+        refusals.take([self.GET], [[]], at)
+        refusals.change_run("a", "b")
+        for _ in range(2):
+            refusals.note_hang_up([LEN], 65.0)
+        assert is_sent(refusals, LEN, 65.0 + FIRST_REPROBE_S) == (at == 0.0)
+
+    def test_targets_share_what_they_know_of_answers(self) -> None:
+        one, other = Refusals(), Refusals()
+        for refusals in (one, other):
+            refusals.take([LEN, self.GET], [0, []], 0.0)
+        assert one._answered is other._answered
+
     def test_a_reply_that_is_cut_off_twice_refuses_it_for_a_while(self, refusals: Refusals) -> None:
         refusals.note_hang_up([LEN, self.GET], 0.0, is_within=True)
         assert is_sent(refusals, LEN, 1.0)
