@@ -72,6 +72,7 @@ class TargetState:
     def let_go(self) -> None:
         """After the last poll: see `PollRunner.let_go`."""
         self.context = replace(self.context, on_facts=_learn_nothing)
+        self.memory.programs.clear()  # they have the context
 
     def pause(self, until: float, now: float) -> None:
         """Show only that the target is not polled until `until` (wall clock), for good."""

@@ -741,7 +741,8 @@ class TestClose:
         gc.collect()
         before = count_of(WatchedTarget, TargetState, PollRunner)
         watched = watch_harness.watched(server.port)
-        await watch_harness.poll(watched)
+        for _ in range(3):  # the first ones decide, the others do what was decided
+            await watch_harness.poll(watched)
         if runs:
             server.pause()
             watched.tick(time.monotonic())
