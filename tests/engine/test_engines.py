@@ -339,6 +339,12 @@ def test_of_a_client_counts_are_digits(engine: types.ModuleType, text: bytes, co
     assert engine.tally_clients(b"addr=a idle=%b" % text, ()) == [((), 1, 0, 0, 0, 0, count, 0)]
 
 
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_of_bytes_that_are_no_character_three_go_with_a_cut_at_most(engine: types.ModuleType) -> None:
+    assert engine.escape(b"abc" + b"\x80" * 9, 6) == b"abc"
+    assert engine.escape(b"abc" + b"\x80" * 9, 7) == "abc\ufffd".encode()
+
+
 @given(st.binary(max_size=40), st.integers(0, 20))
 @settings(max_examples=500, deadline=None)
 def test_label_values_are_escaped_alike(value: bytes, limit: int) -> None:
@@ -558,8 +564,14 @@ def test_samples_of_all_lengths_are_bytes_like_any() -> None:
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
 def test_a_page_cannot_be_written_into_nothing(engine: types.ModuleType) -> None:
-    with pytest.raises(ValueError, match="one byte"):
+    with pytest.raises(ValueError, match=r"^a piece needs room for at least one byte$"):
         engine.Assembler([], [], []).fill(bytearray())
+
+
+@pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])
+def test_a_page_may_begin_without_a_header(engine: types.ModuleType) -> None:
+    block = block_of(engine, [b"a 1\n", b"b 2\n"])
+    assert page_of(engine.Assembler([b"", b"#\n"], [(0, 0), (0, 1)], [[block]])) == b"a 1\n#\nb 2\n"
 
 
 @pytest.mark.parametrize("engine", [fast, slow], ids=["fast", "slow"])

@@ -45,9 +45,10 @@ def steps(
 
 
 def walk(data: bytes, wanted: int = 1, limits: tuple[int, int, int] = AMPLE) -> tuple[int, str]:
-    """How a walk over `data` ends, whole and byte by byte, in all engines; and why."""
+    """How a walk over `data` ends, whole, in halves and byte by byte, in all engines; and why."""
     ends = set()
-    for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
+    half = len(data) // 2
+    for pieces in ([data], [data[:half], data[half:]], [data[i : i + 1] for i in range(len(data))]):
         found = [list(steps(engine, pieces, wanted, limits)) for engine in ENGINES]
         assert all(each == found[0] for each in found)
         last = found[0][-1]

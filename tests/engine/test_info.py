@@ -269,6 +269,11 @@ class TestRecords:
         text = "db0:keys=1,new=2\ndb1:keys=1,old=3\ndb2:keys=1,old=4,new=5\ndb3:keys=1\n"
         either = gauge("either", "Help.", Record(DB, "new|old"))
         labelled = gauge("labelled", "Help.", Record(DB, "new|old", labels=(("keys", "keys"),)))
+        assert reader.read(text, either).lines == [
+            'either{db="db0"} 2',
+            'either{db="db1"} 3',
+            'either{db="db2"} 5',
+        ]
         assert reader.read(text, either, labelled).lines == [
             'either{db="db0"} 2',
             'either{db="db1"} 3',
@@ -324,6 +329,10 @@ class TestFill:
     def test_numbers_that_are_missing_are_written_as_zero(self, reader: Reader) -> None:
         lines = reader.read_by(reader.plan(KEYS), "db2:keys=5\n", fill=4).lines
         assert lines == ['keys{db="db2"} 5', 'keys{db="db0"} 0', 'keys{db="db1"} 0', 'keys{db="db3"} 0']
+
+    def test_a_number_with_zeros_before_it_is_another_name(self, reader: Reader) -> None:
+        lines = reader.read_by(reader.plan(KEYS), "db01:keys=5\n", fill=2).lines
+        assert lines == ['keys{db="db01"} 5', 'keys{db="db0"} 0', 'keys{db="db1"} 0']
 
     def test_only_in_families_that_want_it(self, reader: Reader) -> None:
         expires = gauge("expires", "Help.", Record(DB, "expires"))
@@ -498,6 +507,11 @@ class TestEverySubField:
     def test_a_percentile_of_another_form_is_counted(self, reader: Reader, sub: str) -> None:
         reading = reader.read(f"latency_percentiles_usec_get:{sub},p50=2\n", self.USEC)
         assert (reading.lines, reading.invalid) == (['usec{cmd="get",quantile="50"} 2'], 1)
+
+    def test_the_longest_percentile_has_40_characters(self, reader: Reader) -> None:
+        nines = "9" * 39
+        reading = reader.read(f"latency_percentiles_usec_get:p{nines}=1\n", self.USEC)
+        assert (reading.lines, reading.invalid) == ([f'usec{{cmd="get",quantile="{nines}"}} 1'], 0)
 
     def test_a_percentile_named_twice_counts_once(self, reader: Reader) -> None:
         assert reader.read("latency_percentiles_usec_get:p50=1,p50=2\n", self.USEC).lines == [
