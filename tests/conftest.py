@@ -74,6 +74,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         for path in compiled_modules():
             if path.stat().st_mtime > compiled.stat().st_mtime:
                 pytest.exit(f"{path} has changed since it was compiled: make build", returncode=4)
+    if engine.ENGINE == "python":
+        # chosen, as it is for this whole run: no program that a test starts needs to warn of it
+        os.environ["REDPOLL_ENGINE"] = "python"
 
 
 def compiled_modules() -> list[Path]:

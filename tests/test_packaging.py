@@ -314,7 +314,7 @@ class TestBuilds:
         )
         # -S: the libraries of this environment without its link to the source tree
         path = f"{target}{os.pathsep}{sysconfig.get_path('platlib')}"
-        outcome = run([sys.executable, "-S", "-c", code], tmp_path, PYTHONPATH=path)
+        outcome = run([sys.executable, "-S", "-c", code], tmp_path, PYTHONPATH=path, REDPOLL_ENGINE="")
         assert outcome.stdout == f"python {target / 'exporter' / 'engine' / '__init__.py'}\n"
         assert outcome.stderr.startswith("the compiled engine is not built")
         assert len(outcome.stderr.splitlines()) == 1
