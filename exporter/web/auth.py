@@ -13,6 +13,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from exporter.errors import ConfigError
 from exporter.web.password_checks import ANYBODY, PasswordChecks, Sender
@@ -111,12 +112,16 @@ class BasicAuth:
         digest, name = self._digest(username, password), self._digest(username)
         own_hash = self._hashes.get(name)
         password_hash = own_hash or self._decoys[int.from_bytes(name[:8], "big") % len(self._decoys)]
-        is_password = await self._checks.are_right(digest, _spellings(password), password_hash, sender)
-        if own_hash is None or not is_password:
+        is_user = own_hash is not None
+        learn = partial(self._learn, digest, is_user)
+        is_password = await self._checks.are_right(digest, _spellings(password), password_hash, sender, learn)
+        return is_user and is_password
+
+    def _learn(self, digest: bytes, is_user: bool, is_password: bool) -> None:
+        if is_user and is_password:
+            _remember(self._right, digest, self._right_max)
+        else:
             _remember(self._wrong, digest, WRONG_MAX)
-            return False
-        _remember(self._right, digest, self._right_max)
-        return True
 
     def _digest(self, *words: bytes) -> bytes:
         """Of a user, or of a user and a password: neither can be moved from one to the other."""

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Protocol
 
@@ -57,7 +57,8 @@ class TooManyChecksError(Exception):
 class _Check:
     """One password, and all who sent it for the same user."""
 
-    def __init__(self, sender: Sender, number: int) -> None:
+    def __init__(self, sender: Sender, number: int, learn: Callable[[bool], None]) -> None:
+        self.learn = learn
         self.spellings: Sequence[bytes] = ()
         self.password_hash = b""
         self.senders = {sender: None}  # the newest last; any number of them may have left
@@ -72,6 +73,11 @@ class _Check:
         """Look at those who have left once only. If all have, they stay, and so does what `presence` says."""
         left = {sender: None for sender in self.senders if sender.presence is not Presence.GONE}
         self.senders = left or self.senders
+
+    def forget(self, sender: Sender) -> None:
+        """It waits no longer. The last one stays: whether it is there decides about the check."""
+        if len(self.senders) > 1:
+            self.senders.pop(sender, None)
 
     @property
     def address(self) -> str:
@@ -89,20 +95,28 @@ class PasswordChecks:
         self._turns: dict[str, int] = {}  # by address, the number of its last check
 
     async def are_right(
-        self, digest: bytes, spellings: Sequence[bytes], password_hash: bytes, sender: Sender
+        self,
+        digest: bytes,
+        spellings: Sequence[bytes],
+        password_hash: bytes,
+        sender: Sender,
+        learn: Callable[[bool], None],
     ) -> bool:
         """Whether one spelling is the password of this hash. Senders of the same `digest` share one check.
-        Raises TooManyChecksError."""
+        `learn` gets its outcome once, also if all of them have left. Raises TooManyChecksError."""
         if self._running is not None and self._running[0] == digest:
             check = self._running[1]
         else:
-            check = self._waiting.get(digest) or self._admit(digest, sender)
+            check = self._waiting.get(digest) or self._admit(digest, sender, learn)
             check.spellings, check.password_hash = spellings, password_hash
         check.senders.setdefault(sender)
         self._start_next()
-        return await asyncio.shield(check.outcome)
+        try:
+            return await asyncio.shield(check.outcome)
+        finally:
+            check.forget(sender)
 
-    def _admit(self, digest: bytes, sender: Sender) -> _Check:
+    def _admit(self, digest: bytes, sender: Sender, learn: Callable[[bool], None]) -> _Check:
         self._drop_gone()
         if sender.presence is Presence.LISTENING:
             listening = sum(check.presence is Presence.LISTENING for check in self._waiting.values())
@@ -110,7 +124,7 @@ class PasswordChecks:
                 raise TooManyChecksError
         if len(self._waiting) >= self._waiting_max:
             _give_up(self._waiting.pop(self._least_useful(sender.address)).outcome)
-        check = self._waiting[digest] = _Check(sender, next(self._numbers))
+        check = self._waiting[digest] = _Check(sender, next(self._numbers), learn)
         return check
 
     def _least_useful(self, newcomer: str) -> bytes:
@@ -174,8 +188,9 @@ class PasswordChecks:
         if is_right is None:
             _give_up(check.outcome)
         elif not check.outcome.done():
+            check.learn(is_right)  # not in those who wait: they may all have left
             check.outcome.set_result(is_right)
-        # first the waiting requests remember the outcome, then the next check is chosen
+        # first the waiting requests go on, then the next check is chosen
         asyncio.get_running_loop().call_soon(self._start_next)
 
 

@@ -226,7 +226,7 @@ class _ScrapeAnswer:
         return self._ask()
 
     async def _sign_in(self, checking: Awaitable[TextAnswer | None]) -> None:
-        refusal = await checking
+        refusal = await self._connection.visit.wait_for(checking)
         if refusal is not None:
             self._send_text(refusal)
             return

@@ -69,7 +69,8 @@ def middleware(sign_in: SignIn) -> Middleware:
         header = request.headers.get("Authorization", "")
         refusal = sign_in.refusal(header, RequestSender(request), path_of(request))
         if isinstance(refusal, Awaitable):
-            refusal = await refusal
+            visit = getattr(request.protocol, "visit", None)
+            refusal = await (refusal if visit is None else visit.wait_for(refusal))
         return await handler(request) if refusal is None else response_of(refusal)
 
     return signed_in

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Coroutine
 
 import pytest
 import pytest_asyncio
 
 from exporter.web import password_checks
 from exporter.web.password_checks import PasswordChecks, Presence, TooManyChecksError
-from tests.store_fixture import PATIENCE_S
+from tests.store_fixture import PATIENCE_S, until
 
 RIGHT = b"right"
 
@@ -30,6 +32,7 @@ class Desk:
         self.asked: list[bytes] = []
         self.let_go = threading.Event()
         self.most = self._running = 0
+        self.learnt: list[tuple[bytes, bool]] = []
         self._answers: dict[bytes, asyncio.Task[bool]] = {}
 
     def matches(self, password: bytes, password_hash: bytes) -> bool:
@@ -41,11 +44,22 @@ class Desk:
         return password == RIGHT
 
     async def send(self, password: bytes, sender: Guesser | None = None) -> asyncio.Task[bool]:
-        task = asyncio.ensure_future(self.checks.are_right(password, [password], b"", sender or Guesser()))
+        task = asyncio.ensure_future(self.ask(password, sender or Guesser()))
         self._answers[password] = task
         for _ in range(3):
             await asyncio.sleep(0)
         return task
+
+    async def leave(self, password: bytes) -> None:
+        task = self._answers.pop(password)
+        task.cancel()
+        await asyncio.wait([task])
+
+    def ask(self, password: bytes, sender: Guesser) -> Coroutine[None, None, bool]:
+        def learn(is_right: bool) -> None:
+            self.learnt.append((password, is_right))
+
+        return self.checks.are_right(password, [password], b"", sender, learn)
 
     async def results(self) -> dict[bytes, bool | None]:
         """By password, None where there was no room. The check that was held up is left out."""
@@ -129,23 +143,44 @@ async def test_of_senders_that_may_have_left_one_waits_and_goes_last(desk: Desk)
 
 
 async def test_who_sends_the_same_password_shares_its_check(desk: Desk) -> None:
-    outcomes = [
-        asyncio.ensure_future(desk.checks.are_right(RIGHT, [RIGHT], b"", Guesser())) for _ in range(20)
-    ]
+    outcomes = [asyncio.ensure_future(desk.ask(RIGHT, Guesser())) for _ in range(20)]
     await asyncio.sleep(0)
     await desk.results()
     assert await asyncio.gather(*outcomes) == [True] * 20
     assert desk.asked == [b"first", RIGHT]
+    assert desk.learnt == [(b"first", False), (RIGHT, True)]
+
+
+async def test_an_outcome_is_learnt_though_all_who_waited_for_it_have_left(desk: Desk) -> None:
+    for _ in range(3):
+        await desk.send(b"second")
+        await desk.leave(b"second")
+    await desk.leave(b"first")
+    desk.let_go.set()
+    await until(lambda: desk.learnt == [(b"first", False), (b"second", False)])
+
+
+@pytest.mark.parametrize("password", [b"first", b"second"], ids=["that runs", "that waits"])
+async def test_who_waits_no_longer_is_not_kept_by_a_check(desk: Desk, password: bytes) -> None:
+    await desk.send(password)
+    kept: weakref.WeakSet[Guesser] = weakref.WeakSet()
+    for _ in range(20):
+        sender = Guesser()
+        kept.add(sender)
+        await desk.send(password, sender)
+        await desk.leave(password)
+        del sender
+    gc.collect()
+    assert len(kept) == 0
 
 
 async def test_a_check_that_everybody_gave_up_leaves_no_line(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    task = await desk.send(b"left")
-    task.cancel()
+    await desk.send(b"left")
+    await desk.leave(b"left")
     for number in range(10):
         await desk.send(b"%d" % number)
-    del desk._answers[b"left"]
     await desk.results()
     assert caplog.records == []
 

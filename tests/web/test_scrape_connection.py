@@ -9,6 +9,7 @@ import logging
 import re
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import NamedTuple
@@ -21,13 +22,14 @@ from hypothesis import strategies as st
 
 from exporter.web import connection as connections
 from exporter.web import guard as guards
+from exporter.web import password_checks
 from exporter.web.answers import CommonHeaders
 from exporter.web.auth import auth_of
 from exporter.web.body_writer import LoopShare
 from exporter.web.entrance import EntranceRules
 from exporter.web.scrape_connection import WAITING_MAX
 from tests.servers import Certificates
-from tests.store_fixture import gunzip_one, until
+from tests.store_fixture import PATIENCE_S, gunzip_one, until
 from tests.web.door import GET, Door, Opened, page_of, scrape
 from tests.web.test_request_head import mutated
 
@@ -238,6 +240,33 @@ class TestWaiting:
         client.reset()
         await until(lambda: not door.listener._answers)
         assert (len(door.guard), door.count("internal")) == (0, 0)
+
+    @LOOPS
+    @pytest.mark.parametrize("aiohttp_alone", [False, True])
+    async def test_nor_is_the_check_of_a_password_but_its_outcome_is_remembered(
+        self, opened: Opened, monkeypatch: pytest.MonkeyPatch, aiohttp_alone: bool
+    ) -> None:
+        """A scraper with a short timeout needs it the next time."""
+        let_go, asked = threading.Event(), []
+
+        def slow(password: bytes, password_hash: bytes) -> bool:
+            asked.append(password)
+            return let_go.wait(PATIENCE_S)
+
+        monkeypatch.setattr(password_checks, "matches", slow)
+        door = await opened(aiohttp_alone=aiohttp_alone, auth=auth_of("u", password_hash=HASH))
+        signed = METRICS.replace(b"\r\n\r\n", b"\r\nAuthorization: Basic dTpw\r\n\r\n")
+        before = asyncio.all_tasks()
+        for _ in range(20):
+            client = await door.client(signed)
+            await until(lambda: asked and len(door.guard) == 1 and len(asyncio.all_tasks()) > len(before))
+            client.reset()
+            await until(lambda: len(door.guard) == 0)
+        await until(lambda: asyncio.all_tasks() <= before)
+        let_go.set()
+        closing = signed.replace(b"gzip", b"gzip\r\nConnection: close")
+        assert (await door.ask(closing)).startswith(OK)
+        assert (asked, door.count("internal")) == ([b"p"], 0)
 
     async def test_a_stop_does_not_wait_for_it(self) -> None:
         async with Door() as door:
