@@ -34,6 +34,7 @@ def client_context(settings: DialSettings) -> FreshContext:
     def make() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves that to a file of OpenSSL
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a server could ask for handshakes without an end
         trust_each(context)
         _take_short_keys(context)
         max_bytes = settings.file_limits.max_bytes

@@ -127,6 +127,7 @@ def make_context(settings: ServerTls) -> ssl.SSLContext:
     _set_ciphers(context, settings)
     if settings.curve:
         context.set_ecdh_curve(settings.curve)
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a client could have handshakes without an end
     load_pair(context, settings.cert, settings.key, settings.limits.max_bytes)
     if settings.asks_clients:
         if settings.authorities is not None:

@@ -282,18 +282,17 @@ class TestRecords:
         assert link.closed
 
     @pytest.mark.parametrize(
-        ("version", "change", "said"),
+        ("change", "said"),
         [
-            ("-tls1_2", "R", "SSL_do_handshake -> 1"),
-            ("-tls1_3", "K", "KeyUpdate"),
-            ("-tls1_3", "k", "KeyUpdate"),
+            ("K", "KeyUpdate"),
+            ("k", "KeyUpdate"),
         ],
-        ids=["renegotiation", "key update that is asked back", "key update"],
+        ids=["key update that is asked back", "key update"],
     )
     async def test_keys_may_change_in_the_middle(
-        self, certificates: Certificates, version: str, change: str, said: str
+        self, certificates: Certificates, change: str, said: str
     ) -> None:
-        server = OpenSslServer(certificates, version)
+        server = OpenSslServer(certificates, "-tls1_3")
         try:
             await asyncio.to_thread(server.wait_for, "ACCEPT")
             link = await secret_link(server, certificates)
@@ -305,6 +304,21 @@ class TestRecords:
                 server.write(f"+PONG{number}")
                 assert await asking == [b"PONG%d" % number]
             link.close()
+        finally:
+            server.close()
+
+    async def test_no_handshake_follows_the_first_one(self, certificates: Certificates) -> None:
+        """A server could ask for them without an end, and each costs as much as the first."""
+        server = OpenSslServer(certificates, "-tls1_2")
+        try:
+            await asyncio.to_thread(server.wait_for, "ACCEPT")
+            link = await secret_link(server, certificates)
+            asking = asyncio.create_task(outcome_of(link, PING))
+            await asyncio.to_thread(server.wait_for, "PING")
+            server.write("R")
+            await asyncio.to_thread(server.wait_for, "no_renegotiation")
+            assert type(await asking) is errors.TlsError  # this server ends it then
+            assert link.closed
         finally:
             server.close()
 

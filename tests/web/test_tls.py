@@ -35,6 +35,9 @@ def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
 
 
+#: an option of OpenSSL 3: let clients renegotiate, as OpenSSL 1.1 does
+CLIENTS_RENEGOTIATE = 1 << 8
+
 Shake = Callable[[ServerContext, ssl.SSLContext], Awaitable[tuple[str, str]]]
 
 
@@ -316,6 +319,27 @@ def _greet(context: ssl.SSLContext, plain: socket.socket) -> None:
     with context.wrap_socket(plain, server_side=True) as connection:
         connection.sendall(b"hello")
         connection.recv(1)
+
+
+async def test_no_client_may_have_a_second_handshake(certificates: Certificates) -> None:
+    """It could have them without an end, and each costs as much as the first."""
+    serving = ServerContext(settings_of(certificates))
+    serving.context.options |= CLIENTS_RENEGOTIATE
+    async with Door(serving.context, request_s=2.0) as door:
+        client = await asyncio.create_subprocess_exec(
+            *("openssl", "s_client", "-connect", f"127.0.0.1:{door.port}", "-tls1_2", "-msg"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"R\n")  # renegotiate
+        said = await asyncio.wait_for(client.stdout.read(), PATIENCE_S)
+        await client.wait()
+    assert said.count(b"<<< TLS 1.2, Handshake [length 0010], Finished") == 1
+    assert b"RENEGOTIATING" in said
+    assert b"<<< TLS 1.2, Alert [length 0002], warning no_renegotiation" in said
 
 
 def test_a_key_with_a_password_is_told(certificates: Certificates, tmp_path: Path) -> None:
