@@ -190,11 +190,12 @@ cdef int walk(Walk *w, const char *p, size_t n, size_t *at, size_t *kept) noexce
                     break
                 w.left[w.depth] = size
                 w.depth += 1
-                w.elements += size
-                if not w.skipping and w.elements > w.elements_max:
-                    w.skipping = True
-                    code = fail(w, C_TOO_LARGE, W_ELEMENTS)
-                    break
+                if not w.skipping:  # else nothing bounds the sum
+                    w.elements += size
+                    if w.elements > w.elements_max:
+                        w.skipping = True
+                        code = fail(w, C_TOO_LARGE, W_ELEMENTS)
+                        break
         elif w.state == S_TEXT:
             while q < end and q[0] != c'\r' and q[0] != c'\n' and w.line_n < LINE_MAX:
                 q += 1

@@ -451,6 +451,7 @@ cdef class Walker:
             p, n = self.sample.p, self.sample.n
         self.head = PyBytes_FromStringAndSize(p, head_end(p, p + n) - p)
         return True
+
 def add_timestamps(Block block not None, int64_t at_ms):
     cdef bytes end = b" %d\n" % at_ms
     cdef bytes stamped, ends
@@ -463,6 +464,8 @@ def add_timestamps(Block block not None, int64_t at_ms):
     to[0] = 0
     for i in range(n - 1):
         stamped = block.lines[block.ends[i]:block.ends[i + 1]].replace(b"\n", end)
+        if PyBytes_GET_SIZE(stamped) > 0x7FFFFFFF - to[i]:
+            raise OverflowError("a block shows 2 GB at most")
         to[i + 1] = to[i] + <int32_t>PyBytes_GET_SIZE(stamped)
         texts.append(stamped)
     return with_lines(block, b"".join(texts), to)
