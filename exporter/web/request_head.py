@@ -19,8 +19,9 @@ from exporter.web.scrapes import METRICS, SCRAPE
 END = b"\r\n\r\n"
 #: a longer head, or one of more lines, is unusual; aiohttp's own limits are at least this
 HEAD_BYTES_MAX, LINES_MAX = 8000, 64
-#: heads that are remembered, and the length of the longest of them
-KNOWN_MAX, KNOWN_BYTES_MAX = 1024, 1024
+#: heads that are remembered, the length of the longest of them, and its headers and parameters: each of these
+#: takes several times its bytes. Scrapers send less than ten
+KNOWN_MAX, KNOWN_BYTES_MAX, KNOWN_FIELDS_MAX = 1024, 1024, 16
 
 #: paths that are the same in every spelling of URLs
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+\Z")
@@ -56,6 +57,11 @@ class RequestHead:
     takes_gzip: bool
 
     @property
+    def fields(self) -> int:
+        """Headers and parameters."""
+        return len(self.headers) + len(self.query)
+
+    @property
     def may_hold_secrets(self) -> bool:
         """Such as a password in the address of a target."""
         return not _SECRET.isdisjoint(map(str.lower, self.headers)) or any(
@@ -67,7 +73,7 @@ class HeadReader:
     """Reads one head after the other, of any connection. Without a path, no head is a plain scrape of it.
 
     A scraper sends the same head each time. So heads are remembered with what was read from them, unless they
-    may hold secrets.
+    are large or may hold secrets.
     """
 
     def __init__(self, telemetry_path: str = "", scrape_path: str = "") -> None:
@@ -88,7 +94,7 @@ class HeadReader:
         if known is not None:
             return known
         found = self._parse(head)
-        if found is not None and len(head) <= KNOWN_BYTES_MAX and not found.may_hold_secrets:
+        if found is not None and _is_small(head, found) and not found.may_hold_secrets:
             if len(self._known) >= KNOWN_MAX:
                 self._known.clear()
             self._known[head] = found
@@ -142,6 +148,10 @@ class HeadReader:
 
     def on_message_complete(self) -> None:
         self._is_whole = True
+
+
+def _is_small(head: bytes, found: RequestHead) -> bool:
+    return len(head) <= KNOWN_BYTES_MAX and found.fields <= KNOWN_FIELDS_MAX
 
 
 def _query(text: bytes) -> MultiMapping[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Mapping
 from unittest import mock
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from exporter.web.request_head import (
     HEAD_BYTES_MAX,
     KNOWN_BYTES_MAX,
+    KNOWN_FIELDS_MAX,
     KNOWN_MAX,
     LINES_MAX,
     HeadReader,
@@ -130,6 +132,42 @@ class TestRemembered:
             assert reader.read(head(b"GET /metrics HTTP/1.1", b"A: %d" % number)) is not None
         assert reader.read(head(b"GET /metrics HTTP/1.1", b"A: " + b"a" * KNOWN_BYTES_MAX)) is not None
         assert len(reader._known) == 10
+
+    @pytest.mark.parametrize("parameters", range(KNOWN_FIELDS_MAX))
+    def test_a_head_of_many_fields_is_not_kept(self, parameters: int) -> None:
+        reader = HeadReader("/metrics", "/scrape")
+        assert reader.read(wide(0, parameters, KNOWN_FIELDS_MAX + 1)) is not None
+        assert len(reader._known) == 0
+        assert reader.read(wide(0, parameters, KNOWN_FIELDS_MAX)) is not None
+        assert len(reader._known) == 1
+
+    @pytest.mark.parametrize("parameters", [0, 1, 2, 4, 8, 14])
+    def test_all_together_take_ten_megabytes_at_most(self, parameters: int) -> None:
+        reader = HeadReader("/metrics", "/scrape")
+        reader.read(wide(KNOWN_MAX, parameters, KNOWN_FIELDS_MAX))
+        tracemalloc.start()
+        try:
+            for number in range(KNOWN_MAX - 1):
+                reader.read(wide(number, parameters, KNOWN_FIELDS_MAX))
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(reader._known) == KNOWN_MAX
+        print(f"{taken / 1e6:.1f} MB")
+        assert 1e6 < taken < 10e6
+
+
+def wide(number: int, parameters: int, fields: int) -> bytes:
+    """A head of that many fields, none like those of another `number`, as long as one that is remembered may
+    be. A parameter with an emoji takes 4 bytes a character."""
+    query = [b"p%d=%d" % (each, number * 100 + each) for each in range(parameters)]
+    headers = [b"H%d: %d" % (each, number * 100 + each) for each in range(fields - parameters - 1)]
+    rest = KNOWN_BYTES_MAX - len(head(b"GET /metrics?" + b"&".join(query) + b" HTTP/1.1", *headers))
+    if query:
+        query[0] = query[0].replace(b"=", b"=%F0%9F%98%80" + b"a" * (rest - 12))
+    elif headers:
+        headers[0] = b"H" * rest + headers[0]
+    return head(b"GET /metrics" + b"?" * bool(query) + b"&".join(query) + b" HTTP/1.1", *headers)
 
 
 @pytest.mark.parametrize(
