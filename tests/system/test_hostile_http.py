@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import re
 import resource
+import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -44,11 +46,17 @@ def many_files() -> Iterator[None]:
 
 def talk(port: int, data: bytes, *, half_close: bool = True) -> bytes:
     """All that is answered until the other side closes. A connection that is reset counts as closed."""
+    with socket.create_connection((HOST, port), PATIENCE_S) as client:
+        with suppress(ConnectionError):
+            client.sendall(data)
+            if half_close:
+                client.shutdown(socket.SHUT_WR)
+        return rest_of(client)
+
+
+def rest_of(client: socket.socket) -> bytes:
     pieces = []
-    with socket.create_connection((HOST, port), PATIENCE_S) as client, suppress(ConnectionError):
-        client.sendall(data)
-        if half_close:
-            client.shutdown(socket.SHUT_WR)
+    with suppress(ConnectionError):
         while piece := client.recv(1 << 20):
             pieces.append(piece)
     return b"".join(pieces)
@@ -153,26 +161,64 @@ def test_a_body_is_a_body_whatever_is_in_it(program: Exporter) -> None:
         assert b"reloaded" not in answers
 
 
-HUGE: dict[str, Sequence[bytes]] = {
-    "a path": (b"GET /" + b"a" * 1_000_000, b" HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "a query": (b"GET /metrics?" + b"name[]=x&" * 100_000, b" HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "a header": (b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ", b"x" * 1_000_000, b"\r\n\r\n"),
-    "a name of a header": (b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"x" * 1_000_000, b": 1\r\n\r\n"),
-    "many headers": (b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n" * 200_000, b"\r\n"),
-    "a method": (b"G" * 1_000_000, b" /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+#: requests of a megabyte, and how each is answered
+HUGE: dict[str, tuple[int, Sequence[bytes]]] = {
+    "a path": (431, (b"GET /" + b"a" * 1_000_000, b" HTTP/1.1\r\nHost: x\r\n\r\n")),
+    "a query": (431, (b"GET /metrics?" + b"name[]=x&" * 100_000, b" HTTP/1.1\r\nHost: x\r\n\r\n")),
+    "a header": (431, (b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ", b"x" * 1_000_000, b"\r\n\r\n")),
+    "a name of a header": (
+        431,
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"x" * 1_000_000, b": 1\r\n\r\n"),
+    ),
+    "many headers": (400, (b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n" * 200_000, b"\r\n")),
+    "a method": (400, (b"G" * 1_000_000, b" /metrics HTTP/1.1\r\nHost: x\r\n\r\n")),
     "a body": (
-        b"POST /-/healthy HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n",
-        b"x" * 1_000_000,
+        405,
+        (b"POST /-/healthy HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n", b"x" * 1_000_000),
     ),
 }
+PIECE_BYTES = 2048
+#: aiohttp reads lines of 8,190 bytes at most; a few pieces more come before the answer does
+EARLY_BYTES = 8190 + 4 * PIECE_BYTES
 
 
 @pytest.mark.parametrize("kind", HUGE)
-def test_what_is_huge_is_refused_early_and_leaves_no_memory_behind(program: Exporter, kind: str) -> None:
+def test_what_is_huge_is_refused_early(program: Exporter, kind: str) -> None:
+    status, parts = HUGE[kind]
+    data = b"".join(parts)
+    with socket.create_connection((HOST, program.port), PATIENCE_S) as client:
+        taken_bytes = 0
+        while not is_answered(client) and taken_bytes < len(data):
+            client.sendall(data[taken_bytes : taken_bytes + PIECE_BYTES])
+            taken_bytes += PIECE_BYTES
+            wait_until(lambda: is_answered(client) or unread_bytes(client) == 0, "the piece to be taken")
+        answers = rest_of(client)
+    print(f"{taken_bytes} bytes")
+    assert statuses(answers) == [status], answers[:200]
+    assert taken_bytes <= EARLY_BYTES
+
+
+def is_answered(client: socket.socket) -> bool:
+    return bool(select.select([client], [], [], 0)[0])
+
+
+def unread_bytes(client: socket.socket) -> int:
+    """What the other side of a connection has not taken from the system yet."""
+    ours, theirs = client.getsockname()[1], client.getpeername()[1]
+    found = re.search(
+        rf"^ *\d+: \w+:{theirs:04X} \w+:{ours:04X} \w+ \w+:(\w+)", Path("/proc/net/tcp").read_text(), re.M
+    )
+    return int(found[1], 16) if found is not None else 0
+
+
+@pytest.mark.parametrize("kind", HUGE)
+def test_what_is_huge_leaves_no_memory_behind(program: Exporter, kind: str) -> None:
+    status, parts = HUGE[kind]
     before_mb = 0.0
     for number in range(60):
-        answers = talk(program.port, b"".join(HUGE[kind]), half_close=False)
-        assert statuses(answers)[:1] in ([], [400], [405], [413], [431]), answers[:200]
+        answers = talk(program.port, b"".join(parts), half_close=False)
+        if answers or kind != "a body":  # a body beyond the limit ends in a reset, which may overtake answers
+            assert statuses(answers)[0] == status, answers[:200]
         if number == 10:  # what all of them use again is there
             before_mb = resident_mb(program.process.pid)
     after_mb = resident_mb(program.process.pid)
@@ -293,7 +339,7 @@ def test_clients_that_send_no_more_get_their_answer_and_leave_nothing(program: E
     for number in range(300):
         path = (b"/-/healthy", b"/metrics", b"/")[number % 3]
         assert statuses(talk(program.port, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)) == [200]
-        assert statuses(talk(program.port, b"GET /metrics HT")) in ([], [400])
+        assert talk(program.port, b"GET /metrics HT") == b""
     wait_until(lambda: open_files(program) <= before_files + 1, "all files to be closed")
 
 
