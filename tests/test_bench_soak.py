@@ -56,6 +56,15 @@ def test_what_is_left_behind_each_turn_shows(name: str) -> None:
     assert missed(figures(180.0, leave)) == [f"growth of {name}"]
 
 
+@pytest.mark.parametrize("name", ["descriptors", "threads", "tasks", "series"])
+def test_what_comes_and_goes_does_not(name: str) -> None:
+    def come(each: Sample) -> Sample:
+        is_there = each.at_s > 150 and each.at_s % 10
+        return dataclasses.replace(each, **{name: getattr(each, name) * (2 if is_there else 1)})
+
+    assert missed(figures(180.0, come)) == []
+
+
 def test_a_run_that_is_too_short_says_so() -> None:
     with pytest.raises(SystemExit, match="too short"):
         figures(20.0)
