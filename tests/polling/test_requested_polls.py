@@ -73,9 +73,9 @@ async def test_a_turn_that_left_out_a_collector_of_the_lane_does_not_count(
     rare = {each.name: (Lane.STANDARD, 2) for each in on_standard}
     timing = dataclasses.replace(watched.timing, turns=rare)
     watched.reassign(dataclasses.replace(watched.assignment, timing=timing))
-    for _ in range(4):  # a collector that runs in one of two turns is left out of some of them
+    for _ in range(4):  # a collector that runs in one of two turns is left out of the other
         await watch_harness.poll(watched)
-        if count.covered_at < watched.health.began_at:
+        if before < count.covered_at < watched.health.began_at:
             break
     assert before < count.covered_at < watched.health.began_at
     asked = polls(watch_harness, watched)[1]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import random
 import socket
 import ssl
 import struct
+import termios
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any, Self, cast
 
@@ -171,12 +174,23 @@ class Door:
     async def _wrong(self, request: web.Request) -> web.Response:
         raise ValueError(f"a mistake with {request.query_string}")
 
+    async def take_in(self, turns: int = 20) -> None:
+        """Let it read what clients have sent, as far as it reads on, and begin to answer. Two pieces that are
+        sent before and after this are two for it."""
+        for _ in range(turns):
+            await asyncio.sleep(0)
+            if not any(unread_bytes(cast(Visit, visit)) for visit in self.guard):
+                break
+        for _ in range(3):
+            await asyncio.sleep(0)
+
     def count(self, reason: str) -> int:
         return self.incidents.counts[reason]
 
     async def client(self, send: bytes = b"", address: str = "127.0.0.1", buffer: int = 0) -> Client:
         loop = asyncio.get_running_loop()
         client = socket.socket()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small pieces wait for each other
         self._clients.append(client)
         if buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -191,6 +205,15 @@ class Door:
         """All that is answered until the connection is closed."""
         client = await self.client(send, **transform)
         return await client.rest()
+
+
+def unread_bytes(visit: Visit) -> int:
+    """What has come on a connection and was not read."""
+    if visit.wire is None or visit.wire.is_closing():
+        return 0
+    number = array("i", [0])
+    fcntl.ioctl(visit.wire.get_extra_info("socket").fileno(), termios.FIONREAD, number)
+    return number[0]
 
 
 def page_of(size: int) -> Page:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import bcrypt
 import pytest
 import pytest_asyncio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.web import connection as connections
@@ -530,6 +530,7 @@ class TestBothWays:
         )
 
     @settings(max_examples=150, deadline=None)
+    @example([METRICS, METRICS, b"\r\n\r\nET /metrics HTTP/1.1\r\n\r\n"], [57, 58, 114])
     @given(
         st.lists(st.one_of(mutated(), st.just(METRICS)), min_size=1, max_size=4),
         st.lists(st.integers(0, 800), max_size=3),
@@ -597,8 +598,7 @@ async def _ask(pieces: list[bytes], *, alone: bool) -> Exchange:
         try:
             for piece in pieces:
                 await client.send(piece)
-                for _ in range(3):
-                    await asyncio.sleep(0)
+                await door.take_in()
             client.socket.shutdown(1)
         except OSError:
             pass  # it is closed already

@@ -119,8 +119,8 @@ class Requests(Case):
 
     length_max = 1500
     words = WORDS
-    #: turns of the event loop between two pieces, and seconds in which a connection ends at last
-    TURNS, PATIENCE_S = 3, 5.0
+    #: seconds in which a connection ends at last
+    PATIENCE_S = 5.0
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -160,8 +160,7 @@ class Requests(Case):
             with suppress(OSError):  # it may be closed already
                 for piece in pieces:
                     await self._loop.sock_sendall(client, piece)
-                    for _ in range(self.TURNS):
-                        await asyncio.sleep(0)
+                    await door.take_in()
                 client.shutdown(socket.SHUT_WR)
             received = b""
             async with asyncio.timeout(self.PATIENCE_S):
