@@ -68,12 +68,12 @@ async def test_a_turn_that_left_out_a_collector_of_the_lane_does_not_count(
     await watch_harness.poll(watched)
     count = watched.state.series.lanes[Lane.STANDARD]
     before = count.covered_at
-    await asyncio.sleep(SCANT_S)
     on_standard = watched.assignment.family_sets.on((Lane.STANDARD,))
     rare = {each.name: (Lane.STANDARD, 2) for each in on_standard}
     timing = dataclasses.replace(watched.timing, turns=rare)
     watched.reassign(dataclasses.replace(watched.assignment, timing=timing))
     for _ in range(4):  # a collector that runs in one of two turns is left out of the other
+        await asyncio.sleep(SCANT_S)
         await watch_harness.poll(watched)
         if before < count.covered_at < watched.health.began_at:
             break
