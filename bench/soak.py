@@ -62,14 +62,14 @@ _COUNTED = pathlib.Path(__file__).with_name("soaked.py")
 
 @dataclass(frozen=True)
 class Sample:
-    """`tasks` and `objects` are the interpreter's, of which the garbage collector knows."""
+    """`allocations` are blocks of memory that the interpreter has handed out."""
 
     at_s: float
     rss_mb: float
     descriptors: int
     threads: int
     tasks: int
-    objects: int
+    allocations: int
     series: int
 
 
@@ -139,7 +139,7 @@ class Soaked:
         assert self.process.stdout is not None
         self.process.stdin.write(b"count\n")
         self.process.stdin.flush()
-        tasks, objects = map(int, self.process.stdout.readline().split())
+        tasks, allocations = map(int, self.process.stdout.readline().split())
         of = pathlib.Path(f"/proc/{self.process.pid}")
         return Sample(
             time.monotonic() - began,
@@ -147,7 +147,7 @@ class Soaked:
             len(list((of / "fd").iterdir())),
             len(list((of / "task").iterdir())),
             tasks,
-            objects,
+            allocations,
             series(page),
         )
 
@@ -287,8 +287,8 @@ def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequen
         before, after = (min(getattr(each, name) for each in part) for part in (first, last))
         bound = max(GROWTH_LEAST, before * GROWTH_SHARE)
         figures.append(at_most(f"growth of {name}", after - before, bound, detail=f"{before:g} to {after:g}"))
-    before, after = _median(first, "objects"), _median(last, "objects")
-    figures.append(plain("growth of objects", after - before, detail=f"{before:g} to {after:g}"))
+    before, after = _median(first, "allocations"), _median(last, "allocations")
+    figures.append(plain("growth of allocations", after - before, detail=f"{before:g} to {after:g}"))
     chart = Chart(
         "soak",
         f"{STEADY + FLAPPING} targets that come, go and flap",
