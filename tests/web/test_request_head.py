@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.web.request_head import (
+    END,
     HEAD_BYTES_MAX,
     KNOWN_BYTES_MAX,
     KNOWN_FIELDS_MAX,
@@ -259,8 +260,15 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
+def first_head(data: bytes) -> bytes:
+    """As far as a connection gives it to the reader: no byte behind its end."""
+    head, end, _ = data.partition(END)
+    return head + end
+
+
 def assert_read_as_by_aiohttp(data: bytes) -> None:
     """So nobody can get a request past one of the two that the other would see."""
+    data = first_head(data)
     found = read(data)
     if found is None:
         return
