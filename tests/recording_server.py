@@ -86,13 +86,14 @@ class RecordingWeb:
     `sent` are the headers of requests."""
 
     def __init__(self, groups: list[object], leads_to: str = "", host: str = HOST) -> None:
+        self.groups = groups
         self.sent: list[dict[str, str]] = []
         web = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 web.sent.append(dict(self.headers))
-                body = json.dumps(groups).encode()
+                body = json.dumps(web.groups).encode()
                 self.send_response(302 if leads_to else 200)
                 self.send_header("Location", leads_to)
                 self.send_header("Content-Type", "application/json")

@@ -41,7 +41,7 @@ class HttpConnection(web.RequestHandler):
     objects that its garbage collector seldom runs, and strangers would fill the memory until then.
     """
 
-    __slots__ = ("_is_failed", "visit")
+    __slots__ = ("_has_failed", "visit")
 
     def __init__(self, server: web.Server, visit: Visit, *, idle_s: float) -> None:
         # aiohttp's own limit comes after the guard's, which counts what it closes
@@ -53,7 +53,7 @@ class HttpConnection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
         )
         self.visit = visit
-        self._is_failed = False  # what came was not a request: nothing more is read
+        self._has_failed = False  # what came was not a request: nothing more is read
 
     @property
     def half_closed(self) -> bool:
@@ -63,13 +63,13 @@ class HttpConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.visit.leave()
-        if self.writing_paused:
+        if self._paused:
             self.resume_writing()  # who waits to write goes on, and sees that the client has left
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.visit.stir()
-        if not self._is_failed and self.visit.receive(len(data)):
+        if not self._has_failed and self.visit.receive(len(data)):
             self._feed(data)
 
     def take_over(self, data: bytes) -> None:
@@ -82,7 +82,7 @@ class HttpConnection(web.RequestHandler):
             if isinstance(message, _ErrInfo):
                 # it leads to a frame that has `data` and, again, this message
                 message.exc.__traceback__ = None
-                self._is_failed = True
+                self._has_failed = True
 
     def eof_received(self) -> bool:  # type: ignore[override]
         super().eof_received()

@@ -34,6 +34,7 @@ from exporter.web.scrapes import (
 )
 from exporter.web.sd import TargetLister
 from exporter.web.sign_in import Handler, SignIn, middleware, noting_refusals
+from exporter.web.visit import wait_within
 
 ALIVE_S = 5.0
 
@@ -116,8 +117,7 @@ class Web:
         asked = ScrapeRequest(endpoint, request.query, request.headers, client_of(request.transport))
         answer = self.scrapes.answer(asked)
         if not isinstance(answer, (Page, TextAnswer)):
-            visit = getattr(request.protocol, "visit", None)
-            answer = await (answer if visit is None else visit.wait_for(answer))
+            answer = await wait_within(request, answer)
         if isinstance(answer, TextAnswer):
             return response_of(answer)
         outlet = ResponseOutlet(request)

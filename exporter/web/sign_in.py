@@ -12,6 +12,7 @@ from exporter.web.clients import client_of
 from exporter.web.entrance import Entrance
 from exporter.web.incidents import REFUSING, Incidents
 from exporter.web.password_checks import Presence, Sender, TooManyChecksError
+from exporter.web.visit import wait_within
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -69,8 +70,7 @@ def middleware(sign_in: SignIn) -> Middleware:
         header = request.headers.get("Authorization", "")
         refusal = sign_in.refusal(header, RequestSender(request), path_of(request))
         if isinstance(refusal, Awaitable):
-            visit = getattr(request.protocol, "visit", None)
-            refusal = await (refusal if visit is None else visit.wait_for(refusal))
+            refusal = await wait_within(request, refusal)
         return await handler(request) if refusal is None else response_of(refusal)
 
     return signed_in

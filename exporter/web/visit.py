@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from aiohttp import web
+
 from exporter.web.activity import Activity
 from exporter.web.answers import bare_answer
 from exporter.web.clients import client_of
@@ -18,6 +20,12 @@ TURNS = 3
 TLS_BUFFER_BYTES = 64 * 1024
 
 Awaited = TypeVar("Awaited")
+
+
+async def wait_within(request: web.BaseRequest, found: Awaitable[Awaited]) -> Awaited:
+    """What an answer of aiohttp needs: see `Visit.wait_for`. Another server than ours has no visits."""
+    visit = getattr(request.protocol, "visit", None)
+    return await (found if visit is None else visit.wait_for(found))
 
 
 class Visit:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.recording_server import RecordingWeb
 from tests.servers import wait_until
 from tests.store_fixture import values_of
 from tests.system.conftest import Exporter, ExporterFactory
@@ -18,41 +17,11 @@ from tests.watch_harness import RedisFactory, server_field
 SECRET = "s3cret-of-mine"
 
 
-class Inventory:
-    """A server with a list of targets."""
-
-    def __init__(self) -> None:
-        self.groups: list[object] = []
-        inventory = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps(inventory.groups).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
-def inventory() -> Iterator[Inventory]:
-    inventory = Inventory()
-    yield inventory
-    inventory.close()
+def inventory() -> Iterator[RecordingWeb]:
+    """A server with a list of targets, which a test may change."""
+    with RecordingWeb([]) as web:
+        yield web
 
 
 def up(program: Exporter) -> dict[str, float]:
@@ -60,14 +29,14 @@ def up(program: Exporter) -> dict[str, float]:
 
 
 def test_both_kinds_beside_configured_ones(
-    exporter: ExporterFactory, redis_server: RedisFactory, inventory: Inventory, tmp_path: Path
+    exporter: ExporterFactory, redis_server: RedisFactory, inventory: RecordingWeb, tmp_path: Path
 ) -> None:
     configured, locked = redis_server(), redis_server("--requirepass", SECRET)
     listed, served = redis_server(), redis_server()
     configuration, files = tmp_path / "redis.yml", tmp_path / "sd"
     files.mkdir()
     configuration.write_text(
-        f"options: {{targets.file-sd: {files}/*.json, targets.http-sd: 'http://127.0.0.1:{inventory.port}/', "
+        f"options: {{targets.file-sd: {files}/*.json, targets.http-sd: '{inventory.url}', "
         f"targets.refresh-interval: 0.5s}}\n"
         f"groups: {{locked: {{password: {SECRET}, labels: {{team: orders}}}}}}\n"
         f"redis_instances: [{{addr: 127.0.0.1:{configured.port}}}]\n"
@@ -85,11 +54,11 @@ def test_both_kinds_beside_configured_ones(
     (files / "a.json").write_text(json.dumps(groups))
     wait_until(lambda: up(program) == addrs(configured, locked, listed), "those of the file")
     assert 'team="orders"' in program.get()
-    inventory.groups = [{"targets": [f"127.0.0.1:{served.port}"]}]
+    inventory.groups[:] = [{"targets": [f"127.0.0.1:{served.port}"]}]
     wait_until(lambda: up(program) == addrs(configured, locked, listed, served), "those of the URL")
     before = server_field(listed, "total_connections_received")
     (files / "a.json").write_text(json.dumps(groups[1:]))
-    inventory.groups = []
+    inventory.groups.clear()
     wait_until(lambda: up(program) == addrs(configured, listed), "the others to go")
     (files / "a.json").write_text("[")
     wait_until(lambda: 'sd_failures_total{source="--targets.file-sd' in program.get(), "the failure")

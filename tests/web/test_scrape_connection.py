@@ -531,6 +531,7 @@ class TestBothWays:
 
     @settings(max_examples=150, deadline=None)
     @example([METRICS, METRICS, b"\r\n\r\nET /metrics HTTP/1.1\r\n\r\n"], [57, 58, 114])
+    @example([b"GET /scrape?target=ok\r\nHost: x\r\n\r\n"], [])
     @given(
         st.lists(st.one_of(mutated(), st.just(METRICS)), min_size=1, max_size=4),
         st.lists(st.integers(0, 800), max_size=3),
@@ -605,7 +606,7 @@ async def _ask(pieces: list[bytes], *, alone: bool) -> Exchange:
         data = await client.rest()
         await until(lambda: len(door.guard) == 0)
         answers = read_answers(data)
-        assert door.answered == sum(answer.status == OK for answer in answers)
+        assert door.answered == sum(b" 200 " in answer.status for answer in answers)  # HTTP/0.9 too
         return Exchange(answers, door.incidents.counts)
 
 
