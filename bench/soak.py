@@ -5,7 +5,9 @@
 500 simulated targets are scraped every 5 seconds. One in twenty flaps: its server is killed and comes back.
 In each turn other targets leave the file of file_sd, the configuration file has another label and is read
 again, and /scrape asks for other targets that nobody configured. Turns are a minute, and shorter in short
-runs. Memory is judged by its slope in runs of half an hour and more, and by its growth in shorter ones.
+runs. Twice, for two turns, the fleet rests: what the exporter has left behind shows there, because each time
+it watches as many targets, all of them up. Memory is judged by its slope in runs of half an hour and more,
+and by its growth in shorter ones.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ LEFT_OUT = 25
 ADOPTABLE = 3 * ADOPTED
 SCRAPE_S = SAMPLE_S = ASK_S = 5.0
 TURN_S, TURNS_MIN = 60.0, 9
+#: adopted targets are forgotten in the first of these
+REST_TURNS = 2
 #: of each turn the servers that flap are down for this part
 DOWN_SHARE = 1 / 3
 #: memory still settles in this part of a run, but not for longer
@@ -53,8 +57,8 @@ WARMING_SHARE, WARMING_MAX_S = 1 / 3, 900.0
 #: from here on a slope of memory means something
 LONG_S = 1800.0
 SLOPE_GOAL_MB, GROWTH_GOAL_MB = 1.0, 12.0  # in minutes memory still settles: that shows gross leaks alone
-#: of the fewest descriptors, threads, tasks and series in the first third and in the last one. What is left
-#: behind is in every sample; what comes and goes, such as polls under way, is not
+#: of the fewest descriptors, threads, tasks and series of both rests. What is left behind is in every sample;
+#: what comes and goes, such as polls under way, is not
 GROWTH_SHARE = 0.02
 GROWTH_LEAST = 3.0
 _COUNTED = pathlib.Path(__file__).with_name("soaked.py")
@@ -62,9 +66,11 @@ _COUNTED = pathlib.Path(__file__).with_name("soaked.py")
 
 @dataclass(frozen=True)
 class Sample:
-    """`allocations` are blocks of memory that the interpreter has handed out."""
+    """`allocations` are blocks of memory that the interpreter has handed out. `at_rest`: exactly the
+    targets of the files were watched, and all were up."""
 
     at_s: float
+    at_rest: bool
     rss_mb: float
     descriptors: int
     threads: int
@@ -103,6 +109,7 @@ class Visitor(threading.Thread):
     def __init__(self, port: int, fleet: Fleet) -> None:
         super().__init__(daemon=True)
         self.turn = 0
+        self.rests = False
         self.asked = self.failed = 0
         self._port = port
         self._fleet = fleet
@@ -110,6 +117,8 @@ class Visitor(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(ASK_S):
+            if self.rests:
+                continue
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
             with contextlib.closing(connection):
                 for addr in self._fleet.adopted(self.turn):
@@ -143,6 +152,7 @@ class Soaked:
         of = pathlib.Path(f"/proc/{self.process.pid}")
         return Sample(
             time.monotonic() - began,
+            _is_at_rest(page),
             usage(self.process.pid).rss_bytes / 1e6,
             len(list((of / "fd").iterdir())),
             len(list((of / "task").iterdir())),
@@ -150,6 +160,11 @@ class Soaked:
             allocations,
             series(page),
         )
+
+
+def _is_at_rest(page: bytes) -> bool:
+    up = [line.endswith(b" 1") for line in page.split(b"\n") if line.startswith(b"redis_up{")]
+    return all(up) and len(up) == STEADY - LEFT_OUT + FLAPPING
 
 
 def _replace(path: pathlib.Path, text: str) -> None:
@@ -237,11 +252,12 @@ def _run(
     while (now_s := time.monotonic() - began) < for_s:
         if exporter.process.poll() is not None:
             raise SystemExit(f"bench: the exporter ended with code {exporter.process.returncode}")
-        if int(now_s / turn_s) > turn:
+        visitor.rests = _rests(now_s, for_s, turn_s)
+        if int(now_s / turn_s) > turn and not visitor.rests:
             turn = visitor.turn = int(now_s / turn_s)
             fleet.enter(turn)
             os.kill(exporter.process.pid, signal.SIGHUP)
-        should_be_down = now_s % turn_s < turn_s * DOWN_SHARE
+        should_be_down = now_s % turn_s < turn_s * DOWN_SHARE and not visitor.rests
         if should_be_down != is_down:
             flapping.kill() if should_be_down else flapping.start()
             is_down = should_be_down
@@ -249,6 +265,14 @@ def _run(
             samples.append(exporter.sample(began, scraper.pages["/metrics"]))
         time.sleep(max(0.0, min(SAMPLE_S, for_s - (time.monotonic() - began))))
     return samples
+
+
+def _warm_s(for_s: float) -> float:
+    return min(for_s * WARMING_SHARE, WARMING_MAX_S)
+
+
+def _rests(at_s: float, for_s: float, turn_s: float) -> bool:
+    return any(end_s - REST_TURNS * turn_s <= at_s < end_s for end_s in (_warm_s(for_s), for_s))
 
 
 def _failed_scrapes(scraper: Scraper) -> Figure:
@@ -266,8 +290,8 @@ def _logged_errors(log: pathlib.Path) -> Figure:
 
 
 def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequence[Figure] = ()) -> Result:
-    """The `others`, and how the exporter grew. SystemExit if the run was too short to tell."""
-    warm_s = min(for_s * WARMING_SHARE, WARMING_MAX_S)
+    """The `others`, and how the exporter grew. SystemExit if the run was too short, or without rest."""
+    warm_s = _warm_s(for_s)
     warm = [each for each in samples if each.at_s >= warm_s]
     if len(warm) < 6:
         raise SystemExit("bench: that is too short: take --for 2m at least")
@@ -283,8 +307,17 @@ def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequen
     else:
         grown = _median(last, "rss_mb") - _median(first, "rss_mb")
         figures.append(at_most("growth of resident memory", grown, GROWTH_GOAL_MB, "MB", ends))
+    resting = [each for each in samples if each.at_rest and _rests(each.at_s, for_s, turn_s)]
+    rests = (
+        [each for each in resting if each.at_s < warm_s],
+        [each for each in resting if each.at_s >= warm_s],
+    )
+    if not all(rests):
+        raise SystemExit(
+            "bench: not all targets were up while the fleet rested, or others were watched still"
+        )
     for name in ("descriptors", "threads", "tasks", "series"):
-        before, after = (min(getattr(each, name) for each in part) for part in (first, last))
+        before, after = (min(getattr(each, name) for each in rest) for rest in rests)
         bound = max(GROWTH_LEAST, before * GROWTH_SHARE)
         figures.append(at_most(f"growth of {name}", after - before, bound, detail=f"{before:g} to {after:g}"))
     before, after = _median(first, "allocations"), _median(last, "allocations")

@@ -10,7 +10,8 @@ import pytest
 from bench.figures import Figure, verdict
 from bench.soak import LONG_S, Sample, judge
 
-MADE = Sample(0.0, 100.0, 600, 8, 40, 300_000, 400_000)
+TURN_S = 20.0
+MADE = Sample(0.0, True, 100.0, 600, 8, 40, 300_000, 400_000)
 Change = Callable[[Sample], Sample]
 
 
@@ -19,7 +20,7 @@ def samples(for_s: float, change: Change = lambda sample: sample) -> list[Sample
 
 
 def figures(for_s: float, change: Change = lambda sample: sample) -> dict[str, Figure]:
-    result = judge(samples(for_s, change), for_s, 60.0)
+    result = judge(samples(for_s, change), for_s, TURN_S)
     return {figure.figure: figure for figure in result.figures}
 
 
@@ -63,6 +64,28 @@ def test_what_comes_and_goes_does_not(name: str) -> None:
         return dataclasses.replace(each, **{name: getattr(each, name) * (2 if is_there else 1)})
 
     assert missed(figures(180.0, come)) == []
+
+
+@pytest.mark.parametrize("name", ["descriptors", "threads", "tasks", "series"])
+def test_what_is_there_beside_more_targets_does_not(name: str) -> None:
+    def adopt(each: Sample) -> Sample:
+        if each.at_s < 145:
+            return each
+        few = each.at_s >= 160
+        return dataclasses.replace(each, at_rest=few, **{name: getattr(each, name) * (1 if few else 2)})
+
+    assert missed(figures(180.0, adopt)) == []
+
+
+@pytest.mark.parametrize("at_rest_s", [(0, 60), (140, 180)])
+def test_a_run_in_which_targets_never_go_or_come_back_has_no_verdict(at_rest_s: tuple[int, int]) -> None:
+    first_s, last_s = at_rest_s
+
+    def stay(each: Sample) -> Sample:
+        return dataclasses.replace(each, at_rest=first_s <= each.at_s < last_s)
+
+    with pytest.raises(SystemExit, match="while the fleet rested"):
+        figures(180.0, stay)
 
 
 def test_a_run_that_is_too_short_says_so() -> None:
