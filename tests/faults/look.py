@@ -48,7 +48,7 @@ def samples(page: bytes, family: bytes) -> list[tuple[bytes, float]]:
     if begin < 0:
         return []
     begin = page.find(b"\n", begin) + 1
-    end = page.find(b"\n# ", begin)
+    end = page.find(b"\n# ", begin - 1)  # there may be none
     lines = page[begin : end if end >= 0 else len(page)].split(b"\n")
     pairs = (line.rpartition(b" ") for line in lines)
     return [(labels, float(value)) for labels, _, value in pairs if labels]
