@@ -13,6 +13,7 @@ from exporter.pages.builds import PageBuilds
 from exporter.pages.exposition import Exposition
 from exporter.pages.page import Page
 from exporter.pages.rhythm import Rhythm
+from exporter.pages.scrapers import SOON_S
 from exporter.pages.selection import WHOLE, Selection
 from exporter.pages.selection_pages import CachedPage, SelectionPages
 
@@ -71,18 +72,19 @@ class PageCache:
     def fetch(
         self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
     ) -> Page | Awaitable[Page]:
-        """The newest finished page. It is a wait for a build only if there is no page that is built ahead, or
-        none that shows the store's generation `at_least`. `scraper` is what distinguishes scrapers. The wait
-        ends with a PageError if there is no page."""
+        """The newest finished page. It is a wait for a build if there is no page, if none shows the store's
+        generation `at_least`, or if it is old and was not built ahead. Just before a steady scraper comes, an
+        old page will do. `scraper` is what distinguishes scrapers. The wait ends with a PageError if there
+        is no page."""
         now = time.monotonic()
         cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
-            cached.scrapers.note(scraper, now)
-            self._expect_next(cached, now)
+            self._note_scrape(cached, scraper, now)
         page = cached.page
         if page is None or page.generation < at_least:
             return self._served(cached, self._builds.of_generation(cached, at_least), now)
-        if now - page.gathered_at > self._min_interval_s and self._is_outdated(page):
+        is_old = now - page.gathered_at > self._min_interval_s and self._is_outdated(page)
+        if is_old and cached.scrapers.steady_after(now) - now > SOON_S:
             return self._served(cached, self._builds.newer(cached, page), now)
         self._note_age(cached, page, now)
         return page
@@ -173,30 +175,39 @@ class PageCache:
 
     # -- when to build
 
-    def _expect_next(self, cached: CachedPage, now: float) -> None:
-        """Be ready for the next scraper that is expected."""
-        lead_s = self.lead_s
-        moment = cached.scrapers.expected_after(now + lead_s)
-        if moment < math.inf:
-            last_lead_s = LAST_LEAD_S + LAST_LEAD_BUILDS * self._builds.build_s
-            self._build_at(cached, moment - lead_s, moment - last_lead_s)
+    def _note_scrape(self, cached: CachedPage, scraper: Hashable, now: float) -> None:
+        """Note that a scraper asks now, and be ready for the next one. A build that another scraper is about
+        to need, or that a change of `redis_up` needs, is not put off."""
+        cached.scrapers.note(scraper, now)
+        after = now + self.lead_s
+        if cached.timer is None or after < cached.scraped_at < math.inf:
+            self._expect_next(cached, after)
 
-    def _build_at(self, cached: CachedPage, moment: float, at_last: float = 0.0) -> None:
+    def _expect_next(self, cached: CachedPage, after: float) -> None:
+        """Be ready for the first scrape that is expected after a moment."""
+        scraped_at = cached.scrapers.expected_after(after)
+        if scraped_at < math.inf:
+            last_lead_s = LAST_LEAD_S + LAST_LEAD_BUILDS * self._builds.build_s
+            self._build_at(cached, scraped_at - self.lead_s, scraped_at - last_lead_s, scraped_at)
+
+    def _build_at(self, cached: CachedPage, moment: float, at_last: float, scraped_at: float) -> None:
         """Build at a moment, or after it when no poll runs, but no later than `at_last`."""
-        if cached.timer is not None:
-            cached.timer.cancel()
+        cached.stop_timer()
+        cached.scraped_at = scraped_at
         delay_s = max(0.0, moment - time.monotonic())
         cached.timer = asyncio.get_running_loop().call_later(delay_s, self._build_ahead, cached, at_last)
 
     def _hasten(self, cached: CachedPage) -> None:
-        """Build as soon as the page is old enough, expected or not."""
+        """Build as soon as the page is old enough, unless that is when a scrape is expected anyway."""
         gathered_at = cached.page.gathered_at if cached.page is not None else 0.0
-        self._build_at(cached, gathered_at + self._min_interval_s)
+        moment = gathered_at + self._min_interval_s
+        if cached.scraped_at > moment + self.lead_s:
+            self._build_at(cached, moment, moment, math.inf)
 
     def _build_ahead(self, cached: CachedPage, at_last: float) -> None:
         now = time.monotonic()
         if now + QUIET_LOOK_S < at_last and not self._is_quiet():
-            self._build_at(cached, now + QUIET_LOOK_S, at_last)
+            self._build_at(cached, now + QUIET_LOOK_S, at_last, cached.scraped_at)
             return
         cached.scrapers.forget_gone(now)
         if not cached.scrapers.habits:  # no scraper comes any more; the next one gets a new page
@@ -205,8 +216,12 @@ class PageCache:
             if cached is not self._whole:
                 self._others.drop(cached)
             return
-        self._expect_next(cached, now)
-        if cached.building is None and cached.page is not None and self._is_outdated(cached.page):
+        cached.stop_timer()
+        expected = cached.scraped_at < math.inf
+        self._expect_next(cached, max(cached.scraped_at, now) if expected else at_last + self.lead_s)
+        if cached.building is not None:  # it may show values from before the polls
+            cached.due = self._exposition.store.generation
+        elif cached.page is not None and self._is_outdated(cached.page):
             self._builds.start(cached)
 
     def _is_outdated(self, page: Page) -> bool:
@@ -220,3 +235,5 @@ class PageCache:
         if cached.again and cached.timer is not None:
             cached.again = False
             self._hasten(cached)
+        if cached.page is not None and cached.page.generation < cached.due:
+            self._builds.start(cached)

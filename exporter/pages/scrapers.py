@@ -17,6 +17,9 @@ from exporter.pages.rhythm import ArrivalHistory, Rhythm
 #: scrapers of one page that are remembered, and those of them at one address
 SCRAPERS_MAX, ADDRESS_MAX = 16, 8
 GAP_MIN_S, GAP_MAX_S, GAP_DEFAULT_S = 1.0, 300.0, 60.0
+#: Who comes so soon before a steady scraper gets the page that is there. Polls for the steady one may run,
+#: and a build would take the processor from them.
+SOON_S = 0.5
 #: a page is built ahead for this number of its scrapers' intervals
 ASKED_GAPS = 3
 
@@ -106,8 +109,18 @@ class Scrapers:
             del self.habits[scraper]
 
     def expected_after(self, moment: float) -> float:
-        """When the next scraper comes, after `moment`; infinity: it is not expected."""
-        return min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
+        """When a page is needed next, after `moment`: mostly when the next scraper comes. Infinity: none is
+        expected."""
+        steady_at = self.steady_after(moment)
+        first_at = min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
+        return steady_at if steady_at - first_at < SOON_S else first_at
+
+    def steady_after(self, moment: float) -> float:
+        """When the next scraper that has a rhythm comes, after `moment`; infinity: there is none."""
+        return min(
+            (rhythm.next_after(moment) for habit in self.habits.values() for rhythm in habit.history.rhythms),
+            default=math.inf,
+        )
 
     def rhythms(self, now: float) -> dict[Hashable, Sequence[Rhythm]]:
         """Those with a rhythm."""

@@ -33,7 +33,9 @@ class CachedPage:
     page: Page | None = None
     building: asyncio.Future[Page | None] | None = None
     again: bool = False  # a `redis_up` changed while it was built
-    timer: asyncio.TimerHandle | None = None
+    due: int = 0  # the store's generation when a build had to begin and another one ran
+    timer: asyncio.TimerHandle | None = None  # the next build ahead
+    scraped_at: float = math.inf  # the scrape that it is for; infinity: a `redis_up` changed
     sources: tuple[Snapshot, ...] = ()
     failed_at: float = -math.inf
     failure: str = ""
@@ -44,6 +46,10 @@ class CachedPage:
         """Build it ahead no longer."""
         self.scrapers.habits.clear()
         self.again = False
+        self.due = 0
+        self.stop_timer()
+
+    def stop_timer(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

@@ -23,7 +23,7 @@ from exporter.pages import cache as cache_module
 from exporter.pages.build_queue import INLINE_BYTES
 from exporter.pages.cache import SELECTIONS_MAX, TARGET_PAGES_MAX, PageCache
 from exporter.pages.page import Draft, Page
-from exporter.pages.scrapers import SCRAPERS_MAX
+from exporter.pages.scrapers import SCRAPERS_MAX, Scrapers
 from exporter.pages.selection import WHOLE, Selection
 from tests.store_fixture import ADDRS, PATIENCE_S, StoreFixture, plain_text, until, values_of
 
@@ -156,6 +156,80 @@ class TestPages:
         await until(lambda: pages.whole is not old)
         assert len(builds) == 2
         assert values_of(plain_text(await pages.page()), "redis_connected_clients")[A] == 5
+        await pages.close()
+
+    async def test_a_crowd_does_not_put_off_the_build_for_a_steady_scraper(
+        self, store_fixture: StoreFixture, short_gaps: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache_module, "FIRST_LEAD_S", short_gaps - 0.02)
+        looks = []
+        pages = PageCache(
+            store_fixture.exposition, min_interval_s=3600.0, is_quiet=lambda: bool(looks.append(None))
+        )
+        await ask(pages, scraper="prometheus")
+        old = pages.whole
+        await until(lambda: looks)
+        expected_at = pages._whole.scraped_at
+        for number in range(5):
+            await pages.page(scraper=number)
+        assert pages._whole.scraped_at == expected_at
+        store_fixture.add(A, clients=5)
+        await until(lambda: pages.whole is not old)
+        assert time.monotonic() < expected_at + short_gaps
+        await pages.close()
+
+    async def test_a_page_lasts_longer_just_before_a_steady_scraper_comes(
+        self, store_fixture: StoreFixture, builds: list[Draft], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache_module, "SOON_S", PATIENCE_S)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
+        page = await pages.page(scraper="prometheus")
+        store_fixture.add(A, clients=5)
+        monkeypatch.setattr(Scrapers, "steady_after", lambda self, now: now + PATIENCE_S / 2)
+        assert await pages.page(scraper="crowd") is page
+        monkeypatch.setattr(Scrapers, "steady_after", lambda self, now: now + 2 * PATIENCE_S)
+        assert await pages.page(scraper="crowd") is not page
+        await pages.close()
+
+    async def test_a_build_that_began_too_soon_for_the_next_scrape_is_followed_by_another(
+        self, store_fixture: StoreFixture, held_builds: threading.Event, short_gaps: float
+    ) -> None:
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
+        held_builds.set()
+        await ask(pages, scraper="prometheus")
+        held_builds.clear()
+        store_fixture.add(A, clients=4)
+        crowd = asyncio.ensure_future(pages.page(scraper="crowd"))
+        await until(lambda: pages._whole.building is not None)
+        store_fixture.add(A, clients=5)
+        await until(lambda: pages._whole.due == store_fixture.store.generation)
+        held_builds.set()
+        assert values_of(plain_text(await crowd), "redis_connected_clients")[A] == 4
+        await until(lambda: pages._whole.building is None)
+        assert pages.whole is not None
+        assert values_of(plain_text(pages.whole), "redis_connected_clients")[A] == 5
+        await pages.close()
+
+    async def test_a_change_of_up_does_not_put_off_the_build_for_a_steady_scraper(
+        self, store_fixture: StoreFixture, builds: list[Draft], short_gaps: float
+    ) -> None:
+        pages = PageCache(store_fixture.exposition, min_interval_s=3600.0)
+        await ask(pages, scraper="prometheus")
+        store_fixture.add(A, up=False)
+        pages.up_changed()
+        await until(lambda: len(builds) == 2)
+        await pages.close()
+
+    async def test_who_asks_does_not_put_off_what_shows_a_change_of_up(
+        self, store_fixture: StoreFixture, builds: list[Draft], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scrapers, "GAP_MIN_S", 3 * PATIENCE_S)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.3)
+        await pages.page()
+        store_fixture.add(A, up=False)
+        pages.up_changed()
+        await pages.page()
+        await until(lambda: len(builds) == 2)
         await pages.close()
 
     async def test_it_is_given_up_when_nobody_comes_for_three_gaps(

@@ -72,3 +72,20 @@ class TestScrapers:
         steady(scrapers, "q", first_at=101)
         assert scrapers.steady_since(112) == 100
         assert scrapers.expected_after(112) == 115
+
+    def test_one_without_a_rhythm_does_not_come_just_before_a_steady_one(self) -> None:
+        scrapers = Scrapers()
+        steady(scrapers, PROMETHEUS)  # comes at 15
+        assert scrapers.steady_after(11) == 15
+        scrapers.note("crowd", 13.2)
+        scrapers.note("crowd", 13.9)  # the gap is a second
+        assert scrapers.expected_after(14) == 15
+        scrapers.note("crowd", 13.4)
+        assert scrapers.expected_after(14) == 14.4
+
+    def test_two_steady_ones_are_both_expected(self) -> None:
+        scrapers = Scrapers()
+        steady(scrapers, PROMETHEUS)
+        steady(scrapers, Scraper("10.0.0.2", "Prometheus/2.42.0"), first_at=-0.1)
+        assert scrapers.expected_after(14) == 14.9
+        assert scrapers.expected_after(14.9) == 15
