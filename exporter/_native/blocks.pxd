@@ -52,9 +52,7 @@ cdef enum:
     DATA_PAD = 32               # bytes behind what a block and a shape hold
 
 cdef enum:
-    # in the place of `own_at`
-    BARE = 0xFFFFFFFF           # a sample without labels of its own
-    WHOLE = 0xFFFFFFFE          # no name: the line is all there is
+    BARE = 0xFFFFFFFF           # in the place of `own_at`: a sample without labels of its own
 
 cdef struct Place:              # what stands before the value of one sample
     uint32_t name_at
@@ -139,7 +137,7 @@ cdef inline char *write_family(
         if place.own_at == BARE:
             stride(to, text.closed, text.closed_n)
             to += text.closed_n
-        elif place.own_at != WHOLE:
+        else:
             stride(to, text.open, text.open_n)
             to += text.open_n
             stride(to, texts + place.own_at, place.own_n)

@@ -28,6 +28,7 @@ cdef enum:
     RECENT_MAX = 4              # shapes
 
 NO_END = "a sample has no end"
+NO_VALUE = "a sample has no value"
 
 cdef uint64_t seed = struct.unpack("=Q", os.urandom(8))[0]
 cdef Labels none = Labels(b"")
@@ -90,7 +91,7 @@ cdef Shape shape_of(const Written *written):
     cdef Building b
     cdef Shape made = Shape.__new__(Shape)
     cdef const int32_t *ends = written.ends
-    cdef int f
+    cdef int f, rc
     made.families = written.families
     made.heads.families = <FamilyHeads *>raw_zeros(made.families + 1, sizeof(FamilyHeads))
     memset(&b, 0, sizeof(Building))
@@ -101,7 +102,10 @@ cdef Shape shape_of(const Written *written):
             if ends[f] < ends[f + 1] and written.text[ends[f + 1] - 1] != c'\n':
                 raise ValueError(NO_END)
             made.heads.families[f] = b.sums
-            if add_family(&b, written, f) < 0:
+            rc = add_family(&b, written, f)
+            if rc == -2:
+                raise ValueError(NO_VALUE)
+            if rc < 0:
                 raise MemoryError
         made.heads.families[made.families] = b.sums
         made.heads.places = <Place *>raw_zeros(b.places.n + 1, 1)
@@ -119,7 +123,7 @@ cdef Shape shape_of(const Written *written):
     return made
 
 cdef int add_family(Building *b, const Written *written, int f) noexcept:
-    """Add the heads of a family's samples. 0, or -1 out of memory."""
+    """Add the heads of a family's samples. 0; -1 out of memory; -2: a sample has neither label nor value."""
     cdef const char *p = written.text + written.ends[f]
     cdef const char *stop = written.text + written.ends[f + 1]
     cdef const char *end
@@ -131,20 +135,18 @@ cdef int add_family(Building *b, const Written *written, int f) noexcept:
         end = <const char *>memchr(p, c'\n', stop - p)
         name_end = end_of_name(p, end)
         if name_end == end:
-            place.name_at = place.name_n = place.own_n = 0
-            place.own_at = WHOLE
+            return -2
+        if add_name(b, name, p, name_end - p) < 0:
+            return -1
+        place.name_at, place.name_n, place.own_n = b.name_at, b.name_n, 0
+        if name_end[0] == c' ':
+            place.own_at = BARE
+            b.sums.bare += 1
         else:
-            if add_name(b, name, p, name_end - p) < 0:
+            place.own_at = 0
+            b.sums.opened += 1
+            if not own_in_line and add_own(b, &place, name_end + 1, end) < 0:
                 return -1
-            place.name_at, place.name_n, place.own_n = b.name_at, b.name_n, 0
-            if name_end[0] == c' ':
-                place.own_at = BARE
-                b.sums.bare += 1
-            else:
-                place.own_at = 0
-                b.sums.opened += 1
-                if not own_in_line and add_own(b, &place, name_end + 1, end) < 0:
-                    return -1
         if append(&b.places, <char *>&place, sizeof(Place)) < 0:
             return -1
         b.sums.places += 1
@@ -241,9 +243,6 @@ cdef bint copy_lines(const Written *written, const Heads *heads, int32_t *ends, 
                 if p == stop or p[0] != c' ':
                     return False
                 p += 1
-            elif place.own_at == WHOLE:
-                if end_of_name(p, stop)[0] != c'\n':
-                    return False
             else:
                 n = place.own_n + 1
                 if stop - p <= <Py_ssize_t>n or p[0] != c'{':
@@ -486,7 +485,7 @@ cdef void add_place(FamilyHeads *sums, Heads *heads, const Place *place) noexcep
     heads.places[sums.places] = place[0]
     sums.places += 1
     sums.bare += place.own_at == BARE
-    sums.opened += place.own_at < WHOLE
+    sums.opened += place.own_at != BARE
     sums.size += place.name_n + place.own_n
 
 cdef int append_sample(
@@ -499,7 +498,7 @@ cdef int append_sample(
     if place.own_at == BARE:
         if append(to, text.closed, text.closed_n) < 0:
             return -1
-    elif place.own_at != WHOLE:
+    else:
         if append(to, text.open, text.open_n) < 0 or append(to, heads.texts + place.own_at, place.own_n) < 0:
             return -1
     return append(to, line, n)

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from exporter._native.blocks cimport (
-    BARE, Block, Heads, Place, WHOLE, append_sample, no_labels, with_labels, with_lines, with_some,
+    BARE, Block, Heads, Place, append_sample, no_labels, with_labels, with_lines, with_some,
     write_family,
 )
 from exporter._native.buffers cimport (
@@ -83,7 +83,7 @@ cdef inline char *write_single(
     cdef const LabelText *text = column_text(column, f)
     cdef size_t line_n = column.ends[f + 1] - column.ends[f]
     if (
-        heads.families[f + 1].places - heads.families[f].places != 1 or place.own_at == WHOLE
+        heads.families[f + 1].places - heads.families[f].places != 1
         or place.name_n + text.open_n + text.closed_n + place.own_n + line_n + SLACK > <size_t>(end - to)
     ):
         return NULL
@@ -124,7 +124,7 @@ cdef char *write_part(const Column *column, int f, size_t skipped, char *to, cha
         put_part(&part, column.heads.texts + place.name_at, place.name_n)
         if place.own_at == BARE:
             put_part(&part, text.closed, text.closed_n)
-        elif place.own_at != WHOLE:
+        else:
             put_part(&part, text.open, text.open_n)
             put_part(&part, column.heads.texts + place.own_at, place.own_n)
         line_end = <const char *>memchr(src, c'\n', stop - src) + 1

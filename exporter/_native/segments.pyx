@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_RawFree
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from exporter._native.blocks cimport Block, Heads, Place, WHOLE, same_labels
+from exporter._native.blocks cimport BARE, Block, Heads, Place, same_labels
 from exporter._native.buffers cimport Text, raw_zeros, same
 from exporter._native.pages cimport Column, Walk, column_size, copy_family, copy_header, set_column
 
@@ -98,9 +98,6 @@ cdef void mark_changes(Block block, Block before) noexcept:
             if not same_heads(&block.shape.heads, &before.shape.heads, f):
                 block.since[f] = 0
 
-cdef inline uint32_t kind_of(const Place *place) noexcept nogil:
-    return place.own_at if place.own_at >= WHOLE else 0
-
 cdef bint same_heads(const Heads *one, const Heads *other, int f) noexcept nogil:
     cdef const Place *a = one.places + one.families[f].places
     cdef const Place *end = one.places + one.families[f + 1].places
@@ -108,7 +105,7 @@ cdef bint same_heads(const Heads *one, const Heads *other, int f) noexcept nogil
     if end - a != other.families[f + 1].places - other.families[f].places:
         return False
     while a < end:
-        if a.name_n != b.name_n or a.own_n != b.own_n or kind_of(a) != kind_of(b):
+        if a.name_n != b.name_n or a.own_n != b.own_n or (a.own_at == BARE) != (b.own_at == BARE):
             return False
         if not same(one.texts + a.name_at, other.texts + b.name_at, a.name_n):
             return False
