@@ -50,6 +50,7 @@ class HttpConnection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             keepalive_timeout=idle_s + 60,
             lingering_time=LINGER_S,
+            auto_decompress=False,  # no path reads what is compressed, and a small body may become a huge one
             access_log=None,  # type: ignore[arg-type]
         )
         self.visit = visit

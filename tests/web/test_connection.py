@@ -90,6 +90,14 @@ class TestRequestsThatDoNotEnd:
         assert statuses(answers) == [200, 200]
         assert door.count("idle") == 1
 
+    @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+    async def test_a_compressed_body_is_thrown_away_as_it_is(self, opened: Opened, encoding: str) -> None:
+        door = await opened(request_s=0.5, idle_s=0.3)
+        head = f"POST /ok HTTP/1.1\r\nHost: x\r\nContent-Encoding: {encoding}\r\nContent-Length: 3\r\n\r\n"
+        answers = await door.ask(head.encode() + b"abc" + GET)  # no program could unpack this
+        assert statuses(answers) == [200, 200]
+        assert door.count("malformed") == door.count("internal") == 0
+
     async def test_who_asks_no_more_is_closed(self, opened: Opened) -> None:
         door = await opened(idle_s=0.1)
         assert statuses(await door.ask(GET)) == [200]
