@@ -22,8 +22,9 @@ from isal import isal_zlib
 
 from exporter import files
 
-#: of this form of the file; another form has another number
-MAGIC = b"redpoll state 1\n"
+#: how every state file begins, and one of this form; another form has another number
+BEGINNING = b"redpoll state "
+MAGIC = BEGINNING + b"1\n"
 #: bytes of a file, and of one chunk before it is compressed
 FILE_MAX = 512 * 1024 * 1024
 CHUNK_MAX = 256 * 1024 * 1024
@@ -51,8 +52,30 @@ def check_place(path: str) -> None:
     with _failures():
         if os.path.isdir(path):
             raise IsADirectoryError(0, "Is a directory")
+        _spare_others(path)
         os.close(_create(_beside(path)))
         os.unlink(_beside(path))
+
+
+def _spare_others(path: str) -> None:
+    """A rename takes the place of anything: of a device, or of a file that somebody wrote. Raises StateError
+    if there is something else than a state file, or nothing."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode):  # the link alone is replaced
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise StateError("it is not a regular file")
+    with contextlib.suppress(PermissionError), open(path, "rb", opener=_open) as file:
+        beginning = file.read(len(BEGINNING))
+        if not BEGINNING.startswith(beginning):
+            raise StateError("a file is there that is no state file")
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY)
 
 
 def _beside(path: str) -> str:
@@ -114,6 +137,7 @@ class StateWriter:
         with self._cleaning(), _failures():
             os.fsync(self._descriptor)
             os.close(self._descriptor)
+            _spare_others(self._path)
             os.replace(_beside(self._path), self._path)
 
     def give_up(self) -> None:
@@ -165,7 +189,7 @@ def _compress(parts: Sequence[bytes]) -> bytes:
 def read_records(path: str) -> Generator[StateRecord, None, None]:
     """The records of a file. StateError if it cannot be used; what came before is of no use then."""
     with _failures():
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY)
+        descriptor = _open(path, os.O_RDONLY)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

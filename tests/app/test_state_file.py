@@ -29,6 +29,14 @@ def write(path: Path, records: Sequence[StateRecord] = RECORDS) -> Path:
     return path
 
 
+def put_another(place: Path, kind: str) -> None:
+    """Something that is no state file."""
+    if kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.write_text("redpoll: is my configuration\n")
+
+
 def read(path: Path) -> list[StateRecord]:
     return [StateRecord(each.data, tuple(each.blobs)) for each in read_records(str(path))]
 
@@ -63,6 +71,18 @@ class TestWriting:
         (tmp_path / "state.new").write_text("half")
         assert read(write(tmp_path / "state")) == [*RECORDS, LAST]
         assert not (tmp_path / "state.new").exists()
+
+    @pytest.mark.parametrize("kind", ["fifo", "text"])
+    def test_it_takes_the_place_of_nothing_else(self, tmp_path: Path, kind: str) -> None:
+        place = tmp_path / "state"
+        writer = StateWriter(str(place))
+        writer.add(RECORDS[:1], math.inf)
+        put_another(place, kind)
+        before = place.lstat()
+        with pytest.raises(StateError):
+            writer.finish([LAST])
+        assert (place.lstat().st_ino, place.lstat().st_size) == (before.st_ino, before.st_size)
+        assert list(tmp_path.iterdir()) == [place]
 
     def test_after_the_deadline_the_rest_is_left_out(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -141,3 +161,31 @@ class TestPlace:
     def test_where_no_file_can_be_the_reason_is_said(self, tmp_path: Path, name: str, why: str) -> None:
         with pytest.raises(StateError, match=why):
             check_place(f"{tmp_path}/{name}")
+
+    @pytest.mark.parametrize(
+        ("kind", "why"),
+        [("fifo", "it is not a regular file"), ("text", "a file is there that is no state file")],
+    )
+    def test_what_somebody_else_put_there_is_not_to_be_replaced(
+        self, tmp_path: Path, kind: str, why: str
+    ) -> None:
+        put_another(tmp_path / "state", kind)
+        with pytest.raises(StateError, match=why):
+            check_place(str(tmp_path / "state"))
+        assert os.listdir(tmp_path) == ["state"]
+
+    def test_a_device_is_not_to_be_replaced(self) -> None:
+        """As root, a stop would put a file in the place of it."""
+        with pytest.raises(StateError, match="it is not a regular file"):
+            check_place("/dev/null")
+
+    def test_a_link_an_empty_file_and_another_version_are_replaced(self, tmp_path: Path) -> None:
+        place = tmp_path / "state"
+        (tmp_path / "kept").write_text("kept")
+        place.symlink_to(tmp_path / "kept")
+        assert read(write(place)) == [*RECORDS, LAST]
+        assert (tmp_path / "kept").read_text() == "kept"
+        for content in (b"", b"redpoll state 99\n\0\0"):
+            place.write_bytes(content)
+            check_place(str(place))
+            assert read(write(place)) == [*RECORDS, LAST]
