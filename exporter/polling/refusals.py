@@ -67,7 +67,7 @@ class Refusals:
         self.version = 0
         self.fresh: dict[str, ReplyError] = {}
         self.known: dict[str, Refusal] = {}
-        self._answered: Names = frozenset()  # commands that this run has answered, by names of refusals
+        self._answered: Names = frozenset()  # verbs that this run has answered: keys come and go without end
         self._answered_now: Names = frozenset()  # in the newest poll that was no steady one
         self._hung_up = ""  # the command at which the server closed the connection last
         self._tried: dict[str, float] = {}  # names that are sent again without a reply yet → since when
@@ -154,7 +154,7 @@ class Refusals:
 
     def _note_answers(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         names = {
-            _own_name(command)
+            command.verb
             for command, reply in zip(commands, replies, strict=True)
             if type(reply) is not ReplyError
         }
@@ -184,7 +184,7 @@ class Refusals:
             return
         command, name = unanswered[0], _own_name(unanswered[0])
         before, self._hung_up = self._hung_up, command.name
-        code = CUT_OFF if is_within or name in self._answered else HANG_UP
+        code = CUT_OFF if is_within or command.verb in self._answered else HANG_UP
         is_usual = code == HANG_UP and any(each.reply.code == HANG_UP for each in self.known.values())
         if before == command.name or is_usual:
             where = " within its reply" if is_within else ""

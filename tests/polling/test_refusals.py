@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -44,6 +45,23 @@ def test_but_a_permission_is_missing_for_longer(refusals: Refusals) -> None:
     refusals.take([strlen(b"a", About.DATA)], [NOPERM], 0.0)
     assert not is_sent(refusals, strlen(b"a", About.DATA))
     assert is_sent(refusals, strlen(b"b", About.DATA))
+
+
+def test_keys_that_come_and_go_leave_nothing_behind(refusals: Refusals) -> None:
+    def poll(number: int) -> None:
+        types = [Command.new(("TYPE", b"%d:%d" % (number, key)), "", About.SERVER) for key in range(100)]
+        lives = [Command.new(("PTTL", b"%d:%d" % (number, key)), "", About.DATA) for key in range(100)]
+        refusals.take([*types, *lives], [b"string"] * 100 + [1] * 100, float(number))
+
+    poll(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 200):
+            poll(number)
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 50_000
 
 
 def test_a_trial_is_refused_for_all_data(refusals: Refusals) -> None:
@@ -265,6 +283,12 @@ class TestHangingUp:
             refusals.note_hang_up([command], 0.0)
         refusals.note_hang_up([self.GET], 0.0, is_within=True)
         assert is_sent(refusals, self.GET)
+
+    def test_nor_about_one_that_was_answered_for_another_key(self, refusals: Refusals) -> None:
+        refusals.take([Command.of("TYPE", b"a")], [b"string"], 0.0)
+        for now in (5.0, 10.0):
+            refusals.note_hang_up([Command.of("TYPE", b"b")], now)
+        assert [each.reply.code for each in refusals.known.values()] == [CUT_OFF]
 
     @pytest.mark.parametrize(("is_within", "code"), [(True, CUT_OFF), (False, HANG_UP)])
     def test_what_ended_a_batch_says_which_command_it_was(
