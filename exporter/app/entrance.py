@@ -12,6 +12,7 @@ from exporter.web.auth import BasicAuth, auth_of
 from exporter.web.config_file import TLS, USERS, WebConfig, read_web_config
 from exporter.web.entrance import Entrance, EntranceRules
 from exporter.web.tls import ServerContext, ServerTls, tls_of_flags
+from exporter.web.tls_section import CLIENT_AUTH, CLIENT_NAMES
 from exporter.web.token_bucket import TokenBucket
 
 _FLAGS_OF_TLS = {
@@ -54,6 +55,10 @@ class _RulesReader:
                 raise ConfigError(*faults)
         headers = CommonHeaders(given.headers) if given.headers else USUAL
         made = EntranceRules(self._auth(given), self._tls(given), headers, self._bucket(given), given.notes)
+        if self._before is not None:
+            faults = [f"{masks.mask(options.config_file)}: {each}" for each in _lost(self._given, given)]
+            if faults:
+                raise ConfigError(*faults)
         self._given, self._before = given, made
         return made
 
@@ -105,3 +110,31 @@ def _contradictions(options: WebOptions, given: WebConfig) -> Iterator[str]:
             yield f"{section} and {flag} are both set: keep one of them"
     if given.tls is not None and options.tls_server_min_version != WebOptions().tls_server_min_version:
         yield f"{TLS} and --tls-server-min-version are both set: write min_version in the file"
+
+
+def _lost(before: WebConfig, now: WebConfig) -> Iterator[str]:
+    """What kept others out, and is in the file no longer. It may be half written, or the disk is full: that
+    must open no door."""
+    if before.users and not now.users and USERS not in now.opens:
+        yield (
+            f"{USERS} is no longer there, and everybody would be let in: write {USERS}: {{}} if that is "
+            f"meant, or start the exporter again"
+        )
+    if before.tls is None or now.tls is None:
+        return
+    must_show = before.tls.asks_clients and not before.tls.clients_may_show_none
+    if must_show and not now.tls.asks_clients and CLIENT_AUTH not in now.opens:
+        yield (
+            f"{TLS}: {CLIENT_AUTH} is no longer there, and clients without a certificate would be let in: "
+            f"write NoClientCert if that is meant, or start the exporter again"
+        )
+    elif (
+        before.tls.client_names
+        and now.tls.asks_clients
+        and not now.tls.client_names
+        and not {CLIENT_NAMES, CLIENT_AUTH} & now.opens
+    ):
+        yield (
+            f"{TLS}: {CLIENT_NAMES} is no longer there, and every certificate of the authorities would be "
+            f"let in: write [] if that is meant, or start the exporter again"
+        )

@@ -21,7 +21,7 @@ from exporter.options.yaml_reader import YamlMap, YamlTextError, read_yaml
 from exporter.web.auth import hash_fault
 from exporter.web.config_section import section_of
 from exporter.web.tls import ServerTls
-from exporter.web.tls_section import FLAG, TlsSection
+from exporter.web.tls_section import CLIENT_AUTH, CLIENT_NAMES, FLAG, WITHOUT_CHECK, TlsSection
 from exporter.web.token_bucket import RateLimit
 
 TLS, HTTP, USERS, RATE = "tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"
@@ -42,13 +42,15 @@ USERS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """What a file says. `users` are bcrypt hashes by name. `notes` are lines for the log."""
+    """What a file says. `users` are bcrypt hashes by name. `notes` are lines for the log. `opens` are the
+    settings that say in so many words that they keep nobody out."""
 
     tls: ServerTls | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     rate: RateLimit | None = None
     notes: tuple[str, ...] = ()
+    opens: frozenset[str] = frozenset()
 
 
 def read_web_config(name: str, limits: files.FileLimits = files.DEFAULT) -> WebConfig:
@@ -66,6 +68,7 @@ def read_web_config(name: str, limits: files.FileLimits = files.DEFAULT) -> WebC
             users=dict(_users(content, faults)),
             rate=_rate(content, faults),
             notes=tuple(_notes(content, shown)),
+            opens=frozenset(_opens(content)),
         )
     if faults.lines:
         raise ConfigError(*faults.lines)
@@ -122,6 +125,18 @@ def _notes(content: YamlMap, shown: str) -> Iterator[str]:
     section = section_of(content, HTTP, Faults(shown))
     if section is not None and section.has("http2") and section.switch("http2", False):
         yield f"{section.place('http2', shown)}: this exporter speaks HTTP/1.1, which every client does too"
+
+
+def _opens(content: YamlMap) -> Iterator[str]:
+    """What is written, so that it is not merely missing: a file that is being written lacks its end."""
+    if content.get(USERS) == {}:
+        yield USERS
+    tls = content.get(TLS)
+    if isinstance(tls, YamlMap):
+        if tls.get(CLIENT_AUTH) in WITHOUT_CHECK:
+            yield CLIENT_AUTH
+        if tls.get(CLIENT_NAMES) == []:
+            yield CLIENT_NAMES
 
 
 def _users(content: YamlMap, faults: Faults) -> Iterator[tuple[str, str]]:

@@ -15,9 +15,10 @@ from exporter.web.config_section import ConfigSection
 from exporter.web.tls import VERSIONS, ServerTls
 
 FLAG = "web.config.file"
+CLIENT_AUTH, CLIENT_NAMES = "client_auth_type", "client_allowed_sans"
 KEYS = (
-    *("cert", "key", "client_ca", "cert_file", "key_file", "client_auth_type", "client_ca_file"),
-    *("client_allowed_sans", "min_version", "max_version", "cipher_suites"),
+    *("cert", "key", "client_ca", "cert_file", "key_file", CLIENT_AUTH, "client_ca_file"),
+    *(CLIENT_NAMES, "min_version", "max_version", "cipher_suites"),
     *("prefer_server_cipher_suites", "curve_preferences"),
 )
 #: Go's names of versions
@@ -54,6 +55,8 @@ _CLIENTS = {
     "VerifyClientCertIfGiven": _IF_GIVEN,
     "RequireAndVerifyClientCert": _ALWAYS,
 }
+#: those with which a client may come without one
+WITHOUT_CHECK = tuple(name for name, policy in _CLIENTS.items() if policy in (_NOBODY, _IF_GIVEN))
 
 
 class TlsSection:
@@ -72,8 +75,8 @@ class TlsSection:
         section.check_keys(KEYS)
         cert, key = self._file("cert", "cert_file"), self._file("key", "key_file")
         authorities = self._file("client_ca", "client_ca_file", of_authorities=True)
-        policy = section.choice("client_auth_type", _CLIENTS, _NOBODY)
-        names = section.texts("client_allowed_sans")
+        policy = section.choice(CLIENT_AUTH, _CLIENTS, _NOBODY)
+        names = section.texts(CLIENT_NAMES)
         for key_of_fault, text in self._client_faults(policy, authorities, names):
             section.refuse(key_of_fault, text)
         ciphers, curves = (
@@ -130,13 +133,13 @@ class TlsSection:
     ) -> Iterator[tuple[str, str]]:
         if policy == _UNCHECKED:
             yield (
-                "client_auth_type",
+                CLIENT_AUTH,
                 "it takes certificates that nobody has signed, which OpenSSL does not: write "
                 "RequireAndVerifyClientCert, and client_ca_file",
             )
         elif policy == _ALWAYS and authorities is None:
             yield (
-                "client_auth_type",
+                CLIENT_AUTH,
                 "the authorities are missing that sign clients' certificates: write client_ca_file",
             )
         elif policy == _NOBODY and authorities is not None:
@@ -144,6 +147,6 @@ class TlsSection:
             yield key, "no client is asked for a certificate: write client_auth_type too"
         if names and policy != _ALWAYS:
             yield (
-                "client_allowed_sans",
+                CLIENT_NAMES,
                 "a client may come without a certificate: write client_auth_type RequireAndVerifyClientCert",
             )

@@ -158,6 +158,70 @@ class TestChanges:
         )
         assert (entrance.newest.tls is not None) == first
 
+    def test_a_file_that_is_half_written_opens_no_door(self, file: File, certificates: Certificates) -> None:
+        """However much of it is there yet, who was kept out stays out."""
+        whole = (
+            "rate_limit: {interval: 1s, burst: 20}\n"
+            + tls(
+                certificates,
+                "client_auth_type: RequireAndVerifyClientCert",
+                f"client_ca_file: {certificates.issuing_ca}",
+                "client_allowed_sans:",
+                "  - redis.test",
+            )
+            + "basic_auth_users:\n"
+            + f"  ann: {HASH}\n  bob: {HASH}\n"
+        )
+        file.write(whole)
+        entrance = file.entrance()
+        refused = 0
+        for end in range(len(whole)):
+            file.write(whole[:end])
+            try:
+                entrance.renew()
+            except ConfigError:
+                refused += 1
+            newest = entrance.newest
+            assert newest.auth is not None
+            assert newest.tls is not None
+            assert (newest.tls.settings.asks_clients, newest.tls.settings.client_names) == (
+                True,
+                frozenset({"redis.test"}),
+            )
+        assert refused > len(whole) - len(HASH)
+
+    def test_what_let_nobody_in_is_missed(self, file: File, certificates: Certificates) -> None:
+        authorities = f"client_ca_file: {certificates.issuing_ca}"
+        checked = ("client_auth_type: RequireAndVerifyClientCert", authorities)
+        named = (*checked, "client_allowed_sans: [redis.test]")
+        for before, after, says, meant in (
+            (USERS, "", "basic_auth_users is no longer there", "basic_auth_users: {}\n"),
+            (
+                tls(certificates, *checked),
+                tls(certificates),
+                "tls_server_config: client_auth_type is no longer there",
+                tls(certificates, "client_auth_type: NoClientCert"),
+            ),
+            (
+                tls(certificates, *named),
+                tls(certificates, *checked),
+                "tls_server_config: client_allowed_sans is no longer there",
+                tls(certificates, *checked, "client_allowed_sans: []"),
+            ),
+        ):
+            file.write(before)
+            entrance = file.entrance()
+            old = entrance.newest
+            file.write(after)
+            with pytest.raises(ConfigError) as caught:
+                entrance.renew()
+            assert str(caught.value).startswith(f"{file.path}: {says}, and ")
+            assert entrance.newest is old
+            file.write(meant)
+            entrance.renew()
+            assert entrance.newest is not old
+            assert file.entrance().newest.auth is None  # a start takes it as it is
+
     def test_a_mistake_changes_nothing(self, file: File) -> None:
         file.write(USERS)
         entrance = file.entrance()
