@@ -11,10 +11,14 @@ import contextlib
 import resource
 from collections.abc import Hashable
 
+from exporter.errors import ConfigError
+
 #: where the system has no limit of its own
 UNLIMITED = 1 << 20
 RESERVE_MIN = 32
 RESERVE_MAX = 1024
+#: with fewer, the program cannot even start
+FILES_MIN = 32
 
 
 def raise_limit() -> int:
@@ -27,6 +31,15 @@ def raise_limit() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return UNLIMITED if soft == resource.RLIM_INFINITY else soft
+
+
+def check_limit(limit: int) -> None:
+    """Raises ConfigError if a process that may open `limit` files is of no use."""
+    if limit < FILES_MIN:
+        raise ConfigError(
+            f"this process may open {limit} files: raise the limit to {FILES_MIN} at least (ulimit -n, or "
+            f"LimitNOFILE= of systemd), and by one for each target"
+        )
 
 
 def reserve_of(limit: int) -> int:

@@ -21,6 +21,7 @@ from exporter.app.reload_record import reload_unasked
 from exporter.app.sd_notify import Notifier
 from exporter.app.watchdog import Watchdog
 from exporter.collectors._switches import switches
+from exporter.descriptors import check_limit, raise_limit
 from exporter.errors import ConfigError, InternalError, StoppingError
 from exporter.options.commandline import read_again
 from exporter.options.table import Options
@@ -140,6 +141,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     # The polls of one time slot make some thousand objects that die with them: a collection among them finds
     # nothing.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    check_limit(raise_limit())
 
     def read() -> tuple[Options, Sequence[Target]]:
         again = read_again(options, environ)

@@ -39,6 +39,20 @@ def test_several_targets_need_labels() -> None:
     assert len(read_targets(parse(["--redis.addr=one", "--target-labels=never"], {}), {})) == 1
 
 
+def test_too_few_open_files_end_the_start_with_what_to_do() -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -n 12; exec "$0" -m exporter --redis.addr=', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "redis_exporter: this process may open 12 files: raise the limit to 32 at least (ulimit -n, or "
+        "LimitNOFILE= of systemd), and by one for each target\n"
+    )
+
+
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """Puts the handlers of signals back as they were."""
