@@ -72,7 +72,9 @@ class FreshFiles(Generic[T]):
         self._make = make
         self._limits = limits
         self._reading = threading.Lock()
-        self._read, self.newest = self._within(lambda: (_stamps(self._names), make()))
+        # without a file nothing is waited for, and what goes wrong is not that one cannot be read
+        read = self._within if self._names else _at_once
+        self._read, self.newest = read(lambda: (_stamps(self._names), make()))
         self._seen = self._read  # at the newest check
         self._look: asyncio.Future[None] | None = None
         self._looked_at = -math.inf
@@ -202,6 +204,10 @@ def _length(der: bytes, at: int) -> tuple[int, int]:
         return first[0], at + 1
     end = at + 1 + first[0] - 0x80
     return int.from_bytes(der[at + 1 : end], "big"), end
+
+
+def _at_once(function: Callable[[], Made]) -> Made:
+    return function()
 
 
 def _stamps(names: Sequence[str]) -> tuple[files.Stamp, ...]:

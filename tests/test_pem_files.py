@@ -55,6 +55,17 @@ class TestFreshContext:
         monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
         caplog.set_level(logging.INFO, "exporter.pem_files")
 
+    def test_without_a_file_none_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the system gives no thread, no file is to blame that nobody named."""
+
+        def no_thread(*_: object) -> None:
+            raise files.FileError("the system gives no thread to read it in")
+
+        monkeypatch.setattr(files, "start", no_thread)
+        monkeypatch.setattr(files, "within", no_thread)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        assert FreshContext([], lambda: context, files.DEFAULT).newest is context
+
     async def test_stays_the_same_while_its_files_do(self, ca: PemFile) -> None:
         make = Made(ca)
         fresh = FreshContext([ca], make, files.DEFAULT)
