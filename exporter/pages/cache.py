@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -72,10 +71,9 @@ class PageCache:
     def fetch(
         self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
     ) -> Page | Awaitable[Page]:
-        """The newest finished page. It is a wait for a build if there is no page, if none shows the store's
-        generation `at_least`, or if it is old and was not built ahead. Just before a steady scraper comes, an
-        old page will do. `scraper` is what distinguishes scrapers. The wait ends with a PageError if there
-        is no page."""
+        """The newest finished page. It is a wait for a build if there is none, if it does not show the
+        generation `at_least` of the store, or if it is old, unless a steady scraper comes soon. `scraper` is what
+        distinguishes scrapers. The wait ends with a PageError if there is no page."""
         now = time.monotonic()
         cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
@@ -187,27 +185,20 @@ class PageCache:
         """Be ready for the first scrape that is expected after a moment."""
         scraped_at = cached.scrapers.expected_after(after)
         if scraped_at < math.inf:
-            last_lead_s = LAST_LEAD_S + LAST_LEAD_BUILDS * self._builds.build_s
-            self._build_at(cached, scraped_at - self.lead_s, scraped_at - last_lead_s, scraped_at)
-
-    def _build_at(self, cached: CachedPage, moment: float, at_last: float, scraped_at: float) -> None:
-        """Build at a moment, or after it when no poll runs, but no later than `at_last`."""
-        cached.stop_timer()
-        cached.scraped_at = scraped_at
-        delay_s = max(0.0, moment - time.monotonic())
-        cached.timer = asyncio.get_running_loop().call_later(delay_s, self._build_ahead, cached, at_last)
+            at_last = scraped_at - LAST_LEAD_S - LAST_LEAD_BUILDS * self._builds.build_s
+            cached.set_timer(scraped_at - self.lead_s, scraped_at, self._build_ahead, at_last)
 
     def _hasten(self, cached: CachedPage) -> None:
         """Build as soon as the page is old enough, unless that is when a scrape is expected anyway."""
-        gathered_at = cached.page.gathered_at if cached.page is not None else 0.0
-        moment = gathered_at + self._min_interval_s
+        moment = (cached.page.gathered_at if cached.page is not None else 0.0) + self._min_interval_s
         if cached.scraped_at > moment + self.lead_s:
-            self._build_at(cached, moment, moment, math.inf)
+            cached.set_timer(moment, math.inf, self._build_ahead, moment)
 
     def _build_ahead(self, cached: CachedPage, at_last: float) -> None:
+        """Build now, or when no poll runs, but no later than `at_last`."""
         now = time.monotonic()
         if now + QUIET_LOOK_S < at_last and not self._is_quiet():
-            self._build_at(cached, now + QUIET_LOOK_S, at_last, cached.scraped_at)
+            cached.set_timer(now + QUIET_LOOK_S, cached.scraped_at, self._build_ahead, at_last)
             return
         cached.scrapers.forget_gone(now)
         if not cached.scrapers.habits:  # no scraper comes any more; the next one gets a new page
@@ -216,7 +207,6 @@ class PageCache:
             if cached is not self._whole:
                 self._others.drop(cached)
             return
-        cached.stop_timer()
         expected = cached.scraped_at < math.inf
         self._expect_next(cached, max(cached.scraped_at, now) if expected else at_last + self.lead_s)
         if cached.building is not None:  # it may show values from before the polls

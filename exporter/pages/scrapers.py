@@ -109,8 +109,8 @@ class Scrapers:
             del self.habits[scraper]
 
     def expected_after(self, moment: float) -> float:
-        """When a page is needed next, after `moment`: mostly when the next scraper comes. Infinity: none is
-        expected."""
+        """When a page is needed next, after `moment`: mostly when the next scraper comes. Infinity if nobody
+        is expected."""
         steady_at = self.steady_after(moment)
         first_at = min([habit.expected_after(moment) for habit in self.habits.values()], default=math.inf)
         return steady_at if steady_at - first_at < SOON_S else first_at

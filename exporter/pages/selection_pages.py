@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
@@ -48,6 +49,15 @@ class CachedPage:
         self.again = False
         self.due = 0
         self.stop_timer()
+
+    def set_timer(
+        self, moment: float, scraped_at: float, build: Callable[[CachedPage, float], None], at_last: float
+    ) -> None:
+        """Let `build` take it at a (monotonic) moment."""
+        self.stop_timer()
+        self.scraped_at = scraped_at
+        delay_s = max(0.0, moment - time.monotonic())
+        self.timer = asyncio.get_running_loop().call_later(delay_s, build, self, at_last)
 
     def stop_timer(self) -> None:
         if self.timer is not None:

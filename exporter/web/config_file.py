@@ -43,7 +43,7 @@ USERS_MAX = 1000
 @dataclass(frozen=True, slots=True)
 class WebConfig:
     """What a file says. `users` are bcrypt hashes by name. `notes` are lines for the log. `opens` are the
-    settings that say in so many words that they keep nobody out."""
+    settings that say themselves that they keep nobody out."""
 
     tls: ServerTls | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

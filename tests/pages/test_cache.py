@@ -162,10 +162,14 @@ class TestPages:
         self, store_fixture: StoreFixture, short_gaps: float, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cache_module, "FIRST_LEAD_S", short_gaps - 0.02)
-        looks = []
-        pages = PageCache(
-            store_fixture.exposition, min_interval_s=3600.0, is_quiet=lambda: bool(looks.append(None))
-        )
+        looks = 0
+
+        def is_quiet() -> bool:
+            nonlocal looks
+            looks += 1
+            return False
+
+        pages = PageCache(store_fixture.exposition, min_interval_s=3600.0, is_quiet=is_quiet)
         await ask(pages, scraper="prometheus")
         old = pages.whole
         await until(lambda: looks)
