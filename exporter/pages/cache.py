@@ -72,8 +72,8 @@ class PageCache:
         self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
     ) -> Page | Awaitable[Page]:
         """The newest finished page. It is a wait for a build if there is none, if it does not show the
-        generation `at_least` of the store, or if it is old, unless a steady scraper comes soon. `scraper` is what
-        distinguishes scrapers. The wait ends with a PageError if there is no page."""
+        generation `at_least` of the store, or if it is old, unless a steady scraper comes soon. `scraper`
+        is what distinguishes scrapers. The wait ends with a PageError if there is no page."""
         now = time.monotonic()
         cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
