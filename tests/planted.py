@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bcrypt
 
+from exporter.app.state_file import BEGINNING
 from exporter.options.option import Option
 from exporter.options.source_values import FILE_PATTERNS, URLS
 from exporter.options.table import OPTIONS
@@ -160,7 +161,7 @@ class Planting:
         self._write_lists(inventory)
         self._add_logins()
         self._add_tls()
-        self.state = self._odd("state", self.plant("file of --state.file"))
+        self.state = self._odd("state", BEGINNING.decode() + self.plant("file of --state.file"))
         self.flags.append(f"--state.file={self.state}")
         script = f"-- {self.plant('file of --script')}\nreturn 1"
         self.flags.append(f"--script={self._write('script.lua', script)}")
