@@ -14,17 +14,18 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from exporter import logs, masks, safe_text
+from exporter import files, logs, masks, safe_text
 from exporter.errors import ConfigError, UsageError
 from exporter.options import commandline
 from exporter.options.table import WebOptions
 from exporter.options.values import UNIX, split_listen_address
 from exporter.targets.redaction import redaction_of_login
+from exporter.web.config_file import WebConfig, read_web_config
 
 TIMEOUT_S = 5.0
 HEALTHY = "/-/healthy"
@@ -50,7 +51,8 @@ Without a URL: the exporter that runs with the same flags and variables.
 class Question:
     """Whom to ask and what. `hosts` are tried in turn; a socket's path takes their place if there is one.
     `pair` are files of a certificate and its key that the server may want to see. `verifies`: the server has
-    to show a certificate for its name from an authority that this machine trusts."""
+    to show a certificate for its name from an authority that this machine trusts. `may_be_tls`: whether the
+    exporter speaks TLS is not known."""
 
     hosts: Sequence[str]
     port: int
@@ -61,13 +63,18 @@ class Question:
     pair: tuple[str, str] | None = None
     hash_only: bool = False
     verifies: bool = False
+    may_be_tls: bool = False
 
     def __str__(self) -> str:
         path = masks.mask(self.path)
         if self.unix:
             return f"{UNIX}{self.unix} {path}"
         host = f"[{self.hosts[0]}]" if ":" in self.hosts[0] else self.hosts[0]
-        return f"http{'s' if self.tls else ''}://{host}:{self.port}{path}"
+        return f"{self.scheme}://{host}:{self.port}{path}"
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     def clean(self, text: str) -> str:
         """A text of the server as it may be shown: it may repeat what it was sent."""
@@ -109,11 +116,17 @@ def _is_here(host: str) -> bool:
         return host == "localhost"
 
 
-def of_options(options: WebOptions, path: str = HEALTHY) -> Question:
+def of_options(
+    options: WebOptions, path: str = HEALTHY, limits: files.FileLimits = files.DEFAULT
+) -> Question:
     """The question to the exporter that runs with these options. Raises ConfigError."""
     address = options.listen_address
-    tls = bool(options.tls_server_cert_file)
+    given = _web_config(options, limits)
     pair = (options.tls_server_cert_file, options.tls_server_key_file)
+    must_show = bool(options.tls_server_ca_cert_file)
+    if given is not None and given.tls is not None:
+        pair = (given.tls.cert.name, given.tls.key.name)
+        must_show = given.tls.asks_clients and not given.tls.clients_may_show_none and all(pair)
     user, password = options.basic_auth_username, options.basic_auth_password
     hosts: Sequence[str] = ()
     unix, port = "", 0
@@ -132,11 +145,23 @@ def of_options(options: WebOptions, path: str = HEALTHY) -> Question:
         port,
         path,
         unix,
-        tls,
+        bool(options.tls_server_cert_file) or (given is not None and given.tls is not None),
         os.fsencode(f"{user}:{password}") if password else b"",
-        pair if options.tls_server_ca_cert_file else None,
-        bool(options.basic_auth_hash_password),
+        pair if must_show else None,
+        bool(options.basic_auth_hash_password) or given is None or bool(given.users),
+        may_be_tls=given is None,
     )
+
+
+def _web_config(options: WebOptions, limits: files.FileLimits) -> WebConfig | None:
+    """What the web configuration file says. None if it has a mistake: a running exporter goes on with what it
+    read before, so that is no reason to call it unwell."""
+    if not options.config_file:
+        return WebConfig()
+    try:
+        return read_web_config(options.config_file, limits)
+    except ConfigError:
+        return None
 
 
 def ask(question: Question) -> tuple[int, str]:
@@ -209,7 +234,7 @@ def verdict(question: Question) -> str:
     except (OSError, HTTPException, ValueError) as error:
         said = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
         return f"no answer: {question.clean(said)}"
-    if status == 200:
+    if status == 200 or (status == 429 and question.path == HEALTHY):  # others ask more than it allows
         return ""
     if status == 401 and question.hash_only:
         # an exporter that asks for a password is alive; only the hash of the password is known here
@@ -217,10 +242,10 @@ def verdict(question: Question) -> str:
             return ""
         return (
             "401: only the hash of the password is known here: write redis_exporter health "
-            "http://USER:PASSWORD@HOST:PORT"
+            f"{question.scheme}://USER:PASSWORD@HOST:PORT"
         )
     if status == 401 and not question.login:
-        return "401: write redis_exporter health http://USER:PASSWORD@HOST:PORT"
+        return f"401: write redis_exporter health {question.scheme}://USER:PASSWORD@HOST:PORT"
     return f"{status}: {text}" if text else str(status)
 
 
@@ -244,8 +269,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if options.run.help:
         print(USAGE, end="")
         return 0
-    question = of_options(options.web, place or HEALTHY) if is_own else of_url(place)
+    question = of_options(options.web, place or HEALTHY, options.files) if is_own else of_url(place)
     wrong = verdict(question)
+    if wrong and question.may_be_tls and not verdict(over_tls := replace(question, tls=True)):
+        question, wrong = over_tls, ""
     if wrong:
         logs.show(f"redis_exporter: {question}: {wrong}")
         return 1

@@ -80,7 +80,7 @@ class TestRunning:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
         assert health.verdict(elsewhere) == ""
         assert main(["health", f"https://{HOST}:{port}"], {}) == 1
-        assert "401: write redis_exporter health http://USER:PASSWORD@" in capsys.readouterr().err
+        assert "401: write redis_exporter health https://USER:PASSWORD@" in capsys.readouterr().err
         assert main(["health", f"http://{HOST}:{port}"], {}) == 1
         assert capsys.readouterr().err.startswith(
             f"redis_exporter: http://{HOST}:{port}/-/healthy: no answer"
@@ -106,6 +106,52 @@ class TestRunning:
         assert main(["health", "/-/ready", *flags], {}) == 1
         assert "401: only the hash of the password is known here" in capsys.readouterr().err
         assert main(["health", f"https://{HOST}:{port}"], {}) == 1  # without a certificate
+
+    @pytest.mark.parametrize(
+        "clients",
+        [
+            "",
+            "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: {ca}\n",
+            "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: {foreign}\n",
+        ],
+    )
+    def test_with_a_web_configuration_file(
+        self,
+        clients: str,
+        exporter_process: ProcessFactory,
+        certificates: Certificates,
+        tmp_path: Path,
+        capsys: Captured,
+    ) -> None:
+        """A mistake that it has later changes nothing: the exporter goes on. (Without the file, no
+        certificate can be shown.)"""
+        port, file = free_port(), tmp_path / "web.yml"
+        tls = (
+            f"tls_server_config:\n  cert_file: {certificates.server}\n  key_file: {certificates.server_key}\n"
+        )
+        users = f"basic_auth_users: {{p: {bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode()}}}\n"
+        file.write_text(tls + clients.format(ca=certificates.ca, foreign=certificates.other_ca) + users)
+        flags = [f"--web.listen-address={HOST}:{port}", f"--web.config.file={file}"]
+        exporter_process(*flags)
+        wait_until(lambda: main(["health", *flags], {}) == 0, "the exporter is well")
+        assert f"ok: https://{HOST}:{port}/-/healthy\n" in capsys.readouterr().out
+        assert main(["health", "/-/ready", *flags], {}) == 1
+        assert "write redis_exporter health https://USER:PASSWORD@" in capsys.readouterr().err
+        file.write_text("tls_server_config: {}\nno_such_key: 1\n")
+        assert main(["health", *flags], {}) == (1 if "Require" in clients else 0)
+
+    def test_who_asks_too_often_gets_an_answer_of_a_process_that_is_alive(
+        self, exporter_process: ProcessFactory, tmp_path: Path, capsys: Captured
+    ) -> None:
+        port, file = free_port(), tmp_path / "web.yml"
+        file.write_text("rate_limit: {interval: 1h, burst: 1}\n")
+        flags = [f"--web.listen-address={HOST}:{port}", f"--web.config.file={file}"]
+        exporter_process(*flags)
+        wait_until(lambda: main(["health", *flags], {}) == 0, "the exporter is well")
+        capsys.readouterr()
+        assert main(["health", "/-/ready", *flags], {}) == 1
+        assert ": 429: Too many requests\n" in capsys.readouterr().err
+        assert main(["health", *flags], {}) == 0
 
 
 class TestRefusals:
