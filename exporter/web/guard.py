@@ -86,7 +86,7 @@ class Guard:
         """Admit a new connection, and make room for it. False if there is no room."""
         group = self._groups.get(address)
         if not self._has_place(group) and not self._make_room(group):
-            self.incidents.note("refused")
+            self.incidents.note("refused", client=address)
             return False
         self._admit(visitor, address)
         return True

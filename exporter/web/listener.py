@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,10 +41,11 @@ log = logging.getLogger(__name__)
 
 
 class TlsHandshake:
-    """A connection during its TLS handshake."""
+    """A connection during its TLS handshake. `address` identifies the client."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, address: str) -> None:
         self._guard = guard
+        self.address = address
         self._since = asyncio.get_running_loop().time()
         self.task: asyncio.Task[None] | None = None
 
@@ -54,7 +56,7 @@ class TlsHandshake:
         return "handshake" if now - self._since > self._guard.limits.request_s else ""
 
     def end(self, reason: str) -> None:
-        self._guard.incidents.note(reason)
+        self._guard.incidents.note(reason, client=self.address)
         self._guard.leave(self)
         if self.task is not None:
             self.task.cancel()
@@ -138,8 +140,8 @@ class Listener:
             except OSError as error:
                 self._pause(listening, error)
                 return
-            handshake = TlsHandshake(self._guard)
-            if not self._guard.enter(handshake, network_of(peer)):
+            handshake = TlsHandshake(self._guard, network_of(peer))
+            if not self._guard.enter(handshake, handshake.address):
                 client.close()
                 continue
             client.setblocking(False)
@@ -160,8 +162,8 @@ class Listener:
                 ssl_handshake_timeout=limit_s,
                 ssl_shutdown_timeout=limit_s,
             )
-        except OSError:  # also of TLS
-            self._guard.incidents.note("handshake")
+        except OSError as error:  # also of TLS
+            self._guard.incidents.note("handshake", _why(error), client=handshake.address)
         finally:
             if not is_taken:
                 client.close()
@@ -238,6 +240,14 @@ def cannot_listen(address: str, error: OSError | ValueError) -> ConfigError:
         else "choose another one, such as :9122"
     )
     return ConfigError(f"--web.listen-address={address}: {why}; {instead}")
+
+
+def _why(error: OSError) -> str:
+    """Why a handshake failed, in words of OpenSSL, which are none of the client's; "" if it did not end."""
+    if not isinstance(error, ssl.SSLError):
+        return ""
+    reason = (error.reason or "").lower().replace("_", " ")
+    return f"{reason}: {error.verify_message}" if isinstance(error, ssl.SSLCertVerificationError) else reason
 
 
 def _without_expect(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:

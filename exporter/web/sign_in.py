@@ -38,7 +38,7 @@ class SignIn:
         self._entrance.look()
         admission = self._entrance.newest
         if admission.bucket is not None and not admission.bucket.take():
-            self._incidents.note("rate_limited")
+            self._incidents.note("rate_limited", client=sender.address)
             return self._refuse(429, "Too many requests\n", sender, path)
         if admission.auth is None:
             return None
@@ -51,7 +51,7 @@ class SignIn:
         try:
             accepted = await checking
         except TooManyChecksError:
-            self._incidents.note("too_many_checks")
+            self._incidents.note("too_many_checks", client=sender.address)
             return self._refuse(429, "Too many sign-ins at once\n", sender, path)
         return None if accepted else self._refuse(401, "Unauthorized\n", sender, path)
 

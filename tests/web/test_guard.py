@@ -92,6 +92,14 @@ async def test_all_together_have_a_bound_of_their_own(guard: Guard) -> None:
     assert len(guard) == 6
 
 
+async def test_the_log_names_the_client_that_finds_no_room(
+    guard: Guard, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(guard, None, None, None, None, address="192.0.2.7")
+    assert not guard.enter(Guest(guard, None), "192.0.2.7")
+    assert [record.__dict__["client"] for record in caplog.records] == ["192.0.2.7"]
+
+
 async def test_who_is_overdue_is_ended(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "SWEEP_S", 0.01)
     first, second = fill(guard, IDLE, IDLE)

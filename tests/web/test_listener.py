@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -124,6 +125,37 @@ class TestTls:
         assert b"HTTP" not in await door.ask(sent)
         await until(lambda: door.count("handshake"))
         assert (door.count("handshake"), len(door.guard)) == (1, 0)
+
+    @pytest.mark.parametrize(
+        ("sent", "why"),
+        [(b"GET / HTTP/1.1\r\n\r\n", ": http request"), (b"\x16\x03\x01", "")],
+    )
+    async def test_the_log_says_whose_handshake_failed_and_why(
+        self,
+        opened: Opened,
+        context: ssl.SSLContext,
+        caplog: pytest.LogCaptureFixture,
+        sent: bytes,
+        why: str,
+    ) -> None:
+        door = await opened(context=context, request_s=0.1)
+        await door.ask(sent)
+        await until(lambda: door.count("handshake"))
+        (line,) = (each for each in caplog.records if each.name == "exporter.web.incidents")
+        assert line.getMessage().endswith(f"(--web.request-timeout){why}")
+        assert line.__dict__["client"] == "127.0.0.1"
+
+    async def test_a_certificate_that_a_client_lacks_is_said(
+        self, opened: Opened, certificates: Certificates, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
+        context.load_cert_chain(certificates.server, certificates.server_key)
+        context.verify_mode = ssl.CERT_REQUIRED
+        door = await opened(context=context)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):  # or an answer without a byte
+            await fetch(door, certificates)
+        await until(lambda: door.count("handshake"))
+        assert ": peer did not return a certificate" in caplog.text
 
     async def test_a_crowd_that_does_not_shake_hands_lets_the_scraper_in(
         self, opened: Opened, context: ssl.SSLContext, certificates: Certificates

@@ -18,6 +18,7 @@ from exporter.web.sign_in import SignIn
 from exporter.web.token_bucket import RateLimit, TokenBucket
 from tests.store_fixture import until
 from tests.web.test_auth import HASHED, PASSWORD, header
+from tests.web.test_password_checks import Guesser
 from tests.web.test_routes import Site, site  # noqa: F401  # a fixture
 
 
@@ -45,6 +46,7 @@ async def test_probes_may_be_open_and_nothing_else(site: Site, path: str) -> Non
 async def test_too_many_sign_ins_are_answered_with_429(
     site: Site,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     let_go = threading.Event()
     monkeypatch.setattr(
@@ -63,6 +65,9 @@ async def test_too_many_sign_ins_are_answered_with_429(
         "1",
         b"Too many sign-ins at once\n",
     )
+    assert {record.__dict__["client"] for record in caplog.records if hasattr(record, "client")} == {
+        "127.0.0.1"
+    }
     right = asyncio.ensure_future(site.ask("/health", Authorization=header("prom", "right")))
     await until(lambda: sum(task.done() for task in asked) == 5)  # it took the place of the one that waited
     let_go.set()
@@ -91,6 +96,13 @@ class TestWithoutASite:
         assert incidents.counts["rate_limited"] == 3
         assert [each.status for each in incidents.refused] == [429, 429, 429, 401, 401]
         assert sign_in.refusal("", ANYBODY, "/health") is None
+
+    def test_the_log_names_who_is_beyond_the_rate(self, caplog: pytest.LogCaptureFixture) -> None:
+        admission = EntranceRules(bucket=TokenBucket(RateLimit(3600.0, 1)))
+        sign_in = SignIn(Entrance(lambda: admission), Incidents())
+        sender = Guesser("192.0.2.7")
+        assert [sign_in.refusal("", sender, "/metrics") is None for _ in range(2)] == [True, False]
+        assert [record.__dict__["client"] for record in caplog.records] == ["192.0.2.7"]
 
     async def test_new_users_come_in_and_old_ones_stay_out_from_the_next_request_on(self) -> None:
         entrance = Entrance(lambda: EntranceRules(auth_of("prom", PASSWORD)))
