@@ -63,6 +63,7 @@ OTHER_FLAGS = {
     *("rm", "publish", "detach", "name", "read-only", "cap-drop", "security-opt", "memory", "cpus", "env"),
     "kustomize",
     "now",  # of systemctl
+    "cacert",  # of curl
     "quick",
     "before",
     "out",
