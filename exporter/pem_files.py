@@ -29,6 +29,7 @@ _MISTAKES = {
     "KEY_VALUES_MISMATCH": "the key does not fit the certificate",
     "NO_CERTIFICATE_OR_CRL_FOUND": "it holds no certificate in PEM form",
 }
+_NO_PEM = "not in PEM form"
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.*?)-----END ", re.S)
 #: tags of DER
 _VERSION, _UTC_TIME = 0xA0, 0x17
@@ -226,7 +227,10 @@ def load_pair(context: ssl.SSLContext, cert: PemFile, key: PemFile, max_bytes: i
         with _path_of(cert) as cert_path, _path_of(key) as key_path:
             context.load_cert_chain(cert_path, key_path, password=refuse)
     except OSError as error:
-        raise ConfigError(f"{cert} and {key} cannot be used: {_why(error)}") from None
+        why = _why(error)
+        if why == _NO_PEM:  # also if each of them is in the place of the other
+            why = "the first must hold a certificate and the second its key, both in PEM form"
+        raise ConfigError(f"{cert} and {key} cannot be used: {why}") from None
 
 
 @contextlib.contextmanager
@@ -253,7 +257,7 @@ def load_authorities(context: ssl.SSLContext, file: PemFile, max_bytes: int) -> 
         else:
             context.load_verify_locations(file.name)
     except (OSError, TypeError) as error:  # TypeError: a text that is not ASCII
-        why = _why(error) if isinstance(error, OSError) else "not in PEM form"
+        why = _why(error) if isinstance(error, OSError) else _NO_PEM
         raise ConfigError(f"{file} cannot be used: {why}") from None
     if not context.cert_store_stats()["x509"]:
         raise ConfigError(f"{file} cannot be used: it holds no certificate")
@@ -279,5 +283,5 @@ def _check(file: PemFile, max_bytes: int) -> None:
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         reason = error.reason or ""
-        return _MISTAKES.get(reason) or reason.replace("_", " ").lower() or "not in PEM form"
+        return _MISTAKES.get(reason) or reason.replace("_", " ").lower() or _NO_PEM
     return error.strerror or str(error)

@@ -299,10 +299,15 @@ class TestLoading:
         ):
             load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key, LIMIT)
 
+    def test_a_key_in_the_place_of_the_certificate_is_said(self, certificates: Certificates) -> None:
+        cert, key = PemFile("cert", certificates.server_key), PemFile("key", certificates.server)
+        with pytest.raises(ConfigError, match="the first must hold a certificate and the second its key"):
+            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key, LIMIT)
+
     def test_a_text_that_is_no_certificate_is_refused(self) -> None:
         given = PemFile("web", "", place="web.yml: cert", text="no certificate")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        with pytest.raises(ConfigError, match=r"^web\.yml: cert and web\.yml: cert .*: not in PEM form$"):
+        with pytest.raises(ConfigError, match=r"^web\.yml: cert and web\.yml: cert .*, both in PEM form$"):
             load_pair(context, given, given, LIMIT)
         with pytest.raises(ConfigError, match=r"^web\.yml: cert cannot be used: not in PEM form$"):
             load_authorities(context, given, LIMIT)
