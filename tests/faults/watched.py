@@ -41,9 +41,9 @@ class Counts:
 
 
 #: how many more may be there than before: threads of pools stay, and series count requests by endpoint and
-#: failures by reason
+#: failures by reason, of which a busy machine adds some
 MORE_ALLOWED = Counts(files=2, threads=4, tasks=2, polls=3, series=40, resident_mb=32.0)
-SERIES_OF_A_FAULT = 4
+SERIES_OF_A_FAULT = 8
 
 
 def grown(before: Counts, now: Counts, faults: int) -> list[str]:
