@@ -4,7 +4,7 @@ set -eu
 missing=()
 for pair in redis-server:redis-server redis-sentinel:redis-sentinel promtool:prometheus prometheus-redis-exporter:prometheus-redis-exporter nginx:nginx-light openssl:openssl \
   prometheus-alertmanager:prometheus-alertmanager haproxy:haproxy chromium:chromium \
-  systemd-analyze:systemd bwrap:bubblewrap valgrind:valgrind clang:clang man:man-db mandoc:mandoc zsh:zsh fish:fish; do
+  systemd-analyze:systemd bwrap:bubblewrap valgrind:valgrind htpasswd:apache2-utils clang:clang man:man-db mandoc:mandoc zsh:zsh fish:fish; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0

@@ -54,6 +54,7 @@ PROGRAMS = {
     "zsh": ("zsh", "zsh"),
     "fish": ("fish", "fish"),
     "valgrind": ("valgrind", "valgrind"),
+    "htpasswd": ("htpasswd", "apache2-utils"),
     "go_exporter": ("prometheus-redis-exporter", "prometheus-redis-exporter"),
 }
 

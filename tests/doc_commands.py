@@ -50,8 +50,6 @@ ELSEWHERE = {
 _OUTSIDE = re.compile(r"(?<![\w.:/])/(?=(?:etc|opt|usr|var)/)")
 #: the configuration file of a page that shows none
 ONE_SERVER = "redis_instances: [{name: orders, addr: 'redis://127.0.0.1:6379'}]\n"
-#: what htpasswd would print
-HASH = "prometheus:$2b$04$abcdefghijklmnopqrstuuQdvGBpTzMpJrmOZxW8bK6JbTtYm0O7C"
 _BLOCK = re.compile(r"^( *)```(?:sh|bash)\n(.*?)^ *```", re.M | re.S)
 _FILE = re.compile(r"^ *```ya?ml\n *# ([\w.-]+\.ya?ml)\b[^\n]*\n(.*?)^ *```", re.M | re.S)
 
@@ -151,8 +149,8 @@ os.execv("/usr/bin/curl", ["curl", "--fail", "--silent", "--show-error", "--max-
 """,
         "make": f'#!/bin/sh\nexec /usr/bin/make --dry-run --silent -C "{ROOT}" "$@" > /dev/null\n',
         "python": f'#!/bin/sh\ncd "{ROOT}" && exec {sys.executable} "$1" "$2" --help > /dev/null\n',
-        "htpasswd": f"#!/bin/sh\necho '{HASH}'\n",
-        **dict.fromkeys(ELSEWHERE, "#!/bin/sh\n"),
+        # they read their input: a writer into a pipe that nobody reads would be ended by SIGPIPE
+        **dict.fromkeys(ELSEWHERE, "#!/bin/sh\nexec cat > /dev/null\n"),
     }
     for name, script in programs.items():
         file = folder / name

@@ -19,7 +19,12 @@ CARRIED_OUT = {"adding-a-collector.md": "tests/test_adding_a_collector.py"}
 #: programs that a block of commands begins with, besides those of ELSEWHERE
 RUN = ("amtool", "curl", "echo", "export", "htpasswd", "make", "promtool", "python", "redis_exporter")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCKS = [block for page in PAGES if page.name not in CARRIED_OUT for block in blocks(page)]
+BLOCKS = [
+    pytest.param(block, id=block.id, marks=[pytest.mark.htpasswd] if "htpasswd" in block.text else [])
+    for page in PAGES
+    if page.name not in CARRIED_OUT
+    for block in blocks(page)
+]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,7 @@ def exporter(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("block", BLOCKS, ids=[block.id for block in BLOCKS])
+@pytest.mark.parametrize("block", BLOCKS)
 def test_commands_run(
     block: Block, tmp_path: Path, exporter: str, redis: RedisServer, certificates: Certificates
 ) -> None:
