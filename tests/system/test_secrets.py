@@ -159,19 +159,29 @@ def lines_of(command: str, flags: list[str], url: str) -> list[list[str]]:
 
 
 @EVERY_LOGIN
-def test_every_command(certificates: Certificates, tmp_path: Path, login: str) -> None:
-    at = [f"127.0.0.1:{free_port()}/{number}" for number in range(40)]
-    planting = Planting(tmp_path, at, certificates, login, serves_tls=True)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command(certificates: Certificates, tmp_path: Path, login: str, command: str) -> None:
+    planting = unserved_planting(certificates, tmp_path, login)
     url = f"http://u:{planting.plant('argument')}@127.0.0.1:{free_port()}/-/ready?token={planting.plant('query')}"
-    for command in COMMANDS:
-        for line in lines_of(command, planting.flags, url):
-            text = printed_by(command, *line, environ=planting.environ)
-            assert text, f"{command} says nothing"
-            assert found_in(text) == [], command
-    for flag in ("--print-config", "--help", "--version"):
-        text = printed_by(*planting.flags, flag, environ=planting.environ)
-        assert text.count("\n") > 0
-        assert found_in(text) == [], flag
+    for line in lines_of(command, planting.flags, url):
+        text = printed_by(command, *line, environ=planting.environ)
+        assert text, f"{line} prints nothing"
+        assert found_in(text) == []
+
+
+@EVERY_LOGIN
+@pytest.mark.parametrize("flag", ["--print-config", "--help", "--version"])
+def test_flags_that_print(certificates: Certificates, tmp_path: Path, login: str, flag: str) -> None:
+    planting = unserved_planting(certificates, tmp_path, login)
+    text = printed_by(*planting.flags, flag, environ=planting.environ)
+    assert text.count("\n") > 0
+    assert found_in(text) == []
+
+
+def unserved_planting(certificates: Certificates, folder: Path, login: str) -> Planting:
+    """Secrets of targets that nothing serves."""
+    at = [f"127.0.0.1:{free_port()}/{number}" for number in range(40)]
+    return Planting(folder, at, certificates, login, serves_tls=True)
 
 
 def test_health_and_compare_of_servers_that_repeat_what_they_get(scripted_server: ScriptFactory) -> None:
