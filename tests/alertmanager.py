@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ports import free_port
-from tests.servers import HOST, wait_for_start
+from tests.servers import HOST, PATIENCE_S, wait_for_start
 
 
 class Alertmanager:
@@ -47,7 +47,7 @@ class Alertmanager:
 
     def alerts(self) -> list[dict[str, Any]]:
         """All that it holds, as its API shows them."""
-        with urllib.request.urlopen(self._url, timeout=5) as response:
+        with urllib.request.urlopen(self._url, timeout=PATIENCE_S) as response:
             found: list[dict[str, Any]] = json.load(response)
             return found
 
@@ -55,7 +55,7 @@ class Alertmanager:
         """Hand it alerts that fire now, by their labels."""
         body = json.dumps([{"labels": labels} for labels in alerts]).encode()
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=PATIENCE_S).close()
 
     @property
     def _url(self) -> str:
@@ -64,7 +64,7 @@ class Alertmanager:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(PATIENCE_S)
         finally:
             self._process.kill()
 

@@ -110,7 +110,7 @@ def run(block: Block, folder: Path, exporter: str, redis: str, certificates: Cer
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     return "" if ended.returncode == 0 else f"exit {ended.returncode}: {ended.stdout[-500:]}{ended.stderr}"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ports import free_port
-from tests.servers import HOST, wait_for_start
+from tests.servers import HOST, PATIENCE_S, wait_for_start
 
 #: where a configuration says that Prometheus itself is
 ITSELF = "localhost:9090"
@@ -70,7 +70,7 @@ class Prometheus:
 
     def _get(self, path: str, **query: str) -> Any:
         url = f"http://{HOST}:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
             return json.load(response)["data"]
 
     def runtime(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Prometheus:
 
     def refused_samples(self) -> float:
         """How many samples it did not store: doubled ones, and those that came out of order."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=PATIENCE_S) as response:
             page = response.read().decode()
         kinds = "duplicate_timestamp|out_of_order|out_of_bounds"
         counts = re.findall(rf"^prometheus_target_scrapes_sample_(?:{kinds})_total (.*)$", page, re.M)
@@ -108,6 +108,6 @@ class Prometheus:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(PATIENCE_S)
         finally:
             self._process.kill()

@@ -24,7 +24,7 @@ import hiredis
 
 from bench.ports import free_port
 
-PATIENCE_S = 20.0  # what is expected soon and has not come by then will not come
+PATIENCE_S = 45.0  # what is expected soon and has not come by then will not come
 HOST = "127.0.0.1"
 
 _OPENSSL_CONFIG = """

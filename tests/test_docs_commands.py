@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.doc_commands import ELSEWHERE, ROOT, Block, blocks, run
-from tests.servers import Certificates, RedisServer
+from tests.servers import PATIENCE_S, Certificates, RedisServer
 
 #: page → the test that carries out all of it
 CARRIED_OUT = {"adding-a-collector.md": "tests/test_adding_a_collector.py"}
@@ -55,7 +55,7 @@ def exporter(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> It
         yield found[1]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 @pytest.mark.server

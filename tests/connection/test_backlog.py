@@ -9,6 +9,7 @@ import pytest
 
 from exporter.connection import backlog
 from exporter.connection.backlog import Backlog, running_backlog
+from tests.servers import PATIENCE_S
 
 
 class Clock:
@@ -67,7 +68,7 @@ async def test_one_that_goes_on_waits_behind_the_others(clock: Clock) -> None:
 
 
 async def test_a_step_that_raises_holds_no_other_up(caplog: pytest.LogCaptureFixture) -> None:
-    waiting, done = Backlog(asyncio.get_running_loop()), []
+    waiting, done = Backlog(asyncio.get_running_loop(), turn_s=PATIENCE_S), []
     waiting.add(lambda: done.append(1 // 0))
     waiting.add(lambda: done.append(2))
     await asyncio.sleep(0)

@@ -61,8 +61,8 @@ def test_with_fewer_files_than_targets_the_page_is_there_and_some_are_up(
     )
     try:
         wait_until(lambda: len(program.values("redis_up")) == TARGETS, "every target was tried")
-        up = {addr for addr, value in program.values("redis_up").items() if value}
-        assert len(up) == FILES * 3 // 4
+        wait_until(lambda: len(up_of(program)) == FILES * 3 // 4, "as many as there are files for are up")
+        up = up_of(program)
         polls = program.values("redis_exporter_target_polls_total", lane="fast")
 
         def goes_on() -> bool:
@@ -70,7 +70,7 @@ def test_with_fewer_files_than_targets_the_page_is_there_and_some_are_up(
             return all(now[addr] > polls[addr] + 1 for addr in up)
 
         wait_until(goes_on, "more polls")
-        assert {addr for addr, value in program.values("redis_up").items() if value} == up
+        assert up_of(program) == up
         down = program.values("redis_exporter_target_down", reason="open_files")
         assert down.keys() == set(addrs) - up
         assert f"room for {len(up)} of {TARGETS} connections" in program.log.read_text()
@@ -82,3 +82,7 @@ def test_each_fault_has_a_name_and_a_group_of_its_own() -> None:
     names = [fault.name for fault in FAULTS]
     assert len(names) == len(set(names))
     assert {fault.group for fault in FAULTS if fault.start is not None} == GROUPS.keys()
+
+
+def up_of(program: Exporter) -> set[str]:
+    return {addr for addr, value in program.values("redis_up").items() if value}

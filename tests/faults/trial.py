@@ -13,6 +13,7 @@ from tests.faults.subjects import Subject
 from tests.faults.table import Fault
 from tests.faults.watched import INTERVAL_S, Counts, Watched, grown
 from tests.faults.watcher import EVERY_S, Figures
+from tests.servers import PATIENCE_S
 
 #: how long a machine that is busy with other tests may take beyond what is promised
 ROOM_S = 6.0
@@ -188,5 +189,5 @@ class Trial:
 
     def _request(self, method: str, path: str) -> str:
         url = f"http://127.0.0.1:{self._watched.program.port}{path}"
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=PATIENCE_S) as answer:
             return str(answer.read().decode())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from exporter.options.endpoints import ROUTES
+from tests.servers import PATIENCE_S
 from tests.system.conftest import Exporter
 
 
@@ -29,7 +30,7 @@ class Asker:
             headers={"Authorization": f"Basic {self._login}", **headers},
         )
         try:
-            answer = urllib.request.urlopen(request, timeout=10)
+            answer = urllib.request.urlopen(request, timeout=PATIENCE_S)
         except urllib.error.HTTPError as refused:
             answer = refused
         with answer:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.ports import free_port
-from tests.servers import wait_for_start
+from tests.servers import PATIENCE_S, wait_for_start
 
 #: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy
 #: with other tests
@@ -81,7 +81,7 @@ class Exporter:
     def stop(self) -> int:
         self.process.terminate()
         try:
-            return self.process.wait(15)
+            return self.process.wait(PATIENCE_S)
         finally:
             self.process.kill()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
-from tests.servers import wait_for_start, wait_until
+from tests.servers import PATIENCE_S, wait_for_start, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -61,7 +61,7 @@ def test_the_container_of_bitnamis_chart(
     request.addfinalizer(process.kill)
 
     def page(path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as response:
             return str(response.read().decode())
 
     wait_for_start(lambda: _answers(page), "the exporter", process.kill)

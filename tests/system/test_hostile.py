@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.prometheus import Prometheus
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S, wait_until
 from tests.system.conftest import STOP_S, Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -98,7 +98,7 @@ def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int
         time.sleep(2)
         began_s = time.monotonic()
         program.process.terminate()
-        assert program.process.wait(15) == 0
+        assert program.process.wait(PATIENCE_S) == 0
         took_s = time.monotonic() - began_s
     finally:
         again.kill()

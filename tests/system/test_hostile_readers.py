@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 
 from bench.simulator import simulated
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S, wait_until
 from tests.system.conftest import STOP_S, Exporter, ExporterFactory
 from tests.system.test_hostile import resident_mb
 from tests.watch_harness import RedisFactory
@@ -24,7 +24,7 @@ NUMBERS = count()
 
 
 def ask(port: int, path: str, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()

@@ -15,7 +15,7 @@ import pytest
 
 from bench.ports import free_port
 from exporter.options.table import OPTIONS
-from tests.servers import RedisServer, wait_until
+from tests.servers import PATIENCE_S, RedisServer, wait_until
 
 SECRET = b"s3cret"
 ODD = b"\xff\xe9\x1b[2J\x85\n" + "\u202e\u2028é".encode()
@@ -144,7 +144,7 @@ def test_a_page_and_a_log_of_odd_names(
 
     def page() -> bytes:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as response:
                 return bytes(response.read())
         except OSError:
             return b""
@@ -158,7 +158,7 @@ def test_a_page_and_a_log_of_odd_names(
         assert b"redis_key_size{" in text
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     lines = log.read_bytes().decode().rstrip("\n").split("\n")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", "".join(lines))
     if form == "json":

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -19,7 +19,7 @@ UNTIL = "redis_exporter_target_paused_until_timestamp_seconds"
 
 def ask(program: Exporter, method: str, addr: str, more: str = "") -> dict[str, object]:
     url = f"http://127.0.0.1:{program.port}/api/v1/targets/{quote(addr, safe='')}/pause{more}"
-    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as response:
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=PATIENCE_S) as response:
         found: dict[str, object] = json.loads(response.read())
         return found
 

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S, wait_until
 from tests.system.conftest import STOP_S, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -27,7 +27,7 @@ def test_hangups_reload_and_never_end_it(exporter: ExporterFactory, tmp_path: Pa
     assert started.get("/-/ready") == "ok\n"
     started.process.send_signal(signal.SIGTERM)
     started.process.send_signal(signal.SIGHUP)
-    assert started.process.wait(15) == 0
+    assert started.process.wait(PATIENCE_S) == 0
 
 
 def test_with_watch_changed_files_are_read_and_the_end_is_as_quick(
@@ -49,6 +49,6 @@ def test_with_watch_changed_files_are_read_and_the_end_is_as_quick(
     wait_until(lambda: f"{SUCCESSFUL} 1.0" in started.get(), "the success on the page")
     began = time.monotonic()
     started.process.send_signal(signal.SIGTERM)
-    assert started.process.wait(15) == 0
+    assert started.process.wait(PATIENCE_S) == 0
     assert time.monotonic() - began < STOP_S
     assert "Traceback" not in started.log.read_text()

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 from bench.ports import free_port
 from tests.browser import Browser, Visit
 from tests.prometheus import Prometheus
-from tests.servers import RedisServer, wait_for_start, wait_until
+from tests.servers import PATIENCE_S, RedisServer, wait_for_start, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -87,7 +87,7 @@ def entry(name: str, server: RedisServer, database: int, team: str) -> dict[str,
 def pause(program: Exporter, name: str) -> None:
     path = f"/api/v1/targets/{urllib.parse.quote(name, safe='')}/pause?duration=1h"
     url = f"http://127.0.0.1:{program.port}{path}"
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=PATIENCE_S) as answer:
         assert answer.status == 200
 
 
@@ -297,12 +297,12 @@ def test_below_a_path_of_a_proxy_all_links_work(browser: Browser, site: Exporter
             expect(page).to_have_url(f"{url}/redis/")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def is_answered(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S, wait_until
 from tests.system.conftest import STOP_S, Exporter
 
 MALFORMED = (
@@ -70,7 +70,7 @@ def test_a_stderr_that_nobody_reads_stops_neither_scrapes_nor_the_end(full_pipe:
         assert "\nredis_exporter_log_lines_dropped_total " not in page()  # none yet
         began = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert time.monotonic() - began < STOP_S
     finally:
         process.kill()
@@ -82,7 +82,7 @@ def test_a_mistake_is_told_and_ends_it_though_nobody_reads(full_pipe: int) -> No
         argv = [f"--web.listen-address=127.0.0.1:{taken.getsockname()[1]}", "--redis.addr="]
         process = subprocess.Popen([sys.executable, "-m", "exporter", *argv], stderr=full_pipe)
         try:
-            assert process.wait(10) == 1
+            assert process.wait(PATIENCE_S) == 1
         finally:
             process.kill()
             process.wait()

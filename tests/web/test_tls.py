@@ -253,6 +253,7 @@ async def test_a_certificate_that_was_replaced_is_served_after_a_second_however_
     serving = ServerContext(settings_of(first))
     before, _ = await shake(serving, client_of(first))
     monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.3)
+    monkeypatch.setattr(tls, "LOOK_S", PATIENCE_S)
     await shake(serving, client_of(first))
     shutil.copy(second.server, first.server)
     shutil.copy(second.server_key, first.server_key)
