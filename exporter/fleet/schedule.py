@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from exporter.fleet.alignment import Alignment
 from exporter.fleet.name_checks import NameChecks
+from exporter.fleet.page_labels import PageLabels
 from exporter.fleet.poll_groups import PollGroups
 from exporter.metrics.store import Store
 from exporter.polling.watched_target import WatchedTarget
@@ -51,6 +52,7 @@ class Schedule:
         self._watched: dict[str, WatchedTarget] = {}
         self._groups = PollGroups(self._watched, alignment)
         self._name_checks = NameChecks(self._watched)
+        self._page_labels = PageLabels(store.set_apart)
         self._running = False
         self._tasks: list[asyncio.Task[None]] = []
         self._beat: asyncio.TimerHandle | None = None
@@ -81,8 +83,9 @@ class Schedule:
         self._down_after = -math.inf
 
     def place(self, watched: WatchedTarget, *, apart: bool = False) -> None:
-        """A target that is `apart`, by this or by itself, is on its own page only, until it is removed."""
-        if apart or watched.target.is_apart:
+        """A target that is `apart`, by this or by itself, is on its own page only, until it is removed. So is
+        an adopted one that has the labels of another one."""
+        if apart or watched.target.is_apart or not self._page_labels.take(watched):
             self._store.set_apart(watched.target.key)
 
     def change(self, watched: WatchedTarget, cancelled: Iterable[asyncio.Task[None]]) -> None:
@@ -93,8 +96,17 @@ class Schedule:
             self._name_checks.follow(watched)
             self._down_after = -math.inf
         if target.source != "adopted" and not target.variant:
-            self._store.set_apart(target.key, apart=target.is_apart)
+            self._place_again(watched)
         self._keep_ending(cancelled)
+
+    def _place_again(self, watched: WatchedTarget) -> None:
+        """The same for a configured target that has changed: adopted ones make room for its labels."""
+        target = watched.target
+        if target.is_apart:
+            self._page_labels.leave(target.key)
+        else:
+            self._page_labels.take(watched)
+        self._store.set_apart(target.key, apart=target.is_apart)
 
     def remove(self, addr: str) -> None:
         """Stop polling a target, if it is polled, and drop its snapshots."""
@@ -102,6 +114,7 @@ class Schedule:
         if watched is not None:
             self._groups.leave(addr)
             self._keep_ending((*self._name_checks.forget(addr), *watched.close()))
+        self._page_labels.leave(addr)
         self._store.drop(addr)
 
     def note_scrape(self, addr: str) -> None:

@@ -39,6 +39,13 @@ def distinct(targets: Sequence[Target], metrics: MetricsOptions) -> tuple[Sequen
     return [target for target in targets if target.addr in kept], warnings
 
 
+def clash_key(target: Target, metrics: MetricsOptions) -> Hashable | None:
+    """Equal for two targets that may not be on one page. None: no other target has its labels."""
+    if metrics.target_labels not in _ADVICE and not _is_cut(target.addr, metrics):
+        return None
+    return _key(target, metrics)
+
+
 def _is_cut(addr: str, metrics: MetricsOptions) -> bool:
     return len(addr.encode("utf-8", "replace")) > metrics.max_label_length
 

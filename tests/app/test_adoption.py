@@ -43,6 +43,12 @@ class Running:
         page = await self.app.backend.pages.of_target(watched.target.key, plain=True)
         return b"".join(page.plain).decode()
 
+    async def ups(self) -> int:
+        """How many targets are on the page of all targets."""
+        pages = self.app.backend.pages
+        page = await pages.page(at_least=self.app.backend.store.generation)
+        return len(re.findall(rb"^redis_up[ {]", b"".join(page.plain), re.M))
+
 
 @pytest.fixture
 async def running() -> AsyncIterator[Running]:
@@ -128,6 +134,26 @@ async def test_credentials_by_name_go_only_where_their_group_allows_it(
         await running.find(text, auth="elsewhere")
     with pytest.raises(NotAllowedError):
         await running.find(text, auth="unknown")
+
+
+@pytest.mark.parametrize("labels", ["instance", "never"])
+async def test_on_the_page_of_all_targets_each_series_is_there_once(
+    running: Running, redis_server: Any, labels: str
+) -> None:
+    """Of one server asked for by two addresses, and configured by a third one later."""
+    server: RedisServer = redis_server()
+    place = f"127.0.0.1:{server.port}"
+    flags = ("--scrape.allow=127.0.0.1", "--scrape.on-page", f"--target-labels={labels}")
+    await running.apply("--redis.addr=", *flags)
+    for scheme in ("redis", "valkey"):
+        assert "redis_up 1" in await running.page(f"{scheme}://{place}")
+    assert await running.ups() == 1
+    await running.apply(f"--redis.addr=tcp://{place}", *flags)
+    assert len(running.app.backend.fleet.adopted_targets) == 2
+    [configured] = running.app.backend.fleet.watched_targets.values()
+    await configured.fresh(0.0, time.monotonic() + 10)
+    assert await running.ups() == 1
+    assert "redis_up 1" in await running.page(f"redis://{place}")
 
 
 async def test_the_options_say_how_many_there_may_be(running: Running) -> None:
