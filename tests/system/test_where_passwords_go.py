@@ -206,6 +206,8 @@ WAYS = {
 }
 #: where names of hosts may stand
 OF_NAMES = {**WAYS, "CLUSTER NODES": Way(announced, ("--discover=cluster", "--cluster-discover-hostnames"))}
+#: those by which a server says where keys are
+OF_KEYS = ("CLUSTER SLOTS", "MOVED", "ASK")
 EVERY_WAY = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
@@ -418,6 +420,33 @@ class TestRequestedFromAList:
         assert foreign.accepted == 0
         told = [body for _, (_, body) in answers] + [program.get(path) for path in ("/metrics", "/", "/sd")]
         assert [text for text in (*told, watched.log) if "pw-of" in text] == []
+
+    @pytest.mark.parametrize("way", [WAYS[name] for name in OF_KEYS], ids=OF_KEYS)
+    def test_a_node_that_it_names_is_dialled_only_if_requests_may_name_it_too(
+        self, recorder: Recorders, watched: Watched, tmp_path: Path, way: Way
+    ) -> None:
+        """With credentials by name only where their group allows it, too."""
+        hosts = (NEAR, "127.0.0.3", "127.0.0.4")
+        near, allowed, grouped = map(recorder, hosts)
+        places = [(host, server.port) for host, server in zip(hosts, (near, allowed, grouped), strict=True)]
+        plain, named = recorder(HERE, way.answer(places)), recorder("127.0.0.5", way.answer(places))
+        config = tmp_path / "config.yml"
+        config.write_text("groups: {g: {user: g, password: pw-of-g, allow: [127.0.0.4, 127.0.0.5]}}")
+        watched.run(
+            "--redis.addr=",
+            "--scrape.allow=127.0.0.1,127.0.0.3,127.0.0.4,127.0.0.5",
+            f"--config.file={config}",
+            *COMMON,
+            *way.flags,
+        )
+        assert watched.scrape(plain.addr)[0] == watched.scrape(named.addr, auth="g")[0] == 200
+        wait_until(lambda: allowed.logins and len(grouped.logins) == 2, "the logins at the nodes")
+        for server in (plain, named):
+            server.hears_again()
+        assert allowed.logins == {("common", "pw-of-the-flag")}
+        assert grouped.logins == {("common", "pw-of-the-flag"), ("g", "pw-of-g")}
+        assert near.accepted == 0
+        assert watched.dialled == {server.place for server in (plain, named, allowed, grouped)}
 
     @pytest.mark.parametrize("answers", [[NEAR, FOREIGN], [NEAR, NEAR, FOREIGN], [FOREIGN]])
     def test_a_name_is_checked_at_each_dial(
