@@ -12,6 +12,8 @@ FAULTY_NAMES = ".faulty"
 NAMES_VARIABLE = "FAULTS_NAMES"
 #: how many files the exporter may open
 FILES_VARIABLE = "FAULTS_FILES"
+#: set: connections are those of the event loop, as on systems without epoll
+LOOP_VARIABLE = "FAULTS_LOOP"
 #: in place of an address in that file
 FAILS, HANGS = "fails", "hangs"
 

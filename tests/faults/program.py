@@ -2,7 +2,7 @@
 `tests.metered`, and with a resolver that a test can change.
 
 Names that end with `.faulty` are what the file says that the variable FAULTS_NAMES names. Of FAULTS_FILES, if
-it is set, the process may open no more files.
+it is set, the process may open no more files. With FAULTS_LOOP its connections are those of the event loop.
 """
 
 from __future__ import annotations
@@ -16,8 +16,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from exporter.connection import dialer
 from tests import metered
-from tests.faults.names import FAILS, FAULTY_NAMES, FILES_VARIABLE, HANGS, NAMES_VARIABLE
+from tests.faults.names import (
+    FAILS,
+    FAULTY_NAMES,
+    FILES_VARIABLE,
+    HANGS,
+    LOOP_VARIABLE,
+    NAMES_VARIABLE,
+)
 
 LOOK_S = 0.05
 _ask = socket.getaddrinfo
@@ -39,6 +47,8 @@ def _look_up(host: Any, *args: Any, **more: Any) -> Any:
 def main() -> int:
     if files := int(os.environ.get(FILES_VARIABLE, "0")):
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    if LOOP_VARIABLE in os.environ:
+        dialer.CORE = False
     socket.getaddrinfo = _look_up
     return metered.main()
 

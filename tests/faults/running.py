@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.faults.subjects import Place, Subject
 from tests.faults.table import FAULTS, GROUPS, Fault
@@ -31,8 +32,11 @@ def targets(ports: Sequence[int], databases: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(name: str, ports: Sequence[int], folder: Path) -> Iterator[Running]:
-    """With all faults of a group, beside servers that are well at these ports."""
+def running(
+    name: str, ports: Sequence[int], folder: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Running]:
+    """With all faults of a group, beside servers that are well at these ports. `variables` are for its
+    environment."""
     group = GROUPS[name]
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as cleanup:
@@ -47,7 +51,7 @@ def running(name: str, ports: Sequence[int], folder: Path) -> Iterator[Running]:
                 subject = fault.start(place)
                 cleanup.callback(subject.close)
                 pairs.append((fault, subject))
-        environ = {**place.names.environ, **(world.environ if world is not None else {})}
+        environ = {**variables, **place.names.environ, **(world.environ if world is not None else {})}
         subjects = [subject for _, subject in pairs]
         watched = Watched(folder / "exporter", targets(ports, group.databases), subjects, environ=environ)
         cleanup.callback(watched.close)

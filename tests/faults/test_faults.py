@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.faults.names import FILES_VARIABLE
+from tests.faults.names import FILES_VARIABLE, LOOP_VARIABLE
 from tests.faults.running import running, targets
 from tests.faults.table import FAULTS, GROUPS
 from tests.faults.trial import HEALED_WITHIN_S, ROOM_S, SEEN_WITHIN_S, Trial
@@ -18,6 +19,8 @@ from tests.system.conftest import STOP_S, Exporter
 AGE_P99_MAX_S = 3 * INTERVAL_S
 PAGE_P99_MAX_S = 1.0
 HELD_MAX_S = 0.25
+#: groups of faults that befall connections
+OF_CONNECTIONS = ("processes", "conversations", "framing", "sizes", "names", "errors", "tls", "resolver")
 #: open files, and targets that want more
 FILES, TARGETS = 256, 500
 
@@ -35,7 +38,20 @@ FILES, TARGETS = 256, 500
 def test_the_others_do_not_notice(group: str, well_ports: list[int], tmp_path: Path) -> None:
     """Each fault is seen with its reason and in time, and gone in time. A reload, a hangup and scrapes in the
     middle of it change nothing, SIGTERM ends the exporter there, and it holds no more afterwards."""
-    with running(group, well_ports, tmp_path) as started:
+    assert_unnoticed(group, well_ports, tmp_path, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", OF_CONNECTIONS)
+def test_nor_where_the_event_loop_has_the_connections(
+    group: str, well_ports: list[int], tmp_path: Path
+) -> None:
+    """The same with the connections of systems without epoll."""
+    assert_unnoticed(group, well_ports, tmp_path, {LOOP_VARIABLE: "1"})
+
+
+def assert_unnoticed(group: str, well_ports: list[int], folder: Path, variables: Mapping[str, str]) -> None:
+    with running(group, well_ports, folder, variables) as started:
         trial = Trial(started.watched, started.pairs)
         report = trial.run()
         print(report)
