@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from exporter.app.build import Configuration, configure
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
@@ -39,6 +41,22 @@ def test_a_targets_own_values_count_for_it_alone() -> None:
     assert collectors(slow) == collectors(plain)
     assert (plain.timing.interval_s, slow.timing.interval_s) == (5.0, 10.0)
     assert slow.timing.lane_interval_s(Lane.STANDARD) == 30.0  # a whole multiple
+
+
+@pytest.mark.parametrize(
+    ("flags", "deadline_s"),
+    [
+        (("--scrape-timeout=2s",), 2.0),
+        (("--connection-timeout=2s",), 2.0),
+        (("--scrape-timeout=3s", "--connection-timeout=2s"), 2.0),
+        (("--scrape-timeout=2s", "--connection-timeout=3s"), 2.0),
+        (("--poll.interval=1s",), 1.0),
+        (("--poll.interval=100s",), 15.0),
+    ],
+)
+def test_a_poll_has_the_least_of_all_limits(flags: tuple[str, ...], deadline_s: float) -> None:
+    [assignment] = configured(PLAIN, flags=flags).assignments
+    assert assignment.timing.deadline_s == deadline_s
 
 
 def test_equal_ones_share_everything() -> None:

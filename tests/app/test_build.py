@@ -51,6 +51,12 @@ def names(configuration: Configuration) -> list[str]:
     return [family_set.name for family_set in configuration.family_sets.of_collectors]
 
 
+def test_the_log_hears_of_intervals_that_are_no_multiples() -> None:
+    made = configured("--poll.interval=10s", "--poll.collector-intervals=config=90s")
+    begins = ("the standard lane runs every 20s, not 15s", "the collector config runs every 120s, not 90s")
+    assert [note.partition(":")[0] for note in made.notes] == list(begins)
+
+
 class TestTargets:
     def test_each_has_an_assignment(self) -> None:
         made = configured()

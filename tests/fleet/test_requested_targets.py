@@ -136,18 +136,20 @@ class TestPasswords:
         assert await setup.find("one") not in (right, wrong)
         assert right.target.password == "right"
 
-    async def test_a_new_one_that_works_takes_the_place_of_the_old_one(self, setup: Setup) -> None:
-        target = await setup.find("redis://:old@one")
+    @pytest.mark.parametrize("user", ["", "me"])
+    async def test_a_new_one_that_works_takes_the_place_of_the_old_one(self, setup: Setup, user: str) -> None:
+        old, new = f"redis://{user}:old@one", f"redis://{user}:new@one"
+        target = await setup.find(old)
         target.up = True
-        trial = await setup.find("redis://:new@one")
+        trial = await setup.find(new)
         assert trial is not target
         target.up, trial.up = False, True  # the server has the new one now
-        assert await setup.find("redis://:new@one") is trial
+        assert await setup.find(new) is trial
         assert target.target.password == "new"
-        assert setup.schedule.changed == [ONE]
-        assert await setup.find("redis://:new@one") is trial  # until the target is up with it
+        assert setup.schedule.changed == [target.target.key]
+        assert await setup.find(new) is trial  # until the target is up with it
         target.up = True
-        assert await setup.find("redis://:new@one") is target
+        assert await setup.find(new) is target
         assert setup.adopted == [target]
 
     async def test_that_one_asked_before_with_a_wrong_one_changes_nothing(self, setup: Setup) -> None:
