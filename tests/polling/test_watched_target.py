@@ -177,6 +177,24 @@ class TestDown:
         assert_up(watch_harness, watched)
         assert watch_harness.value(watched, "redis_exporter_target_poll_failures_total", "refused") == 2
 
+    async def test_a_server_that_closes_each_connection_at_the_first_question_is_dialled_once_more(
+        self, watch_harness: WatchHarness, scripted_server: ScriptFactory
+    ) -> None:
+        def close_at_the_next(talk: Conversation) -> None:
+            talk.command()
+            talk.close()
+
+        server = scripted_server(
+            in_turn(redis_like(commands=FIRST_POLL), close_at_the_next),
+            in_turn(redis_like(commands=1), close_at_the_next),  # it may have its name
+        )
+        watched = watch_harness.watched(server.port)
+        await watch_harness.poll(watched)
+        assert_up(watch_harness, watched)
+        await watch_harness.poll(watched)
+        assert_down(watch_harness, watched, "reset")
+        assert server.accepted == 2
+
     async def test_a_failed_poll_leaves_the_values_of_the_one_before(
         self, watch_harness: WatchHarness, redis_server: RedisFactory
     ) -> None:
