@@ -42,10 +42,26 @@ async def test_connects_to_a_numeric_address(scripted_server: Callable[..., Scri
         assert sock.getpeername() == (HOST, server.port)
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system has no such times")
+async def test_a_peer_that_is_gone_is_noticed_within_a_minute(
+    scripted_server: Callable[..., ScriptedServer],
+) -> None:
+    """By the kernel: nobody sends anything over a connection that waits for its next turn."""
+    server = scripted_server(Conversation.silence)
+    with await connect_address(HOST, server.port) as sock:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle, apart, probes = (
+            sock.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+    assert idle + apart * probes <= 60
+
+
 async def test_a_refusal_is_an_error_and_nothing_stays_open() -> None:
+    port = free_port()  # the first one takes a socket of its own
     before = open_sockets()
     with pytest.raises(ConnectionRefusedError):
-        await connect_address(HOST, free_port())
+        await connect_address(HOST, port)
     assert open_sockets() == before
 
 
