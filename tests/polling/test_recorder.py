@@ -18,7 +18,7 @@ from exporter.polling.results import PollResults
 from exporter.polling.timing import PollTiming
 from exporter.targets.address import parse_address
 from exporter.targets.redaction import NOTHING
-from exporter.telemetry.target_series import OUTCOMES, TargetSeries
+from exporter.telemetry.target_series import OUTCOMES, TargetSeries, target_family_set
 from tests.poll_fixture import idle
 
 ADDR = "redis://h:6379"
@@ -153,6 +153,15 @@ class TestKeep:
         setup = Setup("--export-timestamps")
         setup.keep({"info": "a"})
         assert setup.snapshot().samples == b'redis_item{name="a"} 1 1700000000000\n'
+
+    def test_what_is_said_about_the_target_has_none(self) -> None:
+        setup, about_target = Setup("--export-timestamps"), target_family_set("redis")
+        setup.store.open(about_target.name)
+        setup.series.up = True
+        setup.recorder.put_target_series(about_target, engine.Labels(b""), 1.0)
+        lines = setup.snapshot(about_target.name).samples.splitlines()
+        assert b"redis_up 1" in lines
+        assert {line.count(b" ") for line in lines} == {1}
 
 
 class TestCollectors:

@@ -80,6 +80,16 @@ def assignment(*collectors: EnabledCollector, target: Target = TARGET) -> Assign
     return Assignment(target, FamilySets(collectors, ABOUT_TARGET), timing(), OPTIONS)
 
 
+def test_the_connections_of_a_fleet_do_not_grow_old_at_once() -> None:
+    """Nor do they grow older than is configured."""
+    store = Store(["first", ABOUT_TARGET.name])
+    made = [assignment(INFO, target=replace(TARGET, addr=f"redis://h{number}:6379")) for number in range(50)]
+    ages_s = [TargetState(each, store).context.connection_max_age_s for each in made]
+    assert max(ages_s) <= 60.0
+    assert min(ages_s) >= 45.0
+    assert max(ages_s) - min(ages_s) > 6.0
+
+
 class Setup:
     """A target that was polled a few times."""
 
