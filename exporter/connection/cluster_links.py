@@ -82,6 +82,7 @@ class ClusterLinks:
         self._links: dict[str, Connection] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._wanted: Container[str] = ()  # the nodes of the newest batch
+        self._rules: object = None  # what says where nodes may be, as of that batch
 
     def scatter(
         self, target: Target, link: Connection, batch: Sequence[Command], deadline: float, done: Done
@@ -92,7 +93,9 @@ class ClusterLinks:
         for place, command in enumerate(batch):
             places.setdefault(command.node, []).append(place)
         own = places.pop("", [])
-        neighbourhood = Neighbourhood(target.host, link.addresses, self._dialer.settings_of(target).allowance)
+        settings = self._dialer.settings_of(target)
+        self._follow((settings.allowance, settings.scrape_allow, target.login_allow))
+        neighbourhood = Neighbourhood(target.host, link.addresses, settings.allowance)
         current = _Batch(target, neighbourhood, deadline, len(batch), done)
         current.traffic = link.traffic
         current.waiting = len(places) + bool(own)
@@ -119,6 +122,12 @@ class ClusterLinks:
                 current.take(
                     at, _unreachable(f"{node}: more than {NODES_MAX:,} nodes are asked at once", len(at))
                 )
+
+    def _follow(self, rules: object) -> None:
+        """After a change of these, nodes are dialled again, if they still may be."""
+        if rules != self._rules:
+            self._rules = rules
+            self.renew()
 
     def abort(self) -> None:
         """Close the links that have not replied yet."""

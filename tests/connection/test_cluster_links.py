@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from bench.ports import free_port
 from exporter.connection.cluster_links import NODES_MAX, ClusterLinks
+from exporter.connection.dial_plan import same_for_all
 from exporter.connection.dialer import Dialer
 from exporter.connection.link import Connection
 from exporter.connection.node_addresses import LOGGED_MAX
@@ -247,6 +248,25 @@ class TestForeign:
         seed = await seed_of(scripted_server(Recorder()).port, SECRET, allow)
         assert await seed.ask(Command.of("GET", "k", node=f"{host}:{node.port}")) == [b"OK"]
         assert recorder.sent[0] == [b"AUTH", SECRET.encode()]
+
+    async def test_one_that_is_allowed_no_longer_is_asked_nothing_more(
+        self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer]
+    ) -> None:
+        recorder = Recorder()
+        node = scripted_server(recorder, host="127.1.0.1")
+        question = Command.of("GET", "k", node=f"127.1.0.1:{node.port}")
+        dialer = Dialer(DialSettings(allowance=parse_allowance("127.1.0.0/16")))
+        seed = await seed_of(scripted_server(Recorder()).port, dialer=dialer)
+        for _ in range(2):
+            assert await seed.ask(question) == [b"OK"]
+            dialer.change(same_for_all(DialSettings(allowance=parse_allowance("127.1.0.0/16"))))
+        assert node.accepted == 1  # a list that reads the same is no change
+        dialer.change(same_for_all(DialSettings(allowance=parse_allowance("127.2.0.0/16"))))
+        sent = len(recorder.sent)
+        [refused] = await seed.ask(question)
+        assert refused.code == "UNREACHABLE"
+        await until(lambda: node.finished == 1)
+        assert len(recorder.sent) == sent
 
     async def test_a_name_is_looked_up_once_and_that_address_is_dialled(
         self, seed_of: SeedFactory, scripted_server: Callable[..., ScriptedServer]
