@@ -50,7 +50,9 @@ class ScrapeAccess:
         """The target at a place, with its credentials: those of its address, else those asked for by name,
         else of the password file, else the common ones. NotAllowedError, or RequestError."""
         if place.path:
-            raise NotAllowedError("target: a unix socket must be configured, requests cannot name one")
+            raise NotAllowedError(
+                "target: requests cannot name a unix socket: configure it with --redis.addr or --config.file"
+            )
         target = replace(place, source="adopted", overrides=asked.overrides)
         if asked.auth:
             return self._log_in_by_name(target, asked.auth)
