@@ -321,6 +321,31 @@ class TestTheEndpoint:
     ) -> None:
         assert web_settings(parse([f"--target-labels={mode}"], {})).plain_targets is plain
 
+    @pytest.mark.parametrize(
+        ("flags", "name", "before", "after"),
+        [
+            ("--health.strict", "health_strict", False, True),
+            ("--disable-scrape-endpoint", "scrape_endpoint", True, False),
+            ("--stale-policy=fail", "fail_when_stale", False, True),
+            ("--stale-policy=serve", "fail_when_stale", False, False),
+            ("--is-cluster", "discover_clusters", False, True),
+            ("--cluster-discover-hostnames", "discover_hostnames", False, True),
+            ("--instance-label=alias", "instance_by", "address", "alias"),
+            ("--web.enable-lifecycle", "lifecycle", False, True),
+            ("--web.enable-reload=false", "reload_requests", True, False),
+            ("--web.open-probes", "open_probes", False, True),
+            ("--web.telemetry-path=/all", "telemetry_path", "/metrics", "/all"),
+            # ready when one poll has had its time
+            ("--poll.interval=100ms", "ready_after_s", 5.0, 1.0),
+            ("--poll.interval=1m", "ready_after_s", 5.0, 15.0),
+            ("--scrape-timeout=2s", "ready_after_s", 5.0, 2.0),
+            ("--connection-timeout=2s", "ready_after_s", 5.0, 2.0),
+        ],
+    )
+    def test_has_its_options(self, flags: str, name: str, before: object, after: object) -> None:
+        assert getattr(web_settings(parse([], {})), name) == before
+        assert getattr(web_settings(parse([flags], {})), name) == after
+
     def test_has_what_it_had(self, certificates: Certificates) -> None:
         argv = [
             f"--tls-server-cert-file={certificates.server}",
