@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -134,6 +135,17 @@ async def test_credentials_by_name_go_only_where_their_group_allows_it(
         await running.find(text, auth="elsewhere")
     with pytest.raises(NotAllowedError):
         await running.find(text, auth="unknown")
+
+
+async def test_the_options_say_when_it_goes(running: Running) -> None:
+    await running.apply("--redis.addr=", "--scrape.forget-after=100ms")
+    await running.find("127.0.0.1:1")
+    began_at, backend = time.monotonic(), running.app.backend
+    while backend.fleet.adopted_targets:
+        assert time.monotonic() < began_at + 30
+        await backend.adoption.follow()
+        await asyncio.sleep(0.01)
+    assert time.monotonic() > began_at + 0.1
 
 
 @pytest.mark.parametrize("labels", ["instance", "never"])

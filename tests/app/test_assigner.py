@@ -59,6 +59,22 @@ def test_a_poll_has_the_least_of_all_limits(flags: tuple[str, ...], deadline_s: 
     assert assignment.timing.deadline_s == deadline_s
 
 
+@pytest.mark.parametrize(
+    ("flag", "name", "value"),
+    [
+        ("--poll.max-backoff=7s", "max_backoff_s", 7.0),
+        ("--connection-max-age=7m", "connection_max_age_s", 420.0),
+        ("--max-age=7s", "max_age_s", 7.0),
+        ("--max-age.floor=7s", "max_age_floor_s", 7.0),
+        ("--scan.budget-time=7s", "scan_deadline_s", 12.0),  # and a deadline
+    ],
+)
+def test_limits_are_those_of_the_options(flag: str, name: str, value: float) -> None:
+    before, after = (configured(PLAIN, flags=flags).assignments[0].timing for flags in ((), (flag,)))
+    assert getattr(before, name) != value
+    assert getattr(after, name) == value
+
+
 def test_equal_ones_share_everything() -> None:
     twin = replace(KEYS, addr="redis://twin:6379", host="twin")
     one, other = configured(KEYS, twin).assignments

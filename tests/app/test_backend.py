@@ -59,6 +59,25 @@ class Changing:
         return plain_text(await self.backend.pages.page(selection, at_least=store.generation))
 
 
+async def test_its_limits_are_those_of_the_options() -> None:
+    flags = (
+        "--poll.max-in-flight=7",
+        "--poll.max-dials=8",
+        "--page.min-interval=9s",
+        "--stale-policy=serve",
+        "--namespace=kiwi",
+        "--poll.interval=40s",
+        "--max-age.floor=11s",
+    )
+    backend = Backend(configure(parse(flags, {}), ()), OPEN_FILES)
+    assert backend.services.limiter.limit == 7
+    assert backend.services.dialer.limiter.limit == 8
+    assert backend.pages._min_interval_s == 9.0
+    assert backend.store.stale_policy == "serve"
+    assert b"\nkiwi_exporter_scrapes_total " in backend.own_series.render()
+    assert backend.max_age_floor_s == 11.0
+
+
 @pytest.fixture
 async def changing() -> AsyncIterator[Changing]:
     changing = Changing()

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from exporter.app.build import Configuration, configure, web_settings
+from exporter.app.build import Configuration, configure, discovery_settings, web_settings
 from exporter.app.run import read_targets
 from exporter.errors import ConfigError
+from exporter.fleet.discovery import DiscoverySettings
 from exporter.metrics.lane import Lane
 from exporter.options.commandline import parse
+from exporter.options.values import parse_allowance
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from exporter.telemetry.own_series import FAMILIES as OWN_FAMILIES
@@ -310,6 +312,21 @@ class TestMistakes:
         configured("--export-unknown-info", before=before)
         assert number is not None
         assert "redis_info_kiwi" in before.catalog.names
+
+
+def test_discovery_has_its_options() -> None:
+    options = parse(
+        [
+            "--discover.interval=7s",
+            "--discover.grace=8s",
+            "--discover.labels=role",
+            "--discover.allow=10.0.0.0/8",
+            "--cluster-discover-hostnames",
+        ],
+        {},
+    )
+    allowance = parse_allowance("10.0.0.0/8")
+    assert discovery_settings(options) == DiscoverySettings(7.0, 8.0, ("role",), True, allowance)
 
 
 class TestTheEndpoint:

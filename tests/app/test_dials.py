@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.app.dials import dial_settings, plan_dials
+from exporter.connection.replies import ReplyLimits
 from exporter.connection.settings import DialSettings
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
@@ -29,6 +31,28 @@ def with_own(**values: object) -> Target:
 
 def test_by_default_the_settings_are_the_defaults() -> None:
     assert dial_settings(Options()) == DialSettings(file_limits=Options().files)
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes"),
+    [
+        ("--set-client-name=false", {"set_client_name": False}),
+        ("--ping-on-connect", {"ping": True}),
+        ("--tls-ca-cert-file=/ca", {"ca_file": "/ca"}),
+        (
+            "--tls-client-cert-file=/cert --tls-client-key-file=/key",
+            {"cert_file": "/cert", "key_file": "/key"},
+        ),
+        ("--tls-server-name=kiwi", {"server_name": "kiwi"}),
+        ("--skip-tls-verification", {"skip_verification": True}),
+        ("--discover.allow=10.0.0.0/8", {"allowance": parse_allowance("10.0.0.0/8")}),
+        ("--scrape.allow=10.0.0.0/8", {"scrape_allow": parse_allowance("10.0.0.0/8")}),
+        ("--reply.max-bytes=7", {"limits": ReplyLimits(bytes_max=7)}),
+        ("--reply.max-elements=7", {"limits": ReplyLimits(elements_max=7)}),
+    ],
+)
+def test_settings_are_those_of_the_options(flags: str, changes: dict[str, Any]) -> None:
+    assert dial_settings(parse(flags.split(), {})) == replace(dial_settings(Options()), **changes)
 
 
 def test_a_target_has_settings_of_its_own() -> None:
