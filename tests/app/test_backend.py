@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import socket
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
 from tests.servers import RedisServer
-from tests.store_fixture import plain_text, samples_of, until
+from tests.store_fixture import plain_text, samples_of, until, values_of
 from tests.watch_harness import connections, others
 
 RedisFactory = Callable[..., RedisServer]
@@ -87,6 +88,23 @@ async def changing() -> AsyncIterator[Changing]:
     await changing.backend.stop_polling()
     await changing.backend.close()
     assert others() == set()
+
+
+async def test_a_target_that_goes_down_is_on_the_next_page_before_anybody_asks(
+    changing: Changing, redis_server: RedisFactory
+) -> None:
+    server = redis_server()
+    await changing.watch(parse_address(f"redis://127.0.0.1:{server.port}"))
+    [watched] = changing.watched
+    await until(lambda: watched.up)
+    assert list(values_of(await changing.page(), "redis_up").values()) == [1.0]
+    before = changing.backend.pages.whole
+    server.kill()
+    watched.tick(time.monotonic())
+    await until(lambda: changing.backend.pages.whole is not before)
+    page = changing.backend.pages.whole
+    assert page is not None
+    assert list(values_of(plain_text(page), "redis_up").values()) == [0.0]
 
 
 @pytest.fixture

@@ -62,6 +62,19 @@ class TestScrapers:
         scrapers.note("new", 100)
         assert "new" in scrapers.habits
 
+    def test_one_that_has_not_come_for_three_of_its_intervals_is_gone(self) -> None:
+        scrapers = Scrapers()
+        for moment in (0.0, 100.0, 110.0, 120.0):
+            scrapers.note("often", moment)
+        for moment in (0.0, 60.0, 120.0):
+            scrapers.note("seldom", moment)
+        scrapers.forget_gone(149.0)
+        assert set(scrapers.habits) == {"often", "seldom"}
+        scrapers.forget_gone(151.0)
+        assert set(scrapers.habits) == {"seldom"}
+        scrapers.forget_gone(301.0)
+        assert not scrapers.habits
+
     def test_since_when_somebody_comes_in_a_rhythm(self) -> None:
         scrapers = Scrapers()
         assert scrapers.steady_since(0) == math.inf
