@@ -69,14 +69,19 @@ async def test_its_limits_are_those_of_the_options() -> None:
         "--namespace=kiwi",
         "--poll.interval=40s",
         "--max-age.floor=11s",
+        "--poll.align=off",
+        "--poll.follow",
     )
     backend = Backend(configure(parse(flags, {}), ()), OPEN_FILES)
+    usual = Backend(configure(parse([], {}), ()), OPEN_FILES)
     assert backend.services.limiter.limit == 7
     assert backend.services.dialer.limiter.limit == 8
     assert backend.pages._min_interval_s == 9.0
     assert backend.store.stale_policy == "serve"
     assert b"\nkiwi_exporter_scrapes_total " in backend.own_series.render()
     assert backend.max_age_floor_s == 11.0
+    assert (usual.schedule._groups._alignment, backend.schedule._groups._alignment) == (usual.alignment, None)
+    assert (usual.alignment._follow, backend.alignment._follow) == (False, True)
 
 
 @pytest.fixture
