@@ -36,9 +36,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Running:
-    """What `apply` made, and the configuration in use."""
+    """What `apply` made."""
 
-    configuration: Configuration
     backend: Backend
     frontend: Frontend
 
@@ -80,7 +79,7 @@ class App:
     @property
     def configuration(self) -> Configuration:
         """The one in use."""
-        return self._state.configuration
+        return self.backend.configuration
 
     @property
     def addresses(self) -> list[str]:
@@ -187,8 +186,8 @@ class App:
         backend.start()
         if saved is not None:
             saved.use_up(configuration.options, backend)
-        self._running = _Running(configuration, backend, frontend)
-        await self._run_sources(configuration)
+        self._running = _Running(backend, frontend)
+        await self._run_sources()
         _log_start(configuration)
 
     async def _change(self, configuration: Configuration) -> Changes:
@@ -198,13 +197,12 @@ class App:
         for note in configuration.notes:
             if note not in before.notes:
                 log.info(note)
-        self._state.configuration = configuration
         changes = await self.backend.apply(configuration)
-        await self._run_sources(configuration)
+        await self._run_sources()
         return changes
 
-    async def _run_sources(self, configuration: Configuration) -> None:
-        """Run its sources. The targets of sources that end go."""
+    async def _run_sources(self) -> None:
+        """Run the sources of the configuration in use. The targets of sources that end go."""
         before = self._sources.names
         await self._sources.apply(self.backend.sources)
         for name in set(before).difference(self._sources.names):
@@ -235,7 +233,7 @@ class App:
         running, self._running = self._running, None
         await self._sources.stop()
         if running is not None:
-            saving = saved_state.Saving(running.configuration.options, running.backend, began + STOP_S)
+            saving = saved_state.Saving(running.backend, began + STOP_S)
             await running.backend.stop_polling()
             answers = asyncio.create_task(running.frontend.stop())
             try:

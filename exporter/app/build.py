@@ -52,7 +52,7 @@ from exporter.web.scrapes import Settings
 class Configuration:
     """What one exporter runs by.
 
-    `targets` are all of them, as they were given; `division` has those of this shard, `disabled` those
+    `targets` are all that have labels of their own; `division` has those of this shard, `disabled` those
     that are not polled, and `assignments` what each of the others is polled for, with the `passwords` of the
     password file (None: not read). `assigner` makes the assignments of further targets, `access` is what
     requests may name. `known` holds every enabled collector that this process has had, by name;
@@ -344,4 +344,4 @@ def label_warnings(targets: Sequence[Target], catalog: Catalog) -> Iterator[str]
         clashing = list(dict.fromkeys(clashing))  # several sets may share a family
         if clashing:
             shown = ", ".join(clashing[:3]) + (" and others" if len(clashing) > 3 else "")
-            yield (f"the configured label {name!r} is left off {shown}: they have a label of that name")
+            yield f"the configured label {name!r} is left off {shown}: they have a label of that name"

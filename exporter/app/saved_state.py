@@ -182,11 +182,11 @@ FINISH_S = 0.2
 
 
 class Saving:
-    """Saves the state of a backend that stops, if the options ask for it: the targets from now on, beside the
+    """Saves the state of a backend that stops, if its options ask for it: the targets from now on, beside the
     end of their polls. `deadline` is monotonic. A failure is logged, and leaves no file."""
 
-    def __init__(self, options: Options, backend: Backend, deadline: float) -> None:
-        self._path = options.targets.state_file
+    def __init__(self, backend: Backend, deadline: float) -> None:
+        self._path = backend.configuration.options.targets.state_file
         self._backend = backend
         self._until = deadline - FINISH_S
         self._writer: StateWriter | None = None
