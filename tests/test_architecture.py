@@ -147,7 +147,7 @@ def test_imports_are_seen_in_every_form() -> None:
     assert "exporter.errors" in set(imported(SOURCES["connection.link"]))
     assert "exporter.web.reload" in set(imported(SOURCES["web.routes"]))
     assert "exporter.options.commandline" in set(imported(SOURCES["cli"]))  # inside a function
-    assert "exporter" in set(imported(SOURCES["app.build"]))
+    assert "exporter" in set(imported(SOURCES["build_facts"]))
 
 
 def ours(name: str) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter import __version__, masks, safe_text
+from exporter import masks, safe_text
 from exporter.app.assigner import Assigner
 from exporter.app.dials import plan_dials
 from exporter.app.entrance import entrance_of
@@ -274,7 +274,6 @@ def discovery_settings(options: Options) -> DiscoverySettings:
 def web_settings(options: Options) -> Settings:
     """What the endpoint needs of the options."""
     return Settings(
-        version=__version__,
         telemetry_path=options.web.telemetry_path,
         health_strict=options.web.health_strict,
         scrape_endpoint=not options.web.disable_scrape_endpoint,

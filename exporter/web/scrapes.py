@@ -91,7 +91,6 @@ class Settings:
     is polled; `reload_requests`: they may ask for a reload. `open_probes`: nobody has to sign in for those.
     """
 
-    version: str
     telemetry_path: str
     health_strict: bool
     scrape_endpoint: bool
@@ -108,7 +107,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What answers are made of. `turned_at` gives when the event loop last went round (monotonic), `stale`
+    """What answers are made of. `turned_at` gives when the event loop last turned (monotonic), `stale`
     whether a target's values are too old to be served, `generation` counts the changes of the store.
     `max_age_floor_s` gives how far apart sweeps of one page are. `adopt` finds what a request asks for, until
     a (monotonic) deadline, and polls it from then on if nobody configured it. `other_owner` gives the index

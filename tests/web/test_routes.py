@@ -43,7 +43,6 @@ from tests.web.fleet import FakeFleet, FakeWatch, OtherAnswers
 
 A, B = "redis://a:6379", "redis://b:6379"
 SETTINGS = Settings(
-    version="1.2.3",
     telemetry_path="/metrics",
     health_strict=False,
     scrape_endpoint=True,
