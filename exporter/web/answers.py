@@ -31,15 +31,14 @@ class TextAnswer:
 
 
 class CommonHeaders:
-    """What every answer has besides its own headers. `given` are those of the operator, and they win. `lines`
-    are all of them, ready to be written."""
+    """What every answer has besides its own headers: `values` by name, and as `lines`, ready to be written.
+    Those that the operator has `given` win."""
 
-    __slots__ = ("given", "lines")
+    __slots__ = ("lines", "values")
 
     def __init__(self, given: Mapping[str, str] = MappingProxyType({})) -> None:
-        self.given = given
-        every = {"X-Content-Type-Options": "nosniff", **given}
-        self.lines = "".join([f"{name}: {value}\r\n" for name, value in every.items()])
+        self.values = {"X-Content-Type-Options": "nosniff", **given}
+        self.lines = "".join([f"{name}: {value}\r\n" for name, value in self.values.items()])
 
 
 #: where the operator gives none

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from exporter.options.config_file import Faults, kind_of, shown_key
 from exporter.options.yaml_reader import YamlList, YamlMap
@@ -17,11 +17,12 @@ _SWITCHES = {
 T = TypeVar("T")
 
 
-def section_of(content: YamlMap, name: str, faults: Faults) -> ConfigSection | None:
-    """The map with this name; None if there is none, or it is empty."""
-    found = content.get(name)
+def section_of(content: YamlMap, key: str, faults: Faults, within: str = "") -> ConfigSection | None:
+    """The map under a key; None if there is none, or it is empty. `within` is the name of the map around it,
+    with a colon."""
+    found, name = content.get(key), f"{within}{key}"
     if found is not None and not isinstance(found, YamlMap):
-        faults.add(content.line_of(name), f"{name}: write a map, not {kind_of(found)}")
+        faults.add(content.line_of(key), f"{name}: write a map, not {kind_of(found)}")
     return ConfigSection(found, name, faults) if isinstance(found, YamlMap) and found else None
 
 
@@ -53,11 +54,7 @@ class ConfigSection:
 
     def section(self, key: str) -> ConfigSection | None:
         """A map within this one."""
-        found: Any = self._content.get(key)
-        if found is not None and not isinstance(found, YamlMap):
-            self.refuse(key, f"write a map, not {kind_of(found)}")
-        name = f"{self._name}: {key}"
-        return ConfigSection(found, name, self._faults) if isinstance(found, YamlMap) and found else None
+        return section_of(self._content, key, self._faults, f"{self._name}: ")
 
     def text(self, key: str) -> str:
         """A text; "" without one."""

@@ -126,8 +126,7 @@ class Listener:
         """Clients need not know the versions of our software, and must not take an answer for another
         kind."""
         response.headers.popall("Server", None)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.update(self._source.entrance.newest.headers.given)
+        response.headers.update(self._source.entrance.newest.headers.values)
 
     # -- TLS: with the loop's own server, a handshake could not make room for others
 
