@@ -253,26 +253,26 @@ class _Warnings:
     """What the operator should know about seeds. Each is logged once, until its seed is gone."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()  # address and text
+        self._warned: set[tuple[str, str]] = set()  # address and text
 
     def keep_only(self, addrs: Collection[str]) -> None:
         """Forget the other targets."""
-        self._told = {(addr, text) for addr, text in self._told if addr in addrs}
+        self._warned = {(addr, text) for addr, text in self._warned if addr in addrs}
 
     def note(self, groups: Sequence[SeedGroup]) -> None:
         named: set[str] = set()
         for group in groups:
             if group.views and group.mode != "replicas" and group.name in named:
-                self._tell(group.seeds[0].target.addr, _SEVERAL)
+                self._warn(group.seeds[0].target.addr, _SEVERAL)
             named.update([group.name] if group.views else ())  # seeds that said nothing may be of one cluster
             said = {watched.target.addr for watched, _ in group.views}
             for seed in group.seeds if not group.views else ():
                 if seed.up and seed.target.addr not in said:
-                    self._tell(seed.target.addr, f"it names no neighbours: {_WHY_NONE[group.mode]}")
+                    self._warn(seed.target.addr, f"it names no neighbours: {_WHY_NONE[group.mode]}")
 
-    def _tell(self, addr: str, text: str) -> None:
-        if (addr, text) not in self._told:
-            self._told.add((addr, text))
+    def _warn(self, addr: str, text: str) -> None:
+        if (addr, text) not in self._warned:
+            self._warned.add((addr, text))
             log.warning("%s", text, extra={"addr": addr})
 
 

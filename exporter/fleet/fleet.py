@@ -72,7 +72,7 @@ class Fleet:
         self._aliases = Aliases()
         self.first_round = FirstRound()
         self._state_log = StateLog()
-        self._told: set[str] = set()  # targets that were asked for with parameters that are ignored
+        self._warned: set[str] = set()  # targets that were asked for with parameters that are ignored
 
     @property
     def watched_targets(self) -> Mapping[str, WatchedTarget]:
@@ -206,7 +206,7 @@ class Fleet:
         self._forget(key)
         self._schedule.remove(key)
         self._state_log.forget(key)
-        self._told.discard(key)
+        self._warned.discard(key)
         self.first_round.remove(key)
         self._forget_pages(key)
         self._on_change()
@@ -221,8 +221,8 @@ class Fleet:
 
     def _find_place(self, asked: Target) -> WatchedTarget | None:
         found = self._watched.get(asked.addr)
-        if found is not None and asked.ignored and asked.addr not in self._told:
-            self._told.add(asked.addr)
+        if found is not None and asked.ignored and asked.addr not in self._warned:
+            self._warned.add(asked.addr)
             for warning in ignored_warning("as a client writes it", asked.ignored):
                 log.warning(warning, extra={"addr": asked.addr})
         return found

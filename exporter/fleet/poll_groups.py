@@ -71,13 +71,13 @@ class PollGroups:
         if group is not None and addr in group.watched_targets:
             return
         self._leave_group(addr)
+        is_new = group is None
         if group is None:
             group = self._groups[key] = PollGroup(*key)
-            group.add(watched, self._slots.slot(addr))
-            if self._scheduler is not None:
-                self._aim(group)
-                self._begin(group)
         group.add(watched, self._slots.slot(addr))
+        if is_new and self._scheduler is not None:
+            self._aim(group)
+            self._begin(group)
         self._group_of[addr] = group
         self._catch_up(watched)
 

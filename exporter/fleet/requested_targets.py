@@ -65,7 +65,7 @@ class RequestedTargets:
         self._requests: WeakKeyDictionary[Identity, _Request] = WeakKeyDictionary()
         self._checked_by = access().rules  # when all targets were checked last
         #: those of which the log says that they want credentials
-        self._told: WeakSet[Identity] = WeakSet()
+        self._warned: WeakSet[Identity] = WeakSet()
         self._secret = secrets.token_bytes(16)
 
     async def find(self, asked: Asked, place: Target, deadline: float) -> WatchedTarget | None:
@@ -189,8 +189,8 @@ class RequestedTargets:
 
     def _review(self, watched: WatchedTarget) -> str:
         """Nothing but the time ends it. But say why a target is down that wants a password."""
-        if watched.up is False and watched.health.reason == "auth" and watched.identity not in self._told:
-            self._told.add(watched.identity)
+        if watched.up is False and watched.health.reason == "auth" and watched.identity not in self._warned:
+            self._warned.add(watched.identity)
             if self._access().is_open:
                 log.warning(
                     "the target wants other credentials: without --scrape.allow it gets only those of its "

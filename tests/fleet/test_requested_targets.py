@@ -221,7 +221,7 @@ class TestEnd:
             setup.targets.forget(found.target.key, "its time is over")
         del found
         gc.collect()
-        assert [*setup.requested._requests, *setup.requested._told] == []
+        assert [*setup.requested._requests, *setup.requested._warned] == []
 
 
 class TestVariantsOfTargets:
