@@ -38,10 +38,6 @@ def is_file(option: Option) -> bool:
     return option.type in (FILE, FILES)
 
 
-def _flags(option: Option) -> tuple[str, ...]:
-    return tuple(f"--{name}" if len(name) > 1 else f"-{name}" for name in (option.flag, *option.aliases))
-
-
 def _quoted(text: str) -> str:
     """One word of every shell here, with typographic apostrophes in place of quotes."""
     return "'" + text.replace("\\", "").replace("'", "\N{RIGHT SINGLE QUOTATION MARK}") + "'"
@@ -92,7 +88,7 @@ _BASH_FILES = 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cu
 def bash() -> str:
     values, own_flags, arguments = [], [], []
     for option in OPTIONS:
-        names = "|".join(_flags(option))
+        names = "|".join(option.shown)
         if is_file(option):
             values.append(f"      {names}) {_BASH_FILES}")
         elif words_of(option):
@@ -104,9 +100,9 @@ def bash() -> str:
             arguments.append(f"      {name}) {_BASH_FILES}")
         elif row.words:
             arguments.append(f"      {name}) words='{' '.join(row.words)}' ;;")
-    flags = [flag if option.type is BOOL else f"{flag}=" for option in OPTIONS for flag in _flags(option)]
+    flags = [flag if option.type is BOOL else f"{flag}=" for option in OPTIONS for flag in option.shown]
     return _BASH.format(
-        bools="|".join(flag for option in OPTIONS if option.type is BOOL for flag in _flags(option)),
+        bools="|".join(flag for option in OPTIONS if option.type is BOOL for flag in option.shown),
         values="\n".join(values),
         own_flags="\n".join(own_flags),
         arguments="\n".join(arguments),
@@ -159,7 +155,7 @@ def _zsh_flags(option: Option) -> Iterator[str]:
     star = "*" if option.repeatable else ""
     name = _zsh_text(option.type.value_name or "value").replace("'", "")
     action = "_files" if is_file(option) else f"({' '.join(words_of(option))})" if words_of(option) else ""
-    for flag in _flags(option):
+    for flag in option.shown:
         equals, colons = ("=-", "::") if option.type is BOOL else ("=", ":")
         yield f"      {_quoted(f'{star}{flag}{equals}[{_zsh_text(option.help)}]{colons}{name}:{action}')}"
 
@@ -206,7 +202,7 @@ def fish() -> str:
             value = " -r -F"
         elif option.type is not BOOL:
             value = f" -x -a {_quoted(' '.join(words_of(option)))}" if words_of(option) else " -x"
-        for flag in _flags(option):
+        for flag in option.shown:
             form = (
                 f"-l {flag.removeprefix('--')}" if flag.startswith("--") else f"-s {flag.removeprefix('-')}"
             )

@@ -198,9 +198,7 @@ def options_page() -> str:
 
 
 def _option_row(option: Option) -> str:
-    names = ", ".join(
-        f"`--{name}`" if len(name) > 1 else f"`-{name}`" for name in (option.flag, *option.aliases)
-    )
+    names = ", ".join(f"`{flag}`" for flag in option.shown)
     value = f" {_cell(option.type.value_name)}" if option.type.value_name else ""
     default = f"`{option.default}`" if option.default else ""
     variable = f"`{option.variable}`" if option.variable else ""

@@ -63,13 +63,9 @@ def _items(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _option(option: Option) -> Iterator[str]:
-    names = (option.flag, *option.aliases)
     value = f" \\fI{escaped(option.type.value_name)}\\fR" if option.type.value_name else ""
     yield ".TP"
-    yield (
-        ", ".join(f"\\fB{escaped('-' if len(name) == 1 else '--')}{escaped(name)}\\fR" for name in names)
-        + value
-    )
+    yield ", ".join(f"\\fB{escaped(flag)}\\fR" for flag in option.shown) + value
     yield from paragraph(option.help)
     if option.default:
         yield from paragraph(f"Default: {option.default}.")

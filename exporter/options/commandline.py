@@ -238,8 +238,6 @@ def help_text(commands: Mapping[str, str]) -> str:
 
 
 def _help_of(option: Option) -> list[str]:
-    names = (option.flag, *option.aliases)
-    flags = " ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in names)
     default = f" Default: {option.default}." if option.default else ""
     variable = f" [{option.variable}]" if option.variable else ""
     indent = " " * 8
@@ -251,7 +249,7 @@ def _help_of(option: Option) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [f"  {flags} {option.type.value_name}".rstrip(), *text]
+    return [f"  {' '.join(option.shown)} {option.type.value_name}".rstrip(), *text]
 
 
 class ShownSetting(NamedTuple):

@@ -47,6 +47,11 @@ class Option:
         return (self.flag, *self.aliases, *self.former)
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The flags that are shown, as they are written: `--help`, `-h`."""
+        return tuple(f"{'-' if len(name) == 1 else '--'}{name}" for name in (self.flag, *self.aliases))
+
+    @property
     def variable(self) -> str | None:
         """Name of the environment variable, None where there is none."""
         return self.env if self.env is None or self.env else _variable(self.flag)
