@@ -1,7 +1,4 @@
-"""Series about the exporter itself: the table of them, and their text.
-
-Nothing happens at import. See semantics §7.
-"""
+"""Series about the exporter itself: the table of them, and their text."""
 
 from __future__ import annotations
 
