@@ -47,9 +47,7 @@ class HeapTrimmer:
     def _begin(self) -> None:
         """Use a thread of its own: at the end of the program the event loop starts none."""
         assert self._trim is not None
-        with contextlib.suppress(
-            RuntimeError
-        ):  # the system has no thread left: the next large reply asks again
+        with contextlib.suppress(RuntimeError):  # no thread is left: the next large reply asks again
             threading.Thread(target=self._trim, args=(0,), name="trim", daemon=True).start()
 
 
