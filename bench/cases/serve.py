@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 
 from bench.figures import Figure, at_most, plain
 from bench.fleet import RecordedFleet, recorded_fleet
 from bench.measure import copy_us, percentile
+from bench.scraper import series
 from bench.setup import Result, Setup
 from exporter import engine
 from exporter.pages.cache import PageCache
@@ -23,12 +25,9 @@ TICK_S = 0.001
 def run(setup: Setup) -> Result:
     targets, rounds = (20, 3) if setup.quick else (500, 20)
     figures: list[Figure] = []
-    for what, with_commands, count in (
-        ("default INFO", False, targets),
-        ("with statistics of 25 commands", True, targets),
-    ):
-        fleet = recorded_fleet(count, with_commands)
-        figures += asyncio.run(_measure(f"{count} targets, {what}", fleet, rounds))
+    for what, with_commands in (("default INFO", False), ("with statistics of 25 commands", True)):
+        fleet = recorded_fleet(targets, with_commands)
+        figures += asyncio.run(_measure(f"{targets} targets, {what}", fleet, rounds))
     return Result(figures)
 
 
@@ -38,7 +37,7 @@ class _Unlabelled:
     lane_labels = b""
     group = ""
 
-    def labels_of(self, part: str) -> engine.Labels:
+    def labels_of(self, family_set: str) -> engine.Labels:
         return engine.Labels(b"")
 
 
@@ -50,7 +49,7 @@ async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]
     copied_us = copy_us(page, rounds)
     assembled_us = min(_assemble_us(draft) for _ in range(rounds))
     gathered_us = min(_timed_us(exposition.draft) for _ in range(rounds))
-    lag_s, built_s = await _lag(exposition, fleet, rounds)
+    lag_s, built_s = await _lag(exposition, rounds)
     pages = PageCache(exposition)
     try:
         kept = await pages.page()
@@ -63,7 +62,7 @@ async def _measure(what: str, fleet: RecordedFleet, rounds: int) -> list[Figure]
             f"{what}: page",
             len(page) / 1e6,
             "MB",
-            f"{kept.series:,} series, {len(kept.body) / 1e6:.2f} MB compressed",
+            f"{series(page):,} series, {len(kept.body) / 1e6:.2f} MB compressed",
         ),
         plain(f"{what}: copy of the page", copied_us / 1e3, "ms"),
         at_most(
@@ -99,13 +98,13 @@ def _assemble_us(draft: Draft) -> float:
     return (time.perf_counter() - began) * 1e6
 
 
-def _timed_us(work: object) -> float:
+def _timed_us(work: Callable[[], object]) -> float:
     began = time.perf_counter()
-    work()  # type: ignore[operator]
+    work()
     return (time.perf_counter() - began) * 1e6
 
 
-async def _lag(exposition: Exposition, fleet: RecordedFleet, rounds: int) -> tuple[float, float]:
+async def _lag(exposition: Exposition, rounds: int) -> tuple[float, float]:
     """The 99th percentile of how late a millisecond's sleep ends while pages are built one after the
     other."""
     loop = asyncio.get_running_loop()

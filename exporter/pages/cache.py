@@ -166,7 +166,6 @@ class PageCache:
 
     async def close(self) -> None:
         """Build no more. Requests that wait for a page go on without one."""
-        self._builds.closed = True
         for cached in (self._whole, *self._others, *self._targets):
             cached.rest()
         await self._builds.close()

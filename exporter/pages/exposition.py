@@ -94,12 +94,9 @@ class Exposition:
         yield
         blocks: list[list[engine.Block | None]] = []
         times: dict[Lane, list[LaneTimes | None]] = {}
-        series = 0
         for number, name in enumerate(catalog.family_set_names):
             snapshots = self.store.snapshots(name, members.addrs) if number in needed else []
-            column = _column(snapshots, _BLOCK)
-            series += sum(map(_SERIES, filter(None, column)))
-            blocks.append(self._plain(name, snapshots) if selection.plain else column)
+            blocks.append(self._plain(name, snapshots) if selection.plain else _column(snapshots, _BLOCK))
             if with_ages and name != ABOUT_TARGET:
                 _add_times(times, snapshots)
             yield
@@ -121,7 +118,6 @@ class Exposition:
             self._age_header,
             tuple(heads),
             tuple(began),
-            series,
             generation,
             time.monotonic(),
             members.group_ends,
@@ -228,7 +224,6 @@ class Exposition:
 _T = TypeVar("_T")
 _BLOCK: Callable[[Snapshot], engine.Block] = attrgetter("block")
 _TIMES: Callable[[Snapshot], LaneTimes] = attrgetter("times")
-_SERIES: Callable[[engine.Block], int] = attrgetter("series")
 
 
 def _column(snapshots: Sequence[Snapshot | None], read: Callable[[Snapshot], _T]) -> list[_T | None]:

@@ -31,11 +31,6 @@ class PackedText:
         self.length = len(text)
         self._packed = deflate.compress(text)
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes in memory."""
-        return len(self._packed)
-
     def unpack(self) -> bytes:
         return deflate.inflate(self._packed)
 
@@ -53,7 +48,6 @@ class Page:
     age_header: bytes
     heads: tuple[bytes, ...]
     times: tuple[float, ...]
-    series: int
     generation: int
     gathered_at: float  # monotonic
     #: what the next build may keep of it
@@ -91,7 +85,6 @@ class Draft:
     age_header: bytes
     heads: tuple[bytes, ...]
     times: tuple[float, ...]
-    series: int
     generation: int
     gathered_at: float
     #: where the groups of targets end in `blocks`
@@ -126,7 +119,6 @@ class Draft:
             self.age_header,
             self.heads,
             self.times,
-            self.series,
             self.generation,
             self.gathered_at,
             text,

@@ -131,7 +131,7 @@ class TestOrder:
             return build(draft, *args)
 
         monkeypatch.setattr(Draft, "build", fail)
-        bad = Draft((), (), (), b"x" * size, b"", (), (), 0, 0, 0.0)
+        bad = Draft((), (), (), b"x" * size, b"", (), (), 0, 0.0)
         orders.place("no draft", 0.0, gather=lambda: 1 / 0)  # type: ignore[arg-type, return-value]
         orders.place("no page", 0.0, gather=lambda: bad)
         orders.place("fine", 0.0)

@@ -15,7 +15,7 @@ TEXT = os.urandom(100).hex().encode() * (3 * PIECE_BYTES // 200 + 1)
 
 @pytest.fixture
 def pieces() -> PlainPieces:
-    return Draft((), (), (), TEXT, b"", (), (), 0, 0, 0.0).build().plain
+    return Draft((), (), (), TEXT, b"", (), (), 0, 0.0).build().plain
 
 
 def test_they_are_the_whole_text_in_order(pieces: PlainPieces) -> None:

@@ -15,7 +15,7 @@ BYTES = 1000
 
 
 def page(size: int = BYTES) -> Page:
-    return replace(Draft((), (), (), b"", b"", (), (), 0, 0, 0.0).build(), body=bytearray(size))
+    return replace(Draft((), (), (), b"", b"", (), (), 0, 0.0).build(), body=bytearray(size))
 
 
 def family_set(number: int) -> Selection:

@@ -219,7 +219,7 @@ def unread_bytes(visit: Visit) -> int:
 def page_of(size: int) -> Page:
     """A page with a plain text of about `size` bytes that does not compress well, and no ages."""
     return Draft(
-        (), (), (), random.Random(size).randbytes(size // 2).hex().encode(), b"", (), (), 0, 0, 0.0
+        (), (), (), random.Random(size).randbytes(size // 2).hex().encode(), b"", (), (), 0, 0.0
     ).build()
 
 

@@ -22,7 +22,7 @@ PIECES = 40
 
 def page_of(pieces: int) -> Page:
     text = os.urandom(PIECE_BYTES // 2).hex().encode() * pieces
-    return Draft((), (), (), text, b"", (), (), 0, 0, 0.0).build()
+    return Draft((), (), (), text, b"", (), (), 0, 0.0).build()
 
 
 class Library(Door):
@@ -73,7 +73,7 @@ async def test_a_piece_without_text_is_passed_over(library: Library) -> None:
     built = Compressed()
     for text in (b"", b"some text\n"):
         built.add(text)
-    library.page = Draft((), (), (), b"", b"", (), (), 0, 0, 0.0)._page(built, None)
+    library.page = Draft((), (), (), b"", b"", (), (), 0, 0.0)._page(built, None)
     assert list(library.page.plain) == [b"", b"some text\n"]
     assert await library.whole("/plain") == b"some text\n"
 
