@@ -27,8 +27,8 @@ def at_most(
     return Figure(figure, round(value, 4), unit, f"≤ {goal:,.6g}", value <= goal, detail, steady)
 
 
-def at_least(figure: str, value: float, goal: float, unit: str = "", detail: str = "") -> Figure:
-    return Figure(figure, round(value, 4), unit, f"≥ {goal:g}", value >= goal, detail)
+def at_least(figure: str, value: float, goal: float) -> Figure:
+    return Figure(figure, round(value, 4), "", f"≥ {goal:g}", value >= goal)
 
 
 def plain(figure: str, value: float, unit: str = "", detail: str = "") -> Figure:
@@ -48,19 +48,15 @@ def missed(figures: Sequence[Figure], judged: bool = True) -> bool:
     return any(verdict(figure, judged) == "MISSED" for figure in figures)
 
 
+def cells(figure: Figure, judged: bool = True) -> tuple[str, str, str, str, str]:
+    """One row: name, value, goal, verdict and detail."""
+    value = f"{figure.value:,.6g} {figure.unit}".strip()
+    return figure.figure, value, figure.goal, verdict(figure, judged), figure.detail
+
+
 def as_table(figures: Sequence[Figure], judged: bool = True) -> str:
     """One line a figure, with its verdict; where they are not judged, only of those that are steady."""
-    rows = [("figure", "value", "goal", "", "")]
-    for each in figures:
-        rows.append(
-            (
-                each.figure,
-                f"{each.value:,.6g} {each.unit}".strip(),
-                each.goal,
-                verdict(each, judged),
-                each.detail,
-            )
-        )
+    rows = [("figure", "value", "goal", "", ""), *(cells(each, judged) for each in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)) + "  " + row[4]

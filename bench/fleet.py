@@ -25,8 +25,8 @@ def recorded(version: str, name: str) -> bytes:
     return (DATA / version / name).read_bytes()
 
 
-def family_set_of(name: str, hidden: frozenset[str] = frozenset()) -> FamilySet:
-    return enable(COLLECTORS[name], "redis", hidden).family_set
+def family_set_of(name: str) -> FamilySet:
+    return enable(COLLECTORS[name], "redis", frozenset()).family_set
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from bench.ports import free_ports
 DEFAULT_INTERVAL_S = 5.0
 #: the kernel takes 128 kB in one argument
 ADDRESSES_A_FLAG = 2000
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ def watching(
     not the default."""
     [port] = free_ports(1)
     starts = range(0, len(addresses), ADDRESSES_A_FLAG)
-    told = [f"--redis.addr={','.join(addresses[start : start + ADDRESSES_A_FLAG])}" for start in starts]
+    targets = [f"--redis.addr={','.join(addresses[start : start + ADDRESSES_A_FLAG])}" for start in starts]
     every = [] if interval_s == DEFAULT_INTERVAL_S else [f"--poll.interval={interval_s:g}s"]
-    with exporter(port, [*told, *every, *flags], build=build) as process:
+    with exporter(port, [*targets, *every, *flags], build=build) as process:
         yield port, process.pid
 
 

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 
 from bench.charts import draw
-from bench.figures import verdict
+from bench.figures import cells
 from bench.machine import machine, revisions
 from bench.setup import Result, Setup
 
@@ -29,14 +29,8 @@ def _lines(folder: pathlib.Path, results: Mapping[str, Result], setup: Setup) ->
     for case, result in results.items():
         yield from ("", f"## {case}", "", "| figure | value | goal | | |", "|---|---:|---|---|---|")
         for each in result.figures:
-            cells = (
-                each.figure,
-                f"{each.value:,.6g} {each.unit}".strip(),
-                each.goal,
-                verdict(each, not setup.quick),
-                each.detail,
-            )
-            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+            row = cells(each, not setup.quick)
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
         for chart in result.charts:
             picture, *_ = draw(chart, folder)
             yield from ("", f"![{chart.title}]({picture.name})")

@@ -35,7 +35,7 @@ START_S = 60.0
 
 
 @dataclass(frozen=True)
-class KnownFaults:
+class ServerFaults:
     """What is wrong with the servers. In the first `stall_s` of every `every_s` nothing is answered."""
 
     latency_s: float = 0.0
@@ -50,10 +50,10 @@ class KnownFaults:
 
 
 class _Conversation(asyncio.Protocol):
-    def __init__(self, replies: Replies, faults: KnownFaults) -> None:
+    def __init__(self, replies: Replies, faults: ServerFaults) -> None:
         self._replies = replies
         self._faults = faults
-        self._steady = faults == KnownFaults()
+        self._steady = faults == ServerFaults()
         self._reader = hiredis.Reader()
         self._due_at = 0.0  # of the newest reply that was held back: later ones do not overtake it
         self._transport: asyncio.Transport
@@ -87,7 +87,7 @@ class _Conversation(asyncio.Protocol):
 
 
 async def _serve(
-    ports: Sequence[int], replies: Replies, faults: KnownFaults, tls: ssl.SSLContext | None
+    ports: Sequence[int], replies: Replies, faults: ServerFaults, tls: ssl.SSLContext | None
 ) -> None:
     loop = asyncio.get_running_loop()
     servers = [
@@ -175,7 +175,7 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(arguments.tls_cert, arguments.tls_key or None)
     raise_open_files()
-    faults = KnownFaults(
+    faults = ServerFaults(
         arguments.latency_ms / 1e3, arguments.stall_s, arguments.every_s, arguments.error_share
     )
     uvloop.run(_serve(arguments.ports, Replies(arguments.all_move), faults, tls))

@@ -13,7 +13,7 @@ import pytest
 
 from bench.http import Client
 from bench.simulated_replies import Replies, encode
-from bench.simulator import KnownFaults, simulated
+from bench.simulator import ServerFaults, simulated
 from tests.servers import Conversation, Script, wait_until
 from tests.watch_harness import ScriptFactory
 
@@ -163,7 +163,7 @@ class TestSimulator:
 
     @pytest.mark.parametrize(("now", "delay_s"), [(10.0, 1.1), (10.75, 0.35), (11.5, 0.1), (12.0, 1.1)])
     def test_in_a_stall_nothing_is_answered(self, now: float, delay_s: float) -> None:
-        assert KnownFaults(latency_s=0.1, stall_s=1.0, every_s=2.0).delay_s(now) == pytest.approx(delay_s)
+        assert ServerFaults(latency_s=0.1, stall_s=1.0, every_s=2.0).delay_s(now) == pytest.approx(delay_s)
 
     @pytest.mark.parametrize(("share", "reply"), [("0", b"+PONG\r\n"), ("1", b"-ERR simulated\r\n")])
     def test_a_share_of_errors(self, share: str, reply: bytes) -> None:

@@ -30,7 +30,7 @@ from bench.servers import redis_servers
 from bench.setup import Result, Setup
 from bench.simulator import raise_open_files, simulated
 
-OURS = "redpoll"
+OURS = THIS.name
 #: less targets than that are few
 FEW = 50
 #: our CPU of each rival's: for one page of ours, with plain timers too, and for `/scrape` of each

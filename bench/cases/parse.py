@@ -27,7 +27,7 @@ def run(setup: Setup) -> Result:
     times, rounds = (20, 3) if setup.quick else (300, 25)
     default = recorded("redis-7.0.15", "info_default.txt")
     everything = recorded("redis-7.0.15", "info_all.txt")
-    aliases = hidden_families(REGISTRY, parse(["--second-names=none"], {}).metrics, {})
+    second_names = hidden_families(REGISTRY, parse(["--second-names=none"], {}).metrics, {})
     figures = [plain("engine compiled", float(engine.ENGINE == "compiled"))]
 
     scan_us, _ = newline_scan_us(default, times, rounds)
@@ -40,12 +40,12 @@ def run(setup: Setup) -> Result:
     ]
 
     scan_us, _ = newline_scan_us(everything, times, rounds)
-    bare_us, bare_series = _read_us(_everything(aliases), everything, LONG, times, rounds)
+    bare_us, bare_series = _read_us(_everything(second_names), everything, LONG, times, rounds)
     full_us, full_series = _read_us(_everything(frozenset()), everything, LONG, times, rounds)
     figures += [
         plain("INFO all: newline scan", scan_us, "µs", f"{len(everything):,} bytes"),
         at_most(
-            "INFO all without aliases: parse / scan",
+            "INFO all without second names: parse / scan",
             bare_us / scan_us,
             14,
             detail=f"{bare_us:.1f} µs, {bare_series} samples",
@@ -63,13 +63,13 @@ def run(setup: Setup) -> Result:
 
 
 def _everything(hidden: frozenset[str]) -> FamilySet:
-    """The families of INFO and of its statistics as one part: one pass over one text."""
+    """The families of INFO and of its statistics as one family set: one pass over one text."""
     families = [family for collector in REGISTRY for family in collector.families if family.source]
     return make_family_set("everything", Lane.FAST, families, namespace="redis", hidden=hidden)
 
 
 def _read_us(family_set: FamilySet, text: bytes, labels: bytes, times: int, rounds: int) -> tuple[float, int]:
-    """Microseconds to read a text into a part, and how many samples that makes."""
+    """Microseconds to read a text into a block, and how many samples that makes."""
     forms = engine.Labels(labels)
     order = engine.LineOrder()
     plan = family_set.plan

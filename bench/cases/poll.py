@@ -15,7 +15,7 @@ from bench.scraper import series
 from bench.servers import redis_servers
 from bench.setup import Result, Setup
 
-OURS = "redpoll"
+OURS = THIS.name
 GOAL_US = 150.0
 BEFORE_GOAL = 0.3
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
+from bench.builds import THIS
 from bench.charts import Chart, distribution
 from bench.figures import Figure, at_most, plain
 from bench.http import Client
@@ -22,9 +23,8 @@ from bench.servers import redis_servers
 from bench.setup import Result, Setup
 
 DATABASES = 10
-PAUSE_S = 0.0
 
-OURS, LIMIT = "redpoll", "nginx, the same bytes"
+OURS, LIMIT = THIS.name, "nginx, the same bytes"
 RIVAL_GOAL, LIMIT_GOAL, LIMIT_CPU_GOAL = 0.05, 1.3, 1.5
 
 
@@ -49,26 +49,22 @@ def run(setup: Setup) -> Result:
 
 
 @contextlib.contextmanager
-def ours(ports: list[int], databases: int = 1, flags: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
+def ours(ports: list[int], databases: int = 1) -> Iterator[tuple[int, int]]:
     """The exporter with every database of every server as a target; its port and process."""
     [port] = free_ports(1)
     addresses = ",".join(f"redis://127.0.0.1:{server}/{db}" for server in ports for db in range(databases))
-    with exporter(port, flags, {"REDIS_ADDR": addresses}) as process:
+    with exporter(port, (), {"REDIS_ADDR": addresses}) as process:
         time.sleep(1.5)  # the first polls' page is not that of every other one
         yield port, process.pid
 
 
-def alternate(
-    clients: Mapping[str, Client], rounds: int, requests: int, pause_s: float = PAUSE_S
-) -> dict[str, list[float]]:
+def alternate(clients: Mapping[str, Client], rounds: int, requests: int) -> dict[str, list[float]]:
     """Seconds of each one's requests, in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(rounds):
         for name, client in clients.items():
             client.ask()
-            for _ in range(requests):
-                time.sleep(pause_s)
-                seconds[name].append(client.ask().seconds)
+            seconds[name] += [client.ask().seconds for _ in range(requests)]
     return seconds
 
 
