@@ -318,7 +318,9 @@ class TestLeftOut:
 async def test_it_holds_no_credentials(site: Site, redis_server: RedisFactory) -> None:
     target = of(redis_server("--requirepass", "s3cret-of-mine"), password="s3cret-of-mine")
     await site.run_once(target, flags=("--include-config-metrics",))
-    for record in read_records(str(site.file)):
+    records = list(read_records(str(site.file)))
+    assert any(record.blobs for record in records)
+    for record in records:
         assert "s3cret" not in json.dumps(record.data)
         assert not any(b"s3cret" in blob for blob in record.blobs)
 

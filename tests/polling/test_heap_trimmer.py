@@ -78,5 +78,13 @@ async def test_at_the_end_of_the_program_it_does_no_harm(monkeypatch: pytest.Mon
     assert wrong == []
 
 
-async def test_without_such_a_function_nothing_is_done() -> None:
+async def test_without_such_a_function_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap_trimmer, "DELAY_S", 0.0)
+    loop = asyncio.get_running_loop()
+    wrong: list[object] = []
+    loop.set_exception_handler(lambda _, context: wrong.append(context))
     HeapTrimmer(None).note(LARGE_BYTES)
+    trims: list[int] = []
+    HeapTrimmer(noting(trims)).note(LARGE_BYTES)  # its turn comes after that of the first one
+    await until(lambda: trims)
+    assert wrong == []
