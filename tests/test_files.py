@@ -116,24 +116,24 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def limiter() -> Iterator[threading.Event]:
+def go() -> Iterator[threading.Event]:
     """Calls hang at it until the test has ended."""
-    limiter = threading.Event()
-    yield limiter
-    limiter.set()
+    go = threading.Event()
+    yield go
+    go.set()
 
 
-def test_what_takes_too_long_is_given_up(limiter: threading.Event) -> None:
+def test_what_takes_too_long_is_given_up(go: threading.Event) -> None:
     with pytest.raises(FileError, match=r"took longer than 0.05 s, the limit of --files\.timeout"):
-        files.within(limiter.wait, 0.05)
+        files.within(go.wait, 0.05)
 
 
-async def test_the_event_loop_goes_on_meanwhile(limiter: threading.Event) -> None:
-    waiting = asyncio.ensure_future(files.off_loop(limiter.wait))
+async def test_the_event_loop_goes_on_meanwhile(go: threading.Event) -> None:
+    waiting = asyncio.ensure_future(files.off_loop(go.wait))
     began = time.monotonic()
     await asyncio.sleep(0.01)
     assert time.monotonic() - began < 1.0
-    limiter.set()
+    go.set()
     assert await waiting
 
 
@@ -149,11 +149,11 @@ async def test_exceptions_come_through() -> None:
             await files.off_loop(fail)
 
 
-def test_reads_that_hang_are_bounded(limiter: threading.Event) -> None:
-    ended = [files.start(limiter.wait) for _ in range(files.READERS_MAX)]
+def test_reads_that_hang_are_bounded(go: threading.Event) -> None:
+    ended = [files.start(go.wait) for _ in range(files.READERS_MAX)]
     with pytest.raises(FileError, match="hang already"):
-        files.start(limiter.wait)
-    limiter.set()
+        files.start(go.wait)
+    go.set()
     for each in ended:
         each.result(PATIENCE_S)
     assert files.fetch(__file__)

@@ -1,4 +1,4 @@
-"""What a `WatchedTarget` needs around it, and what can be read off it: a store, a gate, a dialer, and the
+"""What a `WatchedTarget` needs around it, and what can be read off it: a store, a limiter, a dialer, and the
 ends of its polls."""
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Held:
 
 
 class WatchHarness:
-    """Makes watches that share a store, a gate of `limit` polls and a dialer. `ended` lists how each one's
-    polls ended.
+    """Makes watched targets that share a store, a limiter of `limit` polls and a dialer. `ended` lists how
+    the polls of each one ended.
 
     `argv` are the flags that the collectors are given.
     """
@@ -123,7 +123,7 @@ class WatchHarness:
         connection_max_age_s: float = 600.0,
         **target: Any,
     ) -> WatchedTarget:
-        """`name` takes the place of the address, for several watches of one server."""
+        """`name` takes the place of the address, for several watched targets of one server."""
         addr = name or f"redis://{host}:{port}"
         timing = PollTiming(
             interval_s,

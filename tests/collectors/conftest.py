@@ -135,7 +135,7 @@ def drive() -> Drive:
 
 @pytest.fixture
 async def make_watch_harness() -> AsyncIterator[Callable[..., WatchHarness]]:
-    """`make_watch_harness([collector, …], argv=[flag, …])`; its watches are closed when the test is over."""
+    """`make_watch_harness([collector, …], argv=[flag, …])`; its watched targets are closed with the test."""
     made: list[WatchHarness] = []
 
     def make(*args: Any, **kwargs: Any) -> WatchHarness:

@@ -23,7 +23,7 @@ def go_rows(*sources: str) -> dict[str, dict[str, str]]:
 
 
 def assert_same_families(collector: AnyCollector, rows: dict[str, dict[str, str]]) -> None:
-    """The collector's families of the Go dialect are these, with the same types and labels."""
+    """The collector's families with names of the Go exporter are these, with the same types and labels."""
     ours = {
         family.name: (family.type.value, set(family.labels))
         for family in collector.families

@@ -30,8 +30,8 @@ def versions_with(name: str) -> list[str]:
 
 
 def assert_go_families(collector: AnyCollector, source: str) -> None:
-    """The collector's families of the Go dialect are the Go exporter's of that source, with the same types
-    and labels."""
+    """The collector's families with names of the Go exporter are the Go exporter's of that source, with the
+    same types and labels."""
     with (DATA / "go_metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if re.fullmatch(source, row["source"])]
     ours = {

@@ -32,30 +32,30 @@ def test_what_is_no_regular_file_has_none_and_a_missing_one_has_0(
 
 class TestALookThatHangs:
     @pytest.fixture
-    def limiter(self) -> Iterator[threading.Event]:
-        limiter = threading.Event()
-        yield limiter
-        limiter.set()
+    def go(self) -> Iterator[threading.Event]:
+        go = threading.Event()
+        yield go
+        go.set()
 
-    def test_holds_the_caller_for_a_moment_only(self, limiter: threading.Event) -> None:
-        sizes = FileSizes(lambda path: limiter.wait() and 1)
+    def test_holds_the_caller_for_a_moment_only(self, go: threading.Event) -> None:
+        sizes = FileSizes(lambda path: go.wait() and 1)
         began_s = time.thread_time()
         assert sizes.get(b"/share/dump.rdb") is None
         assert sizes.get(b"/share/dump.rdb") is None
         assert time.thread_time() - began_s < 100 * WAIT_S
 
-    def test_gives_its_size_to_the_next_call_once_it_has_ended(self, limiter: threading.Event) -> None:
-        sizes = FileSizes(lambda path: limiter.wait() and 7)
+    def test_gives_its_size_to_the_next_call_once_it_has_ended(self, go: threading.Event) -> None:
+        sizes = FileSizes(lambda path: go.wait() and 7)
         assert sizes.get(b"/share/dump.rdb") is None
-        limiter.set()
+        go.set()
         wait_until(lambda: sizes.get(b"/share/dump.rdb") == 7, "the look ends")
 
-    def test_has_few_beside_it_and_then_no_file_is_looked_at(self, limiter: threading.Event) -> None:
+    def test_has_few_beside_it_and_then_no_file_is_looked_at(self, go: threading.Event) -> None:
         looked: list[bytes] = []
 
         def look(path: bytes) -> int:
             looked.append(path)
-            return int(limiter.wait())
+            return int(go.wait())
 
         sizes = FileSizes(look)
         for number in range(HANGING_MAX + 5):

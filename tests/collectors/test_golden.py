@@ -1,7 +1,7 @@
 """What a page shows of every server on record after a first poll with every option that adds metrics, value
 by value.
 
-`make golden` writes the pages anew.
+`make golden` writes the pages again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OPTIONS = parse(EVERYTHING, {})
 
 
 def enabled() -> tuple[EnabledCollector, ...]:
-    """New ones: a dynamic part keeps the order in which names came, and that is the order on the page."""
+    """New ones: run-time families keep the order in which names came, and that is the order on the page."""
     return tuple(enable(c, "redis") for c in REGISTRY if c.enabled(OPTIONS))
 
 

@@ -94,7 +94,8 @@ def enabled() -> tuple[EnabledCollector, ...]:
 def polls(
     server: Replay, chance: random.Random, rounds: int
 ) -> Iterator[tuple[Any, dict[str, engine.Block]]]:
-    """The parts, and the blocks of some polls of a server whose replies are spoilt, the first excepted."""
+    """The family sets, and the blocks of some polls of a server whose replies are spoilt, but for the
+    first."""
     collectors = enabled()
     page_family_sets = [each.family_set for each in collectors]
     memory = TargetMemory()
@@ -123,14 +124,14 @@ def polls(
 @pytest.mark.parametrize("name", SERVERS)
 def test_of_every_collector(name: str) -> None:
     chance = random.Random(name)
-    for caps in (SeriesLimit(10_000, 5_000), SeriesLimit(60, 3)):
+    for series_limit in (SeriesLimit(10_000, 5_000), SeriesLimit(60, 3)):
         before: dict[str, engine.Block] = {}
         for page_family_sets, blocks in polls(SERVERS[name](), chance, 6):
             columns: list[list[engine.Block]] = []
             for family_set in page_family_sets:
                 block = blocks.get(family_set.name)
                 if block is not None:
-                    kept = caps.admit(family_set.name, block, before.get(family_set.name))
+                    kept = series_limit.admit(family_set.name, block, before.get(family_set.name))
                     before[family_set.name] = kept
                     plain = engine.strip_labels(kept, engine.Labels(b'addr="redis://h:6379"'))
                     assert plain.samples.count(b"\n") == kept.samples.count(b"\n") == kept.series

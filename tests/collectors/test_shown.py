@@ -16,7 +16,7 @@ from exporter.options.metrics_options import MetricsOptions
 
 class Mixed(Collector[None]):
     name = "mixed"
-    help = "Names of all dialects."
+    help = "Names of every name set."
     lane = Lane.FAST
     families = (
         gauge("go_name", "Help.", name_set=NameSet.GO),

@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 
-class TestGreeting:
+class TestHandshake:
     async def test_names_the_connection(self, redis_server: RedisFactory) -> None:
         server = redis_server()
         link = await dial(target(server.port))

@@ -1,4 +1,4 @@
-"""The gate: a bound, an order by rank, shares of the lower ranks, and those that are counted no more."""
+"""The limiter: a bound, an order by rank, shares of the lower ranks, and those that are counted no more."""
 
 from __future__ import annotations
 

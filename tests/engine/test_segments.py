@@ -18,7 +18,7 @@ from tests.store_fixture import page_of
 
 fast: Any = pytest.importorskip("exporter._fastparse") if engine_module.ENGINE == "compiled" else slow
 
-#: two parts; the second and third family of the page share a header
+#: two family sets; the second and third family of the page share a header
 HEADERS = [b"#1\n", b"#2\n", b"", b"#3\n", b"#4\n"]
 CELLS = [(0, 2), (0, 0), (1, 1), (1, 0), (0, 1)]
 FAMILIES = (3, 2)
@@ -40,20 +40,20 @@ class Page:
         self.blocks: dict[tuple[int, int], Any] = {}
         self.texts = [b""] * self.segments.count
 
-    def put(self, part: int, target: int, texts: Sequence[bytes] | None) -> None:
+    def put(self, family_set: int, target: int, texts: Sequence[bytes] | None) -> None:
         if texts is None:
-            self.blocks.pop((part, target), None)
+            self.blocks.pop((family_set, target), None)
             return
         block = block_of(self.engine, texts)
-        self.engine.follow(block, self.blocks.get((part, target)))
-        self.blocks[part, target] = block
+        self.engine.follow(block, self.blocks.get((family_set, target)))
+        self.blocks[family_set, target] = block
 
     def take(self, ends: Sequence[int], headers: Sequence[bytes] = HEADERS, room: int = 7) -> bytes:
         """What the segments say has changed, after a check that they make the page and overlook nothing."""
-        lists = [[self.blocks.get((part, target)) for target in range(ends[-1])] for part in range(2)]
-        lists = [part if any(part) else [] for part in lists]
-        whole = page_of(self.engine.Assembler(headers, CELLS, lists))
-        changed: bytes = self.segments.take(headers, lists, ends)
+        columns = [[self.blocks.get((number, target)) for target in range(ends[-1])] for number in range(2)]
+        columns = [column if any(column) else [] for column in columns]
+        whole = page_of(self.engine.Assembler(headers, CELLS, columns))
+        changed: bytes = self.segments.take(headers, columns, ends)
         texts = [self.read(number, number + 1, room) for number in range(self.segments.count)]
         assert b"".join(texts) == self.read(0, self.segments.count, room) == whole
         for before, text, flag in zip(self.texts, texts, changed, strict=True):
@@ -76,10 +76,10 @@ class Page:
 
 TEXT = st.sampled_from([b"", b"a 1\n", b"a 2\n", b"a" * 300 + b" 1\n"])
 PUT = st.integers(0, 1).flatmap(
-    lambda part: st.tuples(
-        st.just(part),
+    lambda family_set: st.tuples(
+        st.just(family_set),
         st.integers(0, 5),
-        st.none() | st.lists(TEXT, min_size=FAMILIES[part], max_size=FAMILIES[part]),
+        st.none() | st.lists(TEXT, min_size=FAMILIES[family_set], max_size=FAMILIES[family_set]),
     )
 )
 #: where three groups of at most six targets end
@@ -97,8 +97,8 @@ def test_no_change_is_overlooked_and_the_texts_make_the_page(
     pages = [Page(fast, 3), Page(slow, 3)]
     for puts, ends, header in steps:
         for page in pages:
-            for part, target, texts in puts:
-                page.put(part, target, texts)
+            for family_set, target, texts in puts:
+                page.put(family_set, target, texts)
             page.take(ends, [*HEADERS[:-1], header], room)
         assert pages[0].texts == pages[1].texts
 

@@ -15,6 +15,7 @@ from exporter.fleet.alignment import (
     TARGET_S,
     WINDOW_PART,
     Alignment,
+    Burst,
 )
 from exporter.pages.rhythm import ArrivalHistory, Rhythm
 from exporter.pages.selection import WHOLE, Selection
@@ -41,8 +42,7 @@ class TestGroups:
 
     def test_pages_that_strangers_ask_for_in_a_rhythm_split_no_group(self) -> None:
         odd = {
-            Selection(slice=(0, family_sets)): {"stranger": [Rhythm(10.0 + family_sets, 5)]}
-            for family_sets in range(2, 30)
+            Selection(slice=(0, slices)): {"stranger": [Rhythm(10.0 + slices, 5)]} for slices in range(2, 30)
         }
         alignment = aligned({**odd, WHOLE: {"p": [Rhythm(0, 5)]}})
         assert alignment.group_of("blue-1") == alignment.group_of("green-1") == (WHOLE,)
@@ -175,7 +175,7 @@ class TestBurst:
         first = alignment.burst((WHOLE,), 5, 1)
         assert first is not None
         assert first.met_at == 100
-        for_the_other = first.__class__(0.0, 1, 102.4)
+        for_the_other = Burst(0.0, 1, 102.4)
         again = alignment.burst((WHOLE,), 5, 1, for_the_other)
         assert again is not None
         assert again.met_at == 102.4

@@ -105,8 +105,8 @@ class TestCatalog:
         assert Catalog(self.PARTS).family_set("stats") is self.PARTS[1]
 
 
-class TestDynamicFamilies:
-    """A family that is first seen in a poll takes a slot behind its part's own."""
+class TestRuntimeFamilies:
+    """A family that is first seen in a poll takes a place behind its family set's own."""
 
     @staticmethod
     def make(admits: Callable[[str], bool] = lambda name: True) -> tuple[Catalog, FamilySet]:
@@ -231,16 +231,16 @@ class TestDynamicFamilies:
 
     def test_one_target_names_half_of_what_the_others_have_left_at_most(self) -> None:
         _, scripts = self.make()
-        dynamic = scripts.runtime_families
-        assert dynamic is not None
+        runtime_families = scripts.runtime_families
+        assert runtime_families is not None
         named = dict.fromkeys("abc", 0)
         for target in named:
             for number in range(FAMILIES_MAX + 1):
-                if dynamic.may_name(f"{target}{number}", named[target]):
-                    dynamic.number(f"{target}{number}", "gauge", "Help.", [])
+                if runtime_families.may_name(f"{target}{number}", named[target]):
+                    runtime_families.number(f"{target}{number}", "gauge", "Help.", [])
                     named[target] += 1
         assert named == {"a": FAMILIES_MAX // 2, "b": FAMILIES_MAX // 4, "c": FAMILIES_MAX // 8}
-        assert dynamic.may_name("a0", FAMILIES_MAX), "who has been there before names it freely"
+        assert runtime_families.may_name("a0", FAMILIES_MAX), "who has been there before names it freely"
 
     def test_a_family_has_so_many_labels_and_no_more(self) -> None:
         _, scripts = self.make()

@@ -49,7 +49,7 @@ def read(made: FamilySet, text: bytes, labels: engine.Labels | None = None) -> l
     return [block.samples[begin:end].decode() for begin, end in itertools.pairwise(ends)]
 
 
-class TestPart:
+class TestFamilySet:
     def test_families_are_numbered_in_their_order(self) -> None:
         made = family_set(CLIENTS, LENGTH)
         assert made.families == (CLIENTS, LENGTH)

@@ -1,4 +1,4 @@
-"""A target's labels, for the families of each part."""
+"""A target's labels, for the families of each family set."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.watch_harness import WatchHarness, WatchHarnessFactory, others
 
 @pytest.fixture
 async def make_watch_harness() -> AsyncIterator[WatchHarnessFactory]:
-    """Makes lookouts, and closes their watches when the test is over. Nothing may be left of any."""
+    """Makes harnesses, and closes their watched targets when the test is over. Nothing may be left of any."""
     made: list[WatchHarness] = []
 
     def make(*args: Any, **kwargs: Any) -> WatchHarness:

@@ -84,7 +84,7 @@ class TestRuntimeFamilies:
             output.add_runtime("users", "gauge", "Help.", 1, {})
 
 
-class TestSheet:
+class TestSamples:
     CALLS = gauge("calls", "Calls.", Record(Pattern("cmdstat_", "cmd", first="calls="), "calls"))
     PAIRS = ((b"addr", b"h"), (b"name", b"configured"))
 

@@ -1102,7 +1102,7 @@ def roles(watch_harness: WatchHarness, watched: WatchedTarget, *family_sets: str
     return {found[1] if (found := re.search(r'instance_role="(\w*)"', line)) else "" for line in lines}
 
 
-class TestCaps:
+class TestSeriesLimit:
     async def test_series_beyond_the_limit_are_refused_and_counted(
         self, make_watch_harness: WatchHarnessFactory, redis_server: RedisFactory
     ) -> None:

@@ -46,11 +46,11 @@ class Api:
 
     def __init__(self) -> None:
         self.members = Members()
-        stock = StoreFixture()
+        stored = StoreFixture()
         table = FleetTable(self.members, no_share)
         reports = Cardinality(
             CardinalitySources(
-                stock.store, lambda: stock.catalog.family_sets, table.members, lambda: (1, 1), no_share
+                stored.store, lambda: stored.catalog.family_sets, table.members, lambda: (1, 1), no_share
             )
         )
         scrapers = ScraperTable(ScraperSources(list, list, lambda now: {}, dict, float, "/metrics", True))

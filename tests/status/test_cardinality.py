@@ -11,17 +11,17 @@ from tests.status.members import Members, no_share
 from tests.store_fixture import StoreFixture
 
 
-class Stock:
+class Targets:
     """Targets with snapshots, and reports about them."""
 
     def __init__(self) -> None:
-        self.stock = StoreFixture()
+        self.store_fixture = StoreFixture()
         self.members = Members()
         self.shares = 0
         self.reports = Cardinality(
             CardinalitySources(
-                self.stock.store,
-                lambda: self.stock.catalog.family_sets,
+                self.store_fixture.store,
+                lambda: self.store_fixture.catalog.family_sets,
                 lambda: self.members.watched.values(),
                 lambda: (10_000, 5_000),
                 self._share,
@@ -35,24 +35,24 @@ class Stock:
     def add(self, host: str, refused: int = 0) -> None:
         watched = self.members.add(host, "up", alias=f"the {host}")
         watched.state.series.refused = refused
-        self.stock.add(f"redis://{host}:6379")
+        self.store_fixture.add(f"redis://{host}:6379")
 
     async def report(self) -> CardinalityReport:
         return await self.reports.report()
 
     def snapshots(self) -> list[Snapshot]:
-        store = self.stock.store
+        store = self.store_fixture.store
         return [
             each for name in store.family_sets for each in store.snapshots(name, list(store.addrs())) if each
         ]
 
 
 async def test_families_and_targets_add_up_to_what_is_stored() -> None:
-    stock = Stock()
+    targets = Targets()
     for host in ("a", "b", "c"):
-        stock.add(host)
-    report = await stock.report()
-    stored = stock.snapshots()
+        targets.add(host)
+    report = await targets.report()
+    stored = targets.snapshots()
     assert report.series == sum(each.series for each in stored)
     assert report.series == sum(family.series for family in report.families)
     assert report.bytes == sum(len(each.samples) for each in stored)
@@ -70,11 +70,11 @@ async def test_families_and_targets_add_up_to_what_is_stored() -> None:
 
 async def test_the_largest_come_first_and_only_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cardinality, "LISTED_MAX", 2)
-    stock = Stock()
+    targets = Targets()
     for host, refused in (("a", 5), ("b", 0), ("c", 9), ("d", 7)):
-        stock.add(host, refused)
-    stock.stock.store.drop("redis://a:6379")
-    report = await stock.report()
+        targets.add(host, refused)
+    targets.store_fixture.store.drop("redis://a:6379")
+    report = await targets.report()
     assert [(target.name, target.refused) for target in report.refusing] == [("the c", 9), ("the d", 7)]
     assert report.refused == 21
     assert len(report.families) == len(report.targets) == 2
@@ -83,28 +83,28 @@ async def test_the_largest_come_first_and_only_some_are_listed(monkeypatch: pyte
 
 
 async def test_a_report_is_kept_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    stock = Stock()
-    stock.add("a")
-    first = await stock.report()
-    stock.add("b")
-    assert await stock.report() is first
+    targets = Targets()
+    targets.add("a")
+    first = await targets.report()
+    targets.add("b")
+    assert await targets.report() is first
     monkeypatch.setattr(cardinality, "KEPT_S", -1.0)
     monkeypatch.setattr(cardinality, "KEPT_TIMES", 0)
-    again = Cardinality(stock.reports.sources)
+    again = Cardinality(targets.reports.sources)
     assert (await again.report()).series == 2 * first.series
     assert (await again.report()) is not await again.report()
 
 
 async def test_the_loop_goes_on_between_targets() -> None:
-    stock = Stock()
+    targets = Targets()
     for host in "abcdef":
-        stock.add(host)
-    await stock.report()
-    assert stock.shares >= 6
+        targets.add(host)
+    await targets.report()
+    assert targets.shares >= 6
 
 
 async def test_without_targets() -> None:
-    report = await Stock().report()
+    report = await Targets().report()
     assert (report.series, report.bytes, report.families, report.targets, report.refusing) == (
         0,
         0,
