@@ -138,7 +138,7 @@ class StoreFixture:
 
 def plain_text(page: Page, now: float | None = None) -> str:
     now = time.monotonic() if now is None else now
-    return (b"".join(page.plain) + page.plain_tail(now)).decode()
+    return page.plain_text(now).decode()
 
 
 def gunzip_one(body: bytes | bytearray) -> bytes:

@@ -31,9 +31,7 @@ async def poll_once(options: Options, targets: Sequence[Target]) -> tuple[bytes,
             watched.poll_all()  # a scan follows
         await _rest(watched_targets)
         page = backend.exposition.draft().build()
-        return b"".join([*page.plain, page.plain_tail(time.monotonic())]), all(
-            watched.up for watched in watched_targets
-        )
+        return page.plain_text(time.monotonic()), all(watched.up for watched in watched_targets)
     finally:
         await backend.stop_polling()
         await backend.close()

@@ -105,4 +105,4 @@ class Exporter:
         await backend.fleet.first_round.wait(FIRST_ROUND_S)
         draft = backend.exposition.draft()
         page = await asyncio.to_thread((draft if own_series else replace(draft, extra=b"")).build)
-        return b"".join([*page.plain, page.plain_tail(time.monotonic())]).decode()
+        return page.plain_text(time.monotonic()).decode()

@@ -62,8 +62,12 @@ class Page:
         """The age lines as of `now` (monotonic)."""
         return self.age_header + engine.ages(self.heads, self.times, now) if self.heads else b""
 
+    def plain_text(self, now: float) -> bytes:
+        """The whole page as of `now`."""
+        return b"".join([*self.plain, self.plain_tail(now)])
+
     def packed_tail(self, now: float) -> PackedText:
-        """The same, for a client that takes what comes before it slowly."""
+        """The age lines, for a client that takes what comes before it slowly."""
         return PackedText(self.plain_tail(now))
 
     def tail(self, now: float) -> bytes:

@@ -73,7 +73,7 @@ async def page(app: App, path: str = "/metrics") -> str:
 def text_of(app: App) -> str:
     """The newest page, without a wait."""
     built = app.backend.exposition.draft().build()
-    return b"".join([*built.plain, built.plain_tail(time.monotonic())]).decode()
+    return built.plain_text(time.monotonic()).decode()
 
 
 @pytest.fixture
