@@ -50,7 +50,7 @@ class Client:
             pass
 
     def info(self, section: str, times: int = 1) -> list[bytes]:
-        """So many INFO of a section in one packet, so that nobody's command runs in between."""
+        """INFO of a section, `times` times in one packet, so that nobody's command runs in between."""
         self._socket.sendall(f"INFO {section}\r\n".encode() * times)
         return [self._bulk() for _ in range(times)]
 

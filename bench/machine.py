@@ -40,7 +40,7 @@ def _others() -> Iterator[str]:
         if path is not None:
             said = _output(path, flag)
             version = re.search(r"\d+(\.\d+)+", said)
-            yield f"{pathlib.Path(path).name} {version[0] if version else '(no version told)'}"
+            yield f"{pathlib.Path(path).name} {version[0] if version else '(version unknown)'}"
 
 
 def _commit(folder: pathlib.Path) -> str:

@@ -62,14 +62,14 @@ def in_parts(scale: Parts) -> Iterator[Figure]:
         at_last, after, took_s = scraper.newest(), usage(pid), time.monotonic() - began
         failed = scraper.failed
     share = (after.cpu_s - before.cpu_s) / took_s
-    told = (
+    detail = (
         f"one process, {after.rss_bytes / 1e6:,.0f} MB resident, {failed} scrapes failed,"
         f" {scale.measured} intervals"
     )
     yield at_most(
         f"{scale.targets:,} targets in {scale.parts} parts: resident", after.rss_bytes / 1e6, MEMORY_MB, "MB"
     )
-    yield from _figures(scale, share, _seen(at_first), _seen(at_last), told)
+    yield from _figures(scale, share, _seen(at_first), _seen(at_last), detail)
 
 
 def _seen(newest: Newest) -> Seen:
@@ -90,7 +90,7 @@ def _seen(newest: Newest) -> Seen:
     return Seen(polls, up, skipped, max(ages), in_step, count)
 
 
-def _figures(scale: Parts, share: float, first: Seen, last: Seen, told: str) -> Iterator[Figure]:
+def _figures(scale: Parts, share: float, first: Seen, last: Seen, detail: str) -> Iterator[Figure]:
     """A target may be polled up to half an interval sooner or later than before, so one poll less than
     intervals is not missing."""
     made = {addr: count - first.polls.get(addr, 0.0) for addr, count in last.polls.items()}
@@ -107,7 +107,7 @@ def _figures(scale: Parts, share: float, first: Seen, last: Seen, told: str) -> 
         "",
         f"≤ {CORE_SHARE:g}",
         share <= CORE_SHARE,
-        f"{told}; {states}",
+        f"{detail}; {states}",
     )
     skipped = last.skipped - first.skipped
     counted = (

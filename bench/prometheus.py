@@ -70,8 +70,7 @@ class Prometheus:
             return False
 
     def raw(self, selector: str, seconds: float) -> list[Stored]:
-        """The samples of the last so many seconds as they were stored, at the times that Prometheus gave
-        them."""
+        """The samples of the last `seconds` as they were stored, at the times that Prometheus gave them."""
         query = urllib.parse.urlencode({"query": f"{selector}[{round(seconds * 1000)}ms]"})
         with urllib.request.urlopen(
             f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=60

@@ -75,10 +75,10 @@ class _Probe:
 
 def reloads(targets: int) -> Iterator[Figure]:
     """In a process of its own, whose memory holds nothing else."""
-    told = subprocess.run(
+    rows = subprocess.run(
         [sys.executable, "-m", "bench.reload", str(targets)], stdout=subprocess.PIPE, check=True
     ).stdout
-    for row in json.loads(told):
+    for row in json.loads(rows):
         seen = Seen(**row)
         name = f"reload of {targets:,} targets, {seen.what}"
         yield at_most(name, seen.took_s, TOTAL_GOAL_S, "s", f"{seen.cpu_s:.2f} s of CPU")

@@ -32,7 +32,7 @@ class Answers:
 
 
 async def _ask(port: int, path: str, due_s: list[float], took_s: list[float]) -> int:
-    """Ask over one connection whenever it is due; a failed one is made anew. Returns how many failed."""
+    """Ask over one connection when it is due; after a failure, over a new one. Returns how many failed."""
     head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
     failed = 0
     reader = writer = None
@@ -82,9 +82,9 @@ class Asking:
     """The same in a process of its own, from now on."""
 
     def __init__(self, port: int, path: str, rate: float, for_s: float, connections: int) -> None:
-        told = [f"--rate={rate:g}", f"--for-s={for_s:g}", f"--connections={connections}"]
+        flags = [f"--rate={rate:g}", f"--for-s={for_s:g}", f"--connections={connections}"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.requests", str(port), path, *told], stdout=subprocess.PIPE
+            [sys.executable, "-m", "bench.requests", str(port), path, *flags], stdout=subprocess.PIPE
         )
 
     def result(self) -> Answers:

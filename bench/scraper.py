@@ -75,7 +75,7 @@ class Scraper(threading.Thread):
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException):
-            connection.close()  # the next request dials anew
+            connection.close()  # the next request opens it again
             self.failed += 1
             return
         if response.status == 200:

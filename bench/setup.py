@@ -1,4 +1,4 @@
-"""What a case is told, and what it gives back.
+"""What a case gets, and what it gives back.
 
 A case is a module in `bench.cases` with `run(setup) -> Result`. It starts what it needs on loopback and ends
 it again.
@@ -18,8 +18,8 @@ from bench.rivals import Rival, find_rivals
 
 @dataclass(frozen=True)
 class Setup:
-    """`quick` is a smoke run: as little as shows that the case works. `real` so many real redis-servers take
-    the place of the simulator, where a case can do with either. `rivals` are Go exporters: if there are
+    """`quick` is a smoke run: as little as shows that the case works. `real` is how many real redis-servers
+    take the place of the simulator, where a case can do with either. `rivals` are Go exporters: if there are
     none, what compares with them is left out. `before` is another build of redpoll to stand beside, `out`
     the folder of the report, if they were named. `note` gets what goes on."""
 

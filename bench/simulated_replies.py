@@ -28,7 +28,7 @@ PACES = {
     b"calls=": 40,
     b"usec=": 300,
 }
-#: where those begin anew that are no counters
+#: where those begin again that are no counters
 ROUNDS = {b"instantaneous_ops_per_sec:": 1500}
 _MOVING = re.compile(rb"(?m)(?:^|(?<=[:,]))(" + b"|".join(PACES) + rb")(\d+)(?=[,\r\n])")
 #: where everything moves: any number
@@ -43,7 +43,7 @@ _CONSTANT = re.compile(
 )
 _OF_A_COMMAND = re.compile(rb"(?:cmdstat|latency_percentiles_usec)_([^:]+):")
 _CALLS = re.compile(rb"(?m)^cmdstat_([^:]+):calls=(\d+)")
-#: replies are made anew after so long: targets that are polled in one burst cost the simulator little
+#: after this time replies are made again: targets that are polled in one burst cost the simulator little
 KEPT_S = 0.05
 #: different packets whose replies are kept
 BATCHES_MAX = 1000

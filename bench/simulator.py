@@ -114,7 +114,7 @@ def simulator(
     environ: Mapping[str, str] | None = None,
     ports: Sequence[int] = (),
 ) -> Iterator[Simulator]:
-    """So many targets in a process, until the block ends; `databases` of them share a port. `flags` are the
+    """`targets` targets in a process, until the block ends; `databases` of them share a port. `flags` are the
     simulator's. Without `ports` it gets free ones."""
     ports = ports or free_ports(-(-targets // databases))
     process = subprocess.Popen(

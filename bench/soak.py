@@ -297,9 +297,9 @@ def judge(samples: Sequence[Sample], for_s: float, turn_s: float, others: Sequen
         raise SystemExit("bench: that is too short: take --for 2m at least")
     third = len(warm) // 3
     first, last = warm[:third], warm[-third:]
-    told = f"{STEADY + FLAPPING} targets, {for_s:g} s, turns of {turn_s:g} s, {len(samples)} samples"
+    detail = f"{STEADY + FLAPPING} targets, {for_s:g} s, turns of {turn_s:g} s, {len(samples)} samples"
     figures = [*others]
-    ends = f"{_median(first, 'rss_mb'):.1f} to {_median(last, 'rss_mb'):.1f} MB; {told}"
+    ends = f"{_median(first, 'rss_mb'):.1f} to {_median(last, 'rss_mb'):.1f} MB; {detail}"
     if for_s >= LONG_S:
         times, sizes = [each.at_s for each in warm], [each.rss_mb for each in warm]
         slope = statistics.linear_regression(times, sizes).slope

@@ -80,11 +80,11 @@ class Cost:
 
     @property
     def detail(self) -> str:
-        told = (
+        spread = (
             f"{min(self.cpu_us):,.1f} to {max(self.cpu_us):,.1f} in {len(self.cpu_us)} rounds;"
             f" {self.series:,} series; "
         )
-        return f"{told}{self._typical(self.switches):.2f} voluntary switches a poll{self.note}"
+        return f"{spread}{self._typical(self.switches):.2f} voluntary switches a poll{self.note}"
 
 
 def run(setup: Setup) -> Result:

@@ -76,13 +76,13 @@ def run(setup: Setup) -> Result:
 
 
 def _judged(ours: Counted, plan: Plan, quick: bool) -> Iterator[Figure]:
-    told = (
+    detail = (
         f"{plan.targets} targets every {plan.interval_s:g} s, {plan.counted} intervals,"
         f" {ours.series} series each"
     )
     for what, count in ours.instructions.items():
         goal = (BOUNDS if quick else GOALS)[what]
-        yield at_most(f"user instructions of {what}", round(count), goal, detail=told, steady=True)
+        yield at_most(f"user instructions of {what}", round(count), goal, detail=detail, steady=True)
 
 
 def _beside(ours: Counted, before: Counted, build: Build) -> Iterator[Figure]:
@@ -119,7 +119,7 @@ def _count(build: Build, plan: Plan, setup: Setup) -> Counted:
 
 
 def _scrapes(clock: VirtualTime, client: Client, plan: Plan, count: int) -> bytes:
-    """The last of so many pages, one at each interval."""
+    """The last of `count` pages, one at each interval."""
     last = round(clock.now_s / plan.interval_s)
     for number in range(last + 1, last + count + 1):
         clock.advance_to(number * plan.interval_s)

@@ -79,7 +79,7 @@ def _read_us(family_set: FamilySet, text: bytes, labels: bytes, times: int, roun
 
 
 class _Again:
-    """Yields the families of a page anew, sample by sample, the way collectors of prometheus-client are
+    """Yields the families of a page again, sample by sample, as collectors of prometheus-client are
     written."""
 
     def __init__(self, page: str) -> None:

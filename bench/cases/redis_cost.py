@@ -9,7 +9,7 @@ that a Go exporter opens cost nothing in this figure. They are in the other one:
 processes with their work in the kernel, by /proc, less that of the servers that nobody watches.
 
 Connections are counted in an hour that takes three minutes: every interval, and the age at which a connection
-is made anew, is a 20th of the default, on fresh groups of servers; half an hour of that hour is watched.
+is replaced, is a 20th of the default, on fresh groups of servers; half an hour of that hour is watched.
 
 A full run takes seven minutes.
 """
@@ -172,16 +172,16 @@ def _beside(
     rival: Rival, thread: dict[str, float], process: dict[str, float], watched: dict[str, Watched], plan: Plan
 ) -> Iterator[Figure]:
     name = rival.name
-    told = f"{watched[DEFAULT].series} series against {watched[name].series}; "
-    told += f"{plan.watch_s * plan.pace:g} s of 5 s polls and 5 s scrapes"
+    detail = f"{watched[DEFAULT].series} series against {watched[name].series}; "
+    detail += f"{plan.watch_s * plan.pace:g} s of 5 s polls and 5 s scrapes"
     if plan.pace != 1:
-        told += f", all times divided by {plan.pace:g}"
+        detail += f", all times divided by {plan.pace:g}"
     for what, spent, group, goal in (
         ("Redis' thread, default lanes", thread, DEFAULT, rival.goal(THREAD_GOALS)),
         ("Redis' process with its kernel work, default lanes", process, DEFAULT, rival.goal(PROCESS_GOALS)),
         ("Redis' thread, every lane at 5 s", thread, EQUAL, EQUAL_GOAL),
     ):
-        yield at_most(f"{what} / {name}", spent[group] / spent[name], goal, detail=told)
+        yield at_most(f"{what} / {name}", spent[group] / spent[name], goal, detail=detail)
     if not any(HISTOGRAM in each.us for each in watched[name].spent):
         less_us = statistics.median(
             each.total_us - each.us.get(HISTOGRAM, 0) for each in watched[EQUAL].spent
@@ -202,7 +202,7 @@ def _top(spent: Sequence[Spent], minutes: float) -> str:
 
 
 def _connection_figures(watched: dict[str, Watched], plan: Plan) -> Iterator[Figure]:
-    told = (
+    detail = (
         f"mean of {len(watched[DEFAULT].spent)} servers in {plan.watch_s:g} s, all times divided "
         f"by {plan.pace:g}"
     )
@@ -211,12 +211,12 @@ def _connection_figures(watched: dict[str, Watched], plan: Plan) -> Iterator[Fig
         watched[DEFAULT].connections_per_hour(plan.watch_s, plan.pace),
         10,
         "",
-        told,
+        detail,
     )
     for name in (group for group in watched if group != DEFAULT):
         yield plain(
             f"connections opened on Redis in an hour: {name}",
             watched[name].connections_per_hour(plan.watch_s, plan.pace),
             "",
-            told,
+            detail,
         )

@@ -120,13 +120,15 @@ def _peak_bytes(pid: int) -> int:
 
 
 def _figures(needed: dict[str, Needed], watch_s: float, interval_s: float) -> Iterator[Figure]:
-    told = {name: f"{of.rss_mb:.1f} MB at the end; {of.series:,} series" for name, of in needed.items()}
+    details = {name: f"{of.rss_mb:.1f} MB at the end; {of.series:,} series" for name, of in needed.items()}
     yield at_most(
-        "resident memory beside one Redis, peak: ours", needed[OURS].peak_mb, MEMORY_MB, "MB", told[OURS]
+        "resident memory beside one Redis, peak: ours", needed[OURS].peak_mb, MEMORY_MB, "MB", details[OURS]
     )
     rivals = [name for name in needed if name != OURS]
     for name in rivals:
-        yield plain(f"resident memory beside one Redis, peak: {name}", needed[name].peak_mb, "MB", told[name])
+        yield plain(
+            f"resident memory beside one Redis, peak: {name}", needed[name].peak_mb, "MB", details[name]
+        )
     over = f"{watch_s:g} s, scraped every {interval_s:g} s"
     yield at_most(
         "CPU a minute: ours",
@@ -136,8 +138,8 @@ def _figures(needed: dict[str, Needed], watch_s: float, interval_s: float) -> It
         f"{over}, {needed[OURS].series:,} series",
     )
     for number, name in enumerate(rivals):
-        told_of = f"{over}, {needed[name].series:,} series"
-        yield plain(f"CPU a minute: {name}", needed[name].cpu_s_a_minute, "s", told_of)
+        detail = f"{over}, {needed[name].series:,} series"
+        yield plain(f"CPU a minute: {name}", needed[name].cpu_s_a_minute, "s", detail)
         ratio = needed[OURS].cpu_s_a_minute / needed[name].cpu_s_a_minute
         what = f"CPU a minute / that of {name}"
         yield plain(what, ratio) if number else at_most(what, ratio, RIVAL_GOAL)
@@ -145,9 +147,9 @@ def _figures(needed: dict[str, Needed], watch_s: float, interval_s: float) -> It
 
 def _start_figures(seconds: dict[str, list[float]]) -> Iterator[Figure]:
     for name, each in seconds.items():
-        told = f"median of {len(each)}, {min(each):.2f} to {max(each):.2f} s"
+        detail = f"median of {len(each)}, {min(each):.2f} to {max(each):.2f} s"
         what = f"start to a page with redis_up 1: {name}"
         if name == OURS:
-            yield at_most(what, statistics.median(each), 2, "s", told)
+            yield at_most(what, statistics.median(each), 2, "s", detail)
         else:
-            yield plain(what, statistics.median(each), "s", told)
+            yield plain(what, statistics.median(each), "s", detail)
