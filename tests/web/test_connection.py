@@ -6,19 +6,18 @@ import asyncio
 import gc
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
-import pytest_asyncio
 
 from exporter.web import connection as connections
 from exporter.web import guard as guards
 from exporter.web.scrape_connection import ScrapeConnection
 from exporter.web.visit import Visit
 from tests.store_fixture import until
-from tests.web.door import GET, Door, Opened, page_of, scrape
+from tests.web.door import GET, Opened, page_of, scrape
 
 LOOPS = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 
@@ -29,31 +28,27 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "LINGER_S", 0.2)
 
 
-@pytest_asyncio.fixture
-async def opened() -> AsyncIterator[Opened]:
-    async with AsyncExitStack() as cleanup:
-
-        async def opened(**transform: object) -> Door:
-            return await cleanup.enter_async_context(Door(**transform))  # type: ignore[arg-type]
-
-        yield opened
-
-
 def statuses(answers: bytes) -> list[int]:
     return [int(number) for number in re.findall(rb"HTTP/(?:1\.[01]|0\.9) ([0-9]{3}) ", answers)]
 
 
 class TestRequestsThatDoNotEnd:
     @pytest.mark.parametrize(
-        "sent",
-        [b"", b"G", b"GET /ok HTTP/1.1\r\nHost: x\r\n", GET + b"GET /ok HTTP/1.1\r\n"],
+        ("sent", "answered", "reason"),
+        [
+            (b"", [], "request_timeout"),
+            (b"G", [408], "request_timeout"),
+            (b"GET /ok HTTP/1.1\r\nHost: x\r\n", [408], "request_timeout"),
+            (GET + b"GET /ok HTTP/1.1\r\n", [200], "idle"),
+        ],
         ids=["nothing", "a letter", "no end", "the second"],
     )
-    async def test_they_are_closed_in_time(self, opened: Opened, sent: bytes) -> None:
+    async def test_they_are_closed_in_time(
+        self, opened: Opened, sent: bytes, answered: list[int], reason: str
+    ) -> None:
         door = await opened(request_s=0.1, idle_s=0.1)
-        answers = await door.ask(sent)
-        assert statuses(answers)[-1:] in ([], [408], [200])
-        assert door.count("request_timeout") + door.count("idle") == 1
+        assert statuses(await door.ask(sent)) == answered
+        assert door.count("request_timeout") + door.count("idle") == door.count(reason) == 1
         assert len(door.guard) == 0
 
     async def test_a_byte_at_a_time_does_not_help(self, opened: Opened) -> None:

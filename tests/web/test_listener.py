@@ -7,11 +7,8 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
-import pytest_asyncio
 
 from exporter.errors import ConfigError
 from exporter.web import guard as guards
@@ -25,16 +22,6 @@ from tests.web.door import GET, Door, Opened
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "SWEEP_S", 0.02)
-
-
-@pytest_asyncio.fixture
-async def opened() -> AsyncIterator[Opened]:
-    async with AsyncExitStack() as cleanup:
-
-        async def opened(**transform: object) -> Door:
-            return await cleanup.enter_async_context(Door(**transform))  # type: ignore[arg-type]
-
-        yield opened
 
 
 @pytest.fixture

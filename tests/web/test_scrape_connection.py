@@ -10,13 +10,10 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import bcrypt
 import pytest
-import pytest_asyncio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -47,16 +44,6 @@ CLOSING = METRICS.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "SWEEP_S", 0.02)
     monkeypatch.setattr(connections, "LINGER_S", 0.2)
-
-
-@pytest_asyncio.fixture
-async def opened() -> AsyncIterator[Opened]:
-    async with AsyncExitStack() as cleanup:
-
-        async def opened(**transform: object) -> Door:
-            return await cleanup.enter_async_context(Door(**transform))  # type: ignore[arg-type]
-
-        yield opened
 
 
 def answers_in(data: bytes) -> list[tuple[bytes, dict[str, str], bytes]]:
