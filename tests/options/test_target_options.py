@@ -1,25 +1,10 @@
-"""The rows of one module are in the one table, each with a value."""
+"""The values of the options about which targets to poll."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
-from exporter.options.commandline import parse
-from exporter.options.table import OPTIONS
-from exporter.options.target_options import AUTO, DISCOVER, TargetOptions, parse_discover, parse_shard_index
-
-
-@pytest.mark.parametrize("members", [TargetOptions])
-def test_each_field_is_a_row(members: type) -> None:
-    options = parse([], {})
-    rows = {(option.group, option.attribute): option for option in OPTIONS}
-    [name] = [each.name for each in fields(options) if type(getattr(options, each.name)) is members]
-    for member in fields(members):
-        assert getattr(getattr(options, name), member.name) == rows[name, member.name].type.parse(
-            rows[name, member.name].default
-        ), member.name
+from exporter.options.target_options import AUTO, DISCOVER, parse_discover, parse_shard_index
 
 
 @pytest.mark.parametrize(("text", "index"), [("", None), ("0", 0), ("12", 12), ("auto", AUTO)])
