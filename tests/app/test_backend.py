@@ -31,7 +31,7 @@ from tests.watch_harness import connections, others
 RedisFactory = Callable[..., RedisServer]
 OPEN_FILES = 1000
 #: with a scan, for that has a connection and a task of its own
-OPTIONS = parse(["--poll.interval=1000s", "--check-keys=k*"], {})
+FLAGS = ("--poll.interval=1000s", "--check-keys=k*")
 WARM_UP, ROUNDS = 30, 100
 #: items of all containers of a catalog, and some
 CATALOG_ITEMS = 5000
@@ -43,12 +43,13 @@ POLLS = "redis_exporter_target_polls_total"
 class Changing:
     """A backend whose targets change."""
 
-    def __init__(self) -> None:
-        self.configuration = configure(OPTIONS, ())
+    def __init__(self, *flags: str) -> None:
+        self._options = parse([*FLAGS, *flags], {})
+        self.configuration = configure(self._options, ())
         self.backend = Backend(self.configuration, OPEN_FILES)
 
     async def watch(self, *targets: Target) -> None:
-        self.configuration = configure(OPTIONS, targets, self.configuration)
+        self.configuration = configure(self._options, targets, self.configuration)
         await self.backend.apply(self.configuration)
 
     @property
@@ -85,8 +86,8 @@ async def test_its_limits_are_those_of_the_options() -> None:
 
 
 @pytest.fixture
-async def changing() -> AsyncIterator[Changing]:
-    changing = Changing()
+async def changing(request: pytest.FixtureRequest) -> AsyncIterator[Changing]:
+    changing = Changing(*getattr(request, "param", ()))
     await changing.backend.apply(changing.configuration)
     changing.backend.start()
     yield changing
@@ -102,6 +103,7 @@ async def test_a_target_that_goes_down_is_on_the_next_page_before_anybody_asks(
     await changing.watch(parse_address(f"redis://127.0.0.1:{server.port}"))
     [watched] = changing.watched
     await until(lambda: watched.up)
+    assert sum(changing.backend.own_series.poll_seconds.counts) == 1
     assert list(values_of(await changing.page(), "redis_up").values()) == [1.0]
     before = changing.backend.pages.whole
     server.kill()
@@ -110,6 +112,17 @@ async def test_a_target_that_goes_down_is_on_the_next_page_before_anybody_asks(
     page = changing.backend.pages.whole
     assert page is not None
     assert list(values_of(plain_text(page), "redis_up").values()) == [0.0]
+
+
+@pytest.mark.parametrize("changing", [("--namespace=kiwi",)], indirect=True)
+async def test_all_names_begin_as_the_options_say(changing: Changing, redis_server: RedisFactory) -> None:
+    """But those of the process, which have the same names everywhere."""
+    await changing.watch(parse_address(f"redis://127.0.0.1:{redis_server().port}"))
+    [watched] = changing.watched
+    await until(lambda: watched.up)
+    names = {name for name, _ in samples_of(await changing.page())}
+    assert {"kiwi_up", "kiwi_exporter_snapshot_age_seconds", "kiwi_exporter_scrapes_total"} < names
+    assert [name for name in names if not name.startswith(("kiwi_", "process_"))] == []
 
 
 @pytest.fixture
