@@ -148,20 +148,21 @@ async def test_the_options_say_when_it_goes(running: Running) -> None:
     assert time.monotonic() > began_at + 0.1
 
 
+@pytest.mark.parametrize("scheme", ["tcp", "redis", "valkey"])
 @pytest.mark.parametrize("labels", ["instance", "never"])
 async def test_on_the_page_of_all_targets_each_series_is_there_once(
-    running: Running, redis_server: Any, labels: str
+    running: Running, redis_server: Any, labels: str, scheme: str
 ) -> None:
-    """Of one server asked for by two addresses, and configured by a third one later."""
+    """Of one server asked for by two addresses, and configured later: by one of them, or by a third one."""
     server: RedisServer = redis_server()
     place = f"127.0.0.1:{server.port}"
     flags = ("--scrape.allow=127.0.0.1", "--scrape.on-page", f"--target-labels={labels}")
     await running.apply("--redis.addr=", *flags)
-    for scheme in ("redis", "valkey"):
-        assert "redis_up 1" in await running.page(f"{scheme}://{place}")
+    for asked in ("redis", "valkey"):
+        assert "redis_up 1" in await running.page(f"{asked}://{place}")
     assert await running.ups() == 1
-    await running.apply(f"--redis.addr=tcp://{place}", *flags)
-    assert len(running.app.backend.fleet.adopted_targets) == 2
+    await running.apply(f"--redis.addr={scheme}://{place}", *flags)
+    assert len(running.app.backend.fleet.adopted_targets) == (2 if scheme == "tcp" else 1)
     [configured] = running.app.backend.fleet.watched_targets.values()
     await configured.fresh(0.0, time.monotonic() + 10)
     assert await running.ups() == 1
