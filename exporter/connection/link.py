@@ -14,7 +14,6 @@ import asyncio
 import logging
 import socket
 import ssl
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,11 +57,11 @@ class Connection(ABC):
     """One connection to one server, with at most one exchange at a time.
 
     `where` names the server in texts. `peer` is the numeric address it is connected to, or the path of the
-    socket; `addresses` are all that its name had then. `opened_at` is monotonic seconds. `began_reply`: a
-    byte came for the newest exchange; until then, the exchange may be repeated on another connection.
-    `received` is how many bytes the replies of the newest complete exchange took; `traffic` counts all bytes,
-    with those of other connections to the target. `notices` come from the handshake, and `ping_s` from a PING
-    after it. Once `closed`, it stays closed.
+    socket; `addresses` are all that its name had then. `began_reply`: a byte came for the newest exchange;
+    until then, the exchange may be repeated on another connection. `received` is how many bytes the
+    replies of the newest complete exchange took; `traffic` counts all bytes, with those of other connections
+    to the target. `notices` come from the handshake, and `ping_s` from a PING after it. Once
+    `closed`, it stays closed.
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class Connection(ABC):
         self.where = where
         self.peer = peer
         self.addresses: tuple[str, ...] = ()
-        self.opened_at = time.monotonic()
         self.began_reply = False
         self.received = 0
         self.traffic = Traffic()

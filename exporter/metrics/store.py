@@ -90,8 +90,7 @@ _follow: Final = engine.follow
 
 
 class Store:
-    """`stale_policy` is drop, serve or fail (semantics §4). With serve, snapshots stay visible past their
-    expiry."""
+    """`stale_policy` is drop, serve or fail. With serve, snapshots stay visible past their expiry."""
 
     def __init__(self, family_sets: Iterable[str] = (), stale_policy: str = "drop") -> None:
         self.generation = 0

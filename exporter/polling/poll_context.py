@@ -16,6 +16,11 @@ from exporter.targets.target import Target
 DEFAULT_BOUNDS = ReplyBounds()
 
 
+def learn_nothing(facts: Facts) -> bool:
+    """For polls after which nothing changes."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class PollContext:
     """See the module; another one takes its place when the target is reassigned.
@@ -29,5 +34,5 @@ class PollContext:
     labels: Mapping[str, engine.Labels]
     options: Options
     bounds: ReplyBounds = DEFAULT_BOUNDS
-    on_facts: Callable[[Facts], bool] = lambda facts: False
+    on_facts: Callable[[Facts], bool] = learn_nothing
     connection_max_age_s: float = math.inf

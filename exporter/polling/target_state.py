@@ -18,7 +18,7 @@ from exporter.polling.label_texts import LabelTexts
 from exporter.polling.lane_clock import LaneClock
 from exporter.polling.memory import TargetMemory
 from exporter.polling.outcome import PollOutcome
-from exporter.polling.poll_context import PollContext
+from exporter.polling.poll_context import PollContext, learn_nothing
 from exporter.polling.recorder import SnapshotRecorder
 from exporter.polling.server_cost import ServerCost
 from exporter.protocol.facts import Facts
@@ -71,7 +71,7 @@ class TargetState:
 
     def let_go(self) -> None:
         """After the last poll: see `PollRunner.let_go`."""
-        self.context = replace(self.context, on_facts=_learn_nothing)
+        self.context = replace(self.context, on_facts=learn_nothing)
         self.memory.programs.clear()  # they have the context
 
     def pause(self, until: float, now: float) -> None:
@@ -242,10 +242,6 @@ def _login(target: Target) -> tuple[object, ...]:
     place = (target.scheme, target.host, target.port, target.addresses, target.path, target.db)
     command = target.password_command
     return (*place, target.user, target.password, command.args if command is not None else ())
-
-
-def _learn_nothing(facts: Facts) -> bool:
-    return False
 
 
 def _context(state: TargetState) -> PollContext:

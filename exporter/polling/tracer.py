@@ -33,13 +33,12 @@ from exporter.metrics.lane import Lane
 from exporter.polling.assignment import Services
 from exporter.polling.dial_admission import DialAdmission
 from exporter.polling.poll import Poll
-from exporter.polling.poll_context import PollContext
+from exporter.polling.poll_context import PollContext, learn_nothing
 from exporter.polling.poll_trace import PollTrace
 from exporter.polling.runner import SLICE_S
 from exporter.polling.target_state import TargetState
 from exporter.polling.traced_command import TracedCommand, shown_command, shown_replies, shown_reply
 from exporter.protocol.command import Command, Reply, pack
-from exporter.protocol.facts import Facts
 from exporter.targets.redaction import Redaction
 
 log = logging.getLogger(__name__)
@@ -325,8 +324,4 @@ def _handshake(times: TraceTimes, redaction: Redaction) -> tuple[TracedCommand, 
 
 def _context(state: TargetState) -> PollContext:
     """That of the target's polls, with a memory that is empty at first."""
-    return replace(state.context, memory=state.memory.afresh(), on_facts=_learn_nothing)
-
-
-def _learn_nothing(facts: Facts) -> bool:
-    return False
+    return replace(state.context, memory=state.memory.afresh(), on_facts=learn_nothing)

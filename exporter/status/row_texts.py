@@ -45,9 +45,10 @@ class RowTexts:
         return (self.link, self.name, self.address, self.role, self.version, self.error, *self.tags)
 
 
-def row_texts(rows: Sequence[TargetRow], room: int = PAGE_BYTES) -> Iterator[RowTexts]:
-    """Those of all rows in at most `room` bytes, if names and addresses are not longer alone. What one row
+def row_texts(rows: Sequence[TargetRow]) -> Iterator[RowTexts]:
+    """Those of all rows in at most `PAGE_BYTES`, if names and addresses are not longer alone. What one row
     does not need, the next ones have."""
+    room = PAGE_BYTES
     for number, row in enumerate(rows):
         share = max(ROW_BYTES, room // (len(rows) - number))
         texts = _texts(row, share)

@@ -22,8 +22,8 @@ class TraceTokens:
     """Tokens for the forms of pages: each is for one target, and for a time. Moments are wall-clock
     seconds."""
 
-    def __init__(self, key: bytes = b"") -> None:
-        self._key = key or os.urandom(32)
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
 
     def issue(self, name: str, now: float) -> str:
         """The token of a page about the target `name`."""
