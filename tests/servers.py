@@ -329,6 +329,19 @@ def answers(*replies: bytes) -> Script:
     return script
 
 
+def drips(head: bytes, piece: bytes) -> Script:
+    """A script that answers with `head`, and then with `piece` every 50 ms, without end."""
+
+    def script(talk: Conversation) -> None:
+        talk.receive()
+        talk.send(head)
+        while True:
+            talk.send(piece)
+            time.sleep(0.05)
+
+    return script
+
+
 class ScriptedServer:
     """Runs a script, in a thread, for every connection; a connection is closed when its script returns.
 

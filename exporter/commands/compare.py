@@ -23,10 +23,12 @@ from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
 from exporter import masks, safe_text
+from exporter.commands.time_limit import within
 from exporter.errors import RequestError, UsageError
 from exporter.targets.redaction import redaction_of_login
 
-TIMEOUT_S = 30.0
+#: time for the whole answer of a URL
+TIMEOUT_S = 60.0
 #: bytes of a page
 SIZE_MAX = 256 * 1024 * 1024
 #: how many series of one family are shown
@@ -262,9 +264,9 @@ def fetch(source: str) -> str:
         if userinfo:
             request.add_header("Authorization", "Basic " + base64.b64encode(given).decode())
         opener = urllib.request.build_opener(*([_Stay] if userinfo else []))
-        with opener.open(request, timeout=TIMEOUT_S) as response:
-            return bytes(response.read(SIZE_MAX)).decode("utf-8", "replace")
+        return within(TIMEOUT_S, lambda: _answer(opener, request)).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
+        error.close()
         hint = ": write the URL that it leads to" if 300 <= error.code < 400 else ""
         raise RequestError(
             f"{place}: the answer is {error.code} {_clean(given, error.reason)}{hint}"
@@ -275,9 +277,16 @@ def fetch(source: str) -> str:
                 f"{place}: the URL holds an invalid character, or its host is not a host name", 300
             )
         ) from None
+    except TimeoutError:
+        raise RequestError(f"{place}: no whole answer within {TIMEOUT_S:g} s") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         said = str(getattr(error, "reason", "") or error) or type(error).__name__
         raise RequestError(f"{place}: {_clean(given, said)}") from None
+
+
+def _answer(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> bytes:
+    with opener.open(request, timeout=TIMEOUT_S) as response:
+        return bytes(response.read(SIZE_MAX))
 
 
 def _clean(login: bytes, text: str) -> str:

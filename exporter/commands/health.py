@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from base64 import b64encode
@@ -20,6 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from exporter import files, logs, masks, safe_text
+from exporter.commands.time_limit import within
 from exporter.errors import ConfigError, UsageError
 from exporter.options import commandline
 from exporter.options.table import WebOptions
@@ -27,6 +29,7 @@ from exporter.options.values import UNIX, split_listen_address
 from exporter.targets.redaction import redaction_of_login
 from exporter.web.config_file import WebConfig, read_web_config
 
+#: time for the whole answer
 TIMEOUT_S = 5.0
 HEALTHY = "/-/healthy"
 #: arguments of the process that a container was started with
@@ -35,6 +38,7 @@ FIRST_PROCESS = Path("/proc/1/cmdline")
 OWN_HOSTS = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}
 #: bytes of an answer that are read, and characters of a failure that are shown
 BODY_MAX, SHOWN_MAX = 4096, 200
+_PATH = re.compile("[!-~]+")
 
 USAGE = """usage: redis_exporter health [URL|PATH] [flags]
 
@@ -218,7 +222,7 @@ def _socket(question: Question) -> socket.socket:
 def verdict(question: Question) -> str:
     """ "" if the exporter is well, else what is wrong, in one line."""
     try:
-        status, text = ask(question)
+        status, text = within(TIMEOUT_S, lambda: ask(question))
     except TimeoutError:
         return f"no answer within {TIMEOUT_S:g} s"
     except ConnectionRefusedError:
@@ -270,6 +274,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         print(USAGE, end="")
         return 0
     question = of_options(options.web, place or HEALTHY, options.files) if is_own else of_url(place)
+    if not _PATH.fullmatch(question.path):
+        raise UsageError("argument 1 holds a character that no URL holds: write it as %20 for a blank")
     wrong = verdict(question)
     if wrong and question.may_be_tls and not verdict(over_tls := replace(question, tls=True)):
         question, wrong = over_tls, ""

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import main
+from exporter.commands import compare as compare_command
 from exporter.commands.compare import Series, compare, fetch, read_page, report, run
 from exporter.errors import RequestError
 from tests.recording_server import RecordingWeb
+from tests.servers import HOST, ScriptedServer, drips
 
 OLD = """\
 # HELP redis_up Up.
@@ -246,6 +248,16 @@ class TestCommand:
             assert fetch(web.url) == "[]"
             assert "Authorization" in web.sent[0]
             assert "Authorization" not in foreign.sent[0]
+
+    def test_an_answer_that_does_not_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each byte is there in time, but not all of them."""
+        monkeypatch.setattr(compare_command, "TIMEOUT_S", 0.4)
+        server = ScriptedServer(drips(b"HTTP/1.1 200 OK\r\n\r\n", b"a 1\n"))
+        try:
+            with pytest.raises(RequestError, match=r":\d+: no whole answer within 0.4 s$"):
+                fetch(f"http://{HOST}:{server.port}/")
+        finally:
+            server.close()
 
     @pytest.mark.parametrize(
         ("source", "message"),

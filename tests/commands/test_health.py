@@ -20,7 +20,7 @@ from exporter.commands.health import of_options, of_url
 from exporter.errors import ConfigError, UsageError
 from exporter.options.commandline import parse
 from exporter.options.table import WebOptions
-from tests.servers import HOST, Certificates, wait_until
+from tests.servers import HOST, Certificates, Script, ScriptedServer, drips, wait_until
 from tests.store_fixture import PATIENCE_S
 from tests.system.conftest import ExporterFactory, ProcessFactory, exporter, exporter_process
 
@@ -166,6 +166,27 @@ class TestRefusals:
         with socket.create_server((HOST, 0)) as listening:
             assert main(["health", f"--web.listen-address={HOST}:{listening.getsockname()[1]}"], {}) == 1
         assert capsys.readouterr().err.endswith("/-/healthy: no answer within 0.2 s\n")
+
+    @pytest.mark.parametrize(
+        "script",
+        [drips(b"HTTP/1.1 200 OK\r\n\r\n", b"a"), drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+        ids=["body", "head"],
+    )
+    def test_an_answer_that_does_not_end(
+        self, capsys: Captured, monkeypatch: pytest.MonkeyPatch, script: Script
+    ) -> None:
+        monkeypatch.setattr(health, "TIMEOUT_S", 0.4)
+        server = ScriptedServer(script)
+        try:
+            assert main(["health", f"http://{HOST}:{server.port}"], {}) == 1
+        finally:
+            server.close()
+        assert capsys.readouterr().err.endswith("/-/healthy: no answer within 0.4 s\n")
+
+    @pytest.mark.parametrize("path", ["/a b", "/ä", "/a\r\nX: y", "/\x7f"])
+    def test_a_path_that_no_request_can_have(self, capsys: Captured, path: str) -> None:
+        assert main(["health", path, f"--web.listen-address={HOST}:1"], {}) == 2
+        assert "argument 1 holds a character that no URL holds" in capsys.readouterr().err
 
     def test_a_wrong_command_line(self, capsys: Captured) -> None:
         assert main(["health", "--web.listen-addres=:1"], {}) == 2
