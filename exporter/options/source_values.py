@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from exporter.options import lengths
 from exporter.options.values import ValueType, join_items, parse_file_names, parse_list
@@ -22,10 +23,21 @@ def parse_file_patterns(text: str) -> tuple[str, ...]:
     return patterns
 
 
+def _can_be_asked(url: str) -> bool:
+    if not re.match(r"https?://([^\s/?#]*@)?[^\s/?#@]+([/?#]|\Z)", url, re.IGNORECASE):
+        return False
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        return bool(host) and parts.port != 0
+    except ValueError:  # brackets, a port, or a part of a host's name that cannot be one
+        return False
+
+
 def parse_urls(text: str) -> tuple[str, ...]:
     urls = tuple(dict.fromkeys(parse_list(text, lengths.PATH_MAX)))
     for url in urls:
-        if not re.match(r"https?://([^\s/?#]*@)?[^\s/?#@]+([/?#]|\Z)", url, re.IGNORECASE):
+        if not _can_be_asked(url):
             raise ValueError("write a URL with http:// or https://, such as http://inventory:8080/redis")
     return urls
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
+import socket
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -66,7 +69,7 @@ class HttpSd:
         except TimeoutError:
             self.health.fail(self.name, "no whole answer in time")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self.health.fail(self.name, masks.mask(str(error) or type(error).__name__))
+            self.health.fail(self.name, masks.mask(_why(error)))
         except (AnswerError, files.FileError) as error:
             self.health.fail(self.name, str(error))
         else:
@@ -94,6 +97,31 @@ class HttpSd:
                         f"--files.max-bytes"
                     )
             return b"".join(chunks)
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, in words of ours: those of the libraries hold bytes of the answer, or name nothing."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError(
+            certificate_error=ssl.SSLCertVerificationError() as cause
+        ):
+            return f"the server's certificate cannot be trusted: {cause.verify_message}"
+        case aiohttp.ClientConnectorSSLError(__cause__=ssl.SSLError(reason=str(said))):
+            return f"TLS failed: {said.replace('_', ' ').lower()}"
+        case aiohttp.ClientConnectorError(__cause__=socket.gaierror(strerror=said)):
+            return f"the name cannot be resolved: {said}"
+        case aiohttp.ClientConnectorError(os_error=OSError(errno=int(number))):
+            return f"no connection: {os.strerror(number)}"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection before it answered"
+        case aiohttp.ClientPayloadError():
+            return "the answer ends too early, or is not packed in the way that it says"
+        case aiohttp.ClientResponseError() | aiohttp.http_exceptions.HttpProcessingError():
+            return "the answer is no HTTP/1.x that can be read"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:
+            return f"it cannot be asked ({type(error).__name__})"
 
 
 def _parse(body: bytes) -> Found:

@@ -26,7 +26,18 @@ def test_urls(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["h/redis", "ftp://h/", "http://", "http:///a", "http://user@", "http://a b/"]
+    "text",
+    [
+        *("h/redis", "ftp://h/", "http://", "http:///a", "http://user@", "http://a b/", "http://:80/"),
+        *(
+            "http://h:65536/",
+            "http://h:0/",
+            "http://h:x/",
+            "http://[::1/",
+            "http://a..b/",
+            f"http://{'a' * 64}/",
+        ),
+    ],
 )
 def test_other_urls_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write a URL with http:// or https://"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import NoReturn
 
 import pytest
 from aiohttp import web
@@ -15,10 +17,12 @@ from bench.ports import free_port
 from exporter import files
 from exporter.targets.http_sd import HttpSd
 from exporter.targets.target import Target
+from tests.servers import Certificates, Conversation, ScriptedServer
 from tests.store_fixture import until
 from tests.watch_harness import others
 
 SECRET = "s3cret-of-mine"
+CUT = "the answer ends too early, or is not packed in the way that it says"
 
 
 class Inventory:
@@ -144,6 +148,70 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
     assert asking.said == []
     assert SECRET not in caplog.text + asking.source.name + repr(asking.source)
     assert others() == set()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "the server closed the connection before it answered"),
+        (b"SSH-2.0-OpenSSH_9.2 " + SECRET.encode() + b"\r\n", "the answer is no HTTP/1.x that can be read"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n[", CUT),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: 4\r\n\r\nabcd",
+            CUT,
+        ),
+    ],
+    ids=["nothing", "another protocol", "cut", "packed"],
+)
+async def test_what_is_wrong_is_said_in_our_words(
+    caplog: pytest.LogCaptureFixture, answer: bytes, why: str
+) -> None:
+    def script(talk: Conversation) -> None:
+        talk.receive()
+        talk.send(answer)
+        talk.close()
+
+    server = ScriptedServer(script)
+    asking = Asking(HttpSd(f"http://127.0.0.1:{server.port}/", 0.1))
+    try:
+        await asking.fails()
+        await asking.stop()
+    finally:
+        server.close()
+    [line] = caplog.records
+    assert vars(line)["err"].removeprefix(f"{asking.source.name}: ") == why
+    assert SECRET not in caplog.text
+
+
+async def test_a_server_that_is_not_there_or_cannot_be_trusted(
+    caplog: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    server = ScriptedServer(Conversation.silence, certificates=certificates)
+    for url, why in {
+        f"http://127.0.0.1:{free_port()}/": "no connection: Connection refused",
+        f"https://127.0.0.1:{server.port}/": "the server's certificate cannot be trusted: ",
+    }.items():
+        caplog.clear()
+        asking = Asking(HttpSd(url, 0.1))
+        await asking.fails()
+        await asking.stop()
+        assert f": {why}" in vars(caplog.records[0])["err"]
+    server.close()
+
+
+async def test_a_name_that_stands_for_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_such_name(*args: object, **more: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+    asking = Asking(HttpSd("http://inventory/", 0.1))
+    await asking.fails()
+    await asking.stop()
+    why = "--targets.http-sd=http://inventory/: the name cannot be resolved: Name or service not known"
+    assert vars(caplog.records[0])["err"] == why
 
 
 async def test_a_utf8_charset_is_fine(inventory: Inventory, asking: Asking) -> None:
