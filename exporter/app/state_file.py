@@ -189,6 +189,8 @@ def _compress(parts: Sequence[bytes]) -> bytes:
 def read_records(path: str) -> Generator[StateRecord, None, None]:
     """The records of a file. StateError if it cannot be used; what came before is of no use then."""
     with _failures():
+        if os.path.islink(path):  # the system calls each link that is not followed a loop
+            raise StateError("it is a symbolic link")
         descriptor = _open(path, os.O_RDONLY)
         try:
             status = os.fstat(descriptor)

@@ -141,8 +141,12 @@ class TestReading:
     def test_what_is_no_file_is_refused(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "fifo")
         (tmp_path / "link").symlink_to(write(tmp_path / "state"))
-        for name in ("fifo", "link", "none"):
-            with pytest.raises(StateError):
+        for name, why in {
+            "fifo": "it is not a regular file",
+            "link": "it is a symbolic link",
+            "none": "No such file or directory",
+        }.items():
+            with pytest.raises(StateError, match=why):
                 read(tmp_path / name)
 
 
