@@ -16,7 +16,7 @@ from exporter.options.option import Option
 from exporter.options.table import OPTIONS
 from exporter.options.values import BOOL, FALSE_WORDS, TRUE_WORDS, ValueType
 from exporter.targets.instances_file import ENTRY_KEYS, FILE_KEYS, OF_ENTRIES
-from exporter.targets.shared_keys import PER_TARGET, REFUSED_LABELS, SHARED_KEYS, SharedKey
+from exporter.targets.shared_keys import LABELS_MAX, PER_TARGET, REFUSED_LABELS, SHARED_KEYS, SharedKey
 
 ID = "redis_exporter.schema.json"
 
@@ -80,7 +80,8 @@ def _of_key(key: SharedKey) -> Schema:
     match key.form:
         case "labels":
             names = {"pattern": "^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$", "not": {"enum": sorted(REFUSED_LABELS)}}
-            return _map(propertyNames=names, additionalProperties={"type": ["string", "number", "boolean"]})
+            values = {"type": ["string", "number", "boolean"]}
+            return _map(propertyNames=names, maxProperties=LABELS_MAX, additionalProperties=values)
         case "arguments":
             return {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}}
         case "value":

@@ -35,6 +35,9 @@ from exporter.targets.login_keys import Login, LoginReader
 #: label names that the program writes itself, or that mean something else to Prometheus
 REFUSED_LABELS = frozenset({"addr", "alias", "le", "quantile"})
 
+#: labels that one place gives to targets: each of their series repeats them
+LABELS_MAX = 64
+
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 #: switches collectors off
@@ -286,6 +289,8 @@ class SharedReader:
     def _labels(self, what: str, line: int, content: Any) -> dict[str, str]:
         if not isinstance(content, YamlMap):
             raise ValueError(f"write a map, not {kind_of(content)}, such as `labels: {{env: production}}`")
+        if len(content) > LABELS_MAX:
+            raise ValueError(f"{len(content):,} labels are too many: the most is {LABELS_MAX}")
         labels = {}
         for name, value in content.items():
             fault = label_fault(name)

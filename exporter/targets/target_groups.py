@@ -14,7 +14,7 @@ from exporter.errors import ConfigError
 from exporter.options import lengths
 from exporter.options.yaml_reader import YamlTextError, read_yaml
 from exporter.targets.address import parse_address
-from exporter.targets.shared_keys import label_fault
+from exporter.targets.shared_keys import LABELS_MAX, label_fault
 from exporter.targets.source import merge
 from exporter.targets.target import Source, Target
 
@@ -92,7 +92,7 @@ def _parts(where: str, group: Any) -> tuple[list[str], dict[str, str]]:
 
 def _place(where: str, labels: dict[str, str], faults: list[str]) -> dict[str, Any]:
     """What the labels of a group make of its targets. One that cannot be used is left off."""
-    kept = {}
+    kept: dict[str, str] = {}
     for name, value in labels.items():
         if name.startswith("__") or name == ALIAS:
             continue
@@ -101,8 +101,14 @@ def _place(where: str, labels: dict[str, str], faults: list[str]) -> dict[str, A
             faults.append(f"{where}, label {name[:60]!r} is left off: {fault}")
         else:
             kept[name] = value
+    if len(kept) > LABELS_MAX:
+        faults.append(f"{where}: of {len(kept):,} labels only the first {LABELS_MAX} are used")
     alias = labels.get(ALIAS, "")
     if len(alias) > lengths.NAME_MAX:
         faults.append(f"{where}, label alias: {lengths.fault(alias, lengths.NAME_MAX)}")
         alias = ""
-    return {"alias": alias, "labels": tuple(kept.items()), "settings_group": labels.get(GROUP, "")}
+    return {
+        "alias": alias,
+        "labels": tuple(kept.items())[:LABELS_MAX],
+        "settings_group": labels.get(GROUP, ""),
+    }

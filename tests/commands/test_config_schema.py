@@ -28,7 +28,7 @@ VISIBLE = (
     "allow_of_entry", "bare_list", "defaults_key", "defaults_list", "empty_file", "empty_list", "entry_text",
     "far_key",
     "instances_map", "joined_key", "label_name", "label_null", "label_reserved", "label_taken", "label_value",
-    "labels_list", "missing_addr", "name_list", "password_map", "several", "unknown_key",
+    "labels_list", "labels_many", "missing_addr", "name_list", "password_map", "several", "unknown_key",
     "unknown_top_key", "collector_name", "collector_word", "collectors_list", "discover", "enabled",
     "group_name_of_group", "groups_list", "lane_name", "options_entry", "options_file", "options_list",
     "options_process", "password_command_text", "tls_key",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exporter.targets.shared_keys import LABELS_MAX
 from exporter.targets.target_groups import Found, TargetGroupsError, read_json, read_yaml_text
 
 
@@ -59,6 +60,16 @@ def test_a_target_or_label_that_is_wrong_costs_only_itself() -> None:
     assert len(found.faults) == 4
     assert found.faults[2].startswith("group 1, target 2: ")
     assert "s3cret" not in "".join(found.faults)
+
+
+def test_of_many_labels_only_the_first_are_used() -> None:
+    """Each series of a target repeats them all."""
+    found = read({"targets": ["h"], "labels": {f"l{number}": "x" for number in range(3000)}})
+    [target] = found.targets
+    assert target.labels == tuple((f"l{number}", "x") for number in range(LABELS_MAX))
+    assert found.faults == (f"group 1: of 3,000 labels only the first {LABELS_MAX} are used",)
+    full = read({"targets": ["h"], "labels": {f"l{number}": "x" for number in range(LABELS_MAX)}})
+    assert full == (found.targets, ())
 
 
 @pytest.mark.parametrize(
