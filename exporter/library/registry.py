@@ -93,6 +93,8 @@ class RedisCollector(RegistryCollector):
 
 
 def _with_addresses(addresses: Sequence[str], options: Given) -> Given:
+    if "" in addresses:  # such as of a variable that is not set; the option takes it for no target
+        raise UsageError('an address of the RedisCollector is empty: write one as "redis://host:6379"')
     if addresses:
         return {**options, "redis.addr": addresses}
     if not _NAMES_TARGETS.isdisjoint(options):

@@ -160,6 +160,9 @@ def test_mistakes_leave_no_thread() -> None:
 def test_it_needs_an_address(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UsageError, match=r"has no address: write RedisCollector\("):
         RedisCollector()
+    for addresses in ([""], ["redis://h", ""]):  # a variable that is not set
+        with pytest.raises(UsageError, match="an address of the RedisCollector is empty"):
+            RedisCollector(*addresses)
     with pytest.raises(UsageError, match=r"'redis\.addr' holds a value of the type list"):
         RedisCollector(["redis://h"])  # type: ignore[arg-type]
     assert threads() == []
