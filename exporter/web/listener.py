@@ -77,7 +77,8 @@ class Listener:
         self._answers: set[asyncio.Task[None]] = set()
         self._sockets = ListeningSockets(())
         self._servers: list[asyncio.AbstractServer] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        #: with the socket, until it is the loop's
+        self._handshakes: dict[asyncio.Task[None], socket.socket | None] = {}
         self._server: web.Server | None = None
 
     @property
@@ -144,16 +145,24 @@ class Listener:
                 client.close()
                 continue
             client.setblocking(False)
-            handshake.task = asyncio.get_running_loop().create_task(self._secure(client, handshake))
-            self._handshakes.add(handshake.task)
-            handshake.task.add_done_callback(self._handshakes.discard)
+            task = asyncio.get_running_loop().create_task(self._secure(client, handshake))
+            handshake.task = task
+            self._handshakes[task] = client
+            task.add_done_callback(self._end_handshake)
+
+    def _end_handshake(self, task: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step never runs: its socket is closed all the same."""
+        client = self._handshakes.pop(task)
+        if client is not None:
+            client.close()
 
     async def _secure(self, client: socket.socket, handshake: TlsHandshake) -> None:
         limit_s = self._guard.limits.request_s
-        is_taken = False
+        task = handshake.task
+        assert task is not None
         try:
             await self._source.entrance.freshen_all()
-            is_taken = True
+            self._handshakes[task] = None  # the loop closes it from here on
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._connection(handshake),
                 client,
@@ -164,8 +173,6 @@ class Listener:
         except OSError as error:  # also of TLS
             self._guard.incidents.note("handshake", _why(error), client=handshake.address)
         finally:
-            if not is_taken:
-                client.close()
             self._guard.leave(handshake)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import ssl
@@ -153,6 +154,22 @@ class TestTls:
         assert len(door.guard) <= 20
         assert await crowd[0].rest() == b""
         assert door.count("handshake") == 0  # an eviction is counted as one only
+
+    async def test_who_makes_room_at_the_door_holds_no_file(
+        self, opened: Opened, context: ssl.SSLContext
+    ) -> None:
+        """All come in one turn of the loop, so most are turned out before their handshake began."""
+        door = await opened(context=context, places=20, places_per_address=20)
+        before = len(os.listdir("/proc/self/fd"))
+        crowd = [socket.create_connection(("127.0.0.1", door.port)) for _ in range(60)]
+        gc.disable()  # it would close them sooner or later
+        try:
+            await until(lambda: door.count("evicted") >= 40)
+            await until(lambda: len(os.listdir("/proc/self/fd")) - before <= 60 + 20)
+        finally:
+            gc.enable()
+            for client in crowd:
+                client.close()
 
     async def test_who_makes_room_holds_no_file_however_long_its_farewell_takes(
         self, opened: Opened, context: ssl.SSLContext, certificates: Certificates
