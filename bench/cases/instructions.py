@@ -34,8 +34,11 @@ from bench.virtual_time import VirtualTime, virtual_time
 POLL, PAGE = "a poll", "a poll with its part of the page"
 GOALS = {POLL: 200_000.0, PAGE: 280_000.0}
 #: what CI allows with the targets of a quick run: a tenth more than there is
-BOUNDS = {POLL: 338_000.0, PAGE: 606_000.0}
+BOUNDS = {POLL: 338_000.0, PAGE: 590_000.0}
 ANSWER_S = 300.0
+#: counts with pages, of which the least is shown: what comes less often than one count takes is in some of
+#: them
+PAGE_COUNTS = 3
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,13 @@ def _count(build: Build, plan: Plan, setup: Setup) -> Counted:
         client = Client(port, timeout_s=ANSWER_S)
         stack.callback(client.close)
         first = _scrapes(clock, client, plan, plan.learning)
-        counter.begin()
-        last = _scrapes(clock, client, plan, plan.counted)
-        found[PAGE] = counter.end(_kept(setup, build, "page"))
-    _check(first, last, plan)
+        found[PAGE] = sys.maxsize
+        for _ in range(PAGE_COUNTS):
+            counter.begin()
+            last = _scrapes(clock, client, plan, plan.counted)
+            found[PAGE] = min(found[PAGE], counter.end(_kept(setup, build, "page")))
+            _check(first, last, plan)
+            first = last
     return Counted(
         {what: count / plan.targets / plan.counted for what, count in found.items()},
         series(last) // plan.targets,
