@@ -72,8 +72,8 @@ class PageCache:
         self, selection: Selection = WHOLE, *, at_least: int = 0, scraper: Hashable = None
     ) -> Page | Awaitable[Page]:
         """The newest finished page. It is a wait for a build if there is none, if it does not show the
-        generation `at_least` of the store, or if it is old, unless a steady scraper comes soon. `scraper`
-        is what distinguishes scrapers. The wait ends with a PageError if there is no page."""
+        generation `at_least` of the store, or if it is old: just before a steady scraper comes, a little more
+        than else. `scraper` distinguishes scrapers. The wait ends with a PageError if there is no page."""
         now = time.monotonic()
         cached = self._whole if selection == WHOLE else self._others.of(selection, scraper, now)
         if cached.in_cache and not self._builds.closed:
@@ -81,8 +81,9 @@ class PageCache:
         page = cached.page
         if page is None or page.generation < at_least:
             return self._served(cached, self._builds.of_generation(cached, at_least), now)
-        is_old = now - page.gathered_at > self._min_interval_s and self._is_outdated(page)
-        if is_old and cached.scrapers.steady_after(now) - now > SOON_S:
+        is_soon = cached.scrapers.steady_after(now) - now <= SOON_S
+        lasts_s = self._min_interval_s + (2 * SOON_S if is_soon else 0.0)
+        if now - page.gathered_at > lasts_s and self._is_outdated(page):
             return self._served(cached, self._builds.newer(cached, page), now)
         self._note_age(cached, page, now)
         return page

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,6 +193,19 @@ class TestPages:
         assert await pages.page(scraper="crowd") is page
         monkeypatch.setattr(Scrapers, "steady_after", lambda self, now: now + 2 * PATIENCE_S)
         assert await pages.page(scraper="crowd") is not page
+        await pages.close()
+
+    async def test_but_not_for_long_so_a_steady_scraper_may_come_early(
+        self, store_fixture: StoreFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache_module, "SOON_S", PATIENCE_S)
+        monkeypatch.setattr(Scrapers, "steady_after", lambda self, now: now + PATIENCE_S / 2)
+        pages = PageCache(store_fixture.exposition, min_interval_s=0.0)
+        page = await pages.page(scraper="prometheus")
+        older = replace(page, gathered_at=page.gathered_at - 3 * PATIENCE_S)
+        pages._whole.page = older
+        store_fixture.add(A, clients=5)
+        assert await pages.page(scraper="prometheus") is not older
         await pages.close()
 
     async def test_a_build_that_began_too_soon_for_the_next_scrape_is_followed_by_another(
