@@ -358,8 +358,10 @@ def build(out: Path, work: Path, only: str = "sdist,wheel,binary,deb,sbom") -> N
 
 
 def empty_root() -> list[str]:
-    """bubblewrap with the C library and zlib, places for files that come and go, and nothing else."""
-    wrap = ["bwrap", "--die-with-parent", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
+    """bubblewrap with the C library and zlib, places for files that come and go, and nothing else. All
+    processes of the program end with the first."""
+    wrap = ["bwrap", "--die-with-parent", "--unshare-pid"]
+    wrap += ["--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
     asked = subprocess.run(["ldd", "/bin/true"], capture_output=True, text=True, check=True).stdout
     [loader] = re.findall(r"^\s+(/\S+)", asked, re.M)
     [libc] = re.findall(r"=> (/\S+)", asked)
