@@ -31,12 +31,12 @@ class PageLabels:
             return True
         holder = self._holders.get(labels)
         if holder is not None and target.source == "adopted":
-            _tell(watched, holder)
+            _warn(watched, holder)
             return False
         if holder is not None and holder.target.source == "adopted":
             self.leave(holder.target.key)
             self._set_apart(holder.target.key)
-            _tell(holder, watched)
+            _warn(holder, watched)
         self._holders[labels] = watched
         self._labels[target.key] = labels
         return True
@@ -44,11 +44,12 @@ class PageLabels:
     def leave(self, key: str) -> None:
         """A target is off the page, or gets other labels."""
         labels = self._labels.pop(key, None)
-        if labels is not None and self._holders[labels].target.key == key:
+        holder = self._holders.get(labels)  # for a moment of a reload, two configured ones may have the same
+        if holder is not None and holder.target.key == key:
             del self._holders[labels]
 
 
-def _tell(watched: WatchedTarget, other: WatchedTarget) -> None:
+def _warn(watched: WatchedTarget, other: WatchedTarget) -> None:
     log.warning(
         "the target is on its own page only: %s has the same labels",
         other.target.addr,

@@ -81,6 +81,14 @@ def test_two_configured_ones_may_change_their_labels_with_each_other(page: Page)
     assert not page.take("redis://a", "adopted", labels=first)
 
 
+def test_one_may_go_after_the_one_that_took_its_labels(page: Page) -> None:
+    page.take(OWN)
+    page.take(OTHER)
+    page.labels.leave(OTHER)
+    page.labels.leave(OWN)
+    assert page.take("redis://127.0.0.1:6379/0", "adopted")
+
+
 @pytest.mark.parametrize(
     ("flags", "is_free"),
     [(("--target-labels=never",), False), (("--max-label-length=5",), False), ((), True)],
