@@ -22,12 +22,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
-from exporter import masks, safe_text
-from exporter.commands.time_limit import within
+from exporter import files, masks, safe_text
 from exporter.errors import RequestError, UsageError
 from exporter.targets.redaction import redaction_of_login
 
-#: time for the whole answer of a URL
+#: time for the whole answer of a URL: a limit of the socket begins again with each byte
 TIMEOUT_S = 60.0
 #: bytes of a page
 SIZE_MAX = 256 * 1024 * 1024
@@ -264,7 +263,8 @@ def fetch(source: str) -> str:
         if userinfo:
             request.add_header("Authorization", "Basic " + base64.b64encode(given).decode())
         opener = urllib.request.build_opener(*([_Stay] if userinfo else []))
-        return within(TIMEOUT_S, lambda: _answer(opener, request)).decode("utf-8", "replace")
+        answering = files.start(lambda: _answer(opener, request))
+        return answering.result(TIMEOUT_S).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         error.close()
         hint = ": write the URL that it leads to" if 300 <= error.code < 400 else ""

@@ -21,7 +21,6 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from exporter import files, logs, masks, safe_text
-from exporter.commands.time_limit import within
 from exporter.errors import ConfigError, UsageError
 from exporter.options import commandline
 from exporter.options.table import WebOptions
@@ -29,7 +28,7 @@ from exporter.options.values import UNIX, split_listen_address
 from exporter.targets.redaction import redaction_of_login
 from exporter.web.config_file import WebConfig, read_web_config
 
-#: time for the whole answer
+#: time for the whole answer and the lookup of the name: a limit of the socket begins again with each byte
 TIMEOUT_S = 5.0
 HEALTHY = "/-/healthy"
 #: arguments of the process that a container was started with
@@ -222,7 +221,7 @@ def _socket(question: Question) -> socket.socket:
 def verdict(question: Question) -> str:
     """ "" if the exporter is well, else what is wrong, in one line."""
     try:
-        status, text = within(TIMEOUT_S, lambda: ask(question))
+        status, text = files.start(lambda: ask(question)).result(TIMEOUT_S)
     except TimeoutError:
         return f"no answer within {TIMEOUT_S:g} s"
     except ConnectionRefusedError:

@@ -58,10 +58,10 @@ class Connection(ABC):
 
     `where` names the server in texts. `peer` is the numeric address it is connected to, or the path of the
     socket; `addresses` are all that its name had then. `began_reply`: a byte came for the newest exchange;
-    until then, the exchange may be repeated on another connection. `received` is how many bytes the
-    replies of the newest complete exchange took; `traffic` counts all bytes, with those of other connections
-    to the target. `notices` come from the handshake, and `ping_s` from a PING after it. Once
-    `closed`, it stays closed.
+    until then, the exchange may be repeated on another connection. `received` is how many bytes the replies
+    of the newest complete exchange took; `traffic` counts all bytes, with those of other connections to the
+    target. `notices` come from the handshake, and `ping_s` from a PING after it. Once `closed`, it stays
+    closed.
     """
 
     def __init__(
