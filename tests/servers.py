@@ -222,15 +222,11 @@ class RedisServer:
         return self._exchange(self.port, *args)
 
     def _exchange(self, port: int, *args: str | bytes | int) -> Any:
-        with socket.create_connection((HOST, port), timeout=PATIENCE_S) as plain:
-            if self.certificates is None:
-                return _one_reply(plain, args)
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False  # it may show a certificate that only some trust
-            context.verify_mode = ssl.CERT_NONE
-            context.load_cert_chain(self.certificates.client, self.certificates.client_key)
-            with context.wrap_socket(plain, server_hostname=HOST) as secured:
-                return _one_reply(secured, args)
+        plain = socket.socket()
+        plain.settimeout(PATIENCE_S)
+        with plain if self.certificates is None else _secured(plain, self.certificates) as connection:
+            connection.connect((HOST, port))
+            return _one_reply(connection, args)
 
     def pause(self) -> None:
         """Stop the process as a debugger would: the kernel still takes connections, nobody answers."""
@@ -253,6 +249,16 @@ class RedisServer:
         if self.process is not None:
             self.process.kill()
             self.process.wait(PATIENCE_S)
+
+
+def _secured(plain: socket.socket, certificates: Certificates) -> socket.socket:
+    """A socket that speaks TLS when it connects. A connected one would be lost, and not closed, if the server
+    resets it while Python wraps it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the server may show a certificate that only some trust
+    context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(certificates.client, certificates.client_key)
+    return context.wrap_socket(plain, server_hostname=HOST)
 
 
 def _one_reply(sock: socket.socket, args: Any) -> Any:
@@ -342,6 +348,13 @@ def drips(head: bytes, piece: bytes) -> Script:
     return script
 
 
+class _AcceptedSocket(ssl.SSLSocket):
+    """Closes itself: Python loses the socket of a client that goes away while its connection is wrapped."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class ScriptedServer:
     """Runs a script, in a thread, for every connection; a connection is closed when its script returns.
 
@@ -374,6 +387,7 @@ class ScriptedServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
         if context is not None:
             context.load_cert_chain(certificate, key)
+            context.sslsocket_class = _AcceptedSocket
         self._context = context
 
     def hang_up(self) -> None:
@@ -391,7 +405,11 @@ class ScriptedServer:
             script = self._scripts[min(self.accepted, len(self._scripts) - 1)]
             self.accepted += 1
             if self._context is not None:
-                sock = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                try:
+                    sock = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                except OSError:  # the client has reset the connection already
+                    self.finished += 1
+                    continue
             self._open.add(sock)
             thread = threading.Thread(target=self._run, args=(script, sock), daemon=True)
             self._threads.append(thread)
