@@ -16,6 +16,8 @@ from collections.abc import Iterator
 HOST = "127.0.0.1"
 FIRST = 10_000
 BLOCK = 500
+#: browsers open no page there: https://fetch.spec.whatwg.org/#port-blocking
+BROWSERS_REFUSE = 10_080
 _RANGE = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 #: a process has a block while it has this address: the kernel takes that back however the process ends
 _ADDRESS = "\0free ports from {}"
@@ -37,7 +39,7 @@ class PortBlocks:
     def take(self) -> int:
         """A port that nobody listens on."""
         with self._lock:
-            return next(port for port in self._ports if _is_free(port))
+            return next(port for port in self._ports if port != BROWSERS_REFUSE and _is_free(port))
 
     def close(self) -> None:
         """Let others have the blocks."""

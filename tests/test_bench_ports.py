@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench import ports
 from bench.ports import BLOCK, FIRST, HOST, PortBlocks, free_ports
 
 KERNEL_FIRST = 32768  # where Linux' own range begins unless somebody has changed it
@@ -45,6 +46,14 @@ def test_one_that_somebody_listens_on_is_left_out(make_blocks: Make) -> None:
     first = blocks.take()
     with socket.create_server((HOST, first + 1)):
         assert first + 1 not in [blocks.take() for _ in range(BLOCK // 2)]
+
+
+def test_where_browsers_open_no_page_no_server_listens(
+    make_blocks: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "BROWSERS_REFUSE", APART + 1)
+    blocks = make_blocks(1)
+    assert APART + 1 not in [blocks.take() for _ in range(BLOCK // 2)]
 
 
 def test_another_process_gets_others() -> None:
