@@ -126,6 +126,7 @@ class TestExchange:
         reply = b"$200000\r\n" + b"x" * 200_000 + b"\r\n"
         link = await plain_link(scripted_server(lambda talk: (talk.command(), talk.send(reply))))
         assert await replies_of(link, PING) == [b"x" * 200_000]
+        link.close()
 
     async def test_reads_nested_arrays_that_come_byte_by_byte(self, scripted_server: ScriptFactory) -> None:
         def script(talk: Conversation) -> None:
