@@ -342,12 +342,33 @@ def libraries() -> list[str]:
     return sorted(name for name in others if importlib.util.find_spec(name) is not None)
 
 
-#: Imports each module in a process that has the libraries, but nothing of the exporter. Prints what fails.
+#: Imports each module in a process that has the libraries, and what else the modules need, but nothing of the
+#: exporter. Prints what fails.
 IMPORTS_ALONE = """
-import importlib, os, sys, traceback
+import gc, importlib, os, sys, traceback
 libraries, modules = (text.split() for text in sys.argv[1:])
 for name in libraries:
     importlib.import_module(name)
+gc.disable()  # a process ends before there is anything to collect
+reading, writing = os.pipe()
+if not os.fork():
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            pass  # it is imported once more, alone
+    needed = [name for name in sys.modules if name.partition(".")[0] not in ("exporter", "__main__")]
+    os.write(writing, " ".join(needed).encode())
+    os._exit(0)
+os.close(writing)
+with open(reading) as pipe:
+    needed = pipe.read().split()
+os.wait()
+for name in needed:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass  # some modules make others that have no file
 for name in modules:
     child = os.fork()
     if not child:
