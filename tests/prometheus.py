@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from bench.ports import free_port
 from tests.servers import HOST, PATIENCE_S, wait_for_start
@@ -45,18 +47,24 @@ class Prometheus:
         wait_for_start(lambda: self.ask("vector(1)") == [1.0], "Prometheus answers", self.stop)
 
     def ask(self, expression: str) -> list[float]:
-        """The values of an instant query; none while Prometheus does not answer."""
+        """The values of an instant query; none while Prometheus does not answer, or is not ready."""
         return [value for _, value in self.series(expression)]
 
     def series(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """The same with the labels of each."""
         try:
             return self.answer(expression)
+        except HTTPError as error:
+            with error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+            return []
         except OSError:
             return []
 
     def answer(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """The same, but a query that Prometheus refuses is an `HTTPError`."""
+        """The same, but an OSError while Prometheus does not answer. Of a query that it refuses, `ask` and
+        `series` raise an HTTPError too."""
         found = self._get("query", query=expression)["result"]
         return [(each["metric"], float(each["value"][1])) for each in found]
 

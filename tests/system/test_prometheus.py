@@ -92,19 +92,20 @@ def test_prometheus_takes_pages_of_servers_with_hostile_names(
         program = exporter(f"--redis.addr={','.join(addresses)}", "--scrape.allow=127.0.0.0/8", *flags)
         prometheus = Prometheus(
             tmp_path,
-            "global: {scrape_interval: 1s}\nscrape_configs:\n"
+            "global: {scrape_interval: 3s}\nscrape_configs:\n"
             f"  - {{job_name: page, static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n"
             f"  - {{job_name: one, metrics_path: /scrape, params: {{target: ['{addresses[0]}']}},"
             f" static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n",
         )
         cleanup.callback(prometheus.stop)
         ask = prometheus.ask
-        wait_until(lambda: ask("min(count_over_time(up[2m])) >= 5") != [], "five scrapes of each")
+        wait_until(lambda: ask("min(count_over_time(up[2m])) >= 4") != [], "four scrapes of each")
         assert ask("min(min_over_time(up[2m]))") == [1.0]
         assert ask("sum(up)") == [2.0]
         assert ask("count(redis_up)") == [len(servers) + 1]
-        assert ask('count({__name__="evil"})') == []
-        assert ask('count({__name__=~"redis_.+", cmd=~".*evil 1.*"})') != []
+        hostile = 'count(last_over_time({__name__=~"redis_.+", cmd=~".*evil 1.*"}[2m]))'
+        wait_until(lambda: ask(hostile) != [], "a label's value that looks like a sample")
+        assert ask('count(last_over_time({__name__="evil"}[2m]))') == []
         assert ask("sum(scrape_samples_scraped - scrape_samples_post_metric_relabeling)") == [0.0]
     assert prometheus.complaints() == []
 
