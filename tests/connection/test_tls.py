@@ -43,7 +43,7 @@ from tests.connection.dialling import (
     replies_of,
     target,
 )
-from tests.servers import Certificates, Conversation, ScriptedServer, answers, make_certificates
+from tests.servers import PATIENCE_S, Certificates, Conversation, ScriptedServer, answers, make_certificates
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),
@@ -449,6 +449,7 @@ class TestRenewal:
     @pytest.fixture(autouse=True)
     def looks_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
+        monkeypatch.setattr("exporter.connection.dialer.LOOK_S", PATIENCE_S)
 
     async def test_the_next_dial_uses_the_new_files(self, redis_server: RedisFactory, tmp_path: Path) -> None:
         old, new, live = generations(tmp_path)

@@ -35,6 +35,12 @@ def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.0)
 
 
+@pytest.fixture
+def waits_for_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake waits until the files have been looked at, however busy the machine is."""
+    monkeypatch.setattr(tls, "LOOK_S", PATIENCE_S)
+
+
 #: an option of OpenSSL 3: let clients renegotiate, as OpenSSL 1.1 does
 CLIENTS_RENEGOTIATE = 1 << 8
 
@@ -148,6 +154,7 @@ async def test_every_certificate_of_the_authorities_file_is_an_anchor(
         await shake(ServerContext(settings_of(certificates, ca_file=certificates.other_ca)), client)
 
 
+@pytest.mark.usefixtures("waits_for_looks")
 async def test_a_certificate_that_was_replaced_is_served_from_the_next_handshake_on(
     shake: Shake, tmp_path: Path
 ) -> None:
@@ -243,6 +250,7 @@ async def test_the_loop_does_not_wait_for_a_look(
     await asyncio.wait_for(serving.freshen(), PATIENCE_S / 2)
 
 
+@pytest.mark.usefixtures("waits_for_looks")
 async def test_a_certificate_that_was_replaced_is_served_after_a_second_however_rare_handshakes_are(
     shake: Shake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,7 +261,6 @@ async def test_a_certificate_that_was_replaced_is_served_after_a_second_however_
     serving = ServerContext(settings_of(first))
     before, _ = await shake(serving, client_of(first))
     monkeypatch.setattr(pem_files, "LOOK_EVERY_S", 0.3)
-    monkeypatch.setattr(tls, "LOOK_S", PATIENCE_S)
     await shake(serving, client_of(first))
     shutil.copy(second.server, first.server)
     shutil.copy(second.server_key, first.server_key)
@@ -276,6 +283,7 @@ async def test_who_leaves_during_a_look_holds_no_file(certificates: Certificates
         assert (door.count("handshake"), len(door.guard)) == (1, 0)
 
 
+@pytest.mark.usefixtures("waits_for_looks")
 async def test_an_authority_that_was_replaced_lets_nobody_in_any_more(shake: Shake, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
