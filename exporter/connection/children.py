@@ -114,8 +114,9 @@ class _Reading:
                 rest_s = deadline - time.monotonic()
                 if rest_s <= 0:
                     return None
+                has_ended = child.poll() is not None  # before the look, which then finds all that it printed
                 ready = selector.select(min(rest_s, LOOK_S))
-                if not ready and child.poll() is not None:  # what it has started may hold the pipes
+                if has_ended and not ready:  # what it has started may hold the pipes
                     break
                 for key, _ in ready:
                     if not self._take(child.stdout, key.fd):
