@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import os
+import socket
+import sys
+import termios
+import threading
 import weakref
 
 import pytest
 
 from exporter import engine, errors
-from exporter.connection import burst
+from exporter.connection import burst, sockets
 from exporter.connection.burst import CoreConnection, running_exchanger
 from exporter.connection.link import PIECE_BYTES, Connection
 from exporter.errors import TargetError
@@ -24,7 +29,8 @@ from tests.connection.dialling import (
     raw_replies_of,
     replies_of,
 )
-from tests.servers import Conversation, answers
+from tests.servers import Conversation, answers, wait_until
+from tests.store_fixture import until
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]),
@@ -32,6 +38,17 @@ pytestmark = [
     pytest.mark.usefixtures("each_secured_kind"),
     pytest.mark.parametrize("each_secured_kind", ["core", "core_tls"], indirect=True),
 ]
+
+
+def make_room(sock: socket.socket) -> None:
+    """For all of the largest reply, before anything of it is read."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * PIECE_BYTES)
+
+
+def unacknowledged(talk: Conversation) -> int:
+    """Bytes that were sent, and that the other side's kernel has not got."""
+    found = fcntl.ioctl(talk.socket.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(found, sys.byteorder)
 
 
 class TestLargeReplies:
@@ -45,7 +62,17 @@ class TestLargeReplies:
         assert len(reply) in (size, size - 1)
         value += b"x" * (size - len(reply))
         reply = b"$%d\r\n%s\r\n" % (len(value), value)
-        server = scripted_server(answers(reply + b"+more\r\n"))
+        monkeypatch.setattr(sockets, "_keep_alive", make_room)
+        all_has_come = threading.Event()
+
+        def script(talk: Conversation) -> None:
+            talk.command()
+            talk.send(reply + b"+more\r\n")
+            wait_until(lambda: unacknowledged(talk) == 0, "all has come")
+            all_has_come.set()
+            talk.silence()
+
+        server = scripted_server(script)
         link = await plain_link(server)
         assert isinstance(link, CoreConnection)
         assert link.is_secured == bool(server.certificates)
@@ -57,8 +84,7 @@ class TestLargeReplies:
             link.exchange(PING.packed, 1, outcomes.append)
 
         link.exchange(PING.packed, 1, again)
-        await eventually(lambda: link.has_more, "the reply has come")
-        await asyncio.sleep(0.05)  # all of it
+        await until(all_has_come.is_set)
         link.watch()
         await eventually(lambda: len(outcomes) == 2, "both exchanges have ended")
         assert outcomes[0] == [value]
@@ -82,7 +108,11 @@ class TestBytes:
         self, scripted_server: ScriptFactory
     ) -> None:
         link = await plain_link(scripted_server(answers(b"$10\r\nabc")))
-        assert isinstance(await outcome_of(link, PING, within_s=0.1), errors.DeadlineError)
+        outcomes: list[object] = []
+        link.exchange(PING.packed, 1, outcomes.append)
+        await until(lambda: link.began_reply)
+        link.abort(errors.DeadlineError("swept"))
+        assert [type(outcome) for outcome in outcomes] == [errors.DeadlineError]
         assert link.traffic.received == len(b"$10\r\nabc")
 
     async def test_of_an_incomplete_reply_count_when_the_server_goes_away(

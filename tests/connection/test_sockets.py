@@ -7,7 +7,6 @@ import errno
 import socket
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,24 +15,10 @@ from bench.ports import free_port
 from exporter.connection.dialer import Dialer
 from exporter.connection.sockets import connect_address, connect_path
 from exporter.targets.target import Target
-from tests.servers import HOST, Conversation, FullServer, ScriptedServer, answers
+from tests.open_files import open_files
+from tests.servers import HOST, PATIENCE_S, Conversation, FullServer, ScriptedServer, answers
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
-
-
-def open_sockets() -> set[str]:
-    return {
-        str(link.readlink())
-        for link in Path("/proc/self/fd").iterdir()
-        if link.is_symlink() and "socket" in _target(link)
-    }
-
-
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except FileNotFoundError:  # that of the listing itself
-        return ""
 
 
 async def test_connects_to_a_numeric_address(scripted_server: Callable[..., ScriptedServer]) -> None:
@@ -59,22 +44,22 @@ async def test_a_peer_that_is_gone_is_noticed_within_a_minute(
 
 async def test_a_refusal_is_an_error_and_nothing_stays_open() -> None:
     port = free_port()  # the first one takes a socket of its own
-    before = open_sockets()
+    before = open_files("socket")
     with pytest.raises(ConnectionRefusedError):
         await connect_address(HOST, port)
-    assert open_sockets() == before
+    assert not open_files("socket") - before
 
 
 async def test_a_connect_that_is_given_up_leaves_nothing_open(full_server: FullServer) -> None:
-    before = open_sockets()
+    before = open_files("socket")
     connecting = asyncio.create_task(connect_address(HOST, full_server.port))
     await asyncio.sleep(0.05)
     assert not connecting.done()
-    assert len(open_sockets()) == len(before) + 1
+    assert (open_files("socket") - before).total() == 1
     connecting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await connecting
-    assert open_sockets() == before
+    assert not open_files("socket") - before
 
 
 async def test_a_name_is_not_looked_up() -> None:
@@ -117,10 +102,10 @@ async def test_a_connect_for_which_the_system_has_no_resources_fails_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket, "socket", NoPort)
-    before = open_sockets()
+    before = open_files("socket")
     with pytest.raises(BlockingIOError):
-        await asyncio.wait_for(connect_address(HOST, 1), 5)
-    assert open_sockets() == before
+        await asyncio.wait_for(connect_address(HOST, 1), PATIENCE_S)
+    assert not open_files("socket") - before
 
 
 async def test_a_whole_dial_asks_no_resolver(

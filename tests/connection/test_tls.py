@@ -101,6 +101,7 @@ class TestTls:
         with pytest.raises((errors.TlsError, errors.ResetError), match="--tls-client-cert-file"):
             await dial(to, ca_file=certificates.ca)
 
+    @pytest.mark.usefixtures("connects_in_time")
     async def test_at_a_port_that_speaks_none(
         self, redis_server: RedisFactory, scripted_server: ScriptFactory
     ) -> None:
