@@ -23,6 +23,7 @@ from exporter.pages.page import Page
 from exporter.targets.address import parse_address
 from exporter.targets.target_labels import target_labels
 from exporter.telemetry.target_series import TargetSeries, target_family_set
+from tests import servers
 
 CLIENTS = gauge("connected_clients", "Clients.")
 ROLE = gauge("instance_info", "What the server says of itself.", labels=("role",))
@@ -175,7 +176,7 @@ def values_of(text: str, name: str) -> dict[str, float]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for a condition, not for a time."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + servers.PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "what was expected has not come"
         await asyncio.sleep(0.005)

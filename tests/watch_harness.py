@@ -23,13 +23,14 @@ from exporter.errors import CancelledPollError, DnsError
 from exporter.metrics.lane import Lane
 from exporter.metrics.store import Store
 from exporter.options.commandline import parse
+from exporter.polling import strain
 from exporter.polling.assignment import Assignment, FamilySets, Services
 from exporter.polling.outcome import PollOutcome
 from exporter.polling.timing import PollTiming
 from exporter.polling.watched_target import WatchedTarget
 from exporter.targets.target import Target
 from exporter.telemetry.target_series import target_family_set
-from tests.servers import Conversation, RedisServer, Script, ScriptedServer
+from tests.servers import PATIENCE_S, Conversation, RedisServer, Script, ScriptedServer
 from tests.store_fixture import until
 
 HOST = "127.0.0.1"
@@ -63,6 +64,25 @@ class CountingDialer(Dialer):
 
     def resolve_by(self, look_up: Callable[[str, int], Awaitable[tuple[str, ...]]]) -> None:
         self.resolve = lambda host, port, **more: look_up(host, port)  # type: ignore[method-assign, assignment]
+
+
+class Clock:
+    """Sets the monotonic clock ahead, which is not the one of the event loop."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+        self._monotonic = time.monotonic
+
+    def monotonic(self) -> float:
+        return self._monotonic() + self.ahead_s
+
+    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(time, "monotonic", self.monotonic)
+
+
+def take_none_for_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer counts as slow: a busy machine may hold two in a row, and then lanes would wait."""
+    monkeypatch.setattr(strain, "SLOW_FLOOR_S", 2 * AMPLE_S)
 
 
 class Held:
@@ -180,6 +200,24 @@ class WatchHarness:
             )
             await self.poll(watched)
             await asyncio.sleep(0.01)
+
+    async def ask_until(
+        self,
+        watched: WatchedTarget,
+        condition: Callable[[int], object],
+        *,
+        at_once: int = 1,
+        lanes: Sequence[Lane] = (Lane.FAST,),
+    ) -> None:
+        """Ask for values as they are now, so many times at once, again and again until `condition` holds; it
+        is told how often it was asked."""
+        asked, give_up = 0, time.monotonic() + PATIENCE_S
+        while not condition(asked):
+            assert time.monotonic() < give_up, f"asked {asked} times, with {len(self.ends(watched))} polls"
+            deadline = time.monotonic() + AMPLE_S
+            await asyncio.gather(*(watched.fresh(0.0, deadline, lanes) for _ in range(at_once)))
+            await asyncio.sleep(0.001)
+            asked += at_once
 
     def series(self, watched: WatchedTarget) -> dict[tuple[str, tuple[str, ...]], float]:
         """Every sample that is served of the target, by name and the values of its own labels."""

@@ -20,7 +20,7 @@ from exporter.polling.output import CollectorOutput
 from exporter.protocol.facts import Facts
 from tests.server_session import Session
 from tests.store_fixture import page_of
-from tests.watch_harness import WatchHarness
+from tests.watch_harness import WatchHarness, take_none_for_slow
 
 NOW = 1_795_380_000.25
 LABELS = ((b"addr", b"redis://h:6379"),)
@@ -134,8 +134,11 @@ def drive() -> Drive:
 
 
 @pytest.fixture
-async def make_watch_harness() -> AsyncIterator[Callable[..., WatchHarness]]:
+async def make_watch_harness(
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Callable[..., WatchHarness]]:
     """`make_watch_harness([collector, …], argv=[flag, …])`; its watched targets are closed with the test."""
+    take_none_for_slow(monkeypatch)
     made: list[WatchHarness] = []
 
     def make(*args: Any, **kwargs: Any) -> WatchHarness:

@@ -8,11 +8,12 @@ import pytest
 
 from exporter.fleet import schedule as schedule_module
 from tests.fleet.schedule_harness import PollTimes, ScheduleHarness
-from tests.watch_harness import WatchHarness, others
+from tests.watch_harness import WatchHarness, others, take_none_for_slow
 
 
 @pytest.fixture
-async def watch_harness() -> AsyncIterator[WatchHarness]:
+async def watch_harness(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchHarness]:
+    take_none_for_slow(monkeypatch)
     watch_harness = WatchHarness()
     yield watch_harness
     await watch_harness.close()

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.watch_harness import WatchHarness, WatchHarnessFactory, others
+from tests.watch_harness import WatchHarness, WatchHarnessFactory, others, take_none_for_slow
 
 
 @pytest.fixture
-async def make_watch_harness() -> AsyncIterator[WatchHarnessFactory]:
+async def make_watch_harness(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchHarnessFactory]:
     """Makes harnesses, and closes their watched targets when the test is over. Nothing may be left of any."""
+    take_none_for_slow(monkeypatch)
     made: list[WatchHarness] = []
 
     def make(*args: Any, **kwargs: Any) -> WatchHarness:

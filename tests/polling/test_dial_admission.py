@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
+from exporter.connection import command_passwords
 from exporter.polling import dial_admission
 from exporter.targets.password_command import PasswordCommand
 from tests.servers import Conversation, RedisServer
 from tests.store_fixture import until
 from tests.watch_harness import (
+    AMPLE_S,
+    FIRST_POLL,
     SECRET,
+    Clock,
     RedisFactory,
     ScriptFactory,
     WatchHarness,
@@ -20,7 +25,9 @@ from tests.watch_harness import (
     assert_down,
     assert_up,
     connections,
+    in_turn,
     info,
+    redis_like,
 )
 
 
@@ -29,7 +36,16 @@ class Secret:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._go = file.with_name("go")
+        #: for the body of a command: it ends when it is let go
+        self.held = f"until test -e {self._go}; do sleep 0.01; done"
         self.change(SECRET)
+
+    def let_go(self) -> None:
+        self._go.touch()
+
+    def hold(self) -> None:
+        self._go.unlink()
 
     def change(self, password: str) -> None:
         self.file.write_text(password)
@@ -54,13 +70,26 @@ def secret(tmp_path: Path) -> Secret:
     return Secret(tmp_path / "secret")
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command has as long as a busy machine takes for it."""
+    monkeypatch.setattr(command_passwords, "TIMEOUT_S", 10 * AMPLE_S)
+    monkeypatch.setattr(dial_admission, "WAIT_S", AMPLE_S)
+
+
 async def test_the_first_poll_waits_for_the_password(
-    watch_harness: WatchHarness, redis_server: RedisFactory, secret: Secret
+    watch_harness: WatchHarness, redis_server: RedisFactory, secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = Clock()
+    clock.take_over(monkeypatch)
     server = watched_server(redis_server)
-    command = secret.command(body="sleep 0.3")
-    watched = watch_harness.watched(server.port, user="watcher", password_command=command, deadline_s=0.25)
-    assert (await watch_harness.poll(watched)).error is None
+    command = secret.command(body=secret.held)
+    watched = watch_harness.watched(server.port, user="watcher", password_command=command, deadline_s=AMPLE_S)
+    watched.tick(0.0)
+    assert watched.busy
+    clock.ahead_s = 2 * AMPLE_S  # for longer than a poll may take
+    secret.let_go()
+    await until(lambda: not watched.busy)
     assert_up(watch_harness, watched)
 
 
@@ -84,37 +113,52 @@ async def test_a_connection_that_works_stays_while_a_new_password_is_awaited(
     watch_harness: WatchHarness, redis_server: RedisFactory, secret: Secret
 ) -> None:
     server = watched_server(redis_server)
-    slow = secret.command(ttl_s=0.0, body="sleep 0.4")
+    command = secret.command(ttl_s=0.0, body=secret.held)
     watched = watch_harness.watched(
-        server.port, user="watcher", password_command=slow, connection_max_age_s=1e-9, deadline_s=0.3
+        server.port, user="watcher", password_command=command, connection_max_age_s=1e-9
     )
+    secret.let_go()
     await watch_harness.poll(watched)
+    secret.hold()
     for _ in range(3):  # the command runs again, and these polls wait for nothing
         await watch_harness.poll(watched)
     assert watch_harness.went_well(watched)
     assert watch_harness.dialer.dials == 1
+    secret.let_go()
     await watch_harness.poll_until(watched, lambda: watch_harness.dialer.dials == 2)
     assert watch_harness.went_well(watched)
 
 
 async def test_a_connection_that_is_lost_waits_for_a_new_password_within_its_poll(
-    watch_harness: WatchHarness, redis_server: RedisFactory, secret: Secret
+    watch_harness: WatchHarness, scripted_server: ScriptFactory, secret: Secret
 ) -> None:
     """As when a server ends the connections of tokens that have expired."""
-    server = watched_server(redis_server)
-    command = secret.command(ttl_s=0.0, body="sleep 0.2")
+    given: list[bytes] = []
+
+    def log_in(talk: Conversation) -> None:
+        given.append(talk.command()[-1])
+        talk.send(b"+OK\r\n")
+
+    def hang_up(talk: Conversation) -> None:
+        talk.command()
+        talk.close()
+
+    server = scripted_server(
+        in_turn(log_in, redis_like(commands=FIRST_POLL), hang_up), in_turn(log_in, redis_like())
+    )
+    command = secret.command(ttl_s=0.0, body=secret.held)
     watched = watch_harness.watched(server.port, user="watcher", password_command=command)
+    secret.let_go()
     await watch_harness.poll(watched)
-    set_password(server, "fig")
     secret.change("fig")
-    seen = watched._runner.connection.current
-    assert seen is not None
-    server.ask("CLIENT", "PAUSE", "300")
-    polling = asyncio.create_task(watch_harness.poll(watched))
-    await until(lambda: seen.exchanging)
-    server.ask("CLIENT", "KILL", "TYPE", "normal")
-    assert (await polling).error is None
-    assert watch_harness.dialer.dials == 2
+    secret.hold()
+    watched.tick(time.monotonic())
+    await until(lambda: server.finished == 1)
+    assert watched.busy
+    secret.let_go()
+    await until(lambda: not watched.busy)
+    assert watch_harness.went_well(watched)
+    assert given == [SECRET.encode(), b"fig"]
 
 
 async def test_a_command_that_fails_takes_its_target_down_and_no_other(
@@ -162,10 +206,11 @@ async def test_a_poll_waits_for_a_limited_time(
     monkeypatch.setattr(dial_admission, "WAIT_S", 0.1)
     server = watched_server(redis_server)
     watched = watch_harness.watched(
-        server.port, user="watcher", password_command=secret.command(body="sleep 0.5")
+        server.port, user="watcher", password_command=secret.command(body=secret.held)
     )
     outcome = await watch_harness.poll(watched)
     assert str(outcome.error).endswith("password_command sh has given no password yet")
+    secret.let_go()
     await watch_harness.poll_until(watched, lambda: watched.up)
 
 

@@ -12,13 +12,23 @@ from bench.ports import free_port
 from exporter.metrics.lane import Lane
 from exporter.polling.watched_target import WatchedTarget
 from tests.store_fixture import until
-from tests.watch_harness import AMPLE_S, SCANT_S, RedisFactory, WatchHarness, server_field
+from tests.watch_harness import AMPLE_S, SCANT_S, Clock, RedisFactory, WatchHarness, server_field
 
 FAST, ALL = (Lane.FAST,), (Lane.FAST, Lane.STANDARD, Lane.SLOW)
 RARELY = 1000
 POLLS = "redis_exporter_target_polls_total"
 
 pytestmark = pytest.mark.server
+
+#: longer than a busy machine takes for a poll
+LONG_S = 100.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    clock.take_over(monkeypatch)
+    return clock
 
 
 def polls(watch_harness: WatchHarness, watched: WatchedTarget) -> tuple[float | None, float | None]:
@@ -47,22 +57,22 @@ async def test_a_lane_that_is_not_due_is_polled_when_it_is_asked_for(
 
 
 async def test_only_a_lane_with_older_values_is_polled(
-    watch_harness: WatchHarness, redis_server: RedisFactory
+    watch_harness: WatchHarness, redis_server: RedisFactory, clock: Clock
 ) -> None:
     server = redis_server()
     watched = watch_harness.watched(server.port, standard_every=RARELY)
     await watch_harness.poll(watched)
-    await asyncio.sleep(SCANT_S)
+    clock.ahead_s += LONG_S
     await watch_harness.poll(watched)
-    assert watched.refresh(SCANT_S / 2, FAST) is None
-    await watched.fresh(SCANT_S / 2, time.monotonic() + AMPLE_S, (Lane.STANDARD,))
+    assert watched.refresh(LONG_S / 2, FAST) is None
+    await watched.fresh(LONG_S / 2, time.monotonic() + AMPLE_S, (Lane.STANDARD,))
     assert polls(watch_harness, watched) == (3, 2)
     assert watched.refresh(AMPLE_S, ALL) is None
     assert not watched.busy
 
 
 async def test_a_turn_that_left_out_a_collector_of_the_lane_does_not_count(
-    watch_harness: WatchHarness, redis_server: RedisFactory
+    watch_harness: WatchHarness, redis_server: RedisFactory, clock: Clock
 ) -> None:
     watched = watch_harness.watched(redis_server().port, standard_every=1)
     await watch_harness.poll(watched)
@@ -73,7 +83,7 @@ async def test_a_turn_that_left_out_a_collector_of_the_lane_does_not_count(
     timing = dataclasses.replace(watched.timing, turns=rare)
     watched.reassign(dataclasses.replace(watched.assignment, timing=timing))
     for _ in range(4):  # a collector that runs in one of two turns is left out of the other
-        await asyncio.sleep(SCANT_S)
+        clock.ahead_s += LONG_S
         await watch_harness.poll(watched)
         if before < count.covered_at < watched.health.began_at:
             break
@@ -91,15 +101,14 @@ async def test_a_lane_is_polled_at_the_floor_at_most(
     server = redis_server()
     watched = watch_harness.watched(server.port, standard_every=RARELY, max_age_floor_s=0.2)
     began = time.monotonic()
-    asked = 0
-    while time.monotonic() - began < 0.7:
-        await asyncio.gather(*(watched.fresh(0.0, time.monotonic() + AMPLE_S, ALL) for _ in range(10)))
-        await asyncio.sleep(0.001)
-        asked += 10
-    _, standard = polls(watch_harness, watched)
-    assert standard is not None
-    assert asked > 10 * standard
-    assert 2 <= standard <= (time.monotonic() - began) / 0.2 + 1
+
+    def standard() -> float:
+        return polls(watch_harness, watched)[1] or 0.0
+
+    await watch_harness.ask_until(
+        watched, lambda asked: standard() >= 4 and asked > 10 * standard(), at_once=10, lanes=ALL
+    )
+    assert standard() <= (time.monotonic() - began) / 0.2 + 1
 
 
 async def test_a_running_poll_without_the_lane_is_followed_by_one_with_it(
@@ -156,10 +165,9 @@ async def test_a_server_that_is_down_is_asked_no_more_often_for_more_lanes(
     watch_harness: WatchHarness,
 ) -> None:
     watched = watch_harness.watched(free_port(), interval_s=60.0, max_age_floor_s=0.02)
-    began = time.monotonic()
-    while time.monotonic() - began < 0.3:
-        await watched.fresh(0.0, time.monotonic() + AMPLE_S, ALL)
-        await asyncio.sleep(0.001)
+    await watch_harness.ask_until(watched, lambda asked: watch_harness.dialer.dials == 2, lanes=ALL)
+    until_s = time.monotonic() + 0.3
+    await watch_harness.ask_until(watched, lambda asked: time.monotonic() > until_s, lanes=ALL)
     assert watch_harness.dialer.dials == 2  # back-off begins with the second failure
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from exporter.app.garbage import old_objects_left_alone
 from exporter.collectors.clients import ClientsCollector
 from exporter.collectors.info import InfoCollector
 from exporter.connection.dial_plan import same_for_all
@@ -63,9 +64,10 @@ class TestPauses:
                 spent_s.append(time.thread_time())
                 await asyncio.sleep(0)
 
-        turning = asyncio.create_task(turn())
-        await watch_harness.poll(watched)
-        await turning
+        with old_objects_left_alone():  # those of all tests before
+            turning = asyncio.create_task(turn())
+            await watch_harness.poll(watched)
+            await turning
         held_s = [after - before for before, after in itertools.pairwise(spent_s)]
         assert (watch_harness.value(watched, "redis_exporter_target_series") or 0) > 4000, (
             watched.health.error_text

@@ -103,14 +103,14 @@ class TestScans:
         redis_server: RedisFactory,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("exporter.polling.scanner.SCAN_QUICK_S", 0.1)
+        quick_s = "exporter.polling.scanner.SCAN_QUICK_S"
+        monkeypatch.setattr(quick_s, AMPLE_S)
         go = threading.Event()
 
         def delay(talk: Conversation) -> None:
             talk.command()  # its name
             talk.send(b"+OK\r\n")
             talk.command()
-            time.sleep(0.15)
             talk.send(b":7\r\n")
             talk.command()
             go.wait(AMPLE_S)
@@ -121,9 +121,11 @@ class TestScans:
         slow = [watch_harness.watched(scripted_server(redis_like(), delay).port) for _ in range(4)]
         quick = watch_harness.watched(redis_server().port)
         try:
-            for watched in (quick, *slow):
-                await watch_harness.poll(watched)  # a scan follows
-            await until(lambda: not any(watched.scanner.busy for watched in (quick, *slow)))
+            for of_targets, scan_quick_s in (([quick], AMPLE_S), (slow, -1.0)):
+                monkeypatch.setattr(quick_s, scan_quick_s)  # each scan is quick, or slow
+                for watched in of_targets:
+                    await watch_harness.poll(watched)  # a scan follows
+                await until(lambda each=of_targets: not any(watched.scanner.busy for watched in each))  # type: ignore[misc]
             for watched in slow:
                 watched.scanner.start()
             assert watch_harness.scan_limiter.inside == 2

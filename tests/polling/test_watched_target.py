@@ -43,6 +43,7 @@ from tests.watch_harness import (
     SCANT_S,
     SECRET,
     WHOLE_INFO,
+    Clock,
     Hang,
     RedisFactory,
     ScriptFactory,
@@ -63,20 +64,6 @@ from tests.watch_harness import (
 
 def repassword(watched: WatchedTarget, password: str) -> None:
     watched.reassign(replace(watched.assignment, target=replace(watched.target, password=password)))
-
-
-class Clock:
-    """Sets the monotonic clock ahead, which is not the one of the event loop."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-        self._monotonic = time.monotonic
-
-    def monotonic(self) -> float:
-        return self._monotonic() + self.ahead_s
-
-    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(time, "monotonic", self.monotonic)
 
 
 class TestLanes:
@@ -274,9 +261,8 @@ class TestDown:
         await watch_harness.poll_until(watched, lambda: watched.up)
         server.pause()
         for when in ("no complete answer", "after connecting"):  # on the kept connection, then on a new one
-            await watch_harness.poll(watched)
+            await watch_harness.poll_until(watched, lambda when=when: when in watched.health.error_text)  # type: ignore[misc]
             assert_down(watch_harness, watched, "timeout")
-            assert when in watched.health.error_text
         server.resume()
         await watch_harness.poll_until(watched, lambda: watched.up)
         assert_up(watch_harness, watched)
@@ -470,11 +456,8 @@ class TestUp:
     ) -> None:
         watched = watch_harness.watched(redis_server().port)
         await watch_harness.poll(watched)
-        assert (
-            1.5 * watched.timing.interval_s
-            < watched.health.down_at - time.monotonic()
-            <= 2 * watched.timing.interval_s
-        )
+        health, interval_s = watched.health, watched.timing.interval_s
+        assert health.down_at == pytest.approx(health.began_at + 2 * interval_s)
         assert_up(watch_harness, watched)
         watched.expire()
         assert watch_harness.value(watched, "redis_up") == 0
@@ -600,23 +583,21 @@ class TestFresh:
         self, watch_harness: WatchHarness, redis_server: RedisFactory
     ) -> None:
         watched = watch_harness.watched(redis_server().port, max_age_floor_s=0.2)
-        began = time.monotonic()
-        asked = 0
-        while time.monotonic() - began < 0.7:
-            await asyncio.gather(*(watched.fresh(0.0, time.monotonic() + AMPLE_S) for _ in range(10)))
-            await asyncio.sleep(0.001)
-            asked += 10
-        assert asked > 10 * len(watch_harness.ends(watched))
-        assert 2 <= len(watch_harness.ends(watched)) <= (time.monotonic() - began) / 0.2 + 1
+        ends, began = watch_harness.ends, time.monotonic()
+        await watch_harness.ask_until(
+            watched,
+            lambda asked: len(ends(watched)) >= 4 and asked > 10 * len(ends(watched)),
+            at_once=10,
+        )
+        assert len(ends(watched)) <= (time.monotonic() - began) / 0.2 + 1
 
     async def test_a_server_that_is_down_is_dialled_no_more_often_than_back_off_allows(
         self, watch_harness: WatchHarness
     ) -> None:
         watched = watch_harness.watched(free_port(), interval_s=60.0, max_age_floor_s=0.02)
-        began = time.monotonic()
-        while time.monotonic() - began < 0.3:
-            await watched.fresh(0.0, time.monotonic() + AMPLE_S)
-            await asyncio.sleep(0.001)
+        await watch_harness.ask_until(watched, lambda asked: watch_harness.dialer.dials == 2)
+        until_s = time.monotonic() + 0.3
+        await watch_harness.ask_until(watched, lambda asked: time.monotonic() > until_s)
         assert watch_harness.dialer.dials == 2  # back-off begins with the second failure
 
     async def test_a_thousand_who_wait_for_a_server_that_hangs_share_one_wait(
@@ -768,7 +749,7 @@ class TestClose:
         try:
             await watch_harness.drop(watched)
             del watched
-            await until(lambda: count_of(WatchedTarget, TargetState, PollRunner) == before)
+            await until(lambda: count_of(WatchedTarget, TargetState, PollRunner) <= before)
         finally:
             gc.enable()
 
