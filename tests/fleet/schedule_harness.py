@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 from itertools import count, pairwise
+from selectors import BaseSelector
+from typing import Any
 
 import pytest
 
@@ -76,6 +81,37 @@ class PollTimes:
             for times in self.at.values()
             for gap in (later - earlier for earlier, later in pairwise(times))
         ]
+
+
+def move_time_by_timers(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time stand still while this loop of asyncio works, and move on to its next timer when it waits:
+    for the loop, both clocks and APScheduler."""
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+    now = time.monotonic()
+    ahead_s = time.time() - now
+    selector: BaseSelector = loop._selector  # type: ignore[attr-defined]
+    select = selector.select
+
+    def select_and_move(timeout: float | None = None) -> object:
+        nonlocal now
+        if not timeout:
+            return select(timeout)
+        found = select(0)
+        if not found:
+            now += timeout
+        return found
+
+    class Virtual(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.fromtimestamp(time.time(), tz)
+
+    monkeypatch.setattr(selector, "select", select_and_move)
+    monkeypatch.setattr(loop, "time", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: ahead_s + now)
+    for module in ("apscheduler.schedulers.base", "apscheduler.executors.base"):
+        monkeypatch.setattr(f"{module}.datetime", Virtual)
 
 
 def names_in_slot(slot: int) -> Iterator[str]:

@@ -364,9 +364,13 @@ class TestWhen:
         assert "internal error in the discovery of targets" in caplog.records[0].getMessage()
 
     @pytest.mark.parametrize(("age_s", "brought"), [(27.0, []), (28.5, [Lane.SLOW]), (45.0, [Lane.SLOW])])
-    async def test_the_lane_of_a_source_comes_early_enough(self, age_s: float, brought: list[Lane]) -> None:
+    async def test_the_lane_of_a_source_comes_early_enough(
+        self, age_s: float, brought: list[Lane], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now)
         only = seed()
-        only.sees_nodes(*lines(1, 2, me=1), at=time.time() - age_s)
+        only.sees_nodes(*lines(1, 2, me=1), at=now - age_s)
         setup = Setup(only)
         await setup.turn()
         for _ in range(3):  # it is asked for once, whether an answer comes or not

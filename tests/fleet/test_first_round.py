@@ -133,9 +133,9 @@ class TestScans:
         self, first_round: FirstRound
     ) -> None:
         slow, slower = add(first_round, "slow", "slower")
+        began_at = time.monotonic()
         first_round.note(slow.polled(scan_s=SOON_S))
         first_round.note(slower.polled(scan_s=3 * SOON_S))
-        began_at = time.monotonic()
         await first_round.wait(PATIENCE_S)
         assert first_round.done
         assert 2 * SOON_S < time.monotonic() - began_at < PATIENCE_S / 2

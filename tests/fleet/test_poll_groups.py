@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Hashable
 from itertools import cycle
@@ -17,9 +18,21 @@ from exporter.fleet.schedule import Schedule
 from exporter.pages.rhythm import Rhythm
 from exporter.pages.selection import Selection
 from exporter.polling.watched_target import WatchedTarget
-from tests.fleet.schedule_harness import PollTimes, ScheduleHarness
+from tests.fleet.schedule_harness import PollTimes, ScheduleHarness, move_time_by_timers
 from tests.store_fixture import until
 from tests.watch_harness import WatchHarness
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+
+
+@pytest.fixture(autouse=True)
+async def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is makes no difference: nothing is polled here, and no time passes by itself."""
+    move_time_by_timers(asyncio.get_running_loop(), monkeypatch)
+
+
+#: for what is rounded, and for timers that the loop finds due together
+NEARLY = 0.001
 
 
 class TestSlots:
@@ -50,8 +63,7 @@ class TestSlots:
             poll_times.at.clear()
         for late_s in lateness:
             assert len(late_s) > 5
-            # a machine that is busy may delay some polls, but not all of a slot
-            assert max(map(min, late_s.values())) < self.INTERVAL_S / SLOTS
+            assert max(map(max, late_s.values())) < NEARLY
 
     async def test_nobody_waits_for_more_than_one_and_a_half_intervals_or_less_than_a_half(
         self, harness: ScheduleHarness, watch_harness: WatchHarness, poll_times: PollTimes
@@ -88,7 +100,7 @@ class TestScrapedByThemselves:
             scraped_at = begin_s + self.SCRAPES - 1 + number / len(watched_targets)
             polled_at = max(at for at in poll_times.at[watched.target.addr] if at <= scraped_at)
             ages_s.append(scraped_at - polled_at)
-        assert sorted(ages_s)[len(ages_s) // 2] < 2.5 * self.INTERVAL_S / SLOTS  # some are late if it is busy
+        assert max(ages_s) < 2.5 * self.INTERVAL_S / SLOTS
         assert all(0.45 < gap < 1.6 for gap in poll_times.gaps())
 
     async def test_unless_polls_follow_no_scraper(
@@ -131,11 +143,10 @@ class TestBursts:
         assert len(watched_targets) > 2 * SLOT_TARGETS
 
         def are_in_time() -> bool:
-            """Late if the machine is busy."""
             early_s = [
                 (self.PHASE_S - moment + 0.4) % self.INTERVAL_S - 0.4 for moment in poll_times.newest()
             ]
-            return all(-0.35 < each < window_s + 0.02 for each in early_s)
+            return all(0.0 < each < window_s + NEARLY for each in early_s)
 
         await until(are_in_time)
         poll_times.at.clear()

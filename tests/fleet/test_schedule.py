@@ -56,8 +56,9 @@ class TestPolling:
         harness.schedule.start()
         await harness.polled(watched, 13)
         lanes = watched.state.series.lanes
-        turns = lanes[Lane.FAST].polls + lanes[Lane.FAST].skipped
-        assert (turns - 1) // 3 <= lanes[Lane.STANDARD].polls <= (turns - 1) // 3 + 2
+        polls, skipped = lanes[Lane.FAST].polls, lanes[Lane.FAST].skipped
+        # of turns that are skipped, several may have one poll of the standard lane
+        assert polls // 3 <= lanes[Lane.STANDARD].polls <= (polls + skipped - 1) // 3 + 2
 
     async def test_of_a_target_that_comes_later_begins_at_once(
         self, harness: ScheduleHarness, watch_harness: WatchHarness, redis_server: RedisFactory
@@ -87,17 +88,21 @@ class TestPolling:
         await harness.polled(stuck, 2)
         hanging.pause()
         await until(lambda: stuck.up is False)
-        before = {watched.target.addr: watched.state.series.lanes[Lane.FAST].polls for watched in well}
+        polls = {watched.target.addr: watched.state.series.lanes[Lane.FAST].polls for watched in well}
         await harness.polled(stuck, 3)
         assert stuck.state.series.failures.keys() == {"timeout"}
+        await until(
+            lambda: all(
+                watched.state.series.lanes[Lane.FAST].polls >= polls[watched.target.addr] + 3
+                for watched in well
+            )
+        )
         for watched in well:
-            assert (
-                watched.state.series.lanes[Lane.FAST].polls - before[watched.target.addr] >= 3
-            )  # as often as the stuck one failed
             assert watch_harness.went_well(watched)
-            assert not any(
-                ended.up_changed for ended in watch_harness.ends(watched)[1:]
-            )  # nor was it down between two polls
+            # nor was it down between two polls, unless the machine held the loop or the healthy server
+            ends = watch_harness.ends(watched)
+            held_s = max(*harness.lags, *(ended.duration_s for ended in ends))
+            assert held_s > 0.4 or not any(ended.up_changed for ended in ends[1:])
         hanging.resume()
         await until(lambda: stuck.up)
 
@@ -349,11 +354,14 @@ class TestBeat:
         watch_harness.limiter.limit = 0
         for number, interval_s in enumerate(intervals_s):
             schedule.add(watch_harness.watched(6379, name=f"redis://h:{number}", interval_s=interval_s))
+        began_at = time.monotonic()
         schedule.start()
+        ended_at = time.monotonic()
         assert schedule._beat is not None
-        wait_s = schedule._beat.when() - asyncio.get_running_loop().time()
+        beats_at = schedule._beat.when()
         await schedule.stop()
-        assert wait_s == pytest.approx(beat_s, abs=0.05)
+        # timers count milliseconds
+        assert began_at + beat_s - 0.002 <= beats_at <= ended_at + beat_s + 0.002
 
     async def test_tells_how_late_the_loop_is(self, harness: ScheduleHarness) -> None:
         harness.schedule.start()
