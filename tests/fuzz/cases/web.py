@@ -120,7 +120,7 @@ class Requests(Case):
     length_max = 1500
     words = WORDS
     #: seconds in which a connection ends at last
-    PATIENCE_S = 5.0
+    PATIENCE_S = 15.0
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
