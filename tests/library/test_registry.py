@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.ports import free_port
 from exporter import RedisCollector
 from exporter.errors import ConfigError, UsageError
-from tests.servers import RedisServer, wait_until
+from tests.servers import PATIENCE_S, RedisServer, wait_until
 
 RedisFactory = Callable[..., RedisServer]
 
@@ -62,7 +62,7 @@ def test_values_come_by_themselves(redis_server: RedisFactory) -> None:
         assert all(f'redis_up{{addr="{addr}"}} 1.0' in each for each in pages)
         assert connections() <= before + 2  # the collector's one, and this one
     with RedisCollector(addr, options={"poll.interval": "100ms"}) as collector:
-        assert f'redis_up{{addr="{addr}"}} 1.0' in text_of(collector)
+        wait_until(lambda: f'redis_up{{addr="{addr}"}} 1.0' in text_of(collector), "the target to be up")
         server.stop()
         wait_until(lambda: f'redis_up{{addr="{addr}"}} 0.0' in text_of(collector), "the target to be down")
 
@@ -143,7 +143,7 @@ def test_threads_may_collect_while_it_is_closed(redis_server: RedisFactory) -> N
         thread.start()
     collector.close()
     for thread in collectors:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert len(outcomes) == 4
 
 
@@ -181,7 +181,7 @@ def test_a_forked_process_may_close_it() -> None:
         collector._lock.acquire()  # as when another thread collects during the fork
         child = os.fork()
         if child == 0:
-            signal.alarm(20)  # where it hangs
+            signal.alarm(round(PATIENCE_S))  # where it hangs
             collector.close()
             os._exit(0)
         collector._lock.release()

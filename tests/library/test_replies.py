@@ -168,7 +168,7 @@ for _ in range(15):
     reading.wait()
     reading.clear()
     if (pid := os.fork()) == 0:
-        signal.alarm(5)
+        signal.alarm(40)
         text = render_info(INFO + "connected_clients:12\\r\\ndb77:keys=1\\r\\n")
         os._exit("redis_connected_clients 12" not in text)
     failed += os.waitpid(pid, 0)[1] != 0
