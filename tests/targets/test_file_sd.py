@@ -50,9 +50,13 @@ async def following(folder: Path) -> AsyncIterator[Following]:
 
 
 def write(file: Path, *hosts: str) -> None:
+    replace(file, json.dumps([{"targets": list(hosts)}]))
+
+
+def replace(file: Path, text: str) -> None:
     """As a program should: by a name that no pattern matches."""
     new = file.with_name(".new")
-    new.write_text(json.dumps([{"targets": list(hosts)}]))
+    new.write_text(text)
     new.rename(file)
 
 
@@ -75,8 +79,8 @@ async def test_a_file_that_is_broken_keeps_its_targets_and_harms_no_other(
     write(folder / "a.json", "a")
     write(folder / "b.json", "b")
     await following.has("a", "b")
-    (folder / "a.json").write_text("[{")
-    await until(lambda: following.source.health.failures == 1)
+    replace(folder / "a.json", "[{")
+    await until(lambda: following.source.health.failures)
     write(folder / "b.json", "b1")
     await following.has("a", "b1")
     [line] = [record for record in caplog.records if record.levelno == logging.WARNING]
