@@ -43,10 +43,10 @@ def test_a_text_that_is_not_too_long_is_itself() -> None:
     ],
 )
 def test_what_is_too_long_is_said_at_once_in_a_short_line(argument: str) -> None:
-    began = time.process_time()
+    began_s = time.thread_time()
     with pytest.raises(RedpollError) as caught:
         parse([argument], {})
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began_s < 1
     assert len(str(caught.value)) <= PROBLEM_LENGTH_MAX
 
 

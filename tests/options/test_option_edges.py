@@ -17,6 +17,7 @@ from exporter.errors import ConfigError
 from exporter.options.commandline import parse
 from exporter.options.option import Option
 from exporter.options.table import OPTIONS
+from tests.servers import PATIENCE_S
 
 EDGES = {
     "DURATION": (
@@ -123,7 +124,7 @@ async def start(argv: list[str]) -> None:
     try:
         await asyncio.sleep(0)
     finally:
-        await asyncio.wait_for(app.stop(), 10)
+        await asyncio.wait_for(app.stop(), PATIENCE_S)
 
 
 @pytest.mark.parametrize(
