@@ -60,4 +60,4 @@ class TestALookThatHangs:
         sizes = FileSizes(look)
         for number in range(HANGING_MAX + 5):
             assert sizes.get(b"/share/%d" % number) is None
-        assert len(looked) == HANGING_MAX
+        wait_until(lambda: len(looked) == HANGING_MAX, "all looks that there may be have begun")

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -475,12 +476,13 @@ def sentinels(
             sentinel.stop()
 
 
-def errors_of(sentinel: Sentinel) -> dict[str, str]:
-    """Errors that the Sentinel has answered, as it counts them itself."""
-    text = (sentinel.ask("INFO", "stats") + sentinel.ask("INFO", "errorstats")).decode()
-    return dict(
-        line.split(":", 1) for line in text.split() if line.startswith(("total_error_replies", "errorstat"))
-    )
+def errors_of(sentinel: Sentinel) -> dict[str, int]:
+    """Errors that the Sentinel has answered, as it counts them itself, but for those that say that there is
+    no quorum: on a busy machine the other one may seem to be down for a moment."""
+    stats, by_code = (sentinel.ask("INFO", part).decode() for part in ("stats", "errorstats"))
+    found = {code: int(count) for code, count in re.findall(r"errorstat_(\S+):count=([0-9]+)", by_code)}
+    found["all"] = int(stats.partition("total_error_replies:")[2].split()[0]) - found.pop("NOQUORUM", 0)
+    return found
 
 
 @pytest.mark.server
@@ -493,23 +495,28 @@ class TestRealSentinels:
         [replica] = sentinel.entries("REPLICAS", "mymaster")
         address = f"127.0.0.1:{master[b'port'].decode()}"
         watched = watch_harness.watched(sentinel.port)
-        await watch_harness.poll(watched)
-        series = watch_harness.series(watched)
         of_master = ("mymaster", address)
-        assert series["redis_sentinel_master_ok_slaves", of_master] == 1
-        assert series["redis_sentinel_master_ok_sentinels", of_master] == 2
-        assert series["redis_sentinel_master_quorum_ok", of_master] == 1
-        assert series["redis_sentinel_master_setting_ckquorum", of_master] == 2
-        assert (
-            series["redis_sentinel_master_status", (*of_master, "ok")] == 1
-        )  # INFO's part spells the address the same way
-        for link, port in (
-            ("master", master[b"port"].decode()),
-            ("replica", replica[b"port"].decode()),
-            ("sentinel", peer.port),
-        ):
-            labels = ("mymaster", link, f"127.0.0.1:{port}")
-            assert series["redis_sentinel_link_connected", labels] == 1
+        links = [
+            ("mymaster", link, f"127.0.0.1:{port}")
+            for link, port in (
+                ("master", master[b"port"].decode()),
+                ("replica", replica[b"port"].decode()),
+                ("sentinel", peer.port),
+            )
+        ]
+        well: dict[tuple[str, tuple[str, ...]], float] = {
+            ("redis_sentinel_master_ok_slaves", of_master): 1,
+            ("redis_sentinel_master_ok_sentinels", of_master): 2,
+            ("redis_sentinel_master_quorum_ok", of_master): 1,
+            ("redis_sentinel_master_setting_ckquorum", of_master): 2,
+            # INFO's part spells the address the same way
+            ("redis_sentinel_master_status", (*of_master, "ok")): 1,
+            **{("redis_sentinel_link_connected", labels): 1 for labels in links},
+        }
+        # on a busy machine they may miss one another for a moment
+        await watch_harness.poll_until(watched, lambda: well.items() <= watch_harness.series(watched).items())
+        series = watch_harness.series(watched)
+        for labels in links:
             assert 0 <= series["redis_sentinel_link_last_ok_ping_reply_seconds", labels] < 20
             assert series["redis_sentinel_link_down_after_seconds", labels] == 1
         assert [labels[4] for name, labels in series if name == "redis_sentinel_peer_info"] == [
