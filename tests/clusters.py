@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,19 +11,8 @@ from bench.ports import free_port
 from tests.servers import HOST, Certificates, RedisServer, redis_server_path, wait_until
 
 SLOTS = 16384
-BUS_OFFSET = 10000
 #: a node that is silent for so long seems to have failed
 NODE_TIMEOUT_MS = 1000
-
-
-def _port_with_bus() -> int:
-    """A free port above which that of the cluster bus is free too."""
-    while True:
-        port = free_port()
-        if port + BUS_OFFSET < 65536:
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, port + BUS_OFFSET)):
-                    return port
 
 
 def nodes_of(node: RedisServer) -> str:
@@ -34,6 +22,10 @@ def nodes_of(node: RedisServer) -> str:
 
 def id_of(node: RedisServer) -> str:
     return str(node.ask("CLUSTER", "MYID").decode())
+
+
+def _bus_port(node: RedisServer) -> str:
+    return node.args[node.args.index("--cluster-port") + 1]
 
 
 class Cluster:
@@ -65,7 +57,7 @@ class Cluster:
         for number, node in enumerate(self.nodes):
             self._ok(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
-            self._ok(first, "CLUSTER", "MEET", HOST, node.port)
+            self._ok(first, "CLUSTER", "MEET", HOST, node.port, _bus_port(node))
         for number, node in enumerate(self.nodes[: self.masters]):
             self._ok(
                 node,
@@ -82,21 +74,16 @@ class Cluster:
         return self
 
     def _start_node(self, number: int) -> RedisServer:
-        for _ in range(5):  # somebody may take the ports before the node does
-            directory = self._directory / f"node-{number}"
-            directory.mkdir(exist_ok=True)
-            node = RedisServer(directory, *self._args, certificates=self._certificates)
-            node.port = _port_with_bus()
-            try:
-                return node.start()
-            except AssertionError as error:
-                failure = error
-        raise failure
+        directory = self._directory / f"node-{number}"
+        directory.mkdir()
+        # by itself it would take a port for the bus that may be another worker's
+        args = (*self._args, "--cluster-port", str(free_port()))
+        return RedisServer(directory, *args, certificates=self._certificates).start()
 
     def add(self) -> RedisServer:
         """Start one more master, without slots, and return once the others know it."""
         node = self._start_node(len(self.nodes))
-        self._ok(self.nodes[0], "CLUSTER", "MEET", HOST, node.port)
+        self._ok(self.nodes[0], "CLUSTER", "MEET", HOST, node.port, _bus_port(node))
         wait_until(lambda: f"{id_of(node)} {HOST}:{node.port}@" in nodes_of(self.nodes[0]), "the node is met")
         self.nodes.append(node)
         return node
