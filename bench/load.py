@@ -40,8 +40,8 @@ class SteadyLoad(threading.Thread):
             for each in self._sockets:
                 each.send(packet * due)
             beats += due
+            self._sent.append(beats * GETS)  # before its time: `sent_by` may look just now
             self._times.append(time.time())
-            self._sent.append(beats * GETS)
             self._drain(self._sockets[beats % len(self._sockets)])
 
     def sent_by(self, at: float) -> float:

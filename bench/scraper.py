@@ -62,6 +62,12 @@ class Scraper(threading.Thread):
         """The newest of each path, plain."""
         return {path: body.page for path, body in self.newest().items()}
 
+    def wait_answered(self) -> None:
+        """Return once each path has an answer, or a scrape has failed. It fails at the latest when its time
+        is over."""
+        while not self.failed and len(self._newest) < len(self._paths):
+            time.sleep(0.01)
+
     def end(self) -> None:
         self._ended.set()
         self.join(2 * TIMEOUT_S)

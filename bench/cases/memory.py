@@ -76,7 +76,8 @@ def _resident(addresses: Sequence[str], settle_s: float, *flags: str) -> Residen
         scraping(port, ["/metrics"], min(SCRAPED_EVERY_S, settle_s / 3)) as scraper,
     ):
         time.sleep(settle_s)
-        page = scraper.pages["/metrics"]
+        scraper.wait_answered()
+        page = scraper.pages.get("/metrics", b"")
         if scraper.failed or total(page, "redis_up") != len(addresses):
             raise SystemExit(
                 f"bench: {scraper.failed} scrapes failed, {total(page, 'redis_up'):.0f} of {len(addresses)} "
