@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import pathlib
 import re
@@ -55,9 +56,13 @@ def die_with_parent() -> None:
     os.setpgrp()  # Ctrl-C is for the demo, which ends its children in order
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+def free_ports() -> Iterator[int]:
+    """Below the ports that the kernel gives to outgoing connections: one of those may be gone before its
+    server listens, and who waits for the server may even connect to itself."""
+    for port in range(DEFAULT_PORT + 2, 32_768):
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            yield port
 
 
 @contextlib.contextmanager
@@ -84,7 +89,7 @@ def running(
 @contextlib.contextmanager
 def servers(folder: pathlib.Path) -> Iterator[list[int]]:
     """A master, its replica, and one with a password."""
-    ports = [free_port() for _ in range(3)]
+    ports = list(itertools.islice(free_ports(), 3))
     extra: list[list[str]] = [[], ["--replicaof", "127.0.0.1", str(ports[0])], ["--requirepass", PASSWORD]]
     with contextlib.ExitStack() as stack:
         for port, arguments in zip(ports, extra, strict=True):
