@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from exporter import engine, logs
 from exporter.connection import dialer
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.browser import Browser
+
+# a machine that is busy holds an example for longer than Hypothesis lets it take
+settings.register_profile(
+    "any_speed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any_speed")
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
