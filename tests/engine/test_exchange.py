@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from exporter import engine
 from exporter.engine import plain as slow
 from tests.engine.test_frames import AMPLE, ENGINES, TOKENS
+from tests.open_files import open_files
 from tests.servers import Certificates
 
 pytestmark = pytest.mark.skipif(not slow.EPOLL, reason="this system has no epoll")
@@ -417,7 +418,7 @@ class TestCallbacks:
 
 class TestClosing:
     def test_nothing_stays_open(self, kind: Any) -> None:
-        before = set(os.listdir("/proc/self/fd"))
+        before = open_files()
         exchanger = kind.Exchanger(TURN_S)
         wires = [Wire(kind, exchanger) for _ in range(5)]
         assert exchanger.channels == 5
@@ -426,10 +427,10 @@ class TestClosing:
             wire.close()  # a second time does nothing
         assert exchanger.channels == 0
         exchanger.close()
-        assert set(os.listdir("/proc/self/fd")) == before
+        assert not open_files() - before
 
     def test_what_nobody_holds_any_longer_is_closed(self, kind: Any, contexts: Contexts | None) -> None:
-        before = set(os.listdir("/proc/self/fd"))
+        before = open_files()
         exchanger = kind.Exchanger(TURN_S)
         wires = [Wire(kind, exchanger, contexts=contexts) for _ in range(5)]
         for wire in wires:
@@ -437,7 +438,7 @@ class TestClosing:
             wire.channel.ask(b"A", 1)
         del wire, wires, exchanger
         gc.collect()
-        assert set(os.listdir("/proc/self/fd")) == before
+        assert not open_files() - before
 
     def test_a_forked_child_takes_nothing_from_its_parent(self, wire: Wire, exchanger: Any) -> None:
         if (pid := os.fork()) == 0:

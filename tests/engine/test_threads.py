@@ -142,18 +142,23 @@ def test_a_reading_uses_the_memory_of_the_one_before(compiled: Any) -> None:
     labels, order, text = engine.Labels(b'addr="a"'), engine.LineOrder(), text_of(0)
     for _ in range(3):
         block = plan.read(text, labels, order, NOW, 3)
+    kept, took = [], []
     tracemalloc.start()
     try:
         block = plan.read(text, labels, order, NOW, 3)
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(20):
-            block = plan.read(text, labels, order, NOW, 3)
-        after, peak = tracemalloc.get_traced_memory()
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(20):
+                block = plan.read(text, labels, order, NOW, 3)
+            after, peak = tracemalloc.get_traced_memory()
+            kept.append(after - before)
+            took.append(peak - before)
     finally:
         tracemalloc.stop()
-    assert after - before < 1000
-    assert peak - before < 1.3 * len(block.samples) + len(block.offsets) + 2000
+    # the least of three: another thread of the process may take some meanwhile
+    assert min(kept) < 1000
+    assert min(took) < 1.3 * len(block.samples) + len(block.offsets) + 2000
 
 
 #: a text of 64 KiB and more is read without the GIL, a smaller one with it
