@@ -84,9 +84,15 @@ def _beside(path: str) -> str:
 
 def _create(path: str) -> int:
     """A new file that only this user can read, in place of one that a stop left that was killed."""
+    try:
+        _spare_others(path)
+    except StateError as error:
+        raise StateError(f"{os.path.basename(path)} is in its way: {error}") from None
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)  # the user's mask may have left less
+    return descriptor
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import state_file
-from exporter.app.state_file import StateError, StateRecord, StateWriter, check_place, read_records
+from exporter.app.state_file import MAGIC, StateError, StateRecord, StateWriter, check_place, read_records
 
 RECORDS = [
     StateRecord({"number": number, "text": "é\n" * number}, (b"\0" * number, os.urandom(number * 1000)))
@@ -68,9 +68,27 @@ class TestWriting:
         assert read(write(tmp_path / "state", RECORDS[:1])) == [RECORDS[0], LAST]
 
     def test_what_a_killed_stop_left_is_in_nobodys_way(self, tmp_path: Path) -> None:
-        (tmp_path / "state.new").write_text("half")
-        assert read(write(tmp_path / "state")) == [*RECORDS, LAST]
-        assert not (tmp_path / "state.new").exists()
+        for half in (b"", MAGIC[:4], MAGIC + b"half"):
+            (tmp_path / "state.new").write_bytes(half)
+            assert read(write(tmp_path / "state")) == [*RECORDS, LAST]
+            assert not (tmp_path / "state.new").exists()
+
+    def test_what_somebody_else_put_there_is_left(self, tmp_path: Path) -> None:
+        put_another(tmp_path / "state.new", "text")
+        why = "state.new is in its way: a file is there that is no state file"
+        with pytest.raises(StateError, match=why):
+            StateWriter(str(tmp_path / "state"))
+        with pytest.raises(StateError, match=why):
+            check_place(str(tmp_path / "state"))
+        assert os.listdir(tmp_path) == ["state.new"]
+
+    def test_a_mask_that_takes_all_rights_away_leaves_its_user_those(self, tmp_path: Path) -> None:
+        mask = os.umask(0o777)
+        try:
+            file = write(tmp_path / "state")
+        finally:
+            os.umask(mask)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("kind", ["fifo", "text"])
     def test_it_takes_the_place_of_nothing_else(self, tmp_path: Path, kind: str) -> None:
