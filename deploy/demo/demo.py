@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -58,8 +59,10 @@ def die_with_parent() -> None:
 
 def free_ports() -> Iterator[int]:
     """Below the ports that the kernel gives to outgoing connections: one of those may be gone before its
-    server listens, and who waits for the server may even connect to itself."""
-    for port in range(DEFAULT_PORT + 2, 32_768):
+    server listens, and who waits for the server may even connect to itself. In no order: two demos that start
+    together get others."""
+    some = range(DEFAULT_PORT + 2, 10_000)
+    for port in random.sample(some, len(some)):
         with contextlib.suppress(OSError):
             socket.create_server(("127.0.0.1", port)).close()
             yield port
