@@ -18,6 +18,7 @@ FIRST = 10_000
 BLOCK = 500
 #: browsers open no page there: https://fetch.spec.whatwg.org/#port-blocking
 BROWSERS_REFUSE = 10_080
+MOST = 4  # blocks of one process: there are fewer than 50
 _RANGE = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 #: a process has a block while it has this address: the kernel takes that back however the process ends
 _ADDRESS = "\0free ports from {}"
@@ -25,7 +26,7 @@ _ADDRESS = "\0free ports from {}"
 
 class PortBlocks:
     """Hands out ports of its blocks in turn. It takes a further block when it has handed out all of them, and
-    begins again when other processes have the rest."""
+    begins again when it has `MOST` or other processes have the rest."""
 
     def __init__(self, first: int = FIRST, end: int | None = None) -> None:
         end = int(_RANGE.read_text().split()[0]) if end is None else end
@@ -59,7 +60,7 @@ class PortBlocks:
                 raise SystemExit("other programs have all blocks of free ports")
 
     def _further(self) -> range | None:
-        while self._others:
+        while self._others and len(self._own) < MOST:
             block = self._others.pop()
             held = socket.socket(socket.AF_UNIX)
             try:

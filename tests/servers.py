@@ -361,7 +361,8 @@ class ScriptedServer:
     With more scripts than one, the first connection gets the first, and so on; the last serves all others.
     `close` raises what a script raised, unless it was the client's going away. `accepted` counts connections,
     `finished` those that ended. `host` is another loopback address where a test needs two machines, or the
-    path of a unix socket; `port` is a free one if it is 0. With `certificates` it speaks TLS.
+    path of a unix socket; `port` is a free one if it is 0, which nobody else gets when this server has gone.
+    With `certificates` it speaks TLS.
     """
 
     def __init__(
@@ -394,7 +395,8 @@ class ScriptedServer:
         """End all connections; further ones are served."""
         for sock in tuple(self._open):
             with suppress(OSError):  # it has ended already
-                sock.shutdown(socket.SHUT_RDWR)
+                # a TLS socket's own shutdown also takes TLS away from a script that is about to read
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -433,9 +435,9 @@ class ScriptedServer:
         """End all connections and the threads behind them."""
         with suppress(OSError):  # it has ended already
             self._listener.shutdown(socket.SHUT_RDWR)
-        self.hang_up()
-        self._acceptor.join(PATIENCE_S)
+        self._acceptor.join(PATIENCE_S)  # before the end of all connections: it may have one in hand
         self._listener.close()
+        self.hang_up()
         for thread in self._threads:
             thread.join(PATIENCE_S)
         if self._faults:
@@ -444,7 +446,7 @@ class ScriptedServer:
 
 def _listener(host: str, port: int) -> socket.socket:
     if not host.startswith("/"):
-        return socket.create_server((host, port))
+        return socket.create_server((host, port or free_port()))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(host)
     listener.listen()
@@ -456,7 +458,7 @@ class FullServer:
     packets were dropped. `port` is a free one if it is 0."""
 
     def __init__(self, port: int = 0) -> None:
-        self._listener = socket.create_server((HOST, port), backlog=0)
+        self._listener = socket.create_server((HOST, port or free_port()), backlog=0)
         self.port: int = self._listener.getsockname()[1]
         self._fillers = [socket.socket() for _ in range(4)]
         for filler in self._fillers:
