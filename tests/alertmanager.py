@@ -67,6 +67,7 @@ class Alertmanager:
             self._process.wait(PATIENCE_S)
         finally:
             self._process.kill()
+            self._process.wait()
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
+
+from tests.servers import PATIENCE_S
 
 #: no sandbox, which root may not have; and nothing that dials out by itself
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
-PATIENCE_MS = 20_000
+PATIENCE_MS = PATIENCE_S * 1000
 WIDTH, HEIGHT = 1440, 900
 
 
@@ -52,8 +62,15 @@ class Browser:
     """Runs from its making until `close`."""
 
     def __init__(self) -> None:
+        expect.set_options(timeout=PATIENCE_MS)
         self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*FLAGS])
+        try:
+            self._browser = self._playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=[*FLAGS], timeout=PATIENCE_MS
+            )
+        except BaseException:
+            self._playwright.stop()
+            raise
 
     @contextmanager
     def visit(
