@@ -16,6 +16,8 @@ from exporter.web.limits import HttpLimits
 
 #: how often the time limits are checked, and how often while all connections are idle
 SWEEP_S, CALM_SWEEP_S = 0.5, 30.0
+#: a check that comes so much later than it should waits for one more turn of the loop, at least `TURN_S` long
+LATE_S, TURN_S = 0.01, 0.001
 #: a connection without a request is young for this time: its request may be on its way
 YOUNG_S = 1.0
 #: an answer without progress for this time is slow
@@ -74,6 +76,8 @@ class Guard:
         self._all: dict[Visitor, _Group] = {}
         self._new: dict[Visitor, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._sweep_at = 0.0
+        self._was_late = False
         self._is_calm = False  # all connections were idle at the newest sweep
 
     def __len__(self) -> int:
@@ -183,6 +187,10 @@ class Guard:
 
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
+        self._was_late = now > self._sweep_at + LATE_S and not self._was_late
+        if self._was_late:  # the loop was held: it first has to read what clients have sent in time
+            self._sweep_in(TURN_S)
+            return
         for visitor in self:
             reason = visitor.overdue(now)
             if reason:
@@ -196,6 +204,7 @@ class Guard:
 
     def _sweep_in(self, wait_s: float) -> None:
         self.close()
+        self._sweep_at = asyncio.get_running_loop().time() + wait_s
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._sweep)
 
 

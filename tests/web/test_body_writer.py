@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from exporter.pages.compressed import PIECE_BYTES, Compressed
 from exporter.pages.page import Draft, Page
+from exporter.web import body_writer
 from exporter.web.body_writer import BodyWriter, LoopShare, ResponseOutlet
 from tests.store_fixture import gunzip_one, until
 from tests.web.door import Door
@@ -124,14 +125,17 @@ async def test_current_pages_of_other_selections_cost_no_reader_its_connection(p
         await until(lambda: library.count("old_page") >= 4)
 
 
-async def test_answers_that_begin_at_once_leave_turns_of_the_loop_to_others() -> None:
-    share, turn = LoopShare(0.004), 0
+async def test_answers_that_begin_at_once_leave_turns_of_the_loop_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    share, turn, now = LoopShare(0.004), 0, [1.0]
     begun: list[int] = []
+    monkeypatch.setattr(body_writer, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
     async def answer() -> None:
         await share.take()
         begun.append(turn)
-        time.sleep(0.003)
+        now[0] += 0.003
 
     answers = [asyncio.ensure_future(answer()) for _ in range(20)]
     while not all(task.done() for task in answers):

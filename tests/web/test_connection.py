@@ -6,6 +6,8 @@ import asyncio
 import gc
 import logging
 import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
@@ -50,6 +52,25 @@ class TestRequestsThatDoNotEnd:
         assert statuses(await door.ask(sent)) == answered
         assert door.count("request_timeout") + door.count("idle") == door.count(reason) == 1
         assert len(door.guard) == 0
+
+    async def test_what_came_in_time_is_answered_though_the_loop_was_held(self, opened: Opened) -> None:
+        door = await opened(request_s=0.1, idle_s=0.1)
+        client = await door.client()
+        await until(lambda: len(door.guard) == 1)
+        loop = asyncio.get_running_loop()
+        ours, other = socket.socketpair()
+
+        def hold() -> None:
+            """In the part of a turn in which the loop reads: it reads the rest in the next one."""
+            loop.remove_reader(ours)
+            client.socket.send(GET)
+            time.sleep(0.2)
+
+        with ours, other:
+            loop.add_reader(ours, hold)
+            other.send(b"x")
+            assert statuses(await client.rest()) == [200]
+        assert (door.count("request_timeout"), door.count("idle")) == (0, 1)
 
     async def test_a_byte_at_a_time_does_not_help(self, opened: Opened) -> None:
         door = await opened(request_s=0.2)

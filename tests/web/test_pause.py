@@ -15,6 +15,7 @@ from yarl import URL
 
 from exporter.errors import ConfigError, RequestError
 from exporter.web.pause import FOR_MAX_S, answer, for_s
+from tests.servers import PATIENCE_S
 
 ADDR = "redis://a:6379/2"
 
@@ -88,7 +89,7 @@ class TestAnswers:
         assert paused == await site.state("GET")
         assert (paused["addr"], paused["paused"]) == (ADDR, True)
         assert str(paused["until"]).endswith("+00:00")
-        assert site.pauses.ends[ADDR] == pytest.approx(time.time() + 1800, abs=5)
+        assert site.pauses.ends[ADDR] == pytest.approx(time.time() + 1800, abs=PATIENCE_S)
         assert await site.state("DELETE") == {"addr": ADDR, "paused": False}
         assert await site.state("DELETE") == {"addr": ADDR, "paused": False}
 
@@ -97,7 +98,7 @@ class TestAnswers:
 
     async def test_without_a_time_it_is_ten_minutes(self, site: Site) -> None:
         await site.state("POST")
-        assert site.pauses.ends[ADDR] == pytest.approx(time.time() + 600, abs=5)
+        assert site.pauses.ends[ADDR] == pytest.approx(time.time() + 600, abs=PATIENCE_S)
 
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
     async def test_a_wrong_name_is_not_found(self, site: Site, method: str) -> None:

@@ -121,10 +121,10 @@ class TestHandingOver:
     async def test_what_follows_is_answered_too(self, opened: Opened, sent: list[bytes]) -> None:
         door = await opened(idle_s=5.0)
         client = await door.client()
-        received = b""
+        await until(lambda: len(door.guard) == 1)
         for piece in sent:
             await client.send(piece)
-            await asyncio.sleep(0.01)
+            await door.take_in()
         client.socket.shutdown(1)
         received = await client.rest()
         assert statuses(received) == [200, 200]
