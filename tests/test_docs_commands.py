@@ -47,7 +47,7 @@ def exporter(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> It
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
     try:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + PATIENCE_S
         while not (found := re.search(r"listening on ([\d.:]+)", log.read_text())):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < give_up, log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -12,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from exporter import folder_watcher
-from exporter.folder_watcher import LOOK_EVERY_S, FolderWatcher, folders_of
-from tests.store_fixture import until
+from exporter.folder_watcher import FolderWatcher, folders_of
+from tests.store_fixture import PATIENCE_S, until
 
-#: within this a change is noticed that the kernel reports; a look comes later
-SOON_S = LOOK_EVERY_S - 1.5
+
+@pytest.fixture(autouse=True)
+def never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change is noticed because the kernel reports it."""
+    monkeypatch.setattr(folder_watcher, "LOOK_EVERY_S", 10 * PATIENCE_S)
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ async def test_each_change_of_a_file_ends_a_wait(watcher: FolderWatcher, tmp_pat
             (folder / "next").rename(file)
         case "removed":
             file.unlink()
-    await asyncio.wait_for(waiting, SOON_S)
+    await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_many_changes_end_one_wait(watcher: FolderWatcher, tmp_path: Path) -> None:
@@ -62,20 +66,23 @@ async def test_many_changes_end_one_wait(watcher: FolderWatcher, tmp_path: Path)
     for number in range(20):
         (tmp_path / f"file-{number}").write_text("")
         await asyncio.sleep(0.01)
-    await asyncio.wait_for(waiting, SOON_S)
-    waiting = asyncio.create_task(watcher.wait([str(tmp_path)]))
-    await asyncio.sleep(0.6)
+    for _ in range(3):  # on a busy machine it may report the last of them apart
+        await asyncio.wait_for(waiting, PATIENCE_S)
+        waiting = asyncio.create_task(watcher.wait([str(tmp_path)]))
+        await asyncio.sleep(0.6)
+        if not waiting.done():
+            break
     assert not waiting.done()
     (tmp_path / "one more").write_text("")
-    await asyncio.wait_for(waiting, SOON_S)
+    await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_a_wait_ends_after_a_while_in_any_case(
     watcher: FolderWatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_watcher, "LOOK_EVERY_S", 0.3)
-    waiting = await begun(watcher, tmp_path)
-    await asyncio.wait_for(waiting, 3)
+    await watcher.wait([str(tmp_path)])
+    await asyncio.wait_for(watcher.wait([str(tmp_path)]), PATIENCE_S)
     began = time.monotonic()
     await watcher.wait([])  # nothing to watch is no reason to hurry
     await watcher.wait([])
@@ -87,24 +94,28 @@ async def test_other_folders_end_it_at_once(watcher: FolderWatcher, tmp_path: Pa
     late = tmp_path / "late"
     await watcher.wait([str(tmp_path), str(late)])
     late.mkdir()
-    began = time.monotonic()
-    await watcher.wait([str(tmp_path), str(late)])
-    assert time.monotonic() - began < SOON_S
+    await asyncio.wait_for(watcher.wait([str(tmp_path), str(late)]), PATIENCE_S)
     waiting = await begun(watcher, late)
     (late / "file").write_text("")
-    await asyncio.wait_for(waiting, SOON_S)
+    await asyncio.wait_for(waiting, PATIENCE_S)
 
 
-async def test_a_folder_that_is_replaced_is_watched_again(watcher: FolderWatcher, tmp_path: Path) -> None:
+async def test_a_folder_that_is_replaced_is_watched_again(
+    watcher: FolderWatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    waiting = await begun(watcher, folder)
-    folder.rename(tmp_path / "old")
-    folder.mkdir()
-    await asyncio.wait_for(waiting, LOOK_EVERY_S + 3)
+    await watcher.wait([str(folder)])
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_watcher, "LOOK_EVERY_S", 1.0)
+        waiting = asyncio.create_task(watcher.wait([str(folder)]))
+        await asyncio.sleep(0.1)
+        folder.rename(tmp_path / "old")
+        folder.mkdir()
+        await asyncio.wait_for(waiting, PATIENCE_S)
     waiting = await begun(watcher, folder)
     (folder / "file").write_text("")
-    await asyncio.wait_for(waiting, SOON_S)
+    await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_where_the_kernel_watches_nothing_it_looks(
@@ -127,6 +138,7 @@ async def test_where_the_kernel_watches_nothing_it_looks(
 
 
 async def test_the_end_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     watcher = FolderWatcher()
     waiting = await begun(watcher, tmp_path)
@@ -134,8 +146,8 @@ async def test_the_end_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
     waiting.cancel()
     await asyncio.wait([waiting])
     watcher.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "file"]
-    await until(lambda: len(os.listdir("/proc/self/fd")) == before)
+    await until(lambda: not [thread for thread in threading.enumerate() if thread.name == "file"])
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 async def test_a_call_waits_until_the_system_gives_a_thread(

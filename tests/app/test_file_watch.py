@@ -12,11 +12,17 @@ import pytest
 from exporter import files
 from exporter.app.file_watch import reload_on_changes
 from exporter.errors import ConfigError, StoppingError
-from exporter.folder_watcher import LOOK_EVERY_S
-from tests.store_fixture import until
+from tests.store_fixture import PATIENCE_S, until
 from tests.watch_harness import others
 
-PATIENCE_S = 2 * LOOK_EVERY_S
+BURSTS = 5
+
+
+def put(file: Path, text: str) -> None:
+    """Write a file in one step: nobody reads it while it is empty."""
+    new = file.parent.parent / "new"
+    new.write_text(text)
+    new.rename(file)
 
 
 class Reader:
@@ -66,29 +72,38 @@ async def test_a_change_is_read_once(reader: Reader, tmp_path: Path, way: str) -
     next_one = reader.file.parent / ".next"
     match way:
         case "written":
-            reader.file.write_text("new")
+            with reader.file.open("r+") as file:  # as long as before, so in one step
+                file.write("newer")
         case "renamed":
-            next_one.write_text("new")
+            next_one.write_text("newer")
             next_one.rename(reader.file)
         case "linked":
-            (tmp_path / "elsewhere").write_text("new")
+            (tmp_path / "elsewhere").write_text("newer")
             next_one.symlink_to(tmp_path / "elsewhere")
             next_one.rename(reader.file)
-    await reader.has_read("new")
+    await reader.has_read("newer")
     if way == "linked":  # what a link leads to is watched too
-        (tmp_path / "elsewhere").write_text("newer")
-        await reader.has_read("new", "newer")
+        with (tmp_path / "elsewhere").open("r+") as file:
+            file.write("as if")
+        await reader.has_read("newer", "as if")
     (reader.file.parent / "another file").write_text("")
     await asyncio.sleep(0.6)
     assert len(reader.contents) == (3 if way == "linked" else 2)
 
 
 async def test_a_burst_is_one_reload_or_two_if_a_look_falls_into_it(reader: Reader) -> None:
-    for number in range(10):
-        reader.file.write_text(f"version {number}")
-        await asyncio.sleep(0.02)
-    await until(lambda: reader.contents[-1] == "version 9")
-    assert len(reader.contents) <= 3
+    """On a busy machine a burst may have longer pauses: then another one is tried."""
+    counts = []
+    for burst in range(BURSTS):
+        before, last = len(reader.contents), f"{burst}, version 9"
+        for number in range(10):
+            put(reader.file, f"{burst}, version {number}")
+            await asyncio.sleep(0.02)
+        await until(lambda: reader.contents[-1] == last)  # noqa: B023
+        counts.append(len(reader.contents) - before)
+        if counts[-1] <= 2:
+            return
+    pytest.fail(f"reloads of each burst: {counts}")
 
 
 async def test_a_secret_of_kubernetes_is_read_when_its_link_is_swapped(tmp_path: Path) -> None:
@@ -117,9 +132,9 @@ async def test_a_folder_that_goes_and_comes_back(reader: Reader) -> None:
     shutil.rmtree(reader.file.parent)
     await asyncio.sleep(0.5)
     reader.file.parent.mkdir()
-    reader.file.write_text("back")
+    put(reader.file, "back")
     await reader.has_read("back")
-    reader.file.write_text("again")
+    put(reader.file, "again")
     await reader.has_read("back", "again")
 
 
@@ -128,10 +143,10 @@ async def test_a_reload_that_fails_is_tried_again_at_the_next_change(
 ) -> None:
     reader.file.unlink()
     await until(lambda: reader.noted == {str(reader.file): ()})
-    reader.file.write_text("mended")
+    put(reader.file, "mended")
     await reader.has_read("mended")
     reader.error = KeyError("a bug")
-    reader.file.write_text("new")
+    put(reader.file, "new")
     await until(lambda: "internal error in a reload (please report)" in caplog.text)
     reader.error = None
     await reader.has_read("mended", "new")

@@ -23,7 +23,7 @@ from exporter.app.run import read_targets, reload_when, serve, turned_at
 from exporter.errors import ConfigError
 from exporter.options.commandline import parse
 from exporter.web.reload import Reloaded
-from tests.store_fixture import until
+from tests.store_fixture import PATIENCE_S, until
 from tests.watch_harness import others
 
 
@@ -71,7 +71,7 @@ async def test_a_signal_ends_it(number: signal.Signals, caplog: pytest.LogCaptur
     serving = asyncio.ensure_future(serve(options, ()))
     await until(lambda: "polling 0 targets" in caplog.text)
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(serving, 10)
+    await asyncio.wait_for(serving, PATIENCE_S)
     assert "stopping" in caplog.text
     assert others() == set()
 
@@ -96,7 +96,7 @@ async def test_a_hangup_reloads(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert str(passwords) in vars(record)["err"]
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGHUP)  # while it stops
-    await asyncio.wait_for(serving, 10)
+    await asyncio.wait_for(serving, PATIENCE_S)
     assert others() == set()
 
 

@@ -8,7 +8,7 @@ from exporter.metrics.store import Snapshot
 from exporter.status import cardinality
 from exporter.status.cardinality import Cardinality, CardinalityReport, CardinalitySources
 from tests.status.members import Members, no_share
-from tests.store_fixture import StoreFixture
+from tests.store_fixture import PATIENCE_S, StoreFixture
 
 
 class Targets:
@@ -83,6 +83,7 @@ async def test_the_largest_come_first_and_only_some_are_listed(monkeypatch: pyte
 
 
 async def test_a_report_is_kept_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cardinality, "KEPT_S", PATIENCE_S)
     targets = Targets()
     targets.add("a")
     first = await targets.report()

@@ -13,6 +13,7 @@ from exporter.status.fleet_table import FleetTable
 from exporter.status.rows import TargetRow, row_of
 from exporter.status.table_query import SORTS, TableQuery
 from tests.status.members import Members, fleet, no_share
+from tests.store_fixture import PATIENCE_S
 
 STRANGE = ["a/b", "<script>alert(1)</script>", "ключ 密钥", "x" * 1000, "50%", "..", "a?b#c", "‮evil", "\"'"]
 
@@ -130,6 +131,7 @@ async def test_all_rows_in_order() -> None:
 
 
 def test_counts_are_kept_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_table, "COUNTS_S", PATIENCE_S)
     members = fleet({"up": 1})
     all_of_them = table(members)
     assert all_of_them.counts()["up"] == 1

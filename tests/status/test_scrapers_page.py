@@ -15,12 +15,6 @@ from exporter.web.incidents import REFUSING, RefusedRequest
 from tests.status.members import no_share
 from tests.status.test_overview import Reader
 
-NOW = time.time()
-STEADY = ScraperRow(
-    "10.0.0.9", "Prometheus/3.16", "/metrics", 42, NOW - 30_000, NOW - 10_900, 15.0, True, "", 0.25
-)
-NEW = ScraperRow("10.0.0.8", "<script>", "/scrape", 1, NOW, NOW, None, False, NO_RHYTHM, None)
-
 
 async def texts(report: ScraperReport) -> list[str]:
     class Table:
@@ -34,7 +28,12 @@ async def texts(report: ScraperReport) -> list[str]:
 
 
 async def test_each_scraper_has_its_rhythm_and_the_age_that_it_gets() -> None:
-    found = await texts(ScraperReport([STEADY, NEW], []))
+    now = time.time()
+    steady = ScraperRow(
+        "10.0.0.9", "Prometheus/3.16", "/metrics", 42, now - 30_000, now - 10_900, 15.0, True, "", 0.25
+    )
+    new = ScraperRow("10.0.0.8", "<script>", "/scrape", 1, now, now, None, False, NO_RHYTHM, None)
+    found = await texts(ScraperReport([steady, new], []))
     at = found.index("10.0.0.9")
     assert found[at : at + 8] == [
         "10.0.0.9",
@@ -52,9 +51,10 @@ async def test_each_scraper_has_its_rhythm_and_the_age_that_it_gets() -> None:
 
 
 async def test_refused_requests_say_what_the_number_means() -> None:
+    now = time.time()
     refusals = [
-        RefusedRequest(NOW - 18_100, "10.0.0.7", 401, "/metrics"),
-        RefusedRequest(NOW - 400_000, "10.0.0.7", 403, ""),
+        RefusedRequest(now - 18_100, "10.0.0.7", 401, "/metrics"),
+        RefusedRequest(now - 400_000, "10.0.0.7", 403, ""),
     ]
     found = await texts(ScraperReport([], refusals))
     assert "Nobody has scraped yet." in found

@@ -22,10 +22,8 @@ def shown_state(watched: WatchedTarget) -> str:
 def order(watched: list[WatchedTarget], sort: str, run: int = 2) -> list[str]:
     """The hosts in this order, sorted in runs and merged."""
     chosen = TableOrder(TableQuery(sort=sort))
-    entries = [
-        chosen.entry(each, at, shown_state(each), time.monotonic(), time.time())
-        for at, each in enumerate(watched)
-    ]
+    now, wall = time.monotonic(), time.time()
+    entries = [chosen.entry(each, at, shown_state(each), now, wall) for at, each in enumerate(watched)]
     runs = [entries[begin : begin + run] for begin in range(0, len(entries), run)]
     for each in runs:
         chosen.sort(each)

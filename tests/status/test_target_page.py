@@ -217,7 +217,7 @@ async def test_refused_commands_come_with_the_rule_that_grants_them(
     server.ask("ACL", "SETUSER", "few", "on", f">{SECRET}", "~*", "+info", "+client|setname")
     target = of(server.port, alias="few", user="few", password=SECRET)
     await site.start(target)
-    await until(lambda: len(site.watched(target).state.memory.refusals.known) >= 3)
+    await site.polled(target)
     data = json.loads((await site.ask("api/v1/targets/few")).text)["target"]
     line = data["acl_line"]
     assert line.startswith("ACL SETUSER few +")
