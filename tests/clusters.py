@@ -11,8 +11,12 @@ from bench.ports import free_port
 from tests.servers import HOST, Certificates, RedisServer, redis_server_path, wait_until
 
 SLOTS = 16384
-#: a node that is silent for so long seems to have failed
-NODE_TIMEOUT_MS = 1000
+#: a node that is silent for so long seems to have failed: while the cluster is made, and later. On a busy
+#: machine a node may be silent for some seconds; and a cluster with a long time takes long to become whole
+START_TIMEOUT_MS = 1000
+NODE_TIMEOUT_MS = 15_000
+#: the same for what a Sentinel watches
+DOWN_AFTER_MS = 15_000
 
 
 def nodes_of(node: RedisServer) -> str:
@@ -28,9 +32,13 @@ def _bus_port(node: RedisServer) -> str:
     return node.args[node.args.index("--cluster-port") + 1]
 
 
+def _is_ok(node: RedisServer) -> bool:
+    return b"cluster_state:ok" in node.ask("CLUSTER", "INFO")
+
+
 class Cluster:
     """Masters that share the slots evenly, and `replicas` of each of them, which come after the masters in
-    `nodes`."""
+    `nodes`. A node that is silent for `timeout_ms` seems to have failed."""
 
     def __init__(
         self,
@@ -39,12 +47,14 @@ class Cluster:
         masters: int = 3,
         replicas: int = 0,
         certificates: Certificates | None = None,
+        timeout_ms: int = NODE_TIMEOUT_MS,
     ) -> None:
         self.masters = masters
+        self._timeout_ms = timeout_ms
         self.replicas = replicas
         self.nodes: list[RedisServer] = []
         self._directory = directory
-        self._args = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *args)
+        self._args = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(START_TIMEOUT_MS), *args)
         self._certificates = certificates
         if certificates is not None:
             self._args += ("--tls-cluster", "yes")
@@ -66,6 +76,9 @@ class Cluster:
                 *range(number * SLOTS // self.masters, (number + 1) * SLOTS // self.masters),
             )
         wait_until(lambda: all(self._knows_all(node) for node in self.nodes), "every node knows every other")
+        wait_until(lambda: all(map(_is_ok, self.nodes)), "every node finds all slots")
+        for node in self.nodes:  # before there are replicas, which could take over
+            self._ok(node, "CONFIG", "SET", "cluster-node-timeout", self._timeout_ms)
         for number, node in enumerate(self.nodes[self.masters :]):
             self._ok(node, "CLUSTER", "REPLICATE", self.nodes[number % self.masters].ask("CLUSTER", "MYID"))
         wait_until(
@@ -83,6 +96,7 @@ class Cluster:
     def add(self) -> RedisServer:
         """Start one more master, without slots, and return once the others know it."""
         node = self._start_node(len(self.nodes))
+        self._ok(node, "CONFIG", "SET", "cluster-node-timeout", self._timeout_ms)
         self._ok(self.nodes[0], "CLUSTER", "MEET", HOST, node.port, _bus_port(node))
         wait_until(lambda: f"{id_of(node)} {HOST}:{node.port}@" in nodes_of(self.nodes[0]), "the node is met")
         self.nodes.append(node)
@@ -100,10 +114,7 @@ class Cluster:
     def _is_whole(self, node: RedisServer) -> bool:
         text = nodes_of(node)
         replicas = [line for line in text.splitlines() if " slave " in line or "myself,slave" in line]
-        return (
-            b"cluster_state:ok" in node.ask("CLUSTER", "INFO")
-            and len(replicas) == self.masters * self.replicas
-        )
+        return _is_ok(node) and len(replicas) == self.masters * self.replicas
 
     def stop(self) -> None:
         for node in self.nodes:
@@ -112,7 +123,7 @@ class Cluster:
 
 class Sentinel(RedisServer):
     """A Sentinel that watches the masters given as (name, port, quorum). They have the `user` and `password`;
-    with a user it has them too."""
+    with a user it has them too. Who is silent for `down_after_ms` is down."""
 
     def __init__(
         self,
@@ -122,8 +133,10 @@ class Sentinel(RedisServer):
         user: str = "",
         password: str = "",
         certificates: Certificates | None = None,
+        down_after_ms: int = DOWN_AFTER_MS,
     ) -> None:
         super().__init__(directory, certificates=certificates)
+        self._down_after_ms = down_after_ms
         self._masters = masters
         self._user = user
         self._password = password
@@ -141,7 +154,7 @@ class Sentinel(RedisServer):
         for name, master_port, quorum in self._masters:
             lines += [
                 f"sentinel monitor {name} {HOST} {master_port} {quorum}",
-                f"sentinel down-after-milliseconds {name} 1000",
+                f"sentinel down-after-milliseconds {name} {self._down_after_ms}",
                 *([f"sentinel auth-user {name} {self._user}"] if self._user else []),
                 *([f"sentinel auth-pass {name} {self._password}"] if self._password else []),
             ]

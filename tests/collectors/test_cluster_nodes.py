@@ -331,7 +331,7 @@ class TestRealClusters:
     async def test_a_master_that_dies_without_a_replica_uncovers_its_slots(
         self, watch_harness: WatchHarness, tmp_path: pathlib.Path
     ) -> None:
-        cluster = Cluster(tmp_path, replicas=1)
+        cluster = Cluster(tmp_path, replicas=1, timeout_ms=1000)
         try:
             cluster.start()
             watched = watch_harness.watched(cluster.nodes[0].port)

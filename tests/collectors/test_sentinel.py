@@ -20,7 +20,7 @@ from exporter.options.commandline import parse
 from exporter.protocol.command import PIECE
 from exporter.protocol.facts import Facts
 from exporter.protocol.neighbours import NamedServer
-from tests.clusters import Sentinel
+from tests.clusters import DOWN_AFTER_MS, Sentinel
 from tests.collectors.conftest import OPTIONS, Drive
 from tests.servers import RedisServer, wait_until
 from tests.watch_harness import WatchHarness
@@ -518,7 +518,7 @@ class TestRealSentinels:
         series = watch_harness.series(watched)
         for labels in links:
             assert 0 <= series["redis_sentinel_link_last_ok_ping_reply_seconds", labels] < 20
-            assert series["redis_sentinel_link_down_after_seconds", labels] == 1
+            assert series["redis_sentinel_link_down_after_seconds", labels] == DOWN_AFTER_MS / 1000
         assert [labels[4] for name, labels in series if name == "redis_sentinel_peer_info"] == [
             str(peer.port)
         ]

@@ -463,7 +463,8 @@ class FailedOver(Subject):
             ).start()
             cleanup.callback(self._replica.stop)
             self._sentinels = [
-                Sentinel(place.new_folder(), [("orders", self._master.port, self.QUORUM)]) for _ in range(3)
+                Sentinel(place.new_folder(), [("orders", self._master.port, self.QUORUM)], down_after_ms=1000)
+                for _ in range(3)
             ]
             for sentinel in self._sentinels:
                 cleanup.callback(sentinel.stop)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -21,9 +20,8 @@ from tests.watch_harness import bulk, info, server_field
 
 #: the interval of discovery here
 INTERVAL_S = 5
-#: what a busy machine needs beside it; without discovery the lane would come after a minute
-ROOM_S = 5
-FAST = (f"--discover.interval={INTERVAL_S}s", "--discover.grace=0s")
+#: the lane would see it too, but only after the end of the test
+FAST = (f"--discover.interval={INTERVAL_S}s", "--discover.grace=0s", "--poll.slow-interval=1h")
 CLUSTER = ("--discover=cluster", *FAST)
 
 pytestmark = pytest.mark.server
@@ -52,13 +50,6 @@ def labels(program: Exporter, label: str) -> dict[str, str]:
 def are_up(program: Exporter, *servers: RedisServer, scheme: str = "redis") -> None:
     wanted = {f"{scheme}://{HOST}:{server.port}": 1.0 for server in servers}
     wait_until(lambda: program.values("redis_up") == wanted, f"{len(servers)} targets are up")
-
-
-def followed(condition: Callable[[], object], what: str) -> None:
-    """It is seen within one interval of discovery."""
-    began_at = time.monotonic()
-    wait_until(condition, what)
-    assert time.monotonic() - began_at < INTERVAL_S + ROOM_S
 
 
 def knows_two(sentinel: Sentinel, what: str) -> bool:
@@ -99,7 +90,7 @@ class TestCluster:
         first.kill()  # the seed, and a master
         assert replica.ask("CLUSTER", "FAILOVER", "TAKEOVER") == b"OK"
         wait_until(lambda: "myself,master" in nodes_of(replica), "the replica takes over")
-        followed(lambda: meta(program, "role")[address(replica)] == "master", "the new role is listed")
+        wait_until(lambda: meta(program, "role")[address(replica)] == "master", "the new role is listed")
         wait_until(lambda: program.values("redis_up")[address(first)] == 0, "the seed is down")
         assert labels(program, "shard") == shards
         assert labels(program, "node_id") == node_ids
@@ -119,7 +110,7 @@ class TestCluster:
         before = labels(program, "shard")
         assert replica.ask("CLUSTER", "FAILOVER") == b"OK"
         wait_until(lambda: "myself,slave" in nodes_of(first), "the old master follows")
-        followed(
+        wait_until(
             lambda: (
                 {address(first): "slave", address(replica): "master"}.items()
                 <= labels(program, "role").items()
@@ -151,7 +142,6 @@ class TestCluster:
         first, second, third = cluster.nodes
         program = exporter(f"--redis.addr={address(first)},{address(second)}", *CLUSTER)
         are_up(program, first, second, third)
-        assert program.values("redis_up").keys() == {address(node) for node in cluster.nodes}
         added = cluster.add()
         are_up(program, *cluster.nodes)
         gone = id_of(third)
@@ -163,7 +153,7 @@ class TestCluster:
         assert address(third) not in program.get()
         first.kill()  # one of two seeds
         wait_until(lambda: program.values("redis_up")[address(first)] == 0, "the seed is down")
-        assert program.values("redis_up")[address(added)] == 1
+        wait_until(lambda: program.values("redis_up")[address(added)] == 1, "the new one is up")
 
     def test_over_tls_with_users_and_names(
         self, start_cluster: Callable[..., Cluster], certificates: Certificates, exporter: ExporterFactory
@@ -280,7 +270,7 @@ class TestSentinel:
             "master",
             *["slave"] * 2,
         ]
-        assert sentinels[1].ask("SENTINEL", "FAILOVER", "orders") == b"OK"
+        wait_until(lambda: sentinels[1].ask("SENTINEL", "FAILOVER", "orders") == b"OK", "it may change")
 
         def new_master() -> str:
             [entry] = sentinels[0].entries("MASTERS")
@@ -288,7 +278,7 @@ class TestSentinel:
 
         wait_until(lambda: new_master() != address(master), "the failover is done")
         wanted = {**roles, address(master): "slave", new_master(): "master"}
-        followed(lambda: meta(program, "role")[new_master()] == "master", "the new role is listed")
+        wait_until(lambda: meta(program, "role")[new_master()] == "master", "the new role is listed")
         wait_until(lambda: meta(program, "role") == wanted, "the old master has become a replica")
         assert labels(program, "master_name") == names
         sentinels[0].kill()
@@ -354,7 +344,7 @@ class TestReplicas:
         assert new.ask("REPLICAOF", "NO", "ONE") == b"OK"
         for each in (master, replicas[0], added):
             assert each.ask("REPLICAOF", HOST, new.port) == b"OK"
-        followed(lambda: meta(program, "role")[address(new)] == "master", "the new master is listed")
+        wait_until(lambda: meta(program, "role")[address(new)] == "master", "the new master is listed")
         wait_until(lambda: b"connected_slaves:3" in new.ask("INFO", "replication"), "all follow the new one")
         are_up(program, *everybody, added)
 
@@ -368,7 +358,8 @@ class TestReplicas:
         wait_until(
             lambda: set(labels(program, "cluster").values()) == {f"{HOST}:{master.port}"}, "it is known"
         )
-        assert program.values("redis_up") == {address(master): 1.0, by_name: 1.0}
+        up = {address(master): 1.0, by_name: 1.0}
+        wait_until(lambda: program.values("redis_up") == up, "both are up")
 
 
 def test_a_reload_costs_found_targets_nothing_and_one_without_seeds_ends_them(
