@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.ports import free_port
-from tests.servers import HOST, RedisServer, wait_until
+from tests.servers import HOST, PATIENCE_S, RedisServer, wait_until
 
 FILE = Path(__file__).parent / "data" / "go_series.csv"
 #: 25 commands that applications use
@@ -81,7 +81,7 @@ def page_of(program: Sequence[str], server: RedisServer) -> str:
 
     def is_whole() -> bool:
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as response:
+            with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=PATIENCE_S) as response:
                 pages.append(response.read().decode())
         except OSError:
             return False

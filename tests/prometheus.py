@@ -14,7 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from bench.ports import free_port
-from tests.servers import HOST, PATIENCE_S, wait_for_start
+from tests.servers import HOST, PATIENCE_S, wait_for_start, wait_until
 
 #: where a configuration says that Prometheus itself is
 ITSELF = "localhost:9090"
@@ -50,6 +50,17 @@ class Prometheus:
         """The values of an instant query; none while Prometheus does not answer, or is not ready."""
         return [value for _, value in self.series(expression)]
 
+    def one(self, expression: str) -> float:
+        """The value of an instant query, once it has one: a scrape that is late ends series for a while."""
+        found: list[float] = []
+
+        def has_one() -> bool:
+            found[:] = self.ask(expression)
+            return len(found) == 1
+
+        wait_until(has_one, f"{expression} has one value")
+        return found[0]
+
     def series(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """The same with the labels of each."""
         try:
@@ -67,6 +78,17 @@ class Prometheus:
         `series` raise an HTTPError too."""
         found = self._get("query", query=expression)["result"]
         return [(each["metric"], float(each["value"][1])) for each in found]
+
+    def wait_for(self, expression: str, *values: float) -> None:
+        """Return once an instant query has these values. Whatever is scraped each second has to answer within
+        it: a query may find that a machine was too busy for one scrape."""
+        wait_until(lambda: self.ask(expression) == list(values), f"{expression} is {list(values)}")
+
+    def refused_scrapes(self, matchers: str = "") -> dict[str, float]:
+        """Scrapes of a second each that failed, by instance, but for those that had no answer within it."""
+        failed = f"(up{{{matchers}}} == bool 0) * (scrape_duration_seconds < bool 0.99)"
+        found = self.series(f"sum_over_time(({failed})[5m:500ms]) > 0")
+        return {labels["instance"]: value for labels, value in found}
 
     def labels_of(self, selector: str) -> list[dict[str, str]]:
         """The labels of every series of a selector."""
@@ -119,3 +141,4 @@ class Prometheus:
             self._process.wait(PATIENCE_S)
         finally:
             self._process.kill()
+            self._process.wait()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.ports import free_port
 from tests.clusters import Cluster, Sentinel
-from tests.servers import HOST, RedisServer, wait_until
+from tests.servers import HOST, PATIENCE_S, RedisServer, wait_until
 from tests.system.conftest import Exporter
 
 SCRIPT = 'return {"users", "3"}'
@@ -189,7 +189,7 @@ def exporter_of(servers: Servers, directory: Path, name: str, *flags: str) -> Ex
         *FLAGS,
         *flags,
     )
-    with socket.create_connection((HOST, program.port), timeout=5) as sock:
+    with socket.create_connection((HOST, program.port), timeout=PATIENCE_S) as sock:
         sock.sendall(b"nonsense\r\n\r\n")
         sock.recv(1000)
     program.get(f"/scrape?target=redis://{HOST}:{servers.adopted.port}")

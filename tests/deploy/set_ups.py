@@ -15,7 +15,7 @@ import yaml
 from bench.ports import free_port
 from tests.deploy.rule_files import read_each_second
 from tests.prometheus import Prometheus
-from tests.servers import HOST
+from tests.servers import HOST, wait_until
 from tests.system.conftest import Exporter
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -109,7 +109,7 @@ class SetUp:
         config["rule_files"] = [str(self._files / "rules" / "*.yml")]
         for job in config["scrape_configs"]:
             for found in job.get("http_sd_configs", ()):
-                found["refresh_interval"] = "1s"
+                found["refresh_interval"] = "5s"  # the exporter has to answer within it
         started = Prometheus(self._directory / "prometheus", yaml.safe_dump(config), *flags)
         self._stack.callback(started.stop)
         return started
@@ -117,3 +117,8 @@ class SetUp:
 
 def instances(prometheus: Prometheus, expression: str) -> list[str]:
     return sorted(labels["instance"] for labels, _ in prometheus.series(expression))
+
+
+def wait_for_instances(prometheus: Prometheus, expression: str, places: list[str]) -> None:
+    """Return once an instant query has series of these instances."""
+    wait_until(lambda: instances(prometheus, expression) == sorted(places), f"{expression} has {places}")

@@ -21,8 +21,9 @@ from tests.alertmanager import Alertmanager, Notice, Webhook
 from tests.clusters import Cluster
 from tests.deploy.dashboard_servers import Servers, exporter_of
 from tests.deploy.rule_files import DEPLOY, RULES, read_each_second, rules, selectors
+from tests.deploy.set_ups import instances
 from tests.prometheus import Prometheus
-from tests.servers import HOST, wait_until
+from tests.servers import HOST, PATIENCE_S, wait_until
 from tests.system.conftest import Exporter
 from tests.watch_harness import RedisFactory
 
@@ -122,7 +123,7 @@ def test_a_redis_dies_and_the_one_on_call_hears_of_it_and_of_its_return(
         configuration(program.port, f"{HOST}:{manager.port}"),
     )
     stack.callback(prometheus.stop)
-    wait_until(lambda: prometheus.ask("sum(redis_up)") == [2.0], "both are up")
+    prometheus.wait_for("sum(redis_up)", 2)
 
     def heard(status: str) -> list[Notice]:
         return [
@@ -211,7 +212,9 @@ def test_alerts_that_the_configuration_names_exist() -> None:
 
 
 def groups_of(prometheus: Prometheus) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"http://{HOST}:{prometheus.port}/api/v1/rules", timeout=5) as response:
+    with urllib.request.urlopen(
+        f"http://{HOST}:{prometheus.port}/api/v1/rules", timeout=PATIENCE_S
+    ) as response:
         found: list[dict[str, Any]] = json.load(response)["data"]["groups"]
         return found
 
@@ -261,10 +264,16 @@ def test_every_series_is_there_and_only_what_is_wrong_is_pending(
                 found.setdefault(labels["alertname"], []).append(labels["instance"])
         return {name: sorted(instances) for name, instances in found.items()}
 
-    [down] = [labels["instance"] for labels, _ in prometheus.series('redis_up{job="redis"} == 0')]
+    down: list[str] = []
+
+    def one_is_down() -> bool:
+        down[:] = instances(prometheus, 'redis_up{job="redis"} == 0')
+        return len(down) == 1
+
+    wait_until(one_is_down, "one is down")
     masters = [f"{HOST}:{each.port}" for each in (servers.master, servers.promoted)]
     wanted = {
-        "RedisDown": [down],
+        "RedisDown": down,
         "RedisSeriesRefused": [masters[0]],
         "RedisTwoMastersAfterFailover": sorted(masters),
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 import urllib.error
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import yaml
 from tests.clusters import Cluster
 from tests.deploy.compatibility_servers import ARRANGEMENTS, EACH, FLAGS, RAW, Servers, scraping
 from tests.prometheus import Prometheus
+from tests.servers import PATIENCE_S
 
 DATA = Path(__file__).parents[1] / "data" / "dashboards"
 QUERIES: dict[str, list[dict[str, Any]]] = yaml.safe_load((DATA / "queries.yml").read_text())
@@ -142,16 +144,23 @@ def faults_of(judge: Judge) -> str:
     return "\n".join(faults)
 
 
+def assert_no_faults(judge: Judge) -> None:
+    """Scrapes are a second apart: a query may find that this machine was too busy for one."""
+    give_up = time.monotonic() + PATIENCE_S
+    while faults := faults_of(judge):
+        assert time.monotonic() < give_up, faults
+
+
 def test_dashboards_and_alerts_find_what_they_ask_for(judge: Judge) -> None:
     """One test for all: its servers start once."""
-    assert faults_of(judge) == ""
+    assert_no_faults(judge)
 
 
 @pytest.mark.deploy
 @pytest.mark.usefixtures("newest_prometheus")
 def test_they_do_so_with_the_newest_prometheus(judge: Judge) -> None:
     """It is the one that `judge` finds in PATH."""
-    assert faults_of(judge) == ""
+    assert_no_faults(judge)
 
 
 def test_metrics_of_the_queries_are_listed() -> None:

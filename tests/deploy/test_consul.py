@@ -43,7 +43,7 @@ def test_prometheus_finds_what_is_registered(
     running.replace("consul.service.consul:8500", agent.place)
     asked = running.prometheus()
     wait_until(lambda: asked.ask("redis_up == 1") == [1.0], "the exporter is scraped")
-    [(labels, _)] = asked.series("redis_up")
+    [labels] = asked.labels_of("redis_up")
     written = registration(started)["service"]["meta"]
     assert labels == {
         "__name__": "redis_up",
@@ -53,7 +53,7 @@ def test_prometheus_finds_what_is_registered(
         "region": written["region"],
         "redis_role": written["role"],
     }
-    assert asked.ask("up") == [1.0]
+    asked.wait_for("up", 1)
     wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
 
 

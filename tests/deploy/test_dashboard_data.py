@@ -103,7 +103,7 @@ def jobs_of(arrangement: str) -> tuple[str, str]:
 
 def pause(port: int) -> None:
     request = urllib.request.Request(f"http://{HOST}:{port}/api/v1/targets/rest/pause?for=30m", method="POST")
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
         assert response.status == 200, json.load(response)
 
 

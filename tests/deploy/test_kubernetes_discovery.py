@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.kubernetes_api import KubernetesApi, pod
-from tests.deploy.set_ups import SetUp, instances
+from tests.deploy.set_ups import SetUp, wait_for_instances
 from tests.prometheus import Prometheus
 from tests.servers import HOST, wait_until
 from tests.system.conftest import Exporter
@@ -74,8 +74,8 @@ def test_pods_that_ask_for_it_are_scraped(
         return {labels["pod"] for labels, _ in asked.series("redis_up == 1")}
 
     wait_until(lambda: pods() == {"orders-0", "sessions-0"}, "both are scraped")
-    assert instances(asked, "up == 1") == sorted(f"{HOST}:{port}" for port in (orders, sessions))
-    [(labels, _)] = asked.series("redis_up{pod='orders-0'}")
+    wait_for_instances(asked, "up == 1", [f"{HOST}:{port}" for port in (orders, sessions)])
+    [labels] = asked.labels_of("redis_up{pod='orders-0'}")
     assert {name: labels[name] for name in ("instance", "namespace", "app", "env")} == {
         "instance": f"{HOST}:{orders}",
         "namespace": "production",
@@ -100,6 +100,6 @@ def test_a_central_exporter_keeps_the_instances_of_its_servers(
     api = KubernetesApi(pod("exporter-1", "production", annotations=annotated(exporter.port)))
     stack.callback(api.close)
     asked = prometheus_with(api, tmp_path, stack)
-    wait_until(lambda: instances(asked, "redis_up{pod='exporter-1'} == 1") == sorted(places), "both are up")
+    wait_for_instances(asked, "redis_up{pod='exporter-1'} == 1", places)
     wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
     assert asked.ask("count({exported_instance!=''})") == []

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.clusters import Sentinel
-from tests.deploy.set_ups import CONFIGS, SetUp, instances
+from tests.deploy.set_ups import CONFIGS, SetUp, wait_for_instances
 from tests.prometheus import Prometheus
 from tests.servers import HOST, RedisServer, wait_until
 from tests.watch_harness import RedisFactory
@@ -154,15 +154,16 @@ def run(name: str, places: Places, tmp_path: Path, stack: ExitStack) -> None:
     servers = places(case.servers)
     running = SetUp(name, servers[: CONFIGURED.get(case.servers)], tmp_path, stack)
     asked = running.prometheus()
-    wait_until(lambda: instances(asked, "redis_up == 1") == sorted(servers), "every server is up, once")
-    wait_until(lambda: asked.ask("up") == [1.0] * case.targets, "every target is scraped")
-    wait_until(lambda: asked.ask(OWN) == [1.0] * len(running.exporters), "the exporters have their series")
+    wait_for_instances(asked, "redis_up == 1", servers)
+    asked.wait_for("up", *[1] * case.targets)
+    asked.wait_for(OWN, *[1] * len(running.exporters))
     for query, values in case.values.items():
         wait_until(partial(holds, asked, query, values), f"{query} is {values}")
     wait_until(lambda: asked.ask("min(count_over_time(up[1m])) >= 3") != [], "three scrapes")
-    for labels, _ in asked.series("redis_up"):
+    wait_for_instances(asked, "redis_up", servers)
+    for labels in asked.labels_of("redis_up"):
         assert labels.keys() - {"__name__", "instance", "job"} <= case.labels
-    assert {label for labels, _ in asked.series("redis_up") for label in labels} >= case.labels
+    assert {label for labels in asked.labels_of("redis_up") for label in labels} >= case.labels
     assert asked.ask("count({exported_instance!=''} or {exported_job!=''})") == []
     wait_until(lambda: asked.rule_faults() == [], "every rule can be evaluated")
     assert asked.refused_samples() == 0

@@ -27,6 +27,7 @@ import yaml
 
 import exporter
 from bench.ports import free_port
+from tests.servers import PATIENCE_S
 from tests.system.test_listening import get, lines_until
 from tests.watch_harness import RedisFactory
 
@@ -281,7 +282,7 @@ class TestRelease:
                 process.terminate()
                 while manager.recv(4096) != b"STOPPING=1":
                     pass
-                assert process.wait(15) == 0
+                assert process.wait(PATIENCE_S) == 0
             finally:
                 process.kill()
                 process.wait()
@@ -384,7 +385,7 @@ def polling(command: list[str]) -> Iterator[str]:
         assert "<title>Redis Exporter</title>" in get(("127.0.0.1", port), "/")  # its templates are there
         yield get(("127.0.0.1", port))
         process.terminate()
-        process.wait(15)
+        process.wait(PATIENCE_S)
     finally:
         process.kill()
         process.wait()

@@ -24,7 +24,7 @@ import pytest
 from bench.ports import free_port
 from exporter.options.commandline import parse
 from exporter.options.table import OPTIONS
-from tests.servers import RedisServer
+from tests.servers import PATIENCE_S, RedisServer
 from tests.system.test_listening import get, lines_until
 from tests.watch_harness import RedisFactory
 
@@ -205,7 +205,7 @@ class TestSandbox:
             yield process
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE_S)
             assert process.stderr is not None
             process.stderr.close()
 
@@ -228,7 +228,7 @@ class TestSandbox:
             assert int(re.findall(r"^Seccomp:\t(\d)", self.status_of(process), re.M)[0]) == 2
             for pid in self.children(process):
                 os.kill(pid, signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE_S) == 0
         assert (writable / "state").exists()
 
     @staticmethod

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.prometheus import Prometheus
-from tests.servers import HOST, RedisServer, wait_until
+from tests.servers import HOST, RedisServer
 from tests.system.conftest import ExporterFactory
 
 JOB = """
@@ -62,13 +62,13 @@ def test_every_target_of_its_service_monitor_is_scraped(
     )
     try:
         count = float(len(servers))
-        wait_until(lambda: prometheus.ask("count(redis_up == 1)") == [count], "all are up")
-        names = {labels["target"]: labels["instance"] for labels, _ in prometheus.series("redis_up")}
+        prometheus.wait_for("count(redis_up == 1)", count)
+        names = {labels["target"]: labels["instance"] for labels in prometheus.labels_of("redis_up")}
         assert names == {f"server-{number}": f"redis://{place}" for number, place in enumerate(places)}
-        assert prometheus.ask("count(count by (run_id) (redis_instance_info))") == [count]
+        prometheus.wait_for("count(count by (run_id) (redis_instance_info))", count)
         servers[0].stop()
-        wait_until(lambda: prometheus.ask("sum(redis_up)") == [count - 1], "one is down")
-        assert prometheus.ask("count(up == 1)") == [count]
+        prometheus.wait_for("sum(redis_up)", count - 1)
+        prometheus.wait_for("count(up == 1)", count)
         assert prometheus.complaints() == []
     finally:
         prometheus.stop()

@@ -96,6 +96,9 @@ class Fleet:
             for labels, _ in series
         }
 
+    def finds(self, expression: str, found: set[frozenset[tuple[str, str]]]) -> bool:
+        return self.found(expression, "page") == found
+
     def agrees_on(self, expression: str) -> bool:
         """Whether an expression gives something, and the same series of each job."""
         page, *others = (self.found(expression, job) for job in JOBS)
@@ -114,19 +117,19 @@ def fleet(redis_server: RedisFactory, exporter: ExporterFactory, tmp_path: Path)
 @pytest.mark.prometheus
 @pytest.mark.server
 def test_dashboards_and_alerts_find_what_they_find_with_one_scrape_for_each(fleet: Fleet) -> None:
-    ask, down = fleet.prometheus.ask, f"{HOST}:{fleet.down.port}"
+    down = frozenset({("instance", f"{HOST}:{fleet.down.port}")})
+    full = frozenset({("instance", f"{HOST}:{fleet.full.port}")})
     for job, targets in JOBS.items():
         selector = f"{{job='{job}'}}"
-        wait_until(partial(ask, f"count(redis_up{selector}) == 4"), f"scrapes of {job}")
+        fleet.prometheus.wait_for(f"count(redis_up{selector})", 4)
         assert fleet.prometheus.label_values("instance", f"redis_up{selector}") == fleet.places
-        assert ask(f"up{selector}") == [1.0] * targets
+        fleet.prometheus.wait_for(f"up{selector}", *[1] * targets)
     for name, expression in EXPRESSIONS.items():
         wait_until(
             partial(fleet.agrees_on, expression), f"{name}: something is found, and the same of each job"
         )
-    assert fleet.found(EXPRESSIONS["down"], "page") == {frozenset({("instance", down)})}
-    [over] = fleet.found(EXPRESSIONS["memory over its limit"], "page")
-    assert dict(over) == {"instance": f"{HOST}:{fleet.full.port}"}
+    for name, found in (("down", {down}), ("memory over its limit", {full})):
+        wait_until(partial(fleet.finds, EXPRESSIONS[name], found), f"{name}: the one that it is about")
 
 
 @pytest.mark.prometheus
@@ -135,8 +138,8 @@ def test_the_exporters_own_series_have_the_instance_of_the_exporter(fleet: Fleet
     own = f"{HOST}:{fleet.exporter.port}"
     wait_until(lambda: fleet.found("redis_exporter_build_info{J}", "page"), "a page")
     for name in ("redis_exporter_build_info", "up", "process_start_time_seconds"):
-        [labels] = fleet.found(f"{name}{{J}}", "page")
-        assert ("instance", own) in labels
+        wait_until(partial(fleet.found, f"{name}{{J}}", "page"), name)
+        assert fleet.prometheus.label_values("instance", f"{name}{{job='page'}}") == [own]
     assert fleet.found('{J,instance=""}', "page") == set()
     assert fleet.prometheus.ask('count({exported_instance!=""})') == []
     assert fleet.prometheus.ask('count({addr!=""})') == []

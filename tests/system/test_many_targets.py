@@ -106,8 +106,14 @@ def prometheus(tmp_path: Path) -> Iterator[PrometheusFactory]:
         yield start
 
 
-def instances(prometheus: Prometheus, expression: str) -> list[str]:
-    return sorted(labels["instance"] for labels, _ in prometheus.series(expression))
+def wait_for_instances(prometheus: Prometheus, expression: str, *places: str) -> None:
+    """Return once an instant query has series of these instances."""
+
+    def has_them() -> bool:
+        found = sorted(labels["instance"] for labels, _ in prometheus.series(expression))
+        return found == sorted(places)
+
+    wait_until(has_them, f"{expression} has {places}")
 
 
 def test_the_table_names_every_set_up() -> None:
@@ -125,20 +131,20 @@ class TestOnePage:
     ) -> None:
         running = set_up(1)
         asked = prometheus(running.config())
-        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
-        assert asked.ask("up") == [1.0]
-        assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
+        wait_for_instances(asked, "redis_up == 1", *running.places)
+        asked.wait_for("up", 1)
+        wait_for_instances(asked, "redis_memory_used_bytes{team='orders'}", *running.places[:2])
         assert asked.ask("count({addr!=''} or {alias!=''} or {exported_instance!=''})") == []
         running.servers[2].stop()
-        wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
-        assert asked.ask("up") == [1.0]
+        wait_for_instances(asked, "redis_up == 0", running.places[2])
+        asked.wait_for("up", 1)
 
     def test_in_parts(self, set_up: SetUpFactory, prometheus: PrometheusFactory) -> None:
         running = set_up(1)
         asked = prometheus(running.config(1))
-        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
-        wait_until(lambda: asked.ask("up") == [1.0] * 4, "each part is scraped")
-        assert asked.ask("count(redis_exporter_build_info)") == [1.0]
+        wait_for_instances(asked, "redis_up == 1", *running.places)
+        asked.wait_for("up", *[1] * 4)
+        asked.wait_for("count(redis_exporter_build_info)", 1)
 
 
 class TestServiceDiscovery:
@@ -147,15 +153,15 @@ class TestServiceDiscovery:
     ) -> None:
         running = set_up(2)
         asked = prometheus(running.config())
-        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
-        assert instances(asked, "up{job='redis'}") == sorted(running.places)
-        assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
+        wait_for_instances(asked, "redis_up == 1", *running.places)
+        wait_for_instances(asked, "up{job='redis'}", *running.places)
+        wait_for_instances(asked, "redis_memory_used_bytes{team='orders'}", *running.places[:2])
         assert asked.ask("count({exported_instance!=''} or {exported_team!=''})") == []
-        wait_until(lambda: asked.ask("redis_exporter_targets{state='up'}") == [3.0], "the exporter's own")
-        assert asked.ask("count(redis_up)") == [3.0]
+        asked.wait_for("redis_exporter_targets{state='up'}", 3)
+        asked.wait_for("count(redis_up)", 3)
         running.servers[2].stop()
-        wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
-        assert asked.ask("sum(up{job='redis'})") == [3.0]
+        wait_for_instances(asked, "redis_up == 0", running.places[2])
+        asked.wait_for("sum(up{job='redis'})", 3)
 
 
 class TestDiscovery:
@@ -166,9 +172,9 @@ class TestDiscovery:
         asked = prometheus(running.config())
         everybody = sorted(f"{HOST}:{node.port}" for node in redis_cluster.nodes)
         found = "redis_up{cluster='orders', team='orders'} == 1"
-        wait_until(lambda: instances(asked, found) == everybody, "all nodes are up")
-        assert asked.ask("sum by (cluster, shard) (redis_up)") == [2.0] * 3
-        assert asked.ask("count(count by (node_id) (redis_memory_used_bytes))") == [6.0]
+        wait_for_instances(asked, found, *everybody)
+        asked.wait_for("sum by (cluster, shard) (redis_up)", *[2] * 3)
+        asked.wait_for("count(count by (node_id) (redis_memory_used_bytes))", 6)
 
 
 class TestAllowList:
@@ -177,11 +183,11 @@ class TestAllowList:
     ) -> None:
         running = set_up(4)
         asked = prometheus(running.config())
-        wait_until(lambda: instances(asked, "redis_up == 1") == sorted(running.places), "all are up")
-        assert instances(asked, "redis_memory_used_bytes{team='orders'}") == sorted(running.places[:2])
+        wait_for_instances(asked, "redis_up == 1", *running.places)
+        wait_for_instances(asked, "redis_memory_used_bytes{team='orders'}", *running.places[:2])
         running.servers[2].stop()
-        wait_until(lambda: instances(asked, "redis_up == 0") == [running.places[2]], "one is down")
-        assert instances(asked, "up{job='redis'} == 1") == sorted(running.places)
+        wait_for_instances(asked, "redis_up == 0", running.places[2])
+        wait_for_instances(asked, "up{job='redis'} == 1", *running.places)
         assert "redis_exporter_adopted_targets 3.0" in running.exporter.get()
 
 
@@ -236,14 +242,12 @@ class TestShards:
     ) -> None:
         places = sorted(f"{HOST}:{each.port}" for each in servers)
         asked = prometheus(self.config(number, which, exporters))
-        wait_until(lambda: instances(asked, "redis_up == 1") == places, "all are up")
-        assert asked.ask("max(count by (instance) (redis_up))") == [1.0]
+        wait_for_instances(asked, "redis_up == 1", *places)
+        asked.wait_for("max(count by (instance) (redis_up))", 1)
         if which == 0:
-            assert asked.ask("sum(redis_exporter_shard_targets_owned)") == [len(servers)]
-            assert asked.ask("max(redis_exporter_shard_targets)") == [len(servers)]
-            assert asked.ask("count(count by (redis_exporter_shard_total) (redis_exporter_shard_total))") == [
-                1
-            ]
+            asked.wait_for("sum(redis_exporter_shard_targets_owned)", len(servers))
+            asked.wait_for("max(redis_exporter_shard_targets)", len(servers))
+            asked.wait_for("count(count by (redis_exporter_shard_total) (redis_exporter_shard_total))", 1)
 
     def test_each_exporter_says_who_has_what_it_has_not(
         self, servers: list[RedisServer], exporters: list[Exporter]

@@ -40,22 +40,20 @@ def test_prometheus_takes_every_sample(
     servers = [redis_server("--requirepass", "pw") for _ in range(COUNT)]
     file = instances_file(tmp_path / "instances.yml", [server.port for server in servers])
     program = exporter(f"--redis-file={file}", environ={"REDIS_PASSWORD": "pw"})
-    assert sum(program.values("redis_up").values()) == COUNT
+    wait_until(lambda: sum(program.values("redis_up").values()) == COUNT, "all are up")
 
     prometheus = Prometheus(
         tmp_path,
         "global: {scrape_interval: 1s}\nscrape_configs:\n"
         f"  - {{job_name: redis, static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n",
     )
-    ask = prometheus.ask
     try:
-        wait_until(lambda: ask('up{job="redis"}') == [1.0], "up 1")
-        wait_until(lambda: ask('count_over_time(up{job="redis"}[1m]) >= 3') != [], "three scrapes")
-        assert ask('min_over_time(up{job="redis"}[1m])') == [1.0]
-        assert ask('sum(redis_up{job="redis"})') == [COUNT]
-        assert ask('count(redis_up{role="replica"})') == [COUNT - 1]
-        assert ask("scrape_samples_scraped - scrape_samples_post_metric_relabeling") == [0.0]
-        assert ask("scrape_samples_scraped")[0] > 100 * COUNT
+        wait_until(lambda: prometheus.ask('sum_over_time(up{job="redis"}[1m]) >= 3') != [], "three scrapes")
+        assert prometheus.refused_scrapes() == {}
+        prometheus.wait_for('sum(redis_up{job="redis"})', COUNT)
+        prometheus.wait_for('count(redis_up{role="replica"})', COUNT - 1)
+        prometheus.wait_for("scrape_samples_scraped - scrape_samples_post_metric_relabeling", 0)
+        assert prometheus.one("max_over_time(scrape_samples_scraped[1m])") > 100 * COUNT
     finally:
         prometheus.stop()
     assert prometheus.complaints() == []
@@ -98,15 +96,14 @@ def test_prometheus_takes_pages_of_servers_with_hostile_names(
             f" static_configs: [{{targets: ['127.0.0.1:{program.port}']}}]}}\n",
         )
         cleanup.callback(prometheus.stop)
-        ask = prometheus.ask
-        wait_until(lambda: ask("min(count_over_time(up[2m])) >= 4") != [], "four scrapes of each")
-        assert ask("min(min_over_time(up[2m]))") == [1.0]
-        assert ask("sum(up)") == [2.0]
-        assert ask("count(redis_up)") == [len(servers) + 1]
-        hostile = 'count(last_over_time({__name__=~"redis_.+", cmd=~".*evil 1.*"}[2m]))'
-        wait_until(lambda: ask(hostile) != [], "a label's value that looks like a sample")
-        assert ask('count(last_over_time({__name__="evil"}[2m]))') == []
-        assert ask("sum(scrape_samples_scraped - scrape_samples_post_metric_relabeling)") == [0.0]
+        wait_until(lambda: prometheus.ask("min(sum_over_time(up[2m])) >= 4") != [], "four scrapes of each")
+        assert prometheus.refused_scrapes() == {}
+        prometheus.wait_for("sum(up)", 2)
+        prometheus.wait_for("count(redis_up)", len(servers) + 1)
+        hostile = '{__name__=~"redis_.+", cmd=~".*evil 1.*"}'
+        wait_until(lambda: prometheus.labels_of(hostile), "a label's value that looks like a sample")
+        assert prometheus.labels_of('{__name__="evil"}') == []
+        prometheus.wait_for("sum(scrape_samples_scraped - scrape_samples_post_metric_relabeling)", 0)
     assert prometheus.complaints() == []
 
 
